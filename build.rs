@@ -1,0 +1,20 @@
+//! Compiles shim/ and the built-in default policy.
+
+use portcullis_config::{Config, compile};
+use std::path::PathBuf;
+
+fn main() {
+    println!("cargo:rerun-if-changed=shim");
+    println!("cargo:rerun-if-changed=build.rs");
+    let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    std::fs::write(out.join("default.policy"), compile(&Config::default())).expect("OUT_DIR is writable");
+    cc::Build::new()
+        .file("shim/variadic.c")
+        .flag("-fvisibility=hidden")
+        .flag("-fno-stack-protector")
+        .warnings_into_errors(true)
+        .compile("portcullis_shim");
+    for flag in ["-z,defs", "-z,now", "-z,relro", "-z,nodelete", "-z,noexecstack", "-soname,libportcullis.so"] {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,{flag}");
+    }
+}

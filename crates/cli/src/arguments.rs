@@ -1,0 +1,111 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// A guard inside Linux web servers: uncommon egress and shell spawns, logged or refused.
+#[derive(Parser)]
+#[command(name = "portcullis", version, max_term_width = 100)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+#[derive(Subcommand)]
+pub enum Verb {
+    /// Check the configuration and show every error with its place
+    Check(Check),
+    /// Compile the configuration into the policy that the guard reads
+    Compile(Compile),
+    /// Run a command under the guard
+    Run(Run),
+    /// Show events, from files or from the journal
+    Events(Events),
+}
+
+/// Which configuration.
+#[derive(Args)]
+pub struct Source {
+    /// The main configuration file; its vhosts.d/ stands beside it
+    #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Check {
+    #[command(flatten)]
+    pub source: Source,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Compile {
+    #[command(flatten)]
+    pub source: Source,
+    /// Where to write the compiled policy [default: in /run/portcullis]
+    #[arg(short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+    /// Use this mode for every rule, whatever the configuration says
+    #[arg(long)]
+    pub mode: Option<ModeWord>,
+}
+
+#[derive(Args)]
+pub struct Run {
+    #[command(flatten)]
+    pub source: Source,
+    /// Use this mode for every rule, whatever the configuration says
+    #[arg(long)]
+    pub mode: Option<ModeWord>,
+    /// What the command is: a server that is yet to serve, or a program that serves a request
+    #[arg(long, value_enum, default_value_t = RoleWord::Auto)]
+    pub role: RoleWord,
+    /// The command and its arguments
+    #[arg(required = true, last = true, value_name = "CMD")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub struct Events {
+    /// Files of events, a line each; without any, the journal is read
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Go on with events as they come
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Print the events as they were written, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A mode on the command line.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum ModeWord {
+    Off,
+    Audit,
+    Enforce,
+}
+
+impl From<ModeWord> for portcullis_policy::Mode {
+    fn from(word: ModeWord) -> portcullis_policy::Mode {
+        match word {
+            ModeWord::Off => portcullis_policy::Mode::Off,
+            ModeWord::Audit => portcullis_policy::Mode::Audit,
+            ModeWord::Enforce => portcullis_policy::Mode::Enforce,
+        }
+    }
+}
+
+/// A role on the command line.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum RoleWord {
+    /// master for a web server's program, serving for any other
+    Auto,
+    /// Only what it does after accepting a client connection counts
+    Master,
+    /// Everything that it does counts
+    Serving,
+}

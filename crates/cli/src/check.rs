@@ -1,0 +1,70 @@
+//! `portcullis check`: every error of the configuration, with its place.
+
+use crate::arguments::{Check, Source};
+use crate::{FINE, WRONG};
+use anstream::{eprintln, println};
+use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
+use serde_json::{Value, json};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// The main file that is meant.
+pub fn path_of(source: &Source) -> PathBuf {
+    let path = source.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
+    std::path::absolute(&path).unwrap_or(path)
+}
+
+/// Shows what is wrong on standard error.
+pub fn show(loaded: &Loaded) {
+    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    for diagnostic in &loaded.diagnostics {
+        eprintln!("{}\n", diagnostic.render(colour));
+    }
+}
+
+fn count(loaded: &Loaded, severity: Severity) -> usize {
+    loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
+}
+
+/// A number with its noun.
+pub fn counted(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// What was found, in one line.
+pub fn summary(loaded: &Loaded, path: &Path) -> String {
+    let (errors, warnings) = (count(loaded, Severity::Error), count(loaded, Severity::Warning));
+    format!("{}: {}, {}", path.display(), counted(errors, "error"), counted(warnings, "warning"))
+}
+
+fn as_json(diagnostic: &Diagnostic) -> Value {
+    let (line, column) = diagnostic.position();
+    json!({
+        "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
+        "file": diagnostic.file.display().to_string(),
+        "line": line,
+        "column": column,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+    })
+}
+
+pub fn run(arguments: &Check) -> u8 {
+    let path = path_of(&arguments.source);
+    let loaded = portcullis_config::load(&path);
+    if arguments.json {
+        let diagnostics: Vec<Value> = loaded.diagnostics.iter().map(as_json).collect();
+        let result = json!({
+            "config": path.display().to_string(),
+            "usable": loaded.usable(),
+            "errors": count(&loaded, Severity::Error),
+            "warnings": count(&loaded, Severity::Warning),
+            "diagnostics": diagnostics,
+        });
+        println!("{result:#}");
+    } else {
+        show(&loaded);
+        println!("{}", summary(&loaded, &path));
+    }
+    if loaded.usable() { FINE } else { WRONG }
+}

@@ -1,0 +1,65 @@
+//! `portcullis compile`: the configuration to the file that the guard maps. Written beside it and renamed, so that a
+//! reader finds the old one or the new one, and a broken configuration changes nothing.
+
+use crate::arguments::Compile;
+use crate::{FINE, WRONG, check, complain};
+use anstream::{eprintln, println};
+use portcullis_config::model::Sink;
+use portcullis_config::{Config, compile};
+use portcullis_policy::place;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where the compiled policy of the configuration `config` lies.
+pub fn default_output(config: &Path) -> PathBuf {
+    let mut path = place::DEFAULT_POLICY.to_owned();
+    if let Some(suffix) = place::suffix(config.as_os_str().as_bytes()) {
+        path.extend(suffix.map(char::from));
+    }
+    path.into()
+}
+
+/// Writes `bytes` to `output` atomically, readable by all and writable by the owner.
+pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".policy-").tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(output)?;
+    Ok(())
+}
+
+/// Makes the folder of the file sink, where that is used.
+fn prepare(config: &Config) {
+    if config.sinks.contains(&Sink::File)
+        && let Some(folder) = config.log_file.parent()
+        && let Err(error) = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)
+    {
+        eprintln!("portcullis: warning: cannot make {}: {error}", folder.display());
+    }
+}
+
+pub fn run(arguments: &Compile) -> u8 {
+    let path = check::path_of(&arguments.source);
+    let mut loaded = portcullis_config::load(&path);
+    check::show(&loaded);
+    if !loaded.usable() {
+        eprintln!("{}; nothing was written", check::summary(&loaded, &path));
+        return WRONG;
+    }
+    loaded.config.force = arguments.mode.map(Into::into);
+    prepare(&loaded.config);
+    let output = arguments.output.clone().unwrap_or_else(|| default_output(&path));
+    let bytes = compile(&loaded.config);
+    match write(&bytes, &output) {
+        Ok(()) => {
+            println!("{}: {} bytes", output.display(), bytes.len());
+            FINE
+        }
+        Err(error) => complain(format_args!("cannot write {}: {error}", output.display())),
+    }
+}

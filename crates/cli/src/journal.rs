@@ -1,0 +1,50 @@
+//! Events out of systemd's journal, by `journalctl`.
+
+use crate::events::Printer;
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+/// Reads what the journal has, and with `follow` what comes.
+pub fn read(follow: bool, printer: &mut Printer) -> Result<(), String> {
+    let mut command = Command::new("journalctl");
+    command.args(["--output=json", "--output-fields=MESSAGE", "--identifier=portcullis", "--no-pager", "--quiet"]);
+    if follow {
+        command.args(["--follow", "--lines=100"]);
+    }
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| {
+        format!("cannot run journalctl: {error}; where events go to a file, name it: portcullis events FILE")
+    })?;
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = line.map_err(|error| format!("cannot read from journalctl: {error}"))?;
+            if let Some(message) = message(&line) {
+                printer.line(&message);
+            }
+        }
+    }
+    let status = child.wait().map_err(|error| format!("cannot wait for journalctl: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("journalctl: {status}")) }
+}
+
+/// MESSAGE of an entry: a string, or a list of bytes where it is not printable.
+fn message(entry: &[u8]) -> Option<Vec<u8>> {
+    match serde_json::from_slice::<Value>(entry).ok()?.get("MESSAGE")? {
+        Value::String(text) => Some(text.clone().into_bytes()),
+        Value::Array(bytes) => bytes.iter().map(|byte| u8::try_from(byte.as_u64()?).ok()).collect(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_both_forms() {
+        assert_eq!(message(br#"{"MESSAGE":"{}"}"#), Some(b"{}".to_vec()));
+        assert_eq!(message(br#"{"MESSAGE":[123,125]}"#), Some(b"{}".to_vec()));
+        assert_eq!(message(br#"{"OTHER":1}"#), None);
+        assert_eq!(message(b"not JSON"), None);
+    }
+}

@@ -1,0 +1,147 @@
+//! `portcullis run`: any command under the guard. The command takes this process's place.
+
+use crate::arguments::{RoleWord, Run};
+use crate::{USAGE, check, compile, complain};
+use portcullis_config::model::Sink;
+use portcullis_config::{Config, DEFAULT_CONFIG};
+use std::ffi::OsString;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+
+/// Programs that are web servers or start them (Elastic's and Sigma's rules name them); without their versions.
+const SERVERS: [&str; 22] = [
+    "apache",
+    "apache2",
+    "apachectl",
+    "apache2ctl",
+    "httpd",
+    "nginx",
+    "openresty",
+    "lighttpd",
+    "caddy",
+    "php-fpm",
+    "php-cgi",
+    "gunicorn",
+    "uwsgi",
+    "uvicorn",
+    "hypercorn",
+    "fcgiwrap",
+    "unitd",
+    "puma",
+    "haproxy",
+    "varnishd",
+    "frankenphp",
+    "lshttpd",
+];
+
+/// Whether a program is a web server by its name, `php-fpm8.2` included.
+fn is_server(program: &Path) -> bool {
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let bare = name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.');
+    SERVERS.contains(&name.as_ref()) || SERVERS.contains(&bare)
+}
+
+/// The library beside this command, else the installed one.
+fn library() -> Option<PathBuf> {
+    const NAME: &str = "libportcullis.so";
+    let beside = std::env::current_exe().ok()?.parent()?.join(NAME);
+    let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let installed = [multiarch.as_str(), "/usr/lib64", "/usr/lib"].map(|folder| Path::new(folder).join(NAME));
+    std::iter::once(beside).chain(installed).find(|path| path.is_file())
+}
+
+/// A folder for compiled policies that nobody else can write to.
+fn folder() -> std::io::Result<PathBuf> {
+    // /proc/self belongs to the effective user.
+    let user = std::fs::metadata("/proc/self")?.uid();
+    let folder = match user {
+        0 => PathBuf::from("/run/portcullis"),
+        _ => match std::env::var_os("XDG_RUNTIME_DIR") {
+            Some(runtime) => Path::new(&runtime).join("portcullis"),
+            None => std::env::temp_dir().join(format!("portcullis-{user}")),
+        },
+    };
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder)?;
+    let found = std::fs::symlink_metadata(&folder)?;
+    if !found.is_dir() || found.uid() != user || found.mode() & 0o022 != 0 {
+        let message = format!("{} is not a folder of this user's own", folder.display());
+        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message));
+    }
+    Ok(folder)
+}
+
+/// The configuration; where none is named and the default one is not there, the built-in one with events on standard
+/// error.
+fn configuration(arguments: &Run) -> Option<Config> {
+    if arguments.source.config.is_none() && !Path::new(DEFAULT_CONFIG).exists() {
+        return Some(Config { sinks: vec![Sink::Stderr], ..portcullis_config::built_in() });
+    }
+    let path = check::path_of(&arguments.source);
+    let loaded = portcullis_config::load(&path);
+    check::show(&loaded);
+    loaded.usable().then_some(loaded.config)
+}
+
+pub fn run(arguments: &Run) -> u8 {
+    let Some(mut config) = configuration(arguments) else {
+        return complain("the configuration has errors; nothing was started");
+    };
+    let Some(library) = library() else {
+        return complain("libportcullis.so is neither beside this command nor in /usr/lib");
+    };
+    config.force = arguments.mode.map(Into::into);
+    // A policy without sources is never old: the guard does not compile it again.
+    config.sources.clear();
+    let bytes = portcullis_config::compile(&config);
+    let digest = portcullis_policy::format::checksum(&bytes);
+    let written = folder().and_then(|folder| {
+        let path = folder.join(format!("run-{digest:016x}"));
+        compile::write(&bytes, &path).map(|()| path)
+    });
+    let policy = match written {
+        Ok(path) => path,
+        Err(error) => return complain(format_args!("cannot write the compiled policy: {error}")),
+    };
+    let Some((program, rest)) = arguments.command.split_first() else { return USAGE };
+    let role = match arguments.role {
+        RoleWord::Master => "m",
+        RoleWord::Serving => "s",
+        RoleWord::Auto => {
+            if is_server(Path::new(program)) {
+                "m"
+            } else {
+                "s"
+            }
+        }
+    };
+    let before = std::env::var_os("LD_PRELOAD").filter(|value| !value.is_empty());
+    // The variable of src/context.rs: the guard finds its chain and standard error itself.
+    let context = format!("1;{role};{};0;0:0;{};", u8::from(before.is_none()), policy.display());
+    let mut preload = OsString::from(&library);
+    if let Some(before) = before {
+        preload.push(":");
+        preload.push(before);
+    }
+    let error = std::process::Command::new(program)
+        .args(rest)
+        .env("LD_PRELOAD", preload)
+        .env("PORTCULLIS_CONTEXT", context)
+        .exec();
+    complain(format_args!("cannot start {}: {error}", program.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_are_known_by_name() {
+        for server in ["/usr/sbin/php-fpm8.2", "nginx", "/usr/sbin/apache2", "php-fpm"] {
+            assert!(is_server(Path::new(server)), "{server}");
+        }
+        for other in ["php", "sh", "/usr/bin/curl", "nginx-helper"] {
+            assert!(!is_server(Path::new(other)), "{other}");
+        }
+    }
+}

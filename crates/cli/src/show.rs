@@ -1,0 +1,114 @@
+//! An event for people: what happened, who did it, which clause decided.
+
+use anstyle::{AnsiColor, Style};
+use serde_json::Value;
+use std::fmt::Write;
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const DENIED: Style = AnsiColor::Red.on_default().bold();
+const AUDIT: Style = AnsiColor::Yellow.on_default();
+const GUARD: Style = AnsiColor::Magenta.on_default().bold();
+
+/// The event in two or three lines. Every value comes from an attacker: no control character gets through.
+pub fn event(event: &Value) -> String {
+    let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    let number = |path: &str| event.pointer(path).and_then(Value::as_u64);
+    let (style, word) =
+        match (event.pointer("/event/category/0").and_then(Value::as_str), text("/event/outcome").as_str()) {
+            (Some("configuration"), _) => (GUARD, "GUARD"),
+            (_, "failure") => (DENIED, "DENIED"),
+            _ => (AUDIT, "AUDIT"),
+        };
+    let time = text("/@timestamp");
+    let time = time.get(..19).unwrap_or(&time).replace('T', " ");
+    let mut out = format!("{DIM}{time}{DIM:#}  {style}{word:<6}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text("/rule/id"));
+    match event.pointer("/destination/port") {
+        Some(port) => {
+            let ip = text("/destination/ip");
+            let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
+            let _ = write!(out, "{} -> {ip}:{port}/{}", text("/portcullis/chain"), text("/network/transport"));
+        }
+        None if word == "GUARD" => out.push_str(&text("/message")),
+        None => {
+            let _ = write!(out, "{}: {}", text("/portcullis/chain"), text("/process/command_line"));
+        }
+    }
+    let who = match number("/process/pid").or_else(|| number("/process/parent/pid")) {
+        Some(pid) => format!("pid {pid}, "),
+        None => String::new(),
+    };
+    let user = match text("/user/name") {
+        name if name.is_empty() => format!("uid {}", text("/user/id")),
+        name => name,
+    };
+    let _ = write!(out, "\n    {DIM}{who}{user}, {} on {}", text("/portcullis/role"), text("/host/hostname"));
+    if let Some(sequence) = number("/event/sequence") {
+        let _ = write!(out, ", event {sequence}");
+    }
+    if let Some(dropped @ 1..) = number("/portcullis/dropped") {
+        let _ = write!(out, ", {dropped} before it not written");
+    }
+    let _ = write!(out, "{DIM:#}");
+    let clause = text("/portcullis/clause");
+    if !clause.is_empty() {
+        let source = match text("/portcullis/clause_source") {
+            source if source.is_empty() => "built in".to_owned(),
+            source => source,
+        };
+        let _ = write!(out, "\n    {DIM}because: {clause} ({source}){DIM:#}");
+    }
+    out
+}
+
+/// `text` with what could move a terminal's cursor, or change the direction of text, made visible.
+fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        let bidi = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if character.is_control() || bidi {
+            out.extend(character.escape_unicode());
+        } else {
+            out.push(character);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn nothing_of_an_event_reaches_the_terminal_as_a_control_character() {
+        let hostile = "\u{1b}[2J\r\n\u{202e}";
+        let value = json!({
+            "@timestamp": hostile, "message": hostile, "rule": { "id": hostile },
+            "event": { "category": ["process"], "outcome": hostile },
+            "process": { "command_line": hostile, "pid": 7 },
+            "user": { "name": hostile }, "host": { "hostname": hostile },
+            "portcullis": { "chain": hostile, "role": hostile, "clause": hostile, "clause_source": hostile },
+        });
+        let shown = anstream::adapter::strip_str(&event(&value)).to_string();
+        assert!(shown.chars().all(|character| character == '\n' || !character.is_control()), "{shown:?}");
+        assert!(!shown.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn a_connection_names_its_destination() {
+        let value = json!({
+            "@timestamp": "2026-11-24T16:25:14.000000000Z", "rule": { "id": "egress-port" },
+            "event": { "category": ["network"], "outcome": "failure", "sequence": 3 },
+            "destination": { "ip": "2001::1", "port": 4444 }, "network": { "transport": "tcp" },
+            "process": { "pid": 7 }, "user": { "id": "33", "name": "www-data" }, "host": { "hostname": "web1" },
+            "portcullis": { "chain": "php-fpm8.2", "role": "serving", "clause": "deny = x", "dropped": 2 },
+        });
+        let shown = anstream::adapter::strip_str(&event(&value)).to_string();
+        assert!(
+            shown.contains("2026-11-24 16:25:14  DENIED  egress-port   php-fpm8.2 -> [2001::1]:4444/tcp"),
+            "{shown}"
+        );
+        assert!(shown.contains("2 before it not written"), "{shown}");
+    }
+}

@@ -1,0 +1,144 @@
+//! The small languages inside strings: destinations, port ranges, commands.
+
+use ipnet::IpNet;
+use portcullis_policy::command::{TOKEN_MAX, Tokens};
+use std::net::IpAddr;
+
+/// A destination of `allow` or `deny`.
+#[derive(Debug, PartialEq)]
+pub enum Target {
+    /// An address or a network.
+    Net(IpNet),
+    /// A name, or `*.` and a name.
+    Name(String),
+}
+
+/// Parses `HOST:PORTS`; `HOST` is an address, a network or a name, v6 in brackets; `PORTS` is `*`, `N` or `N-M`.
+pub fn destination(text: &str) -> Result<(Target, (u16, u16)), String> {
+    let (host, ports) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']').ok_or("the bracket of the v6 address is not closed")?;
+            (host, rest.strip_prefix(':').ok_or("a port is missing: write `[ADDRESS]:PORT`, or `[ADDRESS]:*`")?)
+        }
+        None => text.rsplit_once(':').ok_or("a port is missing: write `HOST:PORT`, or `HOST:*` for every port")?,
+    };
+    if host.contains(':') && !text.starts_with('[') {
+        return Err("a v6 address stands in brackets: write `[ADDRESS]:PORT`".into());
+    }
+    let target = match network(host) {
+        Ok(net) => Target::Net(net),
+        Err(why) if host.contains([':', '/']) || text.starts_with('[') => return Err(why),
+        Err(_) => name(host)?,
+    };
+    Ok((target, self::ports(ports)?))
+}
+
+fn name(host: &str) -> Result<Target, String> {
+    let labels = host.strip_prefix("*.").unwrap_or(host);
+    let fine = |label: &str| {
+        !label.is_empty()
+            && label.len() < 64
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    if labels.split('.').all(fine) && !labels.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+        return Ok(Target::Name(host.to_ascii_lowercase()));
+    }
+    Err(format!("`{host}` is neither an address, a network nor a host name"))
+}
+
+/// Parses a port, a range of ports, or `*`.
+pub fn ports(text: &str) -> Result<(u16, u16), String> {
+    if text == "*" {
+        return Ok((0, u16::MAX));
+    }
+    let one = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is not a port: ports go from 0 to 65535"));
+    match text.split_once('-') {
+        Some((low, high)) => {
+            let (low, high) = (one(low)?, one(high)?);
+            if low > high {
+                return Err(format!("the range {low}-{high} is empty: the lower port comes first"));
+            }
+            Ok((low, high))
+        }
+        None => one(text).map(|port| (port, port)),
+    }
+}
+
+/// Parses an address or a network; v4-mapped v6 becomes v4.
+pub fn network(text: &str) -> Result<IpNet, String> {
+    let net = match text.parse::<IpNet>() {
+        Ok(net) => net,
+        Err(_) => match text.parse::<IpAddr>() {
+            Ok(address) => IpNet::from(address),
+            Err(_) => return Err(format!("`{text}` is not an address or a network in CIDR notation")),
+        },
+    };
+    if net.trunc() != net {
+        return Err(format!("`{text}` has bits set behind its prefix; the network is {}", net.trunc()));
+    }
+    if let IpNet::V6(v6) = net
+        && v6.prefix_len() >= 96
+        && let Some(v4) = v6.addr().to_ipv4_mapped()
+    {
+        return ipnet::Ipv4Net::new(v4, v6.prefix_len() - 96).map(IpNet::V4).map_err(|error| error.to_string());
+    }
+    Ok(net)
+}
+
+/// Parses an allowed command into its tokens. Quotes group, as in a shell; `*` and `?` are globs.
+pub fn command(text: &str) -> Result<Vec<String>, String> {
+    // A glob would make a shell's command complex; here it is a pattern, so it is hidden from the tokeniser.
+    if text.chars().any(char::is_control) {
+        return Err("a command has no control characters".into());
+    }
+    let hidden = text.replace('*', "\u{E000}").replace('?', "\u{E001}");
+    let mut tokens = Tokens::new(hidden.as_bytes());
+    let mut buffer = [0; TOKEN_MAX];
+    let mut out = Vec::new();
+    while let Some(token) = tokens.next(&mut buffer) {
+        let token = token.map_err(|_| {
+            "not a simple command: `allow` takes words only, without metacharacters, substitutions, redirections, \
+             assignments or lists"
+        })?;
+        let token = String::from_utf8_lossy(token).replace('\u{E000}', "*").replace('\u{E001}', "?");
+        out.push(token);
+    }
+    if out.is_empty() {
+        return Err("the command is empty".into());
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn destinations() {
+        assert_eq!(destination("192.88.1.0/24:*").unwrap().1, (0, 65535));
+        assert_eq!(destination("[2001:db8::1]:6379").unwrap().1, (6379, 6379));
+        assert_eq!(destination("*.stripe.com:443").unwrap().0, Target::Name("*.stripe.com".into()));
+        assert_eq!(destination("[::ffff:10.1.2.3]:1").unwrap().0, Target::Net("10.1.2.3/32".parse().unwrap()));
+        for bad in [
+            "10.0.0.1",
+            "10.0.0.1:70000",
+            "10.0.0.1/33:1",
+            "10.1.2.3/8:1",
+            "2001:db8::1:80",
+            "[::1:80",
+            "a b:1",
+            "300.1.1.1:80",
+            "h:9-8",
+        ] {
+            assert!(destination(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn commands() {
+        assert_eq!(command("/usr/bin/convert * *").unwrap(), ["/usr/bin/convert", "*", "*"]);
+        assert_eq!(command("/bin/a 'b c'").unwrap(), ["/bin/a", "b c"]);
+        assert!(command("a | b").is_err());
+        assert!(command("").is_err());
+    }
+}

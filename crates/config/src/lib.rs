@@ -1,0 +1,17 @@
+//! The configuration: TOML files to a compiled policy, with a diagnostic for every error.
+#![forbid(unsafe_code)]
+
+mod compile;
+pub mod diagnostic;
+mod entry;
+pub mod lists;
+mod load;
+pub mod model;
+mod nets;
+mod read;
+
+pub use compile::compile;
+pub use diagnostic::{Diagnostic, Severity};
+pub use load::{Loaded, built_in, load, parse_text};
+pub use model::Config;
+pub use portcullis_policy::place::DEFAULT_CONFIG;

@@ -1,0 +1,127 @@
+//! The configuration as it is understood, before it is compiled.
+
+use portcullis_policy::Mode;
+use std::path::PathBuf;
+
+/// Where a clause was written; `file` is `None` for what is built in.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The clause as events show it.
+    pub text: String,
+    /// The file.
+    pub file: Option<PathBuf>,
+    /// The line, from 1.
+    pub line: u32,
+}
+
+/// An address range with ports.
+#[derive(Clone, Debug)]
+pub struct Net {
+    /// The network; v4-mapped v6 is v4 already.
+    pub net: ipnet::IpNet,
+    /// First and last port.
+    pub ports: (u16, u16),
+    /// Where from.
+    pub origin: Origin,
+}
+
+/// A value with its origin.
+#[derive(Clone, Debug)]
+pub struct From<T> {
+    /// The value.
+    pub value: T,
+    /// Where from.
+    pub origin: Origin,
+}
+
+/// The modes as written; `None` inherits.
+#[derive(Clone, Debug, Default)]
+pub struct Modes {
+    /// Of everything.
+    pub all: Option<Mode>,
+    /// Of egress-port.
+    pub egress: Option<Mode>,
+    /// Of shell-spawn.
+    pub exec: Option<Mode>,
+}
+
+/// What one scope (everything, or a virtual host) says.
+#[derive(Clone, Debug, Default)]
+pub struct ScopeConfig {
+    /// Modes.
+    pub modes: Modes,
+    /// errno of a refused connect.
+    pub egress_errno: Option<u16>,
+    /// errno of a refused exec.
+    pub exec_errno: Option<u16>,
+    /// `deny`
+    pub deny: Vec<Net>,
+    /// `allow`
+    pub allow: Vec<Net>,
+    /// `local_ranges`
+    pub local: Option<Vec<Net>>,
+    /// `common_ports`
+    pub common: Option<Vec<From<(u16, u16)>>>,
+    /// `shells`
+    pub shells: Option<Vec<From<String>>>,
+    /// `[exec] allow`: tokens
+    pub commands: Option<Vec<From<Vec<String>>>>,
+}
+
+/// A sink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Sink {
+    /// systemd's journal, native protocol.
+    Journald = 1,
+    /// /dev/log
+    Syslog = 2,
+    /// A file of lines.
+    File = 4,
+    /// Standard error.
+    Stderr = 8,
+}
+
+/// A file the configuration was read from.
+#[derive(Clone, Debug)]
+pub struct SourceFile {
+    /// Its path.
+    pub path: PathBuf,
+    /// Nanoseconds since 1970; -1 where it does not exist.
+    pub mtime: i64,
+    /// Bytes.
+    pub size: u64,
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// What holds for everything.
+    pub global: ScopeConfig,
+    /// How many virtual hosts were read.
+    pub vhosts: usize,
+    /// Sinks.
+    pub sinks: Vec<Sink>,
+    /// Path of the file sink.
+    pub log_file: PathBuf,
+    /// A mode that overrides every other.
+    pub force: Option<Mode>,
+    /// Name servers.
+    pub resolvers: Vec<std::net::IpAddr>,
+    /// Files to watch.
+    pub sources: Vec<SourceFile>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            global: ScopeConfig::default(),
+            vhosts: 0,
+            sinks: vec![Sink::Journald],
+            log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
+            force: None,
+            resolvers: Vec::new(),
+            sources: Vec::new(),
+        }
+    }
+}

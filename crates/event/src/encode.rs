@@ -1,0 +1,331 @@
+//! An event as one line of ECS JSON.
+
+use crate::{Action, EVENT_MAX, Event, Json, Process};
+
+/// The version of the Elastic Common Schema whose names are used.
+const ECS_VERSION: &[u8] = b"9.0.0";
+const PATH_MAX: usize = 512;
+const NAME_MAX: usize = 96;
+const ARG_MAX: usize = 256;
+/// All arguments of one process together.
+const ARGS_MAX: usize = 1600;
+
+/// Writes `event` into `buffer`, with a newline at its end.
+#[must_use]
+pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8] {
+    let mut json = Json::new(buffer);
+    json.open(b"{");
+    json.key("@timestamp");
+    json.time(event.time);
+    json.key("message");
+    message(&mut json, event);
+    json.key("ecs");
+    json.open(b"{");
+    member(&mut json, "version", ECS_VERSION, 16);
+    json.close(b"}");
+    about(&mut json, event);
+    json.key("rule");
+    json.open(b"{");
+    member(&mut json, "id", event.rule.id.as_bytes(), NAME_MAX);
+    member(&mut json, "name", event.rule.name.as_bytes(), NAME_MAX);
+    json.close(b"}");
+    if !event.rule.techniques.is_empty() {
+        json.key("threat");
+        json.open(b"{");
+        member(&mut json, "framework", b"MITRE ATT&CK", NAME_MAX);
+        json.key("technique");
+        json.open(b"{");
+        json.key("id");
+        json.open(b"[");
+        for technique in event.rule.techniques {
+            json.string(technique.as_bytes(), 16);
+        }
+        json.close(b"]");
+        json.close(b"}");
+        json.close(b"}");
+    }
+    if let Action::Connect(to) = event.action {
+        json.key("destination");
+        json.open(b"{");
+        json.key("ip");
+        json.ip(to.ip);
+        json.key("port");
+        json.number(u64::from(to.port));
+        json.close(b"}");
+        json.key("network");
+        json.open(b"{");
+        member(&mut json, "direction", b"egress", 16);
+        member(&mut json, "transport", to.transport.as_bytes(), 16);
+        member(&mut json, "type", if to.ip.is_ipv4() { b"ipv4" } else { b"ipv6" }, 16);
+        json.close(b"}");
+    }
+    json.key("process");
+    process(&mut json, &event.process, Some(&event.parent));
+    json.key("user");
+    json.open(b"{");
+    json.key("id");
+    json.open(b"\"");
+    json.digits_text(u64::from(event.uid));
+    json.close(b"\"");
+    if !event.user.is_empty() {
+        member(&mut json, "name", event.user, NAME_MAX);
+    }
+    json.close(b"}");
+    json.key("host");
+    json.open(b"{");
+    member(&mut json, "hostname", event.host, NAME_MAX);
+    json.key("os");
+    json.open(b"{");
+    member(&mut json, "type", b"linux", 16);
+    json.close(b"}");
+    json.close(b"}");
+    own(&mut json, event);
+    json.close(b"}");
+    json.raw(b"\n");
+    json.finish()
+}
+
+fn member(json: &mut Json<'_>, key: &str, value: &[u8], max: usize) {
+    json.key(key);
+    json.string(value, max);
+}
+
+/// One sentence for the reader of a journal.
+fn message(json: &mut Json<'_>, event: &Event<'_>) {
+    json.open(b"\"");
+    let chain = if event.chain.is_empty() { event.process.name } else { event.chain };
+    match event.action {
+        Action::Connect(to) => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused a connection to " } else { b" connects to " });
+            if to.ip.is_ipv6() {
+                json.raw(b"[");
+            }
+            json.ip_text(to.ip);
+            json.raw(if to.ip.is_ipv6() { b"]:" } else { b":" });
+            json.digits_text(u64::from(to.port));
+            json.raw(b"/");
+            json.text(to.transport.as_bytes(), 8);
+        }
+        Action::Exec => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused a shell: " } else { b" starts a shell: " });
+            let mut left = 384;
+            for (index, argument) in event.process.args.iter().enumerate() {
+                if left == 0 {
+                    break;
+                }
+                if index > 0 {
+                    left = json.text(b" ", left);
+                }
+                left = json.text(argument, left);
+            }
+        }
+        Action::Guard(sentence) => {
+            json.text(sentence.as_bytes(), 512);
+        }
+    }
+    json.close(b"\"");
+}
+
+fn about(json: &mut Json<'_>, event: &Event<'_>) {
+    let (category, kind, action): (&[u8], &[u8], &[u8]) = match event.action {
+        Action::Connect(_) => (b"network", b"start", b"connection_attempted"),
+        Action::Exec => (b"process", b"start", b"exec"),
+        Action::Guard(_) => (b"configuration", b"info", b"policy_fallback"),
+    };
+    json.key("event");
+    json.open(b"{");
+    json.key("id");
+    json.open(b"\"");
+    json.hex(event.stream);
+    json.raw(b"-");
+    json.digits_text(event.sequence);
+    json.close(b"\"");
+    member(json, "kind", b"alert", 16);
+    member(json, "module", b"portcullis", 16);
+    member(json, "dataset", b"portcullis.events", 32);
+    json.key("category");
+    json.open(b"[");
+    json.string(category, 32);
+    json.close(b"]");
+    json.key("type");
+    json.open(b"[");
+    json.string(kind, 32);
+    if event.refused {
+        json.string(if matches!(event.action, Action::Connect(_)) { b"denied" } else { b"info" }, 32);
+    }
+    json.close(b"]");
+    member(json, "action", action, 32);
+    member(json, "outcome", if event.refused { b"failure" } else { b"success" }, 16);
+    json.key("severity");
+    json.number(u64::from(event.rule.severity));
+    json.key("sequence");
+    json.number(event.sequence);
+    json.close(b"}");
+}
+
+fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'_>>) {
+    json.open(b"{");
+    if process.pid != 0 {
+        json.key("pid");
+        json.number(u64::from(process.pid));
+    }
+    for (key, value, max) in [
+        ("name", process.name, NAME_MAX),
+        ("executable", process.executable, PATH_MAX),
+        ("working_directory", process.working_directory, PATH_MAX),
+    ] {
+        if !value.is_empty() {
+            member(json, key, value, max);
+        }
+    }
+    if process.args_count > 0 {
+        json.key("args_count");
+        json.number(u64::from(process.args_count));
+        json.key("args");
+        json.open(b"[");
+        let mut left = if parent.is_some() { ARGS_MAX } else { ARGS_MAX / 4 };
+        for argument in process.args {
+            // An argument takes at least its ellipsis.
+            let max = if left < ARG_MAX { left } else { ARG_MAX };
+            if max < 8 {
+                break;
+            }
+            json.string(argument, max);
+            left = left.saturating_sub(argument.len().max(8));
+        }
+        json.close(b"]");
+        if parent.is_some() {
+            json.key("command_line");
+            json.open(b"\"");
+            let mut left = ARGS_MAX / 2;
+            for (index, argument) in process.args.iter().enumerate() {
+                if left == 0 {
+                    break;
+                }
+                if index > 0 {
+                    left = json.text(b" ", left);
+                }
+                left = json.text(argument, left);
+            }
+            json.close(b"\"");
+        }
+    }
+    if let Some(parent) = parent {
+        json.key("parent");
+        self::process(json, parent, None);
+    }
+    json.close(b"}");
+}
+
+/// What ECS has no field for.
+fn own(json: &mut Json<'_>, event: &Event<'_>) {
+    json.key("portcullis");
+    json.open(b"{");
+    member(json, "mode", event.mode.as_bytes(), 16);
+    member(json, "role", event.role.as_bytes(), 16);
+    member(json, "chain", event.chain, 256);
+    member(json, "clause", event.clause, 256);
+    if !event.clause_file.is_empty() {
+        json.key("clause_source");
+        json.open(b"\"");
+        json.text(event.clause_file, 256);
+        json.raw(b":");
+        json.digits_text(u64::from(event.clause_line));
+        json.close(b"\"");
+    }
+    json.key("stream");
+    json.open(b"\"");
+    json.hex(event.stream);
+    json.close(b"\"");
+    json.key("dropped");
+    json.number(event.dropped);
+    json.close(b"}");
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use crate::{Destination, EGRESS_PORT, SHELL_SPAWN};
+    use proptest::prelude::*;
+    use serde_json::Value;
+    use std::vec::Vec;
+
+    fn event<'a>(process: Process<'a>, action: Action, bytes: &'a [u8]) -> Event<'a> {
+        Event {
+            time: 1,
+            stream: u64::MAX,
+            sequence: u64::MAX,
+            dropped: u64::MAX,
+            rule: if matches!(action, Action::Exec) { &SHELL_SPAWN } else { &EGRESS_PORT },
+            mode: "enforce",
+            refused: true,
+            action,
+            role: "descendant",
+            chain: bytes,
+            clause: bytes,
+            clause_file: bytes,
+            clause_line: u32::MAX,
+            process,
+            parent: process,
+            uid: u32::MAX,
+            user: bytes,
+            host: bytes,
+        }
+    }
+
+    fn line(event: &Event<'_>) -> Value {
+        let mut buffer = [0; EVENT_MAX];
+        let line = encode(event, &mut buffer);
+        assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
+        serde_json::from_slice(line).unwrap()
+    }
+
+    #[test]
+    fn the_longest_of_everything_fits() {
+        for filler in [&[b'x'; 5000][..], &[1; 5000], &[b'"'; 5000], &[0xff; 5000]] {
+            let args = [filler; crate::ARGS_SHOWN];
+            let process = Process {
+                pid: u32::MAX,
+                name: filler,
+                executable: filler,
+                working_directory: filler,
+                args: &args,
+                args_count: u32::MAX,
+            };
+            let to = Destination {
+                ip: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap(),
+                port: 65535,
+                transport: "udp",
+            };
+            for action in [Action::Exec, Action::Connect(to)] {
+                let value = line(&event(process, action, filler));
+                assert_eq!(value["portcullis"]["dropped"], u64::MAX);
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_has_what_the_rule_asks_for() {
+        let to = Destination { ip: "25.0.0.1".parse().unwrap(), port: 4444, transport: "tcp" };
+        let value = line(&event(Process::default(), Action::Connect(to), b"php"));
+        assert_eq!(value["event"]["action"], "connection_attempted");
+        assert_eq!(value["event"]["type"][0], "start");
+        assert_eq!(value["network"]["direction"], "egress");
+        assert_eq!(value["destination"]["ip"], "25.0.0.1");
+        assert_eq!(value["destination"]["port"], 4444);
+        assert_eq!(value["rule"]["id"], "egress-port");
+        assert_eq!(value["event"]["outcome"], "failure");
+    }
+
+    proptest! {
+        #[test]
+        fn any_arguments_are_valid_json(args in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..600), 0..16)) {
+            let args: Vec<&[u8]> = args.iter().map(Vec::as_slice).collect();
+            let process = Process { args: &args, args_count: args.len() as u32, ..Process::default() };
+            line(&event(process, Action::Exec, b"chain"));
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! A JSON writer that keeps a fixed buffer valid: strings are cut to a bound, any bytes come out as UTF-8.
+
+use crate::address;
+
+/// The writer. What does not fit is left out; the caller bounds its strings so that nothing is.
+pub struct Json<'b> {
+    buffer: &'b mut [u8],
+    len: usize,
+    comma: bool,
+}
+
+impl<'b> Json<'b> {
+    /// Writes into `buffer`.
+    pub fn new(buffer: &'b mut [u8]) -> Json<'b> {
+        Json { buffer, len: 0, comma: false }
+    }
+
+    /// What was written.
+    #[must_use]
+    pub fn finish(self) -> &'b [u8] {
+        let Json { buffer, len, .. } = self;
+        buffer.get(..len).unwrap_or_default()
+    }
+
+    /// Bytes that are JSON already.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        let end = self.len.wrapping_add(bytes.len());
+        if let Some(to) = self.buffer.get_mut(self.len..end) {
+            for (to, from) in to.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+            self.len = end;
+        }
+    }
+
+    fn separate(&mut self) {
+        if self.comma {
+            self.raw(b",");
+        }
+        self.comma = true;
+    }
+
+    /// Opens an object or an array: `{` or `[`.
+    pub fn open(&mut self, bracket: &[u8]) {
+        self.separate();
+        self.raw(bracket);
+        self.comma = false;
+    }
+
+    /// Closes it.
+    pub fn close(&mut self, bracket: &[u8]) {
+        self.raw(bracket);
+        self.comma = true;
+    }
+
+    /// A member's name.
+    pub fn key(&mut self, key: &str) {
+        self.separate();
+        self.raw(b"\"");
+        self.raw(key.as_bytes());
+        self.raw(b"\":");
+        self.comma = false;
+    }
+
+    /// A number.
+    pub fn number(&mut self, number: u64) {
+        self.separate();
+        self.digits(number, 1);
+    }
+
+    /// A truth value.
+    pub fn boolean(&mut self, value: bool) {
+        self.separate();
+        self.raw(if value { b"true" } else { b"false" });
+    }
+
+    /// At least `width` decimal digits.
+    fn digits(&mut self, number: u64, width: usize) {
+        let mut digits = [b'0'; 20];
+        let mut rest = number;
+        let mut used = 0_usize;
+        for digit in digits.iter_mut().rev() {
+            if rest == 0 && used >= width {
+                break;
+            }
+            *digit = b'0'.wrapping_add((rest % 10) as u8);
+            rest /= 10;
+            used = used.wrapping_add(1);
+        }
+        self.raw(digits.get(20_usize.wrapping_sub(used)..).unwrap_or_default());
+    }
+
+    /// A number in 16 hexadecimal digits, as a part of a string.
+    pub fn hex(&mut self, number: u64) {
+        for shift in (0..16_u32).rev() {
+            let digit = (number >> (shift.wrapping_mul(4))) & 15;
+            self.raw(&[if digit < 10 { b'0'.wrapping_add(digit as u8) } else { b'a'.wrapping_add(digit as u8 - 10) }]);
+        }
+    }
+
+    /// A string of at most `max` bytes as encoded, cut at a character with an ellipsis.
+    pub fn string(&mut self, bytes: &[u8], max: usize) {
+        self.separate();
+        self.raw(b"\"");
+        self.text(bytes, max);
+        self.raw(b"\"");
+    }
+
+    /// The inside of a string: at most `max` bytes as encoded; what is not UTF-8 as U+FFFD. Gives what is left of `max`.
+    pub fn text(&mut self, bytes: &[u8], max: usize) -> usize {
+        let mut left = max;
+        for chunk in bytes.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let mut utf8 = [0; 4];
+                let mut escape = *b"\\u0000";
+                let encoded: &[u8] = match character {
+                    '"' => b"\\\"",
+                    '\\' => b"\\\\",
+                    '\n' => b"\\n",
+                    '\r' => b"\\r",
+                    '\t' => b"\\t",
+                    '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
+                        let code = character as u32 as u8;
+                        if let Some(digits) = escape.get_mut(4..6) {
+                            digits.copy_from_slice(&[hex_digit(code >> 4), hex_digit(code & 15)]);
+                        }
+                        &escape
+                    }
+                    _ => character.encode_utf8(&mut utf8).as_bytes(),
+                };
+                if !self.bounded(encoded, &mut left) {
+                    return 0;
+                }
+            }
+            if !chunk.invalid().is_empty() && !self.bounded("\u{fffd}".as_bytes(), &mut left) {
+                return 0;
+            }
+        }
+        left
+    }
+
+    fn bounded(&mut self, encoded: &[u8], left: &mut usize) -> bool {
+        const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
+        if left.wrapping_sub(ELLIPSIS.len()) < encoded.len() || *left < ELLIPSIS.len() {
+            self.raw(ELLIPSIS);
+            return false;
+        }
+        self.raw(encoded);
+        *left = left.wrapping_sub(encoded.len());
+        true
+    }
+
+    /// A time as ISO 8601 in UTC with nanoseconds, as a string. `time` is in nanoseconds since 1970.
+    pub fn time(&mut self, time: u64) {
+        let seconds = time / 1_000_000_000;
+        let (days, of_day) = (seconds / 86_400, seconds % 86_400);
+        let (year, month, day) = civil(days);
+        self.separate();
+        self.raw(b"\"");
+        for (number, width, after) in [
+            (year, 4, b"-"),
+            (month, 2, b"-"),
+            (day, 2, b"T"),
+            (of_day / 3600, 2, b":"),
+            (of_day / 60 % 60, 2, b":"),
+            (of_day % 60, 2, b"."),
+        ] {
+            self.digits(number, width);
+            self.raw(after);
+        }
+        self.digits(time % 1_000_000_000, 9);
+        self.raw(b"Z\"");
+    }
+
+    /// An address as a string.
+    pub fn ip(&mut self, ip: core::net::IpAddr) {
+        self.separate();
+        self.raw(b"\"");
+        self.ip_text(ip);
+        self.raw(b"\"");
+    }
+
+    /// An address as a part of a string.
+    pub fn ip_text(&mut self, ip: core::net::IpAddr) {
+        let mut buffer = [0; address::TEXT_MAX];
+        self.raw(address::text(ip, &mut buffer));
+    }
+
+    /// A number as a part of a string.
+    pub fn digits_text(&mut self, number: u64) {
+        self.digits(number, 1);
+    }
+}
+
+fn hex_digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0'.wrapping_add(nibble) } else { b'a'.wrapping_add(nibble.wrapping_sub(10)) }
+}
+
+/// The date of a day counted from 1970-01-01, in the proleptic Gregorian calendar: years are counted from 1 March of
+/// year 0, so that a leap day is the last day of its year.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let days = days + 719_468;
+    let era = days / 146_097;
+    let of_era = days % 146_097;
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use proptest::prelude::*;
+    use std::string::String;
+
+    fn written(write: impl FnOnce(&mut Json<'_>)) -> String {
+        let mut buffer = [0; 8192];
+        let mut json = Json::new(&mut buffer);
+        write(&mut json);
+        String::from_utf8(json.finish().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn dates() {
+        assert_eq!(written(|json| json.time(951_782_400_000_000_005)), "\"2000-02-29T00:00:00.000000005Z\"");
+        assert_eq!(written(|json| json.time(0)), "\"1970-01-01T00:00:00.000000000Z\"");
+        assert_eq!(written(|json| json.time(1_795_537_514 * 1_000_000_000)), "\"2026-11-24T16:25:14.000000000Z\"");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_valid_string_within_its_bound(bytes in proptest::collection::vec(any::<u8>(), 0..300), max in 3_usize..200) {
+            let text = written(|json| json.string(&bytes, max));
+            prop_assert!(text.len() <= max + 2);
+            prop_assert!(serde_json::from_str::<String>(&text).is_ok());
+        }
+
+        #[test]
+        fn a_string_that_fits_comes_back(text in "\\PC{0,40}") {
+            prop_assert_eq!(serde_json::from_str::<String>(&written(|json| json.string(text.as_bytes(), 2000))).unwrap(), text);
+        }
+    }
+}

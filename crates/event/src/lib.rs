@@ -1,0 +1,127 @@
+//! The event: one ECS JSON object a line, written into a fixed buffer. No allocation, no I/O, no panic.
+#![no_std]
+#![forbid(unsafe_code)]
+
+pub mod address;
+mod encode;
+pub mod journal;
+mod json;
+
+pub use encode::encode;
+pub use json::Json;
+
+/// The size of the buffer that an encoded event always fits into, newline included, in bytes.
+pub const EVENT_MAX: usize = 8192;
+/// How many arguments of a program an event shows; `process.args_count` has the real number.
+pub const ARGS_SHOWN: usize = 16;
+
+/// Facts on the rule that fired.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleFacts {
+    /// `rule.id`
+    pub id: &'static str,
+    /// `rule.name`
+    pub name: &'static str,
+    /// `event.severity`, on Elastic's scale: 21 low, 47 medium, 73 high.
+    pub severity: u8,
+    /// `threat.technique.id`
+    pub techniques: &'static [&'static str],
+}
+
+/// The rule on uncommon ports; severity and techniques as in Elastic's rule 00546494-5bb0-49d6-9220-5f3b4c12f26a.
+pub const EGRESS_PORT: RuleFacts = RuleFacts {
+    id: "egress-port",
+    name: "Uncommon Destination Port Connection by Linux Web Server",
+    severity: 21,
+    techniques: &["T1505.003", "T1571", "T1071"],
+};
+/// The rule on shells; severity as in Elastic's rule f16fca20-4d6c-43f9-aec1-20b6de3b0aeb.
+pub const SHELL_SPAWN: RuleFacts = RuleFacts {
+    id: "shell-spawn",
+    name: "Web Server Process Spawning Shell",
+    severity: 47,
+    techniques: &["T1505.003", "T1059.004"],
+};
+/// The guard's word on itself: its policy is not what the configuration asks for.
+pub const GUARD_POLICY: RuleFacts =
+    RuleFacts { id: "guard-policy", name: "Portcullis Policy Not As Configured", severity: 73, techniques: &[] };
+
+/// A process as an event shows it; what is unknown is empty or 0.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Process<'a> {
+    /// `process.pid`
+    pub pid: u32,
+    /// `process.name`
+    pub name: &'a [u8],
+    /// `process.executable`
+    pub executable: &'a [u8],
+    /// `process.working_directory`
+    pub working_directory: &'a [u8],
+    /// The first [`ARGS_SHOWN`] arguments.
+    pub args: &'a [&'a [u8]],
+    /// `process.args_count`
+    pub args_count: u32,
+}
+
+/// Where a connection goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination {
+    /// `destination.ip`
+    pub ip: core::net::IpAddr,
+    /// `destination.port`
+    pub port: u16,
+    /// `network.transport`: `tcp` or `udp`.
+    pub transport: &'static str,
+}
+
+/// What kind of action the event is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Action {
+    /// A connection.
+    Connect(Destination),
+    /// A program.
+    Exec,
+    /// The guard itself; the sentence says what it is about.
+    Guard(&'static str),
+}
+
+/// The record of a verdict that is not a plain allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// Time in nanoseconds since 1970.
+    pub time: u64,
+    /// Names the process whose counter `sequence` is.
+    pub stream: u64,
+    /// Counts the events of the stream from 1.
+    pub sequence: u64,
+    /// Events of the stream that no sink took, up to now.
+    pub dropped: u64,
+    /// The rule.
+    pub rule: &'a RuleFacts,
+    /// `audit` or `enforce`.
+    pub mode: &'static str,
+    /// Whether the call was refused.
+    pub refused: bool,
+    /// What the process does.
+    pub action: Action,
+    /// `master`, `serving` or `descendant`.
+    pub role: &'static str,
+    /// The programs that led here, `php-fpm > sh > curl`.
+    pub chain: &'a [u8],
+    /// The clause of the policy that decided.
+    pub clause: &'a [u8],
+    /// The clause's file; empty for what is built in.
+    pub clause_file: &'a [u8],
+    /// The clause's line.
+    pub clause_line: u32,
+    /// The process; for an exec the one that the new program will be.
+    pub process: Process<'a>,
+    /// The process it comes from.
+    pub parent: Process<'a>,
+    /// Effective user.
+    pub uid: u32,
+    /// Its name.
+    pub user: &'a [u8],
+    /// Host name.
+    pub host: &'a [u8],
+}

@@ -1,0 +1,210 @@
+//! The bytes of a compiled policy: a header, then sections of fixed-size little-endian records.
+//!
+//! Every record is unaligned and made of plain integers, so any bytes are a valid record; what an index or a range
+//! in a record refers to is checked when it is followed.
+
+use crate::RULES;
+use zerocopy::little_endian::{I64, U16, U32, U64, U128};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// The first eight bytes of a compiled policy.
+pub const MAGIC: [u8; 8] = *b"PORTCULL";
+/// The version of this format; a file of another version is refused.
+pub const VERSION: u32 = 1;
+
+/// The sections, in the order of the header's table.
+#[derive(Clone, Copy)]
+#[repr(usize)]
+pub enum Section {
+    /// Bytes that other records point into.
+    Strings,
+    /// [`Clause`]
+    Clauses,
+    /// [`Scope`]; the first is the global one
+    Scopes,
+    /// [`Net4`]
+    Net4,
+    /// [`Net6`]
+    Net6,
+    /// [`Ports`]
+    Ports,
+    /// [`Name`], sorted by their bytes within a range
+    Names,
+    /// [`Command`], sorted by hash within a range
+    Commands,
+    /// [`Text`]: tokens of commands
+    Tokens,
+    /// [`Source`]
+    Sources,
+}
+
+/// How many sections there are.
+pub const SECTIONS: usize = 10;
+
+/// A run of records of some section.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Range {
+    /// Index of the first record.
+    pub start: U32,
+    /// Number of records.
+    pub len: U32,
+}
+
+/// A run of bytes in [`Section::Strings`].
+pub type Text = Range;
+
+/// The head of the file.
+#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Header {
+    /// [`MAGIC`]
+    pub magic: [u8; 8],
+    /// [`VERSION`]
+    pub version: U32,
+    /// Length of the whole file in bytes.
+    pub length: U32,
+    /// [`checksum`] of everything after this field.
+    pub checksum: U64,
+    /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr.
+    pub sinks: U32,
+    /// Path of the file sink, ending in a NUL byte.
+    pub log_file: Text,
+    /// Byte offset and byte length of each section.
+    pub sections: [Range; SECTIONS],
+}
+
+/// Where a clause of the policy was written.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Clause {
+    /// The clause as an event shows it.
+    pub text: Text,
+    /// Its file; empty for what is built in.
+    pub file: Text,
+    /// Its line, from 1; 0 for what is built in.
+    pub line: U32,
+}
+
+/// A set of addresses with ports: sorted disjoint intervals of v4 and of v6.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct AddrSet {
+    /// Into [`Section::Net4`].
+    pub v4: Range,
+    /// Into [`Section::Net6`].
+    pub v6: Range,
+}
+
+/// The policy of everything, or of one virtual host, complete in itself.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Scope {
+    /// The [`crate::Mode`] of each [`crate::Rule`].
+    pub modes: [u8; RULES],
+    /// errno of a refused connect.
+    pub egress_errno: U16,
+    /// errno of a refused exec.
+    pub exec_errno: U16,
+    /// Wins over everything.
+    pub deny: AddrSet,
+    /// Allowed destinations.
+    pub allow: AddrSet,
+    /// Local ranges.
+    pub local: AddrSet,
+    /// Name servers of resolv.conf, port 53.
+    pub resolvers: AddrSet,
+    /// Common ports, into [`Section::Ports`].
+    pub common: Range,
+    /// Ports a datagram socket connects to only to learn its own address, into [`Section::Ports`].
+    pub probes: Range,
+    /// Shells, into [`Section::Names`].
+    pub shells: Range,
+    /// Allowed commands, into [`Section::Commands`].
+    pub commands: Range,
+    /// The clause of an egress that nothing allows.
+    pub egress_default: U32,
+}
+
+/// An interval of v4 addresses, up to the next record's start.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Net4 {
+    /// First address.
+    pub start: U32,
+    /// Its ports, into [`Section::Ports`]; empty for a gap.
+    pub ports: Range,
+}
+
+/// An interval of v6 addresses, up to the next record's start.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Net6 {
+    /// First address.
+    pub start: U128,
+    /// Its ports, into [`Section::Ports`]; empty for a gap.
+    pub ports: Range,
+}
+
+/// An interval of ports with the clause it comes from; disjoint and sorted within a range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Ports {
+    /// First port.
+    pub low: U16,
+    /// Last port.
+    pub high: U16,
+    /// Into [`Section::Clauses`].
+    pub clause: U32,
+}
+
+/// A program's name with the clause it comes from.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Name {
+    /// The name.
+    pub text: Text,
+    /// Into [`Section::Clauses`].
+    pub clause: U32,
+}
+
+/// An allowed command: patterns, one a token.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Command {
+    /// [`crate::command::token_hash`] of the first token, 0 where that has a glob.
+    pub hash: U64,
+    /// Into [`Section::Tokens`].
+    pub tokens: Range,
+    /// Into [`Section::Clauses`].
+    pub clause: U32,
+}
+
+/// A file that the policy was compiled from.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Source {
+    /// Its path, ending in a NUL byte.
+    pub path: Text,
+    /// Modification time in nanoseconds since 1970; -1 where the file did not exist.
+    pub mtime: I64,
+    /// Size in bytes.
+    pub size: U64,
+}
+
+/// The checksum of a compiled policy: a multiply-and-rotate over 8-byte words. It finds damage, not forgery; who may
+/// write the file is what protects against that.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
+    let mut hash = bytes.len() as u64;
+    let mut chunks = bytes.chunks_exact(8);
+    for chunk in &mut chunks {
+        let word = <[u8; 8]>::try_from(chunk).map_or(0, u64::from_le_bytes);
+        hash = (hash ^ word).wrapping_mul(MULTIPLIER).rotate_left(29);
+    }
+    for &byte in chunks.remainder() {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(MULTIPLIER).rotate_left(29);
+    }
+    hash
+}

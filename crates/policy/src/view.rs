@@ -1,0 +1,155 @@
+//! The typed view of a compiled policy: checked once as a whole, then at every step that follows an index.
+
+use crate::format::{Clause, Header, MAGIC, Range, SECTIONS, Scope, Section, Source, Text, VERSION, checksum};
+use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
+
+/// Why some bytes are not a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// Shorter than a header, or than its own length says.
+    Truncated,
+    /// Does not begin with [`MAGIC`].
+    NotAPolicy,
+    /// Another version of the format.
+    Version(u32),
+    /// The checksum does not match.
+    Damaged,
+    /// A section lies outside the file or is not made of whole records.
+    Section,
+}
+
+impl Malformed {
+    /// A sentence for people.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Malformed::Truncated => "the compiled policy is truncated",
+            Malformed::NotAPolicy => "the file is not a compiled policy",
+            Malformed::Version(_) => "the compiled policy has another format version",
+            Malformed::Damaged => "the compiled policy is damaged: its checksum does not match",
+            Malformed::Section => "the compiled policy is damaged: a section is out of bounds",
+        }
+    }
+}
+
+/// A policy, read in place.
+#[derive(Clone, Copy)]
+pub struct Policy<'a> {
+    bytes: &'a [u8],
+    header: &'a Header,
+}
+
+impl<'a> Policy<'a> {
+    /// Checks `bytes` and gives the view.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn new(bytes: &'a [u8]) -> Result<Policy<'a>, Malformed> {
+        let (header, _) = Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
+        if header.magic != MAGIC {
+            return Err(Malformed::NotAPolicy);
+        }
+        if header.version.get() != VERSION {
+            return Err(Malformed::Version(header.version.get()));
+        }
+        let bytes = bytes.get(..header.length.get() as usize).ok_or(Malformed::Truncated)?;
+        let summed = bytes.get(24..).ok_or(Malformed::Truncated)?;
+        if checksum(summed) != header.checksum.get() {
+            return Err(Malformed::Damaged);
+        }
+        let policy = Policy { bytes, header };
+        for section in header.sections.iter().take(SECTIONS) {
+            policy.slice(*section).ok_or(Malformed::Section)?;
+        }
+        if policy.records::<Scope>(Section::Scopes).is_empty() {
+            return Err(Malformed::Section);
+        }
+        Ok(policy)
+    }
+
+    /// The view of bytes that [`Policy::new`] has accepted before; `None` where they are not even that.
+    #[must_use]
+    pub fn accepted(bytes: &'a [u8]) -> Option<Policy<'a>> {
+        let (header, _) = Header::ref_from_prefix(bytes).ok()?;
+        Some(Policy { bytes, header })
+    }
+
+    /// The length that the header at the beginning of `bytes` gives, in bytes.
+    #[must_use]
+    pub fn length(bytes: &[u8]) -> Option<usize> {
+        let (header, _) = Header::ref_from_prefix(bytes).ok()?;
+        Some(header.length.get() as usize)
+    }
+
+    fn slice(&self, range: Range) -> Option<&'a [u8]> {
+        let start = range.start.get() as usize;
+        self.bytes.get(start..start.checked_add(range.len.get() as usize)?)
+    }
+
+    fn section(&self, section: Section) -> &'a [u8] {
+        self.header.sections.get(section as usize).and_then(|range| self.slice(*range)).unwrap_or_default()
+    }
+
+    /// All records of a section; none where it is not made of whole ones.
+    pub(crate) fn records<T: FromBytes + Immutable + KnownLayout + Unaligned>(&self, section: Section) -> &'a [T] {
+        <[T]>::ref_from_bytes(self.section(section)).unwrap_or_default()
+    }
+
+    /// The records of a range of a section; none where it lies outside.
+    pub(crate) fn range<T: FromBytes + Immutable + KnownLayout + Unaligned>(
+        &self,
+        section: Section,
+        range: Range,
+    ) -> &'a [T] {
+        let start = range.start.get() as usize;
+        self.records(section).get(start..start.wrapping_add(range.len.get() as usize)).unwrap_or_default()
+    }
+
+    /// The bytes of a text; empty where it lies outside.
+    #[must_use]
+    pub fn text(&self, text: Text) -> &'a [u8] {
+        let start = text.start.get() as usize;
+        self.section(Section::Strings).get(start..start.wrapping_add(text.len.get() as usize)).unwrap_or_default()
+    }
+
+    /// A scope by its number, the global one (0) where there is none of that number.
+    pub(crate) fn scope(&self, number: u32) -> Option<&'a Scope> {
+        let scopes = self.records::<Scope>(Section::Scopes);
+        scopes.get(number as usize).or(scopes.first())
+    }
+
+    /// The words, the file and the line of a clause.
+    #[must_use]
+    pub fn clause(&self, index: u32) -> (&'a [u8], &'a [u8], u32) {
+        match self.records::<Clause>(Section::Clauses).get(index as usize) {
+            Some(clause) => (self.text(clause.text), self.text(clause.file), clause.line.get()),
+            None => (&[], &[], 0),
+        }
+    }
+
+    /// The files that the policy was compiled from: path ending in NUL, mtime in ns, size in bytes.
+    pub fn sources(&self) -> impl Iterator<Item = (&'a [u8], i64, u64)> + use<'a> {
+        let policy = *self;
+        self.records::<Source>(Section::Sources)
+            .iter()
+            .map(move |source| (policy.text(source.path), source.mtime.get(), source.size.get()))
+    }
+
+    /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr.
+    #[must_use]
+    pub fn sinks(&self) -> u32 {
+        self.header.sinks.get()
+    }
+
+    /// Path of the file sink, ending in NUL; empty where there is none.
+    #[must_use]
+    pub fn log_file(&self) -> &'a [u8] {
+        self.text(self.header.log_file)
+    }
+
+    /// The checksum: names this policy among others.
+    #[must_use]
+    pub fn digest(&self) -> u64 {
+        self.header.checksum.get()
+    }
+}

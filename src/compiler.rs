@@ -1,0 +1,83 @@
+//! Runs `portcullis compile` from a master that finds no compiled policy, or one older than its sources.
+
+use crate::memory::Text;
+use crate::state;
+use crate::sys;
+
+/// How long the command may take: this many naps.
+const NAPS: usize = 1000;
+/// One nap, in nanoseconds.
+const NAP: usize = 5_000_000;
+
+/// Why there is no newly compiled policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// No command was found.
+    NoCommand,
+    /// It could not be started, or found an error.
+    Refused,
+    /// It took too long.
+    Slow,
+}
+
+/// Compiles the configuration `config` into the file `output`.
+pub fn run(config: &Text<512>, output: &Text<512>) -> Result<(), Failure> {
+    let command = command().ok_or(Failure::NoCommand)?;
+    let arguments = [
+        c"portcullis".as_ptr(),
+        c"compile".as_ptr(),
+        c"--config".as_ptr(),
+        config.c_str().as_ptr(),
+        c"-o".as_ptr(),
+        output.c_str().as_ptr(),
+        core::ptr::null(),
+    ];
+    let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr(), core::ptr::null()];
+    // SAFETY: the child only makes system calls of `sys`.
+    match unsafe { sys::fork_silent() } {
+        Err(_) => Err(Failure::Refused),
+        Ok(0) => {
+            if let Ok(nothing) = sys::open(libc::AT_FDCWD, c"/dev/null", libc::O_RDWR, 0) {
+                for standard in 0..3 {
+                    sys::duplicate_onto(nothing.0, standard);
+                }
+                core::mem::forget(nothing);
+            }
+            let path = command.c_str().as_ptr().cast();
+            // SAFETY: the vectors end in NULL and hold C strings.
+            unsafe { sys::execve(path, arguments.as_ptr().cast(), environment.as_ptr().cast()) };
+            sys::exit(127)
+        }
+        Ok(child) => wait(child),
+    }
+}
+
+fn wait(child: usize) -> Result<(), Failure> {
+    for _ in 0..NAPS {
+        match sys::wait(child) {
+            Some(0) => return Ok(()),
+            Some(_) => return Err(Failure::Refused),
+            None => sys::sleep(NAP),
+        }
+    }
+    sys::kill(child);
+    while sys::wait(child).is_none() {
+        sys::sleep(NAP);
+    }
+    Err(Failure::Slow)
+}
+
+/// The command: beside the library, as in a build, else installed.
+fn command() -> Option<Text<512>> {
+    let library = state::settled().library.bytes();
+    let folder = library.iter().rposition(|&byte| byte == b'/').and_then(|slash| library.get(..slash));
+    for folder in [folder.unwrap_or_default(), b"/usr/bin", b"/usr/local/bin"] {
+        let mut path = Text::new();
+        path.push(folder);
+        path.push(b"/portcullis");
+        if folder.starts_with(b"/") && sys::executable(path.c_str()) {
+            return Some(path);
+        }
+    }
+    None
+}

@@ -1,0 +1,108 @@
+//! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
+//!
+//! `PORTCULLIS_CONTEXT=1;ROLE;INJECTED;REPORTED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`; whether
+//! LD_PRELOAD was put in by the guard; the reason last reported; standard error of the tree's first process; the path
+//! of the compiled policy; the programs that led here.
+
+use crate::memory::Text;
+use crate::state::{self, Role};
+
+/// The variable's name with its equals sign.
+pub const VARIABLE: &[u8] = b"PORTCULLIS_CONTEXT=";
+/// Between the programs of a chain.
+const ARROW: &[u8] = b" > ";
+/// The length of a chain, in bytes; a longer one keeps its beginning and its last program.
+const CHAIN_MAX: usize = 200;
+
+/// The variable as it was inherited.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Inherited<'a> {
+    /// Role of the new program.
+    pub role: Role,
+    /// LD_PRELOAD is there only because the guard put it in.
+    pub injected: bool,
+    /// The reason last reported.
+    pub reported: u8,
+    /// Identity of standard error.
+    pub stderr: (u64, u64),
+    /// Path of the compiled policy; empty for the default place.
+    pub policy: &'a [u8],
+    /// The chain, the new program included.
+    pub chain: &'a [u8],
+}
+
+/// Reads the variable's value.
+pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
+    let mut fields = value.splitn(7, |&byte| byte == b';');
+    if fields.next()? != b"1" {
+        return None;
+    }
+    let role = match fields.next()? {
+        b"m" => Role::Master,
+        b"s" => Role::Serving,
+        _ => Role::Descendant,
+    };
+    let injected = fields.next()? == b"1";
+    let reported = number(fields.next()?) as u8;
+    let mut identity = fields.next()?.splitn(2, |&byte| byte == b':');
+    let stderr = (number(identity.next()?), number(identity.next()?));
+    Some(Inherited { role, injected, reported, stderr, policy: fields.next()?, chain: fields.next()? })
+}
+
+fn number(digits: &[u8]) -> u64 {
+    digits.iter().fold(0_u64, |sum, &digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0'))))
+}
+
+/// The chain of a program named `name` that this process starts.
+pub fn chain_of(name: &[u8]) -> Text<256> {
+    let mut chain = Text::new();
+    let mine = state::settled().chain.bytes();
+    let room = CHAIN_MAX.saturating_sub(name.len().min(64));
+    if mine.len() > room {
+        chain.push(mine.get(..room).unwrap_or_default());
+        chain.push("\u{2026}".as_bytes());
+    } else {
+        chain.push(mine);
+    }
+    if !mine.is_empty() {
+        chain.push(ARROW);
+    }
+    chain.push(name.get(..name.len().min(64)).unwrap_or_default());
+    chain
+}
+
+/// The variable for a program named `name` that this process starts.
+pub fn compose(name: &[u8], injected: bool) -> Text<1024> {
+    let settled = state::settled();
+    let mut text = Text::new();
+    text.push(VARIABLE);
+    text.push(b"1;");
+    text.push(if state::role() == Role::Master { b"m" } else { b"d" });
+    text.push(if injected { b";1;" } else { b";0;" });
+    text.number(u64::from(state::reported()));
+    text.push(b";");
+    text.number(settled.stderr.0);
+    text.push(b":");
+    text.number(settled.stderr.1);
+    text.push(b";");
+    text.push(settled.policy_path.bytes());
+    text.push(b";");
+    text.push(chain_of(name).bytes());
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_composed_is_parsed() {
+        let text = compose(b"sh", true);
+        let inherited = parse(text.bytes().strip_prefix(VARIABLE).unwrap()).unwrap();
+        assert_eq!(inherited.role, Role::Master);
+        assert!(inherited.injected);
+        assert_eq!(inherited.chain, b"sh");
+        assert_eq!(parse(b"2;m"), None);
+        assert_eq!(parse(b"1;d;0;0;7:9;/p;a;b").unwrap().chain, b"a;b");
+    }
+}

@@ -1,0 +1,282 @@
+//! Objects loaded with RTLD_DEEPBIND bind straight to libc, past this library (PHP loads its extensions so). After a
+//! load, the slots of exactly the hooked functions are pointed at the hooks; everything else about the flag stays.
+
+use crate::hooks::table;
+use crate::memory::Reader;
+use crate::sys;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+
+const PAGE: usize = 4096;
+
+static ADDS: AtomicU64 = AtomicU64::new(0);
+static SUBS: AtomicU64 = AtomicU64::new(0);
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+/// First and last address of libc, whose functions the slots in question point to.
+static LIBC: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+#[cfg(target_arch = "x86_64")]
+mod relocation {
+    pub const ABSOLUTE: u32 = 1;
+    pub const GLOBAL_DATA: u32 = 6;
+    pub const JUMP_SLOT: u32 = 7;
+}
+#[cfg(target_arch = "aarch64")]
+mod relocation {
+    pub const ABSOLUTE: u32 = 257;
+    pub const GLOBAL_DATA: u32 = 1025;
+    pub const JUMP_SLOT: u32 = 1026;
+}
+
+unsafe extern "C" {
+    fn __errno_location() -> *mut c_int;
+}
+
+/// Takes note of what is loaded from the start, which binds to this library anyway.
+pub fn remember_startup() {
+    walk(&mut |object, index| {
+        let libc = __errno_location as *const () as usize;
+        if object.contains(libc) {
+            LIBC[0].store(object.first, Ordering::Relaxed);
+            LIBC[1].store(object.last, Ordering::Relaxed);
+        }
+        remember(object, index);
+        true
+    });
+}
+
+fn remember(object: &Object, index: usize) {
+    ADDS.store(object.adds, Ordering::Relaxed);
+    SUBS.store(object.subs, Ordering::Relaxed);
+    COUNT.store(index.wrapping_add(1), Ordering::Relaxed);
+}
+
+/// Guards the objects that were loaded since the last call.
+pub fn guard_new_objects() {
+    let (adds, subs) = (ADDS.load(Ordering::Relaxed), SUBS.load(Ordering::Relaxed));
+    let seen = COUNT.load(Ordering::Relaxed);
+    walk(&mut |object, index| {
+        if index == 0 && object.adds == adds && object.subs == subs {
+            return false;
+        }
+        // New objects come last, unless some in between were unloaded.
+        if object.subs != subs || index >= seen {
+            object.guard();
+        }
+        remember(object, index);
+        true
+    });
+}
+
+/// Calls `use_path` with the path of this library.
+pub fn with_own_path(mut use_path: impl FnMut(&[u8])) {
+    walk(&mut |object, _| {
+        let own = object.contains(remember_startup as *const () as usize);
+        if own {
+            use_path(object.path());
+        }
+        !own
+    });
+}
+
+/// Calls `visit` for each loaded object, until it gives false.
+fn walk(visit: &mut dyn FnMut(&Object, usize) -> bool) {
+    struct Walk<'v> {
+        visit: &'v mut dyn FnMut(&Object, usize) -> bool,
+        index: usize,
+    }
+    unsafe extern "C" fn each(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> c_int {
+        // SAFETY: the loader gives a valid description, and `data` is the Walk below.
+        let (info, walk) = unsafe { (&*info, &mut *data.cast::<Walk<'_>>()) };
+        // SAFETY: as above.
+        let go_on = match unsafe { Object::read(info) } {
+            Some(object) => (walk.visit)(&object, walk.index),
+            None => true,
+        };
+        walk.index = walk.index.wrapping_add(1);
+        c_int::from(!go_on)
+    }
+    let mut walk = Walk { visit, index: 0 };
+    // SAFETY: `each` has the signature that the function calls.
+    unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut walk).cast()) };
+}
+
+/// A loaded object.
+struct Object {
+    base: usize,
+    first: usize,
+    last: usize,
+    dynamic: usize,
+    /// Pages that the loader made read-only after relocation.
+    relro: (usize, usize),
+    adds: u64,
+    subs: u64,
+    name: *const core::ffi::c_char,
+}
+
+/// The tables of an object's dynamic section, as addresses.
+#[derive(Default)]
+struct Tables {
+    symbols: usize,
+    strings: usize,
+    relocations: [(usize, usize); 2],
+}
+
+impl Object {
+    /// # Safety
+    /// `info` must come from the loader.
+    unsafe fn read(info: &libc::dl_phdr_info) -> Option<Object> {
+        let base = info.dlpi_addr as usize;
+        let mut object = Object {
+            base,
+            first: usize::MAX,
+            last: 0,
+            dynamic: 0,
+            relro: (0, 0),
+            adds: info.dlpi_adds,
+            subs: info.dlpi_subs,
+            name: info.dlpi_name,
+        };
+        for index in 0..usize::from(info.dlpi_phnum) {
+            // SAFETY: the loader says that there are that many headers.
+            let header = unsafe { &*info.dlpi_phdr.wrapping_add(index) };
+            let start = base.wrapping_add(header.p_vaddr as usize);
+            let end = start.wrapping_add(header.p_memsz as usize);
+            match header.p_type {
+                libc::PT_LOAD => {
+                    object.first = object.first.min(start);
+                    object.last = object.last.max(end);
+                }
+                libc::PT_DYNAMIC => object.dynamic = start,
+                libc::PT_GNU_RELRO => object.relro = (start & !(PAGE - 1), end & !(PAGE - 1)),
+                _ => {}
+            }
+        }
+        (object.first < object.last).then_some(object)
+    }
+
+    fn path(&self) -> &[u8] {
+        Reader::default().string(self.name.cast(), 512).unwrap_or_default()
+    }
+
+    fn contains(&self, address: usize) -> bool {
+        (self.first..self.last).contains(&address)
+    }
+
+    /// Points the object's slots of hooked functions at the hooks, where they point to libc or are not bound yet.
+    fn guard(&self) {
+        let Some(tables) = self.tables() else { return };
+        for (at, size) in tables.relocations {
+            for offset in (0..size).step_by(size_of::<Relocation>()) {
+                let at = at.wrapping_add(offset);
+                if !self.contains(at) || !self.contains(at.wrapping_add(size_of::<Relocation>() - 1)) {
+                    break;
+                }
+                // SAFETY: inside the object, in the table that its dynamic section names.
+                let relocation = unsafe { (at as *const Relocation).read_unaligned() };
+                self.guard_slot(&tables, &relocation);
+            }
+        }
+    }
+
+    fn guard_slot(&self, tables: &Tables, relocation: &Relocation) {
+        let kind = relocation.info as u32;
+        let known = [relocation::JUMP_SLOT, relocation::GLOBAL_DATA, relocation::ABSOLUTE].contains(&kind);
+        if !known || relocation.addend != 0 {
+            return;
+        }
+        let symbol = (relocation.info >> 32) as usize;
+        let at = tables.symbols.wrapping_add(symbol.wrapping_mul(size_of::<Symbol>()));
+        if !self.contains(at) || !self.contains(at.wrapping_add(size_of::<Symbol>() - 1)) {
+            return;
+        }
+        // SAFETY: inside the object, in its symbol table.
+        let symbol = unsafe { (at as *const Symbol).read_unaligned() };
+        let name = tables.strings.wrapping_add(symbol.name as usize);
+        if symbol.section != 0 || !self.contains(name) {
+            return;
+        }
+        // SAFETY: inside the object, in its string table, whose strings end in NUL.
+        let Some((hook, real)) = (unsafe { table::hook_for(name as *const u8) }) else { return };
+        let slot = self.base.wrapping_add(relocation.offset as usize);
+        if !self.contains(slot) || !self.contains(slot.wrapping_add(7)) || !slot.is_multiple_of(8) {
+            return;
+        }
+        // SAFETY: an aligned word of the object that the loader itself writes; other threads read it as a whole.
+        let place = unsafe { AtomicPtr::from_ptr(slot as *mut *mut c_void) };
+        let now = place.load(Ordering::Relaxed) as usize;
+        let libc = LIBC[0].load(Ordering::Relaxed)..LIBC[1].load(Ordering::Relaxed);
+        let unbound = kind == relocation::JUMP_SLOT && self.contains(now);
+        if now == real as usize || libc.contains(&now) || unbound {
+            self.write(slot, place, hook);
+        }
+    }
+
+    fn write(&self, slot: usize, place: &AtomicPtr<c_void>, hook: *mut c_void) {
+        let page = slot & !(PAGE - 1);
+        if !(self.relro.0..self.relro.1).contains(&page) {
+            place.store(hook, Ordering::Release);
+            return;
+        }
+        // SAFETY: a data page of the object, which gets back the protection that the loader gave it.
+        unsafe {
+            if sys::mprotect(page, PAGE, libc::PROT_READ | libc::PROT_WRITE) {
+                place.store(hook, Ordering::Release);
+                sys::mprotect(page, PAGE, libc::PROT_READ);
+            }
+        }
+    }
+
+    fn tables(&self) -> Option<Tables> {
+        const NULL: i64 = 0;
+        const JUMP_SIZE: i64 = 2;
+        const STRINGS: i64 = 5;
+        const SYMBOLS: i64 = 6;
+        const RELA: i64 = 7;
+        const RELA_SIZE: i64 = 8;
+        const JUMP: i64 = 23;
+        if self.dynamic == 0 {
+            return None;
+        }
+        let mut tables = Tables::default();
+        let mut entry = self.dynamic;
+        while self.contains(entry) && self.contains(entry.wrapping_add(15)) {
+            // SAFETY: inside the object, in its dynamic section, which ends in a NULL entry.
+            let (tag, value) =
+                unsafe { ((entry as *const i64).read(), (entry as *const usize).wrapping_add(1).read()) };
+            // The loader has turned addresses into absolute ones.
+            let address = if self.contains(value) { value } else { self.base.wrapping_add(value) };
+            match tag {
+                NULL => break,
+                STRINGS => tables.strings = address,
+                SYMBOLS => tables.symbols = address,
+                RELA => tables.relocations[0].0 = address,
+                RELA_SIZE => tables.relocations[0].1 = value,
+                JUMP => tables.relocations[1].0 = address,
+                JUMP_SIZE => tables.relocations[1].1 = value,
+                _ => {}
+            }
+            entry = entry.wrapping_add(16);
+        }
+        (tables.symbols != 0 && tables.strings != 0).then_some(tables)
+    }
+}
+
+/// Elf64_Rela.
+#[repr(C)]
+struct Relocation {
+    offset: u64,
+    info: u64,
+    addend: i64,
+}
+
+/// Elf64_Sym.
+#[repr(C)]
+struct Symbol {
+    name: u32,
+    info: u8,
+    other: u8,
+    section: u16,
+    value: u64,
+    size: u64,
+}

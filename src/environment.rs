@@ -1,0 +1,282 @@
+//! The environment of a new program: the caller's, with the guard and its context put in. Never edited in place.
+
+use crate::context;
+use crate::memory::{Reader, Text};
+use crate::state;
+use crate::sys;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+/// A vector of C strings that ends in NULL.
+pub type Vector = *const *const u8;
+
+/// Entries that the stack has room for; more go into a mapping.
+const ON_STACK: usize = 384;
+const PRELOAD: &[u8] = b"LD_PRELOAD=";
+
+/// Calls `go` with the environment for a program named `name`: `envp` with LD_PRELOAD (the library first, the others
+/// kept) and the context. Where `envp` cannot be read, `go` gets it as it is and the kernel says so.
+pub fn with<R>(envp: Vector, name: &[u8], go: impl FnOnce(Vector) -> R) -> R {
+    let Some(plan) = Plan::of(envp, name) else { return go(envp) };
+    let needed = plan.count.wrapping_add(3);
+    if needed <= ON_STACK {
+        let mut vector = [core::ptr::null(); ON_STACK];
+        plan.fill(envp, &mut vector);
+        return go(vector.as_ptr());
+    }
+    // In a vfork child this mapping stays with the parent; only an environment of hundreds of entries comes here.
+    let size = needed.wrapping_mul(8);
+    let Some(at) = sys::allocate(size) else { return go(envp) };
+    // SAFETY: the mapping is that long, zeroed (null pointers) and nobody else's.
+    let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<*const u8>(), needed) };
+    plan.fill(envp, vector);
+    let result = go(at.cast());
+    sys::munmap(at, size);
+    result
+}
+
+/// What has to be put in.
+struct Plan {
+    preload: Text<2048>,
+    context: Text<1024>,
+    count: usize,
+}
+
+impl Plan {
+    fn of(envp: Vector, name: &[u8]) -> Option<Plan> {
+        let library = state::settled().library.bytes();
+        if library.is_empty() || !library_is_there() {
+            return None;
+        }
+        let mut reader = Reader::default();
+        let mut preload = Text::new();
+        preload.push(PRELOAD);
+        preload.push(library);
+        let mut had = false;
+        let mut count = 0_usize;
+        if !envp.is_null() {
+            loop {
+                let entry = reader.pointer(envp, count)?;
+                if entry.is_null() {
+                    break;
+                }
+                let head = reader.string(entry, PRELOAD.len())?;
+                if head == PRELOAD {
+                    let value = reader.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
+                    for other in value.split(|&byte| byte == b':' || byte == b' ') {
+                        if other == library {
+                            had = true;
+                        } else if !other.is_empty() {
+                            had = true;
+                            preload.push(b":");
+                            preload.push(other);
+                        }
+                    }
+                }
+                count = count.wrapping_add(1);
+            }
+        }
+        Some(Plan { preload, context: context::compose(name, !had), count })
+    }
+
+    /// Fills a vector of at least `count + 3` entries, which were null.
+    fn fill(&self, envp: Vector, vector: &mut [*const u8]) {
+        let mut preload_done = false;
+        let mut to = vector.iter_mut();
+        for index in 0..self.count {
+            // SAFETY: `Plan::of` has read this entry and the string behind it.
+            let (entry, head) = unsafe {
+                let entry = *envp.wrapping_add(index);
+                (entry, core::slice::from_raw_parts(entry, prefix_len(entry, context::VARIABLE.len())))
+            };
+            let entry = if head == context::VARIABLE {
+                continue;
+            } else if head.starts_with(PRELOAD) {
+                if preload_done {
+                    continue;
+                }
+                preload_done = true;
+                self.preload.bytes().as_ptr()
+            } else {
+                entry
+            };
+            if let Some(to) = to.next() {
+                *to = entry;
+            }
+        }
+        if !preload_done && let Some(to) = to.next() {
+            *to = self.preload.bytes().as_ptr();
+        }
+        if let Some(to) = to.next() {
+            *to = self.context.bytes().as_ptr();
+        }
+    }
+}
+
+/// The length of a C string, at most `max`.
+///
+/// # Safety
+/// It must be one.
+unsafe fn prefix_len(at: *const u8, max: usize) -> usize {
+    let mut len = 0;
+    // SAFETY: every byte up to the NUL may be read.
+    while len < max && unsafe { at.wrapping_add(len).read() } != 0 {
+        len = len.wrapping_add(1);
+    }
+    len
+}
+
+/// Whether the new program's loader will find the library: in a chroot it may not, and would say so on standard error.
+fn library_is_there() -> bool {
+    let library = &state::settled().library;
+    !library.bytes().starts_with(b"/") || library.bytes().contains(&b'$') || sys::stat(library.c_str()).is_some()
+}
+
+/// A place for the environment of popen and system, which take it from `environ`.
+struct Slot {
+    taken: AtomicBool,
+    original: AtomicPtr<*const u8>,
+    vector: core::cell::UnsafeCell<[*const u8; SLOT_ENTRIES]>,
+    texts: core::cell::UnsafeCell<(Text<2048>, Text<1024>)>,
+}
+
+// SAFETY: the cells are written only by whoever has set `taken`.
+unsafe impl Sync for Slot {}
+
+const SLOT_ENTRIES: usize = 1024;
+
+impl Slot {
+    const fn new() -> Slot {
+        Slot {
+            taken: AtomicBool::new(false),
+            original: AtomicPtr::new(core::ptr::null_mut()),
+            vector: core::cell::UnsafeCell::new([core::ptr::null(); SLOT_ENTRIES]),
+            texts: core::cell::UnsafeCell::new((Text::new(), Text::new())),
+        }
+    }
+}
+
+static SLOTS: [Slot; 4] = [const { Slot::new() }; 4];
+
+unsafe extern "C" {
+    static mut environ: *mut *const u8;
+}
+
+/// libc's `environ`.
+pub fn of_process() -> &'static AtomicPtr<*const u8> {
+    // SAFETY: it is a pointer that lives as long as the process. libc writes it without synchronisation too, always
+    // as one aligned word.
+    unsafe { AtomicPtr::from_ptr(&raw mut environ) }
+}
+
+/// libc's `environ` as it is now.
+pub fn current() -> Vector {
+    of_process().load(Ordering::Acquire).cast_const().cast()
+}
+
+/// The slot whose vector this is.
+fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
+    SLOTS.iter().find(|slot| slot.vector.get().cast::<*const u8>() == vector)
+}
+
+/// Calls `go` while `environ` is the environment for a program named `name`.
+///
+/// glibc's popen and system hand `environ` to the shell. The vector lives in a static slot, so that no thread can be
+/// left with a dangling one, and the original is put back unless somebody has replaced ours meanwhile. Two threads in
+/// here at once put back each other's vector while that is in use.
+pub fn swapped<R>(name: &[u8], go: impl FnOnce() -> R) -> R {
+    let current = of_process();
+    let now = current.load(Ordering::Acquire);
+    let original = slot_of(now).map_or(now, |slot| slot.original.load(Ordering::Acquire));
+    let Some(plan) = Plan::of(original.cast_const(), name) else { return go() };
+    if plan.count.wrapping_add(3) > SLOT_ENTRIES {
+        return go();
+    }
+    let free = |slot: &&Slot| {
+        !core::ptr::eq(slot.vector.get().cast::<*const u8>(), now) && !slot.taken.swap(true, Ordering::AcqRel)
+    };
+    let Some(slot) = SLOTS.iter().find(free) else { return go() };
+    // SAFETY: this thread has taken the slot.
+    let mine = unsafe {
+        let texts = &mut *slot.texts.get();
+        texts.0 = Text::new();
+        texts.0.push(plan.preload.bytes());
+        texts.1 = Text::new();
+        texts.1.push(plan.context.bytes());
+        let vector = &mut *slot.vector.get();
+        vector.fill(core::ptr::null());
+        plan.fill(original.cast_const(), vector);
+        for entry in vector.iter_mut() {
+            if *entry == plan.preload.bytes().as_ptr() {
+                *entry = texts.0.bytes().as_ptr();
+            } else if *entry == plan.context.bytes().as_ptr() {
+                *entry = texts.1.bytes().as_ptr();
+            }
+        }
+        vector.as_mut_ptr()
+    };
+    slot.original.store(original, Ordering::Release);
+    let swapped = current.compare_exchange(now, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok();
+    let result = go();
+    if swapped {
+        let still_used = slot_of(now).is_some_and(|other| other.taken.load(Ordering::Acquire));
+        let back = if still_used { now } else { original };
+        let _ = current.compare_exchange(mine, back, Ordering::AcqRel, Ordering::Relaxed);
+        // Whoever held the other slot may have let go of it in between.
+        if still_used && !slot_of(now).is_some_and(|other| other.taken.load(Ordering::SeqCst)) {
+            let _ = current.compare_exchange(now, original, Ordering::AcqRel, Ordering::Relaxed);
+        }
+    }
+    slot.taken.store(false, Ordering::SeqCst);
+    let _ = current.compare_exchange(mine, original, Ordering::SeqCst, Ordering::Relaxed);
+    result
+}
+
+/// The value of a variable in `environ`, at most 4095 bytes; for the search along PATH.
+pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
+    let vector = of_process().load(Ordering::Acquire).cast_const();
+    if vector.is_null() {
+        return None;
+    }
+    let mut reader = Reader::default();
+    let mut index = 0;
+    loop {
+        let entry = reader.pointer(vector, index)?;
+        if entry.is_null() {
+            return None;
+        }
+        if let Some(b"=") = reader.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1)) {
+            return reader.string(entry.wrapping_add(name.len()).wrapping_add(1), 4096);
+        }
+        index = index.wrapping_add(1);
+    }
+}
+
+/// Takes out of `environ` what the guard put in, before the program looks at it. The strings stay where they are.
+pub fn scrub(injected: bool) {
+    let vector = of_process().load(Ordering::Acquire);
+    if vector.is_null() {
+        return;
+    }
+    let (mut from, mut to) = (0_usize, 0_usize);
+    loop {
+        // SAFETY: in the constructor `environ` is the vector that the kernel laid down, which ends in NULL.
+        let entry = unsafe { *vector.wrapping_add(from) };
+        if !entry.is_null() {
+            // SAFETY: as above; the entries are C strings.
+            let head = unsafe { core::slice::from_raw_parts(entry, prefix_len(entry, context::VARIABLE.len())) };
+            if head == context::VARIABLE || (injected && head.starts_with(PRELOAD)) {
+                from = from.wrapping_add(1);
+                continue;
+            }
+        }
+        if from != to {
+            // SAFETY: `to` is behind `from` in the same vector.
+            unsafe { *vector.wrapping_add(to) = entry };
+        }
+        if entry.is_null() {
+            return;
+        }
+        from = from.wrapping_add(1);
+        to = to.wrapping_add(1);
+    }
+}

@@ -1,0 +1,96 @@
+//! Small files read into fixed buffers: /proc and /etc/passwd.
+
+use crate::memory::Text;
+use crate::sys;
+
+/// `/proc/PID/NAME`; 0 for the process itself.
+pub fn proc_path(pid: u32, name: &[u8]) -> Text<64> {
+    let mut path = Text::new();
+    path.push(b"/proc/");
+    if pid == 0 {
+        path.push(b"self");
+    } else {
+        path.number(u64::from(pid));
+    }
+    path.push(b"/");
+    path.push(name);
+    path
+}
+
+/// The beginning of a file of /proc, without a newline at its end; empty where it cannot be read.
+pub fn proc_read<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
+    match sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) {
+        Ok(file) => {
+            let got = sys::read(file.0, into);
+            got.strip_suffix(b"\n").unwrap_or(got)
+        }
+        Err(_) => &[],
+    }
+}
+
+/// The arguments in the beginning of /proc/PID/cmdline, with their number. A program that wrote a title over them has one.
+pub fn arguments<'b, const N: usize>(cmdline: &'b [u8], into: &mut [&'b [u8]; N]) -> usize {
+    let cmdline = cmdline.strip_suffix(&[0]).unwrap_or(cmdline);
+    // A title is padded with NULs.
+    let end = cmdline.iter().rposition(|&byte| byte != 0).map_or(0, |at| at.wrapping_add(1));
+    let mut count = 0_usize;
+    if end > 0 {
+        for argument in cmdline.get(..end).unwrap_or_default().split(|&byte| byte == 0) {
+            if let Some(to) = into.get_mut(count) {
+                *to = argument;
+            }
+            count = count.wrapping_add(1);
+        }
+    }
+    count
+}
+
+/// The name of a user in /etc/passwd; the file's first 16 KiB are looked at.
+pub fn user_name(uid: u32) -> Text<64> {
+    let mut name = Text::new();
+    let mut wanted = Text::<16>::new();
+    wanted.number(u64::from(uid));
+    let Ok(file) = sys::open(libc::AT_FDCWD, c"/etc/passwd", libc::O_RDONLY, 0) else { return name };
+    let mut chunk = [0; 2048];
+    let mut line = Text::<256>::new();
+    for _ in 0..8 {
+        let got = sys::read(file.0, &mut chunk);
+        if got.is_empty() {
+            break;
+        }
+        for &byte in got {
+            if byte != b'\n' {
+                line.push(&[byte]);
+                continue;
+            }
+            let mut fields = line.bytes().split(|&byte| byte == b':');
+            let (first, third) = (fields.next(), fields.nth(1));
+            if third == Some(wanted.bytes()) {
+                name.push(first.unwrap_or_default());
+                return name;
+            }
+            line = Text::new();
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_and_arguments() {
+        let mut args = [&b""[..]; 4];
+        assert_eq!(arguments(b"php-fpm: pool www\0\0\0\0", &mut args), 1);
+        assert_eq!(args[0], b"php-fpm: pool www");
+        assert_eq!(arguments(b"a\0b\0", &mut args), 2);
+        assert_eq!(arguments(b"", &mut args), 0);
+    }
+
+    #[test]
+    fn root_is_root() {
+        assert_eq!(user_name(0).bytes(), b"root");
+        assert_eq!(user_name(4_000_000_000).bytes(), b"");
+    }
+}

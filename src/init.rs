@@ -1,0 +1,83 @@
+//! The constructor: finds the real functions, what was inherited and the policy. Also what a master repeats before it
+//! forks.
+
+use crate::hooks::table;
+use crate::memory::{Text, base_name};
+use crate::state::{self, Role};
+use crate::{context, deepbind, environment, files, load, sink, sys};
+use core::sync::atomic::{AtomicBool, Ordering};
+
+#[cfg(not(test))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = ensure;
+
+static BEGUN: AtomicBool = AtomicBool::new(false);
+
+/// The constructor; a hook that another library's constructor calls earlier runs it then.
+pub extern "C" fn ensure() {
+    if BEGUN.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    table::resolve();
+    deepbind::remember_startup();
+    let name = context::VARIABLE.strip_suffix(b"=").unwrap_or_default();
+    let inherited = environment::variable(name).and_then(context::parse);
+    let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
+    let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
+    state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
+    state::set_reported(inherited.as_ref().map_or(0, |inherited| inherited.reported));
+    state::settle(|settled| {
+        library(&mut settled.library);
+        match &inherited {
+            Some(inherited) if inherited.stderr != (0, 0) => settled.stderr = inherited.stderr,
+            _ => settled.stderr = sys::fstat(2).map_or((0, 0), |stat| stat.identity),
+        }
+        match &inherited {
+            Some(inherited) if !fresh => settled.chain.push(inherited.chain),
+            _ => own_name(&mut settled.chain),
+        }
+        load::configuration(settled, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
+    });
+    environment::scrub(injected);
+    state::start_stream();
+    let policy = if state::role() == Role::Master { load::in_master() } else { load::in_descendant() };
+    if fresh
+        && state::role() == Role::Master
+        && let Some(policy) = state::policy()
+    {
+        sink::hold(&policy);
+    }
+    state::set_ready();
+    load::report(policy);
+}
+
+/// Called before a fork: a master looks whether its policy is still the newest, and holds the sinks for its workers.
+pub fn before_fork() {
+    if state::role() != Role::Master || !state::ready() {
+        return;
+    }
+    load::renew();
+    if let Some(policy) = state::policy() {
+        sink::hold(&policy);
+    }
+}
+
+/// The path of this library, as the loader has it, made absolute.
+fn library(path: &mut Text<512>) {
+    let mut buffer = [0; 512];
+    deepbind::with_own_path(|own| {
+        if !own.starts_with(b"/") {
+            path.push(sys::getcwd(&mut buffer));
+            path.push(b"/");
+        }
+        path.push(own);
+    });
+}
+
+fn own_name(chain: &mut Text<256>) {
+    let mut buffer = [0; 512];
+    let mut name = [0; 16];
+    let executable = sys::readlink(files::proc_path(0, b"exe").c_str(), &mut buffer);
+    chain.push(if executable.is_empty() { sys::thread_name(&mut name) } else { base_name(executable) });
+}

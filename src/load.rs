@@ -1,0 +1,222 @@
+//! Getting a compiled policy: mapped from its file, compiled first where it is missing or old; else the built-in one.
+
+use crate::compiler::{self, Failure};
+use crate::state::{self, Settled};
+use crate::{emit, environment, sys};
+use core::sync::atomic::{AtomicU64, Ordering};
+use portcullis_policy::{Policy, place};
+
+/// The largest compiled policy, in bytes.
+const SIZE_MAX: u64 = 1 << 30;
+/// A master looks for a newer policy at most once in this time, in nanoseconds.
+const INTERVAL: u64 = 1_000_000_000;
+
+/// Why the policy in force is not the configured one; told once in a tree of processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Reason {
+    /// There is no configuration.
+    NoConfiguration = 1,
+    /// There is no command to compile it with.
+    NoCommand = 2,
+    /// It does not compile, and there is no earlier policy.
+    Broken = 3,
+    /// It does not compile; the earlier policy holds.
+    Old = 4,
+    /// The file of the compiled policy belongs to somebody else, or others may write to it.
+    Foreign = 5,
+    /// Its bytes are not a policy of this version.
+    Damaged = 6,
+    /// It cannot be read.
+    Unreadable = 7,
+    /// `portcullis compile` took too long.
+    Slow = 8,
+}
+
+impl Reason {
+    fn sentence(self) -> &'static str {
+        match self {
+            Reason::NoConfiguration => "there is no configuration file: the built-in audit default holds",
+            Reason::NoCommand => {
+                "the configuration is not compiled and the portcullis command was not found: the built-in audit default holds"
+            }
+            Reason::Broken => {
+                "the configuration does not compile (run portcullis check): the built-in audit default holds"
+            }
+            Reason::Old => {
+                "the configuration has changed and does not compile (run portcullis check): the last good policy holds"
+            }
+            Reason::Foreign => {
+                "the compiled policy belongs to another user, or others may write to it: the built-in audit default holds"
+            }
+            Reason::Damaged => "the compiled policy is damaged or of another version: the built-in audit default holds",
+            Reason::Unreadable => "the compiled policy cannot be read: the built-in audit default holds",
+            Reason::Slow => "portcullis compile took too long: the built-in audit default holds",
+        }
+    }
+}
+
+/// Which configuration it is and where its compiled policy lies; `inherited` is the place that was handed down.
+pub fn configuration(settled: &mut Settled, inherited: &[u8]) {
+    let named = environment::variable(b"PORTCULLIS_CONFIG").filter(|name| name.starts_with(b"/"));
+    settled.config_path.push(named.unwrap_or(place::DEFAULT_CONFIG.as_bytes()));
+    if !inherited.is_empty() {
+        settled.policy_path.push(inherited);
+        return;
+    }
+    settled.policy_path.push(place::DEFAULT_POLICY.as_bytes());
+    if let Some(suffix) = place::suffix(settled.config_path.bytes()) {
+        settled.policy_path.push(&suffix);
+    }
+}
+
+enum Unusable {
+    Missing,
+    For(Reason),
+}
+
+/// Maps the compiled policy.
+fn map() -> Result<(&'static [u8], sys::Stat), Unusable> {
+    let path = state::settled().policy_path.c_str();
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    let file = sys::open(libc::AT_FDCWD, path, flags, 0).map_err(|errno| match errno {
+        libc::ENOENT | libc::ENOTDIR => Unusable::Missing,
+        _ => Unusable::For(Reason::Unreadable),
+    })?;
+    let stat = sys::fstat(file.0).ok_or(Unusable::For(Reason::Unreadable))?;
+    let regular = stat.mode & libc::S_IFMT == libc::S_IFREG;
+    if !regular || stat.mode & 0o022 != 0 || (stat.uid != 0 && stat.uid != sys::geteuid()) {
+        return Err(Unusable::For(Reason::Foreign));
+    }
+    if stat.size == 0 || stat.size > SIZE_MAX {
+        return Err(Unusable::For(Reason::Damaged));
+    }
+    let at = sys::mmap(Some(file.0), stat.size as usize).ok_or(Unusable::For(Reason::Unreadable))?;
+    // SAFETY: a read-only mapping of that length, of a file that only its trusted owner may write to, and which the
+    // command replaces by rename.
+    let bytes = unsafe { core::slice::from_raw_parts(at.cast::<u8>(), stat.size as usize) };
+    match Policy::new(bytes) {
+        Ok(_) => Ok((bytes, stat)),
+        Err(_) => {
+            sys::munmap(at, stat.size as usize);
+            Err(Unusable::For(Reason::Damaged))
+        }
+    }
+}
+
+/// For a descendant: the policy of its tree as it lies there.
+pub fn in_descendant() -> Option<Reason> {
+    match map() {
+        Ok((bytes, stat)) => {
+            state::set_policy(bytes, &stat);
+            None
+        }
+        Err(Unusable::Missing) => Some(Reason::NoConfiguration),
+        Err(Unusable::For(reason)) => Some(reason),
+    }
+}
+
+/// For a master: the compiled policy, compiled first where it is missing or older than its sources.
+pub fn in_master() -> Option<Reason> {
+    match map() {
+        Ok((bytes, stat)) => {
+            state::set_policy(bytes, &stat);
+            if sources() == 0 || compile().is_ok_and(|()| renewed()) { None } else { Some(Reason::Old) }
+        }
+        Err(unusable) => {
+            TRIED.store(sources(), Ordering::Relaxed);
+            let there = sys::stat(state::settled().config_path.c_str()).is_some();
+            match (unusable, there) {
+                (Unusable::Missing, false) => Some(Reason::NoConfiguration),
+                (Unusable::For(reason), false) => Some(reason),
+                (unusable, true) => match compile() {
+                    Ok(()) if renewed() => None,
+                    Ok(()) => Some(match unusable {
+                        Unusable::For(reason) => reason,
+                        Unusable::Missing => Reason::Unreadable,
+                    }),
+                    Err(Failure::NoCommand) => Some(Reason::NoCommand),
+                    Err(Failure::Slow) => Some(Reason::Slow),
+                    Err(Failure::Refused) => Some(Reason::Broken),
+                },
+            }
+        }
+    }
+}
+
+fn compile() -> Result<(), Failure> {
+    let settled = state::settled();
+    compiler::run(&settled.config_path, &settled.policy_path)
+}
+
+/// Puts the policy that lies there now in force.
+fn renewed() -> bool {
+    match map() {
+        Ok((bytes, stat)) => {
+            state::set_policy(bytes, &stat);
+            true
+        }
+        Err(_) => false,
+    }
+}
+
+/// When a master looked last, and for which state of the sources compiling was tried.
+static LOOKED: AtomicU64 = AtomicU64::new(0);
+static TRIED: AtomicU64 = AtomicU64::new(0);
+
+/// What the sources look like now, where that is not what they were when the policy was compiled; else 0. Without a
+/// policy, the configuration file is the source.
+fn sources() -> u64 {
+    let mark = |hash: u64, stat: Option<sys::Stat>| {
+        let (mtime, size) = stat.map_or((-1, 0), |stat| (stat.mtime, stat.size));
+        (hash ^ mtime.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
+    };
+    if state::is_built_in() {
+        return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
+    }
+    let Some(policy) = state::policy() else { return 0 };
+    let (mut hash, mut changed) = (1, false);
+    for (path, mtime, size) in policy.sources() {
+        let stat = core::ffi::CStr::from_bytes_with_nul(path).ok().and_then(sys::stat);
+        changed |= match stat {
+            // A folder's size says nothing.
+            Some(stat) => stat.mtime != mtime || (stat.size != size && stat.mode & libc::S_IFMT == libc::S_IFREG),
+            None => mtime != -1,
+        };
+        hash = mark(hash, stat);
+    }
+    if changed { hash | 1 } else { 0 }
+}
+
+/// Puts a newer policy in force where there is one; for a master before it forks.
+pub fn renew() {
+    let now = sys::now();
+    let looked = LOOKED.swap(now, Ordering::Relaxed);
+    if now.wrapping_sub(looked) < INTERVAL {
+        LOOKED.store(looked, Ordering::Relaxed);
+        return;
+    }
+    if state::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
+        renewed();
+    }
+    let sources = sources();
+    if sources == 0 || TRIED.swap(sources, Ordering::Relaxed) == sources {
+        return;
+    }
+    match compile() {
+        Ok(()) if renewed() => state::set_reported(0),
+        _ if state::is_built_in() => report(Some(Reason::Broken)),
+        _ => report(Some(Reason::Old)),
+    }
+}
+
+/// Writes the event for a reason, unless this tree of processes has told it already.
+pub fn report(reason: Option<Reason>) {
+    let Some(reason) = reason else { return };
+    if state::reported() == 0
+        && let Some(policy) = state::policy()
+    {
+        state::set_reported(reason as u8);
+        emit::guard(&policy, reason.sentence());
+    }
+}

@@ -1,0 +1,69 @@
+//! A descriptor that is kept, with the identity of what it refers to, so that it is never used once it is somebody
+//! else's.
+
+use crate::sys::{self, Fd};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+/// Numbers above which held descriptors are put, tried in turn: a daemon's own use does not come near them.
+const HIGH: [i32; 3] = [900, 200, 3];
+
+/// The place of one.
+pub struct Held {
+    fd: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+impl Held {
+    /// Nothing is held.
+    pub const fn new() -> Held {
+        Held { fd: AtomicI32::new(-1), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+    }
+
+    /// The descriptor where it still is what it was. A socket's inode is unique while the socket lives.
+    fn ours(&self) -> Option<i32> {
+        let fd = self.fd.load(Ordering::Acquire);
+        (fd >= 0 && self.is(sys::fstat(fd).map(|stat| stat.identity))).then_some(fd)
+    }
+
+    /// Whether what is held has this identity.
+    pub fn is(&self, identity: Option<(u64, u64)>) -> bool {
+        let own = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
+        self.fd.load(Ordering::Acquire) >= 0 && identity == Some(own)
+    }
+
+    /// Lets go of it, and closes it where it still is the guard's.
+    pub fn release(&self) {
+        if let Some(fd) = self.ours() {
+            sys::close(fd);
+        }
+        self.fd.store(-1, Ordering::Release);
+    }
+
+    /// Opens it where it is not held or no longer the guard's. For a master, whose other threads do not come here.
+    pub fn refresh(&self, open: impl FnOnce() -> Result<Fd, i32>) {
+        if self.ours().is_some() {
+            return;
+        }
+        self.fd.store(-1, Ordering::Release);
+        let Ok(low) = open() else { return };
+        let Some(fd) = HIGH.into_iter().find_map(|from| sys::duplicate_high(low.0, from).ok()) else { return };
+        let Some(stat) = sys::fstat(fd) else { return };
+        self.device.store(stat.identity.0, Ordering::Relaxed);
+        self.inode.store(stat.identity.1, Ordering::Relaxed);
+        self.fd.store(fd, Ordering::Release);
+    }
+
+    /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives.
+    pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> bool {
+        if let Some(fd) = self.ours()
+            && write(fd)
+        {
+            return true;
+        }
+        match open() {
+            Ok(fd) => write(fd.0),
+            Err(_) => false,
+        }
+    }
+}

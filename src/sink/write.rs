@@ -1,0 +1,71 @@
+//! Opening and writing what the sinks are, without ever waiting.
+
+use crate::memory::Text;
+use crate::sys::{self, Fd};
+use core::ffi::CStr;
+
+/// journald's socket.
+pub const JOURNALD: &[u8] = b"/run/systemd/journal/socket";
+/// syslog's socket.
+pub const SYSLOG: &[u8] = b"/dev/log";
+/// Permissions of a new log file: everybody may append, since descendants run as any user; root reads.
+const FILE_MODE: u32 = 0o622;
+
+/// A datagram socket connected to a path.
+pub fn datagram(path: &[u8]) -> Result<Fd, i32> {
+    let socket = sys::local_datagram()?;
+    if sys::connect_local(socket.0, path) { Ok(socket) } else { Err(libc::ENOENT) }
+}
+
+/// The log file, opened to append; made where it is not there.
+pub fn file(path: &CStr) -> Result<Fd, i32> {
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
+    match sys::open(libc::AT_FDCWD, path, flags, 0) {
+        Err(libc::ENOENT) => {
+            let file = sys::open(libc::AT_FDCWD, path, flags | libc::O_CREAT | libc::O_NOFOLLOW, FILE_MODE)?;
+            // The process's umask took bits away.
+            sys::chmod(file.0, FILE_MODE);
+            Ok(file)
+        }
+        other => other,
+    }
+}
+
+/// Standard error with an open file description of the guard's own, so that it can be non-blocking; a socket, which
+/// cannot be reopened, as a duplicate, which is written with MSG_DONTWAIT.
+pub fn stderr() -> Result<Fd, i32> {
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
+    match sys::open(libc::AT_FDCWD, c"/proc/self/fd/2", flags, 0) {
+        Err(libc::ENXIO) => sys::duplicate_high(2, 3).map(Fd),
+        other => other,
+    }
+}
+
+/// Whether descriptor 2 is the file that standard error was where the tree of processes began.
+pub fn is_stderr(identity: (u64, u64)) -> bool {
+    identity != (0, 0) && sys::fstat(2).is_some_and(|stat| stat.identity == identity)
+}
+
+/// Writes a line at once; whether all of it was taken.
+pub fn whole(fd: i32, line: &[u8]) -> bool {
+    match sys::write(fd, line) {
+        Ok(written) => written == line.len(),
+        Err(_) => false,
+    }
+}
+
+/// What stands before the text in a datagram to syslog: facility daemon (3), the priority, the tag.
+pub fn syslog_head(priority: u8, pid: u32) -> Text<48> {
+    let mut head = Text::new();
+    head.push(b"<");
+    head.number(u64::from(priority).wrapping_add(3 * 8));
+    head.push(b">portcullis[");
+    head.number(u64::from(pid));
+    head.push(b"]: ");
+    head
+}
+
+/// A path of the policy, which ends in NUL.
+pub fn c_path(path: &[u8]) -> &CStr {
+    CStr::from_bytes_with_nul(path).unwrap_or(c"")
+}

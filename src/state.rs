@@ -1,0 +1,196 @@
+//! What the constructor settles once for the process, and the few things that change afterwards.
+
+use crate::memory::Text;
+use crate::sys::{self, Stat};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use portcullis_policy::{Policy, format::Header};
+
+/// What the process is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Role {
+    /// The server before it serves, and what it starts by itself.
+    Master = 0,
+    /// It accepted a client connection, or was forked from one that did.
+    Serving = 1,
+    /// A program started, directly or not, by a serving process.
+    Descendant = 2,
+}
+
+static ROLE: AtomicU8 = AtomicU8::new(Role::Master as u8);
+
+/// The role now.
+pub fn role() -> Role {
+    match ROLE.load(Ordering::Relaxed) {
+        0 => Role::Master,
+        1 => Role::Serving,
+        _ => Role::Descendant,
+    }
+}
+
+/// Sets the role.
+pub fn set_role(role: Role) {
+    ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+/// A client connection was accepted.
+pub fn accepted() {
+    if ROLE.load(Ordering::Relaxed) == Role::Master as u8 {
+        set_role(Role::Serving);
+    }
+}
+
+/// Written by the constructor only, read by everything after it.
+pub struct Settled {
+    /// The programs that led here.
+    pub chain: Text<256>,
+    /// Where the compiled policy is, or would be.
+    pub policy_path: Text<512>,
+    /// The library, as LD_PRELOAD is to name it.
+    pub library: Text<512>,
+    /// Identity of standard error where the tree of processes began; zeros where it had none.
+    pub stderr: (u64, u64),
+    /// The main configuration file.
+    pub config_path: Text<512>,
+}
+
+struct Cell(UnsafeCell<Settled>);
+
+// SAFETY: written in the constructor only, which runs before the process has threads of its own; see `settle`.
+unsafe impl Sync for Cell {}
+
+static SETTLED: Cell = Cell(UnsafeCell::new(Settled {
+    chain: Text::new(),
+    policy_path: Text::new(),
+    library: Text::new(),
+    stderr: (0, 0),
+    config_path: Text::new(),
+}));
+static READY: AtomicBool = AtomicBool::new(false);
+
+/// What was settled.
+pub fn settled() -> &'static Settled {
+    // SAFETY: nobody writes after the constructor.
+    unsafe { &*SETTLED.0.get() }
+}
+
+/// Settles; for the constructor.
+pub fn settle(write: impl FnOnce(&mut Settled)) {
+    // SAFETY: the constructor calls this, once at a time, before other threads exist and while no reference that
+    // `settled` gave is alive.
+    write(unsafe { &mut *SETTLED.0.get() });
+}
+
+/// Whether the constructor has run.
+pub fn ready() -> bool {
+    READY.load(Ordering::Acquire)
+}
+
+/// The constructor has run.
+pub fn set_ready() {
+    READY.store(true, Ordering::Release);
+}
+
+static DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.policy"));
+static POLICY: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The length of a mapped policy, from its own header; `None` for null.
+fn mapped_len(at: *const u8) -> Option<usize> {
+    if at.is_null() {
+        return None;
+    }
+    // SAFETY: `set_policy` took a mapping that begins with an accepted header.
+    Policy::length(unsafe { core::slice::from_raw_parts(at, size_of::<Header>()) })
+}
+
+/// The policy in force.
+pub fn policy() -> Option<Policy<'static>> {
+    let at = POLICY.load(Ordering::Acquire);
+    if at.is_null() {
+        return Policy::accepted(DEFAULT_POLICY);
+    }
+    // SAFETY: `set_policy` took a mapping of the length that its header says, which stays mapped while it is in force
+    // and a while longer.
+    Policy::accepted(unsafe { core::slice::from_raw_parts(at, mapped_len(at)?) })
+}
+
+/// Identity and modification time of the file that the policy in force was mapped from.
+static POLICY_FILE: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+/// The policy before the one in force.
+static EARLIER: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Puts a mapped policy in force. The one before it stays mapped for whoever is reading it; the one before that, which
+/// was replaced at least a second ago, is unmapped. Only a master comes here more than once.
+pub fn set_policy(bytes: &'static [u8], file: &Stat) {
+    let earlier = EARLIER.swap(POLICY.load(Ordering::Relaxed), Ordering::Relaxed);
+    POLICY.store(bytes.as_ptr().cast_mut(), Ordering::Release);
+    for (to, from) in POLICY_FILE.iter().zip(file_marks(file)) {
+        to.store(from, Ordering::Relaxed);
+    }
+    if let Some(len) = mapped_len(earlier) {
+        sys::munmap(earlier.cast(), len);
+    }
+}
+
+fn file_marks(file: &Stat) -> [u64; 3] {
+    [file.identity.0, file.identity.1, file.mtime.cast_unsigned()]
+}
+
+/// Whether the file at the policy's path is another one than the policy in force was mapped from.
+pub fn policy_file_changed(file: Option<Stat>) -> bool {
+    file.is_some_and(|file| {
+        POLICY_FILE.iter().zip(file_marks(&file)).any(|(own, now)| own.load(Ordering::Relaxed) != now)
+    })
+}
+
+/// Whether the policy in force is the built-in one.
+pub fn is_built_in() -> bool {
+    POLICY.load(Ordering::Acquire).is_null()
+}
+
+static REPORTED: AtomicU8 = AtomicU8::new(0);
+
+/// The reason for a fallback that this tree of processes has reported; 0 for none.
+pub fn reported() -> u8 {
+    REPORTED.load(Ordering::Relaxed)
+}
+
+/// Sets it.
+pub fn set_reported(reason: u8) {
+    REPORTED.store(reason, Ordering::Relaxed);
+}
+
+/// Counters that a process and all that are forked from it share.
+#[repr(C)]
+pub struct Counters {
+    /// Names them.
+    pub stream: AtomicU64,
+    /// Events so far.
+    pub sequence: AtomicU64,
+    /// Of these, the ones that a sink did not take.
+    pub dropped: AtomicU64,
+}
+
+static OWN: Counters = Counters { stream: AtomicU64::new(0), sequence: AtomicU64::new(0), dropped: AtomicU64::new(0) };
+static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
+
+/// The counters.
+pub fn counters() -> &'static Counters {
+    let shared = SHARED.load(Ordering::Acquire);
+    // SAFETY: null, or a zeroed mapping that stays for ever; zero bytes are valid counters.
+    unsafe { shared.as_ref() }.unwrap_or(&OWN)
+}
+
+/// Begins a stream of events of this process and all that are forked from it, whose counters they share; without
+/// memory for that, each counts by itself.
+pub fn start_stream() {
+    if let Some(at) = sys::mmap(None, size_of::<Counters>()) {
+        SHARED.store(at.cast(), Ordering::Release);
+    }
+    // Where the stack lies is random, and differs between two processes of one number in one instant.
+    let here = 0_u8;
+    let place = &raw const here as u64;
+    let mixed = (sys::now() ^ (u64::from(sys::getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
+    counters().stream.store(mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93), Ordering::Relaxed);
+}

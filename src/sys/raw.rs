@@ -1,0 +1,53 @@
+//! The instruction that enters the kernel.
+
+/// One system call; unused arguments are 0.
+///
+/// # Safety
+/// What the call does with its arguments must be sound.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel keeps all registers but rax, rcx and r11; what the call does is the caller's promise.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => result,
+            in("rdi") args[0],
+            in("rsi") args[1],
+            in("rdx") args[2],
+            in("r10") args[3],
+            in("r8") args[4],
+            in("r9") args[5],
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
+    }
+    result
+}
+
+/// One system call; unused arguments are 0.
+///
+/// # Safety
+/// What the call does with its arguments must be sound.
+#[cfg(target_arch = "aarch64")]
+#[inline(always)]
+pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
+    let result: isize;
+    // SAFETY: the kernel keeps all registers but x0; what the call does is the caller's promise.
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            in("x8") number,
+            inlateout("x0") args[0] as isize => result,
+            in("x1") args[1],
+            in("x2") args[2],
+            in("x3") args[3],
+            in("x4") args[4],
+            in("x5") args[5],
+            options(nostack),
+        );
+    }
+    result
+}
