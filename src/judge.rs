@@ -16,7 +16,8 @@ pub fn connect(fd: i32, ip: IpAddr, port: u16) -> Option<i32> {
     let policy = state::policy()?;
     let transport = || if sys::is_datagram(fd) { Transport::Datagram } else { Transport::Stream };
     let verdict = policy.decide_connect(0, ip, port, transport);
-    if verdict.outcome == Outcome::Allow {
+    // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
+    if verdict.outcome == Outcome::Allow || (verdict.outcome == Outcome::Audit && sys::is_begun(fd)) {
         return None;
     }
     emit::connect(&policy, verdict, canonical(ip), port, transport());

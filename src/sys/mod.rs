@@ -220,6 +220,19 @@ pub fn is_datagram(fd: i32) -> bool {
     kind == libc::SOCK_DGRAM
 }
 
+/// Whether a TCP socket is past its closed state, so that a connect of it begins nothing.
+pub fn is_begun(fd: i32) -> bool {
+    // The first byte of struct tcp_info is the state.
+    let mut state = 0_u8;
+    let mut len = 1_u32;
+    let (level, option) = (libc::IPPROTO_TCP as usize, libc::TCP_INFO as usize);
+    let args = [fd as usize, level, option, &raw mut state as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes at most the length that it is given, and the length.
+    let done = unsafe { syscall(libc::SYS_getsockopt, args) };
+    const TCP_CLOSE: u8 = 7;
+    done == 0 && state != TCP_CLOSE
+}
+
 /// A datagram socket of the local domain that never blocks.
 pub fn local_datagram() -> Result<Fd, i32> {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;

@@ -1,0 +1,34 @@
+//! Debian's nginx.
+
+use super::{Guard, Place, Process, wait_until};
+use std::net::TcpStream;
+use std::process::Command;
+
+pub struct Nginx {
+    pub process: Process,
+    pub port: u16,
+}
+
+impl Nginx {
+    /// Starts nginx on loopback, port 8081, with `server` as the body of its server block.
+    pub fn start(place: &Place, guard: Option<&Guard>, server: &str) -> Nginx {
+        let port = 8081;
+        let path = place.path().display();
+        let config = place.write(
+            "nginx.conf",
+            &format!(
+                "user www-data; worker_processes 1; pid {path}/nginx.pid; error_log {path}/nginx-error.log;\n\
+                 events {{ worker_connections 256; }}\n\
+                 http {{ access_log off; client_body_temp_path {path}/nginx-body; proxy_temp_path {path}/nginx-proxy;\n\
+                 fastcgi_temp_path {path}/nginx-fastcgi; uwsgi_temp_path {path}/nginx-uwsgi;\n\
+                 scgi_temp_path {path}/nginx-scgi;\n\
+                 server {{ listen 127.0.0.1:{port}; server_name localhost; root {path}/www;\n{server}\n}} }}\n"
+            ),
+        );
+        let mut command = Command::new("/usr/sbin/nginx");
+        command.arg("-c").arg(&config).args(["-g", "daemon off;"]);
+        let process = Process::start(command, guard);
+        wait_until("nginx", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Nginx { process, port }
+    }
+}

@@ -1,0 +1,99 @@
+//! Starting a server, with or without the guard, and ending it.
+
+use super::{Events, built};
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Waits until `done`, at most 20 seconds.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !done() {
+        assert!(Instant::now() < end, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How a server is guarded.
+pub struct Guard {
+    pub config: PathBuf,
+    pub log: PathBuf,
+}
+
+impl Guard {
+    pub fn new(config: PathBuf, log: PathBuf) -> Guard {
+        Guard { config, log }
+    }
+
+    /// Puts the guard into a command's environment, as a service unit does.
+    pub fn load(&self, command: &mut Command) {
+        command.env("LD_PRELOAD", built().join("libportcullis.so")).env("PORTCULLIS_CONFIG", &self.config);
+    }
+
+    pub fn events(&self) -> Events {
+        Events::of(self.log.clone())
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        use std::os::unix::ffi::OsStrExt;
+        if let Some(suffix) = portcullis_policy::place::suffix(self.config.as_os_str().as_bytes()) {
+            let suffix: String = suffix.into_iter().map(char::from).collect();
+            let _ = std::fs::remove_file(format!("{}{suffix}", portcullis_policy::place::DEFAULT_POLICY));
+        }
+    }
+}
+
+/// A running server, ended with the value.
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    /// Starts `command`, with `guard` where there is one; its output goes to the test's.
+    pub fn start(mut command: Command, guard: Option<&Guard>) -> Process {
+        if let Some(guard) = guard {
+            guard.load(&mut command);
+        }
+        let name = format!("{:?}", command.get_program());
+        // Apache ends its whole process group.
+        let child = command.process_group(0).stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        Process { child }
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.child.id().cast_signed()
+    }
+
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: a child of this test that was not waited for yet.
+        unsafe { libc::kill(self.pid(), signal) };
+    }
+
+    /// Whether it has ended.
+    pub fn ended(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_some()
+    }
+
+    /// Ends it gracefully with `signal`.
+    pub fn stop(&mut self, signal: i32) {
+        self.signal(signal);
+        wait_until("the server to stop", || self.ended());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if !self.ended() {
+            self.signal(libc::SIGTERM);
+            let end = Instant::now() + Duration::from_secs(10);
+            while !self.ended() && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The built library inside the real servers.
+
+mod harness;
+
+mod matrix;
