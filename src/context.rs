@@ -53,10 +53,11 @@ fn number(digits: &[u8]) -> u64 {
     digits.iter().fold(0_u64, |sum, &digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0'))))
 }
 
-/// The chain of a program named `name` that this process starts.
+/// The chain of a program named `name` that this process starts. One begins where a server does: what started that,
+/// and the binary that a reload replaced, are not in it.
 pub fn chain_of(name: &[u8]) -> Text<256> {
     let mut chain = Text::new();
-    let mine = state::settled().chain.bytes();
+    let mine = if state::role() == Role::Master { b"" } else { state::settled().chain.bytes() };
     let room = CHAIN_MAX.saturating_sub(name.len().min(64));
     if mine.len() > room {
         chain.push(mine.get(..room).unwrap_or_default());

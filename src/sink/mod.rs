@@ -35,8 +35,8 @@ pub fn hold(policy: &Policy<'_>) {
         let path = write::c_path(policy.log_file());
         if !HELD_FILE.is(crate::sys::stat(path).map(|stat| stat.identity)) {
             HELD_FILE.release();
-            HELD_FILE.refresh(|| write::file(path));
         }
+        HELD_FILE.refresh(|| write::file(path));
     }
     if sinks & STDERR != 0 && write::is_stderr(crate::state::settled().stderr) {
         HELD_STDERR.refresh(write::stderr);

@@ -2,4 +2,11 @@
 
 mod harness;
 
+mod bad_input;
+mod children;
+mod closing;
+mod command;
+mod examples;
 mod matrix;
+mod silence;
+mod sinks;

@@ -24,7 +24,7 @@ fn ask(port: u16, ways: &[(String, String)], guard: Option<&Guard>) -> BTreeMap<
     ways.iter()
         .map(|(way, path)| {
             let answer = http::get(port, path);
-            let new = events.as_mut().map(|events| events.new()).unwrap_or_default();
+            let new = events.as_mut().map(|events| events.fresh()).unwrap_or_default();
             let rules = new.iter().map(|event| event.text("rule.id").to_owned()).collect();
             let outcomes = new.iter().map(|event| event.text("event.outcome").to_owned()).collect();
             for event in &new {
@@ -65,7 +65,11 @@ fn column(
         let seen = ask(port, &ways, Some(&guard));
         drop(server);
         let all = guard.events().all();
-        assert_eq!(all.len(), seen.values().map(|seen| seen.rules.len()).sum::<usize>(), "{mode}: start, stop: {all:#?}");
+        assert_eq!(
+            all.len(),
+            seen.values().map(|seen| seen.rules.len()).sum::<usize>(),
+            "{mode}: start, stop: {all:#?}"
+        );
         modes.push(seen);
     }
     ways.iter().map(|(way, _)| (way.clone(), cell(way, &bare[way], &modes[0][way], &modes[1][way]))).collect()
@@ -123,8 +127,7 @@ fn nginx_and_fpm() {
 
 #[test]
 fn apache_prefork_and_mod_php() {
-    let found =
-        column(php_ways, 8082, |place, guard| Box::new(Apache::start(place, guard, Kind::ModPhp, None, "")));
+    let found = column(php_ways, 8082, |place, guard| Box::new(Apache::start(place, guard, Kind::ModPhp, None, "")));
     hold(PHP, "Apache prefork + mod_php", &found);
 }
 
@@ -154,7 +157,9 @@ fn apache_event_and_cgid() {
     let ways = |_| {
         let mut ways = vec![("sh: the script itself".to_owned(), "/sh.cgi".to_owned())];
         for language in ["perl", "python"] {
-            for way in ["simple command", "command with a list", "tcp v4", "tcp v6", "udp v4", "common port", "local range"] {
+            for way in
+                ["simple command", "command with a list", "tcp v4", "tcp v6", "udp v4", "common port", "local range"]
+            {
                 let path = format!("/{language}.cgi?{}", way.replace(' ', "%20"));
                 ways.push((format!("{language}: {way}"), path));
             }

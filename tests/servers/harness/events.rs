@@ -22,7 +22,7 @@ impl Events {
     }
 
     /// The events since the last look.
-    pub fn new(&mut self) -> Vec<Value> {
+    pub fn fresh(&mut self) -> Vec<Value> {
         let all = self.all();
         let new = all[self.seen..].to_vec();
         self.seen = all.len();

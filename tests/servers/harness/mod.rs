@@ -11,7 +11,7 @@ mod process;
 pub use apache::{Apache, Kind};
 pub use events::{Events, Parts};
 pub use fpm::{Fpm, Pool};
-pub use namespace::{INSIDE, OUTSIDE4, OUTSIDE6, Listeners, enter};
+pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, own_run_and_dev};
 pub use nginx::Nginx;
 pub use process::{Guard, Process, wait_until};
 

@@ -44,6 +44,21 @@ pub fn enter() {
     run("mount", &["-t", "overlay", "-o", options, "none", "/usr/sbin"]);
 }
 
+/// Gives this thread a /run and a /dev of its own, with the devices that every program needs, so that a journal or a
+/// syslog of the test's is nobody else's.
+pub fn own_run_and_dev() {
+    run("mount", &["-t", "tmpfs", "none", "/run"]);
+    std::fs::create_dir("/mnt/dev").expect("a folder");
+    run("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/mnt/dev"]);
+    for device in ["null", "zero", "random", "urandom"] {
+        let node = format!("/mnt/dev/{device}");
+        std::fs::write(&node, "").expect("a place");
+        run("mount", &["--bind", &format!("/dev/{device}"), &node]);
+    }
+    std::os::unix::fs::symlink("/proc/self/fd", "/mnt/dev/fd").expect("a link");
+    run("mount", &["--move", "/mnt/dev", "/dev"]);
+}
+
 /// Listeners that answer like a small web server, on the outside addresses and the inside one.
 pub struct Listeners {
     _udp: Vec<UdpSocket>,

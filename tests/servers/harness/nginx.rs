@@ -4,6 +4,8 @@ use super::{Guard, Place, Process, wait_until};
 use std::net::TcpStream;
 use std::process::Command;
 
+const PORT: u16 = 8081;
+
 pub struct Nginx {
     pub process: Process,
     pub port: u16,
@@ -12,7 +14,15 @@ pub struct Nginx {
 impl Nginx {
     /// Starts nginx on loopback, port 8081, with `server` as the body of its server block.
     pub fn start(place: &Place, guard: Option<&Guard>, server: &str) -> Nginx {
-        let port = 8081;
+        let mut command = Nginx::command(place, server);
+        command.args(["-g", "daemon off;"]);
+        let process = Process::start(command, guard);
+        wait_until("nginx", || TcpStream::connect(("127.0.0.1", PORT)).is_ok());
+        Nginx { process, port: PORT }
+    }
+
+    /// The command for the same that detaches.
+    pub fn command(place: &Place, server: &str) -> Command {
         let path = place.path().display();
         let config = place.write(
             "nginx.conf",
@@ -22,13 +32,11 @@ impl Nginx {
                  http {{ access_log off; client_body_temp_path {path}/nginx-body; proxy_temp_path {path}/nginx-proxy;\n\
                  fastcgi_temp_path {path}/nginx-fastcgi; uwsgi_temp_path {path}/nginx-uwsgi;\n\
                  scgi_temp_path {path}/nginx-scgi;\n\
-                 server {{ listen 127.0.0.1:{port}; server_name localhost; root {path}/www;\n{server}\n}} }}\n"
+                 server {{ listen 127.0.0.1:{PORT}; server_name localhost; root {path}/www;\n{server}\n}} }}\n"
             ),
         );
         let mut command = Command::new("/usr/sbin/nginx");
-        command.arg("-c").arg(&config).args(["-g", "daemon off;"]);
-        let process = Process::start(command, guard);
-        wait_until("nginx", || TcpStream::connect(("127.0.0.1", port)).is_ok());
-        Nginx { process, port }
+        command.arg("-c").arg(&config);
+        command
     }
 }

@@ -59,7 +59,8 @@ impl Process {
         }
         let name = format!("{:?}", command.get_program());
         // Apache ends its whole process group.
-        let child = command.process_group(0).stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        let child =
+            command.process_group(0).stdin(Stdio::null()).spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         Process { child }
     }
 

@@ -1,0 +1,35 @@
+# Builds the guard, shows it at work, tests it. Works on a fresh Debian 12 with Rust, as root or with sudo.
+
+SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+ifneq ($(SUDO),)
+# The tests make namespaces: as an ordinary user, the test programs are started by sudo.
+export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER = sudo -E
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER = sudo -E
+endif
+
+.PHONY: all build setup demo test bench lint
+
+all: build
+
+# The library and the command in target/release/.
+build:
+	cargo build --release --workspace --locked
+
+# What the demo and the tests need from the distribution.
+setup:
+	$(SUDO) scripts/setup
+
+demo: setup build
+	$(SUDO) scripts/demo
+
+test: setup build
+	scripts/test
+
+bench: setup build
+	$(SUDO) scripts/setup bench
+	$(SUDO) env "PATH=$(PATH)" scripts/bench
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	scripts/policy
