@@ -140,7 +140,7 @@ impl<'a> Arguments<'a> {
 pub fn exec(exec: &Exec<'_>) -> Answer {
     let role = state::role();
     let Some(policy) = state::policy() else { return Answer::Guard };
-    if role == Role::Master || !state::ready() {
+    if role == Role::Master {
         return Answer::Guard;
     }
     // What cannot be read, the kernel refuses.

@@ -18,14 +18,29 @@ pub enum Role {
     Descendant = 2,
 }
 
-static ROLE: AtomicU8 = AtomicU8::new(Role::Master as u8);
+/// Before the constructor has run.
+const UNKNOWN: u8 = u8::MAX;
 
-/// The role now.
+static ROLE: AtomicU8 = AtomicU8::new(UNKNOWN);
+
+/// The role now. Another library's constructor may ask before this library's own has run, which then runs.
+#[inline]
 pub fn role() -> Role {
     match ROLE.load(Ordering::Relaxed) {
         0 => Role::Master,
         1 => Role::Serving,
-        _ => Role::Descendant,
+        2 => Role::Descendant,
+        _ => early(),
+    }
+}
+
+#[cold]
+fn early() -> Role {
+    crate::init::ensure();
+    match ROLE.load(Ordering::Relaxed) {
+        1 => Role::Serving,
+        2 => Role::Descendant,
+        _ => Role::Master,
     }
 }
 
@@ -36,7 +51,7 @@ pub fn set_role(role: Role) {
 
 /// A client connection was accepted.
 pub fn accepted() {
-    if ROLE.load(Ordering::Relaxed) == Role::Master as u8 {
+    if role() == Role::Master {
         set_role(Role::Serving);
     }
 }

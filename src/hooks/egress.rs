@@ -75,6 +75,8 @@ pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *m
     let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len) };
+    #[cfg(feature = "prove-panic")]
+    assert!(accepted < i32::MAX - 1);
     if accepted >= 0 {
         state::accepted();
     }

@@ -1,0 +1,176 @@
+//! The ELF file: what it exports, imports and demands; and the proof that a panic does not link.
+
+use crate::build::{built, library};
+use object::read::elf::{Dyn, ElfFile64, FileHeader, ProgramHeader};
+use object::{Endianness, Object, ObjectSymbol, elf};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+/// The hooks and nothing else; the C API comes with the modules that use it.
+const EXPORTS: [&str; 18] = [
+    "accept",
+    "accept4",
+    "connect",
+    "dlsym",
+    "execl",
+    "execle",
+    "execlp",
+    "execv",
+    "execve",
+    "execveat",
+    "execvp",
+    "execvpe",
+    "fexecve",
+    "fork",
+    "popen",
+    "posix_spawn",
+    "posix_spawnp",
+    "system",
+];
+
+/// All that the guard needs of libc: no memory, no locks, no stdio. The last four are weak, from the compiler's
+/// start-up files.
+const IMPORTS: [&str; 12] = [
+    "__errno_location",
+    "bcmp",
+    "dl_iterate_phdr",
+    "dlvsym",
+    "environ",
+    "memcmp",
+    "memcpy",
+    "memset",
+    "_ITM_deregisterTMCloneTable",
+    "_ITM_registerTMCloneTable",
+    "__cxa_finalize",
+    "__gmon_start__",
+];
+
+struct Library {
+    bytes: Vec<u8>,
+}
+
+impl Library {
+    fn read() -> Library {
+        Library { bytes: std::fs::read(library()).expect("the library") }
+    }
+
+    fn file(&self) -> ElfFile64<'_> {
+        ElfFile64::parse(&*self.bytes).expect("an ELF file")
+    }
+
+    /// The entries of the dynamic section: tag, value.
+    fn dynamic(&self) -> Vec<(u64, u64)> {
+        let file = self.file();
+        let endian = file.endian();
+        let segments = file.elf_program_headers().iter();
+        let entries = segments.filter_map(|segment| segment.dynamic(endian, &*self.bytes).ok().flatten());
+        entries.flatten().map(|entry| (u64::from(entry.d_tag(endian)), entry.d_val(endian))).collect()
+    }
+
+    fn tags(&self, tag: u32) -> Vec<u64> {
+        self.dynamic().into_iter().filter(|entry| entry.0 == u64::from(tag)).map(|entry| entry.1).collect()
+    }
+}
+
+fn sorted(names: impl Iterator<Item = String>) -> BTreeSet<String> {
+    names.collect()
+}
+
+#[test]
+fn exports_are_the_hooks_and_nothing_else() {
+    let library = Library::read();
+    let file = library.file();
+    let exports = file.dynamic_symbols().filter(|symbol| symbol.is_definition());
+    let exports = sorted(exports.filter_map(|symbol| symbol.name().ok().map(str::to_owned)));
+    assert_eq!(exports, sorted(EXPORTS.iter().map(|&name| name.to_owned())));
+}
+
+#[test]
+fn every_hook_exists_in_libc_and_its_twins_are_hooked_too() {
+    let candidates = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
+    let path = candidates.iter().find(|path| Path::new(path).exists()).expect("glibc");
+    let bytes = std::fs::read(path).expect("libc");
+    let libc = ElfFile64::<Endianness>::parse(&*bytes).expect("an ELF file");
+    let names: BTreeSet<&str> = libc.dynamic_symbols().filter_map(|symbol| symbol.name().ok()).collect();
+    for hook in EXPORTS {
+        assert!(names.contains(hook), "{hook} is not in libc");
+        for twin in [format!("__{hook}_chk"), format!("{hook}64")] {
+            assert!(!names.contains(twin.as_str()) || EXPORTS.contains(&twin.as_str()), "{twin} is not hooked");
+        }
+    }
+}
+
+#[test]
+fn imports_are_the_short_list() {
+    let library = Library::read();
+    let file = library.file();
+    let imports = file.dynamic_symbols().filter(|symbol| symbol.is_undefined());
+    let imports = sorted(imports.filter_map(|symbol| symbol.name().ok().map(str::to_owned)));
+    let allowed = sorted(IMPORTS.iter().map(|&name| name.to_owned()));
+    let extra: Vec<&String> = imports.iter().filter(|name| !name.is_empty() && !allowed.contains(*name)).collect();
+    assert!(extra.is_empty(), "new imports: {extra:?}");
+}
+
+#[test]
+fn needs_libc_alone_and_none_newer_than_2_34() {
+    let library = Library::read();
+    let file = library.file();
+    let header = file.elf_header();
+    let endian = file.endian();
+    let sections = header.sections(endian, &*library.bytes).expect("sections");
+    let mut newest = (0, 0);
+    let (mut needs, strings) = sections.gnu_verneed(endian, &*library.bytes).expect("versions").expect("versions");
+    let strings = sections.strings(endian, &*library.bytes, strings).expect("strings");
+    while let Some((need, mut versions)) = needs.next().expect("a need") {
+        assert_eq!(need.file(endian, strings).expect("a name"), b"libc.so.6");
+        while let Some(version) = versions.next().expect("a version") {
+            let name = std::str::from_utf8(version.name(endian, strings).expect("a name")).expect("text");
+            let mut numbers =
+                name.strip_prefix("GLIBC_").expect("of glibc").split('.').map(|n| n.parse().expect("a number"));
+            newest = newest.max((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)));
+        }
+    }
+    assert!(newest <= (2, 34), "{newest:?}");
+    assert_eq!(library.tags(elf::DT_NEEDED).len(), 1);
+}
+
+#[test]
+fn is_hardened() {
+    let library = Library::read();
+    let file = library.file();
+    let endian = file.endian();
+    let segments: Vec<(u32, u32)> =
+        file.elf_program_headers().iter().map(|segment| (segment.p_type(endian), segment.p_flags(endian))).collect();
+    let of = |kind: u32| segments.iter().filter(move |segment| segment.0 == kind).map(|segment| segment.1);
+    assert_eq!(of(elf::PT_GNU_RELRO).count(), 1, "RELRO");
+    assert!(of(elf::PT_GNU_STACK).all(|flags| flags & elf::PF_X == 0), "no executable stack");
+    assert_eq!(of(elf::PT_GNU_STACK).count(), 1);
+    assert!(of(elf::PT_LOAD).all(|flags| flags & (elf::PF_W | elf::PF_X) != elf::PF_W | elf::PF_X), "W^X");
+    assert_eq!(of(elf::PT_TLS).count(), 0, "no thread-local storage");
+    let flags = library.tags(elf::DT_FLAGS_1).into_iter().fold(0, |all, flags| all | flags);
+    assert_ne!(flags & u64::from(elf::DF_1_NOW), 0, "full RELRO");
+    assert_ne!(flags & u64::from(elf::DF_1_NODELETE), 0, "nodelete");
+    assert!(library.tags(elf::DT_TEXTREL).is_empty(), "no text relocations");
+}
+
+#[test]
+fn is_under_256_kib() {
+    let size = std::fs::metadata(library()).expect("the library").len();
+    assert!(size < 256 * 1024, "{size} bytes");
+}
+
+/// The panic handler calls what does not exist: the same library with a panic behind a hook must not link.
+#[test]
+fn a_panic_behind_a_hook_does_not_link() {
+    let target = built().parent().expect("a parent").join("prove-panic");
+    let done = Command::new(env!("CARGO"))
+        .args(["build", "--release", "--lib", "--locked", "--features", "prove-panic", "--target-dir"])
+        .arg(&target)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .expect("cargo");
+    let text = String::from_utf8_lossy(&done.stderr);
+    assert!(!done.status.success(), "it linked");
+    assert!(text.contains("portcullis_a_panic_is_reachable"), "{text}");
+}
