@@ -31,6 +31,8 @@ pub enum Reason {
     Unreadable = 7,
     /// `portcullis compile` took too long.
     Slow = 8,
+    /// The compiled policy was unusable and was compiled anew.
+    Anew = 9,
 }
 
 impl Reason {
@@ -41,10 +43,10 @@ impl Reason {
                 "the configuration is not compiled and the portcullis command was not found: the built-in audit default holds"
             }
             Reason::Broken => {
-                "the configuration does not compile (run portcullis check): the built-in audit default holds"
+                "the configuration could not be compiled (portcullis compile says why): the built-in audit default holds"
             }
             Reason::Old => {
-                "the configuration has changed and does not compile (run portcullis check): the last good policy holds"
+                "the configuration has changed and could not be compiled (portcullis compile says why): the last good policy holds"
             }
             Reason::Foreign => {
                 "the compiled policy belongs to another user, or others may write to it: the built-in audit default holds"
@@ -52,6 +54,9 @@ impl Reason {
             Reason::Damaged => "the compiled policy is damaged or of another version: the built-in audit default holds",
             Reason::Unreadable => "the compiled policy cannot be read: the built-in audit default holds",
             Reason::Slow => "portcullis compile took too long: the built-in audit default holds",
+            Reason::Anew => {
+                "the compiled policy was damaged, of another version, or writable by others: it was compiled anew"
+            }
         }
     }
 }
@@ -130,7 +135,10 @@ pub fn in_master() -> Option<Reason> {
                 (Unusable::Missing, false) => Some(Reason::NoConfiguration),
                 (Unusable::For(reason), false) => Some(reason),
                 (unusable, true) => match compile() {
-                    Ok(()) if renewed() => None,
+                    Ok(()) if renewed() => match unusable {
+                        Unusable::Missing => None,
+                        Unusable::For(_) => Some(Reason::Anew),
+                    },
                     Ok(()) => Some(match unusable {
                         Unusable::For(reason) => reason,
                         Unusable::Missing => Reason::Unreadable,

@@ -1,1 +1,226 @@
-//! x
+//! Whatever is wrong with the configuration or the compiled policy: the server starts and serves, the last good policy
+//! or the built-in audit default holds, and one event at severity high says why.
+
+use crate::harness::{
+    Apache, Fpm, Guard, Kind, Nginx, Parts, Place, Pool, children, enter, from_journal, http, journald,
+    own_run_and_dev, wait_until,
+};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+const SHELL: &str = "/way.php?way=system";
+
+struct Php {
+    fpm: Fpm,
+    nginx: Nginx,
+}
+
+fn php(place: &Place, guard: &Guard) -> Php {
+    let fpm = Fpm::start(place, Some(guard), &Pool::default());
+    let nginx = Nginx::start(place, None, &fpm.nginx_location(&place.pages()));
+    Php { fpm, nginx }
+}
+
+/// Asks for a shell with `guard` in FPM; what is in the journal then must be one word of the guard on itself, with
+/// `reason` in it, and the shell in audit.
+fn expect_default(place: &Place, guard: &Guard, reason: &str) {
+    let php = php(place, guard);
+    for _ in 0..2 {
+        assert!(http::get(php.nginx.port, SHELL).body.contains("[\"33\",0]"));
+    }
+    expect_word(&from_journal(place, 3), reason, "audit");
+}
+
+fn expect_word(events: &[Value], reason: &str, mode: &str) {
+    let (own, others): (Vec<&Value>, Vec<&Value>) =
+        events.iter().partition(|event| event.text("rule.id") == "guard-policy");
+    assert_eq!(own.len(), 1, "{events:#?}");
+    assert_eq!(own[0]["event"]["severity"], 73);
+    assert!(own[0].text("message").contains(reason), "{}", own[0]);
+    assert_eq!(others.len(), 2, "{events:#?}");
+    for event in others {
+        assert_eq!((event.text("rule.id"), event.text("portcullis.mode")), ("shell-spawn", mode), "{event}");
+    }
+}
+
+fn in_own_world() -> Place {
+    enter();
+    own_run_and_dev();
+    Place::new()
+}
+
+#[test]
+fn no_configuration() {
+    let place = in_own_world();
+    let _journald = journald();
+    let guard = Guard::new(&place, place.join("etc/portcullis.toml"), place.join("nowhere"));
+    expect_default(&place, &guard, "there is no configuration file");
+}
+
+#[test]
+fn a_broken_configuration() {
+    let place = in_own_world();
+    let _journald = journald();
+    let guard = place.guard("mode = \"enforce\"\n[egress]\ncomon_ports = [1]");
+    expect_default(&place, &guard, "could not be compiled");
+    let check = place.portcullis().arg("check").arg("--config").arg(&guard.config).output().expect("portcullis");
+    assert_eq!(check.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&check.stderr).contains("comon_ports"));
+}
+
+#[test]
+fn no_command() {
+    let place = in_own_world();
+    let _journald = journald();
+    let guard = place.guard("mode = \"enforce\"");
+    std::fs::remove_file(place.join("bin/portcullis")).expect("removed");
+    let php = php(&place, &guard);
+    for _ in 0..2 {
+        assert!(http::get(php.nginx.port, SHELL).body.contains("[\"33\",0]"));
+    }
+    let journal = Command::new("journalctl").args(["-o", "cat", "-t", "portcullis", "-n", "10"]).output();
+    let text = String::from_utf8(journal.expect("journalctl").stdout).expect("text");
+    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    expect_word(&events, "the portcullis command was not found", "audit");
+}
+
+#[test]
+fn no_run() {
+    enter();
+    // Nothing can be written there.
+    let done = Command::new("mount").args(["-t", "tmpfs", "-o", "ro", "none", "/run"]).status().expect("mount");
+    assert!(done.success());
+    let place = Place::new();
+    let guard = place.guard("mode = \"enforce\"");
+    let php = php(&place, &guard);
+    assert!(http::get(php.nginx.port, SHELL).body.contains("[\"33\",0]"), "the built-in audit default");
+    assert!(php.fpm.process.pid() > 0);
+}
+
+#[test]
+fn a_compiled_policy_that_is_damaged_or_not_to_be_trusted() {
+    let place = in_own_world();
+    let _journald = journald();
+    let guard = place.guard("mode = \"enforce\"");
+    let compile = || {
+        let done = place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
+        assert!(done.status.success());
+    };
+    compile();
+    let good = std::fs::read(guard.policy()).expect("a policy");
+    let mut damaged = good.clone();
+    let middle = damaged.len() / 2;
+    damaged[middle] ^= 1;
+    let mut newer = good.clone();
+    newer[8] = 99;
+    // Without the configuration it cannot be compiled anew.
+    let config = std::fs::read(&guard.config).expect("the configuration");
+    std::fs::remove_file(&guard.config).expect("removed");
+    let mut count = 0;
+    let mut refused = |what: &str, reason: &str| {
+        let mut command = Command::new("/bin/true");
+        guard.load(&mut command);
+        assert!(command.status().expect("true").success(), "{what}");
+        count += 1;
+        let events = from_journal(&place, count);
+        assert_eq!(events.len(), count, "{what}");
+        let last = events.last().expect("an event");
+        assert_eq!(last.text("rule.id"), "guard-policy", "{what}");
+        assert!(last.text("message").contains(reason), "{what}: {last}");
+    };
+    std::fs::write(guard.policy(), &damaged).expect("written");
+    refused("one bit", "damaged");
+    std::fs::write(guard.policy(), &good[..good.len() - 1]).expect("written");
+    refused("truncated", "damaged");
+    std::fs::write(guard.policy(), b"").expect("written");
+    refused("empty", "damaged");
+    std::fs::write(guard.policy(), &newer).expect("written");
+    refused("newer", "damaged");
+    std::fs::write(guard.policy(), &good).expect("written");
+    std::os::unix::fs::chown(guard.policy(), Some(33), None).expect("chown");
+    refused("of another user", "belongs to another user");
+    std::os::unix::fs::chown(guard.policy(), Some(0), None).expect("chown");
+    std::fs::set_permissions(guard.policy(), PermissionsExt::from_mode(0o666)).expect("chmod");
+    refused("writable by others", "others may write");
+    std::fs::remove_file(guard.policy()).expect("removed");
+    std::os::unix::fs::symlink("/etc/passwd", guard.policy()).expect("a link");
+    refused("a link", "cannot be read");
+    // With the configuration it is.
+    std::fs::write(&guard.config, config).expect("written");
+    std::fs::remove_file(guard.policy()).expect("removed");
+    std::fs::write(guard.policy(), &damaged).expect("written");
+    let php = php(&place, &guard);
+    assert!(http::get(php.nginx.port, SHELL).body.contains("Unable to fork"));
+    let events = guard.events().all();
+    assert_eq!(events[0].text("rule.id"), "guard-policy");
+    assert!(events[0].text("message").contains("compiled anew"), "{}", events[0]);
+}
+
+/// Replaces the configuration; its modification time moves on by more than the file system's grain.
+fn rewrite(place: &Place, guard: &Guard, rest: &str) {
+    let text = format!("{rest}\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n", guard.log.display());
+    place.write("etc/portcullis.toml", &text);
+}
+
+fn refuses(port: u16) -> bool {
+    http::get(port, SHELL).body.contains("Unable to fork")
+}
+
+#[test]
+fn the_last_good_policy_holds_over_reloads_of_fpm() {
+    enter();
+    let place = Place::new();
+    let guard = place.guard("mode = \"enforce\"");
+    let php = php(&place, &guard);
+    assert!(refuses(php.nginx.port));
+    rewrite(&place, &guard, "mode = \"of\"");
+    let pid = || std::fs::read_to_string(place.join("fpm.log")).unwrap_or_default().matches("ready to handle").count();
+    let before = pid();
+    php.fpm.process.signal(libc::SIGUSR2);
+    wait_until("the reload", || pid() > before);
+    assert!(refuses(php.nginx.port));
+    expect_word(&guard.events().all(), "the last good policy holds", "enforce");
+    rewrite(&place, &guard, "mode = \"audit\"");
+    let before = pid();
+    php.fpm.process.signal(libc::SIGUSR2);
+    wait_until("the reload", || pid() > before);
+    assert!(!refuses(php.nginx.port), "the repaired configuration");
+}
+
+/// A master that forks new workers on a reload looks for a new policy then.
+#[test]
+fn a_reload_of_apache_reloads_the_policy() {
+    enter();
+    let place = Place::new();
+    place.pages();
+    let guard = place.guard("mode = \"enforce\"");
+    let apache = Apache::start(&place, Some(&guard), Kind::ModPhp, None, "");
+    assert!(refuses(apache.port));
+    rewrite(&place, &guard, "mode = \"audit\"");
+    // The master looks at most once a second, so it is asked until it has.
+    let restart_until = |what: &str, done: &mut dyn FnMut() -> bool| {
+        wait_until(what, || {
+            let before = children(apache.process.pid());
+            apache.process.signal(libc::SIGHUP);
+            wait_until("the restart", || {
+                let now = children(apache.process.pid());
+                !now.is_empty() && now.iter().all(|child| !before.contains(child))
+            });
+            done()
+        });
+    };
+    restart_until("the new policy", &mut || !refuses(apache.port));
+    let own = || {
+        let events = guard.events().all();
+        events.into_iter().filter(|event| event.text("rule.id") == "guard-policy").collect::<Vec<_>>()
+    };
+    assert!(own().is_empty());
+    rewrite(&place, &guard, "mode = \"of\"");
+    restart_until("the guard's word", &mut || !own().is_empty());
+    assert!(own()[0].text("message").contains("the last good policy holds"));
+    assert!(!refuses(apache.port));
+    rewrite(&place, &guard, "mode = \"enforce\"");
+    restart_until("the repaired configuration", &mut || refuses(apache.port));
+    assert_eq!(own().len(), 1, "{:#?}", own());
+}

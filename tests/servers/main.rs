@@ -4,7 +4,6 @@ mod harness;
 
 mod bad_input;
 mod children;
-mod closing;
 mod command;
 mod examples;
 mod matrix;

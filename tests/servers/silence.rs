@@ -2,7 +2,7 @@
 //! starts. After each, the server is still guarded.
 
 use crate::harness::{
-    Apache, Events, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, enter, http, wait_until,
+    Apache, Events, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, children, enter, http, wait_until,
 };
 use std::process::Command;
 
@@ -14,12 +14,6 @@ fn pid_in(place: &Place, name: &str) -> Option<i32> {
 fn signal(pid: i32, signal: i32) {
     // SAFETY: a process that this test started.
     assert_eq!(unsafe { libc::kill(pid, signal) }, 0, "{pid}: {}", std::io::Error::last_os_error());
-}
-
-/// Children of a process, by /proc.
-fn children(pid: i32) -> Vec<i32> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
 fn is_guarded(pid: i32) -> bool {

@@ -1,7 +1,8 @@
 //! Each sink, in a worker that has dropped privileges, whose server closed all descriptors, whose pool is chrooted.
 
 use crate::harness::{
-    Fpm, Guard, Listeners, Nginx, Parts, Place, Pool, Process, enter, http, own_run_and_dev, portcullis, wait_until,
+    Fpm, Guard, Listeners, Nginx, Parts, Place, Pool, Process, enter, from_journal, http, journald, own_run_and_dev,
+    wait_until,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -11,16 +12,7 @@ use std::process::{Command, Stdio};
 fn guard(place: &Place, sinks: &str) -> Guard {
     let log = place.join("log/events.jsonl");
     let text = format!("[log]\nsink = [{sinks}]\nfile = \"{}\"\n", log.display());
-    Guard::new(place.write("etc/portcullis.toml", &text), log)
-}
-
-/// A real journald of the test's own.
-fn journald() -> Process {
-    std::fs::create_dir_all("/run/systemd/journal").expect("a folder");
-    std::fs::create_dir_all("/run/log/journal").expect("a folder");
-    let process = Process::start(Command::new("/lib/systemd/systemd-journald"), None);
-    wait_until("journald", || Path::new("/run/systemd/journal/socket").exists());
-    process
+    Guard::new(place, place.write("etc/portcullis.toml", &text), log)
 }
 
 /// A real rsyslogd of the test's own, which writes what comes to /dev/log into a file.
@@ -39,22 +31,6 @@ fn rsyslogd(place: &Place) -> Process {
     let process = Process::start(command, None);
     wait_until("rsyslogd", || Path::new("/dev/log").exists());
     process
-}
-
-/// `portcullis events --json` on the journal, once it has `count` events.
-fn from_journal(count: usize) -> Vec<Value> {
-    let mut events = Vec::new();
-    wait_until("the journal", || {
-        let done = portcullis().args(["events", "--json"]).output().expect("portcullis events");
-        events = done
-            .stdout
-            .split(|&byte| byte == b'\n')
-            .filter(|line| !line.is_empty())
-            .map(|line| serde_json::from_slice(line).expect("JSON"))
-            .collect();
-        events.len() >= count
-    });
-    events
 }
 
 #[test]
@@ -87,7 +63,7 @@ fn journald_syslog_and_file_of_a_chrooted_pool() {
         assert_eq!(event.text("user.id"), "33");
         assert_eq!(event.text("process.name"), "php-fpm8.2");
     }
-    assert_eq!(from_journal(2), events);
+    assert_eq!(from_journal(&place, 2), events);
     let fields = Command::new("journalctl").args(["-o", "json", "RULE_ID=egress-port"]).output().expect("journalctl");
     let fields: Value =
         serde_json::from_slice(fields.stdout.split(|&byte| byte == b'\n').next().expect("a line")).expect("JSON");
@@ -152,7 +128,7 @@ print(socket.socket().connect_ex(("192.88.1.10", 4444)), file=client.makefile("w
     let events = guard.events().all();
     assert_eq!(events.len(), 1, "{events:#?}");
     assert_eq!(events[0].text("rule.id"), "egress-port");
-    assert_eq!(from_journal(1), events);
+    assert_eq!(from_journal(&place, 1), events);
     assert_eq!(std::fs::read_to_string(place.join("other")).expect("a file"), "", "somebody else's descriptor");
 }
 
@@ -188,7 +164,7 @@ fn standard_error_and_only_that() {
     enter();
     let place = Place::new();
     let guard = guard(&place, "\"stderr\"");
-    let mut command = portcullis();
+    let mut command = place.portcullis();
     command.args(["run", "--config"]).arg(&guard.config).args(["--", "sh", "-c"]);
     // The second shell's standard error is a pipe of the program's own: nothing may be written there.
     let script = "sh -c 'exit 0'; sh -c 'sh -c \"exit 0\"' 2>&1 | cat; sh -c 'exit 3' 2>/dev/null";
@@ -207,7 +183,7 @@ fn a_full_pipe_does_not_stop_the_program() {
     enter();
     let place = Place::new();
     let guard = guard(&place, "\"stderr\"");
-    let mut command = portcullis();
+    let mut command = place.portcullis();
     command.args(["run", "--config"]).arg(&guard.config).args(["--", "/usr/bin/perl", "-e"]);
     // 200 events of more than 700 bytes do not fit into a pipe that nobody reads.
     let script = "for (1..200) { system('true; true') == 0 or die; } print 'done'; ";

@@ -4,6 +4,7 @@ mod apache;
 mod events;
 mod fpm;
 pub mod http;
+mod journal;
 mod namespace;
 mod nginx;
 mod process;
@@ -11,14 +12,15 @@ mod process;
 pub use apache::{Apache, Kind};
 pub use events::{Events, Parts};
 pub use fpm::{Fpm, Pool};
+pub use journal::{from_journal, journald};
 pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, own_run_and_dev};
 pub use nginx::Nginx;
-pub use process::{Guard, Process, wait_until};
+pub use process::{Guard, Process, children, wait_until};
 
 use std::path::{Path, PathBuf};
 
 /// The folder with the built library and command.
-pub fn built() -> PathBuf {
+fn built() -> PathBuf {
     let own = std::env::current_exe().expect("the test has a path");
     let target = own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps");
     let release = target.join("release");
@@ -26,12 +28,7 @@ pub fn built() -> PathBuf {
     release
 }
 
-/// The `portcullis` command.
-pub fn portcullis() -> std::process::Command {
-    std::process::Command::new(built().join("portcullis"))
-}
-
-/// A folder of the test, readable by every user, removed at its end.
+/// A folder of the test, readable by every user, with the built library and command in it; removed at its end.
 pub struct Place {
     folder: tempfile::TempDir,
 }
@@ -41,7 +38,23 @@ impl Place {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir().expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("permissions");
+        // Workers without privileges may not reach the folder of the build.
+        let bin = folder.path().join("bin");
+        std::fs::create_dir(&bin).expect("a folder");
+        for name in ["libportcullis.so", "portcullis"] {
+            std::fs::copy(built().join(name), bin.join(name)).expect("a copy");
+        }
         Place { folder }
+    }
+
+    /// The library.
+    pub fn library(&self) -> PathBuf {
+        self.join("bin/libportcullis.so")
+    }
+
+    /// The `portcullis` command.
+    pub fn portcullis(&self) -> std::process::Command {
+        std::process::Command::new(self.join("bin/portcullis"))
     }
 
     pub fn path(&self) -> &Path {
@@ -80,6 +93,6 @@ impl Place {
     pub fn guard(&self, rest: &str) -> Guard {
         let log = self.join("log/events.jsonl");
         let text = format!("{rest}\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n", log.display());
-        Guard::new(self.write("etc/portcullis.toml", &text), log)
+        Guard::new(self, self.write("etc/portcullis.toml", &text), log)
     }
 }

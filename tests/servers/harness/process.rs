@@ -1,6 +1,6 @@
 //! Starting a server, with or without the guard, and ending it.
 
-use super::{Events, built};
+use super::{Events, Place};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -15,20 +15,35 @@ pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
+/// Children of a process, by /proc.
+pub fn children(pid: i32) -> Vec<i32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 /// How a server is guarded.
 pub struct Guard {
+    library: PathBuf,
     pub config: PathBuf,
     pub log: PathBuf,
 }
 
 impl Guard {
-    pub fn new(config: PathBuf, log: PathBuf) -> Guard {
-        Guard { config, log }
+    pub fn new(place: &Place, config: PathBuf, log: PathBuf) -> Guard {
+        Guard { library: place.library(), config, log }
     }
 
     /// Puts the guard into a command's environment, as a service unit does.
     pub fn load(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", built().join("libportcullis.so")).env("PORTCULLIS_CONFIG", &self.config);
+        command.env("LD_PRELOAD", &self.library).env("PORTCULLIS_CONFIG", &self.config);
+    }
+
+    /// Where its compiled policy lies.
+    pub fn policy(&self) -> PathBuf {
+        use std::os::unix::ffi::OsStrExt;
+        let suffix = portcullis_policy::place::suffix(self.config.as_os_str().as_bytes()).unwrap_or_default();
+        let suffix: String = suffix.into_iter().map(char::from).collect();
+        format!("{}{suffix}", portcullis_policy::place::DEFAULT_POLICY).into()
     }
 
     pub fn events(&self) -> Events {
@@ -38,11 +53,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        use std::os::unix::ffi::OsStrExt;
-        if let Some(suffix) = portcullis_policy::place::suffix(self.config.as_os_str().as_bytes()) {
-            let suffix: String = suffix.into_iter().map(char::from).collect();
-            let _ = std::fs::remove_file(format!("{}{suffix}", portcullis_policy::place::DEFAULT_POLICY));
-        }
+        let _ = std::fs::remove_file(self.policy());
     }
 }
 
