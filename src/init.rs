@@ -41,7 +41,12 @@ pub extern "C" fn ensure() {
     });
     environment::scrub(injected);
     state::start_stream();
-    let policy = if state::role() == Role::Master { load::in_master() } else { load::in_descendant() };
+    let policy = match state::role() {
+        // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
+        Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
+        Role::Master => load::in_master(),
+        Role::Serving | Role::Descendant => load::in_descendant(),
+    };
     if fresh
         && state::role() == Role::Master
         && let Some(policy) = state::policy()

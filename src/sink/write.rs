@@ -31,12 +31,12 @@ pub fn file(path: &CStr) -> Result<Fd, i32> {
     }
 }
 
-/// Standard error with an open file description of the guard's own, so that it can be non-blocking; a socket, which
-/// cannot be reopened, as a duplicate, which is written with MSG_DONTWAIT.
+/// Standard error with an open file description of the guard's own, so that it can be non-blocking; a socket, or
+/// another user's pipe, which cannot be reopened, as a duplicate.
 pub fn stderr() -> Result<Fd, i32> {
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
     match sys::open(libc::AT_FDCWD, c"/proc/self/fd/2", flags, 0) {
-        Err(libc::ENXIO) => sys::duplicate_high(2, 3).map(Fd),
+        Err(libc::ENXIO | libc::EACCES) => sys::duplicate_high(2, 3).map(Fd),
         other => other,
     }
 }
@@ -48,10 +48,11 @@ pub fn is_stderr(identity: (u64, u64)) -> bool {
 
 /// Writes a line at once; whether all of it was taken.
 pub fn whole(fd: i32, line: &[u8]) -> bool {
-    match sys::write(fd, line) {
-        Ok(written) => written == line.len(),
-        Err(_) => false,
-    }
+    let written = match sys::send_bytes(fd, line) {
+        Err(libc::ENOTSOCK) if sys::never_blocks(fd, line.len()) => sys::write(fd, line),
+        other => other,
+    };
+    written == Ok(line.len())
 }
 
 /// What stands before the text in a datagram to syslog: facility daemon (3), the priority, the tag.

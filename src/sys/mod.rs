@@ -92,17 +92,37 @@ pub fn read_head(fd: i32, into: &mut [u8]) -> &[u8] {
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
 }
 
-/// Writes once and never waits: `send` with MSG_DONTWAIT where the descriptor is a socket, else `write`, which the
-/// callers use on non-blocking descriptors and regular files only.
-pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
+/// `send` that never waits.
+pub fn send_bytes(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     let args = [fd as usize, bytes.as_ptr() as usize, bytes.len(), flags as usize, 0, 0];
     // SAFETY: the kernel reads the slice.
-    match result(unsafe { syscall(libc::SYS_sendto, args) }) {
-        // SAFETY: as above.
-        Err(libc::ENOTSOCK) => result(unsafe { syscall(libc::SYS_write, args) }),
-        other => other,
+    result(unsafe { syscall(libc::SYS_sendto, args) })
+}
+
+/// `write`, once; for a descriptor of which [`never_blocks`] holds.
+pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
+    // SAFETY: the kernel reads the slice.
+    result(unsafe { syscall(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
+}
+
+/// Whether a write of `len` bytes will not wait: to a regular file or a non-blocking description, or where the kernel
+/// says that it has room and promises to take that many bytes at once (PIPE_BUF).
+pub fn never_blocks(fd: i32, len: usize) -> bool {
+    const PIPE_BUF: usize = 4096;
+    // SAFETY: takes no pointer.
+    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0]) };
+    if flags >= 0 && flags as i32 & libc::O_NONBLOCK != 0 {
+        return true;
     }
+    if fstat(fd).is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG) {
+        return true;
+    }
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let timeout = [0_usize; 2];
+    // SAFETY: the kernel reads and writes one pollfd, and reads a timespec.
+    let ready = unsafe { syscall(libc::SYS_ppoll, [&raw mut poll as usize, 1, timeout.as_ptr() as usize, 0, 0, 0]) };
+    ready == 1 && poll.revents & libc::POLLOUT != 0 && len <= PIPE_BUF
 }
 
 /// `fchmod`.

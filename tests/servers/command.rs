@@ -1,1 +1,165 @@
-//! x
+//! The command as a person or a script uses it.
+
+use crate::harness::{Fpm, Listeners, Nginx, Parts, Place, Pool, enter, http, wait_until};
+use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Output, Stdio};
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("portcullis")
+}
+
+const BROKEN: &str = "\
+mode = \"enforec\"
+[egress]
+comon_ports = [80]
+common_ports = [70000]
+allow = [\"10.1.2.3/8:1\"]
+[exec]
+allow = [\"a | b\"]
+";
+
+#[test]
+fn check_shows_every_error_with_its_place() {
+    let place = Place::new();
+    let config = place.write("portcullis.toml", BROKEN);
+    place.write("vhosts.d/shop.toml", "name = \"shop\"\nmtach = {}\n");
+    let done = run(place.portcullis().arg("check").arg("--config").arg(&config));
+    assert_eq!(done.status.code(), Some(1));
+    let shown = text(&done.stderr);
+    let path = config.display();
+    for (place, message, help) in [
+        ("1:8", "\"enforec\" is not one of: off, audit, enforce", "did you mean \"enforce\"?"),
+        ("3:1", "unknown key `comon_ports`", "did you mean `common_ports`?"),
+        ("4:17", "70000 is not a port: ports go from 0 to 65535", ""),
+        ("5:10", "`10.1.2.3/8` has bits set behind its prefix; the network is 10.0.0.0/8", ""),
+        ("7:10", "not a simple command", ""),
+    ] {
+        assert!(shown.contains(&format!("{path}:{place}\n")), "{place}: {shown}");
+        assert!(shown.contains(message), "{message}: {shown}");
+        assert!(shown.contains(help), "{help}: {shown}");
+    }
+    assert!(shown.contains("vhosts.d/shop.toml:2:1\n") && shown.contains("did you mean `match`?"), "{shown}");
+    // A caret under the place.
+    assert!(shown.contains("3 | comon_ports = [80]\n  | ^^^^^^^^^^^\n"), "{shown}");
+    assert!(text(&done.stdout).contains("6 errors"), "{}", text(&done.stdout));
+    let json = run(place.portcullis().args(["check", "--json", "--config"]).arg(&config));
+    assert_eq!(json.status.code(), Some(1));
+    let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
+    assert_eq!(json["usable"], false);
+    let places: Vec<(u64, u64)> = json["diagnostics"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|diagnostic| diagnostic["severity"] == "error")
+        .map(|diagnostic| (diagnostic["line"].as_u64().unwrap_or(0), diagnostic["column"].as_u64().unwrap_or(0)))
+        .collect();
+    assert_eq!(places, [(1, 8), (3, 1), (4, 17), (5, 10), (7, 10), (2, 1)]);
+}
+
+#[test]
+fn nothing_is_written_from_a_file_with_an_error() {
+    let place = Place::new();
+    let config = place.write("portcullis.toml", "mode = \"enforce\"\n");
+    let output = place.join("out/policy");
+    let compile = || run(place.portcullis().arg("compile").arg("--config").arg(&config).arg("-o").arg(&output));
+    assert!(compile().status.success());
+    let good = std::fs::read(&output).expect("a policy");
+    place.write("portcullis.toml", BROKEN);
+    let done = compile();
+    assert_eq!(done.status.code(), Some(1));
+    assert!(text(&done.stderr).contains("nothing was written"));
+    assert_eq!(std::fs::read(&output).expect("a policy"), good);
+    let left: Vec<_> = std::fs::read_dir(place.join("out")).expect("a folder").collect();
+    assert_eq!(left.len(), 1, "nothing half-written stays");
+}
+
+#[test]
+fn exit_codes() {
+    let place = Place::new();
+    let config = place.write("portcullis.toml", "");
+    let code = |arguments: &[&str]| run(place.portcullis().args(arguments)).status.code();
+    let config = config.to_str().expect("a path");
+    assert_eq!(code(&["check", "--config", config]), Some(0));
+    assert_eq!(code(&["check", "--config", "/nowhere"]), Some(1));
+    assert_eq!(code(&["chekc"]), Some(2));
+    assert_eq!(code(&["check", "--no-such-flag"]), Some(2));
+    assert_eq!(code(&["run"]), Some(2));
+    assert_eq!(code(&["run", "--mode", "perhaps", "--", "true"]), Some(2));
+    assert_eq!(code(&["run", "--config", config, "--", "/nowhere/program"]), Some(1));
+    assert_eq!(code(&["run", "--config", "/nowhere", "--", "true"]), Some(1));
+    // The command's own code.
+    assert_eq!(code(&["run", "--config", config, "--", "sh", "-c", "exit 42"]), Some(42));
+    assert_eq!(code(&["events", "/nowhere"]), Some(1));
+    let bad = place.write("events", "not an event\n");
+    assert_eq!(code(&["events", bad.to_str().expect("a path")]), Some(1));
+}
+
+#[test]
+fn run_needs_neither_root_nor_a_configuration() {
+    let place = Place::new();
+    let user = |command: &mut Command| {
+        command.uid(12345).gid(12345).env_remove("XDG_RUNTIME_DIR").env("TMPDIR", place.path()).current_dir("/");
+    };
+    std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions");
+    for (mode, code) in [("audit", 0), ("enforce", 1)] {
+        let mut command = place.portcullis();
+        user(command.args(["run", "--mode", mode, "--", "/usr/bin/perl", "-e"]));
+        let done = run(command.arg("exit(system('true; true') == 0 ? 0 : 1)"));
+        assert_eq!(done.status.code(), Some(code), "{mode}: {}", text(&done.stderr));
+        let events: Vec<Value> =
+            text(&done.stderr).lines().map(|line| serde_json::from_str(line).expect("only events")).collect();
+        assert_eq!(events.len(), 1, "{events:#?}");
+        assert_eq!((events[0].text("portcullis.mode"), events[0].text("user.id")), (mode, "12345"));
+    }
+}
+
+#[test]
+fn run_off_writes_nothing() {
+    let place = Place::new();
+    let done = run(place.portcullis().args(["run", "--mode", "off", "--", "sh", "-c", "sh -c 'exit 3'"]));
+    assert_eq!((done.status.code(), text(&done.stderr).as_str()), (Some(3), ""));
+}
+
+#[test]
+fn events_for_people_and_for_programs() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let place = Place::new();
+    let guard = place.guard("mode = \"enforce\"\n[egress]\ndeny = [\"192.88.1.10:4444\"]");
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.pages()));
+    http::get(nginx.port, "/way.php?way=system");
+    http::get(nginx.port, "/way.php?way=sockets%20tcp%20v4");
+    let people = text(&run(place.portcullis().arg("events").arg(&guard.log)).stdout);
+    let line = |needle: &str| people.lines().any(|line| line.contains(needle));
+    assert!(line("DENIED  shell-spawn   php-fpm8.2 > sh: sh -c id -u"), "{people}");
+    assert!(line("DENIED  egress-port   php-fpm8.2 -> 192.88.1.10:4444/tcp"), "{people}");
+    assert!(line(&format!("because: deny = \"192.88.1.10:4444\" ({}:3)", guard.config.display())), "{people}");
+    assert!(!people.contains('\u{1b}'), "no colour into a pipe");
+    let programs = text(&run(place.portcullis().arg("events").arg("--json").arg(&guard.log)).stdout);
+    let programs: Vec<Value> = programs.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(programs, guard.events().all());
+    // What comes later, also into a new file of the same name.
+    let mut follow = place.portcullis();
+    follow.arg("events").args(["--follow", "--json"]).arg(&guard.log).stdout(Stdio::piped());
+    let mut child = follow.spawn().expect("portcullis");
+    let mut lines = BufReader::new(child.stdout.take().expect("output")).lines();
+    let mut next = || lines.next().expect("a line").expect("a line");
+    assert!(next().contains("shell-spawn"));
+    assert!(next().contains("egress-port"));
+    http::get(nginx.port, "/way.php?way=exec");
+    assert!(next().contains("shell-spawn"));
+    std::fs::rename(&guard.log, guard.log.with_extension("1")).expect("rotated");
+    std::fs::write(&guard.log, "").expect("a file");
+    std::fs::set_permissions(&guard.log, std::os::unix::fs::PermissionsExt::from_mode(0o622)).expect("permissions");
+    http::get(nginx.port, "/way.php?way=sockets%20tcp%20v4");
+    assert!(next().contains("egress-port"));
+    child.kill().expect("killed");
+    wait_until("the end", || child.try_wait().expect("a child").is_some());
+}

@@ -56,13 +56,22 @@ pub fn load(path: &Path) -> Loaded {
             text: "".into(),
             span: 0..0,
             message: format!(
-                "{} virtual hosts were checked; this version applies the global policy to all",
+                "{} vhost entries were checked, but this version applies the global policy to all",
                 config.vhosts
             ),
             help: None,
         });
     }
+    in_order(&mut diagnostics);
     Loaded { config, diagnostics }
+}
+
+/// By place, the files in the order in which they were read.
+fn in_order(diagnostics: &mut [Diagnostic]) {
+    let files: Vec<PathBuf> = diagnostics.iter().map(|diagnostic| diagnostic.file.clone()).collect();
+    diagnostics.sort_by_key(|diagnostic| {
+        (files.iter().position(|file| *file == diagnostic.file), diagnostic.span.start, diagnostic.span.end)
+    });
 }
 
 /// The built-in configuration, with this host's name servers.
@@ -78,6 +87,7 @@ pub fn parse_text(path: &Path, text: &str) -> Loaded {
     let mut config = Config::default();
     let mut diagnostics = Vec::new();
     Reader::new(path, text, &mut diagnostics).main(&mut config);
+    in_order(&mut diagnostics);
     Loaded { config, diagnostics }
 }
 

@@ -13,7 +13,7 @@ pub use apache::{Apache, Kind};
 pub use events::{Events, Parts};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};
-pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, own_run_and_dev};
+pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, overlay, own_run_and_dev};
 pub use nginx::Nginx;
 pub use process::{Guard, Process, children, wait_until};
 

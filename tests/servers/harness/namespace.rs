@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -33,15 +33,10 @@ pub fn enter() {
     run("mount", &["--make-rprivate", "/"]);
     // An overlay's upper layer has to be on a file system of its own here.
     run("mount", &["-t", "tmpfs", "none", "/mnt"]);
-    for folder in ["/mnt/upper", "/mnt/work"] {
-        std::fs::create_dir(folder).expect("a folder");
-    }
-    let mail = Path::new("/mnt/upper/sendmail");
+    let mail = overlay("mail", "/usr/sbin").join("sendmail");
     // PHP notices a program that ends before it has read the mail.
-    std::fs::write(mail, "#!/usr/bin/perl\n1 while <STDIN>;\n").expect("a script");
+    std::fs::write(&mail, "#!/usr/bin/perl\n1 while <STDIN>;\n").expect("a script");
     std::fs::set_permissions(mail, std::fs::Permissions::from_mode(0o755)).expect("permissions");
-    let options = "lowerdir=/usr/sbin,upperdir=/mnt/upper,workdir=/mnt/work";
-    run("mount", &["-t", "overlay", "-o", options, "none", "/usr/sbin"]);
 }
 
 /// Gives this thread a /run and a /dev of its own, with the devices that every program needs, so that a journal or a
@@ -57,6 +52,17 @@ pub fn own_run_and_dev() {
     }
     std::os::unix::fs::symlink("/proc/self/fd", "/mnt/dev/fd").expect("a link");
     run("mount", &["--move", "/mnt/dev", "/dev"]);
+}
+
+/// Lays a folder over `folder` whose files this thread and what it starts see there; gives its path.
+pub fn overlay(name: &str, folder: &str) -> PathBuf {
+    let (upper, work) = (format!("/mnt/{name}-upper"), format!("/mnt/{name}-work"));
+    for made in [&upper, &work] {
+        std::fs::create_dir(made).expect("a folder");
+    }
+    let options = format!("lowerdir={folder},upperdir={upper},workdir={work}");
+    run("mount", &["-t", "overlay", "-o", &options, "none", folder]);
+    folder.into()
 }
 
 /// Listeners that answer like a small web server, on the outside addresses and the inside one.

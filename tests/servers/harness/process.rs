@@ -24,6 +24,7 @@ pub fn children(pid: i32) -> Vec<i32> {
 /// How a server is guarded.
 pub struct Guard {
     library: PathBuf,
+    /// Empty for the default one.
     pub config: PathBuf,
     pub log: PathBuf,
 }
@@ -33,9 +34,17 @@ impl Guard {
         Guard { library: place.library(), config, log }
     }
 
+    /// One that is installed and has the default configuration.
+    pub fn installed(library: PathBuf) -> Guard {
+        Guard { library, config: PathBuf::new(), log: PathBuf::new() }
+    }
+
     /// Puts the guard into a command's environment, as a service unit does.
     pub fn load(&self, command: &mut Command) {
-        command.env("LD_PRELOAD", &self.library).env("PORTCULLIS_CONFIG", &self.config);
+        command.env("LD_PRELOAD", &self.library);
+        if !self.config.as_os_str().is_empty() {
+            command.env("PORTCULLIS_CONFIG", &self.config);
+        }
     }
 
     /// Where its compiled policy lies.
@@ -53,7 +62,11 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.policy());
+        if !self.config.as_os_str().is_empty() {
+            if !self.config.as_os_str().is_empty() {
+                let _ = std::fs::remove_file(self.policy());
+            }
+        }
     }
 }
 
