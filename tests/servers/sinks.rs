@@ -194,3 +194,23 @@ fn a_full_pipe_does_not_stop_the_program() {
     let lines = done.stderr.split(|&byte| byte == b'\n').filter(|line| line.starts_with(b"{")).count();
     assert!((1..200).contains(&lines), "{lines}");
 }
+
+#[test]
+fn a_broken_pipe_brings_no_signal() {
+    let place = Place::new();
+    let guard = guard(&place, "\"stderr\"");
+    let mut command = place.portcullis();
+    command.args(["run", "--config"]).arg(&guard.config).args(["--", "/usr/bin/perl", "-e"]);
+    // Waits until the reader of its standard error is gone; a SIGPIPE would end it.
+    let script = "$SIG{PIPE} = 'DEFAULT'; <STDIN>; system('true; true') == 0 or die; print 'done'";
+    let mut child = command
+        .arg(script)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("portcullis run");
+    drop(child.stderr.take());
+    drop(child.stdin.take());
+    assert_eq!(child.wait_with_output().expect("output").stdout, b"done");
+}

@@ -1,0 +1,161 @@
+//! Files and descriptors.
+
+use super::raw::syscall;
+use super::{Fd, result};
+use core::ffi::CStr;
+
+/// What `fstat` says, as far as the guard looks.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stat {
+    /// Device and inode: the identity of a file.
+    pub identity: (u64, u64),
+    /// Type and permissions.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Modification time in nanoseconds since 1970.
+    pub mtime: i64,
+}
+
+fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
+    let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
+    if fill(stat.as_mut_ptr()) < 0 {
+        return None;
+    }
+    // SAFETY: all zero bytes are a valid stat, and the kernel has filled it.
+    let stat = unsafe { stat.assume_init() };
+    Some(Stat {
+        identity: (stat.st_dev, stat.st_ino),
+        mode: stat.st_mode,
+        uid: stat.st_uid,
+        size: stat.st_size.cast_unsigned(),
+        mtime: stat.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_mtime_nsec),
+    })
+}
+
+/// `fstat` of an open descriptor.
+pub fn fstat(fd: i32) -> Option<Stat> {
+    // SAFETY: the kernel writes one stat to where the pointer points.
+    stat_of(|to| unsafe { syscall(libc::SYS_fstat, [fd as usize, to as usize, 0, 0, 0, 0]) })
+}
+
+/// `stat` of a path.
+pub fn stat(path: &CStr) -> Option<Stat> {
+    let at = libc::AT_FDCWD as usize;
+    // SAFETY: the path ends in NUL, and the kernel writes one stat to where the pointer points.
+    stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
+}
+
+/// `openat`; `O_CLOEXEC` is always set.
+pub fn open(at: i32, path: &CStr, flags: i32, mode: u32) -> Result<Fd, i32> {
+    let flags = flags | libc::O_CLOEXEC;
+    let args = [at as usize, path.as_ptr() as usize, flags as usize, mode as usize, 0, 0];
+    // SAFETY: the path ends in NUL.
+    result(unsafe { syscall(libc::SYS_openat, args) }).map(|fd| Fd(fd as i32))
+}
+
+/// `close`.
+pub fn close(fd: i32) {
+    // SAFETY: takes no pointer; the callers close only what they opened.
+    unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// `read`; what was read.
+pub fn read(fd: i32, into: &mut [u8]) -> &[u8] {
+    // SAFETY: the kernel writes at most the length of the slice into it.
+    let got = unsafe { syscall(libc::SYS_read, [fd as usize, into.as_mut_ptr() as usize, into.len(), 0, 0, 0]) };
+    into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
+}
+
+/// `pread` from the start of the file; what was read.
+pub fn read_head(fd: i32, into: &mut [u8]) -> &[u8] {
+    // SAFETY: the kernel writes at most the length of the slice into it.
+    let got = unsafe { syscall(libc::SYS_pread64, [fd as usize, into.as_mut_ptr() as usize, into.len(), 0, 0, 0]) };
+    into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
+}
+
+/// The set of signals that has only SIGPIPE.
+static SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
+
+/// `write`, once, without a SIGPIPE for the program where nobody reads any more: the signal is held back meanwhile, and
+/// taken away where this write brought it. For a descriptor of which [`never_blocks`] holds.
+pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
+    let (mut mask, mut pending) = (0_u64, 0_u64);
+    let time = [0_usize; 2];
+    let set = &raw const SIGPIPE as usize;
+    // SAFETY: the kernel reads and writes sets of eight bytes, reads the slice, and reads a timespec.
+    unsafe {
+        syscall(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK as usize, set, &raw mut mask as usize, 8, 0, 0]);
+        syscall(libc::SYS_rt_sigpending, [&raw mut pending as usize, 8, 0, 0, 0, 0]);
+        let written = result(syscall(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]));
+        if written == Err(libc::EPIPE) && pending & SIGPIPE == 0 {
+            syscall(libc::SYS_rt_sigtimedwait, [set, 0, time.as_ptr() as usize, 8, 0, 0]);
+        }
+        let back = &raw const mask as usize;
+        syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, back, 0, 8, 0, 0]);
+        written
+    }
+}
+
+/// Whether a write of `len` bytes will not wait: to a regular file or a non-blocking description, or where the kernel
+/// says that it has room and promises to take that many bytes at once (PIPE_BUF).
+pub fn never_blocks(fd: i32, len: usize) -> bool {
+    const PIPE_BUF: usize = 4096;
+    // SAFETY: takes no pointer.
+    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0]) };
+    if flags >= 0 && flags as i32 & libc::O_NONBLOCK != 0 {
+        return true;
+    }
+    if fstat(fd).is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG) {
+        return true;
+    }
+    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
+    let timeout = [0_usize; 2];
+    // SAFETY: the kernel reads and writes one pollfd, and reads a timespec.
+    let ready = unsafe { syscall(libc::SYS_ppoll, [&raw mut poll as usize, 1, timeout.as_ptr() as usize, 0, 0, 0]) };
+    ready == 1 && poll.revents & libc::POLLOUT != 0 && len <= PIPE_BUF
+}
+
+/// `fchmod`.
+pub fn chmod(fd: i32, mode: u32) {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_fchmod, [fd as usize, mode as usize, 0, 0, 0, 0]) };
+}
+
+/// `readlink`; the target, empty on failure.
+pub fn readlink<'b>(path: &CStr, into: &'b mut [u8]) -> &'b [u8] {
+    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, into.as_mut_ptr() as usize, into.len(), 0, 0];
+    // SAFETY: the path ends in NUL; the kernel writes at most the length of the slice.
+    let got = unsafe { syscall(libc::SYS_readlinkat, args) };
+    into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
+}
+
+/// `faccessat`: whether the path may be executed by the real user.
+pub fn executable(path: &CStr) -> bool {
+    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::X_OK as usize, 0, 0, 0];
+    // SAFETY: the path ends in NUL.
+    unsafe { syscall(libc::SYS_faccessat, args) == 0 }
+}
+
+/// `getcwd`; empty on failure.
+pub fn getcwd(into: &mut [u8]) -> &[u8] {
+    // SAFETY: the kernel writes at most the length of the slice, NUL included.
+    let got = unsafe { syscall(libc::SYS_getcwd, [into.as_mut_ptr() as usize, into.len(), 0, 0, 0, 0]) };
+    let len = usize::try_from(got).unwrap_or(0).saturating_sub(1);
+    into.get(..len).unwrap_or_default()
+}
+
+/// A duplicate of a descriptor with a number of at least `from`, closed on exec.
+pub fn duplicate_high(fd: i32, from: i32) -> Result<i32, i32> {
+    // SAFETY: takes no pointer.
+    result(unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_DUPFD_CLOEXEC as usize, from as usize, 0, 0, 0]) })
+        .map(|fd| fd as i32)
+}
+
+/// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`fork_silent`] only.
+pub fn duplicate_onto(from: i32, to: i32) {
+    // SAFETY: takes no pointer; the child's descriptors are its own.
+    unsafe { syscall(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0, 0]) };
+}

@@ -1,0 +1,49 @@
+//! Mappings, and reading addresses that may be wild.
+
+use super::raw::syscall;
+use super::result;
+use core::ffi::c_void;
+
+/// Maps a whole file read-only; or, with no descriptor, zeroed memory that children share.
+pub fn mmap(fd: Option<i32>, len: usize) -> Option<*mut c_void> {
+    let (protection, flags) = match fd {
+        Some(_) => (libc::PROT_READ, libc::MAP_SHARED),
+        None => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS),
+    };
+    let args = [0, len, protection as usize, flags as usize, fd.unwrap_or(-1) as usize, 0];
+    // SAFETY: a new mapping overlaps nothing.
+    let at = unsafe { syscall(libc::SYS_mmap, args) };
+    result(at).ok().map(|at| at as *mut c_void)
+}
+
+/// Private zeroed memory.
+pub fn allocate(len: usize) -> Option<*mut c_void> {
+    let protection = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: a new mapping overlaps nothing.
+    let at = unsafe { syscall(libc::SYS_mmap, [0, len, protection as usize, flags as usize, usize::MAX, 0]) };
+    result(at).ok().map(|at| at as *mut c_void)
+}
+
+/// `munmap` of what [`mmap`] or [`allocate`] gave.
+pub fn munmap(at: *mut c_void, len: usize) {
+    // SAFETY: the callers unmap only what they mapped, and nothing refers to it any more.
+    unsafe { syscall(libc::SYS_munmap, [at as usize, len, 0, 0, 0, 0]) };
+}
+
+/// `mprotect` of whole pages.
+///
+/// # Safety
+/// The pages must be ones whose protection the caller may change.
+pub unsafe fn mprotect(at: usize, len: usize, protection: i32) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { syscall(libc::SYS_mprotect, [at, len, protection as usize, 0, 0, 0]) == 0 }
+}
+
+/// Whether eight bytes at an address can be read: rt_sigprocmask copies them in before it sees that its first
+/// argument is none (absl's AddressIsReadable has the idea).
+pub fn readable(address: usize) -> bool {
+    let args = [usize::MAX, address & !7, 0, 8, 0, 0];
+    // SAFETY: with this first argument the call changes nothing.
+    unsafe { syscall(libc::SYS_rt_sigprocmask, args) != -(libc::EFAULT as isize) }
+}

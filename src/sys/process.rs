@@ -1,0 +1,103 @@
+//! The process itself, time, and child processes.
+
+use super::raw::syscall;
+use super::result;
+
+/// Process id.
+pub fn getpid() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { syscall(libc::SYS_getpid, [0; 6]) as u32 }
+}
+
+/// Parent's process id.
+pub fn getppid() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { syscall(libc::SYS_getppid, [0; 6]) as u32 }
+}
+
+/// Effective user id.
+pub fn geteuid() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { syscall(libc::SYS_geteuid, [0; 6]) as u32 }
+}
+
+/// Nanoseconds since 1970.
+pub fn now() -> u64 {
+    let mut time = [0_i64; 2];
+    let args = [libc::CLOCK_REALTIME as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0];
+    // SAFETY: the kernel writes a timespec, which is two 64-bit integers on 64-bit Linux.
+    unsafe { syscall(libc::SYS_clock_gettime, args) };
+    time[0].wrapping_mul(1_000_000_000).wrapping_add(time[1]).cast_unsigned()
+}
+
+/// Host name.
+pub fn hostname(into: &mut [u8; 65]) -> &[u8] {
+    let mut names = [0_u8; 65 * 6];
+    // SAFETY: the kernel writes a utsname: six fields of 65 bytes.
+    unsafe { syscall(libc::SYS_uname, [names.as_mut_ptr() as usize, 0, 0, 0, 0, 0]) };
+    for (to, from) in into.iter_mut().zip(names.iter().skip(65)) {
+        *to = *from;
+    }
+    let len = into.iter().position(|&byte| byte == 0).unwrap_or(0);
+    into.get(..len).unwrap_or_default()
+}
+
+/// The name of the calling thread, at most 15 bytes.
+pub fn thread_name(into: &mut [u8; 16]) -> &[u8] {
+    // SAFETY: the kernel writes 16 bytes.
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_GET_NAME as usize, into.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    let len = into.iter().position(|&byte| byte == 0).unwrap_or(15);
+    into.get(..len).unwrap_or_default()
+}
+
+/// `execve`.
+///
+/// # Safety
+/// As execve: the vectors end in NULL, or the kernel finds the fault.
+pub unsafe fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -> i32 {
+    // SAFETY: the kernel checks every pointer.
+    unsafe { syscall(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0, 0]) as i32 }
+}
+
+/// A child process that shares nothing, whose end is no SIGCHLD; 0 in the child.
+///
+/// # Safety
+/// The child may only make system calls of this module.
+pub unsafe fn fork_silent() -> Result<usize, i32> {
+    // SAFETY: without CLONE_VM the child has memory of its own, so both can go on from here.
+    result(unsafe { syscall(libc::SYS_clone, [0; 6]) })
+}
+
+/// Waits for a child of [`fork_silent`]: its status, or `None` while it runs.
+pub fn wait(pid: usize) -> Option<i32> {
+    let mut status = 0_i32;
+    let options = libc::WNOHANG | libc::__WALL;
+    let args = [pid, &raw mut status as usize, options as usize, 0, 0, 0];
+    // SAFETY: the kernel writes an int.
+    match unsafe { syscall(libc::SYS_wait4, args) } {
+        0 => None,
+        got if got < 0 => Some(-1),
+        _ => Some(status),
+    }
+}
+
+/// Kills a child of [`fork_silent`].
+pub fn kill(pid: usize) {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_kill, [pid, libc::SIGKILL as usize, 0, 0, 0, 0]) };
+}
+
+/// Sleeps for some nanoseconds, less than a second.
+pub fn sleep(nanoseconds: usize) {
+    let time = [0_usize, nanoseconds];
+    // SAFETY: the kernel reads a timespec.
+    unsafe { syscall(libc::SYS_nanosleep, [time.as_ptr() as usize, 0, 0, 0, 0, 0]) };
+}
+
+/// Ends the process.
+pub fn exit(code: usize) -> ! {
+    loop {
+        // SAFETY: takes no pointer, and does not return.
+        unsafe { syscall(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
+    }
+}
