@@ -36,17 +36,21 @@ pub fn source(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/c").join(name)
 }
 
-/// Moves this thread into a network of its own, with an outside address on its loopback interface.
+/// Moves this thread into network and mount namespaces of its own, with outside addresses on its loopback interface.
 pub fn enter() {
     // SAFETY: affects this thread only.
-    let done = unsafe { libc::unshare(libc::CLONE_NEWNET) };
+    let done = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
     assert_eq!(done, 0, "the tests need root: {}", std::io::Error::last_os_error());
-    let commands: [&[&str]; 3] = [
-        &["link", "set", "lo", "up"],
-        &["address", "add", "192.88.1.10/32", "dev", "lo"],
-        &["address", "add", "2a0e:1::10/128", "dev", "lo", "nodad"],
+    // What is compiled here is this test's alone.
+    std::fs::create_dir_all("/run/portcullis").expect("a folder");
+    let commands: [&[&str]; 5] = [
+        &["ip", "link", "set", "lo", "up"],
+        &["ip", "address", "add", "192.88.1.10/32", "dev", "lo"],
+        &["ip", "address", "add", "2a0e:1::10/128", "dev", "lo", "nodad"],
+        &["mount", "--make-rprivate", "/"],
+        &["mount", "-t", "tmpfs", "-o", "mode=755", "none", "/run/portcullis"],
     ];
-    for arguments in commands {
-        assert!(Command::new("ip").args(arguments).status().expect("ip").success());
+    for command in commands {
+        assert!(Command::new(command[0]).args(&command[1..]).status().expect("ip").success(), "{command:?}");
     }
 }

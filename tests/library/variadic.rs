@@ -1,6 +1,6 @@
 //! The variadic exec functions with few, some and very many arguments.
 
-use crate::build::{built, compile};
+use crate::build::{built, compile, enter};
 use std::fmt::Write;
 use std::process::Command;
 
@@ -37,6 +37,7 @@ fn program() -> String {
 
 #[test]
 fn all_arguments_arrive() {
+    enter();
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("variadic.c");
     std::fs::write(&source, program()).expect("a file");

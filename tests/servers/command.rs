@@ -26,6 +26,7 @@ allow = [\"a | b\"]
 
 #[test]
 fn check_shows_every_error_with_its_place() {
+    enter();
     let place = Place::new();
     let config = place.write("portcullis.toml", BROKEN);
     place.write("vhosts.d/shop.toml", "name = \"shop\"\nmtach = {}\n");
@@ -64,6 +65,7 @@ fn check_shows_every_error_with_its_place() {
 
 #[test]
 fn nothing_is_written_from_a_file_with_an_error() {
+    enter();
     let place = Place::new();
     let config = place.write("portcullis.toml", "mode = \"enforce\"\n");
     let output = place.join("out/policy");
@@ -81,6 +83,7 @@ fn nothing_is_written_from_a_file_with_an_error() {
 
 #[test]
 fn exit_codes() {
+    enter();
     let place = Place::new();
     let config = place.write("portcullis.toml", "");
     let code = |arguments: &[&str]| run(place.portcullis().args(arguments)).status.code();
@@ -102,6 +105,7 @@ fn exit_codes() {
 
 #[test]
 fn run_needs_neither_root_nor_a_configuration() {
+    enter();
     let place = Place::new();
     let user = |command: &mut Command| {
         command.uid(12345).gid(12345).env_remove("XDG_RUNTIME_DIR").env("TMPDIR", place.path()).current_dir("/");
@@ -121,6 +125,7 @@ fn run_needs_neither_root_nor_a_configuration() {
 
 #[test]
 fn run_off_writes_nothing() {
+    enter();
     let place = Place::new();
     let done = run(place.portcullis().args(["run", "--mode", "off", "--", "sh", "-c", "sh -c 'exit 3'"]));
     assert_eq!((done.status.code(), text(&done.stderr).as_str()), (Some(3), ""));

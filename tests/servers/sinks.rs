@@ -197,6 +197,7 @@ fn a_full_pipe_does_not_stop_the_program() {
 
 #[test]
 fn a_broken_pipe_brings_no_signal() {
+    enter();
     let place = Place::new();
     let guard = guard(&place, "\"stderr\"");
     let mut command = place.portcullis();

@@ -5,6 +5,7 @@ use crate::{USAGE, check, compile, complain};
 use portcullis_config::model::Sink;
 use portcullis_config::{Config, DEFAULT_CONFIG};
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -83,6 +84,14 @@ fn configuration(arguments: &Run) -> Option<Config> {
     loaded.usable().then_some(loaded.config)
 }
 
+/// One name for each configuration and mode, so that runs leave no more files than there are of those.
+fn policy_name(arguments: &Run) -> String {
+    let config = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+    let config = config.as_ref().map_or(&b"built in"[..], |path| path.as_os_str().as_bytes());
+    let mode = arguments.mode.map_or("configured", |mode| portcullis_policy::Mode::from(mode).word());
+    format!("run-{:016x}-{mode}", portcullis_policy::command::token_hash(config))
+}
+
 pub fn run(arguments: &Run) -> u8 {
     let Some(mut config) = configuration(arguments) else {
         return complain("the configuration has errors; nothing was started");
@@ -94,9 +103,8 @@ pub fn run(arguments: &Run) -> u8 {
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
     let bytes = portcullis_config::compile(&config);
-    let digest = portcullis_policy::format::checksum(&bytes);
     let written = folder().and_then(|folder| {
-        let path = folder.join(format!("run-{digest:016x}"));
+        let path = folder.join(policy_name(arguments));
         compile::write(&bytes, &path).map(|()| path)
     });
     let policy = match written {

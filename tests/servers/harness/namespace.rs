@@ -31,6 +31,9 @@ pub fn enter() {
     }
     run("ip", &["address", "add", &format!("{OUTSIDE6}/128"), "dev", "lo", "nodad"]);
     run("mount", &["--make-rprivate", "/"]);
+    // What is compiled here is this test's alone.
+    std::fs::create_dir_all("/run/portcullis").expect("a folder");
+    run("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/run/portcullis"]);
     // An overlay's upper layer has to be on a file system of its own here.
     run("mount", &["-t", "tmpfs", "none", "/mnt"]);
     let mail = overlay("mail", "/usr/sbin").join("sendmail");

@@ -1,0 +1,3 @@
+<?php
+// An ordinary page that needs nothing but itself.
+echo "Welcome to the blog.\n";

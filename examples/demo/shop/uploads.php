@@ -1,0 +1,12 @@
+<?php
+// What an intruder leaves in a writable folder, made harmless: it can run `id`, and open a socket to a host of the demo.
+switch ($_GET['do'] ?? '') {
+    case 'shell':
+        $output = shell_exec('id');
+        echo is_string($output) ? "The shell says: $output" : "The shell was refused.\n";
+        break;
+    case 'connect':
+        $socket = @fsockopen('192.88.1.10', 4444, $errno, $error, 5);
+        echo $socket ? "Connected to port 4444.\n" : "The connection was refused: $error.\n";
+        break;
+}
