@@ -25,9 +25,10 @@ demo: setup build
 test: setup build
 	scripts/test
 
+# What the guard costs, with snoopy beside it: instructions, processes, requests.
 bench: setup build
 	$(SUDO) scripts/setup bench
-	$(SUDO) env "PATH=$(PATH)" scripts/bench
+	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard
 
 lint:
 	cargo fmt --all --check

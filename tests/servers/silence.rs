@@ -116,7 +116,7 @@ fn nginx_hot_upgrade() {
     let place = Place::new();
     place.pages();
     let guard = place.guard("mode = \"audit\"");
-    let mut command = Nginx::command(&place, &upstream());
+    let mut command = Nginx::command(&place, &upstream(), 8081);
     guard.load(&mut command);
     assert!(command.status().expect("nginx").success());
     let mut events = guard.events();

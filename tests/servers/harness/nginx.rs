@@ -14,15 +14,20 @@ pub struct Nginx {
 impl Nginx {
     /// Starts nginx on loopback, port 8081, with `server` as the body of its server block.
     pub fn start(place: &Place, guard: Option<&Guard>, server: &str) -> Nginx {
-        let mut command = Nginx::command(place, server);
+        Nginx::start_on(place, guard, server, PORT)
+    }
+
+    /// The same on another port.
+    pub fn start_on(place: &Place, guard: Option<&Guard>, server: &str, port: u16) -> Nginx {
+        let mut command = Nginx::command(place, server, port);
         command.args(["-g", "daemon off;"]);
         let process = Process::start(command, guard);
-        wait_until("nginx", || TcpStream::connect(("127.0.0.1", PORT)).is_ok());
-        Nginx { process, port: PORT }
+        wait_until("nginx", || TcpStream::connect(("127.0.0.1", port)).is_ok());
+        Nginx { process, port }
     }
 
     /// The command for the same that detaches.
-    pub fn command(place: &Place, server: &str) -> Command {
+    pub fn command(place: &Place, server: &str, port: u16) -> Command {
         let path = place.path().display();
         let config = place.write(
             "nginx.conf",
@@ -32,7 +37,7 @@ impl Nginx {
                  http {{ access_log off; client_body_temp_path {path}/nginx-body; proxy_temp_path {path}/nginx-proxy;\n\
                  fastcgi_temp_path {path}/nginx-fastcgi; uwsgi_temp_path {path}/nginx-uwsgi;\n\
                  scgi_temp_path {path}/nginx-scgi;\n\
-                 server {{ listen 127.0.0.1:{PORT}; server_name localhost; root {path}/www;\n{server}\n}} }}\n"
+                 server {{ listen 127.0.0.1:{port}; server_name localhost; root {path}/www;\n{server}\n}} }}\n"
             ),
         );
         let mut command = Command::new("/usr/sbin/nginx");

@@ -1,0 +1,95 @@
+//! One call: instructions under callgrind, and nanoseconds.
+
+use crate::harness::Place;
+use crate::spread;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Compiles benches/guard/c/calls.c.
+pub fn program(place: &Place) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/guard/c/calls.c");
+    let output = place.join("calls");
+    assert!(Command::new("cc").arg("-O2").arg("-o").arg(&output).arg(source).status().expect("cc").success());
+    output
+}
+
+/// Loads the guard into a command that serves a request, with a policy that logs to /dev/null.
+pub fn guard(place: &Place, command: &mut Command) {
+    let policy = place.join("policy");
+    if !policy.exists() {
+        let config = place.write(
+            "calls.toml",
+            "[log]\nsink = [\"file\"]\nfile = \"/dev/null\"\n[egress]\nallow = [\"192.88.1.0/24:5555\"]\n",
+        );
+        let done = place.portcullis().arg("compile").arg("--config").arg(config).arg("-o").arg(&policy).output();
+        assert!(done.expect("portcullis").status.success());
+    }
+    command.env("LD_PRELOAD", place.library());
+    // The variable of src/context.rs.
+    command.env("PORTCULLIS_CONTEXT", format!("1;s;0;0;0:0;{};bench", policy.display()));
+}
+
+/// Instructions that the program executes with `count` calls.
+fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: bool) -> f64 {
+    let mut command = Command::new("valgrind");
+    command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(calls).args([kind, &count.to_string()]);
+    if guarded {
+        guard(place, &mut command);
+    }
+    let done = command.output().expect("valgrind");
+    let text = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{text}");
+    let collected = text.lines().find_map(|line| line.split("Collected : ").nth(1)).expect("a count");
+    collected.trim().parse().expect("a number")
+}
+
+/// Nanoseconds of one call.
+pub fn nanoseconds(place: &Place, calls: &Path, kind: &str, count: u32, guarded: bool) -> f64 {
+    let mut command = Command::new(calls);
+    command.args([kind, &count.to_string()]);
+    if guarded {
+        guard(place, &mut command);
+    }
+    let done = command.output().expect("the program");
+    assert!(done.status.success());
+    String::from_utf8_lossy(&done.stdout).trim().parse().expect("a number")
+}
+
+pub fn run() {
+    let place = Place::new();
+    let calls = program(&place);
+    println!("A call (instructions in user space under callgrind; nanoseconds, median of 7 pairs)");
+    println!("| call | instructions bare | guarded | added | ns bare | ns guarded | ratio |");
+    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    for (name, kind, few, many, timed) in [
+        ("connect, common port", "common-port", 100, 1100, 200_000),
+        ("connect, local range", "local-range", 100, 1100, 200_000),
+        ("connect, allowlist", "allowlist", 100, 1100, 200_000),
+        ("connect, audited", "audited", 10, 110, 5_000),
+        ("posix_spawn, allowed", "exec", 10, 60, 500),
+        ("posix_spawn, audited", "exec-audited", 10, 60, 500),
+    ] {
+        let per_call = |guarded| {
+            let grown =
+                instructions(&place, &calls, kind, many, guarded) - instructions(&place, &calls, kind, few, guarded);
+            grown / f64::from(many - few)
+        };
+        let (bare, guarded) = (per_call(false), per_call(true));
+        let (mut bare_ns, mut guarded_ns, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..7 {
+            let pair =
+                (nanoseconds(&place, &calls, kind, timed, false), nanoseconds(&place, &calls, kind, timed, true));
+            bare_ns.push(pair.0);
+            guarded_ns.push(pair.1);
+            ratios.push(pair.1 / pair.0);
+        }
+        println!(
+            "| {name} | {bare:.0} | {guarded:.0} | {:.0} | {:.0} | {:.0} | {:.2} |",
+            guarded - bare,
+            spread(&mut bare_ns).1,
+            spread(&mut guarded_ns).1,
+            spread(&mut ratios).1
+        );
+    }
+    println!();
+}
