@@ -32,13 +32,15 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
-/// Takes note of what is loaded from the start, which binds to this library anyway.
-pub fn remember_startup() {
+/// Takes note of what is loaded from the start, which binds to this library anyway; `own_path` gets this library's path.
+pub fn remember_startup(mut own_path: impl FnMut(&[u8])) {
+    let (libc, own) = (__errno_location as *const () as usize, guard_new_objects as *const () as usize);
     walk(&mut |object, index| {
-        let libc = __errno_location as *const () as usize;
         if object.contains(libc) {
             LIBC[0].store(object.first, Ordering::Relaxed);
             LIBC[1].store(object.last, Ordering::Relaxed);
+        } else if object.contains(own) {
+            own_path(object.path());
         }
         remember(object, index);
         true
@@ -65,17 +67,6 @@ pub fn guard_new_objects() {
         }
         remember(object, index);
         true
-    });
-}
-
-/// Calls `use_path` with the path of this library.
-pub fn with_own_path(mut use_path: impl FnMut(&[u8])) {
-    walk(&mut |object, _| {
-        let own = object.contains(remember_startup as *const () as usize);
-        if own {
-            use_path(object.path());
-        }
-        !own
     });
 }
 

@@ -47,7 +47,8 @@ impl Plan {
         if library.is_empty() || !library_is_there() {
             return None;
         }
-        let mut reader = Reader::default();
+        // One for each: the vector and the strings lie on different pages.
+        let (mut vector, mut strings) = (Reader::default(), Reader::default());
         let mut preload = Text::new();
         preload.push(PRELOAD);
         preload.push(library);
@@ -55,13 +56,13 @@ impl Plan {
         let mut count = 0_usize;
         if !envp.is_null() {
             loop {
-                let entry = reader.pointer(envp, count)?;
+                let entry = vector.pointer(envp, count)?;
                 if entry.is_null() {
                     break;
                 }
-                let head = reader.string(entry, PRELOAD.len())?;
+                let head = strings.string(entry, PRELOAD.len())?;
                 if head == PRELOAD {
-                    let value = reader.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
+                    let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
                     for other in value.split(|&byte| byte == b':' || byte == b' ') {
                         if other == library {
                             had = true;
@@ -237,15 +238,15 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
     if vector.is_null() {
         return None;
     }
-    let mut reader = Reader::default();
+    let (mut entries, mut strings) = (Reader::default(), Reader::default());
     let mut index = 0;
     loop {
-        let entry = reader.pointer(vector, index)?;
+        let entry = entries.pointer(vector, index)?;
         if entry.is_null() {
             return None;
         }
-        if let Some(b"=") = reader.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1)) {
-            return reader.string(entry.wrapping_add(name.len()).wrapping_add(1), 4096);
+        if let Some(b"=") = strings.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1)) {
+            return strings.string(entry.wrapping_add(name.len()).wrapping_add(1), 4096);
         }
         index = index.wrapping_add(1);
     }

@@ -20,7 +20,6 @@ pub extern "C" fn ensure() {
         return;
     }
     table::resolve();
-    deepbind::remember_startup();
     let name = context::VARIABLE.strip_suffix(b"=").unwrap_or_default();
     let inherited = environment::variable(name).and_then(context::parse);
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
@@ -28,7 +27,7 @@ pub extern "C" fn ensure() {
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
     state::set_reported(inherited.as_ref().map_or(0, |inherited| inherited.reported));
     state::settle(|settled| {
-        library(&mut settled.library);
+        deepbind::remember_startup(|own| library(&mut settled.library, own));
         match &inherited {
             Some(inherited) if inherited.stderr != (0, 0) => settled.stderr = inherited.stderr,
             _ => settled.stderr = sys::fstat(2).map_or((0, 0), |stat| stat.identity),
@@ -40,13 +39,15 @@ pub extern "C" fn ensure() {
         load::configuration(settled, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
     });
     environment::scrub(injected);
-    state::start_stream();
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
         Role::Master => load::in_master(),
         Role::Serving | Role::Descendant => load::in_descendant(),
     };
+    if state::role() != Role::Descendant {
+        state::share_counters();
+    }
     if fresh
         && state::role() == Role::Master
         && let Some(policy) = state::policy()
@@ -57,8 +58,10 @@ pub extern "C" fn ensure() {
     load::report(policy);
 }
 
-/// Called before a fork: a master looks whether its policy is still the newest, and holds the sinks for its workers.
+/// Called before a fork: the child's events are of the same stream; a master looks whether its policy is still the
+/// newest, and holds the sinks for its workers.
 pub fn before_fork() {
+    state::share_counters();
     if state::role() != Role::Master || !state::ready() {
         return;
     }
@@ -68,16 +71,14 @@ pub fn before_fork() {
     }
 }
 
-/// The path of this library, as the loader has it, made absolute.
-fn library(path: &mut Text<512>) {
+/// Notes the path of this library, as the loader has it, made absolute.
+fn library(path: &mut Text<512>, own: &[u8]) {
     let mut buffer = [0; 512];
-    deepbind::with_own_path(|own| {
-        if !own.starts_with(b"/") {
-            path.push(sys::getcwd(&mut buffer));
-            path.push(b"/");
-        }
-        path.push(own);
-    });
+    if !own.starts_with(b"/") {
+        path.push(sys::getcwd(&mut buffer));
+        path.push(b"/");
+    }
+    path.push(own);
 }
 
 fn own_name(chain: &mut Text<256>) {

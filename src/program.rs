@@ -114,7 +114,7 @@ impl Program {
         let mut read = sys::read_head(file.0, &mut head);
         if let Some(elf) = read.strip_prefix(b"\x7fELF") {
             let class = if cfg!(target_pointer_width = "64") { 2 } else { 1 };
-            self.foreign = elf.first() != Some(&class) || elf.windows(8).any(|bytes| bytes == b"/ld-musl");
+            self.foreign = elf.first() != Some(&class) || has(elf, b"/ld-musl");
             return;
         }
         read = read.get(..HEAD).unwrap_or(read);
@@ -151,4 +151,17 @@ impl Program {
         path.push(interpreter);
         Some(path)
     }
+}
+
+/// Whether `bytes` has `wanted`, which begins with a byte that is rare in the head of an ELF file.
+fn has(bytes: &[u8], wanted: &[u8]) -> bool {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| Some(byte) == wanted.first()) {
+        rest = rest.get(at..).unwrap_or_default();
+        if rest.starts_with(wanted) {
+            return true;
+        }
+        rest = rest.get(1..).unwrap_or_default();
+    }
+    false
 }

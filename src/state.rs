@@ -194,18 +194,36 @@ static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
 pub fn counters() -> &'static Counters {
     let shared = SHARED.load(Ordering::Acquire);
     // SAFETY: null, or a zeroed mapping that stays for ever; zero bytes are valid counters.
-    unsafe { shared.as_ref() }.unwrap_or(&OWN)
+    let counters = unsafe { shared.as_ref() }.unwrap_or(&OWN);
+    if counters.stream.load(Ordering::Relaxed) == 0 {
+        let _ = counters.stream.compare_exchange(0, new_stream(), Ordering::Relaxed, Ordering::Relaxed);
+    }
+    counters
 }
 
-/// Begins a stream of events of this process and all that are forked from it, whose counters they share; without
-/// memory for that, each counts by itself.
-pub fn start_stream() {
-    if let Some(at) = sys::mmap(None, size_of::<Counters>()) {
-        SHARED.store(at.cast(), Ordering::Release);
-    }
+/// A name for a stream: never 0, and most unlikely to be another's.
+fn new_stream() -> u64 {
     // Where the stack lies is random, and differs between two processes of one number in one instant.
     let here = 0_u8;
     let place = &raw const here as u64;
     let mixed = (sys::now() ^ (u64::from(sys::getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
-    counters().stream.store(mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93), Ordering::Relaxed);
+    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
+}
+
+/// Shares the counters over every fork from now on; without memory for that, each process counts by itself. Where many
+/// programs are started, most end without a fork and without an event: so this is not done before it is needed.
+pub fn share_counters() {
+    if !SHARED.load(Ordering::Acquire).is_null() {
+        return;
+    }
+    let Some(at) = sys::mmap(None, size_of::<Counters>()) else { return };
+    let shared = at.cast::<Counters>();
+    // SAFETY: a new zeroed mapping of that size, which nobody else has yet; zero bytes are valid counters.
+    let new = unsafe { &*shared };
+    new.stream.store(OWN.stream.load(Ordering::Relaxed), Ordering::Relaxed);
+    new.sequence.store(OWN.sequence.load(Ordering::Relaxed), Ordering::Relaxed);
+    new.dropped.store(OWN.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
+    if SHARED.compare_exchange(core::ptr::null_mut(), shared, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+        sys::munmap(at, size_of::<Counters>());
+    }
 }

@@ -8,16 +8,22 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 macro_rules! hooks {
-    (fixed { $($name:ident: fn($($arg:ty),*) -> $result:ty;)* } variadic { $($variadic:ident;)* }) => {
-        // A row without a `real` call of its own is reached through another's.
-        #[allow(non_camel_case_types, dead_code)]
+    (
+        real { $($name:ident: fn($($arg:ty),*) -> $result:ty;)* }
+        through { $($via:ident: fn($($via_arg:ty),*) -> $via_result:ty;)* }
+        variadic { $($variadic:ident;)* }
+    ) => {
+        #[allow(non_camel_case_types)]
         #[derive(Clone, Copy)]
-        enum Row { $($name,)* $($variadic,)* }
+        enum Row { $($name,)* }
 
-        const ROWS: usize = [$(stringify!($name),)* $(stringify!($variadic),)*].len();
+        /// How many rows have a real function of their own.
+        const REALS: usize = [$(stringify!($name),)*].len();
+        const ROWS: usize = REALS + [$(stringify!($via),)* $(stringify!($variadic),)*].len();
 
         static NAMES: [&CStr; ROWS] = [
             $(c_name(concat!(stringify!($name), "\0")),)*
+            $(c_name(concat!(stringify!($via), "\0")),)*
             $(c_name(concat!(stringify!($variadic), "\0")),)*
         ];
 
@@ -28,18 +34,22 @@ macro_rules! hooks {
                     let hook: unsafe extern "C" fn($($arg),*) -> $result = super::$name;
                     hook as *mut c_void
                 },)*
+                $({
+                    let hook: unsafe extern "C" fn($($via_arg),*) -> $via_result = super::$via;
+                    hook as *mut c_void
+                },)*
                 $(super::$variadic as *mut c_void,)*
             ];
             hooks.get(row).copied().unwrap_or(core::ptr::null_mut())
         }
 
         $(const _: unsafe extern "C" fn($($arg),*) -> $result = libc::$name;)*
+        $(const _: unsafe extern "C" fn($($via_arg),*) -> $via_result = libc::$via;)*
 
         /// The functions behind the hooks: libc's, or those of the next preload.
         pub mod real {
             use super::*;
             $(
-                #[allow(dead_code)]
                 /// `None` where libc has no such function, or in another thread while the constructor runs.
                 #[inline]
                 pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
@@ -54,25 +64,30 @@ macro_rules! hooks {
 }
 
 hooks! {
-    fixed {
-    connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
-    accept: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> c_int;
-    accept4: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t, c_int) -> c_int;
-    execve: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
-    execv: fn(*const c_char, *const *const c_char) -> c_int;
-    execvp: fn(*const c_char, *const *const c_char) -> c_int;
-    execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
-    fexecve: fn(c_int, *const *const c_char, *const *const c_char) -> c_int;
-    execveat: fn(c_int, *const c_char, *const *mut c_char, *const *mut c_char, c_int) -> c_int;
-    posix_spawn: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
-        *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-    posix_spawnp: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
-        *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-    popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
-    system: fn(*const c_char) -> c_int;
-    fork: fn() -> libc::pid_t;
-    dlsym: fn(*mut c_void, *const c_char) -> *mut c_void;
+    // Called where the guard lets a call go ahead.
+    real {
+        connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+        accept: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> c_int;
+        accept4: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t, c_int) -> c_int;
+        execve: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
+        execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
+        fexecve: fn(c_int, *const *const c_char, *const *const c_char) -> c_int;
+        execveat: fn(c_int, *const c_char, *const *mut c_char, *const *mut c_char, c_int) -> c_int;
+        posix_spawn: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
+            *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
+        posix_spawnp: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
+            *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
+        popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
+        system: fn(*const c_char) -> c_int;
+        fork: fn() -> libc::pid_t;
     }
+    // Go through the real function of another row; dlsym through a jump.
+    through {
+        execv: fn(*const c_char, *const *const c_char) -> c_int;
+        execvp: fn(*const c_char, *const *const c_char) -> c_int;
+        dlsym: fn(*mut c_void, *const c_char) -> *mut c_void;
+    }
+    // The same by shim/variadic.c.
     variadic { execl; execlp; execle; }
 }
 
@@ -86,7 +101,7 @@ const fn c_name(name: &'static str) -> &'static CStr {
 /// glibc's versions of dlsym: 2.34 moved it into libc.so.6.
 const DLSYM_VERSION: &CStr = c"GLIBC_2.34";
 
-static REAL: [AtomicPtr<c_void>; ROWS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; ROWS];
+static REAL: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
 /// The real dlsym, for the trampoline in assembly.
 pub(super) static REAL_DLSYM: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -137,5 +152,6 @@ pub unsafe fn hook_for(name: *const u8) -> Option<(*mut c_void, *mut c_void)> {
         bytes.iter().enumerate().all(|(at, byte)| unsafe { name.wrapping_add(at).read() } == *byte)
     };
     let row = NAMES.iter().position(|known| same(known))?;
-    Some((own(row), REAL.get(row)?.load(Ordering::Relaxed)))
+    let real = REAL.get(row).map_or(core::ptr::null_mut(), |real| real.load(Ordering::Relaxed));
+    Some((own(row), real))
 }
