@@ -3,4 +3,5 @@
 mod build;
 mod conditions;
 mod elf;
+mod schema;
 mod variadic;

@@ -152,8 +152,10 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.key("type");
     json.open(b"[");
     json.string(kind, 32);
-    if event.refused {
-        json.string(if matches!(event.action, Action::Connect(_)) { b"denied" } else { b"info" }, 32);
+    match event.action {
+        Action::Connect(_) if event.refused => json.string(b"denied", 32),
+        Action::Exec if event.refused => json.string(b"info", 32),
+        _ => {}
     }
     json.close(b"]");
     member(json, "action", action, 32);

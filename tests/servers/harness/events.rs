@@ -1,7 +1,8 @@
 //! The events that a guard wrote to its file.
 
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 /// A file of events, read from where the last look ended.
 pub struct Events {
@@ -18,7 +19,13 @@ impl Events {
     pub fn all(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         assert!(text.is_empty() || text.ends_with('\n'), "a line is torn");
-        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+        text.lines()
+            .map(|line| {
+                let event = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+                hold_against_schema(&event);
+                event
+            })
+            .collect()
     }
 
     /// The events since the last look.
@@ -28,6 +35,18 @@ impl Events {
         self.seen = all.len();
         new
     }
+}
+
+/// Fails where an event is not as docs/events.schema.json has it.
+pub fn hold_against_schema(event: &Value) {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.schema.json");
+        let text = std::fs::read_to_string(path).expect("docs/events.schema.json");
+        jsonschema::validator_for(&serde_json::from_str(&text).expect("JSON")).expect("a schema")
+    });
+    let errors: Vec<String> =
+        SCHEMA.iter_errors(event).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{errors:#?}\n{event:#}");
 }
 
 /// The parts of an event that the tests look at most.

@@ -1,5 +1,6 @@
 //! A journal of the test's own, in a /run of its own.
 
+use super::events::hold_against_schema;
 use super::{Place, Process, wait_until};
 use serde_json::Value;
 use std::path::Path;
@@ -24,6 +25,7 @@ pub fn from_journal(place: &Place, count: usize) -> Vec<Value> {
             .split(|&byte| byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| serde_json::from_slice(line).expect("JSON"))
+            .inspect(hold_against_schema)
             .collect();
         events.len() >= count
     });

@@ -1,0 +1,69 @@
+//! The longest and the emptiest of every value, held against docs/events.schema.json.
+
+use portcullis_event::{
+    ARGS_SHOWN, Action, Destination, EGRESS_PORT, EVENT_MAX, Event, GUARD_POLICY, Process, SHELL_SPAWN, encode,
+};
+use serde_json::Value;
+use std::path::Path;
+
+fn event<'a>(process: Process<'a>, action: Action, bytes: &'a [u8], refused: bool) -> Event<'a> {
+    Event {
+        time: 1_795_537_514_000_000_001,
+        stream: u64::MAX,
+        sequence: u64::MAX,
+        dropped: u64::MAX,
+        rule: match action {
+            Action::Connect(_) => &EGRESS_PORT,
+            Action::Exec => &SHELL_SPAWN,
+            Action::Guard(_) => &GUARD_POLICY,
+        },
+        mode: "enforce",
+        refused,
+        action,
+        role: "descendant",
+        chain: bytes,
+        clause: bytes,
+        clause_file: bytes,
+        clause_line: u32::MAX,
+        process,
+        parent: process,
+        uid: u32::MAX,
+        user: bytes,
+        host: bytes,
+    }
+}
+
+#[test]
+fn any_event_is_as_the_schema_has_it() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.schema.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("the schema")).expect("JSON");
+    let schema = jsonschema::validator_for(&schema).expect("a schema");
+    let to = |ip: &str, transport| {
+        Action::Connect(Destination { ip: ip.parse().expect("an address"), port: 65535, transport })
+    };
+    for filler in
+        [&b""[..], &[b'x'; 5000], &[1; 5000], &[b'"'; 5000], &[0xff; 5000], "\u{20ac}".repeat(2000).as_bytes()]
+    {
+        let args = [filler; ARGS_SHOWN];
+        let full = Process {
+            pid: u32::MAX,
+            name: filler,
+            executable: filler,
+            working_directory: filler,
+            args: &args,
+            args_count: u32::MAX,
+        };
+        for process in [full, Process::default()] {
+            for action in [to("192.88.1.10", "tcp"), to("2a0e:1::10", "udp"), Action::Exec, Action::Guard("why")] {
+                for refused in [false, true] {
+                    let mut buffer = [0; EVENT_MAX];
+                    let line = encode(&event(process, action, filler, refused), &mut buffer);
+                    let value: Value = serde_json::from_slice(line).expect("JSON");
+                    let errors: Vec<String> =
+                        schema.iter_errors(&value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+                    assert!(errors.is_empty(), "{errors:#?}\n{value:#}");
+                }
+            }
+        }
+    }
+}
