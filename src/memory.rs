@@ -73,15 +73,13 @@ impl<const N: usize> Text<N> {
 
     /// Adds bytes; what does not fit is left out, and [`Text::fits`] says so.
     pub fn push(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            match self.bytes.get_mut(self.len) {
-                Some(to) if self.len.wrapping_add(1) < N => *to = byte,
-                _ => {
-                    self.full = true;
-                    return;
-                }
-            }
-            self.len = self.len.wrapping_add(1);
+        // The last byte stays a NUL.
+        let room = N.wrapping_sub(1).saturating_sub(self.len);
+        self.full |= bytes.len() > room;
+        let bytes = bytes.get(..room).unwrap_or(bytes);
+        if let Some(to) = self.bytes.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            to.copy_from_slice(bytes);
+            self.len = self.len.wrapping_add(bytes.len());
         }
     }
 

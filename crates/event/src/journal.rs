@@ -17,12 +17,9 @@ struct Fields<'b> {
 
 impl Fields<'_> {
     fn push(&mut self, bytes: &[u8]) {
-        let end = self.len.wrapping_add(bytes.len());
-        if let Some(to) = self.buffer.get_mut(self.len..end) {
-            for (to, from) in to.iter_mut().zip(bytes) {
-                *to = *from;
-            }
-            self.len = end;
+        if let Some(to) = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            to.copy_from_slice(bytes);
+            self.len = self.len.wrapping_add(bytes.len());
         }
     }
 

@@ -2,6 +2,9 @@
 
 use crate::address;
 
+/// Where a string was cut.
+const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
+
 /// The writer. What does not fit is left out; the caller bounds its strings so that nothing is.
 pub struct Json<'b> {
     buffer: &'b mut [u8],
@@ -24,12 +27,9 @@ impl<'b> Json<'b> {
 
     /// Bytes that are JSON already.
     pub fn raw(&mut self, bytes: &[u8]) {
-        let end = self.len.wrapping_add(bytes.len());
-        if let Some(to) = self.buffer.get_mut(self.len..end) {
-            for (to, from) in to.iter_mut().zip(bytes) {
-                *to = *from;
-            }
-            self.len = end;
+        if let Some(to) = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
+            to.copy_from_slice(bytes);
+            self.len = self.len.wrapping_add(bytes.len());
         }
     }
 
@@ -110,27 +110,24 @@ impl<'b> Json<'b> {
     pub fn text(&mut self, bytes: &[u8], max: usize) -> usize {
         let mut left = max;
         for chunk in bytes.utf8_chunks() {
-            for character in chunk.valid().chars() {
-                let mut utf8 = [0; 4];
-                let mut escape = *b"\\u0000";
-                let encoded: &[u8] = match character {
-                    '"' => b"\\\"",
-                    '\\' => b"\\\\",
-                    '\n' => b"\\n",
-                    '\r' => b"\\r",
-                    '\t' => b"\\t",
-                    '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
-                        let code = character as u32 as u8;
-                        if let Some(digits) = escape.get_mut(4..6) {
-                            digits.copy_from_slice(&[hex_digit(code >> 4), hex_digit(code & 15)]);
-                        }
-                        &escape
-                    }
-                    _ => character.encode_utf8(&mut utf8).as_bytes(),
-                };
-                if !self.bounded(encoded, &mut left) {
+            let mut rest = chunk.valid();
+            loop {
+                // Most text is plain and goes over as a whole.
+                let plain = rest
+                    .bytes()
+                    .take_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
+                    .count();
+                if plain > 0 && plain <= left.saturating_sub(ELLIPSIS.len()) {
+                    self.raw(rest.as_bytes().get(..plain).unwrap_or_default());
+                    left = left.wrapping_sub(plain);
+                    rest = rest.get(plain..).unwrap_or_default();
+                }
+                let mut characters = rest.chars();
+                let Some(character) = characters.next() else { break };
+                if !self.character(character, &mut left) {
                     return 0;
                 }
+                rest = characters.as_str();
             }
             if !chunk.invalid().is_empty() && !self.bounded("\u{fffd}".as_bytes(), &mut left) {
                 return 0;
@@ -139,8 +136,29 @@ impl<'b> Json<'b> {
         left
     }
 
+    /// One character, escaped where JSON or a terminal needs that; false where it did not fit.
+    fn character(&mut self, character: char, left: &mut usize) -> bool {
+        let mut utf8 = [0; 4];
+        let mut escape = *b"\\u0000";
+        let encoded: &[u8] = match character {
+            '"' => b"\\\"",
+            '\\' => b"\\\\",
+            '\n' => b"\\n",
+            '\r' => b"\\r",
+            '\t' => b"\\t",
+            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
+                let code = character as u32 as u8;
+                if let Some(digits) = escape.get_mut(4..6) {
+                    digits.copy_from_slice(&[hex_digit(code >> 4), hex_digit(code & 15)]);
+                }
+                &escape
+            }
+            _ => character.encode_utf8(&mut utf8).as_bytes(),
+        };
+        self.bounded(encoded, left)
+    }
+
     fn bounded(&mut self, encoded: &[u8], left: &mut usize) -> bool {
-        const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
         if left.wrapping_sub(ELLIPSIS.len()) < encoded.len() || *left < ELLIPSIS.len() {
             self.raw(ELLIPSIS);
             return false;
