@@ -20,7 +20,7 @@ pub fn library() -> PathBuf {
 pub fn compile(source: &Path, folder: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let output = folder.join(name);
     let done = Command::new("cc")
-        .args(["-O1", "-pthread", "-w"])
+        .args(["-O1", "-pthread", "-w", "-Werror=implicit-function-declaration"])
         .args(flags)
         .arg("-o")
         .arg(&output)

@@ -56,7 +56,7 @@ fn plain() {
 
 #[test]
 fn in_a_vfork_child() {
-    assert_eq!(compare(&["vfork"], &[]), 10);
+    assert_eq!(compare(&["vfork"], &[]), 1 + 2 + 10);
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn on_a_64_kib_stack() {
 
 #[test]
 fn after_fork_beside_threads_in_malloc() {
-    // 30 connections; of 30 execs, two in twelve reach no shell.
-    assert_eq!(compare(&["after-fork"], &[]), 30 + 26);
+    // 30 connections, 60 spawns; of 30 execs, two in twelve reach no shell.
+    assert_eq!(compare(&["after-fork"], &[]), 30 + 60 + 26);
 }
 
 #[test]
@@ -154,10 +154,19 @@ fn refused_as_posix_has_it() {
         format!("plain system: -1 {eacces}"),
         "plain system-null: 1 0".to_owned(),
     ]);
+    wanted.extend([
+        format!("vfork connect: -1 {eacces}"),
+        format!("vfork accept: -1 {}", libc::EBADF),
+        format!("vfork accept4: -1 {}", libc::EBADF),
+        format!("vfork posix_spawn: {eacces} 0"),
+        format!("vfork posix_spawnp: {eacces} 0"),
+        format!("vfork posix_spawn-missing: {} 0", libc::ENOENT),
+        "vfork calls: 0 0".to_owned(),
+    ]);
     wanted.extend(execs.map(|name| refused("vfork", name)));
     wanted.extend(others("vfork"));
     assert_eq!(seen, wanted);
     let events = events(folder.path(), "enforce");
-    assert_eq!(events.len(), EVENTS + 10);
+    assert_eq!(events.len(), EVENTS + 1 + 2 + 10);
     assert!(events.iter().all(|event| event["event"]["outcome"] == "failure"));
 }

@@ -2,6 +2,8 @@
 
 mod build;
 mod conditions;
+mod deepbind;
 mod elf;
+mod programs;
 mod schema;
 mod variadic;

@@ -5,6 +5,7 @@ mod harness;
 mod bad_input;
 mod children;
 mod command;
+mod demo;
 mod examples;
 mod matrix;
 mod silence;

@@ -41,14 +41,15 @@ fn journald_syslog_and_file_of_a_chrooted_pool() {
     let _journald = journald();
     let place = Place::new();
     let _rsyslogd = rsyslogd(&place);
-    let guard = guard(&place, "\"journald\", \"syslog\", \"file\"");
+    let guard = guard(&place, "\"journald\", \"syslog\", \"file\", \"stderr\"");
     let www = place.pages();
     // In the jail there is neither the library nor /proc, /dev/log or the log folder.
     let jail = place.join("jail");
     std::fs::create_dir(&jail).expect("a folder");
     std::fs::copy(www.join("way.php"), jail.join("way.php")).expect("a page");
     let lines = format!("chroot = {}\n", jail.display());
-    let pool = Pool { lines, daemon: false };
+    let stderr = place.join("stderr");
+    let pool = Pool { lines, stderr: Some(stderr.clone()) };
     let fpm = Fpm::start(&place, Some(&guard), &pool);
     let nginx = Nginx::start(&place, None, &fpm.nginx_location(Path::new("")));
     for _ in 0..2 {
@@ -64,6 +65,13 @@ fn journald_syslog_and_file_of_a_chrooted_pool() {
         assert_eq!(event.text("process.name"), "php-fpm8.2");
     }
     assert_eq!(from_journal(&place, 2), events);
+    let text = std::fs::read_to_string(stderr).expect("standard error");
+    let written: Vec<Value> = text
+        .lines()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str(line).expect("JSON"))
+        .collect();
+    assert_eq!(written, events);
     let fields = Command::new("journalctl").args(["-o", "json", "RULE_ID=egress-port"]).output().expect("journalctl");
     let fields: Value =
         serde_json::from_slice(fields.stdout.split(|&byte| byte == b'\n').next().expect("a line")).expect("JSON");

@@ -106,18 +106,6 @@ static void do_execs_by_fork(const char *condition)
     }
 }
 
-static void do_execs_by_vfork(const char *condition)
-{
-    for (volatile int i = 0; i < EXECS; i++) {
-        pid_t child = vfork();
-        if (child == 0) {
-            exec_number(i);
-            _exit(100 + errno);
-        }
-        reap(condition, exec_names[i], child);
-    }
-}
-
 static void do_spawns(const char *condition)
 {
     pid_t child;
@@ -132,6 +120,26 @@ static void do_spawns(const char *condition)
     errno = 0;
     result = posix_spawn(&child, "/nowhere/sh", NULL, NULL, shell_argv, environ);
     say(condition, "posix_spawn-missing", result, 0);
+}
+
+static void do_execs_by_vfork(const char *condition)
+{
+    pid_t other = vfork();
+    if (other == 0) {
+        do_connect(condition);
+        do_accept(condition);
+        do_spawns(condition);
+        _exit(0);
+    }
+    reap(condition, "calls", other);
+    for (volatile int i = 0; i < EXECS; i++) {
+        pid_t child = vfork();
+        if (child == 0) {
+            exec_number(i);
+            _exit(100 + errno);
+        }
+        reap(condition, exec_names[i], child);
+    }
 }
 
 static void do_pipes(const char *condition)
@@ -191,6 +199,7 @@ static void after_fork(void)
         pid_t child = fork();
         if (child == 0) {
             do_connect("after-fork");
+            do_spawns("after-fork");
             exec_number(i % EXECS);
             _exit(100 + errno);
         }
@@ -306,6 +315,10 @@ static void bad_execs(void)
     CHILD("invalid-utf8", execve(SHELL, invalid, environ));
     CHILD("many-arguments", execve(SHELL, many, environ));
     CHILD("many-arguments-vp", execvp("sh", many));
+    pid_t child;
+    say("bad-exec", "spawn-null-path", posix_spawn(&child, NULL, NULL, NULL, shell_argv, environ), 0);
+    say("bad-exec", "spawn-wild-path", posix_spawn(&child, (char *)nowhere, NULL, NULL, shell_argv, environ), 0);
+    say("bad-exec", "spawn-wild-envp", posix_spawn(&child, SHELL, NULL, NULL, shell_argv, nowhere), 0);
     CHILD("bad-descriptor", fexecve(-1, shell_argv, environ));
     CHILD("bad-flags", execveat(AT_FDCWD, SHELL, shell_argv, environ, 0x40000000));
     static char long_path[5000];

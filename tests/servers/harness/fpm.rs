@@ -10,8 +10,8 @@ use std::process::Command;
 pub struct Pool {
     /// Further lines of the pool's section.
     pub lines: String,
-    /// Whether the master detaches.
-    pub daemon: bool,
+    /// Where standard error goes; the test's own where there is none.
+    pub stderr: Option<PathBuf>,
 }
 
 pub struct Fpm {
@@ -33,7 +33,10 @@ impl Fpm {
             ),
         );
         let mut command = Command::new("/usr/sbin/php-fpm8.2");
-        command.arg("--fpm-config").arg(&config).arg(if pool.daemon { "-D" } else { "-F" });
+        command.arg("--fpm-config").arg(&config).arg("-F");
+        if let Some(path) = &pool.stderr {
+            command.stderr(std::fs::File::create(path).expect("a file"));
+        }
         let process = Process::start(command, guard);
         wait_until("php-fpm", || UnixStream::connect(&socket).is_ok());
         Fpm { process, socket }

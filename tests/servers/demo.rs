@@ -1,0 +1,51 @@
+//! The demo shows what it says, and leaves nothing behind, also when it is interrupted.
+
+use crate::harness::wait_until;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn demo() -> Command {
+    Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo"))
+}
+
+/// The folders of demos and the programs that run from them.
+fn left() -> Vec<String> {
+    let mut left = Vec::new();
+    for entry in std::fs::read_dir("/tmp").expect("/tmp").flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name.starts_with("portcullis-demo-") {
+            left.push(name);
+        }
+    }
+    for entry in std::fs::read_dir("/proc").expect("/proc").flatten() {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        if line.contains("/portcullis-demo-") {
+            left.push(line);
+        }
+    }
+    left
+}
+
+// One test, since each would see what the other leaves while it runs.
+#[test]
+fn shows_what_it_says_and_leaves_nothing() {
+    let done = demo().output().expect("the demo");
+    let text = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
+    assert_eq!(
+        text.lines().last(),
+        Some(
+            "In audit 3 intrusions were seen and none was blocked; in enforce 3 were blocked; the ordinary pages worked in both."
+        )
+    );
+    assert_eq!(left(), [""; 0]);
+    for signal in [libc::SIGINT, libc::SIGTERM] {
+        let mut child = demo().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the demo");
+        wait_until("its servers", || left().iter().any(|line| line.contains("nginx")));
+        // SAFETY: a child of this test that was not waited for yet.
+        unsafe { libc::kill(child.id().cast_signed(), signal) };
+        wait_until("its end", || child.try_wait().expect("a child").is_some());
+        assert_eq!(left(), [""; 0], "after signal {signal}");
+    }
+}
