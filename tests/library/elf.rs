@@ -65,7 +65,7 @@ impl Library {
         let endian = file.endian();
         let segments = file.elf_program_headers().iter();
         let entries = segments.filter_map(|segment| segment.dynamic(endian, &*self.bytes).ok().flatten());
-        entries.flatten().map(|entry| (u64::from(entry.d_tag(endian)), entry.d_val(endian))).collect()
+        entries.flatten().map(|entry| (entry.d_tag(endian), entry.d_val(endian))).collect()
     }
 
     fn tags(&self, tag: u32) -> Vec<u64> {

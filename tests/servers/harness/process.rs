@@ -63,9 +63,7 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.config.as_os_str().is_empty() {
-            if !self.config.as_os_str().is_empty() {
-                let _ = std::fs::remove_file(self.policy());
-            }
+            let _ = std::fs::remove_file(self.policy());
         }
     }
 }
