@@ -28,7 +28,7 @@ test: setup build
 # What the guard costs, with snoopy beside it: instructions, processes, requests.
 bench: setup build
 	$(SUDO) scripts/setup bench
-	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard
+	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard | tee target/figures.md
 
 lint:
 	cargo fmt --all --check

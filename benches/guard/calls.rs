@@ -58,7 +58,7 @@ pub fn nanoseconds(place: &Place, calls: &Path, kind: &str, count: u32, guarded:
 pub fn run() {
     let place = Place::new();
     let calls = program(&place);
-    println!("A call (instructions in user space under callgrind; nanoseconds, median of 7 pairs)");
+    println!("A call (instructions in user space under callgrind; nanoseconds, median of 7 pairs)\n");
     println!("| call | instructions bare | guarded | added | ns bare | ns guarded | ratio |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for (name, kind, few, many, timed) in [

@@ -34,7 +34,7 @@ pub fn run() {
     let guard = place.guard("mode = \"audit\"");
     let _bare = start(&bare_place, None, 8091);
     let _guarded = start(&place, Some(&guard), 8092);
-    println!("A request (nginx + PHP-FPM, requests per second by ab -k -c 4; {ROUNDS} pairs in turn)");
+    println!("A request (nginx + PHP-FPM, requests per second by ab -k -c 4; {ROUNDS} pairs in turn)\n");
     println!("| page | bare | guarded | ratio: lowest | median | highest |");
     println!("| --- | --- | --- | --- | --- | --- |");
     for (name, page, count) in [
