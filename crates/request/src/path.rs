@@ -1,0 +1,81 @@
+//! Paths as servers send them, made comparable.
+
+use crate::Field;
+
+/// The path in a SCRIPT_FILENAME that Apache's proxy made (`proxy:fcgi://host:port/path?query`), as PHP-FPM takes it out
+/// (sapi/fpm/fpm/fpm_main.c); any other value is the path.
+#[must_use]
+pub fn unproxied(value: &[u8]) -> &[u8] {
+    let Some(rest) = value.strip_prefix(b"proxy:") else { return value };
+    let Some(scheme) = rest.windows(3).position(|bytes| bytes == b"://") else { return value };
+    let host = rest.get(scheme.wrapping_add(3)..).unwrap_or_default();
+    let path = host.iter().position(|&byte| byte == b'/').and_then(|slash| host.get(slash..)).unwrap_or_default();
+    path.split(|&byte| byte == b'?').next().unwrap_or_default()
+}
+
+/// An absolute path without empty components, `.` and `..`; nothing for a relative one or one that does not fit.
+/// Symbolic links are not looked at.
+#[must_use]
+pub fn normalise<const N: usize>(path: &[u8]) -> Field<N> {
+    let mut out = Field::new();
+    if path.first() != Some(&b'/') {
+        return out;
+    }
+    for component in path.split(|&byte| byte == b'/') {
+        match component {
+            b"" | b"." => {}
+            b".." => {
+                let parent = out.bytes().iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+                let mut shorter = Field::new();
+                shorter.set(out.bytes().get(..parent).unwrap_or_default());
+                out = shorter;
+            }
+            name => {
+                out.add(b"/");
+                out.add(name);
+            }
+        }
+    }
+    if out.bytes().is_empty() {
+        out.set(b"/");
+    }
+    if out.whole().is_empty() {
+        out.clear();
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn apaches_proxy_is_taken_off() {
+        for (value, path) in [
+            (&b"/srv/a.php"[..], &b"/srv/a.php"[..]),
+            (b"proxy:fcgi://127.0.0.1:9000/srv/a.php", b"/srv/a.php"),
+            (b"proxy:fcgi://localhost/srv/a.php?x=/etc", b"/srv/a.php"),
+            (b"proxy:balancer://php/srv/a.php", b"/srv/a.php"),
+            (b"proxy:fcgi://localhost", b""),
+            (b"proxy:x", b"proxy:x"),
+        ] {
+            assert_eq!(unproxied(value), path);
+        }
+    }
+
+    #[test]
+    fn paths_are_made_comparable() {
+        for (path, normal) in [
+            ("/srv//shop/./a.php", "/srv/shop/a.php"),
+            ("/srv/shop/../blog/a.php", "/srv/blog/a.php"),
+            ("/../..", "/"),
+            ("/", "/"),
+            ("srv/a.php", ""),
+            ("", ""),
+            ("/a/b/..", "/a"),
+        ] {
+            assert_eq!(normalise::<64>(path.as_bytes()).bytes(), normal.as_bytes(), "{path}");
+        }
+        assert_eq!(normalise::<4>(b"/long/path").bytes(), b"");
+    }
+}
