@@ -49,19 +49,6 @@ pub fn load(path: &Path) -> Loaded {
     }
     note(Path::new(RESOLV_CONF), &mut config);
     config.resolvers = resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default());
-    if config.vhosts > 0 {
-        diagnostics.push(Diagnostic {
-            severity: Severity::Warning,
-            file: path,
-            text: "".into(),
-            span: 0..0,
-            message: format!(
-                "{} vhost entries were checked, but this version applies the global policy to all",
-                config.vhosts
-            ),
-            help: None,
-        });
-    }
     in_order(&mut diagnostics);
     Loaded { config, diagnostics }
 }

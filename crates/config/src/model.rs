@@ -54,10 +54,10 @@ pub struct ScopeConfig {
     pub egress_errno: Option<u16>,
     /// errno of a refused exec.
     pub exec_errno: Option<u16>,
-    /// `deny`
+    /// `deny`; a virtual host's adds to the global one
     pub deny: Vec<Net>,
     /// `allow`
-    pub allow: Vec<Net>,
+    pub allow: Option<Vec<Net>>,
     /// `local_ranges`
     pub local: Option<Vec<Net>>,
     /// `common_ports`
@@ -66,6 +66,60 @@ pub struct ScopeConfig {
     pub shells: Option<Vec<From<String>>>,
     /// `[exec] allow`: tokens
     pub commands: Option<Vec<From<Vec<String>>>>,
+    /// The sentences that events carry
+    pub why: Whys,
+}
+
+/// `why`, of a scope and of its rules.
+#[derive(Clone, Debug, Default)]
+pub struct Whys {
+    /// Of the virtual host.
+    pub all: Option<String>,
+    /// Of egress-port.
+    pub egress: Option<String>,
+    /// Of shell-spawn.
+    pub exec: Option<String>,
+}
+
+/// Who is believed about a server's name: the bits of a compiled policy.
+pub const BELIEVED: [(&str, u32); 4] = [("module", 0b0010), ("nginx", 0b0100), ("apache", 0b1000), ("any", 0b1111)];
+
+/// What a request must be; a key that is empty is not asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Match {
+    /// Names and patterns, in lower case.
+    pub server_name: Vec<String>,
+    /// Bits of [`BELIEVED`].
+    pub believed: u32,
+    /// Absolute paths.
+    pub document_root: Vec<String>,
+    /// Absolute paths.
+    pub script: Vec<String>,
+    /// Pools of PHP-FPM.
+    pub pool: Vec<String>,
+    /// Profiles.
+    pub profile: Vec<String>,
+}
+
+impl Match {
+    /// Whether no key is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        [&self.server_name, &self.document_root, &self.script, &self.pool, &self.profile]
+            .iter()
+            .all(|key| key.is_empty())
+    }
+}
+
+/// A virtual host.
+#[derive(Clone, Debug)]
+pub struct Vhost {
+    /// Its name.
+    pub name: From<String>,
+    /// When it is meant.
+    pub matches: Match,
+    /// What it says.
+    pub scope: ScopeConfig,
 }
 
 /// A sink.
@@ -98,8 +152,10 @@ pub struct SourceFile {
 pub struct Config {
     /// What holds for everything.
     pub global: ScopeConfig,
-    /// How many virtual hosts were read.
-    pub vhosts: usize,
+    /// Virtual hosts, in the order in which they are written.
+    pub vhosts: Vec<Vhost>,
+    /// Their names.
+    pub(crate) vhost_names: std::collections::HashSet<String>,
     /// Sinks.
     pub sinks: Vec<Sink>,
     /// Path of the file sink.
@@ -116,7 +172,8 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             global: ScopeConfig::default(),
-            vhosts: 0,
+            vhosts: Vec::new(),
+            vhost_names: std::collections::HashSet::new(),
             sinks: vec![Sink::Journald],
             log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
             force: None,

@@ -20,7 +20,7 @@ pub enum Section {
     Strings,
     /// [`Clause`]
     Clauses,
-    /// [`Scope`]; the first is the global one
+    /// [`Scope`]: the global one, the strictest one, those of virtual hosts
     Scopes,
     /// [`Net4`]
     Net4,
@@ -36,10 +36,16 @@ pub enum Section {
     Tokens,
     /// [`Source`]
     Sources,
+    /// [`Vhost`]
+    Vhosts,
+    /// [`Range`] of [`Section::Index`]: a hash table whose size is a power of two
+    Buckets,
+    /// [`Entry`]
+    Index,
 }
 
 /// How many sections there are.
-pub const SECTIONS: usize = 10;
+pub const SECTIONS: usize = 13;
 
 /// A run of records of some section.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -124,6 +130,42 @@ pub struct Scope {
     pub commands: Range,
     /// The clause of an egress that nothing allows.
     pub egress_default: U32,
+    /// For each [`crate::Rule`], the sentence that its events carry; may be empty.
+    pub why: [Text; RULES],
+}
+
+/// A virtual host.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Vhost {
+    /// Its name.
+    pub name: Text,
+    /// Into [`Section::Scopes`].
+    pub scope: U32,
+    /// Where it is written, into [`Section::Clauses`].
+    pub clause: U32,
+    /// Bit set of who is believed about a server's name, by the numbers of the sources of a request.
+    pub believed: U32,
+    /// Alternatives in [`Section::Tokens`], none where the key is not in the match; in lower case, perhaps with globs.
+    pub server_name: Range,
+    /// The same: absolute paths.
+    pub document_root: Range,
+    /// The same: absolute paths.
+    pub script: Range,
+    /// The same.
+    pub pool: Range,
+    /// The same.
+    pub profile: Range,
+}
+
+/// A virtual host in the hash table.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Entry {
+    /// [`crate::vhost::key_hash`]
+    pub hash: U64,
+    /// Into [`Section::Vhosts`].
+    pub vhost: U32,
 }
 
 /// An interval of v4 addresses, up to the next record's start.

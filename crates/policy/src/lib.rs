@@ -7,6 +7,7 @@ pub mod egress;
 pub mod exec;
 pub mod format;
 pub mod place;
+pub mod vhost;
 mod view;
 
 pub use view::{Malformed, Policy};
@@ -71,6 +72,11 @@ impl Rule {
         }
     }
 }
+
+/// The scope that holds where there is no other.
+pub const GLOBAL_SCOPE: u32 = 0;
+/// The scope that is never weaker than any other: for a descendant whose request was taken away.
+pub const STRICTEST_SCOPE: u32 = 1;
 
 /// What was decided on an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,6 +127,13 @@ impl<'a> Policy<'a> {
         }
     }
 
+    /// The sentence that events of `rule` carry in a scope; may be empty.
+    #[must_use]
+    pub fn why(&self, scope: u32, rule: crate::Rule) -> &'a [u8] {
+        let why = self.scope(scope).and_then(|scope| scope.why.get(rule as usize));
+        why.map(|why| self.text(*why)).unwrap_or_default()
+    }
+
     /// The files that the policy was compiled from: path ending in NUL, mtime in ns, size in bytes.
     pub fn sources(&self) -> impl Iterator<Item = (&'a [u8], i64, u64)> + use<'a> {
         let policy = *self;

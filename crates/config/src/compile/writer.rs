@@ -1,92 +1,28 @@
-//! The model to the bytes of a compiled policy.
+//! The sections of a compiled policy as they are written; equal texts, clauses, port lists and address sets once.
 
-use crate::lists;
-use crate::model::{Config, Net, Origin, ScopeConfig};
-use crate::{nets, read};
+use crate::model::{self, Net, Origin};
+use crate::nets;
 use portcullis_policy::command::token_hash;
 use portcullis_policy::format::{
-    AddrSet, Clause, Command, Header, MAGIC, Name, Net4, Net6, Ports, Range, SECTIONS, Scope, Section, Source, Text,
-    VERSION, checksum,
+    AddrSet, Clause, Command, Header, MAGIC, Name, Net4, Net6, Ports, Range, SECTIONS, Section, Text, VERSION, checksum,
 };
-use portcullis_policy::{Mode, RULES};
 use std::collections::HashMap;
-use zerocopy::IntoBytes;
-
-/// Compiles `config`.
-#[must_use]
-pub fn compile(config: &Config) -> Vec<u8> {
-    let mut writer = Writer::default();
-    let scope = writer.scope(&config.global, config);
-    writer.sections[Section::Scopes as usize].extend_from_slice(scope.as_bytes());
-    for source in &config.sources {
-        let mut path = source.path.as_os_str().as_encoded_bytes().to_vec();
-        path.push(0);
-        let record = Source { path: writer.text(&path), mtime: source.mtime.into(), size: source.size.into() };
-        writer.sections[Section::Sources as usize].extend_from_slice(record.as_bytes());
-    }
-    let mut file = config.log_file.as_os_str().as_encoded_bytes().to_vec();
-    file.push(0);
-    let log_file = writer.text(&file);
-    let sinks = config.sinks.iter().fold(0, |bits, sink| bits | *sink as u32);
-    writer.finish(sinks, log_file)
-}
+use zerocopy::{Immutable, IntoBytes};
 
 #[derive(Default)]
-struct Writer {
+pub(super) struct Writer {
     sections: [Vec<u8>; SECTIONS],
     texts: HashMap<Vec<u8>, Text>,
     clauses: HashMap<Origin, u32>,
     ports: HashMap<Vec<(u16, u16, u32)>, Range>,
 }
 
-fn range(start: usize, len: usize) -> Range {
+pub(super) fn range(start: usize, len: usize) -> Range {
     Range { start: (start as u32).into(), len: (len as u32).into() }
 }
 
 impl Writer {
-    fn scope(&mut self, scope: &ScopeConfig, config: &Config) -> Scope {
-        let all = scope.modes.all.unwrap_or(Mode::Audit);
-        let mut modes = [scope.modes.egress.unwrap_or(all) as u8, scope.modes.exec.unwrap_or(all) as u8];
-        if let Some(force) = config.force {
-            modes = [force as u8; RULES];
-        }
-        let common = scope.common.clone().unwrap_or_else(read::default_ports);
-        let local = scope.local.clone().unwrap_or_else(read::default_ranges);
-        let shells = scope.shells.clone().unwrap_or_else(read::default_shells);
-        let commands = scope.commands.clone().unwrap_or_else(read::default_commands);
-        let resolver = |address: &std::net::IpAddr| Net {
-            net: (*address).into(),
-            ports: (53, 53),
-            origin: Origin { text: format!("name server {address}"), file: Some("/etc/resolv.conf".into()), line: 0 },
-        };
-        let resolvers: Vec<Net> = config.resolvers.iter().map(resolver).collect();
-        let built_in = |text: &str| Origin { text: text.into(), file: None, line: 0 };
-        let probe = self.clause(&built_in("a datagram socket that only learns its own address"));
-        let egress_default = built_in("no allow entry, local range or common port has this destination");
-        let common =
-            common.iter().enumerate().map(|(index, ports)| (ports.value.0, ports.value.1, index, &ports.origin));
-        let common: Vec<_> = common.collect();
-        let merged = nets::merge(common.iter().map(|(low, high, index, _)| (*low, *high, *index)));
-        let merged = merged.into_iter().map(|(low, high, index)| (low, high, self.clause(common[index].3))).collect();
-        let mut probes = lists::PROBE_PORTS;
-        probes.sort_unstable();
-        Scope {
-            modes,
-            egress_errno: scope.egress_errno.unwrap_or(13).into(),
-            exec_errno: scope.exec_errno.unwrap_or(13).into(),
-            deny: self.addresses(&scope.deny),
-            allow: self.addresses(&scope.allow),
-            local: self.addresses(&local),
-            resolvers: self.addresses(&resolvers),
-            common: self.port_list(merged),
-            probes: self.port_list(probes.iter().map(|port| (*port, *port, probe)).collect()),
-            shells: self.names(shells),
-            commands: self.commands(commands),
-            egress_default: self.clause(&egress_default).into(),
-        }
-    }
-
-    fn addresses(&mut self, entries: &[Net]) -> AddrSet {
+    pub(super) fn addresses(&mut self, entries: &[Net]) -> AddrSet {
         let indexed: Vec<(usize, &Net)> = entries.iter().enumerate().collect();
         let mut lists = [true, false].map(|v4| {
             let section = if v4 { Section::Net4 } else { Section::Net6 };
@@ -110,7 +46,26 @@ impl Writer {
         AddrSet { v4: std::mem::take(&mut lists[0]), v6: std::mem::take(&mut lists[1]) }
     }
 
-    fn port_list(&mut self, list: Vec<(u16, u16, u32)>) -> Range {
+    /// Adds a record; gives its index.
+    pub(super) fn record(&mut self, section: Section, record: &(impl IntoBytes + Immutable)) -> u32 {
+        let bytes = record.as_bytes();
+        let out = &mut self.sections[section as usize];
+        let index = out.len() / bytes.len();
+        out.extend_from_slice(bytes);
+        index as u32
+    }
+
+    /// Texts in the section of tokens.
+    pub(super) fn tokens(&mut self, texts: &[String]) -> Range {
+        let start = self.sections[Section::Tokens as usize].len() / size_of::<Text>();
+        for text in texts {
+            let text = self.text(text.as_bytes());
+            self.record(Section::Tokens, &text);
+        }
+        range(start, texts.len())
+    }
+
+    pub(super) fn port_list(&mut self, list: Vec<(u16, u16, u32)>) -> Range {
         if let Some(known) = self.ports.get(&list) {
             return *known;
         }
@@ -123,7 +78,7 @@ impl Writer {
         at
     }
 
-    fn names(&mut self, mut names: Vec<crate::model::From<String>>) -> Range {
+    pub(super) fn names(&mut self, mut names: Vec<model::From<String>>) -> Range {
         names.sort_by(|a, b| a.value.cmp(&b.value));
         names.dedup_by(|a, b| a.value == b.value);
         let start = self.sections[Section::Names as usize].len() / size_of::<Name>();
@@ -134,7 +89,7 @@ impl Writer {
         range(start, names.len())
     }
 
-    fn commands(&mut self, commands: Vec<crate::model::From<Vec<String>>>) -> Range {
+    pub(super) fn commands(&mut self, commands: Vec<model::From<Vec<String>>>) -> Range {
         let hash = |tokens: &[String]| match tokens[0].contains(['*', '?']) {
             true => 0,
             false => token_hash(tokens[0].as_bytes()),
@@ -155,7 +110,7 @@ impl Writer {
         range(start, commands.len())
     }
 
-    fn clause(&mut self, origin: &Origin) -> u32 {
+    pub(super) fn clause(&mut self, origin: &Origin) -> u32 {
         if let Some(known) = self.clauses.get(origin) {
             return *known;
         }
@@ -169,7 +124,7 @@ impl Writer {
         index
     }
 
-    fn text(&mut self, bytes: &[u8]) -> Text {
+    pub(super) fn text(&mut self, bytes: &[u8]) -> Text {
         if let Some(known) = self.texts.get(bytes) {
             return *known;
         }
@@ -180,7 +135,7 @@ impl Writer {
         text
     }
 
-    fn finish(self, sinks: u32, log_file: Text) -> Vec<u8> {
+    pub(super) fn finish(self, sinks: u32, log_file: Text) -> Vec<u8> {
         let mut sections = [Range::default(); SECTIONS];
         let mut at = size_of::<Header>();
         for (section, bytes) in sections.iter_mut().zip(&self.sections) {

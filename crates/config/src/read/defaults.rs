@@ -1,0 +1,38 @@
+//! What "default" stands for, with its origin.
+
+use crate::model::{From, Net, Origin};
+use crate::{entry, lists};
+
+fn built_in(text: String) -> Origin {
+    Origin { text, file: None, line: 0 }
+}
+
+/// The built-in common ports.
+pub(crate) fn default_ports() -> Vec<From<(u16, u16)>> {
+    let one = |port| From { value: (port, port), origin: built_in(format!("common port {port} (default)")) };
+    lists::COMMON_PORTS.into_iter().map(one).collect()
+}
+
+/// The built-in local ranges.
+pub(crate) fn default_ranges() -> Vec<Net> {
+    let one = |text: &str| {
+        let net = entry::network(text).unwrap_or_else(|why| unreachable!("built-in list: {why}"));
+        Net { net, ports: (0, u16::MAX), origin: built_in(format!("local range {text} (default)")) }
+    };
+    lists::LOCAL_RANGES.into_iter().map(one).collect()
+}
+
+/// The built-in shells.
+pub(crate) fn default_shells() -> Vec<From<String>> {
+    let one = |name: &str| From { value: name.to_owned(), origin: built_in(format!("shell {name} (default)")) };
+    lists::SHELLS.into_iter().map(one).collect()
+}
+
+/// The built-in allowed commands.
+pub(crate) fn default_commands() -> Vec<From<Vec<String>>> {
+    let one = |text: &str| From {
+        value: text.split(' ').map(str::to_owned).collect(),
+        origin: built_in(format!("allow \"{text}\" (default)")),
+    };
+    lists::COMMANDS.into_iter().map(one).collect()
+}

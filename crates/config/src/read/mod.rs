@@ -1,0 +1,173 @@
+//! A TOML document to the model: every key checked, every error kept.
+
+pub(crate) mod defaults;
+mod places;
+mod values;
+mod vhost;
+
+use crate::diagnostic::Diagnostic;
+use crate::lists;
+use crate::model::{Config, Modes, ScopeConfig, Sink};
+use portcullis_policy::Mode;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+/// Reads one file's text.
+pub(crate) struct Reader<'d> {
+    file: PathBuf,
+    text: Rc<str>,
+    diagnostics: &'d mut Vec<Diagnostic>,
+    /// Where each line begins, in bytes.
+    lines: Vec<usize>,
+    /// The global scope, while a virtual host is read.
+    global: Option<Rc<ScopeConfig>>,
+}
+
+impl<'d> Reader<'d> {
+    pub(crate) fn new(file: &Path, text: &str, diagnostics: &'d mut Vec<Diagnostic>) -> Reader<'d> {
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Reader { file: file.to_owned(), text: text.into(), diagnostics, lines, global: None }
+    }
+
+    /// The main file.
+    pub(crate) fn main(&mut self, config: &mut Config) {
+        let text = Rc::clone(&self.text);
+        let Some(table) = self.document(&text) else { return };
+        let keys = ["mode", "log", "egress", "exec", "rules", "backstop", "vhost"];
+        self.known(&table, &keys);
+        self.scope(&table, &mut config.global);
+        if let Some(log) = self.table(&table, "log") {
+            self.log(log, config);
+        }
+        if let Some(backstop) = self.table(&table, "backstop") {
+            self.known(backstop, &["seccomp"]);
+            if let Some(value) = backstop.get("seccomp")
+                && let Some(word) = self.one_of(value, &["off", "log", "supervise"])
+                && word != "off"
+            {
+                self.warn(value.span(), "this version has no backstop: what bypasses libc is not seen".into(), None);
+            }
+        }
+        if let Some(vhosts) = table.get("vhost") {
+            match vhosts.get_ref() {
+                DeValue::Array(vhosts) => {
+                    for vhost in vhosts.iter() {
+                        match vhost.get_ref() {
+                            DeValue::Table(table) => self.vhost(table, vhost.span(), config),
+                            other => self.wrong(vhost.span(), "a table", other),
+                        }
+                    }
+                }
+                other => self.wrong(vhosts.span(), "a list of tables: write [[vhost]]", other),
+            }
+        }
+    }
+
+    /// A file of vhosts.d: `[[vhost]]` tables, or the keys of one.
+    pub(crate) fn vhost_file(&mut self, config: &mut Config) {
+        let text = Rc::clone(&self.text);
+        let Some(table) = self.document(&text) else { return };
+        if let Some(DeValue::Array(vhosts)) = table.get("vhost").map(Spanned::get_ref) {
+            self.known(&table, &["vhost"]);
+            for vhost in vhosts.iter() {
+                if let DeValue::Table(table) = vhost.get_ref() {
+                    self.vhost(table, vhost.span(), config);
+                }
+            }
+        } else {
+            self.vhost(&table, 0..0, config);
+        }
+    }
+
+    fn document<'t>(&mut self, text: &'t str) -> Option<DeTable<'t>> {
+        let (table, errors) = DeTable::parse_recoverable(text);
+        let broken = !errors.is_empty();
+        for error in errors {
+            self.error(error.span().unwrap_or(0..0), error.message().to_owned(), None);
+        }
+        (!broken).then(|| table.into_inner())
+    }
+
+    fn scope(&mut self, table: &DeTable<'_>, scope: &mut ScopeConfig) {
+        let mut modes = Modes { all: self.mode(table), ..Modes::default() };
+        if let Some(egress) = self.table(table, "egress") {
+            self.known(egress, &["mode", "why", "errno", "common_ports", "local_ranges", "allow", "deny"]);
+            modes.egress = self.mode(egress);
+            scope.egress_errno = self.errno(egress);
+            scope.common = egress.get("common_ports").map(|value| self.common_ports(value));
+            scope.local = egress.get("local_ranges").map(|value| self.local_ranges(value));
+            scope.allow = egress.get("allow").map(|value| self.destinations(value, "allow"));
+            scope.why.egress = self.why(egress);
+            scope.deny = egress.get("deny").map(|value| self.destinations(value, "deny")).unwrap_or_default();
+        }
+        if let Some(exec) = self.table(table, "exec") {
+            self.known(exec, &["mode", "why", "errno", "shells", "allow"]);
+            modes.exec = self.mode(exec);
+            scope.exec_errno = self.errno(exec);
+            scope.why.exec = self.why(exec);
+            scope.shells = exec.get("shells").map(|value| self.shells(value));
+            scope.commands = exec.get("allow").map(|value| self.commands(value));
+        }
+        if let Some(rules) = self.table(table, "rules") {
+            self.known(rules, &lists::RULES);
+            for (word, value) in rules.iter() {
+                let DeValue::Table(rule) = value.get_ref() else {
+                    self.wrong(value.span(), "a table", value.get_ref());
+                    continue;
+                };
+                self.known(rule, &["mode", "why"]);
+                let (mode, why) = (self.mode(rule), self.why(rule));
+                match word.get_ref().as_ref() {
+                    "egress-port" => {
+                        modes.egress = modes.egress.or(mode);
+                        scope.why.egress = scope.why.egress.take().or(why);
+                    }
+                    "shell-spawn" => {
+                        modes.exec = modes.exec.or(mode);
+                        scope.why.exec = scope.why.exec.take().or(why);
+                    }
+                    known if lists::RULES.contains(&known) && mode != Some(Mode::Off) => {
+                        self.warn(word.span(), format!("this version does not have the rule `{known}` yet"), None);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        scope.modes = modes;
+    }
+
+    fn log(&mut self, log: &DeTable<'_>, config: &mut Config) {
+        self.known(log, &["sink", "file"]);
+        if let Some(value) = log.get("sink") {
+            config.sinks = self
+                .items(value)
+                .into_iter()
+                .filter_map(|item| {
+                    Some(match self.one_of(item, &["journald", "syslog", "file", "stderr"])?.as_str() {
+                        "journald" => Sink::Journald,
+                        "syslog" => Sink::Syslog,
+                        "file" => Sink::File,
+                        _ => Sink::Stderr,
+                    })
+                })
+                .collect();
+        }
+        if let Some(value) = log.get("file")
+            && let Some(path) = self.string(value)
+        {
+            if !path.starts_with('/') || path.contains('\0') || path.len() > 1000 {
+                self.error(value.span(), "the log file needs an absolute path of at most 1000 bytes".into(), None);
+            }
+            config.log_file = path.into();
+        }
+    }
+}
+
+fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+    let scored = words.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
+    scored.min().filter(|(distance, known)| *distance <= 1.max(known.len() / 3)).map(|(_, known)| known)
+}

@@ -1,0 +1,225 @@
+//! Which virtual host's policy holds for a request: all keys of its match must hold, and the most specific match wins.
+//!
+//! Matches are compared by these, in this order: whether it names a profile; the length of the script's prefix that
+//! matched; that of the document root's; the server's name, in full before a pattern, a longer pattern before a shorter
+//! one; whether it names a pool. Where all are equal, the one that was written first wins.
+//!
+//! Each virtual host stands in a hash table under the values of one of its keys, so that a look-up costs as much with
+//! ten thousand as with ten: one probe for each folder of a path, and for each label of a name.
+
+use crate::Policy;
+use crate::command::glob;
+use crate::format::{Entry, Range, Section, Text, Vhost};
+
+/// What is asked for. Empty is unknown, and no key holds for what is unknown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// In lower case, without a port.
+    pub server_name: &'a [u8],
+    /// Who says so: the number of a bit of [`Vhost::believed`].
+    pub source: u8,
+    /// Absolute and normal.
+    pub document_root: &'a [u8],
+    /// Absolute and normal.
+    pub script: &'a [u8],
+    /// PHP-FPM's pool.
+    pub pool: &'a [u8],
+    /// The profile that the server's configuration names.
+    pub profile: &'a [u8],
+}
+
+/// What a value in the hash table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Key {
+    /// A profile.
+    Profile = b'P',
+    /// A folder or file that scripts lie in.
+    Script = b'S',
+    /// A folder that document roots lie in.
+    Root = b'D',
+    /// A server's name.
+    Name = b'N',
+    /// What follows the `*` of a pattern that begins with it, from a dot on.
+    Suffix = b'W',
+    /// Patterns of other forms, all under the empty value.
+    Pattern = b'G',
+    /// A pool.
+    Pool = b'O',
+}
+
+/// The hash of a value; never 0.
+#[must_use]
+pub fn key_hash(key: Key, value: &[u8]) -> u64 {
+    let mut hash: u64 = 0xcbf2_9ce4_8422_2325 ^ ((key as u64) << 32);
+    for &byte in value {
+        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    (hash ^ (hash >> 29)) | 1
+}
+
+/// The folders that a path lies in, itself first, at most this many.
+const FOLDERS_MAX: usize = 64;
+
+fn folders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut next = (!path.is_empty()).then_some(path);
+    core::iter::from_fn(move || {
+        let now = next?;
+        next = match now.iter().rposition(|&byte| byte == b'/') {
+            Some(0) if now.len() > 1 => Some(b"/"),
+            Some(at) if at > 0 => now.get(..at),
+            _ => None,
+        };
+        Some(now)
+    })
+    .take(FOLDERS_MAX)
+}
+
+/// Whether `path` is `prefix` or lies in it.
+fn lies_in(path: &[u8], prefix: &[u8]) -> bool {
+    match path.strip_prefix(prefix) {
+        Some(rest) => !prefix.is_empty() && (rest.is_empty() || rest.first() == Some(&b'/') || prefix == b"/"),
+        None => false,
+    }
+}
+
+/// How specific a match is; compared as a whole.
+type Rank = [u32; 5];
+
+impl<'a> Policy<'a> {
+    /// The virtual host whose policy holds; `None` for the global policy.
+    #[must_use]
+    pub fn vhost(&self, asked: &Asked<'_>) -> Option<u32> {
+        let mut best: Option<(Rank, u32)> = None;
+        let mut probe = |key: Key, value: &[u8]| {
+            let hash = key_hash(key, value);
+            for entry in self.bucket(hash) {
+                if entry.hash.get() != hash {
+                    continue;
+                }
+                let index = entry.vhost.get();
+                if let Some(rank) = self.rank(index, asked)
+                    && best.is_none_or(|(other, first)| rank > other || (rank == other && index < first))
+                {
+                    best = Some((rank, index));
+                }
+            }
+        };
+        if !asked.profile.is_empty() {
+            probe(Key::Profile, asked.profile);
+        }
+        folders(asked.script).for_each(|folder| probe(Key::Script, folder));
+        folders(asked.document_root).for_each(|folder| probe(Key::Root, folder));
+        if !asked.server_name.is_empty() {
+            probe(Key::Name, asked.server_name);
+            let dots = asked.server_name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
+            for (at, _) in dots.take(FOLDERS_MAX) {
+                probe(Key::Suffix, asked.server_name.get(at..).unwrap_or_default());
+            }
+            probe(Key::Pattern, b"");
+        }
+        if !asked.pool.is_empty() {
+            probe(Key::Pool, asked.pool);
+        }
+        best.map(|(_, index)| index)
+    }
+
+    fn bucket(&self, hash: u64) -> &'a [Entry] {
+        let buckets: &[Range] = self.records(Section::Buckets);
+        // Their number is a power of two.
+        let mask = buckets.len().wrapping_sub(1);
+        match buckets.get(hash as usize & mask) {
+            Some(range) => self.range(Section::Index, *range),
+            None => &[],
+        }
+    }
+
+    fn record(&self, index: u32) -> Option<&'a Vhost> {
+        self.records::<Vhost>(Section::Vhosts).get(index as usize)
+    }
+
+    /// How specific the match of a virtual host is; `None` where it does not hold.
+    fn rank(&self, index: u32, asked: &Asked<'_>) -> Option<Rank> {
+        let vhost = self.record(index)?;
+        let equal = |range: Range, value: &[u8]| -> Option<u32> {
+            let values: &[Text] = self.range(Section::Tokens, range);
+            match values {
+                [] => Some(0),
+                _ => (!value.is_empty() && values.iter().any(|text| self.text(*text) == value)).then_some(1),
+            }
+        };
+        let inside = |range: Range, value: &[u8]| -> Option<u32> {
+            let values: &[Text] = self.range(Section::Tokens, range);
+            match values {
+                [] => Some(0),
+                _ => {
+                    let prefixes = values.iter().map(|text| self.text(*text)).filter(|prefix| lies_in(value, prefix));
+                    prefixes.map(|prefix| prefix.len() as u32).max()
+                }
+            }
+        };
+        let profile = equal(vhost.profile, asked.profile)?;
+        let script = inside(vhost.script, asked.script)?;
+        let root = inside(vhost.document_root, asked.document_root)?;
+        let pool = equal(vhost.pool, asked.pool)?;
+        let name = self.name_rank(vhost, asked)?;
+        Some([profile, script, root, name, pool])
+    }
+
+    fn name_rank(&self, vhost: &Vhost, asked: &Asked<'_>) -> Option<u32> {
+        let patterns: &[Text] = self.range(Section::Tokens, vhost.server_name);
+        if patterns.is_empty() {
+            return Some(0);
+        }
+        let believed = vhost.believed.get() & 1_u32.checked_shl(u32::from(asked.source))? != 0;
+        if !believed || asked.server_name.is_empty() {
+            return None;
+        }
+        let ranks = patterns.iter().map(|text| self.text(*text)).filter_map(|pattern| {
+            if pattern == asked.server_name {
+                return Some(u32::MAX);
+            }
+            let is_pattern = pattern.iter().any(|byte| matches!(byte, b'*' | b'?'));
+            (is_pattern && glob(pattern, asked.server_name, false)).then_some(pattern.len() as u32)
+        });
+        ranks.max()
+    }
+
+    /// The name of a virtual host.
+    #[must_use]
+    pub fn vhost_name(&self, index: u32) -> &'a [u8] {
+        self.record(index).map(|vhost| self.text(vhost.name)).unwrap_or_default()
+    }
+
+    /// The scope of a virtual host, and the clause that begins it.
+    #[must_use]
+    pub fn vhost_scope(&self, index: u32) -> (u32, u32) {
+        self.record(index).map_or((0, u32::MAX), |vhost| (vhost.scope.get(), vhost.clause.get()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+    use std::vec::Vec;
+
+    #[test]
+    fn the_folders_of_a_path() {
+        let all: Vec<&[u8]> = folders(b"/srv/shop/a.php").collect();
+        assert_eq!(all, [&b"/srv/shop/a.php"[..], b"/srv/shop", b"/srv", b"/"]);
+        assert_eq!(folders(b"").count(), 0);
+        assert_eq!(folders(b"/").count(), 1);
+        assert_eq!(folders("/a".repeat(500).as_bytes()).count(), FOLDERS_MAX);
+    }
+
+    #[test]
+    fn a_prefix_ends_at_a_component() {
+        assert!(lies_in(b"/srv/shop", b"/srv/shop"));
+        assert!(lies_in(b"/srv/shop/a", b"/srv/shop"));
+        assert!(lies_in(b"/srv", b"/"));
+        assert!(!lies_in(b"/srv/shopping", b"/srv/shop"));
+        assert!(!lies_in(b"", b"/"));
+        assert!(!lies_in(b"/srv", b""));
+    }
+}
