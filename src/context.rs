@@ -5,10 +5,13 @@
 //! of the compiled policy; the programs that led here.
 
 use crate::memory::Text;
+use crate::request::Served;
 use crate::state::{self, Role};
 
 /// The variable's name with its equals sign.
 pub const VARIABLE: &[u8] = b"PORTCULLIS_CONTEXT=";
+/// The variable of the request, as portcullis-request's wire module has it; every descendant gets one.
+pub const REQUEST: &[u8] = b"PORTCULLIS_REQUEST=";
 /// Between the programs of a chain.
 const ARROW: &[u8] = b" > ";
 /// The length of a chain, in bytes; a longer one keeps its beginning and its last program.
@@ -55,9 +58,10 @@ fn number(digits: &[u8]) -> u64 {
 
 /// The chain of a program named `name` that this process starts. One begins where a server does: what started that,
 /// and the binary that a reload replaced, are not in it.
-pub fn chain_of(name: &[u8]) -> Text<256> {
+pub fn chain_of(name: &[u8], served: &Served) -> Text<256> {
     let mut chain = Text::new();
-    let mine = if state::role() == Role::Master { b"" } else { state::settled().chain.bytes() };
+    let own = own_chain(served);
+    let mine = if state::role() == Role::Master { b"" } else { own.bytes() };
     let room = CHAIN_MAX.saturating_sub(name.len().min(64));
     if mine.len() > room {
         chain.push(mine.get(..room).unwrap_or_default());
@@ -72,8 +76,29 @@ pub fn chain_of(name: &[u8]) -> Text<256> {
     chain
 }
 
+/// The chain up to this process; PHP-FPM's worker goes by its title, which names the pool.
+pub fn own_chain(served: &Served) -> Text<256> {
+    let mut chain = Text::new();
+    let pool = served.request.pool.bytes();
+    if state::role() == Role::Serving && !pool.is_empty() {
+        chain.push(b"php-fpm: pool ");
+        chain.push(pool);
+    } else {
+        chain.push(state::settled().chain.bytes());
+    }
+    chain
+}
+
+/// The variable of the request for a program that this process starts.
+pub fn compose_request<const N: usize>(served: &Served) -> Text<N> {
+    let mut text = Text::new();
+    text.push(REQUEST);
+    portcullis_request::wire::write(&served.request, |bytes| text.push(bytes));
+    text
+}
+
 /// The variable for a program named `name` that this process starts.
-pub fn compose(name: &[u8], injected: bool) -> Text<1024> {
+pub fn compose(name: &[u8], injected: bool, served: &Served) -> Text<1024> {
     let settled = state::settled();
     let mut text = Text::new();
     text.push(VARIABLE);
@@ -88,7 +113,7 @@ pub fn compose(name: &[u8], injected: bool) -> Text<1024> {
     text.push(b";");
     text.push(settled.policy_path.bytes());
     text.push(b";");
-    text.push(chain_of(name).bytes());
+    text.push(chain_of(name, served).bytes());
     text
 }
 
@@ -98,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_is_composed_is_parsed() {
-        let text = compose(b"sh", true);
+        let text = compose(b"sh", true, &Served::none());
         let inherited = parse(text.bytes().strip_prefix(VARIABLE).unwrap()).unwrap();
         assert_eq!(inherited.role, Role::Master);
         assert!(inherited.injected);

@@ -5,19 +5,19 @@ use crate::files;
 use crate::judge::{Arguments, Exec, Target};
 use crate::memory::base_name;
 use crate::program::Program;
+use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{context, sink, sys};
 use core::net::IpAddr;
 use core::sync::atomic::Ordering;
-use portcullis_event::{
-    ARGS_SHOWN, Action, Destination, EGRESS_PORT, Event, GUARD_POLICY, Process, RuleFacts, SHELL_SPAWN,
-};
+use portcullis_event::{ARGS_SHOWN, Action, Destination, EGRESS_PORT, Event, GUARD_POLICY, Process, SHELL_SPAWN};
 use portcullis_policy::egress::Transport;
 use portcullis_policy::{Mode, Outcome, Policy, Rule, Verdict};
+use portcullis_request::State;
 
 /// The event of a connection.
 #[cold]
-pub fn connect(policy: &Policy<'_>, verdict: Verdict, ip: IpAddr, port: u16, transport: Transport) {
+pub fn connect(policy: &Policy<'_>, verdict: Verdict, served: &Served, ip: IpAddr, port: u16, transport: Transport) {
     let transport = match transport {
         Transport::Stream => "tcp",
         Transport::Datagram => "udp",
@@ -27,12 +27,20 @@ pub fn connect(policy: &Policy<'_>, verdict: Verdict, ip: IpAddr, port: u16, tra
     let process = actor::facts(0, &mut room, &mut args);
     let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
     let action = Action::Connect(Destination { ip, port, transport });
-    write(policy, verdict, action, state::settled().chain.bytes(), process, parent);
+    let chain = context::own_chain(served);
+    decided(policy, verdict, served, Event { action, ..common(chain.bytes(), process, parent) });
 }
 
 /// The event of a program.
 #[cold]
-pub fn exec(policy: &Policy<'_>, verdict: Verdict, exec: &Exec<'_>, program: &Program, arguments: &Arguments<'_>) {
+pub fn exec(
+    policy: &Policy<'_>,
+    verdict: Verdict,
+    served: &Served,
+    exec: &Exec<'_>,
+    program: &Program,
+    arguments: &Arguments<'_>,
+) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
     let parent = if exec.replaces { sys::getppid() } else { 0 };
@@ -51,8 +59,8 @@ pub fn exec(policy: &Policy<'_>, verdict: Verdict, exec: &Exec<'_>, program: &Pr
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
-    let chain = context::chain_of(process.name);
-    write(policy, verdict, Action::Exec, chain.bytes(), process, parent);
+    let chain = context::chain_of(process.name, served);
+    decided(policy, verdict, served, common(chain.bytes(), process, parent));
 }
 
 /// The guard's word on itself.
@@ -62,45 +70,41 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let process = actor::facts(0, &mut room, &mut args);
     let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
-    let event = Event {
-        rule: &GUARD_POLICY,
-        mode: Mode::Audit.word(),
-        refused: false,
-        action: Action::Guard(sentence),
-        clause: b"",
-        clause_file: b"",
-        clause_line: 0,
-        ..common(state::settled().chain.bytes(), process, parent)
-    };
-    finish(policy, event);
+    let chain = state::settled().chain.bytes();
+    let action = Action::Guard(sentence);
+    finish(policy, Event { mode: Mode::Audit.word(), action, ..common(chain, process, parent) });
 }
 
-fn facts_of(rule: Rule) -> &'static RuleFacts {
-    match rule {
-        Rule::EgressPort => &EGRESS_PORT,
-        Rule::ShellSpawn => &SHELL_SPAWN,
-    }
-}
-
-fn write(
-    policy: &Policy<'_>,
-    verdict: Verdict,
-    action: Action,
-    chain: &[u8],
-    process: Process<'_>,
-    parent: Process<'_>,
-) {
+/// Puts in what the verdict and the request say.
+fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<'_>) {
     let refused = verdict.outcome == Outcome::Deny;
     let (clause, clause_file, clause_line) = policy.clause(verdict.clause);
+    let request = &served.request;
     let event = Event {
-        rule: facts_of(verdict.rule),
+        rule: match verdict.rule {
+            Rule::EgressPort => &EGRESS_PORT,
+            Rule::ShellSpawn => &SHELL_SPAWN,
+        },
         mode: if refused { Mode::Enforce.word() } else { Mode::Audit.word() },
         refused,
-        action,
+        served: portcullis_event::Served {
+            state: request.state.word(),
+            source: request.source.word(),
+            vhost: served.vhost.map(|vhost| policy.vhost_name(vhost)).unwrap_or_default(),
+            server_name: request.server_name.bytes(),
+            document_root: request.document_root.bytes(),
+            script: request.script.bytes(),
+            method: request.method.bytes(),
+            uri: request.uri.bytes(),
+            client: request.client.bytes(),
+            pool: request.pool.bytes(),
+            profile: request.profile.bytes(),
+        },
+        why: policy.why(served.scope, verdict.rule),
         clause,
         clause_file,
         clause_line,
-        ..common(chain, process, parent)
+        ..event
     };
     finish(policy, event);
 }
@@ -123,6 +127,8 @@ fn common<'a>(chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Eve
         action: Action::Exec,
         role,
         chain,
+        served: portcullis_event::Served { state: State::None.word(), ..portcullis_event::Served::default() },
+        why: b"",
         clause: b"",
         clause_file: b"",
         clause_line: 0,

@@ -2,6 +2,7 @@
 
 use crate::context;
 use crate::memory::{Reader, Text};
+use crate::request::Served;
 use crate::state;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -12,12 +13,34 @@ pub type Vector = *const *const u8;
 /// Entries that the stack has room for; more go into a mapping.
 const ON_STACK: usize = 384;
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
+/// LD_PRELOAD, the context, the request and the closing NULL.
+const ADDED: usize = 4;
+/// The guard's own variables.
+const OWN: [&[u8]; 2] = [context::VARIABLE, context::REQUEST];
+
+/// Whether an entry of an environment is one of the guard's own variables.
+///
+/// # Safety
+/// `entry` must be a C string.
+unsafe fn is_own(entry: *const u8) -> bool {
+    // SAFETY: as the caller promises.
+    OWN.iter().any(|name| unsafe { begins(entry, name) })
+}
+
+/// Whether a C string begins with `start`.
+///
+/// # Safety
+/// `text` must be a C string.
+unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
+    // SAFETY: no byte behind the first difference is read, so none behind the NUL.
+    start.iter().enumerate().all(|(at, byte)| unsafe { text.wrapping_add(at).read() } == *byte)
+}
 
 /// Calls `go` with the environment for a program named `name`: `envp` with LD_PRELOAD (the library first, the others
 /// kept) and the context. Where `envp` cannot be read, `go` gets it as it is and the kernel says so.
-pub fn with<R>(envp: Vector, name: &[u8], go: impl FnOnce(Vector) -> R) -> R {
-    let Some(plan) = Plan::of(envp, name) else { return go(envp) };
-    let needed = plan.count.wrapping_add(3);
+pub fn with<R>(envp: Vector, name: &[u8], served: &Served, go: impl FnOnce(Vector) -> R) -> R {
+    let Some(plan) = Plan::of(envp, name, served) else { return go(envp) };
+    let needed = plan.count.wrapping_add(ADDED);
     if needed <= ON_STACK {
         let mut vector = [core::ptr::null(); ON_STACK];
         plan.fill(envp, &mut vector);
@@ -34,15 +57,19 @@ pub fn with<R>(envp: Vector, name: &[u8], go: impl FnOnce(Vector) -> R) -> R {
     result
 }
 
+/// Room for the variable of the request.
+const REQUEST_MAX: usize = portcullis_request::wire::WIRE_MAX + 32;
+
 /// What has to be put in.
 struct Plan {
     preload: Text<2048>,
     context: Text<1024>,
+    request: Text<REQUEST_MAX>,
     count: usize,
 }
 
 impl Plan {
-    fn of(envp: Vector, name: &[u8]) -> Option<Plan> {
+    fn of(envp: Vector, name: &[u8], served: &Served) -> Option<Plan> {
         let library = state::settled().library.bytes();
         if library.is_empty() || !library_is_there() {
             return None;
@@ -76,54 +103,41 @@ impl Plan {
                 count = count.wrapping_add(1);
             }
         }
-        Some(Plan { preload, context: context::compose(name, !had), count })
+        Some(Plan {
+            preload,
+            context: context::compose(name, !had, served),
+            request: context::compose_request(served),
+            count,
+        })
     }
 
-    /// Fills a vector of at least `count + 3` entries, which were null.
+    /// Fills a vector of at least `count + ADDED` entries, which were null.
     fn fill(&self, envp: Vector, vector: &mut [*const u8]) {
         let mut preload_done = false;
         let mut to = vector.iter_mut();
         for index in 0..self.count {
             // SAFETY: `Plan::of` has read this entry and the string behind it.
-            let (entry, head) = unsafe {
+            let (entry, own, preload) = unsafe {
                 let entry = *envp.wrapping_add(index);
-                (entry, core::slice::from_raw_parts(entry, prefix_len(entry, context::VARIABLE.len())))
+                (entry, is_own(entry), begins(entry, PRELOAD))
             };
-            let entry = if head == context::VARIABLE {
+            if own || (preload && preload_done) {
                 continue;
-            } else if head.starts_with(PRELOAD) {
-                if preload_done {
-                    continue;
-                }
-                preload_done = true;
-                self.preload.bytes().as_ptr()
-            } else {
-                entry
-            };
+            }
+            preload_done |= preload;
             if let Some(to) = to.next() {
-                *to = entry;
+                *to = if preload { self.preload.bytes().as_ptr() } else { entry };
             }
         }
         if !preload_done && let Some(to) = to.next() {
             *to = self.preload.bytes().as_ptr();
         }
-        if let Some(to) = to.next() {
-            *to = self.context.bytes().as_ptr();
+        for text in [self.context.bytes(), self.request.bytes()] {
+            if let Some(to) = to.next() {
+                *to = text.as_ptr();
+            }
         }
     }
-}
-
-/// The length of a C string, at most `max`.
-///
-/// # Safety
-/// It must be one.
-unsafe fn prefix_len(at: *const u8, max: usize) -> usize {
-    let mut len = 0;
-    // SAFETY: every byte up to the NUL may be read.
-    while len < max && unsafe { at.wrapping_add(len).read() } != 0 {
-        len = len.wrapping_add(1);
-    }
-    len
 }
 
 /// Whether the new program's loader will find the library: in a chroot it may not, and would say so on standard error.
@@ -132,12 +146,19 @@ fn library_is_there() -> bool {
     !library.bytes().starts_with(b"/") || library.bytes().contains(&b'$') || sys::stat(library.c_str()).is_some()
 }
 
+/// Copies of a plan's texts.
+struct Texts {
+    preload: Text<2048>,
+    context: Text<1024>,
+    request: Text<REQUEST_MAX>,
+}
+
 /// A place for the environment of popen and system, which take it from `environ`.
 struct Slot {
     taken: AtomicBool,
     original: AtomicPtr<*const u8>,
     vector: core::cell::UnsafeCell<[*const u8; SLOT_ENTRIES]>,
-    texts: core::cell::UnsafeCell<(Text<2048>, Text<1024>)>,
+    texts: core::cell::UnsafeCell<Texts>,
 }
 
 // SAFETY: the cells are written only by whoever has set `taken`.
@@ -151,7 +172,11 @@ impl Slot {
             taken: AtomicBool::new(false),
             original: AtomicPtr::new(core::ptr::null_mut()),
             vector: core::cell::UnsafeCell::new([core::ptr::null(); SLOT_ENTRIES]),
-            texts: core::cell::UnsafeCell::new((Text::new(), Text::new())),
+            texts: core::cell::UnsafeCell::new(Texts {
+                preload: Text::new(),
+                context: Text::new(),
+                request: Text::new(),
+            }),
         }
     }
 }
@@ -184,12 +209,12 @@ fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
 /// glibc's popen and system hand `environ` to the shell. The vector lives in a static slot, so that no thread can be
 /// left with a dangling one, and the original is put back unless somebody has replaced ours meanwhile. Two threads in
 /// here at once put back each other's vector while that is in use.
-pub fn swapped<R>(name: &[u8], go: impl FnOnce() -> R) -> R {
+pub fn swapped<R>(name: &[u8], served: &Served, go: impl FnOnce() -> R) -> R {
     let current = of_process();
     let now = current.load(Ordering::Acquire);
     let original = slot_of(now).map_or(now, |slot| slot.original.load(Ordering::Acquire));
-    let Some(plan) = Plan::of(original.cast_const(), name) else { return go() };
-    if plan.count.wrapping_add(3) > SLOT_ENTRIES {
+    let Some(plan) = Plan::of(original.cast_const(), name, served) else { return go() };
+    if plan.count.wrapping_add(ADDED) > SLOT_ENTRIES {
         return go();
     }
     let free = |slot: &&Slot| {
@@ -199,18 +224,20 @@ pub fn swapped<R>(name: &[u8], go: impl FnOnce() -> R) -> R {
     // SAFETY: this thread has taken the slot.
     let mine = unsafe {
         let texts = &mut *slot.texts.get();
-        texts.0 = Text::new();
-        texts.0.push(plan.preload.bytes());
-        texts.1 = Text::new();
-        texts.1.push(plan.context.bytes());
+        texts.preload.set(plan.preload.bytes());
+        texts.context.set(plan.context.bytes());
+        texts.request.set(plan.request.bytes());
         let vector = &mut *slot.vector.get();
         vector.fill(core::ptr::null());
         plan.fill(original.cast_const(), vector);
+        let copies = [
+            (plan.preload.bytes().as_ptr(), texts.preload.bytes().as_ptr()),
+            (plan.context.bytes().as_ptr(), texts.context.bytes().as_ptr()),
+            (plan.request.bytes().as_ptr(), texts.request.bytes().as_ptr()),
+        ];
         for entry in vector.iter_mut() {
-            if *entry == plan.preload.bytes().as_ptr() {
-                *entry = texts.0.bytes().as_ptr();
-            } else if *entry == plan.context.bytes().as_ptr() {
-                *entry = texts.1.bytes().as_ptr();
+            if let Some(copy) = copies.iter().find(|copy| copy.0 == *entry) {
+                *entry = copy.1;
             }
         }
         vector.as_mut_ptr()
@@ -264,8 +291,7 @@ pub fn scrub(injected: bool) {
         let entry = unsafe { *vector.wrapping_add(from) };
         if !entry.is_null() {
             // SAFETY: as above; the entries are C strings.
-            let head = unsafe { core::slice::from_raw_parts(entry, prefix_len(entry, context::VARIABLE.len())) };
-            if head == context::VARIABLE || (injected && head.starts_with(PRELOAD)) {
+            if unsafe { is_own(entry) || (injected && begins(entry, PRELOAD)) } {
                 from = from.wrapping_add(1);
                 continue;
             }

@@ -4,13 +4,24 @@
 use crate::hooks::table;
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{context, deepbind, environment, files, load, sink, sys};
+use crate::{context, deepbind, environment, files, load, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
+use portcullis_request::{Request, State};
 
 #[cfg(not(test))]
 #[used]
 #[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: extern "C" fn() = ensure;
+static CONSTRUCTOR: extern "C" fn(i32, *const *mut u8) = constructor;
+
+/// glibc gives constructors the program's arguments.
+#[cfg_attr(test, allow(dead_code))]
+extern "C" fn constructor(count: i32, arguments: *const *mut u8) {
+    if count > 0 && !arguments.is_null() {
+        // SAFETY: the kernel's vector has that many entries.
+        state::set_title(unsafe { *arguments });
+    }
+    ensure();
+}
 
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
@@ -38,6 +49,8 @@ pub extern "C" fn ensure() {
         }
         load::configuration(settled, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
     });
+    let request = environment::variable(context::REQUEST.strip_suffix(b"=").unwrap_or_default());
+    let request = request.and_then(portcullis_request::wire::read);
     environment::scrub(injected);
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
@@ -45,7 +58,10 @@ pub extern "C" fn ensure() {
         Role::Master => load::in_master(),
         Role::Serving | Role::Descendant => load::in_descendant(),
     };
-    if state::role() != Role::Descendant {
+    if state::role() == Role::Descendant {
+        // Every descendant is given one: where it is gone, somebody took it away.
+        request::inherit(request.unwrap_or(Request { state: State::Lost, ..Request::none() }));
+    } else {
         state::share_counters();
     }
     if fresh

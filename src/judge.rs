@@ -4,6 +4,7 @@ use crate::emit;
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
 use crate::program::Program;
+use crate::request::{self, Served};
 use crate::state::{self, Role};
 use crate::sys;
 use core::ffi::CStr;
@@ -15,13 +16,15 @@ use portcullis_policy::egress::{Transport, canonical};
 pub fn connect(fd: i32, ip: IpAddr, port: u16) -> Option<i32> {
     let policy = state::policy()?;
     let transport = || if sys::is_datagram(fd) { Transport::Datagram } else { Transport::Stream };
-    let verdict = policy.decide_connect(0, ip, port, transport);
-    // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
-    if verdict.outcome == Outcome::Allow || (verdict.outcome == Outcome::Audit && sys::is_begun(fd)) {
-        return None;
-    }
-    emit::connect(&policy, verdict, canonical(ip), port, transport());
-    (verdict.outcome == Outcome::Deny).then(|| policy.egress_errno(0))
+    request::current(|served| {
+        let verdict = policy.decide_connect(served.scope, ip, port, transport);
+        // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
+        if verdict.outcome == Outcome::Allow || (verdict.outcome == Outcome::Audit && sys::is_begun(fd)) {
+            return None;
+        }
+        emit::connect(&policy, verdict, served, canonical(ip), port, transport());
+        (verdict.outcome == Outcome::Deny).then(|| policy.egress_errno(served.scope))
+    })
 }
 
 /// A program that is about to be started.
@@ -136,8 +139,8 @@ impl<'a> Arguments<'a> {
     }
 }
 
-/// Judges a program.
-pub fn exec(exec: &Exec<'_>) -> Answer {
+/// Judges a program that is started for a request.
+pub fn exec(exec: &Exec<'_>, served: &Served) -> Answer {
     let role = state::role();
     let Some(policy) = state::policy() else { return Answer::Guard };
     if role == Role::Master {
@@ -163,14 +166,14 @@ pub fn exec(exec: &Exec<'_>) -> Answer {
                 None => words.get(..arguments.count.max(1)),
             },
         };
-        policy.decide_exec(0, &program)
+        policy.decide_exec(served.scope, &program)
     });
     if verdict.outcome == Outcome::Allow {
         return answer;
     }
-    emit::exec(&policy, verdict, exec, &program, &arguments);
+    emit::exec(&policy, verdict, served, exec, &program, &arguments);
     match verdict.outcome {
-        Outcome::Deny => Answer::Refuse(policy.exec_errno(0)),
+        Outcome::Deny => Answer::Refuse(policy.exec_errno(served.scope)),
         _ => answer,
     }
 }

@@ -15,6 +15,7 @@ mod judge;
 mod load;
 mod memory;
 mod program;
+mod request;
 mod sink;
 mod state;
 mod sys;

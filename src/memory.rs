@@ -71,6 +71,16 @@ impl<const N: usize> Text<N> {
         Text { bytes: [0; N], len: 0, full: false }
     }
 
+    /// Replaces what is there, NUL included.
+    pub fn set(&mut self, bytes: &[u8]) {
+        self.len = 0;
+        self.full = false;
+        self.push(bytes);
+        if let Some(end) = self.bytes.get_mut(self.len) {
+            *end = 0;
+        }
+    }
+
     /// Adds bytes; what does not fit is left out, and [`Text::fits`] says so.
     pub fn push(&mut self, bytes: &[u8]) {
         // The last byte stays a NUL.

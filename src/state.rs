@@ -97,6 +97,21 @@ pub fn settle(write: impl FnOnce(&mut Settled)) {
     write(unsafe { &mut *SETTLED.0.get() });
 }
 
+static TITLE: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Notes where the kernel laid the program's first argument, over which programs write their title. For the constructor.
+pub fn set_title(at: *mut u8) {
+    TITLE.store(at, Ordering::Relaxed);
+}
+
+/// Calls `look` with the beginning of the process's title.
+pub fn with_title(look: impl FnOnce(&[u8])) {
+    let at = TITLE.load(Ordering::Relaxed);
+    if !at.is_null() {
+        look(crate::memory::Reader::default().string(at, 80).unwrap_or_default());
+    }
+}
+
 /// Whether the constructor has run.
 pub fn ready() -> bool {
     READY.load(Ordering::Acquire)

@@ -1,10 +1,10 @@
-//! connect, and the accept functions, which show that a process serves.
+//! connect; and what shows whom a process serves: accept and read.
 
 use super::table::real;
 use super::{as_libc, fail};
 use crate::state::{self, Role};
-use crate::{judge, sys};
-use core::ffi::c_int;
+use crate::{judge, request, sys};
+use core::ffi::{c_int, c_void};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest address that Linux takes: `sizeof(struct sockaddr_storage)`.
@@ -73,12 +73,14 @@ fn internet(bytes: &[u8; ADDRESS_MAX], len: usize) -> Option<(IpAddr, u16)> {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
     let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
+    request::idle();
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len) };
     #[cfg(feature = "prove-panic")]
     assert!(accepted < i32::MAX - 1);
     if accepted >= 0 {
         state::accepted();
+        request::accepted(accepted);
     }
     accepted
 }
@@ -95,12 +97,30 @@ pub unsafe extern "C" fn accept4(
     flags: c_int,
 ) -> c_int {
     let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
+    request::idle();
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len, flags) };
     if accepted >= 0 {
         state::accepted();
+        request::accepted(accepted);
     }
     accepted
+}
+
+/// read(2). What a worker reads from the connection that it accepted may be a FastCGI request.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
+    let Some(real) = real::read() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    let got = unsafe { real(fd, buffer, size) };
+    if got > 0 && request::watched(fd) {
+        // SAFETY: the kernel has just written that many bytes there.
+        request::fed(unsafe { core::slice::from_raw_parts(buffer.cast::<u8>(), got.cast_unsigned()) });
+    }
+    got
 }
 
 #[cfg(test)]

@@ -5,15 +5,16 @@ use super::table::real;
 use crate::environment::{self, Vector};
 use crate::judge::{self, Answer, Exec, Target};
 use crate::memory::PathCopy;
+use crate::request;
 use core::ffi::{c_char, c_int};
 
 /// Judges `exec`, then calls `go` with the environment for the new program.
 fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
-    match judge::exec(exec) {
+    request::for_exec(envp, |served| match judge::exec(exec, served) {
         Answer::Refuse(errno) => fail(errno),
-        Answer::Guard => environment::with(envp, exec.name().bytes(), go),
+        Answer::Guard => environment::with(envp, exec.name().bytes(), served, go),
         Answer::Bare => go(envp),
-    }
+    })
 }
 
 fn replace(target: Target<'_>, argv: Vector, shell_fallback: bool) -> Exec<'_> {

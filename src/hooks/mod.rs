@@ -6,7 +6,7 @@ mod loaded;
 mod spawn;
 pub mod table;
 
-pub use egress::{accept, accept4, connect};
+pub use egress::{accept, accept4, connect, read};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use loaded::{dlsym, fork};
 pub use spawn::{popen, posix_spawn, posix_spawnp, system};

@@ -5,6 +5,7 @@ use super::table::real;
 use crate::environment;
 use crate::judge::{self, Answer, Exec, Target};
 use crate::memory::PathCopy;
+use crate::request;
 use core::ffi::{c_char, c_int};
 
 /// posix_spawn(3).
@@ -28,11 +29,12 @@ pub unsafe extern "C" fn posix_spawn(
     let Some(copy) = PathCopy::of(path) else { return go(path, envp.cast()) };
     let target = Target::Path(libc::AT_FDCWD, copy.c_str());
     let exec = Exec { target, argv: argv.cast(), shell_fallback: false, replaces: false };
-    match judge::exec(&exec) {
+    let spawn = |envp: environment::Vector| go(copy.c_str().as_ptr(), envp);
+    request::for_exec(envp.cast(), |served| match judge::exec(&exec, served) {
         Answer::Refuse(errno) => errno,
-        Answer::Guard => environment::with(envp.cast(), exec.name().bytes(), |envp| go(copy.c_str().as_ptr(), envp)),
-        Answer::Bare => go(copy.c_str().as_ptr(), envp.cast()),
-    }
+        Answer::Guard => environment::with(envp.cast(), exec.name().bytes(), served, spawn),
+        Answer::Bare => spawn(envp.cast()),
+    })
 }
 
 /// posix_spawnp(3).
@@ -55,11 +57,12 @@ pub unsafe extern "C" fn posix_spawnp(
     };
     let Some(copy) = PathCopy::of(file) else { return go(file, envp.cast()) };
     let exec = Exec { target: Target::Search(copy.c_str()), argv: argv.cast(), shell_fallback: false, replaces: false };
-    match judge::exec(&exec) {
+    let spawn = |envp: environment::Vector| go(copy.c_str().as_ptr(), envp);
+    request::for_exec(envp.cast(), |served| match judge::exec(&exec, served) {
         Answer::Refuse(errno) => errno,
-        Answer::Guard => environment::with(envp.cast(), exec.name().bytes(), |envp| go(copy.c_str().as_ptr(), envp)),
-        Answer::Bare => go(copy.c_str().as_ptr(), envp.cast()),
-    }
+        Answer::Guard => environment::with(envp.cast(), exec.name().bytes(), served, spawn),
+        Answer::Bare => spawn(envp.cast()),
+    })
 }
 
 /// The shell that popen and system start inside libc (`_PATH_BSHELL`), judged here since its exec cannot be hooked.
@@ -67,12 +70,14 @@ fn shell(command: *const c_char, go: impl FnOnce()) -> Result<(), i32> {
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let target = Target::Path(libc::AT_FDCWD, c"/bin/sh");
     let exec = Exec { target, argv: argv.as_ptr().cast(), shell_fallback: false, replaces: false };
-    match judge::exec(&exec) {
-        Answer::Refuse(errno) => return Err(errno),
-        Answer::Guard => environment::swapped(b"sh", go),
-        Answer::Bare => go(),
-    }
-    Ok(())
+    request::for_exec(environment::current(), |served| {
+        match judge::exec(&exec, served) {
+            Answer::Refuse(errno) => return Err(errno),
+            Answer::Guard => environment::swapped(b"sh", served, go),
+            Answer::Bare => go(),
+        }
+        Ok(())
+    })
 }
 
 /// popen(3).

@@ -80,6 +80,7 @@ hooks! {
         popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
         system: fn(*const c_char) -> c_int;
         fork: fn() -> libc::pid_t;
+        read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
     }
     // Go through the real function of another row; dlsym through a jump.
     through {

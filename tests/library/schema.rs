@@ -1,7 +1,7 @@
 //! The longest and the emptiest of every value, held against docs/events.schema.json.
 
 use portcullis_event::{
-    ARGS_SHOWN, Action, Destination, EGRESS_PORT, EVENT_MAX, Event, GUARD_POLICY, Process, SHELL_SPAWN, encode,
+    ARGS_SHOWN, Action, Destination, EGRESS_PORT, EVENT_MAX, Event, GUARD_POLICY, Process, SHELL_SPAWN, Served, encode,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -22,6 +22,20 @@ fn event<'a>(process: Process<'a>, action: Action, bytes: &'a [u8], refused: boo
         action,
         role: "descendant",
         chain: bytes,
+        served: Served {
+            state: "known",
+            source: "unknown",
+            vhost: bytes,
+            server_name: bytes,
+            document_root: bytes,
+            script: bytes,
+            method: bytes,
+            uri: bytes,
+            client: bytes,
+            pool: bytes,
+            profile: bytes,
+        },
+        why: bytes,
         clause: bytes,
         clause_file: bytes,
         clause_line: u32::MAX,

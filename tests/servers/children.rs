@@ -22,12 +22,12 @@ fn of_fpm_with_a_cleared_environment() {
     assert_eq!(
         chains,
         [
-            "php-fpm8.2 > sh",
-            "php-fpm8.2 > sh",
-            "php-fpm8.2 > sh > sh",
-            "php-fpm8.2 > sh",
-            "php-fpm8.2 > sh > env > sh",
-            "php-fpm8.2 > sh",
+            "php-fpm: pool www > sh",
+            "php-fpm: pool www > sh",
+            "php-fpm: pool www > sh > sh",
+            "php-fpm: pool www > sh",
+            "php-fpm: pool www > sh > env > sh",
+            "php-fpm: pool www > sh",
         ]
     );
     let events = guard.events().all();

@@ -48,7 +48,7 @@ fn check_shows_every_error_with_its_place() {
     assert!(shown.contains("vhosts.d/shop.toml:2:1\n") && shown.contains("did you mean `match`?"), "{shown}");
     // A caret under the place.
     assert!(shown.contains("3 | comon_ports = [80]\n  | ^^^^^^^^^^^\n"), "{shown}");
-    assert!(text(&done.stdout).contains("6 errors"), "{}", text(&done.stdout));
+    assert!(text(&done.stdout).contains("7 errors"), "{}", text(&done.stdout));
     let json = run(place.portcullis().args(["check", "--json", "--config"]).arg(&config));
     assert_eq!(json.status.code(), Some(1));
     let json: Value = serde_json::from_slice(&json.stdout).expect("JSON");
@@ -60,7 +60,7 @@ fn check_shows_every_error_with_its_place() {
         .filter(|diagnostic| diagnostic["severity"] == "error")
         .map(|diagnostic| (diagnostic["line"].as_u64().unwrap_or(0), diagnostic["column"].as_u64().unwrap_or(0)))
         .collect();
-    assert_eq!(places, [(1, 8), (3, 1), (4, 17), (5, 10), (7, 10), (2, 1)]);
+    assert_eq!(places, [(1, 8), (3, 1), (4, 17), (5, 10), (7, 10), (1, 1), (2, 1)]);
 }
 
 #[test]
@@ -143,8 +143,8 @@ fn events_for_people_and_for_programs() {
     http::get(nginx.port, "/way.php?way=sockets%20tcp%20v4");
     let people = text(&run(place.portcullis().arg("events").arg(&guard.log)).stdout);
     let line = |needle: &str| people.lines().any(|line| line.contains(needle));
-    assert!(line("DENIED  shell-spawn   php-fpm8.2 > sh: sh -c id -u"), "{people}");
-    assert!(line("DENIED  egress-port   php-fpm8.2 -> 192.88.1.10:4444/tcp"), "{people}");
+    assert!(line("DENIED  shell-spawn   php-fpm: pool www > sh: sh -c id -u"), "{people}");
+    assert!(line("DENIED  egress-port   php-fpm: pool www -> 192.88.1.10:4444/tcp"), "{people}");
     assert!(line(&format!("because: deny = \"192.88.1.10:4444\" ({}:3)", guard.config.display())), "{people}");
     assert!(!people.contains('\u{1b}'), "no colour into a pipe");
     let programs = text(&run(place.portcullis().arg("events").arg("--json").arg(&guard.log)).stdout);

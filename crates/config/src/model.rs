@@ -155,7 +155,7 @@ pub struct Config {
     /// Virtual hosts, in the order in which they are written.
     pub vhosts: Vec<Vhost>,
     /// Their names.
-    pub(crate) vhost_names: std::collections::HashSet<String>,
+    pub vhost_names: std::collections::HashSet<String>,
     /// Sinks.
     pub sinks: Vec<Sink>,
     /// Path of the file sink.

@@ -1,4 +1,5 @@
-//! An address as text, as RFC 5952 has it. core's own `Display` for addresses has a reachable panic.
+//! An address as text, as RFC 5952 has it, and whether a text is one. core's own `Display` and `FromStr` for addresses
+//! have reachable panics.
 
 use core::net::IpAddr;
 
@@ -83,6 +84,68 @@ pub fn text(ip: IpAddr, buffer: &mut [u8; TEXT_MAX]) -> &[u8] {
     buffer.get(..len).unwrap_or_default()
 }
 
+/// Whether `text` is a v4 or v6 address, without brackets and scope, in lower or upper case.
+#[must_use]
+pub fn is_address(text: &[u8]) -> bool {
+    if text.len() > TEXT_MAX {
+        return false;
+    }
+    is_v4(text) || is_v6(text)
+}
+
+fn is_v4(text: &[u8]) -> bool {
+    let mut octets = 0_usize;
+    for octet in text.split(|&byte| byte == b'.') {
+        octets = octets.wrapping_add(1);
+        let fine = match octet {
+            [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'] | [b'1', b'0'..=b'9', b'0'..=b'9'] => true,
+            [b'2', b'0'..=b'4', b'0'..=b'9'] | [b'2', b'5', b'0'..=b'5'] => true,
+            _ => false,
+        };
+        if !fine {
+            return false;
+        }
+    }
+    octets == 4
+}
+
+fn is_v6(text: &[u8]) -> bool {
+    let mut groups = 0_usize;
+    let mut compressed = false;
+    let mut rest = text;
+    if let Some(after) = rest.strip_prefix(b"::") {
+        compressed = true;
+        rest = after;
+        if rest.is_empty() {
+            return true;
+        }
+    }
+    loop {
+        let end = rest.iter().position(|&byte| byte == b':');
+        let group = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
+        if end.is_none() && is_v4(group) {
+            groups = groups.wrapping_add(2);
+        } else if (1..=4).contains(&group.len()) && group.iter().all(u8::is_ascii_hexdigit) {
+            groups = groups.wrapping_add(1);
+        } else {
+            return false;
+        }
+        let Some(end) = end else { break };
+        rest = rest.get(end.wrapping_add(1)..).unwrap_or_default();
+        if let Some(after) = rest.strip_prefix(b":") {
+            if compressed {
+                return false;
+            }
+            compressed = true;
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    if compressed { groups < 8 } else { groups == 8 }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -91,6 +154,18 @@ mod tests {
     use std::string::ToString;
 
     proptest! {
+        #[test]
+        fn what_is_an_address_is_one_for_std(text in "[0-9a-fA-F:.]{0,20}|([0-9a-f]{0,5}:){0,9}[0-9a-f]{0,4}|(::)?([0-9]{1,3}\\.){3}[0-9]{1,3}") {
+            prop_assert_eq!(is_address(text.as_bytes()), text.parse::<IpAddr>().is_ok(), "{}", text);
+        }
+
+        #[test]
+        fn every_written_address_is_one(groups: [u16; 8], v4: u32) {
+            let mut buffer = [0; TEXT_MAX];
+            prop_assert!(is_address(text(IpAddr::from(groups), &mut buffer)));
+            prop_assert!(is_address(text(IpAddr::from(v4.to_be_bytes()), &mut buffer)));
+        }
+
         #[test]
         fn as_std_writes_it(groups in proptest::array::uniform8(prop_oneof![Just(0_u16), Just(0xffff), any::<u16>()]), v4: u32) {
             let mut buffer = [0; TEXT_MAX];

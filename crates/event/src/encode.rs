@@ -1,11 +1,13 @@
 //! An event as one line of ECS JSON.
 
-use crate::{Action, EVENT_MAX, Event, Json, Process};
+use crate::address;
+use crate::{Action, EVENT_MAX, Event, Json, Process, Served};
 
 /// The version of the Elastic Common Schema whose names are used.
 const ECS_VERSION: &[u8] = b"9.0.0";
 const PATH_MAX: usize = 512;
 const NAME_MAX: usize = 96;
+const URI_MAX: usize = 1024;
 const ARG_MAX: usize = 256;
 /// All arguments of one process together.
 const ARGS_MAX: usize = 1600;
@@ -71,6 +73,7 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8
         member(&mut json, "name", event.user, NAME_MAX);
     }
     json.close(b"}");
+    served(&mut json, &event.served);
     json.key("host");
     json.open(b"{");
     member(&mut json, "hostname", event.host, NAME_MAX);
@@ -221,6 +224,39 @@ fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'
     json.close(b"}");
 }
 
+/// The request, as far as ECS has fields for it.
+fn served(json: &mut Json<'_>, served: &Served<'_>) {
+    if !served.client.is_empty() {
+        json.key("client");
+        json.open(b"{");
+        member(json, "address", served.client, NAME_MAX);
+        if address::is_address(served.client) {
+            member(json, "ip", served.client, NAME_MAX);
+        }
+        json.close(b"}");
+    }
+    if !served.method.is_empty() {
+        json.key("http");
+        json.open(b"{");
+        json.key("request");
+        json.open(b"{");
+        member(json, "method", served.method, 32);
+        json.close(b"}");
+        json.close(b"}");
+    }
+    if !served.uri.is_empty() || !served.server_name.is_empty() {
+        json.key("url");
+        json.open(b"{");
+        if !served.uri.is_empty() {
+            member(json, "original", served.uri, URI_MAX);
+        }
+        if !served.server_name.is_empty() {
+            member(json, "domain", served.server_name, 256);
+        }
+        json.close(b"}");
+    }
+}
+
 /// What ECS has no field for.
 fn own(json: &mut Json<'_>, event: &Event<'_>) {
     json.key("portcullis");
@@ -228,6 +264,30 @@ fn own(json: &mut Json<'_>, event: &Event<'_>) {
     member(json, "mode", event.mode.as_bytes(), 16);
     member(json, "role", event.role.as_bytes(), 16);
     member(json, "chain", event.chain, 256);
+    json.key("request");
+    json.open(b"{");
+    member(json, "state", event.served.state.as_bytes(), 16);
+    let served = &event.served;
+    if served.state == "known" {
+        member(json, "source", served.source.as_bytes(), 16);
+    }
+    for (key, value, max) in [
+        ("script", served.script, PATH_MAX),
+        ("document_root", served.document_root, PATH_MAX),
+        ("pool", served.pool, NAME_MAX),
+        ("profile", served.profile, NAME_MAX),
+    ] {
+        if !value.is_empty() {
+            member(json, key, value, max);
+        }
+    }
+    json.close(b"}");
+    if !served.vhost.is_empty() {
+        member(json, "vhost", served.vhost, NAME_MAX);
+    }
+    if !event.why.is_empty() {
+        member(json, "why", event.why, 256);
+    }
     member(json, "clause", event.clause, 256);
     if !event.clause_file.is_empty() {
         json.key("clause_source");
@@ -267,6 +327,20 @@ mod tests {
             action,
             role: "descendant",
             chain: bytes,
+            served: Served {
+                state: "known",
+                source: "unknown",
+                vhost: bytes,
+                server_name: bytes,
+                document_root: bytes,
+                script: bytes,
+                method: bytes,
+                uri: bytes,
+                client: bytes,
+                pool: bytes,
+                profile: bytes,
+            },
+            why: bytes,
             clause: bytes,
             clause_file: bytes,
             clause_line: u32::MAX,

@@ -6,7 +6,7 @@ use crate::{Action, Event, address};
 use core::fmt::Write;
 
 /// The size of the buffer that all fields always fit into, in bytes.
-pub const FIELDS_MAX: usize = 4096;
+pub const FIELDS_MAX: usize = 6144;
 /// The longest value of a field.
 const VALUE_MAX: usize = 256;
 
@@ -76,6 +76,13 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u
     fields.field("PORTCULLIS_CHAIN", event.chain);
     fields.field("PORTCULLIS_CLAUSE", event.clause);
     fields.display("PORTCULLIS_DROPPED", event.dropped);
+    fields.field("PORTCULLIS_VHOST", event.served.vhost);
+    fields.field("PORTCULLIS_WHY", event.why);
+    fields.field("PORTCULLIS_SCRIPT", event.served.script);
+    fields.field("URL_DOMAIN", event.served.server_name);
+    fields.field("URL_ORIGINAL", event.served.uri);
+    fields.field("HTTP_REQUEST_METHOD", event.served.method);
+    fields.field("CLIENT_ADDRESS", event.served.client);
     if let Action::Connect(to) = event.action {
         let mut address = [0; address::TEXT_MAX];
         fields.field("DESTINATION_IP", address::text(to.ip, &mut address));

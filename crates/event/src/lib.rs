@@ -11,7 +11,7 @@ pub use encode::encode;
 pub use json::Json;
 
 /// The size of the buffer that an encoded event always fits into, newline included, in bytes.
-pub const EVENT_MAX: usize = 8192;
+pub const EVENT_MAX: usize = 12288;
 /// How many arguments of a program an event shows; `process.args_count` has the real number.
 pub const ARGS_SHOWN: usize = 16;
 
@@ -74,6 +74,33 @@ pub struct Destination {
     pub transport: &'static str,
 }
 
+/// The request behind the action; what is unknown is empty.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Served<'a> {
+    /// `none`, `known`, `unknown` or `lost`.
+    pub state: &'a str,
+    /// Who said what the request is: `module`, `nginx`, `apache`, `unknown`.
+    pub source: &'a str,
+    /// The virtual host of the policy.
+    pub vhost: &'a [u8],
+    /// `url.domain`
+    pub server_name: &'a [u8],
+    /// Absolute path.
+    pub document_root: &'a [u8],
+    /// Absolute path.
+    pub script: &'a [u8],
+    /// `http.request.method`
+    pub method: &'a [u8],
+    /// `url.original`
+    pub uri: &'a [u8],
+    /// `client.address`, and `client.ip` where it is one.
+    pub client: &'a [u8],
+    /// PHP-FPM's pool.
+    pub pool: &'a [u8],
+    /// The profile that the server's configuration names.
+    pub profile: &'a [u8],
+}
+
 /// What kind of action the event is about.
 #[derive(Clone, Copy, Debug)]
 pub enum Action {
@@ -108,6 +135,10 @@ pub struct Event<'a> {
     pub role: &'static str,
     /// The programs that led here, `php-fpm > sh > curl`.
     pub chain: &'a [u8],
+    /// Who is being served.
+    pub served: Served<'a>,
+    /// The sentence that the policy has for such events.
+    pub why: &'a [u8],
     /// The clause of the policy that decided.
     pub clause: &'a [u8],
     /// The clause's file; empty for what is built in.

@@ -185,6 +185,13 @@ impl<'a> Policy<'a> {
         ranks.max()
     }
 
+    /// Whether some virtual host's match names this profile.
+    #[must_use]
+    pub fn has_profile(&self, profile: &[u8]) -> bool {
+        let hash = key_hash(Key::Profile, profile);
+        self.bucket(hash).iter().any(|entry| entry.hash.get() == hash)
+    }
+
     /// The name of a virtual host.
     #[must_use]
     pub fn vhost_name(&self, index: u32) -> &'a [u8] {

@@ -90,6 +90,12 @@ impl Decoder {
         self.phase == Phase::Dead
     }
 
+    /// Whether a request has begun on it.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        self.id != 0
+    }
+
     /// Takes the next bytes of the connection. `request` becomes unknown where one begins, known where its parameters
     /// are complete, and unknown for good where the stream is not as it should be. True where it has become known.
     pub fn feed(&mut self, mut bytes: &[u8], request: &mut Request) -> bool {

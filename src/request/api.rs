@@ -1,0 +1,66 @@
+//! The C API of shim/include/portcullis.h.
+
+use super::slot;
+use crate::memory::Reader;
+use crate::state;
+use core::ffi::{c_char, c_int};
+use portcullis_request::{Field, Source, State};
+
+/// `struct portcullis_request`.
+#[repr(C)]
+pub struct Told {
+    size: usize,
+    server_name: *const c_char,
+    document_root: *const c_char,
+    script: *const c_char,
+    method: *const c_char,
+    uri: *const c_char,
+    client: *const c_char,
+    profile: *const c_char,
+}
+
+fn take<const N: usize>(field: &mut Field<N>, text: *const c_char) {
+    if !text.is_null() {
+        field.set(Reader::default().string(text.cast(), N.wrapping_add(1)).unwrap_or_default());
+    }
+}
+
+/// `portcullis_request_begin`.
+///
+/// # Safety
+/// As the header has it: a struct of the size that it says, with C strings or NULL.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn portcullis_request_begin(told: *const Told) -> u64 {
+    slot::replace(|request| {
+        // SAFETY: as the caller promises; a smaller struct is one of an earlier version.
+        let told = match unsafe { told.as_ref() } {
+            Some(told) if told.size >= size_of::<Told>() => told,
+            _ => return,
+        };
+        take(&mut request.server_name, told.server_name);
+        take(&mut request.document_root, told.document_root);
+        take(&mut request.script, told.script);
+        take(&mut request.method, told.method);
+        take(&mut request.uri, told.uri);
+        take(&mut request.client, told.client);
+        take(&mut request.profile, told.profile);
+        request.source = Source::Module;
+        request.state = State::Known;
+    })
+}
+
+/// `portcullis_request_end`.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub extern "C" fn portcullis_request_end(token: u64) {
+    slot::end(token);
+}
+
+/// `portcullis_profile_known`.
+///
+/// # Safety
+/// `profile` must be a C string or NULL.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn portcullis_profile_known(profile: *const c_char) -> c_int {
+    let profile = Reader::default().string(profile.cast(), 65).unwrap_or_default();
+    c_int::from(state::policy().is_some_and(|policy| policy.has_profile(profile)))
+}

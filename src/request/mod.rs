@@ -1,0 +1,88 @@
+//! The request that the calling thread serves: read in passing, told by a module, inherited, or found in a CGI environment.
+
+pub mod api;
+pub mod cgi;
+mod passing;
+mod slot;
+
+pub use passing::{accepted, fed, idle};
+pub use slot::{Served, current, inherit, watched};
+
+use crate::environment::Vector;
+use crate::state::{self, Role};
+use portcullis_policy::vhost::Asked;
+use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
+use portcullis_request::{Request, State, normalise};
+
+/// Calls `look` with the request for which a program with the environment `envp` is started: that of the thread, or
+/// where it has none, the one that a server writes into the environment of a CGI program.
+pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&Served) -> R) -> R {
+    current(|served| {
+        if served.request.state == State::None
+            && state::role() == Role::Serving
+            && let Some(request) = cgi::request(envp)
+        {
+            let mut found = Served { request, scope: GLOBAL_SCOPE, vhost: None };
+            found.settle();
+            return look(&found);
+        }
+        look(served)
+    })
+}
+
+/// The scope of the policy that holds for a request, and the virtual host's number.
+pub fn scope_of(request: &Request) -> (u32, Option<u32>) {
+    let Some(policy) = state::policy() else { return (GLOBAL_SCOPE, None) };
+    match request.state {
+        State::None | State::Unknown => return (GLOBAL_SCOPE, None),
+        State::Lost => return (STRICTEST_SCOPE, None),
+        State::Known => {}
+    }
+    let (script, root) = (normalise::<512>(request.script.whole()), normalise::<512>(request.document_root.whole()));
+    let mut name = [0; 256];
+    let asked = Asked {
+        server_name: bare_name(request.server_name.whole(), &mut name),
+        source: request.source as u8,
+        document_root: root.whole(),
+        script: script.whole(),
+        pool: request.pool.whole(),
+        profile: request.profile.whole(),
+    };
+    match policy.vhost(&asked) {
+        Some(vhost) => (policy.vhost_scope(vhost).0, Some(vhost)),
+        None => (GLOBAL_SCOPE, None),
+    }
+}
+
+/// A server's name in lower case, without a port and a dot at its end.
+fn bare_name<'b>(name: &[u8], into: &'b mut [u8; 256]) -> &'b [u8] {
+    let bare = match name.iter().rposition(|&byte| byte == b':') {
+        // A v6 address in brackets has colons too.
+        Some(colon) if name.last() != Some(&b']') => name.get(..colon).unwrap_or(name),
+        _ => name,
+    };
+    let bare = bare.strip_suffix(b".").unwrap_or(bare);
+    let Some(to) = into.get_mut(..bare.len()) else { return &[] };
+    to.copy_from_slice(bare);
+    to.make_ascii_lowercase();
+    to
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_made_comparable() {
+        for (name, bare) in [
+            ("Shop.Example", "shop.example"),
+            ("shop.example:8080", "shop.example"),
+            ("shop.example.", "shop.example"),
+            ("[::1]", "[::1]"),
+            ("[::1]:80", "[::1]"),
+            ("", ""),
+        ] {
+            assert_eq!(bare_name(name.as_bytes(), &mut [0; 256]), bare.as_bytes());
+        }
+    }
+}

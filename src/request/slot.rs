@@ -1,0 +1,229 @@
+//! Where a thread's request is kept. The first thread that serves has a static place; any other gets a mapping of its own
+//! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
+
+use super::scope_of;
+use crate::sys;
+use core::ffi::{c_int, c_void};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use portcullis_request::fastcgi::Decoder;
+use portcullis_request::{Request, State};
+
+/// The request and what it is judged by.
+pub struct Served {
+    /// The request.
+    pub request: Request,
+    /// The scope of the policy.
+    pub scope: u32,
+    /// The virtual host.
+    pub vhost: Option<u32>,
+}
+
+impl Served {
+    /// No request.
+    pub const fn none() -> Served {
+        Served { request: Request::none(), scope: 0, vhost: None }
+    }
+
+    /// Finds the scope anew.
+    pub fn settle(&mut self) {
+        (self.scope, self.vhost) = scope_of(&self.request);
+    }
+}
+
+/// What a thread that serves has.
+pub struct Slot {
+    pub served: Served,
+    pub decoder: Decoder,
+    /// It is being written: a signal handler that comes in between must not look.
+    pub busy: AtomicBool,
+    /// Which request of a module it is; 0 where that has ended, or where none is a module's.
+    pub token: AtomicU64,
+    /// The request is a module's, and holds as long as the token is not 0.
+    pub by_module: bool,
+    /// Place in [`ALL`], plus one; 0 for none.
+    index: u32,
+    generation: u32,
+}
+
+impl Slot {
+    const fn new() -> Slot {
+        Slot {
+            served: Served::none(),
+            decoder: Decoder::new(),
+            busy: AtomicBool::new(false),
+            token: AtomicU64::new(0),
+            by_module: false,
+            index: 0,
+            generation: 0,
+        }
+    }
+
+    /// A token that no request had before, or not for four thousand million requests of this thread.
+    pub fn next_token(&mut self) -> u64 {
+        self.generation = self.generation.wrapping_add(1).max(1);
+        (u64::from(self.index) << 32) | u64::from(self.generation)
+    }
+}
+
+/// `struct portcullis_thread` of shim/thread.c.
+#[repr(C)]
+struct Thread {
+    slot: *mut c_void,
+    watched: c_int,
+}
+
+unsafe extern "C" {
+    fn portcullis_this_thread() -> *mut Thread;
+}
+
+struct First(core::cell::UnsafeCell<Slot>);
+
+// SAFETY: whoever swaps FIRST_TAKEN has it, and hands it to one thread.
+unsafe impl Sync for First {}
+
+static FIRST: First = First(core::cell::UnsafeCell::new(Slot::new()));
+static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
+
+/// The slots that a request can be ended in from another thread.
+const ALL_MAX: usize = 1024;
+static ALL: [AtomicPtr<Slot>; ALL_MAX] = [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX];
+static ALL_USED: AtomicU32 = AtomicU32::new(0);
+
+fn thread() -> *mut Thread {
+    // SAFETY: gives the address of the calling thread's own state.
+    unsafe { portcullis_this_thread() }
+}
+
+fn own_slot() -> *mut Slot {
+    // SAFETY: the thread's own state, which only this thread touches.
+    unsafe { (*thread()).slot.cast() }
+}
+
+fn watched_number() -> c_int {
+    // SAFETY: as above.
+    unsafe { (*thread()).watched }
+}
+
+/// Whether the reads of a descriptor are looked at.
+#[inline]
+pub fn watched(fd: i32) -> bool {
+    watched_number() == fd.wrapping_add(1)
+}
+
+/// Looks at the reads of `fd` from now on, or of none.
+pub fn watch(fd: Option<i32>) {
+    // SAFETY: the thread's own state, which only this thread touches.
+    unsafe { (*thread()).watched = fd.map_or(0, |fd| fd.wrapping_add(1)) };
+}
+
+/// Whether reads of any descriptor are looked at.
+pub fn is_watching() -> bool {
+    watched_number() != 0
+}
+
+/// Changes the thread's slot, which is made first where it has none; `None` where there is no memory, or where a signal
+/// handler finds it being written.
+pub fn change<R>(write: impl FnOnce(&mut Slot) -> R) -> Option<R> {
+    let mut at = own_slot();
+    if at.is_null() {
+        at = make()?;
+        // SAFETY: the thread's own state, which only this thread touches.
+        unsafe { (*thread()).slot = at.cast() };
+    }
+    // SAFETY: the thread's own slot, which lives for ever; `busy` keeps a second reference away.
+    let slot = unsafe { &mut *at };
+    if slot.busy.swap(true, Ordering::Relaxed) {
+        return None;
+    }
+    let result = write(slot);
+    slot.busy.store(false, Ordering::Relaxed);
+    Some(result)
+}
+
+fn make() -> Option<*mut Slot> {
+    let at = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
+        false => FIRST.0.get(),
+        true => sys::allocate(size_of::<Slot>())?.cast::<Slot>(),
+    };
+    // SAFETY: this thread alone has it.
+    unsafe { at.write(Slot::new()) };
+    let used = ALL_USED.fetch_add(1, Ordering::Relaxed);
+    if let Some(place) = ALL.get(used as usize) {
+        // SAFETY: as above.
+        unsafe { (*at).index = used.wrapping_add(1) };
+        place.store(at, Ordering::Release);
+    }
+    Some(at)
+}
+
+/// Ends the request of a token, on whichever thread it is.
+pub fn end(token: u64) {
+    let index = ((token >> 32) as usize).wrapping_sub(1);
+    let own = own_slot();
+    let slot = match ALL.get(index) {
+        Some(place) => place.load(Ordering::Acquire),
+        None => own,
+    };
+    if !slot.is_null() && token != 0 {
+        // SAFETY: a slot lives for ever, and the token is atomic.
+        let token_of = unsafe { &(*slot).token };
+        let _ = token_of.compare_exchange(token, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// Calls `look` with the request that the thread serves.
+pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
+    let slot = own_slot();
+    if slot.is_null() {
+        return look(inherited().unwrap_or(&NOBODY));
+    }
+    // SAFETY: the thread's own slot; where it is being written, which this thread itself does, it is left alone.
+    let slot = unsafe { &*slot };
+    if slot.busy.load(Ordering::Relaxed) {
+        return look(&UNKNOWN);
+    }
+    if slot.by_module && slot.token.load(Ordering::Acquire) == 0 {
+        return look(&NOBODY);
+    }
+    look(&slot.served)
+}
+
+static NOBODY: Served = Served::none();
+static UNKNOWN: Served =
+    Served { request: Request { state: State::Unknown, ..Request::none() }, scope: 0, vhost: None };
+
+struct Inherited(core::cell::UnsafeCell<Served>);
+
+// SAFETY: written by the constructor only; see `inherit`.
+unsafe impl Sync for Inherited {}
+
+static INHERITED: Inherited = Inherited(core::cell::UnsafeCell::new(Served::none()));
+static HAS_INHERITED: AtomicBool = AtomicBool::new(false);
+
+/// What the process has from the request that led to it: for all its threads. For the constructor.
+pub fn inherit(request: Request) {
+    // SAFETY: the constructor calls this once, before anything looks.
+    let served = unsafe { &mut *INHERITED.0.get() };
+    served.request = request;
+    served.settle();
+    HAS_INHERITED.store(true, Ordering::Release);
+}
+
+fn inherited() -> Option<&'static Served> {
+    // SAFETY: nobody writes after the constructor.
+    HAS_INHERITED.load(Ordering::Acquire).then(|| unsafe { &*INHERITED.0.get() })
+}
+
+/// Puts a request into the thread's slot; gives its token.
+pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
+    let token = change(|slot| {
+        slot.served.request.reset(State::Unknown);
+        write(&mut slot.served.request);
+        slot.served.settle();
+        slot.by_module = true;
+        let token = slot.next_token();
+        slot.token.store(token, Ordering::Release);
+        token
+    });
+    token.unwrap_or(u64::from(u32::MAX))
+}
