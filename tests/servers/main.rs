@@ -10,3 +10,4 @@ mod examples;
 mod matrix;
 mod silence;
 mod sinks;
+mod vhosts;

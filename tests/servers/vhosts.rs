@@ -1,0 +1,362 @@
+//! Policy and proof per virtual host: in one PHP-FPM behind one nginx, and by every way that a request is known.
+
+use crate::harness::{
+    Apache, Fpm, Guard, Kind, Listeners, Nginx, Parts, Place, Pool, Process, enter, http, wait_until,
+};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+/// Three virtual hosts of different policy.
+const POLICY: &str = r#"
+mode = "audit"
+[[vhost]]
+name = "shop"
+why = "the shop starts nothing"
+match = { document_root = "WWW/shop" }
+mode = "enforce"
+[[vhost]]
+name = "blog"
+match = { server_name = "blog.example" }
+[vhost.egress]
+allow = ["192.88.1.10:4444"]
+[[vhost]]
+name = "wiki"
+match = { server_name = "*.wiki.example", document_root = "WWW/wiki" }
+[vhost.exec]
+mode = "off"
+"#;
+
+/// Puts the pages of four hosts, one of which no policy knows, under `www/`.
+fn pages(place: &Place) {
+    let www = place.pages();
+    for host in ["shop", "blog", "wiki", "other"] {
+        std::fs::create_dir(www.join(host)).expect("a folder");
+        std::fs::copy(www.join("act.php"), www.join(host).join("act.php")).expect("a page");
+    }
+}
+
+fn guard(place: &Place, replace: (&str, &str)) -> Guard {
+    pages(place);
+    place.guard(&POLICY.replace("WWW", place.join("www").to_str().expect("a path")).replace(replace.0, replace.1))
+}
+
+/// Starts nginx with a server for each host, all with the one pool behind them.
+fn nginx(place: &Place, fpm: &Fpm, keep: bool) -> Nginx {
+    let www = place.join("www");
+    let mut more = String::new();
+    for (host, name) in
+        [("shop", "shop.example"), ("blog", "blog.example"), ("wiki", "de.wiki.example"), ("other", "other.example")]
+    {
+        let root = www.join(host);
+        more += &format!(
+            "}}\nserver {{ listen 127.0.0.1:8081; server_name {name}; root {}; client_max_body_size 20m;\n{}\n",
+            root.display(),
+            fpm.nginx_location(&root)
+        );
+    }
+    if keep {
+        more = more.replace(&format!("unix:{}", fpm.socket.display()), "kept; fastcgi_keep_conn on");
+        more += &format!("}}\nupstream kept {{ server unix:{}; keepalive 4;\n", fpm.socket.display());
+    }
+    Nginx::start(place, None, &more)
+}
+
+fn last(guard: &Guard) -> Value {
+    guard.events().all().pop().expect("an event")
+}
+
+/// What an event says of its request: state, virtual host, host, URI.
+fn of_request(event: &Value) -> [&str; 4] {
+    ["portcullis.request.state", "portcullis.vhost", "url.domain", "url.original"].map(|path| event.text(path))
+}
+
+#[test]
+fn one_pool_many_hosts_and_none_touches_another() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    for keep in [false, true] {
+        let place = Place::new();
+        let guard = guard(&place, ("", ""));
+        let fpm = Fpm::start(&place, Some(&guard), &Pool { lines: "pm.max_children = 1".into(), ..Pool::default() });
+        let nginx = nginx(&place, &fpm, keep);
+        let mut events = guard.events();
+        let mut ask = |host: &str, what: &str| {
+            let answer = http::get_host(nginx.port, host, &format!("/act.php?do={what}")).body;
+            let fresh = events.fresh();
+            (answer, fresh)
+        };
+        // A, B, A, none, over one worker, again and again.
+        for _ in 0..3 {
+            let (answer, fresh) = ask("shop.example", "shell");
+            assert_eq!((answer.as_str(), fresh.len()), ("false", 1));
+            assert_eq!(of_request(&fresh[0]), ["known", "shop", "shop.example", "/act.php?do=shell"]);
+            assert_eq!(fresh[0].text("portcullis.why"), "the shop starts nothing");
+            assert_eq!(fresh[0].text("portcullis.chain"), "php-fpm: pool www > sh");
+            assert_eq!(fresh[0].text("client.ip"), "127.0.0.1");
+            assert_eq!(fresh[0].text("http.request.method"), "GET");
+            assert_eq!(fresh[0].text("portcullis.request.source"), "nginx");
+            assert_eq!(fresh[0].text("portcullis.request.pool"), "www");
+            assert!(fresh[0].text("portcullis.request.script").ends_with("/www/shop/act.php"));
+            let (answer, fresh) = ask("blog.example", "shell");
+            assert_eq!((answer.as_str(), fresh.len()), ("true", 1));
+            assert_eq!(of_request(&fresh[0])[1..3], ["blog", "blog.example"]);
+            let (answer, fresh) = ask("blog.example", "connect");
+            assert_eq!((answer.as_str(), fresh.len()), ("true", 0), "allowed for the blog");
+            let (answer, fresh) = ask("shop.example", "connect");
+            assert_eq!((answer.as_str(), fresh.len()), ("false", 1), "and for nobody else");
+            let (answer, fresh) = ask("de.wiki.example", "shell");
+            assert_eq!((answer.as_str(), fresh.len()), ("true", 0), "off");
+            let (answer, fresh) = ask("de.wiki.example", "connect");
+            assert_eq!((answer.as_str(), fresh.len()), ("true", 1));
+            assert_eq!(of_request(&fresh[0])[1], "wiki");
+            // A host that no policy knows gets the global one, never the last one.
+            let (answer, fresh) = ask("other.example", "shell");
+            assert_eq!((answer.as_str(), fresh.len()), ("true", 1));
+            assert_eq!(of_request(&fresh[0])[..3], ["known", "", "other.example"]);
+        }
+    }
+}
+
+#[test]
+fn a_request_ends_when_the_next_begins() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("", ""));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = nginx(&place, &fpm, false);
+    for what in ["finish", "shutdown", "body"] {
+        let path = format!("/act.php?do={what}");
+        let before = guard.events().all().len();
+        http::get_host(nginx.port, "blog.example", &path);
+        wait_until("the event", || guard.events().all().len() > before);
+        assert_eq!(of_request(&last(&guard)), ["known", "blog", "blog.example", &path], "{what}");
+    }
+}
+
+#[test]
+fn descendants_are_judged_by_the_request_that_started_them() {
+    enter();
+    let place = Place::new();
+    // The shop only audits here, so that its shell lives to start another.
+    let guard = guard(&place, ("mode = \"enforce\"", "mode = \"audit\""));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = nginx(&place, &fpm, false);
+    for what in ["nested", "forge"] {
+        let mut events = guard.events();
+        events.fresh();
+        let path = format!("/act.php?do={what}");
+        http::get_host(nginx.port, "shop.example", &path);
+        let fresh = events.fresh();
+        assert_eq!(fresh.len(), 2, "{what}: {fresh:#?}");
+        for event in &fresh {
+            assert_eq!(of_request(event), ["known", "shop", "shop.example", &path], "{what}");
+        }
+        assert_eq!(fresh[1].text("portcullis.role"), "descendant");
+        assert_eq!(fresh[1].text("portcullis.chain"), "php-fpm: pool www > sh > sh", "{what}");
+    }
+}
+
+/// A program that is started past the hooks, with what it inherited taken away, gets the strictest policy.
+#[test]
+fn a_descendant_that_lost_its_request_gets_the_strictest_policy() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("", ""));
+    let done = place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
+    assert!(done.status.success());
+    let context = format!("1;d;0;0;0:0;{};php-fpm > perl", guard.policy().display());
+    let mut command = Command::new("/usr/bin/perl");
+    command.args(["-e", "exit(system('true; true') == 0 ? 0 : 1)"]);
+    let done = command.env("LD_PRELOAD", place.library()).env("PORTCULLIS_CONTEXT", context).status().expect("perl");
+    assert_eq!(done.code(), Some(1), "refused: one virtual host enforces");
+    let event = last(&guard);
+    assert_eq!((event.text("portcullis.request.state"), event.text("event.outcome")), ("lost", "failure"));
+}
+
+#[test]
+fn a_forged_host_chooses_nothing() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("", ""));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = nginx(&place, &fpm, false);
+    // nginx answers a host that it does not know from its first server, whose name it sends.
+    http::get_host(nginx.port, "blog.example.", "/act.php?do=shell");
+    assert_eq!(of_request(&last(&guard))[1..3], ["blog", "blog.example"], "the name in the configuration");
+    // Apache sends the client's Host as SERVER_NAME.
+    let apache = Apache::start(&place, None, Kind::ProxyFcgi, Some(&fpm), "");
+    http::get_host(apache.port, "blog.example", "/way.php?way=system");
+    let event = last(&guard);
+    assert_eq!(of_request(&event)[..3], ["known", "", "blog.example"], "not believed");
+    assert_eq!(event.text("portcullis.request.source"), "apache");
+    assert!(event.text("portcullis.request.script").ends_with("/www/way.php"), "{event}");
+}
+
+#[test]
+fn apache_cgi_by_document_root() {
+    enter();
+    let place = Place::new();
+    let www = place.pages();
+    let guard = place.guard(&format!(
+        "[[vhost]]\nname = \"cgi\"\nmatch = {{ document_root = \"{}\" }}\nmode = \"enforce\"\n",
+        www.display()
+    ));
+    let apache = Apache::start(&place, Some(&guard), Kind::Cgid, None, "");
+    let answer = http::get_host(apache.port, "forged.example", "/perl.cgi?command%20with%20a%20list");
+    assert!(answer.body.contains("undef") || answer.body.trim().is_empty(), "{answer:?}");
+    let event = last(&guard);
+    assert_eq!(of_request(&event), ["known", "cgi", "forged.example", "/perl.cgi?command%20with%20a%20list"]);
+    assert_eq!(event.text("portcullis.request.source"), "apache");
+    assert_eq!(event.text("event.outcome"), "failure");
+}
+
+/// One request as it goes over the wire; what comes back until the server closes.
+fn raw(port: u16, head: &str, body: &[u8], abort: bool) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
+    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    let _ = stream.write_all(head.as_bytes());
+    if abort {
+        let _ = stream.write_all(&body[..body.len() / 2]);
+        return String::new();
+    }
+    let _ = stream.write_all(body);
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes);
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Requests with tokens, in random order, to all hosts at once: each event names the right one, none is missing.
+#[test]
+fn under_load_each_event_names_the_right_request() {
+    const THREADS: u32 = 16;
+    let count: u32 = std::env::var("PORTCULLIS_REQUESTS").ok().and_then(|count| count.parse().ok()).unwrap_or(20_000);
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("mode = \"off\"", "mode = \"audit\""));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool { lines: "pm.max_children = 8".into(), ..Pool::default() });
+    let nginx = nginx(&place, &fpm, true);
+    let hosts =
+        [("shop.example", "shop"), ("blog.example", "blog"), ("de.wiki.example", "wiki"), ("other.example", "")];
+    let big = vec![b'x'; 2 << 20];
+    let wanted: Vec<(String, &str, &str, bool)> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                let (big, hosts) = (&big, &hosts);
+                let port = nginx.port;
+                scope.spawn(move || {
+                    let mut asked = Vec::new();
+                    let mut random = thread.wrapping_mul(2_654_435_761).wrapping_add(1);
+                    for number in 0..count / THREADS {
+                        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                        let (host, vhost) = hosts[(random >> 28) as usize % 4];
+                        let token = format!("t{thread}-{number}");
+                        let kind = (random >> 20) % 100;
+                        let what = if kind < 40 { "shell" } else { "quiet" };
+                        let path = format!("/act.php?do={what}&token={token}");
+                        let get = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+                        match kind {
+                            // Given up half-way through the body.
+                            95..=96 => {
+                                let length = 100_000;
+                                let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n");
+                                raw(port, &head, &big[..length], true);
+                                continue;
+                            }
+                            // Megabytes of body.
+                            97 => {
+                                let path = format!("/act.php?do=body&token={token}");
+                                let head = format!(
+                                    "POST {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n",
+                                    big.len()
+                                );
+                                let answer = raw(port, &head, big, false);
+                                assert!(answer.contains("200 OK"), "{answer}");
+                                asked.push((path, host, vhost, true));
+                                continue;
+                            }
+                            // Two requests in one go.
+                            98..=99 => {
+                                let second = format!("/act.php?do=shell&token={token}b");
+                                let first = get.replace("Connection: close", "Connection: keep-alive");
+                                let both = first + &get.replace(&path, &second);
+                                raw(port, &both, b"", false);
+                                asked.push((second, host, vhost, true));
+                            }
+                            _ => drop(raw(port, &get, b"", false)),
+                        }
+                        asked.push((path, host, vhost, what == "shell"));
+                    }
+                    asked
+                })
+            })
+            .collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("a thread")).collect()
+    });
+    let mut seen: BTreeMap<String, Value> = BTreeMap::new();
+    for event in guard.events().all() {
+        let uri = event.text("url.original").to_owned();
+        assert!(seen.insert(uri.clone(), event).is_none(), "{uri} twice");
+    }
+    let expected: Vec<_> = wanted.iter().filter(|request| request.3).collect();
+    assert!(expected.len() > count as usize / 3, "{}", expected.len());
+    for (path, host, vhost, _) in &expected {
+        let event = seen.remove(path).unwrap_or_else(|| panic!("{path} is missing"));
+        assert_eq!(of_request(&event), ["known", vhost, host, path]);
+        let outcome = if *vhost == "shop" { "failure" } else { "success" };
+        assert_eq!(event.text("event.outcome"), outcome);
+        assert_eq!(event["portcullis"]["dropped"], 0);
+    }
+    // An aborted POST may have started its shell.
+    assert!(seen.values().all(|event| event.text("http.request.method") == "POST"), "{seen:#?}");
+}
+
+#[test]
+fn hostile_requests_are_one_valid_line_each() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("", ""));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let location = fpm.nginx_location(&place.join("www"));
+    let buffers = "large_client_header_buffers 4 80k; fastcgi_buffers 16 16k;";
+    let nginx = Nginx::start(&place, None, &format!("{buffers}\n{location}"));
+    // nginx refuses parameters of more than 64 KiB together; Apache leaves out one of more than 16 KiB, and sends more in
+    // several records.
+    let long = "u".repeat(30_000);
+    for uri in ["%22%0a%00%1b[31m", "\u{ff}\"'\\<>", "é", &long] {
+        let head = format!("GET /act.php?do=shell&{uri} HTTP/1.0\r\nHost: a\"b\r\n\r\n");
+        raw(nginx.port, &head, b"", false);
+    }
+    // Bytes that are no UTF-8.
+    let mut stream = TcpStream::connect(("127.0.0.1", nginx.port)).expect("nginx");
+    stream.write_all(b"GET /act.php?do=shell&\xff\xfe\x80 HTTP/1.0\r\nHost: x\r\n\r\n").expect("sent");
+    let _ = stream.read_to_end(&mut Vec::new());
+    let apache = Apache::start(&place, None, Kind::ProxyFcgi, Some(&fpm), "LimitRequestLine 80000\n");
+    let answer =
+        raw(apache.port, &format!("GET /act.php?do=shell&{} HTTP/1.0\r\n\r\n", "v".repeat(12_000)), b"", false);
+    assert!(answer.contains("200 OK"), "{answer}");
+    let events = guard.events().all();
+    assert!(last(&guard).text("url.original").starts_with("/act.php?do=shell&vvvv"));
+    assert!(events.len() >= 5, "{}", events.len());
+    assert!(events.iter().any(|event| event.text("url.original").ends_with('…')), "the long one is cut");
+    assert!(events.iter().any(|event| event.text("url.original").contains('\u{fffd}')));
+}
+
+/// A server that speaks no FastCGI: no request, and it says so.
+#[test]
+fn without_a_request_the_event_says_so() {
+    enter();
+    let place = Place::new();
+    let www = place.pages();
+    let guard = place.guard("[[vhost]]\nname = \"all\"\nmatch = { document_root = \"/\" }\nmode = \"enforce\"\n");
+    let mut command = Command::new("/usr/bin/php8.2");
+    command.args(["-S", "127.0.0.1:8083", "-t"]).arg(www);
+    let _process = Process::start(command, Some(&guard));
+    wait_until("php -S", || TcpStream::connect(("127.0.0.1", 8083)).is_ok());
+    assert_eq!(http::get(8083, "/act.php?do=shell").body, "true");
+    let event = last(&guard);
+    assert_eq!((of_request(&event), event.text("event.outcome")), (["none", "", "", ""], "success"));
+}
