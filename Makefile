@@ -7,13 +7,17 @@ export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER = sudo -E
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER = sudo -E
 endif
 
-.PHONY: all build setup demo test bench lint
+.PHONY: all build modules setup demo test bench lint
 
 all: build
 
 # The library and the command in target/release/.
 build:
 	cargo build --release --workspace --locked
+
+# The modules for Apache and nginx in target/modules/.
+modules: setup
+	scripts/modules
 
 # What the demo and the tests need from the distribution.
 setup:
@@ -22,7 +26,7 @@ setup:
 demo: setup build
 	$(SUDO) scripts/demo
 
-test: setup build
+test: setup build modules
 	scripts/test
 
 # What the guard costs, with snoopy beside it: instructions, processes, requests.

@@ -8,6 +8,7 @@ mod command;
 mod demo;
 mod examples;
 mod matrix;
+mod modules;
 mod silence;
 mod sinks;
 mod vhosts;

@@ -13,6 +13,10 @@ pub enum Kind {
     ProxyFcgi,
     /// event with mod_cgid.
     Cgid,
+    /// event with nothing.
+    Event,
+    /// worker with nothing.
+    Worker,
 }
 
 pub struct Apache {
@@ -31,6 +35,8 @@ impl Apache {
                 &[("mpm_event", "mod_mpm_event"), ("proxy", "mod_proxy"), ("proxy_fcgi", "mod_proxy_fcgi")]
             }
             Kind::Cgid => &[("mpm_event", "mod_mpm_event"), ("cgid", "mod_cgid")],
+            Kind::Event => &[("mpm_event", "mod_mpm_event")],
+            Kind::Worker => &[("mpm_worker", "mod_mpm_worker")],
         };
         let mut config = format!(
             "ServerRoot {path}\nServerName localhost\nListen 127.0.0.1:{port}\nPidFile {path}/apache.pid\n\
@@ -55,6 +61,7 @@ impl Apache {
                 fpm.socket.display()
             ),
             (Kind::ProxyFcgi, None) => panic!("mod_proxy_fcgi needs PHP-FPM"),
+            (Kind::Event | Kind::Worker, _) => String::new(),
             (Kind::Cgid, _) => {
                 format!("ScriptSock {path}/cgid.sock\n<Files *.cgi>\nSetHandler cgi-script\n</Files>\n")
             }
