@@ -221,12 +221,10 @@ fn what_apaches_module_says_at_start() {
     let guard = guard(&place);
     let extra = configuration(&place, "LogLevel notice\nPortcullisProfile nosuch");
     let log = || std::fs::read_to_string(place.join("apache-error.log")).expect("a log");
-    drop(Apache::start(&place, Some(&guard), Kind::Event, None, &extra));
-    assert!(
-        log().contains("the Portcullis policy has no virtual host whose match has the profile nosuch"),
-        "{}",
-        log()
-    );
+    let apache = Apache::start(&place, Some(&guard), Kind::Event, None, &extra);
+    let warning = "the Portcullis policy has no virtual host whose match has the profile nosuch";
+    wait_until("the warning", || log().contains(warning));
+    drop(apache);
     assert!(!log().contains("profile admin"), "{}", log());
     assert!(!log().contains("guard is not loaded"));
     std::fs::remove_file(place.join("apache-error.log")).expect("removed");
