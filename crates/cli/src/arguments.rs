@@ -22,6 +22,8 @@ pub enum Verb {
     Run(Run),
     /// Show events, from files or from the journal
     Events(Events),
+    /// Say what the policy decides on a connection or a command, and which clause does
+    Explain(Explain),
 }
 
 /// Which configuration.
@@ -77,6 +79,49 @@ pub struct Events {
     #[arg(short, long)]
     pub follow: bool,
     /// Print the events as they were written, one JSON object a line
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct Explain {
+    #[command(flatten)]
+    pub source: Source,
+    /// A connection to this address and port; a v6 address in brackets
+    #[arg(long, value_name = "HOST:PORT", group = "what")]
+    pub connect: Option<String>,
+    /// The connection is of a UDP socket
+    #[arg(long, requires = "connect")]
+    pub udp: bool,
+    /// A command that a shell is given, as PHP's system() and popen() do
+    #[arg(long, value_name = "CMD", group = "what")]
+    pub exec: Option<String>,
+    /// The last event in this file, under the policy as it is now
+    #[arg(long, value_name = "FILE", group = "what")]
+    pub event: Option<PathBuf>,
+    /// As a request of this virtual host of the policy
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["server_name", "document_root", "script", "pool", "profile", "event"])]
+    pub vhost: Option<String>,
+    /// As a request to this host
+    #[arg(long, value_name = "NAME")]
+    pub server_name: Option<String>,
+    /// Who says so
+    #[arg(long, value_name = "SOURCE", default_value = "nginx", value_parser = ["module", "nginx", "apache", "unknown"])]
+    pub server_name_from: String,
+    /// As a request with this document root
+    #[arg(long, value_name = "PATH")]
+    pub document_root: Option<String>,
+    /// As a request for this script
+    #[arg(long, value_name = "PATH")]
+    pub script: Option<String>,
+    /// As a request that this pool of PHP-FPM serves
+    #[arg(long, value_name = "NAME")]
+    pub pool: Option<String>,
+    /// As a request with this profile
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
 }

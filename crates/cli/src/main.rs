@@ -5,6 +5,7 @@ mod arguments;
 mod check;
 mod compile;
 mod events;
+mod explain;
 mod journal;
 mod run;
 mod show;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Events(arguments) => events::run(&arguments),
+        Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)
 }

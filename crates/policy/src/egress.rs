@@ -31,6 +31,17 @@ pub fn canonical(address: IpAddr) -> IpAddr {
     }
 }
 
+/// A step of a decision.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Step {
+    /// What is looked at.
+    pub name: &'static str,
+    /// The clause that has what is asked about, if one has.
+    pub clause: Option<u32>,
+    /// The rule fires where this step decides; else the action is allowed.
+    pub fires: bool,
+}
+
 impl<'a> Policy<'a> {
     /// The verdict on a connection to `address`, port `port`, in scope `scope`. `transport` is called only where the
     /// rule would fire.
@@ -65,6 +76,27 @@ impl<'a> Policy<'a> {
             return Verdict::allow(RULE, clause);
         }
         Verdict::fire(RULE, mode, scope.egress_default.get())
+    }
+
+    /// Every step of the decision on a connection, in order, with the clause of the step that has the destination: the
+    /// first that has one decides. The last has one always.
+    #[must_use]
+    pub fn steps_connect(&self, scope: u32, address: IpAddr, port: u16, transport: Transport) -> [Step; 7] {
+        let address = canonical(address);
+        let Some(scope) = self.scope(scope) else { return [Step::default(); 7] };
+        let fires = |clause| Step { name: "", clause, fires: true };
+        let allows = |clause| Step { name: "", clause, fires: false };
+        let probe = self.port(scope.probes, port).filter(|_| transport == Transport::Datagram);
+        let name = |name, step: Step| Step { name, ..step };
+        [
+            name("deny", fires(self.find(scope.deny, address, port))),
+            name("allow", allows(self.find(scope.allow, address, port))),
+            name("local range", allows(self.find(scope.local, address, port))),
+            name("common port", allows(self.port(scope.common, port))),
+            name("name server", allows(self.find(scope.resolvers, address, port))),
+            name("own address", allows(probe)),
+            name("otherwise", fires(Some(scope.egress_default.get()))),
+        ]
     }
 
     /// The errno of a refused connection in scope `scope`.

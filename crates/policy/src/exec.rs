@@ -1,6 +1,7 @@
 //! The verdict on a program: is it a shell, and does `allow` name the simple command that it runs?
 
 use crate::command::{Tokens, glob, token_hash};
+use crate::egress::Step;
 use crate::format::{Command, Name, Range, Section, Text};
 use crate::{Mode, Policy, Rule, Verdict};
 
@@ -37,6 +38,25 @@ impl<'a> Policy<'a> {
             Some(clause) => Verdict::allow(RULE, clause),
             None => Verdict::fire(RULE, mode, shell),
         }
+    }
+
+    /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. A program that is no shell is
+    /// allowed.
+    #[must_use]
+    pub fn steps_exec(&self, scope: u32, program: &Program<'_>) -> [Step; 3] {
+        let Some(scope) = self.scope(scope) else { return [Step::default(); 3] };
+        let shell = program.names.iter().filter(|name| !name.is_empty()).find_map(|name| self.name(scope.shells, name));
+        let allowed = match (program.command, program.words) {
+            (Some(text), _) => self.command(scope.commands, || Tokens::new(text)),
+            (None, Some(words)) => self.command(scope.commands, || Tokens::words(words)),
+            (None, None) => None,
+        };
+        let no_shell = if shell.is_none() { Some(u32::MAX) } else { None };
+        [
+            Step { name: "no shell", clause: no_shell, fires: false },
+            Step { name: "allow", clause: allowed, fires: false },
+            Step { name: "shell", clause: shell, fires: true },
+        ]
     }
 
     /// The errno of a refused program in scope `scope`.

@@ -127,6 +127,13 @@ impl<'a> Policy<'a> {
         }
     }
 
+    /// The mode of `rule` in a scope.
+    #[must_use]
+    pub fn mode(&self, scope: u32, rule: crate::Rule) -> crate::Mode {
+        let byte = self.scope(scope).and_then(|scope| scope.modes.get(rule as usize));
+        crate::Mode::from_byte(byte.copied().unwrap_or(0))
+    }
+
     /// The sentence that events of `rule` carry in a scope; may be empty.
     #[must_use]
     pub fn why(&self, scope: u32, rule: crate::Rule) -> &'a [u8] {
