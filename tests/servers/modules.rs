@@ -1,6 +1,6 @@
 //! The modules inside the servers, and any other server by the C API: the request from the server's own configuration.
 
-use crate::harness::{Apache, Guard, Kind, Listeners, Parts, Place, Process, enter, http, wait_until};
+use crate::harness::{Apache, Guard, Kind, Listeners, Nginx, Parts, Place, Process, enter, http, wait_until};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -231,6 +231,88 @@ fn what_apaches_module_says_at_start() {
     let apache = Apache::start(&place, None, Kind::Event, None, &extra);
     assert!(http::get_host(apache.port, "shop.example", "/act.php").status == 200);
     assert_eq!(log().matches("the guard is not loaded").count(), 1, "{}", log());
+}
+
+/// nginx's configuration with the module, at its top and in its servers: a server for each host that passes everything to
+/// an outside port.
+fn nginx_configuration(place: &Place, more: &str) -> (String, String) {
+    let copy = place.join("ngx_http_portcullis_module.so");
+    std::fs::copy(module("ngx_http_portcullis_module.so"), &copy).expect("the module");
+    let mut servers = String::new();
+    for host in HOSTS {
+        let root = place.join("www").join(host);
+        servers += &format!(
+            "}}\nserver {{ listen 127.0.0.1:8081; server_name {host}.example; root {};\n\
+             location / {{ proxy_pass http://192.88.1.10:4444; }}\n\
+             location /admin/ {{ portcullis_profile admin; proxy_pass http://192.88.1.10:4444; }}\n",
+            root.display()
+        );
+    }
+    (format!("load_module {};", copy.display()), servers + more)
+}
+
+fn nginx(place: &Place, guard: Option<&Guard>) -> Nginx {
+    let (top, servers) = nginx_configuration(place, "");
+    Nginx::start_with(place, guard, &top, &servers, 8081)
+}
+
+#[test]
+fn nginx_upstreams() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let place = Place::new();
+    let guard = guard(&place);
+    let nginx = nginx(&place, Some(&guard));
+    let mut events = guard.events();
+    for _ in 0..3 {
+        assert_eq!(http::get_host(nginx.port, "shop.example", "/a?b").status, 502);
+        let event = events.fresh().remove(0);
+        assert_eq!(of_request(&event), ["known", "shop", "shop.example", "/a?b"]);
+        assert_eq!((event.text("portcullis.request.source"), event.text("client.ip")), ("module", "127.0.0.1"));
+        assert!(event.text("portcullis.request.document_root").ends_with("/www/shop"));
+        assert_eq!(http::get_host(nginx.port, "blog.example", "/").status, 200);
+        assert_eq!(events.fresh().len(), 0, "allowed for the blog");
+        assert_eq!(http::get_host(nginx.port, "other.example", "/").status, 200);
+        assert_eq!(of_request(&events.fresh()[0])[..3], ["known", "", "other.example"]);
+        assert_eq!(http::get_host(nginx.port, "blog.example", "/admin/").status, 502);
+        assert_eq!(of_request(&events.fresh()[0])[1], "admin");
+    }
+}
+
+#[test]
+fn nginx_upstreams_under_load() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let place = Place::new();
+    let guard = guard(&place);
+    let nginx = nginx(&place, Some(&guard));
+    let asked = burst(nginx.port, 3000, &|number| format!("/up?token={number}"));
+    hold(&guard, &asked, "blog");
+}
+
+#[test]
+fn what_nginxs_module_says_at_start() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place);
+    let (top, servers) = nginx_configuration(&place, "location /x { portcullis_profile nosuch; }");
+    let test = |guard: Option<&Guard>| {
+        let mut command = Nginx::command_with(&place, &top, &servers, 8081);
+        if let Some(guard) = guard {
+            guard.load(&mut command);
+        }
+        let done = command.arg("-t").output().expect("nginx");
+        assert!(done.status.success());
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    let guarded = test(Some(&guard));
+    assert!(guarded.contains("no virtual host whose match has the profile nosuch in"), "{guarded}");
+    assert!(!guarded.contains("profile admin") && !guarded.contains("not loaded"), "{guarded}");
+    let bare = test(None);
+    assert!(bare.contains("guard is not loaded") && !bare.contains("nosuch"), "{bare}");
+    let _listeners = Listeners::on(&[4444]);
+    let nginx = nginx(&place, None);
+    assert_eq!(http::get_host(nginx.port, "shop.example", "/").status, 200, "without the guard it does nothing");
 }
 
 #[test]
