@@ -168,3 +168,66 @@ fn events_for_people_and_for_programs() {
     child.kill().expect("killed");
     wait_until("the end", || child.try_wait().expect("a child").is_some());
 }
+
+#[test]
+fn explain_says_what_decides_and_what_would_have() {
+    enter();
+    let place = Place::new();
+    let config = place.write(
+        "portcullis.toml",
+        "mode = \"audit\"\n[egress]\ndeny = [\"169.254.169.254:*\"]\n[[vhost]]\nname = \"shop\"\nwhy = \"card data\"\n\
+         match = { document_root = \"/srv/shop\" }\nmode = \"enforce\"\n[vhost.egress]\nallow = [\"192.88.1.25:587\"]\n",
+    );
+    let path = config.display();
+    let explain = |arguments: &[&str]| {
+        let done = run(place.portcullis().args(["explain", "--config"]).arg(&config).args(arguments));
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        text(&done.stdout)
+    };
+    let shown = explain(&["--connect", "169.254.169.254:80"]);
+    assert!(shown.contains("policy:   the global one\n"), "{shown}");
+    assert!(shown.contains("verdict:  allowed, with an event\n"), "{shown}");
+    assert!(shown.contains(&format!("because:  deny: deny = \"169.254.169.254:*\" ({path}:3)\n")), "{shown}");
+    assert!(
+        shown.contains("else:     local range: local range 169.254.0.0/16 (default) (built in): allowed"),
+        "{shown}"
+    );
+    for request in
+        [&["--vhost", "shop"][..], &["--document-root", "/srv/shop"], &["--document-root", "/srv//shop/./sub"]]
+    {
+        let shown = explain(&[request, &["--connect", "192.88.1.25:587"]].concat());
+        assert!(shown.contains(&format!("policy:   virtual host shop ({path}:5)\n")), "{shown}");
+        assert!(shown.contains(&format!("because:  allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
+        assert!(shown.contains("refused, with an event") && shown.contains("why:      card data"), "{shown}");
+    }
+    let shown = explain(&["--exec", "/usr/sbin/sendmail -t -i", "--json"]);
+    let json: Value = serde_json::from_str(&shown).expect("JSON");
+    assert_eq!((&json["verdict"], &json["clauses"][0]["step"]), (&"allowed".into(), &"allow".into()));
+    let code = |arguments: &[&str]| run(place.portcullis().args(["explain"]).args(arguments)).status.code();
+    assert_eq!(code(&[]), Some(2));
+    assert_eq!(code(&["--connect", "x", "--exec", "y"]), Some(2));
+    let config = config.to_str().expect("a path");
+    assert_eq!(code(&["--config", config, "--connect", "name.example:80"]), Some(1));
+    assert_eq!(code(&["--config", config, "--vhost", "nobody", "--exec", "id"]), Some(1));
+}
+
+/// An event that a real server caused is explained by the clause that it names.
+#[test]
+fn explain_of_a_logged_event() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let place = Place::new();
+    let guard = place.guard("[[vhost]]\nname = \"all\"\nmatch = { document_root = \"/\" }\nmode = \"enforce\"\n");
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.pages()));
+    for way in ["system", "sockets%20udp%20v6"] {
+        http::get(nginx.port, &format!("/way.php?way={way}"));
+        let event = guard.events().all().pop().expect("an event");
+        let mut command = place.portcullis();
+        command.args(["explain", "--json", "--config"]).arg(&guard.config).arg("--event").arg(&guard.log);
+        let json: Value = serde_json::from_slice(&run(&mut command).stdout).expect("JSON");
+        assert_eq!(json["verdict"], "refused, with an event");
+        assert_eq!(json["clauses"][0]["clause"], event["portcullis"]["clause"]);
+        assert_eq!((&json["rule"], &json["vhost"]), (&event["rule"]["id"], &"all".into()));
+    }
+}

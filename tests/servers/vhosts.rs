@@ -360,3 +360,61 @@ fn without_a_request_the_event_says_so() {
     let event = last(&guard);
     assert_eq!((of_request(&event), event.text("event.outcome")), (["none", "", "", ""], "success"));
 }
+
+/// Audit logs exactly what enforce would refuse: the same events, but for mode and outcome.
+#[test]
+fn audit_logs_exactly_what_enforce_refuses() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let run = |mode: &str| {
+        let place = Place::new();
+        let guard = guard(&place, ("mode = \"audit\"", &format!("mode = \"{mode}\"")));
+        // The shop's own mode too.
+        let text = std::fs::read_to_string(&guard.config).expect("the configuration");
+        std::fs::write(&guard.config, text.replace("mode = \"enforce\"", &format!("mode = \"{mode}\"")))
+            .expect("written");
+        let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+        let nginx = nginx(&place, &fpm, false);
+        for host in ["shop.example", "blog.example", "de.wiki.example", "other.example"] {
+            for what in ["shell", "connect", "quiet", "shutdown", "body"] {
+                http::get_host(nginx.port, host, &format!("/act.php?do={what}"));
+            }
+        }
+        let want = if mode == "audit" { "success" } else { "failure" };
+        let events = guard.events().all();
+        events
+            .iter()
+            .map(|event| {
+                assert_eq!((event.text("portcullis.mode"), event.text("event.outcome")), (mode, want));
+                let [state, vhost, host, uri] = of_request(event).map(str::to_owned);
+                let rest = ["rule.id", "portcullis.clause", "portcullis.chain", "process.command_line"];
+                (state, vhost, host, uri, rest.map(|path| event.text(path).to_owned()))
+            })
+            .collect::<Vec<_>>()
+    };
+    let audit = run("audit");
+    assert_eq!(audit.len(), 4 + 3 + 1 + 4);
+    assert_eq!(audit, run("enforce"));
+}
+
+/// A process that a request left behind is that request's, whatever the worker serves by now.
+#[test]
+fn a_process_left_in_the_background_keeps_its_request() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("mode = \"enforce\"", "mode = \"audit\""));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool { lines: "pm.max_children = 1".into(), ..Pool::default() });
+    let nginx = nginx(&place, &fpm, false);
+    let go = place.join("go");
+    let wait = format!("while [ ! -e {} ]; do sleep 0.05; done", go.display());
+    let page = format!("<?php exec(\"({wait}; sh -c 'exit 0') >/dev/null 2>&1 &\");");
+    std::fs::write(place.join("www/shop/left.php"), page).expect("a page");
+    http::get_host(nginx.port, "shop.example", "/left.php");
+    http::get_host(nginx.port, "blog.example", "/act.php?do=shell");
+    let before = guard.events().all();
+    assert_eq!(of_request(before.last().expect("an event"))[1], "blog");
+    std::fs::write(&go, "").expect("a file");
+    wait_until("the process", || guard.events().all().len() > before.len());
+    assert_eq!(of_request(&last(&guard)), ["known", "shop", "shop.example", "/left.php"]);
+    assert_eq!(last(&guard).text("portcullis.role"), "descendant");
+}

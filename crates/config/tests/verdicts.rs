@@ -112,6 +112,10 @@ proptest! {
         for (address, port) in targets {
             let verdict = policy.decide_connect(0, address, port, || Transport::Stream);
             prop_assert_eq!(verdict.outcome == Outcome::Deny, model.refuses(address, port), "{}:{}", address, port);
+            // What explains a decision is what decides: the first step that has a clause.
+            let steps = policy.steps_connect(0, address, port, Transport::Stream);
+            let first = steps.iter().find(|step| step.clause.is_some()).expect("the last step has one");
+            prop_assert_eq!((first.clause, first.fires), (Some(verdict.clause), verdict.outcome == Outcome::Deny));
             // The clause is the first entry of the list that decided.
             let decided = [("deny", &model.deny), ("allow", &model.allow)]
                 .into_iter()
@@ -167,6 +171,9 @@ proptest! {
             Program { names: &names, command: None, words: Some(&parts) },
         ] {
             let refused = policy.decide_exec(0, &program).outcome == Outcome::Deny;
+            let steps = policy.steps_exec(0, &program);
+            let first = steps.iter().find(|step| step.clause.is_some()).expect("a step");
+            prop_assert_eq!(first.fires, refused);
             prop_assert_eq!(refused, is_shell && !allowed, "{} {:?}", &text, &line);
         }
     }
