@@ -13,14 +13,17 @@ pub fn program(place: &Place) -> PathBuf {
     output
 }
 
-/// Loads the guard into a command that serves a request, with a policy that logs to /dev/null.
-pub fn guard(place: &Place, command: &mut Command) {
-    let policy = place.join("policy");
+/// Loads the guard into a command that serves a request, with a policy of `vhosts` virtual hosts that logs to /dev/null.
+pub fn guard(place: &Place, command: &mut Command, vhosts: u32) {
+    let policy = place.join(&format!("policy-{vhosts}"));
     if !policy.exists() {
-        let config = place.write(
-            "calls.toml",
+        let mut text = String::from(
             "[log]\nsink = [\"file\"]\nfile = \"/dev/null\"\n[egress]\nallow = [\"192.88.1.0/24:5555\"]\n",
         );
+        for number in 0..vhosts {
+            text += &format!("[[vhost]]\nname = \"h{number}\"\nmatch = {{ document_root = \"/srv/h{number}\" }}\n");
+        }
+        let config = place.write("calls.toml", &text);
         let done = place.portcullis().arg("compile").arg("--config").arg(config).arg("-o").arg(&policy).output();
         assert!(done.expect("portcullis").status.success());
     }
@@ -30,11 +33,11 @@ pub fn guard(place: &Place, command: &mut Command) {
 }
 
 /// Instructions that the program executes with `count` calls.
-fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: bool) -> f64 {
+fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Option<u32>) -> f64 {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(calls).args([kind, &count.to_string()]);
-    if guarded {
-        guard(place, &mut command);
+    if let Some(vhosts) = guarded {
+        guard(place, &mut command, vhosts);
     }
     let done = command.output().expect("valgrind");
     let text = String::from_utf8_lossy(&done.stderr);
@@ -44,11 +47,11 @@ fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: bo
 }
 
 /// Nanoseconds of one call.
-pub fn nanoseconds(place: &Place, calls: &Path, kind: &str, count: u32, guarded: bool) -> f64 {
+pub fn nanoseconds(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Option<u32>) -> f64 {
     let mut command = Command::new(calls);
     command.args([kind, &count.to_string()]);
-    if guarded {
-        guard(place, &mut command);
+    if let Some(vhosts) = guarded {
+        guard(place, &mut command, vhosts);
     }
     let done = command.output().expect("the program");
     assert!(done.status.success());
@@ -61,27 +64,29 @@ pub fn run() {
     println!("A call (instructions in user space under callgrind; nanoseconds, median of 7 pairs)\n");
     println!("| call | instructions bare | guarded | added | ns bare | ns guarded | ratio |");
     println!("| --- | --- | --- | --- | --- | --- | --- |");
-    for (name, kind, few, many, timed) in [
-        ("connect, common port", "common-port", 100, 1100, 200_000),
-        ("connect, local range", "local-range", 100, 1100, 200_000),
-        ("connect, allowlist", "allowlist", 100, 1100, 200_000),
-        ("connect, audited", "audited", 10, 110, 5_000),
-        ("posix_spawn, allowed", "exec", 10, 60, 500),
-        ("posix_spawn, audited", "exec-audited", 10, 60, 500),
+    for (name, kind, vhosts, few, many, timed) in [
+        ("connect, common port", "common-port", 10, 100, 1100, 200_000),
+        ("connect, local range", "local-range", 10, 100, 1100, 200_000),
+        ("connect, allowlist", "allowlist", 10, 100, 1100, 200_000),
+        ("connect, audited", "audited", 10, 10, 110, 5_000),
+        ("read that is nobody's business", "read", 10, 100, 1100, 500_000),
+        ("FastCGI request, 10 virtual hosts", "fastcgi", 10, 10, 110, 20_000),
+        ("FastCGI request, 10,000 virtual hosts", "fastcgi", 10_000, 10, 110, 20_000),
+        ("posix_spawn, allowed", "exec", 10, 10, 60, 500),
+        ("posix_spawn, audited", "exec-audited", 10, 10, 60, 500),
     ] {
         let per_call = |guarded| {
             let grown =
                 instructions(&place, &calls, kind, many, guarded) - instructions(&place, &calls, kind, few, guarded);
             grown / f64::from(many - few)
         };
-        let (bare, guarded) = (per_call(false), per_call(true));
+        let (bare, guarded) = (per_call(None), per_call(Some(vhosts)));
         let (mut bare_ns, mut guarded_ns, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..7 {
-            let pair =
-                (nanoseconds(&place, &calls, kind, timed, false), nanoseconds(&place, &calls, kind, timed, true));
-            bare_ns.push(pair.0);
-            guarded_ns.push(pair.1);
-            ratios.push(pair.1 / pair.0);
+            let pair = [None, Some(vhosts)].map(|guarded| nanoseconds(&place, &calls, kind, timed, guarded));
+            bare_ns.push(pair[0]);
+            guarded_ns.push(pair[1]);
+            ratios.push(pair[1] / pair[0]);
         }
         println!(
             "| {name} | {bare:.0} | {guarded:.0} | {:.0} | {:.0} | {:.0} | {:.2} |",

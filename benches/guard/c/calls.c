@@ -1,12 +1,14 @@
 /* Makes one kind of call many times: `calls KIND COUNT`. Prints the nanoseconds per call. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +24,65 @@ static void connects(const char *address, int port, long count)
     for (long i = 0; i < count; i++)
         if (connect(fd, (struct sockaddr *)&to, sizeof to))
             exit(1);
+}
+
+static void reads(long count)
+{
+    char buffer[8];
+    int fd = open("/dev/zero", O_RDONLY);
+    for (long i = 0; i < count; i++)
+        if (read(fd, buffer, sizeof buffer) != sizeof buffer)
+            exit(1);
+}
+
+static size_t add(char *to, const char *name, const char *value)
+{
+    size_t names = strlen(name), values = strlen(value);
+    to[0] = names, to[1] = values;
+    memcpy(to + 2, name, names);
+    memcpy(to + 2 + names, value, values);
+    return 2 + names + values;
+}
+
+/* A request as nginx sends it, and as PHP-FPM reads it: an accept and five reads of exact sizes. */
+static void requests(long count)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX, .sun_path = "\0portcullis-bench"};
+    socklen_t len = sizeof(sa_family_t) + 17;
+    char params[2048], stream[4096];
+    size_t size = 0;
+    size += add(params + size, "SERVER_SOFTWARE", "nginx/1.22.1");
+    size += add(params + size, "SERVER_NAME", "h5.example");
+    size += add(params + size, "DOCUMENT_ROOT", "/srv/h5/public");
+    size += add(params + size, "SCRIPT_FILENAME", "/srv/h5/public/index.php");
+    size += add(params + size, "REQUEST_METHOD", "GET");
+    size += add(params + size, "REQUEST_URI", "/index.php?page=1");
+    size += add(params + size, "REMOTE_ADDR", "127.0.0.1");
+    for (int i = 0; i < 12; i++)
+        size += add(params + size, "HTTP_SOME_HEADER_OF_THE_CLIENT", "a value");
+    const char begin[16] = {1, 1, 0, 1, 0, 8, 0, 0, 0, 1};
+    const char head[8] = {1, 4, 0, 1, size >> 8, size, 0, 0}, end[8] = {1, 4, 0, 1};
+    size_t total = 0;
+    memcpy(stream, begin, 16), total = 16;
+    memcpy(stream + total, head, 8), total += 8;
+    memcpy(stream + total, params, size), total += size;
+    memcpy(stream + total, end, 8), total += 8;
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 8))
+        exit(1);
+    for (long i = 0; i < count; i++) {
+        char buffer[2048];
+        int client = socket(AF_UNIX, SOCK_STREAM, 0);
+        if (connect(client, (struct sockaddr *)&at, len) || write(client, stream, total) != (ssize_t)total)
+            exit(1);
+        int server = accept(listener, NULL, NULL);
+        const size_t sizes[] = {8, 8, 8, size, 8};
+        for (int j = 0; j < 5; j++)
+            if (read(server, buffer, sizes[j]) != (ssize_t)sizes[j])
+                exit(1);
+        close(server);
+        close(client);
+    }
 }
 
 static void spawns(char *const argv[], long count)
@@ -50,6 +111,10 @@ int main(int argc, char **argv)
         connects("192.88.1.10", 5555, count);
     else if (!strcmp(kind, "audited"))
         connects("192.88.1.10", 4444, count);
+    else if (!strcmp(kind, "read"))
+        reads(count);
+    else if (!strcmp(kind, "fastcgi"))
+        requests(count);
     else if (!strcmp(kind, "exec"))
         spawns((char *const[]){"/bin/true", NULL}, count);
     else if (!strcmp(kind, "exec-audited"))
