@@ -23,7 +23,7 @@ pub enum Verb {
     /// Show events, from files or from the journal
     Events(Events),
     /// Say what the policy decides on a connection or a command, and which clause does
-    Explain(Explain),
+    Explain(Box<Explain>),
 }
 
 /// Which configuration.

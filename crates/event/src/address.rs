@@ -97,11 +97,14 @@ fn is_v4(text: &[u8]) -> bool {
     let mut octets = 0_usize;
     for octet in text.split(|&byte| byte == b'.') {
         octets = octets.wrapping_add(1);
-        let fine = match octet {
-            [b'0'..=b'9'] | [b'1'..=b'9', b'0'..=b'9'] | [b'1', b'0'..=b'9', b'0'..=b'9'] => true,
-            [b'2', b'0'..=b'4', b'0'..=b'9'] | [b'2', b'5', b'0'..=b'5'] => true,
-            _ => false,
-        };
+        let fine = matches!(
+            octet,
+            [b'0'..=b'9']
+                | [b'1'..=b'9', b'0'..=b'9']
+                | [b'1', b'0'..=b'9', b'0'..=b'9']
+                | [b'2', b'0'..=b'4', b'0'..=b'9']
+                | [b'2', b'5', b'0'..=b'5']
+        );
         if !fine {
             return false;
         }
