@@ -49,7 +49,7 @@ fn journald_syslog_and_file_of_a_chrooted_pool() {
     std::fs::copy(www.join("way.php"), jail.join("way.php")).expect("a page");
     let lines = format!("chroot = {}\n", jail.display());
     let stderr = place.join("stderr");
-    let pool = Pool { lines, stderr: Some(stderr.clone()) };
+    let pool = Pool { lines, stderr: Some(stderr.clone()), ..Pool::default() };
     let fpm = Fpm::start(&place, Some(&guard), &pool);
     let nginx = Nginx::start(&place, None, &fpm.nginx_location(Path::new("")));
     for _ in 0..2 {

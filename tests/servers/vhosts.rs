@@ -78,10 +78,11 @@ fn of_request(event: &Value) -> [&str; 4] {
 fn one_pool_many_hosts_and_none_touches_another() {
     enter();
     let _listeners = Listeners::on(&[4444]);
-    for keep in [false, true] {
+    for (keep, port) in [(false, None), (true, None), (false, Some(9000))] {
         let place = Place::new();
         let guard = guard(&place, ("", ""));
-        let fpm = Fpm::start(&place, Some(&guard), &Pool { lines: "pm.max_children = 1".into(), ..Pool::default() });
+        let lines = "pm.max_children = 1".into();
+        let fpm = Fpm::start(&place, Some(&guard), &Pool { lines, port, ..Pool::default() });
         let nginx = nginx(&place, &fpm, keep);
         let mut events = guard.events();
         let mut ask = |host: &str, what: &str| {
@@ -197,7 +198,27 @@ fn a_forged_host_chooses_nothing() {
 }
 
 #[test]
-fn apache_cgi_by_document_root() {
+fn apache_vouches_for_the_name_where_its_configuration_says_so() {
+    enter();
+    let place = Place::new();
+    let from = ("server_name = \"blog.example\"", "server_name = \"blog.example\", server_name_from = \"apache\"");
+    let guard = guard(&place, from);
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let extra = "UseCanonicalName On\n<VirtualHost *:8082>\nServerName blog.example\n</VirtualHost>\n";
+    let apache = Apache::start(&place, None, Kind::ProxyFcgi, Some(&fpm), extra);
+    http::get_host(apache.port, "forged.example", "/way.php?way=system");
+    assert_eq!(of_request(&last(&guard))[..3], ["known", "blog", "blog.example"], "the name in the configuration");
+}
+
+/// mod_cgid, mod_cgi and fcgiwrap: the request in the environment of the program, and FastCGI in passing.
+#[test]
+fn cgi_by_document_root() {
+    for server in ["mod_cgid", "mod_cgi", "fcgiwrap"] {
+        std::thread::spawn(move || cgi(server)).join().expect(server);
+    }
+}
+
+fn cgi(server: &str) {
     enter();
     let place = Place::new();
     let www = place.pages();
@@ -205,13 +226,35 @@ fn apache_cgi_by_document_root() {
         "[[vhost]]\nname = \"cgi\"\nmatch = {{ document_root = \"{}\" }}\nmode = \"enforce\"\n",
         www.display()
     ));
-    let apache = Apache::start(&place, Some(&guard), Kind::Cgid, None, "");
-    let answer = http::get_host(apache.port, "forged.example", "/perl.cgi?command%20with%20a%20list");
-    assert!(answer.body.contains("undef") || answer.body.trim().is_empty(), "{answer:?}");
+    let (_server, port, source): (Box<dyn std::any::Any>, u16, &str) = match server {
+        "fcgiwrap" => {
+            let socket = place.join("fcgiwrap.sock");
+            let mut command = Command::new("/usr/sbin/fcgiwrap");
+            command.arg("-s").arg(format!("unix:{}", socket.display()));
+            let process = Process::start(command, Some(&guard));
+            wait_until("fcgiwrap", || std::os::unix::net::UnixStream::connect(&socket).is_ok());
+            std::fs::set_permissions(&socket, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+                .expect("permissions");
+            let location = format!(
+                "location ~ \\.cgi$ {{ include /etc/nginx/fastcgi_params; fastcgi_param SCRIPT_FILENAME \
+                 $document_root$fastcgi_script_name; fastcgi_pass unix:{}; }}",
+                socket.display()
+            );
+            (Box::new((Nginx::start(&place, None, &location), process)), 8081, "nginx")
+        }
+        _ => {
+            let kind = if server == "mod_cgi" { Kind::Cgi } else { Kind::Cgid };
+            (Box::new(Apache::start(&place, Some(&guard), kind, None, "")), 8082, "apache")
+        }
+    };
+    let path = "/perl.cgi?command%20with%20a%20list";
+    let answer = http::get_host(port, "forged.example", path);
+    assert!(answer.body.contains("undef") || answer.body.trim().is_empty(), "{server}: {answer:?}");
     let event = last(&guard);
-    assert_eq!(of_request(&event), ["known", "cgi", "forged.example", "/perl.cgi?command%20with%20a%20list"]);
-    assert_eq!(event.text("portcullis.request.source"), "apache");
-    assert_eq!(event.text("event.outcome"), "failure");
+    let domain = if source == "nginx" { "localhost" } else { "forged.example" };
+    assert_eq!(of_request(&event), ["known", "cgi", domain, path], "{server}");
+    assert_eq!(event.text("portcullis.request.source"), source, "{server}");
+    assert_eq!(event.text("event.outcome"), "failure", "{server}");
 }
 
 /// One request as it goes over the wire; what comes back until the server closes.
@@ -278,13 +321,17 @@ fn under_load_each_event_names_the_right_request() {
                                 asked.push((path, host, vhost, true));
                                 continue;
                             }
-                            // Two requests in one go.
+                            // Several requests of one connection, sent in one go.
                             98..=99 => {
-                                let second = format!("/act.php?do=shell&token={token}b");
-                                let first = get.replace("Connection: close", "Connection: keep-alive");
-                                let both = first + &get.replace(&path, &second);
-                                raw(port, &both, b"", false);
-                                asked.push((second, host, vhost, true));
+                                let more: Vec<String> =
+                                    (0..4).map(|nth| format!("/act.php?do=shell&token={token}-{nth}")).collect();
+                                let mut all = get.replace("close", "keep-alive");
+                                for (nth, next) in more.iter().enumerate() {
+                                    let get = get.replace(&path, next);
+                                    all += &if nth < 3 { get.replace("close", "keep-alive") } else { get };
+                                }
+                                raw(port, &all, b"", false);
+                                asked.extend(more.into_iter().map(|next| (next, host, vhost, true)));
                             }
                             _ => drop(raw(port, &get, b"", false)),
                         }

@@ -13,6 +13,8 @@ pub enum Kind {
     ProxyFcgi,
     /// event with mod_cgid.
     Cgid,
+    /// prefork with mod_cgi.
+    Cgi,
     /// event with nothing.
     Event,
     /// worker with nothing.
@@ -35,6 +37,7 @@ impl Apache {
                 &[("mpm_event", "mod_mpm_event"), ("proxy", "mod_proxy"), ("proxy_fcgi", "mod_proxy_fcgi")]
             }
             Kind::Cgid => &[("mpm_event", "mod_mpm_event"), ("cgid", "mod_cgid")],
+            Kind::Cgi => &[("mpm_prefork", "mod_mpm_prefork"), ("cgi", "mod_cgi")],
             Kind::Event => &[("mpm_event", "mod_mpm_event")],
             Kind::Worker => &[("mpm_worker", "mod_mpm_worker")],
         };
@@ -48,7 +51,7 @@ impl Apache {
         }
         config += &format!("DocumentRoot {path}/www\n<Directory {path}/www>\nRequire all granted\n");
         config += match kind {
-            Kind::Cgid => "Options +ExecCGI\n",
+            Kind::Cgid | Kind::Cgi => "Options +ExecCGI\n",
             _ => "",
         };
         config += "</Directory>\n";
@@ -62,6 +65,7 @@ impl Apache {
             ),
             (Kind::ProxyFcgi, None) => panic!("mod_proxy_fcgi needs PHP-FPM"),
             (Kind::Event | Kind::Worker, _) => String::new(),
+            (Kind::Cgi, _) => "<Files *.cgi>\nSetHandler cgi-script\n</Files>\n".to_owned(),
             (Kind::Cgid, _) => {
                 format!("ScriptSock {path}/cgid.sock\n<Files *.cgi>\nSetHandler cgi-script\n</Files>\n")
             }

@@ -1,6 +1,7 @@
 //! Debian's PHP-FPM.
 
 use super::{Guard, Place, Process, wait_until};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -10,6 +11,8 @@ use std::process::Command;
 pub struct Pool {
     /// Further lines of the pool's section.
     pub lines: String,
+    /// Listens on this port of loopback instead of a socket.
+    pub port: Option<u16>,
     /// Where standard error goes; the test's own where there is none.
     pub stderr: Option<PathBuf>,
 }
@@ -17,6 +20,8 @@ pub struct Pool {
 pub struct Fpm {
     pub process: Process,
     pub socket: PathBuf,
+    /// As nginx names it.
+    pub address: String,
 }
 
 impl Fpm {
@@ -24,11 +29,12 @@ impl Fpm {
         let socket = place.join("fpm.sock");
         let _ = std::fs::remove_file(&socket);
         let path = place.path().display();
+        let listen = pool.port.map_or(format!("{path}/fpm.sock"), |port| format!("127.0.0.1:{port}"));
         let config = place.write(
             "fpm.conf",
             &format!(
                 "[global]\nerror_log = {path}/fpm.log\npid = {path}/fpm.pid\n[www]\nuser = www-data\ngroup = www-data\n\
-                 listen = {path}/fpm.sock\nlisten.mode = 0666\npm = static\npm.max_children = 2\n{}\n",
+                 listen = {listen}\nlisten.mode = 0666\npm = static\npm.max_children = 2\n{}\n",
                 pool.lines
             ),
         );
@@ -38,17 +44,21 @@ impl Fpm {
             command.stderr(std::fs::File::create(path).expect("a file"));
         }
         let process = Process::start(command, guard);
-        wait_until("php-fpm", || UnixStream::connect(&socket).is_ok());
-        Fpm { process, socket }
+        wait_until("php-fpm", || match pool.port {
+            Some(port) => TcpStream::connect(("127.0.0.1", port)).is_ok(),
+            None => UnixStream::connect(&socket).is_ok(),
+        });
+        let address = pool.port.map_or(format!("unix:{}", socket.display()), |port| format!("127.0.0.1:{port}"));
+        Fpm { process, socket, address }
     }
 
     /// The `location` that hands scripts of `www` to this pool.
     pub fn nginx_location(&self, root: &Path) -> String {
         format!(
             "location ~ \\.php$ {{ include /etc/nginx/fastcgi_params; \
-             fastcgi_param SCRIPT_FILENAME {}$fastcgi_script_name; fastcgi_pass unix:{}; }}",
+             fastcgi_param SCRIPT_FILENAME {}$fastcgi_script_name; fastcgi_pass {}; }}",
             root.display(),
-            self.socket.display()
+            self.address
         )
     }
 }
