@@ -170,3 +170,20 @@ fn refused_as_posix_has_it() {
     assert_eq!(events.len(), EVENTS + 1 + 2 + 10);
     assert!(events.iter().all(|event| event["event"]["outcome"] == "failure"));
 }
+
+/// What is judged is what is used: the hook hands its own copy on, whatever becomes of the caller's memory meanwhile.
+#[test]
+fn what_is_judged_is_what_is_used() {
+    enter();
+    let folder = tempfile::tempdir().expect("a folder");
+    let next = compile(&source("next.c"), folder.path(), "libnext.so", &["-shared", "-fPIC"]);
+    let given = compile(&source("given.c"), folder.path(), "given", &["-rdynamic"]);
+    let seen = lines(&output(guarded(folder.path(), "audit", &given).env("LD_PRELOAD", &next)));
+    assert_eq!(seen, ["connect 0 4446", "execve 0"]);
+    let events = events(folder.path(), "audit");
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0]["destination"]["port"], 4446);
+    // Without the guard the change gets through, so the change is made.
+    let bare = lines(&output(Command::new(&given).env("LD_PRELOAD", &next)));
+    assert_eq!(bare, ["connect -1 0", "execve 1"]);
+}
