@@ -1,8 +1,8 @@
 //! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
 //!
-//! `PORTCULLIS_CONTEXT=1;ROLE;INJECTED;REPORTED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`; whether
-//! LD_PRELOAD was put in by the guard; the reason last reported; standard error of the tree's first process; the path
-//! of the compiled policy; the programs that led here.
+//! `PORTCULLIS_CONTEXT=1;ROLE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`; whether
+//! LD_PRELOAD was put in by the guard; the reason last reported; the state of the sources for which compiling was tried;
+//! standard error of the tree's first process; the path of the compiled policy; the programs that led here.
 
 use crate::memory::Text;
 use crate::request::Served;
@@ -26,6 +26,8 @@ pub struct Inherited<'a> {
     pub injected: bool,
     /// The reason last reported.
     pub reported: u8,
+    /// State of the sources for which compiling was tried.
+    pub tried: u64,
     /// Identity of standard error.
     pub stderr: (u64, u64),
     /// Path of the compiled policy; empty for the default place.
@@ -36,7 +38,7 @@ pub struct Inherited<'a> {
 
 /// Reads the variable's value.
 pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
-    let mut fields = value.splitn(7, |&byte| byte == b';');
+    let mut fields = value.splitn(8, |&byte| byte == b';');
     if fields.next()? != b"1" {
         return None;
     }
@@ -47,9 +49,10 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     };
     let injected = fields.next()? == b"1";
     let reported = number(fields.next()?) as u8;
+    let tried = number(fields.next()?);
     let mut identity = fields.next()?.splitn(2, |&byte| byte == b':');
     let stderr = (number(identity.next()?), number(identity.next()?));
-    Some(Inherited { role, injected, reported, stderr, policy: fields.next()?, chain: fields.next()? })
+    Some(Inherited { role, injected, reported, tried, stderr, policy: fields.next()?, chain: fields.next()? })
 }
 
 fn number(digits: &[u8]) -> u64 {
@@ -107,6 +110,8 @@ pub fn compose(name: &[u8], injected: bool, served: &Served) -> Text<1024> {
     text.push(if injected { b";1;" } else { b";0;" });
     text.number(u64::from(state::reported()));
     text.push(b";");
+    text.number(crate::load::tried());
+    text.push(b";");
     text.number(settled.stderr.0);
     text.push(b":");
     text.number(settled.stderr.1);
@@ -129,6 +134,6 @@ mod tests {
         assert!(inherited.injected);
         assert_eq!(inherited.chain, b"sh");
         assert_eq!(parse(b"2;m"), None);
-        assert_eq!(parse(b"1;d;0;0;7:9;/p;a;b").unwrap().chain, b"a;b");
+        assert_eq!(parse(b"1;d;0;0;5;7:9;/p;a;b").unwrap().chain, b"a;b");
     }
 }

@@ -37,6 +37,7 @@ pub extern "C" fn ensure() {
     let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
     state::set_reported(inherited.as_ref().map_or(0, |inherited| inherited.reported));
+    load::set_tried(inherited.as_ref().map_or(0, |inherited| inherited.tried));
     state::settle(|settled| {
         deepbind::remember_startup(|own| library(&mut settled.library, own));
         match &inherited {

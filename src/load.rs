@@ -80,6 +80,15 @@ enum Unusable {
     For(Reason),
 }
 
+impl Unusable {
+    fn reason(self) -> Reason {
+        match self {
+            Unusable::Missing => Reason::Unreadable,
+            Unusable::For(reason) => reason,
+        }
+    }
+}
+
 /// Maps the compiled policy.
 fn map() -> Result<(&'static [u8], sys::Stat), Unusable> {
     let path = state::settled().policy_path.c_str();
@@ -121,28 +130,34 @@ pub fn in_descendant() -> Option<Reason> {
     }
 }
 
-/// For a master: the compiled policy, compiled first where it is missing or older than its sources.
+/// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
+/// of these in a tree of processes, since a server's start may be many programs.
 pub fn in_master() -> Option<Reason> {
     match map() {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
-            if sources() == 0 || compile().is_ok_and(|()| renewed()) { None } else { Some(Reason::Old) }
+            let sources = sources();
+            if sources == 0 {
+                return None;
+            }
+            if TRIED.swap(sources, Ordering::Relaxed) != sources && compile().is_ok() && renewed() {
+                return None;
+            }
+            Some(Reason::Old)
         }
         Err(unusable) => {
-            TRIED.store(sources(), Ordering::Relaxed);
-            let there = sys::stat(state::settled().config_path.c_str()).is_some();
-            match (unusable, there) {
-                (Unusable::Missing, false) => Some(Reason::NoConfiguration),
-                (Unusable::For(reason), false) => Some(reason),
-                (unusable, true) => match compile() {
+            let sources = sources();
+            match (unusable, sources) {
+                // Without a policy there are no sources but the configuration file.
+                (Unusable::Missing, 0) => Some(Reason::NoConfiguration),
+                (Unusable::For(reason), 0) => Some(reason),
+                (unusable, _) if TRIED.swap(sources, Ordering::Relaxed) == sources => Some(unusable.reason()),
+                (unusable, _) => match compile() {
                     Ok(()) if renewed() => match unusable {
                         Unusable::Missing => None,
                         Unusable::For(_) => Some(Reason::Anew),
                     },
-                    Ok(()) => Some(match unusable {
-                        Unusable::For(reason) => reason,
-                        Unusable::Missing => Reason::Unreadable,
-                    }),
+                    Ok(()) => Some(unusable.reason()),
                     Err(Failure::NoCommand) => Some(Reason::NoCommand),
                     Err(Failure::Slow) => Some(Reason::Slow),
                     Err(Failure::Refused) => Some(Reason::Broken),
@@ -171,6 +186,16 @@ fn renewed() -> bool {
 /// When a master looked last, and for which state of the sources compiling was tried.
 static LOOKED: AtomicU64 = AtomicU64::new(0);
 static TRIED: AtomicU64 = AtomicU64::new(0);
+
+/// The state of the sources for which this tree of processes has tried to compile; 0 for none.
+pub fn tried() -> u64 {
+    TRIED.load(Ordering::Relaxed)
+}
+
+/// Sets it; for the constructor.
+pub fn set_tried(sources: u64) {
+    TRIED.store(sources, Ordering::Relaxed);
+}
 
 /// What the sources look like now, where that is not what they were when the policy was compiled; else 0. Without a
 /// policy, the configuration file is the source.

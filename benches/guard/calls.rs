@@ -29,7 +29,7 @@ pub fn guard(place: &Place, command: &mut Command, vhosts: u32) {
     }
     command.env("LD_PRELOAD", place.library());
     // The variable of src/context.rs.
-    command.env("PORTCULLIS_CONTEXT", format!("1;s;0;0;0:0;{};bench", policy.display()));
+    command.env("PORTCULLIS_CONTEXT", format!("1;s;0;0;0;0:0;{};bench", policy.display()));
 }
 
 /// Instructions that the program executes with `count` calls.

@@ -16,8 +16,8 @@ const V4_MIN: usize = 16;
 /// connect(2).
 ///
 /// # Safety
-/// As libc's. An address in the first page or outside user space gives EFAULT; another wild one faults, where the
-/// kernel would give EFAULT.
+/// As libc's. NULL, and an address outside user space, gives EFAULT; another wild one faults, where the kernel would give
+/// EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
     let real = |address: *const libc::sockaddr| match real::connect() {
@@ -44,9 +44,11 @@ pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len:
 #[repr(align(8))]
 struct Aligned([u8; ADDRESS_MAX]);
 
-/// Neither in the first page nor outside user space.
+/// Whether an address can be read without asking: it lies where programs have their memory. Elsewhere (the first page,
+/// the far end of a large address space, the kernel's half) the kernel is asked, which costs a system call.
 fn plausible(at: usize) -> bool {
-    (4096..0x7fff_ffff_f000).contains(&at)
+    const END: usize = if cfg!(target_arch = "x86_64") { 1 << 47 } else { 1 << 48 };
+    (4096..END - ADDRESS_MAX).contains(&at) || sys::readable(at)
 }
 
 /// The address and port of an internet address that the kernel would take.

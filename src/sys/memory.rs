@@ -45,5 +45,7 @@ pub unsafe fn mprotect(at: usize, len: usize, protection: i32) -> bool {
 pub fn readable(address: usize) -> bool {
     let args = [usize::MAX, address & !7, 0, 8, 0, 0];
     // SAFETY: with this first argument the call changes nothing.
-    unsafe { syscall(libc::SYS_rt_sigprocmask, args) != -(libc::EFAULT as isize) }
+    let read = unsafe { syscall(libc::SYS_rt_sigprocmask, args) != -(libc::EFAULT as isize) };
+    // NULL is no set, which is no fault.
+    address >= 8 && read
 }

@@ -169,7 +169,7 @@ fn a_descendant_that_lost_its_request_gets_the_strictest_policy() {
     let guard = guard(&place, ("", ""));
     let done = place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
     assert!(done.status.success());
-    let context = format!("1;d;0;0;0:0;{};php-fpm > perl", guard.policy().display());
+    let context = format!("1;d;0;0;0;0:0;{};php-fpm > perl", guard.policy().display());
     let mut command = Command::new("/usr/bin/perl");
     command.args(["-e", "exit(system('true; true') == 0 ? 0 : 1)"]);
     let done = command.env("LD_PRELOAD", place.library()).env("PORTCULLIS_CONTEXT", context).status().expect("perl");

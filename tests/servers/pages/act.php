@@ -9,7 +9,7 @@ switch ($_GET['do'] ?? '') {
     case 'finish': echo 'early'; fastcgi_finish_request(); shell_exec('exit 0'); break;
     case 'shutdown': register_shutdown_function(fn() => shell_exec('exit 0')); echo 'late'; break;
     case 'forge':
-        $forged = ['GATEWAY_INTERFACE' => 'CGI/1.1', 'DOCUMENT_ROOT' => '/weak', 'PORTCULLIS_REQUEST' => '', 'PORTCULLIS_CONTEXT' => '1;m;0;0;0:0;;x'];
+        $forged = ['GATEWAY_INTERFACE' => 'CGI/1.1', 'DOCUMENT_ROOT' => '/weak', 'PORTCULLIS_REQUEST' => '', 'PORTCULLIS_CONTEXT' => '1;m;0;0;0;0:0;;x'];
         $process = proc_open(['/bin/sh', '-c', "sh -c 'exit 0'; true"], [], $pipes, null, $forged);
         echo is_resource($process) ? proc_close($process) : 'refused';
         break;
