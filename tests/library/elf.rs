@@ -175,7 +175,12 @@ fn is_under_256_kib() {
 #[test]
 fn a_panic_behind_a_hook_does_not_link() {
     let target = built().parent().expect("a parent").join("prove-panic");
-    let done = Command::new(env!("CARGO"))
+    // Under sudo the compiler beside cargo may not be in PATH.
+    let cargo = Path::new(env!("CARGO"));
+    let tools = cargo.parent().and_then(Path::to_str).expect("a folder");
+    let path = format!("{tools}:{}", std::env::var("PATH").unwrap_or_default());
+    let done = Command::new(cargo)
+        .env("PATH", path)
         .args(["build", "--release", "--lib", "--locked", "--features", "prove-panic", "--target-dir"])
         .arg(&target)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
