@@ -91,8 +91,9 @@ impl Plan {
                 if entry.is_null() {
                     break;
                 }
-                let head = strings.string(entry, PRELOAD.len())?;
-                if head == PRELOAD {
+                // Most entries differ in the first byte, and are not read any further.
+                let first = strings.string(entry, 1)?.first();
+                if first == PRELOAD.first() && strings.string(entry, PRELOAD.len())? == PRELOAD {
                     let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
                     for other in value.split(|&byte| byte == b':' || byte == b' ') {
                         if other == library {
@@ -173,17 +174,19 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
         return None;
     }
     let (mut entries, mut strings) = (Reader::default(), Reader::default());
-    let mut index = 0;
-    loop {
+    for index in 0.. {
         let entry = entries.pointer(vector, index)?;
         if entry.is_null() {
-            return None;
+            break;
         }
-        if let Some(b"=") = strings.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1)) {
+        // Most entries differ in the first byte, and are not read any further.
+        if strings.string(entry, 1)?.first() == name.first()
+            && let Some(b"=") = strings.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1))
+        {
             return strings.string(entry.wrapping_add(name.len()).wrapping_add(1), 4096);
         }
-        index = index.wrapping_add(1);
     }
+    None
 }
 
 /// Takes out of `environ` what the guard put in, before the program looks at it. The strings stay where they are.
