@@ -50,6 +50,10 @@ pub fn event(event: &Value) -> String {
         let _ = write!(out, ", {dropped} before it not written");
     }
     let _ = write!(out, "{DIM:#}");
+    let request = request(event);
+    if !request.is_empty() {
+        let _ = write!(out, "\n    {request}");
+    }
     let clause = text("/portcullis/clause");
     if !clause.is_empty() {
         let source = match text("/portcullis/clause_source") {
@@ -57,6 +61,30 @@ pub fn event(event: &Value) -> String {
             source => source,
         };
         let _ = write!(out, "\n    {DIM}because: {clause} ({source}){DIM:#}");
+    }
+    out
+}
+
+/// The request behind an event, in a line; empty where there is none.
+fn request(event: &Value) -> String {
+    let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    let mut out = match text("/portcullis/request/state").as_str() {
+        "known" => format!("for {} {}{}", text("/http/request/method"), text("/url/domain"), text("/url/original")),
+        "unknown" => "for a request that could not be read".to_owned(),
+        "lost" => "for a request that was taken out of its environment: judged by the strictest policy".to_owned(),
+        _ => return String::new(),
+    };
+    for (word, path) in
+        [("from", "/client/address"), ("by", "/portcullis/request/script"), ("as virtual host", "/portcullis/vhost")]
+    {
+        let value = text(path);
+        if !value.is_empty() {
+            let _ = write!(out, " {word} {value}");
+        }
+    }
+    let why = text("/portcullis/why");
+    if !why.is_empty() {
+        let _ = write!(out, " ({why})");
     }
     out
 }
@@ -88,11 +116,28 @@ mod tests {
             "event": { "category": ["process"], "outcome": hostile },
             "process": { "command_line": hostile, "pid": 7 },
             "user": { "name": hostile }, "host": { "hostname": hostile },
-            "portcullis": { "chain": hostile, "role": hostile, "clause": hostile, "clause_source": hostile },
+            "url": { "original": hostile, "domain": hostile }, "client": { "address": hostile },
+            "http": { "request": { "method": hostile } },
+            "portcullis": {
+                "chain": hostile, "role": hostile, "clause": hostile, "clause_source": hostile, "why": hostile,
+                "vhost": hostile, "request": { "state": "known", "script": hostile },
+            },
         });
         let shown = anstream::adapter::strip_str(&event(&value)).to_string();
         assert!(shown.chars().all(|character| character == '\n' || !character.is_control()), "{shown:?}");
         assert!(!shown.contains('\u{202e}'));
+    }
+
+    #[test]
+    fn a_request_is_named() {
+        let value = json!({
+            "url": { "original": "/x?y", "domain": "shop.example" }, "client": { "address": "192.0.2.7" },
+            "http": { "request": { "method": "GET" } },
+            "portcullis": { "vhost": "shop", "why": "cards", "request": { "state": "known", "script": "/srv/x.php" } },
+        });
+        let wanted = "for GET shop.example/x?y from 192.0.2.7 by /srv/x.php as virtual host shop (cards)";
+        assert_eq!(request(&value), wanted);
+        assert_eq!(request(&json!({ "portcullis": { "request": { "state": "none" } } })), "");
     }
 
     #[test]

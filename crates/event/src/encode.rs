@@ -128,6 +128,18 @@ fn message(json: &mut Json<'_>, event: &Event<'_>) {
             json.text(sentence.as_bytes(), 512);
         }
     }
+    let served = &event.served;
+    if !served.uri.is_empty() {
+        json.raw(b", for ");
+        json.text(served.method, 16);
+        json.raw(b" ");
+        json.text(served.server_name, 96);
+        json.text(served.uri, 256);
+        if !served.client.is_empty() {
+            json.raw(b" from ");
+            json.text(served.client, 64);
+        }
+    }
     json.close(b"\"");
 }
 
