@@ -30,10 +30,8 @@ pub fn facts<'a>(pid: u32, room: &'a mut Room, args: &'a mut [&'a [u8]; ARGS_SHO
         true if executable.is_empty() => sys::thread_name(name),
         _ => files::proc_read(pid, b"comm", name),
     };
-    let folder = match own {
-        true => sys::getcwd(folder),
-        false => sys::readlink(files::proc_path(pid, b"cwd").c_str(), folder),
-    };
+    // The folder of the calling process is of interest, that of its parent hardly ever.
+    let folder = if own { sys::getcwd(folder) } else { &[] };
     let count = files::arguments(files::proc_read(pid, b"cmdline", command_line), args);
     Process {
         pid: if own { sys::getpid() } else { pid },

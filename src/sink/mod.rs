@@ -73,12 +73,17 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
 /// The file that has the path now; where that cannot be opened, the one that is held (it was rotated, and the process
 /// may not open the new one).
 fn to_file(path: &core::ffi::CStr, line: &[u8]) -> bool {
-    let now = crate::sys::stat(path).map(|stat| stat.identity);
+    let stat = crate::sys::stat(path);
+    let now = stat.map(|stat| stat.identity);
+    let write = |fd| match stat {
+        Some(stat) if stat.mode & libc::S_IFMT == libc::S_IFREG => write::appended(fd, line),
+        _ => write::whole(fd, line),
+    };
     if now.is_some() && HELD_FILE.is(now) {
-        return HELD_FILE.with(|| Err(libc::EBADF), |fd| write::whole(fd, line));
+        return HELD_FILE.with(|| Err(libc::EBADF), write);
     }
     match write::file(path) {
-        Ok(file) => write::whole(file.0, line),
-        Err(_) => HELD_FILE.with(|| Err(libc::EBADF), |fd| write::whole(fd, line)),
+        Ok(file) => write(file.0),
+        Err(_) => HELD_FILE.with(|| Err(libc::EBADF), write),
     }
 }

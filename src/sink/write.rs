@@ -46,6 +46,11 @@ pub fn is_stderr(identity: (u64, u64)) -> bool {
     identity != (0, 0) && sys::fstat(2).is_some_and(|stat| stat.identity == identity)
 }
 
+/// Appends a line to a regular file, which neither waits nor breaks like a pipe; whether all of it was taken.
+pub fn appended(fd: i32, line: &[u8]) -> bool {
+    sys::write_plain(fd, line) == Ok(line.len())
+}
+
 /// Writes a line at once; whether all of it was taken.
 pub fn whole(fd: i32, line: &[u8]) -> bool {
     let written = match sys::send_bytes(fd, line) {

@@ -76,6 +76,12 @@ pub fn read_head(fd: i32, into: &mut [u8]) -> &[u8] {
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
 }
 
+/// `write`, once.
+pub fn write_plain(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
+    // SAFETY: the kernel reads the slice.
+    result(unsafe { syscall(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
+}
+
 /// The set of signals that has only SIGPIPE.
 static SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
 
