@@ -47,7 +47,7 @@ pub fn run() {
         }
     }
     println!(
-        "A process (/bin/true by posix_spawn until it has ended, microseconds; {ROUNDS} rounds of {SPAWNS}, in turn)"
+        "A process (/bin/true by posix_spawn until it has ended, microseconds; {ROUNDS} rounds of {SPAWNS}, in turn)\n"
     );
     println!("| preload | lowest | median | highest | over the empty preload |");
     println!("| --- | --- | --- | --- | --- |");
