@@ -117,11 +117,12 @@ impl Decoder {
     }
 
     fn header<'b>(&mut self, bytes: &'b [u8], request: &mut Request, ready: &mut bool) -> &'b [u8] {
-        let Some((&byte, rest)) = bytes.split_first() else { return &[] };
-        if let Some(to) = self.header.get_mut(self.filled) {
-            *to = byte;
+        let take = bytes.len().min(self.header.len().saturating_sub(self.filled));
+        let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
+        if let Some(to) = self.header.get_mut(self.filled..).and_then(|rest| rest.get_mut(..part.len())) {
+            to.copy_from_slice(part);
         }
-        self.filled = self.filled.wrapping_add(1);
+        self.filled = self.filled.wrapping_add(take);
         if self.filled < self.header.len() {
             return rest;
         }
@@ -215,12 +216,12 @@ impl Decoder {
                 Pair::Name => {
                     let take = bytes.len().min(self.name_left as usize);
                     let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
-                    for &byte in part {
-                        if let Some(to) = self.name.get_mut(self.name_len) {
-                            *to = byte;
-                        }
-                        self.name_len = self.name_len.saturating_add(1);
+                    // A name that does not fit is longer than any that is looked for.
+                    let room = self.name.get_mut(self.name_len..).and_then(|rest| rest.get_mut(..part.len()));
+                    if let Some(to) = room {
+                        to.copy_from_slice(part);
                     }
+                    self.name_len = self.name_len.saturating_add(part.len());
                     self.name_left = self.name_left.wrapping_sub(take as u32);
                     bytes = rest;
                     self.skip_empty(request);
