@@ -7,6 +7,8 @@ export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER = sudo -E
 export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER = sudo -E
 endif
 
+# The set-up comes before the build that needs its compiler.
+.NOTPARALLEL:
 .PHONY: all build modules setup demo test bench lint
 
 all: build

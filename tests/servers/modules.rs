@@ -100,14 +100,17 @@ fn apache_prefork_with_mod_php() {
     }
 }
 
-/// One request of a burst: its token in the URI, its host.
-fn burst(port: u16, count: usize, path: &(dyn Fn(usize) -> String + Sync)) -> BTreeMap<String, &'static str> {
+/// How many requests a burst has.
+const REQUESTS: usize = 20_000;
+
+/// Requests to all hosts at concurrency 16: the token in each URI, and its host.
+fn burst(port: u16, path: &(dyn Fn(usize) -> String + Sync)) -> BTreeMap<String, &'static str> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..16)
             .map(|thread| {
                 scope.spawn(move || {
                     let mut asked = BTreeMap::new();
-                    for number in (thread..count).step_by(16) {
+                    for number in (thread..REQUESTS).step_by(16) {
                         let host = HOSTS[(number * 7 + thread) % 3];
                         let path = path(number);
                         http::get_host(port, &format!("{host}.example"), &path);
@@ -147,7 +150,7 @@ fn apache_prefork_under_load() {
     let place = Place::new();
     let guard = guard(&place);
     let apache = Apache::start(&place, Some(&guard), Kind::ModPhp, None, &configuration(&place, ""));
-    let asked = burst(apache.port, 1500, &|number| format!("/act.php?do=shell&token={number}"));
+    let asked = burst(apache.port, &|number| format!("/act.php?do=shell&token={number}"));
     hold(&guard, &asked, "nobody");
 }
 
@@ -168,7 +171,7 @@ fn apache_worker_and_event_under_load() {
             let vhosts = vhosts.replace("ProxyPassMatch ^/up http://192.88.1.10:4444/ disablereuse=On\n", "");
             let kind = if mpm == "worker" { Kind::Worker } else { Kind::Event };
             let apache = Apache::start(&place, Some(&guard), kind, None, &vhosts);
-            let asked = burst(apache.port, 1500, &|number| format!("/up?token={number}"));
+            let asked = burst(apache.port, &|number| format!("/up?token={number}"));
             hold(&guard, &asked, "blog");
         })
         .join()
@@ -286,7 +289,7 @@ fn nginx_upstreams_under_load() {
     let place = Place::new();
     let guard = guard(&place);
     let nginx = nginx(&place, Some(&guard));
-    let asked = burst(nginx.port, 3000, &|number| format!("/up?token={number}"));
+    let asked = burst(nginx.port, &|number| format!("/up?token={number}"));
     hold(&guard, &asked, "blog");
 }
 
