@@ -4,7 +4,7 @@ use crate::compiler::{self, Failure};
 use crate::state::{self, Settled};
 use crate::{emit, environment, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
-use portcullis_policy::{Policy, place};
+use portcullis_policy::{Malformed, Policy, place};
 
 /// The largest compiled policy, in bytes.
 const SIZE_MAX: u64 = 1 << 30;
@@ -89,8 +89,10 @@ impl Unusable {
     }
 }
 
-/// Maps the compiled policy.
-fn map() -> Result<(&'static [u8], sys::Stat), Unusable> {
+/// Maps the compiled policy and checks it by `check`.
+fn map(
+    check: impl Fn(&'static [u8]) -> Result<Policy<'static>, Malformed>,
+) -> Result<(&'static [u8], sys::Stat), Unusable> {
     let path = state::settled().policy_path.c_str();
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = sys::open(libc::AT_FDCWD, path, flags, 0).map_err(|errno| match errno {
@@ -109,7 +111,7 @@ fn map() -> Result<(&'static [u8], sys::Stat), Unusable> {
     // SAFETY: a read-only mapping of that length, of a file that only its trusted owner may write to, and which the
     // command replaces by rename.
     let bytes = unsafe { core::slice::from_raw_parts(at.cast::<u8>(), stat.size as usize) };
-    match Policy::new(bytes) {
+    match check(bytes) {
         Ok(_) => Ok((bytes, stat)),
         Err(_) => {
             sys::munmap(at, stat.size as usize);
@@ -118,9 +120,9 @@ fn map() -> Result<(&'static [u8], sys::Stat), Unusable> {
     }
 }
 
-/// For a descendant: the policy of its tree as it lies there.
+/// For a descendant: the policy of its tree as it lies there, which a master has checked whole.
 pub fn in_descendant() -> Option<Reason> {
-    match map() {
+    match map(Policy::unsummed) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
             None
@@ -133,7 +135,7 @@ pub fn in_descendant() -> Option<Reason> {
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
 /// of these in a tree of processes, since a server's start may be many programs.
 pub fn in_master() -> Option<Reason> {
-    match map() {
+    match map(Policy::new) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
             let sources = sources();
@@ -174,7 +176,7 @@ fn compile() -> Result<(), Failure> {
 
 /// Puts the policy that lies there now in force.
 fn renewed() -> bool {
-    match map() {
+    match map(Policy::new) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
             true

@@ -45,6 +45,20 @@ impl<'a> Policy<'a> {
     /// # Errors
     /// What is wrong with them.
     pub fn new(bytes: &'a [u8]) -> Result<Policy<'a>, Malformed> {
+        let policy = Policy::unsummed(bytes)?;
+        let summed = policy.bytes.get(24..).ok_or(Malformed::Truncated)?;
+        if checksum(summed) != policy.header.checksum.get() {
+            return Err(Malformed::Damaged);
+        }
+        Ok(policy)
+    }
+
+    /// The same without the checksum, whose cost grows with the policy: for bytes that another process has checked whole.
+    /// Whatever they are, no index in them is followed out of bounds.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub fn unsummed(bytes: &'a [u8]) -> Result<Policy<'a>, Malformed> {
         let (header, _) = Header::ref_from_prefix(bytes).map_err(|_| Malformed::Truncated)?;
         if header.magic != MAGIC {
             return Err(Malformed::NotAPolicy);
@@ -53,10 +67,6 @@ impl<'a> Policy<'a> {
             return Err(Malformed::Version(header.version.get()));
         }
         let bytes = bytes.get(..header.length.get() as usize).ok_or(Malformed::Truncated)?;
-        let summed = bytes.get(24..).ok_or(Malformed::Truncated)?;
-        if checksum(summed) != header.checksum.get() {
-            return Err(Malformed::Damaged);
-        }
         let policy = Policy { bytes, header };
         for section in header.sections.iter().take(SECTIONS) {
             policy.slice(*section).ok_or(Malformed::Section)?;
