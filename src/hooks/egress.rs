@@ -75,14 +75,14 @@ fn internet(bytes: &[u8; ADDRESS_MAX], len: usize) -> Option<(IpAddr, u16)> {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
     let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
-    request::idle();
+    request::idle(fd);
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len) };
     #[cfg(feature = "prove-panic")]
     assert!(accepted < i32::MAX - 1);
     if accepted >= 0 {
         state::accepted();
-        request::accepted(accepted);
+        request::accepted(fd, accepted);
     }
     accepted
 }
@@ -99,12 +99,12 @@ pub unsafe extern "C" fn accept4(
     flags: c_int,
 ) -> c_int {
     let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
-    request::idle();
+    request::idle(fd);
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len, flags) };
     if accepted >= 0 {
         state::accepted();
-        request::accepted(accepted);
+        request::accepted(fd, accepted);
     }
     accepted
 }
@@ -120,7 +120,7 @@ pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t
     let got = unsafe { real(fd, buffer, size) };
     if got > 0 && request::watched(fd) {
         // SAFETY: the kernel has just written that many bytes there.
-        request::fed(unsafe { core::slice::from_raw_parts(buffer.cast::<u8>(), got.cast_unsigned()) });
+        request::fed(fd, unsafe { core::slice::from_raw_parts(buffer.cast::<u8>(), got.cast_unsigned()) });
     }
     got
 }

@@ -1,46 +1,68 @@
 //! FastCGI read in passing: PHP-FPM's own accept and reads carry the request.
 
 use super::slot::{self, change, is_watching, watch};
-use crate::state;
+use crate::{state, sys};
+use core::sync::atomic::{AtomicI32, Ordering};
 use portcullis_request::fastcgi::Decoder;
 use portcullis_request::{Request, State};
 
 /// How PHP-FPM names a worker that serves a pool.
 const POOL_TITLE: &[u8] = b"php-fpm: pool ";
 
-/// The thread waits for its next connection: the request before is over.
-pub fn idle() {
-    if is_watching() {
-        watch(None);
-        forget();
+/// The listener that the process accepted on first, plus one; 0 for none. A server accepts before it runs any request's
+/// code, so what that code accepts, on a listener of its own, changes nothing about the request.
+static LISTENER: AtomicI32 = AtomicI32::new(0);
+
+fn is_servers(listener: i32) -> bool {
+    let number = listener.wrapping_add(1);
+    match LISTENER.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed) {
+        Ok(_) => true,
+        Err(first) => first == number,
     }
 }
 
-fn forget() {
-    let _ = change(|slot| {
-        if !slot.by_module {
-            slot.served.request.reset(State::None);
-            slot.served.settle();
-        }
-    });
+/// The thread waits on a listener for its next connection: the request before is over.
+pub fn idle(listener: i32) {
+    if is_watching() && is_servers(listener) {
+        watch(None);
+        let _ = change(|slot| {
+            if !slot.by_module {
+                slot.served.request.reset(State::None);
+                slot.served.settle();
+            }
+        });
+    }
 }
 
 /// The thread accepted the connection `fd`.
-pub fn accepted(fd: i32) {
+pub fn accepted(listener: i32, fd: i32) {
+    if !is_servers(listener) {
+        return;
+    }
+    let connection = sys::fstat(fd).map_or((0, 0), |stat| stat.identity);
     let fresh = change(|slot| {
+        if slot.by_module && slot.token.load(Ordering::Acquire) != 0 {
+            return false;
+        }
         slot.decoder = Decoder::new();
+        slot.connection = connection;
         slot.by_module = false;
         slot.served.request.reset(State::None);
         slot.served.settle();
+        true
     });
-    watch(fresh.map(|()| fd));
+    watch((fresh == Some(true)).then_some(fd));
 }
 
-/// The thread read these bytes from the connection that is watched.
-pub fn fed(bytes: &[u8]) {
-    let dead = change(|slot| {
-        let slot::Slot { decoder, served, .. } = slot;
+/// The thread read these bytes from the descriptor that is watched.
+pub fn fed(fd: i32, bytes: &[u8]) {
+    let go_on = change(|slot| {
+        let slot::Slot { decoder, served, connection, .. } = slot;
         let before = served.request.state;
+        // A request's code may close the connection early and open something else that gets its number.
+        if before == State::Known && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
+            return false;
+        }
         let known = decoder.feed(bytes, &mut served.request);
         if known {
             pool(&mut served.request);
@@ -51,11 +73,12 @@ pub fn fed(bytes: &[u8]) {
         if decoder.is_dead() && !decoder.has_begun() {
             // It is no FastCGI.
             served.request.reset(State::None);
+            return false;
         }
-        decoder.is_dead()
+        true
     });
-    // What is dead stays unknown until the next connection.
-    if dead == Some(true) && slot::current(|served| served.request.state) == State::None {
+    // What is malformed stays unknown until the next connection.
+    if go_on == Some(false) {
         watch(None);
     }
 }

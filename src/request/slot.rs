@@ -34,6 +34,8 @@ impl Served {
 pub struct Slot {
     pub served: Served,
     pub decoder: Decoder,
+    /// Device and inode of the connection whose reads are looked at.
+    pub connection: (u64, u64),
     /// It is being written: a signal handler that comes in between must not look.
     pub busy: AtomicBool,
     /// Which request of a module it is; 0 where that has ended, or where none is a module's.
@@ -50,6 +52,7 @@ impl Slot {
         Slot {
             served: Served::none(),
             decoder: Decoder::new(),
+            connection: (0, 0),
             busy: AtomicBool::new(false),
             token: AtomicU64::new(0),
             by_module: false,
@@ -173,9 +176,13 @@ pub fn end(token: u64) {
 
 /// Calls `look` with the request that the thread serves.
 pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
+    // A descendant stays its request's, whatever it accepts or says by itself.
+    if let Some(inherited) = inherited() {
+        return look(inherited);
+    }
     let slot = own_slot();
     if slot.is_null() {
-        return look(inherited().unwrap_or(&NOBODY));
+        return look(&NOBODY);
     }
     // SAFETY: the thread's own slot; where it is being written, which this thread itself does, it is left alone.
     let slot = unsafe { &*slot };

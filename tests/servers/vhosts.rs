@@ -129,7 +129,7 @@ fn a_request_ends_when_the_next_begins() {
     let guard = guard(&place, ("", ""));
     let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
     let nginx = nginx(&place, &fpm, false);
-    for what in ["finish", "shutdown", "body"] {
+    for what in ["finish", "shutdown", "body", "accept", "reuse"] {
         let path = format!("/act.php?do={what}");
         let before = guard.events().all().len();
         http::get_host(nginx.port, "blog.example", &path);
@@ -464,4 +464,24 @@ fn a_process_left_in_the_background_keeps_its_request() {
     wait_until("the process", || guard.events().all().len() > before.len());
     assert_eq!(of_request(&last(&guard)), ["known", "shop", "shop.example", "/left.php"]);
     assert_eq!(last(&guard).text("portcullis.role"), "descendant");
+}
+
+/// A descendant that serves by itself stays its request's.
+#[test]
+fn a_descendant_that_accepts_keeps_its_request() {
+    enter();
+    let place = Place::new();
+    let guard = guard(&place, ("mode = \"enforce\"", "mode = \"audit\""));
+    let script = "use IO::Socket::INET; my $l = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');\n\
+                  my $c = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $l->sockport); my $s = $l->accept;\n\
+                  system('true; true');\n";
+    let script = place.write("accepts.pl", script);
+    std::fs::write(place.join("www/shop/starts.php"), format!("<?php shell_exec('perl {}');", script.display()))
+        .expect("a page");
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = nginx(&place, &fpm, false);
+    http::get_host(nginx.port, "shop.example", "/starts.php");
+    let event = last(&guard);
+    assert_eq!(event.text("portcullis.chain"), "php-fpm: pool www > sh > perl > sh");
+    assert_eq!(of_request(&event), ["known", "shop", "shop.example", "/starts.php"]);
 }
