@@ -15,6 +15,8 @@ fn main() {
         .flag("-fno-stack-protector")
         .warnings_into_errors(true)
         .compile("portcullis_shim");
+    // The libc crate leaves libc to std where another crate of the workspace has its feature `std` on.
+    println!("cargo:rustc-cdylib-link-arg=-lc");
     for flag in ["-z,defs", "-z,now", "-z,relro", "-z,nodelete", "-z,noexecstack", "-soname,libportcullis.so"] {
         println!("cargo:rustc-cdylib-link-arg=-Wl,{flag}");
     }

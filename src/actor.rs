@@ -20,7 +20,8 @@ impl Room {
     }
 }
 
-/// The facts on process `pid`, 0 for the calling one; its arguments go into `args`. What cannot be read is empty.
+/// The facts on process `pid`, 0 for the calling one; its arguments go into `args`. What cannot be read is empty. The folder
+/// of the calling process is of interest, that of its parent hardly ever.
 pub fn facts<'a>(pid: u32, room: &'a mut Room, args: &'a mut [&'a [u8]; ARGS_SHOWN]) -> Process<'a> {
     let own = pid == 0;
     let Room { name, executable, folder, command_line } = room;
@@ -30,7 +31,6 @@ pub fn facts<'a>(pid: u32, room: &'a mut Room, args: &'a mut [&'a [u8]; ARGS_SHO
         true if executable.is_empty() => sys::thread_name(name),
         _ => files::proc_read(pid, b"comm", name),
     };
-    // The folder of the calling process is of interest, that of its parent hardly ever.
     let folder = if own { sys::getcwd(folder) } else { &[] };
     let count = files::arguments(files::proc_read(pid, b"cmdline", command_line), args);
     Process {

@@ -62,9 +62,13 @@ fn number(digits: &[u8]) -> u64 {
 /// The chain of a program named `name` that this process starts. One begins where a server does: what started that,
 /// and the binary that a reload replaced, are not in it.
 pub fn chain_of(name: &[u8], served: &Served) -> Text<256> {
-    let mut chain = Text::new();
     let own = own_chain(served);
-    let mine = if state::role() == Role::Master { b"" } else { own.bytes() };
+    chain_from(if state::role() == Role::Master { b"" } else { own.bytes() }, name)
+}
+
+/// The chain of a program named `name` that a process with the chain `mine` starts.
+pub fn chain_from(mine: &[u8], name: &[u8]) -> Text<256> {
+    let mut chain = Text::new();
     let room = CHAIN_MAX.saturating_sub(name.len().min(64));
     if mine.len() > room {
         chain.push(mine.get(..room).unwrap_or_default());

@@ -47,6 +47,11 @@ pub fn remember_startup(mut own_path: impl FnMut(&[u8])) {
     });
 }
 
+/// Whether an address lies in libc.
+pub fn is_libcs(address: usize) -> bool {
+    (LIBC[0].load(Ordering::Relaxed)..LIBC[1].load(Ordering::Relaxed)).contains(&address)
+}
+
 fn remember(object: &Object, index: usize) {
     ADDS.store(object.adds, Ordering::Relaxed);
     SUBS.store(object.subs, Ordering::Relaxed);
@@ -196,9 +201,8 @@ impl Object {
         // SAFETY: an aligned word of the object that the loader itself writes; other threads read it as a whole.
         let place = unsafe { AtomicPtr::from_ptr(slot as *mut *mut c_void) };
         let now = place.load(Ordering::Relaxed) as usize;
-        let libc = LIBC[0].load(Ordering::Relaxed)..LIBC[1].load(Ordering::Relaxed);
         let unbound = kind == relocation::JUMP_SLOT && self.contains(now);
-        if now == real as usize || libc.contains(&now) || unbound {
+        if now == real as usize || is_libcs(now) || unbound {
             self.write(slot, place, hook);
         }
     }

@@ -2,48 +2,63 @@
 
 use crate::actor::{self, Room};
 use crate::files;
-use crate::judge::{Arguments, Exec, Target};
-use crate::memory::base_name;
+use crate::judge::{Arguments, By, Exec, Target};
+use crate::memory::{Text, base_name};
 use crate::program::Program;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{context, sink, sys};
-use core::net::IpAddr;
 use core::sync::atomic::Ordering;
-use portcullis_event::{ARGS_SHOWN, Action, Destination, EGRESS_PORT, Event, GUARD_POLICY, Process, SHELL_SPAWN};
-use portcullis_policy::egress::Transport;
-use portcullis_policy::{Mode, Outcome, Policy, Rule, Verdict};
+use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
+use portcullis_policy::{Mode, Outcome, Policy, Verdict};
 use portcullis_request::State;
 
-/// The event of a connection.
+/// The event of what is done with a descriptor.
 #[cold]
-pub fn connect(policy: &Policy<'_>, verdict: Verdict, served: &Served, ip: IpAddr, port: u16, transport: Transport) {
-    let transport = match transport {
-        Transport::Stream => "tcp",
-        Transport::Datagram => "udp",
-    };
+pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, action: Action<'_>, detail: &[u8]) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let process = actor::facts(0, &mut room, &mut args);
-    let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
-    let action = Action::Connect(Destination { ip, port, transport });
-    let chain = context::own_chain(served);
-    decided(policy, verdict, served, Event { action, ..common(chain.bytes(), process, parent) });
+    let (own, parent) = match by {
+        By::This => (0, sys::getppid()),
+        By::Other(other) => (other.pid, other.parent),
+    };
+    let process = actor::facts(own, &mut room, &mut args);
+    let parent = actor::facts(parent, &mut parent_room, &mut parent_args);
+    let chain = chain(by, served);
+    decided(policy, verdict, served, Event { action, detail, ..common(by, chain.bytes(), process, parent) });
+}
+
+fn chain(by: By<'_>, served: &Served) -> Text<256> {
+    match by {
+        By::This => context::own_chain(served),
+        By::Other(other) => {
+            let mut chain = Text::new();
+            chain.push(other.chain);
+            chain
+        }
+    }
 }
 
 /// The event of a program.
 #[cold]
+#[allow(clippy::too_many_arguments)]
 pub fn exec(
     policy: &Policy<'_>,
     verdict: Verdict,
     served: &Served,
+    by: By<'_>,
     exec: &Exec<'_>,
     program: &Program,
     arguments: &Arguments<'_>,
+    detail: &[u8],
 ) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
-    let parent = if exec.replaces { sys::getppid() } else { 0 };
+    let parent = match by {
+        By::Other(other) => other.parent,
+        By::This if exec.replaces => sys::getppid(),
+        By::This => 0,
+    };
     let parent = actor::facts(parent, &mut room, &mut args);
     let name = exec.name();
     let mut folder = [0; 512];
@@ -52,15 +67,26 @@ pub fn exec(
         (real, _) => real,
     };
     let process = Process {
-        pid: if exec.replaces { sys::getpid() } else { 0 },
+        pid: match by {
+            By::Other(other) => other.pid,
+            By::This if exec.replaces => sys::getpid(),
+            By::This => 0,
+        },
         name: if name.bytes().is_empty() { base_name(executable) } else { name.bytes() },
         executable,
-        working_directory: sys::getcwd(&mut folder),
+        working_directory: match by {
+            By::This => sys::getcwd(&mut folder),
+            By::Other(other) => sys::readlink(files::proc_path(other.pid, b"cwd").c_str(), &mut folder),
+        },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
-    let chain = context::chain_of(process.name, served);
-    decided(policy, verdict, served, common(chain.bytes(), process, parent));
+    let chain = match by {
+        By::This => context::chain_of(process.name, served),
+        By::Other(other) => context::chain_from(other.chain, process.name),
+    };
+    let unguarded = program.unguarded;
+    decided(policy, verdict, served, Event { detail, unguarded, ..common(by, chain.bytes(), process, parent) });
 }
 
 /// The guard's word on itself.
@@ -72,7 +98,7 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
     let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
     let chain = state::settled().chain.bytes();
     let action = Action::Guard(sentence);
-    finish(policy, Event { mode: Mode::Audit.word(), action, ..common(chain, process, parent) });
+    finish(policy, Event { mode: Mode::Audit.word(), action, ..common(By::This, chain, process, parent) });
 }
 
 /// Puts in what the verdict and the request say.
@@ -81,10 +107,8 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<
     let (clause, clause_file, clause_line) = policy.clause(verdict.clause);
     let request = &served.request;
     let event = Event {
-        rule: match verdict.rule {
-            Rule::EgressPort => &EGRESS_PORT,
-            Rule::ShellSpawn => &SHELL_SPAWN,
-        },
+        rule: RULES.get(verdict.rule as usize).unwrap_or(&GUARD_POLICY),
+        also: verdict.also,
         mode: if refused { Mode::Enforce.word() } else { Mode::Audit.word() },
         refused,
         served: portcullis_event::Served {
@@ -110,8 +134,12 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<
 }
 
 /// What does not depend on the verdict.
-fn common<'a>(chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
-    let role = match state::role() {
+fn common<'a>(by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
+    let (role, uid, layer) = match by {
+        By::This => (state::role(), sys::geteuid(), "libc"),
+        By::Other(other) => (other.role, other.user.0, "backstop"),
+    };
+    let role = match role {
         Role::Master => "master",
         Role::Serving => "serving",
         Role::Descendant => "descendant",
@@ -122,9 +150,13 @@ fn common<'a>(chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Eve
         sequence: 0,
         dropped: 0,
         rule: &GUARD_POLICY,
+        also: 0,
         mode: "",
         refused: false,
         action: Action::Exec,
+        detail: b"",
+        layer,
+        unguarded: "",
         role,
         chain,
         served: portcullis_event::Served { state: State::None.word(), ..portcullis_event::Served::default() },
@@ -134,13 +166,14 @@ fn common<'a>(chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Eve
         clause_line: 0,
         process,
         parent,
-        uid: sys::geteuid(),
+        uid,
         user: b"",
         host: b"",
     }
 }
 
 /// Numbers the event and hands it to the sinks.
+#[inline(never)]
 fn finish(policy: &Policy<'_>, event: Event<'_>) {
     let counters = state::counters();
     let user = files::user_name(event.uid);

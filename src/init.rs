@@ -52,6 +52,7 @@ pub extern "C" fn ensure() {
     });
     let request = environment::variable(context::REQUEST.strip_suffix(b"=").unwrap_or_default());
     let request = request.and_then(portcullis_request::wire::read);
+    environment::remember_loader();
     environment::scrub(injected);
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.

@@ -3,17 +3,21 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod actor;
+mod backstop;
 mod compiler;
 mod context;
 mod deepbind;
 mod emit;
 mod environment;
 mod files;
+mod gate;
 mod hooks;
 mod init;
 mod judge;
+mod listeners;
 mod load;
 mod memory;
+mod names;
 mod program;
 mod request;
 mod sink;

@@ -11,6 +11,8 @@ const DEPTH: usize = 5;
 const HEAD: usize = 256;
 /// What is read of an ELF file: its header and program headers, behind which linkers put the loader's path.
 const ELF_HEAD: usize = 1024;
+const ELF: &[u8] = b"\x7fELF";
+const FOREIGN: &str = "foreign";
 /// Base names that one program may go by.
 const NAMES: usize = 16;
 /// Arguments in which the dynamic loader, started as a program, is searched for what it is to run.
@@ -22,12 +24,16 @@ const SYSTEM: [&[u8]; 6] = [b"/bin/", b"/usr/bin/", b"/sbin/", b"/usr/sbin/", b"
 pub struct Program {
     names: [Text<64>; NAMES],
     count: usize,
+    /// How many of the names are its own rather than an interpreter's.
+    pub own_names: usize,
     /// The path with every symlink resolved; empty where /proc is not there.
     pub real: Text<512>,
     /// The file is neither ELF nor a script, so that execvp and its kin run it with sh.
     pub unknown_format: bool,
     /// Its loader cannot load this library: another word size, or musl's.
     pub foreign: bool,
+    /// Why the preload will not hold in it: `static`, `setuid`, `foreign`; empty where it will.
+    pub unguarded: &'static str,
 }
 
 impl Program {
@@ -35,9 +41,11 @@ impl Program {
         Program {
             names: [const { Text::new() }; NAMES],
             count: 0,
+            own_names: 0,
             real: Text::new(),
             unknown_format: false,
             foreign: false,
+            unguarded: "",
         }
     }
 
@@ -112,16 +120,17 @@ impl Program {
         }
         let mut head = [0; ELF_HEAD];
         let mut read = sys::read_head(file.0, &mut head);
-        if let Some(elf) = read.strip_prefix(b"\x7fELF") {
-            let class = if cfg!(target_pointer_width = "64") { 2 } else { 1 };
-            self.foreign = elf.first() != Some(&class) || has(elf, b"/ld-musl");
+        self.own_names = self.count;
+        self.preload(file, read);
+        if read.starts_with(ELF) {
+            self.foreign = self.unguarded == FOREIGN;
             return;
         }
         read = read.get(..HEAD).unwrap_or(read);
         self.unknown_format = !read.is_empty() && !read.starts_with(b"#!");
-        let mut next = [0; HEAD];
+        let mut next = [0; ELF_HEAD];
         for _ in 0..DEPTH {
-            let Some(line) = read.strip_prefix(b"#!") else { return };
+            let Some(line) = read.get(..HEAD).unwrap_or(read).strip_prefix(b"#!") else { return };
             let Some(interpreter) = self.interpreter(line) else { return };
             let Ok(file) = sys::open(libc::AT_FDCWD, interpreter.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0) else {
                 return;
@@ -131,6 +140,22 @@ impl Program {
             path.number(u64::from(file.0.cast_unsigned()));
             self.push(base_name(sys::readlink(files::proc_path(0, path.bytes()).c_str(), &mut buffer)));
             read = sys::read_head(file.0, &mut next);
+            self.preload(&file, read);
+        }
+    }
+
+    /// Notes why a preload will not hold in an ELF file that begins with `head`.
+    fn preload(&mut self, file: &Fd, head: &[u8]) {
+        let Some(elf) = head.strip_prefix(ELF) else { return };
+        let class = if cfg!(target_pointer_width = "64") { 2 } else { 1 };
+        let stat = sys::fstat(file.0).unwrap_or_default();
+        let group = libc::S_ISGID | libc::S_IXGRP;
+        if elf.first() != Some(&class) || has(elf, b"/ld-musl") {
+            self.unguarded = FOREIGN;
+        } else if (stat.mode & libc::S_ISUID != 0 && stat.uid != sys::geteuid()) || stat.mode & group == group {
+            self.unguarded = "setuid";
+        } else if !has_loader(head) {
+            self.unguarded = "static";
         }
     }
 
@@ -151,6 +176,23 @@ impl Program {
         path.push(interpreter);
         Some(path)
     }
+}
+
+/// Whether an ELF file of this word size names a loader; taken to, where its program headers are not in `head`.
+fn has_loader(head: &[u8]) -> bool {
+    const INTERPRETER: u32 = 3;
+    let number =
+        |at: usize| head.get(at..at.wrapping_add(2)).and_then(|two| two.try_into().ok()).map(u16::from_le_bytes);
+    let offset = head.get(32..40).and_then(|eight| eight.try_into().ok()).map_or(usize::MAX, usize::from_le_bytes);
+    let (Some(size), Some(count)) = (number(54), number(56)) else { return true };
+    for index in 0..usize::from(count) {
+        let at = offset.wrapping_add(index.wrapping_mul(usize::from(size)));
+        let Some(kind) = head.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return true };
+        if u32::from_le_bytes(*kind) == INTERPRETER {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether `bytes` has `wanted`, which begins with a byte that is rare in the head of an ELF file.

@@ -49,13 +49,6 @@ pub fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
 }
 
-/// A client connection was accepted.
-pub fn accepted() {
-    if role() == Role::Master {
-        set_role(Role::Serving);
-    }
-}
-
 /// Written by the constructor only, read by everything after it.
 pub struct Settled {
     /// The programs that led here.

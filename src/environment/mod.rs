@@ -1,8 +1,10 @@
 //! The environment of a new program: the caller's, with the guard and its context put in. Never edited in place.
 
+mod loader;
 mod swap;
 
-pub use swap::swapped;
+pub use loader::{foreign_loader, remember_loader};
+pub use swap::{in_room, set_room, swapped};
 
 use crate::context;
 use crate::memory::{Reader, Text};
@@ -42,6 +44,7 @@ unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
 
 /// Calls `go` with the environment for a program named `name`: `envp` with LD_PRELOAD (the library first, the others
 /// kept) and the context. Where `envp` cannot be read, `go` gets it as it is and the kernel says so.
+#[inline(never)]
 pub fn with<R>(envp: Vector, name: &[u8], served: &Served, go: impl FnOnce(Vector) -> R) -> R {
     let Some(plan) = Plan::of(envp, name, served) else { return go(envp) };
     let needed = plan.count.wrapping_add(ADDED);
@@ -73,6 +76,7 @@ struct Plan {
 }
 
 impl Plan {
+    #[inline(never)]
     fn of(envp: Vector, name: &[u8], served: &Served) -> Option<Plan> {
         let library = state::settled().library.bytes();
         if library.is_empty() || !library_is_there() {

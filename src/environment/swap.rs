@@ -1,5 +1,6 @@
-//! popen and system hand `environ` to the shell that they start inside libc: the guard puts the environment for it there
-//! for the time of the call.
+//! Environments for programs that libc starts inside of itself. popen and system hand on `environ`: the guard puts the
+//! environment for the shell there for the time of the call. Where the backstop is on, these environments lie in a room
+//! of their own, whose place is a secret: by it the kernel's filter knows the programs that were judged.
 
 use super::{ADDED, Plan, REQUEST_MAX, of_process};
 use crate::memory::Text;
@@ -42,10 +43,57 @@ impl Slot {
 }
 
 static SLOTS: [Slot; 4] = [const { Slot::new() }; 4];
+static ROOM: AtomicPtr<Slot> = AtomicPtr::new(core::ptr::null_mut());
+/// Slots in the room.
+const ROOM_SLOTS: usize = 8;
+/// The size of the room, in bytes: whole pages.
+pub const ROOM_SIZE: usize = 1 << 17;
+const _: () = assert!(size_of::<Slot>() * ROOM_SLOTS <= ROOM_SIZE);
+
+fn room() -> &'static [Slot] {
+    let at = ROOM.load(Ordering::Acquire);
+    if at.is_null() {
+        return &[];
+    }
+    // SAFETY: a zeroed mapping of that size, which stays for ever; zero bytes are free slots.
+    unsafe { core::slice::from_raw_parts(at, ROOM_SLOTS) }
+}
+
+/// Maps the room at an address; false where something is there already.
+pub fn set_room(address: usize) -> bool {
+    let Some(at) = crate::sys::allocate_at(address, ROOM_SIZE) else { return false };
+    ROOM.store(at.cast(), Ordering::Release);
+    true
+}
+
+/// The slots that are to be used: in the room, where there is one.
+fn slots() -> &'static [Slot] {
+    let room = room();
+    if room.is_empty() { &SLOTS } else { room }
+}
 
 /// The slot whose vector this is.
 fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
-    SLOTS.iter().find(|slot| slot.vector.get().cast::<*const u8>() == vector)
+    SLOTS.iter().chain(room()).find(|slot| slot.vector.get().cast::<*const u8>() == vector)
+}
+
+/// As [`super::with`], with the vector in the room where there is one and it has a place free.
+#[inline(never)]
+pub fn in_room<R>(envp: super::Vector, name: &[u8], served: &Served, go: impl FnOnce(super::Vector) -> R) -> R {
+    let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::AcqRel);
+    let Some(slot) = room().iter().find(free) else { return super::with(envp, name, served, go) };
+    let plan = Plan::of(envp, name, served).filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES);
+    let Some(plan) = plan else {
+        slot.taken.store(false, Ordering::Release);
+        return super::with(envp, name, served, go);
+    };
+    // SAFETY: this thread has taken the slot.
+    let vector = unsafe { &mut *slot.vector.get() };
+    vector.fill(core::ptr::null());
+    plan.fill(envp, vector);
+    let result = go(slot.vector.get().cast::<*const u8>().cast_const());
+    slot.taken.store(false, Ordering::Release);
+    result
 }
 
 /// Calls `go` while `environ` is the environment for a program named `name`.
@@ -53,6 +101,7 @@ fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
 /// glibc's popen and system hand `environ` to the shell. The vector lives in a static slot, so that no thread can be
 /// left with a dangling one, and the original is put back unless somebody has replaced ours meanwhile. Two threads in
 /// here at once put back each other's vector while that is in use.
+#[inline(never)]
 pub fn swapped<R>(name: &[u8], served: &Served, go: impl FnOnce() -> R) -> R {
     let current = of_process();
     let now = current.load(Ordering::Acquire);
@@ -64,7 +113,7 @@ pub fn swapped<R>(name: &[u8], served: &Served, go: impl FnOnce() -> R) -> R {
     let free = |slot: &&Slot| {
         !core::ptr::eq(slot.vector.get().cast::<*const u8>(), now) && !slot.taken.swap(true, Ordering::AcqRel)
     };
-    let Some(slot) = SLOTS.iter().find(free) else { return go() };
+    let Some(slot) = slots().iter().find(free) else { return go() };
     // SAFETY: this thread has taken the slot.
     let mine = unsafe {
         let texts = &mut *slot.texts.get();

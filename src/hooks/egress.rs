@@ -1,48 +1,31 @@
-//! connect; and what shows whom a process serves: accept and read.
+//! What opens a connection or sends to an address: connect, sendto, sendmsg, sendmmsg.
 
-use super::table::real;
-use super::{as_libc, fail};
+use super::fail;
+use crate::judge::{self, By, Deed};
 use crate::state::{self, Role};
-use crate::{judge, request, sys};
-use core::ffi::{c_int, c_void};
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// The longest address that Linux takes: `sizeof(struct sockaddr_storage)`.
-const ADDRESS_MAX: usize = 128;
-/// The shortest v6 address that Linux takes, without the scope id (SIN6_LEN_RFC2133).
-const V6_MIN: usize = 24;
-const V4_MIN: usize = 16;
-
-/// connect(2).
-///
-/// # Safety
-/// As libc's. NULL, and an address outside user space, gives EFAULT; another wild one faults, where the kernel would give
-/// EFAULT.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
-    let real = |address: *const libc::sockaddr| match real::connect() {
-        // SAFETY: as the caller promises.
-        Some(real) => unsafe { real(fd, address, len) },
-        // SAFETY: as the caller promises.
-        None => as_libc(unsafe { sys::connect(fd, address.cast(), len) }),
-    };
-    let (at, size) = (address as usize, len as usize);
-    if state::role() == Role::Master || !(V4_MIN..=ADDRESS_MAX).contains(&size) || !plausible(at) {
-        return real(address);
-    }
-    let mut copy = Aligned([0; ADDRESS_MAX]);
-    // SAFETY: the caller promises that many bytes, and they fit. What is judged and what is used is this copy.
-    unsafe { core::ptr::copy_nonoverlapping(address.cast::<u8>(), copy.0.as_mut_ptr(), size) };
-    if let Some((ip, port)) = internet(&copy.0, size)
-        && let Some(errno) = judge::connect(fd, ip, port)
-    {
-        return fail(errno);
-    }
-    real(copy.0.as_ptr().cast())
-}
+use crate::sys::{ADDRESS_MAX, V4_MIN, internet};
+use crate::{gate, names, request, sys};
+use core::ffi::{c_int, c_uint, c_void};
 
 #[repr(align(8))]
-struct Aligned([u8; ADDRESS_MAX]);
+struct Address([u8; ADDRESS_MAX]);
+
+/// A copy of an address of the caller, so that what is judged is what is used; `None` where the kernel is to say what is
+/// wrong with it, or where it is too short for an internet address.
+///
+/// # Safety
+/// Where `at` is an address of user space, it must point to `len` bytes.
+#[inline]
+unsafe fn copy_of(at: *const c_void, len: libc::socklen_t) -> Option<Address> {
+    let size = len as usize;
+    if !(V4_MIN..=ADDRESS_MAX).contains(&size) || !plausible(at as usize) {
+        return None;
+    }
+    let mut copy = Address([0; ADDRESS_MAX]);
+    // SAFETY: the caller promises that many bytes, and they fit.
+    unsafe { core::ptr::copy_nonoverlapping(at.cast::<u8>(), copy.0.as_mut_ptr(), size) };
+    Some(copy)
+}
 
 /// Whether an address can be read without asking: it lies where programs have their memory. Elsewhere (the first page,
 /// the far end of a large address space, the kernel's half) the kernel is asked, which costs a system call.
@@ -51,100 +34,154 @@ fn plausible(at: usize) -> bool {
     (4096..END - ADDRESS_MAX).contains(&at) || sys::readable(at)
 }
 
-/// The address and port of an internet address that the kernel would take.
-fn internet(bytes: &[u8; ADDRESS_MAX], len: usize) -> Option<(IpAddr, u16)> {
-    let family = i32::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
-    let port = u16::from_be_bytes([bytes[2], bytes[3]]);
-    match family {
-        libc::AF_INET => {
-            let octets: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
-            Some((IpAddr::V4(Ipv4Addr::from(octets)), port))
-        }
-        libc::AF_INET6 if len >= V6_MIN => {
-            let octets: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
-            Some((IpAddr::V6(Ipv6Addr::from(octets)), port))
-        }
-        _ => None,
+fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
+    let (ip, port) = internet(&copy.0, len as usize)?;
+    let refused = request::current(|served| judge::egress(By::This, served, fd, deed, ip, port));
+    if refused.is_none() {
+        names::asking(fd, port);
     }
+    refused
 }
 
-/// accept(2).
+/// connect(2).
 ///
 /// # Safety
-/// As libc's.
+/// As libc's. NULL, and an address outside user space, gives EFAULT; another wild one faults, where the kernel would give
+/// EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
-    let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
-    request::idle(fd);
+pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
+    if state::role() != Role::Master
+        // SAFETY: as the caller promises.
+        && let Some(copy) = unsafe { copy_of(address.cast(), len) }
+    {
+        if let Some(errno) = judged(fd, &copy, len, Deed::Connect) {
+            return fail(errno);
+        }
+        // SAFETY: the copy has as many bytes.
+        return unsafe { gate::connect(fd, copy.0.as_ptr().cast(), len) };
+    }
     // SAFETY: as the caller promises.
-    let accepted = unsafe { real(fd, address, len) };
-    #[cfg(feature = "prove-panic")]
-    assert!(accepted < i32::MAX - 1);
-    if accepted >= 0 {
-        state::accepted();
-        request::accepted(fd, accepted);
-    }
-    accepted
+    unsafe { gate::connect(fd, address, len) }
 }
 
-/// accept4(2).
+/// `connect` by its other name.
 ///
 /// # Safety
-/// As libc's.
+/// As [`connect`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn accept4(
+pub unsafe extern "C" fn __connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { connect(fd, address, len) }
+}
+
+fn sending(flags: c_int) -> Deed {
+    Deed::Send(flags & libc::MSG_FASTOPEN != 0)
+}
+
+/// sendto(2).
+///
+/// # Safety
+/// As libc's; of the address as [`connect`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn sendto(
     fd: c_int,
-    address: *mut libc::sockaddr,
-    len: *mut libc::socklen_t,
+    buffer: *const c_void,
+    size: libc::size_t,
     flags: c_int,
-) -> c_int {
-    let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
-    request::idle(fd);
-    // SAFETY: as the caller promises.
-    let accepted = unsafe { real(fd, address, len, flags) };
-    if accepted >= 0 {
-        state::accepted();
-        request::accepted(fd, accepted);
+    address: *const libc::sockaddr,
+    len: libc::socklen_t,
+) -> libc::ssize_t {
+    if !address.is_null()
+        && state::role() != Role::Master
+        // SAFETY: as the caller promises.
+        && let Some(copy) = unsafe { copy_of(address.cast(), len) }
+    {
+        if let Some(errno) = judged(fd, &copy, len, sending(flags)) {
+            return fail(errno) as libc::ssize_t;
+        }
+        // SAFETY: as the caller promises; the copy has as many bytes.
+        return unsafe { gate::sendto(fd, buffer, size, flags, copy.0.as_ptr().cast(), len) };
     }
-    accepted
+    // SAFETY: as the caller promises.
+    unsafe { gate::sendto(fd, buffer, size, flags, address, len) }
 }
 
-/// read(2). What a worker reads from the connection that it accepted may be a FastCGI request.
+/// Calls `send` with a message whose address is a copy that was judged; gives `Err(errno)` where it is refused. A header
+/// that cannot be read is handed on as it is.
 ///
 /// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
-    let Some(real) = real::read() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, buffer, size) };
-    if got > 0 && request::watched(fd) {
-        // SAFETY: the kernel has just written that many bytes there.
-        request::fed(fd, unsafe { core::slice::from_raw_parts(buffer.cast::<u8>(), got.cast_unsigned()) });
+/// As sendmsg's.
+unsafe fn with_message<R>(
+    fd: c_int,
+    message: *const libc::msghdr,
+    flags: c_int,
+    send: impl FnOnce(*const libc::msghdr) -> R,
+) -> Result<R, i32> {
+    let end = (message as usize).wrapping_add(size_of::<libc::msghdr>() - 1);
+    if state::role() == Role::Master || !plausible(message as usize) || !plausible(end) {
+        return Ok(send(message));
     }
-    got
+    // SAFETY: as the caller promises; it may be unaligned.
+    let mut header = unsafe { message.read_unaligned() };
+    if header.msg_name.is_null() {
+        return Ok(send(message));
+    }
+    // SAFETY: as the caller promises.
+    let Some(copy) = (unsafe { copy_of(header.msg_name, header.msg_namelen) }) else { return Ok(send(message)) };
+    if let Some(errno) = judged(fd, &copy, header.msg_namelen, sending(flags)) {
+        return Err(errno);
+    }
+    header.msg_name = copy.0.as_ptr().cast_mut().cast();
+    Ok(send(&raw const header))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// sendmsg(2).
+///
+/// # Safety
+/// As libc's; of the header and the address as [`connect`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    let done = unsafe { with_message(fd, message, flags, |message| gate::sendmsg(fd, message, flags)) };
+    done.unwrap_or_else(|errno| fail(errno) as libc::ssize_t)
+}
 
-    fn bytes(family: i32, rest: &[u8]) -> [u8; ADDRESS_MAX] {
-        let mut out = [0; ADDRESS_MAX];
-        out[..2].copy_from_slice(&(family as u16).to_ne_bytes());
-        out[2..2 + rest.len()].copy_from_slice(rest);
-        out
+/// sendmmsg(2). One message after the other, as the kernel does it.
+///
+/// # Safety
+/// As libc's; of the headers and the addresses as [`connect`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    if state::role() == Role::Master || count == 0 || !plausible(messages as usize) {
+        // SAFETY: as the caller promises.
+        return unsafe { gate::sendmmsg(fd, messages, count, flags) };
     }
-
-    #[test]
-    fn internet_addresses_are_read_as_the_kernel_reads_them() {
-        let v4 = bytes(libc::AF_INET, &[0x11, 0x5c, 192, 88, 1, 10]);
-        assert_eq!(internet(&v4, 16), Some(("192.88.1.10".parse().unwrap(), 4444)));
-        let v6 = bytes(libc::AF_INET6, &[0, 80, 0, 0, 0, 0, 0x20, 1]);
-        assert_eq!(internet(&v6, 28), Some(("2001::".parse().unwrap(), 80)));
-        assert_eq!(internet(&v6, 24), Some(("2001::".parse().unwrap(), 80)));
-        assert_eq!(internet(&v6, 23), None);
-        assert_eq!(internet(&bytes(libc::AF_UNIX, b"/x"), 16), None);
-        assert_eq!(internet(&bytes(libc::AF_UNSPEC, &[]), 16), None);
+    let mut sent: c_int = 0;
+    // UIO_MAXIOV: the kernel takes no more.
+    for index in 0..count.min(1024) {
+        let message = messages.wrapping_add(index as usize);
+        let header = message.cast_const().cast::<libc::msghdr>();
+        let send = |header: *const libc::msghdr| {
+            let mut one = core::mem::MaybeUninit::<libc::mmsghdr>::zeroed();
+            // SAFETY: the caller's header, or a copy of it; a mmsghdr begins with it, and the length behind it is written
+            // by the kernel.
+            unsafe {
+                one.as_mut_ptr().cast::<libc::msghdr>().write(header.read_unaligned());
+                let done = gate::sendmmsg(fd, one.as_mut_ptr(), 1, flags);
+                if done == 1 {
+                    (&raw mut (*message).msg_len).write_unaligned((*one.as_ptr()).msg_len);
+                }
+                done
+            }
+        };
+        // SAFETY: as the caller promises.
+        match unsafe { with_message(fd, header, flags, send) } {
+            Ok(1) => sent = sent.wrapping_add(1),
+            Ok(_) if sent > 0 => return sent,
+            Ok(other) => return other,
+            Err(_) if sent > 0 => return sent,
+            Err(errno) => return fail(errno),
+        }
     }
+    sent
 }

@@ -1,24 +1,23 @@
 //! The exec family: everything that replaces the program of the calling process.
 
 use super::fail;
-use super::table::real;
 use crate::environment::{self, Vector};
-use crate::judge::{self, Answer, Exec, Target};
+use crate::judge::{self, Answer, By, Exec, Target};
 use crate::memory::PathCopy;
-use crate::request;
+use crate::{gate, request};
 use core::ffi::{c_char, c_int};
 
 /// Judges `exec`, then calls `go` with the environment for the new program.
 fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
-    request::for_exec(envp, |served| match judge::exec(exec, served) {
+    request::for_exec(envp, |served| match judge::exec(By::This, served, exec) {
         Answer::Refuse(errno) => fail(errno),
         Answer::Guard => environment::with(envp, exec.name().bytes(), served, go),
         Answer::Bare => go(envp),
     })
 }
 
-fn replace(target: Target<'_>, argv: Vector, shell_fallback: bool) -> Exec<'_> {
-    Exec { target, argv, shell_fallback, replaces: true }
+fn replace(target: Target<'_>, argv: Vector, envp: Vector, shell_fallback: bool) -> Exec<'_> {
+    Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback, replaces: true }
 }
 
 /// execve(2).
@@ -27,16 +26,15 @@ fn replace(target: Target<'_>, argv: Vector, shell_fallback: bool) -> Exec<'_> {
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let Some(real) = real::execve() else { return fail(libc::ENOSYS) };
+    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
     // SAFETY: as the caller promises; the kernel checks every pointer.
-    let go = |path: *const c_char, envp: Vector| unsafe { real(path, argv, envp.cast()) };
+    let go = |path: *const c_char, envp: Vector| unsafe { gate::execve(path, argv, envp) };
     match PathCopy::of(path) {
         Some(path) => {
-            start(&replace(Target::Path(libc::AT_FDCWD, path.c_str()), argv.cast(), false), envp.cast(), |envp| {
-                go(path.c_str().as_ptr(), envp)
-            })
+            let exec = replace(Target::Path(libc::AT_FDCWD, path.c_str()), argv, envp, false);
+            start(&exec, envp, |envp| go(path.c_str().as_ptr(), envp))
         }
-        None => go(path, envp.cast()),
+        None => go(path, envp),
     }
 }
 
@@ -56,15 +54,15 @@ pub unsafe extern "C" fn execv(path: *const c_char, argv: *const *const c_char) 
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execvpe(file: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let Some(real) = real::execvpe() else { return fail(libc::ENOSYS) };
+    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
+    let Some(copy) = PathCopy::of(file) else {
+        // What cannot be read, the kernel refuses.
+        // SAFETY: as the caller promises.
+        return unsafe { gate::execve(file, argv, envp) };
+    };
+    let exec = replace(Target::Search(copy.c_str()), argv, envp, true);
     // SAFETY: as the caller promises.
-    let go = |file: *const c_char, envp: Vector| unsafe { real(file, argv, envp.cast()) };
-    match PathCopy::of(file) {
-        Some(file) => start(&replace(Target::Search(file.c_str()), argv.cast(), true), envp.cast(), |envp| {
-            go(file.c_str().as_ptr(), envp)
-        }),
-        None => go(file, envp.cast()),
-    }
+    start(&exec, envp, |envp| unsafe { gate::execvpe(copy.c_str(), argv, envp) })
 }
 
 /// execvp(3).
@@ -83,11 +81,10 @@ pub unsafe extern "C" fn execvp(file: *const c_char, argv: *const *const c_char)
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn fexecve(fd: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let Some(real) = real::fexecve() else { return fail(libc::ENOSYS) };
+    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
+    let exec = replace(Target::Descriptor(fd), argv, envp, false);
     // SAFETY: as the caller promises.
-    start(&replace(Target::Descriptor(fd), argv.cast(), false), envp.cast(), |envp| unsafe {
-        real(fd, argv, envp.cast())
-    })
+    start(&exec, envp, |envp| unsafe { gate::fexecve(fd, argv, envp) })
 }
 
 /// execveat(2).
@@ -102,15 +99,15 @@ pub unsafe extern "C" fn execveat(
     envp: *const *mut c_char,
     flags: c_int,
 ) -> c_int {
-    let Some(real) = real::execveat() else { return fail(libc::ENOSYS) };
+    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
     // SAFETY: as the caller promises.
-    let go = |path: *const c_char, envp: Vector| unsafe { real(at, path, argv, envp.cast(), flags) };
-    let Some(copy) = PathCopy::of(path) else { return go(path, envp.cast()) };
+    let go = |path: *const c_char, envp: Vector| unsafe { gate::execveat(at, path, argv, envp, flags) };
+    let Some(copy) = PathCopy::of(path) else { return go(path, envp) };
     let target = match copy.c_str().is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
         true => Target::Descriptor(at),
         false => Target::Path(at, copy.c_str()),
     };
-    start(&replace(target, argv.cast(), false), envp.cast(), |envp| go(copy.c_str().as_ptr(), envp))
+    start(&replace(target, argv, envp, false), envp, |envp| go(copy.c_str().as_ptr(), envp))
 }
 
 /// A hook that is a jump to the C function of shim/variadic.c: its arguments stay where the caller put them.

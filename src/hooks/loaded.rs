@@ -1,8 +1,9 @@
 //! What tells the guard that objects were loaded (dlsym) and that a master makes a worker (fork).
 
 use super::fail;
-use super::table::{REAL_DLSYM, real};
+use super::table::{self, REAL_DLSYM, real};
 use crate::{deepbind, init};
+use core::ffi::{c_char, c_void};
 use core::sync::atomic::Ordering;
 
 /// fork(2). A master that forks makes sure that the child finds the policy and the sinks ready.
@@ -17,15 +18,53 @@ pub unsafe extern "C" fn fork() -> libc::pid_t {
     unsafe { real() }
 }
 
-/// Guards what was loaded since the last call; the address of the real dlsym.
-extern "C" fn before_dlsym() -> *mut core::ffi::c_void {
-    let at = REAL_DLSYM.load(Ordering::Acquire);
+/// `fork` by its other name.
+///
+/// # Safety
+/// As [`fork`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __fork() -> libc::pid_t {
+    // SAFETY: as the caller promises.
+    unsafe { fork() }
+}
+
+/// Guards what was loaded since the last call; the address of what is to answer: the real dlsym, or, where a hooked
+/// function is asked for, [`hooked`].
+extern "C" fn before_dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
+    let mut at = REAL_DLSYM.load(Ordering::Acquire);
     if at.is_null() {
         init::ensure();
-        return REAL_DLSYM.load(Ordering::Acquire);
+        at = REAL_DLSYM.load(Ordering::Acquire);
+    } else {
+        deepbind::guard_new_objects();
     }
-    deepbind::guard_new_objects();
-    at
+    // What lies behind the caller is its own business: another preload that calls on is no way past this one.
+    // SAFETY: dlsym's name is a C string.
+    if at.is_null() || handle == libc::RTLD_NEXT || name.is_null() || unsafe { table::hook_for(name.cast()) }.is_none()
+    {
+        return at;
+    }
+    hooked as *mut c_void
+}
+
+/// dlsym for the name of a hooked function: where libc's would be given (PHP's FFI, Python's ctypes and Perl's DynaLoader
+/// ask libc itself for it), the hook is.
+extern "C" fn hooked(handle: *mut c_void, name: *const c_char) -> *mut c_void {
+    let at = REAL_DLSYM.load(Ordering::Acquire);
+    // SAFETY: this is dlsym, where it is not null.
+    let dlsym = unsafe { core::mem::transmute::<*mut c_void, Option<table::Dlsym>>(at) };
+    // SAFETY: dlsym's name is a C string.
+    let (Some(dlsym), Some((hook, real))) = (dlsym, unsafe { table::hook_for(name.cast()) }) else {
+        return core::ptr::null_mut();
+    };
+    // SAFETY: as the caller promises. RTLD_DEFAULT from here is the program's own order of search.
+    let found = unsafe { dlsym(handle, name) };
+    if found == hook && real.is_null() && table::has_real(name.cast()) {
+        // This libc has no such function, and the guard does not make it one.
+        // SAFETY: as the caller promises.
+        return unsafe { dlsym(libc::RTLD_NEXT, name) };
+    }
+    if !found.is_null() && (found == real || deepbind::is_libcs(found as usize)) { hook } else { found }
 }
 
 /// dlsym(3). Whoever loads an object asks for its symbols before it calls them, so this is the moment to guard what
@@ -36,10 +75,7 @@ extern "C" fn before_dlsym() -> *mut core::ffi::c_void {
 #[cfg(target_arch = "x86_64")]
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[unsafe(naked)]
-pub unsafe extern "C" fn dlsym(
-    _handle: *mut core::ffi::c_void,
-    _name: *const core::ffi::c_char,
-) -> *mut core::ffi::c_void {
+pub unsafe extern "C" fn dlsym(_handle: *mut c_void, _name: *const c_char) -> *mut c_void {
     core::arch::naked_asm!(
         "push rdi",
         "push rsi",
@@ -61,10 +97,7 @@ pub unsafe extern "C" fn dlsym(
 #[cfg(target_arch = "aarch64")]
 #[cfg_attr(not(test), unsafe(no_mangle))]
 #[unsafe(naked)]
-pub unsafe extern "C" fn dlsym(
-    _handle: *mut core::ffi::c_void,
-    _name: *const core::ffi::c_char,
-) -> *mut core::ffi::c_void {
+pub unsafe extern "C" fn dlsym(_handle: *mut c_void, _name: *const c_char) -> *mut c_void {
     core::arch::naked_asm!(
         "stp x29, x30, [sp, #-32]!",
         "stp x0, x1, [sp, #16]",

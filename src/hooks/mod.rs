@@ -1,30 +1,62 @@
 //! The hooks: each builds the action, asks, and acts.
 
+mod descriptor;
 mod egress;
 mod exec;
+mod listen;
 mod loaded;
+mod resolve;
+pub mod search;
+mod serving;
 mod spawn;
+mod syscall;
 pub mod table;
 
-pub use egress::{accept, accept4, connect, read};
+pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
+pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
-pub use loaded::{dlsym, fork};
-pub use spawn::{popen, posix_spawn, posix_spawnp, system};
+pub use listen::{bind, listen};
+pub use loaded::{__fork, dlsym, fork};
+pub use resolve::{
+    __res_nquery, __res_nquerydomain, __res_nsearch, __res_query, __res_querydomain, __res_search, Hostent,
+    getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery, res_nquerydomain,
+    res_nsearch, res_query, res_querydomain, res_search,
+};
+pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
+pub use spawn::{
+    _IO_popen, _IO_proc_open, pidfd_spawn, pidfd_spawnp, popen, posix_spawn, posix_spawnp, system, wordexp,
+};
+pub use syscall::syscall;
 
-use core::ffi::c_int;
+use core::ffi::{c_int, c_long};
 
 unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
+/// The calling thread's errno.
+pub fn errno() -> c_int {
+    // SAFETY: libc gives the calling thread's errno.
+    unsafe { *__errno_location() }
+}
+
 /// Sets errno and gives -1.
-fn fail(errno: i32) -> c_int {
+pub fn fail(errno: i32) -> c_int {
     // SAFETY: libc gives the calling thread's errno.
     unsafe { __errno_location().write(errno) };
     -1
 }
 
 /// What a raw system call gave, as libc gives it.
-fn as_libc(result: isize) -> c_int {
-    if result < 0 { fail(result.wrapping_neg() as i32) } else { result as c_int }
+pub fn as_libc(result: isize) -> c_int {
+    as_libc_size(result) as c_int
+}
+
+/// The same for a number of bytes.
+pub fn as_libc_size(result: isize) -> libc::ssize_t {
+    if result < 0 { fail(result.wrapping_neg() as i32) as libc::ssize_t } else { result }
+}
+
+fn to_long(result: c_int) -> c_long {
+    c_long::from(result)
 }

@@ -2,76 +2,81 @@
 
 use super::fail;
 use super::table::real;
-use crate::environment;
-use crate::judge::{self, Answer, Exec, Target};
-use crate::memory::PathCopy;
+use crate::environment::{self, Vector};
+use crate::judge::{self, Answer, By, Exec, Target};
+use crate::memory::{PathCopy, Reader};
 use crate::request;
-use core::ffi::{c_char, c_int};
+use core::ffi::{CStr, c_char, c_int, c_void};
 
-/// posix_spawn(3).
-///
-/// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn posix_spawn(
-    pid: *mut libc::pid_t,
-    path: *const c_char,
-    actions: *const libc::posix_spawn_file_actions_t,
-    attributes: *const libc::posix_spawnattr_t,
-    argv: *const *mut c_char,
-    envp: *const *mut c_char,
-) -> c_int {
-    let Some(real) = real::posix_spawn() else { return libc::ENOSYS };
-    // SAFETY: as the caller promises.
-    let go = |path: *const c_char, envp: environment::Vector| unsafe {
-        real(pid, path, actions, attributes, argv, envp.cast())
-    };
-    let Some(copy) = PathCopy::of(path) else { return go(path, envp.cast()) };
-    let target = Target::Path(libc::AT_FDCWD, copy.c_str());
-    let exec = Exec { target, argv: argv.cast(), shell_fallback: false, replaces: false };
-    let spawn = |envp: environment::Vector| go(copy.c_str().as_ptr(), envp);
-    request::for_exec(envp.cast(), |served| match judge::exec(&exec, served) {
-        Answer::Refuse(errno) => errno,
-        Answer::Guard => environment::with(envp.cast(), exec.name().bytes(), served, spawn),
-        Answer::Bare => spawn(envp.cast()),
+/// Judges a program that `go` starts in a new process; gives `refused(errno)` where it may not be started.
+fn start<R>(
+    target: Target<'_>,
+    argv: Vector,
+    envp: Vector,
+    go: impl FnOnce(Vector) -> R,
+    refused: impl FnOnce(i32) -> R,
+) -> R {
+    let exec = Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback: false, replaces: false };
+    request::for_exec(envp, |served| match judge::exec(By::This, served, &exec) {
+        Answer::Refuse(errno) => refused(errno),
+        Answer::Guard => environment::in_room(envp, exec.name().bytes(), served, go),
+        Answer::Bare => go(envp),
     })
 }
 
-/// posix_spawnp(3).
-///
-/// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn posix_spawnp(
-    pid: *mut libc::pid_t,
-    file: *const c_char,
-    actions: *const libc::posix_spawn_file_actions_t,
-    attributes: *const libc::posix_spawnattr_t,
-    argv: *const *mut c_char,
-    envp: *const *mut c_char,
-) -> c_int {
-    let Some(real) = real::posix_spawnp() else { return libc::ENOSYS };
-    // SAFETY: as the caller promises.
-    let go = |file: *const c_char, envp: environment::Vector| unsafe {
-        real(pid, file, actions, attributes, argv, envp.cast())
+/// One of the posix_spawn family: they differ in whether the program is looked for, and in what the first argument is.
+macro_rules! spawns {
+    ($($(#[$doc:meta])* $name:ident ($first:ty) $target:expr;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As libc's.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name(
+                first: *mut $first,
+                path: *const c_char,
+                actions: *const libc::posix_spawn_file_actions_t,
+                attributes: *const libc::posix_spawnattr_t,
+                argv: *const *mut c_char,
+                envp: *const *mut c_char,
+            ) -> c_int {
+                let Some(real) = real::$name() else { return libc::ENOSYS };
+                // SAFETY: as the caller promises.
+                let go = |path: *const c_char, envp: Vector| unsafe {
+                    real(first, path, actions, attributes, argv, envp.cast())
+                };
+                let Some(copy) = PathCopy::of(path) else { return go(path, envp.cast()) };
+                let target = $target(copy.c_str());
+                start(target, argv.cast(), envp.cast(), |envp| go(copy.c_str().as_ptr(), envp), |errno| errno)
+            }
+        )*
     };
-    let Some(copy) = PathCopy::of(file) else { return go(file, envp.cast()) };
-    let exec = Exec { target: Target::Search(copy.c_str()), argv: argv.cast(), shell_fallback: false, replaces: false };
-    let spawn = |envp: environment::Vector| go(copy.c_str().as_ptr(), envp);
-    request::for_exec(envp.cast(), |served| match judge::exec(&exec, served) {
-        Answer::Refuse(errno) => errno,
-        Answer::Guard => environment::with(envp.cast(), exec.name().bytes(), served, spawn),
-        Answer::Bare => spawn(envp.cast()),
-    })
+}
+
+fn by_path(path: &CStr) -> Target<'_> {
+    Target::Path(libc::AT_FDCWD, path)
+}
+
+spawns! {
+    /// posix_spawn(3).
+    posix_spawn (libc::pid_t) by_path;
+    /// posix_spawnp(3).
+    posix_spawnp (libc::pid_t) Target::Search;
+    /// pidfd_spawn(3), from glibc 2.39 on.
+    pidfd_spawn (c_int) by_path;
+    /// pidfd_spawnp(3), from glibc 2.39 on.
+    pidfd_spawnp (c_int) Target::Search;
 }
 
 /// The shell that popen and system start inside libc (`_PATH_BSHELL`), judged here since its exec cannot be hooked.
 fn shell(command: *const c_char, go: impl FnOnce()) -> Result<(), i32> {
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let target = Target::Path(libc::AT_FDCWD, c"/bin/sh");
-    let exec = Exec { target, argv: argv.as_ptr().cast(), shell_fallback: false, replaces: false };
-    request::for_exec(environment::current(), |served| {
-        match judge::exec(&exec, served) {
+    let (argv, envp) = (argv.as_ptr().cast(), environment::current());
+    let exec = Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback: false, replaces: false };
+    request::for_exec(envp, |served| {
+        match judge::exec(By::This, served, &exec) {
             Answer::Refuse(errno) => return Err(errno),
             Answer::Guard => environment::swapped(b"sh", served, go),
             Answer::Bare => go(),
@@ -96,6 +101,66 @@ pub unsafe extern "C" fn popen(command: *const c_char, kind: *const c_char) -> *
         fail(errno);
     }
     stream
+}
+
+/// `popen` by its other name.
+///
+/// # Safety
+/// As [`popen`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn _IO_popen(command: *const c_char, kind: *const c_char) -> *mut libc::FILE {
+    // SAFETY: as the caller promises.
+    unsafe { popen(command, kind) }
+}
+
+/// The inner part of popen, which glibc exports: the stream is there already.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn _IO_proc_open(
+    stream: *mut libc::FILE,
+    command: *const c_char,
+    kind: *const c_char,
+) -> *mut libc::FILE {
+    let mut opened = core::ptr::null_mut();
+    let done = match real::_IO_proc_open() {
+        // SAFETY: as the caller promises.
+        Some(real) => shell(command, || opened = unsafe { real(stream, command, kind) }),
+        None => Err(libc::ENOSYS),
+    };
+    if let Err(errno) = done {
+        fail(errno);
+    }
+    opened
+}
+
+/// wordexp's flag against command substitution, and what it gives then (wordexp.h).
+const WRDE_NOCMD: c_int = 1 << 2;
+const WRDE_CMDSUB: c_int = 4;
+const WRDE_NOSPACE: c_int = 1;
+
+/// wordexp(3), which runs a shell for each command substitution in the words.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int {
+    let Some(real) = real::wordexp() else { return WRDE_NOSPACE };
+    // SAFETY: as the caller promises.
+    let go = || unsafe { real(words, result, flags) };
+    // The words' beginning is enough for most; what is longer is taken to have a substitution in it.
+    const LOOKED_AT: usize = 1 << 16;
+    let text = Reader::default().string(words.cast(), LOOKED_AT).unwrap_or_default();
+    let substitutes = text.len() == LOOKED_AT || text.contains(&b'`') || text.windows(2).any(|two| two == b"$(");
+    if flags & WRDE_NOCMD != 0 || !substitutes {
+        return go();
+    }
+    let mut done = WRDE_CMDSUB;
+    match shell(words, || done = go()) {
+        Ok(()) => done,
+        Err(_) => WRDE_CMDSUB,
+    }
 }
 
 /// system(3).

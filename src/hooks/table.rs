@@ -2,13 +2,30 @@
 //!
 //! Every row is a function that this library exports under libc's name. From it come the pointer to the function that
 //! would have been called without the guard, the names that objects loaded with RTLD_DEEPBIND are searched for, and
-//! the list that the tests hold the ELF file against.
+//! the list that the tests hold the ELF file and docs/hooks.md against.
 
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
+/// The rows: a family, the rules that it is for, the header that declares it and its C signature, then its name and its
+/// Rust signature. `docs/hooks.md` is held against them, and the C signature against the header, by tests/library/table.rs;
+/// the Rust one against the libc crate's, by the compiler, where that has the function (`checked`).
 macro_rules! hooks {
     (
+        checked { $([$($checked_note:tt)*] $name:ident: fn($($arg:ty),*) -> $result:ty;)* }
+        unchecked { $([$($unchecked_note:tt)*] $bare:ident: fn($($bare_arg:ty),*) -> $bare_result:ty;)* }
+        through { $([$($via_note:tt)*] $via:ident: fn($($via_arg:ty),*) -> $via_result:ty;)* }
+        variadic { $([$($variadic_note:tt)*] $variadic:ident;)* }
+    ) => {
+        $(const _: unsafe extern "C" fn($($arg),*) -> $result = libc::$name;)*
+        hooks!(@table
+            real { $($name: fn($($arg),*) -> $result;)* $($bare: fn($($bare_arg),*) -> $bare_result;)* }
+            through { $($via: fn($($via_arg),*) -> $via_result;)* }
+            variadic { $($variadic;)* }
+        );
+    };
+    (
+        @table
         real { $($name:ident: fn($($arg:ty),*) -> $result:ty;)* }
         through { $($via:ident: fn($($via_arg:ty),*) -> $via_result:ty;)* }
         variadic { $($variadic:ident;)* }
@@ -43,9 +60,6 @@ macro_rules! hooks {
             hooks.get(row).copied().unwrap_or(core::ptr::null_mut())
         }
 
-        $(const _: unsafe extern "C" fn($($arg),*) -> $result = libc::$name;)*
-        $(const _: unsafe extern "C" fn($($via_arg),*) -> $via_result = libc::$via;)*
-
         /// The functions behind the hooks: libc's, or those of the next preload.
         pub mod real {
             use super::*;
@@ -55,41 +69,159 @@ macro_rules! hooks {
                 pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
                     let at = super::real(Row::$name);
                     // SAFETY: null is `None`; else dlsym gave the address under this name, and the signature is the
-                    // one that libc declares for it (checked above).
+                    // one that the header declares for it.
                     unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at) }
                 }
             )*
+            /// The real syscall(2), which is variadic: only jumped to.
+            #[inline]
+            pub fn syscall() -> Option<*const c_void> {
+                let at = super::REAL_SYSCALL.load(Ordering::Acquire);
+                let at = if at.is_null() { super::early(&super::REAL_SYSCALL) } else { at };
+                (!at.is_null()).then_some(at.cast_const())
+            }
         }
     };
 }
 
+type Hosts = *mut super::Hostent;
+type Answer = *mut core::ffi::c_uchar;
+
 hooks! {
     // Called where the guard lets a call go ahead.
-    real {
+    checked {
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, const struct sockaddr *, socklen_t)"]
         connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "ssize_t (int, const void *, size_t, int, const struct sockaddr *, socklen_t)"]
+        sendto: fn(c_int, *const c_void, libc::size_t, c_int, *const libc::sockaddr, libc::socklen_t) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "ssize_t (int, const struct msghdr *, int)"]
+        sendmsg: fn(c_int, *const libc::msghdr, c_int) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, struct mmsghdr *, unsigned int, int)"]
+        sendmmsg: fn(c_int, *mut libc::mmsghdr, c_uint, c_int) -> c_int;
+        [listener: "listen-port"; <sys/socket.h>; "int (int, const struct sockaddr *, socklen_t)"]
+        bind: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+        [listener: "listen-port"; <sys/socket.h>; "int (int, int)"]
+        listen: fn(c_int, c_int) -> c_int;
+        [request: "php-ini"; <sys/socket.h>; "int (int, struct sockaddr *, socklen_t *)"]
         accept: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> c_int;
+        [request: "php-ini"; <sys/socket.h>; "int (int, struct sockaddr *, socklen_t *, int)"]
         accept4: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t, c_int) -> c_int;
+        [request: "php-ini"; <unistd.h>; "ssize_t (int, void *, size_t)"]
+        read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
+        [name: ""; <sys/socket.h>; "ssize_t (int, void *, size_t, int)"]
+        recv: fn(c_int, *mut c_void, libc::size_t, c_int) -> libc::ssize_t;
+        [name: ""; <sys/socket.h>; "ssize_t (int, void *, size_t, int, struct sockaddr *, socklen_t *)"]
+        recvfrom: fn(c_int, *mut c_void, libc::size_t, c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::ssize_t;
+        [name: ""; <netdb.h>; "int (const char *, const char *, const struct addrinfo *, struct addrinfo **)"]
+        getaddrinfo: fn(*const c_char, *const c_char, *const libc::addrinfo, *mut *mut libc::addrinfo) -> c_int;
+        [descriptor: "stdio-socket"; <unistd.h>; "int (int)"]
+        dup: fn(c_int) -> c_int;
+        [descriptor: "stdio-socket"; <unistd.h>; "int (int, int)"]
+        dup2: fn(c_int, c_int) -> c_int;
+        [descriptor: "stdio-socket"; <unistd.h>; "int (int, int, int)"]
+        dup3: fn(c_int, c_int, c_int) -> c_int;
+        [descriptor: "stdio-socket"; <spawn.h>; "int (posix_spawn_file_actions_t *, int, int)"]
+        posix_spawn_file_actions_adddup2: fn(*mut libc::posix_spawn_file_actions_t, c_int, c_int) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
         execve: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
         execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (int, char *const *, char *const *)"]
         fexecve: fn(c_int, *const *const c_char, *const *const c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (int, const char *, char *const *, char *const *, int)"]
         execveat: fn(c_int, *const c_char, *const *mut c_char, *const *mut c_char, c_int) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         posix_spawn: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         posix_spawnp: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <stdio.h>; "FILE *(const char *, const char *)"]
         popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <stdlib.h>; "int (const char *)"]
         system: fn(*const c_char) -> c_int;
+        [start: ""; <unistd.h>; "pid_t (void)"]
         fork: fn() -> libc::pid_t;
-        read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
+    }
+    // The same, of what the libc crate does not have.
+    unchecked {
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
+        pidfd_spawn: fn(*mut c_int, *const c_char, *const libc::posix_spawn_file_actions_t,
+            *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
+        pidfd_spawnp: fn(*mut c_int, *const c_char, *const libc::posix_spawn_file_actions_t,
+            *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; none; "FILE *(FILE *, const char *, const char *)"]
+        _IO_proc_open: fn(*mut libc::FILE, *const c_char, *const c_char) -> *mut libc::FILE;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <wordexp.h>; "int (const char *, wordexp_t *, int)"]
+        wordexp: fn(*const c_char, *mut c_void, c_int) -> c_int;
+        [name: ""; none; "ssize_t (int, void *, size_t, size_t, int)"]
+        __recv_chk: fn(c_int, *mut c_void, libc::size_t, libc::size_t, c_int) -> libc::ssize_t;
+        [name: ""; none; "ssize_t (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *)"]
+        __recvfrom_chk: fn(c_int, *mut c_void, libc::size_t, libc::size_t, c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::ssize_t;
+        [name: ""; <netdb.h>; "struct hostent *(const char *)"]
+        gethostbyname: fn(*const c_char) -> Hosts;
+        [name: ""; <netdb.h>; "struct hostent *(const char *, int)"]
+        gethostbyname2: fn(*const c_char, c_int) -> Hosts;
+        [name: ""; <netdb.h>; "int (const char *, struct hostent *, char *, size_t, struct hostent **, int *)"]
+        gethostbyname_r: fn(*const c_char, Hosts, *mut c_char, libc::size_t, *mut Hosts, *mut c_int) -> c_int;
+        [name: ""; <netdb.h>; "int (const char *, int, struct hostent *, char *, size_t, struct hostent **, int *)"]
+        gethostbyname2_r: fn(*const c_char, c_int, Hosts, *mut c_char, libc::size_t, *mut Hosts, *mut c_int) -> c_int;
+        [name: ""; <resolv.h>; "int (const char *, int, int, unsigned char *, int)"]
+        res_query: fn(*const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; <resolv.h>; "int (const char *, int, int, unsigned char *, int)"]
+        res_search: fn(*const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; <resolv.h>; "int (const char *, const char *, int, int, unsigned char *, int)"]
+        res_querydomain: fn(*const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; <resolv.h>; "int (res_state, const char *, int, int, unsigned char *, int)"]
+        res_nquery: fn(*mut c_void, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; <resolv.h>; "int (res_state, const char *, int, int, unsigned char *, int)"]
+        res_nsearch: fn(*mut c_void, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; <resolv.h>; "int (res_state, const char *, const char *, int, int, unsigned char *, int)"]
+        res_nquerydomain: fn(*mut c_void, *const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
     }
     // Go through the real function of another row; dlsym through a jump.
     through {
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *)"]
         execv: fn(*const c_char, *const *const c_char) -> c_int;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *)"]
         execvp: fn(*const c_char, *const *const c_char) -> c_int;
+        [start: ""; <dlfcn.h>; "void *(void *, const char *)"]
         dlsym: fn(*mut c_void, *const c_char) -> *mut c_void;
+        [network: "egress-port, dns-direct, metadata"; none; "int (int, const struct sockaddr *, socklen_t)"]
+        __connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+        [request: "php-ini"; none; "ssize_t (int, void *, size_t)"]
+        __read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
+        [descriptor: "stdio-socket"; none; "int (int, int)"]
+        __dup2: fn(c_int, c_int) -> c_int;
+        [start: ""; none; "pid_t (void)"]
+        __fork: fn() -> libc::pid_t;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; none; "FILE *(const char *, const char *)"]
+        _IO_popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
+        [name: ""; none; "int (const char *, int, int, unsigned char *, int)"]
+        __res_query: fn(*const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; none; "int (const char *, int, int, unsigned char *, int)"]
+        __res_search: fn(*const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; none; "int (const char *, const char *, int, int, unsigned char *, int)"]
+        __res_querydomain: fn(*const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; none; "int (res_state, const char *, int, int, unsigned char *, int)"]
+        __res_nquery: fn(*mut c_void, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; none; "int (res_state, const char *, int, int, unsigned char *, int)"]
+        __res_nsearch: fn(*mut c_void, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+        [name: ""; none; "int (res_state, const char *, const char *, int, int, unsigned char *, int)"]
+        __res_nquerydomain: fn(*mut c_void, *const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
     }
-    // The same by shim/variadic.c.
-    variadic { execl; execlp; execle; }
+    // The same by shim/variadic.c, and by jumps of their own.
+    variadic {
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, const char *, ...)"]
+        execl;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, const char *, ...)"]
+        execle;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, const char *, ...)"]
+        execlp;
+        [network: "all of the system call's"; <unistd.h>; "long (long, ...)"]
+        syscall;
+    }
 }
 
 const fn c_name(name: &'static str) -> &'static CStr {
@@ -105,6 +237,8 @@ const DLSYM_VERSION: &CStr = c"GLIBC_2.34";
 static REAL: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
 /// The real dlsym, for the trampoline in assembly.
 pub(super) static REAL_DLSYM: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+
+static REAL_SYSCALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
 unsafe extern "C" {
     fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
@@ -124,6 +258,9 @@ fn early(slot: &AtomicPtr<c_void>) -> *mut c_void {
     slot.load(Ordering::Relaxed)
 }
 
+/// dlsym.
+pub type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+
 /// Finds the real functions; for the constructor.
 pub fn resolve() {
     // SAFETY: the names are C strings. By its version, since `dlsym` itself is one of the hooks.
@@ -133,26 +270,42 @@ pub fn resolve() {
     }
     REAL_DLSYM.store(dlsym, Ordering::Release);
     // SAFETY: this is dlsym.
-    let dlsym = unsafe {
-        core::mem::transmute::<*mut c_void, unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void>(dlsym)
-    };
+    let dlsym = unsafe { core::mem::transmute::<*mut c_void, Dlsym>(dlsym) };
     for (slot, name) in REAL.iter().zip(NAMES) {
         // SAFETY: the name is a C string; RTLD_NEXT is what comes behind this library.
         slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
     }
+    // SAFETY: as above.
+    REAL_SYSCALL.store(unsafe { dlsym(libc::RTLD_NEXT, c"syscall".as_ptr()) }, Ordering::Release);
 }
 
-/// The hook for a function of that name, and the function that it stands before.
+/// The row of a function of that name.
 ///
 /// # Safety
 /// `name` must be a C string.
-pub unsafe fn hook_for(name: *const u8) -> Option<(*mut c_void, *mut c_void)> {
+unsafe fn row_of(name: *const u8) -> Option<usize> {
     let same = |known: &CStr| {
         let bytes = known.to_bytes_with_nul();
         // SAFETY: no byte behind the first difference is read, so none behind the NUL.
         bytes.iter().enumerate().all(|(at, byte)| unsafe { name.wrapping_add(at).read() } == *byte)
     };
-    let row = NAMES.iter().position(|known| same(known))?;
+    NAMES.iter().position(|known| same(known))
+}
+
+/// The hook for a function of that name, and the function that it stands before; null where libc has none, or where the
+/// hook goes through another row's.
+///
+/// # Safety
+/// `name` must be a C string.
+pub unsafe fn hook_for(name: *const u8) -> Option<(*mut c_void, *mut c_void)> {
+    // SAFETY: as the caller promises.
+    let row = unsafe { row_of(name) }?;
     let real = REAL.get(row).map_or(core::ptr::null_mut(), |real| real.load(Ordering::Relaxed));
     Some((own(row), real))
+}
+
+/// Whether a function of that name has a real one of its own.
+pub fn has_real(name: *const u8) -> bool {
+    // SAFETY: dlsym's callers give C strings.
+    unsafe { row_of(name) }.is_some_and(|row| row < REALS)
 }

@@ -18,16 +18,20 @@ use portcullis_request::{Request, State, normalise};
 /// where it has none, the one that a server writes into the environment of a CGI program.
 pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&Served) -> R) -> R {
     current(|served| {
-        if served.request.state == State::None
-            && state::role() == Role::Serving
-            && let Some(request) = cgi::request(envp)
-        {
-            let mut found = Served { request, scope: GLOBAL_SCOPE, vhost: None };
-            found.settle();
-            return look(&found);
+        if served.request.state == State::None && state::role() == Role::Serving {
+            return for_cgi(envp, served, look);
         }
         look(served)
     })
+}
+
+/// Its own function, so that the room for another request is taken from the stack only here.
+#[inline(never)]
+fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) -> R {
+    let Some(request) = cgi::request(envp) else { return look(served) };
+    let mut found = Served { request, scope: GLOBAL_SCOPE, vhost: None };
+    found.settle();
+    look(&found)
 }
 
 /// The scope of the policy that holds for a request, and the virtual host's number.

@@ -54,8 +54,10 @@ pub fn accepted(listener: i32, fd: i32) {
     watch((fresh == Some(true)).then_some(fd));
 }
 
-/// The thread read these bytes from the descriptor that is watched.
-pub fn fed(fd: i32, bytes: &[u8]) {
+/// The thread read these bytes from the descriptor that is watched; the errno to give instead, where they complete a
+/// request that is refused.
+pub fn fed(fd: i32, bytes: &[u8]) -> Option<i32> {
+    let mut brings_settings = false;
     let go_on = change(|slot| {
         let slot::Slot { decoder, served, connection, .. } = slot;
         let before = served.request.state;
@@ -66,6 +68,7 @@ pub fn fed(fd: i32, bytes: &[u8]) {
         let known = decoder.feed(bytes, &mut served.request);
         if known {
             pool(&mut served.request);
+            brings_settings = !served.request.settings.bytes().is_empty();
         }
         if known || served.request.state != before {
             served.settle();
@@ -81,6 +84,16 @@ pub fn fed(fd: i32, bytes: &[u8]) {
     if go_on == Some(false) {
         watch(None);
     }
+    if !brings_settings {
+        return None;
+    }
+    let refused = slot::current(crate::judge::settings)?;
+    watch(None);
+    let _ = change(|slot| {
+        slot.served.request.reset(State::None);
+        slot.served.settle();
+    });
+    Some(refused)
 }
 
 /// Takes the pool out of the process's title.

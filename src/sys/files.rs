@@ -13,6 +13,8 @@ pub struct Stat {
     pub mode: u32,
     /// Owner.
     pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Bytes.
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
@@ -30,6 +32,7 @@ fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
         identity: (stat.st_dev, stat.st_ino),
         mode: stat.st_mode,
         uid: stat.st_uid,
+        gid: stat.st_gid,
         size: stat.st_size.cast_unsigned(),
         mtime: stat.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_mtime_nsec),
     })
@@ -141,6 +144,13 @@ pub fn readlink<'b>(path: &CStr, into: &'b mut [u8]) -> &'b [u8] {
 /// `faccessat`: whether the path may be executed by the real user.
 pub fn executable(path: &CStr) -> bool {
     let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::X_OK as usize, 0, 0, 0];
+    // SAFETY: the path ends in NUL.
+    unsafe { syscall(libc::SYS_faccessat, args) == 0 }
+}
+
+/// `faccessat`: whether the real user may write to the path.
+pub fn writable(path: &CStr) -> bool {
+    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::W_OK as usize, 0, 0, 0];
     // SAFETY: the path ends in NUL.
     unsafe { syscall(libc::SYS_faccessat, args) == 0 }
 }

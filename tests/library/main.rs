@@ -6,4 +6,5 @@ mod deepbind;
 mod elf;
 mod programs;
 mod schema;
+mod table;
 mod variadic;

@@ -26,7 +26,7 @@ fn is_shell(folder: &Path, program: &str, arguments: &[&str]) -> bool {
     let text = std::fs::read_to_string(&log).unwrap_or_default();
     let chains = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     // What a shell starts in its turn is not in question.
-    chains.filter(|event| event["portcullis"]["role"] == "serving").count() == 1
+    chains.filter(|event| event["portcullis"]["role"] == "serving" && event["rule"]["id"] == "shell-spawn").count() == 1
 }
 
 fn script(folder: &Path, name: &str, text: &str) -> String {

@@ -1,22 +1,27 @@
 //! The longest and the emptiest of every value, held against docs/events.schema.json.
 
-use portcullis_event::{
-    ARGS_SHOWN, Action, Destination, EGRESS_PORT, EVENT_MAX, Event, GUARD_POLICY, Process, SHELL_SPAWN, Served, encode,
-};
+use portcullis_event::{ARGS_SHOWN, Action, EVENT_MAX, Endpoint, Event, GUARD_POLICY, Process, RULES, Served, encode};
 use serde_json::Value;
 use std::path::Path;
 
-fn event<'a>(process: Process<'a>, action: Action, bytes: &'a [u8], refused: bool) -> Event<'a> {
+fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8], refused: bool) -> Event<'a> {
     Event {
         time: 1_795_537_514_000_000_001,
         stream: u64::MAX,
         sequence: u64::MAX,
         dropped: u64::MAX,
         rule: match action {
-            Action::Connect(_) => &EGRESS_PORT,
-            Action::Exec => &SHELL_SPAWN,
+            Action::Connect(_) | Action::Send(_) | Action::Ring => &RULES[0],
+            Action::Exec => &RULES[1],
+            Action::Descriptor => &RULES[4],
+            Action::Listen(_) => &RULES[6],
+            Action::Settings => &RULES[9],
             Action::Guard(_) => &GUARD_POLICY,
         },
+        also: if refused { u16::MAX } else { 0 },
+        detail: bytes,
+        layer: if refused { "backstop" } else { "libc" },
+        unguarded: if refused { "static" } else { "" },
         mode: "enforce",
         refused,
         action,
@@ -52,9 +57,6 @@ fn any_event_is_as_the_schema_has_it() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.schema.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).expect("the schema")).expect("JSON");
     let schema = jsonschema::validator_for(&schema).expect("a schema");
-    let to = |ip: &str, transport| {
-        Action::Connect(Destination { ip: ip.parse().expect("an address"), port: 65535, transport })
-    };
     for filler in
         [&b""[..], &[b'x'; 5000], &[1; 5000], &[b'"'; 5000], &[0xff; 5000], "\u{20ac}".repeat(2000).as_bytes()]
     {
@@ -67,8 +69,23 @@ fn any_event_is_as_the_schema_has_it() {
             args: &args,
             args_count: u32::MAX,
         };
+        let to = |ip: &str, transport| Endpoint {
+            ip: ip.parse().expect("an address"),
+            port: 65535,
+            transport,
+            domain: filler,
+        };
         for process in [full, Process::default()] {
-            for action in [to("192.88.1.10", "tcp"), to("2a0e:1::10", "udp"), Action::Exec, Action::Guard("why")] {
+            for action in [
+                Action::Connect(to("192.88.1.10", "tcp")),
+                Action::Send(to("2a0e:1::10", "udp")),
+                Action::Listen(Endpoint { domain: b"", ..to("::", "raw") }),
+                Action::Exec,
+                Action::Descriptor,
+                Action::Settings,
+                Action::Ring,
+                Action::Guard("why"),
+            ] {
                 for refused in [false, true] {
                     let mut buffer = [0; EVENT_MAX];
                     let line = encode(&event(process, action, filler, refused), &mut buffer);

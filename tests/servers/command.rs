@@ -189,7 +189,9 @@ fn explain_says_what_decides_and_what_would_have() {
     assert!(shown.contains("verdict:  allowed, with an event\n"), "{shown}");
     assert!(shown.contains(&format!("because:  deny: deny = \"169.254.169.254:*\" ({path}:3)\n")), "{shown}");
     assert!(
-        shown.contains("else:     local range: local range 169.254.0.0/16 (default) (built in): allowed"),
+        shown.contains(
+            "else:     metadata service: metadata service 169.254.169.254 (default) (built in): allowed, with an event"
+        ),
         "{shown}"
     );
     for request in

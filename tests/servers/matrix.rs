@@ -1,7 +1,8 @@
 //! Every way, in every server, bare and in both modes; held against the tables of docs/coverage.md.
 
 use crate::harness::{
-    Apache, Fpm, Guard, INSIDE, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, Process, enter, http, wait_until,
+    Apache, Fpm, Guard, INSIDE, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, Process, enter, every_rule, http,
+    wait_until,
 };
 use std::collections::BTreeMap;
 use std::net::TcpStream;
@@ -60,7 +61,7 @@ fn column(
     for mode in ["audit", "enforce"] {
         let place = Place::new();
         place.pages();
-        let guard = place.guard(&format!("mode = \"{mode}\""));
+        let guard = place.guard(&every_rule(mode));
         let server = start(&place, Some(&guard));
         let seen = ask(port, &ways, Some(&guard));
         drop(server);
@@ -89,7 +90,7 @@ fn cell(way: &str, bare: &Seen, audit: &Seen, enforce: &Seen) -> String {
         }
         Some(rule) => {
             assert_eq!(audit.outcomes, ["success"], "{way}");
-            assert_eq!(enforce.outcomes, ["failure"], "{way}");
+            assert_eq!(enforce.outcomes, ["failure"], "{way}: {rule}");
             assert_ne!(bare.answer, enforce.answer, "{way}: logged as refused, but the answer is the same");
             rule.clone()
         }

@@ -91,6 +91,9 @@ pub struct Explain {
     /// A connection to this address and port; a v6 address in brackets
     #[arg(long, value_name = "HOST:PORT", group = "what")]
     pub connect: Option<String>,
+    /// The name that the process resolved to the address
+    #[arg(long, value_name = "NAME", requires = "connect")]
+    pub domain: Option<String>,
     /// The connection is of a UDP socket
     #[arg(long, requires = "connect")]
     pub udp: bool,

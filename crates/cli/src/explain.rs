@@ -3,10 +3,11 @@
 use crate::arguments::Explain;
 use crate::{FINE, WRONG, check, complain};
 use anstream::{eprintln, println};
-use portcullis_policy::egress::{Step, Transport};
+use portcullis_policy::egress::{Step, Target, Transport};
 use portcullis_policy::exec::Program;
+use portcullis_policy::name::HostName;
 use portcullis_policy::vhost::Asked;
-use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, Verdict};
 use portcullis_request::{Source, normalise};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -14,7 +15,7 @@ use std::path::Path;
 
 /// What is asked about.
 enum Question {
-    Connect(SocketAddr, Transport),
+    Connect(SocketAddr, Transport, Box<HostName>),
     Exec(String),
 }
 
@@ -85,10 +86,12 @@ fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
         (Some(target), _) => {
             let address = target.parse().map_err(|_| {
                 format!(
-                    "`{target}` is not ADDRESS:PORT; the guard resolves no names, write the address (v6 in brackets)"
+                    "`{target}` is not ADDRESS:PORT; the guard resolves no names, write the address (v6 in brackets), and \
+                     the name that is resolved to it behind --domain"
                 )
             })?;
-            Question::Connect(address, if arguments.udp { Transport::Datagram } else { Transport::Stream })
+            let name = arguments.domain.as_deref().unwrap_or_default();
+            Question::Connect(address, transport(arguments.udp), Box::new(HostName::of(name.as_bytes())))
         }
         (None, Some(command)) => Question::Exec(command.clone()),
         (None, None) => return Err("nothing to explain".to_owned()),
@@ -105,6 +108,10 @@ fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
     Ok((question, request))
 }
 
+fn transport(udp: bool) -> Transport {
+    if udp { Transport::Datagram } else { Transport::Stream }
+}
+
 fn source(word: &str) -> u8 {
     let all = [Source::Module, Source::Nginx, Source::Apache];
     all.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown) as u8
@@ -118,8 +125,12 @@ fn of_event(file: &Path) -> Result<(Question, Request), String> {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let question = match (event.pointer("/destination/port").and_then(Value::as_u64), text("/destination/ip").parse()) {
         (Some(port), Ok(ip)) => {
-            let transport = if text("/network/transport") == "udp" { Transport::Datagram } else { Transport::Stream };
-            Question::Connect(SocketAddr::new(ip, port as u16), transport)
+            let name = HostName::of(text("/destination/domain").as_bytes());
+            Question::Connect(
+                SocketAddr::new(ip, port as u16),
+                transport(text("/network/transport") == "udp"),
+                Box::new(name),
+            )
         }
         _ => {
             let args: Vec<String> = event
@@ -151,30 +162,53 @@ struct Clause {
     step: &'static str,
     text: String,
     place: String,
-    fires: bool,
+    verdict: &'static str,
 }
 
 struct Answer {
     rule: Rule,
     mode: Mode,
+    also: Vec<&'static str>,
     vhost: Option<(String, String)>,
-    /// Those that have what is asked about, in order: the first decides.
+    /// The one that decides, then the others that have what is asked about, in order.
     clauses: Vec<Clause>,
     why: String,
+}
+
+/// What becomes of an action on which a rule that has this mode fires; allowed where none does.
+fn verdict(mode: Option<Mode>) -> &'static str {
+    match mode {
+        None | Some(Mode::Off) => "allowed",
+        Some(Mode::Audit) => "allowed, with an event",
+        Some(Mode::Enforce) => "refused, with an event",
+    }
 }
 
 impl Answer {
     fn new(policy: &Policy<'_>, vhost: Option<u32>, question: &Question) -> Answer {
         let (scope, begins) = vhost.map_or((GLOBAL_SCOPE, u32::MAX), |vhost| policy.vhost_scope(vhost));
-        let (rule, steps): (Rule, Vec<Step>) = match question {
-            Question::Connect(to, transport) => {
-                (Rule::EgressPort, policy.steps_connect(scope, to.ip(), to.port(), *transport).to_vec())
+        let (decided, mut steps): (Verdict, Vec<Step>) = match question {
+            Question::Connect(to, transport, name) => {
+                let to = Target { address: to.ip(), port: to.port(), sends: false };
+                let decided = policy.decide_connect(scope, to, || *transport, || **name);
+                (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
             }
             Question::Exec(command) => {
-                let program = Program { names: &[b"sh", b"dash"], command: Some(command.as_bytes()), words: None };
-                (Rule::ShellSpawn, policy.steps_exec(scope, &program).to_vec())
+                let names: [&[u8]; 2] = [b"sh", b"dash"];
+                let program = Program {
+                    names: &names,
+                    own_names: names.len(),
+                    command: Some(command.as_bytes()),
+                    path: b"/usr/bin/dash",
+                    ..Program::default()
+                };
+                (policy.decide_exec(scope, &program), policy.steps_exec(scope, &program).to_vec())
             }
         };
+        steps.retain(|step| step.clause.is_some());
+        // What decides comes first: a stricter rule wins over an earlier one.
+        let fires = (decided.outcome != Outcome::Allow).then_some(decided.rule);
+        steps.sort_by_key(|step| (step.clause, step.fires) != (Some(decided.clause), fires));
         let show = |clause: u32| {
             let (text, file, line) = policy.clause(clause);
             let place = match file {
@@ -185,25 +219,20 @@ impl Answer {
         };
         let clauses = steps.iter().filter_map(|step| {
             let (text, place) = show(step.clause?);
-            Some(Clause { step: step.name, text, place, fires: step.fires })
+            let verdict = verdict(step.fires.map(|rule| policy.mode(scope, rule)));
+            Some(Clause { step: step.name, text, place, verdict })
         });
+        let also = Rule::ALL.into_iter().filter(|rule| decided.also & rule.bit() != 0).map(Rule::word);
         Answer {
-            rule,
-            mode: policy.mode(scope, rule),
+            rule: decided.rule,
+            mode: policy.mode(scope, decided.rule),
+            also: also.collect(),
             vhost: vhost.map(|vhost| {
                 let name = String::from_utf8_lossy(policy.vhost_name(vhost)).into_owned();
                 (name, show(begins).1)
             }),
             clauses: clauses.collect(),
-            why: String::from_utf8_lossy(policy.why(scope, rule)).into_owned(),
-        }
-    }
-
-    fn verdict(&self, fires: bool) -> &'static str {
-        match (fires, self.mode) {
-            (false, _) | (true, Mode::Off) => "allowed",
-            (true, Mode::Audit) => "allowed, with an event",
-            (true, Mode::Enforce) => "refused, with an event",
+            why: String::from_utf8_lossy(policy.why(scope, decided.rule)).into_owned(),
         }
     }
 
@@ -215,11 +244,14 @@ impl Answer {
         println!("rule:     {}, mode {}", self.rule.word(), self.mode.word());
         let mut clauses = self.clauses.iter();
         if let Some(first) = clauses.next() {
-            println!("verdict:  {}", self.verdict(first.fires));
+            println!("verdict:  {}", first.verdict);
             println!("because:  {}: {} ({})", first.step, first.text, first.place);
         }
         if let Some(next) = clauses.next() {
-            println!("else:     {}: {} ({}): {}", next.step, next.text, next.place, self.verdict(next.fires));
+            println!("else:     {}: {} ({}): {}", next.step, next.text, next.place, next.verdict);
+        }
+        if !self.also.is_empty() {
+            println!("also:     {}", self.also.join(", "));
         }
         if !self.why.is_empty() {
             println!("why:      {}", self.why);
@@ -235,7 +267,7 @@ impl Answer {
                     "step": clause.step,
                     "clause": clause.text,
                     "source": clause.place,
-                    "verdict": self.verdict(clause.fires),
+                    "verdict": clause.verdict,
                 })
             })
             .collect();
@@ -243,6 +275,7 @@ impl Answer {
             "vhost": self.vhost.as_ref().map(|vhost| &vhost.0),
             "rule": self.rule.word(),
             "mode": self.mode.word(),
+            "also": self.also,
             "verdict": clauses.first().map(|clause| clause["verdict"].clone()),
             "clauses": clauses,
             "why": self.why,

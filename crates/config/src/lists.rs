@@ -74,18 +74,61 @@ pub const SHELLS: [&str; 31] = [
 /// Commands that PHP runs by itself: mail() with its default sendmail_path.
 pub const COMMANDS: [&str; 2] = ["/usr/sbin/sendmail -t -i", "/usr/lib/sendmail -t -i"];
 
-/// The rules of the project, by their words; those of the first two are set in `[egress]` and `[exec]` too.
-pub const RULES: [&str; 10] = [
-    "egress-port",
-    "shell-spawn",
-    "exec-place",
-    "exec-tool",
-    "stdio-socket",
-    "loader-env",
-    "listen-port",
-    "dns-direct",
-    "metadata",
-    "php-ini",
+/// Metadata services of clouds: AWS and most others, AWS ECS, Alibaba, AWS over v6.
+pub const METADATA: [&str; 4] = ["169.254.169.254/32", "169.254.170.2/32", "100.100.100.200/32", "fd00:ec2::254/128"];
+
+/// Places of programs (Elastic's rule on web server children, without /var/www, where CGI programs live): what anybody can
+/// write to, what is no program's place, and by words what the process can write to, what is no file, what is hidden.
+pub const PLACES: [&str; 14] = [
+    "/tmp",
+    "/var/tmp",
+    "/dev/shm",
+    "/var/log",
+    "/sys",
+    "/media",
+    "/proc",
+    "/var/backups",
+    "/var/mail",
+    "/var/spool",
+    "/run/lock",
+    "memfd",
+    "writable",
+    "hidden",
+];
+
+/// Network and scripting tools (Elastic's rule on web server children), then those of reconnaissance (Sigma's Linux Webshell
+/// Indicators). A `*` at the end stands for any version.
+pub const TOOLS: [&str; 30] = [
+    "socat",
+    "openssl",
+    "busybox",
+    "nc",
+    "ncat",
+    "netcat",
+    "nc.openbsd",
+    "nc.traditional",
+    "nohup",
+    "setsid",
+    "mkfifo",
+    "mknod",
+    "node",
+    "socket",
+    "python*",
+    "php*",
+    "perl",
+    "ruby*",
+    "lua*",
+    "whoami",
+    "ifconfig",
+    "ip",
+    "uname",
+    "cat",
+    "crontab",
+    "hostname",
+    "iptables",
+    "netstat",
+    "pwd",
+    "route",
 ];
 
 /// errno names that a refused call may give, with their numbers on Linux.
@@ -98,3 +141,6 @@ pub const ERRNOS: [(&str, u16); 7] = [
     ("ETIMEDOUT", 110),
     ("ENOENT", 2),
 ];
+
+/// The kinds of backstop.
+pub const BACKSTOPS: [&str; 3] = ["off", "log", "supervise"];

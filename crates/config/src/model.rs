@@ -1,6 +1,6 @@
 //! The configuration as it is understood, before it is compiled.
 
-use portcullis_policy::Mode;
+use portcullis_policy::{Backstop, BackstopKind, Mode, RULES};
 use std::path::PathBuf;
 
 /// Where a clause was written; `file` is `None` for what is built in.
@@ -34,15 +34,33 @@ pub struct From<T> {
     pub origin: Origin,
 }
 
+/// A host's name with ports, in `allow` or `deny`.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// In lower case; perhaps with `*.` before it.
+    pub name: String,
+    /// First and last port.
+    pub ports: (u16, u16),
+    /// Where from.
+    pub origin: Origin,
+}
+
+/// Destinations: by address and by name.
+#[derive(Clone, Debug, Default)]
+pub struct Destinations {
+    /// By address.
+    pub nets: Vec<Net>,
+    /// By name.
+    pub hosts: Vec<Host>,
+}
+
 /// The modes as written; `None` inherits.
 #[derive(Clone, Debug, Default)]
 pub struct Modes {
     /// Of everything.
     pub all: Option<Mode>,
-    /// Of egress-port.
-    pub egress: Option<Mode>,
-    /// Of shell-spawn.
-    pub exec: Option<Mode>,
+    /// Of each rule, by its number.
+    pub rules: [Option<Mode>; RULES],
 }
 
 /// What one scope (everything, or a virtual host) says.
@@ -55,9 +73,9 @@ pub struct ScopeConfig {
     /// errno of a refused exec.
     pub exec_errno: Option<u16>,
     /// `deny`; a virtual host's adds to the global one
-    pub deny: Vec<Net>,
+    pub deny: Destinations,
     /// `allow`
-    pub allow: Option<Vec<Net>>,
+    pub allow: Option<Destinations>,
     /// `local_ranges`
     pub local: Option<Vec<Net>>,
     /// `common_ports`
@@ -66,6 +84,20 @@ pub struct ScopeConfig {
     pub shells: Option<Vec<From<String>>>,
     /// `[exec] allow`: tokens
     pub commands: Option<Vec<From<Vec<String>>>>,
+    /// `[rules.exec-place] places`
+    pub places: Option<Vec<From<String>>>,
+    /// `[rules.exec-tool] tools`
+    pub tools: Option<Vec<From<String>>>,
+    /// `[rules.loader-env] allow`
+    pub libraries: Option<Vec<From<String>>>,
+    /// `[rules.listen-port] allow`
+    pub listen: Option<Vec<From<(u16, u16)>>>,
+    /// `[rules.metadata] addresses`
+    pub metadata: Option<Vec<Net>>,
+    /// `[rules.dns-direct] resolvers`: whether those of /etc/resolv.conf are among them, and the others
+    pub resolvers: Option<(bool, Vec<Net>)>,
+    /// `[rules.php-ini] allow`
+    pub settings: Option<Vec<From<String>>>,
     /// The sentences that events carry
     pub why: Whys,
 }
@@ -75,10 +107,8 @@ pub struct ScopeConfig {
 pub struct Whys {
     /// Of the virtual host.
     pub all: Option<String>,
-    /// Of egress-port.
-    pub egress: Option<String>,
-    /// Of shell-spawn.
-    pub exec: Option<String>,
+    /// Of each rule, by its number.
+    pub rules: [Option<String>; RULES],
 }
 
 /// Who is believed about a server's name: the bits of a compiled policy.
@@ -160,6 +190,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// Path of the file sink.
     pub log_file: PathBuf,
+    /// The backstop.
+    pub backstop: Backstop,
     /// A mode that overrides every other.
     pub force: Option<Mode>,
     /// Name servers.
@@ -176,6 +208,7 @@ impl Default for Config {
             vhost_names: std::collections::HashSet::new(),
             sinks: vec![Sink::Journald],
             log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
+            backstop: Backstop { kind: BackstopKind::Off, no_new_privs: false },
             force: None,
             resolvers: Vec::new(),
             sources: Vec::new(),

@@ -1,8 +1,9 @@
 //! Virtual hosts: which one holds, held against a slow, obvious model; and what each says.
 
 use portcullis_config::{Severity, compile, parse_text};
-use portcullis_policy::egress::Transport;
+use portcullis_policy::egress::{Target, Transport};
 use portcullis_policy::exec::Program;
+use portcullis_policy::name::HostName;
 use portcullis_policy::vhost::Asked;
 use portcullis_policy::{Outcome, Policy, Rule, STRICTEST_SCOPE};
 use proptest::collection::vec;
@@ -23,11 +24,20 @@ fn compiled(text: &str) -> Vec<u8> {
 }
 
 fn connect(policy: &Policy<'_>, scope: u32, address: &str, port: u16) -> Outcome {
-    policy.decide_connect(scope, address.parse().expect("an address"), port, || Transport::Stream).outcome
+    policy
+        .decide_connect(
+            scope,
+            Target { address: address.parse().expect("an address"), port, sends: false },
+            || Transport::Stream,
+            HostName::none,
+        )
+        .outcome
 }
 
 fn shell(policy: &Policy<'_>, scope: u32, command: &str) -> Outcome {
-    policy.decide_exec(scope, &Program { names: &[b"sh"], command: Some(command.as_bytes()), words: None }).outcome
+    policy
+        .decide_exec(scope, &Program { names: &[b"sh"], command: Some(command.as_bytes()), ..Program::default() })
+        .outcome
 }
 
 /// The scope of the one virtual host that is asked for by its pool.

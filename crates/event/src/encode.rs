@@ -1,7 +1,7 @@
 //! An event as one line of ECS JSON.
 
 use crate::address;
-use crate::{Action, EVENT_MAX, Event, Json, Process, Served};
+use crate::{Action, EVENT_MAX, Endpoint, Event, Json, Process, Served};
 
 /// The version of the Elastic Common Schema whose names are used.
 const ECS_VERSION: &[u8] = b"9.0.0";
@@ -46,20 +46,10 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8
         json.close(b"}");
         json.close(b"}");
     }
-    if let Action::Connect(to) = event.action {
-        json.key("destination");
-        json.open(b"{");
-        json.key("ip");
-        json.ip(to.ip);
-        json.key("port");
-        json.number(u64::from(to.port));
-        json.close(b"}");
-        json.key("network");
-        json.open(b"{");
-        member(&mut json, "direction", b"egress", 16);
-        member(&mut json, "transport", to.transport.as_bytes(), 16);
-        member(&mut json, "type", if to.ip.is_ipv4() { b"ipv4" } else { b"ipv6" }, 16);
-        json.close(b"}");
+    match event.action {
+        Action::Connect(to) | Action::Send(to) => endpoint(&mut json, "destination", "egress", &to),
+        Action::Listen(on) => endpoint(&mut json, "server", "ingress", &on),
+        _ => {}
     }
     json.key("process");
     process(&mut json, &event.process, Some(&event.parent));
@@ -88,6 +78,27 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8
     json.finish()
 }
 
+#[inline(never)]
+fn endpoint(json: &mut Json<'_>, key: &str, direction: &str, at: &Endpoint<'_>) {
+    json.key(key);
+    json.open(b"{");
+    json.key("ip");
+    json.ip(at.ip);
+    json.key("port");
+    json.number(u64::from(at.port));
+    if !at.domain.is_empty() {
+        member(json, "domain", at.domain, 256);
+    }
+    json.close(b"}");
+    json.key("network");
+    json.open(b"{");
+    member(json, "direction", direction.as_bytes(), 16);
+    member(json, "transport", at.transport.as_bytes(), 16);
+    member(json, "type", if at.ip.is_ipv6() { b"ipv6" } else { b"ipv4" }, 16);
+    json.close(b"}");
+}
+
+#[inline(never)]
 fn member(json: &mut Json<'_>, key: &str, value: &[u8], max: usize) {
     json.key(key);
     json.string(value, max);
@@ -98,21 +109,30 @@ fn message(json: &mut Json<'_>, event: &Event<'_>) {
     json.open(b"\"");
     let chain = if event.chain.is_empty() { event.process.name } else { event.chain };
     match event.action {
-        Action::Connect(to) => {
+        Action::Connect(to) | Action::Send(to) => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused a connection to " } else { b" connects to " });
-            if to.ip.is_ipv6() {
-                json.raw(b"[");
+            json.raw(match (event.action, event.refused) {
+                (Action::Send(_), true) => b" was refused a datagram to ",
+                (Action::Send(_), false) => b" sends a datagram to ",
+                (_, true) => b" was refused a connection to ",
+                (_, false) => b" connects to ",
+            });
+            address_text(json, &to);
+            if !to.domain.is_empty() {
+                json.raw(b" (");
+                json.text(to.domain, 96);
+                json.raw(b")");
             }
-            json.ip_text(to.ip);
-            json.raw(if to.ip.is_ipv6() { b"]:" } else { b":" });
-            json.digits_text(u64::from(to.port));
-            json.raw(b"/");
-            json.text(to.transport.as_bytes(), 8);
+        }
+        Action::Listen(on) => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to listen on " } else { b" listens on " });
+            address_text(json, &on);
         }
         Action::Exec => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused a shell: " } else { b" starts a shell: " });
+            json.raw(if event.refused { b" was refused " } else { b" starts " });
+            json.raw(program_kind(event.rule.id));
             let mut left = 384;
             for (index, argument) in event.process.args.iter().enumerate() {
                 if left == 0 {
@@ -123,6 +143,23 @@ fn message(json: &mut Json<'_>, event: &Event<'_>) {
                 }
                 left = json.text(argument, left);
             }
+        }
+        Action::Descriptor => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to put " } else { b" puts " });
+            json.raw(b"a network connection on standard input or output: ");
+            json.text(event.detail, 128);
+        }
+        Action::Settings => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused a request" } else { b" serves a request" });
+            json.raw(b" that brings PHP settings: ");
+            json.text(event.detail, 256);
+        }
+        Action::Ring => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused an io_uring" } else { b" sets up an io_uring" });
+            json.raw(b", whose connections cannot be seen");
         }
         Action::Guard(sentence) => {
             json.text(sentence.as_bytes(), 512);
@@ -143,10 +180,38 @@ fn message(json: &mut Json<'_>, event: &Event<'_>) {
     json.close(b"\"");
 }
 
+#[inline(never)]
+fn address_text(json: &mut Json<'_>, to: &Endpoint<'_>) {
+    if to.ip.is_ipv6() {
+        json.raw(b"[");
+    }
+    json.ip_text(to.ip);
+    json.raw(if to.ip.is_ipv6() { b"]:" } else { b":" });
+    json.digits_text(u64::from(to.port));
+    json.raw(b"/");
+    json.text(to.transport.as_bytes(), 16);
+}
+
+/// What a program is by the rule that fired.
+fn program_kind(rule: &str) -> &'static [u8] {
+    match rule {
+        "shell-spawn" => b"a shell: ",
+        "exec-place" => b"a program in an unusual place: ",
+        "exec-tool" => b"a tool: ",
+        "stdio-socket" => b"a program on a network connection: ",
+        "loader-env" => b"a program with a variable for its loader: ",
+        _ => b"a program: ",
+    }
+}
+
 fn about(json: &mut Json<'_>, event: &Event<'_>) {
     let (category, kind, action): (&[u8], &[u8], &[u8]) = match event.action {
-        Action::Connect(_) => (b"network", b"start", b"connection_attempted"),
+        Action::Connect(_) | Action::Send(_) => (b"network", b"start", b"connection_attempted"),
+        Action::Listen(_) => (b"network", b"start", b"listen"),
         Action::Exec => (b"process", b"start", b"exec"),
+        Action::Descriptor => (b"process", b"change", b"stdio_socket"),
+        Action::Settings => (b"configuration", b"change", b"php_setting"),
+        Action::Ring => (b"process", b"change", b"io_uring_setup"),
         Action::Guard(_) => (b"configuration", b"info", b"policy_fallback"),
     };
     json.key("event");
@@ -168,20 +233,21 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.open(b"[");
     json.string(kind, 32);
     match event.action {
-        Action::Connect(_) if event.refused => json.string(b"denied", 32),
-        Action::Exec if event.refused => json.string(b"info", 32),
+        Action::Connect(_) | Action::Send(_) | Action::Listen(_) if event.refused => json.string(b"denied", 32),
+        Action::Exec | Action::Descriptor | Action::Ring if event.refused => json.string(b"info", 32),
         _ => {}
     }
     json.close(b"]");
     member(json, "action", action, 32);
     member(json, "outcome", if event.refused { b"failure" } else { b"success" }, 16);
     json.key("severity");
-    json.number(u64::from(event.rule.severity));
+    json.number(u64::from(event.severity()));
     json.key("sequence");
     json.number(event.sequence);
     json.close(b"}");
 }
 
+#[inline(never)]
 fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'_>>) {
     json.open(b"{");
     if process.pid != 0 {
@@ -301,6 +367,21 @@ fn own(json: &mut Json<'_>, event: &Event<'_>) {
         member(json, "why", event.why, 256);
     }
     member(json, "clause", event.clause, 256);
+    if event.also != 0 {
+        json.key("also");
+        json.open(b"[");
+        for rule in event.also() {
+            json.string(rule.id.as_bytes(), 16);
+        }
+        json.close(b"]");
+    }
+    if !event.detail.is_empty() {
+        member(json, "detail", event.detail, 256);
+    }
+    if !event.unguarded.is_empty() {
+        member(json, "unguarded", event.unguarded.as_bytes(), 16);
+    }
+    member(json, "layer", event.layer.as_bytes(), 16);
     if !event.clause_file.is_empty() {
         json.key("clause_source");
         json.open(b"\"");
@@ -322,21 +403,25 @@ fn own(json: &mut Json<'_>, event: &Event<'_>) {
 mod tests {
     extern crate std;
     use super::*;
-    use crate::{Destination, EGRESS_PORT, SHELL_SPAWN};
+    use crate::RULES;
     use proptest::prelude::*;
     use serde_json::Value;
     use std::vec::Vec;
 
-    fn event<'a>(process: Process<'a>, action: Action, bytes: &'a [u8]) -> Event<'a> {
+    fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8]) -> Event<'a> {
         Event {
             time: 1,
             stream: u64::MAX,
             sequence: u64::MAX,
             dropped: u64::MAX,
-            rule: if matches!(action, Action::Exec) { &SHELL_SPAWN } else { &EGRESS_PORT },
+            rule: if matches!(action, Action::Exec) { &RULES[1] } else { &RULES[0] },
+            also: u16::MAX,
             mode: "enforce",
             refused: true,
             action,
+            detail: bytes,
+            layer: "backstop",
+            unguarded: "foreign",
             role: "descendant",
             chain: bytes,
             served: Served {
@@ -383,12 +468,13 @@ mod tests {
                 args: &args,
                 args_count: u32::MAX,
             };
-            let to = Destination {
+            let to = Endpoint {
                 ip: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap(),
                 port: 65535,
-                transport: "udp",
+                transport: "ipv6-icmp",
+                domain: filler,
             };
-            for action in [Action::Exec, Action::Connect(to)] {
+            for action in [Action::Exec, Action::Send(to), Action::Listen(to), Action::Settings, Action::Descriptor] {
                 let value = line(&event(process, action, filler));
                 assert_eq!(value["portcullis"]["dropped"], u64::MAX);
             }
@@ -397,7 +483,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_what_the_rule_asks_for() {
-        let to = Destination { ip: "25.0.0.1".parse().unwrap(), port: 4444, transport: "tcp" };
+        let to = Endpoint { ip: "25.0.0.1".parse().unwrap(), port: 4444, transport: "tcp", domain: b"a.example" };
         let value = line(&event(Process::default(), Action::Connect(to), b"php"));
         assert_eq!(value["event"]["action"], "connection_attempted");
         assert_eq!(value["event"]["type"][0], "start");

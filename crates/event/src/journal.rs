@@ -16,6 +16,7 @@ struct Fields<'b> {
 }
 
 impl Fields<'_> {
+    #[inline(never)]
     fn push(&mut self, bytes: &[u8]) {
         if let Some(to) = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
             to.copy_from_slice(bytes);
@@ -23,6 +24,7 @@ impl Fields<'_> {
         }
     }
 
+    #[inline(never)]
     fn field(&mut self, name: &str, value: &[u8]) {
         let value = value.get(..VALUE_MAX).unwrap_or(value);
         if value.is_empty() {
@@ -65,10 +67,10 @@ pub fn priority(severity: u8) -> u8 {
 pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u8] {
     let mut fields = Fields { buffer, len: 0 };
     fields.push(b"SYSLOG_IDENTIFIER=portcullis\n");
-    fields.display("PRIORITY", priority(event.rule.severity));
+    fields.display("PRIORITY", priority(event.severity()));
     fields.field("RULE_ID", event.rule.id.as_bytes());
     fields.field("RULE_NAME", event.rule.name.as_bytes());
-    fields.display("EVENT_SEVERITY", event.rule.severity);
+    fields.display("EVENT_SEVERITY", event.severity());
     fields.display("EVENT_SEQUENCE", event.sequence);
     fields.field("EVENT_OUTCOME", if event.refused { b"failure" } else { b"success" });
     fields.field("PORTCULLIS_MODE", event.mode.as_bytes());
@@ -83,12 +85,23 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u
     fields.field("URL_ORIGINAL", event.served.uri);
     fields.field("HTTP_REQUEST_METHOD", event.served.method);
     fields.field("CLIENT_ADDRESS", event.served.client);
-    if let Action::Connect(to) = event.action {
-        let mut address = [0; address::TEXT_MAX];
-        fields.field("DESTINATION_IP", address::text(to.ip, &mut address));
-        fields.display("DESTINATION_PORT", to.port);
-        fields.field("NETWORK_TRANSPORT", to.transport.as_bytes());
+    let mut address = [0; address::TEXT_MAX];
+    match event.action {
+        Action::Connect(to) | Action::Send(to) => {
+            fields.field("DESTINATION_IP", address::text(to.ip, &mut address));
+            fields.display("DESTINATION_PORT", to.port);
+            fields.field("DESTINATION_DOMAIN", to.domain);
+            fields.field("NETWORK_TRANSPORT", to.transport.as_bytes());
+        }
+        Action::Listen(on) => {
+            fields.field("SERVER_IP", address::text(on.ip, &mut address));
+            fields.display("SERVER_PORT", on.port);
+            fields.field("NETWORK_TRANSPORT", on.transport.as_bytes());
+        }
+        _ => {}
     }
+    fields.field("PORTCULLIS_DETAIL", event.detail);
+    fields.field("PORTCULLIS_LAYER", event.layer.as_bytes());
     fields.field("PROCESS_NAME", event.process.name);
     fields.field("PROCESS_EXECUTABLE", event.process.executable);
     fields.field("PROCESS_PARENT_NAME", event.parent.name);

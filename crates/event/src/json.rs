@@ -26,6 +26,7 @@ impl<'b> Json<'b> {
     }
 
     /// Bytes that are JSON already.
+    #[inline(never)]
     pub fn raw(&mut self, bytes: &[u8]) {
         if let Some(to) = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
             to.copy_from_slice(bytes);
@@ -41,6 +42,7 @@ impl<'b> Json<'b> {
     }
 
     /// Opens an object or an array: `{` or `[`.
+    #[inline(never)]
     pub fn open(&mut self, bracket: &[u8]) {
         self.separate();
         self.raw(bracket);
@@ -48,12 +50,14 @@ impl<'b> Json<'b> {
     }
 
     /// Closes it.
+    #[inline(never)]
     pub fn close(&mut self, bracket: &[u8]) {
         self.raw(bracket);
         self.comma = true;
     }
 
     /// A member's name.
+    #[inline(never)]
     pub fn key(&mut self, key: &str) {
         self.separate();
         self.raw(b"\"");
@@ -63,6 +67,7 @@ impl<'b> Json<'b> {
     }
 
     /// A number.
+    #[inline(never)]
     pub fn number(&mut self, number: u64) {
         self.separate();
         self.digits(number, 1);
@@ -99,6 +104,7 @@ impl<'b> Json<'b> {
     }
 
     /// A string of at most `max` bytes as encoded, cut at a character with an ellipsis.
+    #[inline(never)]
     pub fn string(&mut self, bytes: &[u8], max: usize) {
         self.separate();
         self.raw(b"\"");
@@ -107,6 +113,7 @@ impl<'b> Json<'b> {
     }
 
     /// The inside of a string: at most `max` bytes as encoded; what is not UTF-8 as U+FFFD. Gives what is left of `max`.
+    #[inline(never)]
     pub fn text(&mut self, bytes: &[u8], max: usize) -> usize {
         let mut left = max;
         for chunk in bytes.utf8_chunks() {
@@ -199,12 +206,14 @@ impl<'b> Json<'b> {
     }
 
     /// An address as a part of a string.
+    #[inline(never)]
     pub fn ip_text(&mut self, ip: core::net::IpAddr) {
         let mut buffer = [0; address::TEXT_MAX];
         self.raw(address::text(ip, &mut buffer));
     }
 
     /// A number as a part of a string.
+    #[inline(never)]
     pub fn digits_text(&mut self, number: u64) {
         self.digits(number, 1);
     }

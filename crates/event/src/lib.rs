@@ -28,20 +28,70 @@ pub struct RuleFacts {
     pub techniques: &'static [&'static str],
 }
 
-/// The rule on uncommon ports; severity and techniques as in Elastic's rule 00546494-5bb0-49d6-9220-5f3b4c12f26a.
-pub const EGRESS_PORT: RuleFacts = RuleFacts {
-    id: "egress-port",
-    name: "Uncommon Destination Port Connection by Linux Web Server",
-    severity: 21,
-    techniques: &["T1505.003", "T1571", "T1071"],
-};
-/// The rule on shells; severity as in Elastic's rule f16fca20-4d6c-43f9-aec1-20b6de3b0aeb.
-pub const SHELL_SPAWN: RuleFacts = RuleFacts {
-    id: "shell-spawn",
-    name: "Web Server Process Spawning Shell",
-    severity: 47,
-    techniques: &["T1505.003", "T1059.004"],
-};
+/// The rules, in the order of the policy's numbers. Severity and techniques of the first are those of Elastic's rule
+/// 00546494-5bb0-49d6-9220-5f3b4c12f26a, the severity of the second that of its rule f16fca20-4d6c-43f9-aec1-20b6de3b0aeb.
+pub const RULES: [RuleFacts; 10] = [
+    RuleFacts {
+        id: "egress-port",
+        name: "Uncommon Destination Port Connection by Linux Web Server",
+        severity: 21,
+        techniques: &["T1505.003", "T1571", "T1071"],
+    },
+    RuleFacts {
+        id: "shell-spawn",
+        name: "Web Server Process Spawning Shell",
+        severity: 47,
+        techniques: &["T1505.003", "T1059.004"],
+    },
+    RuleFacts {
+        id: "exec-place",
+        name: "Web Server Process Starting Program From Unusual Place",
+        severity: 47,
+        techniques: &["T1505.003", "T1105"],
+    },
+    RuleFacts {
+        id: "exec-tool",
+        name: "Web Server Process Starting Network, Scripting or Reconnaissance Tool",
+        severity: 21,
+        techniques: &["T1505.003", "T1059", "T1082"],
+    },
+    RuleFacts {
+        id: "stdio-socket",
+        name: "Web Server Process With Standard Input or Output on Network Connection",
+        severity: 73,
+        techniques: &["T1505.003", "T1059.004", "T1095"],
+    },
+    RuleFacts {
+        id: "loader-env",
+        name: "Web Server Process Setting Loader Variable for Child",
+        severity: 73,
+        techniques: &["T1505.003", "T1574.006"],
+    },
+    RuleFacts {
+        id: "listen-port",
+        name: "Web Server Process Listening on Port of Its Own",
+        severity: 47,
+        techniques: &["T1505.003", "T1571"],
+    },
+    RuleFacts {
+        id: "dns-direct",
+        name: "Web Server Process Asking Unconfigured Name Server",
+        severity: 21,
+        techniques: &["T1505.003", "T1071.004"],
+    },
+    RuleFacts {
+        id: "metadata",
+        name: "Web Server Process Accessing Cloud Metadata Service",
+        severity: 47,
+        techniques: &["T1505.003", "T1552.005"],
+    },
+    RuleFacts {
+        id: "php-ini",
+        name: "FastCGI Request Changing PHP Settings",
+        severity: 47,
+        techniques: &["T1505.003", "T1190"],
+    },
+];
 /// The guard's word on itself: its policy is not what the configuration asks for.
 pub const GUARD_POLICY: RuleFacts =
     RuleFacts { id: "guard-policy", name: "Portcullis Policy Not As Configured", severity: 73, techniques: &[] };
@@ -63,15 +113,17 @@ pub struct Process<'a> {
     pub args_count: u32,
 }
 
-/// Where a connection goes.
+/// One end of a connection.
 #[derive(Clone, Copy, Debug)]
-pub struct Destination {
-    /// `destination.ip`
+pub struct Endpoint<'a> {
+    /// `destination.ip` or `server.ip`
     pub ip: core::net::IpAddr,
-    /// `destination.port`
+    /// `destination.port` or `server.port`
     pub port: u16,
-    /// `network.transport`: `tcp` or `udp`.
+    /// `network.transport`: `tcp`, `udp`, `icmp`, ...
     pub transport: &'static str,
+    /// `destination.domain`: the name that the process resolved to the address last; may be empty.
+    pub domain: &'a [u8],
 }
 
 /// The request behind the action; what is unknown is empty.
@@ -103,11 +155,21 @@ pub struct Served<'a> {
 
 /// What kind of action the event is about.
 #[derive(Clone, Copy, Debug)]
-pub enum Action {
+pub enum Action<'a> {
     /// A connection.
-    Connect(Destination),
+    Connect(Endpoint<'a>),
+    /// A datagram to an address.
+    Send(Endpoint<'a>),
+    /// A port that is opened.
+    Listen(Endpoint<'a>),
     /// A program.
     Exec,
+    /// A descriptor that is put on standard input or output.
+    Descriptor,
+    /// PHP settings that a request brings.
+    Settings,
+    /// A ring through which things are done without system calls.
+    Ring,
     /// The guard itself; the sentence says what it is about.
     Guard(&'static str),
 }
@@ -123,14 +185,22 @@ pub struct Event<'a> {
     pub sequence: u64,
     /// Events of the stream that no sink took, up to now.
     pub dropped: u64,
-    /// The rule.
+    /// The rule that decided.
     pub rule: &'a RuleFacts,
+    /// The other rules that fired, a bit for each by its number in [`RULES`].
+    pub also: u16,
     /// `audit` or `enforce`.
     pub mode: &'static str,
     /// Whether the call was refused.
     pub refused: bool,
     /// What the process does.
-    pub action: Action,
+    pub action: Action<'a>,
+    /// What exactly it was that a rule is about: a variable, an address, a setting; may be empty.
+    pub detail: &'a [u8],
+    /// Who saw it: `libc` or `backstop`.
+    pub layer: &'static str,
+    /// Why the guard will not be in the new program: `static`, `setuid`, `foreign`; empty where it will.
+    pub unguarded: &'static str,
     /// `master`, `serving` or `descendant`.
     pub role: &'static str,
     /// The programs that led here, `php-fpm > sh > curl`.
@@ -155,4 +225,18 @@ pub struct Event<'a> {
     pub user: &'a [u8],
     /// Host name.
     pub host: &'a [u8],
+}
+
+impl Event<'_> {
+    /// `event.severity`: that of the gravest rule that fired.
+    #[must_use]
+    pub fn severity(&self) -> u8 {
+        self.also().fold(self.rule.severity, |most, rule| most.max(rule.severity))
+    }
+
+    /// The other rules that fired.
+    pub fn also(&self) -> impl Iterator<Item = &'static RuleFacts> + use<> {
+        let also = self.also;
+        RULES.iter().enumerate().filter(move |(number, _)| also & (1_u16 << (number & 15)) != 0).map(|(_, rule)| rule)
+    }
 }

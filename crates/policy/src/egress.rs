@@ -1,7 +1,9 @@
 //! The verdict on a connection: deny, allow, local range, common port, otherwise the rule fires.
 
 use crate::format::{AddrSet, Net4, Net6, Ports, Range, Section};
-use crate::{Mode, Policy, Rule, Verdict};
+use crate::name::HostName;
+use crate::rest::{default, mode};
+use crate::{Findings, Mode, Outcome, Policy, Rule, Verdict};
 use core::net::IpAddr;
 
 /// What a connection's socket is, asked only where it matters.
@@ -32,77 +34,134 @@ pub fn canonical(address: IpAddr) -> IpAddr {
 }
 
 /// A step of a decision.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// What is looked at.
     pub name: &'static str,
     /// The clause that has what is asked about, if one has.
     pub clause: Option<u32>,
-    /// The rule fires where this step decides; else the action is allowed.
-    pub fires: bool,
+    /// The rule that fires where this step decides; `None` where the action is then allowed.
+    pub fires: Option<Rule>,
+}
+
+/// A connection, or a datagram that is sent to an address.
+#[derive(Clone, Copy, Debug)]
+pub struct Target {
+    /// The address.
+    pub address: IpAddr,
+    /// The port.
+    pub port: u16,
+    /// Something is sent at once: a datagram. A connect of a datagram socket sends nothing.
+    pub sends: bool,
+}
+
+/// Ports of name servers: DNS, and DNS over TLS (RFC 7858).
+const DNS_PORTS: [u16; 2] = [53, 853];
+
+fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_loopback(),
+        IpAddr::V6(v6) => v6.is_loopback(),
+    }
 }
 
 impl<'a> Policy<'a> {
-    /// The verdict on a connection to `address`, port `port`, in scope `scope`. `transport` is called only where the
-    /// rule would fire.
+    /// The verdict on a connection to `to` in scope `scope`. `transport` and `name`, the name that was resolved to the
+    /// address last, are called only where they matter.
     pub fn decide_connect(
         &self,
         scope: u32,
-        address: IpAddr,
-        port: u16,
+        to: Target,
         transport: impl FnOnce() -> Transport,
+        name: impl Fn() -> HostName,
     ) -> Verdict {
         const RULE: Rule = Rule::EgressPort;
         let Some(scope) = self.scope(scope) else { return Verdict::allow(RULE, u32::MAX) };
-        let mode = Mode::from_byte(scope.modes[RULE as usize]);
-        if mode == Mode::Off {
-            return Verdict::allow(RULE, u32::MAX);
+        let mode = |rule| mode(scope, rule);
+        let (address, port) = (canonical(to.address), to.port);
+        if mode(RULE) != Mode::Off {
+            let denied = self.find(scope.deny, address, port).or_else(|| {
+                self.has_names(scope.deny_names).then(|| self.host(scope.deny_names, name().bytes(), port)).flatten()
+            });
+            if let Some(clause) = denied {
+                let mut findings = Findings::none(RULE, clause);
+                findings.fire(RULE, mode(RULE), clause);
+                return findings.verdict();
+            }
         }
-        let address = canonical(address);
-        if let Some(clause) = self.find(scope.deny, address, port) {
-            return Verdict::fire(RULE, mode, clause);
-        }
-        let allowed = self
-            .find(scope.allow, address, port)
-            .or_else(|| self.find(scope.local, address, port))
-            .or_else(|| self.port(scope.common, port))
-            .or_else(|| self.find(scope.resolvers, address, port));
-        if let Some(clause) = allowed {
+        if let Some(clause) = self.find(scope.allow, address, port) {
             return Verdict::allow(RULE, clause);
         }
-        if let Some(clause) = self.port(scope.probes, port)
-            && transport() == Transport::Datagram
+        let ordinary = self.find(scope.local, address, port).or_else(|| self.port(scope.common, port));
+        let metadata = match mode(Rule::Metadata) {
+            Mode::Off => None,
+            _ => self.find(scope.metadata, address, port),
+        };
+        let dns = DNS_PORTS.contains(&port) && !is_loopback(address) && mode(Rule::DnsDirect) != Mode::Off;
+        if let (Some(clause), None, false) = (ordinary, metadata, dns) {
+            return Verdict::allow(RULE, clause);
+        }
+        let resolver = self.find(scope.resolvers, address, port);
+        let dns = dns && resolver.is_none();
+        let probe = self
+            .port(scope.probes, port)
+            .filter(|_| !to.sends && ordinary.is_none() && resolver.is_none())
+            .filter(|_| transport() == Transport::Datagram);
+        let quiet = ordinary.or(resolver).or(probe);
+        let mut findings = Findings::none(RULE, quiet.unwrap_or(u32::MAX));
+        if let Some(clause) = metadata {
+            findings.fire(Rule::Metadata, mode(Rule::Metadata), clause);
+        }
+        if dns {
+            findings.fire(Rule::DnsDirect, mode(Rule::DnsDirect), default(scope, Rule::DnsDirect));
+        }
+        if quiet.is_none() {
+            findings.fire(RULE, mode(RULE), default(scope, RULE));
+        }
+        let verdict = findings.verdict();
+        if verdict.outcome != Outcome::Allow
+            && self.has_names(scope.allow_names)
+            && let Some(clause) = self.host(scope.allow_names, name().bytes(), port)
         {
             return Verdict::allow(RULE, clause);
         }
-        Verdict::fire(RULE, mode, scope.egress_default.get())
+        verdict
     }
 
-    /// Every step of the decision on a connection, in order, with the clause of the step that has the destination: the
-    /// first that has one decides. The last has one always.
+    /// Whether an address is a configured name server in scope `scope`.
     #[must_use]
-    pub fn steps_connect(&self, scope: u32, address: IpAddr, port: u16, transport: Transport) -> [Step; 7] {
-        let address = canonical(address);
-        let Some(scope) = self.scope(scope) else { return [Step::default(); 7] };
-        let fires = |clause| Step { name: "", clause, fires: true };
-        let allows = |clause| Step { name: "", clause, fires: false };
-        let probe = self.port(scope.probes, port).filter(|_| transport == Transport::Datagram);
-        let name = |name, step: Step| Step { name, ..step };
+    pub fn is_resolver(&self, scope: u32, address: IpAddr) -> bool {
+        self.scope(scope).is_some_and(|scope| self.find(scope.resolvers, canonical(address), DNS_PORTS[0]).is_some())
+    }
+
+    /// Every step of the decision on a connection, in order, with the clause of the step that has the destination: of
+    /// equally strict rules the first that has one decides. The last has one always.
+    #[must_use]
+    pub fn steps_connect(&self, number: u32, to: Target, transport: Transport, name: &HostName) -> [Step; 9] {
+        const RULE: Rule = Rule::EgressPort;
+        let nothing = Step { name: "", clause: None, fires: None };
+        let Some(scope) = self.scope(number) else { return [nothing; 9] };
+        let (address, port) = (canonical(to.address), to.port);
+        let fires = |name, rule, clause: Option<u32>| {
+            let clause = clause.filter(|_| mode(scope, rule) != Mode::Off);
+            Step { name, clause, fires: Some(rule) }
+        };
+        let allows = |name, clause| Step { name, clause, fires: None };
+        let probe = self.port(scope.probes, port).filter(|_| transport == Transport::Datagram && !to.sends);
+        let resolver = self.find(scope.resolvers, address, port);
+        let dns = DNS_PORTS.contains(&port) && !is_loopback(address) && resolver.is_none();
+        let by_name = |range| self.host(range, name.bytes(), port);
         [
-            name("deny", fires(self.find(scope.deny, address, port))),
-            name("allow", allows(self.find(scope.allow, address, port))),
-            name("local range", allows(self.find(scope.local, address, port))),
-            name("common port", allows(self.port(scope.common, port))),
-            name("name server", allows(self.find(scope.resolvers, address, port))),
-            name("own address", allows(probe)),
-            name("otherwise", fires(Some(scope.egress_default.get()))),
+            fires("deny", RULE, self.find(scope.deny, address, port).or_else(|| by_name(scope.deny_names))),
+            allows("allow", self.find(scope.allow, address, port).or_else(|| by_name(scope.allow_names))),
+            fires("metadata service", Rule::Metadata, self.find(scope.metadata, address, port)),
+            fires("name server", Rule::DnsDirect, dns.then(|| default(scope, Rule::DnsDirect))),
+            allows("local range", self.find(scope.local, address, port)),
+            allows("common port", self.port(scope.common, port)),
+            allows("configured name server", resolver),
+            allows("own address", probe),
+            Step { name: "otherwise", clause: Some(default(scope, RULE)), fires: Some(RULE) },
         ]
-    }
-
-    /// The errno of a refused connection in scope `scope`.
-    #[must_use]
-    pub fn egress_errno(&self, scope: u32) -> i32 {
-        self.scope(scope).map_or(13, |scope| i32::from(scope.egress_errno.get()))
     }
 
     fn find(&self, set: AddrSet, address: IpAddr, port: u16) -> Option<u32> {
@@ -123,7 +182,7 @@ impl<'a> Policy<'a> {
         self.port(ports, port)
     }
 
-    fn port(&self, range: Range, port: u16) -> Option<u32> {
+    pub(crate) fn port(&self, range: Range, port: u16) -> Option<u32> {
         let ports: &[Ports] = self.range(Section::Ports, range);
         let after = ports.partition_point(|ports| ports.low.get() <= port);
         let found = ports.get(after.checked_sub(1)?)?;

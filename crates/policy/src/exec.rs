@@ -1,21 +1,39 @@
-//! The verdict on a program: is it a shell, and does `allow` name the simple command that it runs?
+//! The verdict on a program: is it a shell, a tool, in a place of its own kind, on a connection; and does `allow` name it?
 
 use crate::command::{Tokens, glob, token_hash};
 use crate::egress::Step;
-use crate::format::{Command, Name, Range, Section, Text};
-use crate::{Mode, Policy, Rule, Verdict};
+use crate::format::{Command, Name, Range, Scope, Section, Text};
+use crate::rest::{default, mode};
+use crate::{Findings, Mode, Policy, Rule, Verdict};
 
 /// What is known of a program that is about to be executed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Program<'a> {
     /// Base names it goes by: as called, what a symlink resolves to, the applet, the interpreter of its `#!` line.
     pub names: &'a [&'a [u8]],
+    /// How many of these, from the first, are its own rather than an interpreter's.
+    pub own_names: usize,
     /// The text behind `-c` where the call is `SHELL -c TEXT` or `SHELL -c -- TEXT` and nothing more, and the shell
     /// stands in a system folder.
     pub command: Option<&'a [u8]>,
     /// The path and all arguments after the first where the call is anything else; `None` where there are too many.
     pub words: Option<&'a [&'a [u8]]>,
+    /// Its path with every symlink resolved; empty where that is not known.
+    pub path: &'a [u8],
+    /// The process that starts it can write to the file, or to the folder that it is in.
+    pub writable: bool,
+    /// It is started with a network connection as its standard input or output.
+    pub on_connection: bool,
+    /// What a variable for the loader says that the process itself was not started with; `None` where it was too long.
+    pub loader: Option<Option<&'a [u8]>>,
 }
+
+/// The word in `places` for what the process can write to.
+pub const WRITABLE: &str = "writable";
+/// The word for a program that is no file, or one that was removed.
+pub const MEMFD: &str = "memfd";
+/// The word for a name that begins with a dot.
+pub const HIDDEN: &str = "hidden";
 
 impl<'a> Policy<'a> {
     /// The verdict on `program` in scope `scope`.
@@ -23,49 +41,102 @@ impl<'a> Policy<'a> {
     pub fn decide_exec(&self, scope: u32, program: &Program<'_>) -> Verdict {
         const RULE: Rule = Rule::ShellSpawn;
         let Some(scope) = self.scope(scope) else { return Verdict::allow(RULE, u32::MAX) };
-        let mode = Mode::from_byte(scope.modes[RULE as usize]);
-        if mode == Mode::Off {
-            return Verdict::allow(RULE, u32::MAX);
+        let mut findings = Findings::none(RULE, u32::MAX);
+        let [shell, tool, place] = self.kinds(scope, program);
+        let named = match (shell, tool, place) {
+            (None, None, None) => None,
+            _ => self.allowed(scope, program),
+        };
+        if let Some(clause) = named {
+            findings = Findings::none(RULE, clause);
+        } else {
+            let found = [(RULE, shell), (Rule::ExecPlace, place), (Rule::ExecTool, tool)];
+            for (rule, clause) in found {
+                if let Some(clause) = clause {
+                    findings.fire(rule, mode(scope, rule), clause);
+                }
+            }
         }
-        let shell = program.names.iter().filter(|name| !name.is_empty()).find_map(|name| self.name(scope.shells, name));
-        let Some(shell) = shell else { return Verdict::allow(RULE, u32::MAX) };
-        let allowed = match (program.command, program.words) {
+        if program.on_connection {
+            findings.fire(Rule::StdioSocket, mode(scope, Rule::StdioSocket), default(scope, Rule::StdioSocket));
+        }
+        if let Some(value) = program.loader
+            && value.and_then(|value| self.name(scope.libraries, value)).is_none()
+        {
+            findings.fire(Rule::LoaderEnv, mode(scope, Rule::LoaderEnv), default(scope, Rule::LoaderEnv));
+        }
+        findings.verdict()
+    }
+
+    /// The clauses by which a program is a shell, a tool, and in a place; none for a rule that is off.
+    fn kinds(&self, scope: &Scope, program: &Program<'_>) -> [Option<u32>; 3] {
+        let on = |rule| mode(scope, rule) != Mode::Off;
+        let names = || program.names.iter().filter(|name| !name.is_empty());
+        let shell = if on(Rule::ShellSpawn) { names().find_map(|name| self.name(scope.shells, name)) } else { None };
+        let own = || program.names.get(..program.own_names).unwrap_or(program.names);
+        let tool = if on(Rule::ExecTool) { self.tool(scope, own()) } else { None };
+        let place = if on(Rule::ExecPlace) { self.place(scope, program, own()) } else { None };
+        [shell, tool, place]
+    }
+
+    fn tool(&self, scope: &Scope, names: &[&[u8]]) -> Option<u32> {
+        let tools: &[Name] = self.range(Section::Names, scope.tools);
+        let is = |tool: &&Name| {
+            let pattern = self.text(tool.text);
+            names.iter().any(|name| match pattern.strip_suffix(b"*") {
+                // Any version, and no script that only begins so, such as python.cgi.
+                Some(beginning) => name.strip_prefix(beginning).is_some_and(|rest| {
+                    !rest.windows(2).any(|two| two.starts_with(b".") && two.iter().any(u8::is_ascii_alphabetic))
+                }),
+                None => *name == pattern,
+            })
+        };
+        tools.iter().find(is).map(|tool| tool.clause.get())
+    }
+
+    fn place(&self, scope: &Scope, program: &Program<'_>, names: &[&[u8]]) -> Option<u32> {
+        let places: &[Name] = self.range(Section::Names, scope.places);
+        let is_here = |place: &&Name| match self.text(place.text) {
+            word if word == WRITABLE.as_bytes() => program.writable,
+            word if word == MEMFD.as_bytes() => {
+                program.path.starts_with(b"/memfd:") || program.path.ends_with(b" (deleted)")
+            }
+            word if word == HIDDEN.as_bytes() => {
+                names.iter().any(|name| name.len() > 1 && name.starts_with(b".") && *name != b"..")
+            }
+            folder => {
+                program.path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.first() == Some(&b'/'))
+            }
+        };
+        places.iter().find(is_here).map(|place| place.clause.get())
+    }
+
+    fn allowed(&self, scope: &Scope, program: &Program<'_>) -> Option<u32> {
+        match (program.command, program.words) {
             (Some(text), _) => self.command(scope.commands, || Tokens::new(text)),
             (None, Some(words)) => self.command(scope.commands, || Tokens::words(words)),
             (None, None) => None,
-        };
-        match allowed {
-            Some(clause) => Verdict::allow(RULE, clause),
-            None => Verdict::fire(RULE, mode, shell),
         }
     }
 
-    /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. A program that is no shell is
-    /// allowed.
+    /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. What no rule is about is allowed.
     #[must_use]
-    pub fn steps_exec(&self, scope: u32, program: &Program<'_>) -> [Step; 3] {
-        let Some(scope) = self.scope(scope) else { return [Step::default(); 3] };
-        let shell = program.names.iter().filter(|name| !name.is_empty()).find_map(|name| self.name(scope.shells, name));
-        let allowed = match (program.command, program.words) {
-            (Some(text), _) => self.command(scope.commands, || Tokens::new(text)),
-            (None, Some(words)) => self.command(scope.commands, || Tokens::words(words)),
-            (None, None) => None,
-        };
-        let no_shell = if shell.is_none() { Some(u32::MAX) } else { None };
+    pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 5] {
+        let nothing = Step { name: "", clause: None, fires: None };
+        let Some(scope) = self.scope(number) else { return [nothing; 5] };
+        let [shell, tool, place] = self.kinds(scope, program);
+        let none = (shell, tool, place) == (None, None, None);
+        let fires = |name, rule, clause| Step { name, clause, fires: Some(rule) };
         [
-            Step { name: "no shell", clause: no_shell, fires: false },
-            Step { name: "allow", clause: allowed, fires: false },
-            Step { name: "shell", clause: shell, fires: true },
+            Step { name: "no rule is about it", clause: none.then_some(u32::MAX), fires: None },
+            Step { name: "allow", clause: self.allowed(scope, program), fires: None },
+            fires("shell", Rule::ShellSpawn, shell),
+            fires("place", Rule::ExecPlace, place),
+            fires("tool", Rule::ExecTool, tool),
         ]
     }
 
-    /// The errno of a refused program in scope `scope`.
-    #[must_use]
-    pub fn exec_errno(&self, scope: u32) -> i32 {
-        self.scope(scope).map_or(13, |scope| i32::from(scope.exec_errno.get()))
-    }
-
-    fn name(&self, range: Range, name: &[u8]) -> Option<u32> {
+    pub(crate) fn name(&self, range: Range, name: &[u8]) -> Option<u32> {
         let names: &[Name] = self.range(Section::Names, range);
         let at = names.partition_point(|entry| self.text(entry.text) < name);
         let entry = names.get(at)?;

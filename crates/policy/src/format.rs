@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// The first eight bytes of a compiled policy.
 pub const MAGIC: [u8; 8] = *b"PORTCULL";
 /// The version of this format; a file of another version is refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// The sections, in the order of the header's table.
 #[derive(Clone, Copy)]
@@ -42,10 +42,14 @@ pub enum Section {
     Buckets,
     /// [`Entry`]
     Index,
+    /// [`Host`], sorted by hash within a range
+    Hosts,
+    /// [`Instruction`]: the backstop's filter, with placeholders
+    Filter,
 }
 
 /// How many sections there are.
-pub const SECTIONS: usize = 13;
+pub const SECTIONS: usize = 15;
 
 /// A run of records of some section.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -74,6 +78,8 @@ pub struct Header {
     pub checksum: U64,
     /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr.
     pub sinks: U32,
+    /// The [`crate::Backstop`].
+    pub backstop: U32,
     /// Path of the file sink, ending in a NUL byte.
     pub log_file: Text,
     /// Byte offset and byte length of each section.
@@ -128,8 +134,24 @@ pub struct Scope {
     pub shells: Range,
     /// Allowed commands, into [`Section::Commands`].
     pub commands: Range,
-    /// The clause of an egress that nothing allows.
-    pub egress_default: U32,
+    /// Allowed destinations by name, into [`Section::Hosts`].
+    pub allow_names: Range,
+    /// Denied ones.
+    pub deny_names: Range,
+    /// Metadata services.
+    pub metadata: AddrSet,
+    /// Places of programs: paths, and words for what is no path; into [`Section::Names`].
+    pub places: Range,
+    /// Tools, with a `*` at the end of some; into [`Section::Names`].
+    pub tools: Range,
+    /// What a loader's variable may say, into [`Section::Names`].
+    pub libraries: Range,
+    /// Ports that may be opened, into [`Section::Ports`].
+    pub listen: Range,
+    /// PHP settings that a request may bring, into [`Section::Names`].
+    pub settings: Range,
+    /// For each [`crate::Rule`], the clause that fires where nothing more particular does.
+    pub defaults: [U32; RULES],
     /// For each [`crate::Rule`], the sentence that its events carry; may be empty.
     pub why: [Text; RULES],
 }
@@ -166,6 +188,36 @@ pub struct Entry {
     pub hash: U64,
     /// Into [`Section::Vhosts`].
     pub vhost: U32,
+}
+
+/// A host's name in `allow` or `deny`.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Host {
+    /// [`crate::vhost::key_hash`] of the text: a name, or what follows the `*` of a wildcard, from its dot on.
+    pub hash: U64,
+    /// The text.
+    pub text: Text,
+    /// First port.
+    pub low: U16,
+    /// Last port.
+    pub high: U16,
+    /// Into [`Section::Clauses`].
+    pub clause: U32,
+}
+
+/// An instruction of the backstop's filter: `struct sock_filter`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Instruction {
+    /// What it does.
+    pub code: U16,
+    /// How far to jump where it holds.
+    pub jt: u8,
+    /// How far where it does not.
+    pub jf: u8,
+    /// Its constant.
+    pub k: U32,
 }
 
 /// An interval of v4 addresses, up to the next record's start.
@@ -249,4 +301,16 @@ pub fn checksum(bytes: &[u8]) -> u64 {
         hash = (hash ^ u64::from(byte)).wrapping_mul(MULTIPLIER).rotate_left(29);
     }
     hash
+}
+
+/// What stands in the filter for halves of numbers that the guard chooses when it loads it: the low half, the high half.
+pub mod placeholder {
+    /// The secret that the hooks' calls carry in an argument that the kernel does not look at.
+    pub const SECRET: [u32; 2] = [0x5ec2_e701, 0x5ec2_e702];
+    /// First address of the room for environments that the hooks hand to programs inside libc.
+    pub const ROOM: [u32; 2] = [0x2004_0001, 0x2004_0002];
+    /// The address behind it.
+    pub const ROOM_END: [u32; 2] = [0x2004_0003, 0x2004_0004];
+    /// What a `return` says where the call is the backstop's: SECCOMP_RET_LOG.
+    pub const ACTION: u32 = 0x7ffc_0000;
 }

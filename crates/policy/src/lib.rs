@@ -3,13 +3,18 @@
 #![forbid(unsafe_code)]
 
 pub mod command;
+pub mod dns;
 pub mod egress;
 pub mod exec;
 pub mod format;
+pub mod name;
 pub mod place;
+mod rest;
+mod rule;
 pub mod vhost;
 mod view;
 
+pub use rule::{RULE_WORDS, RULES, Rule};
 pub use view::{Malformed, Policy};
 
 /// How a rule acts.
@@ -46,33 +51,6 @@ impl Mode {
     }
 }
 
-/// What is looked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Rule {
-    /// A connection to an uncommon port outside the local ranges.
-    EgressPort = 0,
-    /// A shell started by a serving process or a descendant of one.
-    ShellSpawn = 1,
-}
-
-/// How many rules there are.
-pub const RULES: usize = 2;
-
-/// The words of all rules, in the order of [`Rule`].
-pub const RULE_WORDS: [&str; RULES] = ["egress-port", "shell-spawn"];
-
-impl Rule {
-    /// `rule.id`.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            Rule::EgressPort => "egress-port",
-            Rule::ShellSpawn => "shell-spawn",
-        }
-    }
-}
-
 /// The scope that holds where there is no other.
 pub const GLOBAL_SCOPE: u32 = 0;
 /// The scope that is never weaker than any other: for a descendant whose request was taken away.
@@ -83,14 +61,16 @@ pub const STRICTEST_SCOPE: u32 = 1;
 pub struct Verdict {
     /// Allow, audit or deny.
     pub outcome: Outcome,
-    /// The rule that was asked.
+    /// The rule that decided: of several that fire, the strictest.
     pub rule: Rule,
     /// The clause of the policy that decided; an index for [`Policy::clause`].
     pub clause: u32,
+    /// The other rules that fired, a bit for each by its number.
+    pub also: u16,
 }
 
-/// The three things a verdict can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The three things a verdict can be, from the mildest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
     /// Nothing to say.
     Allow,
@@ -102,15 +82,92 @@ pub enum Outcome {
 
 impl Verdict {
     pub(crate) fn allow(rule: Rule, clause: u32) -> Verdict {
-        Verdict { outcome: Outcome::Allow, rule, clause }
+        Verdict { outcome: Outcome::Allow, rule, clause, also: 0 }
+    }
+}
+
+/// What the rules say of one action, put together: the strictest decides, and of equals the one that came first.
+pub(crate) struct Findings {
+    verdict: Verdict,
+    fired: u16,
+}
+
+impl Findings {
+    /// Nothing fired; `rule` and `clause` are what an allow names.
+    pub(crate) fn none(rule: Rule, clause: u32) -> Findings {
+        Findings { verdict: Verdict::allow(rule, clause), fired: 0 }
     }
 
-    pub(crate) fn fire(rule: Rule, mode: Mode, clause: u32) -> Verdict {
+    /// A rule fires, where it is on.
+    pub(crate) fn fire(&mut self, rule: Rule, mode: Mode, clause: u32) {
         let outcome = match mode {
-            Mode::Off => Outcome::Allow,
+            Mode::Off => return,
             Mode::Audit => Outcome::Audit,
             Mode::Enforce => Outcome::Deny,
         };
-        Verdict { outcome, rule, clause }
+        self.fired |= rule.bit();
+        if outcome > self.verdict.outcome {
+            self.verdict = Verdict { outcome, rule, clause, also: 0 };
+        }
+    }
+
+    /// The whole.
+    pub(crate) fn verdict(self) -> Verdict {
+        match self.verdict.outcome {
+            Outcome::Allow => self.verdict,
+            _ => Verdict { also: self.fired & !self.verdict.rule.bit(), ..self.verdict },
+        }
+    }
+}
+
+/// What the filter in the kernel does with a call that did not come through the hooks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backstop {
+    /// Nothing, log it, or ask the supervisor.
+    pub kind: BackstopKind,
+    /// A worker without CAP_SYS_ADMIN may set no_new_privs, which takes from setuid programs what makes them so.
+    pub no_new_privs: bool,
+}
+
+/// The kinds of backstop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum BackstopKind {
+    /// No filter.
+    Off = 0,
+    /// The kernel writes an audit record.
+    Log = 1,
+    /// A supervisor judges the call by the policy.
+    Supervise = 2,
+}
+
+impl Backstop {
+    /// The number for a compiled policy.
+    #[must_use]
+    pub fn number(self) -> u32 {
+        self.kind as u32 | if self.no_new_privs { 4 } else { 0 }
+    }
+
+    /// The backstop of a number; an unknown one is off.
+    #[must_use]
+    pub fn from_number(number: u32) -> Backstop {
+        let kind = match number & 3 {
+            1 => BackstopKind::Log,
+            2 => BackstopKind::Supervise,
+            _ => BackstopKind::Off,
+        };
+        Backstop { kind, no_new_privs: number & 4 != 0 }
+    }
+}
+
+impl BackstopKind {
+    /// The word for it in configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            BackstopKind::Off => "off",
+            BackstopKind::Log => "log",
+            BackstopKind::Supervise => "supervise",
+        }
     }
 }

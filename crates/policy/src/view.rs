@@ -165,6 +165,18 @@ impl<'a> Policy<'a> {
         self.header.sinks.get()
     }
 
+    /// What the backstop is to do.
+    #[must_use]
+    pub fn backstop(&self) -> crate::Backstop {
+        crate::Backstop::from_number(self.header.backstop.get())
+    }
+
+    /// The backstop's filter, with placeholders.
+    #[must_use]
+    pub fn filter(&self) -> &'a [crate::format::Instruction] {
+        self.records(Section::Filter)
+    }
+
     /// Path of the file sink, ending in NUL; empty where there is none.
     #[must_use]
     pub fn log_file(&self) -> &'a [u8] {

@@ -246,8 +246,11 @@ impl Decoder {
             self.pair = Pair::Value;
             // A name that comes again replaces the value, as PHP has it.
             request.take(self.name.get(..self.name_len).unwrap_or_default(), &[]);
-            if self.name.get(..self.name_len) == Some(b"SERVER_SOFTWARE") {
-                self.software_len = 0;
+            match self.name.get(..self.name_len).unwrap_or_default() {
+                b"SERVER_SOFTWARE" => self.software_len = 0,
+                // Both take effect, and so does each that comes again.
+                b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => request.settings.add(b"\n"),
+                _ => {}
             }
         }
         if self.pair == Pair::Value && self.value_left == 0 {
@@ -282,6 +285,7 @@ impl Decoder {
             b"REQUEST_METHOD" => request.method.add(part),
             b"REQUEST_URI" => request.uri.add(part),
             b"REMOTE_ADDR" => request.client.add(part),
+            b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => request.settings.add(part),
             b"SERVER_SOFTWARE" => {
                 for &byte in part {
                     if let Some(to) = self.software.get_mut(self.software_len) {

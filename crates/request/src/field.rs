@@ -44,6 +44,12 @@ impl<const N: usize> Field<N> {
         self.bytes.get(..self.len).unwrap_or_default()
     }
 
+    /// Whether there was more than fits.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// What is there if it is all there was; else nothing, since half a path is another path.
     #[must_use]
     pub fn whole(&self) -> &[u8] {

@@ -119,6 +119,8 @@ pub struct Request {
     pub pool: Field<64>,
     /// The profile that the server's configuration names.
     pub profile: Field<64>,
+    /// Lines of PHP_VALUE and PHP_ADMIN_VALUE that a FastCGI request brings; not handed down to descendants.
+    pub settings: Field<512>,
 }
 
 impl Request {
@@ -136,6 +138,7 @@ impl Request {
             client: Field::new(),
             pool: Field::new(),
             profile: Field::new(),
+            settings: Field::new(),
         }
     }
 
@@ -151,6 +154,7 @@ impl Request {
         self.client.clear();
         self.pool.clear();
         self.profile.clear();
+        self.settings.clear();
     }
 
     /// Takes the value of a CGI variable, where it is one of those that matter.

@@ -19,6 +19,16 @@ pub use process::{Guard, Process, children, wait_until};
 
 use std::path::{Path, PathBuf};
 
+/// The rules beside the first two, which a global mode does not change.
+const OTHER_RULES: [&str; 8] =
+    ["exec-place", "exec-tool", "stdio-socket", "loader-env", "listen-port", "dns-direct", "metadata", "php-ini"];
+
+/// A configuration in which every rule has this mode.
+pub fn every_rule(mode: &str) -> String {
+    let rules = OTHER_RULES.map(|rule| format!("[rules.{rule}]\nmode = \"{mode}\"\n"));
+    format!("mode = \"{mode}\"\n{}", rules.concat())
+}
+
 /// The folder with the built library and command.
 fn built() -> PathBuf {
     let own = std::env::current_exe().expect("the test has a path");
@@ -36,7 +46,8 @@ pub struct Place {
 impl Place {
     pub fn new() -> Place {
         use std::os::unix::fs::PermissionsExt;
-        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir().expect("a folder");
+        // Not in /tmp, which is no place for programs.
+        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("permissions");
         // Workers without privileges may not reach the folder of the build.
         let bin = folder.path().join("bin");

@@ -1,10 +1,12 @@
 //! The model to the bytes of a compiled policy.
 
+mod filter;
 mod scope;
 mod vhosts;
 mod writer;
 
 use crate::model::Config;
+use portcullis_policy::BackstopKind;
 use portcullis_policy::format::{Section, Source};
 use scope::Scopes;
 use writer::Writer;
@@ -23,9 +25,14 @@ pub fn compile(config: &Config) -> Vec<u8> {
         let record = Source { path: writer.text(&path), mtime: source.mtime.into(), size: source.size.into() };
         writer.record(Section::Sources, &record);
     }
+    if config.backstop.kind != BackstopKind::Off {
+        for instruction in filter::program() {
+            writer.record(Section::Filter, &instruction);
+        }
+    }
     let mut file = config.log_file.as_os_str().as_encoded_bytes().to_vec();
     file.push(0);
     let log_file = writer.text(&file);
     let sinks = config.sinks.iter().fold(0, |bits, sink| bits | *sink as u32);
-    writer.finish(sinks, log_file)
+    writer.finish(sinks, config.backstop.number(), log_file)
 }

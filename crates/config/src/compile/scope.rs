@@ -2,16 +2,30 @@
 
 use super::writer::Writer;
 use crate::lists;
-use crate::model::{Config, From, Net, Origin, ScopeConfig};
+use crate::model::{Config, Destinations, From, Host, Net, Origin, ScopeConfig};
 use crate::nets;
 use crate::read::defaults;
 use portcullis_policy::format::{AddrSet, Range, Scope, Section, Text};
-use portcullis_policy::{Mode, RULES};
+use portcullis_policy::{Mode, RULES, Rule};
 use std::collections::BTreeMap;
 
 fn built_in(text: &str) -> Origin {
     Origin { text: text.into(), file: None, line: 0 }
 }
+
+/// For each rule, by its number, what an event names where nothing in the policy decided.
+const OTHERWISE: [&str; RULES] = [
+    "no allow entry, local range or common port has this destination",
+    "a shell",
+    "a place of its own kind",
+    "a tool",
+    "standard input or output on a network connection",
+    "a variable that makes the loader load something else than the server was started with",
+    "a port that the server itself did not open",
+    "a name server that is not in /etc/resolv.conf",
+    "a metadata service",
+    "PHP_VALUE or PHP_ADMIN_VALUE in a request",
+];
 
 /// A scope, and what of the global one holds in every other that does not say otherwise.
 #[derive(Default)]
@@ -19,15 +33,22 @@ pub(super) struct Scopes {
     global: Scope,
 }
 
-/// The modes of the rules: a virtual host's rule wins over the virtual host, that over the rule, that over all.
-fn modes(vhost: &ScopeConfig, config: &Config) -> [Mode; RULES] {
+/// The modes of the rules: a virtual host's rule wins over the virtual host, that over the rule, that over all. A rule
+/// beside the first two is `audit` unless something says that it, or everything, is off, or it has a mode of its own.
+fn modes(own: &ScopeConfig, config: &Config) -> [Mode; RULES] {
     if let Some(force) = config.force {
         return [force; RULES];
     }
-    let global = &config.global.modes;
-    let own = &vhost.modes;
-    [(own.egress, global.egress), (own.exec, global.exec)]
-        .map(|(own_rule, rule)| own_rule.or(own.all).or(rule).or(global.all).unwrap_or(Mode::Audit))
+    let (own, global) = (&own.modes, &config.global.modes);
+    Rule::ALL.map(|rule| {
+        let of_all = |all: Option<Mode>| match rule {
+            Rule::EgressPort | Rule::ShellSpawn => all,
+            _ => all.filter(|mode| *mode == Mode::Off),
+        };
+        let number = rule as usize;
+        let all = if own.all.is_some() { None } else { of_all(global.all) };
+        own.rules[number].or(of_all(own.all)).or(global.rules[number]).or(all).unwrap_or(Mode::Audit)
+    })
 }
 
 impl Scopes {
@@ -36,23 +57,19 @@ impl Scopes {
         let probe = writer.clause(&built_in("a datagram socket that only learns its own address"));
         let mut probes = lists::PROBE_PORTS;
         probes.sort_unstable();
-        let resolver = |address: &std::net::IpAddr| Net {
-            net: (*address).into(),
-            ports: (53, 53),
-            origin: Origin { text: format!("name server {address}"), file: Some("/etc/resolv.conf".into()), line: 0 },
-        };
-        let resolvers: Vec<Net> = config.resolvers.iter().map(resolver).collect();
-        let default = built_in("no allow entry, local range or common port has this destination");
         self.global = Scope {
             egress_errno: 13.into(),
             exec_errno: 13.into(),
             local: writer.addresses(&defaults::default_ranges()),
-            resolvers: writer.addresses(&resolvers),
+            resolvers: writer.addresses(&resolvers(true, &[], config)),
             common: ports(&defaults::default_ports(), writer),
             probes: writer.port_list(probes.iter().map(|port| (*port, *port, probe)).collect()),
             shells: writer.names(defaults::default_shells()),
             commands: writer.commands(defaults::default_commands()),
-            egress_default: writer.clause(&default).into(),
+            metadata: writer.addresses(&defaults::default_metadata()),
+            places: writer.names(defaults::default_places()),
+            tools: writer.names(defaults::default_tools()),
+            defaults: OTHERWISE.map(|text| writer.clause(&built_in(text)).into()),
             ..Scope::default()
         };
         self.global = self.merged(&config.global, config, writer);
@@ -69,11 +86,15 @@ impl Scopes {
         if let Some(errno) = own.exec_errno {
             scope.exec_errno = errno.into();
         }
-        if !own.deny.is_empty() {
-            scope.deny = denied(own, config, writer);
+        if !own.deny.nets.is_empty() {
+            scope.deny = writer.addresses(&all_denied(own, config, |deny| &deny.nets));
+        }
+        if !own.deny.hosts.is_empty() {
+            scope.deny_names = writer.hosts(&all_denied(own, config, |deny| &deny.hosts));
         }
         if let Some(allow) = &own.allow {
-            scope.allow = writer.addresses(allow);
+            scope.allow = writer.addresses(&allow.nets);
+            scope.allow_names = writer.hosts(&allow.hosts);
         }
         if let Some(local) = &own.local {
             scope.local = writer.addresses(local);
@@ -87,9 +108,29 @@ impl Scopes {
         if let Some(commands) = &own.commands {
             scope.commands = writer.commands(commands.clone());
         }
-        let whys = [own.why.egress.as_ref(), own.why.exec.as_ref()];
-        for (why, rule) in scope.why.iter_mut().zip(whys) {
-            if let Some(text) = rule.or(own.why.all.as_ref()) {
+        if let Some(places) = &own.places {
+            scope.places = writer.names(places.clone());
+        }
+        if let Some(tools) = &own.tools {
+            scope.tools = writer.names(tools.clone());
+        }
+        if let Some(libraries) = &own.libraries {
+            scope.libraries = writer.names(libraries.clone());
+        }
+        if let Some(listen) = &own.listen {
+            scope.listen = ports(listen, writer);
+        }
+        if let Some(metadata) = &own.metadata {
+            scope.metadata = writer.addresses(metadata);
+        }
+        if let Some((default, others)) = &own.resolvers {
+            scope.resolvers = writer.addresses(&resolvers(*default, others, config));
+        }
+        if let Some(settings) = &own.settings {
+            scope.settings = writer.names(settings.clone());
+        }
+        for (why, rule) in scope.why.iter_mut().zip(&own.why.rules) {
+            if let Some(text) = rule.as_ref().or(own.why.all.as_ref()) {
                 *why = writer.text(text.as_bytes());
             }
         }
@@ -113,7 +154,14 @@ impl Scopes {
                 *mode = own.max(*mode);
             }
         }
-        let deny: Vec<Net> = all.iter().flat_map(|scope| scope.deny.iter().cloned()).collect();
+        let deny: Vec<Net> = all.iter().flat_map(|scope| scope.deny.nets.iter().cloned()).collect();
+        let deny_names: Vec<Host> = all.iter().flat_map(|scope| scope.deny.hosts.iter().cloned()).collect();
+        let metadata: Vec<Net> = all
+            .iter()
+            .filter_map(|scope| scope.metadata.clone())
+            .flatten()
+            .chain(defaults::default_metadata())
+            .collect();
         let mut common = config.global.common.clone().unwrap_or_else(defaults::default_ports);
         for list in config.vhosts.iter().filter_map(|vhost| vhost.scope.common.as_ref()) {
             common = in_both(&common, list);
@@ -123,18 +171,32 @@ impl Scopes {
             true => AddrSet::default(),
             false => self.global.local,
         };
-        let mut shells: BTreeMap<String, From<String>> = BTreeMap::new();
-        for shell in all.iter().filter_map(|scope| scope.shells.clone()).flatten().chain(defaults::default_shells()) {
-            shells.entry(shell.value.clone()).or_insert(shell);
-        }
+        let union = |list: fn(&ScopeConfig) -> &Option<Vec<From<String>>>, default: Vec<From<String>>| {
+            let mut all_of: BTreeMap<String, From<String>> = BTreeMap::new();
+            for item in all.iter().filter_map(|scope| list(scope).clone()).flatten().chain(default) {
+                all_of.entry(item.value.clone()).or_insert(item);
+            }
+            all_of.into_values().collect::<Vec<_>>()
+        };
+        let shells = union(|scope| &scope.shells, defaults::default_shells());
+        let places = union(|scope| &scope.places, defaults::default_places());
+        let tools = union(|scope| &scope.tools, defaults::default_tools());
         let scope = Scope {
             modes: strictest.map(|mode| mode as u8),
             deny: writer.addresses(&deny),
             allow: AddrSet::default(),
+            allow_names: Range::default(),
+            deny_names: writer.hosts(&deny_names),
             local,
             common: ports(&common, writer),
-            shells: writer.names(shells.into_values().collect()),
+            shells: writer.names(shells),
             commands: Range::default(),
+            metadata: writer.addresses(&metadata),
+            places: writer.names(places),
+            tools: writer.names(tools),
+            libraries: Range::default(),
+            listen: Range::default(),
+            settings: Range::default(),
             why: [Text::default(); RULES],
             ..self.global
         };
@@ -142,13 +204,29 @@ impl Scopes {
     }
 }
 
-/// What the global scope and `own` deny.
-fn denied(own: &ScopeConfig, config: &Config, writer: &mut Writer) -> AddrSet {
-    let mut deny = config.global.deny.clone();
-    if !std::ptr::eq(own, &raw const config.global) {
-        deny.extend(own.deny.iter().cloned());
+/// Name servers, each by DNS and by DNS over TLS (RFC 7858).
+fn resolvers(default: bool, others: &[Net], config: &Config) -> Vec<Net> {
+    let of_file = |address: &std::net::IpAddr| Net {
+        net: (*address).into(),
+        ports: (53, 53),
+        origin: Origin { text: format!("name server {address}"), file: Some("/etc/resolv.conf".into()), line: 0 },
+    };
+    let mut all: Vec<Net> = others.to_vec();
+    if default {
+        all.extend(config.resolvers.iter().map(of_file));
     }
-    writer.addresses(&deny)
+    let by_tls: Vec<Net> = all.iter().map(|net| Net { ports: (853, 853), ..net.clone() }).collect();
+    all.extend(by_tls);
+    all
+}
+
+/// What the global scope and `own` deny.
+fn all_denied<T: Clone>(own: &ScopeConfig, config: &Config, of: fn(&Destinations) -> &Vec<T>) -> Vec<T> {
+    let mut deny = of(&config.global.deny).clone();
+    if !std::ptr::eq(own, &raw const config.global) {
+        deny.extend(of(&own.deny).iter().cloned());
+    }
+    deny
 }
 
 /// The ports that both lists have, with the origin in the first.

@@ -4,8 +4,10 @@ use crate::model::{self, Net, Origin};
 use crate::nets;
 use portcullis_policy::command::token_hash;
 use portcullis_policy::format::{
-    AddrSet, Clause, Command, Header, MAGIC, Name, Net4, Net6, Ports, Range, SECTIONS, Section, Text, VERSION, checksum,
+    AddrSet, Clause, Command, Header, Host, MAGIC, Name, Net4, Net6, Ports, Range, SECTIONS, Section, Text, VERSION,
+    checksum,
 };
+use portcullis_policy::vhost::{Key, key_hash};
 use std::collections::HashMap;
 use zerocopy::{Immutable, IntoBytes};
 
@@ -89,6 +91,28 @@ impl Writer {
         range(start, names.len())
     }
 
+    /// Names of hosts with ports.
+    pub(super) fn hosts(&mut self, hosts: &[model::Host]) -> Range {
+        let hashed = |host: &model::Host| match host.name.strip_prefix('*') {
+            Some(suffix) => (key_hash(Key::Suffix, suffix.as_bytes()), suffix.to_owned()),
+            None => (key_hash(Key::Name, host.name.as_bytes()), host.name.clone()),
+        };
+        let mut hosts: Vec<_> = hosts.iter().map(|host| (hashed(host), host)).collect();
+        hosts.sort_by_key(|((hash, _), _)| *hash);
+        let start = self.sections[Section::Hosts as usize].len() / size_of::<Host>();
+        for ((hash, text), host) in &hosts {
+            let record = Host {
+                hash: (*hash).into(),
+                text: self.text(text.as_bytes()),
+                low: host.ports.0.into(),
+                high: host.ports.1.into(),
+                clause: self.clause(&host.origin).into(),
+            };
+            self.record(Section::Hosts, &record);
+        }
+        range(start, hosts.len())
+    }
+
     pub(super) fn commands(&mut self, commands: Vec<model::From<Vec<String>>>) -> Range {
         let hash = |tokens: &[String]| match tokens[0].contains(['*', '?']) {
             true => 0,
@@ -135,7 +159,7 @@ impl Writer {
         text
     }
 
-    pub(super) fn finish(self, sinks: u32, log_file: Text) -> Vec<u8> {
+    pub(super) fn finish(self, sinks: u32, backstop: u32, log_file: Text) -> Vec<u8> {
         let mut sections = [Range::default(); SECTIONS];
         let mut at = size_of::<Header>();
         for (section, bytes) in sections.iter_mut().zip(&self.sections) {
@@ -148,6 +172,7 @@ impl Writer {
             length: (at as u32).into(),
             checksum: 0.into(),
             sinks: sinks.into(),
+            backstop: backstop.into(),
             log_file,
             sections,
         };

@@ -36,3 +36,24 @@ pub(crate) fn default_commands() -> Vec<From<Vec<String>>> {
     };
     lists::COMMANDS.into_iter().map(one).collect()
 }
+
+/// The built-in metadata services.
+pub(crate) fn default_metadata() -> Vec<Net> {
+    let one = |text: &str| {
+        let net = entry::network(text).unwrap_or_else(|why| unreachable!("built-in list: {why}"));
+        Net { net, ports: (0, u16::MAX), origin: built_in(format!("metadata service {} (default)", net.addr())) }
+    };
+    lists::METADATA.into_iter().map(one).collect()
+}
+
+/// The built-in places of programs.
+pub(crate) fn default_places() -> Vec<From<String>> {
+    let one = |name: &str| From { value: name.to_owned(), origin: built_in(format!("place {name} (default)")) };
+    lists::PLACES.into_iter().map(one).collect()
+}
+
+/// The built-in tools.
+pub(crate) fn default_tools() -> Vec<From<String>> {
+    let one = |name: &str| From { value: name.to_owned(), origin: built_in(format!("tool {name} (default)")) };
+    lists::TOOLS.into_iter().map(one).collect()
+}

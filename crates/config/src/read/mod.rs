@@ -2,13 +2,13 @@
 
 pub(crate) mod defaults;
 mod places;
+mod rules;
 mod values;
 mod vhost;
 
 use crate::diagnostic::Diagnostic;
-use crate::lists;
 use crate::model::{Config, Modes, ScopeConfig, Sink};
-use portcullis_policy::Mode;
+use portcullis_policy::Rule;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use toml::Spanned;
@@ -44,13 +44,7 @@ impl<'d> Reader<'d> {
             self.log(log, config);
         }
         if let Some(backstop) = self.table(&table, "backstop") {
-            self.known(backstop, &["seccomp"]);
-            if let Some(value) = backstop.get("seccomp")
-                && let Some(word) = self.one_of(value, &["off", "log", "supervise"])
-                && word != "off"
-            {
-                self.warn(value.span(), "this version has no backstop: what bypasses libc is not seen".into(), None);
-            }
+            self.backstop(backstop, config);
         }
         if let Some(vhosts) = table.get("vhost") {
             match vhosts.get_ref() {
@@ -96,46 +90,24 @@ impl<'d> Reader<'d> {
         let mut modes = Modes { all: self.mode(table), ..Modes::default() };
         if let Some(egress) = self.table(table, "egress") {
             self.known(egress, &["mode", "why", "errno", "common_ports", "local_ranges", "allow", "deny"]);
-            modes.egress = self.mode(egress);
+            modes.rules[Rule::EgressPort as usize] = self.mode(egress);
             scope.egress_errno = self.errno(egress);
             scope.common = egress.get("common_ports").map(|value| self.common_ports(value));
             scope.local = egress.get("local_ranges").map(|value| self.local_ranges(value));
             scope.allow = egress.get("allow").map(|value| self.destinations(value, "allow"));
-            scope.why.egress = self.why(egress);
+            scope.why.rules[Rule::EgressPort as usize] = self.why(egress);
             scope.deny = egress.get("deny").map(|value| self.destinations(value, "deny")).unwrap_or_default();
         }
         if let Some(exec) = self.table(table, "exec") {
             self.known(exec, &["mode", "why", "errno", "shells", "allow"]);
-            modes.exec = self.mode(exec);
+            modes.rules[Rule::ShellSpawn as usize] = self.mode(exec);
             scope.exec_errno = self.errno(exec);
-            scope.why.exec = self.why(exec);
+            scope.why.rules[Rule::ShellSpawn as usize] = self.why(exec);
             scope.shells = exec.get("shells").map(|value| self.shells(value));
             scope.commands = exec.get("allow").map(|value| self.commands(value));
         }
         if let Some(rules) = self.table(table, "rules") {
-            self.known(rules, &lists::RULES);
-            for (word, value) in rules.iter() {
-                let DeValue::Table(rule) = value.get_ref() else {
-                    self.wrong(value.span(), "a table", value.get_ref());
-                    continue;
-                };
-                self.known(rule, &["mode", "why"]);
-                let (mode, why) = (self.mode(rule), self.why(rule));
-                match word.get_ref().as_ref() {
-                    "egress-port" => {
-                        modes.egress = modes.egress.or(mode);
-                        scope.why.egress = scope.why.egress.take().or(why);
-                    }
-                    "shell-spawn" => {
-                        modes.exec = modes.exec.or(mode);
-                        scope.why.exec = scope.why.exec.take().or(why);
-                    }
-                    known if lists::RULES.contains(&known) && mode != Some(Mode::Off) => {
-                        self.warn(word.span(), format!("this version does not have the rule `{known}` yet"), None);
-                    }
-                    _ => {}
-                }
-            }
+            self.rules(rules, &mut modes, scope);
         }
         scope.modes = modes;
     }

@@ -2,8 +2,11 @@
 
 use super::{Reader, Value, defaults};
 use crate::entry::{self, Target};
-use crate::model::{From, Net, ScopeConfig};
+use crate::model::{Destinations, From, Host, Net, ScopeConfig};
 use toml::de::DeValue;
+
+/// A list of a scope, for the word "global".
+type Of<T> = fn(&ScopeConfig) -> &Option<Vec<T>>;
 
 impl Reader<'_> {
     /// A list of the global scope, for the word "global" in a virtual host's.
@@ -12,21 +15,32 @@ impl Reader<'_> {
     }
 
     pub(super) fn common_ports(&mut self, value: &Value<'_>) -> Vec<From<(u16, u16)>> {
+        self.ports(value, "common_ports", defaults::default_ports, |global| &global.common)
+    }
+
+    /// A list of ports and ranges, with what the words "default" and "global" stand for.
+    pub(super) fn ports(
+        &mut self,
+        value: &Value<'_>,
+        key: &str,
+        default: fn() -> Vec<From<(u16, u16)>>,
+        of: Of<From<(u16, u16)>>,
+    ) -> Vec<From<(u16, u16)>> {
         let mut out = Vec::new();
         for item in self.items(value) {
             match item.get_ref() {
-                DeValue::String(word) if word == "default" => out.extend(defaults::default_ports()),
+                DeValue::String(word) if word == "default" => out.extend(default()),
                 DeValue::String(word) if word == "global" && self.global.is_some() => {
-                    out.extend(self.of_global(|global| global.common.clone()).unwrap_or_else(defaults::default_ports));
+                    out.extend(self.of_global(|global| of(global).clone()).unwrap_or_else(default));
                 }
                 DeValue::String(text) => match entry::ports(text) {
-                    Ok(value) => out.push(From { value, origin: self.origin(item, "common_ports") }),
+                    Ok(value) => out.push(From { value, origin: self.origin(item, key) }),
                     Err(why) => self.error(item.span(), why, None),
                 },
                 DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
                     Ok(port @ 0..=65535) => {
                         let value = (port as u16, port as u16);
-                        out.push(From { value, origin: self.origin(item, "common_ports") });
+                        out.push(From { value, origin: self.origin(item, key) });
                     }
                     _ => self.error(
                         item.span(),
@@ -40,43 +54,75 @@ impl Reader<'_> {
         out
     }
 
-    pub(super) fn local_ranges(&mut self, value: &Value<'_>) -> Vec<Net> {
+    /// A list of words, with what the words "default" and "global" stand for; `fine` says what is wrong with one.
+    pub(super) fn words_of(
+        &mut self,
+        value: &Value<'_>,
+        key: &str,
+        default: fn() -> Vec<From<String>>,
+        of: Of<From<String>>,
+        fine: fn(&str) -> Result<(), &'static str>,
+    ) -> Vec<From<String>> {
         let mut out = Vec::new();
         for item in self.items(value) {
-            let Some(text) = self.string(item) else { continue };
-            match text.as_str() {
-                "default" => {
-                    out.extend(defaults::default_ranges());
-                    continue;
+            match self.string(item) {
+                Some(word) if word == "default" => out.extend(default()),
+                Some(word) if word == "global" && self.global.is_some() => {
+                    out.extend(self.of_global(|global| of(global).clone()).unwrap_or_else(default));
                 }
-                "global" if self.global.is_some() => {
-                    out.extend(self.of_global(|global| global.local.clone()).unwrap_or_else(defaults::default_ranges));
-                    continue;
-                }
-                _ => {}
-            }
-            match entry::network(&text) {
-                Ok(net) => out.push(Net { net, ports: (0, u16::MAX), origin: self.origin(item, "local_ranges") }),
-                Err(why) => self.error(item.span(), why, None),
+                Some(value) => match fine(&value) {
+                    Ok(()) => out.push(From { value, origin: self.origin(item, key) }),
+                    Err(why) => self.error(item.span(), why.to_owned(), None),
+                },
+                None => {}
             }
         }
         out
     }
 
-    pub(super) fn destinations(&mut self, value: &Value<'_>, key: &str) -> Vec<Net> {
+    pub(super) fn local_ranges(&mut self, value: &Value<'_>) -> Vec<Net> {
+        self.networks(value, "local_ranges", defaults::default_ranges, |global| &global.local)
+    }
+
+    /// A list of networks, with what the words "default" and "global" stand for.
+    pub(super) fn networks(
+        &mut self,
+        value: &Value<'_>,
+        key: &str,
+        default: fn() -> Vec<Net>,
+        of: Of<Net>,
+    ) -> Vec<Net> {
         let mut out = Vec::new();
         for item in self.items(value) {
             let Some(text) = self.string(item) else { continue };
+            match text.as_str() {
+                "default" => out.extend(default()),
+                "global" if self.global.is_some() => {
+                    out.extend(self.of_global(|global| of(global).clone()).unwrap_or_else(default));
+                }
+                text => match entry::network(text) {
+                    Ok(net) => out.push(Net { net, ports: (0, u16::MAX), origin: self.origin(item, key) }),
+                    Err(why) => self.error(item.span(), why, None),
+                },
+            }
+        }
+        out
+    }
+
+    pub(super) fn destinations(&mut self, value: &Value<'_>, key: &str) -> Destinations {
+        let mut out = Destinations::default();
+        for item in self.items(value) {
+            let Some(text) = self.string(item) else { continue };
             if text == "global" && key == "allow" && self.global.is_some() {
-                out.extend(self.of_global(|global| global.allow.clone()).unwrap_or_default());
+                let global = self.global.as_ref().and_then(|global| global.allow.clone()).unwrap_or_default();
+                out.nets.extend(global.nets);
+                out.hosts.extend(global.hosts);
                 continue;
             }
             match entry::destination(&text) {
-                Ok((Target::Net(net), ports)) => out.push(Net { net, ports, origin: self.origin(item, key) }),
-                Ok((Target::Name(name), _)) => {
-                    let message =
-                        format!("this version does not know what `{name}` resolves to: the entry has no effect");
-                    self.warn(item.span(), message, Some("add the addresses beside the name".into()));
+                Ok((Target::Net(net), ports)) => out.nets.push(Net { net, ports, origin: self.origin(item, key) }),
+                Ok((Target::Name(name), ports)) => {
+                    out.hosts.push(Host { name, ports, origin: self.origin(item, key) });
                 }
                 Err(why) => self.error(item.span(), why, None),
             }
@@ -85,21 +131,16 @@ impl Reader<'_> {
     }
 
     pub(super) fn shells(&mut self, value: &Value<'_>) -> Vec<From<String>> {
-        let mut out = Vec::new();
-        for item in self.items(value) {
-            match self.string(item) {
-                Some(word) if word == "default" => out.extend(defaults::default_shells()),
-                Some(word) if word == "global" && self.global.is_some() => {
-                    out.extend(self.of_global(|global| global.shells.clone()).unwrap_or_else(defaults::default_shells));
-                }
-                Some(name) if name.is_empty() || name.contains(['/', '\0']) => {
-                    self.error(item.span(), "a shell is named without its folder".into(), None);
-                }
-                Some(value) => out.push(From { value, origin: self.origin(item, "shells") }),
-                None => {}
-            }
-        }
-        out
+        self.words_of(
+            value,
+            "shells",
+            defaults::default_shells,
+            |global| &global.shells,
+            |name| match name.is_empty() || name.contains(['/', '\0']) {
+                true => Err("a shell is named without its folder"),
+                false => Ok(()),
+            },
+        )
     }
 
     pub(super) fn commands(&mut self, value: &Value<'_>) -> Vec<From<Vec<String>>> {

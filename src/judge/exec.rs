@@ -1,31 +1,15 @@
-//! The one way through the house: an action, the actor, the policy's verdict, the event.
+//! The judgement on a program that is about to be started.
 
+use super::{By, is_on, on_connection};
 use crate::emit;
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
 use crate::program::Program;
-use crate::request::{self, Served};
+use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys;
 use core::ffi::CStr;
-use core::net::IpAddr;
-use portcullis_policy::Outcome;
-use portcullis_policy::egress::{Transport, canonical};
-
-/// Judges a connection of descriptor `fd`; gives the errno to refuse it with.
-pub fn connect(fd: i32, ip: IpAddr, port: u16) -> Option<i32> {
-    let policy = state::policy()?;
-    let transport = || if sys::is_datagram(fd) { Transport::Datagram } else { Transport::Stream };
-    request::current(|served| {
-        let verdict = policy.decide_connect(served.scope, ip, port, transport);
-        // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
-        if verdict.outcome == Outcome::Allow || (verdict.outcome == Outcome::Audit && sys::is_begun(fd)) {
-            return None;
-        }
-        emit::connect(&policy, verdict, served, canonical(ip), port, transport());
-        (verdict.outcome == Outcome::Deny).then(|| policy.egress_errno(served.scope))
-    })
-}
+use portcullis_policy::{Outcome, Rule};
 
 /// A program that is about to be started.
 #[derive(Clone, Copy)]
@@ -34,6 +18,10 @@ pub struct Exec<'a> {
     pub target: Target<'a>,
     /// Its arguments, as the caller gave them.
     pub argv: Vector,
+    /// Its environment, likewise.
+    pub envp: Vector,
+    /// The descriptors that will be its standard ones.
+    pub standard: [i32; 3],
     /// A file of no known format is run by sh.
     pub shell_fallback: bool,
     /// It replaces the program of the calling process, rather than running in a new one.
@@ -140,10 +128,10 @@ impl<'a> Arguments<'a> {
 }
 
 /// Judges a program that is started for a request.
-pub fn exec(exec: &Exec<'_>, served: &Served) -> Answer {
-    let role = state::role();
+#[inline(never)]
+pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
     let Some(policy) = state::policy() else { return Answer::Guard };
-    if role == Role::Master {
+    if matches!(by, By::This) && state::role() == Role::Master {
         return Answer::Guard;
     }
     // What cannot be read, the kernel refuses.
@@ -157,25 +145,70 @@ pub fn exec(exec: &Exec<'_>, served: &Served) -> Answer {
     };
     words[0] = path;
     let form = arguments.command();
+    let mut detail = Text::<256>::new();
+    let mut on_connection = false;
+    if is_on(&policy, served.scope, Rule::StdioSocket) {
+        for (number, fd) in exec.standard.into_iter().enumerate() {
+            on_connection |= self::on_connection(fd, number as i32, &mut detail);
+        }
+    }
+    let loader = match is_on(&policy, served.scope, Rule::LoaderEnv) {
+        true => environment::foreign_loader(exec.envp, &mut detail),
+        false => None,
+    };
+    let writable = is_on(&policy, served.scope, Rule::ExecPlace) && is_writable(by, &program);
     let verdict = program.with_names(|names| {
         let program = portcullis_policy::exec::Program {
             names,
+            own_names: program.own_names,
             command: form.flatten().filter(|_| program.of_system()),
             words: match form {
                 Some(_) => None,
                 None => words.get(..arguments.count.max(1)),
             },
+            path: program.real.bytes(),
+            writable,
+            on_connection,
+            loader,
         };
         policy.decide_exec(served.scope, &program)
     });
     if verdict.outcome == Outcome::Allow {
         return answer;
     }
-    emit::exec(&policy, verdict, served, exec, &program, &arguments);
+    emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     match verdict.outcome {
-        Outcome::Deny => Answer::Refuse(policy.exec_errno(served.scope)),
+        Outcome::Deny => Answer::Refuse(policy.errno(served.scope, verdict.rule)),
         _ => answer,
     }
+}
+
+/// Whether who starts the program can write to it, or to the folder that it is in. To root, who can write to everything,
+/// only what everybody can write to counts.
+fn is_writable(by: By<'_>, program: &Program) -> bool {
+    let path = program.real.bytes();
+    let mut folder = Text::<512>::new();
+    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    folder.push(path.get(..end.max(1)).unwrap_or_default());
+    if !path.starts_with(b"/") || !program.real.fits() {
+        return false;
+    }
+    let user = match by {
+        By::This => (sys::geteuid(), u32::MAX),
+        By::Other(other) => other.user,
+    };
+    [program.real.c_str(), folder.c_str()].into_iter().any(|path| match by {
+        By::This if user.0 != 0 => sys::writable(path),
+        _ => sys::stat(path).is_some_and(|stat| {
+            let bits = match user.0 {
+                0 => 0o002,
+                uid if uid == stat.uid => 0o200,
+                _ if user.1 == stat.gid => 0o020,
+                _ => 0o002,
+            };
+            stat.mode & bits != 0
+        }),
+    })
 }
 
 /// The program that the kernel would start; `None` where there is none.
@@ -195,6 +228,7 @@ fn find(exec: &Exec<'_>, arguments: &Arguments<'_>) -> Option<Program> {
 }
 
 /// The first executable of that name along PATH, as execvp(3) looks for it.
+#[inline(never)]
 fn along_path(file: &[u8], arguments: &Arguments<'_>) -> Option<Program> {
     if file.is_empty() {
         return None;

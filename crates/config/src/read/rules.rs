@@ -1,0 +1,139 @@
+//! `[rules.NAME]`: the mode of a rule, what its events say, and what it is about.
+
+use super::{Reader, Value, defaults};
+use crate::model::{Modes, Net, ScopeConfig};
+use crate::{entry, lists};
+use portcullis_policy::exec::{HIDDEN, MEMFD, WRITABLE};
+use portcullis_policy::{RULE_WORDS, Rule};
+use toml::de::{DeTable, DeValue};
+
+/// The port of name servers; DNS over TLS is added when it is compiled.
+const DNS: (u16, u16) = (53, 53);
+
+/// The key of a rule beside `mode` and `why`.
+fn own_key(rule: Rule) -> Option<&'static str> {
+    Some(match rule {
+        Rule::ExecPlace => "places",
+        Rule::ExecTool => "tools",
+        Rule::Metadata => "addresses",
+        Rule::DnsDirect => "resolvers",
+        Rule::LoaderEnv | Rule::ListenPort | Rule::PhpIni => "allow",
+        _ => return None,
+    })
+}
+
+fn place(word: &str) -> Result<(), &'static str> {
+    let is_folder = word.starts_with('/') && word.len() > 1 && !word.ends_with('/') && !word.contains(['\0', '*']);
+    match is_folder || [MEMFD, WRITABLE, HIDDEN].contains(&word) {
+        true => Ok(()),
+        false => Err("a place is an absolute path without a slash at its end, or one of: memfd, writable, hidden"),
+    }
+}
+
+fn tool(word: &str) -> Result<(), &'static str> {
+    let name = word.strip_suffix('*').unwrap_or(word);
+    match name.is_empty() || name.contains(['/', '\0', '*', '?']) {
+        true => Err("a tool is named without its folder; a `*` may stand at its end"),
+        false => Ok(()),
+    }
+}
+
+fn any_text(word: &str) -> Result<(), &'static str> {
+    match word.is_empty() || word.contains('\0') {
+        true => Err("this is empty, or has a NUL in it"),
+        false => Ok(()),
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn rules(&mut self, rules: &DeTable<'_>, modes: &mut Modes, scope: &mut ScopeConfig) {
+        self.known(rules, &RULE_WORDS);
+        for (word, value) in rules.iter() {
+            let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.word() == word.get_ref().as_ref()) else {
+                continue;
+            };
+            let DeValue::Table(table) = value.get_ref() else {
+                self.wrong(value.span(), "a table", value.get_ref());
+                continue;
+            };
+            let keys: Vec<&str> = ["mode", "why"].into_iter().chain(own_key(rule)).collect();
+            self.known(table, &keys);
+            let number = rule as usize;
+            modes.rules[number] = modes.rules[number].or(self.mode(table));
+            let why = self.why(table);
+            scope.why.rules[number] = scope.why.rules[number].take().or(why);
+            let Some((key, value)) = own_key(rule).and_then(|key| Some((key, table.get(key)?))) else { continue };
+            match rule {
+                Rule::ExecPlace => {
+                    let places = self.words_of(value, key, defaults::default_places, |global| &global.places, place);
+                    scope.places = Some(places);
+                }
+                Rule::ExecTool => {
+                    let tools = self.words_of(value, key, defaults::default_tools, |global| &global.tools, tool);
+                    scope.tools = Some(tools);
+                }
+                Rule::LoaderEnv => {
+                    scope.libraries = Some(self.words_of(value, key, Vec::new, |global| &global.libraries, any_text));
+                }
+                Rule::PhpIni => {
+                    scope.settings = Some(self.words_of(value, key, Vec::new, |global| &global.settings, any_text));
+                }
+                Rule::ListenPort => scope.listen = Some(self.ports(value, key, Vec::new, |global| &global.listen)),
+                Rule::DnsDirect => scope.resolvers = Some(self.resolvers(value, key)),
+                Rule::Metadata => {
+                    let addresses = self.networks(value, key, defaults::default_metadata, |global| &global.metadata);
+                    scope.metadata = Some(addresses);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Name servers; "default" stands for those of /etc/resolv.conf, which are read later.
+    fn resolvers(&mut self, value: &Value<'_>, key: &str) -> (bool, Vec<Net>) {
+        let mut out = (false, Vec::new());
+        for item in self.items(value) {
+            let Some(text) = self.string(item) else { continue };
+            let global = self.global.as_ref().map(|global| global.resolvers.clone().unwrap_or((true, Vec::new())));
+            match (text.as_str(), global) {
+                ("default", _) => out.0 = true,
+                ("global", Some((default, others))) => {
+                    out.0 |= default;
+                    out.1.extend(others);
+                }
+                (text, _) => match entry::network(text) {
+                    Ok(net) => out.1.push(Net { net, ports: DNS, origin: self.origin(item, key) }),
+                    Err(why) => self.error(item.span(), why, None),
+                },
+            }
+        }
+        out
+    }
+
+    pub(super) fn backstop(&mut self, backstop: &DeTable<'_>, config: &mut crate::model::Config) {
+        use portcullis_policy::BackstopKind;
+        self.known(backstop, &["seccomp", "no_new_privs"]);
+        if let Some(value) = backstop.get("seccomp")
+            && let Some(word) = self.one_of(value, &lists::BACKSTOPS)
+        {
+            config.backstop.kind = match word.as_str() {
+                "log" => BackstopKind::Log,
+                "supervise" => BackstopKind::Supervise,
+                _ => BackstopKind::Off,
+            };
+        }
+        if let Some(value) = backstop.get("no_new_privs") {
+            match value.get_ref() {
+                DeValue::Boolean(wanted) => {
+                    config.backstop.no_new_privs = *wanted;
+                    if *wanted {
+                        let message = "setuid and setgid programs that a worker starts (sendmail, postdrop, suexec) run \
+                                       without their privileges where it is used";
+                        self.warn(value.span(), message.into(), None);
+                    }
+                }
+                other => self.wrong(value.span(), "true or false", other),
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The verdicts of the rules that are about neither a connection nor a program: listeners, descriptors, PHP's settings.
+
+use crate::format::{Range, Scope};
+use crate::{Findings, Mode, Policy, Rule, Verdict};
+
+impl Policy<'_> {
+    /// The verdict on opening port `port` in scope `scope`, by a process whose master has not opened it.
+    #[must_use]
+    pub fn decide_listen(&self, scope: u32, port: u16) -> Verdict {
+        self.decide(scope, Rule::ListenPort, |scope| self.port(scope.listen, port))
+    }
+
+    /// The verdict on putting a network connection on standard input or output in scope `scope`.
+    #[must_use]
+    pub fn decide_stdio(&self, scope: u32) -> Verdict {
+        self.decide(scope, Rule::StdioSocket, |_| None)
+    }
+
+    /// The verdict on an io_uring in scope `scope`: what is done through it is no system call that could be judged.
+    #[must_use]
+    pub fn decide_ring(&self, scope: u32) -> Verdict {
+        self.decide(scope, Rule::EgressPort, |_| None)
+    }
+
+    /// The verdict on the settings that a FastCGI request brings in scope `scope`: lines of `NAME=VALUE`; `None` where
+    /// they are too long to be read. Allowed where the policy names each of them.
+    #[must_use]
+    pub fn decide_settings(&self, scope: u32, lines: Option<&[u8]>) -> Verdict {
+        self.decide(scope, Rule::PhpIni, |scope| {
+            let mut last = None;
+            for line in lines?.split(|&byte| byte == b'\n' || byte == b'\r') {
+                let name = line.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+                if !name.is_empty() && !name.starts_with(b";") {
+                    last = Some(self.name(scope.settings, name)?);
+                }
+            }
+            last
+        })
+    }
+
+    /// The verdict of one rule that has a default clause, unless `allowed` gives another.
+    fn decide(&self, scope: u32, rule: Rule, allowed: impl FnOnce(&Scope) -> Option<u32>) -> Verdict {
+        let Some(scope) = self.scope(scope) else { return Verdict::allow(rule, u32::MAX) };
+        let mode = mode(scope, rule);
+        if mode == Mode::Off {
+            return Verdict::allow(rule, u32::MAX);
+        }
+        match allowed(scope) {
+            Some(clause) => Verdict::allow(rule, clause),
+            None => {
+                let mut findings = Findings::none(rule, u32::MAX);
+                findings.fire(rule, mode, default(scope, rule));
+                findings.verdict()
+            }
+        }
+    }
+
+    /// The errno of what `rule` refuses in scope `scope`.
+    #[must_use]
+    pub fn errno(&self, scope: u32, rule: Rule) -> i32 {
+        const EACCES: i32 = 13;
+        self.scope(scope).map_or(EACCES, |scope| match rule.is_of_network() {
+            true => i32::from(scope.egress_errno.get()),
+            false => i32::from(scope.exec_errno.get()),
+        })
+    }
+
+    pub(crate) fn has_names(&self, range: Range) -> bool {
+        range.len.get() != 0
+    }
+}
+
+/// The mode of a rule.
+#[inline]
+pub(crate) fn mode(scope: &Scope, rule: Rule) -> Mode {
+    Mode::from_byte(scope.modes.get(rule as usize).copied().unwrap_or(0))
+}
+
+/// The clause of a rule that fires where nothing more particular does.
+pub(crate) fn default(scope: &Scope, rule: Rule) -> u32 {
+    scope.defaults.get(rule as usize).map_or(u32::MAX, |clause| clause.get())
+}

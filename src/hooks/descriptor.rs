@@ -1,0 +1,94 @@
+//! What puts a descriptor on standard input or output: dup, dup2, dup3, and the same in a posix_spawn.
+
+use super::fail;
+use super::table::real;
+use crate::judge::{self, By};
+use crate::state::{self, Role};
+use crate::{request, sys};
+use core::ffi::c_int;
+
+/// The highest standard descriptor.
+const STANDARD_MAX: c_int = 2;
+
+/// Judges a descriptor on its way to another; the errno to refuse it with.
+#[inline]
+fn judged(from: c_int, onto: c_int) -> Option<i32> {
+    if !(0..=STANDARD_MAX).contains(&onto) || from == onto || state::role() == Role::Master {
+        return None;
+    }
+    request::current(|served| judge::descriptor(By::This, served, from, onto))
+}
+
+/// dup(2). Where it will land shows only afterwards.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn dup(from: c_int) -> c_int {
+    let Some(real) = real::dup() else { return fail(libc::ENOSYS) };
+    // SAFETY: takes no pointer.
+    let onto = unsafe { real(from) };
+    match judged(from, onto) {
+        Some(errno) => {
+            sys::close(onto);
+            fail(errno)
+        }
+        None => onto,
+    }
+}
+
+/// dup2(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn dup2(from: c_int, onto: c_int) -> c_int {
+    let Some(real) = real::dup2() else { return fail(libc::ENOSYS) };
+    match judged(from, onto) {
+        Some(errno) => fail(errno),
+        // SAFETY: takes no pointer.
+        None => unsafe { real(from, onto) },
+    }
+}
+
+/// `dup2` by its other name.
+///
+/// # Safety
+/// As [`dup2`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __dup2(from: c_int, onto: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { dup2(from, onto) }
+}
+
+/// dup3(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn dup3(from: c_int, onto: c_int, flags: c_int) -> c_int {
+    let Some(real) = real::dup3() else { return fail(libc::ENOSYS) };
+    match judged(from, onto) {
+        Some(errno) => fail(errno),
+        // SAFETY: takes no pointer.
+        None => unsafe { real(from, onto, flags) },
+    }
+}
+
+/// posix_spawn_file_actions_adddup2(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn posix_spawn_file_actions_adddup2(
+    actions: *mut libc::posix_spawn_file_actions_t,
+    from: c_int,
+    onto: c_int,
+) -> c_int {
+    let Some(real) = real::posix_spawn_file_actions_adddup2() else { return libc::ENOSYS };
+    match judged(from, onto) {
+        Some(errno) => errno,
+        // SAFETY: as the caller promises.
+        None => unsafe { real(actions, from, onto) },
+    }
+}

@@ -1,0 +1,232 @@
+//! What resolves a name: getaddrinfo, gethostbyname and its kin, and the resolver's own functions. Only looked at.
+
+use super::table::real;
+use crate::memory::Reader;
+use crate::names;
+use core::ffi::{c_char, c_int, c_uchar, c_void};
+use core::net::{IpAddr, Ipv4Addr};
+use portcullis_policy::dns;
+use portcullis_policy::name::{HostName, NAME_MAX};
+
+/// glibc's `h_errno` for a temporary failure.
+const TRY_AGAIN: c_int = 2;
+
+/// `struct hostent` (netdb.h).
+#[repr(C)]
+pub struct Hostent {
+    name: *mut c_char,
+    aliases: *mut *mut c_char,
+    family: c_int,
+    length: c_int,
+    addresses: *const *const u8,
+}
+
+/// The name that was asked for; none for an address in digits.
+fn asked(name: *const c_char) -> Option<HostName> {
+    let text = Reader::default().string(name.cast(), NAME_MAX.wrapping_add(2))?;
+    let is_address = text.contains(&b':') || text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
+    Some(if is_address { HostName::none() } else { HostName::of(text) })
+}
+
+/// getaddrinfo(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn getaddrinfo(
+    node: *const c_char,
+    service: *const c_char,
+    hints: *const libc::addrinfo,
+    results: *mut *mut libc::addrinfo,
+) -> c_int {
+    let Some(real) = real::getaddrinfo() else { return libc::EAI_SYSTEM };
+    // SAFETY: as the caller promises.
+    let done = unsafe { real(node, service, hints, results) };
+    if done == 0
+        && !node.is_null()
+        && let Some(name) = asked(node)
+    {
+        // SAFETY: libc has just made that list.
+        let mut next = unsafe { *results };
+        while !next.is_null() {
+            // SAFETY: an entry of the list.
+            let entry = unsafe { &*next };
+            let mut bytes = [0_u8; crate::sys::ADDRESS_MAX];
+            let len = (entry.ai_addrlen as usize).min(bytes.len());
+            if !entry.ai_addr.is_null() {
+                // SAFETY: libc's own address of that length.
+                unsafe { core::ptr::copy_nonoverlapping(entry.ai_addr.cast::<u8>(), bytes.as_mut_ptr(), len) };
+                if let Some((ip, _)) = crate::sys::internet(&bytes, len) {
+                    names::remember(&name, ip);
+                }
+            }
+            next = entry.ai_next;
+        }
+    }
+    done
+}
+
+/// Takes note of what a `struct hostent` says of a name.
+///
+/// # Safety
+/// `host` must be null or libc's.
+unsafe fn note(name: *const c_char, host: *const Hostent) {
+    // SAFETY: as the caller promises.
+    let Some(host) = (unsafe { host.as_ref() }) else { return };
+    let Some(name) = asked(name) else { return };
+    let mut at = host.addresses;
+    while !at.is_null() {
+        // SAFETY: libc's list of addresses of that length ends in NULL.
+        let address = unsafe { *at };
+        if address.is_null() {
+            return;
+        }
+        let ip = match (host.family, host.length) {
+            // SAFETY: as above.
+            (libc::AF_INET, 4) => IpAddr::V4(Ipv4Addr::from(unsafe { address.cast::<[u8; 4]>().read() })),
+            // SAFETY: as above.
+            (libc::AF_INET6, 16) => IpAddr::from(unsafe { address.cast::<[u8; 16]>().read() }),
+            _ => return,
+        };
+        names::remember(&name, ip);
+        at = at.wrapping_add(1);
+    }
+}
+
+/// gethostbyname(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut Hostent {
+    let Some(real) = real::gethostbyname() else { return core::ptr::null_mut() };
+    // SAFETY: as the caller promises.
+    unsafe {
+        let host = real(name);
+        note(name, host);
+        host
+    }
+}
+
+/// gethostbyname2(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut Hostent {
+    let Some(real) = real::gethostbyname2() else { return core::ptr::null_mut() };
+    // SAFETY: as the caller promises.
+    unsafe {
+        let host = real(name, family);
+        note(name, host);
+        host
+    }
+}
+
+/// gethostbyname_r(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn gethostbyname_r(
+    name: *const c_char,
+    host: *mut Hostent,
+    buffer: *mut c_char,
+    size: libc::size_t,
+    result: *mut *mut Hostent,
+    error: *mut c_int,
+) -> c_int {
+    let Some(real) = real::gethostbyname_r() else { return TRY_AGAIN };
+    // SAFETY: as the caller promises.
+    unsafe {
+        let done = real(name, host, buffer, size, result, error);
+        if done == 0 {
+            note(name, *result);
+        }
+        done
+    }
+}
+
+/// gethostbyname2_r(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn gethostbyname2_r(
+    name: *const c_char,
+    family: c_int,
+    host: *mut Hostent,
+    buffer: *mut c_char,
+    size: libc::size_t,
+    result: *mut *mut Hostent,
+    error: *mut c_int,
+) -> c_int {
+    let Some(real) = real::gethostbyname2_r() else { return TRY_AGAIN };
+    // SAFETY: as the caller promises.
+    unsafe {
+        let done = real(name, family, host, buffer, size, result, error);
+        if done == 0 {
+            note(name, *result);
+        }
+        done
+    }
+}
+
+/// Takes note of an answer of a name server in a buffer of `room` bytes.
+///
+/// # Safety
+/// Where `got` is positive, libc has written that many bytes, or as many as there is room for.
+unsafe fn answer(buffer: *const c_uchar, room: c_int, got: c_int) -> c_int {
+    if got > 0 && !buffer.is_null() {
+        let len = got.min(room).max(0) as usize;
+        // SAFETY: as the caller promises.
+        let message = unsafe { core::slice::from_raw_parts(buffer, len) };
+        dns::addresses(message, |name, ip| names::remember(name, ip));
+    }
+    got
+}
+
+/// A function of the resolver: it is called, and its answer looked at.
+macro_rules! resolver {
+    ($($(#[$doc:meta])* $name:ident by $real:ident ($($arg:ident: $type:ty),*);)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As libc's.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name($($arg: $type,)* class: c_int, kind: c_int, buffer: *mut c_uchar, size: c_int) -> c_int {
+                let Some(real) = real::$real() else { return -1 };
+                // SAFETY: as the caller promises.
+                unsafe { answer(buffer, size, real($($arg,)* class, kind, buffer, size)) }
+            }
+        )*
+    };
+}
+
+resolver! {
+    /// res_query(3).
+    res_query by res_query (name: *const c_char);
+    /// res_query by its other name.
+    __res_query by res_query (name: *const c_char);
+    /// res_search(3).
+    res_search by res_search (name: *const c_char);
+    /// res_search by its other name.
+    __res_search by res_search (name: *const c_char);
+    /// res_querydomain(3).
+    res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char);
+    /// res_querydomain by its other name.
+    __res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char);
+    /// res_nquery(3).
+    res_nquery by res_nquery (state: *mut c_void, name: *const c_char);
+    /// res_nquery by its other name.
+    __res_nquery by res_nquery (state: *mut c_void, name: *const c_char);
+    /// res_nsearch(3).
+    res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char);
+    /// res_nsearch by its other name.
+    __res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char);
+    /// res_nquerydomain(3).
+    res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char);
+    /// res_nquerydomain by its other name.
+    __res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char);
+}

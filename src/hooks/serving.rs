@@ -1,0 +1,181 @@
+//! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
+
+use super::fail;
+use super::table::real;
+use crate::{listeners, names, request, state};
+use core::ffi::{c_int, c_void};
+
+/// accept(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
+    let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
+    request::idle(fd);
+    // SAFETY: as the caller promises.
+    let accepted = unsafe { real(fd, address, len) };
+    #[cfg(feature = "prove-panic")]
+    assert!(accepted < i32::MAX - 1);
+    if accepted >= 0 {
+        serve(fd, accepted);
+    }
+    accepted
+}
+
+/// accept4(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn accept4(
+    fd: c_int,
+    address: *mut libc::sockaddr,
+    len: *mut libc::socklen_t,
+    flags: c_int,
+) -> c_int {
+    let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
+    request::idle(fd);
+    // SAFETY: as the caller promises.
+    let accepted = unsafe { real(fd, address, len, flags) };
+    if accepted >= 0 {
+        serve(fd, accepted);
+    }
+    accepted
+}
+
+fn serve(listener: c_int, accepted: c_int) {
+    if state::role() == state::Role::Master {
+        listeners::remember(listener);
+        state::set_role(state::Role::Serving);
+        crate::backstop::serving();
+    }
+    request::accepted(listener, accepted);
+}
+
+/// read(2). What a worker reads from the connection that it accepted may be a FastCGI request, which may be refused.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
+    let Some(real) = real::read() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    let got = unsafe { real(fd, buffer, size) };
+    if got > 0
+        && request::watched(fd)
+        // SAFETY: the kernel has just written that many bytes there.
+        && let Some(errno) = request::fed(fd, unsafe { bytes(buffer, got) })
+    {
+        return fail(errno) as libc::ssize_t;
+    }
+    got
+}
+
+/// `read` by its other name.
+///
+/// # Safety
+/// As [`read`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    unsafe { read(fd, buffer, size) }
+}
+
+/// # Safety
+/// `buffer` must have `got` bytes.
+unsafe fn bytes<'b>(buffer: *mut c_void, got: libc::ssize_t) -> &'b [u8] {
+    // SAFETY: as the caller promises.
+    unsafe { core::slice::from_raw_parts(buffer.cast::<u8>(), got.cast_unsigned()) }
+}
+
+/// Looks at what was received, where a name server was asked on this descriptor.
+///
+/// # Safety
+/// `buffer` must have `got` bytes.
+#[inline]
+unsafe fn received(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: libc::size_t) {
+    // With MSG_TRUNC the kernel says how much there was.
+    if got > 0 && got.cast_unsigned() <= size && names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        let bytes = unsafe { bytes(buffer, got) };
+        request::current(|served| names::answered(served.scope, fd, bytes));
+    }
+}
+
+/// recv(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: libc::size_t, flags: c_int) -> libc::ssize_t {
+    let Some(real) = real::recv() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    let got = unsafe { real(fd, buffer, size, flags) };
+    // SAFETY: the kernel has just written them.
+    unsafe { received(fd, buffer, got, size) };
+    got
+}
+
+/// recvfrom(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn recvfrom(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: libc::size_t,
+    flags: c_int,
+    address: *mut libc::sockaddr,
+    len: *mut libc::socklen_t,
+) -> libc::ssize_t {
+    let Some(real) = real::recvfrom() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    let got = unsafe { real(fd, buffer, size, flags, address, len) };
+    // SAFETY: the kernel has just written them.
+    unsafe { received(fd, buffer, got, size) };
+    got
+}
+
+/// recv as `_FORTIFY_SOURCE` calls it, with the size of the buffer behind the number of bytes.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __recv_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: libc::size_t,
+    room: libc::size_t,
+    flags: c_int,
+) -> libc::ssize_t {
+    let Some(real) = real::__recv_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    let got = unsafe { real(fd, buffer, size, room, flags) };
+    // SAFETY: the kernel has just written them.
+    unsafe { received(fd, buffer, got, size) };
+    got
+}
+
+/// recvfrom as `_FORTIFY_SOURCE` calls it.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __recvfrom_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: libc::size_t,
+    room: libc::size_t,
+    flags: c_int,
+    address: *mut libc::sockaddr,
+    len: *mut libc::socklen_t,
+) -> libc::ssize_t {
+    let Some(real) = real::__recvfrom_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    let got = unsafe { real(fd, buffer, size, room, flags, address, len) };
+    // SAFETY: the kernel has just written them.
+    unsafe { received(fd, buffer, got, size) };
+    got
+}

@@ -1,0 +1,133 @@
+//! syscall(2): the system calls that have a hook go through it; all others go on untouched, by a jump.
+
+use super::table::real;
+use super::{fail, to_long};
+use crate::judge::{self, By};
+use crate::request;
+use crate::state::{self, Role};
+use core::ffi::{c_int, c_long, c_void};
+
+/// Where a system call goes on: here where it has a hook, else in the real function.
+extern "C" fn before_syscall(number: c_long) -> *const c_void {
+    const HOOKED: [c_long; 13] = [
+        libc::SYS_connect,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
+        libc::SYS_sendmmsg,
+        libc::SYS_bind,
+        libc::SYS_listen,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_dup,
+        libc::SYS_dup3,
+        libc::SYS_io_uring_setup,
+    ];
+    #[cfg(target_arch = "x86_64")]
+    let is_hooked = number == libc::SYS_dup2 || HOOKED.contains(&number);
+    #[cfg(not(target_arch = "x86_64"))]
+    let is_hooked = HOOKED.contains(&number);
+    match real::syscall() {
+        Some(real) if !is_hooked => real as *const c_void,
+        _ => hooked as *const c_void,
+    }
+}
+
+/// A system call that has a hook, with six arguments as the caller's registers and stack have them.
+unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long {
+    let fd = a as c_int;
+    // SAFETY: as the caller of syscall promises: the arguments are those of the system call.
+    unsafe {
+        match number {
+            libc::SYS_connect => to_long(super::connect(fd, b as *const _, c as u32)),
+            libc::SYS_sendto => super::sendto(fd, b as *const _, c, d as c_int, e as *const _, f as u32) as c_long,
+            libc::SYS_sendmsg => super::sendmsg(fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_sendmmsg => to_long(super::sendmmsg(fd, b as *mut _, c as u32, d as c_int)),
+            libc::SYS_bind => to_long(super::bind(fd, b as *const _, c as u32)),
+            libc::SYS_listen => to_long(super::listen(fd, b as c_int)),
+            libc::SYS_accept => to_long(super::accept(fd, b as *mut _, c as *mut _)),
+            libc::SYS_accept4 => to_long(super::accept4(fd, b as *mut _, c as *mut _, d as c_int)),
+            libc::SYS_execve => to_long(super::execve(a as *const _, b as *const _, c as *const _)),
+            libc::SYS_execveat => to_long(super::execveat(fd, b as *const _, c as *const _, d as *const _, e as c_int)),
+            libc::SYS_dup => to_long(super::dup(fd)),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_dup2 => to_long(super::dup2(fd, b as c_int)),
+            libc::SYS_dup3 => to_long(super::dup3(fd, b as c_int, c as c_int)),
+            libc::SYS_io_uring_setup => ring(a, b),
+            _ => to_long(fail(libc::ENOSYS)),
+        }
+    }
+}
+
+/// io_uring_setup(2): what goes through a ring is no system call, so the ring itself is judged.
+///
+/// # Safety
+/// As the system call's: the kernel checks the pointer.
+unsafe fn ring(entries: usize, parameters: usize) -> c_long {
+    if state::role() != Role::Master
+        && let Some(errno) = request::current(|served| judge::ring(By::This, served))
+    {
+        return to_long(fail(errno));
+    }
+    // SAFETY: as the caller promises.
+    let done = unsafe {
+        crate::sys::on_behalf(libc::SYS_io_uring_setup, [entries, parameters, 0, 0, 0], crate::gate::secret())
+    };
+    super::as_libc_size(done) as c_long
+}
+
+/// syscall(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg(target_arch = "x86_64")]
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() {
+    core::arch::naked_asm!(
+        "push rdi",
+        "push rsi",
+        "push rdx",
+        "push rcx",
+        "push r8",
+        "push r9",
+        "sub rsp, 8",
+        "call {before}",
+        "add rsp, 8",
+        "pop r9",
+        "pop r8",
+        "pop rcx",
+        "pop rdx",
+        "pop rsi",
+        "pop rdi",
+        "jmp rax",
+        before = sym before_syscall,
+    );
+}
+
+/// syscall(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg(target_arch = "aarch64")]
+#[cfg_attr(not(test), unsafe(no_mangle))]
+#[unsafe(naked)]
+pub unsafe extern "C" fn syscall() {
+    core::arch::naked_asm!(
+        "stp x29, x30, [sp, #-80]!",
+        "stp x0, x1, [sp, #16]",
+        "stp x2, x3, [sp, #32]",
+        "stp x4, x5, [sp, #48]",
+        "str x6, [sp, #64]",
+        "bl {before}",
+        "mov x16, x0",
+        "ldp x0, x1, [sp, #16]",
+        "ldp x2, x3, [sp, #32]",
+        "ldp x4, x5, [sp, #48]",
+        "ldr x6, [sp, #64]",
+        "ldp x29, x30, [sp], #80",
+        "br x16",
+        before = sym before_syscall,
+    );
+}

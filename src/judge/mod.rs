@@ -1,0 +1,164 @@
+//! The one way through the house: an action, the actor, the policy's verdict, the event.
+
+mod exec;
+
+pub use exec::{Answer, Arguments, Exec, Target, exec};
+
+use crate::memory::Text;
+use crate::request::Served;
+use crate::state::{self, Role};
+use crate::{emit, names, sys};
+use core::net::IpAddr;
+use portcullis_event::{Action, Endpoint};
+use portcullis_policy::egress::{Target as Destination, Transport, canonical};
+use portcullis_policy::name::HostName;
+use portcullis_policy::{Outcome, Policy, Rule, Verdict};
+
+/// Who does it.
+#[derive(Clone, Copy)]
+pub enum By<'b> {
+    /// This process, as its hooks see it.
+    This,
+    /// Another one, as the supervisor sees it.
+    Other(&'b Other<'b>),
+}
+
+/// A process that the supervisor judges.
+pub struct Other<'b> {
+    /// Its number.
+    pub pid: u32,
+    /// Its parent's.
+    pub parent: u32,
+    /// What it is.
+    pub role: Role,
+    /// The programs that led to it, itself included.
+    pub chain: &'b [u8],
+    /// Effective user and group.
+    pub user: (u32, u32),
+}
+
+/// What is done with a socket.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It is connected.
+    Connect,
+    /// Something is sent to an address; true where that may connect it (MSG_FASTOPEN).
+    Send(bool),
+}
+
+/// Judges what is done with socket `fd` towards an address; gives the errno to refuse it with.
+#[inline(never)]
+pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Option<i32> {
+    let policy = state::policy()?;
+    let transport = || if sys::is_stream(fd) { Transport::Stream } else { Transport::Datagram };
+    let name = || match by {
+        By::This => names::of(ip),
+        // What another process resolved is in its own memory.
+        By::Other(_) => HostName::none(),
+    };
+    let to = Destination { address: ip, port, sends: deed != Deed::Connect };
+    let verdict = policy.decide_connect(served.scope, to, transport, name);
+    if verdict.outcome == Outcome::Allow {
+        return None;
+    }
+    // A stream that is connected, or not to be connected, does not look at the address.
+    if deed == Deed::Send(false) && transport() == Transport::Stream {
+        return None;
+    }
+    // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
+    if verdict.outcome == Outcome::Audit && sys::is_begun(fd) {
+        return None;
+    }
+    let name = name();
+    let at = Endpoint { ip: canonical(ip), port, transport: sys::transport(fd), domain: name.bytes() };
+    let action =
+        if transport() == Transport::Stream || deed == Deed::Connect { Action::Connect(at) } else { Action::Send(at) };
+    conclude(&policy, verdict, served, by, action, b"")
+}
+
+/// Judges the opening of a port that the master has not opened; gives the errno to refuse it with.
+#[inline(never)]
+pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Option<i32> {
+    let policy = state::policy()?;
+    let verdict = policy.decide_listen(served.scope, port);
+    let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
+    conclude(&policy, verdict, served, by, Action::Listen(at), b"")
+}
+
+/// Judges putting `fd` on standard descriptor `onto`; gives the errno to refuse it with.
+#[inline(never)]
+pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Option<i32> {
+    let policy = state::policy()?;
+    let verdict = policy.decide_stdio(served.scope);
+    if verdict.outcome == Outcome::Allow {
+        return None;
+    }
+    let mut detail = Text::new();
+    if !on_connection(fd, onto, &mut detail) {
+        return None;
+    }
+    conclude(&policy, verdict, served, by, Action::Descriptor, detail.bytes())
+}
+
+/// Judges the PHP settings that a request brings; gives the errno to refuse it with.
+#[inline(never)]
+pub fn settings(served: &Served) -> Option<i32> {
+    let policy = state::policy()?;
+    let settings = &served.request.settings;
+    let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
+    conclude(&policy, verdict, served, By::This, Action::Settings, settings.bytes().trim_ascii())
+}
+
+/// Judges an io_uring; gives the errno to refuse it with.
+#[inline(never)]
+pub fn ring(by: By<'_>, served: &Served) -> Option<i32> {
+    let policy = state::policy()?;
+    let verdict = policy.decide_ring(served.scope);
+    conclude(&policy, verdict, served, by, Action::Ring, b"io_uring_setup")
+}
+
+/// Writes the event of a verdict that has one; gives the errno where it refuses.
+fn conclude(
+    policy: &Policy<'_>,
+    verdict: Verdict,
+    served: &Served,
+    by: By<'_>,
+    action: Action<'_>,
+    detail: &[u8],
+) -> Option<i32> {
+    if verdict.outcome == Outcome::Allow {
+        return None;
+    }
+    emit::action(policy, verdict, served, by, action, detail);
+    (verdict.outcome == Outcome::Deny).then(|| match action {
+        // What a kernel without it says, so that programs do without.
+        Action::Ring => libc::ENOSYS,
+        _ => policy.errno(served.scope, verdict.rule),
+    })
+}
+
+/// Whether `fd` is an internet socket that is connected; says to where, for standard descriptor `number`.
+fn on_connection(fd: i32, number: i32, detail: &mut Text<256>) -> bool {
+    if !sys::is_internet(fd) {
+        return false;
+    }
+    let Some((ip, port)) = sys::peer(fd) else { return false };
+    let mut buffer = [0; portcullis_event::address::TEXT_MAX];
+    if !detail.bytes().is_empty() {
+        detail.push(b"; ");
+    }
+    detail.push(b"descriptor ");
+    detail.number(u64::from(number.cast_unsigned()));
+    detail.push(b": ");
+    let ip = canonical(ip);
+    detail.push(if ip.is_ipv6() { b"[" } else { b"" });
+    detail.push(portcullis_event::address::text(ip, &mut buffer));
+    detail.push(if ip.is_ipv6() { b"]:" } else { b":" });
+    detail.number(u64::from(port));
+    true
+}
+
+/// Whether a rule is on in a scope.
+fn is_on(policy: &Policy<'_>, scope: u32, rule: Rule) -> bool {
+    policy.mode(scope, rule) != portcullis_policy::Mode::Off
+}

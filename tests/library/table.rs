@@ -1,0 +1,171 @@
+//! The table of hooks in src/hooks/table.rs: against the headers, against what libc exports, and against docs/hooks.md.
+
+use crate::build::compile;
+use object::read::elf::ElfFile64;
+use object::{Endianness, Object, ObjectSymbol, SymbolKind};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+/// A row.
+pub struct Row {
+    family: String,
+    rules: String,
+    header: Option<String>,
+    signature: String,
+    pub name: String,
+}
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// All rows of the table.
+pub fn rows() -> Vec<Row> {
+    let text = file("src/hooks/table.rs");
+    let body = text.split("\nhooks! {\n").nth(1).expect("the table").split("\n}\n").next().expect("its end").to_owned();
+    let mut rows = Vec::new();
+    for note in body.split("        [").skip(1) {
+        let (note, rest) = note.split_once("\"]").expect("a note");
+        let (family, note) = note.split_once(": \"").expect("a family");
+        let (rules, note) = note.split_once("\"; ").expect("rules");
+        let (header, signature) = note.split_once("; \"").expect("a header");
+        let name = rest.trim_start().split([':', ';']).next().expect("a name");
+        rows.push(Row {
+            family: family.to_owned(),
+            rules: rules.to_owned(),
+            header: header.strip_prefix('<').map(|header| header.trim_end_matches('>').to_owned()),
+            signature: signature.to_owned(),
+            name: name.to_owned(),
+        });
+    }
+    assert!(rows.len() > 50);
+    rows
+}
+
+/// The C library, which the loader finds in one of these places.
+pub fn libc_path() -> PathBuf {
+    let candidates = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib/aarch64-linux-gnu/libc.so.6", "/lib64/libc.so.6"];
+    candidates.iter().map(PathBuf::from).find(|path| path.exists()).expect("glibc")
+}
+
+/// The functions that libc exports.
+pub fn libc_functions() -> BTreeSet<String> {
+    let bytes = std::fs::read(libc_path()).expect("libc");
+    let libc = ElfFile64::<Endianness>::parse(&*bytes).expect("an ELF file");
+    let functions = libc
+        .dynamic_symbols()
+        .filter(|symbol| symbol.is_definition() && !matches!(symbol.kind(), SymbolKind::Data | SymbolKind::Tls));
+    functions.filter_map(|symbol| symbol.name().ok().map(str::to_owned)).collect()
+}
+
+/// Each signature is the header's: the compiler compares the types.
+#[test]
+fn signatures_are_the_headers() {
+    let exported = libc_functions();
+    let mut by_header: BTreeMap<String, Vec<Row>> = BTreeMap::new();
+    for row in rows() {
+        if let Some(header) = row.header.clone()
+            && exported.contains(&row.name)
+        {
+            by_header.entry(header).or_default().push(row);
+        }
+    }
+    let mut text = String::from("#define _GNU_SOURCE\n#include <sys/types.h>\n#include <netinet/in.h>\n");
+    for header in by_header.keys() {
+        let _ = writeln!(text, "#include <{header}>");
+    }
+    for row in by_header.values().flatten() {
+        // With GNU's extensions the header has a union of all kinds of addresses there.
+        let signature = row
+            .signature
+            .replace("const struct sockaddr *", "__CONST_SOCKADDR_ARG")
+            .replace("struct sockaddr *", "__SOCKADDR_ARG");
+        let name = &row.name;
+        let _ = writeln!(
+            text,
+            "_Static_assert(__builtin_types_compatible_p(__typeof__({name}), {signature}), \"{name}\");"
+        );
+    }
+    text += "int main(void) { return 0; }\n";
+    let folder = tempfile::tempdir().expect("a folder");
+    let source = folder.path().join("signatures.c");
+    std::fs::write(&source, text).expect("a file");
+    compile(&source, folder.path(), "signatures", &[]);
+}
+
+/// The names in the first column of the table behind a heading of docs/hooks.md.
+fn documented(heading: &str) -> BTreeSet<String> {
+    let text = file("docs/hooks.md");
+    let part = text.split(&format!("\n## {heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
+    let lines = part.lines().take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| `"));
+    let cells = lines.filter_map(|line| line.split('|').nth(1));
+    cells.flat_map(|cell| cell.split(',').map(|name| name.trim().trim_matches('`').to_owned())).collect()
+}
+
+/// What a function of the C library may be called that starts a program, opens a connection or a port.
+fn is_suspicious(name: &str) -> bool {
+    const PARTS: [&str; 17] = [
+        "exec",
+        "spawn",
+        "popen",
+        "proc_open",
+        "system",
+        "connect",
+        "sendto",
+        "sendmsg",
+        "sendmmsg",
+        "listen",
+        "accept",
+        "fork",
+        "clone",
+        "syscall",
+        "wordexp",
+        "rcmd",
+        "dlsym",
+    ];
+    PARTS.iter().any(|part| name.contains(part)) || ["bind", "__bind", "dlvsym"].contains(&name)
+}
+
+/// A new libc cannot add a way unseen: every function that it exports has been looked at, and each whose name says that
+/// it may be a way is hooked, or docs/hooks.md says why not.
+#[test]
+fn every_function_of_libc_has_been_looked_at() {
+    let exported = libc_functions();
+    let hooked: BTreeSet<String> = rows().into_iter().map(|row| row.name).collect();
+    let excused = documented("Not hooked, and why");
+    let is_excused = |name: &str| {
+        excused.contains(name)
+            || excused.iter().any(|one| one.strip_suffix('*').is_some_and(|beginning| name.starts_with(beginning)))
+    };
+    let reviewed = file("tests/library/libc-2.36.txt");
+    let reviewed: BTreeSet<&str> = reviewed.lines().collect();
+    let new: Vec<&String> =
+        exported.iter().filter(|name| !reviewed.contains(name.as_str()) && !hooked.contains(*name)).collect();
+    assert!(
+        new.is_empty(),
+        "look at these, hook those that are ways, then add them to tests/library/libc-2.36.txt: {new:?}"
+    );
+    let left: Vec<&String> =
+        exported.iter().filter(|name| is_suspicious(name) && !hooked.contains(*name) && !is_excused(name)).collect();
+    assert!(left.is_empty(), "neither hooked nor excused in docs/hooks.md: {left:?}");
+    let stale: Vec<&String> = excused.iter().filter(|name| hooked.contains(*name)).collect();
+    assert!(stale.is_empty(), "hooked, and excused: {stale:?}");
+}
+
+/// docs/hooks.md shows the table as it is.
+#[test]
+fn the_document_has_the_table() {
+    let mut wanted =
+        String::from("| function | family | rules | header | signature |\n| --- | --- | --- | --- | --- |\n");
+    let mut rows = rows();
+    rows.sort_by(|a, b| (&a.family, &a.name).cmp(&(&b.family, &b.name)));
+    for row in rows {
+        let header = row.header.map_or(String::new(), |header| format!("`<{header}>`"));
+        let Row { family, rules, signature, name, .. } = row;
+        let _ = writeln!(wanted, "| `{name}` | {family} | {rules} | {header} | `{signature}` |");
+    }
+    let text = file("docs/hooks.md");
+    assert!(text.contains(&wanted), "docs/hooks.md needs this table:\n{wanted}");
+}
