@@ -68,7 +68,7 @@ fn wait(child: usize) -> Result<(), Failure> {
 }
 
 /// The command: beside the library, as in a build, else installed.
-fn command() -> Option<Text<512>> {
+pub fn command() -> Option<Text<512>> {
     let library = state::settled().library.bytes();
     let folder = library.iter().rposition(|&byte| byte == b'/').and_then(|slash| library.get(..slash));
     for folder in [folder.unwrap_or_default(), b"/usr/bin", b"/usr/local/bin"] {

@@ -12,6 +12,10 @@ use crate::state::{self, Role};
 pub const VARIABLE: &[u8] = b"PORTCULLIS_CONTEXT=";
 /// The variable of the request, as portcullis-request's wire module has it; every descendant gets one.
 pub const REQUEST: &[u8] = b"PORTCULLIS_REQUEST=";
+/// The variable of the backstop's secret: handed to programs in which the guard will be, and to no others.
+pub const KEY: &[u8] = b"PORTCULLIS_KEY=";
+/// The variable that makes a process the supervisor of a server: the number of its master.
+pub const SUPERVISE: &[u8] = b"PORTCULLIS_SUPERVISE=";
 /// Between the programs of a chain.
 const ARROW: &[u8] = b" > ";
 /// The length of a chain, in bytes; a longer one keeps its beginning and its last program.
@@ -124,6 +128,27 @@ pub fn compose(name: &[u8], injected: bool, served: &Served) -> Text<1024> {
     text.push(b";");
     text.push(chain_of(name, served).bytes());
     text
+}
+
+/// The variable for the supervisor.
+pub fn compose_supervisor() -> Text<1024> {
+    let settled = state::settled();
+    let mut text = Text::new();
+    text.push(VARIABLE);
+    text.push(b"1;m;1;0;0;");
+    text.number(settled.stderr.0);
+    text.push(b":");
+    text.number(settled.stderr.1);
+    text.push(b";");
+    text.push(settled.policy_path.bytes());
+    text.push(b";supervisor");
+    text
+}
+
+/// A number that a variable has; 0 for none.
+pub fn number_in(variable: &[u8]) -> u64 {
+    let name = variable.strip_suffix(b"=").unwrap_or(variable);
+    crate::environment::variable(name).map_or(0, number)
 }
 
 #[cfg(test)]

@@ -30,6 +30,19 @@ pub fn proc_read<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
     }
 }
 
+/// A file of /proc, as much of it as there is room for; empty where it cannot be read.
+pub fn proc_read_all<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
+    let Ok(file) = sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) else { return &[] };
+    let mut len = 0_usize;
+    while let Some(rest) = into.get_mut(len..) {
+        match sys::read(file.0, rest).len() {
+            0 => break,
+            got => len = len.wrapping_add(got),
+        }
+    }
+    into.get(..len).unwrap_or_default()
+}
+
 /// The arguments in the beginning of /proc/PID/cmdline, with their number. A program that wrote a title over them has one.
 pub fn arguments<'b, const N: usize>(cmdline: &'b [u8], into: &mut [&'b [u8]; N]) -> usize {
     let cmdline = cmdline.strip_suffix(&[0]).unwrap_or(cmdline);

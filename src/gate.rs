@@ -4,22 +4,8 @@
 use crate::environment::Vector;
 use crate::hooks::table::real;
 use crate::hooks::{as_libc, as_libc_size, fail};
-use crate::sys;
+use crate::sys::{self, secret};
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicU64, Ordering};
-
-static SECRET: AtomicU64 = AtomicU64::new(0);
-
-/// The secret; 0 where the backstop is off.
-#[inline]
-pub fn secret() -> u64 {
-    SECRET.load(Ordering::Relaxed)
-}
-
-/// Sets it.
-pub fn set_secret(secret: u64) {
-    SECRET.store(secret, Ordering::Relaxed);
-}
 
 /// # Safety
 /// As connect's.
@@ -29,9 +15,7 @@ pub unsafe fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::sock
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(fd, address, len) },
         // SAFETY: as the caller promises.
-        (secret, _) => as_libc(unsafe {
-            sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0], secret)
-        }),
+        _ => as_libc(unsafe { sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0]) }),
     }
 }
 
@@ -46,14 +30,13 @@ pub unsafe fn sendto(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
-    let secret = secret();
-    if secret != 0 && !address.is_null() {
+    if secret() != 0 && !address.is_null() {
         // sendto has no argument to spare for the secret.
         let piece = [buffer as usize, size];
         let header: [usize; 7] = [address as usize, len as usize, piece.as_ptr() as usize, 1, 0, 0, 0];
         let args = [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0];
         // SAFETY: a msghdr is seven words on 64-bit Linux; what it points to is as the caller promises.
-        return as_libc_size(unsafe { sys::on_behalf(libc::SYS_sendmsg, args, secret) });
+        return as_libc_size(unsafe { sys::on_behalf(libc::SYS_sendmsg, args) });
     }
     match real::sendto() {
         // SAFETY: as the caller promises.
@@ -70,8 +53,8 @@ pub unsafe fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> 
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(fd, message, flags) },
         // SAFETY: as the caller promises.
-        (secret, _) => as_libc_size(unsafe {
-            sys::on_behalf(libc::SYS_sendmsg, [fd as usize, message as usize, flags as usize, 0, 0], secret)
+        _ => as_libc_size(unsafe {
+            sys::on_behalf(libc::SYS_sendmsg, [fd as usize, message as usize, flags as usize, 0, 0])
         }),
     }
 }
@@ -83,10 +66,10 @@ pub unsafe fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: u32, flag
     match (secret(), real::sendmmsg()) {
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(fd, messages, count, flags) },
-        (secret, _) => {
+        _ => {
             let args = [fd as usize, messages as usize, count as usize, flags as usize, 0];
             // SAFETY: as the caller promises.
-            as_libc(unsafe { sys::on_behalf(libc::SYS_sendmmsg, args, secret) })
+            as_libc(unsafe { sys::on_behalf(libc::SYS_sendmmsg, args) })
         }
     }
 }
@@ -98,9 +81,7 @@ pub unsafe fn bind(fd: c_int, address: *const libc::sockaddr, len: libc::socklen
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(fd, address, len) },
         // SAFETY: as the caller promises.
-        (secret, _) => as_libc(unsafe {
-            sys::on_behalf(libc::SYS_bind, [fd as usize, address as usize, len as usize, 0, 0], secret)
-        }),
+        _ => as_libc(unsafe { sys::on_behalf(libc::SYS_bind, [fd as usize, address as usize, len as usize, 0, 0]) }),
     }
 }
 
@@ -110,9 +91,7 @@ pub fn listen(fd: c_int, backlog: c_int) -> c_int {
         // SAFETY: takes no pointer.
         (0, Some(real)) => unsafe { real(fd, backlog) },
         // SAFETY: takes no pointer.
-        (secret, _) => {
-            as_libc(unsafe { sys::on_behalf(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0], secret) })
-        }
+        _ => as_libc(unsafe { sys::on_behalf(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0]) }),
     }
 }
 
@@ -123,9 +102,7 @@ pub unsafe fn execve(path: *const c_char, argv: Vector, envp: Vector) -> c_int {
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(path, argv.cast(), envp.cast()) },
         // SAFETY: as the caller promises.
-        (secret, _) => as_libc(unsafe {
-            sys::on_behalf(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0], secret)
-        }),
+        _ => as_libc(unsafe { sys::on_behalf(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0]) }),
     }
 }
 
@@ -135,10 +112,10 @@ pub unsafe fn execveat(at: c_int, path: *const c_char, argv: Vector, envp: Vecto
     match (secret(), real::execveat()) {
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(at, path, argv.cast(), envp.cast(), flags) },
-        (secret, _) => {
+        _ => {
             let args = [at as usize, path as usize, argv as usize, envp as usize, flags as usize];
             // SAFETY: as the caller promises.
-            as_libc(unsafe { sys::on_behalf(libc::SYS_execveat, args, secret) })
+            as_libc(unsafe { sys::on_behalf(libc::SYS_execveat, args) })
         }
     }
 }

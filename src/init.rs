@@ -4,7 +4,7 @@
 use crate::hooks::table;
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{context, deepbind, environment, files, load, request, sink, sys};
+use crate::{backstop, context, deepbind, environment, files, load, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::{Request, State};
 
@@ -31,6 +31,7 @@ pub extern "C" fn ensure() {
         return;
     }
     table::resolve();
+    state::set_first_pid();
     let name = context::VARIABLE.strip_suffix(b"=").unwrap_or_default();
     let inherited = environment::variable(name).and_then(context::parse);
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
@@ -53,7 +54,15 @@ pub extern "C" fn ensure() {
     let request = environment::variable(context::REQUEST.strip_suffix(b"=").unwrap_or_default());
     let request = request.and_then(portcullis_request::wire::read);
     environment::remember_loader();
+    let (key, master) = (context::number_in(context::KEY), context::number_in(context::SUPERVISE));
     environment::scrub(injected);
+    if master != 0 {
+        let _ = load::in_descendant();
+        backstop::supervisor::run(master as u32);
+    }
+    if state::role() == Role::Descendant {
+        backstop::inherit(key);
+    }
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
@@ -74,6 +83,9 @@ pub extern "C" fn ensure() {
     }
     state::set_ready();
     load::report(policy);
+    if state::role() == Role::Serving {
+        backstop::serving();
+    }
 }
 
 /// Called before a fork: the child's events are of the same stream; a master looks whether its policy is still the

@@ -245,6 +245,13 @@ pub fn renew() {
     }
 }
 
+/// Puts a policy in force that was compiled since; for the supervisor.
+pub fn look_again() {
+    if state::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
+        renewed();
+    }
+}
+
 /// Writes the event for a reason, unless this tree of processes has told it already.
 pub fn report(reason: Option<Reason>) {
     let Some(reason) = reason else { return };

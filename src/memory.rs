@@ -28,6 +28,7 @@ impl Reader {
     }
 
     /// The entry at `index` of a vector of pointers; `None` on a fault.
+    #[inline(never)]
     pub fn pointer(&mut self, vector: *const *const u8, index: usize) -> Option<*const u8> {
         let at = vector.wrapping_add(index);
         let last = (at as usize).wrapping_add(7);
@@ -39,6 +40,7 @@ impl Reader {
     }
 
     /// The bytes of a C string, at most `max` of them; `None` on a fault.
+    #[inline(never)]
     pub fn string<'a>(&mut self, at: *const u8, max: usize) -> Option<&'a [u8]> {
         let mut len = 0;
         while len < max {
@@ -83,14 +85,7 @@ impl<const N: usize> Text<N> {
 
     /// Adds bytes; what does not fit is left out, and [`Text::fits`] says so.
     pub fn push(&mut self, bytes: &[u8]) {
-        // The last byte stays a NUL.
-        let room = N.wrapping_sub(1).saturating_sub(self.len);
-        self.full |= bytes.len() > room;
-        let bytes = bytes.get(..room).unwrap_or(bytes);
-        if let Some(to) = self.bytes.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
-            to.copy_from_slice(bytes);
-            self.len = self.len.wrapping_add(bytes.len());
-        }
+        self.full |= !push(&mut self.bytes, &mut self.len, bytes);
     }
 
     /// Adds a number in decimal digits.
@@ -123,6 +118,18 @@ impl<const N: usize> Text<N> {
     pub fn c_str(&self) -> &CStr {
         CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
     }
+}
+
+/// Adds to what a buffer has, whose last byte stays a NUL; whether all of it fitted. One function for buffers of every size.
+#[inline(never)]
+fn push(buffer: &mut [u8], len: &mut usize, bytes: &[u8]) -> bool {
+    let room = buffer.len().wrapping_sub(1).saturating_sub(*len);
+    let part = bytes.get(..room).unwrap_or(bytes);
+    if let Some(to) = buffer.get_mut(*len..).and_then(|rest| rest.get_mut(..part.len())) {
+        to.copy_from_slice(part);
+        *len = len.wrapping_add(part.len());
+    }
+    part.len() == bytes.len()
 }
 
 /// A path of the caller, copied, so that what is judged is what is used.

@@ -3,7 +3,7 @@
 use crate::memory::Text;
 use crate::sys::{self, Stat};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::{Policy, format::Header};
 
 /// What the process is.
@@ -47,6 +47,23 @@ fn early() -> Role {
 /// Sets the role.
 pub fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+/// Where the role lies, for the supervisor.
+pub fn role_address() -> usize {
+    (&raw const ROLE) as usize
+}
+
+static FIRST_PID: AtomicU32 = AtomicU32::new(0);
+
+/// The process in which the program began: another than this, where it has forked since.
+pub fn first_pid() -> u32 {
+    FIRST_PID.load(Ordering::Relaxed)
+}
+
+/// Takes note of it; for the constructor.
+pub fn set_first_pid() {
+    FIRST_PID.store(sys::getpid(), Ordering::Relaxed);
 }
 
 /// Written by the constructor only, read by everything after it.
@@ -193,9 +210,16 @@ pub struct Counters {
     pub sequence: AtomicU64,
     /// Of these, the ones that a sink did not take.
     pub dropped: AtomicU64,
+    /// Whether an event has said that the backstop is not as it should be.
+    pub backstop: AtomicU64,
 }
 
-static OWN: Counters = Counters { stream: AtomicU64::new(0), sequence: AtomicU64::new(0), dropped: AtomicU64::new(0) };
+static OWN: Counters = Counters {
+    stream: AtomicU64::new(0),
+    sequence: AtomicU64::new(0),
+    dropped: AtomicU64::new(0),
+    backstop: AtomicU64::new(0),
+};
 static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The counters.

@@ -1,4 +1,122 @@
-//! The backstop: a filter in the kernel for what does not come through the hooks.
+//! The backstop: a filter in the kernel, of each worker, for what does not come through the hooks.
+//!
+//! Calls that were judged carry a secret: in an argument that the kernel does not look at, or, where libc itself executes
+//! a program, by the place of its environment. Everything else that the filter is for is logged by the kernel, or judged by
+//! the supervisor. The filter is loaded late: when the worker gives up root, which needs no more than root has, else when
+//! it accepts its first connection.
+
+mod filter;
+mod link;
+pub mod supervisor;
+
+use crate::environment;
+use crate::state::{self, Role};
+use crate::{emit, sys};
+use core::sync::atomic::{AtomicBool, Ordering};
+use portcullis_policy::{Backstop, BackstopKind, Policy};
+
+static TRIED: AtomicBool = AtomicBool::new(false);
+/// Whether the worker gave up root without being able to load the filter: then it is tried once more.
+static AGAIN: AtomicBool = AtomicBool::new(false);
+
+/// The process is about to give up root, or its root directory.
+pub fn leaving_root() {
+    if state::role() == Role::Master && state::ready() && sys::geteuid() == 0 {
+        load();
+    }
+}
 
 /// The process begins to serve.
-pub fn serving() {}
+pub fn serving() {
+    load();
+}
+
+#[inline(never)]
+fn load() {
+    let Some(policy) = state::policy() else { return };
+    let backstop = policy.backstop();
+    if backstop.kind == BackstopKind::Off || sys::secret() != 0 || TRIED.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    if !install(&policy, backstop) {
+        sys::set_secret(0);
+        TRIED.store(AGAIN.swap(true, Ordering::AcqRel), Ordering::Release);
+    }
+}
+
+/// Addresses for the room: where neither programs nor libraries nor stacks lie. The secret chooses one of 2^30.
+fn room_address(secret: u64) -> usize {
+    const FIRST: usize = 0x2000_0000_0000;
+    let mixed = secret.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 34;
+    FIRST.wrapping_add((mixed as usize).wrapping_mul(environment::ROOM_SIZE) & 0x0fff_ffff_ffff)
+}
+
+/// Takes over the secret of a descendant's tree; for the constructor.
+pub fn inherit(secret: u64) {
+    if secret != 0 && environment::set_room(room_address(secret)) {
+        sys::set_secret(secret);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
+    let Some(secret) = (0..4).find_map(|_| {
+        let secret = sys::random()? | 1;
+        environment::set_room(room_address(secret)).then_some(secret)
+    }) else {
+        say(policy, "the backstop could not be loaded: there is no memory for it");
+        return false;
+    };
+    let Some(filter) = filter::Filter::new(policy, secret, room_address(secret)) else {
+        say(policy, "the backstop could not be loaded: the policy has no filter for it");
+        return false;
+    };
+    if backstop.kind == BackstopKind::Supervise {
+        let Some(link) = link::link() else {
+            say(policy, "the backstop logs only: its supervisor could not be started");
+            return log(policy, backstop, &filter, secret);
+        };
+        // From here on the calls of this process carry the secret.
+        sys::set_secret(secret);
+        match filter.supervise(backstop.no_new_privs) {
+            Ok(listener) => {
+                if !link.hand_over(listener, secret) {
+                    say(policy, "the backstop's supervisor does not answer: what it would judge fails");
+                }
+                return true;
+            }
+            Err(libc::EACCES) => {}
+            Err(libc::EBUSY) => {
+                say(policy, "the backstop logs only: the process has a filter with a supervisor of its own");
+            }
+            Err(_) => say(policy, "the backstop logs only: the kernel has no user notification of seccomp"),
+        }
+    }
+    log(policy, backstop, &filter, secret)
+}
+
+fn log(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret: u64) -> bool {
+    sys::set_secret(secret);
+    match filter.log(backstop.no_new_privs) {
+        Ok(()) => true,
+        Err(libc::EACCES) => {
+            // A worker that gives up root may get no second chance, and one without root had none.
+            if AGAIN.load(Ordering::Acquire) || sys::geteuid() != 0 {
+                say(policy, "the backstop is off: it needs CAP_SYS_ADMIN, or no_new_privs = true in [backstop]");
+            }
+            false
+        }
+        Err(_) => {
+            say(policy, "the backstop is off: the kernel does not take its filter");
+            false
+        }
+    }
+}
+
+/// Writes an event on the backstop, unless another worker has written one.
+fn say(policy: &Policy<'_>, sentence: &'static str) {
+    if state::counters().backstop.swap(1, Ordering::Relaxed) == 0 {
+        emit::guard(policy, sentence);
+    }
+}

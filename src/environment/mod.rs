@@ -4,7 +4,7 @@ mod loader;
 mod swap;
 
 pub use loader::{foreign_loader, remember_loader};
-pub use swap::{in_room, set_room, swapped};
+pub use swap::{ROOM_SIZE, in_room, set_room, swapped};
 
 use crate::context;
 use crate::memory::{Reader, Text};
@@ -19,10 +19,10 @@ pub type Vector = *const *const u8;
 /// Entries that the stack has room for; more go into a mapping.
 const ON_STACK: usize = 384;
 const PRELOAD: &[u8] = b"LD_PRELOAD=";
-/// LD_PRELOAD, the context, the request and the closing NULL.
-const ADDED: usize = 4;
+/// LD_PRELOAD, the context, the request, the backstop's key and the closing NULL.
+const ADDED: usize = 5;
 /// The guard's own variables.
-const OWN: [&[u8]; 2] = [context::VARIABLE, context::REQUEST];
+const OWN: [&[u8]; 4] = [context::VARIABLE, context::REQUEST, context::KEY, context::SUPERVISE];
 
 /// Whether an entry of an environment is one of the guard's own variables.
 ///
@@ -42,11 +42,20 @@ unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
     start.iter().enumerate().all(|(at, byte)| unsafe { text.wrapping_add(at).read() } == *byte)
 }
 
-/// Calls `go` with the environment for a program named `name`: `envp` with LD_PRELOAD (the library first, the others
+/// The program that an environment is for.
+#[derive(Clone, Copy)]
+pub struct New<'n> {
+    /// Its name.
+    pub name: &'n [u8],
+    /// The guard will be in it, so it gets the backstop's key.
+    pub guarded: bool,
+}
+
+/// Calls `go` with the environment for a program: `envp` with LD_PRELOAD (the library first, the others
 /// kept) and the context. Where `envp` cannot be read, `go` gets it as it is and the kernel says so.
 #[inline(never)]
-pub fn with<R>(envp: Vector, name: &[u8], served: &Served, go: impl FnOnce(Vector) -> R) -> R {
-    let Some(plan) = Plan::of(envp, name, served) else { return go(envp) };
+pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> R {
+    let Some(plan) = Plan::of(envp, new, served) else { return go(envp) };
     let needed = plan.count.wrapping_add(ADDED);
     if needed <= ON_STACK {
         let mut vector = [core::ptr::null(); ON_STACK];
@@ -72,12 +81,13 @@ struct Plan {
     preload: Text<2048>,
     context: Text<1024>,
     request: Text<REQUEST_MAX>,
+    key: Text<48>,
     count: usize,
 }
 
 impl Plan {
     #[inline(never)]
-    fn of(envp: Vector, name: &[u8], served: &Served) -> Option<Plan> {
+    fn of(envp: Vector, new: New<'_>, served: &Served) -> Option<Plan> {
         let library = state::settled().library.bytes();
         if library.is_empty() || !library_is_there() {
             return None;
@@ -114,8 +124,17 @@ impl Plan {
         }
         Some(Plan {
             preload,
-            context: context::compose(name, !had, served),
+            context: context::compose(new.name, !had, served),
             request: context::compose_request(served),
+            key: match (new.guarded, sys::secret()) {
+                (false, _) | (_, 0) => Text::new(),
+                (true, secret) => {
+                    let mut key = Text::new();
+                    key.push(context::KEY);
+                    key.number(secret);
+                    key
+                }
+            },
             count,
         })
     }
@@ -141,8 +160,10 @@ impl Plan {
         if !preload_done && let Some(to) = to.next() {
             *to = self.preload.bytes().as_ptr();
         }
-        for text in [self.context.bytes(), self.request.bytes()] {
-            if let Some(to) = to.next() {
+        for text in [self.context.bytes(), self.request.bytes(), self.key.bytes()] {
+            if !text.is_empty()
+                && let Some(to) = to.next()
+            {
                 *to = text.as_ptr();
             }
         }
@@ -193,7 +214,8 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
     None
 }
 
-/// Takes out of `environ` what the guard put in, before the program looks at it. The strings stay where they are.
+/// Takes out of `environ` what the guard put in, before the program looks at it. The strings stay where they are, but for
+/// the key, which is nobody else's business.
 pub fn scrub(injected: bool) {
     let vector = of_process().load(Ordering::Acquire);
     if vector.is_null() {
@@ -205,6 +227,17 @@ pub fn scrub(injected: bool) {
         let entry = unsafe { *vector.wrapping_add(from) };
         if !entry.is_null() {
             // SAFETY: as above; the entries are C strings.
+            if unsafe { begins(entry, context::KEY) } {
+                let mut at = entry.cast_mut().wrapping_add(context::KEY.len());
+                // SAFETY: the kernel laid the string on this process's stack, and it ends in NUL.
+                unsafe {
+                    while at.read() != 0 {
+                        at.write(b'0');
+                        at = at.wrapping_add(1);
+                    }
+                }
+            }
+            // SAFETY: as above.
             if unsafe { is_own(entry) || (injected && begins(entry, PRELOAD)) } {
                 from = from.wrapping_add(1);
                 continue;

@@ -2,7 +2,7 @@
 //! environment for the shell there for the time of the call. Where the backstop is on, these environments lie in a room
 //! of their own, whose place is a secret: by it the kernel's filter knows the programs that were judged.
 
-use super::{ADDED, Plan, REQUEST_MAX, of_process};
+use super::{ADDED, New, Plan, REQUEST_MAX, of_process};
 use crate::memory::Text;
 use crate::request::Served;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -12,6 +12,7 @@ struct Texts {
     preload: Text<2048>,
     context: Text<1024>,
     request: Text<REQUEST_MAX>,
+    key: Text<48>,
 }
 
 /// A place for the environment of popen and system, which take it from `environ`.
@@ -37,6 +38,7 @@ impl Slot {
                 preload: Text::new(),
                 context: Text::new(),
                 request: Text::new(),
+                key: Text::new(),
             }),
         }
     }
@@ -77,36 +79,67 @@ fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
     SLOTS.iter().chain(room()).find(|slot| slot.vector.get().cast::<*const u8>() == vector)
 }
 
-/// As [`super::with`], with the vector in the room where there is one and it has a place free.
+/// As [`super::with`], with the vector in the room where there is one and it has a place free. Without a new program the
+/// environment stays as it is, and only moves there.
 #[inline(never)]
-pub fn in_room<R>(envp: super::Vector, name: &[u8], served: &Served, go: impl FnOnce(super::Vector) -> R) -> R {
+pub fn in_room<R>(
+    envp: super::Vector,
+    new: Option<New<'_>>,
+    served: &Served,
+    go: impl FnOnce(super::Vector) -> R,
+) -> R {
     let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::AcqRel);
-    let Some(slot) = room().iter().find(free) else { return super::with(envp, name, served, go) };
-    let plan = Plan::of(envp, name, served).filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES);
-    let Some(plan) = plan else {
-        slot.taken.store(false, Ordering::Release);
-        return super::with(envp, name, served, go);
+    let Some(slot) = room().iter().find(free) else {
+        return match new {
+            Some(new) => super::with(envp, new, served, go),
+            None => go(envp),
+        };
     };
     // SAFETY: this thread has taken the slot.
     let vector = unsafe { &mut *slot.vector.get() };
     vector.fill(core::ptr::null());
-    plan.fill(envp, vector);
-    let result = go(slot.vector.get().cast::<*const u8>().cast_const());
+    let plan = new.and_then(|new| Plan::of(envp, new, served));
+    let filled = match &plan {
+        Some(plan) if plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES => {
+            plan.fill(envp, vector);
+            true
+        }
+        Some(_) => false,
+        None => copy(envp, vector),
+    };
+    let result = match (filled, new) {
+        (true, _) => go(slot.vector.get().cast::<*const u8>().cast_const()),
+        (false, Some(new)) => super::with(envp, new, served, go),
+        (false, None) => go(envp),
+    };
     slot.taken.store(false, Ordering::Release);
     result
 }
 
-/// Calls `go` while `environ` is the environment for a program named `name`.
+/// Copies a vector; false where it cannot be read, or is too long.
+fn copy(envp: super::Vector, into: &mut [*const u8; SLOT_ENTRIES]) -> bool {
+    let mut reader = crate::memory::Reader::default();
+    for (index, place) in into.iter_mut().take(SLOT_ENTRIES - 1).enumerate() {
+        match reader.pointer(envp, index) {
+            Some(entry) if entry.is_null() => return true,
+            Some(entry) => *place = entry,
+            None => return false,
+        }
+    }
+    false
+}
+
+/// Calls `go` while `environ` is the environment for a program.
 ///
 /// glibc's popen and system hand `environ` to the shell. The vector lives in a static slot, so that no thread can be
 /// left with a dangling one, and the original is put back unless somebody has replaced ours meanwhile. Two threads in
 /// here at once put back each other's vector while that is in use.
 #[inline(never)]
-pub fn swapped<R>(name: &[u8], served: &Served, go: impl FnOnce() -> R) -> R {
+pub fn swapped<R>(new: New<'_>, served: &Served, go: impl FnOnce() -> R) -> R {
     let current = of_process();
     let now = current.load(Ordering::Acquire);
     let original = slot_of(now).map_or(now, |slot| slot.original.load(Ordering::Acquire));
-    let Some(plan) = Plan::of(original.cast_const(), name, served) else { return go() };
+    let Some(plan) = Plan::of(original.cast_const(), new, served) else { return go() };
     if plan.count.wrapping_add(ADDED) > SLOT_ENTRIES {
         return go();
     }
@@ -120,6 +153,7 @@ pub fn swapped<R>(name: &[u8], served: &Served, go: impl FnOnce() -> R) -> R {
         texts.preload.set(plan.preload.bytes());
         texts.context.set(plan.context.bytes());
         texts.request.set(plan.request.bytes());
+        texts.key.set(plan.key.bytes());
         let vector = &mut *slot.vector.get();
         vector.fill(core::ptr::null());
         plan.fill(original.cast_const(), vector);
@@ -127,6 +161,7 @@ pub fn swapped<R>(name: &[u8], served: &Served, go: impl FnOnce() -> R) -> R {
             (plan.preload.bytes().as_ptr(), texts.preload.bytes().as_ptr()),
             (plan.context.bytes().as_ptr(), texts.context.bytes().as_ptr()),
             (plan.request.bytes().as_ptr(), texts.request.bytes().as_ptr()),
+            (plan.key.bytes().as_ptr(), texts.key.bytes().as_ptr()),
         ];
         for entry in vector.iter_mut() {
             if let Some(copy) = copies.iter().find(|copy| copy.0 == *entry) {

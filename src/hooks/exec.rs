@@ -1,7 +1,7 @@
 //! The exec family: everything that replaces the program of the calling process.
 
 use super::fail;
-use crate::environment::{self, Vector};
+use crate::environment::{self, New, Vector};
 use crate::judge::{self, Answer, By, Exec, Target};
 use crate::memory::PathCopy;
 use crate::{gate, request};
@@ -11,7 +11,7 @@ use core::ffi::{c_char, c_int};
 fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
     request::for_exec(envp, |served| match judge::exec(By::This, served, exec) {
         Answer::Refuse(errno) => fail(errno),
-        Answer::Guard => environment::with(envp, exec.name().bytes(), served, go),
+        Answer::Guard(guarded) => environment::with(envp, New { name: exec.name().bytes(), guarded }, served, go),
         Answer::Bare => go(envp),
     })
 }

@@ -1,10 +1,13 @@
 //! The hooks: each builds the action, asks, and acts.
+// The names are libc's.
+#![allow(non_snake_case)]
 
 mod descriptor;
 mod egress;
 mod exec;
 mod listen;
 mod loaded;
+mod privilege;
 mod resolve;
 pub mod search;
 mod serving;
@@ -17,6 +20,7 @@ pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};
+pub use privilege::{chroot, setresuid, setreuid, setuid};
 pub use resolve::{
     __res_nquery, __res_nquerydomain, __res_nsearch, __res_query, __res_querydomain, __res_search, Hostent,
     getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery, res_nquerydomain,

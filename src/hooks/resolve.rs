@@ -181,7 +181,7 @@ unsafe fn answer(buffer: *const c_uchar, room: c_int, got: c_int) -> c_int {
         let len = got.min(room).max(0) as usize;
         // SAFETY: as the caller promises.
         let message = unsafe { core::slice::from_raw_parts(buffer, len) };
-        dns::addresses(message, |name, ip| names::remember(name, ip));
+        dns::addresses(message, names::remember);
     }
     got
 }

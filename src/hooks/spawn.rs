@@ -2,7 +2,7 @@
 
 use super::fail;
 use super::table::real;
-use crate::environment::{self, Vector};
+use crate::environment::{self, New, Vector};
 use crate::judge::{self, Answer, By, Exec, Target};
 use crate::memory::{PathCopy, Reader};
 use crate::request;
@@ -19,8 +19,10 @@ fn start<R>(
     let exec = Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback: false, replaces: false };
     request::for_exec(envp, |served| match judge::exec(By::This, served, &exec) {
         Answer::Refuse(errno) => refused(errno),
-        Answer::Guard => environment::in_room(envp, exec.name().bytes(), served, go),
-        Answer::Bare => go(envp),
+        Answer::Guard(guarded) => {
+            environment::in_room(envp, Some(New { name: exec.name().bytes(), guarded }), served, go)
+        }
+        Answer::Bare => environment::in_room(envp, None, served, go),
     })
 }
 
@@ -78,7 +80,7 @@ fn shell(command: *const c_char, go: impl FnOnce()) -> Result<(), i32> {
     request::for_exec(envp, |served| {
         match judge::exec(By::This, served, &exec) {
             Answer::Refuse(errno) => return Err(errno),
-            Answer::Guard => environment::swapped(b"sh", served, go),
+            Answer::Guard(guarded) => environment::swapped(New { name: b"sh", guarded }, served, go),
             Answer::Bare => go(),
         }
         Ok(())

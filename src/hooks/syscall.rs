@@ -29,7 +29,7 @@ extern "C" fn before_syscall(number: c_long) -> *const c_void {
     #[cfg(not(target_arch = "x86_64"))]
     let is_hooked = HOOKED.contains(&number);
     match real::syscall() {
-        Some(real) if !is_hooked => real as *const c_void,
+        Some(real) if !is_hooked => real,
         _ => hooked as *const c_void,
     }
 }
@@ -71,9 +71,7 @@ unsafe fn ring(entries: usize, parameters: usize) -> c_long {
         return to_long(fail(errno));
     }
     // SAFETY: as the caller promises.
-    let done = unsafe {
-        crate::sys::on_behalf(libc::SYS_io_uring_setup, [entries, parameters, 0, 0, 0], crate::gate::secret())
-    };
+    let done = unsafe { crate::sys::on_behalf(libc::SYS_io_uring_setup, [entries, parameters, 0, 0, 0]) };
     super::as_libc_size(done) as c_long
 }
 

@@ -142,6 +142,14 @@ hooks! {
         system: fn(*const c_char) -> c_int;
         [start: ""; <unistd.h>; "pid_t (void)"]
         fork: fn() -> libc::pid_t;
+        [start: ""; <unistd.h>; "int (__uid_t)"]
+        setuid: fn(libc::uid_t) -> c_int;
+        [start: ""; <unistd.h>; "int (__uid_t, __uid_t)"]
+        setreuid: fn(libc::uid_t, libc::uid_t) -> c_int;
+        [start: ""; <unistd.h>; "int (__uid_t, __uid_t, __uid_t)"]
+        setresuid: fn(libc::uid_t, libc::uid_t, libc::uid_t) -> c_int;
+        [start: ""; <unistd.h>; "int (const char *)"]
+        chroot: fn(*const c_char) -> c_int;
     }
     // The same, of what the libc crate does not have.
     unchecked {

@@ -59,8 +59,8 @@ impl Exec<'_> {
 pub enum Answer {
     /// Refuse it with this errno.
     Refuse(i32),
-    /// Start it under the guard.
-    Guard,
+    /// Start it under the guard; false where the guard will not be in it, but perhaps in what it starts.
+    Guard(bool),
     /// Start it without the guard, which its loader could not load.
     Bare,
 }
@@ -130,14 +130,14 @@ impl<'a> Arguments<'a> {
 /// Judges a program that is started for a request.
 #[inline(never)]
 pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
-    let Some(policy) = state::policy() else { return Answer::Guard };
+    let Some(policy) = state::policy() else { return Answer::Guard(true) };
     if matches!(by, By::This) && state::role() == Role::Master {
-        return Answer::Guard;
+        return Answer::Guard(true);
     }
     // What cannot be read, the kernel refuses.
-    let Some(arguments) = Arguments::read(exec.argv) else { return Answer::Guard };
-    let Some(program) = find(exec, &arguments) else { return Answer::Guard };
-    let answer = if program.foreign { Answer::Bare } else { Answer::Guard };
+    let Some(arguments) = Arguments::read(exec.argv) else { return Answer::Guard(true) };
+    let Some(program) = find(exec, &arguments) else { return Answer::Guard(true) };
+    let answer = if program.foreign { Answer::Bare } else { Answer::Guard(program.unguarded.is_empty()) };
     let mut words = arguments.words;
     let path = match exec.target {
         Target::Path(_, path) | Target::Search(path) => path.to_bytes(),

@@ -6,7 +6,7 @@ mod passing;
 mod slot;
 
 pub use passing::{accepted, fed, idle};
-pub use slot::{Served, current, inherit, watched};
+pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, slots_address, watched};
 
 use crate::environment::Vector;
 use crate::state::{self, Role};
@@ -29,7 +29,8 @@ pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&Served) -> R) -> R {
 #[inline(never)]
 fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) -> R {
     let Some(request) = cgi::request(envp) else { return look(served) };
-    let mut found = Served { request, scope: GLOBAL_SCOPE, vhost: None };
+    let mut found = Served::none();
+    found.request = request;
     found.settle();
     look(&found)
 }

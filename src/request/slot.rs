@@ -4,8 +4,9 @@
 use super::scope_of;
 use crate::sys;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_request::fastcgi::Decoder;
+use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Request, State};
 
 /// The request and what it is judged by.
@@ -16,22 +17,39 @@ pub struct Served {
     pub scope: u32,
     /// The virtual host.
     pub vhost: Option<u32>,
+    /// It was found anew, and is not published yet.
+    fresh: bool,
 }
 
 impl Served {
     /// No request.
     pub const fn none() -> Served {
-        Served { request: Request::none(), scope: 0, vhost: None }
+        Served { request: Request::none(), scope: 0, vhost: None, fresh: false }
     }
 
     /// Finds the scope anew.
     pub fn settle(&mut self) {
         (self.scope, self.vhost) = scope_of(&self.request);
+        self.fresh = true;
     }
 }
 
+/// The longest published request, in bytes.
+pub const PUBLISHED_MAX: usize = WIRE_MAX;
+
+/// A thread's request as the supervisor reads it, from another process: who the thread is, how long the text is, the text.
+/// Where there is no request, its length is 0.
+#[repr(C)]
+struct Published {
+    thread: AtomicU32,
+    len: AtomicU32,
+    text: [u8; PUBLISHED_MAX],
+}
+
 /// What a thread that serves has.
+#[repr(C)]
 pub struct Slot {
+    published: Published,
     pub served: Served,
     pub decoder: Decoder,
     /// Device and inode of the connection whose reads are looked at.
@@ -50,6 +68,7 @@ pub struct Slot {
 impl Slot {
     const fn new() -> Slot {
         Slot {
+            published: Published { thread: AtomicU32::new(0), len: AtomicU32::new(0), text: [0; PUBLISHED_MAX] },
             served: Served::none(),
             decoder: Decoder::new(),
             connection: (0, 0),
@@ -139,9 +158,38 @@ pub fn change<R>(write: impl FnOnce(&mut Slot) -> R) -> Option<R> {
         return None;
     }
     let result = write(slot);
+    if slot.served.fresh && sys::secret() != 0 {
+        slot.served.fresh = false;
+        publish(&mut slot.published, &slot.served.request);
+    }
     slot.busy.store(false, Ordering::Relaxed);
     Some(result)
 }
+
+/// Writes the request down where the supervisor looks for it. While it is written it is unknown.
+fn publish(published: &mut Published, request: &Request) {
+    published.len.store(1, Ordering::Release);
+    fence(Ordering::Release);
+    let mut len = 0_usize;
+    if request.state != State::None {
+        let text = &mut published.text;
+        portcullis_request::wire::write(request, |bytes| {
+            if let Some(to) = text.get_mut(len..).and_then(|rest| rest.get_mut(..bytes.len())) {
+                to.copy_from_slice(bytes);
+                len = len.wrapping_add(bytes.len());
+            }
+        });
+    }
+    published.len.store(len as u32, Ordering::Release);
+}
+
+/// Where the list of the threads' slots lies, and how long it is.
+pub fn slots_address() -> usize {
+    ALL.as_ptr() as usize
+}
+
+/// How many there may be.
+pub const SLOTS_MAX: usize = ALL_MAX;
 
 fn make() -> Option<*mut Slot> {
     let at = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
@@ -149,7 +197,10 @@ fn make() -> Option<*mut Slot> {
         true => sys::allocate(size_of::<Slot>())?.cast::<Slot>(),
     };
     // SAFETY: this thread alone has it.
-    unsafe { at.write(Slot::new()) };
+    unsafe {
+        at.write(Slot::new());
+        (*at).published.thread.store(sys::gettid(), Ordering::Relaxed);
+    }
     let used = ALL_USED.fetch_add(1, Ordering::Relaxed);
     if let Some(place) = ALL.get(used as usize) {
         // SAFETY: as above.
@@ -169,8 +220,10 @@ pub fn end(token: u64) {
     };
     if !slot.is_null() && token != 0 {
         // SAFETY: a slot lives for ever, and the token is atomic.
-        let token_of = unsafe { &(*slot).token };
-        let _ = token_of.compare_exchange(token, 0, Ordering::AcqRel, Ordering::Relaxed);
+        let (token_of, published) = unsafe { (&(*slot).token, &(*slot).published.len) };
+        if token_of.compare_exchange(token, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
+            published.store(0, Ordering::Release);
+        }
     }
 }
 
@@ -197,7 +250,7 @@ pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
 
 static NOBODY: Served = Served::none();
 static UNKNOWN: Served =
-    Served { request: Request { state: State::Unknown, ..Request::none() }, scope: 0, vhost: None };
+    Served { request: Request { state: State::Unknown, ..Request::none() }, scope: 0, vhost: None, fresh: false };
 
 struct Inherited(core::cell::UnsafeCell<Served>);
 

@@ -175,3 +175,27 @@ pub fn duplicate_onto(from: i32, to: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.
     unsafe { syscall(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0, 0]) };
 }
+
+/// Closes every descriptor from `first` on. For a child of [`fork_silent`] only.
+pub fn close_from(first: i32) {
+    // SAFETY: takes no pointer; the child's descriptors are its own.
+    let done = unsafe { syscall(libc::SYS_close_range, [first as usize, u32::MAX as usize, 0, 0, 0, 0]) };
+    if done < 0 {
+        // Kernels before 5.9.
+        for fd in first..4096 {
+            close(fd);
+        }
+    }
+}
+
+/// Allows as many descriptors as the hard limit has.
+pub fn raise_descriptors() {
+    let mut limits = [0_u64; 2];
+    let resource = libc::RLIMIT_NOFILE as usize;
+    // SAFETY: the kernel writes a rlimit64: two numbers.
+    if unsafe { syscall(libc::SYS_prlimit64, [0, resource, 0, limits.as_mut_ptr() as usize, 0, 0]) } == 0 {
+        let wanted = [limits[1]; 2];
+        // SAFETY: the kernel reads one.
+        unsafe { syscall(libc::SYS_prlimit64, [0, resource, wanted.as_ptr() as usize, 0, 0, 0]) };
+    }
+}

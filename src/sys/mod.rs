@@ -5,12 +5,16 @@ mod files;
 mod memory;
 mod process;
 mod raw;
+mod seccomp;
 mod sockets;
 
 pub use files::*;
 pub use memory::*;
 pub use process::*;
+pub use seccomp::*;
 pub use sockets::*;
+
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A descriptor that is closed when it goes out of scope.
 pub struct Fd(pub i32);
@@ -25,11 +29,29 @@ fn result(value: isize) -> Result<usize, i32> {
     usize::try_from(value).map_err(|_| value.wrapping_neg() as i32)
 }
 
+static SECRET: AtomicU64 = AtomicU64::new(0);
+
+/// The secret by which the kernel's filter knows calls that were judged; 0 where the backstop is off.
+#[inline]
+pub fn secret() -> u64 {
+    SECRET.load(Ordering::Relaxed)
+}
+
+/// Sets it.
+pub fn set_secret(secret: u64) {
+    SECRET.store(secret, Ordering::Relaxed);
+}
+
+/// Where it lies.
+pub fn secret_address() -> usize {
+    (&raw const SECRET) as usize
+}
+
 /// A system call on behalf of the caller of a hook, with the secret by which the backstop knows it.
 ///
 /// # Safety
 /// The arguments must be what the caller of the hook gave, or good: the kernel checks pointers.
-pub unsafe fn on_behalf(number: libc::c_long, args: [usize; 5], secret: u64) -> isize {
+pub unsafe fn on_behalf(number: libc::c_long, args: [usize; 5]) -> isize {
     // SAFETY: as the caller promises; none of these calls looks at a sixth argument.
-    unsafe { raw::syscall(number, [args[0], args[1], args[2], args[3], args[4], secret as usize]) }
+    unsafe { raw::syscall(number, [args[0], args[1], args[2], args[3], args[4], secret() as usize]) }
 }

@@ -101,3 +101,73 @@ pub fn exit(code: usize) -> ! {
         unsafe { syscall(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
     }
 }
+
+/// A child process that shares the descriptors with this one and nothing else; 0 in the child.
+///
+/// # Safety
+/// The child may only make system calls of this module.
+pub unsafe fn fork_with_files() -> Result<usize, i32> {
+    // SAFETY: without CLONE_VM the child has memory of its own, so both can go on from here.
+    result(unsafe { syscall(libc::SYS_clone, [libc::CLONE_FILES as usize, 0, 0, 0, 0, 0]) })
+}
+
+/// The calling thread's number.
+pub fn gettid() -> u32 {
+    // SAFETY: takes nothing.
+    unsafe { syscall(libc::SYS_gettid, [0; 6]) as u32 }
+}
+
+/// A session of its own.
+pub fn setsid() {
+    // SAFETY: takes nothing.
+    unsafe { syscall(libc::SYS_setsid, [0; 6]) };
+}
+
+/// Names the calling thread, at most 15 bytes.
+pub fn set_thread_name(name: &core::ffi::CStr) {
+    // SAFETY: the kernel reads at most 16 bytes of a C string.
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_SET_NAME as usize, name.as_ptr() as usize, 0, 0, 0, 0]) };
+}
+
+/// Ignores a signal.
+pub fn ignore(signal: i32) {
+    // The kernel's sigaction: handler, flags, restorer, mask.
+    let action: [usize; 4] = [libc::SIG_IGN, 0, 0, 0];
+    // SAFETY: the kernel reads a sigaction with a mask of eight bytes.
+    unsafe { syscall(libc::SYS_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, 8, 0, 0]) };
+}
+
+/// Blocks no signal.
+pub fn unblock_signals() {
+    let none = 0_u64;
+    let args = [libc::SIG_SETMASK as usize, &raw const none as usize, 0, 8, 0, 0];
+    // SAFETY: the kernel reads a mask of eight bytes.
+    unsafe { syscall(libc::SYS_rt_sigprocmask, args) };
+}
+
+/// Whether a process is there.
+pub fn exists(pid: u32) -> bool {
+    // SAFETY: signal 0 does nothing.
+    unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
+}
+
+/// Waits until a child has ended: its status.
+pub fn wait_for(pid: usize) -> i32 {
+    let mut status = 0_i32;
+    let args = [pid, &raw mut status as usize, libc::__WALL as usize, 0, 0, 0];
+    loop {
+        // SAFETY: the kernel writes an int.
+        match unsafe { syscall(libc::SYS_wait4, args) } {
+            got if got == -(libc::EINTR as isize) => {}
+            got if got < 0 => return -1,
+            _ => return status,
+        }
+    }
+}
+
+/// Takes what helpers that have ended leave behind.
+pub fn reap() {
+    let options = libc::WNOHANG | libc::__WALL;
+    // SAFETY: no status is asked for.
+    while unsafe { syscall(libc::SYS_wait4, [usize::MAX, 0, options as usize, 0, 0, 0]) } > 0 {}
+}

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod backstop;
 mod bad_input;
 mod children;
 mod command;

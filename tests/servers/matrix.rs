@@ -47,6 +47,16 @@ fn php_ways(port: u16) -> Vec<(String, String)> {
 fn column(
     ways: impl Fn(u16) -> Vec<(String, String)>,
     port: u16,
+    start: impl FnMut(&Place, Option<&Guard>) -> Box<dyn std::any::Any>,
+) -> Column {
+    column_with("", ways, port, start)
+}
+
+/// The same with more of a configuration.
+fn column_with(
+    more: &str,
+    ways: impl Fn(u16) -> Vec<(String, String)>,
+    port: u16,
     mut start: impl FnMut(&Place, Option<&Guard>) -> Box<dyn std::any::Any>,
 ) -> Column {
     enter();
@@ -61,7 +71,7 @@ fn column(
     for mode in ["audit", "enforce"] {
         let place = Place::new();
         place.pages();
-        let guard = place.guard(&every_rule(mode));
+        let guard = place.guard(&(every_rule(mode) + more));
         let server = start(&place, Some(&guard));
         let seen = ask(port, &ways, Some(&guard));
         drop(server);
@@ -153,21 +163,22 @@ fn php_cli_server() {
     hold(PHP, "php -S", &found);
 }
 
+fn cgi_ways() -> Vec<(String, String)> {
+    let mut ways = vec![("sh: the script itself".to_owned(), "/sh.cgi".to_owned())];
+    for language in ["perl", "python"] {
+        for way in ["simple command", "command with a list", "tcp v4", "tcp v6", "udp v4", "common port", "local range"]
+        {
+            let path = format!("/{language}.cgi?{}", way.replace(' ', "%20"));
+            ways.push((format!("{language}: {way}"), path));
+        }
+    }
+    ways
+}
+
 #[test]
 fn apache_event_and_cgid() {
-    let ways = |_| {
-        let mut ways = vec![("sh: the script itself".to_owned(), "/sh.cgi".to_owned())];
-        for language in ["perl", "python"] {
-            for way in
-                ["simple command", "command with a list", "tcp v4", "tcp v6", "udp v4", "common port", "local range"]
-            {
-                let path = format!("/{language}.cgi?{}", way.replace(' ', "%20"));
-                ways.push((format!("{language}: {way}"), path));
-            }
-        }
-        ways
-    };
-    let found = column(ways, 8082, |place, guard| Box::new(Apache::start(place, guard, Kind::Cgid, None, "")));
+    let found =
+        column(|_| cgi_ways(), 8082, |place, guard| Box::new(Apache::start(place, guard, Kind::Cgid, None, "")));
     hold(CGI, "Apache event + mod_cgid", &found);
 }
 
@@ -187,4 +198,36 @@ fn nginx_as_a_proxy() {
         Box::new(Nginx::start(place, guard, &server))
     });
     hold("Proxy", "nginx", &found);
+}
+
+/// With the supervisor beside it everything is as without: nothing is seen twice, refused twice or missed.
+const SUPERVISE: &str = "[backstop]\nseccomp = \"supervise\"\n";
+
+#[test]
+fn nginx_and_fpm_supervised() {
+    let found = column_with(SUPERVISE, php_ways, 8081, |place, guard| {
+        let fpm = Fpm::start(place, guard, &Pool::default());
+        let location = fpm.nginx_location(&place.join("www"));
+        Box::new((Nginx::start(place, guard, &location), fpm))
+    });
+    hold(PHP, "nginx + PHP-FPM", &found);
+}
+
+#[test]
+fn apache_prefork_and_mod_php_supervised() {
+    let found = column_with(SUPERVISE, php_ways, 8082, |place, guard| {
+        Box::new(Apache::start(place, guard, Kind::ModPhp, None, ""))
+    });
+    hold(PHP, "Apache prefork + mod_php", &found);
+}
+
+#[test]
+fn apache_event_and_cgid_supervised() {
+    let found = column_with(
+        SUPERVISE,
+        |_| cgi_ways(),
+        8082,
+        |place, guard| Box::new(Apache::start(place, guard, Kind::Cgid, None, "")),
+    );
+    hold(CGI, "Apache event + mod_cgid", &found);
 }

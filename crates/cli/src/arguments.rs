@@ -22,6 +22,9 @@ pub enum Verb {
     Run(Run),
     /// Show events, from files or from the journal
     Events(Events),
+    /// What the guard itself starts where the backstop has a supervisor
+    #[command(hide = true)]
+    Supervise,
     /// Say what the policy decides on a connection or a command, and which clause does
     Explain(Box<Explain>),
 }

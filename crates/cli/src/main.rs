@@ -27,6 +27,11 @@ fn main() -> ExitCode {
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Events(arguments) => events::run(&arguments),
+        // The library takes the process over before it comes here.
+        Verb::Supervise => {
+            complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");
+            USAGE
+        }
         Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)

@@ -26,6 +26,11 @@ pub struct Fpm {
 
 impl Fpm {
     pub fn start(place: &Place, guard: Option<&Guard>, pool: &Pool) -> Fpm {
+        Fpm::start_in(place, guard, pool, &[])
+    }
+
+    /// The same by a command that executes its arguments.
+    pub fn start_in(place: &Place, guard: Option<&Guard>, pool: &Pool, by: &[&str]) -> Fpm {
         let socket = place.join("fpm.sock");
         let _ = std::fs::remove_file(&socket);
         let path = place.path().display();
@@ -38,7 +43,9 @@ impl Fpm {
                 pool.lines
             ),
         );
-        let mut command = Command::new("/usr/sbin/php-fpm8.2");
+        let words = [by, &["/usr/sbin/php-fpm8.2"]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.arg("--fpm-config").arg(&config).arg("-F");
         if let Some(path) = &pool.stderr {
             command.stderr(std::fs::File::create(path).expect("a file"));

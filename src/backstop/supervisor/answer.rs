@@ -1,0 +1,294 @@
+//! The judgement on a call that was stopped, and the answer to it.
+//!
+//! What is read of another process's memory may be changed before the kernel reads it again. A refusal is certain all the
+//! same. Where a connection is allowed and any rule on connections refuses, the supervisor connects the descriptor itself, with
+//! the address that it judged. Of datagrams and programs it can only say that they go on.
+
+use super::Member;
+use super::call::{Call, decode};
+use super::remote::Memory;
+use super::subject::{self, Subject};
+use crate::judge::{self, Answer, By, Deed, Exec, Other, Target};
+use crate::memory::Text;
+use crate::state::{self, Role};
+use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
+use core::ffi::CStr;
+use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
+
+/// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
+const MESSAGES_MAX: u64 = 1024;
+/// Room for the arguments of a program, and how many of them are looked at.
+const ROOM: usize = 1 << 18;
+const ARGUMENTS: usize = 64;
+/// The longest argument that is read, its NUL included.
+const ARGUMENT_MAX: usize = 16 * 1024 + 1;
+
+/// The answer to a call; `None` where somebody else gives it.
+pub fn answer(member: &Member, notice: &Notice) -> Option<Reply> {
+    let listener = member.listener.load(core::sync::atomic::Ordering::Relaxed);
+    let memory = match Memory::of(notice.pid) {
+        Ok(memory) => memory,
+        Err(_) => return Some(unreadable()),
+    };
+    let Some(subject) = subject::of(member, notice.pid, &memory) else { return Some(unreadable()) };
+    // What was read may be of a process that has this number by now.
+    if !sys::still_waits(listener, notice.id) {
+        return None;
+    }
+    if subject.role == Role::Master {
+        return Some(Reply::GoOn);
+    }
+    let decoded = decode(notice, &memory);
+    let case = Case { subject: &subject, memory: &memory, width: decoded.width, listener, id: notice.id };
+    match decoded.call {
+        Call::Connect(fd, at, len) => case.connect(fd, at, len),
+        Call::SendTo(fd, at, len, flags) => Some(case.send(fd, at, len, flags)),
+        Call::SendMessage(fd, header, flags) => Some(case.message(fd, header, flags)),
+        Call::SendMessages(fd, headers, count, flags) => Some(case.messages(fd, headers, count, flags)),
+        Call::Bind(fd, at, len) => Some(case.bind(fd, at, len)),
+        Call::Listen(fd) => Some(case.listen(fd)),
+        Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
+        Call::Ring => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
+        // An architecture without a decoder: what it does cannot be judged.
+        Call::Other => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
+    }
+}
+
+fn refuse(errno: Option<i32>) -> Reply {
+    match errno {
+        Some(errno) => Reply::Result(-i64::from(errno)),
+        None => Reply::GoOn,
+    }
+}
+
+/// A process that may not be looked at: in audit it goes on.
+fn unreadable() -> Reply {
+    let strict = |rule| state::policy().is_some_and(|policy| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce);
+    match [Rule::EgressPort, Rule::ShellSpawn].into_iter().any(strict) {
+        true => Reply::Result(-i64::from(libc::EACCES)),
+        false => Reply::GoOn,
+    }
+}
+
+/// A call at hand.
+struct Case<'c> {
+    subject: &'c Subject,
+    memory: &'c Memory,
+    width: usize,
+    listener: i32,
+    id: u64,
+}
+
+impl Case<'_> {
+    fn by<R>(&self, look: impl FnOnce(By<'_>) -> R) -> R {
+        let subject = self.subject;
+        let other = Other {
+            pid: subject.pid,
+            parent: subject.parent,
+            role: subject.role,
+            chain: subject.chain.bytes(),
+            user: subject.user,
+        };
+        look(By::Other(&other))
+    }
+
+    /// The process's own descriptor, borrowed; -1 where the kernel does not lend it.
+    fn borrow(&self, fd: i32) -> Fd {
+        sys::borrow(self.subject.pid, fd).unwrap_or(Fd(-1))
+    }
+
+    fn address(&self, at: u64, len: u64) -> Option<([u8; ADDRESS_MAX], usize)> {
+        let mut bytes = [0; ADDRESS_MAX];
+        let size = usize::try_from(len).ok().filter(|size| *size <= ADDRESS_MAX)?;
+        let got = self.memory.read(at, bytes.get_mut(..size)?).len();
+        (got == size).then_some((bytes, size))
+    }
+
+    /// Whether a rule on connections refuses anything for this request.
+    fn refuses_connections(&self) -> bool {
+        let scope = self.subject.served.scope;
+        let rules = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata];
+        state::policy().is_some_and(|policy| rules.into_iter().any(|rule| policy.mode(scope, rule) == Mode::Enforce))
+    }
+
+    fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {
+        let Some((bytes, size)) = self.address(at, len) else { return Some(Reply::GoOn) };
+        let Some((ip, port)) = sys::internet(&bytes, size) else { return Some(Reply::GoOn) };
+        let borrowed = self.borrow(fd);
+        let served = &self.subject.served;
+        if let Some(errno) = self.by(|by| judge::egress(by, served, borrowed.0, Deed::Connect, ip, port)) {
+            return Some(refuse(Some(errno)));
+        }
+        if borrowed.0 < 0 || !self.refuses_connections() {
+            return Some(Reply::GoOn);
+        }
+        if sys::is_nonblocking(borrowed.0) || !sys::is_stream(borrowed.0) {
+            return Some(Reply::Result(sys::connect(borrowed.0, &bytes, size) as i64));
+        }
+        // It may take minutes: a process of its own waits for it.
+        // SAFETY: the child only makes system calls of `sys`.
+        match unsafe { sys::fork_silent() } {
+            Ok(0) => {
+                let result = sys::connect(borrowed.0, &bytes, size);
+                sys::reply(self.listener, self.id, Reply::Result(result as i64));
+                sys::exit(0)
+            }
+            Ok(_) => None,
+            Err(_) => Some(Reply::GoOn),
+        }
+    }
+
+    fn send(&self, fd: i32, at: u64, len: u64, flags: i32) -> Reply {
+        let Some((bytes, size)) = self.address(at, len) else { return Reply::GoOn };
+        let Some((ip, port)) = sys::internet(&bytes, size) else { return Reply::GoOn };
+        let borrowed = self.borrow(fd);
+        let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
+        refuse(self.by(|by| judge::egress(by, &self.subject.served, borrowed.0, deed, ip, port)))
+    }
+
+    fn message(&self, fd: i32, header: u64, flags: i32) -> Reply {
+        let name = self.memory.number(header, self.width).unwrap_or(0);
+        let len = self.memory.number(header.wrapping_add(self.width as u64), 4).unwrap_or(0);
+        if name == 0 { Reply::GoOn } else { self.send(fd, name, len, flags) }
+    }
+
+    /// Refused where one of them is.
+    fn messages(&self, fd: i32, headers: u64, count: u64, flags: i32) -> Reply {
+        // struct mmsghdr: a msghdr and a length, padded to a pointer.
+        let size = if self.width == 8 { 64 } else { 32 };
+        for index in 0..count.min(MESSAGES_MAX) {
+            let refused = self.message(fd, headers.wrapping_add(index.wrapping_mul(size)), flags);
+            if matches!(refused, Reply::Result(_)) {
+                return refused;
+            }
+        }
+        Reply::GoOn
+    }
+
+    /// A datagram socket needs no listen.
+    fn bind(&self, fd: i32, at: u64, len: u64) -> Reply {
+        let Some((bytes, size)) = self.address(at, len) else { return Reply::GoOn };
+        let Some((ip, port)) = sys::internet(&bytes, size).filter(|(_, port)| *port != 0) else { return Reply::GoOn };
+        let borrowed = self.borrow(fd);
+        if sys::is_stream(borrowed.0) {
+            return Reply::GoOn;
+        }
+        refuse(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
+    }
+
+    fn listen(&self, fd: i32) -> Reply {
+        let borrowed = self.borrow(fd);
+        let Some((ip, port)) = sys::own_address(borrowed.0) else { return Reply::GoOn };
+        refuse(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
+    }
+
+    fn execute(&self, at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
+        let Some(room) = sys::allocate(ROOM) else { return unreadable() };
+        // SAFETY: a new mapping of that size, which nobody else has.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ROOM) };
+        let reply = self.execute_in(bytes, at, path, argv, envp, flags);
+        sys::munmap(room, ROOM);
+        reply
+    }
+
+    fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
+        let mut room = Room { bytes: room, used: 0 };
+        let (mut arguments, mut environment) = ([core::ptr::null(); ARGUMENTS + 1], [core::ptr::null(); ARGUMENTS + 1]);
+        room.copy(self, argv, &mut arguments, |_| true);
+        // Of the environment, what makes a loader load something.
+        room.copy(self, envp, &mut environment, |entry| entry.starts_with(b"LD_"));
+        let mut name = [0; 4097];
+        // What cannot be read, the kernel refuses.
+        let Some(path) = self.memory.string(path, &mut name) else { return Reply::GoOn };
+        let mut copy = Text::<4097>::new();
+        copy.push(path);
+        let pid = self.subject.pid;
+        let folder = match path {
+            [] if flags & libc::AT_EMPTY_PATH != 0 => self.borrow(at),
+            [b'/', ..] => root(pid),
+            _ if at == libc::AT_FDCWD => open(pid, b"cwd"),
+            _ => self.borrow(at),
+        };
+        let target = match path {
+            [] => Target::Descriptor(folder.0),
+            _ if folder.0 == libc::AT_FDCWD => Target::Path(folder.0, copy.c_str()),
+            // In a root of its own, a path begins there.
+            [b'/', ..] => Target::Path(folder.0, within(&copy)),
+            _ => Target::Path(folder.0, copy.c_str()),
+        };
+        let standard = [0, 1, 2].map(|number| self.borrow(number));
+        let exec = Exec {
+            target,
+            argv: arguments.as_ptr(),
+            envp: environment.as_ptr(),
+            standard: [standard[0].0, standard[1].0, standard[2].0],
+            shell_fallback: false,
+            replaces: true,
+        };
+        match self.by(|by| judge::exec(by, &self.subject.served, &exec)) {
+            Answer::Refuse(errno) => refuse(Some(errno)),
+            _ => Reply::GoOn,
+        }
+    }
+}
+
+/// A folder that /proc has of a process.
+fn open(pid: u32, name: &[u8]) -> Fd {
+    let path = crate::files::proc_path(pid, name);
+    sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).unwrap_or(Fd(-1))
+}
+
+/// The root of a process; `AT_FDCWD`, which closes nothing, where that is this process's own.
+fn root(pid: u32) -> Fd {
+    let mut buffer = [0; 8];
+    match sys::readlink(crate::files::proc_path(pid, b"root").c_str(), &mut buffer) {
+        b"/" => Fd(libc::AT_FDCWD),
+        _ => open(pid, b"root"),
+    }
+}
+
+/// A path without the slashes at its beginning.
+fn within<const N: usize>(path: &Text<N>) -> &CStr {
+    let slashes = path.bytes().iter().take_while(|&&byte| byte == b'/').count();
+    let rest = path.c_str().to_bytes_with_nul().get(slashes..).unwrap_or_default();
+    CStr::from_bytes_with_nul(rest).unwrap_or(c"")
+}
+
+/// Room for strings of another process.
+struct Room<'r> {
+    bytes: &'r mut [u8],
+    used: usize,
+}
+
+impl Room<'_> {
+    /// Copies the strings of a vector that `wanted` takes, at most as many as there are places but one, which stays null.
+    fn copy(
+        &mut self,
+        case: &Case<'_>,
+        vector: u64,
+        into: &mut [*const u8; ARGUMENTS + 1],
+        wanted: impl Fn(&[u8]) -> bool,
+    ) {
+        let mut at = vector;
+        let mut places = into.iter_mut().take(ARGUMENTS).peekable();
+        // An environment may be longer than what is wanted of it.
+        for _ in 0..4096 {
+            let Some(entry) = case.memory.number(at, case.width).filter(|entry| *entry != 0) else { return };
+            at = at.wrapping_add(case.width as u64);
+            let Some(free) = self.bytes.get_mut(self.used..) else { return };
+            let size = free.len().min(ARGUMENT_MAX);
+            let Some(room) = free.get_mut(..size) else { return };
+            let Some(len) = case.memory.string(entry, room).map(<[u8]>::len) else { return };
+            if !wanted(room.get(..len).unwrap_or_default()) {
+                continue;
+            }
+            let (Some(place), Some(end)) = (places.next(), room.get_mut(len.min(size.wrapping_sub(1)))) else { return };
+            *end = 0;
+            *place = room.as_ptr();
+            self.used = self.used.wrapping_add(len).wrapping_add(1);
+            if places.peek().is_none() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Which call was stopped, with its arguments, whatever the architecture that it was made for.
+
+use super::remote::Memory;
+use crate::sys::Notice;
+
+/// A call.
+#[derive(Clone, Copy)]
+pub enum Call {
+    /// Descriptor, address, length.
+    Connect(i32, u64, u64),
+    /// Descriptor, address, length, flags.
+    SendTo(i32, u64, u64, i32),
+    /// Descriptor, header, flags.
+    SendMessage(i32, u64, i32),
+    /// Descriptor, headers, number, flags.
+    SendMessages(i32, u64, u64, i32),
+    /// Descriptor, address, length.
+    Bind(i32, u64, u64),
+    /// Descriptor.
+    Listen(i32),
+    /// Descriptor of the folder, path, arguments, environment, flags.
+    Execute(i32, u64, u64, u64, i32),
+    /// io_uring_setup.
+    Ring,
+    /// One that the filter is not for, or of an architecture that is not known.
+    Other,
+}
+
+/// A call, with the width of a pointer in its process's memory.
+pub struct Decoded {
+    pub call: Call,
+    pub width: usize,
+}
+
+#[cfg(target_arch = "x86_64")]
+const NATIVE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const NATIVE: u32 = 0xc000_00b7;
+const I386: u32 = 0x4000_0003;
+
+/// Decodes what the kernel tells.
+pub fn decode(notice: &Notice, memory: &Memory) -> Decoded {
+    let args = &notice.args;
+    match notice.architecture {
+        NATIVE => Decoded { call: native(i64::from(notice.number), args), width: 8 },
+        I386 if cfg!(target_arch = "x86_64") => Decoded { call: i386(notice.number, args, memory), width: 4 },
+        _ => Decoded { call: Call::Other, width: 8 },
+    }
+}
+
+fn native(number: libc::c_long, args: &[u64; 6]) -> Call {
+    let [a, b, c, d, e, f] = *args;
+    let fd = a as i32;
+    match number {
+        libc::SYS_connect => Call::Connect(fd, b, c & 0xffff_ffff),
+        libc::SYS_sendto => Call::SendTo(fd, e, f & 0xffff_ffff, d as i32),
+        libc::SYS_sendmsg => Call::SendMessage(fd, b, c as i32),
+        libc::SYS_sendmmsg => Call::SendMessages(fd, b, c & 0xffff_ffff, d as i32),
+        libc::SYS_bind => Call::Bind(fd, b, c & 0xffff_ffff),
+        libc::SYS_listen => Call::Listen(fd),
+        libc::SYS_execve => Call::Execute(libc::AT_FDCWD, a, b, c, 0),
+        libc::SYS_execveat => Call::Execute(fd, b, c, d, e as i32),
+        libc::SYS_io_uring_setup => Call::Ring,
+        _ => Call::Other,
+    }
+}
+
+/// i386 (arch/x86/entry/syscalls/syscall_32.tbl), and the functions of its socketcall (linux/net.h).
+fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
+    let [a, b, c, d, e, f] = *args;
+    let fd = a as i32;
+    match number {
+        11 => Call::Execute(libc::AT_FDCWD, a, b, c, 0),
+        358 => Call::Execute(fd, b, c, d, e as i32),
+        361 => Call::Bind(fd, b, c),
+        362 => Call::Connect(fd, b, c),
+        363 => Call::Listen(fd),
+        369 => Call::SendTo(fd, e, f, d as i32),
+        370 => Call::SendMessage(fd, b, c as i32),
+        345 => Call::SendMessages(fd, b, c, d as i32),
+        425 => Call::Ring,
+        102 => {
+            let word = |index: u64| memory.number(b.wrapping_add(index.wrapping_mul(4)), 4).unwrap_or(0);
+            let fd = word(0) as i32;
+            match a {
+                2 => Call::Bind(fd, word(1), word(2)),
+                3 => Call::Connect(fd, word(1), word(2)),
+                4 => Call::Listen(fd),
+                11 => Call::SendTo(fd, word(4), word(5), word(3) as i32),
+                16 => Call::SendMessage(fd, word(1), word(2) as i32),
+                20 => Call::SendMessages(fd, word(1), word(2), word(3) as i32),
+                _ => Call::Other,
+            }
+        }
+        _ => Call::Other,
+    }
+}

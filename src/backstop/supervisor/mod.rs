@@ -1,0 +1,200 @@
+//! The supervisor: a process of its own, `portcullis supervise`, in which this library judges the calls that the filters of
+//! a server's workers stop.
+//!
+//! It is two processes that share their descriptors: one judges, the other waits for its end and takes its place then. So
+//! the death of either changes nothing for the server. Both end when the server and its workers have.
+
+mod answer;
+mod call;
+mod remote;
+mod subject;
+
+use super::link::Told;
+use crate::state;
+use crate::sys::{self, Fd};
+use crate::{load, sink};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
+
+/// The descriptor of the socket on which workers come.
+pub const LISTENER: i32 = 3;
+/// Workers at a time.
+const MEMBERS: usize = 1024;
+/// How often the server's end is looked for, in milliseconds.
+const LOOK: u32 = 1000;
+
+/// A worker.
+pub struct Member {
+    /// Its filter's listener; 0 for a free place.
+    listener: AtomicI32,
+    pid: AtomicU32,
+    secret: AtomicU64,
+    secret_at: AtomicU64,
+    role_at: AtomicU64,
+    slots_at: AtomicU64,
+}
+
+/// What the two processes share.
+struct Shared {
+    /// The process that waits.
+    keeper: AtomicU32,
+    /// The call that is being judged: its listener and its number.
+    at_hand: (AtomicI32, AtomicU64),
+    members: [Member; MEMBERS],
+}
+
+/// Supervises the workers of `master`, and ends.
+pub fn run(master: u32) -> ! {
+    sys::set_thread_name(c"portcullis");
+    for signal in
+        [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGUSR1, libc::SIGUSR2]
+    {
+        sys::ignore(signal);
+    }
+    sys::raise_descriptors();
+    state::share_counters();
+    if let Some(policy) = state::policy() {
+        sink::hold(&policy);
+    }
+    let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
+    // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
+    let shared = unsafe { &*at.cast::<Shared>() };
+    loop {
+        shared.keeper.store(sys::getpid(), Ordering::Release);
+        // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.
+        match unsafe { sys::fork_with_files() } {
+            Ok(0) => judge(shared, master),
+            Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),
+            Ok(_) => {}
+            // No process can be made: judge without a keeper.
+            Err(_) => judge(shared, master),
+        }
+    }
+}
+
+/// Judges until the server has ended; takes the keeper's place where that has died.
+fn judge(shared: &'static Shared, master: u32) -> ! {
+    settle_left_over(shared);
+    let mut looked = 0;
+    loop {
+        let now = sys::now();
+        if now.wrapping_sub(looked) >= u64::from(LOOK).wrapping_mul(1_000_000) {
+            looked = now;
+            load::look_again();
+            let keeper = shared.keeper.load(Ordering::Acquire);
+            if keeper != sys::getpid() && sys::getppid() != keeper {
+                become_keeper(shared);
+            }
+            sys::reap();
+            if !sys::exists(master) && shared.members.iter().all(|member| member.listener.load(Ordering::Relaxed) == 0)
+            {
+                sys::exit(0);
+            }
+        }
+        turn(shared);
+    }
+}
+
+/// The keeper has died: this process waits from now on, and its child judges.
+fn become_keeper(shared: &'static Shared) {
+    loop {
+        shared.keeper.store(sys::getpid(), Ordering::Release);
+        // SAFETY: as in `run`.
+        match unsafe { sys::fork_with_files() } {
+            Ok(0) | Err(_) => return,
+            Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),
+            Ok(_) => settle_left_over(shared),
+        }
+    }
+}
+
+/// Answers the call that a judge was at when it died: in audit it goes on, else it is refused.
+fn settle_left_over(shared: &Shared) {
+    let id = shared.at_hand.1.swap(0, Ordering::AcqRel);
+    if id == 0 {
+        return;
+    }
+    let strict = |rule| state::policy().is_some_and(|policy| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce);
+    let reply = match Rule::ALL.into_iter().any(strict) {
+        true => sys::Reply::Result(-i64::from(libc::EACCES)),
+        false => sys::Reply::GoOn,
+    };
+    sys::reply(shared.at_hand.0.load(Ordering::Acquire), id, reply);
+}
+
+/// Waits for what comes next, and deals with it; whether there is no worker.
+fn turn(shared: &Shared) -> bool {
+    let nothing = libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 };
+    let mut entries = [nothing; MEMBERS + 1];
+    let mut used = 1_usize;
+    entries[0].fd = LISTENER;
+    for (entry, member) in entries.iter_mut().skip(1).zip(&shared.members) {
+        let listener = member.listener.load(Ordering::Relaxed);
+        entry.fd = if listener == 0 { -1 } else { listener };
+        if listener != 0 {
+            used = member.index(shared).wrapping_add(2);
+        }
+    }
+    let idle = if used == 1 { LOOK / 10 } else { LOOK };
+    sys::poll(entries.get_mut(..used).unwrap_or(&mut []), idle);
+    for (entry, member) in entries.iter().skip(1).zip(&shared.members) {
+        if entry.revents & libc::POLLIN != 0 {
+            one(shared, member);
+        } else if entry.revents != 0 {
+            // The worker and all that descended from it have ended.
+            member.listener.store(0, Ordering::Relaxed);
+            sys::close(entry.fd);
+        }
+    }
+    if entries[0].revents & libc::POLLIN != 0
+        && let Ok(socket) = sys::accept_local(LISTENER)
+    {
+        welcome(shared, &socket);
+        return false;
+    }
+    used == 1
+}
+
+impl Member {
+    fn index(&self, shared: &Shared) -> usize {
+        let first = shared.members.as_ptr() as usize;
+        ((self as *const Member as usize).wrapping_sub(first)) / size_of::<Member>()
+    }
+}
+
+/// Takes in a worker.
+fn welcome(shared: &Shared, socket: &Fd) {
+    let mut entry = [libc::pollfd { fd: socket.0, events: libc::POLLIN, revents: 0 }];
+    // It has its listener ready at once: nobody else is kept waiting.
+    sys::poll(&mut entry, LOOK);
+    let Some((pid, user)) = sys::peer_process(socket.0) else { return };
+    let own = sys::geteuid();
+    if user != own && user != 0 && own != 0 {
+        return;
+    }
+    let Some((words, listener)) = sys::passed::<5>(socket.0) else { return };
+    let Some(told) = Told::of(&words) else { return };
+    let Some(member) = shared.members.iter().find(|member| member.listener.load(Ordering::Relaxed) == 0) else {
+        return;
+    };
+    member.pid.store(pid, Ordering::Relaxed);
+    member.secret.store(told.secret, Ordering::Relaxed);
+    member.secret_at.store(told.secret_at, Ordering::Relaxed);
+    member.role_at.store(told.role_at, Ordering::Relaxed);
+    member.slots_at.store(told.slots_at, Ordering::Relaxed);
+    member.listener.store(listener.0, Ordering::Release);
+    core::mem::forget(listener);
+    let _ = sys::send_bytes(socket.0, b"k");
+}
+
+/// Judges the next call of a worker or what descended from it.
+fn one(shared: &Shared, member: &Member) {
+    let listener = member.listener.load(Ordering::Relaxed);
+    let Ok(notice) = sys::receive(listener) else { return };
+    shared.at_hand.0.store(listener, Ordering::Relaxed);
+    shared.at_hand.1.store(notice.id, Ordering::Release);
+    if let Some(reply) = answer::answer(member, &notice) {
+        sys::reply(listener, notice.id, reply);
+    }
+    shared.at_hand.1.store(0, Ordering::Release);
+}

@@ -1,0 +1,49 @@
+//! Another process's memory, read through /proc.
+
+use crate::files;
+use crate::sys::{self, Fd};
+
+/// The memory of a process.
+pub struct Memory {
+    file: Fd,
+}
+
+impl Memory {
+    /// Of a thread's process; the errno where it may not be read.
+    pub fn of(pid: u32) -> Result<Memory, i32> {
+        sys::open(libc::AT_FDCWD, files::proc_path(pid, b"mem").c_str(), libc::O_RDONLY, 0).map(|file| Memory { file })
+    }
+
+    /// As many bytes as can be read.
+    pub fn read<'b>(&self, at: u64, into: &'b mut [u8]) -> &'b [u8] {
+        // The kernel takes no offset with the highest bit set, where no program's memory lies.
+        if at >= 1 << 62 { &[] } else { sys::read_at(self.file.0, into, at) }
+    }
+
+    /// A number of 4 or 8 bytes.
+    pub fn number(&self, at: u64, width: usize) -> Option<u64> {
+        let mut bytes = [0; 8];
+        let got = self.read(at, bytes.get_mut(..width)?).len();
+        (got == width).then_some(u64::from_le_bytes(bytes))
+    }
+
+    /// Up to `into.len()` bytes of a C string, without its NUL; `None` where its beginning cannot be read.
+    pub fn string<'b>(&self, at: u64, into: &'b mut [u8]) -> Option<&'b [u8]> {
+        let mut len = 0_usize;
+        while len < into.len() {
+            // Not beyond a page, since the next may not be there.
+            let from = at.wrapping_add(len as u64);
+            let room = (4096 - (from as usize & 4095)).min(into.len().wrapping_sub(len));
+            let part = into.get_mut(len..)?.get_mut(..room)?;
+            let got = self.read(from, part);
+            if got.is_empty() {
+                return None;
+            }
+            if let Some(end) = got.iter().position(|&byte| byte == 0) {
+                return into.get(..len.wrapping_add(end));
+            }
+            len = len.wrapping_add(got.len());
+        }
+        into.get(..len)
+    }
+}

@@ -1,0 +1,153 @@
+//! Whose call it is: the process, its role, the request behind it, and the programs that led to it.
+
+use super::Member;
+use super::remote::Memory;
+use crate::files;
+use crate::memory::{Text, base_name};
+use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
+use crate::state::Role;
+use crate::{context, sys};
+use core::sync::atomic::Ordering;
+use portcullis_request::wire::WIRE_MAX;
+use portcullis_request::{Request, State};
+
+/// What is looked at of an environment.
+const ENVIRONMENT_MAX: usize = 1 << 17;
+
+/// The process behind a call.
+pub struct Subject {
+    pub pid: u32,
+    pub parent: u32,
+    pub user: (u32, u32),
+    pub role: Role,
+    pub chain: Text<256>,
+    pub served: Served,
+}
+
+/// What /proc/PID/status says.
+#[derive(Default)]
+struct Status {
+    pid: u32,
+    parent: u32,
+    user: u32,
+    group: u32,
+}
+
+fn status(thread: u32) -> Option<Status> {
+    let mut buffer = [0; 2048];
+    let text = files::proc_read(thread, b"status", &mut buffer);
+    let number = |line: &[u8], place: usize| {
+        let words = line.split(|&byte| byte == b'\t' || byte == b' ').filter(|word| !word.is_empty());
+        let digits = words.skip(1).nth(place).unwrap_or_default();
+        digits.iter().fold(0_u32, |sum, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0'))))
+    };
+    let mut status = Status::default();
+    for line in text.split(|&byte| byte == b'\n') {
+        match line.split(|&byte| byte == b':').next() {
+            Some(b"Tgid") => status.pid = number(line, 0),
+            Some(b"PPid") => status.parent = number(line, 0),
+            // Real, then effective.
+            Some(b"Uid") => status.user = number(line, 1),
+            Some(b"Gid") => status.group = number(line, 1),
+            _ => {}
+        }
+    }
+    (status.pid != 0).then_some(status)
+}
+
+/// The process of a thread that a member's filter stopped; `None` where it has ended.
+pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
+    let status = status(thread)?;
+    let worker = member.pid.load(Ordering::Relaxed);
+    let secret = member.secret.load(Ordering::Relaxed);
+    // The worker, or a process forked from it, that has not executed anything since.
+    let is_worker = memory.number(member.secret_at.load(Ordering::Relaxed), 8) == Some(secret);
+    let mut subject = Subject {
+        pid: status.pid,
+        parent: status.parent,
+        user: (status.user, status.group),
+        role: Role::Descendant,
+        chain: Text::new(),
+        served: Served::none(),
+    };
+    if is_worker {
+        subject.role = match memory.number(member.role_at.load(Ordering::Relaxed), 1) {
+            Some(0) => Role::Master,
+            Some(2) => Role::Descendant,
+            _ => Role::Serving,
+        };
+        subject.served.request = of_worker(member, thread, memory);
+        let pool = subject.served.request.pool.bytes();
+        if pool.is_empty() {
+            program(status.pid, &mut subject.chain);
+        } else {
+            subject.chain.push(b"php-fpm: pool ");
+            subject.chain.push(pool);
+        }
+    } else {
+        of_descendant(worker, &mut subject);
+    }
+    subject.served.settle();
+    Some(subject)
+}
+
+/// The base name of a process's program.
+fn program(pid: u32, chain: &mut Text<256>) {
+    let (mut buffer, mut name) = ([0; 512], [0; 16]);
+    let executable = sys::readlink(files::proc_path(pid, b"exe").c_str(), &mut buffer);
+    let name = if executable.is_empty() { files::proc_read(pid, b"comm", &mut name) } else { base_name(executable) };
+    chain.push(name);
+}
+
+/// The request that a worker's thread has published; of a thread that serves nobody, there is none.
+fn of_worker(member: &Member, thread: u32, memory: &Memory) -> Request {
+    let slots = member.slots_at.load(Ordering::Relaxed);
+    let unknown = Request { state: State::Unknown, ..Request::none() };
+    let mut found = None;
+    for index in 0..SLOTS_MAX as u64 {
+        let Some(at) = memory.number(slots.wrapping_add(index.wrapping_mul(8)), 8).filter(|at| *at != 0) else { break };
+        let (Some(tid), Some(len)) = (memory.number(at, 4), memory.number(at.wrapping_add(4), 4)) else { break };
+        // In a forked process the number is the parent's: where there is one slot, it is that.
+        if tid == u64::from(thread) || found.is_none() {
+            found = Some((at, len as usize, tid == u64::from(thread)));
+        }
+        if tid == u64::from(thread) {
+            break;
+        }
+    }
+    let Some((at, len, _)) = found else { return Request::none() };
+    if len == 0 {
+        return Request::none();
+    }
+    let mut text = [0; WIRE_MAX];
+    let Some(room) = text.get_mut(..len.min(PUBLISHED_MAX)) else { return unknown };
+    portcullis_request::wire::read(memory.read(at.wrapping_add(8), room)).unwrap_or(unknown)
+}
+
+/// The request and the chain that a descendant has in its environment, as the exec hook put them there. Where they are gone,
+/// somebody took them away, or the program was started past the hooks: the strictest policy holds.
+fn of_descendant(worker: u32, subject: &mut Subject) {
+    let lost = || Request { state: State::Lost, ..Request::none() };
+    subject.served.request = lost();
+    if let Some(at) = sys::allocate(ENVIRONMENT_MAX) {
+        // SAFETY: a new mapping of that size, which nobody else has.
+        let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
+        let text = files::proc_read_all(subject.pid, b"environ", room);
+        for entry in text.split(|&byte| byte == 0) {
+            if let Some(value) = entry.strip_prefix(context::REQUEST) {
+                subject.served.request = portcullis_request::wire::read(value).unwrap_or(lost());
+            } else if let Some(value) = entry.strip_prefix(context::VARIABLE)
+                && let Some(inherited) = context::parse(value)
+            {
+                subject.chain = Text::new();
+                subject.chain.push(inherited.chain);
+            }
+        }
+        sys::munmap(at, ENVIRONMENT_MAX);
+    }
+    if subject.chain.bytes().is_empty() {
+        program(worker, &mut subject.chain);
+        subject.chain.push(b" > ");
+        program(subject.pid, &mut subject.chain);
+    }
+}

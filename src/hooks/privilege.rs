@@ -1,0 +1,60 @@
+//! What shows that a worker gives up root: the last moment at which the backstop can be loaded without no_new_privs.
+
+use super::fail;
+use super::table::real;
+use crate::backstop;
+use core::ffi::{c_char, c_int};
+
+/// setuid(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn setuid(uid: libc::uid_t) -> c_int {
+    let Some(real) = real::setuid() else { return fail(libc::ENOSYS) };
+    if uid != 0 {
+        backstop::leaving_root();
+    }
+    // SAFETY: takes no pointer.
+    unsafe { real(uid) }
+}
+
+/// setreuid(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn setreuid(own: libc::uid_t, effective: libc::uid_t) -> c_int {
+    let Some(real) = real::setreuid() else { return fail(libc::ENOSYS) };
+    if effective != 0 {
+        backstop::leaving_root();
+    }
+    // SAFETY: takes no pointer.
+    unsafe { real(own, effective) }
+}
+
+/// setresuid(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn setresuid(own: libc::uid_t, effective: libc::uid_t, saved: libc::uid_t) -> c_int {
+    let Some(real) = real::setresuid() else { return fail(libc::ENOSYS) };
+    if effective != 0 {
+        backstop::leaving_root();
+    }
+    // SAFETY: takes no pointer.
+    unsafe { real(own, effective, saved) }
+}
+
+/// chroot(2): behind it the supervisor can no longer be started.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn chroot(path: *const c_char) -> c_int {
+    let Some(real) = real::chroot() else { return fail(libc::ENOSYS) };
+    backstop::leaving_root();
+    // SAFETY: as the caller promises.
+    unsafe { real(path) }
+}

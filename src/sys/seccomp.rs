@@ -1,0 +1,131 @@
+//! seccomp(2) with user notification, and what a supervisor needs of other processes.
+//! Numbers: linux/seccomp.h, linux/audit.h.
+
+use super::raw::syscall;
+use super::{Fd, result};
+use portcullis_policy::format::Instruction;
+
+/// One filter for all threads of the process.
+pub const TSYNC: usize = 1;
+/// A descriptor on which calls are notified.
+pub const NEW_LISTENER: usize = 1 << 3;
+/// With both, a thread that cannot take the filter is an error rather than its number.
+pub const TSYNC_ESRCH: usize = 1 << 4;
+/// A signal that does not kill leaves a call that was received alone.
+pub const WAIT_KILLABLE_RECV: usize = 1 << 5;
+
+const SET_MODE_FILTER: usize = 1;
+const NOTIF_RECV: usize = 0xc050_2100;
+const NOTIF_SEND: usize = 0xc018_2101;
+const NOTIF_ID_VALID: usize = 0x4008_2102;
+const FLAG_CONTINUE: u32 = 1;
+
+/// A call that waits for an answer: `struct seccomp_notif`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Notice {
+    /// Names it.
+    pub id: u64,
+    /// The thread.
+    pub pid: u32,
+    flags: u32,
+    /// The system call's number.
+    pub number: i32,
+    /// AUDIT_ARCH_*.
+    pub architecture: u32,
+    instruction: u64,
+    /// Its arguments.
+    pub args: [u64; 6],
+}
+
+/// Loads a filter; the listener's descriptor where one was asked for, else 0.
+pub fn seccomp(program: &[Instruction], flags: usize) -> Result<usize, i32> {
+    #[repr(C)]
+    struct Program {
+        len: u16,
+        filter: *const Instruction,
+    }
+    let program = Program { len: program.len() as u16, filter: program.as_ptr() };
+    // SAFETY: the kernel reads the program; Instruction has the layout of sock_filter.
+    result(unsafe { syscall(libc::SYS_seccomp, [SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0]) })
+}
+
+/// Gives up gaining privileges by executing.
+pub fn set_no_new_privs() -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0, 0, 0]) == 0 }
+}
+
+/// Lets a process read this one's memory where Yama forbids it.
+pub fn set_ptracer(pid: u32) {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_SET_PTRACER as usize, pid as usize, 0, 0, 0, 0]) };
+}
+
+/// The next call that waits.
+pub fn receive(listener: i32) -> Result<Notice, i32> {
+    let mut notice = Notice::default();
+    // SAFETY: the kernel writes a seccomp_notif, which was zeroed.
+    result(unsafe { syscall(libc::SYS_ioctl, [listener as usize, NOTIF_RECV, &raw mut notice as usize, 0, 0, 0]) })?;
+    Ok(notice)
+}
+
+/// Whether a call still waits: what was read of its process before this is that process's.
+pub fn still_waits(listener: i32, id: u64) -> bool {
+    // SAFETY: the kernel reads a number.
+    unsafe { syscall(libc::SYS_ioctl, [listener as usize, NOTIF_ID_VALID, &raw const id as usize, 0, 0, 0]) == 0 }
+}
+
+/// The answer to a call.
+#[derive(Clone, Copy)]
+pub enum Reply {
+    /// The kernel goes on with it.
+    GoOn,
+    /// It gives this, or fails with a negative errno.
+    Result(i64),
+}
+
+/// Answers a call.
+pub fn reply(listener: i32, id: u64, reply: Reply) {
+    /// `struct seccomp_notif_resp`.
+    #[repr(C)]
+    struct Response {
+        id: u64,
+        value: i64,
+        error: i32,
+        flags: u32,
+    }
+    let response = match reply {
+        Reply::GoOn => Response { id, value: 0, error: 0, flags: FLAG_CONTINUE },
+        Reply::Result(value @ ..0) => Response { id, value: 0, error: value as i32, flags: 0 },
+        Reply::Result(value) => Response { id, value, error: 0, flags: 0 },
+    };
+    // SAFETY: the kernel reads a seccomp_notif_resp.
+    unsafe { syscall(libc::SYS_ioctl, [listener as usize, NOTIF_SEND, &raw const response as usize, 0, 0, 0]) };
+}
+
+/// A duplicate of descriptor `number` of process `pid`.
+pub fn borrow(pid: u32, number: i32) -> Result<Fd, i32> {
+    // SAFETY: takes no pointer.
+    let process = Fd(result(unsafe { syscall(libc::SYS_pidfd_open, [pid as usize, 0, 0, 0, 0, 0]) })? as i32);
+    let args = [process.0 as usize, number as usize, 0, 0, 0, 0];
+    // SAFETY: takes no pointer.
+    result(unsafe { syscall(libc::SYS_pidfd_getfd, args) }).map(|fd| Fd(fd as i32))
+}
+
+/// `pread`; what was read.
+pub fn read_at(fd: i32, into: &mut [u8], at: u64) -> &[u8] {
+    let args = [fd as usize, into.as_mut_ptr() as usize, into.len(), at as usize, 0, 0];
+    // SAFETY: the kernel writes at most the length of the slice into it.
+    let got = unsafe { syscall(libc::SYS_pread64, args) };
+    into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
+}
+
+/// Random bits; `None` where the kernel has none to give.
+pub fn random() -> Option<u64> {
+    let mut bits = 0_u64;
+    const NONBLOCK: usize = 1;
+    // SAFETY: the kernel writes eight bytes.
+    let got = unsafe { syscall(libc::SYS_getrandom, [&raw mut bits as usize, 8, NONBLOCK, 0, 0, 0]) };
+    (got == 8).then_some(bits)
+}
