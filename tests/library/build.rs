@@ -21,10 +21,10 @@ pub fn compile(source: &Path, folder: &Path, name: &str, flags: &[&str]) -> Path
     let output = folder.join(name);
     let done = Command::new("cc")
         .args(["-O1", "-pthread", "-w", "-Werror=implicit-function-declaration"])
-        .args(flags)
         .arg("-o")
         .arg(&output)
         .arg(source)
+        .args(flags)
         .output()
         .expect("cc");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

@@ -5,6 +5,7 @@ mod conditions;
 mod deepbind;
 mod elf;
 mod languages;
+mod names;
 mod programs;
 mod schema;
 mod table;

@@ -1,0 +1,179 @@
+//! Names that a process itself resolved, by every way that there is; the name server is the test's.
+
+use crate::build::{built, compile, enter, source};
+use std::net::UdpSocket;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const REFUSED: &str = "13";
+const CLOSED: &str = "111";
+const OPEN: &str = "0";
+
+/// The answer to a query: every name has the same address, `alias.example` by way of `api.example`.
+fn answer(query: &[u8]) -> Vec<u8> {
+    let mut name = String::new();
+    let mut at = 12;
+    while query[at] != 0 {
+        let label = &query[at + 1..=at + usize::from(query[at])];
+        name += &(String::from_utf8_lossy(label).to_lowercase() + ".");
+        at += 1 + label.len();
+    }
+    let question = &query[12..at + 5];
+    let is_a = question[question.len() - 3] == 1;
+    let mut out = query[..2].to_vec();
+    out.extend([0x81, 0x80, 0, 1, 0, 0, 0, 0, 0, 0]);
+    out.extend(question);
+    let record = |owner: &[u8], kind: u8, data: &[u8]| {
+        [owner, &[0, kind, 0, 1, 0, 0, 0, 60, 0, data.len() as u8], data].concat()
+    };
+    if is_a {
+        const ASKED: &[u8] = &[0xc0, 12];
+        const API: &[u8] = b"\x03api\x07example\x00";
+        let by_alias = name == "alias.example.";
+        out[7] = 1 + u8::from(by_alias);
+        if by_alias {
+            out.extend(record(ASKED, 5, API));
+        }
+        out.extend(record(if by_alias { API } else { ASKED }, 1, &[192, 88, 1, 10]));
+    }
+    out
+}
+
+struct Place {
+    folder: tempfile::TempDir,
+    probe: PathBuf,
+}
+
+impl Place {
+    fn new() -> Place {
+        enter();
+        let folder = tempfile::tempdir().expect("a folder");
+        let mount = |name: &str, text: &str| {
+            let file = folder.path().join(name);
+            std::fs::write(&file, text).expect("a file");
+            let done = Command::new("mount").args(["--bind"]).arg(file).arg(Path::new("/etc").join(name)).status();
+            assert!(done.expect("mount").success());
+        };
+        mount("resolv.conf", "nameserver 127.0.0.1\n");
+        mount("hosts", "192.88.1.10 hosts.example\n");
+        mount("nsswitch.conf", "hosts: files dns\n");
+        let server = UdpSocket::bind("127.0.0.1:53").expect("a name server");
+        std::thread::spawn(move || {
+            let mut query = [0; 1500];
+            while let Ok((got, from)) = server.recv_from(&mut query) {
+                let _ = server.send_to(&answer(&query[..got]), from);
+            }
+        });
+        let probe = compile(&source("names.c"), folder.path(), "names", &["-lcares", "-lresolv"]);
+        let config = "mode = \"enforce\"\n[log]\nsink = [\"file\"]\nfile = \"LOG\"\n[rules]\nexec-tool = { mode = \"off\" }\n\
+                      exec-place = { mode = \"off\" }\n[egress]\n\
+                      allow = [\"api.example:4446\", \"*.wild.example:4000-5000\", \"hosts.example:4446\"]\n\
+                      deny = [\"bad.example:8080\"]\n";
+        let text = config.replace("LOG", folder.path().join("events.jsonl").to_str().expect("a path"));
+        std::fs::write(folder.path().join("config.toml"), text).expect("a file");
+        Place { folder, probe }
+    }
+
+    /// What a program prints under the guard, and the domains of its events.
+    fn run(&self, program: &str, arguments: &[&str]) -> (String, Vec<String>) {
+        let log = self.folder.path().join("events.jsonl");
+        let _ = std::fs::remove_file(&log);
+        let done = Command::new(built().join("portcullis"))
+            .args(["run", "--role", "serving", "--config"])
+            .arg(self.folder.path().join("config.toml"))
+            .arg("--")
+            .arg(program)
+            .args(arguments)
+            .output()
+            .expect("portcullis");
+        let text = std::fs::read_to_string(&log).unwrap_or_default();
+        let domains = text.lines().map(|line| {
+            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
+            event["destination"]["domain"].as_str().unwrap_or_default().to_owned()
+        });
+        let output = String::from_utf8_lossy(&done.stdout).trim().to_owned();
+        assert!(!output.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        (output, domains.collect())
+    }
+
+    fn probe(&self, how: &str, port: &str, names: &[&str]) -> (String, Vec<String>) {
+        self.run(self.probe.to_str().expect("a path"), &[&[how, port], names].concat())
+    }
+
+    fn expect(&self, how: &str, port: &str, names: &[&str], errno: &str, domain: Option<&str>) {
+        let domains: Vec<String> = domain.iter().map(|&domain| domain.to_owned()).collect();
+        assert_eq!(self.probe(how, port, names), (errno.to_owned(), domains), "{how} {port} {names:?}");
+    }
+}
+
+#[test]
+fn allowed_and_denied_by_every_way_of_resolving() {
+    let place = Place::new();
+    let _listener = std::net::TcpListener::bind(("192.88.1.10", 8080)).expect("a listener");
+    for how in [
+        "getaddrinfo",
+        "gethostbyname",
+        "gethostbyname2",
+        "gethostbyname_r",
+        "gethostbyname2_r",
+        "res_query",
+        "res_search",
+        "res_querydomain",
+        "res_nquery",
+        "res_nsearch",
+        "res_nquerydomain",
+        "c-ares",
+    ] {
+        place.expect(how, "4446", &["api.example"], CLOSED, None);
+        place.expect(how, "4446", &["API.Example"], CLOSED, None);
+        place.expect(how, "4447", &["api.example"], REFUSED, Some("api.example"));
+        place.expect(how, "4446", &["other.example"], REFUSED, Some("other.example"));
+        place.expect(how, "4446", &["a.b.wild.example"], CLOSED, None);
+        place.expect(how, "4446", &["wild.example"], REFUSED, Some("wild.example"));
+        // The name that was asked for counts, not what it is another name of.
+        place.expect(how, "4446", &["alias.example"], REFUSED, Some("alias.example"));
+        // A common port, but a denied name.
+        place.expect(how, "8080", &["other.example"], OPEN, None);
+        place.expect(how, "8080", &["bad.example"], REFUSED, Some("bad.example"));
+        // An address that several names share: the one that was resolved last.
+        place.expect(how, "4446", &["api.example", "other.example"], REFUSED, Some("other.example"));
+        place.expect(how, "4446", &["other.example", "api.example"], CLOSED, None);
+    }
+    place.expect("getaddrinfo", "4446", &["hosts.example"], CLOSED, None);
+    // Asked for by its digits, it has no name any more.
+    place.expect("getaddrinfo", "4446", &["api.example", "192.88.1.10"], REFUSED, Some(""));
+    place.expect("gethostbyname", "4446", &["192.88.1.10"], REFUSED, Some(""));
+}
+
+/// PHP's own streams, its curl with the threaded resolver, dns_get_record; Node's two resolvers.
+#[test]
+fn by_php_and_node() {
+    let place = Place::new();
+    let php = |code: &str| {
+        let options = ["-n", "-d", "extension=curl.so", "-r", code];
+        place.run("/usr/bin/php8.2", &options)
+    };
+    let node = |code: &str| place.run("node", &["-e", code]);
+    for (name, errno, domain) in [("api.example", 111, None), ("other.example", 13, Some("other.example"))] {
+        let domains: Vec<String> = domain.iter().map(|&domain: &&str| domain.to_owned()).collect();
+        let wanted = (errno.to_string(), domains.clone());
+        assert_eq!(php(&format!("@fsockopen('{name}', 4446, $number); echo $number;")), wanted);
+        let curl = format!(
+            "$c = curl_init('http://{name}:4446/'); curl_setopt($c, CURLOPT_RETURNTRANSFER, 1); curl_exec($c); \
+             echo curl_getinfo($c, CURLINFO_OS_ERRNO);"
+        );
+        assert_eq!(php(&curl), wanted);
+        let records = format!(
+            "$r = dns_get_record('{name}', DNS_A); @fsockopen('tcp://' . inet_ntop(inet_pton($r[0]['ip'])), 4446, $n); echo $n;"
+        );
+        // PHP hands the digits to getaddrinfo again: an address that was asked for by its digits has no name.
+        assert_eq!(php(&records), ("13".to_owned(), vec![String::new()]));
+        let code = if errno == 111 { "ECONNREFUSED" } else { "EACCES" };
+        let wanted = (code.to_owned(), domains);
+        let connect = "net.connect({ host: address, port: 4446 }).on('error', (error) => console.log(error.code))";
+        let lookup = format!("require('dns').lookup('{name}', {{ family: 4 }}, (e, address) => {connect})");
+        assert_eq!(node(&lookup), wanted);
+        let resolve = format!("require('dns').resolve4('{name}', (e, [address]) => {connect})");
+        assert_eq!(node(&resolve), wanted);
+    }
+}
