@@ -4,6 +4,7 @@ mod build;
 mod conditions;
 mod deepbind;
 mod elf;
+mod environment;
 mod languages;
 mod names;
 mod programs;
