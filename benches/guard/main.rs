@@ -18,6 +18,8 @@ fn main() {
     calls::run();
     process::run();
     requests::run();
+    println!();
+    requests::backstop();
 }
 
 /// The middle of some figures, with the lowest and the highest.

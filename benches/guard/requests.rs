@@ -63,3 +63,38 @@ pub fn run() {
         );
     }
 }
+
+/// The backstop: pages with its supervisor, beside the guard without it. A filter costs each system call of a worker a little,
+/// and a call that does not come through the hooks the way to the supervisor.
+pub fn backstop() {
+    let (off_place, place) = (Place::new(), Place::new());
+    let rules = "[rules]\nexec-tool = { mode = \"off\" }\nexec-place = { mode = \"off\" }\n";
+    let off = off_place.guard(&format!("mode = \"audit\"\n{rules}"));
+    let on = place.guard(&format!("mode = \"audit\"\n{rules}[backstop]\nseccomp = \"supervise\"\n"));
+    let _off = start(&off_place, Some(&off), 8093);
+    let _on = start(&place, Some(&on), 8094);
+    println!("The backstop (the same, guarded in both; {ROUNDS} pairs in turn)\n");
+    println!("| page | `off` | `supervise` | ratio: lowest | median | highest |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    for (name, page, count) in [
+        ("a file", "/static.txt", 20_000),
+        ("PHP, hello", "/hello.php", 8_000),
+        ("PHP, popen once", "/popen.php", 600),
+        ("PHP, an audited shell", "/shell.php", 600),
+    ] {
+        let (mut without, mut with, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+        rate(8093, page, count / 10);
+        rate(8094, page, count / 10);
+        for round in 0..ROUNDS {
+            let (first, second) = if round % 2 == 0 { (8093, 8094) } else { (8094, 8093) };
+            let figures = (rate(first, page, count), rate(second, page, count));
+            let (off, on) = if round % 2 == 0 { figures } else { (figures.1, figures.0) };
+            without.push(off);
+            with.push(on);
+            ratios.push(on / off);
+        }
+        let (low, middle, high) = spread(&mut ratios);
+        let (off, on) = (spread(&mut without).1, spread(&mut with).1);
+        println!("| {name} | {off:.0} | {on:.0} | {low:.3} | {middle:.3} | {high:.3} |");
+    }
+}

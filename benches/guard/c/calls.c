@@ -2,12 +2,14 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -32,6 +34,64 @@ static void reads(long count)
     int fd = open("/dev/zero", O_RDONLY);
     for (long i = 0; i < count; i++)
         if (read(fd, buffer, sizeof buffer) != sizeof buffer)
+            exit(1);
+}
+
+/* Datagrams to a socket of this process: with an address each, or on a connection. Whether one is sent by sendmsg. */
+static void sends(int addressed, int by_message, long count)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    socklen_t len = sizeof own;
+    inet_pton(AF_INET, "127.0.0.1", &own.sin_addr);
+    int to = socket(AF_INET, SOCK_DGRAM, 0), fd = socket(AF_INET, SOCK_DGRAM, 0);
+    char buffer[8] = {0};
+    struct iovec piece = {buffer, sizeof buffer};
+    if (bind(to, (struct sockaddr *)&own, sizeof own) || getsockname(to, (struct sockaddr *)&own, &len))
+        exit(1);
+    if (!addressed && connect(fd, (struct sockaddr *)&own, sizeof own))
+        exit(1);
+    struct msghdr message = {.msg_name = addressed ? &own : NULL, .msg_namelen = addressed ? sizeof own : 0,
+        .msg_iov = &piece, .msg_iovlen = 1};
+    for (long i = 0; i < count; i++) {
+        long sent = by_message ? sendmsg(fd, &message, 0)
+            : sendto(fd, buffer, sizeof buffer, 0, addressed ? (struct sockaddr *)&own : NULL, addressed ? sizeof own : 0);
+        if (sent != sizeof buffer || recv(to, buffer, sizeof buffer, 0) != sizeof buffer)
+            exit(1);
+    }
+}
+
+static void dups(long count)
+{
+    int fd = open("/dev/zero", O_RDONLY);
+    for (long i = 0; i < count; i++)
+        if (dup2(fd, 40) != 40)
+            exit(1);
+}
+
+static void binds(long count)
+{
+    for (long i = 0; i < count; i++) {
+        struct sockaddr_in own = {.sin_family = AF_INET};
+        int fd = socket(AF_INET, SOCK_DGRAM, 0);
+        if (bind(fd, (struct sockaddr *)&own, sizeof own) || close(fd))
+            exit(1);
+    }
+}
+
+static void lookups(long count)
+{
+    for (long i = 0; i < count; i++) {
+        struct addrinfo *list;
+        if (getaddrinfo("localhost", NULL, NULL, &list))
+            exit(1);
+        freeaddrinfo(list);
+    }
+}
+
+static void others(long count)
+{
+    for (long i = 0; i < count; i++)
+        if (syscall(SYS_getppid) < 0)
             exit(1);
 }
 
@@ -111,6 +171,22 @@ int main(int argc, char **argv)
         connects("192.88.1.10", 5555, count);
     else if (!strcmp(kind, "audited"))
         connects("192.88.1.10", 4444, count);
+    else if (!strcmp(kind, "send"))
+        sends(0, 0, count);
+    else if (!strcmp(kind, "sendto"))
+        sends(1, 0, count);
+    else if (!strcmp(kind, "sendmsg"))
+        sends(0, 1, count);
+    else if (!strcmp(kind, "sendmsg-to"))
+        sends(1, 1, count);
+    else if (!strcmp(kind, "dup2"))
+        dups(count);
+    else if (!strcmp(kind, "bind"))
+        binds(count);
+    else if (!strcmp(kind, "getaddrinfo"))
+        lookups(count);
+    else if (!strcmp(kind, "syscall"))
+        others(count);
     else if (!strcmp(kind, "read"))
         reads(count);
     else if (!strcmp(kind, "fastcgi"))
