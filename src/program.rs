@@ -150,11 +150,13 @@ impl Program {
         let class = if cfg!(target_pointer_width = "64") { 2 } else { 1 };
         let stat = sys::fstat(file.0).unwrap_or_default();
         let group = libc::S_ISGID | libc::S_IXGRP;
-        if elf.first() != Some(&class) || has(elf, b"/ld-musl") {
+        let loader = if elf.first() == Some(&class) { loader(head) } else { Loader::Unknown };
+        let is_musl = matches!(loader, Loader::Named(path) if base_name(path).starts_with(b"ld-musl"));
+        if elf.first() != Some(&class) || is_musl {
             self.unguarded = FOREIGN;
         } else if (stat.mode & libc::S_ISUID != 0 && stat.uid != sys::geteuid()) || stat.mode & group == group {
             self.unguarded = "setuid";
-        } else if !has_loader(head) {
+        } else if matches!(loader, Loader::None) {
             self.unguarded = "static";
         }
     }
@@ -178,32 +180,34 @@ impl Program {
     }
 }
 
-/// Whether an ELF file of this word size names a loader; taken to, where its program headers are not in `head`.
-fn has_loader(head: &[u8]) -> bool {
-    const INTERPRETER: u32 = 3;
-    let number =
-        |at: usize| head.get(at..at.wrapping_add(2)).and_then(|two| two.try_into().ok()).map(u16::from_le_bytes);
-    let offset = head.get(32..40).and_then(|eight| eight.try_into().ok()).map_or(usize::MAX, usize::from_le_bytes);
-    let (Some(size), Some(count)) = (number(54), number(56)) else { return true };
-    for index in 0..usize::from(count) {
-        let at = offset.wrapping_add(index.wrapping_mul(usize::from(size)));
-        let Some(kind) = head.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return true };
-        if u32::from_le_bytes(*kind) == INTERPRETER {
-            return true;
-        }
-    }
-    false
+/// The loader that an ELF file names.
+enum Loader<'h> {
+    /// None: it is static.
+    None,
+    /// This one.
+    Named(&'h [u8]),
+    /// That stands beyond what was read.
+    Unknown,
 }
 
-/// Whether `bytes` has `wanted`, which begins with a byte that is rare in the head of an ELF file.
-fn has(bytes: &[u8], wanted: &[u8]) -> bool {
-    let mut rest = bytes;
-    while let Some(at) = rest.iter().position(|byte| Some(byte) == wanted.first()) {
-        rest = rest.get(at..).unwrap_or_default();
-        if rest.starts_with(wanted) {
-            return true;
+/// The loader of an ELF file of this word size that begins with `head`.
+fn loader(head: &[u8]) -> Loader<'_> {
+    const INTERPRETER: u32 = 3;
+    let short = |at: usize| head.get(at..)?.first_chunk::<2>().map(|bytes| usize::from(u16::from_le_bytes(*bytes)));
+    let long = |at: usize| head.get(at..)?.first_chunk::<8>().map(|bytes| u64::from_le_bytes(*bytes) as usize);
+    // e_phoff, e_phentsize, e_phnum.
+    let (Some(table), Some(size), Some(count)) = (long(32), short(54), short(56)) else { return Loader::Unknown };
+    for index in 0..count {
+        let at = table.wrapping_add(index.wrapping_mul(size));
+        let Some(kind) = head.get(at..).and_then(|rest| rest.first_chunk::<4>()) else { return Loader::Unknown };
+        if u32::from_le_bytes(*kind) == INTERPRETER {
+            // p_offset, p_filesz.
+            let (Some(start), Some(len)) = (long(at.wrapping_add(8)), long(at.wrapping_add(32))) else {
+                return Loader::Unknown;
+            };
+            let path = head.get(start..).and_then(|rest| rest.get(..len));
+            return path.map_or(Loader::Unknown, |path| Loader::Named(path.strip_suffix(&[0]).unwrap_or(path)));
         }
-        rest = rest.get(1..).unwrap_or_default();
     }
-    false
+    Loader::None
 }

@@ -17,7 +17,7 @@ fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_i
 }
 
 fn replace(target: Target<'_>, argv: Vector, envp: Vector, shell_fallback: bool) -> Exec<'_> {
-    Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback, replaces: true }
+    Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback, replaces: true }
 }
 
 /// execve(2).

@@ -16,7 +16,7 @@ fn start<R>(
     go: impl FnOnce(Vector) -> R,
     refused: impl FnOnce(i32) -> R,
 ) -> R {
-    let exec = Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback: false, replaces: false };
+    let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
     request::for_exec(envp, |served| match judge::exec(By::This, served, &exec) {
         Answer::Refuse(errno) => refused(errno),
         Answer::Guard(guarded) => {
@@ -76,7 +76,7 @@ fn shell(command: *const c_char, go: impl FnOnce()) -> Result<(), i32> {
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let target = Target::Path(libc::AT_FDCWD, c"/bin/sh");
     let (argv, envp) = (argv.as_ptr().cast(), environment::current());
-    let exec = Exec { target, argv, envp, standard: [0, 1, 2], shell_fallback: false, replaces: false };
+    let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
     request::for_exec(envp, |served| {
         match judge::exec(By::This, served, &exec) {
             Answer::Refuse(errno) => return Err(errno),

@@ -20,6 +20,8 @@ pub struct Exec<'a> {
     pub argv: Vector,
     /// Its environment, likewise.
     pub envp: Vector,
+    /// The environment has the guard's own variables, and not as they were handed down.
+    pub forged: bool,
     /// The descriptors that will be its standard ones.
     pub standard: [i32; 3],
     /// A file of no known format is run by sh.
@@ -153,6 +155,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
         }
     }
     let loader = match is_on(&policy, served.scope, Rule::LoaderEnv) {
+        true if exec.forged => {
+            detail.push(b"the guard's own variables");
+            Some(None)
+        }
         true => environment::foreign_loader(exec.envp, &mut detail),
         false => None,
     };

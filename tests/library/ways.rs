@@ -217,3 +217,62 @@ fn each_layer_sees_and_refuses_what_the_threat_model_says() {
     let text = std::fs::read_to_string(path).expect("docs/threat-model.md");
     assert!(text.contains(&found), "docs/threat-model.md needs this table:\n{found}");
 }
+
+/// Whose request a program is started for is not for its environment to say, where that did not come through the hooks.
+#[test]
+fn a_forged_request_is_seen_and_refused() {
+    let bench = Bench::new();
+    for how in [How::Raw, How::Static] {
+        let cell = bench.cell(how, "execve forged", "loader-env", "supervise");
+        assert_eq!(cell, "seen, refused");
+    }
+    // The hooks write the variable themselves, over what is there.
+    assert_eq!(bench.cell(How::Libc, "execve forged", "", "supervise"), "no");
+}
+
+/// Anybody can take the supervisor's name; only a process of root's or of the user's own is taken for it.
+#[test]
+fn a_stranger_is_not_taken_for_the_supervisor() {
+    let bench = Bench::new();
+    let namespace = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata("/proc/self/ns/pid").expect("/proc"));
+    // A process of another user that has taken the name beforehand: the program's number is known once it waits here.
+    let events = bench.folder.path().join("events.jsonl");
+    let config = bench.folder.path().join("config.toml");
+    let text =
+        format!("[log]\nsink = [\"file\"]\nfile = \"{}\"\n[backstop]\nseccomp = \"supervise\"\n", events.display());
+    std::fs::write(&config, text).expect("a file");
+    let go = bench.folder.path().join("go");
+    assert!(Command::new("mkfifo").arg(&go).status().expect("mkfifo").success());
+    let child = Command::new("/bin/sh")
+        .args(["-c", "read line < \"$0\"; exec \"$@\""])
+        .arg(&go)
+        .arg(built().join("portcullis"))
+        .args(["run", "--role", "serving", "--config"])
+        .arg(&config)
+        .args(["--", "/bin/true"])
+        .spawn()
+        .expect("sh");
+    let name = format!("portcullis-1-{}-{namespace}", child.id());
+    // The credentials of a listener are those of whoever called listen.
+    let squatter = std::thread::spawn(move || {
+        // SAFETY: the thread's own user alone; the address is a sockaddr_un with an abstract name.
+        unsafe {
+            assert_eq!(libc::syscall(libc::SYS_setresuid, 33, 33, 33), 0);
+            let fd = libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0);
+            let mut address: libc::sockaddr_un = std::mem::zeroed();
+            address.sun_family = libc::AF_UNIX as u16;
+            for (to, from) in address.sun_path.iter_mut().skip(1).zip(name.bytes()) {
+                *to = from.cast_signed();
+            }
+            let len = (size_of::<libc::sa_family_t>() + 1 + name.len()) as u32;
+            assert_eq!(libc::bind(fd, (&raw const address).cast(), len), 0);
+            assert_eq!(libc::listen(fd, 8), 0);
+            OwnedFd::from_raw_fd(fd)
+        }
+    });
+    let _taken = squatter.join().expect("the thread");
+    std::fs::write(&go, "go\n").expect("written");
+    assert!(child.wait_with_output().expect("its end").status.success());
+    let text = std::fs::read_to_string(&events).expect("events");
+    assert!(text.contains("the backstop logs only: its supervisor could not be started"), "{text}");
+}

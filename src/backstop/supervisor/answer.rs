@@ -8,6 +8,7 @@ use super::Member;
 use super::call::{Call, decode};
 use super::remote::Memory;
 use super::subject::{self, Subject};
+use crate::context;
 use crate::judge::{self, Answer, By, Deed, Exec, Other, Target};
 use crate::memory::Text;
 use crate::state::{self, Role};
@@ -195,8 +196,15 @@ impl Case<'_> {
         let mut room = Room { bytes: room, used: 0 };
         let (mut arguments, mut environment) = ([core::ptr::null(); ARGUMENTS + 1], [core::ptr::null(); ARGUMENTS + 1]);
         room.copy(self, argv, &mut arguments, |_| true);
-        // Of the environment, what makes a loader load something.
-        room.copy(self, envp, &mut environment, |entry| entry.starts_with(b"LD_"));
+        // Of the environment, what makes a loader load something, and whose request it says that it is.
+        let mut forged = false;
+        room.copy(self, envp, &mut environment, |entry| {
+            if let Some(value) = entry.strip_prefix(context::REQUEST) {
+                let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
+                forged |= !handed_down;
+            }
+            entry.starts_with(b"LD_")
+        });
         let mut name = [0; 4097];
         // What cannot be read, the kernel refuses.
         let Some(path) = self.memory.string(path, &mut name) else { return Reply::GoOn };
@@ -221,6 +229,7 @@ impl Case<'_> {
             target,
             argv: arguments.as_ptr(),
             envp: environment.as_ptr(),
+            forged,
             standard: [standard[0].0, standard[1].0, standard[2].0],
             shell_fallback: false,
             replaces: true,
@@ -267,7 +276,7 @@ impl Room<'_> {
         case: &Case<'_>,
         vector: u64,
         into: &mut [*const u8; ARGUMENTS + 1],
-        wanted: impl Fn(&[u8]) -> bool,
+        mut wanted: impl FnMut(&[u8]) -> bool,
     ) {
         let mut at = vector;
         let mut places = into.iter_mut().take(ARGUMENTS).peekable();

@@ -91,7 +91,7 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
                 sys::exit(0);
             }
         }
-        turn(shared);
+        turn(shared, master);
     }
 }
 
@@ -123,7 +123,7 @@ fn settle_left_over(shared: &Shared) {
 }
 
 /// Waits for what comes next, and deals with it; whether there is no worker.
-fn turn(shared: &Shared) -> bool {
+fn turn(shared: &Shared, master: u32) -> bool {
     let nothing = libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 };
     let mut entries = [nothing; MEMBERS + 1];
     let mut used = 1_usize;
@@ -149,7 +149,7 @@ fn turn(shared: &Shared) -> bool {
     if entries[0].revents & libc::POLLIN != 0
         && let Ok(socket) = sys::accept_local(LISTENER)
     {
-        welcome(shared, &socket);
+        welcome(shared, master, &socket);
         return false;
     }
     used == 1
@@ -163,13 +163,13 @@ impl Member {
 }
 
 /// Takes in a worker.
-fn welcome(shared: &Shared, socket: &Fd) {
+fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     let mut entry = [libc::pollfd { fd: socket.0, events: libc::POLLIN, revents: 0 }];
     // It has its listener ready at once: nobody else is kept waiting.
     sys::poll(&mut entry, LOOK);
-    let Some((pid, user)) = sys::peer_process(socket.0) else { return };
-    let own = sys::geteuid();
-    if user != own && user != 0 && own != 0 {
+    // The name is for everybody to find: only the master and its children are its workers.
+    let Some((pid, _)) = sys::peer_process(socket.0) else { return };
+    if pid != master && subject::parent_of(pid) != Some(master) {
         return;
     }
     let Some((words, listener)) = sys::passed::<5>(socket.0) else { return };

@@ -24,6 +24,13 @@ pub struct Subject {
     pub served: Served,
 }
 
+impl Subject {
+    /// Whether a request in the form in which it is handed down is this process's own.
+    pub fn inherited(&self, value: &[u8]) -> bool {
+        portcullis_request::wire::read(value).is_some_and(|request| request == self.served.request)
+    }
+}
+
 /// What /proc/PID/status says.
 #[derive(Default)]
 struct Status {
@@ -53,6 +60,11 @@ fn status(thread: u32) -> Option<Status> {
         }
     }
     (status.pid != 0).then_some(status)
+}
+
+/// The parent of a process.
+pub fn parent_of(pid: u32) -> Option<u32> {
+    status(pid).map(|status| status.parent)
 }
 
 /// The process of a thread that a member's filter stopped; `None` where it has ended.

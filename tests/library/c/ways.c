@@ -154,6 +154,10 @@ static long one(const char *way)
         char *const argv[] = {"x", NULL};
         return GO(fexecve(to, argv, environ), SYS_execveat, to, "", argv, environ, AT_EMPTY_PATH, 0);
     }
+    if (!strcmp(way, "execve forged")) {
+        char *const argv[] = {"true", NULL}, *const forged[] = {"PORTCULLIS_REQUEST=11100000000000000000000000000000000000000000", NULL};
+        return GO(execve("/bin/true", argv, forged), SYS_execve, "/bin/true", argv, forged, 0, 0, 0);
+    }
     if (!strcmp(way, "io_uring")) {
         struct io_uring_params parameters = {0};
         long fd = GO(syscall(SYS_io_uring_setup, 1, &parameters), SYS_io_uring_setup, 1, &parameters, 0, 0, 0, 0);
