@@ -1,12 +1,21 @@
 //! Which programs are shells: by name, by what a symbolic link resolves to, by applet, by the interpreter of a script.
 
 use crate::build::{built, enter};
+use serde_json::Value;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-/// Starts `program` with `arguments` from Perl, which serves; whether that was a shell.
+/// Whether that was a shell.
 fn is_shell(folder: &Path, program: &str, arguments: &[&str]) -> bool {
+    let events = start(folder, program, arguments);
+    // What a shell starts in its turn is not in question.
+    let shells = |event: &&Value| event["portcullis"]["role"] == "serving" && event["rule"]["id"] == "shell-spawn";
+    events.iter().filter(shells).count() == 1
+}
+
+/// The events, once `program` was started with `arguments` from Perl, which serves.
+fn start(folder: &Path, program: &str, arguments: &[&str]) -> Vec<Value> {
     let (config, log) = (folder.join("config.toml"), folder.join("events.jsonl"));
     let _ = std::fs::remove_file(&log);
     let allow = "[exec]\nallow = [\"default\", \"/usr/bin/printf a *\", \"/opt/listed.sh *\"]";
@@ -24,9 +33,7 @@ fn is_shell(folder: &Path, program: &str, arguments: &[&str]) -> bool {
         .expect("perl");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let text = std::fs::read_to_string(&log).unwrap_or_default();
-    let chains = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
-    // What a shell starts in its turn is not in question.
-    chains.filter(|event| event["portcullis"]["role"] == "serving" && event["rule"]["id"] == "shell-spawn").count() == 1
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
 fn script(folder: &Path, name: &str, text: &str) -> String {
@@ -111,4 +118,42 @@ fn a_copy_elsewhere_is_not_believed() {
     let copy = folder.path().join("sh");
     let copy = copy.to_str().expect("a path");
     assert!(is_shell(folder.path(), copy, &["sh", "-c", "/usr/bin/printf a b"]));
+}
+
+/// An exec knows beforehand whether the guard will be in the program, or in the interpreter of a script.
+#[test]
+fn what_will_not_be_guarded_is_named() {
+    enter();
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path();
+    let busybox = script(folder, "busybox_script", "#!/bin/busybox sh\nexit 0\n");
+    let dash = script(folder, "dash_script", "#!/bin/dash\nexit 0\n");
+    let setuid = folder.join("sh");
+    std::fs::copy("/bin/dash", &setuid).expect("a copy");
+    std::os::unix::fs::chown(&setuid, Some(33), Some(33)).expect("chown");
+    std::fs::set_permissions(&setuid, PermissionsExt::from_mode(0o4755)).expect("permissions");
+    for (program, unguarded) in [
+        ("/bin/busybox", Some("static")),
+        (&busybox, Some("static")),
+        (&dash, None),
+        ("/bin/sh", None),
+        (setuid.to_str().expect("a path"), Some("setuid")),
+    ] {
+        let events = start(folder, program, &["sh", "-c", "exit 0"]);
+        let first = events.iter().find(|event| event["portcullis"]["role"] == "serving").expect("an event");
+        assert_eq!(first["portcullis"]["unguarded"].as_str(), unguarded, "{program}");
+    }
+}
+
+/// A hook for a function that this libc does not have does not make it one.
+#[test]
+fn a_function_that_libc_does_not_have_stays_away() {
+    enter();
+    let known = "import ctypes; print([hasattr(ctypes.CDLL(name), f) for name in (None, 'libc.so.6') \
+                 for f in ('connect', 'pidfd_spawn', 'pidfd_spawnp', 'no_such_function')])";
+    let run = |command: &mut Command| String::from_utf8_lossy(&command.output().expect("python").stdout).into_owned();
+    let bare = run(Command::new("/usr/bin/python3").args(["-c", known]));
+    assert!(bare.contains("True"), "{bare}");
+    let guarded = run(Command::new(built().join("portcullis")).args(["run", "--", "/usr/bin/python3", "-c", known]));
+    assert_eq!(bare, guarded);
 }

@@ -123,6 +123,10 @@ fn of_event(file: &Path) -> Result<(Question, Request), String> {
     let event: Value = serde_json::from_str(line)
         .map_err(|error| format!("the last line of {} is not an event: {error}", file.display()))?;
     let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let action = text("/event/action");
+    if !["connection_attempted", "exec", ""].contains(&action.as_str()) {
+        return Err(format!("the event is about `{action}`, which has one clause: {}", text("/portcullis/clause")));
+    }
     let question = match (event.pointer("/destination/port").and_then(Value::as_u64), text("/destination/ip").parse()) {
         (Some(port), Ok(ip)) => {
             let name = HostName::of(text("/destination/domain").as_bytes());

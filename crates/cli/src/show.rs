@@ -28,8 +28,12 @@ pub fn event(event: &Value) -> String {
             let ip = text("/destination/ip");
             let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
             let _ = write!(out, "{} -> {ip}:{port}/{}", text("/portcullis/chain"), text("/network/transport"));
+            let domain = text("/destination/domain");
+            if !domain.is_empty() {
+                let _ = write!(out, " ({domain})");
+            }
         }
-        None if word == "GUARD" => out.push_str(&text("/message")),
+        None if word == "GUARD" || text("/event/action") != "exec" => out.push_str(&text("/message")),
         None => {
             let _ = write!(out, "{}: {}", text("/portcullis/chain"), text("/process/command_line"));
         }
@@ -53,6 +57,17 @@ pub fn event(event: &Value) -> String {
     let request = request(event);
     if !request.is_empty() {
         let _ = write!(out, "\n    {request}");
+    }
+    let detail = text("/portcullis/detail");
+    if !detail.is_empty() {
+        let _ = write!(out, "\n    {detail}");
+    }
+    let also: Vec<String> = match event.pointer("/portcullis/also").and_then(Value::as_array) {
+        Some(also) => also.iter().filter_map(Value::as_str).map(printable).collect(),
+        None => Vec::new(),
+    };
+    if !also.is_empty() {
+        let _ = write!(out, "\n    also: {}", also.join(", "));
     }
     let clause = text("/portcullis/clause");
     if !clause.is_empty() {
@@ -113,13 +128,13 @@ mod tests {
         let hostile = "\u{1b}[2J\r\n\u{202e}";
         let value = json!({
             "@timestamp": hostile, "message": hostile, "rule": { "id": hostile },
-            "event": { "category": ["process"], "outcome": hostile },
+            "event": { "category": ["process"], "outcome": hostile, "action": "exec" },
             "process": { "command_line": hostile, "pid": 7 },
             "user": { "name": hostile }, "host": { "hostname": hostile },
             "url": { "original": hostile, "domain": hostile }, "client": { "address": hostile },
             "http": { "request": { "method": hostile } },
             "portcullis": {
-                "chain": hostile, "role": hostile, "clause": hostile, "clause_source": hostile, "why": hostile,
+                "chain": hostile, "role": hostile, "detail": hostile, "also": [hostile], "clause": hostile, "clause_source": hostile, "why": hostile,
                 "vhost": hostile, "request": { "state": "known", "script": hostile },
             },
         });
