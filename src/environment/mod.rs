@@ -7,6 +7,7 @@ pub use loader::{foreign_loader, remember_loader};
 pub use swap::{ROOM_SIZE, in_room, set_room, swapped};
 
 use crate::context;
+use crate::judge::Guarding;
 use crate::memory::{Reader, Text};
 use crate::request::Served;
 use crate::state;
@@ -47,8 +48,18 @@ unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
 pub struct New<'n> {
     /// Its name.
     pub name: &'n [u8],
+    /// Its loader can load this library.
+    pub preload: bool,
     /// The guard will be in it, so it gets the backstop's key.
     pub guarded: bool,
+}
+
+impl<'n> New<'n> {
+    /// A program named `name` that is guarded so far.
+    pub fn of(name: &'n [u8], guarding: Guarding) -> New<'n> {
+        let guarded = matches!(guarding, Guarding::Whole);
+        New { name, preload: !matches!(guarding, Guarding::None), guarded }
+    }
 }
 
 /// Calls `go` with the environment for a program: `envp` with LD_PRELOAD (the library first, the others
@@ -89,14 +100,18 @@ impl Plan {
     #[inline(never)]
     fn of(envp: Vector, new: New<'_>, served: &Served) -> Option<Plan> {
         let library = state::settled().library.bytes();
-        if library.is_empty() || !library_is_there() {
+        let preloads = new.preload && !library.is_empty() && library_is_there();
+        // Without the guard in it, what a program's request is concerns the backstop alone.
+        if !preloads && sys::secret() == 0 {
             return None;
         }
         // One for each: the vector and the strings lie on different pages.
         let (mut vector, mut strings) = (Reader::default(), Reader::default());
         let mut preload = Text::new();
-        preload.push(PRELOAD);
-        preload.push(library);
+        if preloads {
+            preload.push(PRELOAD);
+            preload.push(library);
+        }
         let mut had = false;
         let mut count = 0_usize;
         if !envp.is_null() {
@@ -107,7 +122,7 @@ impl Plan {
                 }
                 // Most entries differ in the first byte, and are not read any further.
                 let first = strings.string(entry, 1)?.first();
-                if first == PRELOAD.first() && strings.string(entry, PRELOAD.len())? == PRELOAD {
+                if preloads && first == PRELOAD.first() && strings.string(entry, PRELOAD.len())? == PRELOAD {
                     let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
                     for other in value.split(|&byte| byte == b':' || byte == b' ') {
                         if other == library {
@@ -124,9 +139,9 @@ impl Plan {
         }
         Some(Plan {
             preload,
-            context: context::compose(new.name, !had, served),
+            context: context::compose(new.name, preloads && !had, served),
             request: context::compose_request(served),
-            key: match (new.guarded, sys::secret()) {
+            key: match (new.guarded && preloads, sys::secret()) {
                 (false, _) | (_, 0) => Text::new(),
                 (true, secret) => {
                     let mut key = Text::new();
@@ -141,13 +156,15 @@ impl Plan {
 
     /// Fills a vector of at least `count + ADDED` entries, which were null.
     fn fill(&self, envp: Vector, vector: &mut [*const u8]) {
-        let mut preload_done = false;
+        // Without this library to put in, what the caller says to the loader stays as it is.
+        let preloads = !self.preload.bytes().is_empty();
+        let mut preload_done = !preloads;
         let mut to = vector.iter_mut();
         for index in 0..self.count {
             // SAFETY: `Plan::of` has read this entry and the string behind it.
             let (entry, own, preload) = unsafe {
                 let entry = *envp.wrapping_add(index);
-                (entry, is_own(entry), begins(entry, PRELOAD))
+                (entry, is_own(entry), preloads && begins(entry, PRELOAD))
             };
             if own || (preload && preload_done) {
                 continue;

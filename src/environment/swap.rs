@@ -79,54 +79,23 @@ fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
     SLOTS.iter().chain(room()).find(|slot| slot.vector.get().cast::<*const u8>() == vector)
 }
 
-/// As [`super::with`], with the vector in the room where there is one and it has a place free. Without a new program the
-/// environment stays as it is, and only moves there.
+/// As [`super::with`], with the vector in the room where there is one and it has a place free.
 #[inline(never)]
-pub fn in_room<R>(
-    envp: super::Vector,
-    new: Option<New<'_>>,
-    served: &Served,
-    go: impl FnOnce(super::Vector) -> R,
-) -> R {
+pub fn in_room<R>(envp: super::Vector, new: New<'_>, served: &Served, go: impl FnOnce(super::Vector) -> R) -> R {
     let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::AcqRel);
-    let Some(slot) = room().iter().find(free) else {
-        return match new {
-            Some(new) => super::with(envp, new, served, go),
-            None => go(envp),
-        };
+    let Some(slot) = room().iter().find(free) else { return super::with(envp, new, served, go) };
+    let plan = Plan::of(envp, new, served).filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES);
+    let Some(plan) = plan else {
+        slot.taken.store(false, Ordering::Release);
+        return super::with(envp, new, served, go);
     };
     // SAFETY: this thread has taken the slot.
     let vector = unsafe { &mut *slot.vector.get() };
     vector.fill(core::ptr::null());
-    let plan = new.and_then(|new| Plan::of(envp, new, served));
-    let filled = match &plan {
-        Some(plan) if plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES => {
-            plan.fill(envp, vector);
-            true
-        }
-        Some(_) => false,
-        None => copy(envp, vector),
-    };
-    let result = match (filled, new) {
-        (true, _) => go(slot.vector.get().cast::<*const u8>().cast_const()),
-        (false, Some(new)) => super::with(envp, new, served, go),
-        (false, None) => go(envp),
-    };
+    plan.fill(envp, vector);
+    let result = go(slot.vector.get().cast::<*const u8>().cast_const());
     slot.taken.store(false, Ordering::Release);
     result
-}
-
-/// Copies a vector; false where it cannot be read, or is too long.
-fn copy(envp: super::Vector, into: &mut [*const u8; SLOT_ENTRIES]) -> bool {
-    let mut reader = crate::memory::Reader::default();
-    for (index, place) in into.iter_mut().take(SLOT_ENTRIES - 1).enumerate() {
-        match reader.pointer(envp, index) {
-            Some(entry) if entry.is_null() => return true,
-            Some(entry) => *place = entry,
-            None => return false,
-        }
-    }
-    false
 }
 
 /// Calls `go` while `environ` is the environment for a program.

@@ -11,8 +11,7 @@ use core::ffi::{c_char, c_int};
 fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
     request::for_exec(envp, |served| match judge::exec(By::This, served, exec) {
         Answer::Refuse(errno) => fail(errno),
-        Answer::Guard(guarded) => environment::with(envp, New { name: exec.name().bytes(), guarded }, served, go),
-        Answer::Bare => go(envp),
+        Answer::Start(guarding) => environment::with(envp, New::of(exec.name().bytes(), guarding), served, go),
     })
 }
 

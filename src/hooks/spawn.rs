@@ -19,10 +19,7 @@ fn start<R>(
     let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
     request::for_exec(envp, |served| match judge::exec(By::This, served, &exec) {
         Answer::Refuse(errno) => refused(errno),
-        Answer::Guard(guarded) => {
-            environment::in_room(envp, Some(New { name: exec.name().bytes(), guarded }), served, go)
-        }
-        Answer::Bare => environment::in_room(envp, None, served, go),
+        Answer::Start(guarding) => environment::in_room(envp, New::of(exec.name().bytes(), guarding), served, go),
     })
 }
 
@@ -80,8 +77,7 @@ fn shell(command: *const c_char, go: impl FnOnce()) -> Result<(), i32> {
     request::for_exec(envp, |served| {
         match judge::exec(By::This, served, &exec) {
             Answer::Refuse(errno) => return Err(errno),
-            Answer::Guard(guarded) => environment::swapped(New { name: b"sh", guarded }, served, go),
-            Answer::Bare => go(),
+            Answer::Start(guarding) => environment::swapped(New::of(b"sh", guarding), served, go),
         }
         Ok(())
     })

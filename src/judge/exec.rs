@@ -61,10 +61,19 @@ impl Exec<'_> {
 pub enum Answer {
     /// Refuse it with this errno.
     Refuse(i32),
-    /// Start it under the guard; false where the guard will not be in it, but perhaps in what it starts.
-    Guard(bool),
-    /// Start it without the guard, which its loader could not load.
-    Bare,
+    /// Start it.
+    Start(Guarding),
+}
+
+/// How much of the guard a program gets.
+#[derive(Clone, Copy)]
+pub enum Guarding {
+    /// All.
+    Whole,
+    /// The preload, which will not hold in it, but in what it starts.
+    Handed,
+    /// None: its loader could not load the library.
+    None,
 }
 
 /// How many words a command may have that `allow` can name.
@@ -132,14 +141,18 @@ impl<'a> Arguments<'a> {
 /// Judges a program that is started for a request.
 #[inline(never)]
 pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
-    let Some(policy) = state::policy() else { return Answer::Guard(true) };
+    let Some(policy) = state::policy() else { return Answer::Start(Guarding::Whole) };
     if matches!(by, By::This) && state::role() == Role::Master {
-        return Answer::Guard(true);
+        return Answer::Start(Guarding::Whole);
     }
     // What cannot be read, the kernel refuses.
-    let Some(arguments) = Arguments::read(exec.argv) else { return Answer::Guard(true) };
-    let Some(program) = find(exec, &arguments) else { return Answer::Guard(true) };
-    let answer = if program.foreign { Answer::Bare } else { Answer::Guard(program.unguarded.is_empty()) };
+    let Some(arguments) = Arguments::read(exec.argv) else { return Answer::Start(Guarding::Whole) };
+    let Some(program) = find(exec, &arguments) else { return Answer::Start(Guarding::Whole) };
+    let answer = Answer::Start(match (program.foreign, program.unguarded) {
+        (true, _) => Guarding::None,
+        (false, "") => Guarding::Whole,
+        (false, _) => Guarding::Handed,
+    });
     let mut words = arguments.words;
     let path = match exec.target {
         Target::Path(_, path) | Target::Search(path) => path.to_bytes(),

@@ -2,7 +2,7 @@
 
 mod exec;
 
-pub use exec::{Answer, Arguments, Exec, Target, exec};
+pub use exec::{Answer, Arguments, Exec, Guarding, Target, exec};
 
 use crate::memory::Text;
 use crate::request::Served;

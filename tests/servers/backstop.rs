@@ -242,6 +242,28 @@ fn the_supervisors_death_changes_nothing() {
     }
 }
 
+/// In a pool's own root the library is not there: what is started is not guarded, but known by its request all the same.
+#[test]
+fn in_a_chroot_the_request_is_known() {
+    enter();
+    let place = Place::new();
+    let jail = place.join("jail");
+    std::fs::create_dir(&jail).expect("a folder");
+    std::fs::create_dir(jail.join("www")).expect("a folder");
+    compile(&place, "tests/library/c/ways.c", "jail/ways-static", &["-static"]);
+    let page = "<?php $p = proc_open(['/ways-static', 'libc', 'sendto'], [1 => ['pipe', 'w']], $q); \
+                echo stream_get_contents($q[1]); proc_close($p);";
+    place.write("jail/www/static.php", page);
+    let guard = place.guard(&config(&place, "audit"));
+    let lines = format!("chroot = {}", jail.display());
+    let fpm = Fpm::start(&place, Some(&guard), &Pool { lines, ..Pool::default() });
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(Path::new("/www")));
+    assert_eq!(http::get(nginx.port, "/static.php").body, "1 0\n");
+    let events = guard.events().all();
+    assert_eq!(events.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "known", ""]]);
+    assert_eq!(events[0].text("portcullis.request.script"), "/www/static.php");
+}
+
 /// More calls at once than one process judges: they wait, and none is lost.
 #[test]
 fn overload_makes_calls_wait() {
