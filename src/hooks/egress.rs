@@ -1,6 +1,6 @@
 //! What opens a connection or sends to an address: connect, sendto, sendmsg, sendmmsg.
 
-use super::fail;
+use super::{errno, fail};
 use crate::judge::{self, By, Deed};
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_MAX, V4_MIN, internet};
@@ -157,6 +157,12 @@ pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count
         return unsafe { gate::sendmmsg(fd, messages, count, flags) };
     }
     let mut sent: c_int = 0;
+    let before = errno();
+    // Where some were sent, the kernel says how many and nothing else.
+    let partly = |sent: c_int| {
+        fail(before);
+        sent
+    };
     // UIO_MAXIOV: the kernel takes no more.
     for index in 0..count.min(1024) {
         let message = messages.wrapping_add(index as usize);
@@ -177,9 +183,9 @@ pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count
         // SAFETY: as the caller promises.
         match unsafe { with_message(fd, header, flags, send) } {
             Ok(1) => sent = sent.wrapping_add(1),
-            Ok(_) if sent > 0 => return sent,
+            Ok(_) if sent > 0 => return partly(sent),
             Ok(other) => return other,
-            Err(_) if sent > 0 => return sent,
+            Err(_) if sent > 0 => return partly(sent),
             Err(errno) => return fail(errno),
         }
     }

@@ -21,8 +21,11 @@ fn lines(output: &Output) -> Vec<String> {
 fn guarded(folder: &Path, mode: &str, program: &Path) -> Command {
     let config = folder.join(format!("{mode}.toml"));
     let log = folder.join(format!("{mode}.jsonl"));
-    std::fs::write(&config, format!("mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n", log.display()))
-        .expect("a file");
+    let text = format!(
+        "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[rules.listen-port]\nmode = \"{mode}\"\n",
+        log.display()
+    );
+    std::fs::write(&config, text).expect("a file");
     let mut command = Command::new(built().join("portcullis"));
     command.args(["run", "--role", "serving", "--config"]).arg(config).arg("--").arg(program);
     command
@@ -46,8 +49,9 @@ fn compare(conditions: &[&str], environment: &[(&str, &str)]) -> usize {
 }
 
 /// What `everything` of probe.c does that is an event: a connection, the execs but the two that do not reach a shell,
-/// two spawns, popen and system.
-const EVENTS: usize = 1 + 10 + 2 + 2;
+/// two spawns, popen and system; three datagrams, a connection by syscall(2), a listener; a command in words.
+const EVENTS: usize = 1 + 10 + 2 + 2 + OTHERS + 1;
+const OTHERS: usize = 5;
 
 #[test]
 fn plain() {
@@ -56,7 +60,7 @@ fn plain() {
 
 #[test]
 fn in_a_vfork_child() {
-    assert_eq!(compare(&["vfork"], &[]), 1 + 2 + 10);
+    assert_eq!(compare(&["vfork"], &[]), 1 + OTHERS + 2 + 10);
 }
 
 #[test]
@@ -136,6 +140,17 @@ fn refused_as_posix_has_it() {
         format!("plain accept: -1 {}", libc::EBADF),
         format!("plain accept4: -1 {}", libc::EBADF),
     ];
+    let messages = |condition: &str| {
+        let denied = ["sendto", "sendmsg", "sendmmsg", "syscall-connect"];
+        let mut lines: Vec<String> = denied.map(|name| format!("{condition} {name}: -1 {eacces}")).into();
+        lines.extend(["syscall-other: 1 0", "bind: 0 0"].map(|line| format!("{condition} {line}")));
+        lines.push(format!("{condition} listen: -1 {eacces}"));
+        lines.extend(["dup: 1 0", "dup2: 1 0", "dup3: 1 0"].map(|line| format!("{condition} {line}")));
+        lines
+    };
+    wanted.extend(messages("plain"));
+    // WRDE_CMDSUB.
+    wanted.extend(["wordexp: 4 0", "wordexp-plain: 0 2", "getaddrinfo: 0 1"].map(|line| format!("plain {line}")));
     let execs =
         ["execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve", "execveat", "execveat-empty"];
     let others = |condition: &str| {
@@ -158,6 +173,9 @@ fn refused_as_posix_has_it() {
         format!("vfork connect: -1 {eacces}"),
         format!("vfork accept: -1 {}", libc::EBADF),
         format!("vfork accept4: -1 {}", libc::EBADF),
+    ]);
+    wanted.extend(messages("vfork"));
+    wanted.extend([
         format!("vfork posix_spawn: {eacces} 0"),
         format!("vfork posix_spawnp: {eacces} 0"),
         format!("vfork posix_spawn-missing: {} 0", libc::ENOENT),
@@ -167,7 +185,7 @@ fn refused_as_posix_has_it() {
     wanted.extend(others("vfork"));
     assert_eq!(seen, wanted);
     let events = events(folder.path(), "enforce");
-    assert_eq!(events.len(), EVENTS + 1 + 2 + 10);
+    assert_eq!(events.len(), EVENTS + 1 + OTHERS + 2 + 10);
     assert!(events.iter().all(|event| event["event"]["outcome"] == "failure"));
 }
 

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,9 +14,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <wordexp.h>
 
 extern char **environ;
 
@@ -58,6 +61,59 @@ static void do_accept(const char *condition)
     errno = 0;
     result = accept4(-1, NULL, NULL, SOCK_CLOEXEC);
     say(condition, "accept4", result, errno);
+}
+
+/* Datagrams, a listener, descriptors and syscall(2): what neither allocates nor locks, so that it holds anywhere. */
+static void do_others(const char *condition)
+{
+    struct sockaddr_in to;
+    outside(&to, 4446);
+    struct iovec piece = {"x", 1};
+    struct mmsghdr message = {.msg_hdr = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &piece, .msg_iovlen = 1}};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), listener = socket(AF_INET, SOCK_STREAM, 0), pipes[2];
+    errno = 0;
+    long result = sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof to);
+    say(condition, "sendto", result, errno);
+    errno = 0;
+    result = sendmsg(fd, &message.msg_hdr, 0);
+    say(condition, "sendmsg", result, errno);
+    errno = 0;
+    result = sendmmsg(fd, &message, 1, 0);
+    say(condition, "sendmmsg", result, errno);
+    errno = 0;
+    result = syscall(SYS_connect, fd, &to, sizeof to);
+    say(condition, "syscall-connect", result, errno);
+    say(condition, "syscall-other", syscall(SYS_getppid) > 0, 0);
+    to.sin_port = 0;
+    errno = 0;
+    result = bind(listener, (struct sockaddr *)&to, sizeof to);
+    say(condition, "bind", result, errno);
+    errno = 0;
+    result = listen(listener, 1);
+    say(condition, "listen", result, errno);
+    close(fd), close(listener);
+    if (pipe(pipes))
+        _exit(98);
+    errno = 0;
+    int copy = dup(pipes[0]);
+    say(condition, "dup", copy > 2, errno);
+    say(condition, "dup2", dup2(pipes[0], copy) == copy, 0);
+    say(condition, "dup3", dup3(pipes[1], copy, O_CLOEXEC) == copy, 0);
+    close(pipes[0]), close(pipes[1]), close(copy);
+}
+
+static void do_words(const char *condition)
+{
+    wordexp_t words;
+    int result = wordexp("a $(exit 0) b", &words, 0);
+    say(condition, "wordexp", result, result ? 0 : (int)words.we_wordc);
+    result = wordexp("a b", &words, WRDE_NOCMD);
+    say(condition, "wordexp-plain", result, result ? 0 : (int)words.we_wordc);
+    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST}, *list = NULL;
+    result = getaddrinfo("192.88.1.10", "80", &hints, &list);
+    say(condition, "getaddrinfo", result, list != NULL);
+    if (list)
+        freeaddrinfo(list);
 }
 
 static int exec_number(int number)
@@ -128,6 +184,7 @@ static void do_execs_by_vfork(const char *condition)
     if (other == 0) {
         do_connect(condition);
         do_accept(condition);
+        do_others(condition);
         do_spawns(condition);
         _exit(0);
     }
@@ -162,6 +219,8 @@ static void everything(const char *condition)
 {
     do_connect(condition);
     do_accept(condition);
+    do_others(condition);
+    do_words(condition);
     do_execs_by_fork(condition);
     do_spawns(condition);
     do_pipes(condition);
@@ -227,6 +286,72 @@ static void *wild(void)
     return mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* Headers, addresses and lengths that the kernel refuses, for what sends and binds. */
+static void bad_messages(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    struct sockaddr_in to;
+    outside(&to, 4446);
+    struct sockaddr_storage all;
+    memset(&all, 0, sizeof all);
+    memcpy(&all, &to, sizeof to);
+    struct iovec piece = {"x", 1};
+    void *const pointers[] = {NULL, (void *)8, (void *)0xffff800000000000};
+    for (unsigned i = 0; i < sizeof pointers / sizeof *pointers; i++) {
+        struct msghdr message = {.msg_name = pointers[i], .msg_namelen = 16, .msg_iov = &piece, .msg_iovlen = 1};
+        struct mmsghdr messages[2] = {{.msg_hdr = {.msg_name = &to, .msg_namelen = sizeof to, .msg_iov = &piece, .msg_iovlen = 1}}, {message, 0}};
+        char name[48];
+        errno = 0;
+        long result = sendto(fd, "x", 1, 0, pointers[i], 16);
+        snprintf(name, sizeof name, "sendto-%u", i);
+        say("bad-message", name, result, errno);
+        errno = 0;
+        result = sendmsg(fd, &message, 0);
+        snprintf(name, sizeof name, "sendmsg-name-%u", i);
+        say("bad-message", name, result, errno);
+        errno = 0;
+        result = sendmsg(fd, pointers[i], 0);
+        snprintf(name, sizeof name, "sendmsg-header-%u", i);
+        say("bad-message", name, result, errno);
+        errno = 0;
+        result = sendmmsg(fd, messages, 2, 0);
+        snprintf(name, sizeof name, "sendmmsg-second-%u", i);
+        say("bad-message", name, result, errno);
+        errno = 0;
+        result = sendmmsg(fd, pointers[i], 1, 0);
+        snprintf(name, sizeof name, "sendmmsg-headers-%u", i);
+        say("bad-message", name, result, errno);
+        errno = 0;
+        result = bind(fd, pointers[i], 16);
+        snprintf(name, sizeof name, "bind-%u", i);
+        say("bad-message", name, result, errno);
+    }
+    const int lengths[] = {0, 1, 15, 17, 128, 129, -1};
+    for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        char name[48];
+        errno = 0;
+        long result = sendto(fd, "x", 1, 0, (struct sockaddr *)&all, lengths[i]);
+        snprintf(name, sizeof name, "sendto-length-%d", lengths[i]);
+        say("bad-message", name, result, errno);
+    }
+    errno = 0;
+    long result = sendmmsg(fd, NULL, 0, 0);
+    say("bad-message", "sendmmsg-none", result, errno);
+    errno = 0;
+    result = listen(-1, 1);
+    say("bad-message", "listen", result, errno);
+    errno = 0;
+    result = dup2(-1, 0);
+    say("bad-message", "dup2", result, errno);
+    errno = 0;
+    result = syscall(SYS_connect, -1, &to, sizeof to);
+    say("bad-message", "syscall", result, errno);
+    errno = 0;
+    result = syscall(100000);
+    say("bad-message", "syscall-none", result, errno);
+    close(fd);
+}
+
 static void bad_addresses(void)
 {
     struct sockaddr_storage all;
@@ -262,6 +387,7 @@ static void bad_addresses(void)
     result = connect(-1, (struct sockaddr *)&to, sizeof to);
     say("bad-address", "connect-no-descriptor", result, errno);
     close(fd);
+    bad_messages();
     int six = socket(AF_INET6, SOCK_STREAM, 0);
     struct sockaddr_in6 to6;
     memset(&to6, 0, sizeof to6);
