@@ -30,7 +30,9 @@ pub unsafe fn sendto(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
-    if secret() != 0 && !address.is_null() {
+    // What is no address the kernel refuses, and sendmsg does not always refuse it in the same way.
+    let is_address = !address.is_null() && (sys::V4_MIN..=sys::ADDRESS_MAX).contains(&(len as usize));
+    if secret() != 0 && is_address {
         // sendto has no argument to spare for the secret.
         let piece = [buffer as usize, size];
         let header: [usize; 7] = [address as usize, len as usize, piece.as_ptr() as usize, 1, 0, 0, 0];
@@ -126,6 +128,8 @@ pub unsafe fn fexecve(fd: c_int, argv: Vector, envp: Vector) -> c_int {
     match (secret(), real::fexecve()) {
         // SAFETY: as the caller promises.
         (0, Some(real)) => unsafe { real(fd, argv.cast(), envp.cast()) },
+        // As glibc has it (sysdeps/unix/sysv/linux/fexecve.c).
+        _ if fd < 0 || argv.is_null() || envp.is_null() => fail(libc::EINVAL),
         // SAFETY: as the caller promises; the path is a C string.
         _ => unsafe { execveat(fd, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH) },
     }

@@ -11,6 +11,9 @@ const VERSION: u64 = 1;
 /// How long the supervisor may take to answer, in milliseconds.
 const PATIENCE: u32 = 3000;
 
+/// Words in which a worker tells.
+pub const TOLD: usize = 6;
+
 /// What a worker tells the supervisor, with its listener.
 pub struct Told {
     /// The secret of its filter.
@@ -21,17 +24,19 @@ pub struct Told {
     pub role_at: u64,
     /// Where the list of its threads' requests lies.
     pub slots_at: u64,
+    /// Where the number of judged programs lies that libc is about to execute.
+    pub expected_at: u64,
 }
 
 impl Told {
-    fn words(&self) -> [u64; 5] {
-        [VERSION, self.secret, self.secret_at, self.role_at, self.slots_at]
+    fn words(&self) -> [u64; TOLD] {
+        [VERSION, self.secret, self.secret_at, self.role_at, self.slots_at, self.expected_at]
     }
 
     /// `None` for another version.
-    pub fn of(words: &[u64; 5]) -> Option<Told> {
-        let [version, secret, secret_at, role_at, slots_at] = *words;
-        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at })
+    pub fn of(words: &[u64; TOLD]) -> Option<Told> {
+        let [version, secret, secret_at, role_at, slots_at, expected_at] = *words;
+        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at, expected_at })
     }
 }
 
@@ -142,6 +147,7 @@ impl Link {
             secret_at: sys::secret_address() as u64,
             role_at: state::role_address() as u64,
             slots_at: slots_address() as u64,
+            expected_at: super::expected_address() as u64,
         };
         if !sys::pass(self.socket.0, &told.words(), listener.0) {
             return false;

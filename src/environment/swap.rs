@@ -3,6 +3,7 @@
 //! of their own, whose place is a secret: by it the kernel's filter knows the programs that were judged.
 
 use super::{ADDED, New, Plan, REQUEST_MAX, of_process};
+use crate::backstop;
 use crate::memory::Text;
 use crate::request::Served;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
@@ -83,11 +84,12 @@ fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
 #[inline(never)]
 pub fn in_room<R>(envp: super::Vector, new: New<'_>, served: &Served, go: impl FnOnce(super::Vector) -> R) -> R {
     let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::AcqRel);
-    let Some(slot) = room().iter().find(free) else { return super::with(envp, new, served, go) };
+    let without_room = |go| backstop::expecting(|| super::with(envp, new, served, go));
+    let Some(slot) = room().iter().find(free) else { return without_room(go) };
     let plan = Plan::of(envp, new, served).filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES);
     let Some(plan) = plan else {
         slot.taken.store(false, Ordering::Release);
-        return super::with(envp, new, served, go);
+        return without_room(go);
     };
     // SAFETY: this thread has taken the slot.
     let vector = unsafe { &mut *slot.vector.get() };
@@ -108,14 +110,14 @@ pub fn swapped<R>(new: New<'_>, served: &Served, go: impl FnOnce() -> R) -> R {
     let current = of_process();
     let now = current.load(Ordering::Acquire);
     let original = slot_of(now).map_or(now, |slot| slot.original.load(Ordering::Acquire));
-    let Some(plan) = Plan::of(original.cast_const(), new, served) else { return go() };
-    if plan.count.wrapping_add(ADDED) > SLOT_ENTRIES {
-        return go();
-    }
+    let plan = Plan::of(original.cast_const(), new, served);
+    let Some(plan) = plan.filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES) else {
+        return backstop::expecting(go);
+    };
     let free = |slot: &&Slot| {
         !core::ptr::eq(slot.vector.get().cast::<*const u8>(), now) && !slot.taken.swap(true, Ordering::AcqRel)
     };
-    let Some(slot) = slots().iter().find(free) else { return go() };
+    let Some(slot) = slots().iter().find(free) else { return backstop::expecting(go) };
     // SAFETY: this thread has taken the slot.
     let mine = unsafe {
         let texts = &mut *slot.texts.get();

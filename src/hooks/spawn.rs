@@ -2,6 +2,7 @@
 
 use super::fail;
 use super::table::real;
+use crate::backstop;
 use crate::environment::{self, New, Vector};
 use crate::judge::{self, Answer, By, Exec, Target};
 use crate::memory::{PathCopy, Reader};
@@ -155,7 +156,7 @@ pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flag
         return go();
     }
     let mut done = WRDE_CMDSUB;
-    match shell(words, || done = go()) {
+    match shell(words, || done = backstop::expecting(go)) {
         Ok(()) => done,
         Err(_) => WRDE_CMDSUB,
     }
@@ -169,9 +170,9 @@ pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flag
 pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     let Some(real) = real::system() else { return fail(libc::ENOSYS) };
     if command.is_null() {
-        // Asks only whether there is a shell.
+        // Asks only whether there is a shell; glibc finds out by running one that does nothing.
         // SAFETY: null is allowed.
-        return unsafe { real(command) };
+        return backstop::expecting(|| unsafe { real(command) });
     }
     let mut status = -1;
     // SAFETY: as the caller promises.

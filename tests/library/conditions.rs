@@ -19,10 +19,16 @@ fn lines(output: &Output) -> Vec<String> {
 
 /// `portcullis run` of a program whose every action counts.
 fn guarded(folder: &Path, mode: &str, program: &Path) -> Command {
+    guarded_with(folder, mode, "off", program)
+}
+
+/// The same with a backstop.
+fn guarded_with(folder: &Path, mode: &str, backstop: &str, program: &Path) -> Command {
     let config = folder.join(format!("{mode}.toml"));
     let log = folder.join(format!("{mode}.jsonl"));
     let text = format!(
-        "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[rules.listen-port]\nmode = \"{mode}\"\n",
+        "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[rules.listen-port]\nmode = \"{mode}\"\n\
+         [backstop]\nseccomp = \"{backstop}\"\n",
         log.display()
     );
     std::fs::write(&config, text).expect("a file");
@@ -45,7 +51,16 @@ fn compare(conditions: &[&str], environment: &[(&str, &str)]) -> usize {
     let audit = output(guarded(folder.path(), "audit", &probe).args(conditions).envs(environment.iter().copied()));
     assert!(!bare.stdout.is_empty());
     assert_eq!(lines(&bare), lines(&audit));
-    events(folder.path(), "audit").len()
+    let count = events(folder.path(), "audit").len();
+    // With a supervisor the calls are made without libc, and nothing is seen twice.
+    std::fs::remove_file(folder.path().join("audit.jsonl")).expect("removed");
+    let mut command = guarded_with(folder.path(), "audit", "supervise", &probe);
+    let supervised = output(command.args(conditions).envs(environment.iter().copied()));
+    assert_eq!(lines(&bare), lines(&supervised));
+    let again = events(folder.path(), "audit");
+    assert_eq!(again.len(), count);
+    assert!(again.iter().all(|event| event["portcullis"]["layer"] == "libc"));
+    count
 }
 
 /// What `everything` of probe.c does that is an event: a connection, the execs but the two that do not reach a shell,

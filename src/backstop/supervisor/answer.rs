@@ -48,6 +48,7 @@ pub fn answer(member: &Member, notice: &Notice) -> Option<Reply> {
         Call::SendMessages(fd, headers, count, flags) => Some(case.messages(fd, headers, count, flags)),
         Call::Bind(fd, at, len) => Some(case.bind(fd, at, len)),
         Call::Listen(fd) => Some(case.listen(fd)),
+        Call::Execute(..) if subject.expects_program => Some(Reply::GoOn),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
         Call::Ring => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
         // An architecture without a decoder: what it does cannot be judged.
@@ -208,11 +209,14 @@ impl Case<'_> {
         let mut name = [0; 4097];
         // What cannot be read, the kernel refuses.
         let Some(path) = self.memory.string(path, &mut name) else { return Reply::GoOn };
+        if path.is_empty() && flags & libc::AT_EMPTY_PATH == 0 {
+            return Reply::GoOn;
+        }
         let mut copy = Text::<4097>::new();
         copy.push(path);
         let pid = self.subject.pid;
         let folder = match path {
-            [] if flags & libc::AT_EMPTY_PATH != 0 => self.borrow(at),
+            [] => self.borrow(at),
             [b'/', ..] => root(pid),
             _ if at == libc::AT_FDCWD => open(pid, b"cwd"),
             _ => self.borrow(at),

@@ -9,7 +9,7 @@ mod call;
 mod remote;
 mod subject;
 
-use super::link::Told;
+use super::link::{TOLD, Told};
 use crate::state;
 use crate::sys::{self, Fd};
 use crate::{load, sink};
@@ -32,6 +32,7 @@ pub struct Member {
     secret_at: AtomicU64,
     role_at: AtomicU64,
     slots_at: AtomicU64,
+    expected_at: AtomicU64,
 }
 
 /// What the two processes share.
@@ -172,7 +173,7 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     if pid != master && subject::parent_of(pid) != Some(master) {
         return;
     }
-    let Some((words, listener)) = sys::passed::<5>(socket.0) else { return };
+    let Some((words, listener)) = sys::passed::<TOLD>(socket.0) else { return };
     let Some(told) = Told::of(&words) else { return };
     let Some(member) = shared.members.iter().find(|member| member.listener.load(Ordering::Relaxed) == 0) else {
         return;
@@ -182,6 +183,7 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     member.secret_at.store(told.secret_at, Ordering::Relaxed);
     member.role_at.store(told.role_at, Ordering::Relaxed);
     member.slots_at.store(told.slots_at, Ordering::Relaxed);
+    member.expected_at.store(told.expected_at, Ordering::Relaxed);
     member.listener.store(listener.0, Ordering::Release);
     core::mem::forget(listener);
     let _ = sys::send_bytes(socket.0, b"k");

@@ -22,6 +22,8 @@ pub struct Subject {
     pub role: Role,
     pub chain: Text<256>,
     pub served: Served,
+    /// libc is about to execute a program that a hook has judged.
+    pub expects_program: bool,
 }
 
 impl Subject {
@@ -81,8 +83,11 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
         role: Role::Descendant,
         chain: Text::new(),
         served: Served::none(),
+        expects_program: false,
     };
     if is_worker {
+        let expected = memory.number(member.expected_at.load(Ordering::Relaxed), 4);
+        subject.expects_program = expected.is_some_and(|expected| expected != 0);
         subject.role = match memory.number(member.role_at.load(Ordering::Relaxed), 1) {
             Some(0) => Role::Master,
             Some(2) => Role::Descendant,
