@@ -36,7 +36,7 @@ fn shows_what_it_says_and_leaves_nothing() {
     assert_eq!(
         text.lines().last(),
         Some(
-            "In audit 3 intrusions were seen and none was blocked; in enforce 3 were blocked; the ordinary pages worked in both."
+            "In audit 4 intrusions were seen and none was blocked; in enforce 4 were blocked; the ordinary pages worked in both."
         )
     );
     assert_eq!(left(), [""; 0]);

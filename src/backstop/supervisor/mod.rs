@@ -173,6 +173,8 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     if pid != master && subject::parent_of(pid) != Some(master) {
         return;
     }
+    // A worker begins after a reload: what it is judged by is compiled by now.
+    load::look_again();
     let Some((words, listener)) = sys::passed::<TOLD>(socket.0) else { return };
     let Some(told) = Told::of(&words) else { return };
     let Some(member) = shared.members.iter().find(|member| member.listener.load(Ordering::Relaxed) == 0) else {
