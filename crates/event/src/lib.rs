@@ -6,6 +6,7 @@ pub mod address;
 mod encode;
 pub mod journal;
 mod json;
+mod message;
 
 pub use encode::encode;
 pub use json::Json;

@@ -6,6 +6,7 @@
 
 use super::Member;
 use super::call::{Call, decode};
+use super::copied::{ARGUMENTS, ROOM, Room};
 use super::remote::Memory;
 use super::subject::{self, Subject};
 use crate::context;
@@ -18,11 +19,6 @@ use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
 const MESSAGES_MAX: u64 = 1024;
-/// Room for the arguments of a program, and how many of them are looked at.
-const ROOM: usize = 1 << 18;
-const ARGUMENTS: usize = 64;
-/// The longest argument that is read, its NUL included.
-const ARGUMENT_MAX: usize = 16 * 1024 + 1;
 
 /// The answer to a call; `None` where somebody else gives it.
 pub fn answer(member: &Member, notice: &Notice) -> Option<Reply> {
@@ -194,12 +190,12 @@ impl Case<'_> {
     }
 
     fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
-        let mut room = Room { bytes: room, used: 0 };
+        let mut room = Room::new(room, self.memory, self.width);
         let (mut arguments, mut environment) = ([core::ptr::null(); ARGUMENTS + 1], [core::ptr::null(); ARGUMENTS + 1]);
-        room.copy(self, argv, &mut arguments, |_| true);
+        room.copy(argv, &mut arguments, |_| true);
         // Of the environment, what makes a loader load something, and whose request it says that it is.
         let mut forged = false;
-        room.copy(self, envp, &mut environment, |entry| {
+        room.copy(envp, &mut environment, |entry| {
             if let Some(value) = entry.strip_prefix(context::REQUEST) {
                 let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
                 forged |= !handed_down;
@@ -265,43 +261,4 @@ fn within<const N: usize>(path: &Text<N>) -> &CStr {
     let slashes = path.bytes().iter().take_while(|&&byte| byte == b'/').count();
     let rest = path.c_str().to_bytes_with_nul().get(slashes..).unwrap_or_default();
     CStr::from_bytes_with_nul(rest).unwrap_or(c"")
-}
-
-/// Room for strings of another process.
-struct Room<'r> {
-    bytes: &'r mut [u8],
-    used: usize,
-}
-
-impl Room<'_> {
-    /// Copies the strings of a vector that `wanted` takes, at most as many as there are places but one, which stays null.
-    fn copy(
-        &mut self,
-        case: &Case<'_>,
-        vector: u64,
-        into: &mut [*const u8; ARGUMENTS + 1],
-        mut wanted: impl FnMut(&[u8]) -> bool,
-    ) {
-        let mut at = vector;
-        let mut places = into.iter_mut().take(ARGUMENTS).peekable();
-        // An environment may be longer than what is wanted of it.
-        for _ in 0..4096 {
-            let Some(entry) = case.memory.number(at, case.width).filter(|entry| *entry != 0) else { return };
-            at = at.wrapping_add(case.width as u64);
-            let Some(free) = self.bytes.get_mut(self.used..) else { return };
-            let size = free.len().min(ARGUMENT_MAX);
-            let Some(room) = free.get_mut(..size) else { return };
-            let Some(len) = case.memory.string(entry, room).map(<[u8]>::len) else { return };
-            if !wanted(room.get(..len).unwrap_or_default()) {
-                continue;
-            }
-            let (Some(place), Some(end)) = (places.next(), room.get_mut(len.min(size.wrapping_sub(1)))) else { return };
-            *end = 0;
-            *place = room.as_ptr();
-            self.used = self.used.wrapping_add(len).wrapping_add(1);
-            if places.peek().is_none() {
-                return;
-            }
-        }
-    }
 }

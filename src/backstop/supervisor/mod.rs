@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod copied;
 mod remote;
 mod subject;
 

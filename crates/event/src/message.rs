@@ -1,0 +1,103 @@
+//! An event as one sentence, for the reader of a journal.
+
+use crate::{Action, Endpoint, Event, Json};
+
+/// Writes the sentence as a JSON string.
+pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
+    json.open(b"\"");
+    let chain = if event.chain.is_empty() { event.process.name } else { event.chain };
+    match event.action {
+        Action::Connect(to) | Action::Send(to) => {
+            json.text(chain, 256);
+            json.raw(match (event.action, event.refused) {
+                (Action::Send(_), true) => b" was refused a datagram to ",
+                (Action::Send(_), false) => b" sends a datagram to ",
+                (_, true) => b" was refused a connection to ",
+                (_, false) => b" connects to ",
+            });
+            address_text(json, &to);
+            if !to.domain.is_empty() {
+                json.raw(b" (");
+                json.text(to.domain, 96);
+                json.raw(b")");
+            }
+        }
+        Action::Listen(on) => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to listen on " } else { b" listens on " });
+            address_text(json, &on);
+        }
+        Action::Exec => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused " } else { b" starts " });
+            json.raw(program_kind(event.rule.id));
+            let mut left = 384;
+            for (index, argument) in event.process.args.iter().enumerate() {
+                if left == 0 {
+                    break;
+                }
+                if index > 0 {
+                    left = json.text(b" ", left);
+                }
+                left = json.text(argument, left);
+            }
+        }
+        Action::Descriptor => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to put " } else { b" puts " });
+            json.raw(b"a network connection on standard input or output: ");
+            json.text(event.detail, 128);
+        }
+        Action::Settings => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused a request" } else { b" serves a request" });
+            json.raw(b" that brings PHP settings: ");
+            json.text(event.detail, 256);
+        }
+        Action::Ring => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused an io_uring" } else { b" sets up an io_uring" });
+            json.raw(b", whose connections cannot be seen");
+        }
+        Action::Guard(sentence) => {
+            json.text(sentence.as_bytes(), 512);
+        }
+    }
+    let served = &event.served;
+    if !served.uri.is_empty() {
+        json.raw(b", for ");
+        json.text(served.method, 16);
+        json.raw(b" ");
+        json.text(served.server_name, 96);
+        json.text(served.uri, 256);
+        if !served.client.is_empty() {
+            json.raw(b" from ");
+            json.text(served.client, 64);
+        }
+    }
+    json.close(b"\"");
+}
+
+#[inline(never)]
+fn address_text(json: &mut Json<'_>, to: &Endpoint<'_>) {
+    if to.ip.is_ipv6() {
+        json.raw(b"[");
+    }
+    json.ip_text(to.ip);
+    json.raw(if to.ip.is_ipv6() { b"]:" } else { b":" });
+    json.digits_text(u64::from(to.port));
+    json.raw(b"/");
+    json.text(to.transport.as_bytes(), 16);
+}
+
+/// What a program is by the rule that fired.
+fn program_kind(rule: &str) -> &'static [u8] {
+    match rule {
+        "shell-spawn" => b"a shell: ",
+        "exec-place" => b"a program in an unusual place: ",
+        "exec-tool" => b"a tool: ",
+        "stdio-socket" => b"a program on a network connection: ",
+        "loader-env" => b"a program with a variable for its loader: ",
+        _ => b"a program: ",
+    }
+}
