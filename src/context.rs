@@ -59,7 +59,8 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     Some(Inherited { role, injected, reported, tried, stderr, policy: fields.next()?, chain: fields.next()? })
 }
 
-fn number(digits: &[u8]) -> u64 {
+/// A number in decimal digits.
+pub fn number(digits: &[u8]) -> u64 {
     digits.iter().fold(0_u64, |sum, &digit| sum.wrapping_mul(10).wrapping_add(u64::from(digit.wrapping_sub(b'0'))))
 }
 
@@ -143,12 +144,6 @@ pub fn compose_supervisor() -> Text<1024> {
     text.push(settled.policy_path.bytes());
     text.push(b";supervisor");
     text
-}
-
-/// A number that a variable has; 0 for none.
-pub fn number_in(variable: &[u8]) -> u64 {
-    let name = variable.strip_suffix(b"=").unwrap_or(variable);
-    crate::environment::variable(name).map_or(0, number)
 }
 
 #[cfg(test)]

@@ -32,8 +32,8 @@ pub extern "C" fn ensure() {
     }
     table::resolve();
     state::set_first_pid();
-    let name = context::VARIABLE.strip_suffix(b"=").unwrap_or_default();
-    let inherited = environment::variable(name).and_then(context::parse);
+    let start = environment::start();
+    let inherited = start.context.and_then(context::parse);
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
     let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
@@ -49,12 +49,11 @@ pub extern "C" fn ensure() {
             Some(inherited) if !fresh => settled.chain.push(inherited.chain),
             _ => own_name(&mut settled.chain),
         }
-        load::configuration(settled, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
+        load::configuration(settled, start.config, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
     });
-    let request = environment::variable(context::REQUEST.strip_suffix(b"=").unwrap_or_default());
-    let request = request.and_then(portcullis_request::wire::read);
-    environment::remember_loader();
-    let (key, master) = (context::number_in(context::KEY), context::number_in(context::SUPERVISE));
+    let request = start.request.and_then(portcullis_request::wire::read);
+    environment::remember_loader(&start.loader);
+    let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);
     if master != 0 {
         let _ = load::in_descendant();

@@ -2,7 +2,7 @@
 
 use crate::compiler::{self, Failure};
 use crate::state::{self, Settled};
-use crate::{emit, environment, sys};
+use crate::{emit, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::{Malformed, Policy, place};
 
@@ -61,9 +61,10 @@ impl Reason {
     }
 }
 
-/// Which configuration it is and where its compiled policy lies; `inherited` is the place that was handed down.
-pub fn configuration(settled: &mut Settled, inherited: &[u8]) {
-    let named = environment::variable(b"PORTCULLIS_CONFIG").filter(|name| name.starts_with(b"/"));
+/// Which configuration it is and where its compiled policy lies: `named` is PORTCULLIS_CONFIG, `inherited` the place that
+/// was handed down.
+pub fn configuration(settled: &mut Settled, named: Option<&[u8]>, inherited: &[u8]) {
+    let named = named.filter(|name| name.starts_with(b"/"));
     settled.config_path.push(named.unwrap_or(place::DEFAULT_CONFIG.as_bytes()));
     if !inherited.is_empty() {
         settled.policy_path.push(inherited);

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
 
 /// The variables, with their equals signs.
-const VARIABLES: [&[u8]; 3] = [b"LD_PRELOAD=", b"LD_AUDIT=", b"LD_LIBRARY_PATH="];
+pub(super) const VARIABLES: [&[u8]; 3] = [b"LD_PRELOAD=", b"LD_AUDIT=", b"LD_LIBRARY_PATH="];
 /// The longest value that is looked at.
 const VALUE_MAX: usize = 1024;
 
@@ -60,13 +60,13 @@ fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MA
 }
 
 /// Takes note of what the process was started with; for the constructor, once the library's path is known.
-pub fn remember_loader() {
-    each(super::current(), |number, _, rest| {
-        if let Some(own) = OWN.get(number) {
+pub fn remember_loader(values: &[Option<&'static [u8]>; VARIABLES.len()]) {
+    for (number, (own, value)) in OWN.iter().zip(values).enumerate() {
+        let rest = without_guard(number, value.unwrap_or_default());
+        if !rest.bytes().is_empty() {
             own.store(token_hash(rest.bytes()), Ordering::Relaxed);
         }
-        false
-    });
+    }
 }
 
 /// What a new program's environment says to its loader that this process was not started with; inside, `None` where that

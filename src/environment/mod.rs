@@ -1,9 +1,11 @@
 //! The environment of a new program: the caller's, with the guard and its context put in. Never edited in place.
 
 mod loader;
+mod start;
 mod swap;
 
 pub use loader::{foreign_loader, remember_loader};
+pub use start::start;
 pub use swap::{ROOM_SIZE, in_room, set_room, swapped};
 
 use crate::context;
