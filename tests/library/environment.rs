@@ -38,3 +38,29 @@ fn children_stay_guarded_and_see_nothing() {
         }
     }
 }
+
+/// The backstop's key is for programs in which the guard will be, and they wipe it before anybody looks.
+#[test]
+fn the_key_is_nobody_elses() {
+    enter();
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = folder.path().join("config.toml");
+    let text = "[log]\nsink = [\"file\"]\nfile = \"/dev/null\"\n[backstop]\nseccomp = \"supervise\"\n";
+    std::fs::write(&config, text).expect("a file");
+    let run = |arguments: &[&str]| {
+        let done = Command::new(built().join("portcullis"))
+            .args(["run", "--role", "serving", "--config"])
+            .arg(&config)
+            .args(["--", "/usr/bin/env"])
+            .args(arguments)
+            .output()
+            .expect("portcullis");
+        String::from_utf8_lossy(&done.stdout).replace('\0', "\n")
+    };
+    let key = |text: &str| text.lines().find_map(|line| line.strip_prefix("PORTCULLIS_KEY=")).map(str::to_owned);
+    let by_static = run(&["/bin/busybox", "env"]);
+    assert!(by_static.contains("PORTCULLIS_REQUEST="), "{by_static}");
+    assert_eq!(key(&by_static), None);
+    let wiped = key(&run(&["/bin/cat", "/proc/self/environ"])).expect("a guarded program is given it");
+    assert!(wiped.len() > 10 && wiped.bytes().all(|byte| byte == b'0'), "{wiped}");
+}
