@@ -57,13 +57,16 @@ impl Place {
         mount("resolv.conf", "nameserver 127.0.0.1\n");
         mount("hosts", "192.88.1.10 hosts.example\n");
         mount("nsswitch.conf", "hosts: files dns\n");
-        let server = UdpSocket::bind("127.0.0.1:53").expect("a name server");
-        std::thread::spawn(move || {
-            let mut query = [0; 1500];
-            while let Ok((got, from)) = server.recv_from(&mut query) {
-                let _ = server.send_to(&answer(&query[..got]), from);
-            }
-        });
+        // The configured name server, and one that is not.
+        for address in ["127.0.0.1:53", "192.88.1.10:53"] {
+            let server = UdpSocket::bind(address).expect("a name server");
+            std::thread::spawn(move || {
+                let mut query = [0; 1500];
+                while let Ok((got, from)) = server.recv_from(&mut query) {
+                    let _ = server.send_to(&answer(&query[..got]), from);
+                }
+            });
+        }
         let probe = compile(&source("names.c"), folder.path(), "names", &["-lcares", "-lresolv"]);
         let config = "mode = \"enforce\"\n[log]\nsink = [\"file\"]\nfile = \"LOG\"\n[rules]\nexec-tool = { mode = \"off\" }\n\
                       exec-place = { mode = \"off\" }\n[egress]\n\
@@ -175,5 +178,26 @@ fn by_php_and_node() {
         assert_eq!(node(&lookup), wanted);
         let resolve = format!("require('dns').resolve4('{name}', (e, [address]) => {connect})");
         assert_eq!(node(&resolve), wanted);
+    }
+}
+
+/// Only what a configured name server says on a connected socket is believed.
+#[test]
+fn a_forged_answer_gives_no_name() {
+    let place = Place::new();
+    let code = "import socket, sys; how, server = sys.argv[1:]; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+                q = bytes.fromhex('123401000001000000000000') + b'\\3api\\7example\\0\\0\\1\\0\\1'\n\
+                if how == 'connected': s.connect((server, 53)); s.send(q); s.recv(999)\n\
+                else: s.sendto(q, (server, 53)); s.recvfrom(999)\n\
+                print(socket.socket().connect_ex(('192.88.1.10', 4446)))";
+    for (how, server, errno) in [
+        ("connected", "127.0.0.1", CLOSED),
+        ("connected", "192.88.1.10", REFUSED),
+        ("unconnected", "127.0.0.1", REFUSED),
+        ("unconnected", "192.88.1.10", REFUSED),
+    ] {
+        let (seen, domains) = place.run("/usr/bin/python3", &["-c", code, how, server]);
+        assert_eq!(seen, errno, "{how} {server}");
+        assert!(domains.iter().all(String::is_empty), "{how} {server}: {domains:?}");
     }
 }
