@@ -137,6 +137,20 @@ pub fn ignore(signal: i32) {
     unsafe { syscall(libc::SYS_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, 8, 0, 0]) };
 }
 
+/// Ends the process in some seconds, unless that is called off with 0 before.
+pub fn end_in(seconds: usize) {
+    let timer = [0, 0, seconds, 0];
+    // SAFETY: the kernel reads an itimerval: four words on 64-bit Linux. SIGALRM ends a process that does nothing about it.
+    unsafe { syscall(libc::SYS_setitimer, [libc::ITIMER_REAL as usize, timer.as_ptr() as usize, 0, 0, 0, 0]) };
+}
+
+/// Does nothing about a signal.
+pub fn default_action(signal: i32) {
+    let action: [usize; 4] = [libc::SIG_DFL, 0, 0, 0];
+    // SAFETY: the kernel reads a sigaction with a mask of eight bytes.
+    unsafe { syscall(libc::SYS_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, 8, 0, 0]) };
+}
+
 /// Blocks no signal.
 pub fn unblock_signals() {
     let none = 0_u64;

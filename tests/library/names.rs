@@ -71,7 +71,7 @@ impl Place {
         let config = "mode = \"enforce\"\n[log]\nsink = [\"file\"]\nfile = \"LOG\"\n[rules]\nexec-tool = { mode = \"off\" }\n\
                       exec-place = { mode = \"off\" }\n[egress]\n\
                       allow = [\"api.example:4446\", \"*.wild.example:4000-5000\", \"hosts.example:4446\"]\n\
-                      deny = [\"bad.example:8080\"]\n";
+                      deny = [\"bad.example:8080\"]\ncommon_ports = [\"default\", 53]\n";
         let text = config.replace("LOG", folder.path().join("events.jsonl").to_str().expect("a path"));
         std::fs::write(folder.path().join("config.toml"), text).expect("a file");
         Place { folder, probe }

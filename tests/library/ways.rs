@@ -155,7 +155,10 @@ impl Bench {
         let is_done = match (way.contains("exec"), text.split(' ').next()) {
             // What is executed prints nothing.
             (true, result) => result == Some(""),
-            (false, Some(result)) => result.parse::<i64>().is_ok_and(|result| result >= 0) || text.ends_with(" 111\n"),
+            (false, Some(result)) => {
+                let result: i64 = result.parse().unwrap_or_else(|_| panic!("{way}: {text:?}"));
+                result >= 0 || text.ends_with(" 111\n")
+            }
             (false, None) => panic!("{way}: no answer"),
         };
         let text = std::fs::read_to_string(&events).unwrap_or_default();
@@ -275,4 +278,56 @@ fn a_stranger_is_not_taken_for_the_supervisor() {
     assert!(child.wait_with_output().expect("its end").status.success());
     let text = std::fs::read_to_string(&events).expect("events");
     assert!(text.contains("the backstop logs only: its supervisor could not be started"), "{text}");
+}
+
+/// The supervisor takes in the server and its children, and nobody else.
+#[test]
+fn a_stranger_is_no_worker() {
+    let bench = Bench::new();
+    let namespace = std::os::unix::fs::MetadataExt::ino(&std::fs::metadata("/proc/self/ns/pid").expect("/proc"));
+    let config = bench.folder.path().join("config.toml");
+    std::fs::write(&config, "[log]\nsink = [\"stderr\"]\n[backstop]\nseccomp = \"supervise\"\n").expect("a file");
+    let mut child = Command::new(built().join("portcullis"))
+        .args(["run", "--role", "serving", "--config"])
+        .arg(&config)
+        .args(["--", "/bin/cat"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("portcullis");
+    let name = format!("portcullis-1-{}-{namespace}", child.id());
+    // SAFETY: the address is a sockaddr_un with an abstract name; the message is made of values that live as long.
+    let answer = unsafe {
+        let socket = OwnedFd::from_raw_fd(libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0));
+        let mut address: libc::sockaddr_un = std::mem::zeroed();
+        address.sun_family = libc::AF_UNIX as u16;
+        for (to, from) in address.sun_path.iter_mut().skip(1).zip(name.bytes()) {
+            *to = from.cast_signed();
+        }
+        let len = (size_of::<libc::sa_family_t>() + 1 + name.len()) as u32;
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while libc::connect(socket.as_raw_fd(), (&raw const address).cast(), len) != 0 {
+            assert!(std::time::Instant::now() < end, "no supervisor");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+        // What a worker says (src/backstop/link.rs), with standard input for a listener.
+        let mut words = [1_u64, 0, 0, 0, 0, 0];
+        let mut piece = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size_of_val(&words) };
+        let mut control = [0_u64; 3];
+        let mut message: libc::msghdr = std::mem::zeroed();
+        message.msg_iov = &raw mut piece;
+        message.msg_iovlen = 1;
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control);
+        let header = &mut *libc::CMSG_FIRSTHDR(&raw const message);
+        header.cmsg_level = libc::SOL_SOCKET;
+        header.cmsg_type = libc::SCM_RIGHTS;
+        header.cmsg_len = libc::CMSG_LEN(4) as usize;
+        libc::CMSG_DATA(header).cast::<i32>().write_unaligned(0);
+        assert_eq!(libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL), 48);
+        let mut answer = [0_u8; 1];
+        libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), 1, 0)
+    };
+    assert!(answer <= 0, "it was taken in");
+    drop(child.stdin.take());
+    assert!(child.wait().expect("its end").success());
 }

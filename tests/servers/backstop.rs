@@ -242,6 +242,43 @@ fn the_supervisors_death_changes_nothing() {
     }
 }
 
+/// A judge that dies at a call: its successor lets the call go on in audit, refuses it in enforce, and says that an event may be
+/// missing.
+#[test]
+fn the_call_at_hand_is_answered() {
+    enter();
+    for (mode, answer) in [("audit", "1 0 0"), ("enforce", "-1 13 0")] {
+        let place = Place::new();
+        let (guard, fpm, nginx) = fpm_and_nginx(&place, mode);
+        let master = fpm.process.pid();
+        wait_until("a supervisor of two processes", || pair(master).is_some());
+        let (_, judge) = pair(master).expect("two processes");
+        // Holds the judge up where it opens the memory of the process whose call it has received.
+        let mut strace = Command::new("strace")
+            .args(["-q", "-p", &judge.to_string(), "-e", "trace=openat", "-e", "inject=openat:delay_enter=20s"])
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .expect("strace");
+        wait_until("strace", || word(judge, "status", "TracerPid:").is_some_and(|pid| pid != "0"));
+        let port = nginx.port;
+        let asked = std::thread::spawn(move || ask(port, "localhost", "sendto"));
+        let openat = format!("{} ", libc::SYS_openat);
+        let at_hand =
+            || std::fs::read_to_string(format!("/proc/{judge}/syscall")).is_ok_and(|now| now.starts_with(&openat));
+        wait_until("the call", at_hand);
+        kill(judge);
+        // Its parent hears of its end once who traces it has.
+        strace.kill().expect("strace");
+        strace.wait().expect("strace's end");
+        assert_eq!(asked.join().expect("an answer"), answer, "{mode}");
+        assert!(guard.events().all().is_empty());
+        assert_eq!(ask(port, "localhost", "sendto"), answer, "{mode}");
+        let events = guard.events().all();
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0].pointer("/portcullis/dropped").and_then(Value::as_u64), Some(1), "{:#}", events[0]);
+    }
+}
+
 /// In a pool's own root the library is not there: what is started is not guarded, but known by its request all the same.
 #[test]
 fn in_a_chroot_the_request_is_known() {

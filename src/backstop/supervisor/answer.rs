@@ -127,6 +127,7 @@ impl Case<'_> {
         // SAFETY: the child only makes system calls of `sys`.
         match unsafe { sys::fork_silent() } {
             Ok(0) => {
+                sys::end_in(0);
                 let result = sys::connect(borrowed.0, &bytes, size);
                 sys::reply(self.listener, self.id, Reply::Result(result as i64));
                 sys::exit(0)

@@ -24,6 +24,10 @@ const MEMBERS: usize = 1024;
 /// How often the server's end is looked for, in milliseconds.
 const LOOK: u32 = 1000;
 
+/// How long the judgement on one call may take, in seconds: a process may have memory whose reading does not end (a file of a
+/// FUSE that says nothing). The judge ends then, and its successor answers.
+const PATIENCE: usize = 5;
+
 /// A worker.
 pub struct Member {
     /// Its filter's listener; 0 for a free place.
@@ -53,6 +57,7 @@ pub fn run(master: u32) -> ! {
     {
         sys::ignore(signal);
     }
+    sys::default_action(libc::SIGALRM);
     sys::raise_descriptors();
     state::share_counters();
     if let Some(policy) = state::policy() {
@@ -116,6 +121,8 @@ fn settle_left_over(shared: &Shared) {
     if id == 0 {
         return;
     }
+    // Whether it would have been an event nobody knows any more.
+    state::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let strict = |rule| state::policy().is_some_and(|policy| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce);
     let reply = match Rule::ALL.into_iter().any(strict) {
         true => sys::Reply::Result(-i64::from(libc::EACCES)),
@@ -198,7 +205,10 @@ fn one(shared: &Shared, member: &Member) {
     let Ok(notice) = sys::receive(listener) else { return };
     shared.at_hand.0.store(listener, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
-    if let Some(reply) = answer::answer(member, &notice) {
+    sys::end_in(PATIENCE);
+    let reply = answer::answer(member, &notice);
+    sys::end_in(0);
+    if let Some(reply) = reply {
         sys::reply(listener, notice.id, reply);
     }
     shared.at_hand.1.store(0, Ordering::Release);
