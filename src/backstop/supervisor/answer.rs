@@ -15,14 +15,15 @@ use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
 const MESSAGES_MAX: u64 = 1024;
 
-/// The answer to a call; `None` where somebody else gives it.
-pub fn answer(member: &Member, notice: &Notice) -> Option<Reply> {
-    let listener = member.listener.load(core::sync::atomic::Ordering::Relaxed);
+/// The answer to a call; `None` where somebody else gives it. `scope` becomes the one that it is judged in.
+pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32) -> Option<Reply> {
+    let listener = member.listener.load(Ordering::Relaxed);
     let memory = match Memory::of(notice.pid) {
         Ok(memory) => memory,
         Err(_) => return Some(unreadable()),
@@ -32,6 +33,7 @@ pub fn answer(member: &Member, notice: &Notice) -> Option<Reply> {
     if !sys::still_waits(listener, notice.id) {
         return None;
     }
+    scope.store(subject.served.scope, Ordering::Release);
     if subject.role == Role::Master {
         return Some(Reply::GoOn);
     }
@@ -59,7 +61,7 @@ fn refuse(errno: Option<i32>) -> Reply {
     }
 }
 
-/// A process that may not be looked at: in audit it goes on.
+/// A process that may not be looked at is judged by the strictest policy: in audit it goes on.
 fn unreadable() -> Reply {
     let strict = |rule| state::policy().is_some_and(|policy| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce);
     match [Rule::EgressPort, Rule::ShellSpawn].into_iter().any(strict) {

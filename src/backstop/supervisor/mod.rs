@@ -15,7 +15,7 @@ use crate::state;
 use crate::sys::{self, Fd};
 use crate::{load, sink};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
-use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Rule};
 
 /// The descriptor of the socket on which workers come.
 pub const LISTENER: i32 = 3;
@@ -44,8 +44,9 @@ pub struct Member {
 struct Shared {
     /// The process that waits.
     keeper: AtomicU32,
-    /// The call that is being judged: its listener and its number.
+    /// The call that is being judged: its listener and its number, and the scope that it is judged in.
     at_hand: (AtomicI32, AtomicU64),
+    scope: AtomicU32,
     members: [Member; MEMBERS],
 }
 
@@ -115,7 +116,8 @@ fn become_keeper(shared: &'static Shared) {
     }
 }
 
-/// Answers the call that a judge was at when it died: in audit it goes on, else it is refused.
+/// Answers the call that a judge was at when it died: in audit it goes on, else it is refused. Where it was not known yet
+/// whose call it is, the global policy says which.
 fn settle_left_over(shared: &Shared) {
     let id = shared.at_hand.1.swap(0, Ordering::AcqRel);
     if id == 0 {
@@ -123,7 +125,8 @@ fn settle_left_over(shared: &Shared) {
     }
     // Whether it would have been an event nobody knows any more.
     state::counters().dropped.fetch_add(1, Ordering::Relaxed);
-    let strict = |rule| state::policy().is_some_and(|policy| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce);
+    let scope = shared.scope.load(Ordering::Acquire);
+    let strict = |rule| state::policy().is_some_and(|policy| policy.mode(scope, rule) == Mode::Enforce);
     let reply = match Rule::ALL.into_iter().any(strict) {
         true => sys::Reply::Result(-i64::from(libc::EACCES)),
         false => sys::Reply::GoOn,
@@ -204,9 +207,10 @@ fn one(shared: &Shared, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
     let Ok(notice) = sys::receive(listener) else { return };
     shared.at_hand.0.store(listener, Ordering::Relaxed);
+    shared.scope.store(GLOBAL_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
     sys::end_in(PATIENCE);
-    let reply = answer::answer(member, &notice);
+    let reply = answer::answer(member, &notice, &shared.scope);
     sys::end_in(0);
     if let Some(reply) = reply {
         sys::reply(listener, notice.id, reply);
