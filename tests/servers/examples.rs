@@ -18,6 +18,24 @@ fn configurations() -> Vec<PathBuf> {
     all
 }
 
+/// What the pages of the rules show as configuration is one, and the list of rules has each of them.
+#[test]
+fn the_pages_of_the_rules_hold() {
+    let place = Place::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules");
+    let list = std::fs::read_to_string(folder.join("README.md")).expect("the list");
+    for rule in portcullis_policy::RULE_WORDS {
+        assert!(list.contains(&format!("[{rule}]({rule}.md)")), "{rule}");
+        let text = std::fs::read_to_string(folder.join(format!("{rule}.md"))).expect(rule);
+        let snippet =
+            text.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a configuration");
+        let config = place.write("rule.toml", snippet);
+        let check = place.portcullis().args(["check", "--config"]).arg(config).output().expect("portcullis");
+        let said = String::from_utf8_lossy(&check.stdout).into_owned();
+        assert!(said.contains("0 errors, 0 warnings"), "{rule}: {said}{}", String::from_utf8_lossy(&check.stderr));
+    }
+}
+
 #[test]
 fn every_configuration_compiles() {
     let place = Place::new();

@@ -166,6 +166,9 @@ impl<'a> Policy<'a> {
 
     fn find(&self, set: AddrSet, address: IpAddr, port: u16) -> Option<u32> {
         let ports = match address {
+            // Most lists are empty.
+            IpAddr::V4(_) if set.v4.len.get() == 0 => return None,
+            IpAddr::V6(_) if set.v6.len.get() == 0 => return None,
             IpAddr::V4(v4) => {
                 let nets: &[Net4] = self.range(Section::Net4, set.v4);
                 let key = u32::from(v4);
