@@ -50,7 +50,9 @@ pub enum Deed {
 #[inline(never)]
 pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Option<i32> {
     let policy = state::policy()?;
-    let transport = || if sys::is_stream(fd) { Transport::Stream } else { Transport::Datagram };
+    // A socket that could not be borrowed is taken for what would be judged.
+    let is_stream = || if fd < 0 { deed == Deed::Connect } else { sys::is_stream(fd) };
+    let transport = || if is_stream() { Transport::Stream } else { Transport::Datagram };
     let name = || match by {
         By::This => names::of(ip),
         // What another process resolved is in its own memory.

@@ -2,7 +2,7 @@
 //! Numbers: linux/seccomp.h, linux/audit.h.
 
 use super::raw::syscall;
-use super::{Fd, result};
+use super::{Fd, getpid, result};
 use portcullis_policy::format::Instruction;
 
 /// One filter for all threads of the process.
@@ -48,6 +48,34 @@ pub fn seccomp(program: &[Instruction], flags: usize) -> Result<usize, i32> {
     let program = Program { len: program.len() as u16, filter: program.as_ptr() };
     // SAFETY: the kernel reads the program; Instruction has the layout of sock_filter.
     result(unsafe { syscall(libc::SYS_seccomp, [SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0]) })
+}
+
+/// Whether a call returns at all: a unit's SystemCallFilter= may kill whoever makes it. A child tries it.
+fn returns(call: impl FnOnce()) -> bool {
+    // SAFETY: the child only makes system calls of this module.
+    match unsafe { super::fork_silent() } {
+        Ok(0) => {
+            call();
+            super::exit(0)
+        }
+        Ok(child) => super::wait_for(child) == 0,
+        Err(_) => false,
+    }
+}
+
+/// Whether this process may call seccomp(2).
+pub fn may_filter() -> bool {
+    const GET_ACTION_AVAIL: usize = 2;
+    let action = 0x7ffc_0000_u32;
+    returns(|| {
+        // SAFETY: the kernel reads a number.
+        unsafe { syscall(libc::SYS_seccomp, [GET_ACTION_AVAIL, 0, &raw const action as usize, 0, 0, 0]) };
+    })
+}
+
+/// Whether this process may call what [`borrow`] does.
+pub fn may_borrow() -> bool {
+    returns(|| drop(borrow(getpid(), 0)))
 }
 
 /// Gives up gaining privileges by executing.

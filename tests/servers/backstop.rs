@@ -415,6 +415,42 @@ fn without_user_notification_it_logs() {
     }
 }
 
+/// A unit whose system call filter ends whoever calls what the backstop needs (SystemCallFilter=@system-service): the server
+/// serves all the same.
+#[test]
+fn a_units_own_filter_is_no_danger() {
+    enter();
+    for (outer, filters, said, layers) in [
+        (
+            "kill-seccomp",
+            "1",
+            "the backstop is off: the unit's system call filter ends whoever calls seccomp; SystemCallFilter=@sandbox allows it",
+            vec![],
+        ),
+        // Without descriptors of other processes it judges what it can.
+        ("kill-borrow", "2", "", vec!["backstop", "backstop"]),
+    ] {
+        let place = Place::new();
+        page(&place);
+        let program = compile(&place, "tests/servers/c/outer.c", "outer", &[]);
+        let guard = place.guard(&config(&place, "audit"));
+        let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &[&program, outer]);
+        let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
+        assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
+        assert_eq!(ask(nginx.port, "localhost", "execve"), "7");
+        for worker in children(fpm.process.pid()) {
+            assert_eq!(word(worker, "status", "Seccomp_filters:").as_deref(), Some(filters), "{outer}");
+        }
+        let events = guard.events().all();
+        let own = |event: &&Value| event.text("rule.id") == "guard-policy";
+        let sentences: Vec<&str> = events.iter().filter(own).map(|event| event.text("message")).collect();
+        assert_eq!(sentences, if said.is_empty() { vec![] } else { vec![said] }, "{outer}");
+        let seen: Vec<&str> =
+            events.iter().filter(|event| !own(event)).map(|event| event.text("portcullis.layer")).collect();
+        assert_eq!(seen, layers, "{outer}");
+    }
+}
+
 /// curl and what nginx itself connects to: allowed by the hooks, they never come to the supervisor.
 #[test]
 fn nginx_proxies_under_it() {

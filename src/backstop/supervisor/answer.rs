@@ -21,8 +21,9 @@ use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
 const MESSAGES_MAX: u64 = 1024;
 
-/// The answer to a call; `None` where somebody else gives it. `scope` becomes the one that it is judged in.
-pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32) -> Option<Reply> {
+/// The answer to a call; `None` where somebody else gives it. `scope` becomes the one that it is judged in;
+/// `borrows` says whether descriptors of other processes can be had.
+pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32, borrows: bool) -> Option<Reply> {
     let listener = member.listener.load(Ordering::Relaxed);
     let memory = match Memory::of(notice.pid) {
         Ok(memory) => memory,
@@ -38,7 +39,7 @@ pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32) -> Option<Rep
         return Some(Reply::GoOn);
     }
     let decoded = decode(notice, &memory);
-    let case = Case { subject: &subject, memory: &memory, width: decoded.width, listener, id: notice.id };
+    let case = Case { subject: &subject, memory: &memory, width: decoded.width, listener, id: notice.id, borrows };
     match decoded.call {
         Call::Connect(fd, at, len) => case.connect(fd, at, len),
         Call::SendTo(fd, at, len, flags) => Some(case.send(fd, at, len, flags)),
@@ -77,6 +78,7 @@ struct Case<'c> {
     width: usize,
     listener: i32,
     id: u64,
+    borrows: bool,
 }
 
 impl Case<'_> {
@@ -94,7 +96,7 @@ impl Case<'_> {
 
     /// The process's own descriptor, borrowed; -1 where the kernel does not lend it.
     fn borrow(&self, fd: i32) -> Fd {
-        sys::borrow(self.subject.pid, fd).unwrap_or(Fd(-1))
+        if self.borrows { sys::borrow(self.subject.pid, fd).unwrap_or(Fd(-1)) } else { Fd(-1) }
     }
 
     fn address(&self, at: u64, len: u64) -> Option<([u8; ADDRESS_MAX], usize)> {

@@ -14,7 +14,7 @@ use super::link::{TOLD, Told};
 use crate::state;
 use crate::sys::{self, Fd};
 use crate::{load, sink};
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Rule};
 
 /// The descriptor of the socket on which workers come.
@@ -42,6 +42,8 @@ pub struct Member {
 
 /// What the two processes share.
 struct Shared {
+    /// Descriptors of other processes can be borrowed.
+    borrows: AtomicBool,
     /// The process that waits.
     keeper: AtomicU32,
     /// The call that is being judged: its listener and its number, and the scope that it is judged in.
@@ -67,6 +69,7 @@ pub fn run(master: u32) -> ! {
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };
+    shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
         // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.
@@ -210,7 +213,7 @@ fn one(shared: &Shared, member: &Member) {
     shared.scope.store(GLOBAL_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
     sys::end_in(PATIENCE);
-    let reply = answer::answer(member, &notice, &shared.scope);
+    let reply = answer::answer(member, &notice, &shared.scope, shared.borrows.load(Ordering::Relaxed));
     sys::end_in(0);
     if let Some(reply) = reply {
         sys::reply(listener, notice.id, reply);

@@ -93,7 +93,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
             Some(2) => Role::Descendant,
             _ => Role::Serving,
         };
-        subject.served.request = of_worker(member, thread, memory);
+        subject.served.request = of_worker(member, status.pid != worker, thread, memory);
         let pool = subject.served.request.pool.bytes();
         if pool.is_empty() {
             program(status.pid, &mut subject.chain);
@@ -116,25 +116,27 @@ fn program(pid: u32, chain: &mut Text<256>) {
     chain.push(name);
 }
 
-/// The request that a worker's thread has published; of a thread that serves nobody, there is none.
-fn of_worker(member: &Member, thread: u32, memory: &Memory) -> Request {
+/// The request that a worker's thread has published; of a thread that serves nobody, there is none. In a forked process the
+/// threads' numbers are its parent's: where one thread serves, the request is that one's.
+fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Request {
     let slots = member.slots_at.load(Ordering::Relaxed);
     let unknown = Request { state: State::Unknown, ..Request::none() };
     let mut found = None;
+    let mut count = 0_usize;
     for index in 0..SLOTS_MAX as u64 {
         let Some(at) = memory.number(slots.wrapping_add(index.wrapping_mul(8)), 8).filter(|at| *at != 0) else { break };
         let (Some(tid), Some(len)) = (memory.number(at, 4), memory.number(at.wrapping_add(4), 4)) else { break };
-        // In a forked process the number is the parent's: where there is one slot, it is that.
-        if tid == u64::from(thread) || found.is_none() {
-            found = Some((at, len as usize, tid == u64::from(thread)));
+        count = count.wrapping_add(1);
+        if forked || tid == u64::from(thread) {
+            found = Some((at, len as usize));
         }
-        if tid == u64::from(thread) {
+        if !forked && found.is_some() {
             break;
         }
     }
-    let Some((at, len, _)) = found else { return Request::none() };
-    if len == 0 {
-        return Request::none();
+    let Some((at, len)) = found.filter(|(_, len)| *len != 0) else { return Request::none() };
+    if forked && count > 1 {
+        return unknown;
     }
     let mut text = [0; WIRE_MAX];
     let Some(room) = text.get_mut(..len.min(PUBLISHED_MAX)) else { return unknown };
