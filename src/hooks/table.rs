@@ -249,6 +249,7 @@ pub(super) static REAL_DLSYM: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null
 static REAL_SYSCALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
 unsafe extern "C" {
+    fn gnu_get_libc_version() -> *const c_char;
     fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
 }
 
@@ -269,6 +270,17 @@ fn early(slot: &AtomicPtr<c_void>) -> *mut c_void {
 /// dlsym.
 pub type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
 
+/// The version 2.N of glibc that brought pidfd_spawn and pidfd_spawnp.
+const PIDFD_SPAWN: u32 = 39;
+
+/// N of this glibc's version 2.N.
+fn libc_minor() -> u32 {
+    // SAFETY: libc's own C string, which is there for ever.
+    let version = unsafe { CStr::from_ptr(gnu_get_libc_version()) }.to_bytes();
+    let digits = version.iter().skip(2).take_while(|byte| byte.is_ascii_digit());
+    digits.fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0'))))
+}
+
 /// Finds the real functions; for the constructor.
 pub fn resolve() {
     // SAFETY: the names are C strings. By its version, since `dlsym` itself is one of the hooks.
@@ -279,7 +291,9 @@ pub fn resolve() {
     REAL_DLSYM.store(dlsym, Ordering::Release);
     // SAFETY: this is dlsym.
     let dlsym = unsafe { core::mem::transmute::<*mut c_void, Dlsym>(dlsym) };
-    for (slot, name) in REAL.iter().zip(NAMES) {
+    // Asking for what is not there would allocate the words of an error.
+    let lacks = |name: &CStr| name.to_bytes().starts_with(b"pidfd_spawn") && libc_minor() < PIDFD_SPAWN;
+    for (slot, name) in REAL.iter().zip(NAMES).filter(|(_, name)| !lacks(name)) {
         // SAFETY: the name is a C string; RTLD_NEXT is what comes behind this library.
         slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
     }

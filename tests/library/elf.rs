@@ -17,15 +17,17 @@ fn hooks() -> Vec<String> {
 
 /// All that the guard needs of libc: no memory, no locks, no stdio. The last four are weak, from the compiler's
 /// start-up files.
-const IMPORTS: [&str; 12] = [
+const IMPORTS: [&str; 14] = [
     "__errno_location",
     "bcmp",
     "dl_iterate_phdr",
     "dlvsym",
     "environ",
+    "gnu_get_libc_version",
     "memcmp",
     "memcpy",
     "memset",
+    "strlen",
     "_ITM_deregisterTMCloneTable",
     "_ITM_registerTMCloneTable",
     "__cxa_finalize",
