@@ -64,7 +64,16 @@ fn journald_syslog_and_file_of_a_chrooted_pool() {
         assert_eq!(event.text("user.id"), "33");
         assert_eq!(event.text("process.name"), "php-fpm8.2");
     }
+    // In a unit, what `portcullis compile` prints comes to the journal under the same name, and is no event.
+    let said = Command::new("systemd-cat").args(["--identifier=portcullis", "echo", "compiled"]).status();
+    assert!(said.expect("systemd-cat").success());
+    wait_until("what was said", || {
+        let all = Command::new("journalctl").args(["-o", "cat", "-t", "portcullis"]).output().expect("journalctl");
+        String::from_utf8_lossy(&all.stdout).contains("compiled")
+    });
     assert_eq!(from_journal(&place, 2), events);
+    let shown = place.portcullis().arg("events").output().expect("portcullis events");
+    assert!(shown.status.success(), "{}", String::from_utf8_lossy(&shown.stderr));
     let text = std::fs::read_to_string(stderr).expect("standard error");
     let written: Vec<Value> = text
         .lines()

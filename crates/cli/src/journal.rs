@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 pub fn read(follow: bool, printer: &mut Printer) -> Result<(), String> {
     let mut command = Command::new("journalctl");
     command.args(["--output=json", "--output-fields=MESSAGE", "--identifier=portcullis", "--no-pager", "--quiet"]);
+    // What the command itself prints in a unit has the same identifier, and comes by its standard output.
+    command.args(["_TRANSPORT=journal", "_TRANSPORT=syslog"]);
     if follow {
         command.args(["--follow", "--lines=100"]);
     }

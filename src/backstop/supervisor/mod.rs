@@ -97,12 +97,11 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
                 become_keeper(shared);
             }
             sys::reap();
-            if !sys::exists(master) && shared.members.iter().all(|member| member.listener.load(Ordering::Relaxed) == 0)
-            {
-                sys::exit(0);
-            }
         }
-        turn(shared, master);
+        let alone = turn(shared, master);
+        if alone && !sys::exists(master) {
+            sys::exit(0);
+        }
     }
 }
 
