@@ -82,7 +82,7 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
     if !sys::may_filter() {
         say(
             policy,
-            "the backstop is off: the unit's system call filter ends whoever calls seccomp; SystemCallFilter=@sandbox allows it",
+            "the backstop is off: the unit's system call filter ends whoever calls seccomp; add seccomp and pidfd_getfd to its SystemCallFilter=",
         );
         return false;
     }

@@ -424,7 +424,7 @@ fn a_units_own_filter_is_no_danger() {
         (
             "kill-seccomp",
             "1",
-            "the backstop is off: the unit's system call filter ends whoever calls seccomp; SystemCallFilter=@sandbox allows it",
+            "the backstop is off: the unit's system call filter ends whoever calls seccomp; add seccomp and pidfd_getfd to its SystemCallFilter=",
             vec![],
         ),
         // Without descriptors of other processes it judges what it can.
@@ -449,6 +449,26 @@ fn a_units_own_filter_is_no_danger() {
             events.iter().filter(|event| !own(event)).map(|event| event.text("portcullis.layer")).collect();
         assert_eq!(seen, layers, "{outer}");
     }
+}
+
+/// A unit whose CapabilityBoundingSet= lacks CAP_SYS_PTRACE: the supervisor looks at a process as that process's user.
+#[test]
+fn without_the_right_to_trace_it_looks_as_the_user() {
+    enter();
+    let place = Place::new();
+    page(&place);
+    let guard = place.guard(&config(&place, "audit"));
+    let by = ["setpriv", "--bounding-set=-sys_ptrace"];
+    let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &by);
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
+    assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
+    let events = guard.events().all();
+    assert_eq!(events.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "known", ""]]);
+    wait_until("a supervisor of two processes", || pair(fpm.process.pid()).is_some());
+    let (_, judge) = pair(fpm.process.pid()).expect("two processes");
+    let effective = word(judge, "status", "CapEff:").expect("capabilities");
+    // CAP_SYS_PTRACE is 19 (linux/capability.h).
+    assert_eq!(u64::from_str_radix(&effective, 16).expect("a number") & (1 << 19), 0);
 }
 
 /// curl and what nginx itself connects to: allowed by the hooks, they never come to the supervisor.

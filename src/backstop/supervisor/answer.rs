@@ -9,13 +9,13 @@ use super::call::{Call, decode};
 use super::copied::{ARGUMENTS, ROOM, Room};
 use super::remote::Memory;
 use super::subject::{self, Subject};
-use crate::context;
 use crate::judge::{self, Answer, By, Deed, Exec, Other, Target};
 use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
+use crate::{context, emit};
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
@@ -24,12 +24,24 @@ const MESSAGES_MAX: u64 = 1024;
 /// The answer to a call; `None` where somebody else gives it. `scope` becomes the one that it is judged in;
 /// `borrows` says whether descriptors of other processes can be had.
 pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32, borrows: bool) -> Option<Reply> {
-    let listener = member.listener.load(Ordering::Relaxed);
-    let memory = match Memory::of(notice.pid) {
-        Ok(memory) => memory,
-        Err(_) => return Some(unreadable()),
+    if let Ok(memory) = Memory::of(notice.pid) {
+        return answer_with(member, notice, scope, borrows, &memory);
+    }
+    // Without CAP_SYS_PTRACE, root can still look as the process's own user.
+    let own = (sys::geteuid(), sys::getegid());
+    let Some((uid, gid)) = subject::user_of(notice.pid) else { return Some(unreadable()) };
+    sys::look_as(uid, gid);
+    let reply = match Memory::of(notice.pid) {
+        Ok(memory) => answer_with(member, notice, scope, borrows, &memory),
+        Err(_) => Some(unreadable()),
     };
-    let Some(subject) = subject::of(member, notice.pid, &memory) else { return Some(unreadable()) };
+    sys::look_as(own.0, own.1);
+    reply
+}
+
+fn answer_with(member: &Member, notice: &Notice, scope: &AtomicU32, borrows: bool, memory: &Memory) -> Option<Reply> {
+    let listener = member.listener.load(Ordering::Relaxed);
+    let Some(subject) = subject::of(member, notice.pid, memory) else { return Some(unreadable()) };
     // What was read may be of a process that has this number by now.
     if !sys::still_waits(listener, notice.id) {
         return None;
@@ -38,8 +50,8 @@ pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32, borrows: bool
     if subject.role == Role::Master {
         return Some(Reply::GoOn);
     }
-    let decoded = decode(notice, &memory);
-    let case = Case { subject: &subject, memory: &memory, width: decoded.width, listener, id: notice.id, borrows };
+    let decoded = decode(notice, memory);
+    let case = Case { subject: &subject, memory, width: decoded.width, listener, id: notice.id, borrows };
     match decoded.call {
         Call::Connect(fd, at, len) => case.connect(fd, at, len),
         Call::SendTo(fd, at, len, flags) => Some(case.send(fd, at, len, flags)),
@@ -49,9 +61,8 @@ pub fn answer(member: &Member, notice: &Notice, scope: &AtomicU32, borrows: bool
         Call::Listen(fd) => Some(case.listen(fd)),
         Call::Execute(..) if subject.expects_program => Some(Reply::GoOn),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
-        Call::Ring => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
-        // An architecture without a decoder: what it does cannot be judged.
-        Call::Other => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
+        // An architecture without a decoder: what it does cannot be judged either.
+        Call::Ring | Call::Other => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
     }
 }
 
@@ -62,9 +73,20 @@ fn refuse(errno: Option<i32>) -> Reply {
     }
 }
 
-/// A process that may not be looked at is judged by the strictest policy: in audit it goes on.
+static SAID: AtomicBool = AtomicBool::new(false);
+
+/// A process that may not be looked at is judged by the strictest policy: in audit it goes on. That is no event, but it is
+/// counted as one that is missing, and said once.
 fn unreadable() -> Reply {
-    let strict = |rule| state::policy().is_some_and(|policy| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce);
+    state::counters().dropped.fetch_add(1, Ordering::Relaxed);
+    let Some(policy) = state::policy() else { return Reply::GoOn };
+    if !SAID.swap(true, Ordering::Relaxed) {
+        emit::guard(
+            &policy,
+            "the backstop's supervisor may not read the memory of what it is to judge: it needs CAP_SYS_PTRACE",
+        );
+    }
+    let strict = |rule| policy.mode(STRICTEST_SCOPE, rule) == Mode::Enforce;
     match [Rule::EgressPort, Rule::ShellSpawn].into_iter().any(strict) {
         true => Reply::Result(-i64::from(libc::EACCES)),
         false => Reply::GoOn,

@@ -69,6 +69,11 @@ pub fn parent_of(pid: u32) -> Option<u32> {
     status(pid).map(|status| status.parent)
 }
 
+/// Effective user and group of a thread's process.
+pub fn user_of(thread: u32) -> Option<(u32, u32)> {
+    status(thread).map(|status| (status.user, status.group))
+}
+
 /// The process of a thread that a member's filter stopped; `None` where it has ended.
 pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
     let status = status(thread)?;
