@@ -71,6 +71,18 @@ fn pair(master: i32) -> Option<(i32, i32)> {
     if parent(b) == Some(a) { Some((a, b)) } else { (parent(a) == Some(b)).then_some((b, a)) }
 }
 
+/// The same once it stands: a supervisor that has just been started tries what it may do in a child.
+fn standing_pair(master: i32) -> (i32, i32) {
+    let mut last = None;
+    wait_until("a supervisor of two processes", || {
+        let now = pair(master);
+        let stands = now.is_some() && now == last;
+        last = now;
+        stands
+    });
+    last.expect("two processes")
+}
+
 fn kill(pid: i32) {
     // SAFETY: a process that this test's server started.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0, "{}", std::io::Error::last_os_error());
@@ -157,7 +169,7 @@ fn the_tree_is_as_it_was_but_for_the_supervisor() {
     }
     for master in [fpm_master, nginx_master] {
         assert!(!is_filtered(master), "the master has no filter");
-        wait_until("a supervisor of two processes", || pair(master).is_some());
+        standing_pair(master);
     }
     assert_eq!((children(fpm_master).len(), children(nginx_master).len()), (2, 1));
     assert!(is_filtered(children(nginx_master)[0]));
@@ -220,7 +232,7 @@ fn the_supervisors_death_changes_nothing() {
         let master = fpm.process.pid();
         assert_eq!(ask(nginx.port, "localhost", "sendto"), answer);
         for round in 0..6 {
-            let (keeper, judge) = pair(master).expect("a supervisor of two processes");
+            let (keeper, judge) = standing_pair(master);
             let victim = if round % 2 == 0 { judge } else { keeper };
             kill(victim);
             // Not awaited: what comes now waits for whoever takes over.
@@ -233,7 +245,7 @@ fn the_supervisors_death_changes_nothing() {
         assert_eq!(outcomes.len(), 13);
         assert!(outcomes.iter().all(|event| event.text("event.outcome") == outcome));
         // Both at once: what only the backstop sees fails, and the server goes on.
-        let (keeper, judge) = pair(master).expect("a supervisor of two processes");
+        let (keeper, judge) = standing_pair(master);
         kill(keeper);
         kill(judge);
         wait_until("their end", || supervisors(master).is_empty());
@@ -251,8 +263,9 @@ fn the_call_at_hand_is_answered() {
         let place = Place::new();
         let (guard, fpm, nginx) = fpm_and_nginx(&place, mode);
         let master = fpm.process.pid();
-        wait_until("a supervisor of two processes", || pair(master).is_some());
-        let (_, judge) = pair(master).expect("two processes");
+        // Silent, and by then there are workers whose filters are with the judge.
+        assert_eq!(ask(nginx.port, "localhost", "sendto connected"), "1 0 0");
+        let (_, judge) = standing_pair(master);
         // Holds the judge up where it opens the memory of the process whose call it has received.
         let mut strace = Command::new("strace")
             .args(["-q", "-p", &judge.to_string(), "-e", "trace=openat", "-e", "inject=openat:delay_enter=20s"])
@@ -464,8 +477,7 @@ fn without_the_right_to_trace_it_looks_as_the_user() {
     assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
     let events = guard.events().all();
     assert_eq!(events.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "known", ""]]);
-    wait_until("a supervisor of two processes", || pair(fpm.process.pid()).is_some());
-    let (_, judge) = pair(fpm.process.pid()).expect("two processes");
+    let (_, judge) = standing_pair(fpm.process.pid());
     let effective = word(judge, "status", "CapEff:").expect("capabilities");
     // CAP_SYS_PTRACE is 19 (linux/capability.h).
     assert_eq!(u64::from_str_radix(&effective, 16).expect("a number") & (1 << 19), 0);
