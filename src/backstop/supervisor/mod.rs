@@ -207,7 +207,17 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
 /// Judges the next call of a worker or what descended from it.
 fn one(shared: &Shared, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
-    let Ok(notice) = sys::receive(listener) else { return };
+    let notice = match sys::receive(listener) {
+        Ok(notice) => notice,
+        // Its process has ended in between, or a signal came.
+        Err(libc::ENOENT | libc::EINTR) => return,
+        // What was handed over is no listener.
+        Err(_) => {
+            member.listener.store(0, Ordering::Relaxed);
+            sys::close(listener);
+            return;
+        }
+    };
     shared.at_hand.0.store(listener, Ordering::Relaxed);
     shared.scope.store(GLOBAL_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
