@@ -105,7 +105,7 @@ pub fn own_chain(served: &Served) -> Text<256> {
 pub fn compose_request<const N: usize>(served: &Served) -> Text<N> {
     let mut text = Text::new();
     text.push(REQUEST);
-    portcullis_request::wire::write(&served.request, |bytes| text.push(bytes));
+    portcullis_request::wire::write(&served.request, served.id(), |bytes| text.push(bytes));
     text
 }
 

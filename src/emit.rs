@@ -7,7 +7,7 @@ use crate::memory::{Text, base_name};
 use crate::program::Program;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{context, sink, sys};
+use crate::{context, counters, sink, sys};
 use core::sync::atomic::Ordering;
 use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
 use portcullis_policy::{Mode, Outcome, Policy, Verdict};
@@ -118,6 +118,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<
             server_name: request.server_name.bytes(),
             document_root: request.document_root.bytes(),
             script: request.script.bytes(),
+            id: served.id(),
             method: request.method.bytes(),
             uri: request.uri.bytes(),
             client: request.client.bytes(),
@@ -130,6 +131,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<
         clause_line,
         ..event
     };
+    counters::event(refused);
     finish(policy, event);
 }
 
@@ -175,7 +177,7 @@ fn common<'a>(by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process
 /// Numbers the event and hands it to the sinks.
 #[inline(never)]
 fn finish(policy: &Policy<'_>, event: Event<'_>) {
-    let counters = state::counters();
+    let counters = counters::counters();
     let user = files::user_name(event.uid);
     let mut host = [0; 65];
     let event = Event {

@@ -4,7 +4,7 @@
 use crate::hooks::table;
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, context, deepbind, environment, files, load, request, sink, sys};
+use crate::{backstop, context, counters, deepbind, environment, files, load, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::{Request, State};
 
@@ -72,7 +72,7 @@ pub extern "C" fn ensure() {
         // Every descendant is given one: where it is gone, somebody took it away.
         request::inherit(request.unwrap_or(Request { state: State::Lost, ..Request::none() }));
     } else {
-        state::share_counters();
+        counters::share();
     }
     if fresh
         && state::role() == Role::Master
@@ -90,7 +90,11 @@ pub extern "C" fn ensure() {
 /// Called before a fork: the child's events are of the same stream; a master looks whether its policy is still the
 /// newest, and holds the sinks for its workers.
 pub fn before_fork() {
-    state::share_counters();
+    counters::share();
+    if state::role() == Role::Serving {
+        // The child's request has the same number.
+        request::current(|served| served.id());
+    }
     if state::role() != Role::Master || !state::ready() {
         return;
     }

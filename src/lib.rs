@@ -6,6 +6,7 @@ mod actor;
 mod backstop;
 mod compiler;
 mod context;
+mod counters;
 mod deepbind;
 mod emit;
 mod environment;

@@ -21,7 +21,7 @@ pub enum Role {
 /// Before the constructor has run.
 const UNKNOWN: u8 = u8::MAX;
 
-static ROLE: AtomicU8 = AtomicU8::new(UNKNOWN);
+pub(crate) static ROLE: AtomicU8 = AtomicU8::new(UNKNOWN);
 
 /// The role now. Another library's constructor may ask before this library's own has run, which then runs.
 #[inline]
@@ -133,7 +133,7 @@ pub fn set_ready() {
 }
 
 static DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.policy"));
-static POLICY: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+pub(crate) static POLICY: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The length of a mapped policy, from its own header; `None` for null.
 fn mapped_len(at: *const u8) -> Option<usize> {
@@ -199,63 +199,4 @@ pub fn reported() -> u8 {
 /// Sets it.
 pub fn set_reported(reason: u8) {
     REPORTED.store(reason, Ordering::Relaxed);
-}
-
-/// Counters that a process and all that are forked from it share.
-#[repr(C)]
-pub struct Counters {
-    /// Names them.
-    pub stream: AtomicU64,
-    /// Events so far.
-    pub sequence: AtomicU64,
-    /// Of these, the ones that a sink did not take.
-    pub dropped: AtomicU64,
-    /// Whether an event has said that the backstop is not as it should be.
-    pub backstop: AtomicU64,
-}
-
-static OWN: Counters = Counters {
-    stream: AtomicU64::new(0),
-    sequence: AtomicU64::new(0),
-    dropped: AtomicU64::new(0),
-    backstop: AtomicU64::new(0),
-};
-static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
-
-/// The counters.
-pub fn counters() -> &'static Counters {
-    let shared = SHARED.load(Ordering::Acquire);
-    // SAFETY: null, or a zeroed mapping that stays for ever; zero bytes are valid counters.
-    let counters = unsafe { shared.as_ref() }.unwrap_or(&OWN);
-    if counters.stream.load(Ordering::Relaxed) == 0 {
-        let _ = counters.stream.compare_exchange(0, new_stream(), Ordering::Relaxed, Ordering::Relaxed);
-    }
-    counters
-}
-
-/// A name for a stream: never 0, and most unlikely to be another's.
-fn new_stream() -> u64 {
-    // Where the stack lies is random, and differs between two processes of one number in one instant.
-    let here = 0_u8;
-    let place = &raw const here as u64;
-    let mixed = (sys::now() ^ (u64::from(sys::getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
-    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
-}
-
-/// Shares the counters over every fork from now on; without memory for that, each process counts by itself. Where many
-/// programs are started, most end without a fork and without an event: so this is not done before it is needed.
-pub fn share_counters() {
-    if !SHARED.load(Ordering::Acquire).is_null() {
-        return;
-    }
-    let Some(at) = sys::mmap(None, size_of::<Counters>()) else { return };
-    let shared = at.cast::<Counters>();
-    // SAFETY: a new zeroed mapping of that size, which nobody else has yet; zero bytes are valid counters.
-    let new = unsafe { &*shared };
-    new.stream.store(OWN.stream.load(Ordering::Relaxed), Ordering::Relaxed);
-    new.sequence.store(OWN.sequence.load(Ordering::Relaxed), Ordering::Relaxed);
-    new.dropped.store(OWN.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
-    if SHARED.compare_exchange(core::ptr::null_mut(), shared, Ordering::AcqRel, Ordering::Relaxed).is_err() {
-        sys::munmap(at, size_of::<Counters>());
-    }
 }

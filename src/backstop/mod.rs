@@ -11,7 +11,7 @@ pub mod supervisor;
 
 use crate::environment;
 use crate::state::{self, Role};
-use crate::{emit, sys};
+use crate::{counters, emit, sys};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Backstop, BackstopKind, Policy};
 
@@ -141,7 +141,7 @@ fn log(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret:
 
 /// Writes an event on the backstop, unless another worker has written one.
 fn say(policy: &Policy<'_>, sentence: &'static str) {
-    if state::counters().backstop.swap(1, Ordering::Relaxed) == 0 {
+    if counters::counters().backstop.swap(1, Ordering::Relaxed) == 0 {
         emit::guard(policy, sentence);
     }
 }

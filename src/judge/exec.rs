@@ -1,13 +1,13 @@
 //! The judgement on a program that is about to be started.
 
 use super::{By, is_on, on_connection};
-use crate::emit;
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
 use crate::program::Program;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys;
+use crate::{counters, emit};
 use core::ffi::CStr;
 use portcullis_policy::{Outcome, Rule};
 
@@ -176,6 +176,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
         false => None,
     };
     let writable = is_on(&policy, served.scope, Rule::ExecPlace) && is_writable(by, &program);
+    counters::decision();
     let verdict = program.with_names(|names| {
         let program = portcullis_policy::exec::Program {
             names,

@@ -7,7 +7,7 @@ pub use exec::{Answer, Arguments, Exec, Guarding, Target, exec};
 use crate::memory::Text;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{emit, names, sys};
+use crate::{counters, emit, names, sys};
 use core::net::IpAddr;
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
@@ -59,6 +59,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         By::Other(_) => HostName::none(),
     };
     let to = Destination { address: ip, port, sends: deed != Deed::Connect };
+    counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
     if verdict.outcome == Outcome::Allow {
         return None;
@@ -82,6 +83,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
 #[inline(never)]
 pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Option<i32> {
     let policy = state::policy()?;
+    counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
     let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
     conclude(&policy, verdict, served, by, Action::Listen(at), b"")
@@ -91,6 +93,7 @@ pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Op
 #[inline(never)]
 pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Option<i32> {
     let policy = state::policy()?;
+    counters::decision();
     let verdict = policy.decide_stdio(served.scope);
     if verdict.outcome == Outcome::Allow {
         return None;
@@ -107,6 +110,7 @@ pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Option<i32
 pub fn settings(served: &Served) -> Option<i32> {
     let policy = state::policy()?;
     let settings = &served.request.settings;
+    counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
     conclude(&policy, verdict, served, By::This, Action::Settings, settings.bytes().trim_ascii())
 }
@@ -115,6 +119,7 @@ pub fn settings(served: &Served) -> Option<i32> {
 #[inline(never)]
 pub fn ring(by: By<'_>, served: &Served) -> Option<i32> {
     let policy = state::policy()?;
+    counters::decision();
     let verdict = policy.decide_ring(served.scope);
     conclude(&policy, verdict, served, by, Action::Ring, b"io_uring_setup")
 }

@@ -17,6 +17,8 @@ pub struct Served {
     pub scope: u32,
     /// The virtual host.
     pub vhost: Option<u32>,
+    /// The request's number, once somebody has asked for it; else 0.
+    id: AtomicU64,
     /// It was found anew, and is not published yet.
     fresh: bool,
 }
@@ -24,12 +26,24 @@ pub struct Served {
 impl Served {
     /// No request.
     pub const fn none() -> Served {
-        Served { request: Request::none(), scope: 0, vhost: None, fresh: false }
+        Served { request: Request::none(), scope: 0, vhost: None, id: AtomicU64::new(0), fresh: false }
+    }
+
+    /// The request's number, the same for all that is done for it; 0 where there is none or it could not be read. Most
+    /// requests are over before anybody asks, so it is made then.
+    pub fn id(&self) -> u64 {
+        let id = self.id.load(Ordering::Relaxed);
+        if id != 0 || self.request.state != State::Known {
+            return id;
+        }
+        let new = crate::counters::fresh_number();
+        self.id.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|other| other, |_| new)
     }
 
     /// Finds the scope anew.
     pub fn settle(&mut self) {
         (self.scope, self.vhost) = scope_of(&self.request);
+        self.id.store(self.request.id, Ordering::Relaxed);
         self.fresh = true;
     }
 }
@@ -160,20 +174,20 @@ pub fn change<R>(write: impl FnOnce(&mut Slot) -> R) -> Option<R> {
     let result = write(slot);
     if slot.served.fresh && sys::secret() != 0 {
         slot.served.fresh = false;
-        publish(&mut slot.published, &slot.served.request);
+        publish(&mut slot.published, &slot.served);
     }
     slot.busy.store(false, Ordering::Relaxed);
     Some(result)
 }
 
 /// Writes the request down where the supervisor looks for it. While it is written it is unknown.
-fn publish(published: &mut Published, request: &Request) {
+fn publish(published: &mut Published, served: &Served) {
     published.len.store(1, Ordering::Release);
     fence(Ordering::Release);
     let mut len = 0_usize;
-    if request.state != State::None {
+    if served.request.state != State::None {
         let text = &mut published.text;
-        portcullis_request::wire::write(request, |bytes| {
+        portcullis_request::wire::write(&served.request, served.id(), |bytes| {
             if let Some(to) = text.get_mut(len..).and_then(|rest| rest.get_mut(..bytes.len())) {
                 to.copy_from_slice(bytes);
                 len = len.wrapping_add(bytes.len());
@@ -249,8 +263,7 @@ pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
 }
 
 static NOBODY: Served = Served::none();
-static UNKNOWN: Served =
-    Served { request: Request { state: State::Unknown, ..Request::none() }, scope: 0, vhost: None, fresh: false };
+static UNKNOWN: Served = Served { request: Request { state: State::Unknown, ..Request::none() }, ..Served::none() };
 
 struct Inherited(core::cell::UnsafeCell<Served>);
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::log::Selection;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -75,12 +76,17 @@ pub struct Run {
 
 #[derive(Args)]
 pub struct Events {
-    /// Files of events, a line each; without any, the journal is read
-    #[arg(value_name = "FILE")]
-    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub selection: Selection,
     /// Go on with events as they come
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "incidents")]
     pub follow: bool,
+    /// One line an event
+    #[arg(long, conflicts_with = "incidents")]
+    pub table: bool,
+    /// By incident: one request, and all that descended from it as a tree
+    #[arg(long)]
+    pub incidents: bool,
     /// Print the events as they were written, one JSON object a line
     #[arg(long)]
     pub json: bool,

@@ -1,113 +1,74 @@
-//! `portcullis events`: what the guard saw, readable; from files, or from the journal.
+//! `portcullis events`: what the guard saw, for people or for programs; an event each, a line each, or by incident.
 
 use crate::arguments::Events;
-use crate::{FINE, WRONG, complain, journal, show};
+use crate::incident::{self, Incident};
+use crate::log::Event;
+use crate::{FINE, WRONG, complain, show};
 use anstream::println;
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use anstyle::Style;
+use serde_json::{Value, json};
 
-/// How often a followed file is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
-/// What becomes of each line.
-pub struct Printer {
-    json: bool,
-    unreadable: usize,
-}
-
-impl Printer {
-    /// Prints one line of events.
-    pub fn line(&mut self, line: &[u8]) {
-        let line = line.strip_suffix(b"\n").unwrap_or(line);
-        if line.is_empty() {
-            return;
-        }
-        match serde_json::from_slice(line) {
-            Ok(event) if self.json => println!("{event}"),
-            Ok(event) => println!("{}", show::event(&event)),
-            Err(error) => {
-                self.unreadable += 1;
-                complain(format_args!("a line is not an event: {error}"));
-            }
-        }
-    }
-}
+const DIM: Style = Style::new().dimmed();
 
 pub fn run(arguments: &Events) -> u8 {
-    let mut printer = Printer { json: arguments.json, unreadable: 0 };
-    let done = match arguments.files.as_slice() {
-        [] => journal::read(arguments.follow, &mut printer),
-        files => read_all(files, arguments.follow, &mut printer),
+    let done = if arguments.incidents {
+        arguments.selection.all().map(|(events, unreadable)| {
+            let incidents = incident::group(events);
+            for incident in &incidents {
+                if arguments.json { println!("{}", as_json(incident)) } else { println!("{}", tree(incident)) }
+            }
+            unreadable
+        })
+    } else {
+        if arguments.table && !arguments.json {
+            println!("{}", show::table_head());
+        }
+        arguments.selection.read(arguments.follow, &mut |event| print(&event, arguments))
     };
     match done {
-        Ok(()) if printer.unreadable == 0 => FINE,
-        Ok(()) => WRONG,
+        Ok(0) => FINE,
+        Ok(_) => WRONG,
         Err(message) => complain(message),
     }
 }
 
-fn read_all(files: &[PathBuf], follow: bool, printer: &mut Printer) -> Result<(), String> {
-    let mut open = Vec::new();
-    for path in files {
-        let mut followed = Followed::open(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        followed.lines(printer).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        open.push(followed);
+fn print(event: &Event, arguments: &Events) {
+    if arguments.json {
+        println!("{}", event.value());
+    } else if arguments.table {
+        println!("{}", show::row(event));
+    } else {
+        println!("{}", show::event(event.value()));
     }
-    if follow {
-        loop {
-            std::thread::sleep(LOOK);
-            for followed in &mut open {
-                followed.lines(printer).map_err(|error| format!("cannot read {}: {error}", followed.path.display()))?;
-                followed.reopen();
-            }
-        }
-    }
-    for followed in &mut open {
-        printer.line(&std::mem::take(&mut followed.partial));
-    }
-    Ok(())
 }
 
-/// A file that grows, and may be rotated.
-struct Followed {
-    path: PathBuf,
-    reader: BufReader<File>,
-    /// A line whose end is not written yet.
-    partial: Vec<u8>,
+/// An incident for programs.
+fn as_json(incident: &Incident) -> Value {
+    fn node(incident: &Incident, place: usize) -> Value {
+        let led_to: Vec<Value> = incident.children[place].iter().map(|&child| node(incident, child)).collect();
+        json!({ "event": incident.events[place].value(), "led_to": led_to })
+    }
+    let roots: Vec<Value> = incident.roots.iter().map(|&root| node(incident, root)).collect();
+    let last = incident.events.last().map_or("", |event| event.text("/@timestamp"));
+    json!({
+        "request_id": incident.first().text("/http/request/id"),
+        "first": incident.first().text("/@timestamp"),
+        "last": last,
+        "events": incident.events.len(),
+        "refused": incident.refused(),
+        "severity": incident.severity(),
+        "tree": roots,
+    })
 }
 
-impl Followed {
-    fn open(path: &Path) -> std::io::Result<Followed> {
-        Ok(Followed { path: path.to_owned(), reader: BufReader::new(File::open(path)?), partial: Vec::new() })
+/// An incident for people: the request, then what happened for it.
+fn tree(incident: &Incident) -> String {
+    let first = incident.first();
+    let request = show::request(first.value());
+    let request = if request.is_empty() { "for no request".to_owned() } else { request };
+    let mut out = format!("{DIM}{}{DIM:#}  {request}\n", show::time(first));
+    for (depth, event) in incident.walk() {
+        out += &format!("{}{}\n", "  ".repeat(depth.min(20) + 1), show::brief(event));
     }
-
-    fn lines(&mut self, printer: &mut Printer) -> std::io::Result<()> {
-        loop {
-            match self.reader.read_until(b'\n', &mut self.partial) {
-                Ok(0) => return Ok(()),
-                Ok(_) if self.partial.ends_with(b"\n") => printer.line(&std::mem::take(&mut self.partial)),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-
-    /// Goes on with the file that has the path now, where that is another one or was truncated.
-    fn reopen(&mut self) {
-        let Ok(now) = std::fs::metadata(&self.path) else { return };
-        let Ok(own) = self.reader.get_ref().metadata() else { return };
-        let read = self.reader.stream_position().unwrap_or(0);
-        let replaced = (now.dev(), now.ino()) != (own.dev(), own.ino()) || now.len() < read;
-        if replaced && let Ok(file) = File::open(&self.path) {
-            // What was written to the old one since is still read.
-            let mut rest = Vec::new();
-            let _ = self.reader.read_to_end(&mut rest);
-            self.partial.extend(rest);
-            self.reader = BufReader::new(file);
-        }
-    }
+    out
 }

@@ -6,7 +6,8 @@ mod check;
 mod compile;
 mod events;
 mod explain;
-mod journal;
+mod incident;
+mod log;
 mod run;
 mod show;
 

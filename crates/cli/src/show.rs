@@ -1,5 +1,6 @@
 //! An event for people: what happened, who did it, which clause decided.
 
+use crate::log::Event;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use std::fmt::Write;
@@ -14,30 +15,10 @@ const GUARD: Style = AnsiColor::Magenta.on_default().bold();
 pub fn event(event: &Value) -> String {
     let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
     let number = |path: &str| event.pointer(path).and_then(Value::as_u64);
-    let (style, word) =
-        match (event.pointer("/event/category/0").and_then(Value::as_str), text("/event/outcome").as_str()) {
-            (Some("configuration"), _) => (GUARD, "GUARD"),
-            (_, "failure") => (DENIED, "DENIED"),
-            _ => (AUDIT, "AUDIT"),
-        };
-    let time = text("/@timestamp");
-    let time = time.get(..19).unwrap_or(&time).replace('T', " ");
+    let (style, word) = outcome(event);
+    let time = shown_time(&text("/@timestamp"));
     let mut out = format!("{DIM}{time}{DIM:#}  {style}{word:<6}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text("/rule/id"));
-    match event.pointer("/destination/port") {
-        Some(port) => {
-            let ip = text("/destination/ip");
-            let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
-            let _ = write!(out, "{} -> {ip}:{port}/{}", text("/portcullis/chain"), text("/network/transport"));
-            let domain = text("/destination/domain");
-            if !domain.is_empty() {
-                let _ = write!(out, " ({domain})");
-            }
-        }
-        None if word == "GUARD" || text("/event/action") != "exec" => out.push_str(&text("/message")),
-        None => {
-            let _ = write!(out, "{}: {}", text("/portcullis/chain"), text("/process/command_line"));
-        }
-    }
+    out.push_str(&deed(event));
     let who = match number("/process/pid").or_else(|| number("/process/parent/pid")) {
         Some(pid) => format!("pid {pid}, "),
         None => String::new(),
@@ -80,8 +61,86 @@ pub fn event(event: &Value) -> String {
     out
 }
 
+/// What became of it: how that looks, and the word for it.
+fn outcome(event: &Value) -> (Style, &'static str) {
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    match (text("/event/category/0"), text("/rule/id"), text("/event/outcome")) {
+        ("configuration", "guard-policy", _) => (GUARD, "GUARD"),
+        (_, _, "failure") => (DENIED, "DENIED"),
+        _ => (AUDIT, "AUDIT"),
+    }
+}
+
+/// A time to the second.
+fn shown_time(time: &str) -> String {
+    time.get(..19).unwrap_or(time).replace('T', " ")
+}
+
+/// Who did what.
+fn deed(event: &Value) -> String {
+    let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    match event.pointer("/destination/port") {
+        Some(port) => {
+            let ip = text("/destination/ip");
+            let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
+            let domain = match text("/destination/domain") {
+                domain if domain.is_empty() => domain,
+                domain => format!(" ({domain})"),
+            };
+            format!("{} -> {ip}:{port}/{}{domain}", text("/portcullis/chain"), text("/network/transport"))
+        }
+        None if text("/event/action") == "exec" => {
+            format!("{}: {}", text("/portcullis/chain"), text("/process/command_line"))
+        }
+        None => text("/message"),
+    }
+}
+
+/// When an event was, to the second.
+pub fn time(event: &Event) -> String {
+    shown_time(&printable(event.text("/@timestamp")))
+}
+
+/// An event in one line of a tree: outcome, rule, who did what.
+pub fn brief(event: &Event) -> String {
+    let (style, word) = outcome(event.value());
+    let rule = printable(event.rule());
+    format!("{style}{word:<6}{style:#}  {BOLD}{rule:<12}{BOLD:#}  {}", deed(event.value()))
+}
+
+/// The head of a table of events.
+pub fn table_head() -> String {
+    format!(
+        "{BOLD}{:<19}  {:<6}  {:<12}  {:<16}  {:<15}  {:<24}  WHAT{BOLD:#}",
+        "TIME", "", "RULE", "VHOST", "CLIENT", "SCRIPT"
+    )
+}
+
+/// An event in one line of a table.
+pub fn row(event: &Event) -> String {
+    let cell = |text: &str| match printable(text) {
+        text if text.is_empty() => "-".to_owned(),
+        text => text,
+    };
+    let (style, word) = outcome(event.value());
+    let script = cell(event.text("/portcullis/request/script"));
+    // Of a long path its end says more.
+    let script: String = match script.chars().count() {
+        ..=24 => script,
+        long => std::iter::once('\u{2026}').chain(script.chars().skip(long - 23)).collect(),
+    };
+    format!(
+        "{DIM}{}{DIM:#}  {style}{word:<6}{style:#}  {:<12}  {:<16}  {:<15}  {script:<24}  {}",
+        time(event),
+        cell(event.rule()),
+        cell(event.vhost()),
+        cell(event.text("/client/address")),
+        deed(event.value()),
+    )
+}
+
 /// The request behind an event, in a line; empty where there is none.
-fn request(event: &Value) -> String {
+pub fn request(event: &Value) -> String {
     let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
     let mut out = match text("/portcullis/request/state").as_str() {
         "known" => format!("for {} {}{}", text("/http/request/method"), text("/url/domain"), text("/url/original")),
@@ -105,7 +164,7 @@ fn request(event: &Value) -> String {
 }
 
 /// `text` with what could move a terminal's cursor, or change the direction of text, made visible.
-fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         let bidi = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');

@@ -214,12 +214,20 @@ fn served(json: &mut Json<'_>, served: &Served<'_>) {
         }
         json.close(b"}");
     }
-    if !served.method.is_empty() {
+    if !served.method.is_empty() || served.id != 0 {
         json.key("http");
         json.open(b"{");
         json.key("request");
         json.open(b"{");
-        member(json, "method", served.method, 32);
+        if served.id != 0 {
+            json.key("id");
+            json.open(b"\"");
+            json.hex(served.id);
+            json.close(b"\"");
+        }
+        if !served.method.is_empty() {
+            member(json, "method", served.method, 32);
+        }
         json.close(b"}");
         json.close(b"}");
     }
@@ -332,6 +340,7 @@ mod tests {
                 server_name: bytes,
                 document_root: bytes,
                 script: bytes,
+                id: u64::MAX,
                 method: bytes,
                 uri: bytes,
                 client: bytes,

@@ -83,6 +83,9 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u
     fields.field("PORTCULLIS_SCRIPT", event.served.script);
     fields.field("URL_DOMAIN", event.served.server_name);
     fields.field("URL_ORIGINAL", event.served.uri);
+    if event.served.id != 0 {
+        fields.display("HTTP_REQUEST_ID", format_args!("{:016x}", event.served.id));
+    }
     fields.field("HTTP_REQUEST_METHOD", event.served.method);
     fields.field("CLIENT_ADDRESS", event.served.client);
     let mut address = [0; address::TEXT_MAX];

@@ -142,6 +142,8 @@ pub struct Served<'a> {
     pub document_root: &'a [u8],
     /// Absolute path.
     pub script: &'a [u8],
+    /// `http.request.id`; 0 for none
+    pub id: u64,
     /// `http.request.method`
     pub method: &'a [u8],
     /// `url.original`

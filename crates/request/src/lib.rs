@@ -103,6 +103,8 @@ pub struct Request {
     pub state: State,
     /// Who said so.
     pub source: Source,
+    /// Tells it from every other request; 0 where it has no number yet.
+    pub id: u64,
     /// The virtual host's name, without a port.
     pub server_name: Field<256>,
     /// Absolute path.
@@ -130,6 +132,7 @@ impl Request {
         Request {
             state: State::None,
             source: Source::Unknown,
+            id: 0,
             server_name: Field::new(),
             document_root: Field::new(),
             script: Field::new(),
@@ -146,6 +149,7 @@ impl Request {
     pub fn reset(&mut self, state: State) {
         self.state = state;
         self.source = Source::Unknown;
+        self.id = 0;
         self.server_name.clear();
         self.document_root.clear();
         self.script.clear();

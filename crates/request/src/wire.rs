@@ -19,11 +19,18 @@ fn fields(request: &Request) -> [&[u8]; 8] {
     ]
 }
 
-/// Writes `request` by `push`: `1STATE SOURCE`, then `LENGTH:BYTES` for each field. A NUL, which an environment cannot
-/// hold, becomes a question mark.
-pub fn write(request: &Request, mut push: impl FnMut(&[u8])) {
-    push(b"1");
+/// Writes `request` by `push`, with `id` as its number: `2STATE SOURCE`, the number in 16 hexadecimal digits, then
+/// `LENGTH:BYTES` for each field. A NUL, which an environment cannot hold, becomes a question mark.
+pub fn write(request: &Request, id: u64, mut push: impl FnMut(&[u8])) {
+    push(b"2");
     push(&[b'0'.wrapping_add(request.state as u8), b'0'.wrapping_add(request.source as u8)]);
+    let mut digits = [0; 16];
+    let mut rest = id;
+    for digit in digits.iter_mut().rev() {
+        *digit = hex_digit((rest & 15) as u8);
+        rest >>= 4;
+    }
+    push(&digits);
     for field in fields(request) {
         let mut digits = [b'0'; 4];
         let mut rest = field.len();
@@ -45,13 +52,22 @@ pub fn write(request: &Request, mut push: impl FnMut(&[u8])) {
     }
 }
 
+fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0'.wrapping_add(value) } else { b'a'.wrapping_add(value.wrapping_sub(10)) }
+}
+
 /// Reads what [`write`] wrote; `None` where it is anything else.
 #[must_use]
 pub fn read(text: &[u8]) -> Option<Request> {
     let mut request = Request::none();
-    let ([b'1', state, source], mut rest) = text.split_first_chunk::<3>()? else { return None };
+    let ([b'2', state, source], rest) = text.split_first_chunk::<3>()? else { return None };
     request.state = State::from_byte(state.wrapping_sub(b'0'));
     request.source = Source::from_byte(source.wrapping_sub(b'0'));
+    let (digits, mut rest) = rest.split_first_chunk::<16>()?;
+    for digit in digits {
+        let value = (*digit as char).to_digit(16)?;
+        request.id = (request.id << 4) | u64::from(value);
+    }
     field(&mut rest, &mut request.server_name)?;
     field(&mut rest, &mut request.document_root)?;
     field(&mut rest, &mut request.script)?;

@@ -139,7 +139,7 @@ proptest! {
         let params: Vec<_> = params.into_iter().filter(|param| param.1.len() < 200).collect();
         let mut seen = feed(&request(&params, 500, 0, false, b""), &[usize::MAX]);
         let mut text = Vec::new();
-        wire::write(&seen, |bytes| text.extend_from_slice(bytes));
+        wire::write(&seen, seen.id, |bytes| text.extend_from_slice(bytes));
         prop_assert!(text.len() <= wire::WIRE_MAX);
         prop_assert!(!text.contains(&0));
         let clean = |bytes: &[u8]| bytes.iter().map(|&byte| if byte == 0 { b'?' } else { byte }).collect::<Vec<u8>>();

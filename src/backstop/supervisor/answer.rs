@@ -13,7 +13,7 @@ use crate::judge::{self, Answer, By, Deed, Exec, Other, Target};
 use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
-use crate::{context, emit};
+use crate::{context, counters, emit};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
@@ -78,7 +78,7 @@ static SAID: AtomicBool = AtomicBool::new(false);
 /// A process that may not be looked at is judged by the strictest policy: in audit it goes on. That is no event, but it is
 /// counted as one that is missing, and said once.
 fn unreadable() -> Reply {
-    state::counters().dropped.fetch_add(1, Ordering::Relaxed);
+    counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let Some(policy) = state::policy() else { return Reply::GoOn };
     if !SAID.swap(true, Ordering::Relaxed) {
         emit::guard(

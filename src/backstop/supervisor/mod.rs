@@ -11,8 +11,8 @@ mod remote;
 mod subject;
 
 use super::link::{TOLD, Told};
-use crate::state;
 use crate::sys::{self, Fd};
+use crate::{counters, state};
 use crate::{load, sink};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Rule};
@@ -62,7 +62,7 @@ pub fn run(master: u32) -> ! {
     }
     sys::default_action(libc::SIGALRM);
     sys::raise_descriptors();
-    state::share_counters();
+    counters::share();
     if let Some(policy) = state::policy() {
         sink::hold(&policy);
     }
@@ -126,7 +126,7 @@ fn settle_left_over(shared: &Shared) {
         return;
     }
     // Whether it would have been an event nobody knows any more.
-    state::counters().dropped.fetch_add(1, Ordering::Relaxed);
+    counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let scope = shared.scope.load(Ordering::Acquire);
     let strict = |rule| state::policy().is_some_and(|policy| policy.mode(scope, rule) == Mode::Enforce);
     let reply = match Rule::ALL.into_iter().any(strict) {

@@ -1,16 +1,19 @@
 //! Events out of systemd's journal, by `journalctl`.
 
-use crate::events::Printer;
+use super::Moment;
 use serde_json::Value;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 /// Reads what the journal has, and with `follow` what comes.
-pub fn read(follow: bool, printer: &mut Printer) -> Result<(), String> {
+pub fn read(since: Option<&Moment>, follow: bool, each: &mut dyn FnMut(&[u8])) -> Result<(), String> {
     let mut command = Command::new("journalctl");
     command.args(["--output=json", "--output-fields=MESSAGE", "--identifier=portcullis", "--no-pager", "--quiet"]);
     // What the command itself prints in a unit has the same identifier, and comes by its standard output.
     command.args(["_TRANSPORT=journal", "_TRANSPORT=syslog"]);
+    if let Some(since) = since {
+        command.arg(format!("--since=@{}", since.seconds()));
+    }
     if follow {
         command.args(["--follow", "--lines=100"]);
     }
@@ -21,7 +24,7 @@ pub fn read(follow: bool, printer: &mut Printer) -> Result<(), String> {
         for line in BufReader::new(output).split(b'\n') {
             let line = line.map_err(|error| format!("cannot read from journalctl: {error}"))?;
             if let Some(message) = message(&line) {
-                printer.line(&message);
+                each(&message);
             }
         }
     }

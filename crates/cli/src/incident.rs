@@ -1,0 +1,134 @@
+//! Incidents: what happened for one request, with all that descended from it, as a tree.
+
+use crate::log::Event;
+use std::collections::HashMap;
+
+/// What happened for one request; where no request is known, in one stream.
+pub struct Incident {
+    /// The events, in the order of time.
+    pub events: Vec<Event>,
+    /// The events that nothing led to, by their place in `events`.
+    pub roots: Vec<usize>,
+    /// What each event led to.
+    pub children: Vec<Vec<usize>>,
+}
+
+impl Incident {
+    /// The first event.
+    pub fn first(&self) -> &Event {
+        &self.events[0]
+    }
+
+    /// The gravest severity in it.
+    pub fn severity(&self) -> u64 {
+        self.events.iter().filter_map(|event| event.number("/event/severity")).max().unwrap_or(0)
+    }
+
+    /// How many of its events are refusals.
+    pub fn refused(&self) -> usize {
+        self.events.iter().filter(|event| event.refused()).count()
+    }
+
+    /// The events in the order of the tree, each with its depth.
+    pub fn walk(&self) -> Vec<(usize, &Event)> {
+        let mut out = Vec::new();
+        let mut open: Vec<(usize, usize)> = self.roots.iter().rev().map(|&root| (0, root)).collect();
+        while let Some((depth, place)) = open.pop() {
+            out.push((depth, &self.events[place]));
+            open.extend(self.children[place].iter().rev().map(|&child| (depth + 1, child)));
+        }
+        out
+    }
+
+    fn of(events: Vec<Event>) -> Incident {
+        let mut incident = Incident { roots: Vec::new(), children: vec![Vec::new(); events.len()], events };
+        // The program that a process runs, and the last program that a chain led to.
+        let (mut by_pid, mut by_chain) = (HashMap::new(), HashMap::new());
+        for (place, event) in incident.events.iter().enumerate() {
+            let (own, parent) = (event.number("/process/pid"), event.number("/process/parent/pid"));
+            let chain = event.text("/portcullis/chain");
+            let before =
+                if event.is_exec() { chain.rsplit_once(" > ").map_or("", |(before, _)| before) } else { chain };
+            let found = by_pid.get(&own.or(parent)).or_else(|| by_chain.get(before)).copied();
+            match found {
+                Some(cause) => incident.children[cause as usize].push(place),
+                None => incident.roots.push(place),
+            }
+            if event.is_exec() && !event.refused() {
+                if own.is_some() {
+                    by_pid.insert(own, place as u32);
+                }
+                by_chain.insert(chain, place as u32);
+            }
+        }
+        incident
+    }
+}
+
+/// Groups events, which are in the order of time, into incidents in the order in which they begin. The guard's word on
+/// itself belongs to none.
+pub fn group(events: Vec<Event>) -> Vec<Incident> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut groups: Vec<Vec<Event>> = Vec::new();
+    for event in events.into_iter().filter(|event| !event.is_of_guard()) {
+        let key = match event.text("/http/request/id") {
+            "" => format!("stream {} {}", event.text("/host/hostname"), event.text("/portcullis/stream")),
+            id => format!("request {id}"),
+        };
+        let place = *places.entry(key).or_insert_with(|| {
+            groups.push(Vec::new());
+            groups.len() - 1
+        });
+        groups[place].push(event);
+    }
+    groups.into_iter().map(Incident::of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn exec(id: &str, pid: Option<u64>, parent: u64, chain: &str) -> Event {
+        let mut value = json!({
+            "event": { "action": "exec", "outcome": "success" }, "http": { "request": { "id": id } },
+            "process": { "parent": { "pid": parent } }, "portcullis": { "chain": chain }, "rule": { "id": "shell-spawn" },
+        });
+        if let Some(pid) = pid {
+            value["process"]["pid"] = pid.into();
+        }
+        Event::of(value)
+    }
+
+    fn connect(id: &str, pid: u64, parent: u64, chain: &str) -> Event {
+        Event::of(json!({
+            "event": { "action": "connection_attempted", "outcome": "success" }, "http": { "request": { "id": id } },
+            "process": { "pid": pid, "parent": { "pid": parent } }, "portcullis": { "chain": chain },
+            "rule": { "id": "egress-port" },
+        }))
+    }
+
+    #[test]
+    fn what_led_to_what() {
+        let incidents = group(vec![
+            exec("a", None, 10, "php > sh"),
+            connect("b", 11, 1, "php"),
+            exec("a", Some(20), 19, "php > sh > bash"),
+            connect("a", 20, 19, "php > sh > bash"),
+            connect("a", 10, 1, "php"),
+        ]);
+        assert_eq!(incidents.len(), 2);
+        let depths: Vec<(usize, &str)> =
+            incidents[0].walk().iter().map(|(depth, event)| (*depth, event.text("/portcullis/chain"))).collect();
+        assert_eq!(depths, [(0, "php > sh"), (1, "php > sh > bash"), (2, "php > sh > bash"), (0, "php")]);
+        assert_eq!(incidents[1].events.len(), 1);
+    }
+
+    #[test]
+    fn without_a_request_a_stream_is_one() {
+        let event = |stream: &str| {
+            Event::of(json!({ "rule": { "id": "egress-port" }, "portcullis": { "stream": stream, "chain": "nginx" } }))
+        };
+        assert_eq!(group(vec![event("1"), event("2"), event("1")]).len(), 2);
+    }
+}

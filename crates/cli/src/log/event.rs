@@ -1,0 +1,94 @@
+//! One event, as it was written.
+
+use serde_json::Value;
+
+/// An event.
+#[derive(Clone, Debug)]
+pub struct Event(Value);
+
+impl Event {
+    /// Reads a line; `None` for an empty one.
+    pub fn parse(line: &[u8]) -> Option<Result<Event, String>> {
+        let line = line.trim_ascii();
+        if line.is_empty() {
+            return None;
+        }
+        Some(match serde_json::from_slice(line) {
+            Ok(value @ Value::Object(_)) => Ok(Event(value)),
+            Ok(_) => Err("it is JSON, but no object".to_owned()),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    /// An event that is there already.
+    #[cfg(test)]
+    pub fn of(value: Value) -> Event {
+        Event(value)
+    }
+
+    /// All of it.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+
+    /// A string by its JSON pointer; empty where there is none.
+    pub fn text(&self, path: &str) -> &str {
+        self.0.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// A number, likewise.
+    pub fn number(&self, path: &str) -> Option<u64> {
+        self.0.pointer(path).and_then(Value::as_u64)
+    }
+
+    /// The strings of a list.
+    pub fn texts(&self, path: &str) -> Vec<&str> {
+        let list = self.0.pointer(path).and_then(Value::as_array);
+        list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+    }
+
+    /// The rule that decided.
+    pub fn rule(&self) -> &str {
+        self.text("/rule/id")
+    }
+
+    /// Every rule that fired, the one that decided first.
+    pub fn rules(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.rule()).chain(self.texts("/portcullis/also"))
+    }
+
+    /// The virtual host whose policy decided; empty for the global policy.
+    pub fn vhost(&self) -> &str {
+        self.text("/portcullis/vhost")
+    }
+
+    /// Whether the action was refused.
+    pub fn refused(&self) -> bool {
+        self.text("/event/outcome") == "failure"
+    }
+
+    /// Whether it is the guard's word on itself.
+    pub fn is_of_guard(&self) -> bool {
+        self.rule() == "guard-policy"
+    }
+
+    /// Whether a program was started, or would have been.
+    pub fn is_exec(&self) -> bool {
+        self.text("/event/action") == "exec"
+    }
+
+    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none.
+    pub fn destination(&self) -> Option<String> {
+        let port = self.number("/destination/port")?;
+        let ip = self.text("/destination/ip");
+        Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
+    }
+
+    /// The text of `sh -c TEXT`, where the program was given one.
+    pub fn shell_command(&self) -> Option<&str> {
+        match self.texts("/process/args").as_slice() {
+            [_, "-c", command] | [_, "-c", "--", command] => Some(command),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The log: events out of files, rotated and compressed ones included, or out of the journal, and the choice among them.
+
+mod event;
+mod file;
+mod journal;
+mod time;
+
+pub use event::Event;
+pub use time::{Moment, moment};
+
+use clap::Args;
+use std::path::PathBuf;
+
+/// Which events.
+#[derive(Args, Default)]
+pub struct Selection {
+    /// Files of events, a line each, also compressed ones (gzip, xz, zstd); without any, the journal is read
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Read the rotated files beside each FILE too, the oldest first
+    #[arg(long, requires = "files")]
+    pub rotated: bool,
+    /// Not before: 2026-11-24, "2026-11-24 16:25", or so long ago: 90m, 2h, 7d. In UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub since: Option<Moment>,
+    /// Not after
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub until: Option<Moment>,
+    /// Of this virtual host of the policy; `-` for none. May be given again
+    #[arg(long, value_name = "NAME")]
+    pub vhost: Vec<String>,
+    /// On which this rule fired. May be given again
+    #[arg(long, value_name = "RULE", value_parser = rules())]
+    pub rule: Vec<String>,
+    /// Of this mode: audit went ahead, enforce was refused
+    #[arg(long, value_name = "MODE", value_parser = ["audit", "enforce"])]
+    pub mode: Option<String>,
+    /// Whose script's path has this in it
+    #[arg(long, value_name = "TEXT")]
+    pub script: Option<String>,
+    /// For this client
+    #[arg(long, value_name = "ADDRESS")]
+    pub client: Option<String>,
+}
+
+/// The words of the rules, and that of what the guard says of itself.
+fn rules() -> Vec<&'static str> {
+    portcullis_policy::RULE_WORDS.into_iter().chain(["guard-policy"]).collect()
+}
+
+impl Selection {
+    /// Whether an event is among those that are chosen.
+    pub fn has(&self, event: &Event) -> bool {
+        let time = event.text("/@timestamp");
+        self.since.as_ref().is_none_or(|since| time >= since.text())
+            && self.until.as_ref().is_none_or(|until| time <= until.text())
+            && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == name.trim_start_matches('-')))
+            && (self.rule.is_empty() || self.rule.iter().any(|rule| event.rules().any(|fired| fired == rule)))
+            && self.mode.as_ref().is_none_or(|mode| event.text("/portcullis/mode") == mode)
+            && self
+                .script
+                .as_ref()
+                .is_none_or(|script| event.text("/portcullis/request/script").contains(script.as_str()))
+            && self.client.as_ref().is_none_or(|client| event.text("/client/address") == client)
+    }
+
+    /// Calls `each` with the chosen events, as they are written; gives how many lines were no events.
+    pub fn read(&self, follow: bool, each: &mut dyn FnMut(Event)) -> Result<usize, String> {
+        let mut unreadable = 0;
+        let mut line = |line: &[u8]| match Event::parse(line) {
+            None => {}
+            Some(Ok(event)) => {
+                if self.has(&event) {
+                    each(event);
+                }
+            }
+            Some(Err(error)) => {
+                unreadable += 1;
+                crate::complain(format_args!("a line is not an event: {error}"));
+            }
+        };
+        match self.files.as_slice() {
+            [] => journal::read(self.since.as_ref(), follow, &mut line)?,
+            files => file::read_all(files, self.rotated, follow, &mut line)?,
+        }
+        Ok(unreadable)
+    }
+
+    /// All chosen events, in the order of time.
+    pub fn all(&self) -> Result<(Vec<Event>, usize), String> {
+        let mut events = Vec::new();
+        let unreadable = self.read(false, &mut |event| events.push(event))?;
+        events.sort_by(|one, other| one.text("/@timestamp").cmp(other.text("/@timestamp")));
+        Ok((events, unreadable))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn event() -> Event {
+        Event::of(json!({
+            "@timestamp": "2026-11-24T16:25:14.000000000Z", "rule": { "id": "exec-tool" },
+            "client": { "address": "192.0.2.7" },
+            "portcullis": { "mode": "audit", "vhost": "shop", "also": ["shell-spawn"], "request": { "script": "/srv/a.php" } },
+        }))
+    }
+
+    #[test]
+    fn each_key_chooses() {
+        let chosen = |change: &dyn Fn(&mut Selection)| {
+            let mut selection = Selection::default();
+            change(&mut selection);
+            selection.has(&event())
+        };
+        assert!(chosen(&|_| {}));
+        for (value, wanted) in [("shop", true), ("blog", false), ("-", false)] {
+            assert_eq!(chosen(&|selection| selection.vhost = vec![value.into()]), wanted, "{value}");
+        }
+        for (value, wanted) in [("exec-tool", true), ("shell-spawn", true), ("egress-port", false)] {
+            assert_eq!(chosen(&|selection| selection.rule = vec![value.into()]), wanted, "{value}");
+        }
+        for (value, wanted) in [("2026-11-24 16:25", true), ("2026-11-24 16:26", false)] {
+            assert_eq!(chosen(&|selection| selection.since = moment(value).ok()), wanted, "{value}");
+            assert_eq!(chosen(&|selection| selection.until = moment(value).ok()), !wanted, "{value}");
+        }
+        assert!(!chosen(&|selection| selection.mode = Some("enforce".into())));
+        assert!(!chosen(&|selection| selection.client = Some("192.0.2.8".into())));
+        assert!(chosen(&|selection| selection.script = Some("a.php".into())));
+    }
+}
