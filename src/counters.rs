@@ -43,13 +43,13 @@ const _: () = assert!(
 
 impl Counters {
     const fn new() -> Counters {
-        const ZERO: AtomicU64 = AtomicU64::new(0);
         Counters {
-            stream: ZERO,
-            sequence: ZERO,
-            dropped: ZERO,
-            backstop: ZERO,
-            shards: [const { Shard { decisions: ZERO, audits: ZERO, denials: ZERO } }; SHARDS],
+            stream: AtomicU64::new(0),
+            sequence: AtomicU64::new(0),
+            dropped: AtomicU64::new(0),
+            backstop: AtomicU64::new(0),
+            shards: [const { Shard { decisions: AtomicU64::new(0), audits: AtomicU64::new(0), denials: AtomicU64::new(0) } };
+                SHARDS],
         }
     }
 }

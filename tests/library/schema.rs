@@ -34,6 +34,7 @@ fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8], refused:
             server_name: bytes,
             document_root: bytes,
             script: bytes,
+            id: 7,
             method: bytes,
             uri: bytes,
             client: bytes,

@@ -23,6 +23,26 @@ pub enum Verb {
     Run(Run),
     /// Show events, from files or from the journal
     Events(Events),
+    /// Guard a unit of systemd: show and write a drop-in for it
+    Install(Install),
+    /// Take the guard out of a unit again
+    Uninstall(Uninstall),
+    /// Show what is guarded, by which policy, and what is not and should be
+    Status(Status),
+    /// Propose the smallest allowlist that what was seen needs
+    Learn(Box<Learn>),
+    /// Make one HTML page of what happened
+    Report(Report),
+    /// Show that the guard in a unit sees and logs, by harmless acts; say what is wrong
+    Doctor(Doctor),
+    /// The harmless acts of `doctor`, in a process of their own
+    #[command(hide = true)]
+    Probe {
+        /// A word that no other run has
+        token: String,
+        /// The port to connect to
+        port: u16,
+    },
     /// What the guard itself starts where the backstop has a supervisor
     #[command(hide = true)]
     Supervise,
@@ -72,6 +92,114 @@ pub struct Run {
     /// The command and its arguments
     #[arg(required = true, last = true, value_name = "CMD")]
     pub command: Vec<OsString>,
+}
+
+#[derive(Args)]
+pub struct Install {
+    /// Units of systemd, such as apache2, nginx, php8.2-fpm, httpd
+    #[arg(required = true, value_name = "UNIT")]
+    pub units: Vec<String>,
+    #[command(flatten)]
+    pub source: Source,
+    /// Set this mode in the main configuration file
+    #[arg(long)]
+    pub mode: Option<ModeWord>,
+    /// Restart the units that run; one that does not come back gets its drop-in taken away again
+    #[arg(long)]
+    pub now: bool,
+    /// Enable the server's module too (Apache, nginx)
+    #[arg(long)]
+    pub module: bool,
+    /// Show what would be written, and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The root of the system that is meant, for images
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    pub root: PathBuf,
+}
+
+#[derive(Args)]
+pub struct Uninstall {
+    /// Units of systemd; without any, every guarded one
+    #[arg(value_name = "UNIT")]
+    pub units: Vec<String>,
+    /// Restart the units that run
+    #[arg(long)]
+    pub now: bool,
+    /// With the last unit, remove the configuration and the log too
+    #[arg(long)]
+    pub purge: bool,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The root of the system that is meant, for images
+    #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
+    pub root: PathBuf,
+}
+
+#[derive(Args)]
+pub struct Learn {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Propose this entry although it looks like an intrusion. May be given again
+    #[arg(long, value_name = "ENTRY")]
+    pub include: Vec<String>,
+    /// Learn from what was refused, too
+    #[arg(long)]
+    pub refused: bool,
+    /// Replace three or more entries of a kind by a network, a wildcard or a glob
+    #[arg(long)]
+    pub widen: bool,
+    /// Propose nginx's upstreams and resolvers instead, of `nginx -T` or of a file with its output
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-T", conflicts_with_all = ["files", "since", "until", "vhost"])]
+    pub nginx: Option<String>,
+    /// Put the proposal into this file of the configuration, such as vhosts.d/NAME.toml
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
+    pub write: Option<PathBuf>,
+    /// Write the proposal to this file instead of standard output
+    #[arg(short, value_name = "FILE", conflicts_with = "json")]
+    pub output: Option<PathBuf>,
+    /// Say what of the log would still be an event under the new policy
+    #[arg(long)]
+    pub check: bool,
+    /// Print the proposal as one JSON list
+    #[arg(long, conflicts_with = "check")]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Report {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Where to write the page [default: standard output]
+    #[arg(short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Args)]
+pub struct Doctor {
+    /// A unit of systemd
+    #[arg(value_name = "UNIT")]
+    pub unit: String,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Args)]
+pub struct Status {
+    #[command(flatten)]
+    pub source: Source,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Write counters for a node exporter's textfile collector; `-` for standard output
+    #[arg(long, value_name = "FILE", conflicts_with = "json")]
+    pub prometheus: Option<PathBuf>,
 }
 
 #[derive(Args)]

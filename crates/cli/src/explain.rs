@@ -44,7 +44,7 @@ pub fn run(arguments: &Explain) -> u8 {
         Err(why) => return complain(why.reason()),
     };
     let asked = match &arguments.event {
-        Some(file) => of_event(file),
+        Some(file) => of_file(file),
         None => of_arguments(arguments),
     };
     let (question, request) = match asked {
@@ -117,11 +117,49 @@ fn source(word: &str) -> u8 {
     all.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown) as u8
 }
 
-fn of_event(file: &Path) -> Result<(Question, Request), String> {
+fn of_file(file: &Path) -> Result<(Question, Request), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let line = text.lines().rfind(|line| !line.trim().is_empty()).ok_or(format!("{} has no event", file.display()))?;
     let event: Value = serde_json::from_str(line)
         .map_err(|error| format!("the last line of {} is not an event: {error}", file.display()))?;
+    of_event(&event)
+}
+
+/// Whether the action of an event would be an event under a policy; `None` where a policy alone cannot tell.
+pub fn fires(policy: &Policy<'_>, event: &Value) -> Option<bool> {
+    let (question, request) = of_event(event).ok()?;
+    let scope = find(policy, &request).map_or(GLOBAL_SCOPE, |vhost| policy.vhost_scope(vhost).0);
+    Some(decide(policy, scope, &question).0.outcome != Outcome::Allow)
+}
+
+/// What a policy says of a connection by TCP, of no request.
+pub fn allows_connect(policy: &Policy<'_>, to: SocketAddr) -> bool {
+    let question = Question::Connect(to, Transport::Stream, Box::new(HostName::none()));
+    decide(policy, GLOBAL_SCOPE, &question).0.outcome == Outcome::Allow
+}
+
+fn decide(policy: &Policy<'_>, scope: u32, question: &Question) -> (Verdict, Vec<Step>) {
+    match question {
+        Question::Connect(to, transport, name) => {
+            let to = Target { address: to.ip(), port: to.port(), sends: false };
+            let decided = policy.decide_connect(scope, to, || *transport, || **name);
+            (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
+        }
+        Question::Exec(command) => {
+            let names: [&[u8]; 2] = [b"sh", b"dash"];
+            let program = Program {
+                names: &names,
+                own_names: names.len(),
+                command: Some(command.as_bytes()),
+                path: b"/usr/bin/dash",
+                ..Program::default()
+            };
+            (policy.decide_exec(scope, &program), policy.steps_exec(scope, &program).to_vec())
+        }
+    }
+}
+
+fn of_event(event: &Value) -> Result<(Question, Request), String> {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
     let action = text("/event/action");
     if !["connection_attempted", "exec", ""].contains(&action.as_str()) {
@@ -191,24 +229,7 @@ fn verdict(mode: Option<Mode>) -> &'static str {
 impl Answer {
     fn new(policy: &Policy<'_>, vhost: Option<u32>, question: &Question) -> Answer {
         let (scope, begins) = vhost.map_or((GLOBAL_SCOPE, u32::MAX), |vhost| policy.vhost_scope(vhost));
-        let (decided, mut steps): (Verdict, Vec<Step>) = match question {
-            Question::Connect(to, transport, name) => {
-                let to = Target { address: to.ip(), port: to.port(), sends: false };
-                let decided = policy.decide_connect(scope, to, || *transport, || **name);
-                (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
-            }
-            Question::Exec(command) => {
-                let names: [&[u8]; 2] = [b"sh", b"dash"];
-                let program = Program {
-                    names: &names,
-                    own_names: names.len(),
-                    command: Some(command.as_bytes()),
-                    path: b"/usr/bin/dash",
-                    ..Program::default()
-                };
-                (policy.decide_exec(scope, &program), policy.steps_exec(scope, &program).to_vec())
-            }
-        };
+        let (decided, mut steps) = decide(policy, scope, question);
         steps.retain(|step| step.clause.is_some());
         // What decides comes first: a stricter rule wins over an earlier one.
         let fires = (decided.outcome != Outcome::Allow).then_some(decided.rule);

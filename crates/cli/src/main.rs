@@ -4,12 +4,17 @@
 mod arguments;
 mod check;
 mod compile;
+mod doctor;
 mod events;
 mod explain;
 mod incident;
+mod install;
+mod learn;
 mod log;
+mod report;
 mod run;
 mod show;
+mod status;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;
@@ -27,6 +32,13 @@ fn main() -> ExitCode {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
+        Verb::Install(arguments) => install::install(&arguments),
+        Verb::Uninstall(arguments) => install::uninstall(&arguments),
+        Verb::Status(arguments) => status::run(&arguments),
+        Verb::Learn(arguments) => learn::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Probe { token, port } => doctor::probe(&token, port),
         Verb::Events(arguments) => events::run(&arguments),
         // The library takes the process over before it comes here.
         Verb::Supervise => {

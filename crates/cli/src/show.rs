@@ -77,7 +77,7 @@ fn shown_time(time: &str) -> String {
 }
 
 /// Who did what.
-fn deed(event: &Value) -> String {
+pub fn deed(event: &Value) -> String {
     let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
     match event.pointer("/destination/port") {
         Some(port) => {

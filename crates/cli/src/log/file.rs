@@ -29,11 +29,13 @@ pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) 
         followed.lines(line).map_err(|error| failed(path, &error))?;
         open.push(followed);
     }
-    while follow {
-        std::thread::sleep(LOOK);
-        for followed in &mut open {
-            followed.lines(line).map_err(|error| failed(&followed.path, &error))?;
-            followed.reopen();
+    if follow {
+        loop {
+            std::thread::sleep(LOOK);
+            for followed in &mut open {
+                followed.lines(line).map_err(|error| failed(&followed.path, &error))?;
+                followed.reopen();
+            }
         }
     }
     for followed in &open {

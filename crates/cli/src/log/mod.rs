@@ -69,11 +69,8 @@ impl Selection {
         let mut unreadable = 0;
         let mut line = |line: &[u8]| match Event::parse(line) {
             None => {}
-            Some(Ok(event)) => {
-                if self.has(&event) {
-                    each(event);
-                }
-            }
+            Some(Ok(event)) if self.has(&event) => each(event),
+            Some(Ok(_)) => {}
             Some(Err(error)) => {
                 unreadable += 1;
                 crate::complain(format_args!("a line is not an event: {error}"));

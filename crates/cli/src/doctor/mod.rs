@@ -1,0 +1,298 @@
+//! `portcullis doctor`: whether the guard in a unit sees and logs, shown by harmless acts; what is wrong, and what to do.
+
+mod fastcgi;
+mod proof;
+
+use crate::arguments::Doctor;
+use crate::install::unit::Unit;
+use crate::install::{self, Systemd, program, review};
+use crate::status::process::Process;
+use crate::{FINE, WRONG, check, compile, complain, show, status};
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use portcullis_config::Config;
+use portcullis_config::model::Sink;
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+pub use proof::probe;
+
+const DIM: Style = Style::new().dimmed();
+
+/// How a check ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Fine,
+    Warning,
+    Wrong,
+    Skipped,
+}
+
+impl Outcome {
+    fn word(self) -> &'static str {
+        match self {
+            Outcome::Fine => "fine",
+            Outcome::Warning => "warning",
+            Outcome::Wrong => "wrong",
+            Outcome::Skipped => "skipped",
+        }
+    }
+
+    fn style(self) -> Style {
+        match self {
+            Outcome::Fine => AnsiColor::Green.on_default(),
+            Outcome::Warning => AnsiColor::Yellow.on_default(),
+            Outcome::Wrong => AnsiColor::Red.on_default().bold(),
+            Outcome::Skipped => DIM,
+        }
+    }
+}
+
+/// What was looked at, and what was found.
+struct Finding {
+    outcome: Outcome,
+    what: String,
+    found: String,
+    /// What to do.
+    advice: String,
+}
+
+/// All that was found.
+#[derive(Default)]
+struct Findings(Vec<Finding>);
+
+impl Findings {
+    fn add(&mut self, outcome: Outcome, what: &str, found: impl Into<String>, advice: impl Into<String>) {
+        self.0.push(Finding { outcome, what: what.to_owned(), found: found.into(), advice: advice.into() });
+    }
+
+    fn fine(&mut self, what: &str, found: impl Into<String>) {
+        self.add(Outcome::Fine, what, found, "");
+    }
+}
+
+pub fn run(arguments: &Doctor) -> u8 {
+    let root = Path::new("/");
+    let unit = match Unit::find(root, &arguments.unit) {
+        Ok(unit) => unit,
+        Err(message) => return complain(message),
+    };
+    let mut findings = Findings::default();
+    examine(&unit, &mut findings);
+    let is_wrong = findings.0.iter().any(|finding| finding.outcome == Outcome::Wrong);
+    if arguments.json {
+        println!("{:#}", as_json(&unit, &findings));
+    } else {
+        for finding in &findings.0 {
+            let (style, word) = (finding.outcome.style(), finding.outcome.word());
+            println!("{style}{word:<8}{style:#} {}: {}", finding.what, show::printable(&finding.found));
+            if !finding.advice.is_empty() {
+                println!("         {}", finding.advice);
+            }
+        }
+    }
+    if is_wrong { WRONG } else { FINE }
+}
+
+fn as_json(unit: &Unit, findings: &Findings) -> Value {
+    let all = findings.0.iter().map(|finding| {
+        json!({ "outcome": finding.outcome.word(), "what": finding.what, "found": finding.found, "advice": finding.advice })
+    });
+    json!({ "unit": unit.name, "findings": all.collect::<Vec<Value>>() })
+}
+
+fn examine(unit: &Unit, findings: &mut Findings) {
+    let library = install::library();
+    match program::unfit_library(&library) {
+        None => findings.fine("library", library.display().to_string()),
+        Some(why) => findings.add(Outcome::Wrong, "library", why, "Install the package again."),
+    }
+    let Some(config_path) = settings(unit, &library, findings) else { return };
+    let (config, config_path) = config_path;
+    for warning in
+        review::review(&unit.with(&install::drop_in(Path::new("/"), &unit.name), ""), &library, &config).warnings
+    {
+        findings.add(Outcome::Warning, "unit", format!("{} {}", warning.place, warning.message), "");
+    }
+    let policy = compile::default_output(&config_path);
+    let Some(bytes) = on_disk(&policy, findings) else { return };
+    let Ok(compiled) = Policy::new(&bytes) else { return };
+    let Some(master) = processes(unit, findings) else { return };
+    sinks(&config, master, findings);
+    show_it(unit, &config, &compiled, &policy, master, findings);
+}
+
+/// The drop-in and the configuration that the unit uses.
+fn settings(unit: &Unit, library: &Path, findings: &mut Findings) -> Option<(Config, PathBuf)> {
+    match unit.variable("LD_PRELOAD") {
+        Some((value, setting)) if value.split([':', ' ']).any(|part| Path::new(part) == library) => {
+            findings.fine("drop-in", setting.place());
+        }
+        Some((value, setting)) => {
+            let found = format!("{} sets LD_PRELOAD={value}", setting.place());
+            findings.add(Outcome::Wrong, "drop-in", found, format!("Put {} first in it.", library.display()));
+        }
+        None => {
+            let advice = format!("portcullis install {} --now", unit.name.trim_end_matches(".service"));
+            findings.add(Outcome::Wrong, "drop-in", "the unit does not load the guard", advice);
+        }
+    }
+    let named = unit.variable("PORTCULLIS_CONFIG").map(|(value, _)| PathBuf::from(value));
+    let path = named.unwrap_or_else(|| PathBuf::from(portcullis_config::DEFAULT_CONFIG));
+    let loaded = portcullis_config::load(&path);
+    check::show(&loaded);
+    if loaded.usable() {
+        findings.fine("configuration", check::summary(&loaded, &path));
+        return Some((loaded.config, path));
+    }
+    findings.add(
+        Outcome::Wrong,
+        "configuration",
+        check::summary(&loaded, &path),
+        "Mend what is shown above; until then the last good policy holds.",
+    );
+    None
+}
+
+fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
+    let bytes = std::fs::read(policy).unwrap_or_default();
+    match Policy::new(&bytes) {
+        Ok(found) => {
+            findings.fine("policy", format!("{} {:016x}", policy.display(), found.digest()));
+            Some(bytes)
+        }
+        Err(why) => {
+            let found = format!("{}: {}", policy.display(), if bytes.is_empty() { "not there" } else { why.reason() });
+            findings.add(Outcome::Wrong, "policy", found, "portcullis compile, then reload the server");
+            None
+        }
+    }
+}
+
+/// The unit's processes; gives its master's number.
+fn processes(unit: &Unit, findings: &mut Findings) -> Option<u32> {
+    let found = status::units().into_iter().find(|known| known.name == unit.name);
+    let running = found.as_ref().map_or(&[][..], |found| found.processes.as_slice());
+    let own: Vec<&Process> = running.iter().filter(|process| !process.is_supervisor).collect();
+    if own.is_empty() {
+        let advice = format!("systemctl start {}", unit.name);
+        findings.add(
+            Outcome::Wrong,
+            "processes",
+            "the unit does not run, or not one of its processes is guarded",
+            advice,
+        );
+        return None;
+    }
+    let advice = format!("systemctl restart {}", unit.name);
+    let mut all = true;
+    for process in &own {
+        if let Err(why) = &process.guard {
+            all = false;
+            findings.add(Outcome::Wrong, "processes", format!("{} {}: {why}", process.pid, process.command), &advice);
+        }
+    }
+    if all {
+        findings.fine("processes", format!("all {} are guarded", own.len()));
+    }
+    let guards = own.iter().filter_map(|process| process.guard.as_ref().ok());
+    if guards.clone().any(|guard| !guard.policy.is_current) {
+        let advice = format!("systemctl reload {}", unit.name);
+        findings.add(Outcome::Warning, "policy in force", "not the one on disk in every process", advice);
+    }
+    if guards.clone().any(|guard| guard.policy.file.is_none()) {
+        findings.add(Outcome::Wrong, "policy in force", "the built-in one", format!("systemctl restart {}", unit.name));
+    }
+    let master = own.iter().find(|process| process.guard.as_ref().is_ok_and(|guard| guard.role == "master"));
+    master.or(own.first()).map(|process| process.pid)
+}
+
+/// Whether the sinks can be reached from where the server is.
+fn sinks(config: &Config, master: u32, findings: &mut Findings) {
+    let seen = |path: &Path| PathBuf::from(format!("/proc/{master}/root")).join(path.strip_prefix("/").unwrap_or(path));
+    for sink in &config.sinks {
+        let (name, path) = match sink {
+            Sink::Journald => ("sink journald", Path::new("/run/systemd/journal/socket")),
+            Sink::Syslog => ("sink syslog", Path::new("/dev/log")),
+            Sink::File => ("sink file", config.log_file.parent().unwrap_or(Path::new("/"))),
+            Sink::Stderr => {
+                findings.add(Outcome::Skipped, "sink stderr", "it goes where the server's standard error goes", "");
+                continue;
+            }
+        };
+        match std::fs::metadata(seen(path)) {
+            Ok(_) => findings.fine(name, path.display().to_string()),
+            Err(error) => findings.add(
+                Outcome::Wrong,
+                name,
+                format!("{} cannot be seen from the server: {error}", path.display()),
+                "The unit hides it (PrivateDevices=, RootDirectory=, InaccessiblePaths=), or nobody listens there.",
+            ),
+        }
+    }
+}
+
+/// Does what the guard has to see, and looks for the events.
+fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, master: u32, findings: &mut Findings) {
+    let off = |rule: Rule| policy.mode(GLOBAL_SCOPE, rule) == Mode::Off;
+    if off(Rule::ShellSpawn) && off(Rule::EgressPort) {
+        findings.add(Outcome::Skipped, "proof", "the mode is off: nothing is logged", "mode = \"audit\"");
+        return;
+    }
+    let Some((sink, selection)) = proof::sink(config) else {
+        findings.add(
+            Outcome::Skipped,
+            "proof",
+            "no sink can be read from here",
+            "add \"journald\" or \"file\" to [log] sink",
+        );
+        return;
+    };
+    let Some(port) = proof::port(policy) else {
+        findings.add(Outcome::Skipped, "proof", "the policy allows every connection", "");
+        return;
+    };
+    let token = proof::token();
+    let report = |findings: &mut Findings, what: &str, done: Result<crate::log::Event, String>| match done {
+        Ok(event) => {
+            let outcome = if event.refused() { "refused, logged" } else { "logged" };
+            findings.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
+        }
+        Err(why) => findings.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),
+    };
+    if unit.name.contains("fpm") {
+        let script = match proof::Script::lay(port, &token) {
+            Ok(script) => script,
+            Err(error) => return findings.add(Outcome::Wrong, "proof", format!("cannot lay the probe: {error}"), ""),
+        };
+        for listener in fastcgi::listeners(master) {
+            for act in &proof::IN_PHP {
+                let what = format!("{} ({listener})", act.what);
+                match proof::in_php(&listener, &script, act, &token) {
+                    Ok(()) => report(
+                        findings,
+                        &what,
+                        proof::await_event(&selection, |event| proof::is_of(event, act, &token)),
+                    ),
+                    Err(why) => findings.add(Outcome::Skipped, &what, why, ""),
+                }
+            }
+        }
+    }
+    let systemd = Systemd::of(Path::new("/"));
+    if !systemd.is_running() {
+        return findings.add(Outcome::Skipped, "a process with the unit's settings", "systemd does not run here", "");
+    }
+    if let Err(why) = proof::beside(unit, &systemd, file, port, &token) {
+        return findings.add(Outcome::Wrong, "a process with the unit's settings", why, "");
+    }
+    let shell = format!(": {token}");
+    let seen = proof::await_event(&selection, |event| event.shell_command() == Some(&shell));
+    let pid = seen.as_ref().ok().and_then(|event| event.number("/process/parent/pid"));
+    report(findings, "a shell from a process with the unit's settings", seen);
+    let seen = proof::await_event(&selection, |event| {
+        event.text("/destination/ip") == "0.0.0.1" && pid.is_some() && event.number("/process/pid") == pid
+    });
+    report(findings, "a connection from a process with the unit's settings", seen);
+}

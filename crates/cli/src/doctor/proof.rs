@@ -1,0 +1,191 @@
+//! Harmless acts that the guard has to see, and the look for their events.
+//!
+//! A shell that runs `:`, and a connection from 127.0.0.1 to 0.0.0.1, which no kernel sends: an address of loopback as the
+//! source of a packet to elsewhere is refused before anything leaves.
+
+use super::fastcgi::{self, Listener};
+use crate::install::unit::Unit;
+use crate::install::{Systemd, plan};
+use crate::log::{Event, Selection, moment};
+use portcullis_config::Config;
+use portcullis_config::model::Sink;
+use portcullis_policy::Policy;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How long an event may take to its sink.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Ports of which one is most unlikely to be allowed.
+const PORTS: [u16; 3] = [61234, 4444, 31337];
+/// Settings of a unit that a process beside it must not have.
+const OWN: [&str; 22] = [
+    "Type",
+    "PIDFile",
+    "BusName",
+    "NotifyAccess",
+    "Restart",
+    "RestartSec",
+    "RemainAfterExit",
+    "GuessMainPID",
+    "Sockets",
+    "RuntimeDirectory",
+    "RuntimeDirectoryPreserve",
+    "StateDirectory",
+    "CacheDirectory",
+    "LogsDirectory",
+    "ConfigurationDirectory",
+    "KillMode",
+    "WatchdogSec",
+    "FileDescriptorStoreMax",
+    "OOMPolicy",
+    "StandardInput",
+    "StandardOutput",
+    "TTYPath",
+];
+
+/// An act, and the rule that it is for.
+pub struct Act {
+    /// What is done, for people.
+    pub what: &'static str,
+    /// The rule.
+    pub rule: &'static str,
+    /// How the script of PHP names it.
+    how: &'static str,
+}
+
+/// What a worker of PHP-FPM does.
+pub const IN_PHP: [Act; 3] = [
+    Act { what: "a shell from PHP", rule: "shell-spawn", how: "shell" },
+    Act { what: "a connection from PHP", rule: "egress-port", how: "connect" },
+    Act { what: "a connection from PHP's curl, loaded with RTLD_DEEPBIND", rule: "egress-port", how: "curl" },
+];
+
+/// The port to connect to under a policy.
+pub fn port(policy: &Policy<'_>) -> Option<u16> {
+    PORTS.into_iter().find(|&port| !crate::explain::allows_connect(policy, ([0, 0, 0, 1], port).into()))
+}
+
+/// A word that no other run has.
+pub fn token() -> String {
+    format!("portcullis-doctor-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond() % 1_000_000_000)
+}
+
+/// The sink to look in, and how; `None` where none can be read from here.
+pub fn sink(config: &Config) -> Option<(&'static str, Selection)> {
+    let since = moment("1m").ok();
+    match &config.sinks {
+        sinks if sinks.contains(&Sink::Journald) => Some(("the journal", Selection { since, ..Selection::default() })),
+        sinks if sinks.contains(&Sink::File) => {
+            let files = vec![config.log_file.clone()];
+            Some(("the log file", Selection { files, since, ..Selection::default() }))
+        }
+        _ => None,
+    }
+}
+
+/// Waits for an event.
+pub fn await_event(selection: &Selection, is_it: impl Fn(&Event) -> bool) -> Result<Event, String> {
+    let begun = Instant::now();
+    loop {
+        let (events, _) = selection.all()?;
+        if let Some(event) = events.into_iter().find(|event| is_it(event)) {
+            return Ok(event);
+        }
+        if begun.elapsed() > PATIENCE {
+            return Err(format!("no event came within {} seconds", PATIENCE.as_secs()));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A folder with the script of PHP, gone at its end.
+pub struct Script {
+    folder: tempfile::TempDir,
+}
+
+impl Script {
+    /// Lays it where every user can read it.
+    pub fn lay(port: u16, token: &str) -> std::io::Result<Script> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/portcullis")?;
+        let folder = tempfile::Builder::new().prefix("doctor-").tempdir_in("/run/portcullis")?;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
+        let script = Script { folder };
+        let text = include_str!("probe.php").replace("PORT", &port.to_string()).replace("TOKEN", token);
+        std::fs::write(script.path(), text)?;
+        std::fs::set_permissions(script.path(), std::fs::Permissions::from_mode(0o644))?;
+        Ok(script)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> PathBuf {
+        self.folder.path().join("probe.php")
+    }
+}
+
+/// Has a worker behind `listener` do one act.
+pub fn in_php(listener: &Listener, script: &Script, act: &Act, token: &str) -> Result<(), String> {
+    let path = script.path().display().to_string();
+    let uri = format!("/{token}?{}", act.how);
+    let params = [
+        ("GATEWAY_INTERFACE", "CGI/1.1"),
+        ("SERVER_SOFTWARE", "portcullis-doctor"),
+        ("SERVER_NAME", "portcullis-doctor.invalid"),
+        ("REQUEST_METHOD", "GET"),
+        ("REQUEST_URI", uri.as_str()),
+        ("QUERY_STRING", act.how),
+        ("SCRIPT_NAME", "/probe.php"),
+        ("SCRIPT_FILENAME", path.as_str()),
+        ("REMOTE_ADDR", "127.0.0.1"),
+    ];
+    let (out, err) = fastcgi::request(listener, &params).map_err(|error| format!("{listener}: {error}"))?;
+    let body = out.split_once("\r\n\r\n").map_or(out.as_str(), |(_, body)| body).trim();
+    match body {
+        "done" => Ok(()),
+        other if other.starts_with("cannot: ") => Err(other.trim_start_matches("cannot: ").to_owned()),
+        other => {
+            Err(format!("PHP did not run the probe: {}", crate::show::printable(&format!("{other} {}", err.trim()))))
+        }
+    }
+}
+
+/// Whether an event is that of an act of the worker.
+pub fn is_of(event: &Event, act: &Act, token: &str) -> bool {
+    event.rules().any(|rule| rule == act.rule) && event.text("/url/original") == format!("/{token}?{}", act.how)
+}
+
+/// Runs the probe as a process of its own with the settings of `unit`: who it is, what it sees, what it may do.
+pub fn beside(unit: &Unit, systemd: &Systemd, policy: &Path, port: u16, token: &str) -> Result<(), String> {
+    let name = format!("{token}.service");
+    let path = Path::new("/run/systemd/system").join(&name);
+    let mut text = "[Unit]\nDescription=A harmless probe of portcullis doctor\n[Service]\nType=oneshot\n".to_owned();
+    for setting in &unit.settings {
+        let is_own =
+            OWN.contains(&setting.key.as_str()) || setting.key.starts_with("Exec") && setting.key != "ExecPaths";
+        if !is_own {
+            text += &format!("{}={}\n", setting.key, setting.value);
+        }
+    }
+    let own = std::env::current_exe().map_err(|error| format!("cannot find the own program: {error}"))?;
+    text += &format!(
+        "TimeoutStartSec=20\nEnvironment=\"PORTCULLIS_CONTEXT=1;s;0;0;0;0:0;{};\"\nExecStart={} probe {token} {port}\n",
+        policy.display(),
+        own.display()
+    );
+    plan::write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    let done = systemd.reload().and_then(|()| systemd.start(&name));
+    let _ = std::fs::remove_file(&path);
+    systemd.reload()?;
+    systemd.forget(&name);
+    done
+}
+
+/// The probe itself: the same acts from a process that counts as serving.
+pub fn probe(token: &str, port: u16) -> u8 {
+    let _ = Command::new("sh").arg("-c").arg(format!(": {token}")).status();
+    if let Ok(socket) = std::net::UdpSocket::bind("127.0.0.1:0") {
+        let _ = socket.connect(("0.0.0.1", port));
+    }
+    crate::FINE
+}

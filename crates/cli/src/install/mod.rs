@@ -1,0 +1,363 @@
+//! `portcullis install` and `uninstall`: a drop-in for a unit, shown, written, and taken away again.
+
+mod module;
+pub mod plan;
+pub mod program;
+pub mod review;
+mod systemd;
+pub mod unit;
+
+pub use systemd::Systemd;
+
+use crate::arguments::{Install, Uninstall};
+use crate::{FINE, WRONG, check, complain};
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use plan::Change;
+use portcullis_config::{Config, DEFAULT_CONFIG};
+use review::{Review, Warning};
+use std::path::{Path, PathBuf};
+use unit::Unit;
+
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+/// The name of the drop-in.
+const DROP_IN: &str = "portcullis.conf";
+/// The first words of every file that `install` writes.
+const MARK: &str = "# Written by `portcullis install`";
+/// The command, as units run it.
+const COMMAND: &str = "/usr/bin/portcullis";
+
+/// Where the library is installed.
+pub fn library() -> PathBuf {
+    let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let folder = if Path::new(&multiarch).is_dir() { multiarch.as_str() } else { "/usr/lib64" };
+    Path::new(folder).join("libportcullis.so")
+}
+
+/// A path below another root.
+fn below(root: &Path, path: &Path) -> PathBuf {
+    root.join(path.strip_prefix("/").unwrap_or(path))
+}
+
+/// Where a unit's drop-in lies.
+pub fn drop_in(root: &Path, unit: &str) -> PathBuf {
+    root.join("etc/systemd/system").join(format!("{unit}.d")).join(DROP_IN)
+}
+
+/// The text of a unit's drop-in.
+fn drop_in_text(unit: &Unit, library: &Path, config: Option<&Path>, review: &Review) -> String {
+    let short = unit.name.trim_end_matches(".service");
+    let mut text = format!(
+        "{MARK}; `portcullis uninstall {short}` removes it.\n[Service]\n\
+         # As root whatever the unit's user is (+); a configuration with an error does not keep the server from starting (-).\n\
+         ExecStartPre=-+{COMMAND} compile\n"
+    );
+    let others = unit.variable("LD_PRELOAD").map(|(value, _)| value).unwrap_or_default();
+    let others: Vec<&str> =
+        others.split([':', ' ']).filter(|other| !other.is_empty() && Path::new(other) != library).collect();
+    let preload: Vec<String> =
+        std::iter::once(library.display().to_string()).chain(others.into_iter().map(str::to_owned)).collect();
+    text += &format!("Environment=LD_PRELOAD={}\n", preload.join(":"));
+    if let Some(config) = config {
+        text += &format!("Environment=PORTCULLIS_CONFIG={}\n", config.display());
+    }
+    for (why, line) in &review.lines {
+        text += &format!("# {why}\n{line}\n");
+    }
+    text
+}
+
+/// The main file as `install` writes it where there is none.
+fn main_file(mode: &str) -> String {
+    format!(
+        "{MARK}; docs/configuration.md has every key.\n\
+         # audit writes events and changes nothing; enforce refuses.\nmode = \"{mode}\"\n"
+    )
+}
+
+/// The main file with another mode; everything else in it stays as it is.
+fn with_mode(text: &str, mode: &str) -> Result<String, String> {
+    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    match document.get_mut("mode").and_then(toml_edit::Item::as_value_mut) {
+        Some(value) => {
+            let decor = value.decor().clone();
+            *value = mode.into();
+            *value.decor_mut() = decor;
+        }
+        None => {
+            document.insert("mode", toml_edit::value(mode));
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// The change to the main file, where one is needed, and the configuration that then holds.
+fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String> {
+    let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+    let path = below(&arguments.root, named.as_deref().unwrap_or(Path::new(DEFAULT_CONFIG)));
+    let mode = arguments.mode.map(|mode| portcullis_policy::Mode::from(mode).word());
+    if !path.exists() {
+        if named.is_some() {
+            return Err(format!("{} does not exist", path.display()));
+        }
+        return Ok((Some(Change::Write(path, main_file(mode.unwrap_or("audit")))), Config::default()));
+    }
+    let loaded = portcullis_config::load(&path);
+    check::show(&loaded);
+    if !loaded.usable() {
+        return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
+    }
+    let change = match mode {
+        Some(mode) => {
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+            Some(Change::Write(path, with_mode(&text, mode)?))
+        }
+        None => None,
+    };
+    Ok((change, loaded.config))
+}
+
+/// One unit's part of the plan.
+struct Guarded {
+    unit: Unit,
+    change: Change,
+    warnings: Vec<Warning>,
+}
+
+fn guard(arguments: &Install, name: &str, library: &Path, config: &Config) -> Result<Guarded, String> {
+    let found = Unit::find(&arguments.root, name)?;
+    let path = drop_in(&arguments.root, &found.name);
+    let foreign =
+        std::fs::read_to_string(&path).is_ok_and(|text| !text.starts_with(MARK) && !text.contains("libportcullis.so"));
+    if foreign {
+        return Err(format!("{} is there already, and not the guard's: move it away", path.display()));
+    }
+    let bare = found.with(&path, "");
+    let mut review = review::review(&bare, library, config);
+    let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+    let text = drop_in_text(&bare, library, named.as_deref(), &review);
+    let unit = bare.with(&path, &text);
+    let (value, setting) = unit.variable("LD_PRELOAD").ok_or("the drop-in has no LD_PRELOAD")?;
+    if !value.split(':').any(|part| Path::new(part) == library) {
+        let message = format!(
+            "this is read after the drop-in and sets LD_PRELOAD={value}: put {} before that",
+            library.display()
+        );
+        review.warnings.push(Warning { place: setting.place(), message });
+    }
+    Ok(Guarded { unit: found, change: Change::Write(path, text), warnings: review.warnings })
+}
+
+pub fn install(arguments: &Install) -> u8 {
+    match try_install(arguments) {
+        Ok(code) => code,
+        Err(message) => complain(message),
+    }
+}
+
+fn try_install(arguments: &Install) -> Result<u8, String> {
+    let library = library();
+    let systemd = Systemd::of(&arguments.root);
+    if let Some(why) = program::unfit_library(&below(&arguments.root, &library)) {
+        return Err(format!(
+            "{why}; nothing was written. Install the package, or copy the library there (README, Use it)"
+        ));
+    }
+    let (config_change, config) = configuration(arguments)?;
+    let mut guarded = Vec::new();
+    for name in &arguments.units {
+        guarded.push(guard(arguments, name, &library, &config)?);
+    }
+    for change in config_change.iter().chain(guarded.iter().map(|guarded| &guarded.change)) {
+        change.show();
+    }
+    for part in &guarded {
+        for warning in &part.warnings {
+            let place = if warning.place.is_empty() { part.unit.name.clone() } else { warning.place.clone() };
+            println!("{WARNING}warning:{WARNING:#} {place}: {}", warning.message);
+        }
+        if let Some(hint) = module::hint(&arguments.root, &part.unit.name).filter(|_| !arguments.module) {
+            println!("note: {hint}");
+        }
+    }
+    if arguments.dry_run {
+        println!("Nothing was written (--dry-run).");
+        return Ok(FINE);
+    }
+    for change in config_change.iter().chain(guarded.iter().map(|guarded| &guarded.change)) {
+        change.make()?;
+    }
+    if arguments.module {
+        for part in &guarded {
+            module::enable(&arguments.root, &part.unit.name)?;
+        }
+    }
+    systemd.reload()?;
+    let names: Vec<&str> = guarded.iter().map(|guarded| guarded.unit.name.as_str()).collect();
+    if !arguments.now {
+        println!("Takes effect when the server is restarted: systemctl restart {}", short(&names));
+        return Ok(FINE);
+    }
+    let mut code = FINE;
+    for part in &guarded {
+        code = code.max(restart(&systemd, part)?);
+    }
+    println!(
+        "See `portcullis status` for what is guarded, `portcullis doctor {}` for whether it works.",
+        short(&names)
+    );
+    Ok(code)
+}
+
+fn short(names: &[&str]) -> String {
+    names.iter().map(|name| name.trim_end_matches(".service")).collect::<Vec<_>>().join(" ")
+}
+
+/// Restarts a running server; where it does not come back, without the guard again.
+fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
+    let name = &part.unit.name;
+    if !systemd.is_active(name) {
+        println!("{name} is not running; it will be guarded when it is started.");
+        return Ok(FINE);
+    }
+    let Err(why) = systemd.restart(name) else {
+        println!("{name}: restarted.");
+        return Ok(FINE);
+    };
+    if let Change::Write(path, _) = &part.change {
+        Change::Remove(path.clone()).make()?;
+        path.parent().map(plan::tidy);
+    }
+    systemd.reload()?;
+    systemd
+        .restart(name)
+        .map_err(|again| format!("{name} does not start with the guard ({why}), nor without it: {again}"))?;
+    complain(format_args!(
+        "{name} did not start with the guard, so it was taken out again and the server runs without it: {why}"
+    ));
+    Ok(WRONG)
+}
+
+pub fn uninstall(arguments: &Uninstall) -> u8 {
+    match try_uninstall(arguments) {
+        Ok(()) => FINE,
+        Err(message) => complain(message),
+    }
+}
+
+/// The units that have the guard's drop-in.
+pub fn installed(root: &Path) -> Vec<String> {
+    let folder = root.join("etc/systemd/system");
+    let mut found: Vec<String> = std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".d")?.to_owned()))
+        .filter(|unit| drop_in(root, unit).is_file())
+        .collect();
+    found.sort();
+    found
+}
+
+fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
+    let root = &arguments.root;
+    let systemd = Systemd::of(root);
+    let units = match arguments.units.as_slice() {
+        [] => installed(root),
+        // A unit may be gone, and its drop-in still there.
+        names => names
+            .iter()
+            .map(|name| {
+                Unit::find(root, name)
+                    .map_or_else(|_| format!("{}.service", name.trim_end_matches(".service")), |unit| unit.name)
+            })
+            .collect(),
+    };
+    let mut changes: Vec<Change> = units.iter().map(|unit| Change::Remove(drop_in(root, unit))).collect();
+    let last = installed(root).iter().all(|unit| units.contains(unit));
+    let main = below(root, Path::new(DEFAULT_CONFIG));
+    if last {
+        let text = std::fs::read_to_string(&main).unwrap_or_default();
+        if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
+            changes.push(Change::Remove(main.clone()));
+        }
+    }
+    changes.retain(|change| !change.is_done());
+    for change in &changes {
+        change.show();
+    }
+    if changes.is_empty() {
+        println!("Nothing of the guard is there.");
+    }
+    if arguments.dry_run {
+        println!("Nothing was removed (--dry-run).");
+        return Ok(());
+    }
+    for change in &changes {
+        change.make()?;
+    }
+    for unit in &units {
+        drop_in(root, unit).parent().map(plan::tidy);
+        module::disable(root, unit)?;
+    }
+    if !changes.is_empty() {
+        systemd.reload()?;
+    }
+    for unit in &units {
+        if arguments.now && systemd.is_active(unit) {
+            systemd.restart(unit)?;
+            println!("{unit}: restarted.");
+        }
+    }
+    if last {
+        clean(arguments, &main);
+    }
+    if !arguments.now && units.iter().any(|unit| systemd.is_active(unit)) {
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        println!("What runs stays guarded until it is restarted: systemctl restart {}", short(&names));
+    }
+    Ok(())
+}
+
+/// What is left when no unit is guarded any more.
+fn clean(arguments: &Uninstall, main: &Path) {
+    let root = &arguments.root;
+    if arguments.now || arguments.purge || !Systemd::of(root).is_running() {
+        let _ = std::fs::remove_dir_all(root.join("run/portcullis"));
+    }
+    let folder = main.parent().unwrap_or(Path::new("/"));
+    if arguments.purge {
+        let _ = std::fs::remove_dir_all(folder.join("vhosts.d"));
+        let _ = std::fs::remove_dir_all(root.join("var/log/portcullis"));
+    }
+    let _ = std::fs::remove_dir(folder.join("vhosts.d"));
+    plan::tidy(folder);
+    if main.exists() {
+        println!("{} stays: it is yours (--purge removes it, and the log).", main.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mode_is_changed_and_nothing_else() {
+        let text = "# mine\nmode = 'audit' # as long as we look\n[egress]\n# why\nallow = []\n";
+        let wanted = "# mine\nmode = \"enforce\" # as long as we look\n[egress]\n# why\nallow = []\n";
+        assert_eq!(with_mode(text, "enforce").unwrap(), wanted);
+        assert_eq!(with_mode("[log]\nsink = []\n", "off").unwrap(), "mode = \"off\"\n[log]\nsink = []\n");
+    }
+
+    #[test]
+    fn other_preloads_stay() {
+        let unit = Unit { name: "x.service".into(), settings: Vec::new() };
+        let unit = unit.with(Path::new("/x.service"), "[Service]\nEnvironment=LD_PRELOAD=/usr/lib/libjemalloc.so.2\n");
+        let text = drop_in_text(&unit, Path::new("/usr/lib/libportcullis.so"), None, &Review::default());
+        assert!(
+            text.contains("Environment=LD_PRELOAD=/usr/lib/libportcullis.so:/usr/lib/libjemalloc.so.2\n"),
+            "{text}"
+        );
+    }
+}

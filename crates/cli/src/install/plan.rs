@@ -1,0 +1,120 @@
+//! Changes to files: shown before they are made, each made at once or not at all.
+
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+const ADDED: Style = AnsiColor::Green.on_default();
+const GONE: Style = AnsiColor::Red.on_default();
+const BOLD: Style = Style::new().bold();
+/// The beginning of the names of files that are not yet what they will be; systemd reads none of them.
+const TEMPORARY: &str = ".portcullis-";
+
+/// What a file is to be.
+pub enum Change {
+    /// It has this text.
+    Write(PathBuf, String),
+    /// It is gone.
+    Remove(PathBuf),
+}
+
+impl Change {
+    fn path(&self) -> &Path {
+        match self {
+            Change::Write(path, _) | Change::Remove(path) => path,
+        }
+    }
+
+    /// Whether the file is so already.
+    pub fn is_done(&self) -> bool {
+        match self {
+            Change::Write(path, text) => std::fs::read(path).is_ok_and(|now| now == text.as_bytes()),
+            Change::Remove(path) => std::fs::symlink_metadata(path).is_err(),
+        }
+    }
+
+    /// Shows it.
+    pub fn show(&self) {
+        let path = self.path().display();
+        match self {
+            _ if self.is_done() => println!("{BOLD}{path}{BOLD:#}: as it is to be"),
+            Change::Remove(_) => println!("{BOLD}{path}{BOLD:#}: {GONE}removed{GONE:#}"),
+            Change::Write(at, text) => {
+                let before = std::fs::read_to_string(at).unwrap_or_default();
+                println!("{BOLD}{path}{BOLD:#}: {ADDED}{}{ADDED:#}", if before.is_empty() { "new" } else { "changed" });
+                for line in before.lines().filter(|line| !text.lines().any(|now| now == *line)) {
+                    println!("  {GONE}- {line}{GONE:#}");
+                }
+                for line in text.lines().filter(|line| !before.lines().any(|was| was == *line)) {
+                    println!("  {ADDED}+ {line}{ADDED:#}");
+                }
+            }
+        }
+    }
+
+    /// Makes it: by a new file that takes the old one's place.
+    pub fn make(&self) -> Result<(), String> {
+        let path = self.path();
+        let done = match self {
+            _ if self.is_done() => Ok(()),
+            Change::Remove(path) => std::fs::remove_file(path),
+            Change::Write(path, text) => write(path, text),
+        };
+        done.map_err(|error| format!("cannot change {}: {error}", path.display()))
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("/"))
+}
+
+/// Writes a file atomically, with the permissions of the one before it.
+pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
+    // An administrator's link stays one.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = folder_of(path);
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    let mode = std::fs::metadata(path).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+/// Takes away what an interrupted run has left in a folder, and the folder itself where nothing else is in it.
+pub fn tidy(folder: &Path) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+    let _ = std::fs::remove_dir(folder);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn changes_are_made_whole_and_once() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/b.conf");
+        let change = Change::Write(path.clone(), "one\n".into());
+        assert!(!change.is_done());
+        change.make().unwrap();
+        assert!(change.is_done());
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        Change::Write(path.clone(), "two\n".into()).make().unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(path.with_file_name(".portcullis-left"), "half").unwrap();
+        tidy(path.parent().unwrap());
+        assert!(path.exists(), "what is not ours stays");
+        Change::Remove(path.clone()).make().unwrap();
+        tidy(path.parent().unwrap());
+        assert!(!path.parent().unwrap().exists());
+    }
+}

@@ -1,0 +1,58 @@
+//! The systemd that runs here, by `systemctl`; where none does, or another root is meant, nothing is asked of it.
+
+use std::path::Path;
+use std::process::Command;
+
+/// systemd.
+pub struct Systemd {
+    running: bool,
+}
+
+impl Systemd {
+    /// The one that manages the units below `root`.
+    pub fn of(root: &Path) -> Systemd {
+        // sd_booted(3)
+        Systemd { running: root == Path::new("/") && Path::new("/run/systemd/system").is_dir() }
+    }
+
+    /// Whether there is one.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+
+    fn call(&self, arguments: &[&str]) -> Result<String, String> {
+        let done = Command::new("systemctl").args(arguments).output();
+        let done = done.map_err(|error| format!("cannot run systemctl: {error}"))?;
+        if done.status.success() {
+            return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+        }
+        Err(format!("systemctl {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr).trim()))
+    }
+
+    /// Has it read its files anew.
+    pub fn reload(&self) -> Result<(), String> {
+        if self.running { self.call(&["daemon-reload"]).map(drop) } else { Ok(()) }
+    }
+
+    /// Whether a unit runs.
+    pub fn is_active(&self, unit: &str) -> bool {
+        self.running && self.call(&["is-active", "--quiet", unit]).is_ok()
+    }
+
+    /// Restarts a unit, and waits until it has started.
+    pub fn restart(&self, unit: &str) -> Result<(), String> {
+        self.call(&["restart", unit])?;
+        // A server of Type=simple counts as started before it has done anything.
+        if self.is_active(unit) { Ok(()) } else { Err(format!("{unit} ended at once; journalctl -u {unit} says why")) }
+    }
+
+    /// Starts a unit, and waits until it has started or, of Type=oneshot, has ended.
+    pub fn start(&self, unit: &str) -> Result<(), String> {
+        self.call(&["start", unit]).map(drop)
+    }
+
+    /// Forgets how a unit ended.
+    pub fn forget(&self, unit: &str) {
+        let _ = self.call(&["reset-failed", unit]);
+    }
+}

@@ -1,0 +1,323 @@
+//! `portcullis learn`: proposes the smallest allowlist that what was seen needs. It allows nothing by itself.
+
+mod edit;
+mod nginx;
+mod propose;
+mod suspicion;
+mod widen;
+
+use crate::arguments::Learn;
+use crate::log::Event;
+use crate::{FINE, WRONG, check, complain, explain, install, show};
+use anstream::{eprintln, print, println};
+use portcullis_config::{Config, Loaded};
+use portcullis_policy::Policy;
+use propose::{Choice, Evidence, List, Proposal};
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+pub fn run(arguments: &Learn) -> u8 {
+    match try_run(arguments) {
+        Ok(code) => code,
+        Err(message) => complain(message),
+    }
+}
+
+fn try_run(arguments: &Learn) -> Result<u8, String> {
+    let (path, loaded) = configuration(&arguments.source)?;
+    let bytes = portcullis_config::compile(&loaded.config);
+    let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
+    let (mut events, mut unreadable) = (Vec::new(), 0);
+    let mut proposals = match &arguments.nginx {
+        Some(file) => of_nginx(file, &policy)?,
+        None => {
+            (events, unreadable) = arguments.selection.all()?;
+            let choice = Choice { include: &arguments.include, refused: arguments.refused };
+            propose::proposals(&events, &policy, &choice)
+        }
+    };
+    let mut hints = BTreeMap::new();
+    for (vhost, proposal) in &mut proposals {
+        if arguments.widen {
+            widen::apply(proposal);
+        } else {
+            hints.insert(vhost.clone(), widen::wider(proposal));
+        }
+    }
+    let text = text(&proposals, &hints, &loaded.config)?;
+    if let Some(target) = &arguments.write {
+        let target = path.parent().unwrap_or(Path::new("/")).join(target);
+        let new = edited(&target, &proposals, &loaded.config, &path)?;
+        let (candidate, _copy) = candidate(&path, &[(target.clone(), new.clone())])?;
+        if !candidate.usable() {
+            check::show(&candidate);
+            return Err(format!("{} would not be right; nothing was written", target.display()));
+        }
+        install::plan::write(&target, &new).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
+        println!("{}: written. A reload of the server puts it in force.", target.display());
+    } else if let Some(output) = &arguments.output {
+        install::plan::write(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+    } else if arguments.json {
+        println!("{:#}", as_json(&proposals));
+    } else {
+        print!("{text}");
+    }
+    if arguments.check {
+        let edits = if arguments.write.is_some() { Vec::new() } else { every_edit(&proposals, &loaded.config, &path)? };
+        return still_fires(&path, &edits, &events);
+    }
+    Ok(if unreadable == 0 { FINE } else { WRONG })
+}
+
+/// What `learn` would print for these events.
+pub fn text_for(source: &crate::arguments::Source, events: &[Event]) -> Result<String, String> {
+    let (_, loaded) = configuration(source)?;
+    let bytes = portcullis_config::compile(&loaded.config);
+    let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
+    let proposals = propose::proposals(events, &policy, &Choice { include: &[], refused: true });
+    let hints = proposals.iter().map(|(vhost, proposal)| (vhost.clone(), widen::wider(proposal))).collect();
+    text(&proposals, &hints, &loaded.config)
+}
+
+/// The configuration; without one, the built-in one is what an allowlist would be for.
+fn configuration(source: &crate::arguments::Source) -> Result<(PathBuf, Loaded), String> {
+    let path = check::path_of(source);
+    let loaded = match path.exists() {
+        true => portcullis_config::load(&path),
+        false => Loaded { config: portcullis_config::built_in(), diagnostics: Vec::new() },
+    };
+    check::show(&loaded);
+    if loaded.usable() { Ok((path, loaded)) } else { Err(check::summary(&loaded, &path)) }
+}
+
+/// What of the log would be an event under the new policy.
+fn still_fires(path: &Path, edits: &[(PathBuf, String)], events: &[Event]) -> Result<u8, String> {
+    let (candidate, _copy) = candidate(path, edits)?;
+    if !candidate.usable() {
+        check::show(&candidate);
+        return Err("the proposal does not compile".to_owned());
+    }
+    let bytes = portcullis_config::compile(&candidate.config);
+    let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
+    let all = events.iter().filter(|event| !event.is_of_guard());
+    // What a policy alone cannot tell fires as it did.
+    let (firing, quiet): (Vec<&Event>, Vec<&Event>) =
+        all.partition(|event| explain::fires(&policy, event.value()) != Some(false));
+    println!(
+        "under the new policy {} of {} would be allowed; still events:",
+        quiet.len(),
+        check::counted(firing.len() + quiet.len(), "action")
+    );
+    for event in &firing {
+        println!("  {}", show::brief(event));
+    }
+    if firing.is_empty() {
+        println!("  none");
+    }
+    Ok(if firing.is_empty() { FINE } else { WRONG })
+}
+
+/// The configuration with some files changed, in a copy that is gone with what is given beside it.
+fn candidate(path: &Path, edits: &[(PathBuf, String)]) -> Result<(Loaded, tempfile::TempDir), String> {
+    let failed = |error: std::io::Error| format!("cannot copy the configuration: {error}");
+    let copy = tempfile::tempdir().map_err(failed)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let main = copy.path().join(path.file_name().unwrap_or_default());
+    std::fs::create_dir(copy.path().join("vhosts.d")).map_err(failed)?;
+    std::fs::write(&main, std::fs::read(path).unwrap_or_default()).map_err(failed)?;
+    for entry in std::fs::read_dir(folder.join("vhosts.d")).into_iter().flatten().flatten() {
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), copy.path().join("vhosts.d").join(entry.file_name())).map_err(failed)?;
+        }
+    }
+    for (target, text) in edits {
+        let within = target
+            .strip_prefix(folder)
+            .map_err(|_| format!("{} is not among the files of {}", target.display(), path.display()))?;
+        std::fs::write(copy.path().join(within), text).map_err(failed)?;
+    }
+    Ok((portcullis_config::load(&main), copy))
+}
+
+/// Where a virtual host is written.
+fn home(vhost: &str, config: &Config, main: &Path) -> Option<PathBuf> {
+    if vhost.is_empty() {
+        return Some(main.to_owned());
+    }
+    config.vhosts.iter().find(|known| known.name.value == vhost)?.name.origin.file.clone()
+}
+
+/// The changes of all files that the proposals are for.
+fn every_edit(
+    proposals: &BTreeMap<String, Proposal>,
+    config: &Config,
+    main: &Path,
+) -> Result<Vec<(PathBuf, String)>, String> {
+    let mut edits: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for (vhost, proposal) in proposals {
+        let Some(file) = home(vhost, config, main) else { continue };
+        let before = edits.get(&file).cloned().unwrap_or_else(|| std::fs::read_to_string(&file).unwrap_or_default());
+        edits.insert(file, edit::edited(&before, vhost, proposal)?);
+    }
+    Ok(edits.into_iter().collect())
+}
+
+/// The new text of one file.
+fn edited(
+    target: &Path,
+    proposals: &BTreeMap<String, Proposal>,
+    config: &Config,
+    main: &Path,
+) -> Result<String, String> {
+    let of_target: Vec<&String> =
+        proposals.keys().filter(|vhost| home(vhost, config, main).as_deref() == Some(target)).collect();
+    if !of_target.is_empty() {
+        let mut text = std::fs::read_to_string(target).unwrap_or_default();
+        for vhost in of_target {
+            text = edit::edited(&text, vhost, &proposals[vhost])?;
+        }
+        return Ok(text);
+    }
+    if target.exists() {
+        let others: Vec<String> = proposals
+            .keys()
+            .map(|vhost| if vhost.is_empty() { "the global policy".to_owned() } else { vhost.clone() })
+            .collect();
+        return Err(format!(
+            "{} has no virtual host of which there is something to learn ({})",
+            target.display(),
+            others.join(", ")
+        ));
+    }
+    let name = target.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some(known) = home(&name, config, main) {
+        return Err(format!("the virtual host `{name}` is in {}: write there", known.display()));
+    }
+    let proposal = proposals.get("").ok_or("nothing is to be learnt of requests without a virtual host")?;
+    if proposal.roots.len() != 1 {
+        return Err(format!(
+            "these requests have {} document roots: choose those of one host with --script",
+            proposal.roots.len()
+        ));
+    }
+    edit::fresh(&name, proposal)
+}
+
+/// The proposals for people: a part for each scope.
+fn text(
+    proposals: &BTreeMap<String, Proposal>,
+    hints: &BTreeMap<String, Vec<widen::Wider>>,
+    config: &Config,
+) -> Result<String, String> {
+    let mut out = String::new();
+    if proposals.is_empty() {
+        out += "# Nothing is to be learnt: what was seen is allowed.\n";
+    }
+    for (vhost, proposal) in proposals {
+        let place = config.vhosts.iter().find(|known| known.name.value == *vhost);
+        match place.and_then(|known| known.name.origin.file.as_ref().map(|file| (file, known.name.origin.line))) {
+            Some((file, line)) => {
+                let _ = writeln!(out, "# For the virtual host {} ({}:{line})", show::printable(vhost), file.display());
+            }
+            None if vhost.is_empty() => out += "# For everything that has no virtual host of the policy\n",
+            None => {
+                let _ = writeln!(
+                    out,
+                    "# For the virtual host {}, which the policy does not have any more",
+                    show::printable(vhost)
+                );
+            }
+        }
+        out += &edit::alone(!vhost.is_empty(), proposal)?;
+        for wider in hints.get(vhost).into_iter().flatten() {
+            let _ = writeln!(out, "# --widen would write {:?} for {} entries", wider.text, wider.covers.len());
+        }
+        for ((what, why), evidence) in &proposal.refused {
+            let what = show::printable(what);
+            let _ = writeln!(out, "# NOT proposed: {what}\n#   {why}\n#   {}", evidence.line());
+        }
+        out += "\n";
+    }
+    if proposals.values().any(|proposal| !proposal.refused.is_empty()) {
+        out += "# What is not proposed looks like an intrusion, or has no list. --include 'ENTRY' proposes an entry all the same.\n";
+    }
+    Ok(out)
+}
+
+fn as_json(proposals: &BTreeMap<String, Proposal>) -> serde_json::Value {
+    use serde_json::json;
+    let evidence = |evidence: &Evidence| json!({ "count": evidence.count, "first": evidence.first, "last": evidence.last, "scripts": evidence.scripts, "example": evidence.example });
+    let all = proposals.iter().map(|(vhost, proposal)| {
+        let entries = proposal.entries.iter().map(|((list, text), seen)| {
+            let (path, key) = list.path();
+            json!({ "list": format!("{}.{key}", path.join(".")), "entry": text, "evidence": evidence(seen) })
+        });
+        let refused = proposal
+            .refused
+            .iter()
+            .map(|((what, why), seen)| json!({ "what": what, "why": why, "evidence": evidence(seen) }));
+        json!({
+            "vhost": if vhost.is_empty() { None } else { Some(vhost) },
+            "proposed": entries.collect::<Vec<_>>(), "refused": refused.collect::<Vec<_>>(),
+        })
+    });
+    all.collect()
+}
+
+/// What nginx's own configuration needs.
+fn of_nginx(file: &str, policy: &Policy<'_>) -> Result<BTreeMap<String, Proposal>, String> {
+    let text = if file == "-T" {
+        let done = std::process::Command::new("nginx")
+            .arg("-T")
+            .output()
+            .map_err(|error| format!("cannot run nginx -T: {error}"))?;
+        if !done.status.success() {
+            return Err(format!("nginx -T: {}", String::from_utf8_lossy(&done.stderr).trim()));
+        }
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    } else {
+        std::fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))?
+    };
+    let found = nginx::read(&text);
+    let now = jiff::Timestamp::now().to_string();
+    let now = now.get(..10).unwrap_or(&now);
+    let mut proposal = Proposal::default();
+    let evidence = |said: String| Evidence {
+        count: 1,
+        first: now.to_owned(),
+        last: now.to_owned(),
+        scripts: ["nginx's configuration".to_owned()].into(),
+        example: said,
+    };
+    for (destination, said) in found.destinations {
+        let is_allowed = match destination.parse() {
+            Ok(address) => explain::allows_connect(policy, address),
+            // Whatever a name stands for, a common port is allowed.
+            Err(_) => destination
+                .rsplit_once(':')
+                .and_then(|(_, port)| port.parse().ok())
+                .is_some_and(|port| portcullis_config::lists::COMMON_PORTS.contains(&port)),
+        };
+        if !is_allowed {
+            proposal
+                .entries
+                .insert((List::Egress, destination), evidence(said.into_iter().collect::<Vec<_>>().join("; ")));
+        }
+    }
+    for resolver in found.resolvers {
+        let is_allowed =
+            resolver.parse().is_ok_and(|ip| explain::allows_connect(policy, std::net::SocketAddr::new(ip, 53)));
+        if !is_allowed {
+            proposal.entries.insert((List::Resolvers, resolver), evidence("resolver".to_owned()));
+        }
+    }
+    for unknown in found.unknown {
+        eprintln!("note: `{}` is made of variables: what it stands for shows in the events", show::printable(&unknown));
+    }
+    let mut out = BTreeMap::new();
+    if !proposal.entries.is_empty() {
+        out.insert(String::new(), proposal);
+    }
+    Ok(out)
+}

@@ -1,0 +1,41 @@
+//! What looks like an intrusion, and is not learnt unless somebody names it.
+
+use super::propose::words;
+use crate::log::Event;
+use portcullis_config::lists;
+
+/// Parts of a script's path that anybody's upload may lie in.
+const WRITABLE: [&str; 7] = ["upload", "uploads", "tmp", "temp", "cache", "shm", "sessions"];
+/// Rules that do not fire on what applications do.
+const GRAVE: [(&str, &str); 5] = [
+    ("stdio-socket", "a program's standard input or output is a connection"),
+    ("exec-place", "the program lies where anybody could have put it"),
+    ("loader-env", "a library is loaded into a program"),
+    ("metadata", "it is the cloud's metadata service, which gives out credentials"),
+    ("php-ini", "a request changes PHP's settings"),
+];
+
+/// Why an event looks like an intrusion.
+pub fn suspicion(event: &Event) -> Option<String> {
+    if let Some((rule, why)) = GRAVE.iter().find(|(grave, _)| event.rules().any(|rule| rule == *grave)) {
+        return Some(format!("{why} ({rule})"));
+    }
+    let script = event.text("/portcullis/request/script");
+    if let Some(part) = script.split('/').find(|part| WRITABLE.contains(&part.to_ascii_lowercase().as_str())) {
+        return Some(format!("the script lies in a place for files, not for programs (`{part}`)"));
+    }
+    if event.text("/portcullis/chain").matches(" > ").count() > usize::from(event.is_exec()) {
+        return Some("a program did it that a request had started before".into());
+    }
+    let command = event.shell_command().and_then(words)?;
+    let names: Vec<&str> = command.iter().map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
+    let is_shell = |name: &&&str| lists::SHELLS.contains(name);
+    if let Some(shell) = names.iter().find(is_shell) {
+        return Some(format!("the command starts a shell ({shell})"));
+    }
+    let is_tool = |name: &str| {
+        lists::TOOLS.iter().any(|tool| tool.strip_suffix('*').map_or(*tool == name, |stem| name.starts_with(stem)))
+    };
+    let first = names.first()?;
+    is_tool(first).then(|| format!("the command is a tool of intruders ({first})"))
+}

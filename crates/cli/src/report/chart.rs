@@ -1,0 +1,64 @@
+//! Events over time as inline SVG, with a table of the same numbers for whoever does not see it.
+
+use crate::log::Event;
+use maud::{Markup, html};
+use std::collections::BTreeMap;
+
+/// At most so many bars.
+const BARS: usize = 48;
+const WIDTH: usize = 960;
+const HEIGHT: usize = 160;
+
+/// How many events there were in a span of time, by what became of them.
+#[derive(Default, Clone, Copy)]
+struct Bar {
+    audits: usize,
+    denials: usize,
+}
+
+/// The chart of events in the order of time.
+pub fn over_time(events: &[Event]) -> Markup {
+    let (bars, by) = bars(events);
+    let most = bars.values().map(|bar| bar.audits + bar.denials).max().unwrap_or(0).max(1);
+    let step = WIDTH / bars.len().max(1);
+    let width = step.saturating_sub(2).clamp(1, 60);
+    let tall = |count: usize| if count == 0 { 0 } else { (count * HEIGHT / most).max(2) };
+    html! {
+        figure {
+            figcaption { "Events " (by) ", audited and refused; at most " (most) " in one bar." }
+            svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of events {by}; the table below has the numbers")) preserveAspectRatio="none" {
+                @for (place, (time, bar)) in bars.iter().enumerate() {
+                    @let (audits, denials) = (tall(bar.audits), tall(bar.denials));
+                    g {
+                        title { (time) ": " (bar.audits) " audited, " (bar.denials) " refused" }
+                        rect class="audit" x=(place * step) y=(HEIGHT - audits.min(HEIGHT)) width=(width) height=(audits) {}
+                        rect class="denied" x=(place * step) y=(HEIGHT.saturating_sub(audits + denials)) width=(width) height=(denials) {}
+                    }
+                }
+            }
+            details {
+                summary { "The numbers" }
+                table {
+                    thead { tr { th scope="col" { "From (UTC)" } th scope="col" { "Audited" } th scope="col" { "Refused" } } }
+                    tbody { @for (time, bar) in &bars { tr { th scope="row" { (time) } td { (bar.audits) } td { (bar.denials) } } } }
+                }
+            }
+        }
+    }
+}
+
+/// By minute, hour or day: the finest of which there are few enough.
+fn bars(events: &[Event]) -> (BTreeMap<String, Bar>, &'static str) {
+    for (length, by) in [(16, "by minute"), (13, "by hour"), (10, "by day"), (7, "by month")] {
+        let mut bars: BTreeMap<String, Bar> = BTreeMap::new();
+        for event in events {
+            let time = event.text("/@timestamp").get(..length).unwrap_or("?").replace('T', " ");
+            let bar = bars.entry(time).or_default();
+            if event.refused() { bar.denials += 1 } else { bar.audits += 1 }
+        }
+        if bars.len() <= BARS || length == 7 {
+            return (bars, by);
+        }
+    }
+    (BTreeMap::new(), "by month")
+}

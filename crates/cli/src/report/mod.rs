@@ -1,0 +1,37 @@
+//! `portcullis report`: what happened, as one HTML page that needs nothing else.
+
+mod chart;
+mod page;
+
+use crate::arguments::Report;
+use crate::{FINE, WRONG, check, complain, incident, install, learn};
+use std::io::Write;
+
+pub fn run(arguments: &Report) -> u8 {
+    match try_run(arguments) {
+        Ok(code) => code,
+        Err(message) => complain(message),
+    }
+}
+
+fn try_run(arguments: &Report) -> Result<u8, String> {
+    let (events, unreadable) = arguments.selection.all()?;
+    let proposal = learn::text_for(&arguments.source, &events)?;
+    let incidents = incident::group(events.clone());
+    let now = jiff::Timestamp::now().to_string();
+    let html =
+        page::page(&page::Facts { events: &events, incidents: &incidents, unreadable, proposal: &proposal, now: &now });
+    match &arguments.output {
+        Some(path) => {
+            install::plan::write(path, &html).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            anstream::println!(
+                "{}: {}, {}",
+                path.display(),
+                check::counted(events.len(), "event"),
+                check::counted(incidents.len(), "incident")
+            );
+        }
+        None => std::io::stdout().write_all(html.as_bytes()).map_err(|error| format!("cannot write: {error}"))?,
+    }
+    Ok(if unreadable == 0 { FINE } else { WRONG })
+}

@@ -1,0 +1,191 @@
+//! The page. Every value in it may come from an attacker: the template escapes all text, and what could reorder text or
+//! move a cursor is made visible first.
+
+use super::chart;
+use crate::incident::Incident;
+use crate::log::Event;
+use crate::show;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+use std::collections::BTreeMap;
+
+/// Incidents that are shown whole, the gravest first.
+const INCIDENTS: usize = 200;
+/// Rows of the table of scripts.
+const SCRIPTS: usize = 20;
+
+/// What the page is about.
+pub struct Facts<'f> {
+    /// All events, in the order of time.
+    pub events: &'f [Event],
+    /// The same by incident.
+    pub incidents: &'f [Incident],
+    /// Lines that were no events.
+    pub unreadable: usize,
+    /// What `learn` proposes.
+    pub proposal: &'f str,
+    /// The time of the report.
+    pub now: &'f str,
+}
+
+/// A part of the page: its anchor and its title.
+const PARTS: [(&str, &str); 6] = [
+    ("time", "When"),
+    ("hosts", "Virtual hosts"),
+    ("rules", "Rules"),
+    ("scripts", "Scripts"),
+    ("incidents", "Incidents"),
+    ("learn", "What learn would propose"),
+];
+
+fn text(value: &str) -> String {
+    show::printable(value)
+}
+
+/// The whole page.
+pub fn page(facts: &Facts<'_>) -> String {
+    let denied = facts.events.iter().filter(|event| event.refused()).count();
+    let guard: Vec<&Event> = facts.events.iter().filter(|event| event.is_of_guard()).collect();
+    let range = match (facts.events.first(), facts.events.last()) {
+        (Some(first), Some(last)) => format!("{} to {} UTC", show::time(first), show::time(last)),
+        _ => "no events".to_owned(),
+    };
+    let numbers = [
+        ("Events", facts.events.len()),
+        ("Incidents", facts.incidents.len()),
+        ("Audited", facts.events.len() - denied - guard.len()),
+        ("Refused", denied),
+        ("Not written", dropped(facts.events)),
+        ("Unreadable lines", facts.unreadable),
+    ];
+    let page = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                meta name="referrer" content="no-referrer";
+                link rel="icon" href="data:,";
+                title { "Portcullis report, " (text(&range)) }
+                style { (PreEscaped(include_str!("style.css"))) }
+            }
+            body {
+                a class="skip" href="#main" { "To the report" }
+                header {
+                    h1 { "Portcullis report" }
+                    p { (text(&range)) "; made " (facts.now) }
+                    nav aria-label="Parts" { ul { @for (anchor, title) in PARTS { li { a href=(format!("#{anchor}")) { (title) } } } } }
+                }
+                main id="main" {
+                    dl class="numbers" { @for (name, number) in numbers { div { dt { (name) } dd { (number) } } } }
+                    @if !guard.is_empty() {
+                        section aria-label="The guard's word on itself" {
+                            @for event in guard.iter().take(20) { p { span class="word DENIED" { "GUARD " } (show::time(event)) ": " (text(event.text("/message"))) } }
+                        }
+                    }
+                    section aria-labelledby="time" { h2 id="time" { "When" } (chart::over_time(facts.events)) }
+                    section aria-labelledby="hosts" { h2 id="hosts" { "Virtual hosts" } (counts(facts.events, "Virtual host", |event| event.vhost().to_owned())) }
+                    section aria-labelledby="rules" { h2 id="rules" { "Rules" } (counts(facts.events, "Rule", |event| format!("{}: {}", event.rule(), event.text("/rule/name")))) }
+                    section aria-labelledby="scripts" { h2 id="scripts" { "Scripts" } (counts(facts.events, "Script", |event| event.text("/portcullis/request/script").to_owned())) }
+                    section aria-labelledby="incidents" { h2 id="incidents" { "Incidents" } (incidents(facts.incidents)) }
+                    section aria-labelledby="learn" { h2 id="learn" { "What learn would propose" } pre tabindex="0" { (visible(facts.proposal)) } }
+                }
+            }
+        }
+    };
+    page.into_string()
+}
+
+/// Several lines, each made visible.
+fn visible(lines: &str) -> String {
+    lines.lines().map(|line| text(line) + "\n").collect()
+}
+
+/// What sinks did not take: the most that each stream says.
+fn dropped(events: &[Event]) -> usize {
+    let mut streams: BTreeMap<&str, u64> = BTreeMap::new();
+    for event in events {
+        let most = streams.entry(event.text("/portcullis/stream")).or_default();
+        *most = (*most).max(event.number("/portcullis/dropped").unwrap_or(0));
+    }
+    streams.values().sum::<u64>() as usize
+}
+
+/// How many events there are of each kind, the most first.
+fn counts(events: &[Event], title: &str, of: impl Fn(&Event) -> String) -> Markup {
+    let mut all: BTreeMap<String, [usize; 2]> = BTreeMap::new();
+    for event in events.iter().filter(|event| !event.is_of_guard()) {
+        all.entry(of(event)).or_default()[usize::from(event.refused())] += 1;
+    }
+    let mut all: Vec<(String, [usize; 2])> = all.into_iter().collect();
+    all.sort_by_key(|(_, [audited, refused])| std::cmp::Reverse(audited + refused));
+    let more = all.len().saturating_sub(SCRIPTS);
+    html! {
+        div class="wide" tabindex="0" role="region" aria-label=(format!("Events by {}", title.to_lowercase())) {
+            table {
+                thead { tr { th scope="col" { (title) } th scope="col" { "Audited" } th scope="col" { "Refused" } } }
+                tbody { @for (name, [audited, refused]) in all.iter().take(SCRIPTS) {
+                    tr { th scope="row" { @if name.is_empty() { span class="dim" { "none" } } @else { (text(name)) } } td { (audited) } td { (refused) } }
+                } }
+            }
+        }
+        @if more > 0 { p class="dim" { "And " (more) " more." } }
+    }
+}
+
+fn incidents(all: &[Incident]) -> Markup {
+    let mut order: Vec<&Incident> = all.iter().collect();
+    order.sort_by_key(|incident| std::cmp::Reverse((incident.severity(), incident.events.len())));
+    html! {
+        @if all.is_empty() { p { "None." } }
+        @for incident in order.iter().take(INCIDENTS) {
+            @let first = incident.first();
+            @let request = show::request(first.value());
+            details {
+                summary { span class="dim" { (show::time(first)) } " " @if request.is_empty() { "for no request" } @else { (text(&request)) } " (" (incident.events.len()) ")" }
+                ul class="tree" { @for &root in &incident.roots { (node(incident, root, 0)) } }
+            }
+        }
+        @if all.len() > INCIDENTS { p class="dim" { "And " (all.len() - INCIDENTS) " more: portcullis events --incidents has them all." } }
+    }
+}
+
+fn node(incident: &Incident, place: usize, depth: usize) -> Markup {
+    let event = &incident.events[place];
+    let word = if event.refused() { "DENIED" } else { "AUDIT" };
+    let rules: Vec<&str> = event.rules().collect();
+    html! {
+        li {
+            span class=(format!("word {word}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed(event.value())) }
+            @if !event.text("/portcullis/clause").is_empty() { div class="dim" { "because: " (text(event.text("/portcullis/clause"))) } }
+            // A chain of programs may be as long as an intruder likes.
+            @if depth < 40 && !incident.children[place].is_empty() { ul { @for &child in &incident.children[place] { (node(incident, child, depth + 1)) } } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn no_value_becomes_markup() {
+        let hostile = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}\u{1b}\" onload='x'";
+        let event = Event::of(json!({
+            "@timestamp": hostile, "message": hostile, "rule": { "id": hostile, "name": hostile },
+            "event": { "category": ["process"], "outcome": "failure", "action": "exec" },
+            "process": { "command_line": hostile, "args": ["sh", "-c", hostile] }, "client": { "address": hostile },
+            "url": { "original": hostile, "domain": hostile }, "http": { "request": { "id": hostile, "method": hostile } },
+            "portcullis": { "chain": hostile, "vhost": hostile, "clause": hostile, "also": [hostile], "stream": hostile,
+                "request": { "state": "known", "script": hostile } },
+        }));
+        let events = [event.clone(), Event::of(json!({ "rule": { "id": "guard-policy" }, "message": hostile }))];
+        let incidents = crate::incident::group(events.to_vec());
+        let page =
+            page(&Facts { events: &events, incidents: &incidents, unreadable: 1, proposal: hostile, now: "now" });
+        assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("onload='x'\""), "{page}");
+        assert!(!page.contains('\u{202e}') && !page.contains('\u{1b}'));
+        assert_eq!(page.matches("<pre").count(), 1);
+    }
+}

@@ -1,0 +1,233 @@
+//! `portcullis status`: what is guarded, by which policy, and what is not and should be.
+
+pub mod process;
+mod prometheus;
+
+use crate::arguments::Status;
+use crate::{FINE, WRONG, check, compile, complain, install};
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use process::{Counters, InForce, Process};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const OLD: Style = AnsiColor::Yellow.on_default();
+
+/// A unit, or what belongs to none.
+pub struct Unit {
+    /// Its name; empty for processes of no unit.
+    pub name: String,
+    /// Whether it has the guard's drop-in.
+    pub is_installed: bool,
+    /// Its processes.
+    pub processes: Vec<Process>,
+}
+
+impl Unit {
+    /// Processes with the guard; the supervisor, which has no guard in force, is none of them.
+    pub fn guarded(&self) -> impl Iterator<Item = (&Process, &process::Guard)> {
+        let all = self.processes.iter().filter(|process| !process.is_supervisor);
+        all.filter_map(|process| Some((process, process.guard.as_ref().ok()?)))
+    }
+
+    /// Processes without the guard, and why.
+    pub fn unguarded(&self) -> impl Iterator<Item = (&Process, &str)> {
+        self.processes.iter().filter_map(|process| Some((process, process.guard.as_ref().err()?.as_str())))
+    }
+
+    /// What its streams have counted, together.
+    pub fn counters(&self) -> Counters {
+        let mut streams: BTreeMap<u64, Counters> = BTreeMap::new();
+        for (_, guard) in self.guarded() {
+            streams.insert(guard.counters.stream, guard.counters.clone());
+        }
+        let mut sum = Counters::default();
+        for counters in streams.values() {
+            sum.events += counters.events;
+            sum.dropped += counters.dropped;
+            sum.decisions += counters.decisions;
+            sum.audits += counters.audits;
+            sum.denials += counters.denials;
+        }
+        sum
+    }
+
+    /// The policies in force, each once.
+    fn policies(&self) -> Vec<&InForce> {
+        let mut found: Vec<&InForce> = Vec::new();
+        for (_, guard) in self.guarded() {
+            if !found.contains(&&guard.policy) {
+                found.push(&guard.policy);
+            }
+        }
+        found
+    }
+}
+
+/// Every unit that has a guarded process or the guard's drop-in.
+pub fn units() -> Vec<Unit> {
+    let installed: BTreeSet<String> = install::installed(Path::new("/")).into_iter().collect();
+    let mut by_unit: BTreeMap<String, Vec<Process>> = BTreeMap::new();
+    for process in process::all() {
+        by_unit.entry(process.unit.clone()).or_default().push(process);
+    }
+    for name in &installed {
+        by_unit.entry(name.clone()).or_default();
+    }
+    let units = by_unit.into_iter().map(|(name, mut processes)| {
+        let is_installed = installed.contains(&name);
+        if name.is_empty() {
+            // What belongs to no unit need not be guarded.
+            processes.retain(|process| process.guard.is_ok());
+        }
+        Unit { name, is_installed, processes }
+    });
+    units.filter(|unit| unit.is_installed || unit.processes.iter().any(|process| process.guard.is_ok())).collect()
+}
+
+/// The compiled policy that lies there, and whether the configuration has changed since.
+struct OnDisk {
+    path: String,
+    digest: Option<u64>,
+    is_stale: bool,
+}
+
+fn on_disk(arguments: &Status) -> OnDisk {
+    let path = compile::default_output(&check::path_of(&arguments.source));
+    let bytes = std::fs::read(&path).unwrap_or_default();
+    let policy = portcullis_policy::Policy::new(&bytes).ok();
+    let changed = |(file, mtime, size): (&[u8], i64, u64)| {
+        use std::os::unix::ffi::OsStrExt;
+        use std::os::unix::fs::MetadataExt;
+        let file = Path::new(std::ffi::OsStr::from_bytes(file.strip_suffix(&[0]).unwrap_or(file)));
+        match std::fs::metadata(file) {
+            Ok(meta) => {
+                let now = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
+                now != mtime || (meta.is_file() && meta.len() != size)
+            }
+            Err(_) => mtime != -1,
+        }
+    };
+    OnDisk {
+        path: path.display().to_string(),
+        digest: policy.as_ref().map(portcullis_policy::Policy::digest),
+        is_stale: policy.is_some_and(|policy| policy.sources().any(changed)),
+    }
+}
+
+pub fn run(arguments: &Status) -> u8 {
+    let units = units();
+    let disk = on_disk(arguments);
+    if let Some(output) = &arguments.prometheus {
+        let text = prometheus::text(&units);
+        if output.as_os_str() == "-" {
+            anstream::print!("{text}");
+        } else if let Err(error) = install::plan::write(output, &text) {
+            return complain(format_args!("cannot write {}: {error}", output.display()));
+        }
+    } else if arguments.json {
+        println!("{:#}", as_json(&units, &disk));
+    } else {
+        print(&units, &disk);
+    }
+    let exposed = |unit: &Unit| unit.unguarded().next().is_some() || (unit.is_installed && unit.processes.is_empty());
+    if units.iter().any(exposed) { WRONG } else { FINE }
+}
+
+fn modes(policy: &InForce) -> String {
+    match policy.modes {
+        [egress, exec] if egress == exec => egress.word().to_owned(),
+        [egress, exec] => format!("egress-port {}, shell-spawn {}", egress.word(), exec.word()),
+    }
+}
+
+fn print(units: &[Unit], disk: &OnDisk) {
+    match disk.digest {
+        Some(digest) => println!("policy on disk: {} {digest:016x}", disk.path),
+        None => println!("policy on disk: none at {} (the built-in audit default holds)", disk.path),
+    }
+    if disk.is_stale {
+        println!("{OLD}The configuration has changed since: the next reload of a server compiles it.{OLD:#}");
+    }
+    if units.is_empty() {
+        println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
+    }
+    for unit in units {
+        let name = if unit.name.is_empty() { "outside of units" } else { &unit.name };
+        println!("\n{BOLD}{name}{BOLD:#}");
+        if unit.processes.is_empty() {
+            println!("  not running");
+            continue;
+        }
+        let guarded = unit.guarded().count();
+        let versions: BTreeSet<&str> = unit.guarded().map(|(_, guard)| guard.version.as_str()).collect();
+        let versions: Vec<&str> = versions.into_iter().collect();
+        println!(
+            "  {GOOD}{}{GOOD:#} guarded, version {}",
+            check::counted(guarded, "process").replace("processs", "processes"),
+            versions.join(" and ")
+        );
+        for policy in unit.policies() {
+            let state = match (&policy.file, policy.is_current) {
+                (None, _) => format!("{OLD}built in{OLD:#}: no configuration was found when it started"),
+                (Some(_), true) => format!("{:016x}, {GOOD}the one on disk{GOOD:#}", policy.digest),
+                (Some(_), false) => {
+                    format!("{:016x}, {OLD}not the one on disk: reload the server{OLD:#}", policy.digest)
+                }
+            };
+            println!("  mode {}, policy {state}", modes(policy));
+        }
+        let counters = unit.counters();
+        println!(
+            "  {} decisions, {} audits, {} denials, {} events, {} dropped",
+            counters.decisions, counters.audits, counters.denials, counters.events, counters.dropped
+        );
+        if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
+            println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
+        }
+        for (process, why) in unit.unguarded() {
+            let command = crate::show::printable(&process.command);
+            println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {why}", process.pid);
+        }
+    }
+}
+
+fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
+    let digest = |digest: u64| format!("{digest:016x}");
+    let process = |process: &Process| match &process.guard {
+        Ok(guard) => json!({
+            "pid": process.pid, "command": process.command, "guarded": true, "supervisor": process.is_supervisor,
+            "version": guard.version, "role": guard.role,
+            "policy": {
+                "digest": guard.policy.file.as_ref().map(|_| digest(guard.policy.digest)),
+                "file": guard.policy.file, "current": guard.policy.is_current,
+                "mode": { "egress-port": guard.policy.modes[0].word(), "shell-spawn": guard.policy.modes[1].word() },
+            },
+            "stream": digest(guard.counters.stream),
+        }),
+        Err(why) => json!({ "pid": process.pid, "command": process.command, "guarded": false, "why": why }),
+    };
+    let units: Vec<Value> = units
+        .iter()
+        .map(|unit| {
+            let counters = unit.counters();
+            json!({
+                "unit": unit.name, "installed": unit.is_installed,
+                "counters": {
+                    "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
+                    "events": counters.events, "dropped": counters.dropped,
+                },
+                "processes": unit.processes.iter().map(process).collect::<Vec<Value>>(),
+            })
+        })
+        .collect();
+    json!({
+        "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale },
+        "units": units,
+    })
+}
