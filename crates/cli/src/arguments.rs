@@ -43,6 +43,12 @@ pub enum Verb {
         /// The port to connect to
         port: u16,
     },
+    /// Write man pages and shell completions, for packages
+    #[command(hide = true)]
+    Generate {
+        /// Where to
+        folder: PathBuf,
+    },
     /// What the guard itself starts where the backstop has a supervisor
     #[command(hide = true)]
     Supervise,

@@ -7,6 +7,7 @@ mod compile;
 mod doctor;
 mod events;
 mod explain;
+mod generate;
 mod incident;
 mod install;
 mod learn;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Probe { token, port } => doctor::probe(&token, port),
+        Verb::Generate { folder } => generate::run(&folder),
         Verb::Events(arguments) => events::run(&arguments),
         // The library takes the process over before it comes here.
         Verb::Supervise => {

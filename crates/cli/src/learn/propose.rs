@@ -133,7 +133,7 @@ pub struct Choice<'c> {
 pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> BTreeMap<String, Proposal> {
     let mut out: BTreeMap<String, Proposal> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.is_of_guard() && (choice.refused || !event.refused())) {
-        if explain::fires(policy, event.value()) == Some(false) {
+        if is_probe(event) || explain::fires(policy, event.value()) == Some(false) {
             continue;
         }
         let proposal = out.entry(event.vhost().to_owned()).or_default();
@@ -155,6 +155,12 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
     }
     out.retain(|_, proposal| !proposal.entries.is_empty() || !proposal.refused.is_empty());
     out
+}
+
+/// Whether `portcullis doctor` did it.
+fn is_probe(event: &Event) -> bool {
+    event.text("/destination/ip") == "0.0.0.1"
+        || event.shell_command().is_some_and(|command| command.starts_with(": portcullis-doctor-"))
 }
 
 /// What an event is about, in a few words.

@@ -4,7 +4,7 @@ use portcullis_policy::beacon as at;
 use portcullis_policy::format::Header;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// The largest policy that is read out of a process's memory, in bytes.
@@ -47,7 +47,7 @@ pub struct InForce {
     pub modes: [Mode; 2],
     /// The file that it was mapped from; `None` for the built-in one.
     pub file: Option<PathBuf>,
-    /// Whether that file is the one that lies there now.
+    /// Whether what lies there now is the same.
     pub is_current: bool,
 }
 
@@ -97,19 +97,16 @@ pub fn all() -> Vec<Process> {
 /// The unit that a process belongs to by its control group.
 fn unit(folder: &Path) -> String {
     let text = std::fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
-    let group = text.lines().find_map(|line| {
-        line.strip_prefix("0::").or_else(|| line.split_once(":name=systemd:").map(|(_, group)| group))
-    });
-    let parts = group.unwrap_or_default().split('/');
-    let unit = parts.rev().find(|part| part.ends_with(".service")).unwrap_or_default();
-    unit.to_owned()
+    // `ID:CONTROLLERS:PATH`; of a hierarchy of its own for systemd, or of the only one.
+    let groups = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
+    let unit = |group: &str| group.split('/').rev().find(|part| part.ends_with(".service")).map(str::to_owned);
+    groups.filter_map(unit).next().unwrap_or_default()
 }
 
 /// A mapping: where it lies, and what of.
 struct Mapping<'m> {
     start: u64,
     end: u64,
-    inode: u64,
     path: &'m str,
 }
 
@@ -119,13 +116,8 @@ fn mappings(maps: &str) -> impl Iterator<Item = Mapping<'_>> {
         let (start, end) = range.split_once('-')?;
         let hex = |text: &str| u64::from_str_radix(text, 16).ok();
         let mut fields = rest.splitn(5, ' ');
-        let inode = fields.nth(3)?.parse().ok()?;
-        Some(Mapping {
-            start: hex(start)?,
-            end: hex(end)?,
-            inode,
-            path: fields.next().unwrap_or_default().trim_start(),
-        })
+        fields.nth(3)?;
+        Some(Mapping { start: hex(start)?, end: hex(end)?, path: fields.next().unwrap_or_default().trim_start() })
     })
 }
 
@@ -147,12 +139,14 @@ fn guard(folder: &Path, maps: &str) -> Result<Guard, String> {
         let size = usize::try_from(mapping.end.checked_sub(mapping.start)?).ok()?;
         let mut bytes = vec![0; size.min(1 << 24)];
         memory.read_exact_at(&mut bytes, mapping.start).ok()?;
-        // The mark stands in the code that looks for it, too: there, no addresses follow.
-        let found = bytes.chunks_exact(8).enumerate().find(|(place, _)| {
-            bytes.get(place * 8..).is_some_and(|rest| rest.starts_with(&at::MAGIC) && rest.len() >= at::SIZE)
-        });
-        let place = found?.0 * 8;
-        Some(bytes[place..place + at::SIZE].to_vec())
+        let candidates = (0..bytes.len().saturating_sub(at::SIZE - 1))
+            .step_by(8)
+            .filter_map(|place| bytes.get(place..place + at::SIZE));
+        // The last page of the mapping before has the same bytes as they lie in the file, without addresses.
+        let found = candidates
+            .filter(|found| found.starts_with(&at::MAGIC))
+            .find(|found| found[at::ROLE_AT..at::POLICY_AT] != [0; 8]);
+        found.map(<[u8]>::to_vec)
     });
     let beacon = beacon.ok_or("an earlier version of the guard, which says nothing of itself: restart the server")?;
     let address = |offset: usize| {
@@ -216,8 +210,11 @@ fn in_force(folder: &Path, maps: &str, memory: &File, place: u64) -> Option<InFo
     let file = PathBuf::from(mapping.path.trim_end_matches(" (deleted)"));
     let seen = folder.join("root").join(file.strip_prefix("/").unwrap_or(&file));
     // A worker may have changed its root since.
-    let now = std::fs::metadata(seen).or_else(|_| std::fs::metadata(&file)).map(|meta| meta.ino());
-    let is_current = now.is_ok_and(|inode| inode == mapping.inode);
+    let now = File::open(seen).or_else(|_| File::open(&file)).and_then(|file| {
+        let mut now = vec![0; header.len()];
+        file.read_exact_at(&mut now, 0).map(|()| now)
+    });
+    let is_current = now.is_ok_and(|now| now == header);
     Some(InForce { digest, modes, file: Some(file), is_current })
 }
 
@@ -263,7 +260,7 @@ mod tests {
     fn mappings_are_read() {
         let maps = "7f0000000000-7f0000001000 r--p 00000000 fd:01 77  /usr/lib/libportcullis.so (deleted)\n7f1-7f2 rw-p 0 0:0 0\n";
         let all: Vec<Mapping<'_>> = mappings(maps).collect();
-        assert_eq!((all[0].start, all[0].inode, is_library(&all[0])), (0x7f00_0000_0000, 77, true));
+        assert_eq!((all[0].start, is_library(&all[0])), (0x7f00_0000_0000, true));
         assert_eq!(all[1].path, "");
     }
 }
