@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules setup demo test bench lint
+.PHONY: all build modules packages machine setup demo test bench lint
 
 all: build
 
@@ -21,6 +21,14 @@ build:
 modules: setup
 	scripts/modules
 
+# The packages in target/packages/.
+packages: build modules
+	scripts/packages
+
+# The machine that the tests boot, in target/machine/.
+machine: setup
+	$(SUDO) scripts/machine
+
 # What the demo and the tests need from the distribution.
 setup:
 	$(SUDO) scripts/setup
@@ -28,7 +36,7 @@ setup:
 demo: setup build
 	$(SUDO) scripts/demo
 
-test: setup build modules
+test: setup build modules packages machine
 	scripts/test
 
 # What the guard costs, with snoopy beside it: instructions, processes, requests.

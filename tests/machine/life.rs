@@ -1,0 +1,183 @@
+//! The life of a guard: installed, seen, learnt from, reloaded, rotated, upgraded, taken out, purged.
+
+use crate::machine::{Machine, wait_until};
+use serde_json::Value;
+
+const UNITS: [&str; 3] = ["apache2.service", "nginx.service", "php8.2-fpm.service"];
+
+/// Every file outside of what servers write at any time.
+const FILES: &str = "find /etc /usr /var/lib /run -xdev \\( -path '/run/systemd*' -o -path '/run/log*' -o -path '/run/udev*' \
+                     -o -path /run/php -o -path '/var/lib/dpkg*' -o -path '/var/lib/systemd*' -o -path '/var/lib/php*' -o -path '/var/lib/nginx*' \
+                     -o -path '/run/lock*' -o -path '/run/apache2*' -o -path '/run/nspawn*' -o -path '/run/host*' -o -name '*.pid' \
+                     -o -path '/etc/alternatives*' -o -name 'ld.so.cache' -o -path '/var/lib/logrotate*' -o -name '.updated' -o -name agetty.reload \\) -prune -o -print | sort";
+
+fn ask(machine: &Machine, what: &str) -> String {
+    machine.run(&format!("curl -sS --max-time 20 'http://127.0.0.1/act.php?do={what}'"))
+}
+
+/// The unit's part of `status --json`.
+fn status(machine: &Machine, unit: &str) -> Value {
+    let all = machine.json("portcullis status --json");
+    let units = all["units"].as_array().expect("units");
+    units.iter().find(|known| known["unit"] == unit).unwrap_or_else(|| panic!("{unit}: {all:#}")).clone()
+}
+
+fn count(machine: &Machine, rule: &str, outcome: &str) -> usize {
+    let is_it = |event: &&Value| event["rule"]["id"] == rule && event["event"]["outcome"] == outcome;
+    machine.events().iter().filter(is_it).count()
+}
+
+#[test]
+fn from_install_to_purge() {
+    let machine = Machine::boot();
+    let before = machine.run(FILES);
+    machine.run("dpkg -i /packages/*.deb");
+
+    // Nothing is written before it was shown.
+    let shown = machine.run("portcullis install apache2 nginx php8.2-fpm --dry-run");
+    assert!(shown.contains("+ Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libportcullis.so"), "{shown}");
+    machine.run("test ! -e /etc/systemd/system/nginx.service.d/portcullis.conf");
+    machine.run("portcullis install apache2 nginx php8.2-fpm --now --module");
+    let again = machine.run("portcullis install apache2 nginx php8.2-fpm");
+    assert!(!again.contains("changed") && !again.contains("new"), "{again}");
+    for unit in UNITS {
+        let status = status(&machine, unit);
+        let processes = status["processes"].as_array().expect("processes");
+        assert!(processes.len() > 1, "{status:#}");
+        for process in processes {
+            assert_eq!(process["guarded"], true, "{process:#}");
+            assert_eq!(process["policy"]["current"], true, "{process:#}");
+        }
+    }
+    machine.run("portcullis status");
+
+    // What happens is in the journal, with its fields and the request behind it.
+    assert_eq!(ask(&machine, "hello"), "hello");
+    assert_eq!(ask(&machine, "shell"), "www-data\n");
+    ask(&machine, "connect");
+    let of_apache = machine.run("curl -sS 'http://127.0.0.1:8080/act.php?do=shell'");
+    assert_eq!(of_apache, "www-data\n");
+    wait_until("the events", || machine.events().len() >= 3);
+    let entry = machine.json("journalctl -o json RULE_ID=egress-port | head -n 1");
+    assert_eq!((&entry["DESTINATION_PORT"], &entry["URL_ORIGINAL"]), (&"4444".into(), &"/act.php?do=connect".into()));
+    assert_eq!(entry["_SYSTEMD_UNIT"], "php8.2-fpm.service");
+    assert!(machine.events().iter().all(|event| event["url"]["original"].is_string()), "every request is known");
+    let counters = &status(&machine, "php8.2-fpm.service")["counters"];
+    assert!(counters["audits"] == 2 && counters["decisions"].as_u64() >= Some(2), "{counters:#}");
+    let tree = machine.run("portcullis events --incidents");
+    assert_eq!(tree.matches("for GET").count(), 3, "{tree}");
+
+    for unit in ["apache2", "nginx", "php8.2-fpm"] {
+        let said = machine.run(&format!("portcullis doctor {unit}"));
+        assert!(said.lines().all(|line| line.starts_with("fine")), "{said}");
+        assert_eq!(said.contains("RTLD_DEEPBIND"), unit == "php8.2-fpm", "{said}");
+    }
+    machine.run("test -z \"$(ls /run/systemd/system | grep doctor)\"");
+
+    learns(&machine);
+    refuses(&machine);
+    rotates(&machine);
+    is_upgraded(&machine);
+
+    machine.run("portcullis uninstall --now");
+    let none = machine.run("portcullis status");
+    assert!(none.contains("Nothing is guarded"), "{none}");
+    assert_eq!(ask(&machine, "shell"), "www-data\n");
+    // A unit that still runs as it was before.
+    machine.run("portcullis install nginx");
+    let exposed = machine.try_run("portcullis status");
+    assert_eq!(exposed.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&exposed.stdout).contains("NOT GUARDED"));
+    machine.run("systemctl restart nginx && portcullis status");
+    machine.run("dpkg -P libapache2-mod-portcullis libnginx-mod-http-portcullis portcullis");
+    machine.run("systemctl is-active apache2 nginx php8.2-fpm");
+    assert_eq!(ask(&machine, "shell"), "www-data\n");
+    let after = machine.run(FILES);
+    let left: Vec<&str> = after.lines().filter(|file| !before.lines().any(|known| known == *file)).collect();
+    assert!(left.is_empty(), "{left:#?}");
+}
+
+/// What was seen is allowed by what `learn` writes, after a reload.
+fn learns(machine: &Machine) {
+    ask(machine, "command");
+    wait_until("the event", || machine.run("portcullis learn").contains("/usr/bin/id -un"));
+    let proposed = machine.run("portcullis learn");
+    assert!(
+        proposed.contains("\"192.88.1.10:4444\"") && proposed.contains("NOT proposed: sh -c id -un; true"),
+        "{proposed}"
+    );
+    machine.run("portcullis learn --write portcullis.toml");
+    let text = machine.run("cat /etc/portcullis/portcullis.toml");
+    assert!(text.contains("# audit writes events and changes nothing"), "comments stay: {text}");
+    machine.run("portcullis check && systemctl reload php8.2-fpm");
+    let before = machine.events().len();
+    wait_until("the new policy", || {
+        status(machine, "php8.2-fpm.service")["processes"]
+            .as_array()
+            .is_some_and(|all| all.iter().all(|one| one["policy"]["current"] == true))
+            && !machine.run("portcullis status").contains("has changed since")
+    });
+    ask(machine, "connect");
+    ask(machine, "command");
+    ask(machine, "shell");
+    wait_until("the event", || machine.events().len() > before);
+    assert_eq!(machine.events().len(), before + 1, "the shell alone");
+}
+
+/// A reload puts a new mode in force; a broken file keeps the old one.
+fn refuses(machine: &Machine) {
+    machine.run("portcullis install php8.2-fpm --mode enforce > /dev/null && systemctl reload php8.2-fpm");
+    wait_until("the new mode", || ask(machine, "shell") == "refused");
+    wait_until("the event", || count(machine, "shell-spawn", "failure") > 0);
+    machine.run("cp -a /etc/portcullis/portcullis.toml /root/ && echo 'nonsense =' >> /etc/portcullis/portcullis.toml");
+    machine.run("systemctl reload php8.2-fpm");
+    wait_until("the guard's word", || machine.events().iter().any(|event| event["rule"]["id"] == "guard-policy"));
+    assert_eq!(ask(machine, "shell"), "refused", "the last good policy holds");
+    machine.run("mv /root/portcullis.toml /etc/portcullis/portcullis.toml && sed -i 's/enforce\"/audit\"/' /etc/portcullis/portcullis.toml");
+    machine.run("systemctl reload php8.2-fpm");
+    wait_until("the old mode", || ask(machine, "shell") == "www-data\n");
+}
+
+/// The log file is rotated, and nothing is lost.
+fn rotates(machine: &Machine) {
+    machine.run("sed -i 's/\\[\"journald\"\\]/[\"journald\", \"file\"]/' /etc/portcullis/portcullis.toml && systemctl reload php8.2-fpm");
+    let lines = |arguments: &str| {
+        machine
+            .run(&format!("portcullis events --json {arguments} /var/log/portcullis/events.jsonl 2>/dev/null | wc -l"))
+            .trim()
+            .parse::<usize>()
+            .expect("a number")
+    };
+    wait_until("the file", || {
+        ask(machine, "shell");
+        lines("") > 0
+    });
+    let before = lines("");
+    machine.run("logrotate -f /etc/logrotate.d/portcullis");
+    ask(machine, "shell");
+    wait_until("the new file", || lines("") == 1);
+    machine.run("logrotate -f /etc/logrotate.d/portcullis && ls /var/log/portcullis/events.jsonl.2.gz");
+    ask(machine, "shell");
+    wait_until("every event", || lines("--rotated") == before + 2);
+}
+
+/// A newer package is installed while the server serves; no request fails, and the configuration stays.
+fn is_upgraded(machine: &Machine) {
+    machine.run(
+        "cd /root && dpkg-deb -R /packages/portcullis_*.deb p && sed -i 's/^Version: .*/Version: 99-1/' p/DEBIAN/control && \
+         dpkg-deb --root-owner-group -b p portcullis-99.deb > /dev/null && for name in libapache2-mod-portcullis libnginx-mod-http-portcullis; do \
+         dpkg-deb -R /packages/${name}_*.deb $name && sed -i 's/^Version: .*/Version: 99-1/; s/portcullis (= [^)]*)/portcullis (= 99-1)/' $name/DEBIAN/control && \
+         dpkg-deb --root-owner-group -b $name $name-99.deb > /dev/null; done",
+    );
+    machine.run(
+        "(while [ ! -e /root/stop ]; do curl -sSf --max-time 20 'http://127.0.0.1/act.php?do=command' >> /root/answers 2>&1 || echo FAILED >> /root/answers; done) & \
+         dpkg --force-confold -i /root/*-99.deb; touch /root/stop; wait",
+    );
+    let answers = machine.run("sort /root/answers | uniq -c");
+    assert!(answers.trim().ends_with("www-data") && answers.lines().count() == 1, "{answers}");
+    assert!(
+        machine.run("cat /etc/portcullis/portcullis.toml").contains("\"file\""),
+        "the configuration is the administrator's"
+    );
+    machine.run("systemctl restart apache2 nginx php8.2-fpm && portcullis status");
+}

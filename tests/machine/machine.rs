@@ -1,0 +1,121 @@
+//! A machine with systemd: booted for one test, on a root that it changes in memory alone.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The longest that anything may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn target() -> PathBuf {
+    let own = std::env::current_exe().expect("the test has a path");
+    own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").to_owned()
+}
+
+/// Waits until something holds.
+pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A running machine. It ends with the value.
+pub struct Machine {
+    nspawn: Child,
+    /// The first process in it.
+    leader: u32,
+    /// Machines run one after the other.
+    _turn: File,
+}
+
+impl Machine {
+    /// Boots one, with the packages in /packages, an outside address, and the pages of the tests.
+    pub fn boot() -> Machine {
+        let folder = target().join("machine");
+        let turn = File::create(folder.join("turn")).expect("make the machine first: scripts/machine");
+        turn.lock().expect("a lock");
+        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/pages");
+        let nspawn = Command::new("systemd-nspawn")
+            .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
+            .args(["--register=no", "--keep-unit", "--private-network", "--boot", "--console=read-only", "--quiet"])
+            .args(["--volatile=overlay", "--machine=portcullis-test", "--directory"])
+            .arg(folder.join("root"))
+            .arg(format!("--bind-ro={}:/packages", target().join("packages").display()))
+            .arg(format!("--bind-ro={}:/var/www/html", pages.display()))
+            .stdin(Stdio::null())
+            .stdout(File::create(folder.join("console")).expect("a file"))
+            .stderr(File::create(folder.join("nspawn")).expect("a file"))
+            .spawn()
+            .expect("systemd-nspawn");
+        let mut machine = Machine { nspawn, leader: 0, _turn: turn };
+        let children = format!("/proc/{0}/task/{0}/children", machine.nspawn.id());
+        wait_until("the machine's first process", || {
+            let text = std::fs::read_to_string(&children).unwrap_or_default();
+            machine.leader = text.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(0);
+            machine.leader != 0
+        });
+        wait_until("the machine", || {
+            let said = machine.try_run("systemctl is-system-running");
+            ["running\n", "degraded\n"].contains(&String::from_utf8_lossy(&said.stdout).as_ref())
+        });
+        machine.run("ip link set lo up; ip address add 192.88.1.10/32 dev lo");
+        machine
+    }
+
+    /// Runs commands of a shell in the machine, as root.
+    pub fn try_run(&self, commands: &str) -> Output {
+        Command::new("nsenter")
+            .args(["--all", "--target", &self.leader.to_string(), "--", "/usr/bin/env", "-i"])
+            .args([
+                "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                "HOME=/root",
+                "LANG=C.UTF-8",
+                "DEBIAN_FRONTEND=noninteractive",
+            ])
+            .args(["/bin/bash", "-c", commands])
+            .stdin(Stdio::null())
+            .output()
+            .expect("nsenter")
+    }
+
+    /// The same, which has to end with 0; gives what was printed.
+    pub fn run(&self, commands: &str) -> String {
+        let done = self.try_run(commands);
+        let (out, err) = (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr));
+        assert!(done.status.success(), "{commands}: {}\n{out}\n{err}", done.status);
+        out
+    }
+
+    /// What was printed, as JSON.
+    pub fn json(&self, commands: &str) -> serde_json::Value {
+        let done = self.try_run(commands);
+        serde_json::from_slice(&done.stdout)
+            .unwrap_or_else(|error| panic!("{commands}: {error}: {}", String::from_utf8_lossy(&done.stderr)))
+    }
+
+    /// The guard's events so far.
+    pub fn events(&self) -> Vec<serde_json::Value> {
+        let text = self.run("portcullis events --json");
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        if self.leader != 0 {
+            let _ = self.try_run("systemctl poweroff --force");
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE / 2 {
+            if self.nspawn.try_wait().is_ok_and(|ended| ended.is_some()) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let _ = self.nspawn.kill();
+        let _ = self.nspawn.wait();
+    }
+}

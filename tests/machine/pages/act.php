@@ -1,0 +1,16 @@
+<?php
+// Does harmlessly what a web shell does: by `do`, a shell, a connection, or a program.
+switch ($_GET['do'] ?? '') {
+    case 'shell':
+        echo shell_exec('id -un; true') ?: 'refused';
+        break;
+    case 'command':
+        echo shell_exec('/usr/bin/id -un') ?: 'refused';
+        break;
+    case 'connect':
+        @fsockopen('192.88.1.10', 4444, $number, $message, 2);
+        echo $message;
+        break;
+    default:
+        echo 'hello';
+}
