@@ -24,8 +24,11 @@ fn lintian_finds_no_error() {
 #[test]
 fn the_rpm_has_what_the_deb_has() {
     let packages = packages("rpm");
-    let done = Command::new("rpm").args(["-qp", "--list", "--configfiles"]).args(&packages).output().expect("rpm");
-    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    let list = |what: &str| {
+        let done = Command::new("rpm").args(["-qp", what]).args(&packages).output().expect("rpm");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let said = list("--list");
     for file in [
         "/usr/bin/portcullis",
         "/usr/lib64/libportcullis.so",
@@ -35,9 +38,5 @@ fn the_rpm_has_what_the_deb_has() {
     ] {
         assert!(said.lines().any(|line| line == file), "{file}: {said}");
     }
-    assert_eq!(
-        said.lines().filter(|line| *line == "/etc/portcullis/portcullis.toml").count(),
-        2,
-        "a configuration: {said}"
-    );
+    assert!(list("--configfiles").contains("/etc/portcullis/portcullis.toml"));
 }
