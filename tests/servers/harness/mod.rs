@@ -1,6 +1,7 @@
 //! What the tests share: a network and mount namespace of their own, servers, requests, events.
 
 mod apache;
+mod browser;
 mod events;
 mod fpm;
 pub mod http;
@@ -10,6 +11,7 @@ mod nginx;
 mod process;
 
 pub use apache::{Apache, Kind};
+pub use browser::Browser;
 pub use events::{Events, Parts};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};

@@ -46,7 +46,9 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
         }
     }
     let text = text(&proposals, &hints, &loaded.config)?;
-    if let Some(target) = &arguments.write {
+    if proposals.is_empty() && arguments.write.is_some() {
+        println!("Nothing is to be learnt: what was seen is allowed.");
+    } else if let Some(target) = &arguments.write {
         let target = path.parent().unwrap_or(Path::new("/")).join(target);
         let new = edited(&target, &proposals, &loaded.config, &path)?;
         let (candidate, _copy) = candidate(&path, &[(target.clone(), new.clone())])?;

@@ -25,7 +25,11 @@ pub fn over_time(events: &[Event]) -> Markup {
     let tall = |count: usize| if count == 0 { 0 } else { (count * HEIGHT / most).max(2) };
     html! {
         figure {
-            figcaption { "Events " (by) ", audited and refused; at most " (most) " in one bar." }
+            figcaption {
+                "Events " (by) ", " span class="word AUDIT" { "audited" } " and " span class="word DENIED" { "refused" } ", from "
+                (bars.keys().next().map_or("nowhen", String::as_str)) " to " (bars.keys().last().map_or("nowhen", String::as_str))
+                "; at most " (most) " in one bar."
+            }
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of events {by}; the table below has the numbers")) preserveAspectRatio="none" {
                 @for (place, (time, bar)) in bars.iter().enumerate() {
                     @let (audits, denials) = (tall(bar.audits), tall(bar.denials));

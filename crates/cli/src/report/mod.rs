@@ -18,7 +18,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let (events, unreadable) = arguments.selection.all()?;
     let proposal = learn::text_for(&arguments.source, &events)?;
     let incidents = incident::group(events.clone());
-    let now = jiff::Timestamp::now().to_string();
+    let now = format!("{:.0}", jiff::Timestamp::now());
     let html =
         page::page(&page::Facts { events: &events, incidents: &incidents, unreadable, proposal: &proposal, now: &now });
     match &arguments.output {

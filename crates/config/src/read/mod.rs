@@ -7,6 +7,7 @@ mod values;
 mod vhost;
 
 use crate::diagnostic::Diagnostic;
+use crate::keys;
 use crate::model::{Config, Modes, ScopeConfig, Sink};
 use portcullis_policy::Rule;
 use std::path::{Path, PathBuf};
@@ -37,8 +38,8 @@ impl<'d> Reader<'d> {
     pub(crate) fn main(&mut self, config: &mut Config) {
         let text = Rc::clone(&self.text);
         let Some(table) = self.document(&text) else { return };
-        let keys = ["mode", "log", "egress", "exec", "rules", "backstop", "vhost"];
-        self.known(&table, &keys);
+        let tables = ["log", "egress", "exec", "rules", "backstop"];
+        self.known(&table, &[&tables[..], &keys::names("")].concat());
         self.scope(&table, &mut config.global);
         if let Some(log) = self.table(&table, "log") {
             self.log(log, config);
@@ -89,7 +90,7 @@ impl<'d> Reader<'d> {
     fn scope(&mut self, table: &DeTable<'_>, scope: &mut ScopeConfig) {
         let mut modes = Modes { all: self.mode(table), ..Modes::default() };
         if let Some(egress) = self.table(table, "egress") {
-            self.known(egress, &["mode", "why", "errno", "common_ports", "local_ranges", "allow", "deny"]);
+            self.known(egress, &keys::names("egress"));
             modes.rules[Rule::EgressPort as usize] = self.mode(egress);
             scope.egress_errno = self.errno(egress);
             scope.common = egress.get("common_ports").map(|value| self.common_ports(value));
@@ -99,7 +100,7 @@ impl<'d> Reader<'d> {
             scope.deny = egress.get("deny").map(|value| self.destinations(value, "deny")).unwrap_or_default();
         }
         if let Some(exec) = self.table(table, "exec") {
-            self.known(exec, &["mode", "why", "errno", "shells", "allow"]);
+            self.known(exec, &keys::names("exec"));
             modes.rules[Rule::ShellSpawn as usize] = self.mode(exec);
             scope.exec_errno = self.errno(exec);
             scope.why.rules[Rule::ShellSpawn as usize] = self.why(exec);
@@ -113,7 +114,7 @@ impl<'d> Reader<'d> {
     }
 
     fn log(&mut self, log: &DeTable<'_>, config: &mut Config) {
-        self.known(log, &["sink", "file"]);
+        self.known(log, &keys::names("log"));
         if let Some(value) = log.get("sink") {
             config.sinks = self
                 .items(value)

@@ -2,7 +2,7 @@
 
 use super::{Reader, Value, defaults};
 use crate::model::{Modes, Net, ScopeConfig};
-use crate::{entry, lists};
+use crate::{entry, keys, lists};
 use portcullis_policy::exec::{HIDDEN, MEMFD, WRITABLE};
 use portcullis_policy::{RULE_WORDS, Rule};
 use toml::de::{DeTable, DeValue};
@@ -56,8 +56,7 @@ impl Reader<'_> {
                 self.wrong(value.span(), "a table", value.get_ref());
                 continue;
             };
-            let keys: Vec<&str> = ["mode", "why"].into_iter().chain(own_key(rule)).collect();
-            self.known(table, &keys);
+            self.known(table, &keys::names(&format!("rules.{}", rule.word())));
             let number = rule as usize;
             modes.rules[number] = modes.rules[number].or(self.mode(table));
             let why = self.why(table);
@@ -112,7 +111,7 @@ impl Reader<'_> {
 
     pub(super) fn backstop(&mut self, backstop: &DeTable<'_>, config: &mut crate::model::Config) {
         use portcullis_policy::BackstopKind;
-        self.known(backstop, &["seccomp", "no_new_privs"]);
+        self.known(backstop, &keys::names("backstop"));
         if let Some(value) = backstop.get("seccomp")
             && let Some(word) = self.one_of(value, &lists::BACKSTOPS)
         {

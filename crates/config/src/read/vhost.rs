@@ -1,6 +1,7 @@
 //! A virtual host: its name, what a request must be, and what it says.
 
 use super::Reader;
+use crate::keys;
 use crate::model::{BELIEVED, Config, From, Match, Origin, ScopeConfig, Vhost};
 use std::ops::Range;
 use std::path::Path;
@@ -9,7 +10,7 @@ use toml::de::DeTable;
 
 impl Reader<'_> {
     pub(super) fn vhost(&mut self, table: &DeTable<'_>, span: Range<usize>, config: &mut Config) {
-        self.known(table, &["name", "why", "match", "mode", "egress", "exec", "rules"]);
+        self.known(table, &[&["egress", "exec", "rules"][..], &keys::names("vhost")].concat());
         let name = match table.get("name") {
             Some(value) => self.string(value).map(|name| (name, value.span())),
             None => {
@@ -43,7 +44,7 @@ impl Reader<'_> {
     }
 
     fn matches(&mut self, keys: &DeTable<'_>) -> Match {
-        self.known(keys, &["server_name", "server_name_from", "document_root", "script", "pool", "profile"]);
+        self.known(keys, &crate::keys::names("vhost.match"));
         let believed = match keys.get("server_name_from") {
             Some(value) => {
                 let words = BELIEVED.map(|word| word.0);

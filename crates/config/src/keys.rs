@@ -1,0 +1,142 @@
+//! Every key there is: what the reader accepts, and what docs/configuration.md lists.
+
+/// A key of the configuration.
+pub struct Key {
+    /// The table that it stands in: empty for the top of the main file.
+    pub table: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// What its value is, in Markdown.
+    pub value: &'static str,
+    /// What holds where it is not written, in Markdown.
+    pub default: &'static str,
+}
+
+const fn key(table: &'static str, name: &'static str, value: &'static str, default: &'static str) -> Key {
+    Key { table, name, value, default }
+}
+
+/// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
+pub const KEYS: [Key; 37] = [
+    key("", "mode", "`\"off\"`, `\"audit\"`, `\"enforce\"`: what every rule does", "`\"audit\"`"),
+    key("log", "sink", "list of `\"journald\"`, `\"syslog\"`, `\"file\"`, `\"stderr\"`", "`[\"journald\"]`"),
+    key("log", "file", "absolute path of the file sink", "`/var/log/portcullis/events.jsonl`"),
+    key("egress", "mode", "as `mode`, for `egress-port` alone", "`mode`"),
+    key(
+        "egress",
+        "common_ports",
+        "ports and ranges (`8983`, `\"9000-9010\"`); `\"default\"` stands for the built-in list",
+        "`[\"default\"]`",
+    ),
+    key(
+        "egress",
+        "local_ranges",
+        "addresses and networks; `\"default\"` likewise; `[]`: nothing is local",
+        "`[\"default\"]`",
+    ),
+    key("egress", "allow", "destinations, `\"HOST:PORTS\"`", "`[]`"),
+    key("egress", "deny", "destinations; wins over everything else", "`[]`"),
+    key(
+        "egress",
+        "errno",
+        "what a refused connect gives: `EACCES`, `EPERM`, `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT`, `ENOENT`",
+        "`\"EACCES\"`",
+    ),
+    key("egress", "why", "a sentence of at most 240 bytes that events carry", ""),
+    key("exec", "mode", "as `mode`, for `shell-spawn` alone", "`mode`"),
+    key("exec", "shells", "names of programs that are shells; `\"default\"` likewise", "`[\"default\"]`"),
+    key("exec", "allow", "simple commands that a shell may run; `\"default\"` likewise", "`[\"default\"]`"),
+    key("exec", "errno", "what a refused program gives", "`\"EACCES\"`"),
+    key("exec", "why", "as above", ""),
+    key(
+        "rules.NAME",
+        "mode",
+        "as `mode`, for one rule by its word",
+        "`mode` for the first two, `\"audit\"` for the others; `\"off\"` where `mode` is off",
+    ),
+    key("rules.NAME", "why", "as above", ""),
+    key(
+        "rules.exec-place",
+        "places",
+        "absolute paths, and the words `writable`, `memfd`, `hidden`; `\"default\"` likewise",
+        "`[\"default\"]`",
+    ),
+    key(
+        "rules.exec-tool",
+        "tools",
+        "names of programs, a `*` at the end for any version; `\"default\"` likewise",
+        "`[\"default\"]`",
+    ),
+    key("rules.loader-env", "allow", "whole values of LD_PRELOAD, LD_AUDIT, LD_LIBRARY_PATH that are expected", "`[]`"),
+    key("rules.listen-port", "allow", "ports and ranges that may be opened", "`[]`"),
+    key(
+        "rules.dns-direct",
+        "resolvers",
+        "addresses of name servers; `\"default\"` stands for those of /etc/resolv.conf",
+        "`[\"default\"]`",
+    ),
+    key("rules.metadata", "addresses", "metadata services; `\"default\"` likewise", "`[\"default\"]`"),
+    key("rules.php-ini", "allow", "names of PHP settings that a request may bring", "`[]`"),
+    key("backstop", "seccomp", "`\"off\"`, `\"log\"`, `\"supervise\"`", "`\"off\"`"),
+    key(
+        "backstop",
+        "no_new_privs",
+        "whether a worker that has no CAP_SYS_ADMIN may set no_new_privs to load the filter",
+        "`false`",
+    ),
+    key("vhost", "name", "the name that events show; each once", ""),
+    key("vhost", "why", "as above", ""),
+    key("vhost", "match", "a table of the keys below", ""),
+    key("vhost", "mode", "as `mode`; and all of `egress`, `exec` and `rules`", "the global one"),
+    key("vhost.match", "server_name", "names and patterns", ""),
+    key(
+        "vhost.match",
+        "server_name_from",
+        "who is believed about it: `\"module\"`, `\"nginx\"`, `\"apache\"`, `\"any\"`",
+        "`[\"module\", \"nginx\"]`",
+    ),
+    key("vhost.match", "document_root", "absolute paths", ""),
+    key("vhost.match", "script", "absolute paths", ""),
+    key("vhost.match", "pool", "pools of PHP-FPM", ""),
+    key("vhost.match", "profile", "profiles of the server's modules", ""),
+    key("", "vhost", "virtual hosts, `[[vhost]]`", "`[]`"),
+];
+
+/// The names of the keys of a table; for a rule those of every rule, too.
+pub fn names(table: &str) -> Vec<&'static str> {
+    let general = if table.starts_with("rules.") { "rules.NAME" } else { table };
+    KEYS.iter().filter(|key| key.table == table || key.table == general).map(|key| key.name).collect()
+}
+
+/// The table of docs/configuration.md.
+pub fn markdown() -> String {
+    let mut out = "| key | value | default |\n| --- | --- | --- |\n".to_owned();
+    for key in &KEYS {
+        let name = match key.table {
+            "" => format!("`{}`", key.name),
+            "vhost" => format!("`[[vhost]] {}`", key.name),
+            table => format!("`[{table}] {}`", key.name),
+        };
+        out += &format!("| {name} | {} | {} |\n", key.value, key.default);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With PORTCULLIS_UPDATE=1 it writes the table instead.
+    #[test]
+    fn the_reference_has_every_key() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let (before, rest) = text.split_once("<!-- keys -->\n").unwrap();
+        let (table, after) = rest.split_once("<!-- end of keys -->").unwrap();
+        if std::env::var_os("PORTCULLIS_UPDATE").is_some() {
+            std::fs::write(&path, format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", markdown())).unwrap();
+            return;
+        }
+        assert_eq!(table, markdown(), "PORTCULLIS_UPDATE=1 cargo test -p portcullis-config writes it");
+    }
+}
