@@ -69,6 +69,20 @@ impl Unit {
     }
 }
 
+/// How long a program may take until its loader is done.
+const LOADING: std::time::Duration = std::time::Duration::from_millis(300);
+
+/// A second look at processes without the guard: one that is just being started has none yet.
+fn look_again(processes: &mut Vec<Process>) {
+    if processes.iter().all(|process| process.guard.is_ok()) {
+        return;
+    }
+    std::thread::sleep(LOADING);
+    let all = std::mem::take(processes).into_iter();
+    let again = |process: Process| if process.guard.is_ok() { Some(process) } else { process::read(process.pid) };
+    *processes = all.filter_map(again).collect();
+}
+
 /// Every unit that has a guarded process or the guard's drop-in.
 pub fn units() -> Vec<Unit> {
     let installed: BTreeSet<String> = install::installed(Path::new("/")).into_iter().collect();
@@ -84,6 +98,9 @@ pub fn units() -> Vec<Unit> {
         if name.is_empty() {
             // What belongs to no unit need not be guarded.
             processes.retain(|process| process.guard.is_ok());
+        }
+        if is_installed {
+            look_again(&mut processes);
         }
         Unit { name, is_installed, processes }
     });

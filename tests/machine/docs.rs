@@ -1,0 +1,104 @@
+//! What the documents show: every command in a block marked `sh` is run, document by document, in a machine of its own;
+//! every configuration in one marked `toml` is checked.
+
+use crate::machine::{Machine, wait_until};
+use std::path::{Path, PathBuf};
+
+/// Documents whose commands are run, and whether they begin without the package.
+const RUN: [(&str, bool); 7] = [
+    ("README.md", true),
+    ("docs/quick-start.md", true),
+    ("docs/concepts.md", false),
+    ("docs/deployment.md", false),
+    ("docs/tuning.md", false),
+    ("docs/troubleshooting.md", false),
+    ("docs/events.md", false),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+}
+
+/// The blocks of a document that are marked with `language`; they may be indented in a list.
+fn blocks(document: &str, language: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(document)).expect(document);
+    let (mut out, mut open) = (Vec::new(), None);
+    for line in text.lines() {
+        match (&mut open, line.trim()) {
+            (None, mark) if mark == format!("```{language}") => open = Some(String::new()),
+            (Some(_), "```") => out.extend(open.take()),
+            (Some(block), _) => *block += &format!("{}\n", line.trim_start()),
+            _ => {}
+        }
+    }
+    out
+}
+
+#[test]
+fn every_command_of_every_document() {
+    for (document, is_bare) in RUN {
+        let machine = Machine::boot();
+        if !is_bare {
+            machine.run("dpkg -i /packages/*.deb && portcullis install php8.2-fpm nginx --now");
+            for what in ["shell", "connect", "command"] {
+                machine.run(&format!("curl -sS 'http://127.0.0.1/act.php?do={what}'"));
+            }
+            wait_until("the events", || machine.events().len() >= 3);
+        }
+        let blocks = blocks(document, "sh");
+        assert!(!blocks.is_empty(), "{document}");
+        for block in blocks {
+            machine.run(&format!("cd /packages && set -e\n{block}"));
+        }
+        machine.run("systemctl is-active nginx php8.2-fpm");
+    }
+}
+
+#[test]
+fn every_configuration_of_every_document() {
+    let own = std::env::current_exe().expect("the test has a path");
+    let command = own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").join("release/portcullis");
+    let folder = tempfile::tempdir().expect("a folder");
+    let documents = std::fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path());
+    let documents = documents.filter(|path| path.extension().is_some_and(|end| end == "md"));
+    let mut count = 0;
+    for document in documents.chain([root().join("README.md")]) {
+        for block in blocks(document.to_str().expect("a path"), "toml") {
+            let config = folder.path().join("portcullis.toml");
+            std::fs::write(&config, &block).expect("a file");
+            let done = std::process::Command::new(&command)
+                .args(["check", "--config"])
+                .arg(&config)
+                .output()
+                .expect("portcullis");
+            let said = String::from_utf8_lossy(&done.stdout).into_owned();
+            assert!(
+                said.contains("0 errors, 0 warnings"),
+                "{}: {block}\n{}",
+                document.display(),
+                String::from_utf8_lossy(&done.stderr)
+            );
+            count += 1;
+        }
+    }
+    assert!(count >= 2, "{count}");
+}
+
+/// No link of the book leads nowhere.
+#[test]
+fn every_link_leads_somewhere() {
+    let mut documents: Vec<PathBuf> = vec![root().join("README.md"), root().join("docs/rules/README.md")];
+    documents
+        .extend(std::fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path()));
+    for document in documents.iter().filter(|path| path.extension().is_some_and(|end| end == "md")) {
+        let text = std::fs::read_to_string(document).expect("a document");
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let path = target.split('#').next().unwrap_or_default();
+            if path.is_empty() || path.contains("://") {
+                continue;
+            }
+            let at = document.parent().expect("a folder").join(path);
+            assert!(at.exists(), "{}: {target}", document.display());
+        }
+    }
+}
