@@ -88,7 +88,8 @@ fn from_install_to_purge() {
     let exposed = machine.try_run("portcullis status");
     assert_eq!(exposed.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&exposed.stdout).contains("NOT GUARDED"));
-    machine.run("systemctl restart nginx && portcullis status");
+    machine.run("systemctl restart nginx");
+    wait_until("nginx", || machine.try_run("portcullis status").status.success());
     machine.run("dpkg -P libapache2-mod-portcullis libnginx-mod-http-portcullis portcullis");
     machine.run("systemctl is-active apache2 nginx php8.2-fpm");
     assert_eq!(ask(&machine, "shell"), "www-data\n");
@@ -179,5 +180,6 @@ fn is_upgraded(machine: &Machine) {
         machine.run("cat /etc/portcullis/portcullis.toml").contains("\"file\""),
         "the configuration is the administrator's"
     );
-    machine.run("systemctl restart apache2 nginx php8.2-fpm && portcullis status");
+    machine.run("systemctl restart apache2 nginx php8.2-fpm");
+    wait_until("the servers", || machine.try_run("portcullis status").status.success());
 }

@@ -88,6 +88,38 @@ fn systemd_takes_every_drop_in() {
     }
 }
 
+/// The examples are what `install` writes, in a root that is not running.
+#[test]
+fn install_writes_the_drop_ins() {
+    let place = Place::new();
+    let root = place.join("root");
+    let library = setting("nginx", "Environment").replace("LD_PRELOAD=/", "");
+    place.write(&format!("root/{library}"), "");
+    std::fs::copy(place.library(), root.join(&library)).expect("the library");
+    for unit in UNITS {
+        let text = std::fs::read_to_string(format!("/lib/systemd/system/{unit}.service")).expect("Debian's unit");
+        place.write(&format!("root/usr/lib/systemd/system/{unit}.service"), &text);
+    }
+    let command = |arguments: &[&str]| {
+        let done = place.portcullis().args(arguments).arg("--root").arg(&root).output().expect("portcullis");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+    };
+    command(&["install", "apache2", "nginx", "php8.2-fpm"]);
+    let written = |unit: &str| root.join(format!("etc/systemd/system/{unit}.service.d/portcullis.conf"));
+    for unit in UNITS {
+        let text = std::fs::read_to_string(written(unit)).expect("a drop-in");
+        assert_eq!(text, std::fs::read_to_string(drop_in(unit)).expect("the example"), "{unit}");
+    }
+    let config = std::fs::read_to_string(root.join("etc/portcullis/portcullis.toml")).expect("a configuration");
+    assert!(config.contains("mode = \"audit\""), "{config}");
+    // What is not the guard's is neither overwritten nor removed.
+    std::fs::write(written("nginx"), "[Service]\nNice=1\n").expect("a file");
+    let refused = place.portcullis().args(["install", "nginx", "--root"]).arg(&root).output().expect("portcullis");
+    assert_eq!(refused.status.code(), Some(1));
+    command(&["uninstall", "apache2", "php8.2-fpm"]);
+    assert!(!root.join("etc/systemd/system/apache2.service.d").exists(), "nothing is left");
+}
+
 /// The value of a setting of a drop-in.
 fn setting(unit: &str, key: &str) -> String {
     let text = std::fs::read_to_string(drop_in(unit)).expect("the drop-in");

@@ -10,7 +10,7 @@ pub mod unit;
 pub use systemd::Systemd;
 
 use crate::arguments::{Install, Uninstall};
-use crate::{FINE, WRONG, check, complain};
+use crate::{FINE, WRONG, check, complain, status};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
 use plan::Change;
@@ -222,8 +222,13 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
         return Ok(FINE);
     }
     let Err(why) = systemd.restart(name) else {
-        println!("{name}: restarted.");
-        return Ok(FINE);
+        return Ok(match status::settled(name, true) {
+            Ok(count) => {
+                println!("{name}: restarted, {count} guarded.");
+                FINE
+            }
+            Err(why) => complain(format_args!("{name} was restarted, but {why}")),
+        });
     };
     if let Change::Write(path, _) = &part.change {
         Change::Remove(path.clone()).make()?;
@@ -307,6 +312,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     for unit in &units {
         if arguments.now && systemd.is_active(unit) {
             systemd.restart(unit)?;
+            status::settled(unit, false).map_err(|why| format!("{unit} was restarted, but {why}"))?;
             println!("{unit}: restarted.");
         }
     }

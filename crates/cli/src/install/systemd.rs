@@ -41,6 +41,8 @@ impl Systemd {
 
     /// Restarts a unit, and waits until it has started.
     pub fn restart(&self, unit: &str) -> Result<(), String> {
+        // What an administrator asks for does not count towards the unit's own limit of starts.
+        self.forget(unit);
         self.call(&["restart", unit])?;
         // A server of Type=simple counts as started before it has done anything.
         if self.is_active(unit) { Ok(()) } else { Err(format!("{unit} ended at once; journalctl -u {unit} says why")) }

@@ -11,6 +11,7 @@ use process::{Counters, InForce, Process};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -70,7 +71,7 @@ impl Unit {
 }
 
 /// How long a program may take until its loader is done.
-const LOADING: std::time::Duration = std::time::Duration::from_millis(300);
+const LOADING: Duration = Duration::from_millis(300);
 
 /// A second look at processes without the guard: one that is just being started has none yet.
 fn look_again(processes: &mut Vec<Process>) {
@@ -81,6 +82,27 @@ fn look_again(processes: &mut Vec<Process>) {
     let all = std::mem::take(processes).into_iter();
     let again = |process: Process| if process.guard.is_ok() { Some(process) } else { process::read(process.pid) };
     *processes = all.filter_map(again).collect();
+}
+
+/// How long a server may take from its restart until no process of before is left.
+const SETTLING: Duration = Duration::from_secs(10);
+
+/// Waits until all processes of a unit are guarded, or none is; gives how many there are.
+pub fn settled(name: &str, guarded: bool) -> Result<usize, String> {
+    let begun = Instant::now();
+    loop {
+        let own: Vec<Process> = process::all().into_iter().filter(|process| process.unit == name).collect();
+        let wrong = own.iter().find(|process| process.guard.is_ok() != guarded);
+        match wrong {
+            None if !own.is_empty() => return Ok(own.len()),
+            _ if begun.elapsed() < SETTLING => std::thread::sleep(LOADING / 3),
+            None => return Err("it has no process".to_owned()),
+            Some(process) => {
+                let why = process.guard.as_ref().err().map_or("the guard is still in it", String::as_str);
+                return Err(format!("process {} ({}): {why}", process.pid, crate::show::printable(&process.command)));
+            }
+        }
+    }
 }
 
 /// Every unit that has a guarded process or the guard's drop-in.
