@@ -20,7 +20,7 @@ fn root() -> PathBuf {
 }
 
 /// The blocks of a document that are marked with `language`; they may be indented in a list.
-fn blocks(document: &str, language: &str) -> Vec<String> {
+pub fn blocks(document: &str, language: &str) -> Vec<String> {
     let text = std::fs::read_to_string(root().join(document)).expect(document);
     let (mut out, mut open) = (Vec::new(), None);
     for line in text.lines() {
@@ -59,13 +59,19 @@ fn every_configuration_of_every_document() {
     let own = std::env::current_exe().expect("the test has a path");
     let command = own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").join("release/portcullis");
     let folder = tempfile::tempdir().expect("a folder");
-    let documents = std::fs::read_dir(root().join("docs")).expect("docs").map(|entry| entry.expect("an entry").path());
+    let folders = ["docs", "docs/recipes"].map(|folder| std::fs::read_dir(root().join(folder)).expect(folder));
+    let documents = folders.into_iter().flatten().map(|entry| entry.expect("an entry").path());
     let documents = documents.filter(|path| path.extension().is_some_and(|end| end == "md"));
     let mut count = 0;
     for document in documents.chain([root().join("README.md")]) {
         for block in blocks(document.to_str().expect("a path"), "toml") {
             let config = folder.path().join("portcullis.toml");
-            std::fs::write(&config, &block).expect("a file");
+            std::fs::create_dir_all(folder.path().join("vhosts.d")).expect("a folder");
+            // What begins with a name is a virtual host's file.
+            let is_vhost = block.starts_with("name =");
+            std::fs::write(&config, if is_vhost { "" } else { &block }).expect("a file");
+            std::fs::write(folder.path().join("vhosts.d/x.toml"), if is_vhost { &block } else { "vhost = []\n" })
+                .expect("a file");
             let done = std::process::Command::new(&command)
                 .args(["check", "--config"])
                 .arg(&config)
@@ -81,7 +87,7 @@ fn every_configuration_of_every_document() {
             count += 1;
         }
     }
-    assert!(count >= 2, "{count}");
+    assert!(count >= 6, "{count}");
 }
 
 /// No link of the book leads nowhere.

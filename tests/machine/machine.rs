@@ -34,6 +34,11 @@ pub struct Machine {
 impl Machine {
     /// Boots one, with the packages in /packages, an outside address, and the pages of the tests.
     pub fn boot() -> Machine {
+        Machine::boot_on("root")
+    }
+
+    /// The same on another root of target/machine/.
+    pub fn boot_on(root: &str) -> Machine {
         let folder = target().join("machine");
         let turn = File::create(folder.join("turn")).expect("make the machine first: scripts/machine");
         turn.lock().expect("a lock");
@@ -42,7 +47,7 @@ impl Machine {
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .args(["--register=no", "--keep-unit", "--private-network", "--boot", "--console=read-only", "--quiet"])
             .args(["--volatile=overlay", "--machine=portcullis-test", "--directory"])
-            .arg(folder.join("root"))
+            .arg(folder.join(root))
             .arg(format!("--bind-ro={}:/packages", target().join("packages").display()))
             .arg(format!("--bind-ro={}:/var/www/html", pages.display()))
             .stdin(Stdio::null())

@@ -5,3 +5,4 @@ mod hardened;
 mod life;
 mod machine;
 mod packages;
+mod recipes;

@@ -116,6 +116,9 @@ fn install_writes_the_drop_ins() {
     std::fs::write(written("nginx"), "[Service]\nNice=1\n").expect("a file");
     let refused = place.portcullis().args(["install", "nginx", "--root"]).arg(&root).output().expect("portcullis");
     assert_eq!(refused.status.code(), Some(1));
+    let refused = place.portcullis().args(["uninstall", "nginx", "--root"]).arg(&root).output().expect("portcullis");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(written("nginx").exists());
     command(&["uninstall", "apache2", "php8.2-fpm"]);
     assert!(!root.join("etc/systemd/system/apache2.service.d").exists(), "nothing is left");
 }

@@ -44,6 +44,11 @@ pub fn drop_in(root: &Path, unit: &str) -> PathBuf {
     root.join("etc/systemd/system").join(format!("{unit}.d")).join(DROP_IN)
 }
 
+/// Whether a drop-in is the guard's: written by `install`, or copied from the examples.
+fn is_ours(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(MARK) || text.contains("libportcullis.so"))
+}
+
 /// The text of a unit's drop-in.
 fn drop_in_text(unit: &Unit, library: &Path, config: Option<&Path>, review: &Review) -> String {
     let short = unit.name.trim_end_matches(".service");
@@ -259,7 +264,7 @@ pub fn installed(root: &Path) -> Vec<String> {
         .flatten()
         .flatten()
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".d")?.to_owned()))
-        .filter(|unit| drop_in(root, unit).is_file())
+        .filter(|unit| is_ours(&drop_in(root, unit)))
         .collect();
     found.sort();
     found
@@ -280,6 +285,12 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
             .collect(),
     };
     let mut changes: Vec<Change> = units.iter().map(|unit| Change::Remove(drop_in(root, unit))).collect();
+    for unit in &units {
+        let path = drop_in(root, unit);
+        if path.exists() && !is_ours(&path) {
+            return Err(format!("{} is not the guard's; nothing was removed", path.display()));
+        }
+    }
     let last = installed(root).iter().all(|unit| units.contains(unit));
     let main = below(root, Path::new(DEFAULT_CONFIG));
     if last {
