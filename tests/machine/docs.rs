@@ -5,10 +5,11 @@ use crate::machine::{Machine, wait_until};
 use std::path::{Path, PathBuf};
 
 /// Documents whose commands are run, and whether they begin without the package.
-const RUN: [(&str, bool); 7] = [
+const RUN: [(&str, bool); 8] = [
     ("README.md", true),
     ("docs/quick-start.md", true),
     ("docs/concepts.md", false),
+    ("docs/configuration.md", false),
     ("docs/deployment.md", false),
     ("docs/tuning.md", false),
     ("docs/troubleshooting.md", false),
@@ -44,6 +45,9 @@ fn every_command_of_every_document() {
                 machine.run(&format!("curl -sS 'http://127.0.0.1/act.php?do={what}'"));
             }
             wait_until("the events", || machine.events().len() >= 3);
+        }
+        if let Some(hosts) = blocks(document, "toml").iter().find(|block| block.starts_with("[[vhost]]")) {
+            machine.run(&format!("cat > /etc/portcullis/portcullis.toml <<'TOML'\n{hosts}TOML"));
         }
         let blocks = blocks(document, "sh");
         assert!(!blocks.is_empty(), "{document}");

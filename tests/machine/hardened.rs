@@ -2,10 +2,22 @@
 
 use crate::machine::{Machine, wait_until};
 
-const HARDENING: &str = "[Service]\nProtectSystem=strict\nPrivateTmp=yes\nNoNewPrivileges=yes\nSystemCallFilter=@system-service\n\
+pub const HARDENING: &str = "[Service]\nProtectSystem=strict\nPrivateTmp=yes\nNoNewPrivileges=yes\nSystemCallFilter=@system-service\n\
                          RestrictAddressFamilies=AF_INET AF_INET6\nMemoryDenyWriteExecute=yes\nPrivateDevices=yes\n\
                          CapabilityBoundingSet=CAP_SETUID CAP_SETGID CAP_CHOWN CAP_DAC_OVERRIDE CAP_KILL CAP_NET_BIND_SERVICE\n\
                          ReadWritePaths=/run /var/log /var/lib/nginx\n";
+
+/// Hardens the three units; `more` is for those that use local sockets.
+pub fn harden(machine: &Machine, hardening: &str, more: &str) {
+    for (unit, more) in [("nginx", more), ("php8.2-fpm", more), ("apache2", "")] {
+        machine.run(&format!(
+            "mkdir -p /etc/systemd/system/{unit}.service.d && printf '%s' '{hardening}{more}' > /etc/systemd/system/{unit}.service.d/hardening.conf"
+        ));
+    }
+    // PHP's regular expressions want memory that can be written and executed.
+    machine.run("for of in fpm apache2; do echo pcre.jit=0 > /etc/php/8.2/$of/conf.d/99-jit.ini; done");
+    machine.run("systemctl daemon-reload && systemctl restart apache2 nginx php8.2-fpm");
+}
 
 #[test]
 fn hardened_units_are_guarded_to_the_sink() {
@@ -13,17 +25,7 @@ fn hardened_units_are_guarded_to_the_sink() {
     machine.run("dpkg -i /packages/portcullis_*.deb");
     machine.run("printf '[backstop]\\nseccomp = \"supervise\"\\n' >> /etc/portcullis/portcullis.toml");
     // Local sockets are how nginx reaches PHP-FPM; Apache does without.
-    for (unit, families) in [
-        ("nginx", "RestrictAddressFamilies=AF_UNIX\n"),
-        ("php8.2-fpm", "RestrictAddressFamilies=AF_UNIX\n"),
-        ("apache2", ""),
-    ] {
-        machine.run(&format!(
-            "mkdir -p /etc/systemd/system/{unit}.service.d && printf '%s' '{HARDENING}{families}' > /etc/systemd/system/{unit}.service.d/hardening.conf"
-        ));
-    }
-    machine.run("echo pcre.jit=0 > /etc/php/8.2/fpm/conf.d/99-jit.ini; cp /etc/php/8.2/fpm/conf.d/99-jit.ini /etc/php/8.2/apache2/conf.d/");
-    machine.run("systemctl daemon-reload && systemctl restart apache2 nginx php8.2-fpm");
+    harden(&machine, HARDENING, "RestrictAddressFamilies=AF_UNIX\n");
     let said = machine.run("portcullis install apache2 nginx php8.2-fpm --now");
     assert!(
         said.contains("+ SystemCallFilter=seccomp pidfd_getfd") && said.contains("+ RestrictAddressFamilies=AF_UNIX"),
@@ -53,4 +55,34 @@ fn a_dynamic_user() {
     let event = machine.events().remove(0);
     assert_eq!(event["portcullis"]["role"], "serving", "{event:#}");
     machine.run("portcullis doctor pages && portcullis status");
+}
+
+/// What defeats the guard is named, by install before and by status and doctor afterwards.
+#[test]
+fn what_is_wrong_is_said() {
+    let machine = Machine::boot();
+    machine.run(
+        "dpkg -i /packages/portcullis_*.deb && cp /usr/bin/php8.2 /usr/local/bin/php && chmod u+s /usr/local/bin/php",
+    );
+    machine.run("printf '[Service]\\nUser=www-data\\nExecStart=/usr/local/bin/php -S 127.0.0.1:8001 -t /var/www/html\\n' > /etc/systemd/system/pages.service");
+    let said = machine.run("systemctl daemon-reload && systemctl start pages && portcullis install pages");
+    assert!(said.contains("pages.service:3: /usr/local/bin/php will not be guarded: it is setuid"), "{said}");
+    machine.run("systemctl restart pages");
+    wait_until("the reason", || {
+        let status = machine.try_run("portcullis status");
+        status.status.code() == Some(1) && String::from_utf8_lossy(&status.stdout).contains("AT_SECURE")
+    });
+    let said = machine.try_run("portcullis doctor pages");
+    assert!(!said.status.success() && String::from_utf8_lossy(&said.stdout).contains("AT_SECURE"), "{said:?}");
+    // A unit that hides the journal, and takes the preload away.
+    machine.run("mkdir -p /etc/systemd/system/nginx.service.d && printf '[Service]\\nInaccessiblePaths=/run/systemd/journal\\n' > /etc/systemd/system/nginx.service.d/a.conf");
+    let said = machine.run("portcullis install nginx --now");
+    assert!(said.contains("a.conf:2: this hides /run/systemd/journal/socket"), "{said}");
+    let said = String::from_utf8_lossy(&machine.try_run("portcullis doctor nginx").stdout).into_owned();
+    assert!(said.contains("wrong    sink journald") && said.contains("no event came"), "{said}");
+    machine.run("printf '[Service]\\nUnsetEnvironment=LD_PRELOAD\\n' > /etc/systemd/system/nginx.service.d/a.conf");
+    let said = machine.try_run("portcullis install nginx --now");
+    assert_eq!(said.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&said.stdout).contains("a.conf:2: this takes LD_PRELOAD away"), "{said:?}");
+    machine.run("systemctl is-active nginx");
 }

@@ -1,5 +1,6 @@
 //! The life of a guard: installed, seen, learnt from, reloaded, rotated, upgraded, taken out, purged.
 
+use crate::hardened::{HARDENING, harden};
 use crate::machine::{Machine, wait_until};
 use serde_json::Value;
 
@@ -29,7 +30,20 @@ fn count(machine: &Machine, rule: &str, outcome: &str) -> usize {
 
 #[test]
 fn from_install_to_purge() {
+    life("");
+}
+
+/// The same with units that are hardened as far as they run at all.
+#[test]
+fn from_install_to_purge_of_hardened_units() {
+    life(HARDENING);
+}
+
+fn life(hardening: &str) {
     let machine = Machine::boot();
+    if !hardening.is_empty() {
+        harden(&machine, hardening, "RestrictAddressFamilies=AF_UNIX\n");
+    }
     let before = machine.run(FILES);
     machine.run("dpkg -i /packages/*.deb");
 
@@ -78,6 +92,12 @@ fn from_install_to_purge() {
     refuses(&machine);
     rotates(&machine);
     is_upgraded(&machine);
+
+    // Without the library, and without the command, the servers start all the same.
+    machine.run("mv /usr/lib/x86_64-linux-gnu/libportcullis.so /usr/bin/portcullis /root/");
+    machine.run("systemctl restart apache2 nginx php8.2-fpm && systemctl is-active apache2 nginx php8.2-fpm");
+    assert_eq!(ask(&machine, "hello"), "hello");
+    machine.run("mv /root/libportcullis.so /usr/lib/x86_64-linux-gnu/ && mv /root/portcullis /usr/bin/");
 
     machine.run("portcullis uninstall --now");
     let none = machine.run("portcullis status");

@@ -2,6 +2,7 @@
 //! everything else in the file stays as it is.
 
 use super::propose::{List, Proposal};
+use super::widen::covers;
 use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 /// The text of a file with a proposal in it, for the virtual host of that name or, without one, for everything.
@@ -87,6 +88,9 @@ fn append(array: &mut Array, list: List, entries: &[(&str, String)]) {
         behind = format!("{suffix}{behind}");
         last.decor_mut().set_suffix("");
     }
+    for (text, _) in entries {
+        array.retain(|value| !value.as_str().is_some_and(|literal| covers(list, text, literal)));
+    }
     for (text, comment) in entries {
         let is_it = |value: &Value| match value.as_integer() {
             Some(number) => number.to_string() == *text,
@@ -149,6 +153,18 @@ mod tests {
         diagnostics.diagnostics.retain(|diagnostic| diagnostic.severity == portcullis_config::Severity::Error);
         assert!(diagnostics.usable(), "{edited}");
         assert_eq!(super::edited(&edited, "", &proposal()).unwrap(), edited, "once is enough");
+    }
+
+    #[test]
+    fn what_a_wider_entry_covers_is_removed() {
+        let mut proposal = Proposal::default();
+        proposal.entries.insert((List::Egress, "192.88.1.0/24:25".into()), Evidence::default());
+        let text = "[egress]\nallow = [\n    \"192.88.1.7:25\", # one\n    \"192.88.2.7:25\", # other\n]\n";
+        let edited = edited(text, "", &proposal).unwrap();
+        assert!(
+            !edited.contains("192.88.1.7") && edited.contains("192.88.2.7") && edited.contains("192.88.1.0/24:25"),
+            "{edited}"
+        );
     }
 
     #[test]

@@ -48,9 +48,45 @@ pub fn apply(proposal: &mut Proposal) {
                     evidence.join(&part);
                 }
             }
+            // What others of it were seen is covered as well.
+            let rest =
+                proposal.entries.keys().filter(|(list, text)| *list == wider.list && covers(*list, &wider.text, text));
+            for key in rest.cloned().collect::<Vec<_>>() {
+                if let Some(part) = proposal.entries.remove(&key) {
+                    evidence.join(&part);
+                }
+            }
             proposal.entries.insert((wider.list, wider.text), evidence);
         }
     }
+}
+
+/// Whether an entry makes another one redundant.
+pub fn covers(list: List, wide: &str, literal: &str) -> bool {
+    let network = |host: &str| {
+        let host = host.trim_matches(['[', ']']);
+        host.parse::<ipnet::IpNet>().or_else(|_| host.parse::<IpAddr>().map(ipnet::IpNet::from)).ok()
+    };
+    match (list, wide.rsplit_once(':'), literal.rsplit_once(':')) {
+        _ if wide == literal => false,
+        (List::Egress, Some((wide, port)), Some((host, other))) if port == other => {
+            let by_name = wide.strip_prefix('*').is_some_and(|end| host.ends_with(end) && !host.starts_with('*'));
+            by_name || network(wide).zip(network(host)).is_some_and(|(wide, host)| wide.contains(&host))
+        }
+        (List::Exec, ..) => {
+            // A literal command has no `*` that is not one.
+            let (Some(wide), Some(literal)) = (pattern(wide), pattern(literal)) else { return false };
+            let each = |(wide, literal): (&String, &String)| wide == "*" || wide == literal;
+            wide.len() == literal.len() && wide.iter().zip(&literal).all(each)
+        }
+        _ => false,
+    }
+}
+
+/// The words of an entry of `[exec] allow`, in which `*` may stand.
+fn pattern(text: &str) -> Option<Vec<String>> {
+    let hidden = words(&text.replace('*', "\u{E000}"))?;
+    Some(hidden.into_iter().map(|word| word.replace('\u{E000}', "*")).collect())
 }
 
 /// The network of an address (/24, /64), or the names beside a name, with the same port.
@@ -109,6 +145,22 @@ mod tests {
         assert_eq!(applied(List::Egress, &names), ["*.x.example.com:587"]);
         let v6 = ["[2a0e:1::1]:25", "[2a0e:1::2]:25", "[2a0e:1::3]:25"];
         assert_eq!(applied(List::Egress, &v6), ["[2a0e:1::/64]:25"]);
+    }
+
+    #[test]
+    fn what_is_covered_is_redundant() {
+        for (list, wide, literal, wanted) in [
+            (List::Egress, "192.88.1.0/24:25", "192.88.1.9:25", true),
+            (List::Egress, "192.88.1.0/24:25", "192.88.1.9:26", false),
+            (List::Egress, "[2a0e:1::/64]:25", "[2a0e:1::9]:25", true),
+            (List::Egress, "*.x.example:25", "a.x.example:25", true),
+            (List::Egress, "*.x.example:25", "x.example:25", false),
+            (List::Egress, "a.example:25", "a.example:25", false),
+            (List::Exec, "/bin/a * c", "/bin/a b c", true),
+            (List::Exec, "/bin/a * c", "/bin/a b d", false),
+        ] {
+            assert_eq!(covers(list, wide, literal), wanted, "{wide} {literal}");
+        }
     }
 
     #[test]
