@@ -10,6 +10,7 @@ mod demo;
 mod examples;
 mod matrix;
 mod modules;
+mod operator;
 mod report;
 mod rules;
 mod silence;

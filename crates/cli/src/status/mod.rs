@@ -160,6 +160,11 @@ fn on_disk(arguments: &Status) -> OnDisk {
 }
 
 pub fn run(arguments: &Status) -> u8 {
+    use std::os::unix::fs::MetadataExt;
+    // /proc/self belongs to the effective user.
+    if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
+        complain("this needs root: processes of other users cannot be read, and are shown as not guarded");
+    }
     let units = units();
     let disk = on_disk(arguments);
     if let Some(output) = &arguments.prometheus {
