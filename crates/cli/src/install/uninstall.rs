@@ -1,0 +1,102 @@
+//! `portcullis uninstall`: the drop-ins taken away again, and with the last of them what `install` made.
+
+use super::plan::{self, Change};
+use super::unit::Unit;
+use super::{Systemd, below, drop_in, installed, is_ours, main_file, module, short};
+use crate::arguments::Uninstall;
+use crate::{FINE, complain, status};
+use anstream::println;
+use portcullis_config::DEFAULT_CONFIG;
+use std::path::Path;
+
+pub fn uninstall(arguments: &Uninstall) -> u8 {
+    match try_uninstall(arguments) {
+        Ok(()) => FINE,
+        Err(message) => complain(message),
+    }
+}
+
+fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
+    let root = &arguments.root;
+    let systemd = Systemd::of(root);
+    let units = match arguments.units.as_slice() {
+        [] => installed(root),
+        // A unit may be gone, and its drop-in still there.
+        names => names
+            .iter()
+            .map(|name| {
+                Unit::find(root, name)
+                    .map_or_else(|_| format!("{}.service", name.trim_end_matches(".service")), |unit| unit.name)
+            })
+            .collect(),
+    };
+    let mut changes: Vec<Change> = units.iter().map(|unit| Change::Remove(drop_in(root, unit))).collect();
+    for unit in &units {
+        let path = drop_in(root, unit);
+        if path.exists() && !is_ours(&path) {
+            return Err(format!("{} is not the guard's; nothing was removed", path.display()));
+        }
+    }
+    let last = installed(root).iter().all(|unit| units.contains(unit));
+    let main = below(root, Path::new(DEFAULT_CONFIG));
+    if last {
+        let text = std::fs::read_to_string(&main).unwrap_or_default();
+        if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
+            changes.push(Change::Remove(main.clone()));
+        }
+    }
+    changes.retain(|change| !change.is_done());
+    for change in &changes {
+        change.show();
+    }
+    if changes.is_empty() {
+        println!("Nothing of the guard is there.");
+    }
+    if arguments.dry_run {
+        println!("Nothing was removed (--dry-run).");
+        return Ok(());
+    }
+    for change in &changes {
+        change.make()?;
+    }
+    for unit in &units {
+        drop_in(root, unit).parent().map(plan::tidy);
+        module::disable(root, unit)?;
+    }
+    if !changes.is_empty() {
+        systemd.reload()?;
+    }
+    for unit in &units {
+        if arguments.now && systemd.is_active(unit) {
+            systemd.restart(unit)?;
+            status::settled(unit, false).map_err(|why| format!("{unit} was restarted, but {why}"))?;
+            println!("{unit}: restarted.");
+        }
+    }
+    if last {
+        clean(arguments, &main);
+    }
+    if !arguments.now && units.iter().any(|unit| systemd.is_active(unit)) {
+        let names: Vec<&str> = units.iter().map(String::as_str).collect();
+        println!("What runs stays guarded until it is restarted: systemctl restart {}", short(&names));
+    }
+    Ok(())
+}
+
+/// What is left when no unit is guarded any more.
+fn clean(arguments: &Uninstall, main: &Path) {
+    let root = &arguments.root;
+    if arguments.now || arguments.purge || !Systemd::of(root).is_running() {
+        let _ = std::fs::remove_dir_all(root.join("run/portcullis"));
+    }
+    let folder = main.parent().unwrap_or(Path::new("/"));
+    if arguments.purge {
+        let _ = std::fs::remove_dir_all(folder.join("vhosts.d"));
+        let _ = std::fs::remove_dir_all(root.join("var/log/portcullis"));
+    }
+    let _ = std::fs::remove_dir(folder.join("vhosts.d"));
+    plan::tidy(folder);
+    if main.exists() {
+        println!("{} stays: it is yours (--purge removes it, and the log).", main.display());
+    }
+}
