@@ -41,11 +41,15 @@ impl Unit {
         self.processes.iter().filter_map(|process| Some((process, process.guard.as_ref().err()?.as_str())))
     }
 
-    /// What its streams have counted, together.
+    /// What its streams have counted, together; the supervisor's own, which is of calls past the hooks, is one of them.
     pub fn counters(&self) -> Counters {
         let mut streams: BTreeMap<u64, Counters> = BTreeMap::new();
-        for (_, guard) in self.guarded() {
-            streams.insert(guard.counters.stream, guard.counters.clone());
+        for guard in self.processes.iter().filter_map(|process| process.guard.as_ref().ok()) {
+            let known = streams.entry(guard.counters.stream).or_default();
+            // A stream without an event has no name: a program that counts by itself is not to hide its server.
+            if guard.counters.decisions >= known.decisions {
+                known.clone_from(&guard.counters);
+            }
         }
         let mut sum = Counters::default();
         for counters in streams.values() {
@@ -274,4 +278,32 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
         "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale },
         "units": units,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use process::Guard;
+
+    fn process(stream: u64, decisions: u64, is_supervisor: bool) -> Process {
+        let policy = InForce { digest: 1, modes: [portcullis_policy::Mode::Audit; 2], file: None, is_current: true };
+        let counters = Counters { stream, decisions, audits: stream, ..Counters::default() };
+        let guard = Guard { version: "1".into(), role: "serving", policy, counters };
+        Process { pid: 1, unit: "x.service".into(), command: "x".into(), guard: Ok(guard), is_supervisor }
+    }
+
+    #[test]
+    fn each_stream_counts_once() {
+        let processes = vec![
+            process(7, 5, false),
+            process(7, 5, false),
+            process(0, 3, false),
+            process(0, 0, false),
+            process(9, 2, true),
+        ];
+        let unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        let counters = unit.counters();
+        assert_eq!((counters.decisions, counters.audits), (10, 16));
+        assert_eq!(unit.guarded().count(), 4, "the supervisor has no guard in force");
+    }
 }
