@@ -12,6 +12,7 @@ mod matrix;
 mod modules;
 mod operator;
 mod report;
+mod requests;
 mod rules;
 mod silence;
 mod sinks;
