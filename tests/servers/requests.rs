@@ -3,12 +3,13 @@
 use crate::harness::{Apache, Fpm, Kind, Nginx, Parts, Place, Pool, enter, every_rule, http};
 use std::collections::BTreeSet;
 
-/// Shells by popen, by fork and exec, and by what these start.
+/// Shells by fork and exec, where the child alone would know the number that it makes, by popen, and by what these start.
 const MANY: &str = r#"<?php
+foreach ([1, 2] as $again) {
+    $child = proc_open(['/bin/sh', '-c', '(sh -c "exit 0"); true'], [], $pipes);
+    proc_close($child);
+}
 shell_exec('sh -c "exit 0"; true');
-$child = proc_open(['/bin/sh', '-c', '(sh -c "exit 0"); true'], [], $pipes);
-proc_close($child);
-shell_exec('exit 0; true');
 "#;
 
 fn ids(events: &[serde_json::Value]) -> BTreeSet<&str> {
