@@ -3,6 +3,10 @@
 use crate::log::Event;
 use std::collections::HashMap;
 
+/// How deep a tree goes: what is deeper stands beside what led to it. A program that executes itself for ever is not to
+/// exhaust the stack of whoever looks at it, nor a reader of JSON, which many bound at 128 levels.
+const DEPTH_MAX: usize = 32;
+
 /// What happened for one request; where no request is known, in one stream.
 pub struct Incident {
     /// The events, in the order of time.
@@ -42,23 +46,31 @@ impl Incident {
 
     fn of(events: Vec<Event>) -> Incident {
         let mut incident = Incident { roots: Vec::new(), children: vec![Vec::new(); events.len()], events };
+        let mut placed: Vec<(usize, Option<usize>)> = Vec::with_capacity(incident.events.len());
         // The program that a process runs, and the last program that a chain led to.
-        let (mut by_pid, mut by_chain) = (HashMap::new(), HashMap::new());
+        let mut by_pid: HashMap<Option<u64>, usize> = HashMap::new();
+        let mut by_chain: HashMap<&str, usize> = HashMap::new();
         for (place, event) in incident.events.iter().enumerate() {
             let (own, parent) = (event.number("/process/pid"), event.number("/process/parent/pid"));
             let chain = event.text("/portcullis/chain");
             let before =
                 if event.is_exec() { chain.rsplit_once(" > ").map_or("", |(before, _)| before) } else { chain };
             let found = by_pid.get(&own.or(parent)).or_else(|| by_chain.get(before)).copied();
-            match found {
-                Some(cause) => incident.children[cause as usize].push(place),
+            let cause = match found.map(|cause| (cause, placed[cause])) {
+                Some((_, (depth, above))) if depth + 1 >= DEPTH_MAX => above,
+                Some((cause, _)) => Some(cause),
+                None => None,
+            };
+            match cause {
+                Some(cause) => incident.children[cause].push(place),
                 None => incident.roots.push(place),
             }
+            placed.push((cause.map_or(0, |cause| placed[cause].0 + 1), cause));
             if event.is_exec() && !event.refused() {
                 if own.is_some() {
-                    by_pid.insert(own, place as u32);
+                    by_pid.insert(own, place);
                 }
-                by_chain.insert(chain, place as u32);
+                by_chain.insert(chain, place);
             }
         }
         incident
@@ -122,6 +134,15 @@ mod tests {
             incidents[0].walk().iter().map(|(depth, event)| (*depth, event.text("/portcullis/chain"))).collect();
         assert_eq!(depths, [(0, "php > sh"), (1, "php > sh > bash"), (2, "php > sh > bash"), (0, "php")]);
         assert_eq!(incidents[1].events.len(), 1);
+    }
+
+    #[test]
+    fn a_tree_has_a_bound() {
+        let events: Vec<Event> = (0..100_000).map(|_| exec("a", Some(7), 1, "php > sh")).collect();
+        let incidents = group(events);
+        let walked = incidents[0].walk();
+        assert_eq!(walked.len(), 100_000, "nothing is left out");
+        assert_eq!(walked.iter().map(|(depth, _)| *depth).max(), Some(DEPTH_MAX - 1));
     }
 
     #[test]

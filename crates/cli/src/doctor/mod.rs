@@ -111,7 +111,8 @@ fn examine(unit: &Unit, findings: &mut Findings) {
     let Some(config_path) = settings(unit, &library, findings) else { return };
     let (config, config_path) = config_path;
     for warning in
-        review::review(&unit.with(&install::drop_in(Path::new("/"), &unit.name), ""), &library, &config).warnings
+        review::review(Path::new("/"), &unit.with(&install::drop_in(Path::new("/"), &unit.name), ""), &library, &config)
+            .warnings
     {
         findings.add(Outcome::Warning, "unit", format!("{} {}", warning.place, warning.message), "");
     }

@@ -141,7 +141,7 @@ fn guard(arguments: &Install, name: &str, library: &Path, config: &Config) -> Re
         return Err(format!("{} is there already, and not the guard's: move it away", path.display()));
     }
     let bare = found.with(&path, "");
-    let mut review = review::review(&bare, library, config);
+    let mut review = review::review(&arguments.root, &bare, library, config);
     let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
     let text = drop_in_text(&bare, library, named.as_deref(), &review);
     let unit = bare.with(&path, &text);

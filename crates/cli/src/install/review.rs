@@ -1,7 +1,7 @@
 //! What a unit's settings mean for the guard: what the drop-in has to add, and what would defeat it.
 
-use super::program;
 use super::unit::{Setting, Unit, words};
+use super::{below, program};
 use portcullis_config::Config;
 use portcullis_config::model::Sink;
 use portcullis_policy::BackstopKind;
@@ -44,16 +44,16 @@ fn shortened(value: &str) -> String {
     }
 }
 
-/// Looks at a unit without the guard's drop-in.
-pub fn review(unit: &Unit, library: &Path, config: &Config) -> Review {
+/// Looks at a unit without the guard's drop-in, of the system below `root`.
+pub fn review(root: &Path, unit: &Unit, library: &Path, config: &Config) -> Review {
     let mut review = Review::default();
     sinks(unit, config, &mut review);
     filters(unit, config, &mut review);
     paths(unit, library, &mut review);
-    environment(unit, &mut review);
+    environment(root, unit, &mut review);
     confinement(unit, &mut review);
     for (path, setting) in unit.programs() {
-        if let Some(why) = program::defeats(&path) {
+        if let Some(why) = program::defeats(&below(root, &path)) {
             review.warn(Some(setting), format!("{} will not be guarded: {why}", path.display()));
         }
     }
@@ -173,7 +173,7 @@ fn paths(unit: &Unit, library: &Path, review: &mut Review) {
 }
 
 /// What takes the variable away.
-fn environment(unit: &Unit, review: &mut Review) {
+fn environment(root: &Path, unit: &Unit, review: &mut Review) {
     for setting in unit.values("UnsetEnvironment") {
         let takes = |word: &String| word == "LD_PRELOAD" || word.starts_with("LD_PRELOAD=");
         if words(&setting.value).iter().any(takes) {
@@ -182,7 +182,7 @@ fn environment(unit: &Unit, review: &mut Review) {
     }
     for setting in unit.values("EnvironmentFile") {
         let path = setting.value.trim_start_matches('-');
-        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let text = std::fs::read_to_string(below(root, Path::new(path))).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             if let Some(value) = line.trim().strip_prefix("LD_PRELOAD=") {
                 let message = format!(
@@ -221,7 +221,7 @@ mod tests {
         let unit = unit.with(Path::new("/x.service"), &format!("[Service]\n{lines}"));
         let mut config = Config::default();
         change(&mut config);
-        let review = review(&unit, Path::new("/usr/lib/x/libportcullis.so"), &config);
+        let review = review(Path::new("/"), &unit, Path::new("/usr/lib/x/libportcullis.so"), &config);
         let lines = review.lines.into_iter().map(|(_, line)| line).collect();
         (
             lines,
