@@ -1,6 +1,7 @@
 //! Counters that a process shares with all that are forked from it, and the beacon by which `portcullis status` finds
 //! them, the policy in force and the role in the memory of a guarded process.
 
+use crate::merge::{self, Table};
 use crate::state;
 use crate::sys;
 use core::mem::offset_of;
@@ -19,6 +20,8 @@ pub struct Counters {
     /// Whether an event has said that the backstop is not as it should be.
     pub backstop: AtomicU64,
     shards: [Shard; SHARDS],
+    /// The kinds of events that are merged.
+    pub merged: Table,
 }
 
 /// What some of the processes count, so that two workers seldom write to one line of the cache.
@@ -27,6 +30,7 @@ struct Shard {
     decisions: AtomicU64,
     audits: AtomicU64,
     denials: AtomicU64,
+    merged: AtomicU64,
 }
 
 const _: () = assert!(
@@ -35,10 +39,11 @@ const _: () = assert!(
         && offset_of!(Counters, dropped) == beacon::DROPPED
         && offset_of!(Counters, shards) == beacon::FIRST_SHARD
         && size_of::<Shard>() == beacon::SHARD_SIZE
-        && size_of::<Counters>() == beacon::COUNTERS_SIZE
+        && offset_of!(Counters, merged) == beacon::COUNTERS_SIZE
         && offset_of!(Shard, decisions) == beacon::DECISIONS
         && offset_of!(Shard, audits) == beacon::AUDITS
         && offset_of!(Shard, denials) == beacon::DENIALS
+        && offset_of!(Shard, merged) == beacon::MERGED
 );
 
 impl Counters {
@@ -48,8 +53,19 @@ impl Counters {
             sequence: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             backstop: AtomicU64::new(0),
-            shards: [const { Shard { decisions: AtomicU64::new(0), audits: AtomicU64::new(0), denials: AtomicU64::new(0) } };
-                SHARDS],
+            shards: [const { Shard::new() }; SHARDS],
+            merged: Table::new(),
+        }
+    }
+}
+
+impl Shard {
+    const fn new() -> Shard {
+        Shard {
+            decisions: AtomicU64::new(0),
+            audits: AtomicU64::new(0),
+            denials: AtomicU64::new(0),
+            merged: AtomicU64::new(0),
         }
     }
 }
@@ -59,8 +75,9 @@ static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
 /// Which shard this process counts in.
 static SHARD: AtomicU32 = AtomicU32::new(0);
 
+/// Those that are shared with forks, or the process's own; without a stream as yet, where there has been no event.
 #[inline]
-fn in_force() -> &'static Counters {
+pub fn in_force() -> &'static Counters {
     let shared = SHARED.load(Ordering::Acquire);
     // SAFETY: null, or a zeroed mapping that stays for ever; zero bytes are valid counters.
     unsafe { shared.as_ref() }.unwrap_or(&OWN)
@@ -96,6 +113,18 @@ pub fn event(refused: bool) {
     }
 }
 
+/// Counts an event that was merged.
+pub fn merged() {
+    if let Some(shard) = shard() {
+        shard.merged.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// How many events were merged.
+pub fn all_merged() -> u64 {
+    in_force().shards.iter().fold(0, |sum, shard| sum.wrapping_add(shard.merged.load(Ordering::Relaxed)))
+}
+
 /// Gives this process a shard of its own, as far as there are any; for a process that begins to serve.
 pub fn spread() {
     SHARD.store(sys::gettid() % SHARDS as u32, Ordering::Relaxed);
@@ -116,6 +145,10 @@ pub fn share() {
     if !SHARED.load(Ordering::Acquire).is_null() {
         return;
     }
+    // What a process has merged by itself is not taken over.
+    if OWN.merged.is_due() {
+        merge::say_all_of_tree();
+    }
     let Some(at) = sys::mmap(None, size_of::<Counters>()) else { return };
     let shared = at.cast::<Counters>();
     // SAFETY: a new zeroed mapping of that size, which nobody else has yet; zero bytes are valid counters.
@@ -127,6 +160,7 @@ pub fn share() {
         to.decisions.store(from.decisions.load(Ordering::Relaxed), Ordering::Relaxed);
         to.audits.store(from.audits.load(Ordering::Relaxed), Ordering::Relaxed);
         to.denials.store(from.denials.load(Ordering::Relaxed), Ordering::Relaxed);
+        to.merged.store(from.merged.load(Ordering::Relaxed), Ordering::Relaxed);
     }
     if SHARED.compare_exchange(core::ptr::null_mut(), shared, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         sys::munmap(at, size_of::<Counters>());

@@ -4,6 +4,7 @@ use crate::actor::{self, Room};
 use crate::files;
 use crate::judge::{Arguments, By, Exec, Target};
 use crate::memory::{Text, base_name};
+use crate::merge::{self, About, Fate, Kind, Merged, Whole};
 use crate::program::Program;
 use crate::request::Served;
 use crate::state::{self, Role};
@@ -16,6 +17,9 @@ use portcullis_request::State;
 /// The event of what is done with a descriptor.
 #[cold]
 pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, action: Action<'_>, detail: &[u8]) {
+    let mut kind = kind(verdict, served, by, detail);
+    portcullis_event::with_kind(&action, |bytes| kind.bytes(bytes));
+    let Some(whole) = counted(policy, verdict, served, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (own, parent) = match by {
@@ -25,7 +29,63 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
     let process = actor::facts(own, &mut room, &mut args);
     let parent = actor::facts(parent, &mut parent_room, &mut parent_args);
     let chain = chain(by, served);
-    decided(policy, verdict, served, Event { action, detail, ..common(by, chain.bytes(), process, parent) });
+    let event = Event { action, detail, ..common(by, chain.bytes(), process, parent) };
+    decided(policy, verdict, served, &whole, event);
+}
+
+/// What makes the kind of an event, beside its action. Its request is not among it, but whose it is.
+fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
+    let mut kind = Kind::new();
+    kind.number(u64::from(verdict.rule as u8) << 48 | u64::from(verdict.also) << 32 | u64::from(verdict.clause));
+    kind.number(u64::from(verdict.outcome == Outcome::Deny) << 32 | u64::from(served.scope));
+    if let By::Other(other) = by {
+        kind.bytes(other.chain);
+    }
+    for part in [served.request.script.bytes(), served.request.client.bytes(), detail] {
+        kind.bytes(part);
+    }
+    kind
+}
+
+/// Counts an event; `None` where it is merged with others, and not written.
+fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, kind: &Kind) -> Option<Whole<'static>> {
+    let refused = verdict.outcome == Outcome::Deny;
+    counters::event(refused);
+    match merge::note(kind, About { rule: verdict.rule as u8, refused, vhost: served.vhost })? {
+        Fate::Whole(whole) => {
+            if let Some(left) = whole.left {
+                merged(policy, left);
+            }
+            Some(whole)
+        }
+        Fate::Merged => {
+            counters::merged();
+            None
+        }
+    }
+}
+
+/// The event of how many were merged.
+#[cold]
+pub fn merged(policy: &Policy<'_>, merged: Merged) {
+    let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
+    let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
+    let process = actor::facts(0, &mut room, &mut args);
+    let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
+    let Merged { about, like, count } = merged;
+    let common = common(By::This, state::settled().chain.bytes(), process, parent);
+    let event = Event {
+        rule: RULES.get(usize::from(about.rule)).unwrap_or(&GUARD_POLICY),
+        mode: if about.refused { Mode::Enforce.word() } else { Mode::Audit.word() },
+        refused: about.refused,
+        action: Action::Merged { count, like },
+        served: portcullis_event::Served {
+            vhost: about.vhost.map(|vhost| policy.vhost_name(vhost)).unwrap_or_default(),
+            ..common.served
+        },
+        ..common
+    };
+    finish(policy, event);
 }
 
 fn chain(by: By<'_>, served: &Served) -> Text<256> {
@@ -52,6 +112,13 @@ pub fn exec(
     arguments: &Arguments<'_>,
     detail: &[u8],
 ) {
+    let mut kind = kind(verdict, served, by, detail);
+    kind.bytes(program.real.bytes());
+    kind.number(arguments.count as u64);
+    for word in arguments.words() {
+        kind.bytes(word);
+    }
+    let Some(whole) = counted(policy, verdict, served, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
     let parent = match by {
@@ -86,7 +153,8 @@ pub fn exec(
         By::Other(other) => context::chain_from(other.chain, process.name),
     };
     let unguarded = program.unguarded;
-    decided(policy, verdict, served, Event { detail, unguarded, ..common(by, chain.bytes(), process, parent) });
+    let event = Event { detail, unguarded, ..common(by, chain.bytes(), process, parent) };
+    decided(policy, verdict, served, &whole, event);
 }
 
 /// The guard's word on itself.
@@ -102,7 +170,7 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
 }
 
 /// Puts in what the verdict and the request say.
-fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<'_>) {
+fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole<'_>, event: Event<'_>) {
     let refused = verdict.outcome == Outcome::Deny;
     let (clause, clause_file, clause_line) = policy.clause(verdict.clause);
     let request = &served.request;
@@ -131,8 +199,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, event: Event<
         clause_line,
         ..event
     };
-    counters::event(refused);
-    finish(policy, event);
+    whole.is(finish(policy, event));
 }
 
 /// What does not depend on the verdict.
@@ -151,6 +218,7 @@ fn common<'a>(by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process
         stream: 0,
         sequence: 0,
         dropped: 0,
+        merged: 0,
         rule: &GUARD_POLICY,
         also: 0,
         mode: "",
@@ -174,9 +242,9 @@ fn common<'a>(by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process
     }
 }
 
-/// Numbers the event and hands it to the sinks.
+/// Numbers the event and hands it to the sinks; gives its number.
 #[inline(never)]
-fn finish(policy: &Policy<'_>, event: Event<'_>) {
+fn finish(policy: &Policy<'_>, event: Event<'_>) -> u64 {
     let counters = counters::counters();
     let user = files::user_name(event.uid);
     let mut host = [0; 65];
@@ -184,6 +252,7 @@ fn finish(policy: &Policy<'_>, event: Event<'_>) {
         stream: counters.stream.load(Ordering::Relaxed),
         sequence: counters.sequence.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
         dropped: counters.dropped.load(Ordering::Relaxed),
+        merged: counters::all_merged(),
         user: user.bytes(),
         host: sys::hostname(&mut host),
         ..event
@@ -191,4 +260,5 @@ fn finish(policy: &Policy<'_>, event: Event<'_>) {
     if !sink::send(policy, &event) {
         counters.dropped.fetch_add(1, Ordering::Relaxed);
     }
+    event.sequence
 }

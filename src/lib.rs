@@ -18,6 +18,7 @@ mod judge;
 mod listeners;
 mod load;
 mod memory;
+mod merge;
 mod names;
 mod program;
 mod request;

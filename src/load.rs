@@ -226,7 +226,7 @@ fn sources() -> u64 {
 
 /// Puts a newer policy in force where there is one; for a master before it forks.
 pub fn renew() {
-    let now = sys::now();
+    let now = sys::since_boot();
     let looked = LOOKED.swap(now, Ordering::Relaxed);
     if now.wrapping_sub(looked) < INTERVAL {
         LOOKED.store(looked, Ordering::Relaxed);

@@ -4,6 +4,7 @@
 
 mod descriptor;
 mod egress;
+mod end;
 mod exec;
 mod listen;
 mod loaded;
@@ -17,6 +18,7 @@ pub mod table;
 
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
+pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};

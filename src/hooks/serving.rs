@@ -2,7 +2,7 @@
 
 use super::fail;
 use super::table::real;
-use crate::{counters, listeners, names, request, state};
+use crate::{counters, listeners, merge, names, request, state};
 use core::ffi::{c_int, c_void};
 
 /// accept(2).
@@ -13,6 +13,7 @@ use core::ffi::{c_int, c_void};
 pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
     let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
     request::idle(fd);
+    merge::say_due();
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len) };
     #[cfg(feature = "prove-panic")]
@@ -36,6 +37,7 @@ pub unsafe extern "C" fn accept4(
 ) -> c_int {
     let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
     request::idle(fd);
+    merge::say_due();
     // SAFETY: as the caller promises.
     let accepted = unsafe { real(fd, address, len, flags) };
     if accepted >= 0 {

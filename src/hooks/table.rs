@@ -140,6 +140,8 @@ hooks! {
         popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <stdlib.h>; "int (const char *)"]
         system: fn(*const c_char) -> c_int;
+        [end: ""; <unistd.h>; "void (int)"]
+        _exit: fn(c_int) -> !;
         [start: ""; <unistd.h>; "pid_t (void)"]
         fork: fn() -> libc::pid_t;
         [start: ""; <unistd.h>; "int (__uid_t)"]
@@ -202,6 +204,8 @@ hooks! {
         __read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
         [descriptor: "stdio-socket"; none; "int (int, int)"]
         __dup2: fn(c_int, c_int) -> c_int;
+        [end: ""; <stdlib.h>; "void (int)"]
+        _Exit: fn(c_int) -> !;
         [start: ""; none; "pid_t (void)"]
         __fork: fn() -> libc::pid_t;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; none; "FILE *(const char *, const char *)"]

@@ -29,8 +29,17 @@ pub fn getegid() -> u32 {
 
 /// Nanoseconds since 1970.
 pub fn now() -> u64 {
+    clock(libc::CLOCK_REALTIME)
+}
+
+/// Nanoseconds since the host was started, whatever its clock is set to.
+pub fn since_boot() -> u64 {
+    clock(libc::CLOCK_MONOTONIC)
+}
+
+fn clock(which: libc::clockid_t) -> u64 {
     let mut time = [0_i64; 2];
-    let args = [libc::CLOCK_REALTIME as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0];
+    let args = [which as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0];
     // SAFETY: the kernel writes a timespec, which is two 64-bit integers on 64-bit Linux.
     unsafe { syscall(libc::SYS_clock_gettime, args) };
     time[0].wrapping_mul(1_000_000_000).wrapping_add(time[1]).cast_unsigned()

@@ -9,6 +9,7 @@ mod command;
 mod demo;
 mod examples;
 mod matrix;
+mod merging;
 mod modules;
 mod operator;
 mod report;

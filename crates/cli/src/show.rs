@@ -34,6 +34,9 @@ pub fn event(event: &Value) -> String {
     if let Some(dropped @ 1..) = number("/portcullis/dropped") {
         let _ = write!(out, ", {dropped} before it not written");
     }
+    if let Some(merged @ 1..) = number("/portcullis/merged") {
+        let _ = write!(out, ", {merged} before it merged");
+    }
     let _ = write!(out, "{DIM:#}");
     let request = request(event);
     if !request.is_empty() {
@@ -105,7 +108,11 @@ pub fn time(event: &Event) -> String {
 pub fn brief(event: &Event) -> String {
     let (style, word) = outcome(event.value());
     let rule = printable(event.rule());
-    format!("{style}{word:<6}{style:#}  {BOLD}{rule:<12}{BOLD:#}  {}", deed(event.value()))
+    let times = match event.count() {
+        count @ 2.. if !event.is_of_merged() => format!("  ({count} times)"),
+        _ => String::new(),
+    };
+    format!("{style}{word:<6}{style:#}  {BOLD}{rule:<12}{BOLD:#}  {}{times}", deed(event.value()))
 }
 
 /// The head of a table of events.

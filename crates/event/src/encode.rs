@@ -113,6 +113,7 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Descriptor => (b"process", b"change", b"stdio_socket"),
         Action::Settings => (b"configuration", b"change", b"php_setting"),
         Action::Ring => (b"process", b"change", b"io_uring_setup"),
+        Action::Merged { .. } => (category_of(event.rule.id), b"info", b"merged"),
         Action::Guard(_) => (b"configuration", b"info", b"policy_fallback"),
     };
     json.key("event");
@@ -146,6 +147,15 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.key("sequence");
     json.number(event.sequence);
     json.close(b"}");
+}
+
+/// What the events of a rule are about.
+fn category_of(rule: &str) -> &'static [u8] {
+    match rule {
+        "egress-port" | "dns-direct" | "metadata" | "listen-port" => b"network",
+        "php-ini" => b"configuration",
+        _ => b"process",
+    }
 }
 
 #[inline(never)]
@@ -305,6 +315,18 @@ fn own(json: &mut Json<'_>, event: &Event<'_>) {
     json.close(b"\"");
     json.key("dropped");
     json.number(event.dropped);
+    json.key("merged");
+    json.number(event.merged);
+    if let Action::Merged { count, like } = event.action {
+        json.key("repeated");
+        json.number(count);
+        json.key("like");
+        json.open(b"\"");
+        json.hex(event.stream);
+        json.raw(b"-");
+        json.digits_text(like);
+        json.close(b"\"");
+    }
     json.close(b"}");
 }
 
@@ -323,6 +345,7 @@ mod tests {
             stream: u64::MAX,
             sequence: u64::MAX,
             dropped: u64::MAX,
+            merged: u64::MAX,
             rule: if matches!(action, Action::Exec) { &RULES[1] } else { &RULES[0] },
             also: u16::MAX,
             mode: "enforce",
@@ -384,7 +407,10 @@ mod tests {
                 transport: "ipv6-icmp",
                 domain: filler,
             };
-            for action in [Action::Exec, Action::Send(to), Action::Listen(to), Action::Settings, Action::Descriptor] {
+            let merged = Action::Merged { count: u64::MAX, like: u64::MAX };
+            for action in
+                [Action::Exec, Action::Send(to), Action::Listen(to), Action::Settings, Action::Descriptor, merged]
+            {
                 let value = line(&event(process, action, filler));
                 assert_eq!(value["portcullis"]["dropped"], u64::MAX);
             }

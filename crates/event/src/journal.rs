@@ -78,6 +78,7 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u
     fields.field("PORTCULLIS_CHAIN", event.chain);
     fields.field("PORTCULLIS_CLAUSE", event.clause);
     fields.display("PORTCULLIS_DROPPED", event.dropped);
+    fields.display("PORTCULLIS_MERGED", event.merged);
     fields.field("PORTCULLIS_VHOST", event.served.vhost);
     fields.field("PORTCULLIS_WHY", event.why);
     fields.field("PORTCULLIS_SCRIPT", event.served.script);
@@ -101,6 +102,7 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u
             fields.display("SERVER_PORT", on.port);
             fields.field("NETWORK_TRANSPORT", on.transport.as_bytes());
         }
+        Action::Merged { count, .. } => fields.display("PORTCULLIS_REPEATED", count),
         _ => {}
     }
     fields.field("PORTCULLIS_DETAIL", event.detail);

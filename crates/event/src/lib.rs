@@ -173,8 +173,31 @@ pub enum Action<'a> {
     Settings,
     /// A ring through which things are done without system calls.
     Ring,
+    /// Calls of a kind of which the first have events of their own.
+    Merged {
+        /// How many they are.
+        count: u64,
+        /// `event.sequence` of the event that they are like.
+        like: u64,
+    },
     /// The guard itself; the sentence says what it is about.
     Guard(&'static str),
+}
+
+/// Calls `part` with what tells one action from another of its kind.
+pub fn with_kind(action: &Action<'_>, mut part: impl FnMut(&[u8])) {
+    match action {
+        Action::Connect(at) | Action::Send(at) | Action::Listen(at) => {
+            match at.ip {
+                core::net::IpAddr::V4(ip) => part(&ip.octets()),
+                core::net::IpAddr::V6(ip) => part(&ip.octets()),
+            }
+            part(&at.port.to_le_bytes());
+            part(at.transport.as_bytes());
+            part(at.domain);
+        }
+        _ => {}
+    }
 }
 
 /// The record of a verdict that is not a plain allow.
@@ -188,6 +211,8 @@ pub struct Event<'a> {
     pub sequence: u64,
     /// Events of the stream that no sink took, up to now.
     pub dropped: u64,
+    /// Events of the stream that were merged into others, up to now.
+    pub merged: u64,
     /// The rule that decided.
     pub rule: &'a RuleFacts,
     /// The other rules that fired, a bit for each by its number in [`RULES`].

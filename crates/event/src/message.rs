@@ -59,6 +59,14 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
             json.raw(if event.refused { b" was refused an io_uring" } else { b" sets up an io_uring" });
             json.raw(b", whose connections cannot be seen");
         }
+        Action::Merged { count, like } => {
+            json.digits_text(count);
+            json.raw(if event.refused { b" more calls were refused" } else { b" more calls went ahead" });
+            json.raw(b" that are like those of event ");
+            json.digits_text(like);
+            json.raw(b": ");
+            json.text(event.rule.name.as_bytes(), 96);
+        }
         Action::Guard(sentence) => {
             json.text(sentence.as_bytes(), 512);
         }

@@ -37,5 +37,7 @@ pub const DECISIONS: usize = 0;
 pub const AUDITS: usize = 8;
 /// Events of actions that were refused.
 pub const DENIALS: usize = 16;
+/// Of both, the events that were not written but counted into another.
+pub const MERGED: usize = 24;
 /// The size of all counters.
 pub const COUNTERS_SIZE: usize = FIRST_SHARD + SHARDS * SHARD_SIZE;

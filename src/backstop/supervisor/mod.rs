@@ -12,8 +12,7 @@ mod subject;
 
 use super::link::{TOLD, Told};
 use crate::sys::{self, Fd};
-use crate::{counters, state};
-use crate::{load, sink};
+use crate::{counters, load, merge, sink, state};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Rule};
 
@@ -88,10 +87,11 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
     settle_left_over(shared);
     let mut looked = 0;
     loop {
-        let now = sys::now();
+        let now = sys::since_boot();
         if now.wrapping_sub(looked) >= u64::from(LOOK).wrapping_mul(1_000_000) {
             looked = now;
             load::look_again();
+            merge::say_due();
             let keeper = shared.keeper.load(Ordering::Acquire);
             if keeper != sys::getpid() && sys::getppid() != keeper {
                 become_keeper(shared);
@@ -100,6 +100,7 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
         }
         let alone = turn(shared, master);
         if alone && !sys::exists(master) {
+            merge::say_all_of_tree();
             sys::exit(0);
         }
     }

@@ -64,7 +64,7 @@ pub struct Evidence {
 impl Evidence {
     fn add(&mut self, event: &Event) {
         let time = crate::show::time(event);
-        self.count += 1;
+        self.count += event.count();
         if self.first.is_empty() || time < self.first {
             self.first.clone_from(&time);
         }
@@ -132,7 +132,10 @@ pub struct Choice<'c> {
 /// The proposals by virtual host; that of the global policy under the empty name.
 pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> BTreeMap<String, Proposal> {
     let mut out: BTreeMap<String, Proposal> = BTreeMap::new();
-    for event in events.iter().filter(|event| !event.is_of_guard() && (choice.refused || !event.refused())) {
+    for event in events
+        .iter()
+        .filter(|event| !event.is_of_guard() && !event.is_of_merged() && (choice.refused || !event.refused()))
+    {
         if is_probe(event) || explain::fires(policy, event.value()) == Some(false) {
             continue;
         }

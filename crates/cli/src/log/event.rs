@@ -31,6 +31,26 @@ impl Event {
         &self.0
     }
 
+    /// For how many calls it stands: itself, and those that were merged into it.
+    pub fn count(&self) -> usize {
+        // Whoever may write to the log may claim any number: sums are not to overflow.
+        let repeated = self.number("/portcullis/repeated").unwrap_or(0).min(u64::from(u32::MAX));
+        (repeated as usize).saturating_add(usize::from(!self.is_of_merged()))
+    }
+
+    /// Whether it only says how many calls were like those of another event.
+    pub fn is_of_merged(&self) -> bool {
+        self.text("/event/action") == "merged"
+    }
+
+    /// Adds calls that were like its own.
+    pub fn add(&mut self, calls: usize) {
+        let repeated = self.count().saturating_sub(1).saturating_add(calls);
+        if let Some(own) = self.0.get_mut("portcullis").and_then(Value::as_object_mut) {
+            own.insert("repeated".to_owned(), repeated.into());
+        }
+    }
+
     /// A string by its JSON pointer; empty where there is none.
     pub fn text(&self, path: &str) -> &str {
         self.0.pointer(path).and_then(Value::as_str).unwrap_or_default()

@@ -9,6 +9,7 @@ pub use event::Event;
 pub use time::{Moment, moment};
 
 use clap::Args;
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 /// Which events.
@@ -57,10 +58,13 @@ impl Selection {
             && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == name.trim_start_matches('-')))
             && (self.rule.is_empty() || self.rule.iter().any(|rule| event.rules().any(|fired| fired == rule)))
             && self.mode.as_ref().is_none_or(|mode| event.text("/portcullis/mode") == mode)
-            && self
-                .script
-                .as_ref()
-                .is_none_or(|script| event.text("/portcullis/request/script").contains(script.as_str()))
+            && (event.is_of_merged() || self.has_request(event))
+    }
+
+    /// Whether its request is among those that are chosen.
+    fn has_request(&self, event: &Event) -> bool {
+        let script = event.text("/portcullis/request/script");
+        self.script.as_ref().is_none_or(|part| script.contains(part.as_str()))
             && self.client.as_ref().is_none_or(|client| event.text("/client/address") == client)
     }
 
@@ -83,13 +87,38 @@ impl Selection {
         Ok(unreadable)
     }
 
-    /// All chosen events, in the order of time.
+    /// All chosen events, in the order of time. What was merged is added to the event that it is like; where that is not
+    /// among them, it stays an event of its own, unless the choice is one of requests, of which it knows nothing.
     pub fn all(&self) -> Result<(Vec<Event>, usize), String> {
         let mut events = Vec::new();
         let unreadable = self.read(false, &mut |event| events.push(event))?;
         events.sort_by(|one, other| one.text("/@timestamp").cmp(other.text("/@timestamp")));
-        Ok((events, unreadable))
+        let of_requests = self.script.is_some() || self.client.is_some();
+        Ok((together(events, of_requests), unreadable))
     }
+}
+
+/// Adds what was merged to the events that it is like.
+fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
+    let (merged, mut events): (Vec<Event>, Vec<Event>) = events.into_iter().partition(Event::is_of_merged);
+    if merged.is_empty() {
+        return events;
+    }
+    let places: HashMap<String, usize> =
+        events.iter().enumerate().map(|(place, event)| (event.text("/event/id").to_owned(), place)).collect();
+    let mut others = Vec::new();
+    for event in merged {
+        match places.get(event.text("/portcullis/like")) {
+            Some(&place) => events[place].add(event.count()),
+            None if of_requests => {}
+            None => others.push(event),
+        }
+    }
+    if !others.is_empty() {
+        events.extend(others);
+        events.sort_by(|one, other| one.text("/@timestamp").cmp(other.text("/@timestamp")));
+    }
+    events
 }
 
 #[cfg(test)]
@@ -103,6 +132,18 @@ mod tests {
             "client": { "address": "192.0.2.7" },
             "portcullis": { "mode": "audit", "vhost": "shop", "also": ["shell-spawn"], "request": { "script": "/srv/a.php" } },
         }))
+    }
+
+    #[test]
+    fn what_was_merged_is_added_to_what_it_is_like() {
+        let event = |id: &str| Event::of(json!({ "event": { "id": id, "action": "exec" }, "portcullis": {} }));
+        let merged = |like: &str, count: u64| {
+            Event::of(json!({ "event": { "action": "merged" }, "portcullis": { "like": like, "repeated": count } }))
+        };
+        let events = vec![event("a-1"), event("a-2"), merged("a-1", 5), merged("b-9", 7), merged("a-1", 2)];
+        let counts: Vec<usize> = together(events.clone(), false).iter().map(Event::count).collect();
+        assert_eq!(counts, [8, 1, 7], "nothing is left out");
+        assert_eq!(together(events, true).len(), 2);
     }
 
     #[test]

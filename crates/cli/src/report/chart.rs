@@ -9,7 +9,7 @@ const BARS: usize = 48;
 const WIDTH: usize = 960;
 const HEIGHT: usize = 160;
 
-/// How many events there were in a span of time, by what became of them.
+/// How many calls there were in a span of time, by what became of them.
 #[derive(Default, Clone, Copy)]
 struct Bar {
     audits: usize,
@@ -26,11 +26,11 @@ pub fn over_time(events: &[Event]) -> Markup {
     html! {
         figure {
             figcaption {
-                "Events " (by) ", " span class="word AUDIT" { "audited" } " and " span class="word DENIED" { "refused" } ", from "
+                "Calls " (by) ", " span class="word AUDIT" { "audited" } " and " span class="word DENIED" { "refused" } ", from "
                 (bars.keys().next().map_or("nowhen", String::as_str)) " to " (bars.keys().last().map_or("nowhen", String::as_str))
                 "; at most " (most) " in one bar."
             }
-            svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of events {by}; the table below has the numbers")) preserveAspectRatio="none" {
+            svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of calls {by}; the table below has the numbers")) preserveAspectRatio="none" {
                 @for (place, (time, bar)) in bars.iter().enumerate() {
                     @let (audits, denials) = (tall(bar.audits), tall(bar.denials));
                     g {
@@ -58,7 +58,7 @@ fn bars(events: &[Event]) -> (BTreeMap<String, Bar>, &'static str) {
         for event in events {
             let time = event.text("/@timestamp").get(..length).unwrap_or("?").replace('T', " ");
             let bar = bars.entry(time).or_default();
-            if event.refused() { bar.denials += 1 } else { bar.audits += 1 }
+            *if event.refused() { &mut bar.denials } else { &mut bar.audits } += event.count();
         }
         if bars.len() <= BARS || length == 7 {
             return (bars, by);

@@ -43,7 +43,8 @@ fn text(value: &str) -> String {
 
 /// The whole page.
 pub fn page(facts: &Facts<'_>) -> String {
-    let denied = facts.events.iter().filter(|event| event.refused()).count();
+    let sum =
+        |of: &dyn Fn(&Event) -> bool| facts.events.iter().filter(|event| of(event)).map(Event::count).sum::<usize>();
     let guard: Vec<&Event> = facts.events.iter().filter(|event| event.is_of_guard()).collect();
     let range = match (facts.events.first(), facts.events.last()) {
         (Some(first), Some(last)) => format!("{} to {} UTC", show::time(first), show::time(last)),
@@ -52,8 +53,8 @@ pub fn page(facts: &Facts<'_>) -> String {
     let numbers = [
         ("Events", facts.events.len()),
         ("Incidents", facts.incidents.len()),
-        ("Audited", facts.events.len() - denied - guard.len()),
-        ("Refused", denied),
+        ("Calls audited", sum(&|event| !event.refused() && !event.is_of_guard())),
+        ("Calls refused", sum(&Event::refused)),
         ("Not written", dropped(facts.events)),
         ("Unreadable lines", facts.unreadable),
     ];
@@ -115,13 +116,13 @@ fn dropped(events: &[Event]) -> usize {
 fn counts(events: &[Event], title: &str, of: impl Fn(&Event) -> String) -> Markup {
     let mut all: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.is_of_guard()) {
-        all.entry(of(event)).or_default()[usize::from(event.refused())] += 1;
+        all.entry(of(event)).or_default()[usize::from(event.refused())] += event.count();
     }
     let mut all: Vec<(String, [usize; 2])> = all.into_iter().collect();
     all.sort_by_key(|(_, [audited, refused])| std::cmp::Reverse(audited + refused));
     let more = all.len().saturating_sub(SCRIPTS);
     html! {
-        div class="wide" tabindex="0" role="region" aria-label=(format!("Events by {}", title.to_lowercase())) {
+        div class="wide" tabindex="0" role="region" aria-label=(format!("Calls by {}", title.to_lowercase())) {
             table {
                 thead { tr { th scope="col" { (title) } th scope="col" { "Audited" } th scope="col" { "Refused" } } }
                 tbody { @for (name, [audited, refused]) in all.iter().take(SCRIPTS) {
@@ -157,6 +158,7 @@ fn node(incident: &Incident, place: usize, depth: usize) -> Markup {
     html! {
         li {
             span class=(format!("word {word}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed(event.value())) }
+            @if event.count() > 1 { " " span class="dim" { (event.count()) " times" } }
             @if !event.text("/portcullis/clause").is_empty() { div class="dim" { "because: " (text(event.text("/portcullis/clause"))) } }
             // A chain of programs may be as long as an intruder likes.
             @if depth < 40 && !incident.children[place].is_empty() { ul { @for &child in &incident.children[place] { (node(incident, child, depth + 1)) } } }

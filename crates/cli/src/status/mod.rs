@@ -55,6 +55,7 @@ impl Unit {
         for counters in streams.values() {
             sum.events += counters.events;
             sum.dropped += counters.dropped;
+            sum.merged += counters.merged;
             sum.decisions += counters.decisions;
             sum.audits += counters.audits;
             sum.denials += counters.denials;
@@ -232,8 +233,8 @@ fn print(units: &[Unit], disk: &OnDisk) {
         }
         let counters = unit.counters();
         println!(
-            "  {} decisions, {} audits, {} denials, {} events, {} dropped",
-            counters.decisions, counters.audits, counters.denials, counters.events, counters.dropped
+            "  {} decisions, {} audits, {} denials, {} events, {} dropped, {} merged",
+            counters.decisions, counters.audits, counters.denials, counters.events, counters.dropped, counters.merged
         );
         if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
             println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
@@ -268,7 +269,7 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
                 "unit": unit.name, "installed": unit.is_installed,
                 "counters": {
                     "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
-                    "events": counters.events, "dropped": counters.dropped,
+                    "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,
                 },
                 "processes": unit.processes.iter().map(process).collect::<Vec<Value>>(),
             })

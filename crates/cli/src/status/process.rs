@@ -66,6 +66,8 @@ pub struct Counters {
     pub audits: u64,
     /// Events of actions that were refused.
     pub denials: u64,
+    /// Of both, what was not written but counted into another event.
+    pub merged: u64,
 }
 
 /// Reads a process; `None` where it is gone, or is the kernel's.
@@ -186,6 +188,7 @@ fn counters(bytes: &[u8]) -> Counters {
         decisions: sum(at::DECISIONS),
         audits: sum(at::AUDITS),
         denials: sum(at::DENIALS),
+        merged: sum(at::MERGED),
     }
 }
 

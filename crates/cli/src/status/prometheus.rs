@@ -26,6 +26,9 @@ pub fn text(units: &[Unit]) -> String {
     metric("audits_total", "counter", "Events of actions that went ahead.", &|unit| unit.counters().audits);
     metric("denials_total", "counter", "Events of actions that were refused.", &|unit| unit.counters().denials);
     metric("events_total", "counter", "Events.", &|unit| unit.counters().events);
+    metric("merged_total", "counter", "Audits and denials that were counted into another event.", &|unit| {
+        unit.counters().merged
+    });
     metric("dropped_total", "counter", "Events that a sink did not take.", &|unit| unit.counters().dropped);
     out
 }

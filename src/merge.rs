@@ -1,0 +1,382 @@
+//! Repeated events are merged: of those that are alike, the first few of a while are written whole, the others are
+//! counted, and one event says how many they were. So neither a flood nor a loop fills a log, and nothing is lost.
+//!
+//! The table is shared by a tree of processes, without a lock. Two that come at once may merge one event too many or too
+//! few, or count it with another kind; none is left out of the sum.
+
+use crate::hooks::{errno, fail};
+use crate::{counters, emit, state, sys};
+use core::hash::Hasher;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// How long what is alike is merged, in nanoseconds.
+const WHILE: u64 = 10_000_000_000;
+/// How many events of a kind are written whole in that time. With [`KINDS`] it bounds what a tree of processes writes to
+/// fewer events in a second than journald takes of a unit: 10,000 in 30 seconds (journald.conf(5), RateLimitBurst=).
+const WHOLE: u32 = 10;
+/// How many kinds are told apart at a time; what is beyond is of one kind with all others of its rule.
+const KINDS: usize = 256;
+/// How many places a kind may have.
+const REACH: usize = 8;
+/// A rule's number and whether it was refused, for what is beyond.
+const BEYOND: usize = 32;
+
+/// What an event is about, as far as it makes a kind.
+#[allow(deprecated)] // core has no other keyed hash, and its successor is std's only.
+pub struct Kind(core::hash::SipHasher);
+
+impl Kind {
+    /// Keyed, so that nobody can make one kind of event pass for another.
+    #[allow(deprecated)]
+    pub fn new() -> Kind {
+        let counters = counters::counters();
+        let key = &counters.merged.key;
+        if key.load(Ordering::Relaxed) == 0 {
+            let new = sys::random().unwrap_or_else(counters::fresh_number);
+            let _ = key.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Kind(core::hash::SipHasher::new_with_keys(key.load(Ordering::Relaxed), counters.stream.load(Ordering::Relaxed)))
+    }
+
+    /// Of which one part is `bytes`.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.write_usize(bytes.len());
+        self.0.write(bytes);
+    }
+
+    /// Of which one part is `number`.
+    pub fn number(&mut self, number: u64) {
+        self.0.write_u64(number);
+    }
+}
+
+/// What is said of merged events: their rule, whether they were refused, and their virtual host's number plus one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct About {
+    /// The rule's number.
+    pub rule: u8,
+    /// Whether the calls were refused.
+    pub refused: bool,
+    /// The virtual host's number; `None` for none.
+    pub vhost: Option<u32>,
+}
+
+impl About {
+    fn packed(self) -> u64 {
+        let vhost = self.vhost.map_or(0, |vhost| vhost.wrapping_add(1));
+        u64::from(vhost) << 16 | u64::from(self.refused) << 8 | u64::from(self.rule)
+    }
+
+    fn of(packed: u64) -> About {
+        About { rule: packed as u8, refused: packed & 0x100 != 0, vhost: ((packed >> 16) as u32).checked_sub(1) }
+    }
+}
+
+/// Events that were merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// What they were about.
+    pub about: About,
+    /// The number of the event that they are like.
+    pub like: u64,
+    /// How many they were.
+    pub count: u64,
+}
+
+/// A kind of events.
+#[repr(C)]
+struct Slot {
+    kind: AtomicU64,
+    /// Since when they are counted.
+    began: AtomicU64,
+    about: AtomicU64,
+    /// The number of the first that was written.
+    like: AtomicU64,
+    merged: AtomicU64,
+    seen: AtomicU32,
+}
+
+impl Slot {
+    fn is_over(&self, now: u64) -> bool {
+        now.saturating_sub(self.began.load(Ordering::Relaxed)) >= WHILE
+    }
+
+    fn take(&self) -> Option<Merged> {
+        let count = self.merged.swap(0, Ordering::Relaxed);
+        let about = About::of(self.about.load(Ordering::Relaxed));
+        (count != 0).then(|| Merged { about, like: self.like.load(Ordering::Relaxed), count })
+    }
+
+    fn begin(&self, about: About, now: u64) -> Option<Merged> {
+        let left = self.take();
+        self.about.store(about.packed(), Ordering::Relaxed);
+        self.began.store(now, Ordering::Relaxed);
+        self.seen.store(1, Ordering::Relaxed);
+        left
+    }
+}
+
+/// What becomes of an event.
+pub enum Fate<'t> {
+    /// It is written.
+    Whole(Whole<'t>),
+    /// It is counted.
+    Merged,
+}
+
+/// An event that is written.
+pub struct Whole<'t> {
+    slot: &'t Slot,
+    is_first: bool,
+    /// What of its kind, or of the one that had its place, was merged before: to be said now.
+    pub left: Option<Merged>,
+}
+
+impl Whole<'_> {
+    /// Takes note of the event's number.
+    pub fn is(&self, sequence: u64) {
+        if self.is_first {
+            self.slot.like.store(sequence, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The kinds of a tree of processes. Zero bytes are a valid one.
+#[repr(C)]
+pub struct Table {
+    key: AtomicU64,
+    /// When the first of what was merged is to be said; 0 for nothing to say.
+    due: AtomicU64,
+    slots: [Slot; KINDS],
+    beyond: [Slot; BEYOND],
+}
+
+impl Table {
+    /// No events.
+    pub const fn new() -> Table {
+        const NONE: Slot = Slot {
+            kind: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            about: AtomicU64::new(0),
+            like: AtomicU64::new(0),
+            merged: AtomicU64::new(0),
+            seen: AtomicU32::new(0),
+        };
+        Table { key: AtomicU64::new(0), due: AtomicU64::new(0), slots: [NONE; KINDS], beyond: [NONE; BEYOND] }
+    }
+
+    /// Whether something is to be said, sooner or later.
+    #[inline]
+    pub fn is_due(&self) -> bool {
+        self.due.load(Ordering::Relaxed) != 0
+    }
+
+    /// What becomes of an event of a kind (not 0) at `now`, in nanoseconds.
+    pub fn note(&self, kind: u64, about: About, now: u64) -> Option<Fate<'_>> {
+        for step in 0..REACH {
+            let slot = self.slots.get((kind as usize).wrapping_add(step) % KINDS)?;
+            let held = slot.kind.load(Ordering::Relaxed);
+            if held == kind {
+                return Some(self.count(slot, about, now));
+            }
+            if held == 0 || slot.is_over(now) {
+                match slot.kind.compare_exchange(held, kind, Ordering::Relaxed, Ordering::Relaxed) {
+                    Ok(_) => return Some(Fate::Whole(Whole { slot, is_first: true, left: slot.begin(about, now) })),
+                    Err(other) if other == kind => return Some(self.count(slot, about, now)),
+                    Err(_) => {}
+                }
+            }
+        }
+        let place = usize::from(about.rule) << 1 | usize::from(about.refused);
+        let slot = self.beyond.get(place % BEYOND)?;
+        // A rule's place is no virtual host's.
+        Some(self.count(slot, About { vhost: None, ..about }, now))
+    }
+
+    fn count<'t>(&self, slot: &'t Slot, about: About, now: u64) -> Fate<'t> {
+        let began = slot.began.load(Ordering::Relaxed);
+        if now.saturating_sub(began) >= WHILE
+            && slot.began.compare_exchange(began, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        {
+            return Fate::Whole(Whole { slot, is_first: true, left: slot.begin(about, now) });
+        }
+        let seen = slot.seen.fetch_add(1, Ordering::Relaxed);
+        if seen < WHOLE {
+            return Fate::Whole(Whole { slot, is_first: seen == 0, left: None });
+        }
+        slot.merged.fetch_add(1, Ordering::Relaxed);
+        if self.due.load(Ordering::Relaxed) == 0 {
+            let due = began.saturating_add(WHILE).max(1);
+            let _ = self.due.compare_exchange(0, due, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Fate::Merged
+    }
+
+    /// Calls `say` with what was merged and whose time is over at `now`; with all of it where `now` is `None`.
+    pub fn flush(&self, now: Option<u64>, mut say: impl FnMut(Merged)) {
+        self.due.store(0, Ordering::Relaxed);
+        let mut next = u64::MAX;
+        for slot in self.slots.iter().chain(&self.beyond) {
+            if slot.merged.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            if now.is_some_and(|now| !slot.is_over(now)) {
+                next = next.min(slot.began.load(Ordering::Relaxed).saturating_add(WHILE));
+            } else if let Some(merged) = slot.take() {
+                say(merged);
+            }
+        }
+        if next != u64::MAX {
+            let _ = self.due.compare_exchange(0, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What becomes of an event of a kind.
+pub fn note(kind: &Kind, about: About) -> Option<Fate<'static>> {
+    counters::counters().merged.note(kind.0.finish() | 1, about, sys::since_boot())
+}
+
+/// Says what was merged and whose time is over; where a server takes up the next piece of work. errno stays.
+#[inline]
+pub fn say_due() {
+    if counters::in_force().merged.is_due() {
+        say(false);
+    }
+}
+
+/// Says all that was merged: the process in which the program began ends, or becomes another program. A process that was
+/// forked from it leaves that to those that go on. errno stays.
+#[inline]
+pub fn say_all() {
+    if counters::in_force().merged.is_due() {
+        say(state::first_pid() == sys::getpid());
+    }
+}
+
+/// Says all that was merged, whoever asks. errno stays.
+pub fn say_all_of_tree() {
+    say(true);
+}
+
+#[cold]
+fn say(all: bool) {
+    let kept = errno();
+    let table = &counters::in_force().merged;
+    let now = sys::since_boot();
+    if let Some(policy) = state::policy()
+        && (all || table.due.load(Ordering::Relaxed) <= now)
+    {
+        table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged));
+    }
+    fail(kept);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::boxed::Box;
+    use std::vec::Vec;
+
+    const ABOUT: About = About { rule: 1, refused: true, vhost: Some(9_999) };
+
+    fn is_whole(table: &Table, kind: u64, now: u64) -> bool {
+        matches!(table.note(kind, ABOUT, now), Some(Fate::Whole(_)))
+    }
+
+    fn flushed(table: &Table, now: Option<u64>) -> Vec<Merged> {
+        let mut all = Vec::new();
+        table.flush(now, |merged| all.push(merged));
+        all
+    }
+
+    #[test]
+    fn the_first_few_are_written_and_the_others_counted() {
+        let table = Box::new(Table::new());
+        let Some(Fate::Whole(first)) = table.note(7, ABOUT, WHILE) else { panic!("the first is written") };
+        first.is(41);
+        let written = 1 + (1..1000).filter(|_| is_whole(&table, 7, WHILE)).count();
+        assert_eq!(written, WHOLE as usize);
+        assert!(flushed(&table, Some(WHILE * 2 - 1)).is_empty(), "its time is not over");
+        assert_ne!(table.due.load(Ordering::Relaxed), 0);
+        assert_eq!(
+            flushed(&table, Some(WHILE * 2)),
+            [Merged { about: ABOUT, like: 41, count: 1000 - u64::from(WHOLE) }]
+        );
+        assert!(flushed(&table, None).is_empty(), "it is said once");
+    }
+
+    #[test]
+    fn the_next_of_a_kind_says_what_was_merged() {
+        let table = Box::new(Table::new());
+        for _ in 0..WHOLE + 5 {
+            table.note(7, ABOUT, WHILE);
+        }
+        let Some(Fate::Whole(whole)) = table.note(7, ABOUT, WHILE * 2) else { panic!("a new time has begun") };
+        assert_eq!(whole.left.map(|left| left.count), Some(5));
+    }
+
+    #[test]
+    fn a_flood_of_kinds_has_a_bound_and_adds_up() {
+        let table = Box::new(Table::new());
+        let (calls, mut written, mut left) = (100_000_u64, 0_u64, 0);
+        for kind in 0..calls {
+            match table.note(kind << 20 | kind | 1, ABOUT, WHILE) {
+                Some(Fate::Whole(whole)) => {
+                    written += 1;
+                    left += whole.left.map_or(0, |left| left.count);
+                }
+                Some(Fate::Merged) => {}
+                None => panic!("no place"),
+            }
+        }
+        assert!(written <= (KINDS as u64 + 1) * u64::from(WHOLE), "{written}");
+        let said: u64 = flushed(&table, None).iter().map(|merged| merged.count).sum();
+        assert_eq!(written + left + said, calls);
+    }
+
+    #[test]
+    fn threads_at_once_add_up() {
+        let table = Box::new(Table::new());
+        let written = AtomicU64::new(0);
+        let said = AtomicU64::new(0);
+        let (threads, calls) = (4, 20_000_u64);
+        std::thread::scope(|scope| {
+            for thread in 0..threads {
+                let (table, written, said) = (&table, &written, &said);
+                scope.spawn(move || {
+                    for call in 0..calls {
+                        // Kinds that meet in one place, and a clock that makes them take it from each other.
+                        let kind = (call % 40) * KINDS as u64 + 1;
+                        match table.note(kind, ABOUT, WHILE + call * WHILE / 1000) {
+                            Some(Fate::Whole(whole)) => {
+                                written.fetch_add(1, Ordering::Relaxed);
+                                said.fetch_add(whole.left.map_or(0, |left| left.count), Ordering::Relaxed);
+                            }
+                            Some(Fate::Merged) => {}
+                            None => panic!("no place"),
+                        }
+                        if call % 1000 == thread {
+                            table.flush(Some(WHILE + call * WHILE / 1000), |merged| {
+                                said.fetch_add(merged.count, Ordering::Relaxed);
+                            });
+                        }
+                    }
+                });
+            }
+        });
+        table.flush(None, |merged| {
+            said.fetch_add(merged.count, Ordering::Relaxed);
+        });
+        assert_eq!(written.into_inner() + said.into_inner(), threads * calls);
+    }
+
+    #[test]
+    fn what_it_is_about_is_kept() {
+        for about in
+            [ABOUT, About { rule: 9, refused: false, vhost: None }, About { rule: 0, refused: false, vhost: Some(0) }]
+        {
+            assert_eq!(About::of(about.packed()), about);
+        }
+    }
+}
