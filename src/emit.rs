@@ -51,7 +51,7 @@ fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
 fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, kind: &Kind) -> Option<Whole<'static>> {
     let refused = verdict.outcome == Outcome::Deny;
     counters::event(refused);
-    match merge::note(kind, About { rule: verdict.rule as u8, refused, vhost: served.vhost })? {
+    match merge::note(policy, kind, About { rule: verdict.rule as u8, refused, vhost: served.vhost })? {
         Fate::Whole(whole) => {
             if let Some(left) = whole.left {
                 merged(policy, left);

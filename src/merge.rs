@@ -7,7 +7,8 @@
 use crate::hooks::{errno, fail};
 use crate::{counters, emit, state, sys};
 use core::hash::Hasher;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use portcullis_policy::Policy;
 
 /// How long what is alike is merged, in nanoseconds.
 const WHILE: u64 = 10_000_000_000;
@@ -107,12 +108,13 @@ impl Slot {
         (count != 0).then(|| Merged { about, like: self.like.load(Ordering::Relaxed), count })
     }
 
-    fn begin(&self, about: About, now: u64) -> Option<Merged> {
+    /// Begins anew with an event that is written.
+    fn first(&self, about: About, now: u64) -> Fate<'_> {
         let left = self.take();
         self.about.store(about.packed(), Ordering::Relaxed);
         self.began.store(now, Ordering::Relaxed);
         self.seen.store(1, Ordering::Relaxed);
-        left
+        Fate::Whole(Whole { slot: Some(self), is_first: true, left })
     }
 }
 
@@ -126,7 +128,7 @@ pub enum Fate<'t> {
 
 /// An event that is written.
 pub struct Whole<'t> {
-    slot: &'t Slot,
+    slot: Option<&'t Slot>,
     is_first: bool,
     /// What of its kind, or of the one that had its place, was merged before: to be said now.
     pub left: Option<Merged>,
@@ -135,8 +137,8 @@ pub struct Whole<'t> {
 impl Whole<'_> {
     /// Takes note of the event's number.
     pub fn is(&self, sequence: u64) {
-        if self.is_first {
-            self.slot.like.store(sequence, Ordering::Relaxed);
+        if let Some(slot) = self.slot.filter(|_| self.is_first) {
+            slot.like.store(sequence, Ordering::Relaxed);
         }
     }
 }
@@ -181,7 +183,7 @@ impl Table {
             }
             if held == 0 || slot.is_over(now) {
                 match slot.kind.compare_exchange(held, kind, Ordering::Relaxed, Ordering::Relaxed) {
-                    Ok(_) => return Some(Fate::Whole(Whole { slot, is_first: true, left: slot.begin(about, now) })),
+                    Ok(_) => return Some(slot.first(about, now)),
                     Err(other) if other == kind => return Some(self.count(slot, about, now)),
                     Err(_) => {}
                 }
@@ -198,11 +200,11 @@ impl Table {
         if now.saturating_sub(began) >= WHILE
             && slot.began.compare_exchange(began, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
-            return Fate::Whole(Whole { slot, is_first: true, left: slot.begin(about, now) });
+            return slot.first(about, now);
         }
         let seen = slot.seen.fetch_add(1, Ordering::Relaxed);
         if seen < WHOLE {
-            return Fate::Whole(Whole { slot, is_first: seen == 0, left: None });
+            return Fate::Whole(Whole { slot: Some(slot), is_first: seen == 0, left: None });
         }
         slot.merged.fetch_add(1, Ordering::Relaxed);
         if self.due.load(Ordering::Relaxed) == 0 {
@@ -232,8 +234,14 @@ impl Table {
     }
 }
 
+/// The program has said all: what still comes is written.
+static ENDING: AtomicBool = AtomicBool::new(false);
+
 /// What becomes of an event of a kind.
-pub fn note(kind: &Kind, about: About) -> Option<Fate<'static>> {
+pub fn note(policy: &Policy<'_>, kind: &Kind, about: About) -> Option<Fate<'static>> {
+    if !policy.merges() || ENDING.load(Ordering::Relaxed) {
+        return Some(Fate::Whole(Whole { slot: None, is_first: false, left: None }));
+    }
     counters::counters().merged.note(kind.0.finish() | 1, about, sys::since_boot())
 }
 
@@ -252,6 +260,12 @@ pub fn say_all() {
     if counters::in_force().merged.is_due() {
         say(state::first_pid() == sys::getpid());
     }
+}
+
+/// Says all that was merged, and merges no more: other libraries' destructors may still come.
+pub fn end() {
+    ENDING.store(true, Ordering::Relaxed);
+    say_all();
 }
 
 /// Says all that was merged, whoever asks. errno stays.

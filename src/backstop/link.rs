@@ -7,7 +7,7 @@ use crate::{compiler, context, state, sys};
 use sys::Fd;
 
 /// The version of what worker and supervisor say to each other.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// How long the supervisor may take to answer, in milliseconds.
 const PATIENCE: u32 = 3000;
 
@@ -24,7 +24,7 @@ pub struct Told {
     pub role_at: u64,
     /// Where the list of its threads' requests lies.
     pub slots_at: u64,
-    /// Where the number of judged programs lies that libc is about to execute.
+    /// Where the threads stand in which libc is about to execute a program that was judged.
     pub expected_at: u64,
 }
 

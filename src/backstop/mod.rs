@@ -15,11 +15,13 @@ use crate::{counters, emit, sys};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Backstop, BackstopKind, Policy};
 
-/// Programs that libc is about to execute with an environment of its own making, and that were judged: the supervisor lets
-/// them pass.
-static EXPECTED: AtomicU32 = AtomicU32::new(0);
+/// How many threads can expect a program at a time.
+pub const EXPECTED_MAX: usize = 8;
+/// Threads in which libc is about to execute a program with an environment of its own making, and that was judged: the
+/// supervisor lets their children pass, and nobody else's.
+static EXPECTED: [AtomicU32; EXPECTED_MAX] = [const { AtomicU32::new(0) }; EXPECTED_MAX];
 
-/// Where that number lies.
+/// Where they lie.
 fn expected_address() -> usize {
     (&raw const EXPECTED) as usize
 }
@@ -27,9 +29,20 @@ fn expected_address() -> usize {
 /// Calls `go`, in which libc executes a program that was judged, with an environment that is not in the room: wordexp copies
 /// it without IFS, and what has too many entries has no place there.
 pub fn expecting<R>(go: impl FnOnce() -> R) -> R {
-    EXPECTED.fetch_add(1, Ordering::AcqRel);
+    if sys::secret() == 0 {
+        return go();
+    }
+    let thread = sys::gettid();
+    // A thread that was cancelled in there has left its mark.
+    let left = |held: u32| held == 0 || held == thread || !sys::thread_exists(held);
+    let mark = EXPECTED.iter().find(|mark| {
+        let held = mark.load(Ordering::Acquire);
+        left(held) && mark.compare_exchange(held, thread, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    });
     let result = go();
-    EXPECTED.fetch_sub(1, Ordering::AcqRel);
+    if let Some(mark) = mark {
+        mark.store(0, Ordering::Release);
+    }
     result
 }
 

@@ -12,7 +12,7 @@ static DESTRUCTOR: extern "C" fn() = destructor;
 /// exit(3), and the return of the main program.
 #[cfg_attr(test, allow(dead_code))]
 extern "C" fn destructor() {
-    merge::say_all();
+    merge::end();
 }
 
 /// _exit(2), which runs no destructors: dash ends by it.

@@ -180,6 +180,12 @@ pub fn exists(pid: u32) -> bool {
     unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
 }
 
+/// Whether this process has a thread of that number.
+pub fn thread_exists(thread: u32) -> bool {
+    // SAFETY: signal 0 does nothing.
+    unsafe { syscall(libc::SYS_tgkill, [getpid() as usize, thread as usize, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
+}
+
 /// Waits until a child has ended: its status.
 pub fn wait_for(pid: usize) -> i32 {
     let mut status = 0_i32;

@@ -255,7 +255,7 @@ fn a_stranger_is_not_taken_for_the_supervisor() {
         .args(["--", "/bin/true"])
         .spawn()
         .expect("sh");
-    let name = format!("portcullis-1-{}-{namespace}", child.id());
+    let name = format!("portcullis-2-{}-{namespace}", child.id());
     // The credentials of a listener are those of whoever called listen.
     let squatter = std::thread::spawn(move || {
         // SAFETY: the thread's own user alone; the address is a sockaddr_un with an abstract name.
@@ -294,7 +294,7 @@ fn a_stranger_is_no_worker() {
         .stdin(Stdio::piped())
         .spawn()
         .expect("portcullis");
-    let name = format!("portcullis-1-{}-{namespace}", child.id());
+    let name = format!("portcullis-2-{}-{namespace}", child.id());
     // SAFETY: the address is a sockaddr_un with an abstract name; the message is made of values that live as long.
     let answer = unsafe {
         let socket = OwnedFd::from_raw_fd(libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0));
@@ -310,7 +310,7 @@ fn a_stranger_is_no_worker() {
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         // What a worker says (src/backstop/link.rs), with standard input for a listener.
-        let mut words = [1_u64, 0, 0, 0, 0, 0];
+        let mut words = [2_u64, 0, 0, 0, 0, 0];
         let mut piece = libc::iovec { iov_base: words.as_mut_ptr().cast(), iov_len: size_of_val(&words) };
         let mut control = [0_u64; 3];
         let mut message: libc::msghdr = std::mem::zeroed();

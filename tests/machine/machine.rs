@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 /// The longest that anything may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-fn target() -> PathBuf {
+/// The folder of what was built.
+pub fn target() -> PathBuf {
     let own = std::env::current_exe().expect("the test has a path");
     own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").to_owned()
 }
@@ -22,12 +23,18 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Machines and containers run one after the other: the one that has the lock.
+pub fn turn() -> File {
+    let turn = File::create(target().join("machine/turn")).expect("make the machine first: scripts/machine");
+    turn.lock().expect("a lock");
+    turn
+}
+
 /// A running machine. It ends with the value.
 pub struct Machine {
     nspawn: Child,
     /// The first process in it.
     leader: u32,
-    /// Machines run one after the other.
     _turn: File,
 }
 
@@ -40,8 +47,7 @@ impl Machine {
     /// The same on another root of target/machine/.
     pub fn boot_on(root: &str) -> Machine {
         let folder = target().join("machine");
-        let turn = File::create(folder.join("turn")).expect("make the machine first: scripts/machine");
-        turn.lock().expect("a lock");
+        let turn = turn();
         let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/pages");
         let nspawn = Command::new("systemd-nspawn")
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")

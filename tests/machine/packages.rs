@@ -1,12 +1,11 @@
 //! The packages as files: without errors by Debian's own checks, and with what belongs in them.
 
-use std::path::PathBuf;
+use crate::machine::{target, turn};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn packages(extension: &str) -> Vec<PathBuf> {
-    let own = std::env::current_exe().expect("the test has a path");
-    let folder = own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").join("packages");
-    let entries = std::fs::read_dir(folder).expect("make the packages first: scripts/packages");
+    let entries = std::fs::read_dir(target().join("packages")).expect("make the packages first: scripts/packages");
     let all = entries.map(|entry| entry.expect("an entry").path());
     all.filter(|path| path.extension().is_some_and(|end| end == extension)).collect()
 }
@@ -39,4 +38,80 @@ fn the_rpm_has_what_the_deb_has() {
         assert!(said.lines().any(|line| line == file), "{file}: {said}");
     }
     assert!(list("--configfiles").contains("/etc/portcullis/portcullis.toml"));
+}
+
+/// A root that is changed in memory alone; unmounted at its end.
+struct Root(tempfile::TempDir);
+
+impl Root {
+    fn new() -> Root {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Root(folder);
+        run(Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(root.0.path()));
+        for name in ["upper", "work", "root"] {
+            std::fs::create_dir(root.0.path().join(name)).expect("a folder");
+        }
+        let part = |name: &str| root.0.path().join(name).display().to_string();
+        let lower = target().join("machine/root");
+        let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), part("upper"), part("work"));
+        run(Command::new("mount").args(["-t", "overlay", "overlay", "-o", &options]).arg(root.path()));
+        root
+    }
+
+    fn path(&self) -> PathBuf {
+        self.0.path().join("root")
+    }
+
+    fn shell(&self, commands: &str) -> String {
+        run(Command::new("chroot").arg(self.path()).args(["/bin/sh", "-c", commands]))
+    }
+
+    fn rpm(&self, arguments: &[&str], package: &str) {
+        // Debian's database of packages knows nothing of what the package needs.
+        run(Command::new("rpm").arg("--root").arg(self.path()).arg("--nodeps").args(arguments).arg(package));
+    }
+}
+
+impl Drop for Root {
+    fn drop(&mut self) {
+        for path in [self.path(), self.0.path().to_owned()] {
+            let _ = Command::new("umount").arg(path).status();
+        }
+    }
+}
+
+fn run(command: &mut Command) -> String {
+    let done = command.output().expect("a program");
+    let said = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(done.status.success(), "{command:?}: {said}{}", String::from_utf8_lossy(&done.stderr));
+    said
+}
+
+/// Every file that is not rpm's own, or the shell's that looks.
+const FILES: &str = "find /etc /usr /var /run -xdev -path /var/lib/rpm -prune -o -print | sort";
+
+#[test]
+fn the_rpm_is_installed_replaced_and_erased() {
+    let _turn = turn();
+    let packages = packages("rpm");
+    let package = packages.first().and_then(|path| path.to_str()).expect("a package");
+    let root = Root::new();
+    let before = root.shell(FILES);
+    root.rpm(&["--install"], package);
+    let library = "/usr/lib64/libportcullis.so";
+    root.shell("portcullis --version && portcullis check && portcullis compile -o /tmp/policy");
+    root.shell(&format!("LD_PRELOAD={library} /bin/grep -q libportcullis.so /proc/self/maps || test ! -e /proc/self"));
+    let shown = root.shell("portcullis install nginx --dry-run");
+    assert!(shown.contains(&format!("+ Environment=LD_PRELOAD={library}")), "{shown}");
+    // What the administrator wrote stays.
+    let config = "/etc/portcullis/portcullis.toml";
+    root.shell(&format!("echo '# ours' >> {config}"));
+    root.rpm(&["--upgrade", "--replacepkgs"], package);
+    assert!(root.shell(&format!("cat {config}")).ends_with("# ours\n"));
+    root.rpm(&["--erase"], "portcullis");
+    let after = root.shell(FILES);
+    let left: Vec<&str> = after.lines().filter(|file| !before.lines().any(|known| known == *file)).collect();
+    let kept = Path::new(config).with_extension("toml.rpmsave");
+    let wanted = ["/etc/portcullis", kept.to_str().expect("a path")];
+    assert!(left.iter().all(|file| wanted.contains(file)), "{left:#?}");
 }

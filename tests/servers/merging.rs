@@ -1,6 +1,6 @@
 //! Repeated events: the first are whole, the others are counted, and what is written adds up to the calls that were made.
 
-use crate::harness::{Events, Fpm, Nginx, OUTSIDE4, Parts, Place, Pool, enter, every_rule, http, wait_until};
+use crate::harness::{Events, Fpm, Nginx, OUTSIDE4, Parts, Place, Pool, calls, enter, every_rule, http, wait_until};
 use serde_json::Value;
 
 /// As many calls to one place as the query says, then one each to as many places.
@@ -11,12 +11,12 @@ for ($call = 0; $call < $_GET['various']; $call++) attempt(20000 + $call);
 "#;
 
 fn merged(events: &[Value]) -> u64 {
-    let of = |event: &Value| event.pointer("/portcullis/repeated").and_then(Value::as_u64).unwrap_or(0);
-    events.iter().filter(|event| event.text("event.action") == "merged").map(of).sum()
+    let said: Vec<Value> = events.iter().filter(|event| event.text("event.action") == "merged").cloned().collect();
+    calls(&said)
 }
 
 fn whole(events: &[Value]) -> u64 {
-    events.iter().filter(|event| event.text("event.action") != "merged").count() as u64
+    calls(events) - merged(events)
 }
 
 fn all(events: &mut Events, until: impl Fn(&[Value]) -> bool) -> Vec<Value> {
@@ -88,6 +88,21 @@ fn a_shell_says_what_it_merged_before_it_ends() {
     let inner: Vec<&Value> = found.iter().filter(|event| event.text("portcullis.chain").ends_with("sh > sh")).collect();
     assert_eq!(inner.len(), 10, "{found:#?}");
     assert_eq!(merged(&found), 30, "{found:#?}");
+}
+
+#[test]
+fn every_event_is_written_where_that_is_wanted() {
+    enter();
+    let place = Place::new();
+    let guard = place.guard_of_every_event(&every_rule("audit"));
+    let www = place.pages();
+    place.write("www/flood.php", &FLOOD.replace("OUTSIDE", OUTSIDE4));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    let mut events = guard.events();
+    http::get(nginx.port, "/flood.php?same=150&various=0");
+    let found = events.fresh();
+    assert_eq!((found.len() as u64, merged(&found)), (150, 0));
 }
 
 /// What was merged is said when the server takes up the next work after a while, not only at its end.

@@ -55,7 +55,7 @@ fn configuration(place: &Place, more: &str) -> String {
 
 fn guard(place: &Place) -> Guard {
     place.pages();
-    place.guard(POLICY)
+    place.guard_of_every_event(POLICY)
 }
 
 fn of_request(event: &Value) -> [&str; 4] {

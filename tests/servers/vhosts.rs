@@ -41,7 +41,9 @@ fn pages(place: &Place) {
 
 fn guard(place: &Place, replace: (&str, &str)) -> Guard {
     pages(place);
-    place.guard(&POLICY.replace("WWW", place.join("www").to_str().expect("a path")).replace(replace.0, replace.1))
+    place.guard_of_every_event(
+        &POLICY.replace("WWW", place.join("www").to_str().expect("a path")).replace(replace.0, replace.1),
+    )
 }
 
 /// Starts nginx with a server for each host, all with the one pool behind them.

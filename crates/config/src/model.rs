@@ -190,6 +190,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// Path of the file sink.
     pub log_file: PathBuf,
+    /// Repeated events are merged.
+    pub merge: bool,
     /// The backstop.
     pub backstop: Backstop,
     /// A mode that overrides every other.
@@ -208,6 +210,7 @@ impl Default for Config {
             vhost_names: std::collections::HashSet::new(),
             sinks: vec![Sink::Journald],
             log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
+            merge: true,
             backstop: Backstop { kind: BackstopKind::Off, no_new_privs: false },
             force: None,
             resolvers: Vec::new(),

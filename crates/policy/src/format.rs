@@ -64,6 +64,9 @@ pub struct Range {
 /// A run of bytes in [`Section::Strings`].
 pub type Text = Range;
 
+/// In [`Header::sinks`]: repeated events are not merged.
+pub const EVERY_EVENT: u32 = 1 << 8;
+
 /// The head of the file.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -76,7 +79,7 @@ pub struct Header {
     pub length: U32,
     /// [`checksum`] of everything after this field.
     pub checksum: U64,
-    /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr.
+    /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr; and [`EVERY_EVENT`].
     pub sinks: U32,
     /// The [`crate::Backstop`].
     pub backstop: U32,

@@ -165,6 +165,12 @@ impl<'a> Policy<'a> {
         self.header.sinks.get()
     }
 
+    /// Whether repeated events are merged.
+    #[must_use]
+    pub fn merges(&self) -> bool {
+        self.header.sinks.get() & crate::format::EVERY_EVENT == 0
+    }
+
     /// What the backstop is to do.
     #[must_use]
     pub fn backstop(&self) -> crate::Backstop {

@@ -2,6 +2,7 @@
 
 use super::Member;
 use super::remote::Memory;
+use crate::backstop::EXPECTED_MAX;
 use crate::files;
 use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
@@ -91,8 +92,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
         expects_program: false,
     };
     if is_worker {
-        let expected = memory.number(member.expected_at.load(Ordering::Relaxed), 4);
-        subject.expects_program = expected.is_some_and(|expected| expected != 0);
+        subject.expects_program = is_expected(member, &status, memory);
         subject.role = match memory.number(member.role_at.load(Ordering::Relaxed), 1) {
             Some(0) => Role::Master,
             Some(2) => Role::Descendant,
@@ -111,6 +111,27 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
     }
     subject.served.settle();
     Some(subject)
+}
+
+/// Whether libc made the process in a thread that expects a program.
+fn is_expected(member: &Member, process: &Status, memory: &Memory) -> bool {
+    let marks = member.expected_at.load(Ordering::Relaxed);
+    (0..EXPECTED_MAX as u64).any(|place| {
+        let mark = memory.number(marks.wrapping_add(place.wrapping_mul(4)), 4);
+        mark.is_some_and(|thread| thread != 0 && is_child_of(process, thread as u32))
+    })
+}
+
+/// Whether a thread of its parent has made the process.
+fn is_child_of(process: &Status, thread: u32) -> bool {
+    let (mut file, mut room) = (Text::<64>::new(), [0; 4096]);
+    file.push(b"task/");
+    file.number(u64::from(thread));
+    file.push(b"/children");
+    let mut own = Text::<16>::new();
+    own.number(u64::from(process.pid));
+    let children = files::proc_read_all(process.parent, file.bytes(), &mut room);
+    children.split(|&byte| byte == b' ').any(|child| child == own.bytes())
 }
 
 /// The base name of a process's program.

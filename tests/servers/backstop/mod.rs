@@ -2,11 +2,12 @@
 //! end is a reason for the server to fail.
 
 mod deaths;
+mod expected;
 mod judged;
 mod privileges;
 
 use crate::harness::{
-    Apache, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, children, enter, http, wait_until,
+    Apache, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, calls, children, enter, http, wait_until,
 };
 use serde_json::Value;
 use std::path::Path;

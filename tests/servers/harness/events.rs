@@ -42,6 +42,15 @@ impl Events {
     }
 }
 
+/// How many calls the events stand for: those with events of their own, and those that were merged.
+pub fn calls(events: &[Value]) -> u64 {
+    let of = |event: &Value| match event.pointer("/portcullis/repeated") {
+        Some(repeated) => repeated.as_u64().expect("a number"),
+        None => 1,
+    };
+    events.iter().map(of).sum()
+}
+
 /// Fails where an event is not as docs/events.schema.json has it.
 pub fn hold_against_schema(event: &Value) {
     static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {

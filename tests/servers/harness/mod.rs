@@ -12,7 +12,7 @@ mod process;
 
 pub use apache::{Apache, Kind};
 pub use browser::Browser;
-pub use events::{Events, Parts};
+pub use events::{Events, Parts, calls};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};
 pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, overlay, own_run_and_dev};
@@ -104,8 +104,17 @@ impl Place {
 
     /// A guard whose events go to a file in this folder, with `rest` as the rest of its configuration.
     pub fn guard(&self, rest: &str) -> Guard {
+        self.guard_with(rest, "")
+    }
+
+    /// The same that writes every event.
+    pub fn guard_of_every_event(&self, rest: &str) -> Guard {
+        self.guard_with(rest, "merge = false\n")
+    }
+
+    fn guard_with(&self, rest: &str, more: &str) -> Guard {
         let log = self.join("log/events.jsonl");
-        let text = format!("{rest}\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n", log.display());
+        let text = format!("{rest}\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n{more}", log.display());
         Guard::new(self, self.write("etc/portcullis.toml", &text), log)
     }
 }

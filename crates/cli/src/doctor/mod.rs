@@ -1,5 +1,6 @@
 //! `portcullis doctor`: whether the guard in a unit sees and logs, shown by harmless acts; what is wrong, and what to do.
 
+mod apache;
 mod fastcgi;
 mod proof;
 
@@ -65,6 +66,17 @@ struct Findings(Vec<Finding>);
 impl Findings {
     fn add(&mut self, outcome: Outcome, what: &str, found: impl Into<String>, advice: impl Into<String>) {
         self.0.push(Finding { outcome, what: what.to_owned(), found: found.into(), advice: advice.into() });
+    }
+
+    /// What became of an act that was to be seen.
+    fn of_event(&mut self, what: &str, sink: &str, seen: Result<crate::log::Event, String>) {
+        match seen {
+            Ok(event) => {
+                let outcome = if event.refused() { "refused, logged" } else { "logged" };
+                self.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
+            }
+            Err(why) => self.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),
+        }
     }
 
     fn fine(&mut self, what: &str, found: impl Into<String>) {
@@ -255,13 +267,8 @@ fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, maste
         return;
     };
     let token = proof::token();
-    let report = |findings: &mut Findings, what: &str, done: Result<crate::log::Event, String>| match done {
-        Ok(event) => {
-            let outcome = if event.refused() { "refused, logged" } else { "logged" };
-            findings.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
-        }
-        Err(why) => findings.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),
-    };
+    let report = |findings: &mut Findings, what: &str, done| findings.of_event(what, sink, done);
+    let systemd = Systemd::of(Path::new("/"));
     if unit.name.contains("fpm") {
         let script = match proof::Script::lay(port, &token) {
             Ok(script) => script,
@@ -281,7 +288,14 @@ fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, maste
             }
         }
     }
-    let systemd = Systemd::of(Path::new("/"));
+    if let Some(layout) = apache::layout(master).filter(|_| systemd.is_running()) {
+        match proof::Script::lay(port, &token) {
+            Ok(script) => {
+                apache::in_its_php(unit, &systemd, layout, master, &script, &token, (sink, &selection), findings)
+            }
+            Err(error) => findings.add(Outcome::Wrong, "PHP in Apache", format!("cannot lay the probe: {error}"), ""),
+        }
+    }
     if !systemd.is_running() {
         return findings.add(Outcome::Skipped, "a process with the unit's settings", "systemd does not run here", "");
     }

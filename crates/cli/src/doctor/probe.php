@@ -17,4 +17,4 @@ switch ($_SERVER['QUERY_STRING']) {
         curl_exec($curl);
         break;
 }
-echo 'done';
+echo 'done ', function_exists('getmypid') ? getmypid() : 0;

@@ -52,7 +52,7 @@ pub struct Act {
     /// The rule.
     pub rule: &'static str,
     /// How the script of PHP names it.
-    how: &'static str,
+    pub how: &'static str,
 }
 
 /// What a worker of PHP-FPM does.
@@ -141,12 +141,15 @@ pub fn in_php(listener: &Listener, script: &Script, act: &Act, token: &str) -> R
     ];
     let (out, err) = fastcgi::request(listener, &params).map_err(|error| format!("{listener}: {error}"))?;
     let body = out.split_once("\r\n\r\n").map_or(out.as_str(), |(_, body)| body).trim();
-    match body {
-        "done" => Ok(()),
-        other if other.starts_with("cannot: ") => Err(other.trim_start_matches("cannot: ").to_owned()),
-        other => {
-            Err(format!("PHP did not run the probe: {}", crate::show::printable(&format!("{other} {}", err.trim()))))
-        }
+    said(body, err.trim()).map(drop)
+}
+
+/// The number of the process in which PHP did an act, by what it printed; 0 where it may not tell.
+pub fn said(body: &str, errors: &str) -> Result<u64, String> {
+    match (body.strip_prefix("done "), body.strip_prefix("cannot: ")) {
+        (Some(pid), _) => Ok(pid.trim().parse().unwrap_or(0)),
+        (_, Some(why)) => Err(why.to_owned()),
+        _ => Err(format!("PHP did not run the probe: {}", crate::show::printable(&format!("{body} {errors}")))),
     }
 }
 
@@ -157,9 +160,25 @@ pub fn is_of(event: &Event, act: &Act, token: &str) -> bool {
 
 /// Runs the probe as a process of its own with the settings of `unit`: who it is, what it sees, what it may do.
 pub fn beside(unit: &Unit, systemd: &Systemd, policy: &Path, port: u16, token: &str) -> Result<(), String> {
-    let name = format!("{token}.service");
-    let path = Path::new("/run/systemd/system").join(&name);
-    let mut text = "[Unit]\nDescription=A harmless probe of portcullis doctor\n[Service]\nType=oneshot\n".to_owned();
+    let own = std::env::current_exe().map_err(|error| format!("cannot find the own program: {error}"))?;
+    let service = format!(
+        "Type=oneshot\nEnvironment=\"PORTCULLIS_CONTEXT=1;s;0;0;0;0:0;{};\"\nExecStart={} probe {token} {port}\n",
+        policy.display(),
+        own.display()
+    );
+    started(unit, systemd, &format!("{token}.service"), &service, || ())
+}
+
+/// Starts a unit that has the settings of `unit` but for those of its own, calls `meanwhile`, and takes the unit away.
+pub fn started<R>(
+    unit: &Unit,
+    systemd: &Systemd,
+    name: &str,
+    service: &str,
+    meanwhile: impl FnOnce() -> R,
+) -> Result<R, String> {
+    let path = Path::new("/run/systemd/system").join(name);
+    let mut text = "[Unit]\nDescription=A harmless probe of portcullis doctor\n[Service]\n".to_owned();
     for setting in &unit.settings {
         let is_own =
             OWN.contains(&setting.key.as_str()) || setting.key.starts_with("Exec") && setting.key != "ExecPaths";
@@ -167,18 +186,15 @@ pub fn beside(unit: &Unit, systemd: &Systemd, policy: &Path, port: u16, token: &
             text += &format!("{}={}\n", setting.key, setting.value);
         }
     }
-    let own = std::env::current_exe().map_err(|error| format!("cannot find the own program: {error}"))?;
-    text += &format!(
-        "TimeoutStartSec=20\nEnvironment=\"PORTCULLIS_CONTEXT=1;s;0;0;0;0:0;{};\"\nExecStart={} probe {token} {port}\n",
-        policy.display(),
-        own.display()
-    );
+    text += "TimeoutStartSec=20\n";
+    text += service;
     plan::write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    let done = systemd.reload().and_then(|()| systemd.start(&name));
+    let done = systemd.reload().and_then(|()| systemd.start(name)).map(|()| meanwhile());
+    let stopped = systemd.stop(name);
     let _ = std::fs::remove_file(&path);
     systemd.reload()?;
-    systemd.forget(&name);
-    done
+    systemd.forget(name);
+    stopped.and(done)
 }
 
 /// The probe itself: the same acts from a process that counts as serving.

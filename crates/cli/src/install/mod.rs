@@ -32,8 +32,11 @@ const COMMAND: &str = "/usr/bin/portcullis";
 /// Where the library is installed.
 pub fn library() -> PathBuf {
     let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-    let folder = if Path::new(&multiarch).is_dir() { multiarch.as_str() } else { "/usr/lib64" };
-    Path::new(folder).join("libportcullis.so")
+    let all = [multiarch.as_str(), "/usr/lib64"];
+    let at = |folder: &str| Path::new(folder).join("libportcullis.so");
+    // Where it is not installed at all, that is said of the place where it belongs.
+    let belongs = if Path::new(&multiarch).is_dir() { all[0] } else { all[1] };
+    all.into_iter().map(at).find(|path| path.exists()).unwrap_or_else(|| at(belongs))
 }
 
 /// A path below another root.

@@ -53,6 +53,11 @@ impl Systemd {
         self.call(&["start", unit]).map(drop)
     }
 
+    /// Stops a unit.
+    pub fn stop(&self, unit: &str) -> Result<(), String> {
+        self.call(&["stop", unit]).map(drop)
+    }
+
     /// Forgets how a unit ended.
     pub fn forget(&self, unit: &str) {
         let _ = self.call(&["reset-failed", unit]);

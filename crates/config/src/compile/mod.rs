@@ -34,5 +34,6 @@ pub fn compile(config: &Config) -> Vec<u8> {
     file.push(0);
     let log_file = writer.text(&file);
     let sinks = config.sinks.iter().fold(0, |bits, sink| bits | *sink as u32);
+    let sinks = sinks | if config.merge { 0 } else { portcullis_policy::format::EVERY_EVENT };
     writer.finish(sinks, config.backstop.number(), log_file)
 }

@@ -129,6 +129,12 @@ impl<'d> Reader<'d> {
                 })
                 .collect();
         }
+        if let Some(value) = log.get("merge") {
+            match value.get_ref() {
+                DeValue::Boolean(wanted) => config.merge = *wanted,
+                other => self.wrong(value.span(), "true or false", other),
+            }
+        }
         if let Some(value) = log.get("file")
             && let Some(path) = self.string(value)
         {

@@ -1,0 +1,143 @@
+//! PHP inside Apache: another Apache with the unit's settings and its modules, on a port of loopback, that serves the probe alone.
+//! Nothing can be laid where the unit's own workers would serve it without changing what the server has.
+
+use super::proof::{self, Script};
+use super::{Findings, Outcome};
+use crate::install::Systemd;
+use crate::install::unit::Unit;
+use crate::log::Selection;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long Apache may take to listen, and to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a distribution has its Apache.
+pub struct Layout {
+    /// The base name of its program.
+    program: &'static str,
+    /// Its folder of configurations.
+    root: &'static str,
+    /// The files that load its modules, below that.
+    modules: &'static str,
+}
+
+/// Debian's, and Fedora's.
+const LAYOUTS: [Layout; 2] = [
+    Layout { program: "apache2", root: "/etc/apache2", modules: "mods-enabled/*.load" },
+    Layout { program: "httpd", root: "/etc/httpd", modules: "conf.modules.d/*.conf" },
+];
+
+/// The layout of the Apache whose master is `pid`, where that has PHP in it.
+pub fn layout(pid: u32) -> Option<&'static Layout> {
+    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let name = program.file_name()?.to_str()?;
+    LAYOUTS.iter().find(|layout| layout.program == name).filter(|_| maps.contains("/libphp"))
+}
+
+/// Has PHP in such an Apache do what the guard has to see, and looks for the events.
+#[allow(clippy::too_many_arguments)]
+pub fn in_its_php(
+    unit: &Unit,
+    systemd: &Systemd,
+    layout: &Layout,
+    master: u32,
+    script: &Script,
+    token: &str,
+    (sink, selection): (&str, &Selection),
+    findings: &mut Findings,
+) {
+    const WHAT: &str = "PHP in an Apache with the unit's settings and modules";
+    let prepared = prepare(layout, master, script);
+    let (service, port) = match prepared {
+        Ok(prepared) => prepared,
+        Err(error) => return findings.add(Outcome::Wrong, WHAT, format!("cannot be prepared: {error}"), ""),
+    };
+    let name = format!("{token}-apache.service");
+    let done = proof::started(unit, systemd, &name, &service, || {
+        // The same process may do several.
+        let mut seen: Vec<String> = Vec::new();
+        for act in &proof::IN_PHP {
+            let what = format!("{} (Apache with the unit's settings)", act.what);
+            match get(port, act.how).and_then(|body| proof::said(body.trim(), "")) {
+                Ok(pid) => {
+                    let event = proof::await_event(selection, |event| {
+                        let is_its =
+                            [event.number("/process/pid"), event.number("/process/parent/pid")].contains(&Some(pid));
+                        is_its
+                            && event.rules().any(|rule| rule == act.rule)
+                            && !seen.iter().any(|id| id == event.text("/event/id"))
+                    });
+                    if let Ok(event) = &event {
+                        seen.push(event.text("/event/id").to_owned());
+                    }
+                    findings.of_event(&what, sink, event);
+                }
+                Err(why) => findings.add(Outcome::Skipped, &what, why, ""),
+            }
+        }
+    });
+    if let Err(why) = done {
+        findings.add(Outcome::Skipped, WHAT, why, "");
+    }
+}
+
+/// Writes the configuration; gives the service, and the port that it will listen on.
+fn prepare(layout: &Layout, master: u32, script: &Script) -> std::io::Result<(String, u16)> {
+    let path = script.path();
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let program: PathBuf = std::fs::read_link(format!("/proc/{master}/exe"))?;
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let (uid, gid) = worker(master);
+    let (shown, root, modules) = (folder.display(), layout.root, layout.modules);
+    let config = folder.join("apache.conf");
+    let text = format!(
+        "ServerRoot \"{root}\"\nServerName portcullis-doctor.invalid\nListen 127.0.0.1:{port}\nDefaultRuntimeDir \"{shown}\"\n\
+         PidFile \"{shown}/pid\"\nErrorLog \"{shown}/error\"\nUser #{uid}\nGroup #{gid}\nIncludeOptional {modules}\n\
+         DocumentRoot \"{shown}\"\n<Directory \"{shown}\">\nRequire all granted\nSetHandler application/x-httpd-php\n</Directory>\n"
+    );
+    std::fs::write(&config, text)?;
+    let service = format!("Type=exec\nExecStart={} -DFOREGROUND -f {}\n", program.display(), config.display());
+    Ok((service, port))
+}
+
+/// User and group of a worker of the server; its own where it has none.
+fn worker(master: u32) -> (u32, u32) {
+    let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+    // The folder in /proc of a process that gave up root belongs to root.
+    let user = |pid: &str| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let effective = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().nth(1)?.parse::<u32>().ok()
+        };
+        Some((effective("Uid:")?, effective("Gid:")?))
+    };
+    let all: Vec<(u32, u32)> = children.split_whitespace().filter_map(user).collect();
+    all.iter().copied().find(|(uid, _)| *uid != 0).or_else(|| all.first().copied()).unwrap_or((65534, 65534))
+}
+
+/// The body of what the probe answers.
+fn get(port: u16, how: &str) -> Result<String, String> {
+    let begun = Instant::now();
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut connection = loop {
+        match TcpStream::connect(address) {
+            Ok(connection) => break connection,
+            Err(error) if begun.elapsed() > PATIENCE => return Err(format!("Apache cannot be reached: {error}")),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    };
+    let mut ask = || -> std::io::Result<String> {
+        connection.set_read_timeout(Some(PATIENCE))?;
+        write!(connection, "GET /probe.php?{how} HTTP/1.0\r\nHost: portcullis-doctor.invalid\r\n\r\n")?;
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = ask().map_err(|error| format!("Apache does not answer: {error}"))?;
+    Ok(answer.split_once("\r\n\r\n").map_or(answer.as_str(), |(_, body)| body).to_owned())
+}
