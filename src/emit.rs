@@ -51,7 +51,11 @@ fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
 fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, kind: &Kind) -> Option<Whole<'static>> {
     let refused = verdict.outcome == Outcome::Deny;
     counters::event(refused);
-    match merge::note(policy, kind, About { rule: verdict.rule as u8, refused, vhost: served.vhost })? {
+    match merge::note(
+        policy,
+        kind,
+        About { rule: verdict.rule as u8, refused, vhost: served.vhost, policy: policy.digest() as u16 },
+    )? {
         Fate::Whole(whole) => {
             if let Some(left) = whole.left {
                 merged(policy, left);
@@ -80,7 +84,11 @@ pub fn merged(policy: &Policy<'_>, merged: Merged) {
         refused: about.refused,
         action: Action::Merged { count, like },
         served: portcullis_event::Served {
-            vhost: about.vhost.map(|vhost| policy.vhost_name(vhost)).unwrap_or_default(),
+            // Another policy has other numbers.
+            vhost: match about.vhost {
+                Some(vhost) if about.policy == policy.digest() as u16 => policy.vhost_name(vhost),
+                _ => b"",
+            },
             ..common.served
         },
         ..common

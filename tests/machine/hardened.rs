@@ -74,6 +74,26 @@ fn what_is_wrong_is_said() {
     });
     let said = machine.try_run("portcullis doctor pages");
     assert!(!said.status.success() && String::from_utf8_lossy(&said.stdout).contains("AT_SECURE"), "{said:?}");
+    // File capabilities do the same.
+    machine.run(
+        "chmod u-s /usr/local/bin/php && setcap cap_net_bind_service+ep /usr/local/bin/php && systemctl restart pages",
+    );
+    let said = machine.run("portcullis install pages");
+    assert!(said.contains("/usr/local/bin/php will not be guarded: it has file capabilities"), "{said}");
+    wait_until("the reason", || {
+        let said = machine.try_run("portcullis doctor pages");
+        !said.status.success() && String::from_utf8_lossy(&said.stdout).contains("AT_SECURE")
+    });
+    // A library for another architecture (EM_AARCH64 and EM_X86_64 are 183 and 62): the servers start, and it is said.
+    let other = if cfg!(target_arch = "x86_64") { "\\xb7\\x00" } else { "\\x3e\\x00" };
+    let library = format!("/usr/lib/{}-linux-gnu/libportcullis.so", std::env::consts::ARCH);
+    machine.run(&format!("cp {library} /root/ && printf '{other}' | dd of={library} bs=1 seek=18 conv=notrunc"));
+    let said = machine.try_run("portcullis install nginx --now");
+    let why = "is no library for this machine; nothing was written";
+    assert!(said.status.code() == Some(1) && String::from_utf8_lossy(&said.stderr).contains(why), "{said:?}");
+    let said = String::from_utf8_lossy(&machine.try_run("portcullis doctor pages").stdout).into_owned();
+    assert!(said.contains("wrong    library"), "{said}");
+    machine.run(&format!("systemctl restart pages && cat /root/libportcullis.so > {library}"));
     // A unit that hides the journal, and takes the preload away.
     machine.run("mkdir -p /etc/systemd/system/nginx.service.d && printf '[Service]\\nInaccessiblePaths=/run/systemd/journal\\n' > /etc/systemd/system/nginx.service.d/a.conf");
     let said = machine.run("portcullis install nginx --now");

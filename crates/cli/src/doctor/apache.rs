@@ -76,7 +76,10 @@ pub fn in_its_php(
                     }
                     findings.of_event(&what, sink, event);
                 }
-                Err(why) => findings.add(Outcome::Skipped, &what, why, ""),
+                Err(why) => {
+                    let log = std::fs::read_to_string(script.path().with_file_name("error")).unwrap_or_default();
+                    findings.add(Outcome::Skipped, &what, format!("{why} {}", log.trim()), "");
+                }
             }
         }
     });
@@ -97,6 +100,7 @@ fn prepare(layout: &Layout, master: u32, script: &Script) -> std::io::Result<(St
     let text = format!(
         "ServerRoot \"{root}\"\nServerName portcullis-doctor.invalid\nListen 127.0.0.1:{port}\nDefaultRuntimeDir \"{shown}\"\n\
          PidFile \"{shown}/pid\"\nErrorLog \"{shown}/error\"\nUser #{uid}\nGroup #{gid}\nIncludeOptional {modules}\n\
+         <IfModule mime_module>\nTypesConfig /dev/null\n</IfModule>\n\
          DocumentRoot \"{shown}\"\n<Directory \"{shown}\">\nRequire all granted\nSetHandler application/x-httpd-php\n</Directory>\n"
     );
     std::fs::write(&config, text)?;

@@ -299,6 +299,8 @@ fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, maste
     if !systemd.is_running() {
         return findings.add(Outcome::Skipped, "a process with the unit's settings", "systemd does not run here", "");
     }
+    // PHP's shell had the same words.
+    let token = proof::token();
     if let Err(why) = proof::beside(unit, &systemd, file, port, &token) {
         return findings.add(Outcome::Wrong, "a process with the unit's settings", why, "");
     }

@@ -215,7 +215,7 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     }
     println!(
         "See `portcullis status` for what is guarded, `portcullis doctor {}` for whether it works.",
-        short(&names)
+        short(names.get(..1).unwrap_or_default())
     );
     Ok(code)
 }

@@ -216,11 +216,9 @@ fn print(units: &[Unit], disk: &OnDisk) {
         let guarded = unit.guarded().count();
         let versions: BTreeSet<&str> = unit.guarded().map(|(_, guard)| guard.version.as_str()).collect();
         let versions: Vec<&str> = versions.into_iter().collect();
-        println!(
-            "  {GOOD}{}{GOOD:#} guarded, version {}",
-            check::counted(guarded, "process").replace("processs", "processes"),
-            versions.join(" and ")
-        );
+        let version = if guarded == 0 { String::new() } else { format!(", version {}", versions.join(" and ")) };
+        let count = check::counted(guarded, "process").replace("processs", "processes");
+        println!("  {GOOD}{count}{GOOD:#} guarded{version}");
         for policy in unit.policies() {
             let state = match (&policy.file, policy.is_current) {
                 (None, _) => format!("{OLD}built in{OLD:#}: no configuration was found when it started"),

@@ -1,14 +1,6 @@
-//! Repeated events are merged: of those that are alike, the first few of a while are written whole, the others are
-//! counted, and one event says how many they were. So neither a flood nor a loop fills a log, and nothing is lost.
-//!
-//! The table is shared by a tree of processes, without a lock. Two that come at once may merge one event too many or too
-//! few, or count it with another kind; none is left out of the sum.
+//! The kinds of events of a tree of processes, and how many of each were merged. Shared, without a lock.
 
-use crate::hooks::{errno, fail};
-use crate::{counters, emit, state, sys};
-use core::hash::Hasher;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use portcullis_policy::Policy;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How long what is alike is merged, in nanoseconds.
 const WHILE: u64 = 10_000_000_000;
@@ -22,35 +14,6 @@ const REACH: usize = 8;
 /// A rule's number and whether it was refused, for what is beyond.
 const BEYOND: usize = 32;
 
-/// What an event is about, as far as it makes a kind.
-#[allow(deprecated)] // core has no other keyed hash, and its successor is std's only.
-pub struct Kind(core::hash::SipHasher);
-
-impl Kind {
-    /// Keyed, so that nobody can make one kind of event pass for another.
-    #[allow(deprecated)]
-    pub fn new() -> Kind {
-        let counters = counters::counters();
-        let key = &counters.merged.key;
-        if key.load(Ordering::Relaxed) == 0 {
-            let new = sys::random().unwrap_or_else(counters::fresh_number);
-            let _ = key.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        Kind(core::hash::SipHasher::new_with_keys(key.load(Ordering::Relaxed), counters.stream.load(Ordering::Relaxed)))
-    }
-
-    /// Of which one part is `bytes`.
-    pub fn bytes(&mut self, bytes: &[u8]) {
-        self.0.write_usize(bytes.len());
-        self.0.write(bytes);
-    }
-
-    /// Of which one part is `number`.
-    pub fn number(&mut self, number: u64) {
-        self.0.write_u64(number);
-    }
-}
-
 /// What is said of merged events: their rule, whether they were refused, and their virtual host's number plus one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
@@ -60,16 +23,23 @@ pub struct About {
     pub refused: bool,
     /// The virtual host's number; `None` for none.
     pub vhost: Option<u32>,
+    /// Of whose policy: the end of its digest.
+    pub policy: u16,
 }
 
 impl About {
     fn packed(self) -> u64 {
         let vhost = self.vhost.map_or(0, |vhost| vhost.wrapping_add(1));
-        u64::from(vhost) << 16 | u64::from(self.refused) << 8 | u64::from(self.rule)
+        u64::from(self.policy) << 48 | u64::from(vhost) << 16 | u64::from(self.refused) << 8 | u64::from(self.rule)
     }
 
     fn of(packed: u64) -> About {
-        About { rule: packed as u8, refused: packed & 0x100 != 0, vhost: ((packed >> 16) as u32).checked_sub(1) }
+        About {
+            rule: packed as u8,
+            refused: packed & 0x100 != 0,
+            vhost: ((packed >> 16) as u32).checked_sub(1),
+            policy: (packed >> 48) as u16,
+        }
     }
 }
 
@@ -98,6 +68,17 @@ struct Slot {
 }
 
 impl Slot {
+    const fn new() -> Slot {
+        Slot {
+            kind: AtomicU64::new(0),
+            began: AtomicU64::new(0),
+            about: AtomicU64::new(0),
+            like: AtomicU64::new(0),
+            merged: AtomicU64::new(0),
+            seen: AtomicU32::new(0),
+        }
+    }
+
     fn is_over(&self, now: u64) -> bool {
         now.saturating_sub(self.began.load(Ordering::Relaxed)) >= WHILE
     }
@@ -135,6 +116,9 @@ pub struct Whole<'t> {
 }
 
 impl Whole<'_> {
+    /// An event of no kind.
+    pub const ALONE: Whole<'static> = Whole { slot: None, is_first: false, left: None };
+
     /// Takes note of the event's number.
     pub fn is(&self, sequence: u64) {
         if let Some(slot) = self.slot.filter(|_| self.is_first) {
@@ -146,9 +130,10 @@ impl Whole<'_> {
 /// The kinds of a tree of processes. Zero bytes are a valid one.
 #[repr(C)]
 pub struct Table {
-    key: AtomicU64,
+    /// Of the hash that makes kinds; 0 until there is one.
+    pub(super) key: AtomicU64,
     /// When the first of what was merged is to be said; 0 for nothing to say.
-    due: AtomicU64,
+    pub(super) due: AtomicU64,
     slots: [Slot; KINDS],
     beyond: [Slot; BEYOND],
 }
@@ -156,15 +141,12 @@ pub struct Table {
 impl Table {
     /// No events.
     pub const fn new() -> Table {
-        const NONE: Slot = Slot {
-            kind: AtomicU64::new(0),
-            began: AtomicU64::new(0),
-            about: AtomicU64::new(0),
-            like: AtomicU64::new(0),
-            merged: AtomicU64::new(0),
-            seen: AtomicU32::new(0),
-        };
-        Table { key: AtomicU64::new(0), due: AtomicU64::new(0), slots: [NONE; KINDS], beyond: [NONE; BEYOND] }
+        Table {
+            key: AtomicU64::new(0),
+            due: AtomicU64::new(0),
+            slots: [const { Slot::new() }; KINDS],
+            beyond: [const { Slot::new() }; BEYOND],
+        }
     }
 
     /// Whether something is to be said, sooner or later.
@@ -234,65 +216,13 @@ impl Table {
     }
 }
 
-/// The program has said all: what still comes is written.
-static ENDING: AtomicBool = AtomicBool::new(false);
-
-/// What becomes of an event of a kind.
-pub fn note(policy: &Policy<'_>, kind: &Kind, about: About) -> Option<Fate<'static>> {
-    if !policy.merges() || ENDING.load(Ordering::Relaxed) {
-        return Some(Fate::Whole(Whole { slot: None, is_first: false, left: None }));
-    }
-    counters::counters().merged.note(kind.0.finish() | 1, about, sys::since_boot())
-}
-
-/// Says what was merged and whose time is over; where a server takes up the next piece of work. errno stays.
-#[inline]
-pub fn say_due() {
-    if counters::in_force().merged.is_due() {
-        say(false);
-    }
-}
-
-/// Says all that was merged: the process in which the program began ends, or becomes another program. A process that was
-/// forked from it leaves that to those that go on. errno stays.
-#[inline]
-pub fn say_all() {
-    if counters::in_force().merged.is_due() {
-        say(state::first_pid() == sys::getpid());
-    }
-}
-
-/// Says all that was merged, and merges no more: other libraries' destructors may still come.
-pub fn end() {
-    ENDING.store(true, Ordering::Relaxed);
-    say_all();
-}
-
-/// Says all that was merged, whoever asks. errno stays.
-pub fn say_all_of_tree() {
-    say(true);
-}
-
-#[cold]
-fn say(all: bool) {
-    let kept = errno();
-    let table = &counters::in_force().merged;
-    let now = sys::since_boot();
-    if let Some(policy) = state::policy()
-        && (all || table.due.load(Ordering::Relaxed) <= now)
-    {
-        table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged));
-    }
-    fail(kept);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::boxed::Box;
     use std::vec::Vec;
 
-    const ABOUT: About = About { rule: 1, refused: true, vhost: Some(9_999) };
+    const ABOUT: About = About { rule: 1, refused: true, vhost: Some(9_999), policy: 0xfedc };
 
     fn is_whole(table: &Table, kind: u64, now: u64) -> bool {
         matches!(table.note(kind, ABOUT, now), Some(Fate::Whole(_)))
@@ -387,9 +317,11 @@ mod tests {
 
     #[test]
     fn what_it_is_about_is_kept() {
-        for about in
-            [ABOUT, About { rule: 9, refused: false, vhost: None }, About { rule: 0, refused: false, vhost: Some(0) }]
-        {
+        for about in [
+            ABOUT,
+            About { rule: 9, refused: false, vhost: None, policy: 0 },
+            About { rule: 0, refused: false, vhost: Some(0), policy: u16::MAX },
+        ] {
             assert_eq!(About::of(about.packed()), about);
         }
     }
