@@ -13,12 +13,15 @@ pub fn program(place: &Place) -> PathBuf {
     output
 }
 
-/// Loads the guard into a command that serves a request, with a policy of `vhosts` virtual hosts that logs to /dev/null.
-pub fn guard(place: &Place, command: &mut Command, vhosts: u32) {
-    let policy = place.join(&format!("policy-{vhosts}"));
+/// A policy: how many virtual hosts it has, and whether repeated events are merged.
+type Policy = (u32, bool);
+
+/// Loads the guard into a command that serves a request, with a policy that logs to /dev/null.
+pub fn guard(place: &Place, command: &mut Command, (vhosts, merge): Policy) {
+    let policy = place.join(&format!("policy-{vhosts}-{merge}"));
     if !policy.exists() {
-        let mut text = String::from(
-            "[log]\nsink = [\"file\"]\nfile = \"/dev/null\"\n[egress]\nallow = [\"192.88.1.0/24:5555\"]\n",
+        let mut text = format!(
+            "[log]\nsink = [\"file\"]\nfile = \"/dev/null\"\nmerge = {merge}\n[egress]\nallow = [\"192.88.1.0/24:5555\"]\n",
         );
         for number in 0..vhosts {
             text += &format!("[[vhost]]\nname = \"h{number}\"\nmatch = {{ document_root = \"/srv/h{number}\" }}\n");
@@ -33,11 +36,11 @@ pub fn guard(place: &Place, command: &mut Command, vhosts: u32) {
 }
 
 /// Instructions that the program executes with `count` calls.
-fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Option<u32>) -> f64 {
+fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Option<Policy>) -> f64 {
     let mut command = Command::new("valgrind");
     command.args(["--tool=callgrind", "--callgrind-out-file=/dev/null"]).arg(calls).args([kind, &count.to_string()]);
-    if let Some(vhosts) = guarded {
-        guard(place, &mut command, vhosts);
+    if let Some(policy) = guarded {
+        guard(place, &mut command, policy);
     }
     let done = command.output().expect("valgrind");
     let text = String::from_utf8_lossy(&done.stderr);
@@ -47,11 +50,11 @@ fn instructions(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Op
 }
 
 /// Nanoseconds of one call.
-pub fn nanoseconds(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Option<u32>) -> f64 {
+pub fn nanoseconds(place: &Place, calls: &Path, kind: &str, count: u32, guarded: Option<Policy>) -> f64 {
     let mut command = Command::new(calls);
     command.args([kind, &count.to_string()]);
-    if let Some(vhosts) = guarded {
-        guard(place, &mut command, vhosts);
+    if let Some(policy) = guarded {
+        guard(place, &mut command, policy);
     }
     let done = command.output().expect("the program");
     assert!(done.status.success());
@@ -69,6 +72,7 @@ pub fn run() {
         ("connect, local range", "local-range", 10, 100, 1100, 200_000),
         ("connect, allowlist", "allowlist", 10, 100, 1100, 200_000),
         ("connect, audited", "audited", 10, 10, 110, 5_000),
+        ("connect, audited and merged", "audited", 10, 100, 1100, 50_000),
         ("read that is nobody's business", "read", 10, 100, 1100, 500_000),
         ("send and recv without an address", "send", 10, 100, 1100, 100_000),
         ("sendto a local address, and recv", "sendto", 10, 100, 1100, 100_000),
@@ -88,10 +92,12 @@ pub fn run() {
                 instructions(&place, &calls, kind, many, guarded) - instructions(&place, &calls, kind, few, guarded);
             grown / f64::from(many - few)
         };
-        let (bare, guarded) = (per_call(None), per_call(Some(vhosts)));
+        // Of an event each, or of the many that are like one.
+        let policy = (vhosts, name.ends_with("merged"));
+        let (bare, guarded) = (per_call(None), per_call(Some(policy)));
         let (mut bare_ns, mut guarded_ns, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..7 {
-            let pair = [None, Some(vhosts)].map(|guarded| nanoseconds(&place, &calls, kind, timed, guarded));
+            let pair = [None, Some(policy)].map(|guarded| nanoseconds(&place, &calls, kind, timed, guarded));
             bare_ns.push(pair[0]);
             guarded_ns.push(pair[1]);
             ratios.push(pair[1] / pair[0]);

@@ -14,7 +14,7 @@ fn round(place: &Place, program: &Path, preload: Option<&Path>, guarded: bool) -
     let mut command = Command::new(program);
     command.args(["exec", &SPAWNS.to_string()]);
     if guarded {
-        calls::guard(place, &mut command, 10);
+        calls::guard(place, &mut command, (10, true));
     } else if let Some(preload) = preload {
         command.env("LD_PRELOAD", preload);
     }

@@ -1,7 +1,7 @@
 //! What the documents show: every command in a block marked `sh` is run, document by document, in a machine of its own;
 //! every configuration in one marked `toml` is checked.
 
-use crate::machine::{Machine, wait_until};
+use crate::machine::{Machine, target, wait_until};
 use std::path::{Path, PathBuf};
 
 /// Documents whose commands are run, and whether they begin without the package.
@@ -58,10 +58,24 @@ fn every_command_of_every_document() {
     }
 }
 
+/// The command that the README has before anything is installed: refused, with an event on standard error.
+#[test]
+fn any_command_under_the_guard() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let line = readme.lines().find_map(|line| line.strip_prefix("    target/release/")).expect("a command");
+    let done = std::process::Command::new("sh")
+        .args(["-c", &format!("{}/{line}", target().join("release").display())])
+        .output()
+        .expect("sh");
+    let (out, err) = (String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+    assert!(done.status.success() && ["NULL\n", "bool(false)\n"].iter().any(|end| out.ends_with(end)), "{out}{err}");
+    let events: Vec<serde_json::Value> = err.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(events.len() == 1 && events[0]["rule"]["id"] == "shell-spawn", "{err}");
+}
+
 #[test]
 fn every_configuration_of_every_document() {
-    let own = std::env::current_exe().expect("the test has a path");
-    let command = own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").join("release/portcullis");
+    let command = target().join("release/portcullis");
     let folder = tempfile::tempdir().expect("a folder");
     let folders = ["docs", "docs/recipes"].map(|folder| std::fs::read_dir(root().join(folder)).expect(folder));
     let documents = folders.into_iter().flatten().map(|entry| entry.expect("an entry").path());
