@@ -145,10 +145,6 @@ pub fn share() {
     if !SHARED.load(Ordering::Acquire).is_null() {
         return;
     }
-    // What a process has merged by itself is not taken over.
-    if OWN.merged.is_due() {
-        merge::say_all_of_tree();
-    }
     let Some(at) = sys::mmap(None, size_of::<Counters>()) else { return };
     let shared = at.cast::<Counters>();
     // SAFETY: a new zeroed mapping of that size, which nobody else has yet; zero bytes are valid counters.
@@ -165,6 +161,8 @@ pub fn share() {
     if SHARED.compare_exchange(core::ptr::null_mut(), shared, Ordering::AcqRel, Ordering::Relaxed).is_err() {
         sys::munmap(at, size_of::<Counters>());
     }
+    // What the process has merged by itself is not taken over.
+    merge::say_all_of(&OWN.merged);
 }
 
 /// What `portcullis status` looks for in the library's data: a mark, the version, and where the rest lies.

@@ -18,7 +18,7 @@ use portcullis_request::State;
 #[cold]
 pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, action: Action<'_>, detail: &[u8]) {
     let mut kind = kind(verdict, served, by, detail);
-    portcullis_event::with_kind(&action, |bytes| kind.bytes(bytes));
+    action.each_part(|part| kind.bytes(part));
     let Some(whole) = counted(policy, verdict, served, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
@@ -126,6 +126,8 @@ pub fn exec(
     for word in arguments.words() {
         kind.bytes(word);
     }
+    // Two long commands may differ only behind what is kept of a word.
+    kind.bytes(arguments.command().flatten().unwrap_or_default());
     let Some(whole) = counted(policy, verdict, served, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
@@ -207,7 +209,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole
         clause_line,
         ..event
     };
-    whole.is(finish(policy, event));
+    whole.written_as(finish(policy, event));
 }
 
 /// What does not depend on the verdict.

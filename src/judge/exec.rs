@@ -129,7 +129,7 @@ impl<'a> Arguments<'a> {
 
     /// The text of `SHELL -c TEXT` or `SHELL -c -- TEXT`, where there is nothing more. Outside: the call is of that
     /// form. Inside: the text, unless it is too long.
-    fn command(&self) -> Option<Option<&'a [u8]>> {
+    pub fn command(&self) -> Option<Option<&'a [u8]>> {
         match self.count {
             3 if self.word(1) == b"-c" => Some(self.text[0]),
             4 if self.word(1) == b"-c" && self.word(2) == b"--" => Some(self.text[1]),

@@ -8,7 +8,6 @@ mod table;
 
 pub use table::{About, Fate, Merged, Table, Whole};
 
-use crate::hooks::{errno, fail};
 use crate::state::Role;
 use crate::{counters, emit, state, sys};
 use core::hash::Hasher;
@@ -55,20 +54,22 @@ pub fn note(policy: &Policy<'_>, kind: &Kind, about: About) -> Option<Fate<'stat
     counters::counters().merged.note(kind.0.finish() | 1, about, sys::since_boot())
 }
 
-/// Says what was merged and whose time is over; where a server takes up the next piece of work. errno stays.
+/// Says what was merged and whose time is over; where a server takes up the next piece of work.
 #[inline]
 pub fn say_due() {
-    if counters::in_force().merged.is_due() {
-        say(false);
+    let table = &counters::in_force().merged;
+    if table.is_due() {
+        say(table, false);
     }
 }
 
 /// Says all that was merged: the process in which the program began, or a daemon's master, ends or becomes another program.
-/// A worker leaves that to those that go on. errno stays.
+/// A worker leaves that to those that go on.
 #[inline]
 pub fn say_all() {
-    if counters::in_force().merged.is_due() {
-        say(state::first_pid() == sys::getpid() || state::role() == Role::Master);
+    let table = &counters::in_force().merged;
+    if table.is_due() {
+        say(table, state::first_pid() == sys::getpid() || state::role() == Role::Master);
     }
 }
 
@@ -78,20 +79,19 @@ pub fn end() {
     say_all();
 }
 
-/// Says all that was merged, whoever asks. errno stays.
-pub fn say_all_of_tree() {
-    say(true);
+/// Says all that was merged in a table, whoever asks.
+pub fn say_all_of(table: &Table) {
+    if table.is_due() {
+        say(table, true);
+    }
 }
 
 #[cold]
-fn say(all: bool) {
-    let kept = errno();
-    let table = &counters::in_force().merged;
+fn say(table: &Table, all: bool) {
     let now = sys::since_boot();
     if let Some(policy) = state::policy()
         && (all || table.due.load(Ordering::Relaxed) <= now)
     {
         table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged));
     }
-    fail(kept);
 }

@@ -3,10 +3,10 @@
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// How long what is alike is merged, in nanoseconds.
-const WHILE: u64 = 10_000_000_000;
-/// How many events of a kind are written whole in that time. With [`KINDS`] it bounds what a tree of processes writes to
-/// fewer events in a second than journald takes of a unit: 10,000 in 30 seconds (journald.conf(5), RateLimitBurst=).
-const WHOLE: u32 = 10;
+const WINDOW: u64 = 10_000_000_000;
+/// How many events of a kind are written whole in that time. With [`KINDS`] it bounds what a tree of processes writes to about
+/// 300 events a second; journald takes 10,000 of a unit in 30 seconds (journald.conf(5), RateLimitBurst=).
+const WHOLE_MAX: u32 = 10;
 /// How many kinds are told apart at a time; what is beyond is of one kind with all others of its rule.
 const KINDS: usize = 256;
 /// How many places a kind may have.
@@ -14,7 +14,7 @@ const REACH: usize = 8;
 /// A rule's number and whether it was refused, for what is beyond.
 const BEYOND: usize = 32;
 
-/// What is said of merged events: their rule, whether they were refused, and their virtual host's number plus one.
+/// What is said of merged events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct About {
     /// The rule's number.
@@ -80,7 +80,7 @@ impl Slot {
     }
 
     fn is_over(&self, now: u64) -> bool {
-        now.saturating_sub(self.began.load(Ordering::Relaxed)) >= WHILE
+        now.saturating_sub(self.began.load(Ordering::Relaxed)) >= WINDOW
     }
 
     fn take(&self) -> Option<Merged> {
@@ -120,7 +120,7 @@ impl Whole<'_> {
     pub const ALONE: Whole<'static> = Whole { slot: None, is_first: false, left: None };
 
     /// Takes note of the event's number.
-    pub fn is(&self, sequence: u64) {
+    pub fn written_as(&self, sequence: u64) {
         if let Some(slot) = self.slot.filter(|_| self.is_first) {
             slot.like.store(sequence, Ordering::Relaxed);
         }
@@ -179,18 +179,18 @@ impl Table {
 
     fn count<'t>(&self, slot: &'t Slot, about: About, now: u64) -> Fate<'t> {
         let began = slot.began.load(Ordering::Relaxed);
-        if now.saturating_sub(began) >= WHILE
+        if now.saturating_sub(began) >= WINDOW
             && slot.began.compare_exchange(began, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
         {
             return slot.first(about, now);
         }
         let seen = slot.seen.fetch_add(1, Ordering::Relaxed);
-        if seen < WHOLE {
+        if seen < WHOLE_MAX {
             return Fate::Whole(Whole { slot: Some(slot), is_first: seen == 0, left: None });
         }
         slot.merged.fetch_add(1, Ordering::Relaxed);
         if self.due.load(Ordering::Relaxed) == 0 {
-            let due = began.saturating_add(WHILE).max(1);
+            let due = began.saturating_add(WINDOW).max(1);
             let _ = self.due.compare_exchange(0, due, Ordering::Relaxed, Ordering::Relaxed);
         }
         Fate::Merged
@@ -205,7 +205,7 @@ impl Table {
                 continue;
             }
             if now.is_some_and(|now| !slot.is_over(now)) {
-                next = next.min(slot.began.load(Ordering::Relaxed).saturating_add(WHILE));
+                next = next.min(slot.began.load(Ordering::Relaxed).saturating_add(WINDOW));
             } else if let Some(merged) = slot.take() {
                 say(merged);
             }
@@ -237,15 +237,15 @@ mod tests {
     #[test]
     fn the_first_few_are_written_and_the_others_counted() {
         let table = Box::new(Table::new());
-        let Some(Fate::Whole(first)) = table.note(7, ABOUT, WHILE) else { panic!("the first is written") };
-        first.is(41);
-        let written = 1 + (1..1000).filter(|_| is_whole(&table, 7, WHILE)).count();
-        assert_eq!(written, WHOLE as usize);
-        assert!(flushed(&table, Some(WHILE * 2 - 1)).is_empty(), "its time is not over");
+        let Some(Fate::Whole(first)) = table.note(7, ABOUT, WINDOW) else { panic!("the first is written") };
+        first.written_as(41);
+        let written = 1 + (1..1000).filter(|_| is_whole(&table, 7, WINDOW)).count();
+        assert_eq!(written, WHOLE_MAX as usize);
+        assert!(flushed(&table, Some(WINDOW * 2 - 1)).is_empty(), "its time is not over");
         assert_ne!(table.due.load(Ordering::Relaxed), 0);
         assert_eq!(
-            flushed(&table, Some(WHILE * 2)),
-            [Merged { about: ABOUT, like: 41, count: 1000 - u64::from(WHOLE) }]
+            flushed(&table, Some(WINDOW * 2)),
+            [Merged { about: ABOUT, like: 41, count: 1000 - u64::from(WHOLE_MAX) }]
         );
         assert!(flushed(&table, None).is_empty(), "it is said once");
     }
@@ -253,10 +253,10 @@ mod tests {
     #[test]
     fn the_next_of_a_kind_says_what_was_merged() {
         let table = Box::new(Table::new());
-        for _ in 0..WHOLE + 5 {
-            table.note(7, ABOUT, WHILE);
+        for _ in 0..WHOLE_MAX + 5 {
+            table.note(7, ABOUT, WINDOW);
         }
-        let Some(Fate::Whole(whole)) = table.note(7, ABOUT, WHILE * 2) else { panic!("a new time has begun") };
+        let Some(Fate::Whole(whole)) = table.note(7, ABOUT, WINDOW * 2) else { panic!("a new time has begun") };
         assert_eq!(whole.left.map(|left| left.count), Some(5));
     }
 
@@ -265,7 +265,7 @@ mod tests {
         let table = Box::new(Table::new());
         let (calls, mut written, mut left) = (100_000_u64, 0_u64, 0);
         for kind in 0..calls {
-            match table.note(kind << 20 | kind | 1, ABOUT, WHILE) {
+            match table.note(kind << 20 | kind | 1, ABOUT, WINDOW) {
                 Some(Fate::Whole(whole)) => {
                     written += 1;
                     left += whole.left.map_or(0, |left| left.count);
@@ -274,7 +274,7 @@ mod tests {
                 None => panic!("no place"),
             }
         }
-        assert!(written <= (KINDS as u64 + 1) * u64::from(WHOLE), "{written}");
+        assert!(written <= (KINDS as u64 + 1) * u64::from(WHOLE_MAX), "{written}");
         let said: u64 = flushed(&table, None).iter().map(|merged| merged.count).sum();
         assert_eq!(written + left + said, calls);
     }
@@ -292,7 +292,7 @@ mod tests {
                     for call in 0..calls {
                         // Kinds that meet in one place, and a clock that makes them take it from each other.
                         let kind = (call % 40) * KINDS as u64 + 1;
-                        match table.note(kind, ABOUT, WHILE + call * WHILE / 1000) {
+                        match table.note(kind, ABOUT, WINDOW + call * WINDOW / 1000) {
                             Some(Fate::Whole(whole)) => {
                                 written.fetch_add(1, Ordering::Relaxed);
                                 said.fetch_add(whole.left.map_or(0, |left| left.count), Ordering::Relaxed);
@@ -301,7 +301,7 @@ mod tests {
                             None => panic!("no place"),
                         }
                         if call % 1000 == thread {
-                            table.flush(Some(WHILE + call * WHILE / 1000), |merged| {
+                            table.flush(Some(WINDOW + call * WINDOW / 1000), |merged| {
                                 said.fetch_add(merged.count, Ordering::Relaxed);
                             });
                         }

@@ -1,6 +1,8 @@
 //! Repeated events: the first are whole, the others are counted, and what is written adds up to the calls that were made.
 
-use crate::harness::{Events, Fpm, Nginx, OUTSIDE4, Parts, Place, Pool, calls, enter, every_rule, http, wait_until};
+use crate::harness::{
+    Events, Fpm, Guard, Nginx, OUTSIDE4, Parts, Place, Pool, calls, enter, every_rule, http, wait_until,
+};
 use serde_json::Value;
 
 /// As many calls to one place as the query says, then one each to as many places.
@@ -28,6 +30,14 @@ fn all(events: &mut Events, until: impl Fn(&[Value]) -> bool) -> Vec<Value> {
     found
 }
 
+fn serve(place: &Place, guard: &Guard) -> (Fpm, Nginx) {
+    let www = place.pages();
+    place.write("www/flood.php", &FLOOD.replace("OUTSIDE", OUTSIDE4));
+    let fpm = Fpm::start(place, Some(guard), &Pool::default());
+    let nginx = Nginx::start(place, None, &fpm.nginx_location(&www));
+    (fpm, nginx)
+}
+
 #[test]
 fn a_flood_is_merged_and_adds_up() {
     enter();
@@ -35,10 +45,7 @@ fn a_flood_is_merged_and_adds_up() {
         let place = Place::new();
         // A datagram socket that is connected sends nothing.
         let guard = place.guard(&format!("{}[egress]\nmode = \"{mode}\"\n", every_rule("audit")));
-        let www = place.pages();
-        place.write("www/flood.php", &FLOOD.replace("OUTSIDE", OUTSIDE4));
-        let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
-        let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+        let (fpm, nginx) = serve(&place, &guard);
         let mut events = guard.events();
         http::get(nginx.port, "/flood.php?same=2000&various=1500");
         let during = events.fresh();
@@ -78,10 +85,8 @@ fn a_shell_says_what_it_merged_before_it_ends() {
     enter();
     let place = Place::new();
     let guard = place.guard(&every_rule("audit"));
-    let www = place.pages();
     place.write("www/loop.php", "<?php shell_exec('for i in $(seq 40); do /bin/sh -c :; done; exit 0');");
-    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
-    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    let (_fpm, nginx) = serve(&place, &guard);
     let mut events = guard.events();
     http::get(nginx.port, "/loop.php");
     let found = events.fresh();
@@ -95,14 +100,25 @@ fn every_event_is_written_where_that_is_wanted() {
     enter();
     let place = Place::new();
     let guard = place.guard_of_every_event(&every_rule("audit"));
-    let www = place.pages();
-    place.write("www/flood.php", &FLOOD.replace("OUTSIDE", OUTSIDE4));
-    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
-    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    let (_fpm, nginx) = serve(&place, &guard);
     let mut events = guard.events();
     http::get(nginx.port, "/flood.php?same=150&various=0");
     let found = events.fresh();
     assert_eq!((found.len() as u64, merged(&found)), (150, 0));
+}
+
+/// Commands that are alike in their first two thousand bytes are no repetition.
+#[test]
+fn long_commands_are_told_apart() {
+    enter();
+    let place = Place::new();
+    let guard = place.guard(&every_rule("audit"));
+    let page = "<?php for ($i = 0; $i < 15; $i++) shell_exec(': ' . str_repeat('x', 2000) . $i);";
+    place.write("www/long.php", page);
+    let (_fpm, nginx) = serve(&place, &guard);
+    let mut events = guard.events();
+    http::get(nginx.port, "/long.php");
+    assert_eq!(events.fresh().len(), 15);
 }
 
 /// What was merged is said when the server takes up the next work after a while, not only at its end.
@@ -111,10 +127,7 @@ fn the_next_request_says_what_was_merged() {
     enter();
     let place = Place::new();
     let guard = place.guard(&every_rule("audit"));
-    let www = place.pages();
-    place.write("www/flood.php", &FLOOD.replace("OUTSIDE", OUTSIDE4));
-    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
-    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    let (_fpm, nginx) = serve(&place, &guard);
     let mut events = guard.events();
     http::get(nginx.port, "/flood.php?same=100&various=0");
     let found = all(&mut events, |found| {

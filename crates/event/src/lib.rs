@@ -184,10 +184,10 @@ pub enum Action<'a> {
     Guard(&'static str),
 }
 
-/// Calls `part` with what tells one action from another of its kind.
-pub fn with_kind(action: &Action<'_>, mut part: impl FnMut(&[u8])) {
-    match action {
-        Action::Connect(at) | Action::Send(at) | Action::Listen(at) => {
+impl Action<'_> {
+    /// Calls `part` with what tells one action from another of its kind.
+    pub fn each_part(&self, mut part: impl FnMut(&[u8])) {
+        if let Action::Connect(at) | Action::Send(at) | Action::Listen(at) = self {
             match at.ip {
                 core::net::IpAddr::V4(ip) => part(&ip.octets()),
                 core::net::IpAddr::V6(ip) => part(&ip.octets()),
@@ -196,7 +196,6 @@ pub fn with_kind(action: &Action<'_>, mut part: impl FnMut(&[u8])) {
             part(at.transport.as_bytes());
             part(at.domain);
         }
-        _ => {}
     }
 }
 

@@ -100,7 +100,7 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
         }
         let alone = turn(shared, master);
         if alone && !sys::exists(master) {
-            merge::say_all_of_tree();
+            merge::say_all_of(&counters::in_force().merged);
             sys::exit(0);
         }
     }

@@ -97,11 +97,13 @@ fn prepare(layout: &Layout, master: u32, script: &Script) -> std::io::Result<(St
     let (uid, gid) = worker(master);
     let (shown, root, modules) = (folder.display(), layout.root, layout.modules);
     let config = folder.join("apache.conf");
+    // The probe alone is served: every local user can ask, and what was asked for stands in the log beside it, which is not to be PHP.
     let text = format!(
         "ServerRoot \"{root}\"\nServerName portcullis-doctor.invalid\nListen 127.0.0.1:{port}\nDefaultRuntimeDir \"{shown}\"\n\
          PidFile \"{shown}/pid\"\nErrorLog \"{shown}/error\"\nUser #{uid}\nGroup #{gid}\nIncludeOptional {modules}\n\
          <IfModule mime_module>\nTypesConfig /dev/null\n</IfModule>\n\
-         DocumentRoot \"{shown}\"\n<Directory \"{shown}\">\nRequire all granted\nSetHandler application/x-httpd-php\n</Directory>\n"
+         <Directory \"/\">\nRequire all denied\n</Directory>\nDocumentRoot \"{shown}\"\n<Directory \"{shown}\">\n\
+         <Files \"probe.php\">\nRequire all granted\nSetHandler application/x-httpd-php\n</Files>\n</Directory>\n"
     );
     std::fs::write(&config, text)?;
     let service = format!("Type=exec\nExecStart={} -DFOREGROUND -f {}\n", program.display(), config.display());
