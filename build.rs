@@ -17,6 +17,11 @@ fn main() {
         .compile("portcullis_shim");
     // The libc crate leaves libc to std where another crate of the workspace has its feature `std` on.
     println!("cargo:rustc-cdylib-link-arg=-lc");
+    // Cargo's own `strip` is not passed on to a package that has a profile of its own. A profiler wants the names.
+    println!("cargo:rerun-if-env-changed=PORTCULLIS_SYMBOLS");
+    if std::env::var_os("PORTCULLIS_SYMBOLS").is_none() {
+        println!("cargo:rustc-cdylib-link-arg=-Wl,--strip-all");
+    }
     for flag in ["-z,defs", "-z,now", "-z,relro", "-z,nodelete", "-z,noexecstack", "-soname,libportcullis.so"] {
         println!("cargo:rustc-cdylib-link-arg=-Wl,{flag}");
     }

@@ -1,14 +1,10 @@
 /* Thread-local state, which stable Rust without std cannot have: initial-exec, so that reading it is one instruction and
- * never allocates; small, since it is taken from every thread's stack. */
+ * never allocates; small, since it is taken from every thread's stack. Read by src/request/thread.rs. */
 struct portcullis_thread {
     void *slot;
     /* The descriptor whose reads are looked at, plus one; 0 for none. */
     int watched;
 };
 
-static _Thread_local struct portcullis_thread thread __attribute__((tls_model("initial-exec")));
-
-struct portcullis_thread *portcullis_this_thread(void)
-{
-    return &thread;
-}
+_Thread_local struct portcullis_thread portcullis_thread
+    __attribute__((tls_model("initial-exec"), visibility("hidden")));

@@ -70,6 +70,7 @@ impl Shard {
     }
 }
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static OWN: Counters = Counters::new();
 static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
 /// Which shard this process counts in.

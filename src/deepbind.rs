@@ -2,7 +2,7 @@
 //! load, the slots of exactly the hooked functions are pointed at the hooks; everything else about the flag stays.
 
 use crate::hooks::table;
-use crate::memory::Reader;
+use crate::objects::{Object, Symbol, Tables, walk};
 use crate::sys;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
@@ -75,90 +75,7 @@ pub fn guard_new_objects() {
     });
 }
 
-/// Calls `visit` for each loaded object, until it gives false.
-fn walk(visit: &mut dyn FnMut(&Object, usize) -> bool) {
-    struct Walk<'v> {
-        visit: &'v mut dyn FnMut(&Object, usize) -> bool,
-        index: usize,
-    }
-    unsafe extern "C" fn each(info: *mut libc::dl_phdr_info, _: usize, data: *mut c_void) -> c_int {
-        // SAFETY: the loader gives a valid description, and `data` is the Walk below.
-        let (info, walk) = unsafe { (&*info, &mut *data.cast::<Walk<'_>>()) };
-        // SAFETY: as above.
-        let go_on = match unsafe { Object::read(info) } {
-            Some(object) => (walk.visit)(&object, walk.index),
-            None => true,
-        };
-        walk.index = walk.index.wrapping_add(1);
-        c_int::from(!go_on)
-    }
-    let mut walk = Walk { visit, index: 0 };
-    // SAFETY: `each` has the signature that the function calls.
-    unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut walk).cast()) };
-}
-
-/// A loaded object.
-struct Object {
-    base: usize,
-    first: usize,
-    last: usize,
-    dynamic: usize,
-    /// Pages that the loader made read-only after relocation.
-    relro: (usize, usize),
-    adds: u64,
-    subs: u64,
-    name: *const core::ffi::c_char,
-}
-
-/// The tables of an object's dynamic section, as addresses.
-#[derive(Default)]
-struct Tables {
-    symbols: usize,
-    strings: usize,
-    relocations: [(usize, usize); 2],
-}
-
 impl Object {
-    /// # Safety
-    /// `info` must come from the loader.
-    unsafe fn read(info: &libc::dl_phdr_info) -> Option<Object> {
-        let base = info.dlpi_addr as usize;
-        let mut object = Object {
-            base,
-            first: usize::MAX,
-            last: 0,
-            dynamic: 0,
-            relro: (0, 0),
-            adds: info.dlpi_adds,
-            subs: info.dlpi_subs,
-            name: info.dlpi_name,
-        };
-        for index in 0..usize::from(info.dlpi_phnum) {
-            // SAFETY: the loader says that there are that many headers.
-            let header = unsafe { &*info.dlpi_phdr.wrapping_add(index) };
-            let start = base.wrapping_add(header.p_vaddr as usize);
-            let end = start.wrapping_add(header.p_memsz as usize);
-            match header.p_type {
-                libc::PT_LOAD => {
-                    object.first = object.first.min(start);
-                    object.last = object.last.max(end);
-                }
-                libc::PT_DYNAMIC => object.dynamic = start,
-                libc::PT_GNU_RELRO => object.relro = (start & !(PAGE - 1), end & !(PAGE - 1)),
-                _ => {}
-            }
-        }
-        (object.first < object.last).then_some(object)
-    }
-
-    fn path(&self) -> &[u8] {
-        Reader::default().string(self.name.cast(), 512).unwrap_or_default()
-    }
-
-    fn contains(&self, address: usize) -> bool {
-        (self.first..self.last).contains(&address)
-    }
-
     /// Points the object's slots of hooked functions at the hooks, where they point to libc or are not bound yet.
     fn guard(&self) {
         let Some(tables) = self.tables() else { return };
@@ -221,40 +138,6 @@ impl Object {
             }
         }
     }
-
-    fn tables(&self) -> Option<Tables> {
-        const NULL: i64 = 0;
-        const JUMP_SIZE: i64 = 2;
-        const STRINGS: i64 = 5;
-        const SYMBOLS: i64 = 6;
-        const RELA: i64 = 7;
-        const RELA_SIZE: i64 = 8;
-        const JUMP: i64 = 23;
-        if self.dynamic == 0 {
-            return None;
-        }
-        let mut tables = Tables::default();
-        let mut entry = self.dynamic;
-        while self.contains(entry) && self.contains(entry.wrapping_add(15)) {
-            // SAFETY: inside the object, in its dynamic section, which ends in a NULL entry.
-            let (tag, value) =
-                unsafe { ((entry as *const i64).read(), (entry as *const usize).wrapping_add(1).read()) };
-            // The loader has turned addresses into absolute ones.
-            let address = if self.contains(value) { value } else { self.base.wrapping_add(value) };
-            match tag {
-                NULL => break,
-                STRINGS => tables.strings = address,
-                SYMBOLS => tables.symbols = address,
-                RELA => tables.relocations[0].0 = address,
-                RELA_SIZE => tables.relocations[0].1 = value,
-                JUMP => tables.relocations[1].0 = address,
-                JUMP_SIZE => tables.relocations[1].1 = value,
-                _ => {}
-            }
-            entry = entry.wrapping_add(16);
-        }
-        (tables.symbols != 0 && tables.strings != 0).then_some(tables)
-    }
 }
 
 /// Elf64_Rela.
@@ -263,15 +146,4 @@ struct Relocation {
     offset: u64,
     info: u64,
     addend: i64,
-}
-
-/// Elf64_Sym.
-#[repr(C)]
-struct Symbol {
-    name: u32,
-    info: u8,
-    other: u8,
-    section: u16,
-    value: u64,
-    size: u64,
 }

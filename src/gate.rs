@@ -11,12 +11,14 @@ use core::ffi::{CStr, c_char, c_int, c_void};
 /// As connect's.
 #[inline]
 pub unsafe fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
-    match (secret(), real::connect()) {
+    if secret() == 0
+        && let Some(real) = real::connect()
+    {
         // SAFETY: as the caller promises.
-        (0, Some(real)) => unsafe { real(fd, address, len) },
-        // SAFETY: as the caller promises.
-        _ => as_libc(unsafe { sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0]) }),
+        return unsafe { real(fd, address, len) };
     }
+    // SAFETY: as the caller promises.
+    as_libc(unsafe { sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0]) })
 }
 
 /// # Safety

@@ -1,10 +1,9 @@
 //! The constructor: finds the real functions, what was inherited and the policy. Also what a master repeats before it
 //! forks.
 
-use crate::hooks::table;
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, context, counters, deepbind, environment, files, load, request, sink, sys};
+use crate::{backstop, context, counters, deepbind, environment, files, hooks, load, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::{Request, State};
 
@@ -30,7 +29,7 @@ pub extern "C" fn ensure() {
     if BEGUN.swap(true, Ordering::AcqRel) {
         return;
     }
-    table::resolve();
+    hooks::find::resolve();
     state::set_first_pid();
     let start = environment::start();
     let inherited = start.context.and_then(context::parse);

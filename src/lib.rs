@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod actor;
+mod allowed;
 mod backstop;
 mod compiler;
 mod context;
@@ -20,6 +21,7 @@ mod load;
 mod memory;
 mod merge;
 mod names;
+mod objects;
 mod program;
 mod request;
 mod sink;

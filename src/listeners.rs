@@ -4,6 +4,7 @@ use crate::sys;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The ports, each plus one; 0 for a free place. A server with more of them opens the rest unseen.
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static PORTS: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
 
 /// The socket listens on behalf of the server.

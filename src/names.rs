@@ -25,6 +25,7 @@ struct Place {
     name: [AtomicU64; WORDS],
 }
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static TABLE: [[Place; WAYS]; SETS] = [const {
     [const {
         Place {
@@ -147,7 +148,12 @@ pub fn asking(fd: i32, port: u16) {
 #[inline]
 pub fn is_asking(fd: i32) -> bool {
     let used = ASKING_USED.load(Ordering::Relaxed);
-    used != 0 && ASKING.iter().take(used).any(|place| place.load(Ordering::Relaxed) == fd.wrapping_add(1))
+    used != 0 && is_among_asking(fd, used)
+}
+
+#[inline(never)]
+fn is_among_asking(fd: i32, used: usize) -> bool {
+    ASKING.iter().take(used).any(|place| place.load(Ordering::Relaxed) == fd.wrapping_add(1))
 }
 
 /// These bytes were received on a socket on which a name server was asked. By TCP an answer has its length before it.

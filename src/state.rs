@@ -1,5 +1,6 @@
 //! What the constructor settles once for the process, and the few things that change afterwards.
 
+use crate::allowed;
 use crate::memory::Text;
 use crate::sys::{self, Stat};
 use core::cell::UnsafeCell;
@@ -165,6 +166,7 @@ static EARLIER: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 pub fn set_policy(bytes: &'static [u8], file: &Stat) {
     let earlier = EARLIER.swap(POLICY.load(Ordering::Relaxed), Ordering::Relaxed);
     POLICY.store(bytes.as_ptr().cast_mut(), Ordering::Release);
+    allowed::forget();
     for (to, from) in POLICY_FILE.iter().zip(file_marks(file)) {
         to.store(from, Ordering::Relaxed);
     }

@@ -45,6 +45,7 @@ impl Slot {
     }
 }
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static SLOTS: [Slot; 4] = [const { Slot::new() }; 4];
 static ROOM: AtomicPtr<Slot> = AtomicPtr::new(core::ptr::null_mut());
 /// Slots in the room.

@@ -1,46 +1,92 @@
 //! What opens a connection or sends to an address: connect, sendto, sendmsg, sendmmsg.
 
 use super::{errno, fail};
-use crate::judge::{self, By, Deed};
+use crate::allowed::Destination;
+use crate::judge::{self, By, Deed, Said};
+use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_MAX, V4_MIN, internet};
-use crate::{gate, names, request, sys};
+use crate::{counters, gate, names, request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 
 #[repr(align(8))]
 struct Address([u8; ADDRESS_MAX]);
 
-/// A copy of an address of the caller, so that what is judged is what is used; `None` where the kernel is to say what is
-/// wrong with it, or where it is too short for an internet address.
-///
-/// # Safety
-/// Where `at` is an address of user space, it must point to `len` bytes.
-#[inline]
-unsafe fn copy_of(at: *const c_void, len: libc::socklen_t) -> Option<Address> {
-    let size = len as usize;
-    if !(V4_MIN..=ADDRESS_MAX).contains(&size) || !plausible(at as usize) {
-        return None;
+impl Address {
+    /// Room for a copy.
+    #[inline(always)]
+    fn none() -> Address {
+        Address([0; ADDRESS_MAX])
     }
-    let mut copy = Address([0; ADDRESS_MAX]);
-    // SAFETY: the caller promises that many bytes, and they fit.
-    unsafe { core::ptr::copy_nonoverlapping(at.cast::<u8>(), copy.0.as_mut_ptr(), size) };
-    Some(copy)
+
+    /// Copies an address of the caller, so that what is judged is what is used; false where the kernel is to say what is
+    /// wrong with it, or where it is too short for an internet address.
+    ///
+    /// # Safety
+    /// Where `at` is an address of user space, it must point to `len` bytes.
+    #[inline(always)]
+    unsafe fn copy(&mut self, at: *const c_void, len: libc::socklen_t) -> bool {
+        let size = len as usize;
+        if !(V4_MIN..=ADDRESS_MAX).contains(&size) || !plausible(at as usize) {
+            return false;
+        }
+        let (from, to) = (at.cast::<u8>(), self.0.as_mut_ptr());
+        // SAFETY: the caller promises that many bytes, and they fit. An address of v4 is two loads, which is no call.
+        unsafe {
+            if size == V4_MIN {
+                to.cast::<u128>().write_unaligned(from.cast::<u128>().read_unaligned());
+            } else {
+                core::ptr::copy_nonoverlapping(from, to, size);
+            }
+        }
+        true
+    }
 }
 
 /// Whether an address can be read without asking: it lies where programs have their memory. Elsewhere (the first page,
 /// the far end of a large address space, the kernel's half) the kernel is asked, which costs a system call.
 fn plausible(at: usize) -> bool {
     const END: usize = if cfg!(target_arch = "x86_64") { 1 << 47 } else { 1 << 48 };
-    (4096..END - ADDRESS_MAX).contains(&at) || sys::readable(at)
+    (4096..END - ADDRESS_MAX).contains(&at) || asked(at)
 }
 
+#[cold]
+fn asked(at: usize) -> bool {
+    sys::readable(at)
+}
+
+/// What the policy says, which is the same as last time for most.
+#[inline]
 fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
-    let (ip, port) = internet(&copy.0, len as usize)?;
-    let refused = request::current(|served| judge::egress(By::This, served, fd, deed, ip, port));
+    let refused = request::current(|served| {
+        let destination = Destination::new(served.scope, &copy.0, len as usize, deed != Deed::Connect)?;
+        if destination.is_allowed() {
+            counters::decision();
+            return None;
+        }
+        anew(served, fd, copy, len, deed, destination)
+    });
     if refused.is_none() {
-        names::asking(fd, port);
+        names::asking(fd, u16::from_be_bytes([copy.0[2], copy.0[3]]));
     }
     refused
+}
+
+#[inline(never)]
+fn anew(
+    served: &Served,
+    fd: c_int,
+    copy: &Address,
+    len: libc::socklen_t,
+    deed: Deed,
+    destination: Destination,
+) -> Option<i32> {
+    let (ip, port) = internet(&copy.0, len as usize)?;
+    let said = judge::egress(By::This, served, fd, deed, ip, port);
+    if said == Said::Always {
+        destination.remember();
+    }
+    said.refused()
 }
 
 /// connect(2).
@@ -50,9 +96,10 @@ fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option
 /// EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
+    let mut copy = Address::none();
     if state::role() != Role::Master
         // SAFETY: as the caller promises.
-        && let Some(copy) = unsafe { copy_of(address.cast(), len) }
+        && unsafe { copy.copy(address.cast(), len) }
     {
         if let Some(errno) = judged(fd, &copy, len, Deed::Connect) {
             return fail(errno);
@@ -91,19 +138,38 @@ pub unsafe extern "C" fn sendto(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
-    if !address.is_null()
-        && state::role() != Role::Master
+    if address.is_null() || state::role() == Role::Master {
         // SAFETY: as the caller promises.
-        && let Some(copy) = unsafe { copy_of(address.cast(), len) }
-    {
-        if let Some(errno) = judged(fd, &copy, len, sending(flags)) {
-            return fail(errno) as libc::ssize_t;
-        }
-        // SAFETY: as the caller promises; the copy has as many bytes.
-        return unsafe { gate::sendto(fd, buffer, size, flags, copy.0.as_ptr().cast(), len) };
+        return unsafe { gate::sendto(fd, buffer, size, flags, address, len) };
     }
     // SAFETY: as the caller promises.
-    unsafe { gate::sendto(fd, buffer, size, flags, address, len) }
+    unsafe { sendto_address(fd, buffer, size, flags, address, len) }
+}
+
+/// `sendto` with an address. Its own function, so that a datagram without one needs no room on the stack.
+///
+/// # Safety
+/// As [`sendto`].
+#[inline(never)]
+unsafe fn sendto_address(
+    fd: c_int,
+    buffer: *const c_void,
+    size: libc::size_t,
+    flags: c_int,
+    address: *const libc::sockaddr,
+    len: libc::socklen_t,
+) -> libc::ssize_t {
+    let mut copy = Address::none();
+    // SAFETY: as the caller promises.
+    if !unsafe { copy.copy(address.cast(), len) } {
+        // SAFETY: as the caller promises.
+        return unsafe { gate::sendto(fd, buffer, size, flags, address, len) };
+    }
+    if let Some(errno) = judged(fd, &copy, len, sending(flags)) {
+        return fail(errno) as libc::ssize_t;
+    }
+    // SAFETY: as the caller promises; the copy has as many bytes.
+    unsafe { gate::sendto(fd, buffer, size, flags, copy.0.as_ptr().cast(), len) }
 }
 
 /// Calls `send` with a message whose address is a copy that was judged; gives `Err(errno)` where it is refused. A header
@@ -126,8 +192,11 @@ unsafe fn with_message<R>(
     if header.msg_name.is_null() {
         return Ok(send(message));
     }
+    let mut copy = Address::none();
     // SAFETY: as the caller promises.
-    let Some(copy) = (unsafe { copy_of(header.msg_name, header.msg_namelen) }) else { return Ok(send(message)) };
+    if !unsafe { copy.copy(header.msg_name, header.msg_namelen) } {
+        return Ok(send(message));
+    }
     if let Some(errno) = judged(fd, &copy, header.msg_namelen, sending(flags)) {
         return Err(errno);
     }

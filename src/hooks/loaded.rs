@@ -52,7 +52,7 @@ extern "C" fn before_dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_v
 extern "C" fn hooked(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     let at = REAL_DLSYM.load(Ordering::Acquire);
     // SAFETY: this is dlsym, where it is not null.
-    let dlsym = unsafe { core::mem::transmute::<*mut c_void, Option<table::Dlsym>>(at) };
+    let dlsym = unsafe { core::mem::transmute::<*mut c_void, Option<super::find::Dlsym>>(at) };
     // SAFETY: dlsym's name is a C string.
     let (Some(dlsym), Some((hook, real))) = (dlsym, unsafe { table::hook_for(name.cast()) }) else {
         return core::ptr::null_mut();

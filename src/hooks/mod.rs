@@ -6,6 +6,7 @@ mod descriptor;
 mod egress;
 mod end;
 mod exec;
+pub mod find;
 mod listen;
 mod loaded;
 mod privilege;

@@ -62,6 +62,21 @@ fn serve(listener: c_int, accepted: c_int) {
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
+    match real::found::read() {
+        // Nearly every read is of another descriptor, and goes on by a jump.
+        // SAFETY: as the caller promises.
+        Some(real) if !request::watched(fd) => unsafe { real(fd, buffer, size) },
+        // SAFETY: as the caller promises.
+        _ => unsafe { read_watched(fd, buffer, size) },
+    }
+}
+
+/// `read` of a descriptor that is looked at. Its own function, so that all others need no room on the stack.
+///
+/// # Safety
+/// As [`read`].
+#[inline(never)]
+unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
     let Some(real) = real::read() else { return fail(libc::ENOSYS) as libc::ssize_t };
     // SAFETY: as the caller promises.
     let got = unsafe { real(fd, buffer, size) };
@@ -96,10 +111,10 @@ unsafe fn bytes<'b>(buffer: *mut c_void, got: libc::ssize_t) -> &'b [u8] {
 ///
 /// # Safety
 /// `buffer` must have `got` bytes.
-#[inline]
+#[inline(never)]
 unsafe fn received(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: libc::size_t) {
     // With MSG_TRUNC the kernel says how much there was.
-    if got > 0 && got.cast_unsigned() <= size && names::is_asking(fd) {
+    if got > 0 && got.cast_unsigned() <= size {
         // SAFETY: as the caller promises.
         let bytes = unsafe { bytes(buffer, got) };
         request::current(|served| names::answered(served.scope, fd, bytes));
@@ -113,6 +128,10 @@ unsafe fn received(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: lib
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: libc::size_t, flags: c_int) -> libc::ssize_t {
     let Some(real) = real::recv() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, buffer, size, flags) };
+    }
     // SAFETY: as the caller promises.
     let got = unsafe { real(fd, buffer, size, flags) };
     // SAFETY: the kernel has just written them.
@@ -134,6 +153,10 @@ pub unsafe extern "C" fn recvfrom(
     len: *mut libc::socklen_t,
 ) -> libc::ssize_t {
     let Some(real) = real::recvfrom() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, buffer, size, flags, address, len) };
+    }
     // SAFETY: as the caller promises.
     let got = unsafe { real(fd, buffer, size, flags, address, len) };
     // SAFETY: the kernel has just written them.
@@ -154,6 +177,10 @@ pub unsafe extern "C" fn __recv_chk(
     flags: c_int,
 ) -> libc::ssize_t {
     let Some(real) = real::__recv_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, buffer, size, room, flags) };
+    }
     // SAFETY: as the caller promises.
     let got = unsafe { real(fd, buffer, size, room, flags) };
     // SAFETY: the kernel has just written them.
@@ -176,6 +203,10 @@ pub unsafe extern "C" fn __recvfrom_chk(
     len: *mut libc::socklen_t,
 ) -> libc::ssize_t {
     let Some(real) = real::__recvfrom_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, buffer, size, room, flags, address, len) };
+    }
     // SAFETY: as the caller promises.
     let got = unsafe { real(fd, buffer, size, room, flags, address, len) };
     // SAFETY: the kernel has just written them.

@@ -35,10 +35,10 @@ macro_rules! hooks {
         enum Row { $($name,)* }
 
         /// How many rows have a real function of their own.
-        const REALS: usize = [$(stringify!($name),)*].len();
+        pub(super) const REALS: usize = [$(stringify!($name),)*].len();
         const ROWS: usize = REALS + [$(stringify!($via),)* $(stringify!($variadic),)*].len();
 
-        static NAMES: [&CStr; ROWS] = [
+        pub(super) static NAMES: [&CStr; ROWS] = [
             $(c_name(concat!(stringify!($name), "\0")),)*
             $(c_name(concat!(stringify!($via), "\0")),)*
             $(c_name(concat!(stringify!($variadic), "\0")),)*
@@ -73,6 +73,21 @@ macro_rules! hooks {
                     unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at) }
                 }
             )*
+            /// The same without a look whether the constructor has run: `None` where it has not.
+            pub mod found {
+                use super::*;
+                $(
+                    #[allow(missing_docs, dead_code)]
+                    #[inline(always)]
+                    pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
+                        let at = REAL.get(Row::$name as usize)?.load(Ordering::Relaxed);
+                        // SAFETY: as above.
+                        unsafe {
+                            core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at)
+                        }
+                    }
+                )*
+            }
             /// The real syscall(2), which is variadic: only jumped to.
             #[inline]
             pub fn syscall() -> Option<*const c_void> {
@@ -243,19 +258,11 @@ const fn c_name(name: &'static str) -> &'static CStr {
     }
 }
 
-/// glibc's versions of dlsym: 2.34 moved it into libc.so.6.
-const DLSYM_VERSION: &CStr = c"GLIBC_2.34";
-
-static REAL: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
+pub(super) static REAL: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
 /// The real dlsym, for the trampoline in assembly.
 pub(super) static REAL_DLSYM: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
-static REAL_SYSCALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
-
-unsafe extern "C" {
-    fn gnu_get_libc_version() -> *const c_char;
-    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
-}
+pub(super) static REAL_SYSCALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
 #[inline]
 fn real(row: Row) -> *mut c_void {
@@ -269,40 +276,6 @@ fn real(row: Row) -> *mut c_void {
 fn early(slot: &AtomicPtr<c_void>) -> *mut c_void {
     crate::init::ensure();
     slot.load(Ordering::Relaxed)
-}
-
-/// dlsym.
-pub type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
-
-/// The version 2.N of glibc that brought pidfd_spawn and pidfd_spawnp.
-const PIDFD_SPAWN: u32 = 39;
-
-/// N of this glibc's version 2.N.
-fn libc_minor() -> u32 {
-    // SAFETY: libc's own C string, which is there for ever.
-    let version = unsafe { CStr::from_ptr(gnu_get_libc_version()) }.to_bytes();
-    let digits = version.iter().skip(2).take_while(|byte| byte.is_ascii_digit());
-    digits.fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0'))))
-}
-
-/// Finds the real functions; for the constructor.
-pub fn resolve() {
-    // SAFETY: the names are C strings. By its version, since `dlsym` itself is one of the hooks.
-    let dlsym = unsafe { dlvsym(libc::RTLD_NEXT, c"dlsym".as_ptr(), DLSYM_VERSION.as_ptr()) };
-    if dlsym.is_null() {
-        return;
-    }
-    REAL_DLSYM.store(dlsym, Ordering::Release);
-    // SAFETY: this is dlsym.
-    let dlsym = unsafe { core::mem::transmute::<*mut c_void, Dlsym>(dlsym) };
-    // Asking for what is not there would allocate the words of an error.
-    let lacks = |name: &CStr| name.to_bytes().starts_with(b"pidfd_spawn") && libc_minor() < PIDFD_SPAWN;
-    for (slot, name) in REAL.iter().zip(NAMES).filter(|(_, name)| !lacks(name)) {
-        // SAFETY: the name is a C string; RTLD_NEXT is what comes behind this library.
-        slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
-    }
-    // SAFETY: as above.
-    REAL_SYSCALL.store(unsafe { dlsym(libc::RTLD_NEXT, c"syscall".as_ptr()) }, Ordering::Release);
 }
 
 /// The row of a function of that name.

@@ -8,6 +8,7 @@ use crate::memory::Text;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{counters, emit, names, sys};
+use core::cell::Cell;
 use core::net::IpAddr;
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
@@ -46,37 +47,66 @@ pub enum Deed {
     Send(bool),
 }
 
-/// Judges what is done with socket `fd` towards an address; gives the errno to refuse it with.
+/// What is said of a connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// It is allowed, and every other to the same destination while this policy is in force.
+    Always,
+    /// It goes ahead.
+    Once,
+    /// It is refused with this errno.
+    Refused(i32),
+}
+
+impl Said {
+    /// The errno to refuse it with.
+    pub fn refused(self) -> Option<i32> {
+        match self {
+            Said::Refused(errno) => Some(errno),
+            Said::Always | Said::Once => None,
+        }
+    }
+}
+
+/// Judges what is done with socket `fd` towards an address.
 #[inline(never)]
-pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Option<i32> {
-    let policy = state::policy()?;
+pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Said {
+    let Some(policy) = state::policy() else { return Said::Once };
+    // Whether the verdict hangs on more than the destination.
+    let looked = Cell::new(false);
     // A socket that could not be borrowed is taken for what would be judged.
     let is_stream = || if fd < 0 { deed == Deed::Connect } else { sys::is_stream(fd) };
-    let transport = || if is_stream() { Transport::Stream } else { Transport::Datagram };
-    let name = || match by {
-        By::This => names::of(ip),
-        // What another process resolved is in its own memory.
-        By::Other(_) => HostName::none(),
+    let transport = || {
+        looked.set(true);
+        if is_stream() { Transport::Stream } else { Transport::Datagram }
+    };
+    let name = || {
+        looked.set(true);
+        match by {
+            By::This => names::of(ip),
+            // What another process resolved is in its own memory.
+            By::Other(_) => HostName::none(),
+        }
     };
     let to = Destination { address: ip, port, sends: deed != Deed::Connect };
     counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
     if verdict.outcome == Outcome::Allow {
-        return None;
+        return if looked.get() { Said::Once } else { Said::Always };
     }
     // A stream that is connected, or not to be connected, does not look at the address.
     if deed == Deed::Send(false) && transport() == Transport::Stream {
-        return None;
+        return Said::Once;
     }
     // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
     if verdict.outcome == Outcome::Audit && sys::is_begun(fd) {
-        return None;
+        return Said::Once;
     }
     let name = name();
     let at = Endpoint { ip: canonical(ip), port, transport: sys::transport(fd), domain: name.bytes() };
     let action =
         if transport() == Transport::Stream || deed == Deed::Connect { Action::Connect(at) } else { Action::Send(at) };
-    conclude(&policy, verdict, served, by, action, b"")
+    conclude(&policy, verdict, served, by, action, b"").map_or(Said::Once, Said::Refused)
 }
 
 /// Judges the opening of a port that the master has not opened; gives the errno to refuse it with.

@@ -4,6 +4,7 @@ pub mod api;
 pub mod cgi;
 mod passing;
 mod slot;
+mod thread;
 
 pub use passing::{accepted, fed, idle};
 pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, slots_address, watched};

@@ -1,9 +1,8 @@
 //! Where a thread's request is kept. The first thread that serves has a static place; any other gets a mapping of its own
 //! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
 
-use super::scope_of;
+use super::{scope_of, thread};
 use crate::sys;
-use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_request::fastcgi::Decoder;
 use portcullis_request::wire::WIRE_MAX;
@@ -101,43 +100,31 @@ impl Slot {
     }
 }
 
-/// `struct portcullis_thread` of shim/thread.c.
-#[repr(C)]
-struct Thread {
-    slot: *mut c_void,
-    watched: c_int,
-}
-
-unsafe extern "C" {
-    fn portcullis_this_thread() -> *mut Thread;
-}
-
 struct First(core::cell::UnsafeCell<Slot>);
 
 // SAFETY: whoever swaps FIRST_TAKEN has it, and hands it to one thread.
 unsafe impl Sync for First {}
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static FIRST: First = First(core::cell::UnsafeCell::new(Slot::new()));
 static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The slots that a request can be ended in from another thread.
 const ALL_MAX: usize = 1024;
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static ALL: [AtomicPtr<Slot>; ALL_MAX] = [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX];
 static ALL_USED: AtomicU32 = AtomicU32::new(0);
 
-fn thread() -> *mut Thread {
-    // SAFETY: gives the address of the calling thread's own state.
-    unsafe { portcullis_this_thread() }
-}
-
+#[inline]
 fn own_slot() -> *mut Slot {
     // SAFETY: the thread's own state, which only this thread touches.
-    unsafe { (*thread()).slot.cast() }
+    unsafe { (*thread::this()).slot.cast() }
 }
 
-fn watched_number() -> c_int {
+#[inline]
+fn watched_number() -> i32 {
     // SAFETY: as above.
-    unsafe { (*thread()).watched }
+    unsafe { (*thread::this()).watched }
 }
 
 /// Whether the reads of a descriptor are looked at.
@@ -149,7 +136,7 @@ pub fn watched(fd: i32) -> bool {
 /// Looks at the reads of `fd` from now on, or of none.
 pub fn watch(fd: Option<i32>) {
     // SAFETY: the thread's own state, which only this thread touches.
-    unsafe { (*thread()).watched = fd.map_or(0, |fd| fd.wrapping_add(1)) };
+    unsafe { (*thread::this()).watched = fd.map_or(0, |fd| fd.wrapping_add(1)) };
 }
 
 /// Whether reads of any descriptor are looked at.
@@ -164,7 +151,7 @@ pub fn change<R>(write: impl FnOnce(&mut Slot) -> R) -> Option<R> {
     if at.is_null() {
         at = make()?;
         // SAFETY: the thread's own state, which only this thread touches.
-        unsafe { (*thread()).slot = at.cast() };
+        unsafe { (*thread::this()).slot = at.cast() };
     }
     // SAFETY: the thread's own slot, which lives for ever; `busy` keeps a second reference away.
     let slot = unsafe { &mut *at };
@@ -242,6 +229,7 @@ pub fn end(token: u64) {
 }
 
 /// Calls `look` with the request that the thread serves.
+#[inline]
 pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
     // A descendant stays its request's, whatever it accepts or says by itself.
     if let Some(inherited) = inherited() {
@@ -262,6 +250,7 @@ pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
     look(&slot.served)
 }
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static NOBODY: Served = Served::none();
 static UNKNOWN: Served = Served { request: Request { state: State::Unknown, ..Request::none() }, ..Served::none() };
 

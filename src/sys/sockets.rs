@@ -10,7 +10,7 @@ pub const ADDRESS_MAX: usize = 128;
 /// The shortest v4 address that Linux takes.
 pub const V4_MIN: usize = 16;
 /// The shortest v6 address that Linux takes, without the scope id (SIN6_LEN_RFC2133).
-const V6_MIN: usize = 24;
+pub const V6_MIN: usize = 24;
 
 /// `send` that never waits.
 pub fn send_bytes(fd: i32, bytes: &[u8]) -> Result<usize, i32> {

@@ -28,6 +28,18 @@ static void connects(const char *address, int port, long count)
             exit(1);
 }
 
+/* Another address with every call. */
+static void spread(int port, long count)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    for (long i = 0; i < count; i++) {
+        to.sin_addr.s_addr = htonl(0xc0580000 + i % 0x10000);
+        if (connect(fd, (struct sockaddr *)&to, sizeof to))
+            exit(1);
+    }
+}
+
 static void reads(long count)
 {
     char buffer[8];
@@ -171,6 +183,8 @@ int main(int argc, char **argv)
         connects("192.88.1.10", 5555, count);
     else if (!strcmp(kind, "audited"))
         connects("192.88.1.10", 4444, count);
+    else if (!strcmp(kind, "spread"))
+        spread(443, count);
     else if (!strcmp(kind, "send"))
         sends(0, 0, count);
     else if (!strcmp(kind, "sendto"))

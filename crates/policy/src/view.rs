@@ -106,13 +106,23 @@ impl<'a> Policy<'a> {
     }
 
     /// The records of a range of a section; none where it lies outside.
+    #[inline]
     pub(crate) fn range<T: FromBytes + Immutable + KnownLayout + Unaligned>(
         &self,
         section: Section,
         range: Range,
     ) -> &'a [T] {
-        let start = range.start.get() as usize;
-        self.records(section).get(start..start.wrapping_add(range.len.get() as usize)).unwrap_or_default()
+        let Some(within) = self.header.sections.get(section as usize) else { return &[] };
+        // Numbers of 32 bits times the size of a record: no overflow in 64.
+        let size = size_of::<T>() as u64;
+        let start = u64::from(range.start.get()).wrapping_mul(size);
+        let end = start.wrapping_add(u64::from(range.len.get()).wrapping_mul(size));
+        if end > u64::from(within.len.get()) {
+            return &[];
+        }
+        let at = u64::from(within.start.get());
+        let bytes = self.bytes.get(at.wrapping_add(start) as usize..at.wrapping_add(end) as usize).unwrap_or_default();
+        <[T]>::ref_from_bytes(bytes).unwrap_or_default()
     }
 
     /// The bytes of a text; empty where it lies outside.
@@ -124,8 +134,8 @@ impl<'a> Policy<'a> {
 
     /// A scope by its number, the global one (0) where there is none of that number.
     pub(crate) fn scope(&self, number: u32) -> Option<&'a Scope> {
-        let scopes = self.records::<Scope>(Section::Scopes);
-        scopes.get(number as usize).or(scopes.first())
+        let at = |number: u32| self.range(Section::Scopes, Range { start: number.into(), len: 1.into() }).first();
+        at(number).or_else(|| at(0))
     }
 
     /// The words, the file and the line of a clause.

@@ -140,7 +140,7 @@ impl Case<'_> {
         let Some((ip, port)) = sys::internet(&bytes, size) else { return Some(Reply::GoOn) };
         let borrowed = self.borrow(fd);
         let served = &self.subject.served;
-        if let Some(errno) = self.by(|by| judge::egress(by, served, borrowed.0, Deed::Connect, ip, port)) {
+        if let Some(errno) = self.by(|by| judge::egress(by, served, borrowed.0, Deed::Connect, ip, port).refused()) {
             return Some(refuse(Some(errno)));
         }
         if borrowed.0 < 0 || !self.refuses_connections() {
@@ -168,7 +168,7 @@ impl Case<'_> {
         let Some((ip, port)) = sys::internet(&bytes, size) else { return Reply::GoOn };
         let borrowed = self.borrow(fd);
         let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
-        refuse(self.by(|by| judge::egress(by, &self.subject.served, borrowed.0, deed, ip, port)))
+        refuse(self.by(|by| judge::egress(by, &self.subject.served, borrowed.0, deed, ip, port).refused()))
     }
 
     fn message(&self, fd: i32, header: u64, flags: i32) -> Reply {

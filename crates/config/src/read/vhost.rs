@@ -33,10 +33,13 @@ impl Reader<'_> {
             self.error(span, "a virtual host without a `match` would never be meant".into(), Some(help));
         }
         let mut scope = ScopeConfig::default();
-        self.global = Some(Rc::new(config.global.clone()));
+        // Lent, not copied: there may be ten thousand virtual hosts, and a hundred thousand networks in the global scope.
+        let global = Rc::new(std::mem::take(&mut config.global));
+        self.global = Some(Rc::clone(&global));
         scope.why.all = self.why(table);
         self.scope(table, &mut scope);
         self.global = None;
+        config.global = Rc::unwrap_or_clone(global);
         if let Some((value, span)) = name {
             let origin = Origin { text: format!("vhost {value}"), ..self.origin_at(span) };
             config.vhosts.push(Vhost { name: From { value, origin }, matches, scope });
