@@ -22,7 +22,18 @@ fn main() {
     if std::env::var_os("PORTCULLIS_SYMBOLS").is_none() {
         println!("cargo:rustc-cdylib-link-arg=-Wl,--strip-all");
     }
-    for flag in ["-z,defs", "-z,now", "-z,relro", "-z,nodelete", "-z,noexecstack", "-soname,libportcullis.so"] {
+    // -Bsymbolic: the hooks name each other, and what they mean is in here: so the loader has a tenth of the names to look
+    // up, for every program that is started.
+    for flag in [
+        "-Bsymbolic",
+        "-z,separate-loadable-segments",
+        "-z,defs",
+        "-z,now",
+        "-z,relro",
+        "-z,nodelete",
+        "-z,noexecstack",
+        "-soname,libportcullis.so",
+    ] {
         println!("cargo:rustc-cdylib-link-arg=-Wl,{flag}");
     }
 }

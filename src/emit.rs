@@ -26,8 +26,9 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
         By::This => (0, sys::getppid()),
         By::Other(other) => (other.pid, other.parent),
     };
-    let process = actor::facts(own, &mut room, &mut args);
-    let parent = actor::facts(parent, &mut parent_room, &mut parent_args);
+    let now = sys::since_boot();
+    let process = actor::facts(now, own, &mut room, &mut args);
+    let parent = actor::facts(now, parent, &mut parent_room, &mut parent_args);
     let chain = chain(by, served);
     let event = Event { action, detail, ..common(by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
@@ -74,8 +75,9 @@ fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, kind: &Kind) 
 pub fn merged(policy: &Policy<'_>, merged: Merged) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let process = actor::facts(0, &mut room, &mut args);
-    let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
+    let now = sys::since_boot();
+    let process = actor::facts(now, 0, &mut room, &mut args);
+    let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
     let Merged { about, like, count } = merged;
     let common = common(By::This, state::settled().chain.bytes(), process, parent);
     let event = Event {
@@ -136,7 +138,7 @@ pub fn exec(
         By::This if exec.replaces => sys::getppid(),
         By::This => 0,
     };
-    let parent = actor::facts(parent, &mut room, &mut args);
+    let parent = actor::facts(sys::since_boot(), parent, &mut room, &mut args);
     let name = exec.name();
     let mut folder = [0; 512];
     let executable = match (program.real.bytes(), exec.target) {
@@ -172,8 +174,9 @@ pub fn exec(
 pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let process = actor::facts(0, &mut room, &mut args);
-    let parent = actor::facts(sys::getppid(), &mut parent_room, &mut parent_args);
+    let now = sys::since_boot();
+    let process = actor::facts(now, 0, &mut room, &mut args);
+    let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
     let chain = state::settled().chain.bytes();
     let action = Action::Guard(sentence);
     finish(policy, Event { mode: Mode::Audit.word(), action, ..common(By::This, chain, process, parent) });

@@ -3,7 +3,6 @@
 use super::{errno, fail};
 use crate::allowed::Destination;
 use crate::judge::{self, By, Deed, Said};
-use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_MAX, V4_MIN, internet};
 use crate::{counters, gate, names, request, sys};
@@ -55,38 +54,34 @@ fn asked(at: usize) -> bool {
     sys::readable(at)
 }
 
-/// What the policy says, which is the same as last time for most.
+/// What the policy says, which for most destinations is what it said last time.
 #[inline]
 fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
-    let refused = request::current(|served| {
-        let destination = Destination::new(served.scope, &copy.0, len as usize, deed != Deed::Connect)?;
-        if destination.is_allowed() {
-            counters::decision();
-            return None;
-        }
-        anew(served, fd, copy, len, deed, destination)
-    });
-    if refused.is_none() {
-        names::asking(fd, u16::from_be_bytes([copy.0[2], copy.0[3]]));
+    let known =
+        |scope| Destination::new(scope, &copy.0, len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
+    if request::scope().and_then(known).is_some() {
+        counters::decision();
+    } else if let Some(errno) = anew(fd, copy, len, deed) {
+        return Some(errno);
     }
-    refused
+    names::asking(fd, u16::from_be_bytes([copy.0[2], copy.0[3]]));
+    None
 }
 
 #[inline(never)]
-fn anew(
-    served: &Served,
-    fd: c_int,
-    copy: &Address,
-    len: libc::socklen_t,
-    deed: Deed,
-    destination: Destination,
-) -> Option<i32> {
+fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
     let (ip, port) = internet(&copy.0, len as usize)?;
-    let said = judge::egress(By::This, served, fd, deed, ip, port);
-    if said == Said::Always {
-        destination.remember();
-    }
-    said.refused()
+    request::current(|served| {
+        // As it is before the policy is asked.
+        let destination = Destination::new(served.scope, &copy.0, len as usize, deed != Deed::Connect);
+        let said = judge::egress(By::This, served, fd, deed, ip, port);
+        if said == Said::Always
+            && let Some(destination) = destination
+        {
+            destination.remember();
+        }
+        said.refused()
+    })
 }
 
 /// connect(2).

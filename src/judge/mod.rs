@@ -105,7 +105,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     let name = name();
     let at = Endpoint { ip: canonical(ip), port, transport: sys::transport(fd), domain: name.bytes() };
     let action =
-        if transport() == Transport::Stream || deed == Deed::Connect { Action::Connect(at) } else { Action::Send(at) };
+        if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
     conclude(&policy, verdict, served, by, action, b"").map_or(Said::Once, Said::Refused)
 }
 

@@ -7,7 +7,7 @@ mod slot;
 mod thread;
 
 pub use passing::{accepted, fed, idle};
-pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, slots_address, watched};
+pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_address, watched};
 
 use crate::environment::Vector;
 use crate::state::{self, Role};

@@ -229,7 +229,6 @@ pub fn end(token: u64) {
 }
 
 /// Calls `look` with the request that the thread serves.
-#[inline]
 pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
     // A descendant stays its request's, whatever it accepts or says by itself.
     if let Some(inherited) = inherited() {
@@ -242,7 +241,7 @@ pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
     // SAFETY: the thread's own slot; where it is being written, which this thread itself does, it is left alone.
     let slot = unsafe { &*slot };
     if slot.busy.load(Ordering::Relaxed) {
-        return look(&UNKNOWN);
+        return while_written(look);
     }
     if slot.by_module && slot.token.load(Ordering::Acquire) == 0 {
         return look(&NOBODY);
@@ -252,7 +251,34 @@ pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static NOBODY: Served = Served::none();
-static UNKNOWN: Served = Served { request: Request { state: State::Unknown, ..Request::none() }, ..Served::none() };
+
+/// The scope of the request that the thread serves; `None` while that is being written.
+#[inline]
+pub fn scope() -> Option<u32> {
+    if let Some(inherited) = inherited() {
+        return Some(inherited.scope);
+    }
+    let slot = own_slot();
+    if slot.is_null() {
+        return Some(NOBODY.scope);
+    }
+    // SAFETY: as in `current`.
+    let slot = unsafe { &*slot };
+    match slot.busy.load(Ordering::Relaxed) {
+        true => None,
+        false if slot.by_module && slot.token.load(Ordering::Acquire) == 0 => Some(NOBODY.scope),
+        false => Some(slot.served.scope),
+    }
+}
+
+/// Looks at a request of which nothing is known.
+#[cold]
+#[inline(never)]
+fn while_written<R>(look: impl FnOnce(&Served) -> R) -> R {
+    let mut unknown = Served::none();
+    unknown.request.state = State::Unknown;
+    look(&unknown)
+}
 
 struct Inherited(core::cell::UnsafeCell<Served>);
 
