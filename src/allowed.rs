@@ -5,7 +5,7 @@
 //! on no kind of socket. Without a lock: a place is written by whoever makes its version odd, and a reader that finds the
 //! version changed takes it for empty.
 
-use crate::sys::{ADDRESS_MAX, V4_MIN, V6_MIN};
+use crate::sys::{ADDRESS_HEAD, V4_MIN, V6_MIN};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// The words of a destination.
@@ -37,7 +37,7 @@ pub fn forget() {
 impl Destination {
     /// An internet address as the policy that is in force now sees it in a scope; `sends` where something is sent at once.
     #[inline(always)]
-    pub fn new(scope: u32, address: &[u8; ADDRESS_MAX], len: usize, sends: bool) -> Option<Destination> {
+    pub fn new(scope: u32, address: &[u8; ADDRESS_HEAD], len: usize, sends: bool) -> Option<Destination> {
         // Family and port, and of a v4 address the rest: never 0, as an empty place is.
         let word = |at: usize| address.get(at..)?.first_chunk().map(|word| u64::from_ne_bytes(*word));
         let first = word(0)?;
@@ -102,7 +102,7 @@ mod tests {
     use std::net::SocketAddr;
 
     fn of(scope: u32, at: &str, sends: bool) -> Destination {
-        let mut bytes = [0; ADDRESS_MAX];
+        let mut bytes = [0; ADDRESS_HEAD];
         let at: SocketAddr = at.parse().unwrap();
         let family = if at.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 } as u16;
         bytes[..2].copy_from_slice(&family.to_ne_bytes());
@@ -147,8 +147,8 @@ mod tests {
 
     #[test]
     fn addresses_of_other_families_and_short_ones_are_none() {
-        let mut bytes = [0; ADDRESS_MAX];
-        assert!(Destination::new(0, &bytes, ADDRESS_MAX, false).is_none());
+        let mut bytes = [0; ADDRESS_HEAD];
+        assert!(Destination::new(0, &bytes, ADDRESS_HEAD, false).is_none());
         bytes[..2].copy_from_slice(&(libc::AF_INET6 as u16).to_ne_bytes());
         assert!(Destination::new(0, &bytes, V6_MIN - 1, false).is_none());
         bytes[..2].copy_from_slice(&(libc::AF_INET as u16).to_ne_bytes());

@@ -64,7 +64,7 @@ pub extern "C" fn ensure() {
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
-        Role::Master => load::in_master(),
+        Role::Master => load::in_master(fresh),
         Role::Serving | Role::Descendant => load::in_descendant(),
     };
     if state::role() == Role::Descendant {
@@ -97,6 +97,7 @@ pub fn before_fork() {
     if state::role() != Role::Master || !state::ready() {
         return;
     }
+    load::settle();
     load::renew();
     if let Some(policy) = state::policy() {
         sink::hold(&policy);

@@ -3,7 +3,7 @@
 use crate::compiler::{self, Failure};
 use crate::state::{self, Settled};
 use crate::{emit, sys};
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::{Malformed, Policy, place};
 
 /// The largest compiled policy, in bytes.
@@ -133,12 +133,17 @@ pub fn in_descendant() -> Option<Reason> {
     }
 }
 
+/// The policy in force has not been summed yet.
+static UNSUMMED: AtomicBool = AtomicBool::new(false);
+
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
-/// of these in a tree of processes, since a server's start may be many programs.
-pub fn in_master() -> Option<Reason> {
-    match map(Policy::new) {
+/// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
+/// the first of the tree does it in [`settle`], once it comes to what is judged.
+pub fn in_master(first: bool) -> Option<Reason> {
+    match map(Policy::unsummed) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
+            UNSUMMED.store(first, Ordering::Relaxed);
             let sources = sources();
             if sources == 0 {
                 return None;
@@ -148,25 +153,43 @@ pub fn in_master() -> Option<Reason> {
             }
             Some(Reason::Old)
         }
-        Err(unusable) => {
-            let sources = sources();
-            match (unusable, sources) {
-                // Without a policy there are no sources but the configuration file.
-                (Unusable::Missing, 0) => Some(Reason::NoConfiguration),
-                (Unusable::For(reason), 0) => Some(reason),
-                (unusable, _) if TRIED.swap(sources, Ordering::Relaxed) == sources => Some(unusable.reason()),
-                (unusable, _) => match compile() {
-                    Ok(()) if renewed() => match unusable {
-                        Unusable::Missing => None,
-                        Unusable::For(_) => Some(Reason::Anew),
-                    },
-                    Ok(()) => Some(unusable.reason()),
-                    Err(Failure::NoCommand) => Some(Reason::NoCommand),
-                    Err(Failure::Slow) => Some(Reason::Slow),
-                    Err(Failure::Refused) => Some(Reason::Broken),
-                },
-            }
-        }
+        Err(unusable) => instead_of(unusable),
+    }
+}
+
+/// For a master, before it forks or serves: sums the policy in force, where that was not done yet.
+pub fn settle() {
+    if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) {
+        sum();
+    }
+}
+
+#[cold]
+fn sum() {
+    if state::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err()) {
+        state::no_policy();
+        report(instead_of(Unusable::For(Reason::Damaged)));
+    }
+}
+
+/// Compiles where there is no usable policy.
+fn instead_of(unusable: Unusable) -> Option<Reason> {
+    let sources = sources();
+    match (unusable, sources) {
+        // Without a policy there are no sources but the configuration file.
+        (Unusable::Missing, 0) => Some(Reason::NoConfiguration),
+        (Unusable::For(reason), 0) => Some(reason),
+        (unusable, _) if TRIED.swap(sources, Ordering::Relaxed) == sources => Some(unusable.reason()),
+        (unusable, _) => match compile() {
+            Ok(()) if renewed() => match unusable {
+                Unusable::Missing => None,
+                Unusable::For(_) => Some(Reason::Anew),
+            },
+            Ok(()) => Some(unusable.reason()),
+            Err(Failure::NoCommand) => Some(Reason::NoCommand),
+            Err(Failure::Slow) => Some(Reason::Slow),
+            Err(Failure::Refused) => Some(Reason::Broken),
+        },
     }
 }
 
@@ -180,6 +203,7 @@ fn renewed() -> bool {
     match map(Policy::new) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
+            UNSUMMED.store(false, Ordering::Relaxed);
             true
         }
         Err(_) => false,

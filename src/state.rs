@@ -147,13 +147,21 @@ fn mapped_len(at: *const u8) -> Option<usize> {
 
 /// The policy in force.
 pub fn policy() -> Option<Policy<'static>> {
+    Policy::accepted(policy_bytes().unwrap_or(DEFAULT_POLICY))
+}
+
+/// Its bytes, where it is not the built-in one.
+pub fn policy_bytes() -> Option<&'static [u8]> {
     let at = POLICY.load(Ordering::Acquire);
-    if at.is_null() {
-        return Policy::accepted(DEFAULT_POLICY);
-    }
     // SAFETY: `set_policy` took a mapping of the length that its header says, which stays mapped while it is in force
     // and a while longer.
-    Policy::accepted(unsafe { core::slice::from_raw_parts(at, mapped_len(at)?) })
+    mapped_len(at).map(|len| unsafe { core::slice::from_raw_parts(at, len) })
+}
+
+/// The built-in policy is in force from now on.
+pub fn no_policy() {
+    POLICY.store(core::ptr::null_mut(), Ordering::Release);
+    allowed::forget();
 }
 
 /// Identity and modification time of the file that the policy in force was mapped from.

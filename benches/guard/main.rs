@@ -1,4 +1,5 @@
-//! What the guard costs: a call, a process, a request. Ratios of one run on one machine; `make bench` runs it.
+//! What the guard costs: a call, a process, a server, a flood, and its peers. Ratios of one run on one machine; `make bench`
+//! runs it, or a part of it: `calls`, `process`, `peers`, `servers`, `flood`.
 
 #[path = "../../tests/servers/harness/mod.rs"]
 // A benchmark uses a part of it.
@@ -6,20 +7,50 @@
 mod harness;
 
 mod calls;
+// The test of the kept counts uses the rest.
+#[allow(dead_code)]
+mod counting;
+mod flood;
 mod process;
-mod requests;
+mod servers;
+
+use std::os::unix::net::UnixDatagram;
 
 fn main() {
     // `cargo test` runs benchmarks too, to see that they build.
-    if !std::env::args().any(|argument| argument == "--bench") {
+    let arguments: Vec<String> = std::env::args().collect();
+    if !arguments.iter().any(|argument| argument == "--bench") {
         return;
     }
     harness::enter();
-    calls::run();
-    process::run();
-    requests::run();
-    println!();
-    requests::backstop();
+    harness::own_run_and_dev();
+    counting::addresses();
+    journal();
+    let parts: [(&str, fn()); 5] = [
+        ("calls", calls::run),
+        ("process", process::run),
+        ("peers", process::peers),
+        ("servers", servers::run),
+        ("flood", flood::run),
+    ];
+    let named = |name: &str| arguments.iter().any(|argument| argument == name);
+    let all = !parts.iter().any(|(name, _)| named(name));
+    for (name, run) in parts {
+        if all || named(name) {
+            run();
+        }
+    }
+}
+
+/// A reader at journald's socket, so that what is measured is the guard and not journald.
+fn journal() {
+    std::fs::create_dir_all("/run/systemd/journal").expect("a folder");
+    std::fs::create_dir_all("/run/portcullis").expect("a folder");
+    let socket = UnixDatagram::bind("/run/systemd/journal/socket").expect("a socket");
+    std::thread::spawn(move || {
+        let mut buffer = [0; 65536];
+        while socket.recv(&mut buffer).is_ok() {}
+    });
 }
 
 /// The middle of some figures, with the lowest and the highest.

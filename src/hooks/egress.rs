@@ -4,18 +4,27 @@ use super::{errno, fail};
 use crate::allowed::Destination;
 use crate::judge::{self, By, Deed, Said};
 use crate::state::{self, Role};
-use crate::sys::{ADDRESS_MAX, V4_MIN, internet};
+use crate::sys::{ADDRESS_HEAD, ADDRESS_MAX, V4_MIN, internet};
 use crate::{counters, gate, names, request, sys};
 use core::ffi::{c_int, c_uint, c_void};
+use core::mem::MaybeUninit;
 
-#[repr(align(8))]
-struct Address([u8; ADDRESS_MAX]);
+/// A copy of an address. What lies behind its head is the kernel's to read, as much of it as was copied.
+#[repr(C, align(16))]
+struct Address {
+    head: [u8; ADDRESS_HEAD],
+    rest: MaybeUninit<[u8; ADDRESS_MAX - ADDRESS_HEAD]>,
+}
 
 impl Address {
     /// Room for a copy.
     #[inline(always)]
     fn none() -> Address {
-        Address([0; ADDRESS_MAX])
+        Address { head: [0; ADDRESS_HEAD], rest: MaybeUninit::uninit() }
+    }
+
+    fn as_ptr(&self) -> *const libc::sockaddr {
+        (&raw const *self).cast()
     }
 
     /// Copies an address of the caller, so that what is judged is what is used; false where the kernel is to say what is
@@ -29,7 +38,7 @@ impl Address {
         if !(V4_MIN..=ADDRESS_MAX).contains(&size) || !plausible(at as usize) {
             return false;
         }
-        let (from, to) = (at.cast::<u8>(), self.0.as_mut_ptr());
+        let (from, to) = (at.cast::<u8>(), (&raw mut *self).cast::<u8>());
         // SAFETY: the caller promises that many bytes, and they fit. An address of v4 is two loads, which is no call.
         unsafe {
             if size == V4_MIN {
@@ -58,22 +67,22 @@ fn asked(at: usize) -> bool {
 #[inline]
 fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
     let known =
-        |scope| Destination::new(scope, &copy.0, len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
+        |scope| Destination::new(scope, &copy.head, len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
     if request::scope().and_then(known).is_some() {
         counters::decision();
     } else if let Some(errno) = anew(fd, copy, len, deed) {
         return Some(errno);
     }
-    names::asking(fd, u16::from_be_bytes([copy.0[2], copy.0[3]]));
+    names::asking(fd, u16::from_be_bytes([copy.head[2], copy.head[3]]));
     None
 }
 
 #[inline(never)]
 fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
-    let (ip, port) = internet(&copy.0, len as usize)?;
+    let (ip, port) = internet(&copy.head, len as usize)?;
     request::current(|served| {
         // As it is before the policy is asked.
-        let destination = Destination::new(served.scope, &copy.0, len as usize, deed != Deed::Connect);
+        let destination = Destination::new(served.scope, &copy.head, len as usize, deed != Deed::Connect);
         let said = judge::egress(By::This, served, fd, deed, ip, port);
         if said == Said::Always
             && let Some(destination) = destination
@@ -100,7 +109,7 @@ pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len:
             return fail(errno);
         }
         // SAFETY: the copy has as many bytes.
-        return unsafe { gate::connect(fd, copy.0.as_ptr().cast(), len) };
+        return unsafe { gate::connect(fd, copy.as_ptr(), len) };
     }
     // SAFETY: as the caller promises.
     unsafe { gate::connect(fd, address, len) }
@@ -164,7 +173,7 @@ unsafe fn sendto_address(
         return fail(errno) as libc::ssize_t;
     }
     // SAFETY: as the caller promises; the copy has as many bytes.
-    unsafe { gate::sendto(fd, buffer, size, flags, copy.0.as_ptr().cast(), len) }
+    unsafe { gate::sendto(fd, buffer, size, flags, copy.as_ptr(), len) }
 }
 
 /// Calls `send` with a message whose address is a copy that was judged; gives `Err(errno)` where it is refused. A header
@@ -195,7 +204,7 @@ unsafe fn with_message<R>(
     if let Some(errno) = judged(fd, &copy, header.msg_namelen, sending(flags)) {
         return Err(errno);
     }
-    header.msg_name = copy.0.as_ptr().cast_mut().cast();
+    header.msg_name = copy.as_ptr().cast_mut().cast();
     Ok(send(&raw const header))
 }
 
@@ -232,7 +241,7 @@ pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count
         let message = messages.wrapping_add(index as usize);
         let header = message.cast_const().cast::<libc::msghdr>();
         let send = |header: *const libc::msghdr| {
-            let mut one = core::mem::MaybeUninit::<libc::mmsghdr>::zeroed();
+            let mut one = MaybeUninit::<libc::mmsghdr>::zeroed();
             // SAFETY: the caller's header, or a copy of it; a mmsghdr begins with it, and the length behind it is written
             // by the kernel.
             unsafe {

@@ -2,7 +2,7 @@
 
 use super::fail;
 use super::table::real;
-use crate::{counters, listeners, merge, names, request, state};
+use crate::{counters, listeners, load, merge, names, request, state};
 use core::ffi::{c_int, c_void};
 
 /// accept(2).
@@ -48,6 +48,7 @@ pub unsafe extern "C" fn accept4(
 
 fn serve(listener: c_int, accepted: c_int) {
     if state::role() == state::Role::Master {
+        load::settle();
         listeners::remember(listener);
         state::set_role(state::Role::Serving);
         counters::spread();

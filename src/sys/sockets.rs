@@ -7,6 +7,8 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The longest address that Linux takes: `sizeof(struct sockaddr_storage)`.
 pub const ADDRESS_MAX: usize = 128;
+/// What is read of an address: all of one of the internet.
+pub const ADDRESS_HEAD: usize = 32;
 /// The shortest v4 address that Linux takes.
 pub const V4_MIN: usize = 16;
 /// The shortest v6 address that Linux takes, without the scope id (SIN6_LEN_RFC2133).
@@ -53,10 +55,11 @@ pub fn transport(fd: i32) -> &'static str {
     }
 }
 
-/// The internet address and port in a socket's address.
-pub fn internet(bytes: &[u8; ADDRESS_MAX], len: usize) -> Option<(IpAddr, u16)> {
-    let family = i32::from(u16::from_ne_bytes([bytes[0], bytes[1]]));
-    let port = u16::from_be_bytes([bytes[2], bytes[3]]);
+/// The internet address and port in a socket's address, of which `bytes` are the beginning and `len` the length.
+pub fn internet(bytes: &[u8], len: usize) -> Option<(IpAddr, u16)> {
+    let [first, second, high, low] = *bytes.first_chunk()?;
+    let family = i32::from(u16::from_ne_bytes([first, second]));
+    let port = u16::from_be_bytes([high, low]);
     match family {
         libc::AF_INET if len >= V4_MIN => {
             let octets: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;

@@ -17,6 +17,23 @@
 
 extern char **environ;
 
+/* Becomes a server, as its guard sees it: forks, and accepts a connection. */
+static void serve(void)
+{
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    socklen_t len = sizeof(sa_family_t) + 1 + snprintf(at.sun_path + 1, 40, "portcullis-serve-%d", getpid());
+    pid_t child = fork();
+    if (!child)
+        _exit(0);
+    int status, listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (waitpid(child, &status, 0) != child || bind(listener, (struct sockaddr *)&at, len) || listen(listener, 1)
+        || connect(client, (struct sockaddr *)&at, len))
+        exit(1);
+    int server = accept(listener, NULL, NULL);
+    if (server < 0 || close(server) || close(client) || close(listener))
+        exit(1);
+}
+
 static void connects(const char *address, int port, long count)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -28,6 +45,16 @@ static void connects(const char *address, int port, long count)
             exit(1);
 }
 
+/* Each is refused, where there is a guard. */
+static void denied(long count)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4444)};
+    inet_pton(AF_INET, "192.88.1.10", &to.sin_addr);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    for (long i = 0; i < count; i++)
+        connect(fd, (struct sockaddr *)&to, sizeof to);
+}
+
 /* Another address with every call. */
 static void spread(int port, long count)
 {
@@ -36,6 +63,29 @@ static void spread(int port, long count)
     for (long i = 0; i < count; i++) {
         to.sin_addr.s_addr = htonl(0xc0580000 + i % 0x10000);
         if (connect(fd, (struct sockaddr *)&to, sizeof to))
+            exit(1);
+    }
+}
+
+/* A TCP connection on loopback, made and closed. */
+static void tcp(long count)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET};
+    socklen_t len = sizeof at;
+    inet_pton(AF_INET, "127.0.0.1", &at.sin_addr);
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(listener, (struct sockaddr *)&at, len) || listen(listener, 16)
+        || getsockname(listener, (struct sockaddr *)&at, &len))
+        exit(1);
+    /* Closed by a reset, so that no port is left waiting. */
+    struct linger now = {1, 0};
+    for (long i = 0; i < count; i++) {
+        int client = socket(AF_INET, SOCK_STREAM, 0);
+        setsockopt(client, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+        if (connect(client, (struct sockaddr *)&at, sizeof at))
+            exit(1);
+        int server = accept(listener, NULL, NULL);
+        if (server < 0 || close(client) || close(server))
             exit(1);
     }
 }
@@ -174,6 +224,9 @@ int main(int argc, char **argv)
     const char *kind = argv[1];
     long count = atol(argv[2]);
     struct timespec from, to;
+    /* There, the connection of a request is the first. */
+    if (strcmp(kind, "fastcgi"))
+        serve();
     clock_gettime(CLOCK_MONOTONIC, &from);
     if (!strcmp(kind, "common-port"))
         connects("192.88.1.10", 443, count);
@@ -183,6 +236,10 @@ int main(int argc, char **argv)
         connects("192.88.1.10", 5555, count);
     else if (!strcmp(kind, "audited"))
         connects("192.88.1.10", 4444, count);
+    else if (!strcmp(kind, "tcp"))
+        tcp(count);
+    else if (!strcmp(kind, "denied"))
+        denied(count);
     else if (!strcmp(kind, "spread"))
         spread(443, count);
     else if (!strcmp(kind, "send"))

@@ -34,9 +34,17 @@ impl<'b> Json<'b> {
         }
     }
 
+    /// One byte that is JSON already.
+    fn byte(&mut self, byte: u8) {
+        if let Some(to) = self.buffer.get_mut(self.len) {
+            *to = byte;
+            self.len = self.len.wrapping_add(1);
+        }
+    }
+
     fn separate(&mut self) {
         if self.comma {
-            self.raw(b",");
+            self.byte(b',');
         }
         self.comma = true;
     }
@@ -60,9 +68,10 @@ impl<'b> Json<'b> {
     #[inline(never)]
     pub fn key(&mut self, key: &str) {
         self.separate();
-        self.raw(b"\"");
+        self.byte(b'"');
         self.raw(key.as_bytes());
-        self.raw(b"\":");
+        self.byte(b'"');
+        self.byte(b':');
         self.comma = false;
     }
 
@@ -97,29 +106,36 @@ impl<'b> Json<'b> {
 
     /// A number in 16 hexadecimal digits, as a part of a string.
     pub fn hex(&mut self, number: u64) {
-        for shift in (0..16_u32).rev() {
-            let digit = (number >> (shift.wrapping_mul(4))) & 15;
-            self.raw(&[if digit < 10 { b'0'.wrapping_add(digit as u8) } else { b'a'.wrapping_add(digit as u8 - 10) }]);
+        let mut digits = [0; 16];
+        let mut rest = number;
+        for digit in digits.iter_mut().rev() {
+            *digit = hex_digit((rest & 15) as u8);
+            rest >>= 4;
         }
+        self.raw(&digits);
     }
 
     /// A string of at most `max` bytes as encoded, cut at a character with an ellipsis.
     #[inline(never)]
     pub fn string(&mut self, bytes: &[u8], max: usize) {
         self.separate();
-        self.raw(b"\"");
+        self.byte(b'"');
         self.text(bytes, max);
-        self.raw(b"\"");
+        self.byte(b'"');
     }
 
     /// The inside of a string: at most `max` bytes as encoded; what is not UTF-8 as U+FFFD. Gives what is left of `max`.
     #[inline(never)]
     pub fn text(&mut self, bytes: &[u8], max: usize) -> usize {
+        // Most text is plain and goes over as a whole.
+        if bytes.len() <= max && is_plain(bytes) {
+            self.raw(bytes);
+            return max.wrapping_sub(bytes.len());
+        }
         let mut left = max;
         for chunk in bytes.utf8_chunks() {
             let mut rest = chunk.valid();
             loop {
-                // Most text is plain and goes over as a whole.
                 let plain = rest
                     .bytes()
                     .take_while(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
@@ -181,7 +197,7 @@ impl<'b> Json<'b> {
         let (days, of_day) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil(days);
         self.separate();
-        self.raw(b"\"");
+        self.byte(b'"');
         for (number, width, after) in [
             (year, 4, b"-"),
             (month, 2, b"-"),
@@ -200,9 +216,9 @@ impl<'b> Json<'b> {
     /// An address as a string.
     pub fn ip(&mut self, ip: core::net::IpAddr) {
         self.separate();
-        self.raw(b"\"");
+        self.byte(b'"');
         self.ip_text(ip);
-        self.raw(b"\"");
+        self.byte(b'"');
     }
 
     /// An address as a part of a string.
@@ -217,6 +233,25 @@ impl<'b> Json<'b> {
     pub fn digits_text(&mut self, number: u64) {
         self.digits(number, 1);
     }
+}
+
+/// Whether text is printable ASCII in which nothing is escaped. Eight bytes at a time: a byte of `x - 1` borrows into its
+/// highest bit where it was 0, or 128 and more.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let each = |byte: u8| ONES.wrapping_mul(u64::from(byte));
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let mut words = bytes.chunks_exact(8);
+    let mut odd = 0;
+    for word in &mut words {
+        let word = word.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
+        odd |= word & HIGH;
+        odd |= word.wrapping_sub(each(b' ')) & !word & HIGH;
+        odd |= has_zero(word ^ each(b'"')) | has_zero(word ^ each(b'\\')) | has_zero(word ^ each(0x7f));
+    }
+    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    odd == 0 && words.remainder().iter().all(plain)
 }
 
 fn hex_digit(nibble: u8) -> u8 {
@@ -257,6 +292,20 @@ mod tests {
         assert_eq!(written(|json| json.time(951_782_400_000_000_005)), "\"2000-02-29T00:00:00.000000005Z\"");
         assert_eq!(written(|json| json.time(0)), "\"1970-01-01T00:00:00.000000000Z\"");
         assert_eq!(written(|json| json.time(1_795_537_514 * 1_000_000_000)), "\"2026-11-24T16:25:14.000000000Z\"");
+    }
+
+    #[test]
+    fn each_byte_that_is_not_plain_is_found_at_each_place() {
+        for byte in 0..=255_u8 {
+            let plain = matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\';
+            for at in 0..19 {
+                for around in [b' ', b'a', b'~'] {
+                    let mut text = [around; 19];
+                    text[at] = byte;
+                    assert_eq!(is_plain(&text), plain, "{byte} at {at}");
+                }
+            }
+        }
     }
 
     proptest! {

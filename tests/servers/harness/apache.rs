@@ -29,7 +29,18 @@ pub struct Apache {
 impl Apache {
     /// Starts Apache on loopback, port 8082, with `extra` at the end of its configuration.
     pub fn start(place: &Place, guard: Option<&Guard>, kind: Kind, fpm: Option<&Fpm>, extra: &str) -> Apache {
-        let port = 8082;
+        Apache::start_on(place, guard, kind, fpm, extra, 8082)
+    }
+
+    /// The same on another port.
+    pub fn start_on(
+        place: &Place,
+        guard: Option<&Guard>,
+        kind: Kind,
+        fpm: Option<&Fpm>,
+        extra: &str,
+        port: u16,
+    ) -> Apache {
         let path = place.path().display();
         let modules: &[(&str, &str)] = match kind {
             Kind::ModPhp => &[("mpm_prefork", "mod_mpm_prefork"), ("php", "libphp8.2")],
