@@ -2,11 +2,11 @@
 //!
 //! A place holds the whole of what was judged, never a digest of it, with the generation of the policy; so what is found is
 //! what the policy in force would say. Only a verdict that hangs on nothing else comes here: on no name that was resolved,
-//! on no kind of socket. Without a lock: a place is written by whoever makes its version odd, and a reader that finds the
-//! version changed takes it for empty.
+//! on no kind of socket.
 
+use crate::seqlock::Words;
 use crate::sys::{ADDRESS_HEAD, V4_MIN, V6_MIN};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use core::sync::atomic::{AtomicU32, Ordering};
 
 /// The words of a destination.
 const WORDS: usize = 4;
@@ -17,15 +17,8 @@ const PLACES: usize = 128;
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Destination([u64; WORDS]);
 
-struct Place {
-    /// Odd while it is written.
-    version: AtomicU64,
-    words: [AtomicU64; WORDS],
-}
-
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static TABLE: [Place; PLACES] =
-    [const { Place { version: AtomicU64::new(0), words: [const { AtomicU64::new(0) }; WORDS] } }; PLACES];
+static TABLE: [Words<WORDS>; PLACES] = [const { Words::new() }; PLACES];
 /// Of the policy in force.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 
@@ -54,7 +47,7 @@ impl Destination {
     }
 
     #[inline(always)]
-    fn place(&self) -> &'static Place {
+    fn place(&self) -> &'static Words<WORDS> {
         let [first, high, low, scope] = self.0;
         let mixed = (first ^ high ^ low ^ scope).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         // The index is less than PLACES.
@@ -64,35 +57,19 @@ impl Destination {
     /// Whether it was allowed lately.
     #[inline(always)]
     pub fn is_allowed(&self) -> bool {
-        let place = self.place();
-        let version = place.version.load(Ordering::Acquire);
-        let [first, high, low, scope] = &place.words;
-        let same = first.load(Ordering::Relaxed) == self.0[0]
-            && high.load(Ordering::Relaxed) == self.0[1]
-            && low.load(Ordering::Relaxed) == self.0[2]
-            && scope.load(Ordering::Relaxed) == self.0[3];
-        fence(Ordering::Acquire);
-        same && version & 1 == 0 && place.version.load(Ordering::Relaxed) == version
+        let same = self.place().read(|[first, high, low, scope]| {
+            first.load(Ordering::Relaxed) == self.0[0]
+                && high.load(Ordering::Relaxed) == self.0[1]
+                && low.load(Ordering::Relaxed) == self.0[2]
+                && scope.load(Ordering::Relaxed) == self.0[3]
+        });
+        same == Some(true)
     }
 
-    /// It was allowed. Where another thread writes to its place, that one's stays.
+    /// It was allowed.
     #[cold]
     pub fn remember(&self) {
-        let place = self.place();
-        let version = place.version.load(Ordering::Relaxed);
-        if version & 1 != 0
-            || place
-                .version
-                .compare_exchange(version, version.wrapping_add(1), Ordering::Acquire, Ordering::Relaxed)
-                .is_err()
-        {
-            return;
-        }
-        fence(Ordering::Release);
-        for (word, own) in place.words.iter().zip(self.0) {
-            word.store(own, Ordering::Relaxed);
-        }
-        place.version.store(version.wrapping_add(2), Ordering::Release);
+        self.place().write(self.0);
     }
 }
 

@@ -24,6 +24,7 @@ mod names;
 mod objects;
 mod program;
 mod request;
+mod seqlock;
 mod sink;
 mod state;
 mod sys;

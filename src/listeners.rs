@@ -9,7 +9,7 @@ static PORTS: [AtomicU32; 256] = [const { AtomicU32::new(0) }; 256];
 
 /// The socket listens on behalf of the server.
 pub fn remember(fd: i32) {
-    if let Some((_, port)) = sys::own_address(fd) {
+    if let Ok(Some((_, port))) = sys::own_address(fd) {
         remember_port(port);
     }
 }

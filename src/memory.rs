@@ -15,11 +15,15 @@ pub struct Reader {
 
 impl Reader {
     /// Whether the page of an address can be read.
+    #[inline(always)]
     pub fn ok(&mut self, address: usize) -> bool {
         let page = address & !(PAGE - 1);
-        if page == self.page && page != 0 {
-            return true;
-        }
+        (page == self.page && page != 0) || self.ask(address)
+    }
+
+    #[inline(never)]
+    fn ask(&mut self, address: usize) -> bool {
+        let page = address & !(PAGE - 1);
         let fine = page != 0 && sys::readable(address);
         if fine {
             self.page = page;
@@ -28,7 +32,7 @@ impl Reader {
     }
 
     /// The entry at `index` of a vector of pointers; `None` on a fault.
-    #[inline(never)]
+    #[inline]
     pub fn pointer(&mut self, vector: *const *const u8, index: usize) -> Option<*const u8> {
         let at = vector.wrapping_add(index);
         let last = (at as usize).wrapping_add(7);
@@ -37,6 +41,13 @@ impl Reader {
         }
         // SAFETY: both ends of the entry are readable; it may be unaligned.
         Some(unsafe { at.read_unaligned() })
+    }
+
+    /// The byte at an address; `None` on a fault.
+    #[inline]
+    pub fn byte(&mut self, at: *const u8) -> Option<u8> {
+        // SAFETY: its page is readable.
+        self.ok(at as usize).then(|| unsafe { at.read() })
     }
 
     /// The bytes of a C string, at most `max` of them; `None` on a fault.

@@ -1,11 +1,11 @@
 //! Which name the process resolved to an address last. Nothing is ever resolved by the guard.
 //!
-//! A table of fixed size, without a lock: a place is written by whoever makes its version odd, and a reader that finds the
-//! version changed takes it for empty. Where two meet, a name is unknown for a while, and unknown allows nothing.
+//! A table of fixed size, without a lock. Where two threads meet, a name is unknown for a while, and unknown allows nothing.
 
+use crate::seqlock::Words;
 use crate::{state, sys};
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering, fence};
+use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use portcullis_policy::dns;
 use portcullis_policy::egress::canonical;
 use portcullis_policy::name::HostName;
@@ -17,25 +17,15 @@ const SETS: usize = 64;
 const WORDS: usize = 32;
 
 struct Place {
-    /// Odd while it is written; 0 where it never was.
-    version: AtomicU64,
     /// When it was written, in writes of the whole table.
     written: AtomicU64,
-    address: [AtomicU64; 2],
-    name: [AtomicU64; WORDS],
+    /// The address, then the name.
+    words: Words<{ 2 + WORDS }>,
 }
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static TABLE: [[Place; WAYS]; SETS] = [const {
-    [const {
-        Place {
-            version: AtomicU64::new(0),
-            written: AtomicU64::new(0),
-            address: [const { AtomicU64::new(0) }; 2],
-            name: [const { AtomicU64::new(0) }; WORDS],
-        }
-    }; WAYS]
-}; SETS];
+static TABLE: [[Place; WAYS]; SETS] =
+    [const { [const { Place { written: AtomicU64::new(0), words: Words::new() } }; WAYS] }; SETS];
 static WRITES: AtomicU64 = AtomicU64::new(0);
 
 fn key(address: IpAddr) -> [u64; 2] {
@@ -53,43 +43,32 @@ fn set_of(key: [u64; 2]) -> &'static [Place; WAYS] {
 
 impl Place {
     fn is(&self, key: [u64; 2]) -> bool {
-        self.version.load(Ordering::Acquire) != 0
-            && self.address[0].load(Ordering::Relaxed) == key[0]
-            && self.address[1].load(Ordering::Relaxed) == key[1]
+        let same = self.words.read(|[high, low, ..]| [high, low].map(|word| word.load(Ordering::Relaxed)) == key);
+        // No address is 0: the unspecified ones stand for loopback.
+        same == Some(true) && key != [0; 2]
     }
 
     fn write(&self, key: [u64; 2], name: &HostName) {
-        let version = self.version.load(Ordering::Relaxed);
-        let odd = version | 1;
-        if version & 1 != 0
-            || self.version.compare_exchange(version, odd, Ordering::Acquire, Ordering::Relaxed).is_err()
-        {
-            return;
-        }
-        fence(Ordering::Release);
-        self.address[0].store(key[0], Ordering::Relaxed);
-        self.address[1].store(key[1], Ordering::Relaxed);
         let mut bytes = [0_u8; WORDS * 8];
         for (to, from) in bytes.iter_mut().zip(name.bytes()) {
             *to = *from;
         }
         bytes[WORDS * 8 - 1] = name.bytes().len() as u8;
-        for (to, from) in self.name.iter().zip(bytes.chunks_exact(8)) {
-            to.store(<[u8; 8]>::try_from(from).map_or(0, u64::from_ne_bytes), Ordering::Relaxed);
+        let name = bytes.chunks_exact(8).map(|word| <[u8; 8]>::try_from(word).map_or(0, u64::from_ne_bytes));
+        if self.words.write(key.into_iter().chain(name)) {
+            self.written.store(WRITES.fetch_add(1, Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
         }
-        self.written.store(WRITES.fetch_add(1, Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
-        self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
     fn read(&self, key: [u64; 2]) -> Option<HostName> {
-        let version = self.version.load(Ordering::Acquire);
         let mut bytes = [0_u8; WORDS * 8];
-        for (to, from) in bytes.chunks_exact_mut(8).zip(&self.name) {
-            to.copy_from_slice(&from.load(Ordering::Relaxed).to_ne_bytes());
-        }
-        let same = self.is(key);
-        fence(Ordering::Acquire);
-        if version & 1 != 0 || self.version.load(Ordering::Relaxed) != version || !same {
+        let same = self.words.read(|[high, low, name @ ..]| {
+            for (to, from) in bytes.chunks_exact_mut(8).zip(name) {
+                to.copy_from_slice(&from.load(Ordering::Relaxed).to_ne_bytes());
+            }
+            [high, low].map(|word| word.load(Ordering::Relaxed)) == key
+        });
+        if same != Some(true) {
             return None;
         }
         let len = usize::from(bytes[WORDS * 8 - 1]);

@@ -42,15 +42,17 @@ fn main() {
     }
 }
 
-/// A reader at journald's socket, so that what is measured is the guard and not journald.
+/// Readers at journald's and syslog's sockets, so that what is measured is the guard, or a peer, and not a log daemon.
 fn journal() {
     std::fs::create_dir_all("/run/systemd/journal").expect("a folder");
     std::fs::create_dir_all("/run/portcullis").expect("a folder");
-    let socket = UnixDatagram::bind("/run/systemd/journal/socket").expect("a socket");
-    std::thread::spawn(move || {
-        let mut buffer = [0; 65536];
-        while socket.recv(&mut buffer).is_ok() {}
-    });
+    for path in ["/run/systemd/journal/socket", "/dev/log"] {
+        let socket = UnixDatagram::bind(path).expect("a socket");
+        std::thread::spawn(move || {
+            let mut buffer = [0; 65536];
+            while socket.recv(&mut buffer).is_ok() {}
+        });
+    }
 }
 
 /// The middle of some figures, with the lowest and the highest.

@@ -163,7 +163,7 @@ pub fn run() {
     println!(
         "KiB of a worker that has served the pages above: the guard's own that no other process shares, and its policy.\n"
     );
-    println!("| worker | server | private | policy, private | policy, shared |");
+    println!("| worker | server | private | policy, private | policy, resident |");
     println!("| --- | --- | --- | --- | --- |");
     for way in &ways[1..] {
         let masters = [
@@ -199,8 +199,9 @@ fn memory(pid: i32) -> [u64; 3] {
         let size: u64 = words.next().and_then(|size| size.parse().ok()).unwrap_or(0);
         match first {
             "Private_Dirty:" if of_library => sums[0] += size,
-            "Private_Clean:" | "Private_Dirty:" if of_policy => sums[1] += size,
-            "Shared_Clean:" if of_policy => sums[2] += size,
+            // A file in memory is never clean.
+            "Anonymous:" if of_policy => sums[1] += size,
+            "Rss:" if of_policy => sums[2] += size,
             _ => {}
         }
     }

@@ -43,9 +43,11 @@ fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MA
     }
     for index in 0.. {
         let Some(entry) = entries.pointer(envp, index).filter(|entry| !entry.is_null()) else { return };
-        // Most entries differ in the first bytes, and are not read any further.
-        if strings.string(entry, 3) != Some(b"LD_") {
-            continue;
+        // Most entries differ in the first byte, and are not read any further.
+        match strings.byte(entry) {
+            Some(b'L') => {}
+            Some(_) => continue,
+            None => return,
         }
         let Some(text) = strings.string(entry, VALUE_MAX.wrapping_add(32)) else { return };
         for (number, variable) in VARIABLES.into_iter().enumerate() {

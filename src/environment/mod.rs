@@ -32,8 +32,8 @@ const OWN: [&[u8]; 4] = [context::VARIABLE, context::REQUEST, context::KEY, cont
 /// # Safety
 /// `entry` must be a C string.
 unsafe fn is_own(entry: *const u8) -> bool {
-    // SAFETY: as the caller promises.
-    OWN.iter().any(|name| unsafe { begins(entry, name) })
+    // SAFETY: as the caller promises. They begin with the same letter, and most entries with another.
+    unsafe { entry.read() == b'P' && OWN.iter().any(|name| begins(entry, name)) }
 }
 
 /// Whether a C string begins with `start`.
@@ -123,8 +123,8 @@ impl Plan {
                     break;
                 }
                 // Most entries differ in the first byte, and are not read any further.
-                let first = strings.string(entry, 1)?.first();
-                if preloads && first == PRELOAD.first() && strings.string(entry, PRELOAD.len())? == PRELOAD {
+                let first = strings.byte(entry)?;
+                if preloads && first == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
                     let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
                     for other in value.split(|&byte| byte == b':' || byte == b' ') {
                         if other == library {
@@ -224,7 +224,7 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
             break;
         }
         // Most entries differ in the first byte, and are not read any further.
-        if strings.string(entry, 1)?.first() == name.first()
+        if strings.byte(entry)? == *name.first()?
             && let Some(b"=") = strings.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1))
         {
             return strings.string(entry.wrapping_add(name.len()).wrapping_add(1), 4096);

@@ -6,6 +6,7 @@ use crate::state::{self, Role};
 use crate::sys::ADDRESS_MAX;
 use crate::{gate, listeners, request, sys};
 use core::ffi::c_int;
+use core::net::Ipv4Addr;
 
 /// Judges the port of a socket; the errno to refuse it with.
 fn judged(fd: c_int, ip: core::net::IpAddr, port: u16) -> Option<i32> {
@@ -28,7 +29,9 @@ pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
         }
         return done;
     }
-    if let Some((ip, port)) = sys::own_address(fd)
+    // A port that the kernel does not tell is none of the server's.
+    let unknown = || Some((Ipv4Addr::UNSPECIFIED.into(), 0));
+    if let Some((ip, port)) = sys::own_address(fd).unwrap_or_else(|_| unknown())
         && let Some(errno) = judged(fd, ip, port)
     {
         return fail(errno);

@@ -74,8 +74,8 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     let Some(policy) = state::policy() else { return Said::Once };
     // Whether the verdict hangs on more than the destination.
     let looked = Cell::new(false);
-    // A socket that could not be borrowed is taken for what would be judged.
-    let is_stream = || if fd < 0 { deed == Deed::Connect } else { sys::is_stream(fd) };
+    // A socket that could not be borrowed, or asked, is taken for what would be judged.
+    let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
     let transport = || {
         looked.set(true);
         if is_stream() { Transport::Stream } else { Transport::Datagram }

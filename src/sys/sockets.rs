@@ -22,29 +22,44 @@ pub fn send_bytes(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
     result(unsafe { syscall(libc::SYS_sendto, args) })
 }
 
-fn option(fd: i32, option: i32) -> i32 {
+/// An option of SOL_SOCKET; `Err` where the kernel does not say, and then not because it is no socket.
+fn option(fd: i32, option: i32) -> Result<i32, i32> {
     let mut value = -1_i32;
     let mut len = 4_u32;
     let (level, option) = (libc::SOL_SOCKET as usize, option as usize);
     let args = [fd as usize, level, option, &raw mut value as usize, &raw mut len as usize, 0];
     // SAFETY: the kernel writes an int and its length.
-    unsafe { syscall(libc::SYS_getsockopt, args) };
-    value
+    let done = unsafe { syscall(libc::SYS_getsockopt, args) };
+    said(done).map(|()| value)
 }
 
-/// Whether a descriptor is a socket of streams; one that cannot be asked is taken for one.
+/// What is no socket says so. Any other error is that of a filter that somebody put before the call, so as not to be seen.
+fn said(done: isize) -> Result<(), i32> {
+    match result(done) {
+        Ok(_) | Err(libc::EBADF | libc::ENOTSOCK | libc::EINVAL | libc::ENOTCONN) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Whether a descriptor is a socket of streams; what is no socket is taken for one. `None` where the kernel does not say.
+pub fn asked_stream(fd: i32) -> Option<bool> {
+    option(fd, libc::SO_TYPE).ok().map(|kind| !matches!(kind, libc::SOCK_DGRAM | libc::SOCK_RAW))
+}
+
+/// The same, where what is not known is taken for one.
 pub fn is_stream(fd: i32) -> bool {
-    !matches!(option(fd, libc::SO_TYPE), libc::SOCK_DGRAM | libc::SOCK_RAW)
+    asked_stream(fd).unwrap_or(true)
 }
 
 /// Whether a descriptor is a socket of the internet.
 pub fn is_internet(fd: i32) -> bool {
-    matches!(option(fd, libc::SO_DOMAIN), libc::AF_INET | libc::AF_INET6)
+    matches!(option(fd, libc::SO_DOMAIN), Ok(libc::AF_INET | libc::AF_INET6))
 }
 
 /// What a socket speaks, as ECS names it (the IANA protocol's name in lower case).
 pub fn transport(fd: i32) -> &'static str {
-    match (option(fd, libc::SO_PROTOCOL), option(fd, libc::SO_TYPE)) {
+    let option = |which| option(fd, which).unwrap_or(-1);
+    match (option(libc::SO_PROTOCOL), option(libc::SO_TYPE)) {
         (libc::IPPROTO_ICMP, _) => "icmp",
         (libc::IPPROTO_ICMPV6, _) => "ipv6-icmp",
         (libc::IPPROTO_SCTP, _) => "sctp",
@@ -73,22 +88,23 @@ pub fn internet(bytes: &[u8], len: usize) -> Option<(IpAddr, u16)> {
     }
 }
 
-fn name_of(number: libc::c_long, fd: i32) -> Option<(IpAddr, u16)> {
+fn name_of(number: libc::c_long, fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     let mut bytes = [0_u8; ADDRESS_MAX];
     let mut len = ADDRESS_MAX as u32;
     let args = [fd as usize, bytes.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
     // SAFETY: the kernel writes at most that many bytes, and the length.
     let done = unsafe { syscall(number, args) };
-    if done == 0 { internet(&bytes, len as usize) } else { None }
+    said(done)?;
+    Ok(if done == 0 { internet(&bytes, len as usize) } else { None })
 }
 
 /// To which internet address a socket is connected.
 pub fn peer(fd: i32) -> Option<(IpAddr, u16)> {
-    name_of(libc::SYS_getpeername, fd)
+    name_of(libc::SYS_getpeername, fd).ok()?
 }
 
-/// To which internet address a socket is bound.
-pub fn own_address(fd: i32) -> Option<(IpAddr, u16)> {
+/// To which internet address a socket is bound; `Err` where the kernel does not say.
+pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     name_of(libc::SYS_getsockname, fd)
 }
 

@@ -2,12 +2,18 @@
 
 mod harness;
 
+#[path = "../../benches/guard/counting.rs"]
+// This test uses a part of it.
+#[allow(dead_code)]
+mod counting;
+
 mod backstop;
 mod bad_input;
 mod children;
 mod command;
 mod demo;
 mod examples;
+mod instructions;
 mod matrix;
 mod merging;
 mod modules;

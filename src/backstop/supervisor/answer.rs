@@ -203,7 +203,7 @@ impl Case<'_> {
 
     fn listen(&self, fd: i32) -> Reply {
         let borrowed = self.borrow(fd);
-        let Some((ip, port)) = sys::own_address(borrowed.0) else { return Reply::GoOn };
+        let Ok(Some((ip, port))) = sys::own_address(borrowed.0) else { return Reply::GoOn };
         refuse(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
     }
 

@@ -13,6 +13,8 @@ pub struct Pool {
     pub lines: String,
     /// Listens on this port of loopback instead of a socket.
     pub port: Option<u16>,
+    /// Further lines of the global section.
+    pub global: String,
     /// Where standard error goes; the test's own where there is none.
     pub stderr: Option<PathBuf>,
 }
@@ -38,9 +40,9 @@ impl Fpm {
         let config = place.write(
             "fpm.conf",
             &format!(
-                "[global]\nerror_log = {path}/fpm.log\npid = {path}/fpm.pid\n[www]\nuser = www-data\ngroup = www-data\n\
+                "[global]\nerror_log = {path}/fpm.log\npid = {path}/fpm.pid\n{}\n[www]\nuser = www-data\ngroup = www-data\n\
                  listen = {listen}\nlisten.mode = 0666\npm = static\npm.max_children = 2\n{}\n",
-                pool.lines
+                pool.global, pool.lines
             ),
         );
         let words = [by, &["/usr/sbin/php-fpm8.2"]].concat();
