@@ -35,7 +35,7 @@ fuzz_target!(|data: &[u8]| {
             loader: Some(Some(b"/x.so")),
             ..Program::default()
         };
-        policy.decide_exec(scope, &program);
+        let _ = policy.decide_exec(scope, &program);
         let _ = (policy.decide_listen(scope, 80), policy.decide_stdio(scope), policy.decide_ring(scope));
         let _ = policy.decide_settings(scope, Some(b"a=b\nc=d"));
     }

@@ -3,16 +3,13 @@
 use super::raw::syscall;
 use super::{Fd, result};
 use core::ffi::c_void;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
+pub use portcullis_policy::address::{V4_MIN, V6_MIN, internet};
 
 /// The longest address that Linux takes: `sizeof(struct sockaddr_storage)`.
 pub const ADDRESS_MAX: usize = 128;
 /// What is read of an address: all of one of the internet.
 pub const ADDRESS_HEAD: usize = 32;
-/// The shortest v4 address that Linux takes.
-pub const V4_MIN: usize = 16;
-/// The shortest v6 address that Linux takes, without the scope id (SIN6_LEN_RFC2133).
-pub const V6_MIN: usize = 24;
 
 /// `send` that never waits.
 pub fn send_bytes(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
@@ -67,24 +64,6 @@ pub fn transport(fd: i32) -> &'static str {
         (_, libc::SOCK_DGRAM) => "udp",
         (_, libc::SOCK_RAW) => "raw",
         _ => "tcp",
-    }
-}
-
-/// The internet address and port in a socket's address, of which `bytes` are the beginning and `len` the length.
-pub fn internet(bytes: &[u8], len: usize) -> Option<(IpAddr, u16)> {
-    let [first, second, high, low] = *bytes.first_chunk()?;
-    let family = i32::from(u16::from_ne_bytes([first, second]));
-    let port = u16::from_be_bytes([high, low]);
-    match family {
-        libc::AF_INET if len >= V4_MIN => {
-            let octets: [u8; 4] = bytes.get(4..8)?.try_into().ok()?;
-            Some((IpAddr::V4(Ipv4Addr::from(octets)), port))
-        }
-        libc::AF_INET6 if len >= V6_MIN => {
-            let octets: [u8; 16] = bytes.get(8..24)?.try_into().ok()?;
-            Some((IpAddr::V6(Ipv6Addr::from(octets)), port))
-        }
-        _ => None,
     }
 }
 
@@ -247,29 +226,4 @@ pub fn send(fd: i32, pieces: &[&[u8]; 3]) -> bool {
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
     unsafe { super::on_behalf(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) >= 0 }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bytes(family: i32, rest: &[u8]) -> [u8; ADDRESS_MAX] {
-        let mut out = [0; ADDRESS_MAX];
-        out[..2].copy_from_slice(&(family as u16).to_ne_bytes());
-        out[2..2 + rest.len()].copy_from_slice(rest);
-        out
-    }
-
-    #[test]
-    fn internet_addresses_are_read_as_the_kernel_reads_them() {
-        let v4 = bytes(libc::AF_INET, &[0x11, 0x5c, 192, 88, 1, 10]);
-        assert_eq!(internet(&v4, 16), Some(("192.88.1.10".parse().unwrap(), 4444)));
-        let v6 = bytes(libc::AF_INET6, &[0, 80, 0, 0, 0, 0, 0x20, 1]);
-        assert_eq!(internet(&v6, 28), Some(("2001::".parse().unwrap(), 80)));
-        assert_eq!(internet(&v6, 24), Some(("2001::".parse().unwrap(), 80)));
-        assert_eq!(internet(&v6, 23), None);
-        assert_eq!(internet(&v4, 15), None);
-        assert_eq!(internet(&bytes(libc::AF_UNIX, b"/x"), 16), None);
-        assert_eq!(internet(&bytes(libc::AF_UNSPEC, &[]), 16), None);
-    }
 }

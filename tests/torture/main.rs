@@ -10,6 +10,7 @@ mod harness;
 mod faults;
 mod soak;
 mod threads;
+mod transparency;
 
 use crate::harness::Place;
 use std::path::{Path, PathBuf};

@@ -99,7 +99,7 @@ impl Selection {
 }
 
 /// Adds what was merged to the events that it is like.
-fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
+pub(crate) fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
     let (merged, mut events): (Vec<Event>, Vec<Event>) = events.into_iter().partition(Event::is_of_merged);
     if merged.is_empty() {
         return events;

@@ -4,6 +4,7 @@ mod chart;
 mod page;
 
 use crate::arguments::Report;
+use crate::log::Event;
 use crate::{FINE, WRONG, check, complain, incident, install, learn};
 use std::io::Write;
 
@@ -17,8 +18,8 @@ pub fn run(arguments: &Report) -> u8 {
 fn try_run(arguments: &Report) -> Result<u8, String> {
     let (events, unreadable) = arguments.selection.all()?;
     let proposal = learn::text_for(&arguments.source, &events)?;
-    let incidents = incident::group(events.clone());
     let now = format!("{:.0}", jiff::Timestamp::now());
+    let incidents = incident::group(events.clone());
     let html =
         page::page(&page::Facts { events: &events, incidents: &incidents, unreadable, proposal: &proposal, now: &now });
     match &arguments.output {
@@ -34,4 +35,10 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         None => std::io::stdout().write_all(html.as_bytes()).map_err(|error| format!("cannot write: {error}"))?,
     }
     Ok(if unreadable == 0 { FINE } else { WRONG })
+}
+
+/// The page on some events.
+pub fn page_on(events: &[Event], unreadable: usize, proposal: &str, now: &str) -> String {
+    let incidents = incident::group(events.to_vec());
+    page::page(&page::Facts { events, incidents: &incidents, unreadable, proposal, now })
 }

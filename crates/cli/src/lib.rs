@@ -1,0 +1,76 @@
+//! The `portcullis` command: everything that parses, allocates and talks to people.
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod check;
+mod compile;
+mod doctor;
+mod events;
+mod explain;
+mod generate;
+mod incident;
+mod install;
+mod learn;
+mod log;
+mod report;
+mod run;
+mod show;
+mod status;
+
+use arguments::{Arguments, Verb};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Fine.
+const FINE: u8 = 0;
+/// Something wrong was found.
+const WRONG: u8 = 1;
+/// Used wrongly; clap exits with it too.
+const USAGE: u8 = 2;
+
+/// Does what the arguments of the process ask for.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().verb {
+        Verb::Check(arguments) => check::run(&arguments),
+        Verb::Compile(arguments) => compile::run(&arguments),
+        Verb::Run(arguments) => run::run(&arguments),
+        Verb::Install(arguments) => install::install(&arguments),
+        Verb::Uninstall(arguments) => install::uninstall(&arguments),
+        Verb::Status(arguments) => status::run(&arguments),
+        Verb::Learn(arguments) => learn::run(&arguments),
+        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Doctor(arguments) => doctor::run(&arguments),
+        Verb::Probe { token, port } => doctor::probe(&token, port),
+        Verb::Generate { folder } => generate::run(&folder),
+        Verb::Events(arguments) => events::run(&arguments),
+        // The library takes the process over before it comes here.
+        Verb::Supervise => {
+            complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");
+            USAGE
+        }
+        Verb::Explain(arguments) => explain::run(&arguments),
+    };
+    ExitCode::from(done)
+}
+
+/// Says on standard error what went wrong; gives the exit code.
+fn complain(message: impl std::fmt::Display) -> u8 {
+    anstream::eprintln!("portcullis: {message}");
+    WRONG
+}
+
+/// The report on lines of a log, whatever they are; for the fuzzer.
+#[doc(hidden)]
+#[must_use]
+pub fn report_on(lines: &[u8]) -> String {
+    let mut unreadable = 0;
+    let events = lines.split(|&byte| byte == b'\n').filter_map(|line| match log::Event::parse(line)? {
+        Ok(event) => Some(event),
+        Err(_) => {
+            unreadable += 1;
+            None
+        }
+    });
+    let events = log::together(events.collect(), false);
+    report::page_on(&events, unreadable, "", "2026-01-01T00:00:00Z")
+}
