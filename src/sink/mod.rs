@@ -84,6 +84,12 @@ fn to_file(path: &core::ffi::CStr, line: &[u8]) -> bool {
     }
     match write::file(path) {
         Ok(file) => write(file.0),
-        Err(_) => HELD_FILE.with(|| Err(libc::EBADF), write),
+        // What was removed nobody reads any more.
+        Err(_) => HELD_FILE.with(|| Err(libc::EBADF), |fd| has_name(fd) && write(fd)),
     }
+}
+
+/// Whether what a descriptor refers to has a name still.
+fn has_name(fd: i32) -> bool {
+    crate::sys::fstat(fd).is_some_and(|stat| stat.links > 0)
 }

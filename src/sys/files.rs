@@ -11,6 +11,8 @@ pub struct Stat {
     pub identity: (u64, u64),
     /// Type and permissions.
     pub mode: u32,
+    /// Names that it has.
+    pub links: u64,
     /// Owner.
     pub uid: u32,
     /// Group.
@@ -31,6 +33,9 @@ fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
     Some(Stat {
         identity: (stat.st_dev, stat.st_ino),
         mode: stat.st_mode,
+        // Of another width on each architecture.
+        #[allow(clippy::useless_conversion)]
+        links: u64::from(stat.st_nlink),
         uid: stat.st_uid,
         gid: stat.st_gid,
         size: stat.st_size.cast_unsigned(),

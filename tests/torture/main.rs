@@ -8,6 +8,7 @@
 mod harness;
 
 mod faults;
+mod outside;
 mod soak;
 mod threads;
 mod transparency;
