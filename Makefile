@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules packages machine setup demo test bench lint
+.PHONY: all build modules packages machine setup demo test torture bench figures lint
 
 all: build
 
@@ -39,10 +39,18 @@ demo: setup build
 test: setup build modules packages machine
 	scripts/test
 
-# What the guard costs, with snoopy beside it: instructions, processes, requests.
+# The guard under conditions that no server should meet; takes some three hours.
+torture: setup build
+	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
+
+# What the guard costs, with what else there is beside it: calls, processes, servers, a flood.
 bench: setup build
 	$(SUDO) scripts/setup bench
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard | tee target/figures.md
+
+# The same into docs/performance.md.
+figures: bench
+	python3 scripts/figures.py < target/figures.md
 
 lint:
 	cargo fmt --all --check

@@ -34,10 +34,30 @@ fn the_rpm_has_what_the_deb_has() {
         "/usr/lib/tmpfiles.d/portcullis.conf",
         "/usr/share/man/man1/portcullis.1.gz",
         "/usr/share/bash-completion/completions/portcullis",
+        "/usr/share/doc/portcullis/libportcullis.cdx.json",
+        "/usr/share/doc/portcullis/portcullis.cdx.json",
     ] {
         assert!(said.lines().any(|line| line == file), "{file}: {said}");
     }
     assert!(list("--configfiles").contains("/etc/portcullis/portcullis.toml"));
+}
+
+/// The list of what is in them, which the packages carry, names what was built.
+#[test]
+fn the_bills_of_materials() {
+    for (name, dependency) in [("libportcullis", "libc"), ("portcullis", "clap")] {
+        let path = target().join(format!("packages/root/usr/share/doc/portcullis/sbom/{name}.cdx.json"));
+        let text = std::fs::read_to_string(path).expect("scripts/sbom writes it");
+        let bom: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(bom["bomFormat"], "CycloneDX");
+        let components = bom["components"].as_array().expect("components");
+        let found = components.iter().find(|component| component["name"] == dependency).expect("a dependency");
+        assert!(
+            found["licenses"].is_array() && found["purl"].as_str().is_some_and(|purl| purl.starts_with("pkg:cargo/"))
+        );
+        let root = env!("CARGO_MANIFEST_DIR");
+        assert!(!text.contains(root), "nothing of the machine that built it");
+    }
 }
 
 /// A root that is changed in memory alone; unmounted at its end.

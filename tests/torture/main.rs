@@ -9,6 +9,7 @@ mod harness;
 
 mod faults;
 mod outside;
+mod sanitized;
 mod soak;
 mod threads;
 mod transparency;

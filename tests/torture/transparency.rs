@@ -182,7 +182,15 @@ fn phps_own() {
     let folder = source("php");
     compare("PHP's own tests", |load| {
         let mut command = Command::new("/usr/bin/php8.2");
-        command.arg("run-tests.php").args(["-q", "-p", "/usr/bin/php8.2", "--offline", "-g", "PASS,FAIL,SKIP"]);
+        command.arg("run-tests.php").args([
+            "-q",
+            "-p",
+            "/usr/bin/php8.2",
+            "--offline",
+            "--no-color",
+            "-g",
+            "PASS,FAIL,SKIP",
+        ]);
         command.args([
             "ext/sockets/tests",
             "ext/standard/tests/general_functions",
@@ -196,7 +204,8 @@ fn phps_own() {
         let text = String::from_utf8_lossy(&done.stdout).into_owned();
         text.lines()
             .filter_map(|line| {
-                let (word, rest) = line.split_once(' ')?;
+                // Its progress is overwritten.
+                let (word, rest) = line.rsplit('\r').next()?.split_once(' ')?;
                 let result = match word {
                     "PASS" => "passed",
                     "FAIL" => "failed",

@@ -74,3 +74,18 @@ pub fn report_on(lines: &[u8]) -> String {
     let events = log::together(events.collect(), false);
     report::page_on(&events, unreadable, "", "2026-01-01T00:00:00Z")
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_fuzzers_logs_make_a_page_without_markup_of_theirs() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/events");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).expect("the corpus") {
+            let page = super::report_on(&std::fs::read(entry.expect("an entry").path()).expect("a file"));
+            assert!(page.starts_with("<!DOCTYPE html>") && !page.contains("<script") && !page.contains("<img"));
+            count += 1;
+        }
+        assert!(count > 20);
+    }
+}
