@@ -114,17 +114,24 @@ pub fn configuration(place: &Place, policy: Policy) -> PathBuf {
     if path.exists() { path } else { place.write(&name, &text(place, policy)) }
 }
 
-/// Loads the guard into a command that will serve, as the master that it is so far.
-pub fn guard(place: &Place, command: &mut Command, policy: Policy) {
+/// What loads the guard into a program that will serve, as the master that it is so far.
+fn variables(place: &Place, policy: Policy) -> [(&'static str, String); 2] {
     let config = configuration(place, policy);
     let compiled = config.with_extension("policy");
     if !compiled.exists() {
         let done = place.portcullis().arg("compile").arg("--config").arg(config).arg("-o").arg(&compiled).output();
         assert!(done.expect("portcullis").status.success());
     }
-    command.env("LD_PRELOAD", place.library());
-    // The variable of src/context.rs.
-    command.env("PORTCULLIS_CONTEXT", format!("1;m;0;0;0;0:0;{};bench", compiled.display()));
+    [
+        ("LD_PRELOAD", place.library().display().to_string()),
+        // The variable of src/context.rs.
+        ("PORTCULLIS_CONTEXT", format!("1;m;0;0;0;0:0;{};bench", compiled.display())),
+    ]
+}
+
+/// Loads it into a command.
+pub fn guard(place: &Place, command: &mut Command, policy: Policy) {
+    command.envs(variables(place, policy));
 }
 
 /// Instructions: all of them, and the library's own.
@@ -143,27 +150,26 @@ pub fn instructions(place: &Place, calls: &Path, call: &Call, guarded: bool) -> 
 }
 
 fn run(place: &Place, calls: &Path, call: &Call, count: u32, guarded: bool) -> [u64; 2] {
-    let out = place.join("callgrind.out");
-    let mut command = Command::new("valgrind");
-    command.arg("--tool=callgrind").arg(format!("--callgrind-out-file={}.%p", out.display())).arg(calls);
-    command.args([call.kind, &count.to_string()]).stdout(Stdio::null()).stderr(Stdio::piped());
-    // How long the environment is, is a part of what starting a program costs.
-    command.env_clear().env("PATH", "/usr/bin:/bin");
+    let folder = place.join("callgrind");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    // An event has the parent's arguments and the working folder in it: the same ones each time. How long the environment is, is
+    // a part of what starting a program costs.
+    let mut command = Command::new("/bin/sh");
+    command.current_dir("/").env_clear().env("PATH", "/usr/bin:/bin");
+    command.args(["-c", "\"$@\"; exit $?", "bench", "env"]);
     if guarded {
-        guard(place, &mut command, call.policy);
+        // The program alone is guarded, not the shell.
+        command.args(variables(place, call.policy).map(|(name, value)| format!("{name}={value}")));
     }
-    let child = command.spawn().expect("valgrind");
-    // valgrind becomes the program; what that forks has files of its own.
-    let file = format!("{}.{}", out.display(), child.id());
-    let done = child.wait_with_output().expect("valgrind");
+    command.args(["valgrind", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}/%p", folder.display()));
+    command.arg(calls).args([call.kind, &count.to_string()]);
+    let done = command.stdin(Stdio::null()).output().expect("valgrind");
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let text = std::fs::read_to_string(&file).expect("callgrind's output");
-    for file in std::fs::read_dir(place.path()).expect("the folder").flatten() {
-        if file.file_name().to_string_lossy().starts_with("callgrind.out.") {
-            let _ = std::fs::remove_file(file.path());
-        }
-    }
-    sums(&text)
+    // What the program forks has files of its own, with next to nothing in them.
+    let files = std::fs::read_dir(&folder).expect("the folder").flatten();
+    let sums = files.map(|file| sums(&std::fs::read_to_string(file.path()).expect("callgrind's output"))).max();
+    std::fs::remove_dir_all(&folder).expect("removed");
+    sums.expect("callgrind's output")
 }
 
 /// Sums the costs in callgrind's format: of everything, and of the objects named libportcullis.so.

@@ -2,8 +2,8 @@
 //! out, the clock is set back. It serves, the policy holds, and what was lost is counted.
 
 use crate::harness::{
-    Fpm, Guard, Nginx, OUTSIDE4, Place, Pool, Process, calls, enter, every_rule, from_journal, http, journald,
-    own_run_and_dev, wait_until,
+    Fpm, Guard, Nginx, OUTSIDE4, Place, Pool, Process, calls, children, enter, every_rule, from_journal, http,
+    journald, own_run_and_dev, wait_until,
 };
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -144,6 +144,27 @@ fn descriptors_run_out() {
     assert_eq!(http::get(servers.nginx.port, "/exhausted.php").body, refused);
     servers.refuses(0, 1);
     assert_eq!(told(&whole_lines(&log)), (2, 0));
+}
+
+/// The workers get no more memory than they have, but for a little that PHP itself needs.
+#[test]
+fn memory_is_short() {
+    enter();
+    let place = Place::new();
+    let log = place.join("log/events.jsonl");
+    let guard = every_event(&place, "file", &log);
+    let servers = start(&place, &guard);
+    servers.refuses(0, 1);
+    for worker in children(servers.fpm.process.pid()) {
+        let status = std::fs::read_to_string(format!("/proc/{worker}/status")).expect("a worker");
+        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("its size");
+        let kilobytes: u64 = size.trim().trim_end_matches(" kB").parse().expect("a number");
+        let limit = format!("--as={}", kilobytes * 1024 + 65536);
+        let done = Command::new("prlimit").arg(format!("--pid={worker}")).arg(limit).status().expect("prlimit");
+        assert!(done.success());
+    }
+    servers.refuses(10, 20);
+    assert_eq!(told(&whole_lines(&log)), (21, 0));
 }
 
 /// The clock goes back to 1970 for everything that this program asks the kernel from some call on.
