@@ -148,6 +148,11 @@ pub fn in_master(first: bool) -> Option<Reason> {
             if sources == 0 {
                 return None;
             }
+            // What is damaged may only seem to have other sources.
+            if Policy::new(bytes).is_err() {
+                state::no_policy();
+                return instead_of(Unusable::For(Reason::Damaged));
+            }
             if TRIED.swap(sources, Ordering::Relaxed) != sources && compile().is_ok() && renewed() {
                 return None;
             }

@@ -30,14 +30,22 @@ struct Servers {
     nginx: Nginx,
 }
 
-fn start(place: &Place, guard: &Guard) -> Servers {
+fn pages(place: &Place) -> PathBuf {
     let www = place.pages();
     for (name, text) in PAGES {
         std::fs::write(www.join(name), text.replace("OUTSIDE", OUTSIDE4)).expect("a page");
     }
-    // One worker: what it counts is what the next event says.
-    let pool = Pool { lines: "pm.max_children = 1\nrlimit_files = 300\n".into(), ..Pool::default() };
-    let fpm = Fpm::start(place, Some(guard), &pool);
+    www
+}
+
+/// One worker: what it counts is what the next event says.
+fn one_worker() -> Pool {
+    Pool { lines: "pm.max_children = 1\nrlimit_files = 300\n".into(), ..Pool::default() }
+}
+
+fn start(place: &Place, guard: &Guard) -> Servers {
+    let www = pages(place);
+    let fpm = Fpm::start(place, Some(guard), &one_worker());
     let nginx = Nginx::start(place, None, &fpm.nginx_location(&www));
     Servers { fpm, nginx }
 }
@@ -146,25 +154,29 @@ fn descriptors_run_out() {
     assert_eq!(told(&whole_lines(&log)), (2, 0));
 }
 
-/// The workers get no more memory than they have, but for a little that PHP itself needs.
+/// The server gets no more memory than it has without the guard, but for a megabyte.
 #[test]
 fn memory_is_short() {
     enter();
     let place = Place::new();
+    let peak = |pid: i32| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmPeak:")).expect("its size");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    };
+    let bare = Fpm::start(&place, None, &Pool::default());
+    let workers = children(bare.process.pid());
+    let needed = workers.into_iter().chain([bare.process.pid()]).map(peak).max().expect("processes");
+    drop(bare);
     let log = place.join("log/events.jsonl");
     let guard = every_event(&place, "file", &log);
-    let servers = start(&place, &guard);
-    servers.refuses(0, 1);
-    for worker in children(servers.fpm.process.pid()) {
-        let status = std::fs::read_to_string(format!("/proc/{worker}/status")).expect("a worker");
-        let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")).expect("its size");
-        let kilobytes: u64 = size.trim().trim_end_matches(" kB").parse().expect("a number");
-        let limit = format!("--as={}", kilobytes * 1024 + 65536);
-        let done = Command::new("prlimit").arg(format!("--pid={worker}")).arg(limit).status().expect("prlimit");
-        assert!(done.success());
-    }
-    servers.refuses(10, 20);
-    assert_eq!(told(&whole_lines(&log)), (21, 0));
+    let www = pages(&place);
+    let limit = format!("--as={}", (needed + 1024) * 1024);
+    let fpm = Fpm::start_in(&place, Some(&guard), &one_worker(), &["prlimit", &limit]);
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    let servers = Servers { fpm, nginx };
+    servers.refuses(0, 20);
+    assert_eq!(told(&whole_lines(&log)), (20, 0));
 }
 
 /// The clock goes back to 1970 for everything that this program asks the kernel from some call on.

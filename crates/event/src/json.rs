@@ -127,8 +127,8 @@ impl<'b> Json<'b> {
     /// The inside of a string: at most `max` bytes as encoded; what is not UTF-8 as U+FFFD. Gives what is left of `max`.
     #[inline(never)]
     pub fn text(&mut self, bytes: &[u8], max: usize) -> usize {
-        // Most text is plain and goes over as a whole.
-        if bytes.len() <= max && is_plain(bytes) {
+        // Most text is plain and goes over as a whole. One that fills its bound may have been cut before.
+        if bytes.len() <= max.saturating_sub(ELLIPSIS.len()) && is_plain(bytes) {
             self.raw(bytes);
             return max.wrapping_sub(bytes.len());
         }
@@ -306,6 +306,12 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_text_that_fills_its_bound_is_cut_and_says_so() {
+        assert_eq!(written(|json| json.string(b"abcdefgh", 8)), "\"abcde\u{2026}\"");
+        assert_eq!(written(|json| json.string(b"abcde", 8)), "\"abcde\"");
     }
 
     proptest! {
