@@ -22,7 +22,7 @@ fn main() {
     if std::env::var_os("PORTCULLIS_SYMBOLS").is_none() {
         println!("cargo:rustc-cdylib-link-arg=-Wl,--strip-all");
     }
-    // -Bsymbolic: the hooks name each other, and what they mean is in here: so the loader has a tenth of the names to look
+    // -Bsymbolic: the hooks name each other, and what they mean is in here: so the loader has a fifth of the names to look
     // up, for every program that is started.
     for flag in [
         "-Bsymbolic",

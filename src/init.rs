@@ -97,7 +97,7 @@ pub fn before_fork() {
     if state::role() != Role::Master || !state::ready() {
         return;
     }
-    load::settle();
+    load::sum_once();
     load::renew();
     if let Some(policy) = state::policy() {
         sink::hold(&policy);

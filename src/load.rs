@@ -138,7 +138,7 @@ static UNSUMMED: AtomicBool = AtomicBool::new(false);
 
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
-/// the first of the tree does it in [`settle`], once it comes to what is judged.
+/// the first of the tree does it in [`sum_once`], once it comes to what is judged.
 pub fn in_master(first: bool) -> Option<Reason> {
     match map(Policy::unsummed) {
         Ok((bytes, stat)) => {
@@ -163,7 +163,7 @@ pub fn in_master(first: bool) -> Option<Reason> {
 }
 
 /// For a master, before it forks or serves: sums the policy in force, where that was not done yet.
-pub fn settle() {
+pub fn sum_once() {
     if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) {
         sum();
     }

@@ -103,12 +103,12 @@ static ASKING: [AtomicI32; 16] = [const { AtomicI32::new(0) }; 16];
 static ASKING_USED: AtomicUsize = AtomicUsize::new(0);
 /// Where the next socket goes once all places are taken.
 static ASKING_NEXT: AtomicUsize = AtomicUsize::new(0);
-const DNS: u16 = 53;
+/// The port of name servers.
+pub const DNS: u16 = 53;
 
-/// A socket goes to this port, perhaps to ask a name server.
-#[inline]
-pub fn asking(fd: i32, port: u16) {
-    if port == DNS && !is_asking(fd) {
+/// A socket goes to the port of name servers, perhaps to ask one.
+pub fn asking(fd: i32) {
+    if !is_asking(fd) {
         let number = fd.wrapping_add(1);
         for (index, place) in ASKING.iter().enumerate() {
             if place.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed).is_ok() {

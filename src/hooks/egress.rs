@@ -73,7 +73,11 @@ fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option
     } else if let Some(errno) = anew(fd, copy, len, deed) {
         return Some(errno);
     }
-    names::asking(fd, u16::from_be_bytes([copy.head[2], copy.head[3]]));
+    // Of another family these two bytes are no port.
+    let port = u16::from_be_bytes([copy.head[2], copy.head[3]]);
+    if port == names::DNS && internet(&copy.head, len as usize).is_some() {
+        names::asking(fd);
+    }
     None
 }
 

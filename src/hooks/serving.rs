@@ -1,7 +1,7 @@
 //! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
 
 use super::fail;
-use super::table::real;
+use super::table::{self, real};
 use crate::{counters, listeners, load, merge, names, request, state};
 use core::ffi::{c_int, c_void};
 
@@ -48,7 +48,7 @@ pub unsafe extern "C" fn accept4(
 
 fn serve(listener: c_int, accepted: c_int) {
     if state::role() == state::Role::Master {
-        load::settle();
+        load::sum_once();
         listeners::remember(listener);
         state::set_role(state::Role::Serving);
         counters::spread();
@@ -63,7 +63,7 @@ fn serve(listener: c_int, accepted: c_int) {
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
-    match real::found::read() {
+    match table::found_read() {
         // Nearly every read is of another descriptor, and goes on by a jump.
         // SAFETY: as the caller promises.
         Some(real) if !request::watched(fd) => unsafe { real(fd, buffer, size) },

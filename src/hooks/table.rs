@@ -73,21 +73,6 @@ macro_rules! hooks {
                     unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at) }
                 }
             )*
-            /// The same without a look whether the constructor has run: `None` where it has not.
-            pub mod found {
-                use super::*;
-                $(
-                    #[allow(missing_docs, dead_code)]
-                    #[inline(always)]
-                    pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
-                        let at = REAL.get(Row::$name as usize)?.load(Ordering::Relaxed);
-                        // SAFETY: as above.
-                        unsafe {
-                            core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at)
-                        }
-                    }
-                )*
-            }
             /// The real syscall(2), which is variadic: only jumped to.
             #[inline]
             pub fn syscall() -> Option<*const c_void> {
@@ -269,6 +254,14 @@ fn real(row: Row) -> *mut c_void {
     let Some(slot) = REAL.get(row as usize) else { return core::ptr::null_mut() };
     let at = slot.load(Ordering::Relaxed);
     if at.is_null() { early(slot) } else { at }
+}
+
+/// read(2) as it was found so far; `None` before the constructor has run.
+#[inline(always)]
+pub fn found_read() -> Option<unsafe extern "C" fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t> {
+    let at = REAL.get(Row::read as usize)?.load(Ordering::Relaxed);
+    // SAFETY: null is `None`; else it is libc's, or that of the next preload.
+    unsafe { core::mem::transmute(at) }
 }
 
 /// Another library's constructor may call a hook before this library's constructor has run.

@@ -228,48 +228,47 @@ pub fn end(token: u64) {
     }
 }
 
-/// Calls `look` with the request that the thread serves.
-pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
+/// The request that the thread serves; `None` while that is being written, which this thread itself does. It holds until the
+/// thread changes its slot.
+#[inline(always)]
+fn served() -> Option<*const Served> {
     // A descendant stays its request's, whatever it accepts or says by itself.
     if let Some(inherited) = inherited() {
-        return look(inherited);
+        return Some(inherited);
     }
     let slot = own_slot();
     if slot.is_null() {
-        return look(&NOBODY);
+        return Some(&raw const NOBODY);
     }
-    // SAFETY: the thread's own slot; where it is being written, which this thread itself does, it is left alone.
+    // SAFETY: the thread's own slot, which lives for ever; while it is being written, nothing but `busy` is read.
     let slot = unsafe { &*slot };
     if slot.busy.load(Ordering::Relaxed) {
-        return while_written(look);
+        return None;
     }
     if slot.by_module && slot.token.load(Ordering::Acquire) == 0 {
-        return look(&NOBODY);
+        return Some(&raw const NOBODY);
     }
-    look(&slot.served)
+    Some(&raw const slot.served)
 }
 
-#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static NOBODY: Served = Served::none();
+/// Calls `look` with the request that the thread serves.
+pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
+    match served() {
+        // SAFETY: nobody changes it while this thread looks.
+        Some(served) => look(unsafe { &*served }),
+        None => while_written(look),
+    }
+}
 
 /// The scope of the request that the thread serves; `None` while that is being written.
 #[inline]
 pub fn scope() -> Option<u32> {
-    if let Some(inherited) = inherited() {
-        return Some(inherited.scope);
-    }
-    let slot = own_slot();
-    if slot.is_null() {
-        return Some(NOBODY.scope);
-    }
     // SAFETY: as in `current`.
-    let slot = unsafe { &*slot };
-    match slot.busy.load(Ordering::Relaxed) {
-        true => None,
-        false if slot.by_module && slot.token.load(Ordering::Acquire) == 0 => Some(NOBODY.scope),
-        false => Some(slot.served.scope),
-    }
+    served().map(|served| unsafe { (*served).scope })
 }
+
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
+static NOBODY: Served = Served::none();
 
 /// Looks at a request of which nothing is known.
 #[cold]

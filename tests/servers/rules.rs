@@ -269,3 +269,22 @@ fn an_upstream_that_nginx_resolves_has_a_name() {
     let domains: Vec<&str> = events.iter().map(|event| event.text("destination.domain")).collect();
     assert_eq!(domains, ["other.example"], "{OUTSIDE4} was resolved to two names");
 }
+
+/// A datagram socket that only learns its own address is allowed at ports at which a stream is not, and what was allowed once is
+/// remembered: not this, which hangs on the kind of socket.
+#[test]
+fn what_hangs_on_the_socket_is_not_remembered() {
+    enter();
+    let _listeners = Listeners::on(&[9]);
+    let place = Place::new();
+    let guard = place.guard("mode = \"enforce\"\n");
+    let www = place.pages();
+    let page = format!(
+        "<?php foreach (['udp', 'udp', 'tcp', 'udp'] as $kind) \
+         echo @stream_socket_client(\"$kind://{OUTSIDE4}:9\", $number) ? 'went ahead ' : \"refused $number \";"
+    );
+    std::fs::write(www.join("kinds.php"), page).expect("a page");
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    assert_eq!(http::get(nginx.port, "/kinds.php").body, "went ahead went ahead refused 13 went ahead ");
+}
