@@ -204,8 +204,10 @@ fn hold_against_document(event: &Value) {
     if event.pointer("/portcullis/also").is_none() {
         assert!(text.contains(&format!("({severity})")), "{id}: {severity}");
     }
-    for technique in event.pointer("/threat/technique/id").and_then(Value::as_array).expect("techniques") {
-        assert!(text.contains(technique.as_str().expect("text")), "{id}: {technique}");
+    for path in ["/threat/technique/id", "/threat/technique/subtechnique/id"] {
+        for technique in event.pointer(path).and_then(Value::as_array).expect("techniques") {
+            assert!(text.contains(technique.as_str().expect("text")), "{id}: {technique}");
+        }
     }
     assert!(text.contains("## False positives"), "{id}");
 }

@@ -38,12 +38,13 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8
         member(&mut json, "framework", b"MITRE ATT&CK", NAME_MAX);
         json.key("technique");
         json.open(b"{");
-        json.key("id");
-        json.open(b"[");
-        for technique in event.rule.techniques {
-            json.string(technique.as_bytes(), 16);
+        list(&mut json, "id", event.rule.techniques);
+        if !event.rule.subtechniques.is_empty() {
+            json.key("subtechnique");
+            json.open(b"{");
+            list(&mut json, "id", event.rule.subtechniques);
+            json.close(b"}");
         }
-        json.close(b"]");
         json.close(b"}");
         json.close(b"}");
     }
@@ -103,6 +104,16 @@ fn endpoint(json: &mut Json<'_>, key: &str, direction: &str, at: &Endpoint<'_>) 
 fn member(json: &mut Json<'_>, key: &str, value: &[u8], max: usize) {
     json.key(key);
     json.string(value, max);
+}
+
+#[inline(never)]
+fn list(json: &mut Json<'_>, key: &str, values: &[&str]) {
+    json.key(key);
+    json.open(b"[");
+    for value in values {
+        json.string(value.as_bytes(), 16);
+    }
+    json.close(b"]");
 }
 
 fn about(json: &mut Json<'_>, event: &Event<'_>) {
@@ -190,21 +201,19 @@ fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'
             left = left.saturating_sub(argument.len().max(8));
         }
         json.close(b"]");
-        if parent.is_some() {
-            json.key("command_line");
-            json.open(b"\"");
-            let mut left = ARGS_MAX / 2;
-            for (index, argument) in process.args.iter().enumerate() {
-                if left == 0 {
-                    break;
-                }
-                if index > 0 {
-                    left = json.text(b" ", left);
-                }
-                left = json.text(argument, left);
+        json.key("command_line");
+        json.open(b"\"");
+        let mut left = if parent.is_some() { ARGS_MAX / 2 } else { ARGS_MAX / 4 };
+        for (index, argument) in process.args.iter().enumerate() {
+            if left == 0 {
+                break;
             }
-            json.close(b"\"");
+            if index > 0 {
+                left = json.text(b" ", left);
+            }
+            left = json.text(argument, left);
         }
+        json.close(b"\"");
     }
     if let Some(parent) = parent {
         json.key("parent");

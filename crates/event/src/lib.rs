@@ -25,8 +25,10 @@ pub struct RuleFacts {
     pub name: &'static str,
     /// `event.severity`, on Elastic's scale: 21 low, 47 medium, 73 high.
     pub severity: u8,
-    /// `threat.technique.id`
+    /// `threat.technique.id`: ATT&CK's techniques, those that the subtechniques belong to included.
     pub techniques: &'static [&'static str],
+    /// `threat.technique.subtechnique.id`
+    pub subtechniques: &'static [&'static str],
 }
 
 /// The rules, in the order of the policy's numbers. Severity and techniques of the first are those of Elastic's rule
@@ -36,66 +38,81 @@ pub const RULES: [RuleFacts; 10] = [
         id: "egress-port",
         name: "Uncommon Destination Port Connection by Linux Web Server",
         severity: 21,
-        techniques: &["T1505.003", "T1571", "T1071"],
+        techniques: &["T1505", "T1571", "T1071"],
+        subtechniques: &["T1505.003"],
     },
     RuleFacts {
         id: "shell-spawn",
         name: "Web Server Process Spawning Shell",
         severity: 47,
-        techniques: &["T1505.003", "T1059.004"],
+        techniques: &["T1505", "T1059"],
+        subtechniques: &["T1505.003", "T1059.004"],
     },
     RuleFacts {
         id: "exec-place",
         name: "Web Server Process Starting Program From Unusual Place",
         severity: 47,
-        techniques: &["T1505.003", "T1105"],
+        techniques: &["T1505", "T1105"],
+        subtechniques: &["T1505.003"],
     },
     RuleFacts {
         id: "exec-tool",
         name: "Web Server Process Starting Network, Scripting or Reconnaissance Tool",
         severity: 21,
-        techniques: &["T1505.003", "T1059", "T1082"],
+        techniques: &["T1505", "T1059", "T1082"],
+        subtechniques: &["T1505.003"],
     },
     RuleFacts {
         id: "stdio-socket",
         name: "Web Server Process With Standard Input or Output on Network Connection",
         severity: 73,
-        techniques: &["T1505.003", "T1059.004", "T1095"],
+        techniques: &["T1505", "T1059", "T1095"],
+        subtechniques: &["T1505.003", "T1059.004"],
     },
     RuleFacts {
         id: "loader-env",
         name: "Web Server Process Setting Loader Variable for Child",
         severity: 73,
-        techniques: &["T1505.003", "T1574.006"],
+        techniques: &["T1505", "T1574"],
+        subtechniques: &["T1505.003", "T1574.006"],
     },
     RuleFacts {
         id: "listen-port",
         name: "Web Server Process Listening on Port of Its Own",
         severity: 47,
-        techniques: &["T1505.003", "T1571"],
+        techniques: &["T1505", "T1571"],
+        subtechniques: &["T1505.003"],
     },
     RuleFacts {
         id: "dns-direct",
         name: "Web Server Process Asking Unconfigured Name Server",
         severity: 21,
-        techniques: &["T1505.003", "T1071.004"],
+        techniques: &["T1505", "T1071"],
+        subtechniques: &["T1505.003", "T1071.004"],
     },
     RuleFacts {
         id: "metadata",
         name: "Web Server Process Accessing Cloud Metadata Service",
         severity: 47,
-        techniques: &["T1505.003", "T1552.005"],
+        techniques: &["T1505", "T1552"],
+        subtechniques: &["T1505.003", "T1552.005"],
     },
     RuleFacts {
         id: "php-ini",
         name: "FastCGI Request Changing PHP Settings",
         severity: 47,
-        techniques: &["T1505.003", "T1190"],
+        techniques: &["T1505", "T1190"],
+        subtechniques: &["T1505.003"],
     },
 ];
 /// The guard's word on itself: its policy is not what the configuration asks for.
-pub const GUARD_POLICY: RuleFacts =
-    RuleFacts { id: "guard-policy", name: "Portcullis Policy Not As Configured", severity: 73, techniques: &[] };
+pub const GUARD_POLICY: RuleFacts = RuleFacts {
+    id: "guard-policy",
+    name: "Portcullis Policy Not As Configured",
+    severity: 73,
+    techniques: &[],
+    subtechniques: &[],
+};
 
 /// A process as an event shows it; what is unknown is empty or 0.
 #[derive(Clone, Copy, Debug, Default)]

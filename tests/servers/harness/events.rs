@@ -1,6 +1,7 @@
 //! The events that a guard wrote to its file.
 
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -61,6 +62,55 @@ pub fn hold_against_schema(event: &Value) {
     let errors: Vec<String> =
         SCHEMA.iter_errors(event).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "{errors:#?}\n{event:#}");
+    hold_against_rules(event);
+}
+
+/// A Sigma engine with the rules of examples/siem/sigma/, and the name of each rule's file by its title.
+fn sigma() -> &'static (rsigma_eval::Engine, BTreeMap<String, String>) {
+    static RULES: LazyLock<(rsigma_eval::Engine, BTreeMap<String, String>)> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/siem/sigma");
+        let (mut engine, mut names) = (rsigma_eval::Engine::new(), BTreeMap::new());
+        for entry in std::fs::read_dir(folder).expect("the rules") {
+            let path = entry.expect("an entry").path();
+            if path.extension().is_some_and(|end| end == "yml") {
+                let text = std::fs::read_to_string(&path).expect("a rule");
+                let rules = rsigma_parser::parse_sigma_yaml(&text);
+                let rules = rules.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                engine.add_collection(&rules).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+                let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+                names.extend(rules.rules.iter().map(|rule| (rule.title.clone(), name.clone())));
+            }
+        }
+        (engine, names)
+    });
+    &RULES
+}
+
+/// The names of the Sigma rules.
+pub fn sigma_rules() -> Vec<&'static str> {
+    sigma().1.values().map(String::as_str).collect()
+}
+
+/// The Sigma rules that fire on an event, in order.
+pub fn fired(event: &Value) -> Vec<&'static str> {
+    let (engine, names) = sigma();
+    let found = engine.evaluate(&rsigma_eval::event::JsonEvent::borrow(event));
+    let mut fired: Vec<&str> = found.iter().map(|found| names[&found.header.rule_title].as_str()).collect();
+    fired.sort_unstable();
+    fired
+}
+
+/// Fails where another rule of the SIEM fires on an event than the guard's own, or one of these does not; none does on
+/// what was merged.
+fn hold_against_rules(event: &Value) {
+    let mut own: Vec<&str> = Vec::new();
+    if event.text("event.action") != "merged" {
+        own.push(event.text("rule.id"));
+        let also = event.pointer("/portcullis/also").and_then(Value::as_array);
+        own.extend(also.into_iter().flatten().filter_map(Value::as_str));
+        own.sort_unstable();
+    }
+    assert_eq!(fired(event), own, "{event:#}");
 }
 
 /// The parts of an event that the tests look at most.

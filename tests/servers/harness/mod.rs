@@ -12,7 +12,7 @@ mod process;
 
 pub use apache::{Apache, Kind};
 pub use browser::Browser;
-pub use events::{Events, Parts, calls};
+pub use events::{Events, Parts, calls, fired, hold_against_schema, sigma_rules};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};
 pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, overlay, own_run_and_dev};
