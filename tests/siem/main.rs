@@ -6,5 +6,6 @@
 mod harness;
 
 mod fields;
+mod shipping;
 mod sigma;
 mod worked;
