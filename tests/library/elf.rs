@@ -48,7 +48,7 @@ impl Library {
     }
 
     /// The entries of the dynamic section: tag, value.
-    fn dynamic(&self) -> Vec<(u64, u64)> {
+    fn dynamic(&self) -> Vec<(i64, u64)> {
         let file = self.file();
         let endian = file.endian();
         let segments = file.elf_program_headers().iter();
@@ -56,8 +56,8 @@ impl Library {
         entries.flatten().map(|entry| (entry.d_tag(endian), entry.d_val(endian))).collect()
     }
 
-    fn tags(&self, tag: u32) -> Vec<u64> {
-        self.dynamic().into_iter().filter(|entry| entry.0 == u64::from(tag)).map(|entry| entry.1).collect()
+    fn tags(&self, tag: i64) -> Vec<u64> {
+        self.dynamic().into_iter().filter(|entry| entry.0 == tag).map(|entry| entry.1).collect()
     }
 }
 

@@ -6,6 +6,7 @@
 mod harness;
 
 mod fields;
+mod metrics;
 mod shipping;
 mod sigma;
 mod worked;

@@ -206,6 +206,15 @@ pub struct Status {
     /// Write counters for a node exporter's textfile collector; `-` for standard output
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub prometheus: Option<PathBuf>,
+    /// Count the calls by virtual host and rule in this file of events, not in the sink of the policy
+    #[arg(long, value_name = "FILE", requires = "prometheus")]
+    pub log: Option<PathBuf>,
+    /// What was counted so far, and up to where
+    #[arg(long, value_name = "FILE", default_value = "/var/lib/portcullis/metrics.json", requires = "prometheus")]
+    pub state: PathBuf,
+    /// How many virtual hosts get series of their own; the rest is `_others`
+    #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "prometheus")]
+    pub vhosts: usize,
 }
 
 #[derive(Args)]

@@ -14,5 +14,5 @@ mod read;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::{Loaded, built_in, load, parse_text};
-pub use model::Config;
+pub use model::{Config, Sink};
 pub use portcullis_policy::place::DEFAULT_CONFIG;

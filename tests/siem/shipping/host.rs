@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 type Job = Box<dyn FnOnce() + Send>;
 
 /// The longest that the events may take, on a machine that does other things too.
-const PATIENCE: Duration = Duration::from_secs(180);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until something holds.
 pub fn wait_long(what: &str, mut holds: impl FnMut() -> bool) {

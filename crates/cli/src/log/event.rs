@@ -61,6 +61,11 @@ impl Event {
         self.0.pointer(path).and_then(Value::as_u64)
     }
 
+    /// When it happened, in seconds since 1970; `None` where it does not say.
+    pub fn seconds(&self) -> Option<i64> {
+        self.text("/@timestamp").parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    }
+
     /// The strings of a list.
     pub fn texts(&self, path: &str) -> Vec<&str> {
         let list = self.0.pointer(path).and_then(Value::as_array);

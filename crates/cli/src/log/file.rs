@@ -44,6 +44,39 @@ pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) 
     Ok(())
 }
 
+/// Reads what came since `place`, an inode and how much of it was read, and moves it on; lines without an end stay for the next
+/// time. Where that file was rotated away, what it and those after it have is read before.
+pub fn read_from(path: &Path, place: &mut Option<(u64, u64)>, line: Line<'_>) -> Result<(), String> {
+    let inode = |path: &Path| std::fs::metadata(path).map(|meta| meta.ino()).ok();
+    let files: Vec<PathBuf> = rotations(path).into_iter().chain([path.to_owned()]).collect();
+    let first = place.and_then(|(last, _)| files.iter().position(|file| inode(file) == Some(last)));
+    // Without an earlier place, all that is there; where the earlier file is gone, what is new for certain.
+    let first = first.unwrap_or(if place.is_none() { 0 } else { files.len() - 1 });
+    for file in &files[first..] {
+        let failed = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
+        let mut followed = match Followed::open(file) {
+            Err(error) if error.kind() == ErrorKind::NotFound && file == path => return Ok(()),
+            opened => opened.map_err(failed)?,
+        };
+        let (number, size) = (inode(file), std::fs::metadata(file).map_or(0, |meta| meta.len()));
+        // Of the file that was read last, what was read; a compressed one is read from its start.
+        let read = place.filter(|(last, read)| number == Some(*last) && *read <= size).map(|(_, read)| read);
+        let mut at = 0;
+        if let (Some(read), Some(file)) = (read, &mut followed.file) {
+            // The reader has its own handle on the same place.
+            at = file.seek(std::io::SeekFrom::Start(read)).map_err(failed)?;
+        }
+        followed
+            .lines(&mut |text| {
+                at += text.len() as u64;
+                line(text);
+            })
+            .map_err(failed)?;
+        *place = number.map(|number| (number, at));
+    }
+    Ok(())
+}
+
 /// The files that `path` was rotated to, the oldest first: `PATH.1`, `PATH.2.gz`, `PATH-20261124.zst` and the like.
 fn rotations(path: &Path) -> Vec<PathBuf> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -61,7 +94,8 @@ fn rotations(path: &Path) -> Vec<PathBuf> {
         .filter(|entry| entry.file_name().to_str().is_some_and(is_rotation))
         .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
         .collect();
-    found.sort();
+    // Of two of one moment, the higher number is the older.
+    found.sort_by(|(one, first), (other, second)| one.cmp(other).then_with(|| second.cmp(first)));
     found.into_iter().map(|(_, path)| path).collect()
 }
 

@@ -6,6 +6,8 @@ mod journal;
 mod time;
 
 pub use event::Event;
+pub use file::read_from as file_from;
+pub use journal::read_from as journal_from;
 pub use time::{Moment, moment};
 
 use clap::Args;
@@ -45,7 +47,7 @@ pub struct Selection {
 }
 
 /// The words of the rules, and that of what the guard says of itself.
-fn rules() -> Vec<&'static str> {
+pub fn rules() -> Vec<&'static str> {
     portcullis_policy::RULE_WORDS.into_iter().chain(["guard-policy"]).collect()
 }
 

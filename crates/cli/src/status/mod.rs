@@ -2,6 +2,7 @@
 
 pub mod process;
 mod prometheus;
+mod tally;
 
 use crate::arguments::Status;
 use crate::{FINE, WRONG, check, compile, complain, install};
@@ -139,6 +140,8 @@ struct OnDisk {
     path: String,
     digest: Option<u64>,
     is_stale: bool,
+    /// Where its events can be read.
+    log: Option<tally::Log>,
 }
 
 fn on_disk(arguments: &Status) -> OnDisk {
@@ -157,7 +160,19 @@ fn on_disk(arguments: &Status) -> OnDisk {
             Err(_) => mtime != -1,
         }
     };
+    let log = match &policy {
+        // Without a policy the built-in one holds.
+        None => Some(tally::Log::Journal),
+        Some(policy) if policy.sinks() & portcullis_config::Sink::Journald as u32 != 0 => Some(tally::Log::Journal),
+        Some(policy) => {
+            use std::os::unix::ffi::OsStrExt;
+            let file = policy.log_file();
+            let file = file.strip_suffix(&[0]).unwrap_or(file);
+            (!file.is_empty()).then(|| tally::Log::File(std::ffi::OsStr::from_bytes(file).into()))
+        }
+    };
     OnDisk {
+        log,
         path: path.display().to_string(),
         digest: policy.as_ref().map(portcullis_policy::Policy::digest),
         is_stale: policy.is_some_and(|policy| policy.sources().any(changed)),
@@ -173,11 +188,8 @@ pub fn run(arguments: &Status) -> u8 {
     let units = units();
     let disk = on_disk(arguments);
     if let Some(output) = &arguments.prometheus {
-        let text = prometheus::text(&units);
-        if output.as_os_str() == "-" {
-            anstream::print!("{text}");
-        } else if let Err(error) = install::plan::write(output, &text) {
-            return complain(format_args!("cannot write {}: {error}", output.display()));
+        if let Err(message) = metrics(arguments, output, &units, &disk) {
+            return complain(message);
         }
     } else if arguments.json {
         println!("{:#}", as_json(&units, &disk));
@@ -186,6 +198,30 @@ pub fn run(arguments: &Status) -> u8 {
     }
     let exposed = |unit: &Unit| unit.unguarded().next().is_some() || (unit.is_installed && unit.processes.is_empty());
     if units.iter().any(exposed) { WRONG } else { FINE }
+}
+
+/// Writes what Prometheus is to get, with the calls that the log has.
+fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> Result<(), String> {
+    let is_shown = output.as_os_str() == "-";
+    let folder = arguments.state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+    // Two at once would count twice.
+    let turn = std::fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
+    let _turn = turn.map_err(|error| format!("cannot lock {}: {error}", folder.display()))?;
+    let mut tally = tally::Tally::load(&arguments.state)?;
+    // Where the log cannot be read, what was counted before is still said, and so is everything else.
+    let counted = match arguments.log.clone().map(tally::Log::File).or_else(|| disk.log.clone()) {
+        Some(log) => tally.advance(&log, arguments.vhosts),
+        None => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
+    };
+    let text = prometheus::text(units, disk.is_stale, &tally, counted.is_ok());
+    if is_shown {
+        anstream::print!("{text}");
+    } else {
+        tally.save(&arguments.state)?;
+        install::plan::write(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+    }
+    counted
 }
 
 fn modes(policy: &InForce) -> String {

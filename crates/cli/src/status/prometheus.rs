@@ -1,16 +1,25 @@
 //! What the guard counts, for the textfile collector of Prometheus's node exporter.
 
 use super::Unit;
+use super::tally::Tally;
 use std::fmt::Write;
 
+/// A value of a label, between its quotes.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+fn head(out: &mut String, name: &str, kind: &str, help: &str) {
+    let _ = write!(out, "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}\n");
+}
+
 /// The text; format: prometheus.io, "Exposition formats".
-pub fn text(units: &[Unit]) -> String {
+pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> String {
     let mut out = String::new();
     let mut metric = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Unit) -> u64| {
-        let _ = write!(out, "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}\n");
+        head(&mut out, name, kind, help);
         for unit in units {
-            let label = unit.name.replace('\\', "\\\\").replace('"', "\\\"");
-            let _ = writeln!(out, "portcullis_{name}{{unit=\"{label}\"}} {}", value(unit));
+            let _ = writeln!(out, "portcullis_{name}{{unit=\"{}\"}} {}", escaped(&unit.name), value(unit));
         }
     };
     metric("guarded_processes", "gauge", "Processes with the guard.", &|unit| unit.guarded().count() as u64);
@@ -30,6 +39,32 @@ pub fn text(units: &[Unit]) -> String {
         unit.counters().merged
     });
     metric("dropped_total", "counter", "Events that a sink did not take.", &|unit| unit.counters().dropped);
+    head(&mut out, "calls_total", "counter", "Calls on which a rule fired, by the rule that decided; from the log.");
+    for ([vhost, rule, outcome], count) in tally.calls() {
+        let labels = format!("vhost=\"{}\",rule=\"{rule}\",outcome=\"{outcome}\"", escaped(vhost));
+        let _ = writeln!(out, "portcullis_calls_total{{{labels}}} {count}");
+    }
+    let mut one = |name: &str, kind: &str, help: &str, labels: &str, value: i64| {
+        head(&mut out, name, kind, help);
+        let _ = writeln!(out, "portcullis_{name}{labels} {value}");
+    };
+    one(
+        "last_event_timestamp_seconds",
+        "gauge",
+        "When the latest event in the log was; 0 where there is none.",
+        "",
+        tally.latest(),
+    );
+    one("log_readable", "gauge", "Whether the log could be read.", "", i64::from(is_counted));
+    one(
+        "configuration_changed",
+        "gauge",
+        "Whether the configuration has changed since it was compiled.",
+        "",
+        i64::from(is_stale),
+    );
+    let version = concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
+    one("build_info", "gauge", "The version of the command.", version, 1);
     out
 }
 
@@ -40,7 +75,8 @@ mod tests {
     #[test]
     fn each_metric_has_its_type() {
         let unit = Unit { name: "a\"b.service".into(), is_installed: true, processes: Vec::new() };
-        let text = text(&[unit]);
+        let text = text(&[unit], true, &Tally::default(), true);
+        assert!(text.contains("\nportcullis_configuration_changed 1\n"));
         assert!(text.contains(
             "# TYPE portcullis_denials_total counter\nportcullis_denials_total{unit=\"a\\\"b.service\"} 0\n"
         ));

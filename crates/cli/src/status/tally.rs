@@ -1,0 +1,198 @@
+//! How many calls the rules fired on, by virtual host: counted from the log, from where the last count ended.
+//!
+//! The guard in a program that a worker starts counts for itself, and its count ends with the program; the log has all of them,
+//! over restarts, too.
+
+use crate::install::plan;
+use crate::log::{self, Event};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The label of what belongs to no virtual host.
+const NONE: &str = "-";
+/// The label of all virtual hosts beyond the limit.
+const OTHERS: &str = "_others";
+
+/// Where the last count ended.
+#[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The last entry of the journal.
+    pub cursor: Option<String>,
+    /// The file, by its inode, and how much of it was read.
+    pub file: Option<(u64, u64)>,
+}
+
+/// What was counted so far, and up to where.
+#[derive(Clone, Default, Debug, Serialize, Deserialize)]
+pub struct Tally {
+    place: Place,
+    /// The virtual hosts that have series of their own: those that came first.
+    vhosts: BTreeSet<String>,
+    /// By virtual host, rule and outcome.
+    calls: Vec<((String, String, String), u64)>,
+    /// The latest event's time, in seconds since 1970.
+    latest: i64,
+}
+
+/// The log that is counted.
+#[derive(Clone)]
+pub enum Log {
+    Journal,
+    File(PathBuf),
+}
+
+impl Tally {
+    /// What an earlier run left; nothing where there was none.
+    pub fn load(path: &Path) -> Result<Tally, String> {
+        match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
+                format!("{}: {error}: remove it, and counting begins anew with all that the log has", path.display())
+            }),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Tally::default()),
+            Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        }
+    }
+
+    /// Leaves it for the next run.
+    pub fn save(&self, path: &Path) -> Result<(), String> {
+        let text = serde_json::to_string(self).map_err(|error| error.to_string())?;
+        plan::write(path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    }
+
+    /// Counts what the log has that was not counted yet. At most `limit` virtual hosts get series of their own.
+    pub fn advance(&mut self, log: &Log, limit: usize) -> Result<(), String> {
+        let mut place = std::mem::take(&mut self.place);
+        let mut calls: BTreeMap<(String, String, String), u64> = std::mem::take(&mut self.calls).into_iter().collect();
+        let mut line = |line: &[u8]| {
+            if let Some(Ok(event)) = Event::parse(line) {
+                self.latest = self.latest.max(event.seconds().unwrap_or(0));
+                *calls.entry(self.labels(&event, limit)).or_default() += event.count() as u64;
+            }
+        };
+        let done = match log {
+            Log::Journal => log::journal_from(&mut place.cursor, &mut line),
+            Log::File(path) => log::file_from(path, &mut place.file, &mut line),
+        };
+        self.place = place;
+        self.calls = calls.into_iter().collect();
+        done
+    }
+
+    /// Whoever may write to the log may write any name: only so many become series, and rules are the guard's own.
+    fn labels(&mut self, event: &Event, limit: usize) -> (String, String, String) {
+        let vhost = match event.vhost() {
+            "" => NONE,
+            name if self.vhosts.contains(name) => name,
+            name if self.vhosts.len() < limit => {
+                self.vhosts.insert(name.to_owned());
+                name
+            }
+            _ => OTHERS,
+        };
+        let rule = crate::log::rules().into_iter().find(|rule| *rule == event.rule()).unwrap_or(OTHERS);
+        let outcome = if event.refused() { "failure" } else { "success" };
+        (vhost.to_owned(), rule.to_owned(), outcome.to_owned())
+    }
+
+    /// Virtual host, rule, outcome, and the number of calls.
+    pub fn calls(&self) -> impl Iterator<Item = ([&str; 3], u64)> {
+        self.calls
+            .iter()
+            .map(|((vhost, rule, outcome), count)| ([vhost.as_str(), rule.as_str(), outcome.as_str()], *count))
+    }
+
+    /// The latest event's time, in seconds since 1970; 0 where there was none.
+    pub fn latest(&self) -> i64 {
+        self.latest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::io::Write;
+
+    fn line(vhost: &str, rule: &str, refused: bool) -> String {
+        let outcome = if refused { "failure" } else { "success" };
+        let event = json!({
+            "@timestamp": "2026-11-24T16:25:14.000000000Z", "event": { "action": "exec", "outcome": outcome },
+            "rule": { "id": rule }, "portcullis": { "vhost": vhost },
+        });
+        format!("{event}\n")
+    }
+
+    fn counts(tally: &Tally) -> Vec<(String, u64)> {
+        tally.calls().map(|(labels, count)| (labels.join(" "), count)).collect()
+    }
+
+    #[test]
+    fn each_event_counts_once_whatever_happens_to_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, state) = (folder.path().join("events.jsonl"), folder.path().join("state"));
+        let log = Log::File(path.clone());
+        let append = |to: &Path, text: &str| {
+            let mut file = std::fs::OpenOptions::new().create(true).append(true).open(to).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        let count = || {
+            let mut tally = Tally::load(&state).unwrap();
+            tally.advance(&log, 2).unwrap();
+            tally.save(&state).unwrap();
+            counts(&tally)
+        };
+        let one = line("shop", "shell-spawn", false);
+        append(&path, &one);
+        assert_eq!(count(), [("shop shell-spawn success".to_owned(), 1)]);
+        assert_eq!(count()[0].1, 1, "what was counted is not counted again");
+        append(&path, &one[..20]);
+        assert_eq!(count()[0].1, 1, "a line without its end is not read yet");
+        append(&path, &one[20..]);
+        append(&path, &one);
+        // Rotated with something that nobody has counted, twice.
+        std::fs::rename(&path, folder.path().join("events.jsonl.1")).unwrap();
+        append(&path, &one);
+        std::fs::rename(folder.path().join("events.jsonl.1"), folder.path().join("events.jsonl.2")).unwrap();
+        std::fs::rename(&path, folder.path().join("events.jsonl.1")).unwrap();
+        append(&path, &one);
+        assert_eq!(count()[0].1, 5);
+        std::fs::write(&path, &one).unwrap();
+        assert_eq!(count()[0].1, 5, "as long as before, so nothing is new");
+        std::fs::write(&path, "").unwrap();
+        assert_eq!(count()[0].1, 5);
+        append(&path, &one);
+        assert_eq!(count()[0].1, 6, "from the start of a file that was emptied");
+    }
+
+    #[test]
+    fn there_are_so_many_series_and_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let merged = json!({
+            "event": { "action": "merged", "outcome": "success" }, "rule": { "id": "egress-port" },
+            "portcullis": { "vhost": "a", "repeated": 41 },
+        });
+        let lines = [
+            line("a", "egress-port", false),
+            line("b", "egress-port", true),
+            line("", "egress-port", false),
+            line("c", "egress-port", false),
+            line("d", "egress-port", false),
+            line("a", "a rule of somebody's", false),
+            format!("{merged}\nno event\n"),
+        ];
+        std::fs::write(&path, lines.concat()).unwrap();
+        let mut tally = Tally::default();
+        tally.advance(&Log::File(path), 2).unwrap();
+        let wanted = [
+            ("- egress-port success", 1),
+            ("_others egress-port success", 2),
+            ("a _others success", 1),
+            ("a egress-port success", 42),
+            ("b egress-port failure", 1),
+        ];
+        assert_eq!(counts(&tally), wanted.map(|(labels, count)| (labels.to_owned(), count)));
+        assert_eq!(tally.latest(), 1_795_537_514);
+    }
+}
