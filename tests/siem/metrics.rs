@@ -122,7 +122,7 @@ fn events_become_series_alerts_and_panels() {
             "--web.listen-address=127.0.0.1:9090".into(),
         ],
     );
-    wait_until("Prometheus", || std::net::TcpStream::connect("127.0.0.1:9090").is_ok());
+    wait_until("Prometheus", || ureq::get("http://127.0.0.1:9090/-/ready").call().is_ok());
     let egress = "portcullis_calls_total{vhost=\"-\",rule=\"egress-port\",outcome=\"success\"}";
     wait_until("the first series", || value(egress) == Some(1.0));
     for _ in 0..3 {

@@ -86,11 +86,6 @@ fn sigma() -> &'static (rsigma_eval::Engine, BTreeMap<String, String>) {
     &RULES
 }
 
-/// The names of the Sigma rules.
-pub fn sigma_rules() -> Vec<&'static str> {
-    sigma().1.values().map(String::as_str).collect()
-}
-
 /// The Sigma rules that fire on an event, in order.
 pub fn fired(event: &Value) -> Vec<&'static str> {
     let (engine, names) = sigma();

@@ -2,7 +2,7 @@
 
 mod apache;
 mod browser;
-mod events;
+pub mod events;
 mod fpm;
 pub mod http;
 mod journal;
@@ -12,7 +12,7 @@ mod process;
 
 pub use apache::{Apache, Kind};
 pub use browser::Browser;
-pub use events::{Events, Parts, calls, fired, hold_against_schema, sigma_rules};
+pub use events::{Events, Parts, calls};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};
 pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, overlay, own_run_and_dev};

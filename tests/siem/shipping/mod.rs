@@ -4,7 +4,8 @@
 
 mod host;
 
-use crate::harness::{Fpm, Guard, Nginx, Place, Pool, hold_against_schema, journald};
+use crate::harness::events::hold_against_schema;
+use crate::harness::{Fpm, Guard, Nginx, Place, Pool, journald};
 use host::{Host, Kept, PATIENCE, certificates, wait_long};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
