@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The longest that anything may take.
@@ -34,8 +35,8 @@ pub fn turn() -> File {
 pub struct Machine {
     nspawn: Child,
     /// The first process in it.
-    leader: u32,
-    _turn: File,
+    pub leader: u32,
+    _turn: Arc<File>,
 }
 
 impl Machine {
@@ -46,19 +47,23 @@ impl Machine {
 
     /// The same on another root of target/machine/.
     pub fn boot_on(root: &str) -> Machine {
+        Machine::boot_as("portcullis-test", root, Arc::new(turn()))
+    }
+
+    /// The same with this name, beside others that share the turn.
+    pub fn boot_as(name: &str, root: &str, turn: Arc<File>) -> Machine {
         let folder = target().join("machine");
-        let turn = turn();
         let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/pages");
         let nspawn = Command::new("systemd-nspawn")
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .args(["--register=no", "--keep-unit", "--private-network", "--boot", "--console=read-only", "--quiet"])
-            .args(["--volatile=overlay", "--machine=portcullis-test", "--directory"])
+            .args(["--volatile=overlay", &format!("--machine={name}"), "--directory"])
             .arg(folder.join(root))
             .arg(format!("--bind-ro={}:/packages", target().join("packages").display()))
             .arg(format!("--bind-ro={}:/var/www/html", pages.display()))
             .stdin(Stdio::null())
-            .stdout(File::create(folder.join("console")).expect("a file"))
-            .stderr(File::create(folder.join("nspawn")).expect("a file"))
+            .stdout(File::create(folder.join(format!("{name}-console"))).expect("a file"))
+            .stderr(File::create(folder.join(format!("{name}-nspawn"))).expect("a file"))
             .spawn()
             .expect("systemd-nspawn");
         let mut machine = Machine { nspawn, leader: 0, _turn: turn };

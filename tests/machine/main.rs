@@ -2,6 +2,7 @@
 
 mod container;
 mod docs;
+mod fleet;
 mod hardened;
 mod life;
 mod machine;

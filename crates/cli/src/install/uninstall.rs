@@ -93,6 +93,7 @@ fn clean(arguments: &Uninstall, main: &Path) {
     if arguments.purge {
         let _ = std::fs::remove_dir_all(folder.join("vhosts.d"));
         let _ = std::fs::remove_dir_all(root.join("var/log/portcullis"));
+        let _ = std::fs::remove_dir_all(root.join("var/lib/portcullis"));
     }
     let _ = std::fs::remove_dir(folder.join("vhosts.d"));
     plan::tidy(folder);
