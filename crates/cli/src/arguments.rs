@@ -110,6 +110,9 @@ pub struct Install {
     /// Set this mode in the main configuration file
     #[arg(long)]
     pub mode: Option<ModeWord>,
+    /// Set the mode of this virtual host alone, in the file that has it
+    #[arg(long, value_name = "NAME", requires = "mode")]
+    pub vhost: Option<String>,
     /// Restart the units that run; one that does not come back gets its drop-in taken away again
     #[arg(long)]
     pub now: bool,

@@ -1,5 +1,6 @@
 //! `portcullis install`: a drop-in for a unit, shown and written; the server restarted with it, and settled.
 
+mod mode;
 mod module;
 pub mod plan;
 pub mod program;
@@ -85,22 +86,6 @@ fn main_file(mode: &str) -> String {
     )
 }
 
-/// The main file with another mode; everything else in it stays as it is.
-fn with_mode(text: &str, mode: &str) -> Result<String, String> {
-    let mut document: toml_edit::DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
-    match document.get_mut("mode").and_then(toml_edit::Item::as_value_mut) {
-        Some(value) => {
-            let decor = value.decor().clone();
-            *value = mode.into();
-            *value.decor_mut() = decor;
-        }
-        None => {
-            document.insert("mode", toml_edit::value(mode));
-        }
-    }
-    Ok(document.to_string())
-}
-
 /// The change to the main file, where one is needed, and the configuration that then holds.
 fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String> {
     let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
@@ -117,13 +102,10 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
     if !loaded.usable() {
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
     }
-    let change = match mode {
-        Some(mode) => {
-            let text =
-                std::fs::read_to_string(&path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-            Some(Change::Write(path, with_mode(&text, mode)?))
-        }
-        None => None,
+    let change = match (mode, &arguments.vhost) {
+        (Some(mode), None) => Some(mode::of_all(&path, mode)?),
+        (Some(mode), Some(vhost)) => Some(mode::of_vhost(&loaded.config, vhost, mode)?),
+        (None, _) => None,
     };
     Ok((change, loaded.config))
 }
@@ -195,6 +177,7 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
         println!("Nothing was written (--dry-run).");
         return Ok(FINE);
     }
+    let is_guarded = guarded.iter().all(|part| part.change.is_done());
     for change in config_change.iter().chain(guarded.iter().map(|guarded| &guarded.change)) {
         change.make()?;
     }
@@ -206,7 +189,8 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     systemd.reload()?;
     let names: Vec<&str> = guarded.iter().map(|guarded| guarded.unit.name.as_str()).collect();
     if !arguments.now {
-        println!("Takes effect when the server is restarted: systemctl restart {}", short(&names));
+        let verb = if is_guarded { "reload" } else { "restart" };
+        println!("Takes effect when the server is {verb}ed: systemctl {verb} {}", short(&names));
         return Ok(FINE);
     }
     let mut code = FINE;
@@ -271,14 +255,6 @@ pub fn installed(root: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_mode_is_changed_and_nothing_else() {
-        let text = "# mine\nmode = 'audit' # as long as we look\n[egress]\n# why\nallow = []\n";
-        let wanted = "# mine\nmode = \"enforce\" # as long as we look\n[egress]\n# why\nallow = []\n";
-        assert_eq!(with_mode(text, "enforce").unwrap(), wanted);
-        assert_eq!(with_mode("[log]\nsink = []\n", "off").unwrap(), "mode = \"off\"\n[log]\nsink = []\n");
-    }
 
     #[test]
     fn other_preloads_stay() {
