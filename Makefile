@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules packages machine setup demo test torture bench figures lint
+.PHONY: all build modules packages machine tools setup demo test torture bench figures lint
 
 all: build
 
@@ -29,6 +29,10 @@ packages: build modules
 machine: setup
 	$(SUDO) scripts/machine
 
+# The Python environment that the tests of examples/siem/ and examples/fleet/ use, in target/tools/python/.
+tools: setup
+	scripts/tools
+
 # What the demo and the tests need from the distribution.
 setup:
 	$(SUDO) scripts/setup
@@ -36,7 +40,7 @@ setup:
 demo: setup build
 	$(SUDO) scripts/demo
 
-test: setup build modules packages machine
+test: setup build modules packages machine tools
 	scripts/test
 
 # The guard under conditions that no server should meet; takes some three hours.

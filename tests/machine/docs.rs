@@ -5,7 +5,7 @@ use crate::machine::{Machine, target, wait_until};
 use std::path::{Path, PathBuf};
 
 /// Documents whose commands are run, and whether they begin without the package.
-const RUN: [(&str, bool); 8] = [
+const RUN: [(&str, bool); 9] = [
     ("README.md", true),
     ("docs/quick-start.md", true),
     ("docs/concepts.md", false),
@@ -14,6 +14,7 @@ const RUN: [(&str, bool); 8] = [
     ("docs/tuning.md", false),
     ("docs/troubleshooting.md", false),
     ("docs/events.md", false),
+    ("docs/triage.md", false),
 ];
 
 fn root() -> PathBuf {

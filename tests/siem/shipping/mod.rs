@@ -263,7 +263,10 @@ fn nothing_is_lost_on_the_way() {
     takers.iter().for_each(|taker| taker.end(libc::SIGKILL));
     reached(40);
     centre.command("ip link set to2 down");
+    // Longer than the sender waits before it takes the connection for a dead one, and than a queue that is full waits.
+    let cut = Instant::now();
     reached(60);
+    wait_long("the connection to be given up", || cut.elapsed() > Duration::from_secs(20));
     centre.command("ip link set to2 up");
     for kept in [&webs[0].by_journal, &webs[0].by_file, &webs[0].upload] {
         kept.end(libc::SIGTERM);
