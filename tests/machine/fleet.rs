@@ -1,7 +1,7 @@
 //! examples/fleet/: the Ansible role, linted, and run by SSH against two machines: installed, repeated, changed, with a mistake, and
 //! with a change after which the site does not answer.
 
-use crate::machine::{Machine, target, turn};
+use crate::machine::{Machine, target, turn, wait_until};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -145,6 +145,14 @@ fn a_fleet_gets_its_policy_and_keeps_the_earlier_one_where_that_fails() {
         assert_eq!(machine.run("ls /etc/portcullis/vhosts.d"), "other.toml\n");
         assert_eq!(machine.run(SHELL), "refused");
         machine.run("systemctl is-active portcullis-metrics.timer");
+        // What the journal has is counted once, however often it is looked at.
+        let metrics = "/var/lib/prometheus/node-exporter/portcullis.prom";
+        let wanted = "portcullis_calls_total{vhost=\"other\",rule=\"shell-spawn\",outcome=\"failure\"} 1\n";
+        for _ in 0..2 {
+            wait_until("the count", || {
+                machine.run(&format!("systemctl start portcullis-metrics.service; cat {metrics}")).contains(wanted)
+            });
+        }
     }
 
     // A mistake is found before anything is touched, on the first host, and the second is not asked.

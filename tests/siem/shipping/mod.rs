@@ -299,3 +299,30 @@ fn nothing_is_lost_on_the_way() {
     from_journals(&centre).expect_all("journal-upload", &names);
     drop((webs, takers));
 }
+
+/// Further outputs, and what systemd is to start: taken by the programs that they are for.
+#[test]
+fn every_configuration_is_taken() {
+    let folder = tempfile::tempdir().expect("a folder");
+    certificates(folder.path(), &["centre.example"]);
+    let host = Host::new("centre");
+    let names = ["journal", "file", "centre", "elasticsearch", "kafka"];
+    let files = names.map(|name| format!("/etc/portcullis/ship/{name}.conf"));
+    let unit = ("/etc/systemd/system/portcullis-ship@.service", example("portcullis-ship@.service"));
+    let confs =
+        files.iter().zip(names).map(|(path, name)| (path.clone().leak() as &str, example(&format!("{name}.conf"))));
+    prepared(&host, folder.path(), "centre.example", confs.chain([unit]).collect());
+    let run = |line: String| host.run(move || Command::new("sh").args(["-c", &line]).output().expect("sh"));
+    for file in &files {
+        let done = run(format!("rsyslogd -N1 -f {file} 2>&1"));
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        assert!(done.status.success() && !said.contains("error") && said.lines().count() == 2, "{file}: {said}");
+    }
+    // A mistake is one.
+    let done =
+        run("sed 's/omkafka/nothing/' /etc/portcullis/ship/kafka.conf > /run/x.conf; rsyslogd -N1 -f /run/x.conf 2>&1"
+            .into());
+    assert!(String::from_utf8_lossy(&done.stdout).contains("error"), "{done:?}");
+    let verify = run("systemd-analyze verify --man=no /etc/systemd/system/portcullis-ship@x.service 2>&1".into());
+    assert_eq!(String::from_utf8_lossy(&verify.stdout), "");
+}
