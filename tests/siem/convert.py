@@ -26,8 +26,6 @@ from sigma.processing.pipeline import ProcessingPipeline  # noqa: E402
 from sigma.validation import SigmaValidator  # noqa: E402
 
 
-
-
 def values(event):
     """The event once for each choice of one value of each list: Elasticsearch compares any of a field's values, this engine none."""
     lists = []

@@ -113,8 +113,15 @@ impl Web {
     /// How many events it has written.
     fn written(&self) -> usize {
         let log = self.log.clone();
-        self.host.run(move || std::fs::read(log).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count()))
+        let lines =
+            |path: &Path| std::fs::read(path).map_or(0, |bytes| bytes.iter().filter(|byte| **byte == b'\n').count());
+        self.host.run(move || lines(&log) + lines(&rotated(&log)))
     }
+}
+
+/// What a log is rotated to.
+fn rotated(log: &Path) -> PathBuf {
+    log.with_extension("jsonl.1")
 }
 
 /// Events by host and sequence number: how often each came, and under which ids.
@@ -259,24 +266,24 @@ fn nothing_is_lost_on_the_way() {
         wait_long("the events to be written", || webs.iter().all(|web| web.written() >= each() * part / 100))
     };
 
+    reached(10);
+    let log = webs[1].log.clone();
+    webs[1].host.run(move || std::fs::rename(&log, rotated(&log)).expect("rotated"));
     reached(20);
     takers.iter().for_each(|taker| taker.end(libc::SIGKILL));
     reached(40);
     centre.command("ip link set to2 down");
-    // Longer than the sender waits before it takes the connection for a dead one, and than a queue that is full waits.
     let cut = Instant::now();
     reached(60);
-    wait_long("the connection to be given up", || cut.elapsed() > Duration::from_secs(20));
-    centre.command("ip link set to2 up");
     for kept in [&webs[0].by_journal, &webs[0].by_file, &webs[0].upload] {
         kept.end(libc::SIGTERM);
     }
     for kept in [&webs[2].by_journal, &webs[2].by_file, &webs[2].upload] {
         kept.end(libc::SIGKILL);
     }
-    reached(75);
-    let log = webs[1].log.clone();
-    webs[1].host.run(move || std::fs::rename(&log, log.with_extension("jsonl.1")).expect("rotated"));
+    // Longer than the sender waits before it takes the connection for a dead one, and than a queue that is full waits.
+    wait_long("the connection to be given up", || cut.elapsed() > Duration::from_secs(20));
+    centre.command("ip link set to2 up");
     let mut clients = clients;
     wait_long("the requests", || clients.iter_mut().all(crate::harness::Process::ended));
 
