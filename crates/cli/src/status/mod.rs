@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
+use tally::Log;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -141,7 +142,7 @@ struct OnDisk {
     digest: Option<u64>,
     is_stale: bool,
     /// Where its events can be read.
-    log: Option<tally::Log>,
+    log: Option<Log>,
 }
 
 fn on_disk(arguments: &Status) -> OnDisk {
@@ -160,17 +161,8 @@ fn on_disk(arguments: &Status) -> OnDisk {
             Err(_) => mtime != -1,
         }
     };
-    let log = match &policy {
-        // Without a policy the built-in one holds.
-        None => Some(tally::Log::Journal),
-        Some(policy) if policy.sinks() & portcullis_config::Sink::Journald as u32 != 0 => Some(tally::Log::Journal),
-        Some(policy) => {
-            use std::os::unix::ffi::OsStrExt;
-            let file = policy.log_file();
-            let file = file.strip_suffix(&[0]).unwrap_or(file);
-            (!file.is_empty()).then(|| tally::Log::File(std::ffi::OsStr::from_bytes(file).into()))
-        }
-    };
+    // Without a policy the built-in one holds.
+    let log = policy.as_ref().map_or(Some(Log::Journal), |policy| Log::of(policy.sinks(), policy.log_file()));
     OnDisk {
         log,
         path: path.display().to_string(),
@@ -210,7 +202,7 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     let _turn = turn.map_err(|error| format!("cannot lock {}: {error}", folder.display()))?;
     let mut tally = tally::Tally::load(&arguments.state)?;
     // Where the log cannot be read, what was counted before is still said, and so is everything else.
-    let counted = match arguments.log.clone().map(tally::Log::File).or_else(|| disk.log.clone()) {
+    let counted = match arguments.log.clone().map(Log::File).or_else(|| disk.log.clone()) {
         Some(log) => tally.advance(&log, arguments.vhosts),
         None => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
     };

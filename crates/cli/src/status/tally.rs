@@ -5,8 +5,11 @@
 
 use crate::install::plan;
 use crate::log::{self, Event};
+use portcullis_config::Sink;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The label of what belongs to no virtual host.
@@ -40,6 +43,19 @@ pub struct Tally {
 pub enum Log {
     Journal,
     File(PathBuf),
+}
+
+impl Log {
+    /// That of a policy with these sinks; `None` where none of them can be read again.
+    pub fn of(sinks: u32, file: &[u8]) -> Option<Log> {
+        let has = |sink: Sink| sinks & sink as u32 != 0;
+        // What goes to syslog is in the journal, too, where there is one.
+        if has(Sink::Journald) || has(Sink::Syslog) {
+            return Some(Log::Journal);
+        }
+        let file = file.strip_suffix(&[0]).unwrap_or(file);
+        has(Sink::File).then(|| Log::File(OsStr::from_bytes(file).into()))
+    }
 }
 
 impl Tally {
@@ -163,6 +179,15 @@ mod tests {
         assert_eq!(count()[0].1, 5);
         append(&path, &one);
         assert_eq!(count()[0].1, 6, "from the start of a file that was emptied");
+    }
+
+    #[test]
+    fn a_log_is_one_that_can_be_read_again() {
+        let of = |sinks: &[Sink]| Log::of(sinks.iter().fold(0, |bits, sink| bits | *sink as u32), b"/x.jsonl");
+        assert!(matches!(of(&[Sink::File, Sink::Journald]), Some(Log::Journal)));
+        assert!(matches!(of(&[Sink::Syslog]), Some(Log::Journal)));
+        assert!(matches!(of(&[Sink::File, Sink::Stderr]), Some(Log::File(path)) if path == Path::new("/x.jsonl")));
+        assert!(of(&[Sink::Stderr]).is_none());
     }
 
     #[test]
