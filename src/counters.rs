@@ -5,7 +5,7 @@ use crate::merge::{self, Table};
 use crate::state;
 use crate::sys;
 use core::mem::offset_of;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::beacon::{self, SHARDS};
 
 /// What the processes of one tree count. Its layout is that of `portcullis_policy::beacon`.
@@ -76,6 +76,16 @@ static SHARED: AtomicPtr<Counters> = AtomicPtr::new(core::ptr::null_mut());
 /// Which shard this process counts in.
 static SHARD: AtomicU32 = AtomicU32::new(0);
 
+/// Somebody has used the process's own.
+static USED: AtomicBool = AtomicBool::new(false);
+
+/// The counters, where there has been an event. Most programs end without one, and need not touch their memory for it.
+#[inline]
+pub fn used() -> Option<&'static Counters> {
+    let shared = !SHARED.load(Ordering::Acquire).is_null();
+    (shared || USED.load(Ordering::Relaxed)).then(in_force)
+}
+
 /// Those that are shared with forks, or the process's own; without a stream as yet, where there has been no event.
 #[inline]
 pub fn in_force() -> &'static Counters {
@@ -88,6 +98,7 @@ pub fn in_force() -> &'static Counters {
 pub fn counters() -> &'static Counters {
     let counters = in_force();
     if counters.stream.load(Ordering::Relaxed) == 0 {
+        USED.store(true, Ordering::Relaxed);
         let _ = counters.stream.compare_exchange(0, fresh_number(), Ordering::Relaxed, Ordering::Relaxed);
     }
     counters

@@ -32,19 +32,16 @@ unsafe extern "C" {
     fn __errno_location() -> *mut c_int;
 }
 
-/// Takes note of what is loaded from the start, which binds to this library anyway; `own_path` gets this library's path.
-pub fn remember_startup(mut own_path: impl FnMut(&[u8])) {
-    let (libc, own) = (__errno_location as *const () as usize, guard_new_objects as *const () as usize);
-    walk(&mut |object, index| {
-        if object.contains(libc) {
-            LIBC[0].store(object.first, Ordering::Relaxed);
-            LIBC[1].store(object.last, Ordering::Relaxed);
-        } else if object.contains(own) {
-            own_path(object.path());
-        }
-        remember(object, index);
-        true
-    });
+/// Takes note of an object that is loaded from the start, and so binds to this library anyway; `own_path` gets this
+/// library's path.
+pub fn remember_startup(object: &Object, index: usize, own_path: impl FnOnce(&[u8])) {
+    if object.contains(__errno_location as *const () as usize) {
+        LIBC[0].store(object.first, Ordering::Relaxed);
+        LIBC[1].store(object.last, Ordering::Relaxed);
+    } else if object.contains(guard_new_objects as *const () as usize) {
+        own_path(object.path());
+    }
+    remember(object, index);
 }
 
 /// Whether an address lies in libc.

@@ -3,9 +3,8 @@
 
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, context, counters, deepbind, environment, files, hooks, load, request, sink, sys};
+use crate::{backstop, context, counters, deepbind, environment, files, hooks, load, objects, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
-use portcullis_request::{Request, State};
 
 #[cfg(not(test))]
 #[used]
@@ -29,17 +28,27 @@ pub extern "C" fn ensure() {
     if BEGUN.swap(true, Ordering::AcqRel) {
         return;
     }
-    hooks::find::resolve();
     state::set_first_pid();
     let start = environment::start();
     let inherited = start.context.and_then(context::parse);
+    let mut behind = hooks::find::Behind::default();
+    state::settle(|settled| {
+        objects::walk(&mut |object, index| {
+            deepbind::remember_startup(object, index, |own| library(&mut settled.library, own));
+            behind.see(object);
+            true
+        });
+    });
+    let is_descendant = inherited.as_ref().is_some_and(|inherited| inherited.role == Role::Descendant);
+    if !is_descendant || !behind.suffices() {
+        hooks::find::resolve();
+    }
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
     let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
     state::set_reported(inherited.as_ref().map_or(0, |inherited| inherited.reported));
     load::set_tried(inherited.as_ref().map_or(0, |inherited| inherited.tried));
     state::settle(|settled| {
-        deepbind::remember_startup(|own| library(&mut settled.library, own));
         match &inherited {
             Some(inherited) if inherited.stderr != (0, 0) => settled.stderr = inherited.stderr,
             _ => settled.stderr = sys::fstat(2).map_or((0, 0), |stat| stat.identity),
@@ -50,7 +59,6 @@ pub extern "C" fn ensure() {
         }
         load::configuration(settled, start.config, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
     });
-    let request = start.request.and_then(portcullis_request::wire::read);
     environment::remember_loader(&start.loader);
     let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);
@@ -68,8 +76,7 @@ pub extern "C" fn ensure() {
         Role::Serving | Role::Descendant => load::in_descendant(),
     };
     if state::role() == Role::Descendant {
-        // Every descendant is given one: where it is gone, somebody took it away.
-        request::inherit(request.unwrap_or(Request { state: State::Lost, ..Request::none() }));
+        request::inherit(start.request);
     } else {
         counters::share();
     }

@@ -177,6 +177,16 @@ unsafe fn word(at: usize) -> u32 {
 }
 
 impl Tables {
+    /// What [`Tables::function`] needs of them; `None` where there is no table of hashes.
+    pub fn hashed(&self) -> Option<[usize; 4]> {
+        (self.hash != 0).then_some([self.symbols, self.strings, self.hash, self.versions])
+    }
+
+    /// The tables of which [`Tables::hashed`] gave that.
+    pub fn of_hashed([symbols, strings, hash, versions]: [usize; 4]) -> Tables {
+        Tables { symbols, strings, hash, versions, ..Tables::default() }
+    }
+
     /// The function of that name, by its default version, as dlsym finds it. `hash` is the name's [`gnu_hash`].
     ///
     /// # Safety

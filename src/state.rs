@@ -12,25 +12,23 @@ use portcullis_policy::{Policy, format::Header};
 #[repr(u8)]
 pub enum Role {
     /// The server before it serves, and what it starts by itself.
-    Master = 0,
+    Master = 1,
     /// It accepted a client connection, or was forked from one that did.
-    Serving = 1,
+    Serving = 2,
     /// A program started, directly or not, by a serving process.
-    Descendant = 2,
+    Descendant = 3,
 }
 
-/// Before the constructor has run.
-const UNKNOWN: u8 = u8::MAX;
-
-pub(crate) static ROLE: AtomicU8 = AtomicU8::new(UNKNOWN);
+/// 0 before the constructor has run: what begins as zeros needs no page of the file.
+pub(crate) static ROLE: AtomicU8 = AtomicU8::new(0);
 
 /// The role now. Another library's constructor may ask before this library's own has run, which then runs.
 #[inline]
 pub fn role() -> Role {
     match ROLE.load(Ordering::Relaxed) {
-        0 => Role::Master,
-        1 => Role::Serving,
-        2 => Role::Descendant,
+        1 => Role::Master,
+        2 => Role::Serving,
+        3 => Role::Descendant,
         _ => early(),
     }
 }
@@ -39,8 +37,8 @@ pub fn role() -> Role {
 fn early() -> Role {
     crate::init::ensure();
     match ROLE.load(Ordering::Relaxed) {
-        1 => Role::Serving,
-        2 => Role::Descendant,
+        2 => Role::Serving,
+        3 => Role::Descendant,
         _ => Role::Master,
     }
 }

@@ -1,9 +1,9 @@
-//! Finding the functions behind the hooks, when the library is loaded.
+//! Finding the functions behind the hooks: when the library is loaded, or, in what a server starts, when they are called.
 
-use super::table::{NAMES, REAL, REAL_DLSYM, REAL_SYSCALL, REALS};
-use crate::objects::{self, Found, gnu_hash};
+use super::table::{REAL, WANTED, wanted};
+use crate::objects::{self, Found, Object, Tables, gnu_hash};
 use core::ffi::{CStr, c_char, c_void};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// glibc's versions of dlsym: 2.34 moved it into libc.so.6.
 const DLSYM_VERSION: &CStr = c"GLIBC_2.34";
@@ -14,7 +14,7 @@ unsafe extern "C" {
 }
 
 /// dlsym.
-pub(super) type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
+pub type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
 
 /// The version 2.N of glibc that brought pidfd_spawn and pidfd_spawnp.
 const PIDFD_SPAWN: u32 = 39;
@@ -27,25 +27,16 @@ fn libc_minor() -> u32 {
     digits.fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0'))))
 }
 
-/// The hashes of the names of rows that have a real function.
-static HASHES: [u32; REALS] = {
-    let mut hashes = [0; REALS];
+/// The hashes of the names.
+static HASHES: [u32; WANTED] = {
+    let mut hashes = [0; WANTED];
     let mut at = 0;
-    while at < REALS {
-        hashes[at] = gnu_hash(NAMES[at]);
+    while at < WANTED {
+        hashes[at] = gnu_hash(wanted(at));
         at += 1;
     }
     hashes
 };
-
-/// Calls `each` with every function that is looked for: its name, the hash of that, and where its address goes.
-fn each_wanted(each: &mut dyn FnMut(&'static CStr, u32, &AtomicPtr<c_void>)) {
-    for ((slot, name), hash) in REAL.iter().zip(NAMES).zip(&HASHES) {
-        each(name, *hash, slot);
-    }
-    each(c"dlsym", const { gnu_hash(c"dlsym") }, &REAL_DLSYM);
-    each(c"syscall", const { gnu_hash(c"syscall") }, &REAL_SYSCALL);
-}
 
 /// Finds the real functions, those that come behind this library; for the constructor. dlsym would find the same, at a
 /// price for every program that is started: it is asked only for what cannot be read from the loader's tables.
@@ -57,16 +48,16 @@ pub fn resolve() {
             return true;
         }
         let Some(tables) = object.tables() else { return true };
-        each_wanted(&mut |name, hash, slot| {
+        for (index, (slot, hash)) in REAL.iter().zip(&HASHES).enumerate() {
             if readable && slot.load(Ordering::Relaxed).is_null() {
                 // SAFETY: the object's own tables.
-                match unsafe { tables.function(object.base, name, hash) } {
+                match unsafe { tables.function(object.base, wanted(index), *hash) } {
                     Found::Function(address) => slot.store(address as *mut c_void, Ordering::Release),
                     Found::Nothing => {}
                     Found::AskLoader => readable = false,
                 }
             }
-        });
+        }
         readable
     });
     ask_loader();
@@ -76,9 +67,10 @@ pub fn resolve() {
 fn ask_loader() {
     // Asking for what is not there would allocate the words of an error.
     let lacks = |name: &CStr| name.to_bytes().starts_with(b"pidfd_spawn") && libc_minor() < PIDFD_SPAWN;
-    each_wanted(&mut |name, _, slot| {
+    for (index, slot) in REAL.iter().enumerate() {
+        let name = wanted(index);
         if !slot.load(Ordering::Relaxed).is_null() || lacks(name) {
-            return;
+            continue;
         }
         // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library. By its version, since `dlsym`
         // itself is one of the hooks.
@@ -89,28 +81,111 @@ fn ask_loader() {
             // SAFETY: as above.
             slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
         }
-    });
+    }
+}
+
+/// Objects of the start that can be kept; a program with more has much to load, beside which [`resolve`] is little.
+const NEAR_MAX: usize = 8;
+
+/// The base and the tables of an object that came behind this library when the program started, which is never unloaded.
+struct Near {
+    base: AtomicUsize,
+    tables: [AtomicUsize; 4],
+}
+
+static NEAR: [Near; NEAR_MAX] =
+    [const { Near { base: AtomicUsize::new(0), tables: [const { AtomicUsize::new(0) }; 4] } }; NEAR_MAX];
+/// How many of them are kept, once they can be searched.
+static NEARS: AtomicUsize = AtomicUsize::new(0);
+
+/// Keeps the objects behind this library, so that each function can be found at its first call: most programs that a server
+/// starts call few of them. For the constructor, which shows it every object in turn.
+#[derive(Default)]
+pub struct Behind {
+    begun: bool,
+    count: usize,
+    too_many: bool,
+}
+
+impl Behind {
+    /// The next object.
+    pub fn see(&mut self, object: &Object) {
+        if !self.begun {
+            self.begun = object.contains(resolve as *const () as usize);
+            return;
+        }
+        let Some(tables) = object.tables() else { return };
+        match (NEAR.get(self.count), tables.hashed()) {
+            (Some(near), Some(hashed)) => {
+                near.base.store(object.base, Ordering::Relaxed);
+                for (to, from) in near.tables.iter().zip(hashed) {
+                    to.store(from, Ordering::Relaxed);
+                }
+                self.count = self.count.wrapping_add(1);
+            }
+            _ => self.too_many = true,
+        }
+    }
+
+    /// From now on [`late`] finds functions; false where that cannot be, and [`resolve`] is to find them now.
+    pub fn suffices(&self) -> bool {
+        if !self.too_many {
+            NEARS.store(self.count, Ordering::Release);
+        }
+        !self.too_many && self.count != 0
+    }
+}
+
+/// Finds a real function at its first call. Two threads may do so at once, and find the same. What is chosen by code when
+/// it is looked up (STT_GNU_IFUNC), which none of libc's are, is passed by: that is the loader's work, and it may not be
+/// asked here.
+pub(super) fn late(index: usize) -> *mut c_void {
+    let (Some(slot), Some(&hash)) = (REAL.get(index), HASHES.get(index)) else { return core::ptr::null_mut() };
+    let count = NEARS.load(Ordering::Acquire);
+    for near in NEAR.iter().take(count) {
+        if !slot.load(Ordering::Acquire).is_null() {
+            break;
+        }
+        let tables = Tables::of_hashed(near.tables.each_ref().map(|word| word.load(Ordering::Relaxed)));
+        // SAFETY: the tables of an object that the loader has loaded, and does not unload.
+        if let Found::Function(at) = unsafe { tables.function(near.base.load(Ordering::Relaxed), wanted(index), hash) } {
+            slot.store(at as *mut c_void, Ordering::Release);
+        }
+    }
+    slot.load(Ordering::Acquire)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn said(index: usize) -> *mut c_void {
+        // SAFETY: the name is a C string.
+        unsafe { libc::dlsym(libc::RTLD_NEXT, wanted(index).as_ptr()) }
+    }
+
     #[test]
     fn what_is_read_from_the_loaders_tables_is_what_the_loader_says() {
-        resolve();
-        let mut compared = 0;
-        each_wanted(&mut |name, _, slot| {
-            // SAFETY: the name is a C string.
-            let said = unsafe { libc::dlsym(libc::RTLD_NEXT, name.as_ptr()) };
-            assert_eq!(slot.load(Ordering::Relaxed), said, "{name:?}");
-            compared += usize::from(!said.is_null());
+        let found = |index: usize| REAL[index].load(Ordering::Relaxed);
+        // At the first call.
+        let mut behind = Behind::default();
+        objects::walk(&mut |object, _| {
+            behind.see(object);
+            true
         });
-        assert!(compared > 40, "{compared}");
+        assert!(behind.suffices());
+        let compared = (0..WANTED).filter(|&index| {
+            assert_eq!(late(index), said(index), "{:?}", wanted(index));
+            !said(index).is_null()
+        });
+        assert!(compared.count() > 40);
+        // At the start.
+        REAL.iter().for_each(|slot| slot.store(core::ptr::null_mut(), Ordering::Relaxed));
+        resolve();
+        (0..WANTED).for_each(|index| assert_eq!(found(index), said(index), "{:?}", wanted(index)));
         // Without the tables the loader is asked, and says the same.
         REAL[0].store(core::ptr::null_mut(), Ordering::Relaxed);
         ask_loader();
-        // SAFETY: as above.
-        assert_eq!(REAL[0].load(Ordering::Relaxed), unsafe { libc::dlsym(libc::RTLD_NEXT, NAMES[0].as_ptr()) });
+        assert_eq!(found(0), said(0));
     }
 }

@@ -1,10 +1,9 @@
 //! What tells the guard that objects were loaded (dlsym) and that a master makes a worker (fork).
 
 use super::fail;
-use super::table::{self, REAL_DLSYM, real};
+use super::table::{self, real};
 use crate::{deepbind, init};
 use core::ffi::{c_char, c_void};
-use core::sync::atomic::Ordering;
 
 /// fork(2). A master that forks makes sure that the child finds the policy and the sinks ready.
 ///
@@ -31,16 +30,12 @@ pub unsafe extern "C" fn __fork() -> libc::pid_t {
 /// Guards what was loaded since the last call; the address of what is to answer: the real dlsym, or, where a hooked
 /// function is asked for, [`hooked`].
 extern "C" fn before_dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {
-    let mut at = REAL_DLSYM.load(Ordering::Acquire);
-    if at.is_null() {
-        init::ensure();
-        at = REAL_DLSYM.load(Ordering::Acquire);
-    } else {
-        deepbind::guard_new_objects();
-    }
+    let Some(real) = real::dlsym() else { return core::ptr::null_mut() };
+    let at = real as *mut c_void;
+    deepbind::guard_new_objects();
     // What lies behind the caller is its own business: another preload that calls on is no way past this one.
     // SAFETY: dlsym's name is a C string.
-    if at.is_null() || handle == libc::RTLD_NEXT || name.is_null() || unsafe { table::hook_for(name.cast()) }.is_none()
+    if handle == libc::RTLD_NEXT || name.is_null() || unsafe { table::hook_for(name.cast()) }.is_none()
     {
         return at;
     }
@@ -50,11 +45,8 @@ extern "C" fn before_dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_v
 /// dlsym for the name of a hooked function: where libc's would be given (PHP's FFI, Python's ctypes and Perl's DynaLoader
 /// ask libc itself for it), the hook is.
 extern "C" fn hooked(handle: *mut c_void, name: *const c_char) -> *mut c_void {
-    let at = REAL_DLSYM.load(Ordering::Acquire);
-    // SAFETY: this is dlsym, where it is not null.
-    let dlsym = unsafe { core::mem::transmute::<*mut c_void, Option<super::find::Dlsym>>(at) };
     // SAFETY: dlsym's name is a C string.
-    let (Some(dlsym), Some((hook, real))) = (dlsym, unsafe { table::hook_for(name.cast()) }) else {
+    let (Some(dlsym), Some((hook, real))) = (real::dlsym(), unsafe { table::hook_for(name.cast()) }) else {
         return core::ptr::null_mut();
     };
     // SAFETY: as the caller promises. RTLD_DEFAULT from here is the program's own order of search.

@@ -38,10 +38,10 @@ macro_rules! hooks {
         pub(super) const REALS: usize = [$(stringify!($name),)*].len();
         const ROWS: usize = REALS + [$(stringify!($via),)* $(stringify!($variadic),)*].len();
 
-        pub(super) static NAMES: [&CStr; ROWS] = [
-            $(c_name(concat!(stringify!($name), "\0")),)*
-            $(c_name(concat!(stringify!($via), "\0")),)*
-            $(c_name(concat!(stringify!($variadic), "\0")),)*
+        pub(super) static NAMES: [Name; ROWS] = [
+            $(Name::new(stringify!($name)),)*
+            $(Name::new(stringify!($via)),)*
+            $(Name::new(stringify!($variadic)),)*
         ];
 
         /// Address of the hook of a row.
@@ -76,9 +76,16 @@ macro_rules! hooks {
             /// The real syscall(2), which is variadic: only jumped to.
             #[inline]
             pub fn syscall() -> Option<*const c_void> {
-                let at = super::REAL_SYSCALL.load(Ordering::Acquire);
-                let at = if at.is_null() { super::early(&super::REAL_SYSCALL) } else { at };
+                let at = super::found(super::SYSCALL);
                 (!at.is_null()).then_some(at.cast_const())
+            }
+
+            /// The real dlsym: only jumped to, since RTLD_NEXT and RTLD_DEFAULT mean the caller's object.
+            #[inline]
+            pub fn dlsym() -> Option<crate::hooks::find::Dlsym> {
+                let at = super::found(super::DLSYM);
+                // SAFETY: null is `None`; else it is libc's dlsym, or that of the next preload.
+                unsafe { core::mem::transmute::<*mut c_void, Option<crate::hooks::find::Dlsym>>(at) }
             }
         }
     };
@@ -236,24 +243,60 @@ hooks! {
     }
 }
 
-const fn c_name(name: &'static str) -> &'static CStr {
-    match CStr::from_bytes_with_nul(name.as_bytes()) {
-        Ok(name) => name,
-        Err(_) => c"",
+/// The longest name, with its NUL.
+const NAME_MAX: usize = 34;
+
+/// A function's name. A table of references would be relocated in every program that is started.
+pub(super) struct Name([u8; NAME_MAX]);
+
+impl Name {
+    const fn new(name: &str) -> Name {
+        let (mut bytes, mut at) = ([0; NAME_MAX], 0);
+        while at < name.len() {
+            bytes[at] = name.as_bytes()[at];
+            at += 1;
+        }
+        assert!(at < NAME_MAX);
+        Name(bytes)
+    }
+
+    pub(super) const fn c_str(&self) -> &CStr {
+        match CStr::from_bytes_until_nul(&self.0) {
+            Ok(name) => name,
+            Err(_) => c"",
+        }
     }
 }
 
-pub(super) static REAL: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
-/// The real dlsym, for the trampoline in assembly.
-pub(super) static REAL_DLSYM: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+/// Where the real dlsym and the real syscall are in [`REAL`], behind those of the rows.
+const DLSYM: usize = REALS;
+const SYSCALL: usize = REALS + 1;
+/// How many real functions there are.
+pub(super) const WANTED: usize = REALS + 2;
 
-pub(super) static REAL_SYSCALL: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
+/// The real functions, as far as they were found: in a program that a server starts, at their first call.
+pub(super) static REAL: [AtomicPtr<c_void>; WANTED] = [const { AtomicPtr::new(core::ptr::null_mut()) }; WANTED];
+
+/// The name of a real function.
+pub(super) const fn wanted(at: usize) -> &'static CStr {
+    match at {
+        DLSYM => c"dlsym",
+        SYSCALL => c"syscall",
+        row if row < REALS => NAMES[row].c_str(),
+        _ => c"",
+    }
+}
 
 #[inline]
 fn real(row: Row) -> *mut c_void {
-    let Some(slot) = REAL.get(row as usize) else { return core::ptr::null_mut() };
-    let at = slot.load(Ordering::Relaxed);
-    if at.is_null() { early(slot) } else { at }
+    found(row as usize)
+}
+
+#[inline]
+fn found(index: usize) -> *mut c_void {
+    let Some(slot) = REAL.get(index) else { return core::ptr::null_mut() };
+    let at = slot.load(Ordering::Acquire);
+    if at.is_null() { first(index) } else { at }
 }
 
 /// read(2) as it was found so far; `None` before the constructor has run.
@@ -264,11 +307,12 @@ pub fn found_read() -> Option<unsafe extern "C" fn(c_int, *mut c_void, libc::siz
     unsafe { core::mem::transmute(at) }
 }
 
-/// Another library's constructor may call a hook before this library's constructor has run.
+/// The first call of a function; another library's constructor may make it before this library's constructor has run.
 #[cold]
-fn early(slot: &AtomicPtr<c_void>) -> *mut c_void {
+#[inline(never)]
+fn first(index: usize) -> *mut c_void {
     crate::init::ensure();
-    slot.load(Ordering::Relaxed)
+    super::find::late(index)
 }
 
 /// The row of a function of that name.
@@ -281,7 +325,7 @@ unsafe fn row_of(name: *const u8) -> Option<usize> {
         // SAFETY: no byte behind the first difference is read, so none behind the NUL.
         bytes.iter().enumerate().all(|(at, byte)| unsafe { name.wrapping_add(at).read() } == *byte)
     };
-    NAMES.iter().position(|known| same(known))
+    NAMES.iter().position(|known| same(known.c_str()))
 }
 
 /// The hook for a function of that name, and the function that it stands before; null where libc has none, or where the
@@ -292,7 +336,7 @@ unsafe fn row_of(name: *const u8) -> Option<usize> {
 pub unsafe fn hook_for(name: *const u8) -> Option<(*mut c_void, *mut c_void)> {
     // SAFETY: as the caller promises.
     let row = unsafe { row_of(name) }?;
-    let real = REAL.get(row).map_or(core::ptr::null_mut(), |real| real.load(Ordering::Relaxed));
+    let real = if row < REALS { found(row) } else { core::ptr::null_mut() };
     Some((own(row), real))
 }
 

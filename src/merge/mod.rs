@@ -67,7 +67,8 @@ pub fn say_due() {
 /// A worker leaves that to those that go on.
 #[inline]
 pub fn say_all() {
-    let table = &counters::in_force().merged;
+    let Some(counters) = counters::used() else { return };
+    let table = &counters.merged;
     if table.is_due() {
         say(table, state::first_pid() == sys::getpid() || state::role() == Role::Master);
     }

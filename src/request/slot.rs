@@ -287,11 +287,15 @@ unsafe impl Sync for Inherited {}
 static INHERITED: Inherited = Inherited(core::cell::UnsafeCell::new(Served::none()));
 static HAS_INHERITED: AtomicBool = AtomicBool::new(false);
 
-/// What the process has from the request that led to it: for all its threads. For the constructor.
-pub fn inherit(request: Request) {
+/// What the process has from the request that led to it, as that was handed down: for all its threads. For the constructor.
+/// Every descendant is given one: where it is gone, or not what it should be, somebody took it away.
+pub fn inherit(text: Option<&[u8]>) {
     // SAFETY: the constructor calls this once, before anything looks.
     let served = unsafe { &mut *INHERITED.0.get() };
-    served.request = request;
+    let read = text.and_then(|text| portcullis_request::wire::read_into(text, &mut served.request));
+    if read.is_none() {
+        served.request.reset(State::Lost);
+    }
     served.settle();
     HAS_INHERITED.store(true, Ordering::Release);
 }

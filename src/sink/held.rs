@@ -9,7 +9,8 @@ const HIGH: [i32; 3] = [900, 200, 3];
 
 /// The place of one.
 pub struct Held {
-    fd: AtomicI32,
+    /// The descriptor's number and one; 0 for none: what begins as zeros needs no page of the file.
+    kept: AtomicI32,
     device: AtomicU64,
     inode: AtomicU64,
 }
@@ -17,19 +18,19 @@ pub struct Held {
 impl Held {
     /// Nothing is held.
     pub const fn new() -> Held {
-        Held { fd: AtomicI32::new(-1), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+        Held { kept: AtomicI32::new(0), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
     /// The descriptor where it still is what it was. A socket's inode is unique while the socket lives.
     fn ours(&self) -> Option<i32> {
-        let fd = self.fd.load(Ordering::Acquire);
+        let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
         (fd >= 0 && self.is(sys::fstat(fd).map(|stat| stat.identity))).then_some(fd)
     }
 
     /// Whether what is held has this identity.
     pub fn is(&self, identity: Option<(u64, u64)>) -> bool {
         let own = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
-        self.fd.load(Ordering::Acquire) >= 0 && identity == Some(own)
+        self.kept.load(Ordering::Acquire) > 0 && identity == Some(own)
     }
 
     /// Lets go of it, and closes it where it still is the guard's.
@@ -37,7 +38,7 @@ impl Held {
         if let Some(fd) = self.ours() {
             sys::close(fd);
         }
-        self.fd.store(-1, Ordering::Release);
+        self.kept.store(0, Ordering::Release);
     }
 
     /// Opens it where it is not held or no longer the guard's. For a master, whose other threads do not come here.
@@ -45,13 +46,13 @@ impl Held {
         if self.ours().is_some() {
             return;
         }
-        self.fd.store(-1, Ordering::Release);
+        self.kept.store(0, Ordering::Release);
         let Ok(low) = open() else { return };
         let Some(fd) = HIGH.into_iter().find_map(|from| sys::duplicate_high(low.0, from).ok()) else { return };
         let Some(stat) = sys::fstat(fd) else { return };
         self.device.store(stat.identity.0, Ordering::Relaxed);
         self.inode.store(stat.identity.1, Ordering::Relaxed);
-        self.fd.store(fd, Ordering::Release);
+        self.kept.store(fd.wrapping_add(1), Ordering::Release);
     }
 
     /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives.

@@ -8,7 +8,7 @@
 pub const MAGIC: [u8; 16] = *b"portcullis/bcn1\0";
 /// The version of the library.
 pub const VERSION: usize = 16;
-/// Address of the role: 0 master, 1 serving, 2 descendant, 255 before the constructor has run.
+/// Address of the role: 0 before the constructor has run, 1 master, 2 serving, 3 descendant.
 pub const ROLE_AT: usize = 32;
 /// Address of the pointer to the policy in force.
 pub const POLICY_AT: usize = 40;

@@ -60,6 +60,12 @@ fn hex_digit(value: u8) -> u8 {
 #[must_use]
 pub fn read(text: &[u8]) -> Option<Request> {
     let mut request = Request::none();
+    read_into(text, &mut request).map(|()| request)
+}
+
+/// The same into `request`, which has no fields set so far; what is in it after `None` means nothing.
+#[must_use]
+pub fn read_into(text: &[u8], request: &mut Request) -> Option<()> {
     let ([b'2', state, source], rest) = text.split_first_chunk::<3>()? else { return None };
     request.state = State::from_byte(state.wrapping_sub(b'0'));
     request.source = Source::from_byte(source.wrapping_sub(b'0'));
@@ -76,7 +82,7 @@ pub fn read(text: &[u8]) -> Option<Request> {
     field(&mut rest, &mut request.client)?;
     field(&mut rest, &mut request.pool)?;
     field(&mut rest, &mut request.profile)?;
-    rest.is_empty().then_some(request)
+    rest.is_empty().then_some(())
 }
 
 /// Reads one field off `rest`.

@@ -94,8 +94,8 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
     if is_worker {
         subject.expects_program = is_expected(member, &status, memory);
         subject.role = match memory.number(member.role_at.load(Ordering::Relaxed), 1) {
-            Some(0) => Role::Master,
-            Some(2) => Role::Descendant,
+            Some(1) => Role::Master,
+            Some(3) => Role::Descendant,
             _ => Role::Serving,
         };
         subject.served.request = of_worker(member, status.pid != worker, thread, memory);

@@ -155,7 +155,7 @@ fn guard(folder: &Path, maps: &str) -> Result<Guard, String> {
         let bytes = beacon.get(offset..offset + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
         u64::from_ne_bytes(bytes)
     };
-    let mut role = [u8::MAX];
+    let mut role = [0];
     let _ = memory.read_exact_at(&mut role, address(at::ROLE_AT));
     let shared = word(address(at::SHARED_AT)).filter(|&shared| shared != 0).unwrap_or(address(at::OWN_AT));
     let mut counted = vec![0; at::COUNTERS_SIZE];
@@ -165,9 +165,9 @@ fn guard(folder: &Path, maps: &str) -> Result<Guard, String> {
     Ok(Guard {
         version: String::from_utf8_lossy(version).into_owned(),
         role: match role[0] {
-            0 => "master",
-            1 => "serving",
-            2 => "descendant",
+            1 => "master",
+            2 => "serving",
+            3 => "descendant",
             _ => "starting",
         },
         policy: in_force(folder, maps, &memory, policy).ok_or("its policy cannot be read")?,
