@@ -102,17 +102,14 @@ pub fn own_chain(served: &Served) -> Text<256> {
 }
 
 /// The variable of the request for a program that this process starts.
-pub fn compose_request<const N: usize>(served: &Served) -> Text<N> {
-    let mut text = Text::new();
+pub fn compose_request<const N: usize>(text: &mut Text<N>, served: &Served) {
     text.push(REQUEST);
     portcullis_request::wire::write(&served.request, served.id(), |bytes| text.push(bytes));
-    text
 }
 
 /// The variable for a program named `name` that this process starts.
-pub fn compose(name: &[u8], injected: bool, served: &Served) -> Text<1024> {
+pub fn compose(text: &mut Text<1024>, name: &[u8], injected: bool, served: &Served) {
     let settled = state::settled();
-    let mut text = Text::new();
     text.push(VARIABLE);
     text.push(b"1;");
     text.push(if state::role() == Role::Master { b"m" } else { b"d" });
@@ -128,7 +125,6 @@ pub fn compose(name: &[u8], injected: bool, served: &Served) -> Text<1024> {
     text.push(settled.policy_path.bytes());
     text.push(b";");
     text.push(chain_of(name, served).bytes());
-    text
 }
 
 /// The variable for the supervisor.
@@ -152,7 +148,8 @@ mod tests {
 
     #[test]
     fn what_is_composed_is_parsed() {
-        let text = compose(b"sh", true, &Served::none());
+        let mut text = Text::new();
+        compose(&mut text, b"sh", true, &Served::none());
         let inherited = parse(text.bytes().strip_prefix(VARIABLE).unwrap()).unwrap();
         assert_eq!(inherited.role, Role::Master);
         assert!(inherited.injected);

@@ -101,7 +101,8 @@ struct Known {
 // SAFETY: the name is written by whoever took the place, and read once it is ready.
 unsafe impl Sync for Known {}
 
-static KNOWN: [Known; 4] = [const { Known { state: AtomicU8::new(FREE), name: UnsafeCell::new((0, Text::new())) } }; 4];
+static KNOWN: [Known; 4] =
+    [const { Known { state: AtomicU8::new(FREE), name: UnsafeCell::new((0, Text::zeroed())) } }; 4];
 
 /// The name of a user in /etc/passwd; the file's first 16 KiB are looked at.
 fn read_user_name(uid: u32) -> Text<64> {

@@ -2,6 +2,7 @@
 
 use crate::sys;
 use core::ffi::{CStr, c_char};
+use core::mem::MaybeUninit;
 
 const PAGE: usize = 4096;
 /// Linux's bound on a path, with its NUL.
@@ -53,17 +54,23 @@ impl Reader {
     /// The bytes of a C string, at most `max` of them; `None` on a fault.
     #[inline(never)]
     pub fn string<'a>(&mut self, at: *const u8, max: usize) -> Option<&'a [u8]> {
-        let mut len = 0;
+        let mut len = 0_usize;
         while len < max {
             let byte = at.wrapping_add(len);
-            if (len == 0 || (byte as usize).is_multiple_of(PAGE)) && !self.ok(byte as usize) {
+            if !self.ok(byte as usize) {
                 return None;
             }
-            // SAFETY: its page is readable.
-            if unsafe { byte.read() } == 0 {
-                break;
+            let in_page = PAGE.wrapping_sub(byte as usize & (PAGE - 1));
+            let room = in_page.min(max.wrapping_sub(len));
+            // SAFETY: the page up to its end is readable.
+            let part = unsafe { core::slice::from_raw_parts(byte, room) };
+            match CStr::from_bytes_until_nul(part) {
+                Ok(rest) => {
+                    len = len.wrapping_add(rest.count_bytes());
+                    break;
+                }
+                Err(_) => len = len.wrapping_add(room),
             }
-            len = len.wrapping_add(1);
         }
         // SAFETY: every byte was read just now. Another thread may change them, which can make the text wrong, not
         // longer; what a verdict depends on is copied before it is judged.
@@ -71,27 +78,31 @@ impl Reader {
     }
 }
 
-/// A C string in a fixed buffer.
+/// A C string in a fixed buffer, of which the first `len` bytes and a NUL behind them have been written.
 pub struct Text<const N: usize> {
-    bytes: [u8; N],
+    bytes: [MaybeUninit<u8>; N],
     len: usize,
     full: bool,
 }
 
 impl<const N: usize> Text<N> {
-    /// An empty one.
+    /// An empty one. Clearing all of it would cost more than most of what is done with it.
     pub const fn new() -> Text<N> {
-        Text { bytes: [0; N], len: 0, full: false }
+        let mut bytes = [MaybeUninit::uninit(); N];
+        bytes[0] = MaybeUninit::new(0);
+        Text { bytes, len: 0, full: false }
     }
 
-    /// Replaces what is there, NUL included.
+    /// An empty one for a static, which takes no room in the file where it is all zeros.
+    pub const fn zeroed() -> Text<N> {
+        Text { bytes: [MaybeUninit::new(0); N], len: 0, full: false }
+    }
+
+    /// Replaces what is there.
     pub fn set(&mut self, bytes: &[u8]) {
         self.len = 0;
         self.full = false;
         self.push(bytes);
-        if let Some(end) = self.bytes.get_mut(self.len) {
-            *end = 0;
-        }
     }
 
     /// Adds bytes; what does not fit is left out, and [`Text::fits`] says so.
@@ -122,44 +133,47 @@ impl<const N: usize> Text<N> {
 
     /// What was added.
     pub fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
+        // SAFETY: `push` has written that many bytes, and keeps the length within the buffer.
+        unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.len) }
     }
 
     /// The same with its NUL.
     pub fn c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
+        // SAFETY: as above; a NUL was written behind them.
+        let bytes = unsafe { core::slice::from_raw_parts(self.bytes.as_ptr().cast(), self.len.wrapping_add(1)) };
+        CStr::from_bytes_until_nul(bytes).unwrap_or(c"")
     }
 }
 
-/// Adds to what a buffer has, whose last byte stays a NUL; whether all of it fitted. One function for buffers of every size.
+/// Adds to what a buffer has, and a NUL behind it; whether all of it fitted. One function for buffers of every size.
 #[inline(never)]
-fn push(buffer: &mut [u8], len: &mut usize, bytes: &[u8]) -> bool {
+fn push(buffer: &mut [MaybeUninit<u8>], len: &mut usize, bytes: &[u8]) -> bool {
     let room = buffer.len().wrapping_sub(1).saturating_sub(*len);
     let part = bytes.get(..room).unwrap_or(bytes);
-    if let Some(to) = buffer.get_mut(*len..).and_then(|rest| rest.get_mut(..part.len())) {
-        to.copy_from_slice(part);
+    if let Some((end, to)) =
+        buffer.get_mut(*len..).and_then(|rest| rest.get_mut(..=part.len())).and_then(<[_]>::split_last_mut)
+    {
+        to.write_copy_of_slice(part);
+        end.write(0);
         *len = len.wrapping_add(part.len());
     }
     part.len() == bytes.len()
 }
 
 /// A path of the caller, copied, so that what is judged is what is used.
-pub struct PathCopy {
-    bytes: [u8; PATH_MAX],
-}
+pub struct PathCopy(Text<PATH_MAX>);
 
 impl PathCopy {
-    /// `None` where the kernel would refuse it: a wild pointer, or longer than PATH_MAX.
-    pub fn of(path: *const c_char) -> Option<PathCopy> {
-        let text = Reader::default().string(path.cast(), PATH_MAX)?;
-        let mut copy = PathCopy { bytes: [0; PATH_MAX] };
-        copy.bytes.get_mut(..text.len())?.copy_from_slice(text);
-        (text.len() < PATH_MAX).then_some(copy)
+    /// Room for one.
+    pub const fn new() -> PathCopy {
+        PathCopy(Text::new())
     }
 
-    /// The copy.
-    pub fn c_str(&self) -> &CStr {
-        CStr::from_bytes_until_nul(&self.bytes).unwrap_or(c"")
+    /// The copy of `path`; `None` where the kernel would refuse it: a wild pointer, or longer than PATH_MAX.
+    pub fn of(&mut self, path: *const c_char) -> Option<&CStr> {
+        let text = Reader::default().string(path.cast(), PATH_MAX)?;
+        self.0.set(text);
+        (text.len() < PATH_MAX).then(|| self.0.c_str())
     }
 }
 

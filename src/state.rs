@@ -85,11 +85,11 @@ struct Cell(UnsafeCell<Settled>);
 unsafe impl Sync for Cell {}
 
 static SETTLED: Cell = Cell(UnsafeCell::new(Settled {
-    chain: Text::new(),
-    policy_path: Text::new(),
-    library: Text::new(),
+    chain: Text::zeroed(),
+    policy_path: Text::zeroed(),
+    library: Text::zeroed(),
     stderr: (0, 0),
-    config_path: Text::new(),
+    config_path: Text::zeroed(),
 }));
 static READY: AtomicBool = AtomicBool::new(false);
 

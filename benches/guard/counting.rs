@@ -115,7 +115,7 @@ pub fn configuration(place: &Place, policy: Policy) -> PathBuf {
 }
 
 /// What loads the guard into a program that will serve, as the master that it is so far.
-fn variables(place: &Place, policy: Policy) -> [(&'static str, String); 2] {
+fn variables(place: &Place, library: &Path, policy: Policy) -> [(&'static str, String); 2] {
     let config = configuration(place, policy);
     let compiled = config.with_extension("policy");
     if !compiled.exists() {
@@ -123,7 +123,7 @@ fn variables(place: &Place, policy: Policy) -> [(&'static str, String); 2] {
         assert!(done.expect("portcullis").status.success());
     }
     [
-        ("LD_PRELOAD", place.library().display().to_string()),
+        ("LD_PRELOAD", library.display().to_string()),
         // The variable of src/context.rs.
         ("PORTCULLIS_CONTEXT", format!("1;m;0;0;0;0:0;{};bench", compiled.display())),
     ]
@@ -131,7 +131,7 @@ fn variables(place: &Place, policy: Policy) -> [(&'static str, String); 2] {
 
 /// Loads it into a command.
 pub fn guard(place: &Place, command: &mut Command, policy: Policy) {
-    command.envs(variables(place, policy));
+    command.envs(variables(place, &place.library(), policy));
 }
 
 /// Instructions: all of them, and the library's own.
@@ -159,7 +159,9 @@ fn run(place: &Place, calls: &Path, call: &Call, count: u32, guarded: bool) -> [
     command.args(["-c", "\"$@\"; exit $?", "bench", "env"]);
     if guarded {
         // The program alone is guarded, not the shell.
-        command.args(variables(place, call.policy).map(|(name, value)| format!("{name}={value}")));
+        command.args(
+            variables(place, &place.library_for_valgrind(), call.policy).map(|(name, value)| format!("{name}={value}")),
+        );
     }
     command.args(["valgrind", "--tool=callgrind"]).arg(format!("--callgrind-out-file={}/%p", folder.display()));
     command.arg(calls).args([call.kind, &count.to_string()]);

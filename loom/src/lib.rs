@@ -3,6 +3,11 @@
 
 #[path = "../../src/seqlock.rs"]
 pub mod seqlock;
+#[path = "../../src/merge/table.rs"]
+pub mod table;
+
+#[cfg(test)]
+mod merging;
 
 #[cfg(test)]
 mod tests {

@@ -14,10 +14,13 @@ use crate::memory::{Reader, Text};
 use crate::request::Served;
 use crate::state;
 use crate::sys;
+use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
+/// An entry of a vector that is being written.
+type Entry = MaybeUninit<*const u8>;
 
 /// Entries that the stack has room for; more go into a mapping.
 const ON_STACK: usize = 384;
@@ -68,19 +71,22 @@ impl<'n> New<'n> {
 /// kept) and the context. Where `envp` cannot be read, `go` gets it as it is and the kernel says so.
 #[inline(never)]
 pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> R {
-    let Some(plan) = Plan::of(envp, new, served) else { return go(envp) };
+    let mut plan = Plan::new();
+    if !plan.make(envp, new, served) {
+        return go(envp);
+    }
     let needed = plan.count.wrapping_add(ADDED);
     if needed <= ON_STACK {
-        let mut vector = [core::ptr::null(); ON_STACK];
-        plan.fill(envp, &mut vector);
-        return go(vector.as_ptr());
+        let mut vector = [MaybeUninit::uninit(); ON_STACK];
+        plan.fill(envp, &mut vector, plan.texts());
+        return go(vector.as_ptr().cast());
     }
     // In a vfork child this mapping stays with the parent; only an environment of hundreds of entries comes here.
     let size = needed.wrapping_mul(8);
     let Some(at) = sys::allocate(size) else { return go(envp) };
-    // SAFETY: the mapping is that long, zeroed (null pointers) and nobody else's.
-    let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<*const u8>(), needed) };
-    plan.fill(envp, vector);
+    // SAFETY: the mapping is that long and nobody else's.
+    let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<Entry>(), needed) };
+    plan.fill(envp, vector, plan.texts());
     let result = go(at.cast());
     sys::munmap(at, size);
     result
@@ -99,93 +105,98 @@ struct Plan {
 }
 
 impl Plan {
+    /// Nothing as yet.
+    fn new() -> Plan {
+        Plan { preload: Text::new(), context: Text::new(), request: Text::new(), key: Text::new(), count: 0 }
+    }
+
+    /// Makes it, in place; false where nothing is to be put in, or `envp` cannot be read.
     #[inline(never)]
-    fn of(envp: Vector, new: New<'_>, served: &Served) -> Option<Plan> {
+    fn make(&mut self, envp: Vector, new: New<'_>, served: &Served) -> bool {
         let library = state::settled().library.bytes();
         let preloads = new.preload && !library.is_empty() && library_is_there();
         // Without the guard in it, what a program's request is concerns the backstop alone.
         if !preloads && sys::secret() == 0 {
-            return None;
+            return false;
         }
-        // One for each: the vector and the strings lie on different pages.
-        let (mut vector, mut strings) = (Reader::default(), Reader::default());
-        let mut preload = Text::new();
         if preloads {
-            preload.push(PRELOAD);
-            preload.push(library);
+            self.preload.push(PRELOAD);
+            self.preload.push(library);
         }
-        let mut had = false;
-        let mut count = 0_usize;
-        if !envp.is_null() {
-            loop {
-                let entry = vector.pointer(envp, count)?;
-                if entry.is_null() {
-                    break;
-                }
-                // Most entries differ in the first byte, and are not read any further.
-                let first = strings.byte(entry)?;
-                if preloads && first == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
-                    let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
-                    for other in value.split(|&byte| byte == b':' || byte == b' ') {
-                        if other == library {
-                            had = true;
-                        } else if !other.is_empty() {
-                            had = true;
-                            preload.push(b":");
-                            preload.push(other);
-                        }
-                    }
-                }
-                count = count.wrapping_add(1);
-            }
+        let Some(had) = self.read(envp, preloads, library) else { return false };
+        context::compose(&mut self.context, new.name, preloads && !had, served);
+        context::compose_request(&mut self.request, served);
+        let secret = sys::secret();
+        if new.guarded && preloads && secret != 0 {
+            self.key.push(context::KEY);
+            self.key.number(secret);
         }
-        Some(Plan {
-            preload,
-            context: context::compose(new.name, preloads && !had, served),
-            request: context::compose_request(served),
-            key: match (new.guarded && preloads, sys::secret()) {
-                (false, _) | (_, 0) => Text::new(),
-                (true, secret) => {
-                    let mut key = Text::new();
-                    key.push(context::KEY);
-                    key.number(secret);
-                    key
-                }
-            },
-            count,
-        })
+        true
     }
 
-    /// Fills a vector of at least `count + ADDED` entries, which were null.
-    fn fill(&self, envp: Vector, vector: &mut [*const u8]) {
+    /// Counts the entries of an environment, and takes over what else it wants to be preloaded: whether it wants anything.
+    fn read(&mut self, envp: Vector, preloads: bool, library: &[u8]) -> Option<bool> {
+        // One for each: the vector and the strings lie on different pages.
+        let (mut vector, mut strings) = (Reader::default(), Reader::default());
+        let mut had = false;
+        while !envp.is_null() {
+            let entry = vector.pointer(envp, self.count)?;
+            if entry.is_null() {
+                break;
+            }
+            // Most entries differ in the first byte, and are not read any further.
+            let first = strings.byte(entry)?;
+            if preloads && first == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
+                let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
+                for other in value.split(|&byte| byte == b':' || byte == b' ') {
+                    if other == library {
+                        had = true;
+                    } else if !other.is_empty() {
+                        had = true;
+                        self.preload.push(b":");
+                        self.preload.push(other);
+                    }
+                }
+            }
+            self.count = self.count.wrapping_add(1);
+        }
+        Some(had)
+    }
+
+    /// What is to be put in: LD_PRELOAD, the context, the request, the key; empty where it is not.
+    fn texts(&self) -> [&[u8]; 4] {
+        [self.preload.bytes(), self.context.bytes(), self.request.bytes(), self.key.bytes()]
+    }
+
+    /// Fills a vector of at least `count + ADDED` entries, which are to point at `texts` or copies of them.
+    fn fill(&self, envp: Vector, vector: &mut [Entry], texts: [&[u8]; 4]) {
+        let [preload, others @ ..] = texts;
         // Without this library to put in, what the caller says to the loader stays as it is.
-        let preloads = !self.preload.bytes().is_empty();
+        let preloads = !preload.is_empty();
         let mut preload_done = !preloads;
         let mut to = vector.iter_mut();
+        let mut put = |entry: *const u8| {
+            if let Some(to) = to.next() {
+                to.write(entry);
+            }
+        };
         for index in 0..self.count {
-            // SAFETY: `Plan::of` has read this entry and the string behind it.
-            let (entry, own, preload) = unsafe {
+            // SAFETY: `Plan::read` has read this entry and the string behind it.
+            let (entry, own, is_preload) = unsafe {
                 let entry = *envp.wrapping_add(index);
                 (entry, is_own(entry), preloads && begins(entry, PRELOAD))
             };
-            if own || (preload && preload_done) {
+            if own || (is_preload && preload_done) {
                 continue;
             }
-            preload_done |= preload;
-            if let Some(to) = to.next() {
-                *to = if preload { self.preload.bytes().as_ptr() } else { entry };
-            }
+            preload_done |= is_preload;
+            put(if is_preload { preload.as_ptr() } else { entry });
         }
-        if !preload_done && let Some(to) = to.next() {
-            *to = self.preload.bytes().as_ptr();
+        if !preload_done {
+            put(preload.as_ptr());
         }
-        for text in [self.context.bytes(), self.request.bytes(), self.key.bytes()] {
-            if !text.is_empty()
-                && let Some(to) = to.next()
-            {
-                *to = text.as_ptr();
-            }
-        }
+        others.into_iter().filter(|text| !text.is_empty()).for_each(|text| put(text.as_ptr()));
+        put(core::ptr::null());
     }
 }
 

@@ -2,7 +2,7 @@
 //! environment for the shell there for the time of the call. Where the backstop is on, these environments lie in a room
 //! of their own, whose place is a secret: by it the kernel's filter knows the programs that were judged.
 
-use super::{ADDED, New, Plan, REQUEST_MAX, of_process};
+use super::{ADDED, Entry, New, Plan, REQUEST_MAX, of_process};
 use crate::backstop;
 use crate::memory::Text;
 use crate::request::Served;
@@ -36,10 +36,10 @@ impl Slot {
             original: AtomicPtr::new(core::ptr::null_mut()),
             vector: core::cell::UnsafeCell::new([core::ptr::null(); SLOT_ENTRIES]),
             texts: core::cell::UnsafeCell::new(Texts {
-                preload: Text::new(),
-                context: Text::new(),
-                request: Text::new(),
-                key: Text::new(),
+                preload: Text::zeroed(),
+                context: Text::zeroed(),
+                request: Text::zeroed(),
+                key: Text::zeroed(),
             }),
         }
     }
@@ -76,6 +76,18 @@ fn slots() -> &'static [Slot] {
     if room.is_empty() { &SLOTS } else { room }
 }
 
+impl Slot {
+    /// Its vector, to be written.
+    ///
+    /// # Safety
+    /// The caller must have set `taken`, and have no other reference to it.
+    #[expect(clippy::mut_from_ref, reason = "the cell is the taker's alone")]
+    unsafe fn entries(&self) -> &mut [Entry] {
+        // SAFETY: as the caller promises.
+        unsafe { core::slice::from_raw_parts_mut(self.vector.get().cast(), SLOT_ENTRIES) }
+    }
+}
+
 /// The slot whose vector this is.
 fn slot_of(vector: *mut *const u8) -> Option<&'static Slot> {
     SLOTS.iter().chain(room()).find(|slot| slot.vector.get().cast::<*const u8>() == vector)
@@ -87,15 +99,13 @@ pub fn in_room<R>(envp: super::Vector, new: New<'_>, served: &Served, go: impl F
     let free = |slot: &&Slot| !slot.taken.swap(true, Ordering::AcqRel);
     let without_room = |go| backstop::expecting(|| super::with(envp, new, served, go));
     let Some(slot) = room().iter().find(free) else { return without_room(go) };
-    let plan = Plan::of(envp, new, served).filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES);
-    let Some(plan) = plan else {
+    let mut plan = Plan::new();
+    if !plan.make(envp, new, served) || plan.count.wrapping_add(ADDED) > SLOT_ENTRIES {
         slot.taken.store(false, Ordering::Release);
         return without_room(go);
-    };
+    }
     // SAFETY: this thread has taken the slot.
-    let vector = unsafe { &mut *slot.vector.get() };
-    vector.fill(core::ptr::null());
-    plan.fill(envp, vector);
+    plan.fill(envp, unsafe { slot.entries() }, plan.texts());
     let result = go(slot.vector.get().cast::<*const u8>().cast_const());
     slot.taken.store(false, Ordering::Release);
     result
@@ -111,10 +121,10 @@ pub fn swapped<R>(new: New<'_>, served: &Served, go: impl FnOnce() -> R) -> R {
     let current = of_process();
     let now = current.load(Ordering::Acquire);
     let original = slot_of(now).map_or(now, |slot| slot.original.load(Ordering::Acquire));
-    let plan = Plan::of(original.cast_const(), new, served);
-    let Some(plan) = plan.filter(|plan| plan.count.wrapping_add(ADDED) <= SLOT_ENTRIES) else {
+    let mut plan = Plan::new();
+    if !plan.make(original.cast_const(), new, served) || plan.count.wrapping_add(ADDED) > SLOT_ENTRIES {
         return backstop::expecting(go);
-    };
+    }
     let free = |slot: &&Slot| {
         !core::ptr::eq(slot.vector.get().cast::<*const u8>(), now) && !slot.taken.swap(true, Ordering::AcqRel)
     };
@@ -126,21 +136,9 @@ pub fn swapped<R>(new: New<'_>, served: &Served, go: impl FnOnce() -> R) -> R {
         texts.context.set(plan.context.bytes());
         texts.request.set(plan.request.bytes());
         texts.key.set(plan.key.bytes());
-        let vector = &mut *slot.vector.get();
-        vector.fill(core::ptr::null());
-        plan.fill(original.cast_const(), vector);
-        let copies = [
-            (plan.preload.bytes().as_ptr(), texts.preload.bytes().as_ptr()),
-            (plan.context.bytes().as_ptr(), texts.context.bytes().as_ptr()),
-            (plan.request.bytes().as_ptr(), texts.request.bytes().as_ptr()),
-            (plan.key.bytes().as_ptr(), texts.key.bytes().as_ptr()),
-        ];
-        for entry in vector.iter_mut() {
-            if let Some(copy) = copies.iter().find(|copy| copy.0 == *entry) {
-                *entry = copy.1;
-            }
-        }
-        vector.as_mut_ptr()
+        let copies = [texts.preload.bytes(), texts.context.bytes(), texts.request.bytes(), texts.key.bytes()];
+        plan.fill(original.cast_const(), slot.entries(), copies);
+        slot.vector.get().cast::<*const u8>()
     };
     slot.original.store(original, Ordering::Release);
     let swapped = current.compare_exchange(now, mine, Ordering::AcqRel, Ordering::Relaxed).is_ok();

@@ -31,13 +31,10 @@ pub unsafe extern "C" fn execve(path: *const c_char, argv: *const *const c_char,
     let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
     // SAFETY: as the caller promises; the kernel checks every pointer.
     let go = |path: *const c_char, envp: Vector| unsafe { gate::execve(path, argv, envp) };
-    match PathCopy::of(path) {
-        Some(path) => {
-            let exec = replace(Target::Path(libc::AT_FDCWD, path.c_str()), argv, envp, false);
-            start(&exec, envp, |envp| go(path.c_str().as_ptr(), envp))
-        }
-        None => go(path, envp),
-    }
+    let mut room = PathCopy::new();
+    let Some(copy) = room.of(path) else { return go(path, envp) };
+    let exec = replace(Target::Path(libc::AT_FDCWD, copy), argv, envp, false);
+    start(&exec, envp, |envp| go(copy.as_ptr(), envp))
 }
 
 /// execv(3).
@@ -57,14 +54,15 @@ pub unsafe extern "C" fn execv(path: *const c_char, argv: *const *const c_char) 
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execvpe(file: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
-    let Some(copy) = PathCopy::of(file) else {
+    let mut room = PathCopy::new();
+    let Some(copy) = room.of(file) else {
         // What cannot be read, the kernel refuses.
         // SAFETY: as the caller promises.
         return unsafe { gate::execve(file, argv, envp) };
     };
-    let exec = replace(Target::Search(copy.c_str()), argv, envp, true);
+    let exec = replace(Target::Search(copy), argv, envp, true);
     // SAFETY: as the caller promises.
-    start(&exec, envp, |envp| unsafe { gate::execvpe(copy.c_str(), argv, envp) })
+    start(&exec, envp, |envp| unsafe { gate::execvpe(copy, argv, envp) })
 }
 
 /// execvp(3).
@@ -104,12 +102,13 @@ pub unsafe extern "C" fn execveat(
     let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
     // SAFETY: as the caller promises.
     let go = |path: *const c_char, envp: Vector| unsafe { gate::execveat(at, path, argv, envp, flags) };
-    let Some(copy) = PathCopy::of(path) else { return go(path, envp) };
-    let target = match copy.c_str().is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
+    let mut room = PathCopy::new();
+    let Some(copy) = room.of(path) else { return go(path, envp) };
+    let target = match copy.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
         true => Target::Descriptor(at),
-        false => Target::Path(at, copy.c_str()),
+        false => Target::Path(at, copy),
     };
-    start(&replace(target, argv, envp, false), envp, |envp| go(copy.c_str().as_ptr(), envp))
+    start(&replace(target, argv, envp, false), envp, |envp| go(copy.as_ptr(), envp))
 }
 
 /// A hook that is a jump to the C function of shim/variadic.c: its arguments stay where the caller put them.

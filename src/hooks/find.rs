@@ -148,7 +148,8 @@ pub(super) fn late(index: usize) -> *mut c_void {
         }
         let tables = Tables::of_hashed(near.tables.each_ref().map(|word| word.load(Ordering::Relaxed)));
         // SAFETY: the tables of an object that the loader has loaded, and does not unload.
-        if let Found::Function(at) = unsafe { tables.function(near.base.load(Ordering::Relaxed), wanted(index), hash) } {
+        if let Found::Function(at) = unsafe { tables.function(near.base.load(Ordering::Relaxed), wanted(index), hash) }
+        {
             slot.store(at as *mut c_void, Ordering::Release);
         }
     }

@@ -35,8 +35,7 @@ extern "C" fn before_dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_v
     deepbind::guard_new_objects();
     // What lies behind the caller is its own business: another preload that calls on is no way past this one.
     // SAFETY: dlsym's name is a C string.
-    if handle == libc::RTLD_NEXT || name.is_null() || unsafe { table::hook_for(name.cast()) }.is_none()
-    {
+    if handle == libc::RTLD_NEXT || name.is_null() || unsafe { table::hook_for(name.cast()) }.is_none() {
         return at;
     }
     hooked as *mut c_void

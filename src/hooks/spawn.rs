@@ -46,9 +46,10 @@ macro_rules! spawns {
                 let go = |path: *const c_char, envp: Vector| unsafe {
                     real(first, path, actions, attributes, argv, envp.cast())
                 };
-                let Some(copy) = PathCopy::of(path) else { return go(path, envp.cast()) };
-                let target = $target(copy.c_str());
-                start(target, argv.cast(), envp.cast(), |envp| go(copy.c_str().as_ptr(), envp), |errno| errno)
+                let mut room = PathCopy::new();
+                let Some(copy) = room.of(path) else { return go(path, envp.cast()) };
+                let target = $target(copy);
+                start(target, argv.cast(), envp.cast(), |envp| go(copy.as_ptr(), envp), |errno| errno)
             }
         )*
     };

@@ -22,6 +22,12 @@ fn setting() -> Setting {
 }
 
 impl Setting {
+    /// For valgrind, which does not read the library as it is.
+    fn for_valgrind(self) -> Setting {
+        let guard = self.guard.by(self.place.library_for_valgrind());
+        Setting { guard, ..self }
+    }
+
     fn run(&self, by: &[&str], threads: u64, rounds: u64) -> Output {
         let mut command = match by {
             [] => Command::new(&self.program),
@@ -70,7 +76,7 @@ fn threads_that_do_everything_at_once() {
 
 #[test]
 fn memcheck_finds_nothing() {
-    let setting = setting();
+    let setting = setting().for_valgrind();
     let log = setting.place.join("memcheck");
     let out = format!("--log-file={}.%p", log.display());
     setting.run(
@@ -86,7 +92,7 @@ fn memcheck_finds_nothing() {
 /// what is looked for is anything else: a lock, or a race for memory that is not the guard's own.
 #[test]
 fn helgrind_finds_no_lock_and_no_race_for_what_is_the_programs() {
-    let setting = setting();
+    let setting = setting().for_valgrind();
     let log = setting.place.join("helgrind");
     let out = format!("--log-file={}.%p", log.display());
     setting.run(&["valgrind", "--tool=helgrind", "-q", &out], 4, if is_long() { 300 } else { 12 });

@@ -65,6 +65,36 @@ impl Place {
         self.join("bin/libportcullis.so")
     }
 
+    /// The library as valgrind can read it: up to 3.19 it gives up on a file with a segment that has no bytes in the file, as
+    /// the library's zeros have none. In this copy that segment has its first eight zeros there.
+    pub fn library_for_valgrind(&self) -> PathBuf {
+        use object::elf::{FileHeader64, PT_LOAD, ProgramHeader64};
+        use object::endian::LittleEndian;
+        use object::read::elf::{FileHeader, ProgramHeader};
+        let path = self.join("valgrind/libportcullis.so");
+        if path.exists() {
+            return path;
+        }
+        let mut bytes = std::fs::read(self.library()).expect("the library");
+        let header = FileHeader64::<LittleEndian>::parse(&*bytes).expect("an ELF file");
+        let first = header.e_phoff(LittleEndian) as usize;
+        let segments = header.program_headers(LittleEndian, &*bytes).expect("segments");
+        let zeros = segments
+            .iter()
+            .position(|segment| segment.p_type(LittleEndian) == PT_LOAD && segment.p_filesz(LittleEndian) == 0);
+        if let Some(number) = zeros {
+            let zeros_at = segments[number].p_offset(LittleEndian) as usize;
+            let size_at = first
+                + number * size_of::<ProgramHeader64<LittleEndian>>()
+                + std::mem::offset_of!(ProgramHeader64<LittleEndian>, p_filesz);
+            bytes[zeros_at..zeros_at + 8].fill(0);
+            bytes[size_at..size_at + 8].copy_from_slice(&8_u64.to_le_bytes());
+        }
+        std::fs::create_dir(self.join("valgrind")).expect("a folder");
+        std::fs::write(&path, bytes).expect("a copy");
+        path
+    }
+
     /// The `portcullis` command.
     pub fn portcullis(&self) -> std::process::Command {
         std::process::Command::new(self.join("bin/portcullis"))
