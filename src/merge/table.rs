@@ -3,9 +3,9 @@
 //! The folder loom/ has this file once more, with fewer places, and tries every order of its steps.
 
 #[cfg(not(loom))]
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(loom)]
-use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// How long what is alike is merged, in nanoseconds.
 const WINDOW: u64 = 10_000_000_000;
@@ -217,6 +217,8 @@ impl Table {
             return Fate::Whole(Whole { slot: Some(slot), is_first: seen == 0, left: None });
         }
         slot.merged.fetch_add(1, Ordering::Relaxed);
+        // Either `flush` finds what was counted, or here it is found that nothing is due: else it would wait for ever.
+        fence(Ordering::SeqCst);
         if self.due.load(Ordering::Relaxed) == 0 {
             let due = began.saturating_add(WINDOW).max(1);
             let _ = self.due.compare_exchange(0, due, Ordering::Relaxed, Ordering::Relaxed);
@@ -227,6 +229,7 @@ impl Table {
     /// Calls `say` with what was merged and whose time is over at `now`; with all of it where `now` is `None`.
     pub fn flush(&self, now: Option<u64>, mut say: impl FnMut(Merged)) {
         self.due.store(0, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
         let mut next = u64::MAX;
         for slot in self.slots.iter().chain(&self.beyond) {
             if slot.merged.load(Ordering::Relaxed) == 0 {
