@@ -10,6 +10,7 @@ struct Setting {
     place: Place,
     guard: Guard,
     program: PathBuf,
+    library: PathBuf,
 }
 
 fn setting() -> Setting {
@@ -18,14 +19,13 @@ fn setting() -> Setting {
     let program = compiled(&place, "threads", &["-pthread"]);
     let guard = place.guard("mode = \"audit\"\n[rules.exec-place]\nmode = \"off\"\n");
     std::fs::create_dir_all(place.join("log")).expect("a folder");
-    Setting { place, guard, program }
+    Setting { library: place.library(), place, guard, program }
 }
 
 impl Setting {
     /// For valgrind, which does not read the library as it is.
     fn for_valgrind(self) -> Setting {
-        let guard = self.guard.by(self.place.library_for_valgrind());
-        Setting { guard, ..self }
+        Setting { library: self.place.library_for_valgrind(), ..self }
     }
 
     fn run(&self, by: &[&str], threads: u64, rounds: u64) -> Output {
@@ -38,6 +38,7 @@ impl Setting {
             }
         };
         self.guard.load(&mut command);
+        command.env("LD_PRELOAD", &self.library);
         let done = command.args([threads.to_string(), rounds.to_string()]).output().expect("the program");
         assert!(done.status.success(), "{:?}: {}", done.status, String::from_utf8_lossy(&done.stderr));
         done

@@ -39,12 +39,6 @@ impl Guard {
         Guard { library, config: PathBuf::new(), log: PathBuf::new() }
     }
 
-    /// The same by another file of the library.
-    pub fn by(mut self, library: PathBuf) -> Guard {
-        self.library = library;
-        self
-    }
-
     /// Puts the guard into a command's environment, as a service unit does.
     pub fn load(&self, command: &mut Command) {
         command.env("LD_PRELOAD", &self.library);
