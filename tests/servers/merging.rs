@@ -95,6 +95,24 @@ fn a_shell_says_what_it_merged_before_it_ends() {
     assert_eq!(merged(&found), 30, "{found:#?}");
 }
 
+/// A program that starts no other shares its counters with nobody.
+#[test]
+fn a_program_that_starts_no_other_says_what_it_merged() {
+    enter();
+    let place = Place::new();
+    let guard = place.guard(&every_rule("audit"));
+    let page = r#"<?php
+        $code = 'IO::Socket::INET->new(Proto => "udp", PeerAddr => "OUTSIDE:4444") for 1 .. 40';
+        $pipes = [];
+        proc_close(proc_open(['/usr/bin/perl', '-MIO::Socket::INET', '-e', $code], [], $pipes));"#;
+    place.write("www/alone.php", &page.replace("OUTSIDE", OUTSIDE4));
+    let (_fpm, nginx) = serve(&place, &guard);
+    let mut events = guard.events();
+    http::get(nginx.port, "/alone.php");
+    let found: Vec<Value> = events.fresh().into_iter().filter(|event| event.text("rule.id") == "egress-port").collect();
+    assert_eq!((whole(&found), merged(&found)), (10, 30), "{found:#?}");
+}
+
 #[test]
 fn every_event_is_written_where_that_is_wanted() {
     enter();
