@@ -3,8 +3,9 @@
 
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, context, counters, deepbind, environment, files, hooks, load, objects, request, sink, sys};
+use crate::{backstop, counters, deepbind, environment, files, hooks, load, objects, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
+use portcullis_request::context;
 
 #[cfg(not(test))]
 #[used]

@@ -112,18 +112,7 @@ impl<const N: usize> Text<N> {
 
     /// Adds a number in decimal digits.
     pub fn number(&mut self, number: u64) {
-        let mut digits = [0_u8; 20];
-        let mut rest = number;
-        let mut used = 0_usize;
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0'.wrapping_add((rest % 10) as u8);
-            rest /= 10;
-            used = used.wrapping_add(1);
-            if rest == 0 {
-                break;
-            }
-        }
-        self.push(digits.get(20_usize.wrapping_sub(used)..).unwrap_or_default());
+        portcullis_request::context::decimal(number, |digits| self.push(digits));
     }
 
     /// Whether everything that was added is there.

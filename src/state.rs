@@ -6,18 +6,7 @@ use crate::sys::{self, Stat};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::{Policy, format::Header};
-
-/// What the process is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Role {
-    /// The server before it serves, and what it starts by itself.
-    Master = 1,
-    /// It accepted a client connection, or was forked from one that did.
-    Serving = 2,
-    /// A program started, directly or not, by a serving process.
-    Descendant = 3,
-}
+pub use portcullis_request::context::Role;
 
 /// 0 before the constructor has run: what begins as zeros needs no page of the file.
 pub(crate) static ROLE: AtomicU8 = AtomicU8::new(0);

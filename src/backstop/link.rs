@@ -4,6 +4,7 @@
 use crate::memory::Text;
 use crate::request::slots_address;
 use crate::{compiler, context, state, sys};
+use portcullis_request::environment::SUPERVISE;
 use sys::Fd;
 
 /// The version of what worker and supervisor say to each other.
@@ -94,7 +95,7 @@ fn start(master: u32, name: &[u8]) -> Option<()> {
     preload.push(b"LD_PRELOAD=");
     preload.push(settled.library.bytes());
     inherited.push(context::compose_supervisor().bytes());
-    supervise.push(context::SUPERVISE);
+    supervise.push(SUPERVISE);
     supervise.number(u64::from(master));
     let environment = [
         preload.c_str().as_ptr(),

@@ -6,9 +6,8 @@ use crate::memory::{Reader, Text};
 use crate::state;
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
+use portcullis_request::environment::{LOADER, libraries};
 
-/// The variables, with their equals signs.
-pub(super) const VARIABLES: [&[u8]; 3] = [b"LD_PRELOAD=", b"LD_AUDIT=", b"LD_LIBRARY_PATH="];
 /// The longest value that is looked at.
 const VALUE_MAX: usize = 1024;
 
@@ -23,13 +22,11 @@ fn without_guard(variable: usize, value: &[u8]) -> Text<VALUE_MAX> {
         return rest;
     }
     let library = state::settled().library.bytes();
-    for part in value.split(|&byte| byte == b':' || byte == b' ') {
-        if !part.is_empty() && part != library {
-            if !rest.bytes().is_empty() {
-                rest.push(b":");
-            }
-            rest.push(part);
+    for part in libraries(value).filter(|part| *part != library) {
+        if !rest.bytes().is_empty() {
+            rest.push(b":");
         }
+        rest.push(part);
     }
     rest
 }
@@ -50,7 +47,7 @@ fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MA
             None => return,
         }
         let Some(text) = strings.string(entry, VALUE_MAX.wrapping_add(32)) else { return };
-        for (number, variable) in VARIABLES.into_iter().enumerate() {
+        for (number, variable) in LOADER.into_iter().enumerate() {
             if let Some(value) = text.strip_prefix(variable) {
                 let rest = without_guard(number, value);
                 if !rest.bytes().is_empty() && found(number, value, &rest) {
@@ -62,7 +59,7 @@ fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MA
 }
 
 /// Takes note of what the process was started with; for the constructor, once the library's path is known.
-pub fn remember_loader(values: &[Option<&'static [u8]>; VARIABLES.len()]) {
+pub fn remember_loader(values: &[Option<&'static [u8]>; LOADER.len()]) {
     for (number, (own, value)) in OWN.iter().zip(values).enumerate() {
         let rest = without_guard(number, value.unwrap_or_default());
         if !rest.bytes().is_empty() {
@@ -84,7 +81,7 @@ pub fn foreign_loader(envp: Vector, detail: &mut Text<256>) -> Option<Option<&'s
         if !detail.bytes().is_empty() {
             detail.push(b"; ");
         }
-        detail.push(VARIABLES.get(number).copied().unwrap_or_default());
+        detail.push(LOADER.get(number).copied().unwrap_or_default());
         detail.push(rest.bytes());
         true
     });

@@ -16,6 +16,7 @@ use crate::state;
 use crate::sys;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, Ordering};
+use portcullis_request::environment::{KEY, LOADER, OWN, libraries};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
@@ -24,11 +25,9 @@ type Entry = MaybeUninit<*const u8>;
 
 /// Entries that the stack has room for; more go into a mapping.
 const ON_STACK: usize = 384;
-const PRELOAD: &[u8] = b"LD_PRELOAD=";
+const PRELOAD: &[u8] = LOADER[0];
 /// LD_PRELOAD, the context, the request, the backstop's key and the closing NULL.
 const ADDED: usize = 5;
-/// The guard's own variables.
-const OWN: [&[u8]; 4] = [context::VARIABLE, context::REQUEST, context::KEY, context::SUPERVISE];
 
 /// Whether an entry of an environment is one of the guard's own variables.
 ///
@@ -128,7 +127,7 @@ impl Plan {
         context::compose_request(&mut self.request, served);
         let secret = sys::secret();
         if new.guarded && preloads && secret != 0 {
-            self.key.push(context::KEY);
+            self.key.push(KEY);
             self.key.number(secret);
         }
         true
@@ -148,11 +147,9 @@ impl Plan {
             let first = strings.byte(entry)?;
             if preloads && first == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
                 let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
-                for other in value.split(|&byte| byte == b':' || byte == b' ') {
-                    if other == library {
-                        had = true;
-                    } else if !other.is_empty() {
-                        had = true;
+                for other in libraries(value) {
+                    had = true;
+                    if other != library {
                         self.preload.push(b":");
                         self.preload.push(other);
                     }
@@ -257,8 +254,8 @@ pub fn scrub(injected: bool) {
         let entry = unsafe { *vector.wrapping_add(from) };
         if !entry.is_null() {
             // SAFETY: as above; the entries are C strings.
-            if unsafe { begins(entry, context::KEY) } {
-                let mut at = entry.cast_mut().wrapping_add(context::KEY.len());
+            if unsafe { begins(entry, KEY) } {
+                let mut at = entry.cast_mut().wrapping_add(KEY.len());
                 // SAFETY: the kernel laid the string on this process's stack, and it ends in NUL.
                 unsafe {
                     while at.read() != 0 {

@@ -2,6 +2,8 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod context;
+pub mod environment;
 pub mod fastcgi;
 mod field;
 mod path;

@@ -13,10 +13,11 @@ use crate::judge::{self, Answer, By, Deed, Exec, Other, Target};
 use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
-use crate::{context, counters, emit};
+use crate::{counters, emit};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
+use portcullis_request::environment::REQUEST;
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
 const MESSAGES_MAX: u64 = 1024;
@@ -223,7 +224,7 @@ impl Case<'_> {
         // Of the environment, what makes a loader load something, and whose request it says that it is.
         let mut forged = false;
         room.copy(envp, &mut environment, |entry| {
-            if let Some(value) = entry.strip_prefix(context::REQUEST) {
+            if let Some(value) = entry.strip_prefix(REQUEST) {
                 let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
                 forged |= !handed_down;
             }

@@ -7,10 +7,11 @@ use crate::files;
 use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
 use crate::state::Role;
-use crate::{context, sys};
+use crate::sys;
 use core::sync::atomic::Ordering;
+use portcullis_request::environment::Variables;
 use portcullis_request::wire::WIRE_MAX;
-use portcullis_request::{Request, State};
+use portcullis_request::{Request, State, context};
 
 /// What is looked at of an environment.
 const ENVIRONMENT_MAX: usize = 1 << 17;
@@ -178,15 +179,13 @@ fn of_descendant(worker: u32, subject: &mut Subject) {
         // SAFETY: a new mapping of that size, which nobody else has.
         let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
         let text = files::proc_read_all(subject.pid, b"environ", room);
-        for entry in text.split(|&byte| byte == 0) {
-            if let Some(value) = entry.strip_prefix(context::REQUEST) {
-                subject.served.request = portcullis_request::wire::read(value).unwrap_or(lost());
-            } else if let Some(value) = entry.strip_prefix(context::VARIABLE)
-                && let Some(inherited) = context::parse(value)
-            {
-                subject.chain = Text::new();
-                subject.chain.push(inherited.chain);
-            }
+        let mut variables = Variables::default();
+        text.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
+        if let Some(value) = variables.request {
+            subject.served.request = portcullis_request::wire::read(value).unwrap_or(lost());
+        }
+        if let Some(inherited) = variables.context.and_then(context::parse) {
+            subject.chain.set(inherited.chain);
         }
         sys::munmap(at, ENVIRONMENT_MAX);
     }

@@ -1,0 +1,92 @@
+//! The variables of an environment that matter to the guard: its own, and those that make a program's loader load something.
+
+/// The variable of [`crate::context`], with its equals sign.
+pub const CONTEXT: &[u8] = b"PORTCULLIS_CONTEXT=";
+/// The variable of the request, as [`crate::wire`] has it; every descendant gets one.
+pub const REQUEST: &[u8] = b"PORTCULLIS_REQUEST=";
+/// The variable of the backstop's secret: handed to programs in which the guard will be, and to no others.
+pub const KEY: &[u8] = b"PORTCULLIS_KEY=";
+/// The variable that makes a process the supervisor of a server: the number of its master.
+pub const SUPERVISE: &[u8] = b"PORTCULLIS_SUPERVISE=";
+/// The variable that names the configuration's file.
+const CONFIG: &[u8] = b"PORTCULLIS_CONFIG=";
+/// The guard's own variables, which no program is to find.
+pub const OWN: [&[u8]; 4] = [CONTEXT, REQUEST, KEY, SUPERVISE];
+
+/// The loader's variables, with their equals signs.
+pub const LOADER: [&[u8]; 3] = [b"LD_PRELOAD=", b"LD_AUDIT=", b"LD_LIBRARY_PATH="];
+
+/// The values of the variables; none for one that is not there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Variables<'a> {
+    /// Of [`CONTEXT`].
+    pub context: Option<&'a [u8]>,
+    /// Of [`REQUEST`].
+    pub request: Option<&'a [u8]>,
+    /// Of [`KEY`].
+    pub key: Option<&'a [u8]>,
+    /// Of [`SUPERVISE`].
+    pub supervise: Option<&'a [u8]>,
+    /// Of PORTCULLIS_CONFIG.
+    pub config: Option<&'a [u8]>,
+    /// Of the loader's variables, in the order of [`LOADER`].
+    pub loader: [Option<&'a [u8]>; LOADER.len()],
+}
+
+impl<'a> Variables<'a> {
+    /// Whether an entry that begins with `first` can be one of them: most begin otherwise, and are not read any further.
+    #[must_use]
+    pub const fn may_begin(first: u8) -> bool {
+        matches!(first, b'P' | b'L')
+    }
+
+    /// Takes note of an entry. The first of a name counts, as for getenv.
+    pub fn take(&mut self, entry: &'a [u8]) {
+        let own = [
+            (CONTEXT, &mut self.context),
+            (REQUEST, &mut self.request),
+            (KEY, &mut self.key),
+            (SUPERVISE, &mut self.supervise),
+            (CONFIG, &mut self.config),
+        ];
+        for (name, value) in own.into_iter().chain(LOADER.into_iter().zip(&mut self.loader)) {
+            if value.is_none() {
+                *value = entry.strip_prefix(name);
+            }
+        }
+    }
+}
+
+/// The libraries that an LD_PRELOAD names, in their order: the loader takes colons and spaces between them (ld.so(8)).
+pub fn libraries(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&byte| byte == b':' || byte == b' ').filter(|library| !library.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_name_counts() {
+        let mut variables = Variables::default();
+        for entry in [&b"PATH=/bin"[..], b"PORTCULLIS_KEY=7", b"PORTCULLIS_KEY=8", b"LD_AUDIT=a", b"LD_AUDITOR=b"] {
+            variables.take(entry);
+        }
+        assert_eq!(variables.key, Some(&b"7"[..]));
+        assert_eq!(variables.loader, [None, Some(&b"a"[..]), None]);
+        assert_eq!(variables.context, None);
+    }
+
+    #[test]
+    fn every_name_begins_with_a_letter_that_may_begin_one() {
+        for name in OWN.into_iter().chain(LOADER).chain([CONFIG]) {
+            assert!(Variables::may_begin(name[0]));
+        }
+    }
+
+    #[test]
+    fn libraries_stand_between_colons_and_spaces() {
+        assert!(libraries(b": /a.so:b.so  c.so:").eq([&b"/a.so"[..], b"b.so", b"c.so"]));
+        assert_eq!(libraries(b"").count(), 0);
+    }
+}
