@@ -1,7 +1,8 @@
 //! Who does it: a process as /proc and the kernel tell of it, read into fixed buffers at the moment of an event.
 //!
-//! /proc is slow, and events come in bursts. What it said of this process and of its parent is remembered for a second, and
-//! only while the process is still the same program.
+//! /proc is slow, and events come in bursts. What it said of this process and of its parent is remembered for a second. Whether
+//! the parent is the same program still is asked where that was longer ago than a hundredth of a second: half of what is
+//! asked for an event would be that.
 
 use crate::files;
 use crate::memory::base_name;
@@ -94,8 +95,10 @@ struct Remembered {
 struct Known {
     /// The process by its own number; 0 for none.
     pid: u32,
-    /// When it was said, in nanoseconds since the host was started.
+    /// When it was said, in nanoseconds since 1970.
     at: u64,
+    /// When it was the same program still.
+    checked: u64,
     /// Device and inode of the program.
     program: Option<(u64, u64)>,
     said: Said,
@@ -106,28 +109,34 @@ unsafe impl Sync for Remembered {}
 
 impl Remembered {
     const fn none() -> Remembered {
-        let known = Known { pid: 0, at: 0, program: None, said: Said::nothing() };
+        let known = Known { pid: 0, at: 0, checked: 0, program: None, said: Said::nothing() };
         Remembered { taken: AtomicBool::new(false), known: UnsafeCell::new(known) }
     }
 
     /// Fills `said` with what is said of process `pid`, 0 for the calling one, whose own number is `own`.
     fn look(&self, now: u64, pid: u32, own: u32, said: &mut Said) {
-        /// How long what was said holds, in nanoseconds.
+        /// How long what was said holds, and how long that it is the same program, in nanoseconds.
         const HOLDS: u64 = 1_000_000_000;
+        const SAME: u64 = 10_000_000;
         if self.taken.swap(true, Ordering::Acquire) {
             said.ask(pid);
             return;
         }
         // SAFETY: this thread has taken it.
         let known = unsafe { &mut *self.known.get() };
+        // The clock may be set, back too.
+        let said_lately = known.pid == own && now.abs_diff(known.at) <= HOLDS;
         // Another process may have become another program; this one's memory would be gone.
-        let program = match pid {
-            0 => None,
-            _ => sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
-        };
-        if known.pid != own || now.wrapping_sub(known.at) > HOLDS || known.program != program {
-            known.said.ask(pid);
-            (known.pid, known.at, known.program) = (own, now, program);
+        if !said_lately || (pid != 0 && now.abs_diff(known.checked) > SAME) {
+            let program = match pid {
+                0 => None,
+                _ => sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
+            };
+            if !said_lately || known.program != program {
+                known.said.ask(pid);
+                (known.pid, known.at, known.program) = (own, now, program);
+            }
+            known.checked = now;
         }
         said.take(&known.said);
         self.taken.store(false, Ordering::Release);
@@ -140,7 +149,8 @@ static OWN: Remembered = Remembered::none();
 static PARENT: Remembered = Remembered::none();
 
 /// The facts on process `pid`, 0 for the calling one; its arguments go into `args`. What cannot be read is empty. The folder
-/// of the calling process is of interest, that of its parent hardly ever. `now` is the time since the host was started.
+/// of the calling process is of interest, that of its parent hardly ever. `now` is the time in nanoseconds
+/// since 1970.
 pub fn facts<'a>(now: u64, pid: u32, room: &'a mut Room, args: &'a mut [&'a [u8]; ARGS_SHOWN]) -> Process<'a> {
     let own = pid == 0;
     let number = if own { sys::getpid() } else { pid };

@@ -26,11 +26,11 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
         By::This => (0, sys::getppid()),
         By::Other(other) => (other.pid, other.parent),
     };
-    let now = sys::since_boot();
+    let now = sys::now();
     let process = actor::facts(now, own, &mut room, &mut args);
     let parent = actor::facts(now, parent, &mut parent_room, &mut parent_args);
     let chain = chain(by, served);
-    let event = Event { action, detail, ..common(by, chain.bytes(), process, parent) };
+    let event = Event { action, detail, ..common(now, by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
 }
 
@@ -75,11 +75,11 @@ fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, kind: &Kind) 
 pub fn merged(policy: &Policy<'_>, merged: Merged) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let now = sys::since_boot();
+    let now = sys::now();
     let process = actor::facts(now, 0, &mut room, &mut args);
     let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
     let Merged { about, like, count } = merged;
-    let common = common(By::This, state::settled().chain.bytes(), process, parent);
+    let common = common(now, By::This, state::settled().chain.bytes(), process, parent);
     let event = Event {
         rule: RULES.get(usize::from(about.rule)).unwrap_or(&GUARD_POLICY),
         mode: if about.refused { Mode::Enforce.word() } else { Mode::Audit.word() },
@@ -138,7 +138,8 @@ pub fn exec(
         By::This if exec.replaces => sys::getppid(),
         By::This => 0,
     };
-    let parent = actor::facts(sys::since_boot(), parent, &mut room, &mut args);
+    let now = sys::now();
+    let parent = actor::facts(now, parent, &mut room, &mut args);
     let name = exec.name();
     let mut folder = [0; 512];
     let executable = match (program.real.bytes(), exec.target) {
@@ -165,7 +166,7 @@ pub fn exec(
         By::Other(other) => context::chain_from(other.chain, process.name),
     };
     let unguarded = program.unguarded;
-    let event = Event { detail, unguarded, ..common(by, chain.bytes(), process, parent) };
+    let event = Event { detail, unguarded, ..common(now, by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
 }
 
@@ -174,12 +175,12 @@ pub fn exec(
 pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let now = sys::since_boot();
+    let now = sys::now();
     let process = actor::facts(now, 0, &mut room, &mut args);
     let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
     let chain = state::settled().chain.bytes();
     let action = Action::Guard(sentence);
-    finish(policy, Event { mode: Mode::Audit.word(), action, ..common(By::This, chain, process, parent) });
+    finish(policy, Event { mode: Mode::Audit.word(), action, ..common(now, By::This, chain, process, parent) });
 }
 
 /// Puts in what the verdict and the request say.
@@ -216,7 +217,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole
 }
 
 /// What does not depend on the verdict.
-fn common<'a>(by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
+fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
     let (role, uid, layer) = match by {
         By::This => (state::role(), sys::geteuid(), "libc"),
         By::Other(other) => (other.role, other.user.0, "backstop"),
@@ -227,7 +228,7 @@ fn common<'a>(by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process
         Role::Descendant => "descendant",
     };
     Event {
-        time: sys::now(),
+        time: now,
         stream: 0,
         sequence: 0,
         dropped: 0,

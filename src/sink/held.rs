@@ -21,10 +21,21 @@ impl Held {
         Held { kept: AtomicI32::new(0), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
+    /// The descriptor where it still is what it was, and the names that this has.
+    fn ours_and_names(&self) -> Option<(i32, u64)> {
+        let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
+        let stat = if fd >= 0 { sys::fstat(fd) } else { None };
+        stat.filter(|stat| self.is(Some(stat.identity))).map(|stat| (fd, stat.links))
+    }
+
     /// The descriptor where it still is what it was. A socket's inode is unique while the socket lives.
     fn ours(&self) -> Option<i32> {
-        let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
-        (fd >= 0 && self.is(sys::fstat(fd).map(|stat| stat.identity))).then_some(fd)
+        self.ours_and_names().map(|(fd, _)| fd)
+    }
+
+    /// The descriptor of a file that is held, where that has a name still: what was removed nobody reads any more.
+    pub fn file(&self) -> Option<i32> {
+        self.ours_and_names().filter(|(_, names)| *names > 0).map(|(fd, _)| fd)
     }
 
     /// Whether what is held has this identity.

@@ -7,6 +7,8 @@
 mod held;
 mod write;
 
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU64, Ordering};
 use held::Held;
 use portcullis_event::journal::{FIELDS_MAX, fields, priority};
 use portcullis_event::{EVENT_MAX, Event, encode};
@@ -61,7 +63,7 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
             HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &[head.bytes(), text, b""]));
     }
     if sinks & FILE != 0 {
-        taken &= to_file(write::c_path(policy.log_file()), line);
+        taken &= to_file(write::c_path(policy.log_file()), event.time, line);
     }
     if sinks & STDERR != 0 {
         let open = || if write::is_stderr(crate::state::settled().stderr) { write::stderr() } else { Err(libc::EBADF) };
@@ -70,26 +72,31 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
     taken
 }
 
+/// When the held file had the log's path, in nanoseconds since 1970.
+static HAD_PATH: AtomicU64 = AtomicU64::new(0);
+
 /// The file that has the path now; where that cannot be opened, the one that is held (it was rotated, and the process
 /// may not open the new one).
-fn to_file(path: &core::ffi::CStr, line: &[u8]) -> bool {
+///
+/// Between two events of a burst nobody rotates a log, has read it to its end and removed it: within half a millisecond
+/// the path is not looked up again, only whether the file has a name.
+fn to_file(path: &CStr, time: u64, line: &[u8]) -> bool {
+    const BURST: u64 = 500_000;
+    if time.abs_diff(HAD_PATH.load(Ordering::Relaxed)) <= BURST
+        && let Some(fd) = HELD_FILE.file()
+    {
+        return write::appended(fd, line);
+    }
     let stat = crate::sys::stat(path);
     let now = stat.map(|stat| stat.identity);
-    let write = |fd| match stat {
-        Some(stat) if stat.mode & libc::S_IFMT == libc::S_IFREG => write::appended(fd, line),
-        _ => write::whole(fd, line),
-    };
+    let is_regular = stat.is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG);
+    let write = |fd| if is_regular { write::appended(fd, line) } else { write::whole(fd, line) };
     if now.is_some() && HELD_FILE.is(now) {
+        HAD_PATH.store(if is_regular { time } else { 0 }, Ordering::Relaxed);
         return HELD_FILE.with(|| Err(libc::EBADF), write);
     }
     match write::file(path) {
         Ok(file) => write(file.0),
-        // What was removed nobody reads any more.
-        Err(_) => HELD_FILE.with(|| Err(libc::EBADF), |fd| has_name(fd) && write(fd)),
+        Err(_) => HELD_FILE.file().is_some_and(write),
     }
-}
-
-/// Whether what a descriptor refers to has a name still.
-fn has_name(fd: i32) -> bool {
-    crate::sys::fstat(fd).is_some_and(|stat| stat.links > 0)
 }

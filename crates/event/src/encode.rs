@@ -2,10 +2,10 @@
 
 use crate::address;
 use crate::message::message;
-use crate::{Action, EVENT_MAX, Endpoint, Event, Json, Process, Served};
+use crate::{Action, EVENT_MAX, Endpoint, Event, Json, Name, Process, Served, name};
 
 /// The version of the Elastic Common Schema whose names are used.
-const ECS_VERSION: &[u8] = b"9.0.0";
+const ECS: &str = r#","ecs":{"version":"9.0.0"}"#;
 const PATH_MAX: usize = 512;
 const NAME_MAX: usize = 96;
 const URI_MAX: usize = 1024;
@@ -17,179 +17,175 @@ const ARGS_MAX: usize = 1600;
 #[must_use]
 pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8] {
     let mut json = Json::new(buffer);
-    json.open(b"{");
-    json.key("@timestamp");
+    json.open(b'{');
+    json.key(name!("@timestamp"));
     json.time(event.time);
-    json.key("message");
+    json.key(name!("message"));
     message(&mut json, event);
-    json.key("ecs");
-    json.open(b"{");
-    member(&mut json, "version", ECS_VERSION, 16);
-    json.close(b"}");
+    json.constant(ECS);
     about(&mut json, event);
-    json.key("rule");
-    json.open(b"{");
-    member(&mut json, "id", event.rule.id.as_bytes(), NAME_MAX);
-    member(&mut json, "name", event.rule.name.as_bytes(), NAME_MAX);
-    json.close(b"}");
+    json.key(name!("rule"));
+    json.open(b'{');
+    word(&mut json, name!("id"), event.rule.id);
+    word(&mut json, name!("name"), event.rule.name);
+    json.close(b'}');
     if !event.rule.techniques.is_empty() {
-        json.key("threat");
-        json.open(b"{");
-        member(&mut json, "framework", b"MITRE ATT&CK", NAME_MAX);
-        json.key("technique");
-        json.open(b"{");
-        list(&mut json, "id", event.rule.techniques);
+        json.key(name!("threat"));
+        json.open(b'{');
+        json.constant(r#","framework":"MITRE ATT&CK""#);
+        json.key(name!("technique"));
+        json.open(b'{');
+        list(&mut json, name!("id"), event.rule.techniques);
         if !event.rule.subtechniques.is_empty() {
-            json.key("subtechnique");
-            json.open(b"{");
-            list(&mut json, "id", event.rule.subtechniques);
-            json.close(b"}");
+            json.key(name!("subtechnique"));
+            json.open(b'{');
+            list(&mut json, name!("id"), event.rule.subtechniques);
+            json.close(b'}');
         }
-        json.close(b"}");
-        json.close(b"}");
+        json.close(b'}');
+        json.close(b'}');
     }
     match event.action {
-        Action::Connect(to) | Action::Send(to) => endpoint(&mut json, "destination", "egress", &to),
-        Action::Listen(on) => endpoint(&mut json, "server", "ingress", &on),
+        Action::Connect(to) | Action::Send(to) => endpoint(&mut json, name!("destination"), "egress", &to),
+        Action::Listen(on) => endpoint(&mut json, name!("server"), "ingress", &on),
         _ => {}
     }
-    json.key("process");
+    json.key(name!("process"));
     process(&mut json, &event.process, Some(&event.parent));
-    json.key("user");
-    json.open(b"{");
-    json.key("id");
-    json.open(b"\"");
+    json.key(name!("user"));
+    json.open(b'{');
+    json.key(name!("id"));
+    json.open(b'"');
     json.digits_text(u64::from(event.uid));
-    json.close(b"\"");
+    json.close(b'"');
     if !event.user.is_empty() {
-        member(&mut json, "name", event.user, NAME_MAX);
+        member(&mut json, name!("name"), event.user, NAME_MAX);
     }
-    json.close(b"}");
+    json.close(b'}');
     served(&mut json, &event.served);
-    json.key("host");
-    json.open(b"{");
-    member(&mut json, "hostname", event.host, NAME_MAX);
-    json.key("os");
-    json.open(b"{");
-    member(&mut json, "type", b"linux", 16);
-    json.close(b"}");
-    json.close(b"}");
+    json.key(name!("host"));
+    json.open(b'{');
+    member(&mut json, name!("hostname"), event.host, NAME_MAX);
+    json.constant(r#","os":{"type":"linux"}"#);
+    json.close(b'}');
     own(&mut json, event);
-    json.close(b"}");
+    json.close(b'}');
     json.raw(b"\n");
     json.finish()
 }
 
 #[inline(never)]
-fn endpoint(json: &mut Json<'_>, key: &str, direction: &str, at: &Endpoint<'_>) {
+fn endpoint(json: &mut Json<'_>, key: Name, direction: &'static str, at: &Endpoint<'_>) {
     json.key(key);
-    json.open(b"{");
-    json.key("ip");
+    json.open(b'{');
+    json.key(name!("ip"));
     json.ip(at.ip);
-    json.key("port");
+    json.key(name!("port"));
     json.number(u64::from(at.port));
     if !at.domain.is_empty() {
-        member(json, "domain", at.domain, 256);
+        member(json, name!("domain"), at.domain, 256);
     }
-    json.close(b"}");
-    json.key("network");
-    json.open(b"{");
-    member(json, "direction", direction.as_bytes(), 16);
-    member(json, "transport", at.transport.as_bytes(), 16);
-    member(json, "type", if at.ip.is_ipv6() { b"ipv6" } else { b"ipv4" }, 16);
-    json.close(b"}");
+    json.close(b'}');
+    json.key(name!("network"));
+    json.open(b'{');
+    word(json, name!("direction"), direction);
+    word(json, name!("transport"), at.transport);
+    word(json, name!("type"), if at.ip.is_ipv6() { "ipv6" } else { "ipv4" });
+    json.close(b'}');
 }
 
 #[inline(never)]
-fn member(json: &mut Json<'_>, key: &str, value: &[u8], max: usize) {
+fn member(json: &mut Json<'_>, key: Name, value: &[u8], max: usize) {
     json.key(key);
     json.string(value, max);
 }
 
+/// A member whose value is a word of this program's own.
 #[inline(never)]
-fn list(json: &mut Json<'_>, key: &str, values: &[&str]) {
+fn word(json: &mut Json<'_>, key: Name, value: &'static str) {
     json.key(key);
-    json.open(b"[");
+    json.word(value);
+}
+
+#[inline(never)]
+fn list(json: &mut Json<'_>, key: Name, values: &[&'static str]) {
+    json.key(key);
+    json.open(b'[');
     for value in values {
-        json.string(value.as_bytes(), 16);
+        json.word(value);
     }
-    json.close(b"]");
+    json.close(b']');
 }
 
 fn about(json: &mut Json<'_>, event: &Event<'_>) {
-    let (category, kind, action): (&[u8], &[u8], &[u8]) = match event.action {
-        Action::Connect(_) | Action::Send(_) => (b"network", b"start", b"connection_attempted"),
-        Action::Listen(_) => (b"network", b"start", b"listen"),
-        Action::Exec => (b"process", b"start", b"exec"),
-        Action::Descriptor => (b"process", b"change", b"stdio_socket"),
-        Action::Settings => (b"configuration", b"change", b"php_setting"),
-        Action::Ring => (b"process", b"change", b"io_uring_setup"),
-        Action::Merged { .. } => (category_of(event.rule.id), b"info", b"merged"),
-        Action::Guard(_) => (b"configuration", b"info", b"policy_fallback"),
+    let (category, kind, action): (&str, &str, &str) = match event.action {
+        Action::Connect(_) | Action::Send(_) => ("network", "start", "connection_attempted"),
+        Action::Listen(_) => ("network", "start", "listen"),
+        Action::Exec => ("process", "start", "exec"),
+        Action::Descriptor => ("process", "change", "stdio_socket"),
+        Action::Settings => ("configuration", "change", "php_setting"),
+        Action::Ring => ("process", "change", "io_uring_setup"),
+        Action::Merged { .. } => (category_of(event.rule.id), "info", "merged"),
+        Action::Guard(_) => ("configuration", "info", "policy_fallback"),
     };
-    json.key("event");
-    json.open(b"{");
-    json.key("id");
-    json.open(b"\"");
+    json.key(name!("event"));
+    json.open(b'{');
+    json.key(name!("id"));
+    json.open(b'"');
     json.hex(event.stream);
     json.raw(b"-");
     json.digits_text(event.sequence);
-    json.close(b"\"");
-    member(json, "kind", b"alert", 16);
-    member(json, "module", b"portcullis", 16);
-    member(json, "dataset", b"portcullis.events", 32);
-    json.key("category");
-    json.open(b"[");
-    json.string(category, 32);
-    json.close(b"]");
-    json.key("type");
-    json.open(b"[");
-    json.string(kind, 32);
+    json.close(b'"');
+    json.constant(r#","kind":"alert","module":"portcullis","dataset":"portcullis.events""#);
+    list(json, name!("category"), &[category]);
+    json.key(name!("type"));
+    json.open(b'[');
+    json.word(kind);
     match event.action {
-        Action::Connect(_) | Action::Send(_) | Action::Listen(_) if event.refused => json.string(b"denied", 32),
-        Action::Exec | Action::Descriptor | Action::Ring if event.refused => json.string(b"info", 32),
+        Action::Connect(_) | Action::Send(_) | Action::Listen(_) if event.refused => json.word("denied"),
+        Action::Exec | Action::Descriptor | Action::Ring if event.refused => json.word("info"),
         _ => {}
     }
-    json.close(b"]");
-    member(json, "action", action, 32);
-    member(json, "outcome", if event.refused { b"failure" } else { b"success" }, 16);
-    json.key("severity");
+    json.close(b']');
+    word(json, name!("action"), action);
+    word(json, name!("outcome"), if event.refused { "failure" } else { "success" });
+    json.key(name!("severity"));
     json.number(u64::from(event.severity()));
-    json.key("sequence");
+    json.key(name!("sequence"));
     json.number(event.sequence);
-    json.close(b"}");
+    json.close(b'}');
 }
 
 /// What the events of a rule are about.
-fn category_of(rule: &str) -> &'static [u8] {
+fn category_of(rule: &str) -> &'static str {
     match rule {
-        "egress-port" | "dns-direct" | "metadata" | "listen-port" => b"network",
-        "php-ini" => b"configuration",
-        _ => b"process",
+        "egress-port" | "dns-direct" | "metadata" | "listen-port" => "network",
+        "php-ini" => "configuration",
+        _ => "process",
     }
 }
 
 #[inline(never)]
 fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'_>>) {
-    json.open(b"{");
+    json.open(b'{');
     if process.pid != 0 {
-        json.key("pid");
+        json.key(name!("pid"));
         json.number(u64::from(process.pid));
     }
     for (key, value, max) in [
-        ("name", process.name, NAME_MAX),
-        ("executable", process.executable, PATH_MAX),
-        ("working_directory", process.working_directory, PATH_MAX),
+        (name!("name"), process.name, NAME_MAX),
+        (name!("executable"), process.executable, PATH_MAX),
+        (name!("working_directory"), process.working_directory, PATH_MAX),
     ] {
         if !value.is_empty() {
             member(json, key, value, max);
         }
     }
     if process.args_count > 0 {
-        json.key("args_count");
+        json.key(name!("args_count"));
         json.number(u64::from(process.args_count));
-        json.key("args");
-        json.open(b"[");
+        json.key(name!("args"));
+        json.open(b'[');
         let mut left = if parent.is_some() { ARGS_MAX } else { ARGS_MAX / 4 };
         for argument in process.args {
             // An argument takes at least its ellipsis.
@@ -200,9 +196,9 @@ fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'
             json.string(argument, max);
             left = left.saturating_sub(argument.len().max(8));
         }
-        json.close(b"]");
-        json.key("command_line");
-        json.open(b"\"");
+        json.close(b']');
+        json.key(name!("command_line"));
+        json.open(b'"');
         let mut left = if parent.is_some() { ARGS_MAX / 2 } else { ARGS_MAX / 4 };
         for (index, argument) in process.args.iter().enumerate() {
             if left == 0 {
@@ -213,130 +209,130 @@ fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'
             }
             left = json.text(argument, left);
         }
-        json.close(b"\"");
+        json.close(b'"');
     }
     if let Some(parent) = parent {
-        json.key("parent");
+        json.key(name!("parent"));
         self::process(json, parent, None);
     }
-    json.close(b"}");
+    json.close(b'}');
 }
 
 /// The request, as far as ECS has fields for it.
 fn served(json: &mut Json<'_>, served: &Served<'_>) {
     if !served.client.is_empty() {
-        json.key("client");
-        json.open(b"{");
-        member(json, "address", served.client, NAME_MAX);
+        json.key(name!("client"));
+        json.open(b'{');
+        member(json, name!("address"), served.client, NAME_MAX);
         if address::is_address(served.client) {
-            member(json, "ip", served.client, NAME_MAX);
+            member(json, name!("ip"), served.client, NAME_MAX);
         }
-        json.close(b"}");
+        json.close(b'}');
     }
     if !served.method.is_empty() || served.id != 0 {
-        json.key("http");
-        json.open(b"{");
-        json.key("request");
-        json.open(b"{");
+        json.key(name!("http"));
+        json.open(b'{');
+        json.key(name!("request"));
+        json.open(b'{');
         if served.id != 0 {
-            json.key("id");
-            json.open(b"\"");
+            json.key(name!("id"));
+            json.open(b'"');
             json.hex(served.id);
-            json.close(b"\"");
+            json.close(b'"');
         }
         if !served.method.is_empty() {
-            member(json, "method", served.method, 32);
+            member(json, name!("method"), served.method, 32);
         }
-        json.close(b"}");
-        json.close(b"}");
+        json.close(b'}');
+        json.close(b'}');
     }
     if !served.uri.is_empty() || !served.server_name.is_empty() {
-        json.key("url");
-        json.open(b"{");
+        json.key(name!("url"));
+        json.open(b'{');
         if !served.uri.is_empty() {
-            member(json, "original", served.uri, URI_MAX);
+            member(json, name!("original"), served.uri, URI_MAX);
         }
         if !served.server_name.is_empty() {
-            member(json, "domain", served.server_name, 256);
+            member(json, name!("domain"), served.server_name, 256);
         }
-        json.close(b"}");
+        json.close(b'}');
     }
 }
 
 /// What ECS has no field for.
 fn own(json: &mut Json<'_>, event: &Event<'_>) {
-    json.key("portcullis");
-    json.open(b"{");
-    member(json, "mode", event.mode.as_bytes(), 16);
-    member(json, "role", event.role.as_bytes(), 16);
-    member(json, "chain", event.chain, 256);
-    json.key("request");
-    json.open(b"{");
-    member(json, "state", event.served.state.as_bytes(), 16);
+    json.key(name!("portcullis"));
+    json.open(b'{');
+    word(json, name!("mode"), event.mode);
+    word(json, name!("role"), event.role);
+    member(json, name!("chain"), event.chain, 256);
+    json.key(name!("request"));
+    json.open(b'{');
+    word(json, name!("state"), event.served.state);
     let served = &event.served;
     if served.state == "known" {
-        member(json, "source", served.source.as_bytes(), 16);
+        word(json, name!("source"), served.source);
     }
     for (key, value, max) in [
-        ("script", served.script, PATH_MAX),
-        ("document_root", served.document_root, PATH_MAX),
-        ("pool", served.pool, NAME_MAX),
-        ("profile", served.profile, NAME_MAX),
+        (name!("script"), served.script, PATH_MAX),
+        (name!("document_root"), served.document_root, PATH_MAX),
+        (name!("pool"), served.pool, NAME_MAX),
+        (name!("profile"), served.profile, NAME_MAX),
     ] {
         if !value.is_empty() {
             member(json, key, value, max);
         }
     }
-    json.close(b"}");
+    json.close(b'}');
     if !served.vhost.is_empty() {
-        member(json, "vhost", served.vhost, NAME_MAX);
+        member(json, name!("vhost"), served.vhost, NAME_MAX);
     }
     if !event.why.is_empty() {
-        member(json, "why", event.why, 256);
+        member(json, name!("why"), event.why, 256);
     }
-    member(json, "clause", event.clause, 256);
+    member(json, name!("clause"), event.clause, 256);
     if event.also != 0 {
-        json.key("also");
-        json.open(b"[");
+        json.key(name!("also"));
+        json.open(b'[');
         for rule in event.also() {
-            json.string(rule.id.as_bytes(), 16);
+            json.word(rule.id);
         }
-        json.close(b"]");
+        json.close(b']');
     }
     if !event.detail.is_empty() {
-        member(json, "detail", event.detail, 256);
+        member(json, name!("detail"), event.detail, 256);
     }
     if !event.unguarded.is_empty() {
-        member(json, "unguarded", event.unguarded.as_bytes(), 16);
+        word(json, name!("unguarded"), event.unguarded);
     }
-    member(json, "layer", event.layer.as_bytes(), 16);
+    word(json, name!("layer"), event.layer);
     if !event.clause_file.is_empty() {
-        json.key("clause_source");
-        json.open(b"\"");
+        json.key(name!("clause_source"));
+        json.open(b'"');
         json.text(event.clause_file, 256);
         json.raw(b":");
         json.digits_text(u64::from(event.clause_line));
-        json.close(b"\"");
+        json.close(b'"');
     }
-    json.key("stream");
-    json.open(b"\"");
+    json.key(name!("stream"));
+    json.open(b'"');
     json.hex(event.stream);
-    json.close(b"\"");
-    json.key("dropped");
+    json.close(b'"');
+    json.key(name!("dropped"));
     json.number(event.dropped);
-    json.key("merged");
+    json.key(name!("merged"));
     json.number(event.merged);
     if let Action::Merged { count, like } = event.action {
-        json.key("repeated");
+        json.key(name!("repeated"));
         json.number(count);
-        json.key("like");
-        json.open(b"\"");
+        json.key(name!("like"));
+        json.open(b'"');
         json.hex(event.stream);
         json.raw(b"-");
         json.digits_text(like);
-        json.close(b"\"");
+        json.close(b'"');
     }
-    json.close(b"}");
+    json.close(b'}');
 }
 
 #[cfg(test)]

@@ -12,6 +12,18 @@ pub struct Json<'b> {
     comma: bool,
 }
 
+/// A member's name with what stands around it, as [`name!`](crate::name) makes it: `,"NAME":`.
+#[derive(Clone, Copy)]
+pub struct Name(#[doc(hidden)] pub &'static str);
+
+/// A member's name for [`Json::key`].
+#[macro_export]
+macro_rules! name {
+    ($name:literal) => {
+        $crate::Name(concat!(",\"", $name, "\":"))
+    };
+}
+
 impl<'b> Json<'b> {
     /// Writes into `buffer`.
     pub fn new(buffer: &'b mut [u8]) -> Json<'b> {
@@ -49,30 +61,34 @@ impl<'b> Json<'b> {
         self.comma = true;
     }
 
-    /// Opens an object or an array: `{` or `[`.
+    /// Opens an object, an array or a string: `{`, `[` or `"`.
     #[inline(never)]
-    pub fn open(&mut self, bracket: &[u8]) {
+    pub fn open(&mut self, bracket: u8) {
         self.separate();
-        self.raw(bracket);
+        self.byte(bracket);
         self.comma = false;
     }
 
     /// Closes it.
     #[inline(never)]
-    pub fn close(&mut self, bracket: &[u8]) {
-        self.raw(bracket);
+    pub fn close(&mut self, bracket: u8) {
+        self.byte(bracket);
         self.comma = true;
     }
 
     /// A member's name.
     #[inline(never)]
-    pub fn key(&mut self, key: &str) {
-        self.separate();
-        self.byte(b'"');
-        self.raw(key.as_bytes());
-        self.byte(b'"');
-        self.byte(b':');
+    pub fn key(&mut self, name: Name) {
+        self.constant(name.0);
         self.comma = false;
+    }
+
+    /// Members or values that are always the same, with a comma before the first, which stays out where nothing is before it.
+    #[inline(never)]
+    pub fn constant(&mut self, members: &'static str) {
+        let members = members.as_bytes();
+        self.raw(if self.comma { members } else { members.get(1..).unwrap_or_default() });
+        self.comma = true;
     }
 
     /// A number.
@@ -121,6 +137,16 @@ impl<'b> Json<'b> {
         self.separate();
         self.byte(b'"');
         self.text(bytes, max);
+        self.byte(b'"');
+    }
+
+    /// A word of this program's own, in which nothing is escaped.
+    #[inline(never)]
+    pub fn word(&mut self, word: &'static str) {
+        debug_assert!(is_plain(word.as_bytes()));
+        self.separate();
+        self.byte(b'"');
+        self.raw(word.as_bytes());
         self.byte(b'"');
     }
 
@@ -235,23 +261,25 @@ impl<'b> Json<'b> {
     }
 }
 
-/// Whether text is printable ASCII in which nothing is escaped. Eight bytes at a time: a byte of `x - 1` borrows into its
-/// highest bit where it was 0, or 128 and more.
+/// Whether text is printable ASCII in which nothing is escaped. Eight bytes at a time, the last eight perhaps twice: a byte
+/// of `x - 1` borrows into its highest bit where it was 0, or 128 and more.
 fn is_plain(bytes: &[u8]) -> bool {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    let each = |byte: u8| ONES.wrapping_mul(u64::from(byte));
-    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let mut words = bytes.chunks_exact(8);
-    let mut odd = 0;
-    for word in &mut words {
-        let word = word.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word));
-        odd |= word & HIGH;
-        odd |= word.wrapping_sub(each(b' ')) & !word & HIGH;
-        odd |= has_zero(word ^ each(b'"')) | has_zero(word ^ each(b'\\')) | has_zero(word ^ each(0x7f));
+    const fn each(byte: u8) -> u64 {
+        ONES.wrapping_mul(byte as u64)
     }
-    let plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
-    odd == 0 && words.remainder().iter().all(plain)
+    let has_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let odd = |word: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*word);
+        let below = word.wrapping_sub(each(b' ')) & !word;
+        word | below | has_zero(word ^ each(b'"')) | has_zero(word ^ each(b'\\')) | has_zero(word ^ each(0x7f))
+    };
+    let Some(last) = bytes.last_chunk() else {
+        return bytes.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'));
+    };
+    let (words, _) = bytes.as_chunks();
+    words.iter().fold(odd(last), |all, word| all | odd(word)) & HIGH == 0
 }
 
 fn hex_digit(nibble: u8) -> u8 {

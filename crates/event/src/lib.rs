@@ -9,7 +9,7 @@ mod json;
 mod message;
 
 pub use encode::encode;
-pub use json::Json;
+pub use json::{Json, Name};
 
 /// The size of the buffer that an encoded event always fits into, newline included, in bytes.
 pub const EVENT_MAX: usize = 12288;
@@ -148,9 +148,9 @@ pub struct Endpoint<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Served<'a> {
     /// `none`, `known`, `unknown` or `lost`.
-    pub state: &'a str,
+    pub state: &'static str,
     /// Who said what the request is: `module`, `nginx`, `apache`, `unknown`.
-    pub source: &'a str,
+    pub source: &'static str,
     /// The virtual host of the policy.
     pub vhost: &'a [u8],
     /// `url.domain`

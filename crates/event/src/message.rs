@@ -4,7 +4,7 @@ use crate::{Action, Endpoint, Event, Json};
 
 /// Writes the sentence as a JSON string.
 pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
-    json.open(b"\"");
+    json.open(b'"');
     let chain = if event.chain.is_empty() { event.process.name } else { event.chain };
     match event.action {
         Action::Connect(to) | Action::Send(to) => {
@@ -83,7 +83,7 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
             json.text(served.client, 64);
         }
     }
-    json.close(b"\"");
+    json.close(b'"');
 }
 
 #[inline(never)]
