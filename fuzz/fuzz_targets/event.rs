@@ -2,11 +2,11 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use portcullis_event::Json;
+use portcullis_event::{Json, Line};
 
 fuzz_target!(|data: (u16, &[u8])| {
     let (max, text) = data;
-    let mut buffer = [0; 16384];
+    let mut buffer = Line::new();
     let mut json = Json::new(&mut buffer);
     let max = usize::from(max % 8192).max(3);
     json.string(text, max);

@@ -10,8 +10,8 @@ mod write;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::Held;
-use portcullis_event::journal::{FIELDS_MAX, fields, priority};
-use portcullis_event::{EVENT_MAX, Event, encode};
+use portcullis_event::journal::{Fields, fields, priority};
+use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;
 
 const JOURNALD: u32 = 1;
@@ -47,13 +47,13 @@ pub fn hold(policy: &Policy<'_>) {
 
 /// Writes the event to every sink of the policy; whether all that there are have taken it.
 pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
-    let mut buffer = [0; EVENT_MAX];
+    let mut buffer = Line::new();
     let line = encode(event, &mut buffer);
     let text = line.strip_suffix(b"\n").unwrap_or(line);
     let sinks = policy.sinks();
     let mut taken = true;
     if sinks & JOURNALD != 0 {
-        let mut buffer = [0; FIELDS_MAX];
+        let mut buffer = Fields::new();
         let pieces = [fields(event, &mut buffer), b"MESSAGE=", line];
         taken &= HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces));
     }

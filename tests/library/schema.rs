@@ -1,6 +1,6 @@
 //! The longest and the emptiest of every value, held against docs/events.schema.json.
 
-use portcullis_event::{ARGS_SHOWN, Action, EVENT_MAX, Endpoint, Event, GUARD_POLICY, Process, RULES, Served, encode};
+use portcullis_event::{ARGS_SHOWN, Action, Endpoint, Event, GUARD_POLICY, Line, Process, RULES, Served, encode};
 use serde_json::Value;
 use std::path::Path;
 
@@ -90,7 +90,7 @@ fn any_event_is_as_the_schema_has_it() {
                 Action::Guard("why"),
             ] {
                 for refused in [false, true] {
-                    let mut buffer = [0; EVENT_MAX];
+                    let mut buffer = Line::new();
                     let line = encode(&event(process, action, filler, refused), &mut buffer);
                     let value: Value = serde_json::from_slice(line).expect("JSON");
                     let errors: Vec<String> =

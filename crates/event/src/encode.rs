@@ -2,7 +2,7 @@
 
 use crate::address;
 use crate::message::message;
-use crate::{Action, EVENT_MAX, Endpoint, Event, Json, Name, Process, Served, name};
+use crate::{Action, Endpoint, Event, Json, Line, Name, Process, Served, name};
 
 /// The version of the Elastic Common Schema whose names are used.
 const ECS: &str = r#","ecs":{"version":"9.0.0"}"#;
@@ -15,7 +15,7 @@ const ARGS_MAX: usize = 1600;
 
 /// Writes `event` into `buffer`, with a newline at its end.
 #[must_use]
-pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut [u8; EVENT_MAX]) -> &'b [u8] {
+pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut Line) -> &'b [u8] {
     let mut json = Json::new(buffer);
     json.open(b'{');
     json.key(name!("@timestamp"));
@@ -388,7 +388,7 @@ mod tests {
     }
 
     fn line(event: &Event<'_>) -> Value {
-        let mut buffer = [0; EVENT_MAX];
+        let mut buffer = Line::new();
         let line = encode(event, &mut buffer);
         assert_eq!(line.iter().filter(|&&byte| byte == b'\n').count(), 1);
         serde_json::from_slice(line).unwrap()

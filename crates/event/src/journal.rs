@@ -3,25 +3,23 @@
 //! name, a newline, the length as 64 bits in little endian, the value, a newline.
 
 use crate::{Action, Event, address};
+use arrayvec::ArrayVec;
 use core::fmt::Write;
 
 /// The size of the buffer that all fields always fit into, in bytes.
-pub const FIELDS_MAX: usize = 6144;
+const FIELDS_MAX: usize = 6144;
 /// The longest value of a field.
 const VALUE_MAX: usize = 256;
 
-struct Fields<'b> {
-    buffer: &'b mut [u8; FIELDS_MAX],
-    len: usize,
-}
+/// Room for all fields.
+pub type Fields = ArrayVec<u8, FIELDS_MAX>;
 
-impl Fields<'_> {
+struct Writer<'b>(&'b mut Fields);
+
+impl Writer<'_> {
     #[inline(never)]
     fn push(&mut self, bytes: &[u8]) {
-        if let Some(to) = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
-            to.copy_from_slice(bytes);
-            self.len = self.len.wrapping_add(bytes.len());
-        }
+        let _ = self.0.try_extend_from_slice(bytes);
     }
 
     #[inline(never)]
@@ -45,7 +43,7 @@ impl Fields<'_> {
     }
 }
 
-impl Write for Fields<'_> {
+impl Write for Writer<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         self.push(text.as_bytes());
         Ok(())
@@ -64,8 +62,8 @@ pub fn priority(severity: u8) -> u8 {
 
 /// Writes the fields of `event`, up to and without MESSAGE.
 #[must_use]
-pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u8] {
-    let mut fields = Fields { buffer, len: 0 };
+pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut Fields) -> &'b [u8] {
+    let mut fields = Writer(buffer);
     fields.push(b"SYSLOG_IDENTIFIER=portcullis\n");
     fields.display("PRIORITY", priority(event.severity()));
     fields.field("RULE_ID", event.rule.id.as_bytes());
@@ -112,6 +110,5 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut [u8; FIELDS_MAX]) -> &'b [u
     fields.field("PROCESS_PARENT_NAME", event.parent.name);
     fields.field("PROCESS_PARENT_EXECUTABLE", event.parent.executable);
     fields.field("USER_NAME", event.user);
-    let Fields { buffer, len } = fields;
-    buffer.get(..len).unwrap_or_default()
+    fields.0
 }

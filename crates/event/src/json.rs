@@ -1,14 +1,17 @@
 //! A JSON writer that keeps a fixed buffer valid: strings are cut to a bound, any bytes come out as UTF-8.
 
-use crate::address;
+use crate::{EVENT_MAX, address};
+use arrayvec::ArrayVec;
 
 /// Where a string was cut.
 const ELLIPSIS: &[u8] = "\u{2026}".as_bytes();
 
+/// Room for an encoded event, which is not cleared beforehand: that would cost as much as the encoding.
+pub type Line = ArrayVec<u8, EVENT_MAX>;
+
 /// The writer. What does not fit is left out; the caller bounds its strings so that nothing is.
 pub struct Json<'b> {
-    buffer: &'b mut [u8],
-    len: usize,
+    buffer: &'b mut Line,
     comma: bool,
 }
 
@@ -26,32 +29,25 @@ macro_rules! name {
 
 impl<'b> Json<'b> {
     /// Writes into `buffer`.
-    pub fn new(buffer: &'b mut [u8]) -> Json<'b> {
-        Json { buffer, len: 0, comma: false }
+    pub fn new(buffer: &'b mut Line) -> Json<'b> {
+        Json { buffer, comma: false }
     }
 
     /// What was written.
     #[must_use]
     pub fn finish(self) -> &'b [u8] {
-        let Json { buffer, len, .. } = self;
-        buffer.get(..len).unwrap_or_default()
+        self.buffer
     }
 
     /// Bytes that are JSON already.
     #[inline(never)]
     pub fn raw(&mut self, bytes: &[u8]) {
-        if let Some(to) = self.buffer.get_mut(self.len..).and_then(|rest| rest.get_mut(..bytes.len())) {
-            to.copy_from_slice(bytes);
-            self.len = self.len.wrapping_add(bytes.len());
-        }
+        let _ = self.buffer.try_extend_from_slice(bytes);
     }
 
     /// One byte that is JSON already.
     fn byte(&mut self, byte: u8) {
-        if let Some(to) = self.buffer.get_mut(self.len) {
-            *to = byte;
-            self.len = self.len.wrapping_add(1);
-        }
+        let _ = self.buffer.try_push(byte);
     }
 
     fn separate(&mut self) {
@@ -309,7 +305,7 @@ mod tests {
     use std::string::String;
 
     fn written(write: impl FnOnce(&mut Json<'_>)) -> String {
-        let mut buffer = [0; 8192];
+        let mut buffer = Line::new();
         let mut json = Json::new(&mut buffer);
         write(&mut json);
         String::from_utf8(json.finish().to_vec()).unwrap()

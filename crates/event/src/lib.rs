@@ -9,7 +9,7 @@ mod json;
 mod message;
 
 pub use encode::encode;
-pub use json::{Json, Name};
+pub use json::{Json, Line, Name};
 
 /// The size of the buffer that an encoded event always fits into, newline included, in bytes.
 pub const EVENT_MAX: usize = 12288;
