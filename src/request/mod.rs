@@ -13,7 +13,7 @@ use crate::environment::Vector;
 use crate::state::{self, Role};
 use portcullis_policy::vhost::Asked;
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
-use portcullis_request::{Request, State, normalise};
+use portcullis_request::{Field, Request, State, normalise};
 
 /// Calls `look` with the request for which a program with the environment `envp` is started: that of the thread, or
 /// where it has none, the one that a server writes into the environment of a CGI program.
@@ -44,13 +44,13 @@ pub fn scope_of(request: &Request) -> (u32, Option<u32>) {
         State::Lost => return (STRICTEST_SCOPE, None),
         State::Known => {}
     }
-    let (script, root) = (normalise::<512>(request.script.whole()), normalise::<512>(request.document_root.whole()));
+    let (mut script, mut root) = (None::<Field<512>>, None::<Field<512>>);
     let mut name = [0; 256];
     let asked = Asked {
         server_name: bare_name(request.server_name.whole(), &mut name),
         source: request.source as u8,
-        document_root: root.whole(),
-        script: script.whole(),
+        document_root: normalise(request.document_root.whole(), &mut root),
+        script: normalise(request.script.whole(), &mut script),
         pool: request.pool.whole(),
         profile: request.profile.whole(),
     };

@@ -8,7 +8,7 @@ use portcullis_policy::exec::Program;
 use portcullis_policy::name::HostName;
 use portcullis_policy::vhost::Asked;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, Verdict};
-use portcullis_request::{Source, normalise};
+use portcullis_request::{Field, Source, normalise};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -68,14 +68,13 @@ pub fn run(arguments: &Explain) -> u8 {
 }
 
 fn find(policy: &Policy<'_>, request: &Request) -> Option<u32> {
-    let (root, script) =
-        (normalise::<512>(request.document_root.as_bytes()), normalise::<512>(request.script.as_bytes()));
+    let (mut root, mut script) = (None::<Field<512>>, None::<Field<512>>);
     let name = request.server_name.to_ascii_lowercase();
     policy.vhost(&Asked {
         server_name: name.as_bytes(),
         source: request.source,
-        document_root: root.whole(),
-        script: script.whole(),
+        document_root: normalise(request.document_root.as_bytes(), &mut root),
+        script: normalise(request.script.as_bytes(), &mut script),
         pool: request.pool.as_bytes(),
         profile: request.profile.as_bytes(),
     })

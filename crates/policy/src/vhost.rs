@@ -48,31 +48,50 @@ pub enum Key {
     Pool = b'O',
 }
 
+/// How many labels of a name, from its beginning, are left out in turn for the patterns that the rest may match: a client
+/// may send a name that is nothing but dots.
+const LABELS_MAX: usize = 64;
+
+/// The hash of a value while it is read.
+#[derive(Clone, Copy)]
+struct Hashing(u64);
+
+impl Hashing {
+    const fn of(key: Key) -> Hashing {
+        Hashing(0xcbf2_9ce4_8422_2325 ^ ((key as u64) << 32))
+    }
+
+    const fn with(self, byte: u8) -> Hashing {
+        Hashing((self.0 ^ byte as u64).wrapping_mul(0x0100_0000_01b3))
+    }
+
+    const fn done(self) -> u64 {
+        (self.0 ^ (self.0 >> 29)) | 1
+    }
+}
+
 /// The hash of a value; never 0.
 #[must_use]
 pub fn key_hash(key: Key, value: &[u8]) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325 ^ ((key as u64) << 32);
-    for &byte in value {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    (hash ^ (hash >> 29)) | 1
+    value.iter().fold(Hashing::of(key), |hash, &byte| hash.with(byte)).done()
 }
 
-/// The folders that a path lies in, itself first, at most this many.
-const FOLDERS_MAX: usize = 64;
-
-fn folders(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut next = (!path.is_empty()).then_some(path);
-    core::iter::from_fn(move || {
-        let now = next?;
-        next = match now.iter().rposition(|&byte| byte == b'/') {
-            Some(0) if now.len() > 1 => Some(b"/"),
-            Some(at) if at > 0 => now.get(..at),
-            _ => None,
-        };
-        Some(now)
-    })
-    .take(FOLDERS_MAX)
+/// Calls `found` with the hash of each folder that a path lies in, and of the path itself. They begin alike, so that one
+/// pass over the path gives all of them.
+fn folders(key: Key, path: &[u8], mut found: impl FnMut(u64)) {
+    let mut hash = Hashing::of(key);
+    for (at, &byte) in path.iter().enumerate() {
+        if byte == b'/' && at > 0 {
+            found(hash.done());
+        }
+        hash = hash.with(byte);
+        if byte == b'/' && at == 0 && path.len() > 1 {
+            found(hash.done());
+        }
+    }
+    if !path.is_empty() {
+        found(hash.done());
+    }
 }
 
 /// Whether `path` is `prefix` or lies in it.
@@ -90,9 +109,11 @@ impl<'a> Policy<'a> {
     /// The virtual host whose policy holds; `None` for the global policy.
     #[must_use]
     pub fn vhost(&self, asked: &Asked<'_>) -> Option<u32> {
+        if self.records::<Vhost>(Section::Vhosts).is_empty() {
+            return None;
+        }
         let mut best: Option<(Rank, u32)> = None;
-        let mut probe = |key: Key, value: &[u8]| {
-            let hash = key_hash(key, value);
+        let mut probe = |hash: u64| {
             for entry in self.bucket(hash) {
                 if entry.hash.get() != hash {
                     continue;
@@ -106,20 +127,20 @@ impl<'a> Policy<'a> {
             }
         };
         if !asked.profile.is_empty() {
-            probe(Key::Profile, asked.profile);
+            probe(key_hash(Key::Profile, asked.profile));
         }
-        folders(asked.script).for_each(|folder| probe(Key::Script, folder));
-        folders(asked.document_root).for_each(|folder| probe(Key::Root, folder));
+        folders(Key::Script, asked.script, &mut probe);
+        folders(Key::Root, asked.document_root, &mut probe);
         if !asked.server_name.is_empty() {
-            probe(Key::Name, asked.server_name);
+            probe(key_hash(Key::Name, asked.server_name));
             let dots = asked.server_name.iter().enumerate().filter(|(_, byte)| **byte == b'.');
-            for (at, _) in dots.take(FOLDERS_MAX) {
-                probe(Key::Suffix, asked.server_name.get(at..).unwrap_or_default());
+            for (at, _) in dots.take(LABELS_MAX) {
+                probe(key_hash(Key::Suffix, asked.server_name.get(at..).unwrap_or_default()));
             }
-            probe(Key::Pattern, b"");
+            probe(key_hash(Key::Pattern, b""));
         }
         if !asked.pool.is_empty() {
-            probe(Key::Pool, asked.pool);
+            probe(key_hash(Key::Pool, asked.pool));
         }
         best.map(|(_, index)| index)
     }
@@ -213,11 +234,17 @@ mod tests {
 
     #[test]
     fn the_folders_of_a_path() {
-        let all: Vec<&[u8]> = folders(b"/srv/shop/a.php").collect();
-        assert_eq!(all, [&b"/srv/shop/a.php"[..], b"/srv/shop", b"/srv", b"/"]);
-        assert_eq!(folders(b"").count(), 0);
-        assert_eq!(folders(b"/").count(), 1);
-        assert_eq!(folders("/a".repeat(500).as_bytes()).count(), FOLDERS_MAX);
+        let hashes = |path: &str| {
+            let mut all = Vec::new();
+            folders(Key::Script, path.as_bytes(), |hash| all.push(hash));
+            all
+        };
+        let of = |paths: &[&str]| paths.iter().map(|path| key_hash(Key::Script, path.as_bytes())).collect::<Vec<u64>>();
+        assert_eq!(hashes("/srv/shop/a.php"), of(&["/", "/srv", "/srv/shop", "/srv/shop/a.php"]));
+        assert_eq!(hashes("a/b"), of(&["a", "a/b"]));
+        assert_eq!(hashes("/"), of(&["/"]));
+        assert_eq!(hashes(""), []);
+        assert_eq!(hashes(&"/a".repeat(500)).len(), 501);
     }
 
     #[test]

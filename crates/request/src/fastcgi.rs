@@ -197,45 +197,66 @@ impl Decoder {
     }
 
     fn params(&mut self, mut bytes: &[u8], request: &mut Request) {
-        while let Some((&byte, rest)) = bytes.split_first() {
-            match self.pair {
-                Pair::NameLength | Pair::ValueLength => {
-                    bytes = rest;
-                    if let Some(length) = self.length_byte(byte) {
-                        if self.pair == Pair::NameLength {
-                            self.name_left = length;
-                            self.name_len = 0;
-                            self.pair = Pair::ValueLength;
-                        } else {
-                            self.value_left = length;
-                            self.pair = Pair::Name;
-                            self.skip_empty(request);
-                        }
+        while !bytes.is_empty() {
+            // Nearly all pairs come whole.
+            if self.pair == Pair::NameLength
+                && self.length_read == 0
+                && let Some((name, value, rest)) = whole_pair(bytes)
+            {
+                // Of those that matter, none is a header of the client's: HTTP_.
+                if matches!(name, [b'S' | b'D' | b'R' | b'P', ..]) {
+                    self.begin(name, request);
+                    self.value(name, value, request);
+                }
+                bytes = rest;
+            } else {
+                bytes = self.piece(bytes, request);
+            }
+        }
+    }
+
+    /// Takes what there is of the next part of a pair; gives the rest.
+    #[inline(never)]
+    fn piece<'b>(&mut self, bytes: &'b [u8], request: &mut Request) -> &'b [u8] {
+        let Some((&byte, rest)) = bytes.split_first() else { return &[] };
+        match self.pair {
+            Pair::NameLength | Pair::ValueLength => {
+                if let Some(length) = self.length_byte(byte) {
+                    if self.pair == Pair::NameLength {
+                        self.name_left = length;
+                        self.name_len = 0;
+                        self.pair = Pair::ValueLength;
+                    } else {
+                        self.value_left = length;
+                        self.pair = Pair::Name;
+                        self.skip_empty(request);
                     }
                 }
-                Pair::Name => {
-                    let take = bytes.len().min(self.name_left as usize);
-                    let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
-                    // A name that does not fit is longer than any that is looked for.
-                    let room = self.name.get_mut(self.name_len..).and_then(|rest| rest.get_mut(..part.len()));
-                    if let Some(to) = room {
-                        to.copy_from_slice(part);
-                    }
-                    self.name_len = self.name_len.saturating_add(part.len());
-                    self.name_left = self.name_left.wrapping_sub(take as u32);
-                    bytes = rest;
-                    self.skip_empty(request);
+                rest
+            }
+            Pair::Name => {
+                let take = bytes.len().min(self.name_left as usize);
+                let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
+                // A name that does not fit is longer than any that is looked for.
+                let room = self.name.get_mut(self.name_len..).and_then(|rest| rest.get_mut(..part.len()));
+                if let Some(to) = room {
+                    to.copy_from_slice(part);
                 }
-                Pair::Value => {
-                    let take = bytes.len().min(self.value_left as usize);
-                    let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
-                    self.value(part, request);
-                    self.value_left = self.value_left.wrapping_sub(take as u32);
-                    bytes = rest;
-                    if self.value_left == 0 {
-                        self.pair = Pair::NameLength;
-                    }
+                self.name_len = self.name_len.saturating_add(part.len());
+                self.name_left = self.name_left.wrapping_sub(take as u32);
+                self.skip_empty(request);
+                rest
+            }
+            Pair::Value => {
+                let take = bytes.len().min(self.value_left as usize);
+                let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
+                let name = self.name;
+                self.value(name.get(..self.name_len).unwrap_or_default(), part, request);
+                self.value_left = self.value_left.wrapping_sub(take as u32);
+                if self.value_left == 0 {
+                    self.pair = Pair::NameLength;
                 }
+                rest
             }
         }
     }
@@ -244,17 +265,21 @@ impl Decoder {
     fn skip_empty(&mut self, request: &mut Request) {
         if self.pair == Pair::Name && self.name_left == 0 {
             self.pair = Pair::Value;
-            // A name that comes again replaces the value, as PHP has it.
-            request.take(self.name.get(..self.name_len).unwrap_or_default(), &[]);
-            match self.name.get(..self.name_len).unwrap_or_default() {
-                b"SERVER_SOFTWARE" => self.software_len = 0,
-                // Both take effect, and so does each that comes again.
-                b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => request.settings.add(b"\n"),
-                _ => {}
-            }
+            let name = self.name;
+            self.begin(name.get(..self.name_len).unwrap_or_default(), request);
         }
         if self.pair == Pair::Value && self.value_left == 0 {
             self.pair = Pair::NameLength;
+        }
+    }
+
+    /// A pair of this name begins. One that comes again replaces the value, as PHP has it.
+    fn begin(&mut self, name: &[u8], request: &mut Request) {
+        match name {
+            b"SERVER_SOFTWARE" => self.software_len = 0,
+            // Both take effect, and so does each that comes again.
+            b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => request.settings.add(b"\n"),
+            _ => request.take(name, &[]),
         }
     }
 
@@ -277,8 +302,9 @@ impl Decoder {
         Some(self.length)
     }
 
-    fn value(&mut self, part: &[u8], request: &mut Request) {
-        match self.name.get(..self.name_len).unwrap_or_default() {
+    /// Takes a part of the value of a pair of this name.
+    fn value(&mut self, name: &[u8], part: &[u8], request: &mut Request) {
+        match name {
             b"SERVER_NAME" => request.server_name.add(part),
             b"DOCUMENT_ROOT" => request.document_root.add(part),
             b"SCRIPT_FILENAME" => request.script.add(part),
@@ -306,5 +332,23 @@ impl Decoder {
             request.script = path;
         }
         request.state = State::Known;
+    }
+}
+
+/// The name and the value of a pair that is there as a whole, and what follows it.
+fn whole_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let (name, rest) = whole_length(bytes)?;
+    let (value, rest) = whole_length(rest)?;
+    let (name, rest) = rest.split_at_checked(name)?;
+    let (value, rest) = rest.split_at_checked(value)?;
+    Some((name, value, rest))
+}
+
+/// A length that is there as a whole, and what follows it.
+fn whole_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    match bytes {
+        [byte @ 0..0x80, rest @ ..] => Some((usize::from(*byte), rest)),
+        [b3, b2, b1, b0, rest @ ..] => Some((u32::from_be_bytes([b3 & 0x7f, *b2, *b1, *b0]) as usize, rest)),
+        _ => None,
     }
 }

@@ -13,10 +13,19 @@ pub fn unproxied(value: &[u8]) -> &[u8] {
     path.split(|&byte| byte == b'?').next().unwrap_or_default()
 }
 
-/// An absolute path without empty components, `.` and `..`; nothing for a relative one or one that does not fit.
-/// Symbolic links are not looked at.
+/// An absolute path without empty components, `.` and `..`, in `room` where it is not so already; nothing for a relative one
+/// or one that does not fit. Symbolic links are not looked at.
 #[must_use]
-pub fn normalise<const N: usize>(path: &[u8]) -> Field<N> {
+pub fn normalise<'a, const N: usize>(path: &'a [u8], room: &'a mut Option<Field<N>>) -> &'a [u8] {
+    // Most are: a component that begins with a dot is seldom, and is looked at below.
+    let odd = |two: &[u8]| matches!(two, [b'/', b'/' | b'.']);
+    if matches!(path, [b'/', .., last] if *last != b'/') && path.len() <= N && !path.windows(2).any(odd) {
+        return path;
+    }
+    room.insert(rebuilt(path)).whole()
+}
+
+fn rebuilt<const N: usize>(path: &[u8]) -> Field<N> {
     let mut out = Field::new();
     if path.first() != Some(&b'/') {
         return out;
@@ -73,9 +82,13 @@ mod tests {
             ("srv/a.php", ""),
             ("", ""),
             ("/a/b/..", "/a"),
+            ("/srv/shop/", "/srv/shop"),
+            ("/srv/.hidden/a.php", "/srv/.hidden/a.php"),
+            ("/a", "/a"),
         ] {
-            assert_eq!(normalise::<64>(path.as_bytes()).bytes(), normal.as_bytes(), "{path}");
+            assert_eq!(normalise(path.as_bytes(), &mut None::<Field<64>>), normal.as_bytes(), "{path}");
         }
-        assert_eq!(normalise::<4>(b"/long/path").bytes(), b"");
+        assert_eq!(normalise(b"/long/path", &mut None::<Field<4>>), b"");
+        assert_eq!(normalise(b"/long/../path", &mut None::<Field<4>>), b"");
     }
 }

@@ -3,6 +3,7 @@
 use super::Reader;
 use crate::keys;
 use crate::model::{BELIEVED, Config, From, Match, Origin, ScopeConfig, Vhost};
+use portcullis_request::{Field, normalise};
 use std::ops::Range;
 use std::path::Path;
 use std::rc::Rc;
@@ -114,8 +115,8 @@ impl Reader<'_> {
         let mut out: Vec<String> = Vec::new();
         for item in self.items(value) {
             let Some(path) = self.string(item) else { continue };
-            let normal = portcullis_request::normalise::<512>(path.as_bytes());
-            let Ok(normal) = std::str::from_utf8(normal.whole()) else { continue };
+            let mut room = None::<Field<512>>;
+            let Ok(normal) = std::str::from_utf8(normalise(path.as_bytes(), &mut room)) else { continue };
             if normal.is_empty() {
                 self.error(item.span(), format!("`{key}` takes absolute paths of at most 512 bytes"), None);
                 continue;
