@@ -1,6 +1,7 @@
 //! The FastCGI records of one connection, decoded as they pass: in whatever pieces they are read, without another read.
 //! Source: FastCGI Specification 1.0, sections 3 and 5.
 
+use crate::pairs::whole_pair;
 use crate::{Request, State, unproxied};
 
 const BEGIN_REQUEST: u8 = 1;
@@ -332,23 +333,5 @@ impl Decoder {
             request.script = path;
         }
         request.state = State::Known;
-    }
-}
-
-/// The name and the value of a pair that is there as a whole, and what follows it.
-fn whole_pair(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let (name, rest) = whole_length(bytes)?;
-    let (value, rest) = whole_length(rest)?;
-    let (name, rest) = rest.split_at_checked(name)?;
-    let (value, rest) = rest.split_at_checked(value)?;
-    Some((name, value, rest))
-}
-
-/// A length that is there as a whole, and what follows it.
-fn whole_length(bytes: &[u8]) -> Option<(usize, &[u8])> {
-    match bytes {
-        [byte @ 0..0x80, rest @ ..] => Some((usize::from(*byte), rest)),
-        [b3, b2, b1, b0, rest @ ..] => Some((u32::from_be_bytes([b3 & 0x7f, *b2, *b1, *b0]) as usize, rest)),
-        _ => None,
     }
 }

@@ -6,6 +6,7 @@ pub mod context;
 pub mod environment;
 pub mod fastcgi;
 mod field;
+mod pairs;
 mod path;
 pub mod wire;
 
