@@ -13,6 +13,7 @@ mod sanitized;
 mod soak;
 mod threads;
 mod transparency;
+mod valgrind;
 
 use crate::harness::Place;
 use std::path::{Path, PathBuf};

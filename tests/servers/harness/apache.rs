@@ -41,6 +41,19 @@ impl Apache {
         extra: &str,
         port: u16,
     ) -> Apache {
+        Apache::start_in(place, guard, kind, fpm, extra, port, &[])
+    }
+
+    /// The same by a command that executes its arguments.
+    pub fn start_in(
+        place: &Place,
+        guard: Option<&Guard>,
+        kind: Kind,
+        fpm: Option<&Fpm>,
+        extra: &str,
+        port: u16,
+        by: &[&str],
+    ) -> Apache {
         let path = place.path().display();
         let modules: &[(&str, &str)] = match kind {
             Kind::ModPhp => &[("mpm_prefork", "mod_mpm_prefork"), ("php", "libphp8.2")],
@@ -83,7 +96,9 @@ impl Apache {
         };
         config += extra;
         let config = place.write("apache.conf", &config);
-        let mut command = Command::new("/usr/sbin/apache2");
+        let words = [by, &["/usr/sbin/apache2"]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         command.arg("-f").arg(&config).arg("-DFOREGROUND");
         let process = Process::start(command, guard);
         wait_until("apache2", || TcpStream::connect(("127.0.0.1", port)).is_ok());

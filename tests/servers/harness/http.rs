@@ -14,7 +14,7 @@ pub struct Answer {
 /// GET `path` from a server on loopback, for host `host`.
 pub fn get_host(port: u16, host: &str, path: &str) -> Answer {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the server listens");
-    stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a timeout");
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     let request = format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("a request");
     let mut bytes = Vec::new();

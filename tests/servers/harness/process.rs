@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// Waits until `done`, at most 20 seconds.
+/// Waits until `done`, at most a minute: a server under valgrind takes half of one to begin.
 pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(60);
     while !done() {
         assert!(Instant::now() < end, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -37,6 +37,14 @@ impl Guard {
     /// One that is installed and has the default configuration.
     pub fn installed(library: PathBuf) -> Guard {
         Guard { library, config: PathBuf::new(), log: PathBuf::new() }
+    }
+
+    /// The same with the library that valgrind can read. It lies apart from the command, so the policy is compiled here.
+    pub fn for_valgrind(mut self, place: &Place) -> Guard {
+        self.library = place.library_for_valgrind();
+        let done = place.portcullis().arg("compile").arg("--config").arg(&self.config).status().expect("portcullis");
+        assert!(done.success(), "the policy");
+        self
     }
 
     /// Puts the guard into a command's environment, as a service unit does.
