@@ -1,6 +1,7 @@
 //! Many threads at once, which connect, fork, start programs and get signals.
 
 use crate::harness::{Guard, OUTSIDE4, Place, calls, enter, wait_until};
+use crate::valgrind::readable;
 use crate::{compiled, is_long};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -25,7 +26,7 @@ impl Setting {
     /// For valgrind, which does not read the library as it is.
     pub fn for_valgrind(self) -> Setting {
         let Setting { place, guard, program } = self;
-        Setting { guard: guard.for_valgrind(&place), place, program }
+        Setting { guard: readable(&place, guard), place, program }
     }
 
     pub fn run(&self, by: &[&str], threads: u64, rounds: u64) -> Output {

@@ -71,6 +71,14 @@ impl<'p> Logs<'p> {
     }
 }
 
+/// A guard with the library that valgrind can read. That lies apart from the command, so the policy is compiled here.
+pub fn readable(place: &Place, mut guard: Guard) -> Guard {
+    guard.library = place.library_for_valgrind();
+    let done = place.portcullis().arg("compile").arg("--config").arg(&guard.config).status().expect("portcullis");
+    assert!(done.success(), "the policy");
+    guard
+}
+
 fn words(command: &[String]) -> Vec<&str> {
     command.iter().map(String::as_str).collect()
 }
@@ -88,7 +96,7 @@ fn is_own(report: &str) -> bool {
 fn memcheck_of_threads() {
     let setting = setting().for_valgrind();
     let logs = Logs::new(&setting.place, "memcheck");
-    setting.run(&&words(&logs.command(false)), 4, if is_long() { 300 } else { 12 });
+    setting.run(&words(&logs.command(false)), 4, if is_long() { 300 } else { 12 });
     assert!(logs.faults().is_empty(), "{}", logs.faults());
 }
 
@@ -96,7 +104,7 @@ fn memcheck_of_threads() {
 fn helgrind_of_threads() {
     let setting = setting().for_valgrind();
     let logs = Logs::new(&setting.place, "helgrind");
-    setting.run(&&words(&logs.command(false)), 4, if is_long() { 300 } else { 12 });
+    setting.run(&words(&logs.command(false)), 4, if is_long() { 300 } else { 12 });
     let (found, all) = logs.races();
     assert!(all > 0, "helgrind saw nothing at all");
     assert!(found.is_empty(), "{found}");
@@ -125,7 +133,7 @@ fn memcheck_of_php_fpm() {
     let place = Place::new();
     let www = place.pages();
     std::fs::write(www.join("all.php"), PAGE.replace("OUTSIDE", OUTSIDE4)).expect("a page");
-    let guard = place.guard_of_every_event("mode = \"audit\"\n").for_valgrind(&place);
+    let guard = readable(&place, place.guard_of_every_event("mode = \"audit\"\n"));
     let logs = Logs::new(&place, "memcheck");
     let pool = Pool { global: "process_control_timeout = 30s".into(), ..Pool::default() };
     let mut fpm = Fpm::start_in(&place, Some(&guard), &pool, &words(&logs.command(true)));
@@ -145,7 +153,7 @@ fn memcheck_of_apache_with_php() {
     let place = Place::new();
     let www = place.pages();
     std::fs::write(www.join("all.php"), PAGE.replace("OUTSIDE", OUTSIDE4)).expect("a page");
-    let guard = place.guard_of_every_event("mode = \"audit\"\n").for_valgrind(&place);
+    let guard = readable(&place, place.guard_of_every_event("mode = \"audit\"\n"));
     let logs = Logs::new(&place, "memcheck");
     let by = logs.command(true);
     let mut apache = Apache::start_in(&place, Some(&guard), Kind::ModPhp, None, "", 8082, &words(&by));
@@ -165,7 +173,7 @@ fn helgrind_of_apache_with_threads() {
     let place = Place::new();
     let www = place.pages();
     std::fs::write(www.join("hello.php"), "<?php echo 'fine';").expect("a page");
-    let guard = place.guard_of_every_event("mode = \"audit\"\n").for_valgrind(&place);
+    let guard = readable(&place, place.guard_of_every_event("mode = \"audit\"\n"));
     let logs = Logs::new(&place, "helgrind");
     let by = logs.command(false);
     let fpm = Fpm::start(&place, None, &Pool { port: Some(9001), ..Pool::default() });

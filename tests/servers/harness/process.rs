@@ -23,7 +23,7 @@ pub fn children(pid: i32) -> Vec<i32> {
 
 /// How a server is guarded.
 pub struct Guard {
-    library: PathBuf,
+    pub library: PathBuf,
     /// Empty for the default one.
     pub config: PathBuf,
     pub log: PathBuf,
@@ -37,14 +37,6 @@ impl Guard {
     /// One that is installed and has the default configuration.
     pub fn installed(library: PathBuf) -> Guard {
         Guard { library, config: PathBuf::new(), log: PathBuf::new() }
-    }
-
-    /// The same with the library that valgrind can read. It lies apart from the command, so the policy is compiled here.
-    pub fn for_valgrind(mut self, place: &Place) -> Guard {
-        self.library = place.library_for_valgrind();
-        let done = place.portcullis().arg("compile").arg("--config").arg(&self.config).status().expect("portcullis");
-        assert!(done.success(), "the policy");
-        self
     }
 
     /// Puts the guard into a command's environment, as a service unit does.
