@@ -46,11 +46,11 @@ impl<'b> Json<'b> {
     }
 
     /// One byte that is JSON already.
-    fn byte(&mut self, byte: u8) {
+    pub(crate) fn byte(&mut self, byte: u8) {
         let _ = self.buffer.try_push(byte);
     }
 
-    fn separate(&mut self) {
+    pub(crate) fn separate(&mut self) {
         if self.comma {
             self.byte(b',');
         }
@@ -101,7 +101,7 @@ impl<'b> Json<'b> {
     }
 
     /// At least `width` decimal digits.
-    fn digits(&mut self, number: u64, width: usize) {
+    pub(crate) fn digits(&mut self, number: u64, width: usize) {
         let mut digits = [b'0'; 20];
         let mut rest = number;
         let mut used = 0_usize;
@@ -213,28 +213,6 @@ impl<'b> Json<'b> {
         true
     }
 
-    /// A time as ISO 8601 in UTC with nanoseconds, as a string. `time` is in nanoseconds since 1970.
-    pub fn time(&mut self, time: u64) {
-        let seconds = time / 1_000_000_000;
-        let (days, of_day) = (seconds / 86_400, seconds % 86_400);
-        let (year, month, day) = civil(days);
-        self.separate();
-        self.byte(b'"');
-        for (number, width, after) in [
-            (year, 4, b"-"),
-            (month, 2, b"-"),
-            (day, 2, b"T"),
-            (of_day / 3600, 2, b":"),
-            (of_day / 60 % 60, 2, b":"),
-            (of_day % 60, 2, b"."),
-        ] {
-            self.digits(number, width);
-            self.raw(after);
-        }
-        self.digits(time % 1_000_000_000, 9);
-        self.raw(b"Z\"");
-    }
-
     /// An address as a string.
     pub fn ip(&mut self, ip: core::net::IpAddr) {
         self.separate();
@@ -282,21 +260,6 @@ fn hex_digit(nibble: u8) -> u8 {
     if nibble < 10 { b'0'.wrapping_add(nibble) } else { b'a'.wrapping_add(nibble.wrapping_sub(10)) }
 }
 
-/// The date of a day counted from 1970-01-01, in the proleptic Gregorian calendar: years are counted from 1 March of
-/// year 0, so that a leap day is the last day of its year.
-fn civil(days: u64) -> (u64, u64, u64) {
-    let days = days + 719_468;
-    let era = days / 146_097;
-    let of_era = days % 146_097;
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -309,13 +272,6 @@ mod tests {
         let mut json = Json::new(&mut buffer);
         write(&mut json);
         String::from_utf8(json.finish().to_vec()).unwrap()
-    }
-
-    #[test]
-    fn dates() {
-        assert_eq!(written(|json| json.time(951_782_400_000_000_005)), "\"2000-02-29T00:00:00.000000005Z\"");
-        assert_eq!(written(|json| json.time(0)), "\"1970-01-01T00:00:00.000000000Z\"");
-        assert_eq!(written(|json| json.time(1_795_537_514 * 1_000_000_000)), "\"2026-11-24T16:25:14.000000000Z\"");
     }
 
     #[test]

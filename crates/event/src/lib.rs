@@ -7,6 +7,7 @@ mod encode;
 pub mod journal;
 mod json;
 mod message;
+mod time;
 
 pub use encode::encode;
 pub use json::{Json, Line, Name};

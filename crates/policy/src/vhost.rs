@@ -219,6 +219,11 @@ impl<'a> Policy<'a> {
         self.record(index).map(|vhost| self.text(vhost.name)).unwrap_or_default()
     }
 
+    /// The names of all virtual hosts, in the order of their numbers.
+    pub fn vhost_names(&self) -> impl Iterator<Item = &'a [u8]> {
+        self.records::<Vhost>(Section::Vhosts).iter().map(|vhost| self.text(vhost.name))
+    }
+
     /// The scope of a virtual host, and the clause that begins it.
     #[must_use]
     pub fn vhost_scope(&self, index: u32) -> (u32, u32) {

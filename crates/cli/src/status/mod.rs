@@ -1,13 +1,15 @@
 //! `portcullis status`: what is guarded, by which policy, and what is not and should be.
 
+mod disk;
 pub mod process;
 mod prometheus;
 mod tally;
 
 use crate::arguments::Status;
-use crate::{FINE, WRONG, check, compile, complain, install};
+use crate::{FINE, WRONG, check, complain, install};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
+use disk::{OnDisk, on_disk};
 use process::{Counters, InForce, Process};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -136,41 +138,6 @@ pub fn units() -> Vec<Unit> {
     units.filter(|unit| unit.is_installed || unit.processes.iter().any(|process| process.guard.is_ok())).collect()
 }
 
-/// The compiled policy that lies there, and whether the configuration has changed since.
-struct OnDisk {
-    path: String,
-    digest: Option<u64>,
-    is_stale: bool,
-    /// Where its events can be read.
-    log: Option<Log>,
-}
-
-fn on_disk(arguments: &Status) -> OnDisk {
-    let path = compile::default_output(&check::path_of(&arguments.source));
-    let bytes = std::fs::read(&path).unwrap_or_default();
-    let policy = portcullis_policy::Policy::new(&bytes).ok();
-    let changed = |(file, mtime, size): (&[u8], i64, u64)| {
-        use std::os::unix::ffi::OsStrExt;
-        use std::os::unix::fs::MetadataExt;
-        let file = Path::new(std::ffi::OsStr::from_bytes(file.strip_suffix(&[0]).unwrap_or(file)));
-        match std::fs::metadata(file) {
-            Ok(meta) => {
-                let now = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-                now != mtime || (meta.is_file() && meta.len() != size)
-            }
-            Err(_) => mtime != -1,
-        }
-    };
-    // Without a policy the built-in one holds.
-    let log = policy.as_ref().map_or(Some(Log::Journal), |policy| Log::of(policy.sinks(), policy.log_file()));
-    OnDisk {
-        log,
-        path: path.display().to_string(),
-        digest: policy.as_ref().map(portcullis_policy::Policy::digest),
-        is_stale: policy.is_some_and(|policy| policy.sources().any(changed)),
-    }
-}
-
 pub fn run(arguments: &Status) -> u8 {
     use std::os::unix::fs::MetadataExt;
     // /proc/self belongs to the effective user.
@@ -202,9 +169,11 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     let _turn = turn.map_err(|error| format!("cannot lock {}: {error}", folder.display()))?;
     let mut tally = tally::Tally::load(&arguments.state)?;
     // Where the log cannot be read, what was counted before is still said, and so is everything else.
-    let counted = match arguments.log.clone().map(Log::File).or_else(|| disk.log.clone()) {
-        Some(log) => tally.advance(&log, arguments.vhosts),
-        None => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
+    let counted = match (&arguments.log, &disk.log) {
+        // It may be that of other hosts, with virtual hosts of their own.
+        (Some(log), _) => tally.advance(&Log::File(log.clone()), arguments.vhosts, &|_| true),
+        (None, Some(log)) => tally.advance(log, arguments.vhosts, &|name| disk.vhosts.contains(name)),
+        (None, None) => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
     };
     let text = prometheus::text(units, disk.is_stale, &tally, counted.is_ok());
     if is_shown {

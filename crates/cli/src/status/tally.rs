@@ -76,14 +76,15 @@ impl Tally {
         plan::write(path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
-    /// Counts what the log has that was not counted yet. At most `limit` virtual hosts get series of their own.
-    pub fn advance(&mut self, log: &Log, limit: usize) -> Result<(), String> {
+    /// Counts what the log has that was not counted yet. At most `limit` virtual hosts get series of their own, of those that
+    /// `is_known` knows.
+    pub fn advance(&mut self, log: &Log, limit: usize, is_known: &dyn Fn(&str) -> bool) -> Result<(), String> {
         let mut place = std::mem::take(&mut self.place);
         let mut calls: BTreeMap<(String, String, String), u64> = std::mem::take(&mut self.calls).into_iter().collect();
         let mut line = |line: &[u8]| {
             if let Some(Ok(event)) = Event::parse(line) {
                 self.latest = self.latest.max(event.seconds().unwrap_or(0));
-                *calls.entry(self.labels(&event, limit)).or_default() += event.count() as u64;
+                *calls.entry(self.labels(&event, limit, is_known)).or_default() += event.count() as u64;
             }
         };
         let done = match log {
@@ -95,12 +96,12 @@ impl Tally {
         done
     }
 
-    /// Whoever may write to the log may write any name: only so many become series, and rules are the guard's own.
-    fn labels(&mut self, event: &Event, limit: usize) -> (String, String, String) {
+    /// Whoever may write to the log may write any name: only those of the policy become series, and rules are the guard's own.
+    fn labels(&mut self, event: &Event, limit: usize, is_known: &dyn Fn(&str) -> bool) -> (String, String, String) {
         let vhost = match event.vhost() {
             "" => NONE,
             name if self.vhosts.contains(name) => name,
-            name if self.vhosts.len() < limit => {
+            name if is_known(name) && self.vhosts.iter().filter(|name| is_known(name)).count() < limit => {
                 self.vhosts.insert(name.to_owned());
                 name
             }
@@ -154,7 +155,7 @@ mod tests {
         };
         let count = || {
             let mut tally = Tally::load(&state).unwrap();
-            tally.advance(&log, 2).unwrap();
+            tally.advance(&log, 2, &|_| true).unwrap();
             tally.save(&state).unwrap();
             counts(&tally)
         };
@@ -199,6 +200,7 @@ mod tests {
             "portcullis": { "vhost": "a", "repeated": 41 },
         });
         let lines = [
+            line("invented", "egress-port", false),
             line("a", "egress-port", false),
             line("b", "egress-port", true),
             line("", "egress-port", false),
@@ -209,10 +211,10 @@ mod tests {
         ];
         std::fs::write(&path, lines.concat()).unwrap();
         let mut tally = Tally::default();
-        tally.advance(&Log::File(path), 2).unwrap();
+        tally.advance(&Log::File(path), 2, &|name| name != "invented").unwrap();
         let wanted = [
             ("- egress-port success", 1),
-            ("_others egress-port success", 2),
+            ("_others egress-port success", 3),
             ("a _others success", 1),
             ("a egress-port success", 42),
             ("b egress-port failure", 1),

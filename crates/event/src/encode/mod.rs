@@ -1,17 +1,17 @@
 //! An event as one line of ECS JSON.
 
-use crate::address;
+mod process;
+mod request;
+
 use crate::message::message;
-use crate::{Action, Endpoint, Event, Json, Line, Name, Process, Served, name};
+use crate::{Action, Endpoint, Event, Json, Line, Name, name};
+use process::process;
+use request::{own, served};
 
 /// The version of the Elastic Common Schema whose names are used.
 const ECS: &str = r#","ecs":{"version":"9.0.0"}"#;
 const PATH_MAX: usize = 512;
 const NAME_MAX: usize = 96;
-const URI_MAX: usize = 1024;
-const ARG_MAX: usize = 256;
-/// All arguments of one process together.
-const ARGS_MAX: usize = 1600;
 
 /// Writes `event` into `buffer`, with a newline at its end.
 #[must_use]
@@ -165,181 +165,11 @@ fn category_of(rule: &str) -> &'static str {
     }
 }
 
-#[inline(never)]
-fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'_>>) {
-    json.open(b'{');
-    if process.pid != 0 {
-        json.key(name!("pid"));
-        json.number(u64::from(process.pid));
-    }
-    for (key, value, max) in [
-        (name!("name"), process.name, NAME_MAX),
-        (name!("executable"), process.executable, PATH_MAX),
-        (name!("working_directory"), process.working_directory, PATH_MAX),
-    ] {
-        if !value.is_empty() {
-            member(json, key, value, max);
-        }
-    }
-    if process.args_count > 0 {
-        json.key(name!("args_count"));
-        json.number(u64::from(process.args_count));
-        json.key(name!("args"));
-        json.open(b'[');
-        let mut left = if parent.is_some() { ARGS_MAX } else { ARGS_MAX / 4 };
-        for argument in process.args {
-            // An argument takes at least its ellipsis.
-            let max = if left < ARG_MAX { left } else { ARG_MAX };
-            if max < 8 {
-                break;
-            }
-            json.string(argument, max);
-            left = left.saturating_sub(argument.len().max(8));
-        }
-        json.close(b']');
-        json.key(name!("command_line"));
-        json.open(b'"');
-        let mut left = if parent.is_some() { ARGS_MAX / 2 } else { ARGS_MAX / 4 };
-        for (index, argument) in process.args.iter().enumerate() {
-            if left == 0 {
-                break;
-            }
-            if index > 0 {
-                left = json.text(b" ", left);
-            }
-            left = json.text(argument, left);
-        }
-        json.close(b'"');
-    }
-    if let Some(parent) = parent {
-        json.key(name!("parent"));
-        self::process(json, parent, None);
-    }
-    json.close(b'}');
-}
-
-/// The request, as far as ECS has fields for it.
-fn served(json: &mut Json<'_>, served: &Served<'_>) {
-    if !served.client.is_empty() {
-        json.key(name!("client"));
-        json.open(b'{');
-        member(json, name!("address"), served.client, NAME_MAX);
-        if address::is_address(served.client) {
-            member(json, name!("ip"), served.client, NAME_MAX);
-        }
-        json.close(b'}');
-    }
-    if !served.method.is_empty() || served.id != 0 {
-        json.key(name!("http"));
-        json.open(b'{');
-        json.key(name!("request"));
-        json.open(b'{');
-        if served.id != 0 {
-            json.key(name!("id"));
-            json.open(b'"');
-            json.hex(served.id);
-            json.close(b'"');
-        }
-        if !served.method.is_empty() {
-            member(json, name!("method"), served.method, 32);
-        }
-        json.close(b'}');
-        json.close(b'}');
-    }
-    if !served.uri.is_empty() || !served.server_name.is_empty() {
-        json.key(name!("url"));
-        json.open(b'{');
-        if !served.uri.is_empty() {
-            member(json, name!("original"), served.uri, URI_MAX);
-        }
-        if !served.server_name.is_empty() {
-            member(json, name!("domain"), served.server_name, 256);
-        }
-        json.close(b'}');
-    }
-}
-
-/// What ECS has no field for.
-fn own(json: &mut Json<'_>, event: &Event<'_>) {
-    json.key(name!("portcullis"));
-    json.open(b'{');
-    word(json, name!("mode"), event.mode);
-    word(json, name!("role"), event.role);
-    member(json, name!("chain"), event.chain, 256);
-    json.key(name!("request"));
-    json.open(b'{');
-    word(json, name!("state"), event.served.state);
-    let served = &event.served;
-    if served.state == "known" {
-        word(json, name!("source"), served.source);
-    }
-    for (key, value, max) in [
-        (name!("script"), served.script, PATH_MAX),
-        (name!("document_root"), served.document_root, PATH_MAX),
-        (name!("pool"), served.pool, NAME_MAX),
-        (name!("profile"), served.profile, NAME_MAX),
-    ] {
-        if !value.is_empty() {
-            member(json, key, value, max);
-        }
-    }
-    json.close(b'}');
-    if !served.vhost.is_empty() {
-        member(json, name!("vhost"), served.vhost, NAME_MAX);
-    }
-    if !event.why.is_empty() {
-        member(json, name!("why"), event.why, 256);
-    }
-    member(json, name!("clause"), event.clause, 256);
-    if event.also != 0 {
-        json.key(name!("also"));
-        json.open(b'[');
-        for rule in event.also() {
-            json.word(rule.id);
-        }
-        json.close(b']');
-    }
-    if !event.detail.is_empty() {
-        member(json, name!("detail"), event.detail, 256);
-    }
-    if !event.unguarded.is_empty() {
-        word(json, name!("unguarded"), event.unguarded);
-    }
-    word(json, name!("layer"), event.layer);
-    if !event.clause_file.is_empty() {
-        json.key(name!("clause_source"));
-        json.open(b'"');
-        json.text(event.clause_file, 256);
-        json.raw(b":");
-        json.digits_text(u64::from(event.clause_line));
-        json.close(b'"');
-    }
-    json.key(name!("stream"));
-    json.open(b'"');
-    json.hex(event.stream);
-    json.close(b'"');
-    json.key(name!("dropped"));
-    json.number(event.dropped);
-    json.key(name!("merged"));
-    json.number(event.merged);
-    if let Action::Merged { count, like } = event.action {
-        json.key(name!("repeated"));
-        json.number(count);
-        json.key(name!("like"));
-        json.open(b'"');
-        json.hex(event.stream);
-        json.raw(b"-");
-        json.digits_text(like);
-        json.close(b'"');
-    }
-    json.close(b'}');
-}
-
 #[cfg(test)]
 mod tests {
     extern crate std;
     use super::*;
-    use crate::RULES;
+    use crate::{Process, RULES, Served};
     use proptest::prelude::*;
     use serde_json::Value;
     use std::vec::Vec;

@@ -1,0 +1,61 @@
+//! Who does it: a process and its parent.
+
+use super::{NAME_MAX, PATH_MAX, member};
+use crate::{Json, Process, name};
+
+const ARG_MAX: usize = 256;
+/// All arguments of one process together.
+const ARGS_MAX: usize = 1600;
+
+#[inline(never)]
+pub(super) fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'_>>) {
+    json.open(b'{');
+    if process.pid != 0 {
+        json.key(name!("pid"));
+        json.number(u64::from(process.pid));
+    }
+    for (key, value, max) in [
+        (name!("name"), process.name, NAME_MAX),
+        (name!("executable"), process.executable, PATH_MAX),
+        (name!("working_directory"), process.working_directory, PATH_MAX),
+    ] {
+        if !value.is_empty() {
+            member(json, key, value, max);
+        }
+    }
+    if process.args_count > 0 {
+        json.key(name!("args_count"));
+        json.number(u64::from(process.args_count));
+        json.key(name!("args"));
+        json.open(b'[');
+        let mut left = if parent.is_some() { ARGS_MAX } else { ARGS_MAX / 4 };
+        for argument in process.args {
+            // An argument takes at least its ellipsis.
+            let max = if left < ARG_MAX { left } else { ARG_MAX };
+            if max < 8 {
+                break;
+            }
+            json.string(argument, max);
+            left = left.saturating_sub(argument.len().max(8));
+        }
+        json.close(b']');
+        json.key(name!("command_line"));
+        json.open(b'"');
+        let mut left = if parent.is_some() { ARGS_MAX / 2 } else { ARGS_MAX / 4 };
+        for (index, argument) in process.args.iter().enumerate() {
+            if left == 0 {
+                break;
+            }
+            if index > 0 {
+                left = json.text(b" ", left);
+            }
+            left = json.text(argument, left);
+        }
+        json.close(b'"');
+    }
+    if let Some(parent) = parent {
+        json.key(name!("parent"));
+        self::process(json, parent, None);
+    }
+    json.close(b'}');
+}
