@@ -98,12 +98,13 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     if deed == Deed::Send(false) && transport() == Transport::Stream {
         return Said::Once;
     }
+    let word = sys::transport(fd);
     // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
-    if verdict.outcome == Outcome::Audit && sys::is_begun(fd) {
+    if verdict.outcome == Outcome::Audit && word == "tcp" && sys::is_begun(fd) {
         return Said::Once;
     }
     let name = name();
-    let at = Endpoint { ip: canonical(ip), port, transport: sys::transport(fd), domain: name.bytes() };
+    let at = Endpoint { ip: canonical(ip), port, transport: word, domain: name.bytes() };
     let action =
         if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
     conclude(&policy, verdict, served, by, action, b"").map_or(Said::Once, Said::Refused)

@@ -53,17 +53,20 @@ pub fn is_internet(fd: i32) -> bool {
     matches!(option(fd, libc::SO_DOMAIN), Ok(libc::AF_INET | libc::AF_INET6))
 }
 
-/// What a socket speaks, as ECS names it (the IANA protocol's name in lower case).
+/// What a socket speaks, as ECS names it (the IANA protocol's name in lower case); a raw one, too, where that is known.
 pub fn transport(fd: i32) -> &'static str {
-    let option = |which| option(fd, which).unwrap_or(-1);
-    match (option(libc::SO_PROTOCOL), option(libc::SO_TYPE)) {
-        (libc::IPPROTO_ICMP, _) => "icmp",
-        (libc::IPPROTO_ICMPV6, _) => "ipv6-icmp",
-        (libc::IPPROTO_SCTP, _) => "sctp",
-        (libc::IPPROTO_UDPLITE, _) => "udplite",
-        (_, libc::SOCK_DGRAM) => "udp",
-        (_, libc::SOCK_RAW) => "raw",
-        _ => "tcp",
+    match option(fd, libc::SO_PROTOCOL) {
+        Ok(libc::IPPROTO_TCP) => "tcp",
+        Ok(libc::IPPROTO_UDP) => "udp",
+        Ok(libc::IPPROTO_ICMP) => "icmp",
+        Ok(libc::IPPROTO_ICMPV6) => "ipv6-icmp",
+        Ok(libc::IPPROTO_SCTP) => "sctp",
+        Ok(libc::IPPROTO_UDPLITE) => "udplite",
+        _ => match option(fd, libc::SO_TYPE) {
+            Ok(libc::SOCK_DGRAM) => "udp",
+            Ok(libc::SOCK_RAW) => "raw",
+            _ => "tcp",
+        },
     }
 }
 
