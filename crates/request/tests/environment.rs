@@ -1,0 +1,63 @@
+//! What a program inherits: any environment, and whatever the guard writes is read as it was.
+
+use portcullis_request::context::{self, Inherited, Role};
+use portcullis_request::environment::{CONTEXT, Variables};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+fn written(inherited: &Inherited<'_>) -> Vec<u8> {
+    let mut text = Vec::new();
+    context::write(inherited, |bytes| text.extend_from_slice(bytes));
+    text
+}
+
+/// Reads the context of an environment, and holds it against what is written from it.
+fn read(environment: &[u8]) -> bool {
+    let mut variables = Variables::default();
+    environment.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
+    match variables.context.and_then(context::parse) {
+        Some(inherited) => {
+            assert_eq!(context::parse(&written(&inherited)), Some(inherited));
+            true
+        }
+        None => false,
+    }
+}
+
+fn role() -> impl Strategy<Value = Role> {
+    prop_oneof![Just(Role::Master), Just(Role::Serving), Just(Role::Descendant)]
+}
+
+proptest! {
+    #[test]
+    fn what_is_written_is_read(
+        (role, injected, reported, tried) in (role(), any::<bool>(), any::<u8>(), any::<u64>()),
+        stderr in any::<(u64, u64)>(),
+        policy in "[^;\0]{0,40}",
+        chain in vec(any::<u8>(), 0..80),
+    ) {
+        let (policy, chain) = (policy.as_bytes(), &chain[..]);
+        let inherited = Inherited { role, injected, reported, tried, stderr, policy, chain };
+        let text = written(&inherited);
+        prop_assert_eq!(context::parse(&text), Some(inherited));
+    }
+
+    #[test]
+    fn any_context(value in "[12];[msdx];[01x];[0-9:;/a]{0,60}") {
+        read(&[CONTEXT, value.as_bytes()].concat());
+    }
+
+    #[test]
+    fn any_environment(bytes in vec(any::<u8>(), 0..300)) {
+        read(&bytes);
+    }
+}
+
+/// What the fuzzer found worth keeping, replayed.
+#[test]
+fn the_fuzzers_corpus() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fuzz/corpus/environment");
+    let files = std::fs::read_dir(corpus).expect("the corpus");
+    let read = files.map(|entry| read(&std::fs::read(entry.expect("an entry").path()).expect("a file")));
+    assert!(read.filter(|&is_context| is_context).count() > 2);
+}
