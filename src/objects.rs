@@ -99,6 +99,12 @@ impl Object {
         Reader::default().string(self.name.cast(), 512).unwrap_or_default()
     }
 
+    /// Whether it is the one that the kernel maps into every process.
+    pub fn is_kernels(&self) -> bool {
+        // SAFETY: the loader's own C string, or null.
+        !self.name.is_null() && unsafe { CStr::from_ptr(self.name) } == c"linux-vdso.so.1"
+    }
+
     /// Whether an address lies in it.
     pub fn contains(&self, address: usize) -> bool {
         (self.first..self.last).contains(&address)

@@ -2,6 +2,7 @@
 
 use super::table::{REAL, WANTED, wanted};
 use crate::objects::{self, Found, Object, Tables, gnu_hash};
+use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -43,6 +44,10 @@ static HASHES: [u32; WANTED] = {
 pub fn resolve() {
     let (mut behind, mut readable) = (false, true);
     objects::walk(&mut |object, _| {
+        if object.is_kernels() {
+            clock(object);
+            return true;
+        }
         if !behind {
             behind = object.contains(resolve as *const () as usize);
             return true;
@@ -61,6 +66,17 @@ pub fn resolve() {
         readable
     });
     ask_loader();
+}
+
+/// Reads the clock by the kernel's object from now on.
+fn clock(object: &Object) {
+    if let Some(tables) = object.tables()
+        // SAFETY: the object's own tables.
+        && let Found::Function(address) = unsafe { tables.function(object.base, sys::CLOCK, gnu_hash(sys::CLOCK)) }
+    {
+        // SAFETY: the function of that name.
+        unsafe { sys::set_clock(address) };
+    }
 }
 
 /// Asks the loader for what was not found.
