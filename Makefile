@@ -43,7 +43,7 @@ demo: setup build
 test: setup build modules packages machine tools
 	scripts/test
 
-# The guard under conditions that no server should meet; takes some three hours.
+# The guard under conditions that no server should meet; takes an hour and a half.
 torture: setup build
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
