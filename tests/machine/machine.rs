@@ -68,12 +68,13 @@ impl Machine {
             .expect("systemd-nspawn");
         let mut machine = Machine { nspawn, leader: 0, _turn: turn };
         let children = format!("/proc/{0}/task/{0}/children", machine.nspawn.id());
-        wait_until("the machine's first process", || {
-            let text = std::fs::read_to_string(&children).unwrap_or_default();
-            machine.leader = text.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(0);
-            machine.leader != 0
-        });
         wait_until("the machine", || {
+            // The first child of systemd-nspawn makes the one that stays, and ends.
+            let text = std::fs::read_to_string(&children).unwrap_or_default();
+            machine.leader = text.split_whitespace().next_back().and_then(|pid| pid.parse().ok()).unwrap_or(0);
+            if machine.leader == 0 {
+                return false;
+            }
             let said = machine.try_run("systemctl is-system-running");
             ["running\n", "degraded\n"].contains(&String::from_utf8_lossy(&said.stdout).as_ref())
         });
