@@ -1,7 +1,7 @@
 //! A flood: sixteen workers of PHP-FPM that are held to 100,000 violations a second, beside a page that goes on being served.
 
 use crate::harness::{Events, Fpm, Nginx, OUTSIDE4, Place, Pool, calls, wait_until};
-use crate::servers::load;
+use crate::load::load;
 use serde_json::Value;
 use std::time::Instant;
 
@@ -55,7 +55,7 @@ fn flood(guarded: bool, port: u16) -> Run {
             })
         })
         .collect();
-    let (page, _) = load(&format!("{url}/static.txt"), &(SECONDS - 1).to_string());
+    let page = load(&format!("{url}/static.txt"), &(SECONDS - 1).to_string()).rate;
     let made: Vec<_> = floods.into_iter().map(|flood| flood.join().expect("a flood")).collect();
     let calls_made = made.iter().map(|made| made.0).sum();
     let seconds = made.iter().map(|made| made.1.as_secs_f64()).fold(0.0, f64::max);

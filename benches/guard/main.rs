@@ -11,6 +11,7 @@ mod calls;
 #[allow(dead_code)]
 mod counting;
 mod flood;
+mod load;
 mod process;
 mod servers;
 

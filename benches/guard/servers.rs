@@ -1,13 +1,13 @@
 //! Whole requests through real servers, bare and guarded in three ways, in turn; and what a worker's memory has of the guard.
 
 use crate::harness::{Apache, Fpm, Guard, Kind, Nginx, Place, Pool, children};
+use crate::load::{load, used};
 use crate::spread;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::process::Command;
 
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 /// Seconds of one round of one page of one server.
 const SECONDS: &str = "1";
 const INCLUDES: usize = 50;
@@ -89,32 +89,23 @@ impl Servers {
         Servers { name, _place: place, _guard: guard, fpm, nginx, apache }
     }
 
-    /// Requests per second and the 99th percentile of their latency, in milliseconds.
-    fn measure(&self, page: &str, by_apache: bool) -> (f64, f64) {
-        let port = if by_apache { self.apache.port } else { self.nginx.port };
-        load(&format!("http://127.0.0.1:{port}{page}"), SECONDS)
+    /// One round of a page.
+    fn measure(&self, page: &str, by_apache: bool) -> Round {
+        let (port, masters) = match by_apache {
+            true => (self.apache.port, vec![self.apache.process.pid()]),
+            false => (self.nginx.port, vec![self.nginx.process.pid(), self.fpm.process.pid()]),
+        };
+        let before = used(&masters);
+        let load = load(&format!("http://127.0.0.1:{port}{page}"), SECONDS);
+        Round { rate: load.rate, latency: load.latency, processor: (used(&masters) - before) / load.requests }
     }
 }
 
-/// What wrk says of a page that is asked for on four connections: requests per second, the 99th percentile in milliseconds.
-pub fn load(url: &str, seconds: &str) -> (f64, f64) {
-    let done = Command::new("wrk").args(["-t1", "-c4", "-d", seconds, "--latency", url]).output().expect("wrk");
-    let text = String::from_utf8_lossy(&done.stdout);
-    assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{text}");
-    let after = |word: &str| {
-        let line = text.lines().find_map(|line| line.trim().strip_prefix(word));
-        line.unwrap_or_else(|| panic!("no {word} in {text}")).trim().to_owned()
-    };
-    let latency = after("99%");
-    let split = latency.find(|char: char| char.is_ascii_alphabetic()).expect("a unit");
-    let number: f64 = latency[..split].parse().expect("a number");
-    let milliseconds = match &latency[split..] {
-        "us" => number / 1000.0,
-        "ms" => number,
-        "s" => number * 1000.0,
-        other => panic!("{other}"),
-    };
-    (after("Requests/sec:").parse().expect("a number"), milliseconds)
+/// What one round of a page took: requests per second, milliseconds, and microseconds of processor time for a request.
+struct Round {
+    rate: f64,
+    latency: f64,
+    processor: f64,
 }
 
 pub fn run() {
@@ -132,13 +123,16 @@ pub fn run() {
     ];
     println!("### A server\n");
     println!(
-        "Requests per second and the 99th percentile of latency (milliseconds) by wrk on 4 connections, {ROUNDS} rounds of \
-         {SECONDS} s in turn; the ratio is that to the bare server of the same round: lowest, median, highest.\n"
+        "By wrk on 4 connections, {ROUNDS} rounds of {SECONDS} s in turn: requests per second, the 99th percentile of latency \
+         in milliseconds, and by the kernel's account the microseconds of processor time that the workers took for a \
+         request, each the median; and the ratios to the bare server of the same round: lowest, median, highest.\n"
     );
-    println!("| page | server | per second | p99 | ratio: lowest | median | highest |");
-    println!("| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| page | server | per second | p99 | ratio: lowest | median | highest | processor | ratio: lowest | median | highest |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |");
     for (name, page, by_apache) in PAGES {
-        let mut figures: Vec<Vec<(f64, f64)>> = vec![Vec::new(); ways.len()];
+        let mut figures: Vec<Vec<Round>> = ways.iter().map(|_| Vec::new()).collect();
         for way in &ways {
             way.measure(page, by_apache);
         }
@@ -149,13 +143,23 @@ pub fn run() {
                 figures[at].push(ways[at].measure(page, by_apache));
             }
         }
-        for (at, way) in ways.iter().enumerate() {
-            let mut rates: Vec<f64> = figures[at].iter().map(|figure| figure.0).collect();
-            let mut latencies: Vec<f64> = figures[at].iter().map(|figure| figure.1).collect();
-            let mut ratios: Vec<f64> = rates.iter().zip(&figures[0]).map(|(rate, bare)| rate / bare.0).collect();
-            let (low, middle, high) = spread(&mut ratios);
-            let (rate, latency) = (spread(&mut rates).1, spread(&mut latencies).1);
-            println!("| {name} | {} | {rate:.0} | {latency:.2} | {low:.3} | {middle:.3} | {high:.3} |", way.name);
+        for (way, rounds) in ways.iter().zip(&figures) {
+            let median = |of: fn(&Round) -> f64| spread(&mut rounds.iter().map(of).collect::<Vec<_>>()).1;
+            let ratios = |of: fn(&Round) -> f64| {
+                let mut ratios: Vec<f64> =
+                    rounds.iter().zip(&figures[0]).map(|(round, bare)| of(round) / of(bare)).collect();
+                let (low, middle, high) = spread(&mut ratios);
+                format!("{low:.3} | {middle:.3} | {high:.3}")
+            };
+            println!(
+                "| {name} | {} | {:.0} | {:.2} | {} | {:.1} | {} |",
+                way.name,
+                median(|round| round.rate),
+                median(|round| round.latency),
+                ratios(|round| round.rate),
+                median(|round| round.processor),
+                ratios(|round| round.processor)
+            );
         }
     }
     println!();

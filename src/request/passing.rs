@@ -4,7 +4,7 @@ use super::slot::{self, change, is_watching, watch};
 use crate::{state, sys};
 use core::sync::atomic::{AtomicI32, Ordering};
 use portcullis_request::fastcgi::Decoder;
-use portcullis_request::{Request, State};
+use portcullis_request::{Field, State};
 
 /// How PHP-FPM names a worker that serves a pool.
 const POOL_TITLE: &[u8] = b"php-fpm: pool ";
@@ -59,7 +59,7 @@ pub fn accepted(listener: i32, fd: i32) {
 pub fn fed(fd: i32, bytes: &[u8]) -> Option<i32> {
     let mut brings_settings = false;
     let go_on = change(|slot| {
-        let slot::Slot { decoder, served, connection, .. } = slot;
+        let slot::Slot { decoder, served, connection, pool, .. } = slot;
         let before = served.request.state;
         // A request's code may close the connection early and open something else that gets its number.
         if before == State::Known && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
@@ -67,7 +67,7 @@ pub fn fed(fd: i32, bytes: &[u8]) -> Option<i32> {
         }
         let known = decoder.feed(bytes, &mut served.request);
         if known {
-            pool(&mut served.request);
+            served.request.pool.set(titled(pool));
             brings_settings = !served.request.settings.bytes().is_empty();
         }
         if known || served.request.state != before {
@@ -96,11 +96,10 @@ pub fn fed(fd: i32, bytes: &[u8]) -> Option<i32> {
     Some(refused)
 }
 
-/// Takes the pool out of the process's title.
-fn pool(request: &mut Request) {
-    state::with_title(|title| {
-        if let Some(name) = title.strip_prefix(POOL_TITLE) {
-            request.pool.set(name);
-        }
-    });
+/// The worker's pool, out of the process's title, which a worker of PHP-FPM has before its first request and keeps.
+fn titled(pool: &mut Field<64>) -> &[u8] {
+    if pool.bytes().is_empty() {
+        state::with_title(|title| pool.set(title.strip_prefix(POOL_TITLE).unwrap_or_default()));
+    }
+    pool.bytes()
 }

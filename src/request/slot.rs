@@ -6,7 +6,7 @@ use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_request::fastcgi::Decoder;
 use portcullis_request::wire::WIRE_MAX;
-use portcullis_request::{Request, State};
+use portcullis_request::{Field, Request, State};
 
 /// The request and what it is judged by.
 pub struct Served {
@@ -67,6 +67,8 @@ pub struct Slot {
     pub decoder: Decoder,
     /// Device and inode of the connection whose reads are looked at.
     pub connection: (u64, u64),
+    /// The worker's pool; empty as long as it has none.
+    pub pool: Field<64>,
     /// It is being written: a signal handler that comes in between must not look.
     pub busy: AtomicBool,
     /// Which request of a module it is; 0 where that has ended, or where none is a module's.
@@ -85,6 +87,7 @@ impl Slot {
             served: Served::none(),
             decoder: Decoder::new(),
             connection: (0, 0),
+            pool: Field::new(),
             busy: AtomicBool::new(false),
             token: AtomicU64::new(0),
             by_module: false,

@@ -2,7 +2,8 @@
 //! Source: FastCGI Specification 1.0, sections 3 and 5.
 
 use crate::pairs::whole_pair;
-use crate::{Request, State, unproxied};
+use crate::param::Param;
+use crate::{Field, Request, Source, State, unproxied};
 
 const BEGIN_REQUEST: u8 = 1;
 const PARAMS: u8 = 4;
@@ -48,10 +49,9 @@ pub struct Decoder {
     length_read: u8,
     name_left: u32,
     value_left: u32,
-    name: [u8; NAME_MAX],
-    name_len: usize,
-    software: [u8; 8],
-    software_len: usize,
+    name: Field<NAME_MAX>,
+    param: Param,
+    software: Field<8>,
 }
 
 impl Default for Decoder {
@@ -78,10 +78,9 @@ impl Decoder {
             length_read: 0,
             name_left: 0,
             value_left: 0,
-            name: [0; NAME_MAX],
-            name_len: 0,
-            software: [0; 8],
-            software_len: 0,
+            name: Field::new(),
+            param: Param::Other,
+            software: Field::new(),
         }
     }
 
@@ -145,7 +144,7 @@ impl Decoder {
                 self.pair = Pair::NameLength;
                 self.length = 0;
                 self.length_read = 0;
-                self.software_len = 0;
+                self.software.clear();
             }
             BEGIN_REQUEST => {
                 self.die(request);
@@ -204,11 +203,9 @@ impl Decoder {
                 && self.length_read == 0
                 && let Some((name, value, rest)) = whole_pair(bytes)
             {
-                // Of those that matter, none is a header of the client's: HTTP_.
-                if matches!(name, [b'S' | b'D' | b'R' | b'P', ..]) {
-                    self.begin(name, request);
-                    self.value(name, value, request);
-                }
+                let param = Param::of(name);
+                self.begin(param, request);
+                self.value(param, value, request);
                 bytes = rest;
             } else {
                 bytes = self.piece(bytes, request);
@@ -225,7 +222,7 @@ impl Decoder {
                 if let Some(length) = self.length_byte(byte) {
                     if self.pair == Pair::NameLength {
                         self.name_left = length;
-                        self.name_len = 0;
+                        self.name.clear();
                         self.pair = Pair::ValueLength;
                     } else {
                         self.value_left = length;
@@ -238,12 +235,7 @@ impl Decoder {
             Pair::Name => {
                 let take = bytes.len().min(self.name_left as usize);
                 let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
-                // A name that does not fit is longer than any that is looked for.
-                let room = self.name.get_mut(self.name_len..).and_then(|rest| rest.get_mut(..part.len()));
-                if let Some(to) = room {
-                    to.copy_from_slice(part);
-                }
-                self.name_len = self.name_len.saturating_add(part.len());
+                self.name.add(part);
                 self.name_left = self.name_left.wrapping_sub(take as u32);
                 self.skip_empty(request);
                 rest
@@ -251,8 +243,7 @@ impl Decoder {
             Pair::Value => {
                 let take = bytes.len().min(self.value_left as usize);
                 let (part, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
-                let name = self.name;
-                self.value(name.get(..self.name_len).unwrap_or_default(), part, request);
+                self.value(self.param, part, request);
                 self.value_left = self.value_left.wrapping_sub(take as u32);
                 if self.value_left == 0 {
                     self.pair = Pair::NameLength;
@@ -266,21 +257,28 @@ impl Decoder {
     fn skip_empty(&mut self, request: &mut Request) {
         if self.pair == Pair::Name && self.name_left == 0 {
             self.pair = Pair::Value;
-            let name = self.name;
-            self.begin(name.get(..self.name_len).unwrap_or_default(), request);
+            self.param = Param::of(self.name.whole());
+            self.begin(self.param, request);
         }
         if self.pair == Pair::Value && self.value_left == 0 {
             self.pair = Pair::NameLength;
         }
     }
 
-    /// A pair of this name begins. One that comes again replaces the value, as PHP has it.
-    fn begin(&mut self, name: &[u8], request: &mut Request) {
-        match name {
-            b"SERVER_SOFTWARE" => self.software_len = 0,
+    /// This parameter begins. One that comes again replaces the value, as PHP has it.
+    #[inline(always)]
+    fn begin(&mut self, param: Param, request: &mut Request) {
+        match param {
+            Param::ServerName => request.server_name.clear(),
+            Param::DocumentRoot => request.document_root.clear(),
+            Param::Script => request.script.clear(),
+            Param::Method => request.method.clear(),
+            Param::Uri => request.uri.clear(),
+            Param::Client => request.client.clear(),
+            Param::Software => self.software.clear(),
             // Both take effect, and so does each that comes again.
-            b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => request.settings.add(b"\n"),
-            _ => request.take(name, &[]),
+            Param::Settings => request.settings.add(b"\n"),
+            Param::Other => {}
         }
     }
 
@@ -303,32 +301,26 @@ impl Decoder {
         Some(self.length)
     }
 
-    /// Takes a part of the value of a pair of this name.
-    fn value(&mut self, name: &[u8], part: &[u8], request: &mut Request) {
-        match name {
-            b"SERVER_NAME" => request.server_name.add(part),
-            b"DOCUMENT_ROOT" => request.document_root.add(part),
-            b"SCRIPT_FILENAME" => request.script.add(part),
-            b"REQUEST_METHOD" => request.method.add(part),
-            b"REQUEST_URI" => request.uri.add(part),
-            b"REMOTE_ADDR" => request.client.add(part),
-            b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => request.settings.add(part),
-            b"SERVER_SOFTWARE" => {
-                for &byte in part {
-                    if let Some(to) = self.software.get_mut(self.software_len) {
-                        *to = byte;
-                        self.software_len = self.software_len.wrapping_add(1);
-                    }
-                }
-            }
-            _ => {}
+    /// Takes a part of this parameter's value.
+    #[inline(always)]
+    fn value(&mut self, param: Param, part: &[u8], request: &mut Request) {
+        match param {
+            Param::ServerName => request.server_name.add(part),
+            Param::DocumentRoot => request.document_root.add(part),
+            Param::Script => request.script.add(part),
+            Param::Method => request.method.add(part),
+            Param::Uri => request.uri.add(part),
+            Param::Client => request.client.add(part),
+            Param::Software => self.software.add(part),
+            Param::Settings => request.settings.add(part),
+            Param::Other => {}
         }
     }
 
     fn finish(&mut self, request: &mut Request) {
-        request.source = crate::Source::of_software(self.software.get(..self.software_len).unwrap_or_default());
+        request.source = Source::of_software(self.software.bytes());
         if request.script.bytes().starts_with(b"proxy:") {
-            let mut path = crate::Field::new();
+            let mut path = Field::new();
             path.set(unproxied(request.script.whole()));
             request.script = path;
         }

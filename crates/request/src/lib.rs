@@ -7,10 +7,12 @@ pub mod environment;
 pub mod fastcgi;
 mod field;
 mod pairs;
+mod param;
 mod path;
 pub mod wire;
 
 pub use field::Field;
+use param::Param;
 pub use path::{normalise, unproxied};
 
 /// Who said what the request is, and so whose `server_name` it is.
@@ -166,15 +168,15 @@ impl Request {
 
     /// Takes the value of a CGI variable, where it is one of those that matter.
     pub fn take(&mut self, name: &[u8], value: &[u8]) {
-        match name {
-            b"SERVER_NAME" => self.server_name.set(value),
-            b"DOCUMENT_ROOT" => self.document_root.set(value),
-            b"SCRIPT_FILENAME" => self.script.set(value),
-            b"REQUEST_METHOD" => self.method.set(value),
-            b"REQUEST_URI" => self.uri.set(value),
-            b"REMOTE_ADDR" => self.client.set(value),
-            b"SERVER_SOFTWARE" => self.source = Source::of_software(value),
-            _ => {}
+        match Param::of(name) {
+            Param::ServerName => self.server_name.set(value),
+            Param::DocumentRoot => self.document_root.set(value),
+            Param::Script => self.script.set(value),
+            Param::Method => self.method.set(value),
+            Param::Uri => self.uri.set(value),
+            Param::Client => self.client.set(value),
+            Param::Software => self.source = Source::of_software(value),
+            Param::Settings | Param::Other => {}
         }
     }
 }
