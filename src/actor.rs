@@ -5,7 +5,7 @@
 //! asked for an event would be that.
 
 use crate::files;
-use crate::memory::base_name;
+use crate::memory::{Text, base_name};
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -17,64 +17,40 @@ pub struct Room {
     folder: [u8; 512],
 }
 
-/// What /proc says of one process.
-#[derive(Clone)]
+/// What /proc says of one process, and a NUL behind each.
 struct Said {
-    name: Bytes<16>,
-    executable: Bytes<512>,
-    command_line: Bytes<1024>,
-}
-
-/// Bytes in a fixed buffer.
-#[derive(Clone)]
-struct Bytes<const N: usize> {
-    bytes: [u8; N],
-    len: usize,
-}
-
-impl<const N: usize> Bytes<N> {
-    const fn none() -> Bytes<N> {
-        Bytes { bytes: [0; N], len: 0 }
-    }
-
-    /// Fills it by `fill`, which gives what it wrote at the beginning of the buffer.
-    fn fill(&mut self, fill: impl FnOnce(&mut [u8; N]) -> usize) {
-        self.len = fill(&mut self.bytes);
-    }
-
-    fn get(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-
-    /// Takes over another's bytes, and no more than these.
-    fn take(&mut self, other: &Bytes<N>) {
-        self.len = other.len;
-        if let (Some(to), Some(from)) = (self.bytes.get_mut(..other.len), other.bytes.get(..other.len)) {
-            to.copy_from_slice(from);
-        }
-    }
+    name: Text<17>,
+    executable: Text<513>,
+    command_line: Text<1025>,
 }
 
 impl Said {
     const fn nothing() -> Said {
-        Said { name: Bytes::none(), executable: Bytes::none(), command_line: Bytes::none() }
+        Said { name: Text::new(), executable: Text::new(), command_line: Text::new() }
+    }
+
+    /// The same for a static.
+    const fn zeroed() -> Said {
+        Said { name: Text::zeroed(), executable: Text::zeroed(), command_line: Text::zeroed() }
     }
 
     /// Asks /proc.
+    #[cold]
     fn ask(&mut self, pid: u32) {
-        self.executable.fill(|into| sys::readlink(files::proc_path(pid, b"exe").c_str(), into).len());
-        self.name.fill(|into| match pid {
+        let (mut name, mut executable, mut command_line) = ([0; 16], [0; 512], [0; 1024]);
+        self.executable.set(sys::readlink(files::proc_path(pid, b"exe").c_str(), &mut executable));
+        self.name.set(match pid {
             // Without /proc, as in a chroot, the kernel still tells the name of the thread.
-            0 if self.executable.len == 0 => sys::thread_name(into).len(),
-            _ => files::proc_read(pid, b"comm", into).len(),
+            0 if self.executable.bytes().is_empty() => sys::thread_name(&mut name),
+            _ => files::proc_read(pid, b"comm", &mut name),
         });
-        self.command_line.fill(|into| files::proc_read(pid, b"cmdline", into).len());
+        self.command_line.set(files::proc_read(pid, b"cmdline", &mut command_line));
     }
 
     fn take(&mut self, other: &Said) {
-        self.name.take(&other.name);
-        self.executable.take(&other.executable);
-        self.command_line.take(&other.command_line);
+        self.name.set(other.name.bytes());
+        self.executable.set(other.executable.bytes());
+        self.command_line.set(other.command_line.bytes());
     }
 }
 
@@ -109,7 +85,7 @@ unsafe impl Sync for Remembered {}
 
 impl Remembered {
     const fn none() -> Remembered {
-        let known = Known { pid: 0, at: 0, checked: 0, program: None, said: Said::nothing() };
+        let known = Known { pid: 0, at: 0, checked: 0, program: None, said: Said::zeroed() };
         Remembered { taken: AtomicBool::new(false), known: UnsafeCell::new(known) }
     }
 
@@ -156,11 +132,11 @@ pub fn facts<'a>(now: u64, pid: u32, room: &'a mut Room, args: &'a mut [&'a [u8]
     let number = if own { sys::getpid() } else { pid };
     let Room { said, folder } = room;
     (if own { &OWN } else { &PARENT }).look(now, pid, number, said);
-    let executable = said.executable.get();
-    let count = files::arguments(said.command_line.get(), args);
+    let executable = said.executable.bytes();
+    let count = files::arguments(said.command_line.bytes(), args);
     Process {
         pid: number,
-        name: if said.name.len == 0 { base_name(executable) } else { said.name.get() },
+        name: if said.name.bytes().is_empty() { base_name(executable) } else { said.name.bytes() },
         executable,
         working_directory: if own { sys::getcwd(folder) } else { &[] },
         args: args.get(..count).unwrap_or(args),

@@ -2,6 +2,7 @@
 
 use crate::actor::{self, Room};
 use crate::files;
+use crate::host;
 use crate::judge::{Arguments, By, Exec, Target};
 use crate::memory::{Text, base_name};
 use crate::merge::{self, About, Fate, Kind, Merged, Whole};
@@ -261,14 +262,14 @@ fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, paren
 fn finish(policy: &Policy<'_>, event: Event<'_>) -> u64 {
     let counters = counters::counters();
     let user = files::user_name(event.uid);
-    let mut host = [0; 65];
+    let mut host = [0; 64];
     let event = Event {
         stream: counters.stream.load(Ordering::Relaxed),
         sequence: counters.sequence.fetch_add(1, Ordering::Relaxed).wrapping_add(1),
         dropped: counters.dropped.load(Ordering::Relaxed),
         merged: counters::all_merged(),
         user: user.bytes(),
-        host: sys::hostname(&mut host),
+        host: host::name(event.time, &mut host),
         ..event
     };
     if !sink::send(policy, &event) {

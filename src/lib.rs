@@ -14,6 +14,7 @@ mod environment;
 mod files;
 mod gate;
 mod hooks;
+mod host;
 mod init;
 mod judge;
 mod listeners;

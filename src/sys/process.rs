@@ -67,16 +67,18 @@ fn clock(which: libc::clockid_t) -> u64 {
     time[0].wrapping_mul(1_000_000_000).wrapping_add(time[1]).cast_unsigned()
 }
 
-/// Host name.
-pub fn hostname(into: &mut [u8; 65]) -> &[u8] {
-    let mut names = [0_u8; 65 * 6];
-    // SAFETY: the kernel writes a utsname: six fields of 65 bytes.
+/// Writes the host's name, and zeros behind it.
+pub fn hostname(into: &mut [u8; 64]) {
+    const FIELD: usize = 65;
+    let mut names = [0_u8; FIELD * 6];
+    // SAFETY: the kernel writes a utsname: six fields of 65 bytes, of which the second is the name, with a NUL at its end.
     unsafe { syscall(libc::SYS_uname, [names.as_mut_ptr() as usize, 0, 0, 0, 0, 0]) };
-    for (to, from) in into.iter_mut().zip(names.iter().skip(65)) {
+    let name = names.get(FIELD..).and_then(|rest| rest.first_chunk()).unwrap_or(&[0; 64]);
+    let len = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+    *into = [0; 64];
+    for (to, from) in into.iter_mut().zip(name).take(len) {
         *to = *from;
     }
-    let len = into.iter().position(|&byte| byte == 0).unwrap_or(0);
-    into.get(..len).unwrap_or_default()
 }
 
 /// The name of the calling thread, at most 15 bytes.

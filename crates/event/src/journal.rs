@@ -2,9 +2,9 @@
 //! Source: systemd.io, "Native Journal Protocol": `NAME=value` and a newline, or, for a value with any bytes, the
 //! name, a newline, the length as 64 bits in little endian, the value, a newline.
 
+use crate::digits::{decimal, hexadecimal};
 use crate::{Action, Event, address};
 use arrayvec::ArrayVec;
-use core::fmt::Write;
 
 /// The size of the buffer that all fields always fit into, in bytes.
 const FIELDS_MAX: usize = 6144;
@@ -14,7 +14,22 @@ const VALUE_MAX: usize = 256;
 /// Room for all fields.
 pub type Fields = ArrayVec<u8, FIELDS_MAX>;
 
+/// Every field begins with the newline that ends the one before, so that one piece does for both.
 struct Writer<'b>(&'b mut Fields);
+
+/// A field with any bytes in it: `NAME`; nothing where it is empty.
+macro_rules! text {
+    ($fields:ident, $name:literal, $value:expr) => {
+        $fields.text(concat!("\n", $name, "\n"), $value)
+    };
+}
+
+/// A field with a number.
+macro_rules! number {
+    ($fields:ident, $name:literal, $value:expr) => {
+        $fields.number(concat!("\n", $name, "="), $value)
+    };
+}
 
 impl Writer<'_> {
     #[inline(never)]
@@ -23,30 +38,19 @@ impl Writer<'_> {
     }
 
     #[inline(never)]
-    fn field(&mut self, name: &str, value: &[u8]) {
+    fn text(&mut self, head: &'static str, value: &[u8]) {
         let value = value.get(..VALUE_MAX).unwrap_or(value);
-        if value.is_empty() {
-            return;
+        if !value.is_empty() {
+            self.push(head.as_bytes());
+            self.push(&(value.len() as u64).to_le_bytes());
+            self.push(value);
         }
-        self.push(name.as_bytes());
-        self.push(b"\n");
-        self.push(&(value.len() as u64).to_le_bytes());
-        self.push(value);
-        self.push(b"\n");
     }
 
-    fn display(&mut self, name: &str, value: impl core::fmt::Display) {
-        self.push(name.as_bytes());
-        self.push(b"=");
-        let _ = write!(self, "{value}");
-        self.push(b"\n");
-    }
-}
-
-impl Write for Writer<'_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        self.push(text.as_bytes());
-        Ok(())
+    #[inline(never)]
+    fn number(&mut self, head: &'static str, value: u64) {
+        self.push(head.as_bytes());
+        decimal(value, 1, |digits| self.push(digits));
     }
 }
 
@@ -64,51 +68,53 @@ pub fn priority(severity: u8) -> u8 {
 #[must_use]
 pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut Fields) -> &'b [u8] {
     let mut fields = Writer(buffer);
-    fields.push(b"SYSLOG_IDENTIFIER=portcullis\n");
-    fields.display("PRIORITY", priority(event.severity()));
-    fields.field("RULE_ID", event.rule.id.as_bytes());
-    fields.field("RULE_NAME", event.rule.name.as_bytes());
-    fields.display("EVENT_SEVERITY", event.severity());
-    fields.display("EVENT_SEQUENCE", event.sequence);
-    fields.field("EVENT_OUTCOME", if event.refused { b"failure" } else { b"success" });
-    fields.field("PORTCULLIS_MODE", event.mode.as_bytes());
-    fields.field("PORTCULLIS_ROLE", event.role.as_bytes());
-    fields.field("PORTCULLIS_CHAIN", event.chain);
-    fields.field("PORTCULLIS_CLAUSE", event.clause);
-    fields.display("PORTCULLIS_DROPPED", event.dropped);
-    fields.display("PORTCULLIS_MERGED", event.merged);
-    fields.field("PORTCULLIS_VHOST", event.served.vhost);
-    fields.field("PORTCULLIS_WHY", event.why);
-    fields.field("PORTCULLIS_SCRIPT", event.served.script);
-    fields.field("URL_DOMAIN", event.served.server_name);
-    fields.field("URL_ORIGINAL", event.served.uri);
+    fields.push(b"SYSLOG_IDENTIFIER=portcullis");
+    number!(fields, "PRIORITY", u64::from(priority(event.severity())));
+    text!(fields, "RULE_ID", event.rule.id.as_bytes());
+    text!(fields, "RULE_NAME", event.rule.name.as_bytes());
+    number!(fields, "EVENT_SEVERITY", u64::from(event.severity()));
+    number!(fields, "EVENT_SEQUENCE", event.sequence);
+    text!(fields, "EVENT_OUTCOME", if event.refused { b"failure" } else { b"success" });
+    text!(fields, "PORTCULLIS_MODE", event.mode.as_bytes());
+    text!(fields, "PORTCULLIS_ROLE", event.role.as_bytes());
+    text!(fields, "PORTCULLIS_CHAIN", event.chain);
+    text!(fields, "PORTCULLIS_CLAUSE", event.clause);
+    number!(fields, "PORTCULLIS_DROPPED", event.dropped);
+    number!(fields, "PORTCULLIS_MERGED", event.merged);
+    text!(fields, "PORTCULLIS_VHOST", event.served.vhost);
+    text!(fields, "PORTCULLIS_WHY", event.why);
+    text!(fields, "PORTCULLIS_SCRIPT", event.served.script);
+    text!(fields, "URL_DOMAIN", event.served.server_name);
+    text!(fields, "URL_ORIGINAL", event.served.uri);
     if event.served.id != 0 {
-        fields.display("HTTP_REQUEST_ID", format_args!("{:016x}", event.served.id));
+        fields.push(b"\nHTTP_REQUEST_ID=");
+        hexadecimal(event.served.id, |digits| fields.push(digits));
     }
-    fields.field("HTTP_REQUEST_METHOD", event.served.method);
-    fields.field("CLIENT_ADDRESS", event.served.client);
+    text!(fields, "HTTP_REQUEST_METHOD", event.served.method);
+    text!(fields, "CLIENT_ADDRESS", event.served.client);
     let mut address = [0; address::TEXT_MAX];
     match event.action {
         Action::Connect(to) | Action::Send(to) => {
-            fields.field("DESTINATION_IP", address::text(to.ip, &mut address));
-            fields.display("DESTINATION_PORT", to.port);
-            fields.field("DESTINATION_DOMAIN", to.domain);
-            fields.field("NETWORK_TRANSPORT", to.transport.as_bytes());
+            text!(fields, "DESTINATION_IP", address::text(to.ip, &mut address));
+            number!(fields, "DESTINATION_PORT", u64::from(to.port));
+            text!(fields, "DESTINATION_DOMAIN", to.domain);
+            text!(fields, "NETWORK_TRANSPORT", to.transport.as_bytes());
         }
         Action::Listen(on) => {
-            fields.field("SERVER_IP", address::text(on.ip, &mut address));
-            fields.display("SERVER_PORT", on.port);
-            fields.field("NETWORK_TRANSPORT", on.transport.as_bytes());
+            text!(fields, "SERVER_IP", address::text(on.ip, &mut address));
+            number!(fields, "SERVER_PORT", u64::from(on.port));
+            text!(fields, "NETWORK_TRANSPORT", on.transport.as_bytes());
         }
-        Action::Merged { count, .. } => fields.display("PORTCULLIS_REPEATED", count),
+        Action::Merged { count, .. } => number!(fields, "PORTCULLIS_REPEATED", count),
         _ => {}
     }
-    fields.field("PORTCULLIS_DETAIL", event.detail);
-    fields.field("PORTCULLIS_LAYER", event.layer.as_bytes());
-    fields.field("PROCESS_NAME", event.process.name);
-    fields.field("PROCESS_EXECUTABLE", event.process.executable);
-    fields.field("PROCESS_PARENT_NAME", event.parent.name);
-    fields.field("PROCESS_PARENT_EXECUTABLE", event.parent.executable);
-    fields.field("USER_NAME", event.user);
+    text!(fields, "PORTCULLIS_DETAIL", event.detail);
+    text!(fields, "PORTCULLIS_LAYER", event.layer.as_bytes());
+    text!(fields, "PROCESS_NAME", event.process.name);
+    text!(fields, "PROCESS_EXECUTABLE", event.process.executable);
+    text!(fields, "PROCESS_PARENT_NAME", event.parent.name);
+    text!(fields, "PROCESS_PARENT_EXECUTABLE", event.parent.executable);
+    text!(fields, "USER_NAME", event.user);
+    fields.push(b"\n");
     fields.0
 }

@@ -1,5 +1,6 @@
 //! A JSON writer that keeps a fixed buffer valid: strings are cut to a bound, any bytes come out as UTF-8.
 
+use crate::digits::{decimal, hex_digit, hexadecimal};
 use crate::{EVENT_MAX, address};
 use arrayvec::ArrayVec;
 
@@ -102,29 +103,12 @@ impl<'b> Json<'b> {
 
     /// At least `width` decimal digits.
     pub(crate) fn digits(&mut self, number: u64, width: usize) {
-        let mut digits = [b'0'; 20];
-        let mut rest = number;
-        let mut used = 0_usize;
-        for digit in digits.iter_mut().rev() {
-            if rest == 0 && used >= width {
-                break;
-            }
-            *digit = b'0'.wrapping_add((rest % 10) as u8);
-            rest /= 10;
-            used = used.wrapping_add(1);
-        }
-        self.raw(digits.get(20_usize.wrapping_sub(used)..).unwrap_or_default());
+        decimal(number, width, |digits| self.raw(digits));
     }
 
     /// A number in 16 hexadecimal digits, as a part of a string.
     pub fn hex(&mut self, number: u64) {
-        let mut digits = [0; 16];
-        let mut rest = number;
-        for digit in digits.iter_mut().rev() {
-            *digit = hex_digit((rest & 15) as u8);
-            rest >>= 4;
-        }
-        self.raw(&digits);
+        hexadecimal(number, |digits| self.raw(digits));
     }
 
     /// A string of at most `max` bytes as encoded, cut at a character with an ellipsis.
@@ -254,10 +238,6 @@ fn is_plain(bytes: &[u8]) -> bool {
     };
     let (words, _) = bytes.as_chunks();
     words.iter().fold(odd(last), |all, word| all | odd(word)) & HIGH == 0
-}
-
-fn hex_digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0'.wrapping_add(nibble) } else { b'a'.wrapping_add(nibble.wrapping_sub(10)) }
 }
 
 #[cfg(test)]

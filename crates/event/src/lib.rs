@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod address;
+mod digits;
 mod encode;
 pub mod journal;
 mod json;
