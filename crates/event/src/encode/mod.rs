@@ -169,9 +169,11 @@ fn category_of(rule: &str) -> &'static str {
 mod tests {
     extern crate std;
     use super::*;
+    use crate::journal::{Fields, fields};
     use crate::{Process, RULES, Served};
     use proptest::prelude::*;
     use serde_json::Value;
+    use std::string::{String, ToString};
     use std::vec::Vec;
 
     fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8]) -> Event<'a> {
@@ -224,6 +226,27 @@ mod tests {
         serde_json::from_slice(line).unwrap()
     }
 
+    /// The fields of the journal, as journald reads them.
+    fn journal(event: &Event<'_>) -> Vec<(String, Vec<u8>)> {
+        let mut buffer = Fields::new();
+        let mut rest = fields(event, &mut buffer);
+        let mut read = Vec::new();
+        while !rest.is_empty() {
+            let end = rest.iter().position(|&byte| byte == b'\n').expect("the end of a line");
+            let line = str::from_utf8(&rest[..end]).expect("a name");
+            rest = &rest[end + 1..];
+            if let Some((name, value)) = line.split_once('=') {
+                read.push((name.into(), value.into()));
+                continue;
+            }
+            let (length, value) = rest.split_first_chunk().expect("a length");
+            let (value, after) = value.split_at(u64::from_le_bytes(*length) as usize);
+            read.push((line.into(), value.into()));
+            rest = after.strip_prefix(b"\n").expect("the end of a value");
+        }
+        read
+    }
+
     #[test]
     fn the_longest_of_everything_fits() {
         for filler in [&[b'x'; 5000][..], &[1; 5000], &[b'"'; 5000], &[0xff; 5000]] {
@@ -246,8 +269,13 @@ mod tests {
             for action in
                 [Action::Exec, Action::Send(to), Action::Listen(to), Action::Settings, Action::Descriptor, merged]
             {
-                let value = line(&event(process, action, filler));
-                assert_eq!(value["portcullis"]["dropped"], u64::MAX);
+                let event = event(process, action, filler);
+                assert_eq!(line(&event)["portcullis"]["dropped"], u64::MAX);
+                let fields = journal(&event);
+                assert_eq!(fields.first(), Some(&("SYSLOG_IDENTIFIER".into(), b"portcullis".into())));
+                assert!(fields.contains(&("EVENT_SEQUENCE".into(), u64::MAX.to_string().into())));
+                assert!(fields.contains(&("HTTP_REQUEST_ID".into(), b"ffffffffffffffff".into())));
+                assert_eq!(fields.last(), Some(&("USER_NAME".into(), filler[..256].into())));
             }
         }
     }
