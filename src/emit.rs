@@ -12,7 +12,7 @@ use crate::state::{self, Role};
 use crate::{context, counters, sink, sys};
 use core::sync::atomic::Ordering;
 use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
-use portcullis_policy::{Mode, Outcome, Policy, Verdict};
+use portcullis_policy::{Mode, Outcome, Policy, Unknown, Verdict};
 use portcullis_request::State;
 
 /// The event of what is done with a descriptor.
@@ -43,6 +43,7 @@ fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
     if let By::Other(other) = by {
         kind.bytes(other.chain);
     }
+    kind.number(verdict.unknown.map_or(0, |what| what as u64));
     for part in [served.request.script.bytes(), served.request.client.bytes(), detail] {
         kind.bytes(part);
     }
@@ -187,13 +188,17 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
 /// Puts in what the verdict and the request say.
 fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole<'_>, event: Event<'_>) {
     let refused = verdict.outcome == Outcome::Deny;
-    let (clause, clause_file, clause_line) = policy.clause(verdict.clause);
+    let (clause, clause_file, clause_line) = match verdict.unknown {
+        Some(what) => (what.clause().as_bytes(), &b""[..], 0),
+        None => policy.clause(verdict.clause),
+    };
     let request = &served.request;
     let event = Event {
         rule: RULES.get(verdict.rule as usize).unwrap_or(&GUARD_POLICY),
         also: verdict.also,
         mode: if refused { Mode::Enforce.word() } else { Mode::Audit.word() },
         refused,
+        unknown: verdict.unknown.map_or("", Unknown::word),
         served: portcullis_event::Served {
             state: request.state.word(),
             source: request.source.word(),
@@ -242,6 +247,7 @@ fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, paren
         detail: b"",
         layer,
         unguarded: "",
+        unknown: "",
         role,
         chain,
         served: portcullis_event::Served { state: State::None.word(), ..portcullis_event::Served::default() },

@@ -81,11 +81,8 @@ pub extern "C" fn ensure() {
     } else {
         counters::share();
     }
-    if fresh
-        && state::role() == Role::Master
-        && let Some(policy) = state::policy()
-    {
-        sink::hold(&policy);
+    if fresh && state::role() == Role::Master {
+        sink::hold(&state::policy());
     }
     state::set_ready();
     load::report(policy);
@@ -107,9 +104,7 @@ pub fn before_fork() {
     }
     load::sum_once();
     load::renew();
-    if let Some(policy) = state::policy() {
-        sink::hold(&policy);
-    }
+    sink::hold(&state::policy());
 }
 
 /// Notes the path of this library, as the loader has it, made absolute.

@@ -239,7 +239,7 @@ fn sources() -> u64 {
     if state::is_built_in() {
         return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
     }
-    let Some(policy) = state::policy() else { return 0 };
+    let policy = state::policy();
     let (mut hash, mut changed) = (1, false);
     for (path, mtime, size) in policy.sources() {
         let stat = core::ffi::CStr::from_bytes_with_nul(path).ok().and_then(sys::stat);
@@ -285,10 +285,8 @@ pub fn look_again() {
 /// Writes the event for a reason, unless this tree of processes has told it already.
 pub fn report(reason: Option<Reason>) {
     let Some(reason) = reason else { return };
-    if state::reported() == 0
-        && let Some(policy) = state::policy()
-    {
+    if state::reported() == 0 {
         state::set_reported(reason as u8);
-        emit::guard(&policy, reason.sentence());
+        emit::guard(&state::policy(), reason.sentence());
     }
 }

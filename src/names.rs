@@ -139,7 +139,7 @@ fn is_among_asking(fd: i32, used: usize) -> bool {
 pub fn answered(scope: u32, fd: i32, bytes: &[u8]) {
     // The number may be another socket's by now. Only what a configured name server says on a connected socket is an
     // answer: on any other socket anybody could say anything.
-    let is_resolver = |ip| state::policy().is_some_and(|policy| policy.is_resolver(scope, ip));
+    let is_resolver = |ip| state::policy().is_resolver(scope, ip);
     if !sys::peer(fd).is_some_and(|(ip, port)| port == DNS && is_resolver(ip)) {
         for place in &ASKING {
             let _ = place.compare_exchange(fd.wrapping_add(1), 0, Ordering::Relaxed, Ordering::Relaxed);

@@ -133,7 +133,7 @@ fn mapped_len(at: *const u8) -> Option<usize> {
 }
 
 /// The policy in force.
-pub fn policy() -> Option<Policy<'static>> {
+pub fn policy() -> Policy<'static> {
     Policy::accepted(policy_bytes().unwrap_or(DEFAULT_POLICY))
 }
 

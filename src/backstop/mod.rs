@@ -64,7 +64,7 @@ pub fn serving() {
 
 #[inline(never)]
 fn load() {
-    let Some(policy) = state::policy() else { return };
+    let policy = state::policy();
     let backstop = policy.backstop();
     if backstop.kind == BackstopKind::Off || sys::secret() != 0 || TRIED.swap(true, Ordering::AcqRel) {
         return;

@@ -2,7 +2,7 @@
 
 use super::fail;
 use super::table::real;
-use crate::judge::{self, By};
+use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
 use crate::{request, sys};
 use core::ffi::c_int;
@@ -10,11 +10,11 @@ use core::ffi::c_int;
 /// The highest standard descriptor.
 const STANDARD_MAX: c_int = 2;
 
-/// Judges a descriptor on its way to another; the errno to refuse it with.
+/// Judges a descriptor on its way to another.
 #[inline]
-fn judged(from: c_int, onto: c_int) -> Option<i32> {
+fn judged(from: c_int, onto: c_int) -> Decision {
     if !(0..=STANDARD_MAX).contains(&onto) || from == onto || state::role() == Role::Master {
-        return None;
+        return Ok(());
     }
     request::current(|served| judge::descriptor(By::This, served, from, onto))
 }
@@ -29,11 +29,11 @@ pub unsafe extern "C" fn dup(from: c_int) -> c_int {
     // SAFETY: takes no pointer.
     let onto = unsafe { real(from) };
     match judged(from, onto) {
-        Some(errno) => {
+        Err(Refused(errno)) => {
             sys::close(onto);
             fail(errno)
         }
-        None => onto,
+        Ok(()) => onto,
     }
 }
 
@@ -45,9 +45,9 @@ pub unsafe extern "C" fn dup(from: c_int) -> c_int {
 pub unsafe extern "C" fn dup2(from: c_int, onto: c_int) -> c_int {
     let Some(real) = real::dup2() else { return fail(libc::ENOSYS) };
     match judged(from, onto) {
-        Some(errno) => fail(errno),
+        Err(Refused(errno)) => fail(errno),
         // SAFETY: takes no pointer.
-        None => unsafe { real(from, onto) },
+        Ok(()) => unsafe { real(from, onto) },
     }
 }
 
@@ -69,9 +69,9 @@ pub unsafe extern "C" fn __dup2(from: c_int, onto: c_int) -> c_int {
 pub unsafe extern "C" fn dup3(from: c_int, onto: c_int, flags: c_int) -> c_int {
     let Some(real) = real::dup3() else { return fail(libc::ENOSYS) };
     match judged(from, onto) {
-        Some(errno) => fail(errno),
+        Err(Refused(errno)) => fail(errno),
         // SAFETY: takes no pointer.
-        None => unsafe { real(from, onto, flags) },
+        Ok(()) => unsafe { real(from, onto, flags) },
     }
 }
 
@@ -87,8 +87,8 @@ pub unsafe extern "C" fn posix_spawn_file_actions_adddup2(
 ) -> c_int {
     let Some(real) = real::posix_spawn_file_actions_adddup2() else { return libc::ENOSYS };
     match judged(from, onto) {
-        Some(errno) => errno,
+        Err(Refused(errno)) => errno,
         // SAFETY: as the caller promises.
-        None => unsafe { real(actions, from, onto) },
+        Ok(()) => unsafe { real(actions, from, onto) },
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{errno, fail};
 use crate::allowed::Destination;
-use crate::judge::{self, By, Deed, Said};
+use crate::judge::{self, By, Decision, Deed, Holds, Refused};
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_HEAD, ADDRESS_MAX, V4_MIN, internet};
 use crate::{counters, gate, names, request, sys};
@@ -65,35 +65,35 @@ fn asked(at: usize) -> bool {
 
 /// What the policy says, which for most destinations is what it said last time.
 #[inline]
-fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
+fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision {
     let known =
         |scope| Destination::new(scope, &copy.head, len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
     if request::scope().and_then(known).is_some() {
         counters::decision();
-    } else if let Some(errno) = anew(fd, copy, len, deed) {
-        return Some(errno);
+    } else {
+        anew(fd, copy, len, deed)?;
     }
     // Of another family these two bytes are no port.
     let port = u16::from_be_bytes([copy.head[2], copy.head[3]]);
     if port == names::DNS && internet(&copy.head, len as usize).is_some() {
         names::asking(fd);
     }
-    None
+    Ok(())
 }
 
 #[inline(never)]
-fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Option<i32> {
-    let (ip, port) = internet(&copy.head, len as usize)?;
+fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision {
+    let Some((ip, port)) = internet(&copy.head, len as usize) else { return Ok(()) };
     request::current(|served| {
         // As it is before the policy is asked.
         let destination = Destination::new(served.scope, &copy.head, len as usize, deed != Deed::Connect);
-        let said = judge::egress(By::This, served, fd, deed, ip, port);
-        if said == Said::Always
+        let holds = judge::egress(By::This, served, fd, deed, ip, port)?;
+        if holds == Holds::WhilePolicy
             && let Some(destination) = destination
         {
             destination.remember();
         }
-        said.refused()
+        Ok(())
     })
 }
 
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len:
         // SAFETY: as the caller promises.
         && unsafe { copy.copy(address.cast(), len) }
     {
-        if let Some(errno) = judged(fd, &copy, len, Deed::Connect) {
+        if let Err(Refused(errno)) = judged(fd, &copy, len, Deed::Connect) {
             return fail(errno);
         }
         // SAFETY: the copy has as many bytes.
@@ -173,14 +173,14 @@ unsafe fn sendto_address(
         // SAFETY: as the caller promises.
         return unsafe { gate::sendto(fd, buffer, size, flags, address, len) };
     }
-    if let Some(errno) = judged(fd, &copy, len, sending(flags)) {
+    if let Err(Refused(errno)) = judged(fd, &copy, len, sending(flags)) {
         return fail(errno) as libc::ssize_t;
     }
     // SAFETY: as the caller promises; the copy has as many bytes.
     unsafe { gate::sendto(fd, buffer, size, flags, copy.as_ptr(), len) }
 }
 
-/// Calls `send` with a message whose address is a copy that was judged; gives `Err(errno)` where it is refused. A header
+/// Calls `send` with a message whose address is a copy that was judged; or refuses. A header
 /// that cannot be read is handed on as it is.
 ///
 /// # Safety
@@ -190,7 +190,7 @@ unsafe fn with_message<R>(
     message: *const libc::msghdr,
     flags: c_int,
     send: impl FnOnce(*const libc::msghdr) -> R,
-) -> Result<R, i32> {
+) -> Decision<R> {
     let end = (message as usize).wrapping_add(size_of::<libc::msghdr>() - 1);
     if state::role() == Role::Master || !plausible(message as usize) || !plausible(end) {
         return Ok(send(message));
@@ -205,9 +205,7 @@ unsafe fn with_message<R>(
     if !unsafe { copy.copy(header.msg_name, header.msg_namelen) } {
         return Ok(send(message));
     }
-    if let Some(errno) = judged(fd, &copy, header.msg_namelen, sending(flags)) {
-        return Err(errno);
-    }
+    judged(fd, &copy, header.msg_namelen, sending(flags))?;
     header.msg_name = copy.as_ptr().cast_mut().cast();
     Ok(send(&raw const header))
 }
@@ -220,7 +218,7 @@ unsafe fn with_message<R>(
 pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
     // SAFETY: as the caller promises.
     let done = unsafe { with_message(fd, message, flags, |message| gate::sendmsg(fd, message, flags)) };
-    done.unwrap_or_else(|errno| fail(errno) as libc::ssize_t)
+    done.unwrap_or_else(|Refused(errno)| fail(errno) as libc::ssize_t)
 }
 
 /// sendmmsg(2). One message after the other, as the kernel does it.
@@ -263,7 +261,7 @@ pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count
             Ok(_) if sent > 0 => return partly(sent),
             Ok(other) => return other,
             Err(_) if sent > 0 => return partly(sent),
-            Err(errno) => return fail(errno),
+            Err(Refused(errno)) => return fail(errno),
         }
     }
     sent

@@ -2,7 +2,7 @@
 
 use super::fail;
 use crate::environment::{self, New, Vector};
-use crate::judge::{self, Answer, By, Exec, Target};
+use crate::judge::{self, By, Exec, Refused, Target};
 use crate::memory::PathCopy;
 use crate::{gate, merge, request};
 use core::ffi::{c_char, c_int};
@@ -10,8 +10,8 @@ use core::ffi::{c_char, c_int};
 /// Judges `exec`, then calls `go` with the environment for the new program.
 fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
     request::for_exec(envp, |served| match judge::exec(By::This, served, exec) {
-        Answer::Refuse(errno) => fail(errno),
-        Answer::Start(guarding) => {
+        Err(Refused(errno)) => fail(errno),
+        Ok(guarding) => {
             merge::say_all();
             environment::with(envp, New::of(exec.name().bytes(), guarding), served, go)
         }

@@ -1,17 +1,17 @@
 //! What opens a port: listen, and bind of a datagram socket, which needs no listen.
 
 use super::fail;
-use crate::judge::{self, By};
+use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
 use crate::sys::ADDRESS_MAX;
 use crate::{gate, listeners, request, sys};
 use core::ffi::c_int;
 use core::net::Ipv4Addr;
 
-/// Judges the port of a socket; the errno to refuse it with.
-fn judged(fd: c_int, ip: core::net::IpAddr, port: u16) -> Option<i32> {
+/// Judges the port of a socket.
+fn judged(fd: c_int, ip: core::net::IpAddr, port: u16) -> Decision {
     if listeners::is_masters(port) {
-        return None;
+        return Ok(());
     }
     request::current(|served| judge::listen(By::This, served, fd, ip, port))
 }
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
     // A port that the kernel does not tell is none of the server's.
     let unknown = || Some((Ipv4Addr::UNSPECIFIED.into(), 0));
     if let Some((ip, port)) = sys::own_address(fd).unwrap_or_else(|_| unknown())
-        && let Some(errno) = judged(fd, ip, port)
+        && let Err(Refused(errno)) = judged(fd, ip, port)
     {
         return fail(errno);
     }
@@ -64,7 +64,7 @@ pub unsafe extern "C" fn bind(fd: c_int, address: *const libc::sockaddr, len: li
     {
         if state::role() == Role::Master {
             listeners::remember_port(port);
-        } else if let Some(errno) = judged(fd, ip, port) {
+        } else if let Err(Refused(errno)) = judged(fd, ip, port) {
             return fail(errno);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::fail;
 use super::table::{self, real};
+use crate::judge::Refused;
 use crate::{counters, listeners, load, merge, names, request, state};
 use core::ffi::{c_int, c_void};
 
@@ -84,7 +85,7 @@ unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> li
     if got > 0
         && request::watched(fd)
         // SAFETY: the kernel has just written that many bytes there.
-        && let Some(errno) = request::fed(fd, unsafe { bytes(buffer, got) })
+        && let Err(Refused(errno)) = request::fed(fd, unsafe { bytes(buffer, got) })
     {
         return fail(errno) as libc::ssize_t;
     }

@@ -4,7 +4,7 @@ use super::fail;
 use super::table::real;
 use crate::backstop;
 use crate::environment::{self, New, Vector};
-use crate::judge::{self, Answer, By, Exec, Target};
+use crate::judge::{self, By, Decision, Exec, Refused, Target};
 use crate::memory::{PathCopy, Reader};
 use crate::request;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -19,8 +19,8 @@ fn start<R>(
 ) -> R {
     let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
     request::for_exec(envp, |served| match judge::exec(By::This, served, &exec) {
-        Answer::Refuse(errno) => refused(errno),
-        Answer::Start(guarding) => environment::in_room(envp, New::of(exec.name().bytes(), guarding), served, go),
+        Err(Refused(errno)) => refused(errno),
+        Ok(guarding) => environment::in_room(envp, New::of(exec.name().bytes(), guarding), served, go),
     })
 }
 
@@ -71,16 +71,14 @@ spawns! {
 }
 
 /// The shell that popen and system start inside libc (`_PATH_BSHELL`), judged here since its exec cannot be hooked.
-fn shell(command: *const c_char, go: impl FnOnce()) -> Result<(), i32> {
+fn shell(command: *const c_char, go: impl FnOnce()) -> Decision {
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let target = Target::Path(libc::AT_FDCWD, c"/bin/sh");
     let (argv, envp) = (argv.as_ptr().cast(), environment::current());
     let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
     request::for_exec(envp, |served| {
-        match judge::exec(By::This, served, &exec) {
-            Answer::Refuse(errno) => return Err(errno),
-            Answer::Start(guarding) => environment::swapped(New::of(b"sh", guarding), served, go),
-        }
+        let guarding = judge::exec(By::This, served, &exec)?;
+        environment::swapped(New::of(b"sh", guarding), served, go);
         Ok(())
     })
 }
@@ -95,9 +93,9 @@ pub unsafe extern "C" fn popen(command: *const c_char, kind: *const c_char) -> *
     let done = match real::popen() {
         // SAFETY: as the caller promises.
         Some(real) => shell(command, || stream = unsafe { real(command, kind) }),
-        None => Err(libc::ENOSYS),
+        None => Err(Refused(libc::ENOSYS)),
     };
-    if let Err(errno) = done {
+    if let Err(Refused(errno)) = done {
         fail(errno);
     }
     stream
@@ -127,9 +125,9 @@ pub unsafe extern "C" fn _IO_proc_open(
     let done = match real::_IO_proc_open() {
         // SAFETY: as the caller promises.
         Some(real) => shell(command, || opened = unsafe { real(stream, command, kind) }),
-        None => Err(libc::ENOSYS),
+        None => Err(Refused(libc::ENOSYS)),
     };
-    if let Err(errno) = done {
+    if let Err(Refused(errno)) = done {
         fail(errno);
     }
     opened
@@ -179,6 +177,6 @@ pub unsafe extern "C" fn system(command: *const c_char) -> c_int {
     // SAFETY: as the caller promises.
     match shell(command, || status = unsafe { real(command) }) {
         Ok(()) => status,
-        Err(errno) => fail(errno),
+        Err(Refused(errno)) => fail(errno),
     }
 }

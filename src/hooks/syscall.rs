@@ -2,7 +2,7 @@
 
 use super::table::real;
 use super::{fail, to_long};
-use crate::judge::{self, By};
+use crate::judge::{self, By, Refused};
 use crate::request;
 use crate::state::{self, Role};
 use core::ffi::{c_int, c_long, c_void};
@@ -73,7 +73,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
 /// As the system call's: the kernel checks the pointer.
 unsafe fn ring(entries: usize, parameters: usize) -> c_long {
     if state::role() != Role::Master
-        && let Some(errno) = request::current(|served| judge::ring(By::This, served))
+        && let Err(Refused(errno)) = request::current(|served| judge::ring(By::This, served))
     {
         return to_long(fail(errno));
     }

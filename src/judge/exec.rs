@@ -1,6 +1,6 @@
 //! The judgement on a program that is about to be started.
 
-use super::{By, is_on, on_connection};
+use super::{By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
 use crate::program::Program;
@@ -55,14 +55,6 @@ impl Exec<'_> {
         }
         name
     }
-}
-
-/// What to do with a program.
-pub enum Answer {
-    /// Refuse it with this errno.
-    Refuse(i32),
-    /// Start it.
-    Start(Guarding),
 }
 
 /// How much of the guard a program gets.
@@ -140,19 +132,19 @@ impl<'a> Arguments<'a> {
 
 /// Judges a program that is started for a request.
 #[inline(never)]
-pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
-    let Some(policy) = state::policy() else { return Answer::Start(Guarding::Whole) };
+pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> {
+    let policy = state::policy();
     if matches!(by, By::This) && state::role() == Role::Master {
-        return Answer::Start(Guarding::Whole);
+        return Ok(Guarding::Whole);
     }
     // What cannot be read, the kernel refuses.
-    let Some(arguments) = Arguments::read(exec.argv) else { return Answer::Start(Guarding::Whole) };
-    let Some(program) = find(exec, &arguments) else { return Answer::Start(Guarding::Whole) };
-    let answer = Answer::Start(match (program.foreign, program.unguarded) {
+    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Guarding::Whole) };
+    let Some(program) = find(exec, &arguments) else { return Ok(Guarding::Whole) };
+    let guarding = match (program.foreign, program.unguarded) {
         (true, _) => Guarding::None,
         (false, "") => Guarding::Whole,
         (false, _) => Guarding::Handed,
-    });
+    };
     let mut words = arguments.words;
     let path = match exec.target {
         Target::Path(_, path) | Target::Search(path) => path.to_bytes(),
@@ -190,16 +182,17 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Answer {
             writable,
             on_connection,
             loader,
+            unknown: None,
         };
         policy.decide_exec(served.scope, &program)
     });
     if verdict.outcome == Outcome::Allow {
-        return answer;
+        return Ok(guarding);
     }
     emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     match verdict.outcome {
-        Outcome::Deny => Answer::Refuse(policy.errno(served.scope, verdict.rule)),
-        _ => answer,
+        Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        _ => Ok(guarding),
     }
 }
 

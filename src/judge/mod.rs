@@ -1,8 +1,10 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
+mod decision;
 mod exec;
 
-pub use exec::{Answer, Arguments, Exec, Guarding, Target, exec};
+pub use decision::{Decision, Holds, Refused};
+pub use exec::{Arguments, Exec, Guarding, Target, exec};
 
 use crate::memory::Text;
 use crate::request::Served;
@@ -47,31 +49,10 @@ pub enum Deed {
     Send(bool),
 }
 
-/// What is said of a connection.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Said {
-    /// It is allowed, and every other to the same destination while this policy is in force.
-    Always,
-    /// It goes ahead.
-    Once,
-    /// It is refused with this errno.
-    Refused(i32),
-}
-
-impl Said {
-    /// The errno to refuse it with.
-    pub fn refused(self) -> Option<i32> {
-        match self {
-            Said::Refused(errno) => Some(errno),
-            Said::Always | Said::Once => None,
-        }
-    }
-}
-
 /// Judges what is done with socket `fd` towards an address.
 #[inline(never)]
-pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Said {
-    let Some(policy) = state::policy() else { return Said::Once };
+pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Decision<Holds> {
+    let policy = state::policy();
     // Whether the verdict hangs on more than the destination.
     let looked = Cell::new(false);
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
@@ -92,70 +73,70 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
     if verdict.outcome == Outcome::Allow {
-        return if looked.get() { Said::Once } else { Said::Always };
+        return Ok(if looked.get() { Holds::Once } else { Holds::WhilePolicy });
     }
     // A stream that is connected, or not to be connected, does not look at the address.
     if deed == Deed::Send(false) && transport() == Transport::Stream {
-        return Said::Once;
+        return Ok(Holds::Once);
     }
     let word = sys::transport(fd);
     // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
     if verdict.outcome == Outcome::Audit && word == "tcp" && sys::is_begun(fd) {
-        return Said::Once;
+        return Ok(Holds::Once);
     }
     let name = name();
     let at = Endpoint { ip: canonical(ip), port, transport: word, domain: name.bytes() };
     let action =
         if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
-    conclude(&policy, verdict, served, by, action, b"").map_or(Said::Once, Said::Refused)
+    conclude(&policy, verdict, served, by, action, b"").map(|()| Holds::Once)
 }
 
-/// Judges the opening of a port that the master has not opened; gives the errno to refuse it with.
+/// Judges the opening of a port that the master has not opened.
 #[inline(never)]
-pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Option<i32> {
-    let policy = state::policy()?;
+pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Decision {
+    let policy = state::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
     let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
     conclude(&policy, verdict, served, by, Action::Listen(at), b"")
 }
 
-/// Judges putting `fd` on standard descriptor `onto`; gives the errno to refuse it with.
+/// Judges putting `fd` on standard descriptor `onto`.
 #[inline(never)]
-pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Option<i32> {
-    let policy = state::policy()?;
+pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Decision {
+    let policy = state::policy();
     counters::decision();
     let verdict = policy.decide_stdio(served.scope);
     if verdict.outcome == Outcome::Allow {
-        return None;
+        return Ok(());
     }
     let mut detail = Text::new();
     if !on_connection(fd, onto, &mut detail) {
-        return None;
+        return Ok(());
     }
     conclude(&policy, verdict, served, by, Action::Descriptor, detail.bytes())
 }
 
-/// Judges the PHP settings that a request brings; gives the errno to refuse it with.
+/// Judges the PHP settings that a request brings.
 #[inline(never)]
-pub fn settings(served: &Served) -> Option<i32> {
-    let policy = state::policy()?;
+pub fn settings(served: &Served) -> Decision {
+    let policy = state::policy();
     let settings = &served.request.settings;
     counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
     conclude(&policy, verdict, served, By::This, Action::Settings, settings.bytes().trim_ascii())
 }
 
-/// Judges an io_uring; gives the errno to refuse it with.
+/// Judges an io_uring.
 #[inline(never)]
-pub fn ring(by: By<'_>, served: &Served) -> Option<i32> {
-    let policy = state::policy()?;
+pub fn ring(by: By<'_>, served: &Served) -> Decision {
+    let policy = state::policy();
     counters::decision();
     let verdict = policy.decide_ring(served.scope);
     conclude(&policy, verdict, served, by, Action::Ring, b"io_uring_setup")
 }
 
-/// Writes the event of a verdict that has one; gives the errno where it refuses.
+/// Writes the event of a verdict that has one, and makes the decision of it.
 fn conclude(
     policy: &Policy<'_>,
     verdict: Verdict,
@@ -163,16 +144,17 @@ fn conclude(
     by: By<'_>,
     action: Action<'_>,
     detail: &[u8],
-) -> Option<i32> {
+) -> Decision {
     if verdict.outcome == Outcome::Allow {
-        return None;
+        return Ok(());
     }
     emit::action(policy, verdict, served, by, action, detail);
-    (verdict.outcome == Outcome::Deny).then(|| match action {
+    match (verdict.outcome, action) {
         // What a kernel without it says, so that programs do without.
-        Action::Ring => libc::ENOSYS,
-        _ => policy.errno(served.scope, verdict.rule),
-    })
+        (Outcome::Deny, Action::Ring) => Err(Refused(libc::ENOSYS)),
+        (Outcome::Deny, _) => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        _ => Ok(()),
+    }
 }
 
 /// Whether `fd` is an internet socket that is connected; says to where, for standard descriptor `number`.

@@ -38,10 +38,10 @@ fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) ->
 
 /// The scope of the policy that holds for a request, and the virtual host's number.
 pub fn scope_of(request: &Request) -> (u32, Option<u32>) {
-    let Some(policy) = state::policy() else { return (GLOBAL_SCOPE, None) };
+    let policy = state::policy();
     match request.state {
-        State::None | State::Unknown => return (GLOBAL_SCOPE, None),
-        State::Lost => return (STRICTEST_SCOPE, None),
+        State::None => return (GLOBAL_SCOPE, None),
+        State::Unknown | State::Lost => return (STRICTEST_SCOPE, None),
         State::Known => {}
     }
     let (mut script, mut root) = (None::<Field<512>>, None::<Field<512>>);

@@ -1,6 +1,7 @@
 //! FastCGI read in passing: PHP-FPM's own accept and reads carry the request.
 
 use super::slot::{self, change, is_watching, watch};
+use crate::judge::{self, Decision};
 use crate::{state, sys};
 use core::sync::atomic::{AtomicI32, Ordering};
 use portcullis_request::fastcgi::Decoder;
@@ -54,9 +55,8 @@ pub fn accepted(listener: i32, fd: i32) {
     watch((fresh == Some(true)).then_some(fd));
 }
 
-/// The thread read these bytes from the descriptor that is watched; the errno to give instead, where they complete a
-/// request that is refused.
-pub fn fed(fd: i32, bytes: &[u8]) -> Option<i32> {
+/// The thread read these bytes from the descriptor that is watched; they may complete a request that is refused.
+pub fn fed(fd: i32, bytes: &[u8]) -> Decision {
     let mut brings_settings = false;
     let go_on = change(|slot| {
         let slot::Slot { decoder, served, connection, pool, .. } = slot;
@@ -85,15 +85,15 @@ pub fn fed(fd: i32, bytes: &[u8]) -> Option<i32> {
         watch(None);
     }
     if !brings_settings {
-        return None;
+        return Ok(());
     }
-    let refused = slot::current(crate::judge::settings)?;
+    let Err(refused) = slot::current(judge::settings) else { return Ok(()) };
     watch(None);
     let _ = change(|slot| {
         slot.served.request.reset(State::None);
         slot.served.settle();
     });
-    Some(refused)
+    Err(refused)
 }
 
 /// The worker's pool, out of the process's title, which a worker of PHP-FPM has before its first request and keeps.

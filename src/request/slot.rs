@@ -4,6 +4,7 @@
 use super::{scope_of, thread};
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
+use portcullis_policy::STRICTEST_SCOPE;
 use portcullis_request::fastcgi::Decoder;
 use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Field, Request, State};
@@ -279,6 +280,7 @@ static NOBODY: Served = Served::none();
 fn while_written<R>(look: impl FnOnce(&Served) -> R) -> R {
     let mut unknown = Served::none();
     unknown.request.state = State::Unknown;
+    unknown.scope = STRICTEST_SCOPE;
     look(&unknown)
 }
 

@@ -23,6 +23,7 @@ fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8], refused:
         detail: bytes,
         layer: if refused { "backstop" } else { "libc" },
         unguarded: if refused { "static" } else { "" },
+        unknown: "address",
         mode: "enforce",
         refused,
         action,

@@ -247,6 +247,8 @@ pub struct Event<'a> {
     pub layer: &'static str,
     /// Why the guard will not be in the new program: `static`, `setuid`, `foreign`; empty where it will.
     pub unguarded: &'static str,
+    /// What could not be judged, a word of `portcullis_policy::Unknown`; empty where everything was.
+    pub unknown: &'static str,
     /// `master`, `serving` or `descendant`.
     pub role: &'static str,
     /// The programs that led here, `php-fpm > sh > curl`.

@@ -76,7 +76,7 @@ impl<'a> Policy<'a> {
         name: impl Fn() -> HostName,
     ) -> Verdict {
         const RULE: Rule = Rule::EgressPort;
-        let Some(scope) = self.scope(scope) else { return Verdict::allow(RULE, u32::MAX) };
+        let scope = self.scope(scope);
         let mode = |rule| mode(scope, rule);
         let (address, port) = (canonical(to.address), to.port);
         if mode(RULE) != Mode::Off {
@@ -131,7 +131,7 @@ impl<'a> Policy<'a> {
     /// Whether an address is a configured name server in scope `scope`.
     #[must_use]
     pub fn is_resolver(&self, scope: u32, address: IpAddr) -> bool {
-        self.scope(scope).is_some_and(|scope| self.find(scope.resolvers, canonical(address), DNS_PORTS[0]).is_some())
+        self.find(self.scope(scope).resolvers, canonical(address), DNS_PORTS[0]).is_some()
     }
 
     /// Every step of the decision on a connection, in order, with the clause of the step that has the destination: of
@@ -139,8 +139,7 @@ impl<'a> Policy<'a> {
     #[must_use]
     pub fn steps_connect(&self, number: u32, to: Target, transport: Transport, name: &HostName) -> [Step; 9] {
         const RULE: Rule = Rule::EgressPort;
-        let nothing = Step { name: "", clause: None, fires: None };
-        let Some(scope) = self.scope(number) else { return [nothing; 9] };
+        let scope = self.scope(number);
         let (address, port) = (canonical(to.address), to.port);
         let fires = |name, rule, clause: Option<u32>| {
             let clause = clause.filter(|_| mode(scope, rule) != Mode::Off);

@@ -4,7 +4,7 @@ use crate::command::{Tokens, glob, token_hash};
 use crate::egress::Step;
 use crate::format::{Command, Name, Range, Scope, Section, Text};
 use crate::rest::{default, mode};
-use crate::{Findings, Mode, Policy, Rule, Verdict};
+use crate::{Findings, Mode, Policy, Rule, Unknown, Verdict};
 
 /// What is known of a program that is about to be executed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Program<'a> {
     pub on_connection: bool,
     /// What a variable for the loader says that the process itself was not started with; `None` where it was too long.
     pub loader: Option<Option<&'a [u8]>>,
+    /// What of all this could not be read.
+    pub unknown: Option<Unknown>,
 }
 
 /// The word in `places` for what the process can write to.
@@ -40,7 +42,7 @@ impl<'a> Policy<'a> {
     #[must_use]
     pub fn decide_exec(&self, scope: u32, program: &Program<'_>) -> Verdict {
         const RULE: Rule = Rule::ShellSpawn;
-        let Some(scope) = self.scope(scope) else { return Verdict::allow(RULE, u32::MAX) };
+        let scope = self.scope(scope);
         let mut findings = Findings::none(RULE, u32::MAX);
         let [shell, tool, place] = self.kinds(scope, program);
         let named = match (shell, tool, place) {
@@ -64,6 +66,9 @@ impl<'a> Policy<'a> {
             && value.and_then(|value| self.name(scope.libraries, value)).is_none()
         {
             findings.fire(Rule::LoaderEnv, mode(scope, Rule::LoaderEnv), default(scope, Rule::LoaderEnv));
+        }
+        if let Some(what) = program.unknown {
+            findings.unknown(scope, what, u16::MAX);
         }
         findings.verdict()
     }
@@ -122,8 +127,7 @@ impl<'a> Policy<'a> {
     /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. What no rule is about is allowed.
     #[must_use]
     pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 5] {
-        let nothing = Step { name: "", clause: None, fires: None };
-        let Some(scope) = self.scope(number) else { return [nothing; 5] };
+        let scope = self.scope(number);
         let [shell, tool, place] = self.kinds(scope, program);
         let none = (shell, tool, place) == (None, None, None);
         let fires = |name, rule, clause| Step { name, clause, fires: Some(rule) };

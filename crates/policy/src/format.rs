@@ -89,6 +89,23 @@ pub struct Header {
     pub sections: [Range; SECTIONS],
 }
 
+impl Header {
+    /// Of a policy without a section.
+    pub(crate) const fn empty() -> Header {
+        const NONE: Range = Range { start: U32::ZERO, len: U32::ZERO };
+        Header {
+            magic: MAGIC,
+            version: U32::ZERO,
+            length: U32::ZERO,
+            checksum: U64::ZERO,
+            sinks: U32::ZERO,
+            backstop: U32::ZERO,
+            log_file: NONE,
+            sections: [NONE; SECTIONS],
+        }
+    }
+}
+
 /// Where a clause of the policy was written.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
@@ -157,6 +174,37 @@ pub struct Scope {
     pub defaults: [U32; RULES],
     /// For each [`crate::Rule`], the sentence that its events carry; may be empty.
     pub why: [Text; RULES],
+}
+
+impl Scope {
+    /// Every rule audits, and every list is empty.
+    pub(crate) const fn audit() -> Scope {
+        const NONE: Range = Range { start: U32::ZERO, len: U32::ZERO };
+        const EMPTY: AddrSet = AddrSet { v4: NONE, v6: NONE };
+        Scope {
+            modes: [crate::Mode::Audit as u8; RULES],
+            egress_errno: U16::ZERO,
+            exec_errno: U16::ZERO,
+            deny: EMPTY,
+            allow: EMPTY,
+            local: EMPTY,
+            resolvers: EMPTY,
+            common: NONE,
+            probes: NONE,
+            shells: NONE,
+            commands: NONE,
+            allow_names: NONE,
+            deny_names: NONE,
+            metadata: EMPTY,
+            places: NONE,
+            tools: NONE,
+            libraries: NONE,
+            listen: NONE,
+            settings: NONE,
+            defaults: [U32::ZERO; RULES],
+            why: [NONE; RULES],
+        }
+    }
 }
 
 /// A virtual host.

@@ -13,10 +13,12 @@ pub mod name;
 pub mod place;
 mod rest;
 mod rule;
+mod unknown;
 pub mod vhost;
 mod view;
 
 pub use rule::{RULE_WORDS, RULES, Rule};
+pub use unknown::Unknown;
 pub use view::{Malformed, Policy};
 
 /// How a rule acts.
@@ -69,6 +71,8 @@ pub struct Verdict {
     pub clause: u32,
     /// The other rules that fired, a bit for each by its number.
     pub also: u16,
+    /// What could not be judged, where that decided.
+    pub unknown: Option<Unknown>,
 }
 
 /// The three things a verdict can be, from the mildest.
@@ -84,7 +88,7 @@ pub enum Outcome {
 
 impl Verdict {
     pub(crate) fn allow(rule: Rule, clause: u32) -> Verdict {
-        Verdict { outcome: Outcome::Allow, rule, clause, also: 0 }
+        Verdict { outcome: Outcome::Allow, rule, clause, also: 0, unknown: None }
     }
 }
 
@@ -109,8 +113,18 @@ impl Findings {
         };
         self.fired |= rule.bit();
         if outcome > self.verdict.outcome {
-            self.verdict = Verdict { outcome, rule, clause, also: 0 };
+            self.verdict = Verdict { outcome, rule, clause, also: 0, unknown: None };
         }
+    }
+
+    /// The outcome so far.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.verdict.outcome
+    }
+
+    /// What decided is that something could not be judged.
+    pub(crate) fn decided_by(&mut self, what: Unknown) {
+        self.verdict.unknown = Some(what);
     }
 
     /// The whole.

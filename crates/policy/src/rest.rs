@@ -40,7 +40,7 @@ impl Policy<'_> {
 
     /// The verdict of one rule that has a default clause, unless `allowed` gives another.
     fn decide(&self, scope: u32, rule: Rule, allowed: impl FnOnce(&Scope) -> Option<u32>) -> Verdict {
-        let Some(scope) = self.scope(scope) else { return Verdict::allow(rule, u32::MAX) };
+        let scope = self.scope(scope);
         let mode = mode(scope, rule);
         if mode == Mode::Off {
             return Verdict::allow(rule, u32::MAX);
@@ -59,10 +59,12 @@ impl Policy<'_> {
     #[must_use]
     pub fn errno(&self, scope: u32, rule: Rule) -> i32 {
         const EACCES: i32 = 13;
-        self.scope(scope).map_or(EACCES, |scope| match rule.is_of_network() {
-            true => i32::from(scope.egress_errno.get()),
-            false => i32::from(scope.exec_errno.get()),
-        })
+        let scope = self.scope(scope);
+        let errno = if rule.is_of_network() { scope.egress_errno } else { scope.exec_errno };
+        match i32::from(errno.get()) {
+            0 => EACCES,
+            errno => errno,
+        }
     }
 
     pub(crate) fn has_names(&self, range: Range) -> bool {

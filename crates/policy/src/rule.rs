@@ -68,7 +68,7 @@ impl Rule {
 
     /// Its bit in [`crate::Verdict::also`].
     #[must_use]
-    pub fn bit(self) -> u16 {
+    pub const fn bit(self) -> u16 {
         1_u16.wrapping_shl(self as u32)
     }
 

@@ -32,6 +32,10 @@ impl Malformed {
     }
 }
 
+/// A scope without a list, in which every rule audits: of a policy that has none, which [`Policy::unsummed`] never accepts.
+static NOTHING_KNOWN: Scope = Scope::audit();
+static NO_HEADER: Header = Header::empty();
+
 /// A policy, read in place.
 #[derive(Clone, Copy)]
 pub struct Policy<'a> {
@@ -77,11 +81,11 @@ impl<'a> Policy<'a> {
         Ok(policy)
     }
 
-    /// The view of bytes that [`Policy::new`] has accepted before; `None` where they are not even that.
+    /// The view of bytes that [`Policy::new`] has accepted before. Of others every rule audits.
     #[must_use]
-    pub fn accepted(bytes: &'a [u8]) -> Option<Policy<'a>> {
-        let (header, _) = Header::ref_from_prefix(bytes).ok()?;
-        Some(Policy { bytes, header })
+    pub fn accepted(bytes: &'a [u8]) -> Policy<'a> {
+        let header = Header::ref_from_prefix(bytes).map_or(&NO_HEADER, |(header, _)| header);
+        Policy { bytes, header }
     }
 
     /// The length that the header at the beginning of `bytes` gives, in bytes.
@@ -132,10 +136,14 @@ impl<'a> Policy<'a> {
         self.section(Section::Strings).get(start..start.wrapping_add(text.len.get() as usize)).unwrap_or_default()
     }
 
-    /// A scope by its number, the global one (0) where there is none of that number.
-    pub(crate) fn scope(&self, number: u32) -> Option<&'a Scope> {
+    /// A scope by its number; the strictest one where there is none of that number.
+    #[inline]
+    pub(crate) fn scope(&self, number: u32) -> &'a Scope {
         let at = |number: u32| self.range(Section::Scopes, Range { start: number.into(), len: 1.into() }).first();
-        at(number).or_else(|| at(0))
+        match at(number) {
+            Some(scope) => scope,
+            None => at(crate::STRICTEST_SCOPE).unwrap_or(&NOTHING_KNOWN),
+        }
     }
 
     /// The words, the file and the line of a clause.
@@ -150,14 +158,13 @@ impl<'a> Policy<'a> {
     /// The mode of `rule` in a scope.
     #[must_use]
     pub fn mode(&self, scope: u32, rule: crate::Rule) -> crate::Mode {
-        let byte = self.scope(scope).and_then(|scope| scope.modes.get(rule as usize));
-        crate::Mode::from_byte(byte.copied().unwrap_or(0))
+        crate::rest::mode(self.scope(scope), rule)
     }
 
     /// The sentence that events of `rule` carry in a scope; may be empty.
     #[must_use]
     pub fn why(&self, scope: u32, rule: crate::Rule) -> &'a [u8] {
-        let why = self.scope(scope).and_then(|scope| scope.why.get(rule as usize));
+        let why = self.scope(scope).why.get(rule as usize);
         why.map(|why| self.text(*why)).unwrap_or_default()
     }
 

@@ -9,7 +9,7 @@ use super::call::{Call, decode};
 use super::copied::{ARGUMENTS, ROOM, Room};
 use super::remote::Memory;
 use super::subject::{self, Subject};
-use crate::judge::{self, Answer, By, Deed, Exec, Other, Target};
+use crate::judge::{self, By, Decision, Deed, Exec, Other, Refused, Target};
 use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
@@ -63,14 +63,14 @@ fn answer_with(member: &Member, notice: &Notice, scope: &AtomicU32, borrows: boo
         Call::Execute(..) if subject.expects_program => Some(Reply::GoOn),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
         // An architecture without a decoder: what it does cannot be judged either.
-        Call::Ring | Call::Other => Some(case.by(|by| refuse(judge::ring(by, &subject.served)))),
+        Call::Ring | Call::Other => Some(case.by(|by| reply_to(judge::ring(by, &subject.served)))),
     }
 }
 
-fn refuse(errno: Option<i32>) -> Reply {
-    match errno {
-        Some(errno) => Reply::Result(-i64::from(errno)),
-        None => Reply::GoOn,
+fn reply_to<T>(decision: Decision<T>) -> Reply {
+    match decision {
+        Err(Refused(errno)) => Reply::Result(-i64::from(errno)),
+        Ok(_) => Reply::GoOn,
     }
 }
 
@@ -80,7 +80,7 @@ static SAID: AtomicBool = AtomicBool::new(false);
 /// counted as one that is missing, and said once.
 fn unreadable() -> Reply {
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
-    let Some(policy) = state::policy() else { return Reply::GoOn };
+    let policy = state::policy();
     if !SAID.swap(true, Ordering::Relaxed) {
         emit::guard(
             &policy,
@@ -133,7 +133,7 @@ impl Case<'_> {
     fn refuses_connections(&self) -> bool {
         let scope = self.subject.served.scope;
         let rules = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata];
-        state::policy().is_some_and(|policy| rules.into_iter().any(|rule| policy.mode(scope, rule) == Mode::Enforce))
+        rules.into_iter().any(|rule| state::policy().mode(scope, rule) == Mode::Enforce)
     }
 
     fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {
@@ -141,8 +141,9 @@ impl Case<'_> {
         let Some((ip, port)) = sys::internet(&bytes, size) else { return Some(Reply::GoOn) };
         let borrowed = self.borrow(fd);
         let served = &self.subject.served;
-        if let Some(errno) = self.by(|by| judge::egress(by, served, borrowed.0, Deed::Connect, ip, port).refused()) {
-            return Some(refuse(Some(errno)));
+        let decision = self.by(|by| judge::egress(by, served, borrowed.0, Deed::Connect, ip, port));
+        if decision.is_err() {
+            return Some(reply_to(decision));
         }
         if borrowed.0 < 0 || !self.refuses_connections() {
             return Some(Reply::GoOn);
@@ -169,7 +170,7 @@ impl Case<'_> {
         let Some((ip, port)) = sys::internet(&bytes, size) else { return Reply::GoOn };
         let borrowed = self.borrow(fd);
         let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
-        refuse(self.by(|by| judge::egress(by, &self.subject.served, borrowed.0, deed, ip, port).refused()))
+        reply_to(self.by(|by| judge::egress(by, &self.subject.served, borrowed.0, deed, ip, port)))
     }
 
     fn message(&self, fd: i32, header: u64, flags: i32) -> Reply {
@@ -199,13 +200,13 @@ impl Case<'_> {
         if sys::is_stream(borrowed.0) {
             return Reply::GoOn;
         }
-        refuse(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
+        reply_to(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
     }
 
     fn listen(&self, fd: i32) -> Reply {
         let borrowed = self.borrow(fd);
         let Ok(Some((ip, port))) = sys::own_address(borrowed.0) else { return Reply::GoOn };
-        refuse(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
+        reply_to(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
     }
 
     fn execute(&self, at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
@@ -262,10 +263,7 @@ impl Case<'_> {
             shell_fallback: false,
             replaces: true,
         };
-        match self.by(|by| judge::exec(by, &self.subject.served, &exec)) {
-            Answer::Refuse(errno) => refuse(Some(errno)),
-            _ => Reply::GoOn,
-        }
+        reply_to(self.by(|by| judge::exec(by, &self.subject.served, &exec)))
     }
 }
 

@@ -62,9 +62,7 @@ pub fn run(master: u32) -> ! {
     sys::default_action(libc::SIGALRM);
     sys::raise_descriptors();
     counters::share();
-    if let Some(policy) = state::policy() {
-        sink::hold(&policy);
-    }
+    sink::hold(&state::policy());
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };
@@ -129,7 +127,7 @@ fn settle_left_over(shared: &Shared) {
     // Whether it would have been an event nobody knows any more.
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let scope = shared.scope.load(Ordering::Acquire);
-    let strict = |rule| state::policy().is_some_and(|policy| policy.mode(scope, rule) == Mode::Enforce);
+    let strict = |rule| state::policy().mode(scope, rule) == Mode::Enforce;
     let reply = match Rule::ALL.into_iter().any(strict) {
         true => sys::Reply::Result(-i64::from(libc::EACCES)),
         false => sys::Reply::GoOn,

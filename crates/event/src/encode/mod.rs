@@ -191,6 +191,7 @@ mod tests {
             detail: bytes,
             layer: "backstop",
             unguarded: "foreign",
+            unknown: "file-actions",
             role: "descendant",
             chain: bytes,
             served: Served {

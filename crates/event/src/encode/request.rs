@@ -92,6 +92,9 @@ pub(super) fn own(json: &mut Json<'_>, event: &Event<'_>) {
     if !event.unguarded.is_empty() {
         word(json, name!("unguarded"), event.unguarded);
     }
+    if !event.unknown.is_empty() {
+        word(json, name!("unknown"), event.unknown);
+    }
     word(json, name!("layer"), event.layer);
     if !event.clause_file.is_empty() {
         json.key(name!("clause_source"));

@@ -1,0 +1,175 @@
+//! What could not be judged: an outcome of its own, which the policy decides like any other.
+
+use crate::rest::{default, mode};
+use crate::{Findings, Policy, Rule, Verdict};
+
+/// What could not be read, found, parsed or bounded. A closed list: `portcullis.unknown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Unknown {
+    /// A socket address.
+    Address = 1,
+    /// The arguments of a program: unreadable, or too many or too long to find the program that they name.
+    Arguments = 2,
+    /// The environment of a program.
+    Environment = 3,
+    /// The file of a program: it could not be opened or read.
+    Program = 4,
+    /// The real path of a program: not told by the kernel, or longer than a path can be.
+    Path = 5,
+    /// The interpreter of a script.
+    Interpreter = 6,
+    /// The format of a program's file: neither ELF nor a script, so that another interpreter may run it.
+    Format = 7,
+    /// The file actions of posix_spawn: they change what the path of the program refers to.
+    FileActions = 8,
+    /// The program that started is another than the one that was judged.
+    Replaced = 9,
+    /// A standard descriptor of a program.
+    Descriptor = 10,
+    /// A socket: its kind, its address or its peer.
+    Socket = 11,
+    /// A system call of a kind or an architecture that is not decoded.
+    SystemCall = 12,
+    /// The memory of a process that the supervisor judges.
+    Memory = 13,
+    /// The request: cut, malformed or taken away.
+    Request = 14,
+    /// The policy of the process tree.
+    Policy = 15,
+    /// A namespace that the process enters or makes.
+    Namespace = 16,
+}
+
+/// The rules on connections.
+const CONNECTION: u16 = Rule::EgressPort.bit() | Rule::Metadata.bit() | Rule::DnsDirect.bit();
+/// The rules on which program it is.
+const PROGRAM: u16 = Rule::ShellSpawn.bit() | Rule::ExecPlace.bit() | Rule::ExecTool.bit();
+
+impl Unknown {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Unknown; 16] = [
+        Unknown::Address,
+        Unknown::Arguments,
+        Unknown::Environment,
+        Unknown::Program,
+        Unknown::Path,
+        Unknown::Interpreter,
+        Unknown::Format,
+        Unknown::FileActions,
+        Unknown::Replaced,
+        Unknown::Descriptor,
+        Unknown::Socket,
+        Unknown::SystemCall,
+        Unknown::Memory,
+        Unknown::Request,
+        Unknown::Policy,
+        Unknown::Namespace,
+    ];
+
+    /// The word in events.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Unknown::Address => "address",
+            Unknown::Arguments => "arguments",
+            Unknown::Environment => "environment",
+            Unknown::Program => "program",
+            Unknown::Path => "path",
+            Unknown::Interpreter => "interpreter",
+            Unknown::Format => "format",
+            Unknown::FileActions => "file-actions",
+            Unknown::Replaced => "replaced",
+            Unknown::Descriptor => "descriptor",
+            Unknown::Socket => "socket",
+            Unknown::SystemCall => "system-call",
+            Unknown::Memory => "memory",
+            Unknown::Request => "request",
+            Unknown::Policy => "policy",
+            Unknown::Namespace => "namespace",
+        }
+    }
+
+    /// The clause of its events: what could not be judged.
+    #[must_use]
+    pub fn clause(self) -> &'static str {
+        match self {
+            Unknown::Address => "cannot judge: the address could not be read",
+            Unknown::Arguments => "cannot judge: the arguments could not be read",
+            Unknown::Environment => "cannot judge: the environment could not be read",
+            Unknown::Program => "cannot judge: the program's file could not be read",
+            Unknown::Path => "cannot judge: the program's real path is not known",
+            Unknown::Interpreter => "cannot judge: the script's interpreter could not be read",
+            Unknown::Format => "cannot judge: the program's format is not known",
+            Unknown::FileActions => "cannot judge: file actions change what the path refers to",
+            Unknown::Replaced => "cannot judge: the program was replaced after it was judged",
+            Unknown::Descriptor => "cannot judge: a standard descriptor could not be examined",
+            Unknown::Socket => "cannot judge: the socket could not be examined",
+            Unknown::SystemCall => "cannot judge: the system call is not decoded",
+            Unknown::Memory => "cannot judge: the process's memory could not be read",
+            Unknown::Request => "cannot judge: the request could not be read",
+            Unknown::Policy => "cannot judge: the policy could not be read",
+            Unknown::Namespace => "cannot judge: the namespace is not known",
+        }
+    }
+
+    /// The rules that cannot be judged without it, a bit for each.
+    #[must_use]
+    pub fn rules(self) -> u16 {
+        match self {
+            Unknown::Address | Unknown::Socket => CONNECTION,
+            Unknown::Environment => PROGRAM | Rule::LoaderEnv.bit(),
+            Unknown::Descriptor => Rule::StdioSocket.bit(),
+            Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit(),
+            Unknown::Arguments
+            | Unknown::Program
+            | Unknown::Path
+            | Unknown::Interpreter
+            | Unknown::Format
+            | Unknown::Replaced => PROGRAM,
+            Unknown::SystemCall | Unknown::Memory | Unknown::Request | Unknown::Policy | Unknown::Namespace => {
+                CONNECTION | PROGRAM
+            }
+        }
+    }
+}
+
+impl Findings {
+    /// The rules that cannot be judged fire, as far as they are on and among `rules`.
+    pub(crate) fn unknown(&mut self, scope: &crate::format::Scope, what: Unknown, rules: u16) {
+        let before = self.outcome();
+        for rule in Rule::ALL.into_iter().filter(|rule| what.rules() & rules & rule.bit() != 0) {
+            self.fire(rule, mode(scope, rule), default(scope, rule));
+        }
+        if self.outcome() > before {
+            self.decided_by(what);
+        }
+    }
+}
+
+impl Policy<'_> {
+    /// The verdict in scope `scope` on what could not be judged, as far as `rules` (a bit for each) are about the action:
+    /// an enforced rule refuses, an audited one logs.
+    #[must_use]
+    pub fn decide_unknown(&self, scope: u32, what: Unknown, rules: u16) -> Verdict {
+        let first = Rule::ALL.into_iter().find(|rule| what.rules() & rules & rule.bit() != 0);
+        let mut findings = Findings::none(first.unwrap_or(Rule::EgressPort), u32::MAX);
+        findings.unknown(self.scope(scope), what, rules);
+        findings.verdict()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_words_and_rules_are_complete() {
+        for (number, what) in Unknown::ALL.into_iter().enumerate() {
+            assert_eq!(what as usize, number + 1);
+            assert!(!what.word().is_empty() && what.clause().starts_with("cannot judge: "));
+            assert_ne!(what.rules(), 0, "{what:?} concerns no rule, so that it would mean: let it go");
+            assert!(Unknown::ALL.into_iter().filter(|other| other.word() == what.word()).count() == 1);
+        }
+    }
+}

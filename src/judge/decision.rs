@@ -1,0 +1,19 @@
+//! What comes of an action that was judged: one type on every path.
+
+/// The action is refused; its caller gets this errno.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused(pub i32);
+
+/// The action goes ahead, with what its caller needs for that, or is refused. There is no third: what could not be judged
+/// was decided by the policy (`portcullis_policy::Unknown`).
+pub type Decision<T = ()> = Result<T, Refused>;
+
+/// How long a decision to go ahead holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// For this call.
+    Once,
+    /// For every call to the same destination while this policy is in force.
+    WhilePolicy,
+}
