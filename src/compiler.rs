@@ -75,7 +75,10 @@ pub fn command() -> Option<Text<512>> {
         let mut path = Text::new();
         path.push(folder);
         path.push(b"/portcullis");
-        if folder.starts_with(b"/") && sys::executable(path.c_str()) {
+        if folder.starts_with(b"/")
+            && sys::may_execute(libc::AT_FDCWD, path.c_str())
+            && sys::stat(path.c_str()).is_some()
+        {
             return Some(path);
         }
     }

@@ -1,5 +1,6 @@
 //! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
 
+use crate::environment::New;
 use crate::memory::Text;
 use crate::request::Served;
 use crate::state::{self, Role};
@@ -54,12 +55,13 @@ pub fn compose_request<const N: usize>(text: &mut Text<N>, served: &Served) {
     portcullis_request::wire::write(&served.request, served.id(), |bytes| text.push(bytes));
 }
 
-/// The variable for a program named `name` that this process starts.
-pub fn compose(text: &mut Text<1024>, name: &[u8], injected: bool, served: &Served) {
+/// The variable for a program that this process starts.
+pub fn compose(text: &mut Text<1024>, new: &New<'_>, injected: bool, served: &Served) {
     let role = if state::role() == Role::Master { Role::Master } else { Role::Descendant };
-    let chain = chain_of(name, served);
+    let chain = chain_of(new.name, served);
     let tried = crate::load::tried();
-    write(text, &Inherited { role, injected, reported: state::reported(), tried, ..with_chain(chain.bytes()) });
+    let (reported, image) = (state::reported(), new.image);
+    write(text, &Inherited { role, injected, reported, tried, image, ..with_chain(chain.bytes()) });
 }
 
 /// The variable for the supervisor.
@@ -73,7 +75,7 @@ pub fn compose_supervisor() -> Text<1024> {
 fn with_chain(chain: &[u8]) -> Inherited<'_> {
     let settled = state::settled();
     let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());
-    Inherited { role: Role::Master, injected: true, reported: 0, tried: 0, stderr, policy, chain }
+    Inherited { role: Role::Master, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
 }
 
 fn write(text: &mut Text<1024>, inherited: &Inherited<'_>) {
@@ -84,14 +86,15 @@ fn write(text: &mut Text<1024>, inherited: &Inherited<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::judge::Guarding;
 
     #[test]
     fn what_is_composed_is_parsed() {
         let mut text = Text::new();
-        compose(&mut text, b"sh", true, &Served::none());
+        compose(&mut text, &New::of(b"sh", Guarding::Whole).running((5, 7)), true, &Served::none());
         let inherited = context::parse(text.bytes().strip_prefix(CONTEXT).unwrap()).unwrap();
         assert_eq!(inherited.role, Role::Master);
         assert!(inherited.injected);
-        assert_eq!(inherited.chain, b"sh");
+        assert_eq!((inherited.chain, inherited.image), (&b"sh"[..], (5, 7)));
     }
 }

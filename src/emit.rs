@@ -145,7 +145,7 @@ pub fn exec(
     let name = exec.name();
     let mut folder = [0; 512];
     let executable = match (program.real.bytes(), exec.target) {
-        (b"", Target::Path(_, path) | Target::Search(path)) => path.to_bytes(),
+        (b"", Target::Path(_, path)) => path.to_bytes(),
         (real, _) => real,
     };
     let process = Process {

@@ -19,6 +19,14 @@ pub fn proc_path(pid: u32, name: &[u8]) -> Text<64> {
     path
 }
 
+/// `/proc/self/fd/NUMBER`.
+pub fn proc_descriptor(fd: i32) -> Text<64> {
+    let mut name = Text::<64>::new();
+    name.push(b"/proc/self/fd/");
+    name.number(u64::from(fd.cast_unsigned()));
+    name
+}
+
 /// The beginning of a file of /proc, without a newline at its end; empty where it cannot be read.
 pub fn proc_read<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
     match sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) {

@@ -5,7 +5,7 @@ use crate::environment::Vector;
 use crate::hooks::table::real;
 use crate::hooks::{as_libc, as_libc_size, fail};
 use crate::sys::{self, secret};
-use core::ffi::{CStr, c_char, c_int, c_void};
+use core::ffi::{c_char, c_int, c_void};
 
 /// # Safety
 /// As connect's.
@@ -134,16 +134,5 @@ pub unsafe fn fexecve(fd: c_int, argv: Vector, envp: Vector) -> c_int {
         _ if fd < 0 || argv.is_null() || envp.is_null() => fail(libc::EINVAL),
         // SAFETY: as the caller promises; the path is a C string.
         _ => unsafe { execveat(fd, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH) },
-    }
-}
-
-/// # Safety
-/// As execvpe's.
-pub unsafe fn execvpe(file: &CStr, argv: Vector, envp: Vector) -> c_int {
-    match (secret(), real::execvpe()) {
-        // SAFETY: as the caller promises.
-        (0, Some(real)) => unsafe { real(file.as_ptr(), argv.cast(), envp.cast()) },
-        // SAFETY: as the caller promises.
-        _ => unsafe { crate::hooks::search::along_path(file, argv, envp) },
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, counters, deepbind, environment, files, hooks, load, objects, request, sink, sys};
+use crate::{backstop, counters, deepbind, environment, files, hooks, judge, load, objects, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context;
 
@@ -21,6 +21,9 @@ extern "C" fn constructor(count: i32, arguments: *const *mut u8) {
     }
     ensure();
 }
+
+/// The status with which a shell says that a program cannot be executed.
+const CANNOT_EXECUTE: usize = 126;
 
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
@@ -86,6 +89,14 @@ pub extern "C" fn ensure() {
     }
     state::set_ready();
     load::report(policy);
+    // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
+    if let Some(inherited) = &inherited
+        && inherited.image != (0, 0)
+        && sys::stat(files::proc_path(0, b"exe").c_str()).is_some_and(|stat| stat.identity != inherited.image)
+        && request::current(judge::replaced).is_err()
+    {
+        sys::exit(CANNOT_EXECUTE);
+    }
     if state::role() == Role::Serving {
         backstop::serving();
     }

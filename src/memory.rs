@@ -44,6 +44,17 @@ impl Reader {
         Some(unsafe { at.read_unaligned() })
     }
 
+    /// The value at an address, which may be unaligned; `None` on a fault. For types of which any bytes are a value, no larger
+    /// than a page.
+    pub fn value<T: Copy>(&mut self, at: *const T) -> Option<T> {
+        let last = (at as usize).wrapping_add(size_of::<T>()).wrapping_sub(1);
+        if !self.ok(at as usize) || !self.ok(last) {
+            return None;
+        }
+        // SAFETY: both ends are readable, and nothing lies between their pages; the type is the caller's promise.
+        Some(unsafe { at.read_unaligned() })
+    }
+
     /// The byte at an address; `None` on a fault.
     #[inline]
     pub fn byte(&mut self, at: *const u8) -> Option<u8> {
@@ -98,6 +109,13 @@ impl<const N: usize> Text<N> {
         Text { bytes: [MaybeUninit::new(0); N], len: 0, full: false }
     }
 
+    /// One with these bytes.
+    pub fn of(bytes: &[u8]) -> Text<N> {
+        let mut text = Text::new();
+        text.push(bytes);
+        text
+    }
+
     /// Replaces what is there.
     pub fn set(&mut self, bytes: &[u8]) {
         self.len = 0;
@@ -108,6 +126,32 @@ impl<const N: usize> Text<N> {
     /// Adds bytes; what does not fit is left out, and [`Text::fits`] says so.
     pub fn push(&mut self, bytes: &[u8]) {
         self.full |= !push(&mut self.bytes, &mut self.len, bytes);
+    }
+
+    /// Replaces what is there by what `write` writes to the beginning of the buffer, which has one byte more than the
+    /// text may have; `write` gives the length. What fills the buffer is taken to have been cut.
+    pub fn fill(&mut self, write: impl FnOnce(&mut [u8]) -> usize) {
+        // SAFETY: `write` gets bytes that are all written: zeros.
+        let buffer = unsafe {
+            self.bytes.as_mut_ptr().cast::<u8>().write_bytes(0, N);
+            core::slice::from_raw_parts_mut(self.bytes.as_mut_ptr().cast::<u8>(), N)
+        };
+        let len = write(buffer);
+        self.len = len.min(N.wrapping_sub(1));
+        self.full = len >= N;
+        if let Some(end) = self.bytes.get_mut(self.len) {
+            end.write(0);
+        }
+    }
+
+    /// Keeps the first `len` bytes.
+    pub fn cut(&mut self, len: usize) {
+        if len < self.len
+            && let Some(end) = self.bytes.get_mut(len)
+        {
+            end.write(0);
+            self.len = len;
+        }
     }
 
     /// Adds a number in decimal digits.
@@ -158,11 +202,12 @@ impl PathCopy {
         PathCopy(Text::new())
     }
 
-    /// The copy of `path`; `None` where the kernel would refuse it: a wild pointer, or longer than PATH_MAX.
-    pub fn of(&mut self, path: *const c_char) -> Option<&CStr> {
-        let text = Reader::default().string(path.cast(), PATH_MAX)?;
+    /// The copy of `path`; the errno with which the kernel refuses a wild pointer, or what is longer than PATH_MAX. It must
+    /// not be handed on then: another thread may have made it readable meanwhile.
+    pub fn of(&mut self, path: *const c_char) -> Result<&CStr, i32> {
+        let text = Reader::default().string(path.cast(), PATH_MAX).ok_or(libc::EFAULT)?;
         self.0.set(text);
-        (text.len() < PATH_MAX).then(|| self.0.c_str())
+        if text.len() < PATH_MAX { Ok(self.0.c_str()) } else { Err(libc::ENAMETOOLONG) }
     }
 }
 

@@ -56,13 +56,20 @@ pub struct New<'n> {
     pub preload: bool,
     /// The guard will be in it, so it gets the backstop's key.
     pub guarded: bool,
+    /// Device and inode that it must have as its program; zeros where the guard in it is not to look.
+    pub image: (u64, u64),
 }
 
 impl<'n> New<'n> {
     /// A program named `name` that is guarded so far.
     pub fn of(name: &'n [u8], guarding: Guarding) -> New<'n> {
         let guarded = matches!(guarding, Guarding::Whole);
-        New { name, preload: !matches!(guarding, Guarding::None), guarded }
+        New { name, preload: !matches!(guarding, Guarding::None), guarded, image: (0, 0) }
+    }
+
+    /// The same, of which it is known what it must run.
+    pub fn running(self, image: (u64, u64)) -> New<'n> {
+        New { image, ..self }
     }
 }
 
@@ -123,7 +130,7 @@ impl Plan {
             self.preload.push(library);
         }
         let Some(had) = self.read(envp, preloads, library) else { return false };
-        context::compose(&mut self.context, new.name, preloads && !had, served);
+        context::compose(&mut self.context, &new, preloads && !had, served);
         context::compose_request(&mut self.request, served);
         let secret = sys::secret();
         if new.guarded && preloads && secret != 0 {
@@ -219,7 +226,7 @@ pub fn current() -> Vector {
     of_process().load(Ordering::Acquire).cast_const().cast()
 }
 
-/// The value of a variable in `environ`, at most 4095 bytes; for the search along PATH.
+/// The value of a variable in `environ`; for the search along PATH.
 pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
     let vector = of_process().load(Ordering::Acquire).cast_const();
     if vector.is_null() {
@@ -233,9 +240,9 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
         }
         // Most entries differ in the first byte, and are not read any further.
         if strings.byte(entry)? == *name.first()?
-            && let Some(b"=") = strings.string(entry, 4096)?.strip_prefix(name).and_then(|rest| rest.get(..1))
+            && let Some(b"=") = strings.string(entry, name.len().wrapping_add(1))?.strip_prefix(name)
         {
-            return strings.string(entry.wrapping_add(name.len()).wrapping_add(1), 4096);
+            return strings.string(entry.wrapping_add(name.len()).wrapping_add(1), usize::MAX);
         }
     }
     None

@@ -1,25 +1,95 @@
 //! The exec family: everything that replaces the program of the calling process.
 
-use super::fail;
+use super::{errno, fail, search};
 use crate::environment::{self, New, Vector};
-use crate::judge::{self, By, Exec, Refused, Target};
+use crate::judge::{self, By, Cleared, Exec, Refused, Target};
 use crate::memory::PathCopy;
+use crate::request::Served;
 use crate::{gate, merge, request};
-use core::ffi::{c_char, c_int};
+use core::cell::Cell;
+use core::ffi::{CStr, c_char, c_int};
+use portcullis_policy::Unknown;
 
-/// Judges `exec`, then calls `go` with the environment for the new program.
-fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
-    request::for_exec(envp, |served| match judge::exec(By::This, served, exec) {
-        Err(Refused(errno)) => fail(errno),
-        Ok(guarding) => {
-            merge::say_all();
-            environment::with(envp, New::of(exec.name().bytes(), guarding), served, go)
-        }
-    })
+/// How often a program that is replaced while it is judged is judged anew.
+const ATTEMPTS: usize = 3;
+
+/// What comes of the attempt to start a program, which does not return where it succeeds.
+#[derive(Clone, Copy)]
+pub enum Failed {
+    /// The policy refuses it.
+    Refused(i32),
+    /// The kernel does not run it.
+    Kernel(i32),
+    /// The kernel does not know its format; true where it was judged as what sh runs.
+    Format(bool),
 }
 
-fn replace(target: Target<'_>, argv: Vector, envp: Vector, shell_fallback: bool) -> Exec<'_> {
-    Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback, replaces: true }
+impl Failed {
+    /// Gives the caller its errno.
+    fn fail(self) -> c_int {
+        fail(match self {
+            Failed::Refused(errno) | Failed::Kernel(errno) => errno,
+            Failed::Format(_) => libc::ENOEXEC,
+        })
+    }
+}
+
+/// Judges `exec`, then calls `go` with the environment for the new program, and with the descriptor of its file where it is
+/// to be run by that.
+fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Option<c_int>) -> c_int) -> Failed {
+    let run = |start: &judge::Start, is_checked: bool| {
+        merge::say_all();
+        let name = exec.name();
+        let new = New::of(name.bytes(), start.guarding).running(start.image);
+        let tried = environment::with(exec.envp, new, served, |envp| {
+            (!is_checked || start.still_is(&exec.target)).then(|| go(envp, start.by_descriptor()))
+        });
+        tried.map(|_| match errno() {
+            libc::ENOEXEC => Failed::Format(start.as_shell),
+            errno => Failed::Kernel(errno),
+        })
+    };
+    for _ in 0..ATTEMPTS {
+        match judge::exec(By::This, served, exec) {
+            Err(Refused(errno)) => return Failed::Refused(errno),
+            Ok(Cleared::Absent(errno)) => return Failed::Kernel(errno),
+            Ok(Cleared::Start(start)) => {
+                if let Some(failed) = run(&start, true) {
+                    return failed;
+                }
+            }
+        }
+    }
+    if let Err(Refused(errno)) = judge::unknown_exec(served, exec, Unknown::Replaced) {
+        return Failed::Refused(errno);
+    }
+    run(&judge::Start::unchecked(), false).unwrap_or(Failed::Kernel(libc::EACCES))
+}
+
+fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
+    Exec {
+        target,
+        searched: None,
+        unknown: None,
+        argv,
+        envp,
+        forged: false,
+        standard: [0, 1, 2],
+        shell_fallback: false,
+        replaces: true,
+    }
+}
+
+/// Attempts `exec`, of a path relative to `at`.
+fn attempt_at(exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c_int) -> Failed {
+    attempt(exec, served, |envp, by| match by {
+        // SAFETY: the vectors are the caller's, whose pointers the kernel checks; the path is a C string.
+        Some(file) => unsafe { gate::execveat(file, c"".as_ptr(), exec.argv, envp, libc::AT_EMPTY_PATH) },
+        // SAFETY: as above.
+        None if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(path.as_ptr(), exec.argv, envp) },
+        // SAFETY: as above.
+        None => unsafe { gate::execveat(at, path.as_ptr(), exec.argv, envp, flags) },
+    })
 }
 
 /// execve(2).
@@ -28,13 +98,13 @@ fn replace(target: Target<'_>, argv: Vector, envp: Vector, shell_fallback: bool)
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
-    // SAFETY: as the caller promises; the kernel checks every pointer.
-    let go = |path: *const c_char, envp: Vector| unsafe { gate::execve(path, argv, envp) };
     let mut room = PathCopy::new();
-    let Some(copy) = room.of(path) else { return go(path, envp) };
-    let exec = replace(Target::Path(libc::AT_FDCWD, copy), argv, envp, false);
-    start(&exec, envp, |envp| go(copy.as_ptr(), envp))
+    let copy = match room.of(path) {
+        Ok(copy) => copy,
+        Err(errno) => return fail(errno),
+    };
+    let exec = replace(Target::Path(libc::AT_FDCWD, copy), argv.cast(), envp.cast());
+    request::for_exec(exec.envp, |served| attempt_at(&exec, served, libc::AT_FDCWD, copy, 0)).fail()
 }
 
 /// execv(3).
@@ -47,7 +117,8 @@ pub unsafe extern "C" fn execv(path: *const c_char, argv: *const *const c_char) 
     unsafe { execve(path, argv, environment::current().cast()) }
 }
 
-/// execvpe(3).
+/// execvpe(3). Each candidate along PATH is judged and executed in turn; what the kernel does not know the format of is run
+/// by the shell.
 ///
 /// # Safety
 /// As libc's; a wild pointer gives EFAULT.
@@ -55,14 +126,38 @@ pub unsafe extern "C" fn execv(path: *const c_char, argv: *const *const c_char) 
 pub unsafe extern "C" fn execvpe(file: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
     let mut room = PathCopy::new();
-    let Some(copy) = room.of(file) else {
-        // What cannot be read, the kernel refuses.
-        // SAFETY: as the caller promises.
-        return unsafe { gate::execve(file, argv, envp) };
+    let copy = match room.of(file) {
+        Ok(copy) => copy,
+        Err(errno) => return fail(errno),
     };
-    let exec = replace(Target::Search(copy), argv, envp, true);
-    // SAFETY: as the caller promises.
-    start(&exec, envp, |envp| unsafe { gate::execvpe(copy, argv, envp) })
+    request::for_exec(envp, |served| {
+        search::along_path(copy, |candidate, searched| {
+            let target = Target::Path(libc::AT_FDCWD, candidate);
+            let exec = Exec { searched: searched.then_some(copy), shell_fallback: true, ..replace(target, argv, envp) };
+            match attempt_at(&exec, served, libc::AT_FDCWD, candidate, 0) {
+                Failed::Format(judged) => by_shell(&exec, served, candidate, judged),
+                failed => failed,
+            }
+        })
+    })
+    .fail()
+}
+
+/// Runs a file of no known format by the shell, as execvp does, which is judged unless it was `judged`.
+fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Failed {
+    let failed = Cell::new(Failed::Kernel(libc::E2BIG));
+    search::with_shell_arguments(file, exec.argv, |argv| {
+        let shell = replace(Target::Path(libc::AT_FDCWD, c"/bin/sh"), argv, exec.envp);
+        failed.set(if judged {
+            let new = New::of(b"sh", judge::Guarding::Whole);
+            // SAFETY: the vector ends in NULL and has the caller's arguments; the kernel checks every pointer.
+            environment::with(exec.envp, new, served, |envp| unsafe { gate::execve(c"/bin/sh".as_ptr(), argv, envp) });
+            Failed::Kernel(errno())
+        } else {
+            attempt_at(&shell, served, libc::AT_FDCWD, c"/bin/sh", 0)
+        });
+    });
+    failed.get()
 }
 
 /// execvp(3).
@@ -81,10 +176,16 @@ pub unsafe extern "C" fn execvp(file: *const c_char, argv: *const *const c_char)
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn fexecve(fd: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
-    let exec = replace(Target::Descriptor(fd), argv, envp, false);
-    // SAFETY: as the caller promises.
-    start(&exec, envp, |envp| unsafe { gate::fexecve(fd, argv, envp) })
+    let exec = replace(Target::Descriptor(fd), argv.cast(), envp.cast());
+    // As glibc has it (sysdeps/unix/sysv/linux/fexecve.c).
+    if fd < 0 || argv.is_null() || envp.is_null() {
+        return fail(libc::EINVAL);
+    }
+    let go = |envp, by: Option<c_int>| {
+        // SAFETY: the vectors are the caller's, whose pointers the kernel checks.
+        unsafe { gate::fexecve(by.unwrap_or(fd), exec.argv, envp) }
+    };
+    request::for_exec(exec.envp, |served| attempt(&exec, served, go)).fail()
 }
 
 /// execveat(2).
@@ -100,15 +201,15 @@ pub unsafe extern "C" fn execveat(
     flags: c_int,
 ) -> c_int {
     let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
-    // SAFETY: as the caller promises.
-    let go = |path: *const c_char, envp: Vector| unsafe { gate::execveat(at, path, argv, envp, flags) };
     let mut room = PathCopy::new();
-    let Some(copy) = room.of(path) else { return go(path, envp) };
-    let target = match copy.is_empty() && flags & libc::AT_EMPTY_PATH != 0 {
-        true => Target::Descriptor(at),
-        false => Target::Path(at, copy),
+    let copy = match room.of(path) {
+        Ok(copy) => copy,
+        Err(errno) => return fail(errno),
     };
-    start(&replace(target, argv, envp, false), envp, |envp| go(copy.as_ptr(), envp))
+    let by_descriptor = copy.is_empty() && flags & libc::AT_EMPTY_PATH != 0;
+    let target = if by_descriptor { Target::Descriptor(at) } else { Target::Path(at, copy) };
+    let exec = replace(target, argv, envp);
+    request::for_exec(envp, |served| attempt_at(&exec, served, at, copy, flags)).fail()
 }
 
 /// A hook that is a jump to the C function of shim/variadic.c: its arguments stay where the caller put them.

@@ -6,9 +6,11 @@ mod descriptor;
 mod egress;
 mod end;
 mod exec;
+mod file_actions;
 pub mod find;
 mod listen;
 mod loaded;
+mod posix_spawn;
 mod privilege;
 mod resolve;
 pub mod search;
@@ -23,6 +25,7 @@ pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};
+pub use posix_spawn::{pidfd_spawn, pidfd_spawnp, posix_spawn, posix_spawnp};
 pub use privilege::{chroot, setresuid, setreuid, setuid};
 pub use resolve::{
     __res_nquery, __res_nquerydomain, __res_nsearch, __res_query, __res_querydomain, __res_search, Hostent,
@@ -30,9 +33,7 @@ pub use resolve::{
     res_nsearch, res_query, res_querydomain, res_search,
 };
 pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
-pub use spawn::{
-    _IO_popen, _IO_proc_open, pidfd_spawn, pidfd_spawnp, popen, posix_spawn, posix_spawnp, system, wordexp,
-};
+pub use spawn::{_IO_popen, _IO_proc_open, popen, system, wordexp};
 pub use syscall::syscall;
 
 use core::ffi::{c_int, c_long};

@@ -1,64 +1,74 @@
-//! execvpe(3) without libc's: the search along PATH, and the shell for a file of no known format, as glibc has them
-//! (posix/execvpe.c). Used where the backstop is on, whose secret libc's own calls do not carry.
+//! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
+//! (posix/execvpe.c): each candidate is judged, and it alone is executed.
 
-use super::{errno, fail};
+use super::exec::Failed;
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text};
-use crate::{gate, sys};
-use core::ffi::{CStr, c_int};
+use crate::program::PATH_MAX;
+use crate::sys;
+use core::ffi::CStr;
 
 /// The longest name of a file.
 const NAME_MAX: usize = 255;
 /// Arguments that the stack has room for; more go into a mapping.
 const ON_STACK: usize = 128;
+/// The default of glibc's confstr(_CS_PATH).
+const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
 
-/// # Safety
-/// As execvpe's.
-pub unsafe fn along_path(file: &CStr, argv: Vector, envp: Vector) -> c_int {
+/// Calls `attempt` with each candidate for `file`, and whether that was looked for, until one fails otherwise than by not
+/// being there.
+pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -> Failed {
     let name = file.to_bytes();
     if name.is_empty() {
-        return fail(libc::ENOENT);
+        return Failed::Kernel(libc::ENOENT);
     }
     if name.contains(&b'/') {
-        // SAFETY: as the caller promises.
-        return unsafe { start(file, argv, envp) };
+        return attempt(file, false);
     }
     if name.len() > NAME_MAX {
-        return fail(libc::ENAMETOOLONG);
+        return Failed::Kernel(libc::ENAMETOOLONG);
     }
-    let path = environment::variable(b"PATH").unwrap_or(b"/bin:/usr/bin");
-    let mut forbidden = false;
-    for folder in path.split(|&byte| byte == b':') {
-        let mut candidate = Text::<4096>::new();
-        candidate.push(folder);
+    let path = environment::variable(b"PATH").unwrap_or(DEFAULT_PATH);
+    // What glibc has room for: of a longer PATH, a folder that is longer is passed over.
+    let longest = path.len().min(PATH_MAX - 1);
+    let (mut forbidden, mut last) = (false, libc::ENOENT);
+    let mut rest = path;
+    loop {
+        let end = rest.iter().position(|&byte| byte == b':');
+        let (folder, behind) = match end {
+            Some(end) => rest.split_at_checked(end).unwrap_or((rest, b"")),
+            None => (rest, &b""[..]),
+        };
+        if folder.len() > longest {
+            if end.is_none() {
+                break;
+            }
+            // glibc goes on at the colon, before which the next folder is the empty one.
+            rest = behind;
+            continue;
+        }
+        let mut candidate = Text::<{ PATH_MAX + NAME_MAX + 2 }>::of(folder);
         if !folder.is_empty() {
             candidate.push(b"/");
         }
         candidate.push(name);
-        if !candidate.fits() {
-            continue;
+        match attempt(candidate.c_str(), true) {
+            Failed::Kernel(errno @ libc::EACCES) => (forbidden, last) = (true, errno),
+            Failed::Kernel(errno @ (libc::ENOENT | libc::ESTALE | libc::ENOTDIR | libc::ENODEV | libc::ETIMEDOUT)) => {
+                last = errno
+            }
+            other => return other,
         }
-        // SAFETY: as the caller promises.
-        unsafe { start(candidate.c_str(), argv, envp) };
-        match errno() {
-            libc::EACCES => forbidden = true,
-            libc::ENOENT | libc::ESTALE | libc::ENOTDIR | libc::ENODEV | libc::ETIMEDOUT => {}
-            _ => return -1,
+        match behind.split_first() {
+            Some((_, next)) => rest = next,
+            None => break,
         }
     }
-    fail(if forbidden { libc::EACCES } else { libc::ENOENT })
+    Failed::Kernel(if forbidden { libc::EACCES } else { last })
 }
 
-/// Executes a file; one of no known format by the shell.
-///
-/// # Safety
-/// As execve's.
-unsafe fn start(path: &CStr, argv: Vector, envp: Vector) -> c_int {
-    // SAFETY: as the caller promises.
-    let result = unsafe { gate::execve(path.as_ptr(), argv, envp) };
-    if errno() != libc::ENOEXEC {
-        return result;
-    }
+/// Calls `go` with the arguments with which execvp runs `file` by the shell; not where there is no memory for them.
+pub fn with_shell_arguments(file: &CStr, argv: Vector, go: impl FnOnce(Vector)) {
     let mut reader = Reader::default();
     let mut count = 0_usize;
     while !argv.is_null() && reader.pointer(argv, count).is_some_and(|argument| !argument.is_null()) {
@@ -67,30 +77,24 @@ unsafe fn start(path: &CStr, argv: Vector, envp: Vector) -> c_int {
     let needed = count.wrapping_add(3);
     let mut stack = [core::ptr::null(); ON_STACK];
     if needed <= ON_STACK {
-        // SAFETY: as the caller promises.
-        return unsafe { by_shell(path, argv, count, envp, &mut stack) };
+        fill(&mut stack, file, argv, count);
+        return go(stack.as_ptr());
     }
     let size = needed.wrapping_mul(8);
-    let Some(at) = sys::allocate(size) else { return fail(libc::ENOMEM) };
+    let Some(at) = sys::allocate(size) else { return };
     // SAFETY: the mapping is that long, zeroed (null pointers) and nobody else's.
     let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<*const u8>(), needed) };
-    // SAFETY: as the caller promises.
-    let result = unsafe { by_shell(path, argv, count, envp, vector) };
-    let kept = errno();
+    fill(vector, file, argv, count);
+    go(vector.as_ptr());
     sys::munmap(at, size);
-    fail(kept);
-    result
 }
 
-/// # Safety
-/// `argv` must have `count` arguments that were read.
-unsafe fn by_shell(path: &CStr, argv: Vector, count: usize, envp: Vector, vector: &mut [*const u8]) -> c_int {
-    let head = [c"/bin/sh".as_ptr().cast(), path.as_ptr().cast()];
-    // SAFETY: as the caller promises.
-    let rest = (1..count).map(|index| unsafe { *argv.wrapping_add(index) });
+/// The shell, the file, and the arguments behind the first.
+fn fill(vector: &mut [*const u8], file: &CStr, argv: Vector, count: usize) {
+    let head = [c"/bin/sh".as_ptr().cast(), file.as_ptr().cast()];
+    let mut reader = Reader::default();
+    let rest = (1..count).map(|index| reader.pointer(argv, index).unwrap_or(core::ptr::null()));
     for (to, from) in vector.iter_mut().zip(head.into_iter().chain(rest)) {
         *to = from;
     }
-    // SAFETY: as the caller promises; the vector ends in NULL.
-    unsafe { gate::execve(c"/bin/sh".as_ptr(), vector.as_ptr(), envp) }
 }

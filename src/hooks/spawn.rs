@@ -1,85 +1,36 @@
-//! What starts a program in a new process, inside libc: posix_spawn, popen, system.
+//! What starts a shell inside libc: popen, system, wordexp.
 
 use super::fail;
 use super::table::real;
 use crate::backstop;
-use crate::environment::{self, New, Vector};
-use crate::judge::{self, By, Decision, Exec, Refused, Target};
-use crate::memory::{PathCopy, Reader};
+use crate::environment::{self, New};
+use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
+use crate::memory::Reader;
 use crate::request;
-use core::ffi::{CStr, c_char, c_int, c_void};
-
-/// Judges a program that `go` starts in a new process; gives `refused(errno)` where it may not be started.
-fn start<R>(
-    target: Target<'_>,
-    argv: Vector,
-    envp: Vector,
-    go: impl FnOnce(Vector) -> R,
-    refused: impl FnOnce(i32) -> R,
-) -> R {
-    let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
-    request::for_exec(envp, |served| match judge::exec(By::This, served, &exec) {
-        Err(Refused(errno)) => refused(errno),
-        Ok(guarding) => environment::in_room(envp, New::of(exec.name().bytes(), guarding), served, go),
-    })
-}
-
-/// One of the posix_spawn family: they differ in whether the program is looked for, and in what the first argument is.
-macro_rules! spawns {
-    ($($(#[$doc:meta])* $name:ident ($first:ty) $target:expr;)*) => {
-        $(
-            $(#[$doc])*
-            ///
-            /// # Safety
-            /// As libc's.
-            #[cfg_attr(not(test), unsafe(no_mangle))]
-            pub unsafe extern "C" fn $name(
-                first: *mut $first,
-                path: *const c_char,
-                actions: *const libc::posix_spawn_file_actions_t,
-                attributes: *const libc::posix_spawnattr_t,
-                argv: *const *mut c_char,
-                envp: *const *mut c_char,
-            ) -> c_int {
-                let Some(real) = real::$name() else { return libc::ENOSYS };
-                // SAFETY: as the caller promises.
-                let go = |path: *const c_char, envp: Vector| unsafe {
-                    real(first, path, actions, attributes, argv, envp.cast())
-                };
-                let mut room = PathCopy::new();
-                let Some(copy) = room.of(path) else { return go(path, envp.cast()) };
-                let target = $target(copy);
-                start(target, argv.cast(), envp.cast(), |envp| go(copy.as_ptr(), envp), |errno| errno)
-            }
-        )*
-    };
-}
-
-fn by_path(path: &CStr) -> Target<'_> {
-    Target::Path(libc::AT_FDCWD, path)
-}
-
-spawns! {
-    /// posix_spawn(3).
-    posix_spawn (libc::pid_t) by_path;
-    /// posix_spawnp(3).
-    posix_spawnp (libc::pid_t) Target::Search;
-    /// pidfd_spawn(3), from glibc 2.39 on.
-    pidfd_spawn (c_int) by_path;
-    /// pidfd_spawnp(3), from glibc 2.39 on.
-    pidfd_spawnp (c_int) Target::Search;
-}
+use core::ffi::{c_char, c_int, c_void};
 
 /// The shell that popen and system start inside libc (`_PATH_BSHELL`), judged here since its exec cannot be hooked.
 fn shell(command: *const c_char, go: impl FnOnce()) -> Decision {
     let argv = [c"sh".as_ptr(), c"-c".as_ptr(), command, core::ptr::null()];
     let target = Target::Path(libc::AT_FDCWD, c"/bin/sh");
     let (argv, envp) = (argv.as_ptr().cast(), environment::current());
-    let exec = Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback: false, replaces: false };
-    request::for_exec(envp, |served| {
-        let guarding = judge::exec(By::This, served, &exec)?;
-        environment::swapped(New::of(b"sh", guarding), served, go);
-        Ok(())
+    let exec = Exec {
+        target,
+        searched: None,
+        unknown: None,
+        argv,
+        envp,
+        forged: false,
+        standard: [0, 1, 2],
+        shell_fallback: false,
+        replaces: false,
+    };
+    request::for_exec(envp, |served| match judge::exec(By::This, served, &exec)? {
+        Cleared::Absent(errno) => Err(Refused(errno)),
+        Cleared::Start(start) => {
+            environment::swapped(New::of(b"sh", start.guarding).running(start.image), served, go);
+            Ok(())
+        }
     })
 }
 

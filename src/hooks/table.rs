@@ -131,8 +131,6 @@ hooks! {
         posix_spawn_file_actions_adddup2: fn(*mut libc::posix_spawn_file_actions_t, c_int, c_int) -> c_int;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
         execve: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
-        execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (int, char *const *, char *const *)"]
         fexecve: fn(c_int, *const *const c_char, *const *const c_char) -> c_int;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (int, const char *, char *const *, char *const *, int)"]
@@ -199,6 +197,8 @@ hooks! {
     }
     // Go through the real function of another row; dlsym through a jump.
     through {
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
+        execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *)"]
         execv: fn(*const c_char, *const *const c_char) -> c_int;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *)"]

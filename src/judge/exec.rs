@@ -3,19 +3,23 @@
 use super::{By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
-use crate::program::Program;
+use crate::program::{PATH_MAX, Program, is_of_system};
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::sys;
+use crate::sys::{self, Fd, Stat};
 use crate::{counters, emit};
 use core::ffi::CStr;
-use portcullis_policy::{Outcome, Rule};
+use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown};
 
 /// A program that is about to be started.
 #[derive(Clone, Copy)]
 pub struct Exec<'a> {
     /// Which.
     pub target: Target<'a>,
+    /// The name by which it was looked for along PATH.
+    pub searched: Option<&'a CStr>,
+    /// What could not be read of how it is started.
+    pub unknown: Option<Unknown>,
     /// Its arguments, as the caller gave them.
     pub argv: Vector,
     /// Its environment, likewise.
@@ -37,8 +41,6 @@ pub enum Target<'a> {
     Path(i32, &'a CStr),
     /// By a descriptor.
     Descriptor(i32),
-    /// By a name that is looked for along PATH.
-    Search(&'a CStr),
 }
 
 impl Exec<'_> {
@@ -46,7 +48,7 @@ impl Exec<'_> {
     pub fn name(&self) -> Text<64> {
         let mut name = Text::new();
         match self.target {
-            Target::Path(_, path) | Target::Search(path) => name.push(base_name(path.to_bytes())),
+            Target::Path(_, path) => name.push(base_name(path.to_bytes())),
             Target::Descriptor(_) => {
                 let mut reader = Reader::default();
                 let first = reader.pointer(self.argv, 0).and_then(|argument| reader.string(argument, 64));
@@ -68,6 +70,49 @@ pub enum Guarding {
     None,
 }
 
+/// What comes of a program that is not refused.
+pub enum Cleared {
+    /// The kernel does not run it, and this is its errno. It is not asked again: by now it might.
+    Absent(i32),
+    /// It is started.
+    Start(Start),
+}
+
+/// A program that was judged and is to be started.
+pub struct Start {
+    /// How much of the guard it gets.
+    pub guarding: Guarding,
+    /// Device and inode that the new process must have as its program; zeros where they are not known.
+    pub image: (u64, u64),
+    /// It was judged as what sh runs: execvp and its kin do that where the kernel does not know its format.
+    pub as_shell: bool,
+    judged: Option<Stat>,
+    by: Option<Fd>,
+}
+
+impl Start {
+    /// What is not looked at: of a master.
+    pub fn unchecked() -> Start {
+        Start { guarding: Guarding::Whole, image: (0, 0), as_shell: false, judged: None, by: None }
+    }
+
+    /// Whether `target` still is the file that was judged.
+    pub fn still_is(&self, target: &Target<'_>) -> bool {
+        let Some(judged) = self.judged else { return true };
+        let now = match *target {
+            Target::Path(at, path) => sys::stat_at(at, path).ok(),
+            Target::Descriptor(fd) => sys::fstat(fd),
+        };
+        now.is_some_and(|now| now.identity == judged.identity && now.ctime == judged.ctime)
+    }
+
+    /// The descriptor of the judged file, where it is to be run by that: neither the kernel nor the guard in it would see
+    /// that another file has taken its place.
+    pub fn by_descriptor(&self) -> Option<i32> {
+        self.by.as_ref().map(|file| file.0)
+    }
+}
+
 /// How many words a command may have that `allow` can name.
 const WORDS: usize = 48;
 /// The longest word and the longest command text that are compared with `allow`, in bytes.
@@ -87,8 +132,12 @@ pub struct Arguments<'a> {
 const COUNT_MAX: usize = 100_000;
 
 impl<'a> Arguments<'a> {
+    fn none() -> Arguments<'a> {
+        Arguments { words: [b""; WORDS], count: 0, text: [None; 2] }
+    }
+
     fn read(argv: Vector) -> Option<Arguments<'a>> {
-        let mut arguments = Arguments { words: [b""; WORDS], count: 0, text: [None; 2] };
+        let mut arguments = Arguments::none();
         if argv.is_null() {
             return Some(arguments);
         }
@@ -132,23 +181,33 @@ impl<'a> Arguments<'a> {
 
 /// Judges a program that is started for a request.
 #[inline(never)]
-pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> {
+pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     let policy = state::policy();
     if matches!(by, By::This) && state::role() == Role::Master {
-        return Ok(Guarding::Whole);
+        return Ok(Cleared::Start(Start::unchecked()));
     }
-    // What cannot be read, the kernel refuses.
-    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Guarding::Whole) };
-    let Some(program) = find(exec, &arguments) else { return Ok(Guarding::Whole) };
+    // What cannot be read cannot be read by the kernel either, and by now it might be readable.
+    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(libc::EFAULT)) };
+    let mut program = Program::none();
+    if let Err(errno) = find(&mut program, exec, &arguments) {
+        return Ok(Cleared::Absent(errno));
+    }
     let guarding = match (program.foreign, program.unguarded) {
         (true, _) => Guarding::None,
         (false, "") => Guarding::Whole,
         (false, _) => Guarding::Handed,
     };
+    let as_shell = exec.shell_fallback && program.unknown_format;
+    if as_shell {
+        program.push(b"sh");
+    } else if program.unknown_format {
+        program.cannot(Unknown::Format);
+    }
     let mut words = arguments.words;
-    let path = match exec.target {
-        Target::Path(_, path) | Target::Search(path) => path.to_bytes(),
-        Target::Descriptor(_) => program.real.bytes(),
+    let path = match (exec.searched, exec.target) {
+        (Some(name), _) => name.to_bytes(),
+        (None, Target::Path(_, path)) => path.to_bytes(),
+        (None, Target::Descriptor(_)) => program.real.bytes(),
     };
     words[0] = path;
     let form = arguments.command();
@@ -162,6 +221,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
     let loader = match is_on(&policy, served.scope, Rule::LoaderEnv) {
         true if exec.forged => {
             detail.push(b"the guard's own variables");
+            Some(None)
+        }
+        true if program.loads_library => {
+            detail.push(b"the loader's own arguments");
             Some(None)
         }
         true => environment::foreign_loader(exec.envp, &mut detail),
@@ -182,30 +245,87 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
             writable,
             on_connection,
             loader,
-            unknown: None,
+            unknown: exec.unknown.or(program.unknown),
         };
         policy.decide_exec(served.scope, &program)
     });
-    if verdict.outcome == Outcome::Allow {
-        return Ok(guarding);
+    if verdict.outcome != Outcome::Allow {
+        emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     }
-    emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     match verdict.outcome {
         Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
-        _ => Ok(guarding),
+        _ => Ok(Cleared::Start(start(&policy, served, exec, program, guarding, as_shell))),
     }
+}
+
+/// How a program that was judged is started.
+fn start(
+    policy: &Policy<'_>,
+    served: &Served,
+    exec: &Exec<'_>,
+    program: Program,
+    guarding: Guarding,
+    as_shell: bool,
+) -> Start {
+    // In a program with the guard in it, the guard compares. Elsewhere nobody could, unless who starts it can replace nothing
+    // there: so it is run by the descriptor. A script's interpreter would not find the script then.
+    let replaceable = match exec.target {
+        Target::Path(_, path) => !program.of_system() || !is_of_system(path.to_bytes()),
+        Target::Descriptor(_) => true,
+    };
+    let enforced = || PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
+    let unseen = !matches!(guarding, Guarding::Whole) && !program.is_script && !program.unknown_format;
+    let judged = (program.stat != Stat::default()).then_some(program.stat);
+    let image = if matches!(guarding, Guarding::Whole) { program.image } else { (0, 0) };
+    let by = if unseen && replaceable && enforced() { program.into_file() } else { None };
+    Start { guarding, image, as_shell, judged, by }
+}
+
+/// The rules on which program it is.
+const PROGRAM_RULES: [Rule; 3] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool];
+
+/// Judges a program of which something is not known once it was judged: it was replaced, again and again; it is this process.
+pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision {
+    let policy = state::policy();
+    let verdict = policy.decide_unknown(served.scope, what, u16::MAX);
+    if verdict.outcome == Outcome::Allow {
+        return Ok(());
+    }
+    let arguments = Arguments::read(exec.argv).unwrap_or(Arguments::none());
+    emit::exec(&policy, verdict, served, By::This, exec, &Program::none(), &arguments, b"");
+    match verdict.outcome {
+        Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        _ => Ok(()),
+    }
+}
+
+/// Judges this process, whose program is another than the one that was judged.
+#[cold]
+pub fn replaced(served: &Served) -> Decision {
+    let exec = Exec {
+        target: Target::Path(libc::AT_FDCWD, c"/proc/self/exe"),
+        searched: None,
+        unknown: None,
+        argv: core::ptr::null(),
+        envp: core::ptr::null(),
+        forged: false,
+        standard: [0, 1, 2],
+        shell_fallback: false,
+        replaces: true,
+    };
+    unknown_exec(served, &exec, Unknown::Replaced)
 }
 
 /// Whether who starts the program can write to it, or to the folder that it is in. To root, who can write to everything,
 /// only what everybody can write to counts.
 fn is_writable(by: By<'_>, program: &Program) -> bool {
     let path = program.real.bytes();
-    let mut folder = Text::<512>::new();
-    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    folder.push(path.get(..end.max(1)).unwrap_or_default());
-    if !path.starts_with(b"/") || !program.real.fits() {
+    // A path that is not known is `Unknown::Path`; one that does not begin so is no file's.
+    if !path.starts_with(b"/") {
         return false;
     }
+    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+    let folder = Text::<PATH_MAX>::of(path.get(..end.max(1)).unwrap_or_default());
     let user = match by {
         By::This => (sys::geteuid(), u32::MAX),
         By::Other(other) => other.user,
@@ -224,43 +344,12 @@ fn is_writable(by: By<'_>, program: &Program) -> bool {
     })
 }
 
-/// The program that the kernel would start; `None` where there is none.
-fn find(exec: &Exec<'_>, arguments: &Arguments<'_>) -> Option<Program> {
-    let mut program = match exec.target {
-        Target::Path(at, path) => Program::find(at, path, arguments.words())?,
-        Target::Descriptor(fd) => Program::of_descriptor(fd, arguments.words()),
-        Target::Search(file) if file.to_bytes().contains(&b'/') => {
-            Program::find(libc::AT_FDCWD, file, arguments.words())?
-        }
-        Target::Search(file) => along_path(file.to_bytes(), arguments)?,
-    };
-    if exec.shell_fallback && program.unknown_format {
-        program.push(b"sh");
+/// Finds the program that the kernel would start; its errno where it would start none.
+fn find(program: &mut Program, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
+    match exec.target {
+        // A path that was looked for and must not be executed is passed by, as a folder is.
+        Target::Path(at, path) if exec.searched.is_some() && !sys::may_execute(at, path) => Err(libc::EACCES),
+        Target::Path(at, path) => program.find(at, path, arguments.words()),
+        Target::Descriptor(fd) => program.of_descriptor(fd, arguments.words()),
     }
-    Some(program)
-}
-
-/// The first executable of that name along PATH, as execvp(3) looks for it.
-#[inline(never)]
-fn along_path(file: &[u8], arguments: &Arguments<'_>) -> Option<Program> {
-    if file.is_empty() {
-        return None;
-    }
-    // The default of glibc's confstr(_CS_PATH).
-    let path = environment::variable(b"PATH").unwrap_or(b"/bin:/usr/bin");
-    for folder in path.split(|&byte| byte == b':') {
-        let mut candidate = Text::<4096>::new();
-        candidate.push(folder);
-        if !folder.is_empty() {
-            candidate.push(b"/");
-        }
-        candidate.push(file);
-        if candidate.fits()
-            && sys::executable(candidate.c_str())
-            && let Some(program) = Program::find(libc::AT_FDCWD, candidate.c_str(), arguments.words())
-        {
-            return Some(program);
-        }
-    }
-    None
 }

@@ -4,7 +4,7 @@ mod decision;
 mod exec;
 
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Arguments, Exec, Guarding, Target, exec};
+pub use exec::{Arguments, Cleared, Exec, Guarding, Start, Target, exec, replaced, unknown_exec};
 
 use crate::memory::Text;
 use crate::request::Served;

@@ -21,16 +21,16 @@ pub struct Stat {
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
     pub mtime: i64,
+    /// Time of the last change of content or status, likewise.
+    pub ctime: i64,
 }
 
-fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
+fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Result<Stat, i32> {
     let mut stat = core::mem::MaybeUninit::<libc::stat>::zeroed();
-    if fill(stat.as_mut_ptr()) < 0 {
-        return None;
-    }
+    result(fill(stat.as_mut_ptr()))?;
     // SAFETY: all zero bytes are a valid stat, and the kernel has filled it.
     let stat = unsafe { stat.assume_init() };
-    Some(Stat {
+    Ok(Stat {
         identity: (stat.st_dev, stat.st_ino),
         mode: stat.st_mode,
         // Of another width on each architecture.
@@ -40,20 +40,25 @@ fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
         gid: stat.st_gid,
         size: stat.st_size.cast_unsigned(),
         mtime: stat.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_mtime_nsec),
+        ctime: stat.st_ctime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec),
     })
 }
 
 /// `fstat` of an open descriptor.
 pub fn fstat(fd: i32) -> Option<Stat> {
     // SAFETY: the kernel writes one stat to where the pointer points.
-    stat_of(|to| unsafe { syscall(libc::SYS_fstat, [fd as usize, to as usize, 0, 0, 0, 0]) })
+    stat_of(|to| unsafe { syscall(libc::SYS_fstat, [fd as usize, to as usize, 0, 0, 0, 0]) }).ok()
 }
 
 /// `stat` of a path.
 pub fn stat(path: &CStr) -> Option<Stat> {
-    let at = libc::AT_FDCWD as usize;
+    stat_at(libc::AT_FDCWD, path).ok()
+}
+
+/// `stat` of a path relative to a descriptor.
+pub fn stat_at(at: i32, path: &CStr) -> Result<Stat, i32> {
     // SAFETY: the path ends in NUL, and the kernel writes one stat to where the pointer points.
-    stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
+    stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at as usize, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
 }
 
 /// `openat`; `O_CLOEXEC` is always set.
@@ -62,6 +67,22 @@ pub fn open(at: i32, path: &CStr, flags: i32, mode: u32) -> Result<Fd, i32> {
     let args = [at as usize, path.as_ptr() as usize, flags as usize, mode as usize, 0, 0];
     // SAFETY: the path ends in NUL.
     result(unsafe { syscall(libc::SYS_openat, args) }).map(|fd| Fd(fd as i32))
+}
+
+/// Whether a path leads through what a process has (`/proc/PID/fd/N`, `cwd`, `root`, `exe`): true where the kernel does not tell.
+pub fn leads_through_process(at: i32, path: &CStr) -> bool {
+    const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
+    let how = [(libc::O_PATH | libc::O_CLOEXEC) as u64, 0, RESOLVE_NO_MAGICLINKS];
+    let args = [at as usize, path.as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how), 0, 0];
+    // SAFETY: the path ends in NUL; the kernel reads a struct open_how: three numbers of 64 bits.
+    match result(unsafe { syscall(libc::SYS_openat2, args) }) {
+        Ok(fd) => {
+            close(fd as i32);
+            false
+        }
+        Err(libc::ENOENT | libc::ENOTDIR | libc::EACCES | libc::ENAMETOOLONG) => false,
+        Err(_) => true,
+    }
 }
 
 /// `close`.
@@ -77,11 +98,27 @@ pub fn read(fd: i32, into: &mut [u8]) -> &[u8] {
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
 }
 
-/// `pread` from the start of the file; what was read.
-pub fn read_head(fd: i32, into: &mut [u8]) -> &[u8] {
+/// `pread` from the start of the file; what was read, `None` where it cannot be.
+pub fn read_head(fd: i32, into: &mut [u8]) -> Option<&[u8]> {
     // SAFETY: the kernel writes at most the length of the slice into it.
     let got = unsafe { syscall(libc::SYS_pread64, [fd as usize, into.as_mut_ptr() as usize, into.len(), 0, 0, 0]) };
-    into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
+    into.get(..usize::try_from(got).ok()?)
+}
+
+/// Whether a file has capabilities, which a program gains by executing it.
+pub fn has_capabilities(fd: i32) -> bool {
+    let path = crate::files::proc_descriptor(fd);
+    let args = [path.c_str().as_ptr() as usize, c"security.capability".as_ptr() as usize, 0, 0, 0, 0];
+    // SAFETY: both strings end in NUL; without a buffer, the kernel gives the size.
+    unsafe { syscall(libc::SYS_getxattr, args) > 0 }
+}
+
+/// Whether the kernel lets this process execute a path, as far as permissions say; true where it does not tell.
+pub fn may_execute(at: i32, path: &CStr) -> bool {
+    const FACCESSAT2: libc::c_long = 439;
+    let args = [at as usize, path.as_ptr() as usize, libc::X_OK as usize, libc::AT_EACCESS as usize, 0, 0];
+    // SAFETY: the path ends in NUL.
+    unsafe { syscall(FACCESSAT2, args) != -(libc::EACCES as isize) }
 }
 
 /// `write`, once.
@@ -144,13 +181,6 @@ pub fn readlink<'b>(path: &CStr, into: &'b mut [u8]) -> &'b [u8] {
     // SAFETY: the path ends in NUL; the kernel writes at most the length of the slice.
     let got = unsafe { syscall(libc::SYS_readlinkat, args) };
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
-}
-
-/// `faccessat`: whether the path may be executed by the real user.
-pub fn executable(path: &CStr) -> bool {
-    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::X_OK as usize, 0, 0, 0];
-    // SAFETY: the path ends in NUL.
-    unsafe { syscall(libc::SYS_faccessat, args) == 0 }
 }
 
 /// `faccessat`: whether the real user may write to the path.

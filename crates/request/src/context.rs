@@ -1,8 +1,8 @@
 //! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
 //!
-//! `PORTCULLIS_CONTEXT=1;ROLE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`; whether
+//! `PORTCULLIS_CONTEXT=1;ROLE;INJECTED;REPORTED;TRIED;DEVICE:INODE;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`; whether
 //! LD_PRELOAD was put in by the guard; the reason last reported; the state of the sources for which compiling was tried;
-//! standard error of the tree's first process; the path of the compiled policy; the programs that led here.
+//! standard error of the tree's first process; the file that was judged; the path of the compiled policy; the programs that led here.
 
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +29,8 @@ pub struct Inherited<'a> {
     pub tried: u64,
     /// Identity of standard error: its device and inode.
     pub stderr: (u64, u64),
+    /// Device and inode of the file that was judged, which the process must have as its program; zeros where it need not.
+    pub image: (u64, u64),
     /// Path of the compiled policy; empty for the default place. A semicolon in it would end it.
     pub policy: &'a [u8],
     /// The chain, the new program included.
@@ -38,7 +40,7 @@ pub struct Inherited<'a> {
 /// Reads the variable's value; `None` where it is of another version, or has too few fields.
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
-    let mut fields = value.splitn(8, |&byte| byte == b';');
+    let mut fields = value.splitn(9, |&byte| byte == b';');
     if fields.next()? != b"1" {
         return None;
     }
@@ -50,22 +52,28 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     let injected = fields.next()? == b"1";
     let reported = number(fields.next()?) as u8;
     let tried = number(fields.next()?);
-    let mut identity = fields.next()?.splitn(2, |&byte| byte == b':');
-    let stderr = (number(identity.next()?), number(identity.next()?));
-    Some(Inherited { role, injected, reported, tried, stderr, policy: fields.next()?, chain: fields.next()? })
+    let stderr = identity(fields.next()?)?;
+    let image = identity(fields.next()?)?;
+    Some(Inherited { role, injected, reported, tried, stderr, image, policy: fields.next()?, chain: fields.next()? })
+}
+
+/// A device and an inode.
+fn identity(field: &[u8]) -> Option<(u64, u64)> {
+    let mut numbers = field.splitn(2, |&byte| byte == b':');
+    Some((number(numbers.next()?), number(numbers.next()?)))
 }
 
 /// Writes the variable's value by `push`.
 pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
-    let Inherited { role, injected, reported, tried, stderr, policy, chain } = *inherited;
+    let Inherited { role, injected, reported, tried, stderr, image, policy, chain } = *inherited;
     push(match role {
         Role::Master => b"1;m;",
         Role::Serving => b"1;s;",
         Role::Descendant => b"1;d;",
     });
     push(if injected { b"1;" } else { b"0;" });
-    let (device, inode) = stderr;
-    for (value, end) in [(u64::from(reported), b";"), (tried, b";"), (device, b":"), (inode, b";")] {
+    let values = [u64::from(reported), tried, stderr.0, stderr.1, image.0, image.1];
+    for (value, end) in values.into_iter().zip([b";", b";", b":", b";", b":", b";"]) {
         decimal(value, &mut push);
         push(end);
     }
@@ -104,7 +112,7 @@ mod tests {
     #[test]
     fn what_is_no_context_is_refused() {
         assert_eq!(parse(b"2;m"), None);
-        assert_eq!(parse(b"1;d;0;0;5;7;/p;sh"), None, "no inode");
-        assert_eq!(parse(b"1;d;0;0;5;7:9;/p;a;b").unwrap().chain, b"a;b");
+        assert_eq!(parse(b"1;d;0;0;5;7;/p;sh;x"), None, "no inode");
+        assert_eq!(parse(b"1;d;0;0;5;7:9;3:4;/p;a;b").unwrap().chain, b"a;b");
     }
 }

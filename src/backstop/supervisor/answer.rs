@@ -256,6 +256,8 @@ impl Case<'_> {
         let standard = [0, 1, 2].map(|number| self.borrow(number));
         let exec = Exec {
             target,
+            searched: None,
+            unknown: None,
             argv: arguments.as_ptr(),
             envp: environment.as_ptr(),
             forged,

@@ -1,0 +1,372 @@
+//! Which program a path really is: by name, by what a symlink resolves to, by applet, by the interpreter of a script, by
+//! what the dynamic loader is told to run.
+//!
+//! What cannot be opened, read or followed is `unknown`, which the policy decides. Nothing has a bound here that it does not
+//! have in the kernel.
+
+mod format;
+mod loader;
+mod real_path;
+
+use crate::files;
+use crate::memory::{Text, base_name};
+use crate::sys::{self, Fd, Stat};
+use core::ffi::CStr;
+use format::{BUILD_ID_MAX, Format, HEAD, Loader};
+use portcullis_policy::Unknown;
+pub use real_path::PATH_MAX;
+
+/// Interpreters that are scripts themselves, followed this far (fs/exec.c: the kernel says ELOOP beyond).
+const DEPTH: usize = 5;
+const FOREIGN: &str = "foreign";
+/// Base names that one program may go by.
+const NAMES: usize = 16;
+/// Folders in which a shell is the system's own, so that `allow` can be believed.
+const SYSTEM: [&[u8]; 6] = [b"/bin/", b"/usr/bin/", b"/sbin/", b"/usr/sbin/", b"/usr/local/bin/", b"/usr/lib/"];
+
+/// A program.
+pub struct Program {
+    names: [Text<64>; NAMES],
+    count: usize,
+    /// How many of the names are its own rather than an interpreter's.
+    pub own_names: usize,
+    /// The path with every symlink resolved; empty where it is not known.
+    pub real: Text<PATH_MAX>,
+    /// The file is neither ELF nor a script, so that execvp and its kin run it with sh.
+    pub unknown_format: bool,
+    /// Its loader cannot load this library: another word size, or musl's.
+    pub foreign: bool,
+    /// Why the preload will not hold in it: `static`, `setuid`, `foreign`; empty where it will.
+    pub unguarded: &'static str,
+    /// What could not be read; the first of it.
+    pub unknown: Option<Unknown>,
+    /// The dynamic loader is run as a program, and told to load a library.
+    pub loads_library: bool,
+    /// The file's status when it was judged.
+    pub stat: Stat,
+    /// Device and inode of what the new process will run: of a script, its interpreter. Zeros where that is not known.
+    pub image: (u64, u64),
+    build_id: ([u8; BUILD_ID_MAX], usize),
+    /// It is a script.
+    pub is_script: bool,
+    /// The open file.
+    file: Option<Fd>,
+}
+
+/// The errors with which a file cannot be opened for the kernel either, so that it is no program. Others are this process's
+/// own: no free descriptor, no memory, a filter of somebody's.
+fn is_absent(errno: i32) -> bool {
+    matches!(
+        errno,
+        libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG | libc::EACCES | libc::ESTALE | libc::EBADF
+    )
+}
+
+impl Program {
+    /// No program yet.
+    pub fn none() -> Program {
+        Program {
+            names: [const { Text::new() }; NAMES],
+            count: 0,
+            own_names: 0,
+            real: Text::new(),
+            unknown_format: false,
+            foreign: false,
+            unguarded: "",
+            unknown: None,
+            loads_library: false,
+            stat: Stat::default(),
+            image: (0, 0),
+            build_id: ([0; BUILD_ID_MAX], 0),
+            is_script: false,
+            file: None,
+        }
+    }
+
+    /// Finds the program at `path`, relative to `at`, called with `argv`; the errno with which the kernel does not run it.
+    #[inline(never)]
+    pub fn find(&mut self, at: i32, path: &CStr, argv: &[&[u8]]) -> Result<(), i32> {
+        self.push(base_name(path.to_bytes()));
+        match sys::open(at, path, libc::O_PATH, 0) {
+            Ok(file) => self.examine(file, Some((at, path)), argv)?,
+            Err(errno) if is_absent(errno) => return Err(errno),
+            Err(_) => {
+                match sys::stat_at(at, path) {
+                    Err(errno) if is_absent(errno) => return Err(errno),
+                    Err(_) => {}
+                    Ok(stat) => self.stat = stat,
+                }
+                self.own_names = self.count;
+                self.cannot(Unknown::Program);
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds the program that a descriptor of the caller refers to. Closing it is the caller's affair.
+    pub fn of_descriptor(&mut self, fd: i32, argv: &[&[u8]]) -> Result<(), i32> {
+        match sys::duplicate_high(fd, 0) {
+            Ok(file) => self.examine(Fd(file), None, argv),
+            Err(libc::EBADF) => Err(libc::EBADF),
+            Err(_) => {
+                self.cannot(Unknown::Program);
+                Ok(())
+            }
+        }
+    }
+
+    /// Adds a base name.
+    pub fn push(&mut self, name: &[u8]) {
+        match self.names.get_mut(self.count) {
+            Some(to) => {
+                *to = Text::new();
+                to.push(name);
+                self.count = self.count.wrapping_add(1);
+            }
+            None => self.cannot(Unknown::Arguments),
+        }
+    }
+
+    /// Calls `look` with all base names.
+    pub fn with_names<R>(&self, look: impl FnOnce(&[&[u8]]) -> R) -> R {
+        let mut names = [&b""[..]; NAMES];
+        for (to, from) in names.iter_mut().zip(&self.names).take(self.count) {
+            *to = from.bytes();
+        }
+        look(names.get(..self.count).unwrap_or_default())
+    }
+
+    /// Whether it is a program of the system, not one that somebody put elsewhere under a shell's name.
+    pub fn of_system(&self) -> bool {
+        is_of_system(self.real.bytes())
+    }
+
+    /// The build-id of its file; empty where it has none.
+    pub fn build_id(&self) -> &[u8] {
+        self.build_id.0.get(..self.build_id.1).unwrap_or_default()
+    }
+
+    /// The open file, by which it can be run.
+    pub fn into_file(self) -> Option<Fd> {
+        self.file
+    }
+
+    /// Something of it is not known.
+    pub fn cannot(&mut self, what: Unknown) {
+        self.unknown = self.unknown.or(Some(what));
+    }
+
+    /// Looks at an open file, of which `opened` is how.
+    fn examine(&mut self, file: Fd, opened: Option<(i32, &CStr)>, argv: &[&[u8]]) -> Result<(), i32> {
+        let Some(stat) = sys::fstat(file.0) else {
+            self.own_names = self.count;
+            self.cannot(Unknown::Program);
+            return Ok(());
+        };
+        if stat.mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(libc::EACCES);
+        }
+        self.stat = stat;
+        self.image = stat.identity;
+        if !real_path::find(file.0, &stat, opened, &mut self.real) {
+            self.real.set(b"");
+            self.cannot(Unknown::Path);
+        }
+        let name = Text::<64>::of(base_name(self.real.bytes()));
+        self.push(name.bytes());
+        let mut head = [0; HEAD];
+        let head = read(&file, opened, &stat, &mut head);
+        if head.is_none() && stat.uid != 0 {
+            // Executable without being readable. Root's own are what they are called.
+            self.cannot(Unknown::Program);
+        }
+        if is_multicall(name.bytes()) {
+            // The applet is the name it was called by, else its first argument.
+            for argument in argv.iter().take(2) {
+                self.push(base_name(argument));
+            }
+        }
+        let head = head.unwrap_or_default();
+        self.file = Some(file);
+        match Format::of(head) {
+            Format::Script(line) => {
+                self.own_names = self.count;
+                self.is_script = true;
+                return self.script(line, opened);
+            }
+            Format::Native(elf) => {
+                if let Some((to, len)) = self.build_id.0.get_mut(..elf.build_id.len()).zip(Some(elf.build_id.len())) {
+                    to.copy_from_slice(elf.build_id);
+                    self.build_id.1 = len;
+                }
+                self.guard_in(&elf.loader, &stat);
+                if matches!(elf.loader, Loader::None) && loader::is_loader(name.bytes()) {
+                    self.run_by_loader(argv.get(1..).unwrap_or_default())?;
+                }
+            }
+            Format::Foreign => {
+                self.foreign = true;
+                self.unguarded = FOREIGN;
+            }
+            Format::Broken => return Err(libc::ENOEXEC),
+            Format::Other => self.unknown_format = !head.is_empty() || self.unknown.is_none(),
+        }
+        self.own_names = self.count;
+        Ok(())
+    }
+
+    /// Notes why a preload will not hold in a program with this loader.
+    fn guard_in(&mut self, loader: &Loader<'_>, stat: &Stat) {
+        let group = libc::S_ISGID | libc::S_IXGRP;
+        let is_musl = matches!(loader, Loader::Named(path) if base_name(path).starts_with(b"ld-musl"));
+        let gains_user = stat.mode & libc::S_ISUID != 0 && stat.uid != sys::geteuid();
+        let gains_group = stat.mode & group == group && stat.gid != sys::getegid();
+        if is_musl {
+            self.foreign = true;
+            self.unguarded = FOREIGN;
+        } else if gains_user || gains_group || self.file.as_ref().is_some_and(|file| sys::has_capabilities(file.0)) {
+            self.unguarded = "setuid";
+        } else if matches!(loader, Loader::None) {
+            self.unguarded = "static";
+        }
+    }
+
+    /// What the dynamic loader is told to run by these arguments.
+    fn run_by_loader(&mut self, arguments: &[&[u8]]) -> Result<(), i32> {
+        let told = loader::read(arguments);
+        self.loads_library = told.loads_library;
+        let Some(path) = told.program else {
+            if told.unknown {
+                self.cannot(Unknown::Arguments);
+            }
+            return Ok(());
+        };
+        self.push(base_name(path));
+        let copy = Text::<PATH_MAX>::of(path);
+        if !copy.fits() || !path.contains(&b'/') {
+            // A name alone is looked for in the folders of libraries.
+            self.cannot(Unknown::Arguments);
+            return Ok(());
+        }
+        match sys::open(libc::AT_FDCWD, copy.c_str(), libc::O_PATH, 0) {
+            Ok(file) => match sys::fstat(file.0) {
+                // The loader maps it: where that is, is where the program is.
+                Some(stat) if real_path::find(file.0, &stat, Some((libc::AT_FDCWD, copy.c_str())), &mut self.real) => {
+                    let name = Text::<64>::of(base_name(self.real.bytes()));
+                    self.push(name.bytes());
+                }
+                _ => self.cannot(Unknown::Path),
+            },
+            Err(errno) if is_absent(errno) => return Err(errno),
+            Err(_) => self.cannot(Unknown::Program),
+        }
+        // The loader is static; what it loads is not.
+        self.unguarded = "";
+        Ok(())
+    }
+
+    /// Follows a script's line to what the kernel will run.
+    #[inline(never)]
+    fn script(&mut self, line: &[u8], opened: Option<(i32, &CStr)>) -> Result<(), i32> {
+        let mut line = Text::<{ format::SCRIPT_HEAD }>::of(line);
+        // What the interpreter gets as its first argument that is no option: the rest of the line, else the script.
+        let script = opened.map_or(&b""[..], |(_, path)| path.to_bytes());
+        for _ in 0..DEPTH {
+            let trimmed = line.bytes().trim_ascii();
+            let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
+            let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
+            let argument = argument.trim_ascii();
+            let path = Text::<{ format::SCRIPT_HEAD }>::of(interpreter);
+            self.push(base_name(interpreter));
+            let file = match sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0) {
+                Ok(file) => file,
+                Err(errno) if is_absent(errno) => return Err(errno),
+                Err(_) => {
+                    self.cannot(Unknown::Interpreter);
+                    return Ok(());
+                }
+            };
+            let Some(stat) = sys::fstat(file.0) else {
+                self.cannot(Unknown::Interpreter);
+                return Ok(());
+            };
+            if stat.mode & libc::S_IFMT != libc::S_IFREG {
+                return Err(libc::EACCES);
+            }
+            self.image = stat.identity;
+            let opened = Some((libc::AT_FDCWD, path.c_str()));
+            let mut real = Text::<PATH_MAX>::new();
+            if !real_path::find(file.0, &stat, opened, &mut real) {
+                self.cannot(Unknown::Path);
+            }
+            let name = base_name(real.bytes());
+            self.push(name);
+            if name == b"env" || is_multicall(name) {
+                // Options and assignments are left out; of the others each may be the program.
+                for word in argument.split(|byte| matches!(byte, b' ' | b'\t')) {
+                    if !word.is_empty() && !word.starts_with(b"-") && !word.contains(&b'=') {
+                        self.push(base_name(word));
+                    }
+                }
+            }
+            let mut head = [0; HEAD];
+            let Some(head) = read(&file, opened, &stat, &mut head) else {
+                if stat.uid != 0 {
+                    self.cannot(Unknown::Interpreter);
+                }
+                return Ok(());
+            };
+            match Format::of(head) {
+                Format::Script(next) => {
+                    line = Text::of(next);
+                    continue;
+                }
+                Format::Native(elf) => {
+                    self.guard_in(&elf.loader, &stat);
+                    if matches!(elf.loader, Loader::None) && loader::is_loader(name) {
+                        let first = if argument.is_empty() { script } else { argument };
+                        let first = Text::<PATH_MAX>::of(first);
+                        self.run_by_loader(&[first.bytes()])?;
+                    }
+                }
+                Format::Foreign => {
+                    self.foreign = true;
+                    self.unguarded = FOREIGN;
+                }
+                Format::Broken => return Err(libc::ENOEXEC),
+                Format::Other => {
+                    self.image = (0, 0);
+                    self.cannot(Unknown::Format);
+                }
+            }
+            return Ok(());
+        }
+        Err(libc::ELOOP)
+    }
+}
+
+/// Whether a path lies in a folder of the system, by its words.
+pub fn is_of_system(path: &[u8]) -> bool {
+    let is_below = |folder: &&[u8]| path.strip_prefix(*folder).is_some_and(|rest| !rest.starts_with(b"../"));
+    SYSTEM.iter().any(is_below) && !path.windows(4).any(|four| four == b"/../")
+}
+
+/// Whether a program of this name has many programs in it.
+fn is_multicall(name: &[u8]) -> bool {
+    name.starts_with(b"busybox") || name.starts_with(b"toybox")
+}
+
+/// The beginning of a regular file that was opened as a place only (O_PATH), or for reading; `None` where it cannot be read.
+fn read<'h>(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat, into: &'h mut [u8]) -> Option<&'h [u8]> {
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let readable = match sys::open(libc::AT_FDCWD, files::proc_descriptor(file.0).c_str(), flags, 0) {
+        Ok(readable) => readable,
+        Err(_) => {
+            let (at, path) = opened?;
+            sys::open(at, path, flags, 0).ok()?
+        }
+    };
+    // By the path, or by a /proc that somebody has covered, it may be another file.
+    sys::fstat(readable.0).filter(|now| now.identity == stat.identity)?;
+    sys::read_head(readable.0, into)
+}
