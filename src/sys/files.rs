@@ -21,6 +21,8 @@ pub struct Stat {
     pub size: u64,
     /// Modification time in nanoseconds since 1970.
     pub mtime: i64,
+    /// Time of the last change of content or status, likewise.
+    pub ctime: i64,
 }
 
 fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
@@ -40,6 +42,7 @@ fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Option<Stat> {
         gid: stat.st_gid,
         size: stat.st_size.cast_unsigned(),
         mtime: stat.st_mtime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_mtime_nsec),
+        ctime: stat.st_ctime.wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec),
     })
 }
 
@@ -54,6 +57,15 @@ pub fn stat(path: &CStr) -> Option<Stat> {
     let at = libc::AT_FDCWD as usize;
     // SAFETY: the path ends in NUL, and the kernel writes one stat to where the pointer points.
     stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
+}
+
+/// Whether root is the host's root to this process: in a user namespace of somebody's, root is whom that maps. Inodes without a
+/// name in any file system belong to root, and no mount covers them.
+pub fn sees_root() -> bool {
+    // SAFETY: takes no pointer.
+    let made = result(unsafe { syscall(libc::SYS_epoll_create1, [libc::EPOLL_CLOEXEC as usize, 0, 0, 0, 0, 0]) });
+    let file = made.map(|fd| Fd(fd as i32));
+    file.ok().and_then(|file| fstat(file.0)).is_some_and(|stat| stat.uid == 0)
 }
 
 /// `openat`; `O_CLOEXEC` is always set.
