@@ -3,7 +3,7 @@
 
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, counters, deepbind, environment, files, hooks, load, objects, request, sink, sys};
+use crate::{backstop, counters, deepbind, environment, files, hooks, load, names, objects, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, Inherited};
 
@@ -95,6 +95,7 @@ pub extern "C" fn ensure() {
     state::set_ready();
     load::report(policy);
     if state::role() == Role::Serving {
+        names::settle();
         backstop::serving();
     }
 }
