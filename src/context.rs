@@ -1,10 +1,12 @@
 //! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
 
+use crate::backstop;
 use crate::environment::New;
 use crate::memory::Text;
 use crate::request::Served;
 use crate::state::{self, Role};
-use portcullis_request::context::{self, Inherited};
+use portcullis_policy::overlay;
+use portcullis_request::context::{self, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
 
 /// Between the programs of a chain.
@@ -61,21 +63,35 @@ pub fn compose(text: &mut Text<1024>, new: &New<'_>, injected: bool, served: &Se
     let chain = chain_of(new.name, served);
     let tried = crate::load::tried();
     let (reported, image) = (state::reported(), new.image);
-    write(text, &Inherited { role, injected, reported, tried, image, ..with_chain(chain.bytes()) });
+    with_tree(if role == Role::Master { backstop::link_number() } else { 0 }, |tree| {
+        write(text, &Inherited { role, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
+    });
 }
 
 /// The variable for the supervisor.
 pub fn compose_supervisor() -> Text<1024> {
     let mut text = Text::new();
-    write(&mut text, &with_chain(b"supervisor"));
+    with_tree(0, |tree| write(&mut text, &with_chain(b"supervisor", tree)));
     text
 }
 
+/// Calls `go` with what the tree of this process is judged by: what it was handed down itself, where it cannot use that.
+fn with_tree(link: u64, go: impl FnOnce(Tree<'_>)) {
+    let policy = state::policy();
+    let modes = overlay::digits(&policy);
+    let log = policy.log_file();
+    let log = log.strip_suffix(&[0]).unwrap_or(log);
+    let log = if log.len() < state::LOG_MAX && !log.contains(&b';') { log } else { b"" };
+    let (sinks, file, digest) = (policy.sinks(), state::policy_marks(), policy.digest());
+    go(Tree { modes: &modes, sinks, file, digest, link, log });
+}
+
 /// What a program with this chain inherits from one that has just begun.
-fn with_chain(chain: &[u8]) -> Inherited<'_> {
+fn with_chain<'a>(chain: &'a [u8], tree: Tree<'a>) -> Inherited<'a> {
     let settled = state::settled();
     let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());
-    Inherited { role: Role::Master, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
+    let (role, tree) = (Role::Master, Some(tree));
+    Inherited { role, tree, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
 }
 
 fn write(text: &mut Text<1024>, inherited: &Inherited<'_>) {

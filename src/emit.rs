@@ -175,6 +175,12 @@ pub fn exec(
 /// The guard's word on itself.
 #[cold]
 pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
+    guard_on(policy, sentence, None);
+}
+
+/// The guard's word on itself, and what it cannot judge therefore.
+#[cold]
+pub fn guard_on(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unknown>) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
@@ -182,7 +188,9 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
     let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
     let chain = state::settled().chain.bytes();
     let action = Action::Guard(sentence);
-    finish(policy, Event { mode: Mode::Audit.word(), action, ..common(now, By::This, chain, process, parent) });
+    let common = common(now, By::This, chain, process, parent);
+    let unknown = unknown.map_or("", Unknown::word);
+    finish(policy, Event { mode: Mode::Audit.word(), action, unknown, ..common });
 }
 
 /// Puts in what the verdict and the request say.

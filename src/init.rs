@@ -3,9 +3,9 @@
 
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, counters, deepbind, environment, files, hooks, judge, load, objects, request, sink, sys};
+use crate::{backstop, counters, deepbind, environment, files, hooks, judge, load, names, objects, request, sink, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
-use portcullis_request::context;
+use portcullis_request::context::{self, Inherited};
 
 #[cfg(not(test))]
 #[used]
@@ -34,7 +34,10 @@ pub extern "C" fn ensure() {
     }
     state::set_first_pid();
     let start = environment::start();
-    let inherited = start.context.and_then(context::parse);
+    // What has the guard's other variables was started by a hook, which gives every program a context.
+    let is_handed = start.context.is_some() || start.request.is_some() || start.key.is_some();
+    let context = start.context.unwrap_or_default();
+    let inherited = context::parse(context).or(is_handed.then(|| Inherited::lost(context)));
     let mut behind = hooks::find::Behind::default();
     state::settle(|settled| {
         objects::walk(&mut |object, index| {
@@ -47,6 +50,7 @@ pub extern "C" fn ensure() {
     if !is_descendant || !behind.suffices() {
         hooks::find::resolve();
     }
+    let tree = inherited.as_ref().and_then(|inherited| inherited.tree.as_ref());
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
     let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
@@ -67,18 +71,22 @@ pub extern "C" fn ensure() {
     let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);
     if master != 0 {
-        let _ = load::in_descendant();
-        backstop::supervisor::run(master as u32);
-    }
-    if state::role() == Role::Descendant {
-        backstop::inherit(key);
+        let lost = load::in_descendant(tree);
+        backstop::supervisor::run(master as u32, lost);
     }
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
         Role::Master => load::in_master(fresh),
-        Role::Serving | Role::Descendant => load::in_descendant(),
+        Role::Serving => load::in_serving(),
+        Role::Descendant => load::in_descendant(tree),
     };
+    match state::role() {
+        // Without the policy, what it does is the supervisor's to judge: it gets no key.
+        Role::Descendant if !state::is_lost() => backstop::inherit(key),
+        Role::Master => backstop::set_link_number(tree.map_or(0, |tree| tree.link)),
+        _ => {}
+    }
     if state::role() == Role::Descendant {
         request::inherit(start.request);
     } else {
@@ -98,6 +106,7 @@ pub extern "C" fn ensure() {
         sys::exit(CANNOT_EXECUTE);
     }
     if state::role() == Role::Serving {
+        names::settle();
         backstop::serving();
     }
 }
@@ -113,6 +122,7 @@ pub fn before_fork() {
     if state::role() != Role::Master || !state::ready() {
         return;
     }
+    backstop::before_fork();
     load::sum_once();
     load::renew();
     sink::hold(&state::policy());

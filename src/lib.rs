@@ -3,6 +3,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod actor;
+mod address;
 mod allowed;
 mod backstop;
 mod compiler;
@@ -23,6 +24,7 @@ mod memory;
 mod merge;
 mod names;
 mod objects;
+mod peers;
 mod program;
 mod request;
 mod seqlock;

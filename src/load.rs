@@ -4,7 +4,9 @@ use crate::compiler::{self, Failure};
 use crate::state::{self, Settled};
 use crate::{emit, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use portcullis_policy::{Malformed, Policy, place};
+use portcullis_policy::overlay::Overlay;
+use portcullis_policy::{Malformed, Policy, Unknown, place};
+use portcullis_request::context::Tree;
 
 /// The largest compiled policy, in bytes.
 const SIZE_MAX: u64 = 1 << 30;
@@ -33,6 +35,8 @@ pub enum Reason {
     Slow = 8,
     /// The compiled policy was unusable and was compiled anew.
     Anew = 9,
+    /// A descendant cannot use the policy of its tree.
+    Lost = 10,
 }
 
 impl Reason {
@@ -56,6 +60,9 @@ impl Reason {
             Reason::Slow => "portcullis compile took too long: the built-in audit default holds",
             Reason::Anew => {
                 "the compiled policy was damaged, of another version, or writable by others: it was compiled anew"
+            }
+            Reason::Lost => {
+                "the policy of the process tree cannot be used here: the built-in lists hold, as strictly as that is anywhere"
             }
         }
     }
@@ -90,9 +97,37 @@ impl Unusable {
     }
 }
 
+/// Who wants to know whether a policy's file counts.
+#[derive(Clone, Copy)]
+enum Of<'t> {
+    /// The first process of a tree, in the namespaces that somebody gave it.
+    First,
+    /// A descendant, with what it was handed down.
+    Descendant(Option<&'t Tree<'t>>),
+}
+
+/// Whether a policy's file counts: its owner is trusted, and nobody else may write to it. In a user namespace of its own, a
+/// process's root is anybody, and the host's is nobody: there only the tree's own file counts, whoever it belongs to.
+fn is_trusted(stat: &sys::Stat, of: Of<'_>) -> bool {
+    let regular = stat.mode & libc::S_IFMT == libc::S_IFREG;
+    let owned = || stat.uid == 0 || stat.uid == sys::geteuid();
+    let counts = match of {
+        Of::First => owned(),
+        Of::Descendant(Some(tree)) if is_of(tree, stat) => true,
+        Of::Descendant(_) => owned() && sys::sees_root(),
+    };
+    regular && stat.mode & 0o022 == 0 && counts
+}
+
+/// Whether a file is the one that a tree's policy was mapped from.
+fn is_of(tree: &Tree<'_>, stat: &sys::Stat) -> bool {
+    tree.file == state::file_marks(stat)
+}
+
 /// Maps the compiled policy and checks it by `check`.
 fn map(
-    check: impl Fn(&'static [u8]) -> Result<Policy<'static>, Malformed>,
+    of: Of<'_>,
+    check: impl Fn(&'static [u8], &sys::Stat) -> Result<Policy<'static>, Malformed>,
 ) -> Result<(&'static [u8], sys::Stat), Unusable> {
     let path = state::settled().policy_path.c_str();
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
@@ -101,8 +136,7 @@ fn map(
         _ => Unusable::For(Reason::Unreadable),
     })?;
     let stat = sys::fstat(file.0).ok_or(Unusable::For(Reason::Unreadable))?;
-    let regular = stat.mode & libc::S_IFMT == libc::S_IFREG;
-    if !regular || stat.mode & 0o022 != 0 || (stat.uid != 0 && stat.uid != sys::geteuid()) {
+    if !is_trusted(&stat, of) {
         return Err(Unusable::For(Reason::Foreign));
     }
     if stat.size == 0 || stat.size > SIZE_MAX {
@@ -112,7 +146,7 @@ fn map(
     // SAFETY: a read-only mapping of that length, of a file that only its trusted owner may write to, and which the
     // command replaces by rename.
     let bytes = unsafe { core::slice::from_raw_parts(at.cast::<u8>(), stat.size as usize) };
-    match check(bytes) {
+    match check(bytes, &stat) {
         Ok(_) => Ok((bytes, stat)),
         Err(_) => {
             sys::munmap(at, stat.size as usize);
@@ -121,9 +155,9 @@ fn map(
     }
 }
 
-/// For a descendant: the policy of its tree as it lies there, which a master has checked whole.
-pub fn in_descendant() -> Option<Reason> {
-    match map(Policy::unsummed) {
+/// For what is told that it serves: the policy as it lies there.
+pub fn in_serving() -> Option<Reason> {
+    match map(Of::First, |bytes, _| Policy::unsummed(bytes)) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
             None
@@ -133,6 +167,42 @@ pub fn in_descendant() -> Option<Reason> {
     }
 }
 
+/// For a descendant: the policy of its tree as it lies there, which a master has checked whole, or what has replaced it since.
+/// Where neither can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
+/// tree's policy is anywhere.
+pub fn in_descendant(tree: Option<&Tree<'_>>) -> Option<Reason> {
+    let checked = |bytes, stat: &sys::Stat| match tree {
+        Some(tree) if !is_of(tree, stat) => Policy::new(bytes),
+        Some(tree) => Policy::unsummed(bytes).and_then(|policy| match policy.digest() == tree.digest {
+            true => Ok(policy),
+            false => Err(Malformed::Damaged),
+        }),
+        None => Policy::unsummed(bytes),
+    };
+    let reason = match map(Of::Descendant(tree), checked) {
+        Ok((bytes, stat)) => {
+            state::set_policy(bytes, &stat);
+            return None;
+        }
+        Err(Unusable::Missing) => Reason::NoConfiguration,
+        Err(Unusable::For(reason)) => reason,
+    };
+    match tree {
+        // The tree never had another policy than the built-in one.
+        Some(tree) if tree.file == [0; 3] => Some(reason),
+        Some(tree) => {
+            lose(Overlay { modes: tree.modes, sinks: tree.sinks, digest: tree.digest, log: tree.log }, tree.file)
+        }
+        None => lose(Overlay { modes: b"", sinks: state::policy().sinks(), digest: 0, log: b"" }, [0; 3]),
+    }
+}
+
+#[cold]
+fn lose(overlay: Overlay<'_>, file: [u64; 3]) -> Option<Reason> {
+    state::set_lost(overlay, file);
+    Some(Reason::Lost)
+}
+
 /// The policy in force has not been summed yet.
 static UNSUMMED: AtomicBool = AtomicBool::new(false);
 
@@ -140,7 +210,7 @@ static UNSUMMED: AtomicBool = AtomicBool::new(false);
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
 /// the first of the tree does it in [`sum_once`], once it comes to what is judged.
 pub fn in_master(first: bool) -> Option<Reason> {
-    match map(Policy::unsummed) {
+    match map(Of::First, |bytes, _| Policy::unsummed(bytes)) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
             UNSUMMED.store(first, Ordering::Relaxed);
@@ -205,7 +275,7 @@ fn compile() -> Result<(), Failure> {
 
 /// Puts the policy that lies there now in force.
 fn renewed() -> bool {
-    match map(Policy::new) {
+    match map(Of::First, |bytes, _| Policy::new(bytes)) {
         Ok((bytes, stat)) => {
             state::set_policy(bytes, &stat);
             UNSUMMED.store(false, Ordering::Relaxed);
@@ -285,8 +355,11 @@ pub fn look_again() {
 /// Writes the event for a reason, unless this tree of processes has told it already.
 pub fn report(reason: Option<Reason>) {
     let Some(reason) = reason else { return };
-    if state::reported() == 0 {
+    let reported = state::reported();
+    // What a descendant lacks is told of each: it is no matter of its tree's.
+    if reported == 0 || (reason == Reason::Lost && reported != Reason::Lost as u8) {
         state::set_reported(reason as u8);
-        emit::guard(&state::policy(), reason.sentence());
+        let unknown = (reason == Reason::Lost).then_some(Unknown::Policy);
+        emit::guard_on(&state::policy(), reason.sentence(), unknown);
     }
 }

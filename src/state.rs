@@ -5,6 +5,7 @@ use crate::memory::Text;
 use crate::sys::{self, Stat};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use portcullis_policy::overlay::Overlay;
 use portcullis_policy::{Policy, format::Header};
 pub use portcullis_request::context::Role;
 
@@ -121,6 +122,50 @@ pub fn set_ready() {
 }
 
 static DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default.policy"));
+
+/// Room for the longest path of a log that is handed down, its NUL included.
+pub const LOG_MAX: usize = 256;
+const PAGE: usize = 4096;
+/// The built-in policy, that path, and up to the end of the page.
+const STRICT_LEN: usize = (DEFAULT_POLICY.len() + LOG_MAX).next_multiple_of(PAGE);
+
+/// The built-in policy as strict as the tree's, in pages of its own, which nobody writes to once it is in force.
+#[repr(C, align(4096))]
+struct Strict(UnsafeCell<[u8; STRICT_LEN]>);
+
+// SAFETY: written in the constructor only, before anybody has a reference to it; see `set_lost`.
+unsafe impl Sync for Strict {}
+
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
+static STRICT: Strict = Strict(UnsafeCell::new([0; STRICT_LEN]));
+/// The policy of the tree cannot be used.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// The policy of the tree cannot be used: from now on the built-in lists hold, with what `overlay` says of the other policy,
+/// whose file's marks are handed on. For the constructor.
+pub fn set_lost(overlay: Overlay<'_>, marks: [u64; 3]) {
+    LOST.store(true, Ordering::Relaxed);
+    // SAFETY: the constructor calls this, once, before other threads exist and before the policy is in force.
+    let strict = unsafe { &mut *STRICT.0.get() };
+    if !overlay.lay(DEFAULT_POLICY, strict) {
+        // Not with a path as short as what is handed down.
+        let _ = Overlay { log: b"", ..overlay }.lay(DEFAULT_POLICY, strict);
+    }
+    let at = STRICT.0.get().cast::<u8>();
+    // SAFETY: whole pages of this library's own data, in which nothing else lies, and to which nobody writes any more.
+    unsafe { sys::mprotect(at as usize, STRICT_LEN, libc::PROT_READ) };
+    POLICY.store(at, Ordering::Release);
+    allowed::forget();
+    for (to, from) in POLICY_FILE.iter().zip(marks) {
+        to.store(from, Ordering::Relaxed);
+    }
+}
+
+/// Whether the policy of the tree cannot be used.
+pub fn is_lost() -> bool {
+    LOST.load(Ordering::Relaxed)
+}
+
 pub(crate) static POLICY: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
 /// The length of a mapped policy, from its own header; `None` for null.
@@ -151,7 +196,7 @@ pub fn no_policy() {
     allowed::forget();
 }
 
-/// Identity and modification time of the file that the policy in force was mapped from.
+/// Device, inode and time of the last change of the file that the policy in force was mapped from; zeros for the built-in one.
 static POLICY_FILE: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 /// The policy before the one in force.
 static EARLIER: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
@@ -165,13 +210,25 @@ pub fn set_policy(bytes: &'static [u8], file: &Stat) {
     for (to, from) in POLICY_FILE.iter().zip(file_marks(file)) {
         to.store(from, Ordering::Relaxed);
     }
-    if let Some(len) = mapped_len(earlier) {
+    LOST.store(false, Ordering::Relaxed);
+    // The built-in one as a lost process has it is no mapping.
+    let mapped = !core::ptr::eq(earlier, STRICT.0.get().cast());
+    if let Some(len) = mapped_len(earlier).filter(|_| mapped) {
         sys::munmap(earlier.cast(), len);
     }
 }
 
-fn file_marks(file: &Stat) -> [u64; 3] {
-    [file.identity.0, file.identity.1, file.mtime.cast_unsigned()]
+/// What tells a policy's file from every other: no mount, no namespace and no owner gives these to another one.
+pub fn file_marks(file: &Stat) -> [u64; 3] {
+    [file.identity.0, file.identity.1, file.ctime.cast_unsigned()]
+}
+
+/// Those of the policy in force; zeros for the built-in one.
+pub fn policy_marks() -> [u64; 3] {
+    if is_built_in() {
+        return [0; 3];
+    }
+    [0, 1, 2].map(|at: usize| POLICY_FILE.get(at).map_or(0, |mark| mark.load(Ordering::Relaxed)))
 }
 
 /// Whether the file at the policy's path is another one than the policy in force was mapped from.

@@ -9,6 +9,8 @@ use portcullis_policy::format::{Instruction, placeholder};
 const MAX: usize = 320;
 const RETURN: u16 = 0x06;
 const USER_NOTIF: u32 = 0x7fc0_0000;
+/// With the errno in its lower half.
+const ERRNO: u32 = 0x0005_0000;
 
 /// A filter.
 pub struct Filter {
@@ -55,14 +57,26 @@ impl Filter {
         allowed(no_new_privs, || sys::seccomp(self.program(), sys::TSYNC)).map(|_| ())
     }
 
-    /// Loads it so that a supervisor is asked; the descriptor on which that is done.
-    pub fn supervise(&self, no_new_privs: bool) -> Result<sys::Fd, i32> {
-        let mut asking = Filter { program: self.program, len: self.len };
-        for instruction in &mut asking.program {
+    /// Loads it so that the kernel refuses.
+    pub fn refuse(&self, no_new_privs: bool) -> Result<(), i32> {
+        let refusing = self.with(ERRNO | libc::EACCES as u32);
+        allowed(no_new_privs, || sys::seccomp(refusing.program(), sys::TSYNC)).map(|_| ())
+    }
+
+    /// The same with another action.
+    fn with(&self, action: u32) -> Filter {
+        let mut other = Filter { program: self.program, len: self.len };
+        for instruction in &mut other.program {
             if instruction.code.get() == RETURN && instruction.k.get() == placeholder::ACTION {
-                instruction.k = USER_NOTIF.into();
+                instruction.k = action.into();
             }
         }
+        other
+    }
+
+    /// Loads it so that a supervisor is asked; the descriptor on which that is done.
+    pub fn supervise(&self, no_new_privs: bool) -> Result<sys::Fd, i32> {
+        let asking = self.with(USER_NOTIF);
         let flags = sys::NEW_LISTENER | sys::TSYNC | sys::TSYNC_ESRCH;
         // Kernels before 5.19 do not know the last flag.
         let load = || match sys::seccomp(asking.program(), flags | sys::WAIT_KILLABLE_RECV) {

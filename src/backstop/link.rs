@@ -1,9 +1,10 @@
 //! The way from a worker to the supervisor of its server: found by a name in the abstract namespace, started where it is
-//! not there.
+//! not there. Nobody can take the name before: a number is in it that the master chooses before it forks.
 
 use crate::memory::Text;
 use crate::request::slots_address;
 use crate::{compiler, context, state, sys};
+use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_request::environment::SUPERVISE;
 use sys::Fd;
 
@@ -54,23 +55,48 @@ fn master() -> u32 {
     if state::first_pid() == own || parent <= 1 { own } else { parent }
 }
 
-/// The supervisor's name: one for each server and namespace of processes.
-fn name(master: u32) -> Text<96> {
-    let namespace = sys::stat(c"/proc/self/ns/pid").map_or(0, |stat| stat.identity.1);
+/// The number in the supervisor's name; 0 as long as there is none. A master that executes itself anew hands it on.
+static NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// The number, to be handed on.
+pub fn number() -> u64 {
+    NUMBER.load(Ordering::Relaxed)
+}
+
+/// Takes over the number of the program before this one; for the constructor.
+pub fn set_number(number: u64) {
+    NUMBER.store(number, Ordering::Relaxed);
+}
+
+/// Chooses the number, where that was not done yet.
+pub fn choose() -> Option<u64> {
+    match number() {
+        0 => {
+            let new = sys::random()? | 1;
+            Some(
+                NUMBER
+                    .compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed)
+                    .map_or_else(|other| other, |_| new),
+            )
+        }
+        number => Some(number),
+    }
+}
+
+/// The supervisor's name: one for each server.
+fn name(number: u64) -> Text<96> {
     let mut name = Text::new();
     name.push(b"\0portcullis-");
     name.number(VERSION);
     name.push(b"-");
-    name.number(u64::from(master));
-    name.push(b"-");
-    name.number(namespace);
+    name.number(number);
     name
 }
 
 /// A connection to the server's supervisor, which is started where it is not there.
 pub fn link() -> Option<Link> {
     let master = master();
-    let name = name(master);
+    let name = name(choose()?);
     for _ in 0..3 {
         let socket = sys::local_packets().ok()?;
         if sys::connect_local(socket.0, name.bytes()) {

@@ -13,7 +13,7 @@ use crate::environment;
 use crate::state::{self, Role};
 use crate::{counters, emit, sys};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use portcullis_policy::{Backstop, BackstopKind, Policy};
+use portcullis_policy::{Backstop, BackstopKind, Outcome, Policy, STRICTEST_SCOPE, Unknown};
 
 /// How many threads can expect a program at a time.
 pub const EXPECTED_MAX: usize = 8;
@@ -49,6 +49,15 @@ pub fn expecting<R>(go: impl FnOnce() -> R) -> R {
 static TRIED: AtomicBool = AtomicBool::new(false);
 /// Whether the worker gave up root without being able to load the filter: then it is tried once more.
 static AGAIN: AtomicBool = AtomicBool::new(false);
+
+pub use link::{number as link_number, set_number as set_link_number};
+
+/// A master is about to fork: its workers will find their supervisor by a number that nobody can know before.
+pub fn before_fork() {
+    if state::policy().backstop().kind == BackstopKind::Supervise {
+        let _ = link::choose();
+    }
+}
 
 /// The process is about to give up root, or its root directory.
 pub fn leaving_root() {
@@ -111,32 +120,76 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
         return false;
     };
     if backstop.kind == BackstopKind::Supervise {
-        let Some(link) = link::link() else {
-            say(policy, "the backstop logs only: its supervisor could not be started");
-            return log(policy, backstop, &filter, secret);
-        };
-        // From here on the calls of this process carry the secret.
-        sys::set_secret(secret);
-        match filter.supervise(backstop.no_new_privs) {
-            Ok(listener) => {
-                if !link.hand_over(listener, secret) {
-                    say(policy, "the backstop's supervisor does not answer: what it would judge fails");
+        let why = match link::link() {
+            None => Without::Supervisor,
+            Some(link) => {
+                // From here on the calls of this process carry the secret.
+                sys::set_secret(secret);
+                match filter.supervise(backstop.no_new_privs) {
+                    Ok(listener) => {
+                        if !link.hand_over(listener, secret) {
+                            say(policy, "the backstop's supervisor does not answer: what it would judge fails");
+                        }
+                        return true;
+                    }
+                    // It may be possible later.
+                    Err(libc::EACCES) => return log(policy, &filter, secret, backstop),
+                    Err(libc::EBUSY) => Without::Place,
+                    Err(_) => Without::Notification,
                 }
-                return true;
             }
-            Err(libc::EACCES) => {}
-            Err(libc::EBUSY) => {
-                say(policy, "the backstop logs only: the process has a filter with a supervisor of its own");
-            }
-            Err(_) => say(policy, "the backstop logs only: the kernel has no user notification of seccomp"),
-        }
+        };
+        return alone(policy, backstop, &filter, secret, why);
     }
-    log(policy, backstop, &filter, secret)
+    log(policy, &filter, secret, backstop)
 }
 
-fn log(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret: u64) -> bool {
+/// Why there is nobody who judges.
+#[derive(Clone, Copy)]
+enum Without {
+    /// The supervisor could not be started.
+    Supervisor,
+    /// The process has another one.
+    Place,
+    /// The kernel is too old.
+    Notification,
+}
+
+/// What nobody judges is not known: where the policy enforces a rule that the backstop is for, the kernel refuses it, else it
+/// logs.
+fn alone(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret: u64, why: Without) -> bool {
+    let unknown = Unknown::SystemCall;
+    let verdict = policy.decide_unknown(STRICTEST_SCOPE, unknown, u16::MAX);
+    let refuses = verdict.outcome == Outcome::Deny;
+    let sentence = match (why, refuses) {
+        (Without::Supervisor, false) => "the backstop logs only: its supervisor could not be started",
+        (Without::Place, false) => "the backstop logs only: the process has a filter with a supervisor of its own",
+        (Without::Notification, false) => "the backstop logs only: the kernel has no user notification of seccomp",
+        (Without::Supervisor, true) => {
+            "the backstop refuses what did not come through the hooks: its supervisor could not be started"
+        }
+        (Without::Place, true) => {
+            "the backstop refuses what did not come through the hooks: the process has a filter with a supervisor of its own"
+        }
+        (Without::Notification, true) => {
+            "the backstop refuses what did not come through the hooks: the kernel has no user notification of seccomp"
+        }
+    };
+    say_of(policy, sentence, refuses.then_some(unknown));
+    if !refuses {
+        return log(policy, filter, secret, backstop);
+    }
     sys::set_secret(secret);
-    match filter.log(backstop.no_new_privs) {
+    loaded(policy, filter.refuse(backstop.no_new_privs))
+}
+
+fn log(policy: &Policy<'_>, filter: &filter::Filter, secret: u64, backstop: Backstop) -> bool {
+    sys::set_secret(secret);
+    loaded(policy, filter.log(backstop.no_new_privs))
+}
+
+fn loaded(policy: &Policy<'_>, done: Result<(), i32>) -> bool {
+    match done {
         Ok(()) => true,
         Err(libc::EACCES) => {
             // A worker that gives up root may get no second chance, and one without root had none.
@@ -154,7 +207,11 @@ fn log(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret:
 
 /// Writes an event on the backstop, unless another worker has written one.
 fn say(policy: &Policy<'_>, sentence: &'static str) {
+    say_of(policy, sentence, None);
+}
+
+fn say_of(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unknown>) {
     if counters::counters().backstop.swap(1, Ordering::Relaxed) == 0 {
-        emit::guard(policy, sentence);
+        emit::guard_on(policy, sentence, unknown);
     }
 }

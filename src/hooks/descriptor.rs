@@ -4,7 +4,7 @@ use super::fail;
 use super::table::real;
 use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
-use crate::{request, sys};
+use crate::{peers, request, sys};
 use core::ffi::c_int;
 
 /// The highest standard descriptor.
@@ -33,7 +33,10 @@ pub unsafe extern "C" fn dup(from: c_int) -> c_int {
             sys::close(onto);
             fail(errno)
         }
-        Ok(()) => onto,
+        Ok(()) => {
+            peers::copied(from, onto);
+            onto
+        }
     }
 }
 
@@ -46,8 +49,12 @@ pub unsafe extern "C" fn dup2(from: c_int, onto: c_int) -> c_int {
     let Some(real) = real::dup2() else { return fail(libc::ENOSYS) };
     match judged(from, onto) {
         Err(Refused(errno)) => fail(errno),
-        // SAFETY: takes no pointer.
-        Ok(()) => unsafe { real(from, onto) },
+        Ok(()) => {
+            // SAFETY: takes no pointer.
+            let done = unsafe { real(from, onto) };
+            peers::copied(from, done);
+            done
+        }
     }
 }
 
@@ -70,8 +77,12 @@ pub unsafe extern "C" fn dup3(from: c_int, onto: c_int, flags: c_int) -> c_int {
     let Some(real) = real::dup3() else { return fail(libc::ENOSYS) };
     match judged(from, onto) {
         Err(Refused(errno)) => fail(errno),
-        // SAFETY: takes no pointer.
-        Ok(()) => unsafe { real(from, onto, flags) },
+        Ok(()) => {
+            // SAFETY: takes no pointer.
+            let done = unsafe { real(from, onto, flags) };
+            peers::copied(from, done);
+            done
+        }
     }
 }
 

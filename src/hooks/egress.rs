@@ -1,100 +1,108 @@
 //! What opens a connection or sends to an address: connect, sendto, sendmsg, sendmmsg.
 
 use super::{errno, fail};
+use crate::address::{Address, NOWHERE, readable};
 use crate::allowed::Destination;
 use crate::judge::{self, By, Decision, Deed, Holds, Refused};
 use crate::state::{self, Role};
-use crate::sys::{ADDRESS_HEAD, ADDRESS_MAX, V4_MIN, internet};
-use crate::{counters, gate, names, request, sys};
+use crate::sys::{ADDRESS_MAX, is_unspecified, unspecified};
+use crate::{counters, gate, names, peers, request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
-
-/// A copy of an address. What lies behind its head is the kernel's to read, as much of it as was copied.
-#[repr(C, align(16))]
-struct Address {
-    head: [u8; ADDRESS_HEAD],
-    rest: MaybeUninit<[u8; ADDRESS_MAX - ADDRESS_HEAD]>,
-}
-
-impl Address {
-    /// Room for a copy.
-    #[inline(always)]
-    fn none() -> Address {
-        Address { head: [0; ADDRESS_HEAD], rest: MaybeUninit::uninit() }
-    }
-
-    fn as_ptr(&self) -> *const libc::sockaddr {
-        (&raw const *self).cast()
-    }
-
-    /// Copies an address of the caller, so that what is judged is what is used; false where the kernel is to say what is
-    /// wrong with it, or where it is too short for an internet address.
-    ///
-    /// # Safety
-    /// Where `at` is an address of user space, it must point to `len` bytes.
-    #[inline(always)]
-    unsafe fn copy(&mut self, at: *const c_void, len: libc::socklen_t) -> bool {
-        let size = len as usize;
-        if !(V4_MIN..=ADDRESS_MAX).contains(&size) || !plausible(at as usize) {
-            return false;
-        }
-        let (from, to) = (at.cast::<u8>(), (&raw mut *self).cast::<u8>());
-        // SAFETY: the caller promises that many bytes, and they fit. An address of v4 is two loads, which is no call.
-        unsafe {
-            if size == V4_MIN {
-                to.cast::<u128>().write_unaligned(from.cast::<u128>().read_unaligned());
-            } else {
-                core::ptr::copy_nonoverlapping(from, to, size);
-            }
-        }
-        true
-    }
-}
-
-/// Whether an address can be read without asking: it lies where programs have their memory. Elsewhere (the first page,
-/// the far end of a large address space, the kernel's half) the kernel is asked, which costs a system call.
-fn plausible(at: usize) -> bool {
-    const END: usize = if cfg!(target_arch = "x86_64") { 1 << 47 } else { 1 << 48 };
-    (4096..END - ADDRESS_MAX).contains(&at) || asked(at)
-}
-
-#[cold]
-fn asked(at: usize) -> bool {
-    sys::readable(at)
-}
 
 /// What the policy says, which for most destinations is what it said last time.
 #[inline]
 fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision {
     let known =
-        |scope| Destination::new(scope, &copy.head, len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
+        |scope| Destination::new(scope, copy.head(), len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
     if request::scope().and_then(known).is_some() {
         counters::decision();
-    } else {
-        anew(fd, copy, len, deed)?;
+        return Ok(());
     }
-    // Of another family these two bytes are no port.
-    let port = u16::from_be_bytes([copy.head[2], copy.head[3]]);
-    if port == names::DNS && internet(&copy.head, len as usize).is_some() {
-        names::asking(fd);
-    }
-    Ok(())
+    anew(fd, copy, len, deed)
 }
 
 #[inline(never)]
 fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision {
-    let Some((ip, port)) = internet(&copy.head, len as usize) else { return Ok(()) };
+    let at = match copy.internet(len) {
+        Some(at) => Some(at),
+        // A connect of it takes a socket's peer away.
+        None if deed != Deed::Connect && is_unspecified(copy.head(), len as usize) => {
+            match sys::meaning_of_unspecified(fd) {
+                Ok(sys::Unspecified::Nothing) => return sent(fd),
+                Ok(meant) => unspecified(copy.head(), len as usize, meant),
+                Err(_) => return request::current(|served| judge::unexamined(By::This, served, fd, deed)),
+            }
+        }
+        None => None,
+    };
+    let Some((ip, port)) = at else { return Ok(()) };
     request::current(|served| {
         // As it is before the policy is asked.
-        let destination = Destination::new(served.scope, &copy.head, len as usize, deed != Deed::Connect);
-        let holds = judge::egress(By::This, served, fd, deed, ip, port)?;
-        if holds == Holds::WhilePolicy
-            && let Some(destination) = destination
-        {
-            destination.remember();
+        let destination = Destination::new(served.scope, copy.head(), len as usize, deed != Deed::Connect);
+        match judge::egress(By::This, served, fd, deed, ip, port)? {
+            Holds::UntilSent(refused) => {
+                if refused {
+                    peers::shut(fd);
+                }
+                peers::mark(fd);
+            }
+            _ if peers::any_shut() => peers::revive(fd),
+            Holds::WhilePolicy => {
+                if let Some(destination) = destination {
+                    destination.remember();
+                }
+            }
+            Holds::Once => {}
         }
         Ok(())
     })
+}
+
+/// Whether it goes to the port of name servers, perhaps to ask one; of another family these two bytes are no port.
+#[inline(always)]
+fn is_dns(copy: &Address, len: libc::socklen_t) -> bool {
+    let [_, _, high, low, ..] = *copy.head();
+    u16::from_be_bytes([high, low]) == names::DNS && copy.internet(len).is_some()
+}
+
+/// Connects to a name server.
+#[cold]
+fn connect_dns(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+    // SAFETY: the copy has as many bytes.
+    let done = unsafe { gate::connect(fd, copy.as_ptr(), len) };
+    names::asking(fd);
+    done
+}
+
+/// Sends with an address that a stream may be connected by to a name server (MSG_FASTOPEN).
+#[cold]
+fn opened_to_dns(fd: c_int) {
+    if sys::asked_stream(fd) == Some(true) {
+        names::asking(fd);
+    }
+}
+
+/// What is sent without an address goes to where the socket is connected.
+fn sent(fd: c_int) -> Decision {
+    if peers::is_marked(fd) && state::role() != Role::Master {
+        return request::current(|served| judge::sent(By::This, served, fd));
+    }
+    Ok(())
+}
+
+/// The same, with what is sent, which may be a question to a name server.
+///
+/// # Safety
+/// `bytes` must be what the caller of the hook gave, `size` of them.
+#[cold]
+pub(super) unsafe fn sending_to_peer(fd: c_int, bytes: *const c_void, size: usize) -> Decision {
+    sent(fd)?;
+    if names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        unsafe { names::asked(fd, bytes.cast(), size) };
+    }
+    Ok(())
 }
 
 /// connect(2).
@@ -104,19 +112,24 @@ fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision
 /// EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
-    let mut copy = Address::none();
-    if state::role() != Role::Master
+    if state::role() == Role::Master {
         // SAFETY: as the caller promises.
-        && unsafe { copy.copy(address.cast(), len) }
-    {
-        if let Err(Refused(errno)) = judged(fd, &copy, len, Deed::Connect) {
-            return fail(errno);
-        }
-        // SAFETY: the copy has as many bytes.
-        return unsafe { gate::connect(fd, copy.as_ptr(), len) };
+        return unsafe { gate::connect(fd, address, len) };
     }
+    let mut copy = Address::none();
     // SAFETY: as the caller promises.
-    unsafe { gate::connect(fd, address, len) }
+    if !unsafe { copy.copy(address.cast(), len) } {
+        // SAFETY: the kernel takes it for a fault, or does not read it.
+        return unsafe { gate::connect(fd, NOWHERE.cast(), len) };
+    }
+    if let Err(Refused(errno)) = judged(fd, &copy, len, Deed::Connect) {
+        return fail(errno);
+    }
+    if is_dns(&copy, len) {
+        return connect_dns(fd, &copy, len);
+    }
+    // SAFETY: the copy has as many bytes.
+    unsafe { gate::connect(fd, copy.as_ptr(), len) }
 }
 
 /// `connect` by its other name.
@@ -146,7 +159,14 @@ pub unsafe extern "C" fn sendto(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
-    if address.is_null() || state::role() == Role::Master {
+    // Of a length of 0 the kernel reads no address.
+    if address.is_null() || len == 0 || state::role() == Role::Master {
+        if peers::is_watched()
+            // SAFETY: as the caller promises.
+            && let Err(Refused(errno)) = unsafe { sending_to_peer(fd, buffer, size) }
+        {
+            return fail(errno) as libc::ssize_t;
+        }
         // SAFETY: as the caller promises.
         return unsafe { gate::sendto(fd, buffer, size, flags, address, len) };
     }
@@ -170,18 +190,21 @@ unsafe fn sendto_address(
     let mut copy = Address::none();
     // SAFETY: as the caller promises.
     if !unsafe { copy.copy(address.cast(), len) } {
-        // SAFETY: as the caller promises.
-        return unsafe { gate::sendto(fd, buffer, size, flags, address, len) };
+        // SAFETY: as the caller promises; the kernel takes the address for a fault, or does not read it.
+        return unsafe { gate::sendto(fd, buffer, size, flags, NOWHERE.cast(), len) };
     }
     if let Err(Refused(errno)) = judged(fd, &copy, len, sending(flags)) {
         return fail(errno) as libc::ssize_t;
+    }
+    if flags & libc::MSG_FASTOPEN != 0 && is_dns(&copy, len) {
+        opened_to_dns(fd);
     }
     // SAFETY: as the caller promises; the copy has as many bytes.
     unsafe { gate::sendto(fd, buffer, size, flags, copy.as_ptr(), len) }
 }
 
-/// Calls `send` with a message whose address is a copy that was judged; or refuses. A header
-/// that cannot be read is handed on as it is.
+/// Calls `send` with a message whose address is a copy that was judged; or refuses. A header or an address that cannot be
+/// read the kernel is to find at [`NOWHERE`].
 ///
 /// # Safety
 /// As sendmsg's.
@@ -191,23 +214,51 @@ unsafe fn with_message<R>(
     flags: c_int,
     send: impl FnOnce(*const libc::msghdr) -> R,
 ) -> Decision<R> {
-    let end = (message as usize).wrapping_add(size_of::<libc::msghdr>() - 1);
-    if state::role() == Role::Master || !plausible(message as usize) || !plausible(end) {
-        return Ok(send(message));
+    if !readable(message as usize, size_of::<libc::msghdr>()) {
+        return Ok(send(NOWHERE.cast()));
     }
     // SAFETY: as the caller promises; it may be unaligned.
     let mut header = unsafe { message.read_unaligned() };
-    if header.msg_name.is_null() {
-        return Ok(send(message));
+    if header.msg_name.is_null() || header.msg_namelen == 0 {
+        if peers::is_watched() {
+            // SAFETY: as the caller promises.
+            unsafe { message_to_peer(fd, &header) }?;
+        }
+        // The copy, in which nobody puts an address now.
+        header.msg_name = core::ptr::null_mut();
+        return Ok(send(&raw const header));
+    }
+    // Linux cuts what is longer, and refuses what is negative before it reads.
+    if header.msg_namelen as i32 > ADDRESS_MAX as i32 {
+        header.msg_namelen = ADDRESS_MAX as u32;
     }
     let mut copy = Address::none();
     // SAFETY: as the caller promises.
-    if !unsafe { copy.copy(header.msg_name, header.msg_namelen) } {
-        return Ok(send(message));
+    if unsafe { copy.copy(header.msg_name, header.msg_namelen) } {
+        judged(fd, &copy, header.msg_namelen, sending(flags))?;
+        header.msg_name = copy.as_ptr().cast_mut().cast();
+    } else {
+        header.msg_name = NOWHERE.cast_mut();
     }
-    judged(fd, &copy, header.msg_namelen, sending(flags))?;
-    header.msg_name = copy.as_ptr().cast_mut().cast();
     Ok(send(&raw const header))
+}
+
+/// A message without an address.
+///
+/// # Safety
+/// As sendmsg's.
+#[cold]
+unsafe fn message_to_peer(fd: c_int, header: &libc::msghdr) -> Decision {
+    // A question to a name server is in one piece.
+    let piece = match header.msg_iovlen {
+        // SAFETY: as the caller promises.
+        1.. if readable(header.msg_iov as usize, size_of::<libc::iovec>()) => unsafe {
+            header.msg_iov.read_unaligned()
+        },
+        _ => libc::iovec { iov_base: core::ptr::null_mut(), iov_len: 0 },
+    };
+    // SAFETY: as the caller promises.
+    unsafe { sending_to_peer(fd, piece.iov_base, piece.iov_len) }
 }
 
 /// sendmsg(2).
@@ -216,6 +267,10 @@ unsafe fn with_message<R>(
 /// As libc's; of the header and the address as [`connect`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
+    if state::role() == Role::Master {
+        // SAFETY: as the caller promises.
+        return unsafe { gate::sendmsg(fd, message, flags) };
+    }
     // SAFETY: as the caller promises.
     let done = unsafe { with_message(fd, message, flags, |message| gate::sendmsg(fd, message, flags)) };
     done.unwrap_or_else(|Refused(errno)| fail(errno) as libc::ssize_t)
@@ -227,7 +282,7 @@ pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags:
 /// As libc's; of the headers and the addresses as [`connect`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
-    if state::role() == Role::Master || count == 0 || !plausible(messages as usize) {
+    if state::role() == Role::Master || count == 0 {
         // SAFETY: as the caller promises.
         return unsafe { gate::sendmmsg(fd, messages, count, flags) };
     }
@@ -243,6 +298,10 @@ pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count
         let message = messages.wrapping_add(index as usize);
         let header = message.cast_const().cast::<libc::msghdr>();
         let send = |header: *const libc::msghdr| {
+            if core::ptr::eq(header, NOWHERE.cast()) {
+                // SAFETY: the kernel takes it for a fault.
+                return unsafe { gate::sendmmsg(fd, NOWHERE.cast_mut().cast(), 1, flags) };
+            }
             let mut one = MaybeUninit::<libc::mmsghdr>::zeroed();
             // SAFETY: the caller's header, or a copy of it; a mmsghdr begins with it, and the length behind it is written
             // by the kernel.

@@ -1,19 +1,27 @@
 //! What opens a port: listen, and bind of a datagram socket, which needs no listen.
 
 use super::fail;
+use crate::address::{Address, NOWHERE};
 use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
-use crate::sys::ADDRESS_MAX;
+use crate::sys::{Unspecified, is_unspecified, unspecified};
 use crate::{gate, listeners, request, sys};
 use core::ffi::c_int;
-use core::net::Ipv4Addr;
+use core::net::IpAddr;
+use portcullis_policy::Unknown;
 
 /// Judges the port of a socket.
-fn judged(fd: c_int, ip: core::net::IpAddr, port: u16) -> Decision {
+fn judged(fd: c_int, ip: IpAddr, port: u16) -> Decision {
     if listeners::is_masters(port) {
         return Ok(());
     }
     request::current(|served| judge::listen(By::This, served, fd, ip, port))
+}
+
+/// Judges a socket that cannot be examined.
+#[cold]
+fn unexamined(fd: c_int) -> Decision {
+    request::current(|served| judge::listen_unknown(By::This, served, fd, Unknown::Socket))
 }
 
 /// listen(2).
@@ -29,11 +37,12 @@ pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
         }
         return done;
     }
-    // A port that the kernel does not tell is none of the server's.
-    let unknown = || Some((Ipv4Addr::UNSPECIFIED.into(), 0));
-    if let Some((ip, port)) = sys::own_address(fd).unwrap_or_else(|_| unknown())
-        && let Err(Refused(errno)) = judged(fd, ip, port)
-    {
+    let decision = match sys::known_own_address(fd) {
+        Ok(Some((ip, port))) => judged(fd, ip, port),
+        Ok(None) => Ok(()),
+        Err(_) => unexamined(fd),
+    };
+    if let Err(Refused(errno)) = decision {
         return fail(errno);
     }
     gate::listen(fd, backlog)
@@ -45,29 +54,37 @@ pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn bind(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
-    let mut copy = [0_u64; ADDRESS_MAX / 8];
-    let size = len as usize;
-    if size > ADDRESS_MAX || !sys::readable(address as usize) || !sys::readable((address as usize).wrapping_add(size)) {
-        // SAFETY: as the caller promises; the kernel checks the pointer.
-        return unsafe { gate::bind(fd, address, len) };
+    let mut copy = Address::none();
+    if !copy.copy_wild(address.cast(), len) {
+        // SAFETY: the kernel takes it for a fault, or does not read it.
+        return unsafe { gate::bind(fd, NOWHERE.cast(), len) };
     }
-    // SAFETY: both ends are readable, and they fit.
-    unsafe { core::ptr::copy_nonoverlapping(address.cast::<u8>(), copy.as_mut_ptr().cast(), size) };
-    let mut bytes = [0_u8; ADDRESS_MAX];
-    for (to, from) in bytes.chunks_exact_mut(8).zip(&copy) {
-        to.copy_from_slice(&from.to_ne_bytes());
-    }
-    let datagram = || !sys::is_stream(fd);
-    if let Some((ip, port)) = sys::internet(&bytes, size)
+    if let Some((ip, port)) = bound(&copy, len)
         && port != 0
-        && datagram()
     {
-        if state::role() == Role::Master {
-            listeners::remember_port(port);
-        } else if let Err(Refused(errno)) = judged(fd, ip, port) {
+        let decision = match (sys::known_stream(fd), state::role()) {
+            // It is judged, or remembered, when it listens.
+            (Some(true), _) => Ok(()),
+            (Some(false), Role::Master) => {
+                listeners::remember_port(port);
+                Ok(())
+            }
+            (None, Role::Master) => Ok(()),
+            (Some(false), _) => judged(fd, ip, port),
+            (None, _) => unexamined(fd),
+        };
+        if let Err(Refused(errno)) = decision {
             return fail(errno);
         }
     }
     // SAFETY: the copy has as many bytes.
-    unsafe { gate::bind(fd, copy.as_ptr().cast(), len) }
+    unsafe { gate::bind(fd, copy.as_ptr(), len) }
+}
+
+/// The internet address that a socket is bound to by a copy. One without a family is 0.0.0.0 to sockets of v4, and to no
+/// others anything (net/ipv4/af_inet.c); the kernel says so, and it is judged all the same.
+fn bound(copy: &Address, len: libc::socklen_t) -> Option<(IpAddr, u16)> {
+    let without_family =
+        || is_unspecified(copy.head(), len as usize).then(|| unspecified(copy.head(), len as usize, Unspecified::V4));
+    copy.internet(len).or_else(|| without_family().flatten().filter(|(ip, _)| ip.is_unspecified()))
 }

@@ -14,7 +14,9 @@ mod posix_spawn;
 mod privilege;
 mod resolve;
 pub mod search;
+mod send;
 mod serving;
+mod setting;
 mod spawn;
 mod syscall;
 pub mod table;
@@ -32,7 +34,9 @@ pub use resolve::{
     getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery, res_nquerydomain,
     res_nsearch, res_query, res_querydomain, res_search,
 };
+pub use send::{__send, __write, send, sendfile, sendfile64, splice, write, writev};
 pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
+pub use setting::{putenv, setenv};
 pub use spawn::{_IO_popen, _IO_proc_open, popen, system, wordexp};
 pub use syscall::syscall;
 

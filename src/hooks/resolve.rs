@@ -1,6 +1,7 @@
 //! What resolves a name: getaddrinfo, gethostbyname and its kin, and the resolver's own functions. Only looked at.
 
 use super::table::real;
+use crate::address::Address;
 use crate::memory::Reader;
 use crate::names;
 use core::ffi::{c_char, c_int, c_uchar, c_void};
@@ -48,20 +49,24 @@ pub unsafe extern "C" fn getaddrinfo(
     {
         // SAFETY: libc has just made that list.
         let mut next = unsafe { *results };
-        while !next.is_null() {
-            // SAFETY: an entry of the list.
-            let entry = unsafe { &*next };
-            let mut bytes = [0_u8; crate::sys::ADDRESS_MAX];
-            let len = (entry.ai_addrlen as usize).min(bytes.len());
-            if !entry.ai_addr.is_null() {
-                // SAFETY: libc's own address of that length.
-                unsafe { core::ptr::copy_nonoverlapping(entry.ai_addr.cast::<u8>(), bytes.as_mut_ptr(), len) };
-                if let Some((ip, _)) = crate::sys::internet(&bytes, len) {
-                    names::remember(&name, ip);
+        names::resolved(
+            &name,
+            core::iter::from_fn(|| {
+                while !next.is_null() {
+                    // SAFETY: an entry of the list.
+                    let entry = unsafe { &*next };
+                    next = entry.ai_next;
+                    let mut copy = Address::none();
+                    // SAFETY: libc's own address of that length.
+                    if unsafe { copy.copy(entry.ai_addr.cast(), entry.ai_addrlen) }
+                        && let Some((ip, _)) = copy.internet(entry.ai_addrlen)
+                    {
+                        return Some(ip);
+                    }
                 }
-            }
-            next = entry.ai_next;
-        }
+                None
+            }),
+        );
     }
     done
 }
@@ -75,22 +80,25 @@ unsafe fn note(name: *const c_char, host: *const Hostent) {
     let Some(host) = (unsafe { host.as_ref() }) else { return };
     let Some(name) = asked(name) else { return };
     let mut at = host.addresses;
-    while !at.is_null() {
-        // SAFETY: libc's list of addresses of that length ends in NULL.
-        let address = unsafe { *at };
-        if address.is_null() {
-            return;
-        }
-        let ip = match (host.family, host.length) {
-            // SAFETY: as above.
-            (libc::AF_INET, 4) => IpAddr::V4(Ipv4Addr::from(unsafe { address.cast::<[u8; 4]>().read() })),
-            // SAFETY: as above.
-            (libc::AF_INET6, 16) => IpAddr::from(unsafe { address.cast::<[u8; 16]>().read() }),
-            _ => return,
-        };
-        names::remember(&name, ip);
-        at = at.wrapping_add(1);
-    }
+    names::resolved(
+        &name,
+        core::iter::from_fn(|| {
+            if at.is_null() {
+                return None;
+            }
+            // SAFETY: libc's list of addresses of that length ends in NULL.
+            let address = unsafe { *at };
+            at = at.wrapping_add(1);
+            match (host.family, host.length) {
+                _ if address.is_null() => None,
+                // SAFETY: as above.
+                (libc::AF_INET, 4) => Some(IpAddr::V4(Ipv4Addr::from(unsafe { address.cast::<[u8; 4]>().read() }))),
+                // SAFETY: as above.
+                (libc::AF_INET6, 16) => Some(IpAddr::from(unsafe { address.cast::<[u8; 16]>().read() })),
+                _ => None,
+            }
+        }),
+    );
 }
 
 /// gethostbyname(3).

@@ -52,6 +52,7 @@ fn serve(listener: c_int, accepted: c_int) {
         load::sum_once();
         listeners::remember(listener);
         state::set_role(state::Role::Serving);
+        names::settle();
         counters::spread();
         crate::backstop::serving();
     }

@@ -7,31 +7,48 @@ use crate::request;
 use crate::state::{self, Role};
 use core::ffi::{c_int, c_long, c_void};
 
-/// Where a system call goes on: here where it has a hook, else in the real function. setuid and its kin are left alone: the
-/// system calls concern one thread, libc's functions all of them.
+/// The bit of x32 in a number (arch/x86/include/uapi/asm/unistd.h).
+#[cfg(target_arch = "x86_64")]
+const X32: i32 = 0x4000_0000;
+
+/// Where a system call goes on: here where it has a hook, else in the real function. The kernel takes 32 bits of the number,
+/// and so does this. setuid and its kin are left alone: the system calls concern one thread, libc's functions all of them.
 extern "C" fn before_syscall(number: c_long) -> *const c_void {
-    const HOOKED: [c_long; 16] = [
-        libc::SYS_connect,
-        libc::SYS_sendto,
-        libc::SYS_sendmsg,
-        libc::SYS_sendmmsg,
-        libc::SYS_bind,
-        libc::SYS_listen,
-        libc::SYS_accept,
-        libc::SYS_accept4,
-        libc::SYS_execve,
-        libc::SYS_execveat,
-        libc::SYS_dup,
-        libc::SYS_dup3,
-        libc::SYS_read,
-        libc::SYS_recvfrom,
-        libc::SYS_chroot,
-        libc::SYS_io_uring_setup,
-    ];
+    let number = number as i32;
+    let wide = c_long::from(number);
+    let is_hooked = matches!(
+        wide,
+        libc::SYS_connect
+            | libc::SYS_sendto
+            | libc::SYS_sendmsg
+            | libc::SYS_sendmmsg
+            | libc::SYS_write
+            | libc::SYS_writev
+            | libc::SYS_sendfile
+            | libc::SYS_splice
+            | libc::SYS_bind
+            | libc::SYS_listen
+            | libc::SYS_accept
+            | libc::SYS_accept4
+            | libc::SYS_execve
+            | libc::SYS_execveat
+            | libc::SYS_dup
+            | libc::SYS_dup3
+            | libc::SYS_read
+            | libc::SYS_recvfrom
+            | libc::SYS_chroot
+            | libc::SYS_io_uring_setup
+            | libc::SYS_exit_group
+    );
     #[cfg(target_arch = "x86_64")]
-    let is_hooked = number == libc::SYS_dup2 || HOOKED.contains(&number);
+    let is_hooked = is_hooked || wide == libc::SYS_dup2 || (number >= 0 && number & X32 != 0);
+    #[cfg(target_arch = "x86_64")]
+    let is_fork = matches!(wide, libc::SYS_fork | libc::SYS_clone);
     #[cfg(not(target_arch = "x86_64"))]
-    let is_hooked = HOOKED.contains(&number);
+    let is_fork = wide == libc::SYS_clone;
+    if is_fork {
+        crate::init::before_fork();
+    }
     match real::syscall() {
         Some(real) if !is_hooked => real,
         _ => hooked as *const c_void,
@@ -43,11 +60,15 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
     let fd = a as c_int;
     // SAFETY: as the caller of syscall promises: the arguments are those of the system call.
     unsafe {
-        match number {
+        match c_long::from(number as i32) {
             libc::SYS_connect => to_long(super::connect(fd, b as *const _, c as u32)),
             libc::SYS_sendto => super::sendto(fd, b as *const _, c, d as c_int, e as *const _, f as u32) as c_long,
             libc::SYS_sendmsg => super::sendmsg(fd, b as *const _, c as c_int) as c_long,
             libc::SYS_sendmmsg => to_long(super::sendmmsg(fd, b as *mut _, c as u32, d as c_int)),
+            libc::SYS_write => super::write(fd, b as *const _, c) as c_long,
+            libc::SYS_writev => super::writev(fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_sendfile => super::sendfile(fd, b as c_int, c as *mut _, d) as c_long,
+            libc::SYS_splice => super::splice(fd, b as *mut _, c as c_int, d as *mut _, e, f as u32) as c_long,
             libc::SYS_bind => to_long(super::bind(fd, b as *const _, c as u32)),
             libc::SYS_listen => to_long(super::listen(fd, b as c_int)),
             libc::SYS_accept => to_long(super::accept(fd, b as *mut _, c as *mut _)),
@@ -61,10 +82,26 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_read => super::read(fd, b as *mut _, c) as c_long,
             libc::SYS_recvfrom => super::recvfrom(fd, b as *mut _, c, d as c_int, e as *mut _, f as *mut _) as c_long,
             libc::SYS_chroot => to_long(super::chroot(a as *const _)),
+            libc::SYS_exit_group => super::_exit(fd),
             libc::SYS_io_uring_setup => ring(a, b),
-            _ => to_long(fail(libc::ENOSYS)),
+            number => undecoded(number, [a, b, c, d, e, f]),
         }
     }
+}
+
+/// A system call of an architecture that is not decoded: x32, whose numbers no program of this architecture has.
+///
+/// # Safety
+/// As the system call's.
+#[cold]
+unsafe fn undecoded(number: c_long, args: [usize; 6]) -> c_long {
+    if state::role() != Role::Master
+        && let Err(Refused(errno)) = request::current(|served| judge::system_call(By::This, served))
+    {
+        return to_long(fail(errno));
+    }
+    // SAFETY: as the caller promises.
+    super::as_libc_size(unsafe { crate::sys::any(number, args) }) as c_long
 }
 
 /// io_uring_setup(2): what goes through a ring is no system call, so the ring itself is judged.

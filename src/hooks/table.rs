@@ -105,6 +105,16 @@ hooks! {
         sendmsg: fn(c_int, *const libc::msghdr, c_int) -> libc::ssize_t;
         [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, struct mmsghdr *, unsigned int, int)"]
         sendmmsg: fn(c_int, *mut libc::mmsghdr, c_uint, c_int) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "ssize_t (int, const void *, size_t, int)"]
+        send: fn(c_int, *const c_void, libc::size_t, c_int) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <unistd.h>; "ssize_t (int, const void *, size_t)"]
+        write: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <sys/uio.h>; "ssize_t (int, const struct iovec *, int)"]
+        writev: fn(c_int, *const libc::iovec, c_int) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <sys/sendfile.h>; "ssize_t (int, int, off_t *, size_t)"]
+        sendfile: fn(c_int, c_int, *mut libc::off_t, libc::size_t) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <fcntl.h>; "ssize_t (int, __off64_t *, int, __off64_t *, size_t, unsigned int)"]
+        splice: fn(c_int, *mut libc::loff_t, c_int, *mut libc::loff_t, libc::size_t, c_uint) -> libc::ssize_t;
         [listener: "listen-port"; <sys/socket.h>; "int (int, const struct sockaddr *, socklen_t)"]
         bind: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
         [listener: "listen-port"; <sys/socket.h>; "int (int, int)"]
@@ -121,6 +131,10 @@ hooks! {
         recvfrom: fn(c_int, *mut c_void, libc::size_t, c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> libc::ssize_t;
         [name: ""; <netdb.h>; "int (const char *, const char *, const struct addrinfo *, struct addrinfo **)"]
         getaddrinfo: fn(*const c_char, *const c_char, *const libc::addrinfo, *mut *mut libc::addrinfo) -> c_int;
+        [name: ""; <stdlib.h>; "int (char *)"]
+        putenv: fn(*mut c_char) -> c_int;
+        [name: ""; <stdlib.h>; "int (const char *, const char *, int)"]
+        setenv: fn(*const c_char, *const c_char, c_int) -> c_int;
         [descriptor: "stdio-socket"; <unistd.h>; "int (int)"]
         dup: fn(c_int) -> c_int;
         [descriptor: "stdio-socket"; <unistd.h>; "int (int, int)"]
@@ -207,6 +221,12 @@ hooks! {
         dlsym: fn(*mut c_void, *const c_char) -> *mut c_void;
         [network: "egress-port, dns-direct, metadata"; none; "int (int, const struct sockaddr *, socklen_t)"]
         __connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t, int)"]
+        __send: fn(c_int, *const c_void, libc::size_t, c_int) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t)"]
+        __write: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;
+        [network: "egress-port, dns-direct, metadata"; <sys/sendfile.h>; "ssize_t (int, int, __off64_t *, size_t)"]
+        sendfile64: fn(c_int, c_int, *mut libc::off_t, libc::size_t) -> libc::ssize_t;
         [request: "php-ini"; none; "ssize_t (int, void *, size_t)"]
         __read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
         [descriptor: "stdio-socket"; none; "int (int, int)"]

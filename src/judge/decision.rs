@@ -16,4 +16,6 @@ pub enum Holds {
     Once,
     /// For every call to the same destination while this policy is in force.
     WhilePolicy,
+    /// Until something is sent on the socket, which was connected to learn its own address; true where that is refused.
+    UntilSent(bool),
 }

@@ -11,11 +11,11 @@ use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{counters, emit, names, sys};
 use core::cell::Cell;
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
-use portcullis_policy::{Outcome, Policy, Rule, Verdict};
+use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
 /// Who does it.
 #[derive(Clone, Copy)]
@@ -61,7 +61,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         looked.set(true);
         if is_stream() { Transport::Stream } else { Transport::Datagram }
     };
-    let name = || {
+    let name = &|| {
         looked.set(true);
         match by {
             By::This => names::of(ip),
@@ -73,10 +73,21 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
     if verdict.outcome == Outcome::Allow {
-        return Ok(if looked.get() { Holds::Once } else { Holds::WhilePolicy });
+        if !looked.get() {
+            return Ok(Holds::WhilePolicy);
+        }
+        // What a connect may do because it sends nothing, the socket may not do once something is sent.
+        if deed == Deed::Connect && transport() == Transport::Datagram {
+            let sent =
+                policy.decide_connect(served.scope, Destination { sends: true, ..to }, || Transport::Datagram, name);
+            if sent.outcome != Outcome::Allow {
+                return Ok(Holds::UntilSent(sent.outcome == Outcome::Deny));
+            }
+        }
+        return Ok(Holds::Once);
     }
     // A stream that is connected, or not to be connected, does not look at the address.
-    if deed == Deed::Send(false) && transport() == Transport::Stream {
+    if deed == Deed::Send(false) && transport() == Transport::Stream && sys::ignores_address(fd) {
         return Ok(Holds::Once);
     }
     let word = sys::transport(fd);
@@ -89,6 +100,65 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     let action =
         if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
     conclude(&policy, verdict, served, by, action, b"").map(|()| Holds::Once)
+}
+
+/// Judges what is sent, without an address, on a socket that was connected quietly; what is no such socket any more is none
+/// of its business.
+#[cold]
+pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
+    match sys::asked_peer(fd) {
+        Ok(Some((ip, port))) if sys::asked_stream(fd) != Some(true) => {
+            egress(by, served, fd, Deed::Send(false), ip, port).map(|_| ())
+        }
+        // The kernel refuses it, or sends it to where it need not be judged.
+        Ok(_) => {
+            if sys::asked_stream(fd) == Some(true) {
+                crate::peers::unmark(fd);
+            }
+            Ok(())
+        }
+        Err(_) => unexamined(by, served, fd, Deed::Send(false)),
+    }
+}
+
+/// Judges what is done with a socket that cannot be examined, so that it is not known where it goes.
+#[cold]
+pub fn unexamined(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision {
+    let action = if deed == Deed::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
+    unknown(by, served, Unknown::Socket, !Rule::ListenPort.bit(), action)
+}
+
+/// Judges what is done with an address that cannot be read.
+#[cold]
+pub fn unread(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision {
+    let action = if deed == Deed::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
+    unknown(by, served, Unknown::Address, !Rule::ListenPort.bit(), action)
+}
+
+/// Judges the opening of a port that is not known, because its address cannot be read or its socket cannot be examined.
+#[cold]
+pub fn listen_unknown(by: By<'_>, served: &Served, fd: i32, what: Unknown) -> Decision {
+    unknown(by, served, what, Rule::ListenPort.bit(), Action::Listen(nowhere(fd)))
+}
+
+/// Judges a system call that is not decoded.
+#[cold]
+pub fn system_call(by: By<'_>, served: &Served) -> Decision {
+    unknown(by, served, Unknown::SystemCall, u16::MAX, Action::Call)
+}
+
+/// The destination of what is not known.
+fn nowhere(fd: i32) -> Endpoint<'static> {
+    Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0, transport: sys::transport(fd), domain: b"" }
+}
+
+/// Judges an action of which something is not known; `rules` (a bit for each) are about it.
+#[cold]
+fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Action<'_>) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_unknown(served.scope, what, rules);
+    conclude(&policy, verdict, served, by, action, b"")
 }
 
 /// Judges the opening of a port that the master has not opened.

@@ -61,6 +61,15 @@ pub fn stat_at(at: i32, path: &CStr) -> Result<Stat, i32> {
     stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at as usize, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
 }
 
+/// Whether root is the host's root to this process: in a user namespace of somebody's, root is whom that maps. Inodes without a
+/// name in any file system belong to root, and no mount covers them.
+pub fn sees_root() -> bool {
+    // SAFETY: takes no pointer.
+    let made = result(unsafe { syscall(libc::SYS_epoll_create1, [libc::EPOLL_CLOEXEC as usize, 0, 0, 0, 0, 0]) });
+    let file = made.map(|fd| Fd(fd as i32));
+    file.ok().and_then(|file| fstat(file.0)).is_some_and(|stat| stat.uid == 0)
+}
+
 /// `openat`; `O_CLOEXEC` is always set.
 pub fn open(at: i32, path: &CStr, flags: i32, mode: u32) -> Result<Fd, i32> {
     let flags = flags | libc::O_CLOEXEC;

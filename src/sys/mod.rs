@@ -55,3 +55,12 @@ pub unsafe fn on_behalf(number: libc::c_long, args: [usize; 5]) -> isize {
     // SAFETY: as the caller promises; none of these calls looks at a sixth argument.
     unsafe { raw::syscall(number, [args[0], args[1], args[2], args[3], args[4], secret() as usize]) }
 }
+
+/// Any system call, with the caller's own arguments.
+///
+/// # Safety
+/// What the call does with its arguments must be what the caller of a hook wants.
+pub unsafe fn any(number: libc::c_long, args: [usize; 6]) -> isize {
+    // SAFETY: as the caller promises.
+    unsafe { raw::syscall(number, args) }
+}

@@ -4,7 +4,7 @@ use super::raw::syscall;
 use super::{Fd, result};
 use core::ffi::c_void;
 use core::net::IpAddr;
-pub use portcullis_policy::address::{V4_MIN, V6_MIN, internet};
+pub use portcullis_policy::address::{Unspecified, V4_MIN, V6_MIN, internet, is_unspecified, unspecified};
 
 /// The longest address that Linux takes: `sizeof(struct sockaddr_storage)`.
 pub const ADDRESS_MAX: usize = 128;
@@ -53,6 +53,100 @@ pub fn is_internet(fd: i32) -> bool {
     matches!(option(fd, libc::SO_DOMAIN), Ok(libc::AF_INET | libc::AF_INET6))
 }
 
+/// What an address without a family is to a socket that sends to it; `Err` where the kernel does not say.
+pub fn meaning_of_unspecified(fd: i32) -> Result<Unspecified, i32> {
+    match option(fd, libc::SO_DOMAIN)? {
+        libc::AF_INET => Ok(Unspecified::V4),
+        libc::AF_INET6 => match option(fd, libc::SO_PROTOCOL)? {
+            libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE => Ok(Unspecified::Nothing),
+            _ => Ok(Unspecified::V6),
+        },
+        1.. => Ok(Unspecified::Nothing),
+        // No answer, whatever the reason.
+        _ => Err(libc::EINVAL),
+    }
+}
+
+/// Whether a socket of streams takes no notice of an address that it is to send to: TCP and its kin, and what is not of the
+/// internet. SCTP connects to it.
+pub fn ignores_address(fd: i32) -> bool {
+    const IPPROTO_MPTCP: i32 = 262;
+    match option(fd, libc::SO_PROTOCOL) {
+        Ok(libc::IPPROTO_TCP | IPPROTO_MPTCP) => true,
+        _ => {
+            matches!(option(fd, libc::SO_DOMAIN), Ok(domain) if domain > 0 && !matches!(domain, libc::AF_INET | libc::AF_INET6))
+        }
+    }
+}
+
+/// What a socket is, as far as the kernel says: one of streams or not; `None` where it does not say, for whatever reason.
+pub fn known_stream(fd: i32) -> Option<bool> {
+    let kind = option(fd, libc::SO_TYPE).ok().filter(|kind| *kind > 0)?;
+    Some(!matches!(kind, libc::SOCK_DGRAM | libc::SOCK_RAW))
+}
+
+/// `shutdown` of a socket's sending, which holds in the kernel for everybody who has it, however it is connected later. Of
+/// one that is not connected the kernel says so (ENOTCONN), and does it all the same.
+pub fn end_sending(fd: i32) {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
+}
+
+/// A socket like another: of its domain, type and protocol, with its flags and what can be copied of its options.
+pub fn socket_like(fd: i32) -> Option<Fd> {
+    let ask = |name| option(fd, name).ok().filter(|value| *value >= 0);
+    let (domain, kind, protocol) = (ask(libc::SO_DOMAIN)?, ask(libc::SO_TYPE)?, ask(libc::SO_PROTOCOL)?);
+    let kind = kind | libc::SOCK_CLOEXEC | if is_nonblocking(fd) { libc::SOCK_NONBLOCK } else { 0 };
+    // SAFETY: takes no pointer.
+    let new =
+        result(unsafe { syscall(libc::SYS_socket, [domain as usize, kind as usize, protocol as usize, 0, 0, 0]) });
+    let new = Fd(new.ok()? as i32);
+    for name in [libc::SO_BROADCAST, libc::SO_REUSEADDR, libc::SO_REUSEPORT, libc::SO_PRIORITY, libc::SO_RCVBUF] {
+        // The kernel tells twice the size that it was given.
+        let share = if name == libc::SO_RCVBUF { 2 } else { 1 };
+        let value = ask(name).unwrap_or(0).wrapping_div(share);
+        let (level, at) = (libc::SOL_SOCKET as usize, &raw const value as usize);
+        // SAFETY: the kernel reads an int.
+        unsafe { syscall(libc::SYS_setsockopt, [new.0 as usize, level, name as usize, at, 4, 0]) };
+    }
+    for name in [libc::SO_RCVTIMEO, libc::SO_SNDTIMEO] {
+        let (mut time, mut len) = ([0_u64; 2], 16_u32);
+        let (level, at) = (libc::SOL_SOCKET as usize, time.as_mut_ptr() as usize);
+        // SAFETY: the kernel writes a timeval and its length, and reads it.
+        unsafe {
+            syscall(libc::SYS_getsockopt, [fd as usize, level, name as usize, at, &raw mut len as usize, 0]);
+            syscall(libc::SYS_setsockopt, [new.0 as usize, level, name as usize, at, 16, 0]);
+        }
+    }
+    Some(new)
+}
+
+/// Puts a descriptor in another's place, closed on exec where that was.
+pub fn put_in_place_of(new: &Fd, fd: i32) -> bool {
+    // SAFETY: takes no pointer.
+    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFD as usize, 0, 0, 0, 0]) };
+    let cloexec = if flags > 0 && flags as i32 & libc::FD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
+    // SAFETY: takes no pointer.
+    flags >= 0 && unsafe { syscall(libc::SYS_dup3, [new.0 as usize, fd as usize, cloexec as usize, 0, 0, 0]) } >= 0
+}
+
+/// The number by which the kernel tells a socket from every other; `None` where it does not say.
+pub fn cookie(fd: i32) -> Option<u64> {
+    let (mut value, mut len) = (0_u64, 8_u32);
+    let (level, option) = (libc::SOL_SOCKET as usize, libc::SO_COOKIE as usize);
+    let args = [fd as usize, level, option, &raw mut value as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes eight bytes and their length.
+    (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
+}
+
+/// Whether a socket has nothing to be received; false where the kernel does not say.
+pub fn is_empty(fd: i32) -> bool {
+    let (mut byte, flags) = (0_u8, libc::MSG_DONTWAIT | libc::MSG_PEEK);
+    let args = [fd as usize, &raw mut byte as usize, 1, flags as usize, 0, 0];
+    // SAFETY: the kernel writes at most one byte.
+    unsafe { syscall(libc::SYS_recvfrom, args) == -(libc::EAGAIN as isize) }
+}
+
 /// What a socket speaks, as ECS names it (the IANA protocol's name in lower case); a raw one, too, where that is known.
 pub fn transport(fd: i32) -> &'static str {
     match option(fd, libc::SO_PROTOCOL) {
@@ -70,6 +164,15 @@ pub fn transport(fd: i32) -> &'static str {
     }
 }
 
+/// As [`own_address`], but what says that it is no socket does not say its address either: a filter can say so too.
+pub fn known_own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
+    let (mut bytes, mut len) = ([0_u8; ADDRESS_MAX], ADDRESS_MAX as u32);
+    let args = [fd as usize, bytes.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most that many bytes, and the length.
+    result(unsafe { syscall(libc::SYS_getsockname, args) })?;
+    Ok(internet(&bytes, len as usize))
+}
+
 fn name_of(number: libc::c_long, fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     let mut bytes = [0_u8; ADDRESS_MAX];
     let mut len = ADDRESS_MAX as u32;
@@ -82,7 +185,12 @@ fn name_of(number: libc::c_long, fd: i32) -> Result<Option<(IpAddr, u16)>, i32> 
 
 /// To which internet address a socket is connected.
 pub fn peer(fd: i32) -> Option<(IpAddr, u16)> {
-    name_of(libc::SYS_getpeername, fd).ok()?
+    asked_peer(fd).ok()?
+}
+
+/// The same; `Err` where the kernel does not say.
+pub fn asked_peer(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
+    name_of(libc::SYS_getpeername, fd)
 }
 
 /// To which internet address a socket is bound; `Err` where the kernel does not say.

@@ -192,6 +192,8 @@ pub enum Action<'a> {
     Settings,
     /// A ring through which things are done without system calls.
     Ring,
+    /// A system call that is not decoded.
+    Call,
     /// Calls of a kind of which the first have events of their own.
     Merged {
         /// How many they are.

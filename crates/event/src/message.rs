@@ -59,6 +59,11 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
             json.raw(if event.refused { b" was refused an io_uring" } else { b" sets up an io_uring" });
             json.raw(b", whose connections cannot be seen");
         }
+        Action::Call => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused a system call" } else { b" makes a system call" });
+            json.raw(b" that is not decoded");
+        }
         Action::Merged { count, like } => {
             json.digits_text(count);
             json.raw(if event.refused { b" more calls were refused" } else { b" more calls went ahead" });

@@ -73,6 +73,21 @@ impl<'m> Message<'m> {
     }
 }
 
+/// What a message with one question is an answer to, or asks: the number of the query, and the question as it lies in it.
+#[must_use]
+pub fn question(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let mut message = Message { bytes, at: 0 };
+    let number = message.number()?;
+    message.take(2)?;
+    if message.number()? != 1 {
+        return None;
+    }
+    message.at = HEAD;
+    message.name()?;
+    message.take(4)?;
+    Some((number, bytes.get(HEAD..message.at)?))
+}
+
 /// Calls `found` with the name that a successful answer is about and each address in it, up to the first fault.
 pub fn addresses(message: &[u8], mut found: impl FnMut(&HostName, IpAddr)) {
     let _ = read(message, &mut found);
@@ -150,6 +165,19 @@ mod tests {
         assert!(all(&refused).is_empty());
     }
 
+    #[test]
+    fn a_question_is_the_same_in_query_and_answer() {
+        let answer = answer();
+        let mut query = answer[..29].to_vec();
+        query[2] = 1;
+        query[7] = 0;
+        assert_eq!(question(&query), question(&answer));
+        assert_eq!(question(&query), Some((0x1234, &answer[12..29])));
+        assert_eq!(question(&query[..28]), None);
+        query[5] = 2;
+        assert_eq!(question(&query), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_end(mut message in proptest::collection::vec(any::<u8>(), 0..300), whole in any::<bool>()) {
@@ -158,6 +186,7 @@ mod tests {
                 message[3] = 0x80;
             }
             let _ = all(&message);
+            let _ = question(&message);
         }
 
         #[test]

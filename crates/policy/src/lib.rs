@@ -10,6 +10,7 @@ pub mod egress;
 pub mod exec;
 pub mod format;
 pub mod name;
+pub mod overlay;
 pub mod place;
 mod rest;
 mod rule;

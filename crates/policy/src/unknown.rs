@@ -117,7 +117,7 @@ impl Unknown {
     #[must_use]
     pub fn rules(self) -> u16 {
         match self {
-            Unknown::Address | Unknown::Socket => CONNECTION,
+            Unknown::Address | Unknown::Socket => CONNECTION | Rule::ListenPort.bit(),
             Unknown::Environment => PROGRAM | Rule::LoaderEnv.bit(),
             Unknown::Descriptor => Rule::StdioSocket.bit(),
             Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit(),

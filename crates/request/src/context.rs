@@ -1,8 +1,12 @@
 //! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
 //!
-//! `PORTCULLIS_CONTEXT=1;ROLE;INJECTED;REPORTED;TRIED;DEVICE:INODE;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`; whether
-//! LD_PRELOAD was put in by the guard; the reason last reported; the state of the sources for which compiling was tried;
-//! standard error of the tree's first process; the file that was judged; the path of the compiled policy; the programs that led here.
+//! `PORTCULLIS_CONTEXT=2;ROLE;TREE;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`;
+//! what the tree of processes is judged by; device and inode of the program that was judged; whether LD_PRELOAD was put in by the guard; the reason last reported; the state of the
+//! sources for which compiling was tried; standard error of the tree's first process; the path of the compiled policy; the
+//! programs that led here. In every later version the first three fields stay where they are.
+//!
+//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:LOG`, of which [`Tree`] says more. Version 1 has neither TREE nor IMAGE:
+//! it is what a unit or the command writes, for the first process of a tree.
 
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,11 +20,60 @@ pub enum Role {
     Descendant = 3,
 }
 
+/// What a tree of processes is judged by. It tells the tree's own policy from what a process puts in its place, in namespaces
+/// of its own, and says how strict it was where that cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tree<'a> {
+    /// For each rule, the digit of its strictest mode anywhere in the policy.
+    pub modes: &'a [u8],
+    /// The policy's sinks.
+    pub sinks: u32,
+    /// Device, inode and time of the last change of the policy's file, which no mount and no namespace gives to another one;
+    /// zeros where the built-in policy was in force.
+    pub file: [u64; 3],
+    /// The policy's digest.
+    pub digest: u64,
+    /// A number that the server's master chose, by which its workers find their supervisor; 0 for none.
+    pub link: u64,
+    /// The path of the file sink; may be empty.
+    pub log: &'a [u8],
+}
+
+impl<'a> Tree<'a> {
+    fn parse(field: &'a [u8]) -> Option<Tree<'a>> {
+        let mut fields = field.splitn(8, |&byte| byte == b':');
+        let modes = fields.next()?;
+        let sinks = number(fields.next()?) as u32;
+        let file = [number(fields.next()?), number(fields.next()?), number(fields.next()?)];
+        Some(Tree {
+            modes,
+            sinks,
+            file,
+            digest: number(fields.next()?),
+            link: number(fields.next()?),
+            log: fields.next()?,
+        })
+    }
+
+    fn write(&self, mut push: impl FnMut(&[u8])) {
+        push(self.modes);
+        let [device, inode, changed] = self.file;
+        for value in [u64::from(self.sinks), device, inode, changed, self.digest, self.link] {
+            push(b":");
+            decimal(value, &mut push);
+        }
+        push(b":");
+        push(self.log);
+    }
+}
+
 /// The variable's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Inherited<'a> {
     /// Role of the new program.
     pub role: Role,
+    /// What its tree is judged by; `None` at the beginning of one.
+    pub tree: Option<Tree<'a>>,
     /// LD_PRELOAD is there only because the guard put it in.
     pub injected: bool,
     /// The reason last reported.
@@ -37,24 +90,41 @@ pub struct Inherited<'a> {
     pub chain: &'a [u8],
 }
 
+impl<'a> Inherited<'a> {
+    /// What a descendant is left with whose variable is gone, damaged (`value`) or of another version: its tree, where that can
+    /// still be read.
+    #[must_use]
+    pub fn lost(value: &'a [u8]) -> Inherited<'a> {
+        let tree = value.splitn(4, |&byte| byte == b';').nth(2).and_then(Tree::parse);
+        let (none, policy, chain) = ((0, 0), &b""[..], &b""[..]);
+        let (stderr, image) = (none, none);
+        Inherited { role: Role::Descendant, tree, injected: false, reported: 0, tried: 0, stderr, image, policy, chain }
+    }
+}
+
 /// Reads the variable's value; `None` where it is of another version, or has too few fields.
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
-    let mut fields = value.splitn(9, |&byte| byte == b';');
-    if fields.next()? != b"1" {
-        return None;
-    }
+    let (version, rest) = value.split_first_chunk::<2>()?;
+    let has_tree = match version {
+        b"1;" => false,
+        b"2;" => true,
+        _ => return None,
+    };
+    let mut fields = rest.splitn(if has_tree { 9 } else { 7 }, |&byte| byte == b';');
     let role = match fields.next()? {
         b"m" => Role::Master,
         b"s" => Role::Serving,
         _ => Role::Descendant,
     };
+    let tree = if has_tree { Some(Tree::parse(fields.next()?)?) } else { None };
+    let image = if has_tree { identity(fields.next()?)? } else { (0, 0) };
     let injected = fields.next()? == b"1";
     let reported = number(fields.next()?) as u8;
     let tried = number(fields.next()?);
     let stderr = identity(fields.next()?)?;
-    let image = identity(fields.next()?)?;
-    Some(Inherited { role, injected, reported, tried, stderr, image, policy: fields.next()?, chain: fields.next()? })
+    let (policy, chain) = (fields.next()?, fields.next()?);
+    Some(Inherited { role, tree, injected, reported, tried, stderr, image, policy, chain })
 }
 
 /// A device and an inode.
@@ -65,15 +135,23 @@ fn identity(field: &[u8]) -> Option<(u64, u64)> {
 
 /// Writes the variable's value by `push`.
 pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
-    let Inherited { role, injected, reported, tried, stderr, image, policy, chain } = *inherited;
+    let Inherited { role, tree, injected, reported, tried, stderr, image, policy, chain } = *inherited;
+    push(if tree.is_some() { b"2;" } else { b"1;" });
     push(match role {
-        Role::Master => b"1;m;",
-        Role::Serving => b"1;s;",
-        Role::Descendant => b"1;d;",
+        Role::Master => b"m;",
+        Role::Serving => b"s;",
+        Role::Descendant => b"d;",
     });
+    if let Some(tree) = tree {
+        tree.write(&mut push);
+        push(b";");
+        for (value, end) in [(image.0, b":"), (image.1, b";")] {
+            decimal(value, &mut push);
+            push(end);
+        }
+    }
     push(if injected { b"1;" } else { b"0;" });
-    let values = [u64::from(reported), tried, stderr.0, stderr.1, image.0, image.1];
-    for (value, end) in values.into_iter().zip([b";", b";", b":", b";", b":", b";"]) {
+    for (value, end) in [(u64::from(reported), b";"), (tried, b";"), (stderr.0, b":"), (stderr.1, b";")] {
         decimal(value, &mut push);
         push(end);
     }
@@ -112,7 +190,20 @@ mod tests {
     #[test]
     fn what_is_no_context_is_refused() {
         assert_eq!(parse(b"2;m"), None);
-        assert_eq!(parse(b"1;d;0;0;5;7;/p;sh;x"), None, "no inode");
-        assert_eq!(parse(b"1;d;0;0;5;7:9;3:4;/p;a;b").unwrap().chain, b"a;b");
+        assert_eq!(parse(b"3;m;0;0;5;7:9;/p;a"), None);
+        assert_eq!(parse(b"2;d;22;0;0;5;7:9;/p;a"), None, "no tree");
+        assert_eq!(parse(b"1;d;0;0;5;7;/p;sh"), None, "no inode");
+        assert_eq!(parse(b"1;d;0;0;5;7:9;/p;a;b").unwrap().chain, b"a;b");
+    }
+
+    #[test]
+    fn of_another_version_the_tree_is_left() {
+        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:5:/log:x;anything");
+        let tree = lost.tree.unwrap();
+        assert_eq!((lost.role, tree.modes, tree.sinks, tree.file), (Role::Descendant, &b"22"[..], 9, [1, 2, 3]));
+        assert_eq!((tree.digest, tree.link, tree.log), (4, 5, &b"/log:x"[..]));
+        for value in [&b""[..], b"9", b"9;d;", b"9;d;22:1;x", b"\xff;;;;"] {
+            assert_eq!(Inherited::lost(value).tree, None);
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What a program inherits: any environment, and whatever the guard writes is read as it was.
 
-use portcullis_request::context::{self, Inherited, Role};
+use portcullis_request::context::{self, Inherited, Role, Tree};
 use portcullis_request::environment::{CONTEXT, Variables};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -35,15 +35,20 @@ proptest! {
         stderr in any::<(u64, u64)>(),
         policy in "[^;\0]{0,40}",
         chain in vec(any::<u8>(), 0..80),
+        has_tree in any::<bool>(),
+        (modes, log) in ("[012]{0,12}", "[^;\0]{0,40}"),
+        (sinks, file, digest, link) in any::<(u32, [u64; 3], u64, u64)>(),
     ) {
         let (policy, chain) = (policy.as_bytes(), &chain[..]);
-        let inherited = Inherited { role, injected, reported, tried, stderr, policy, chain };
+        let tree = Tree { modes: modes.as_bytes(), sinks, file, digest, link, log: log.as_bytes() };
+        let tree = has_tree.then_some(tree);
+        let inherited = Inherited { role, tree, injected, reported, tried, stderr, policy, chain };
         let text = written(&inherited);
         prop_assert_eq!(context::parse(&text), Some(inherited));
     }
 
     #[test]
-    fn any_context(value in "[12];[msdx];[01x];[0-9:;/a]{0,60}") {
+    fn any_context(value in "[123];[msdx];[01x];[0-9:;/a]{0,60}") {
         read(&[CONTEXT, value.as_bytes()].concat());
     }
 

@@ -9,14 +9,14 @@ use super::call::{Call, decode};
 use super::copied::{ARGUMENTS, ROOM, Room};
 use super::remote::Memory;
 use super::subject::{self, Subject};
-use crate::judge::{self, By, Decision, Deed, Exec, Other, Refused, Target};
+use crate::judge::{self, By, Decision, Deed, Exec, Holds, Other, Refused, Target};
 use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
 use crate::{counters, emit};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
+use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE, Unknown};
 use portcullis_request::environment::REQUEST;
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
@@ -94,6 +94,16 @@ fn unreadable() -> Reply {
     }
 }
 
+/// The address that a call hands over.
+enum Handed {
+    /// As many bytes of it as Linux reads.
+    Address([u8; ADDRESS_MAX], usize),
+    /// Linux reads none, and says what is wrong, or takes the call for one without an address.
+    Nothing,
+    /// The process's memory cannot be read there.
+    Unreadable,
+}
+
 /// A call at hand.
 struct Case<'c> {
     subject: &'c Subject,
@@ -122,11 +132,41 @@ impl Case<'_> {
         if self.borrows { sys::borrow(self.subject.pid, fd).unwrap_or(Fd(-1)) } else { Fd(-1) }
     }
 
-    fn address(&self, at: u64, len: u64) -> Option<([u8; ADDRESS_MAX], usize)> {
+    /// The address of a call: as many bytes as Linux reads.
+    fn address(&self, at: u64, len: u64) -> Handed {
+        // A length of 0, above 128 or below 0 the kernel does not read, and none of its own addresses: it says so itself.
+        let Some(size) = usize::try_from(len).ok().filter(|size| (1..=ADDRESS_MAX).contains(size)) else {
+            return Handed::Nothing;
+        };
+        if at > i64::MAX as u64 {
+            return Handed::Nothing;
+        }
         let mut bytes = [0; ADDRESS_MAX];
-        let size = usize::try_from(len).ok().filter(|size| *size <= ADDRESS_MAX)?;
-        let got = self.memory.read(at, bytes.get_mut(..size)?).len();
-        (got == size).then_some((bytes, size))
+        let got = bytes.get_mut(..size).map_or(0, |room| self.memory.read(at, room).len());
+        if got == size { Handed::Address(bytes, size) } else { Handed::Unreadable }
+    }
+
+    /// The decision on what is done towards an address that was copied; with what it means where it has no family.
+    fn towards(&self, fd: i32, bytes: &[u8; ADDRESS_MAX], size: usize, deed: Deed) -> Decision<Holds> {
+        let served = &self.subject.served;
+        let at = match sys::internet(bytes, size) {
+            None if deed != Deed::Connect && sys::is_unspecified(bytes, size) => {
+                match sys::meaning_of_unspecified(fd) {
+                    Ok(meant) => sys::unspecified(bytes, size, meant),
+                    Err(_) => return self.by(|by| judge::unexamined(by, served, fd, deed)).map(|()| Holds::Once),
+                }
+            }
+            at => at,
+        };
+        match at {
+            Some((ip, port)) => self.by(|by| judge::egress(by, served, fd, deed, ip, port)),
+            None => Ok(Holds::Once),
+        }
+    }
+
+    /// The decision on an address that cannot be read.
+    fn unread(&self, fd: i32, deed: Deed) -> Reply {
+        reply_to(self.by(|by| judge::unread(by, &self.subject.served, fd, deed)))
     }
 
     /// Whether a rule on connections refuses anything for this request.
@@ -137,16 +177,21 @@ impl Case<'_> {
     }
 
     fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {
-        let Some((bytes, size)) = self.address(at, len) else { return Some(Reply::GoOn) };
-        let Some((ip, port)) = sys::internet(&bytes, size) else { return Some(Reply::GoOn) };
+        let (bytes, size) = match self.address(at, len) {
+            Handed::Address(bytes, size) => (bytes, size),
+            Handed::Nothing => return Some(Reply::GoOn),
+            Handed::Unreadable => return Some(self.unread(self.borrow(fd).0, Deed::Connect)),
+        };
         let borrowed = self.borrow(fd);
-        let served = &self.subject.served;
-        let decision = self.by(|by| judge::egress(by, served, borrowed.0, Deed::Connect, ip, port));
-        if decision.is_err() {
-            return Some(reply_to(decision));
-        }
+        let holds = match self.towards(borrowed.0, &bytes, size, Deed::Connect) {
+            Ok(holds) => holds,
+            Err(refused) => return Some(reply_to::<()>(Err(refused))),
+        };
         if borrowed.0 < 0 || !self.refuses_connections() {
             return Some(Reply::GoOn);
+        }
+        if holds == Holds::UntilSent(true) {
+            sys::end_sending(borrowed.0);
         }
         if sys::is_nonblocking(borrowed.0) || !sys::is_stream(borrowed.0) {
             return Some(Reply::Result(sys::connect(borrowed.0, &bytes, size) as i64));
@@ -166,17 +211,27 @@ impl Case<'_> {
     }
 
     fn send(&self, fd: i32, at: u64, len: u64, flags: i32) -> Reply {
-        let Some((bytes, size)) = self.address(at, len) else { return Reply::GoOn };
-        let Some((ip, port)) = sys::internet(&bytes, size) else { return Reply::GoOn };
-        let borrowed = self.borrow(fd);
         let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
-        reply_to(self.by(|by| judge::egress(by, &self.subject.served, borrowed.0, deed, ip, port)))
+        match self.address(at, len) {
+            Handed::Address(bytes, size) => reply_to(self.towards(self.borrow(fd).0, &bytes, size, deed)),
+            Handed::Nothing => Reply::GoOn,
+            Handed::Unreadable => self.unread(self.borrow(fd).0, deed),
+        }
     }
 
     fn message(&self, fd: i32, header: u64, flags: i32) -> Reply {
-        let name = self.memory.number(header, self.width).unwrap_or(0);
-        let len = self.memory.number(header.wrapping_add(self.width as u64), 4).unwrap_or(0);
-        if name == 0 { Reply::GoOn } else { self.send(fd, name, len, flags) }
+        if header > i64::MAX as u64 {
+            return Reply::GoOn;
+        }
+        let name = self.memory.number(header, self.width);
+        let len = self.memory.number(header.wrapping_add(self.width as u64), 4);
+        match (name, len) {
+            // Linux cuts what is longer, and refuses what is negative.
+            (Some(1..), Some(len @ 129..=0x7fff_ffff)) => self.send(fd, name.unwrap_or(0), len.min(128), flags),
+            (Some(0), _) => Reply::GoOn,
+            (Some(name), Some(len)) => self.send(fd, name, len, flags),
+            _ => self.unread(self.borrow(fd).0, Deed::Send(false)),
+        }
     }
 
     /// Refused where one of them is.
@@ -194,19 +249,36 @@ impl Case<'_> {
 
     /// A datagram socket needs no listen.
     fn bind(&self, fd: i32, at: u64, len: u64) -> Reply {
-        let Some((bytes, size)) = self.address(at, len) else { return Reply::GoOn };
-        let Some((ip, port)) = sys::internet(&bytes, size).filter(|(_, port)| *port != 0) else { return Reply::GoOn };
+        let served = &self.subject.served;
+        let unknown = |fd, what| reply_to(self.by(|by| judge::listen_unknown(by, served, fd, what)));
+        let (bytes, size) = match self.address(at, len) {
+            Handed::Address(bytes, size) => (bytes, size),
+            Handed::Nothing => return Reply::GoOn,
+            Handed::Unreadable => return unknown(self.borrow(fd).0, Unknown::Address),
+        };
+        // Without a family it is 0.0.0.0 to a socket of v4, and nothing to others.
+        let without_family = || match sys::is_unspecified(&bytes, size) {
+            true => sys::unspecified(&bytes, size, sys::Unspecified::V4).filter(|(ip, _)| ip.is_unspecified()),
+            false => None,
+        };
+        let at = sys::internet(&bytes, size).or_else(without_family);
+        let Some((ip, port)) = at.filter(|(_, port)| *port != 0) else { return Reply::GoOn };
         let borrowed = self.borrow(fd);
-        if sys::is_stream(borrowed.0) {
-            return Reply::GoOn;
+        match sys::known_stream(borrowed.0) {
+            Some(true) => Reply::GoOn,
+            Some(false) => reply_to(self.by(|by| judge::listen(by, served, borrowed.0, ip, port))),
+            None => unknown(borrowed.0, Unknown::Socket),
         }
-        reply_to(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
     }
 
     fn listen(&self, fd: i32) -> Reply {
+        let served = &self.subject.served;
         let borrowed = self.borrow(fd);
-        let Ok(Some((ip, port))) = sys::own_address(borrowed.0) else { return Reply::GoOn };
-        reply_to(self.by(|by| judge::listen(by, &self.subject.served, borrowed.0, ip, port)))
+        match sys::known_own_address(borrowed.0) {
+            Ok(Some((ip, port))) => reply_to(self.by(|by| judge::listen(by, served, borrowed.0, ip, port))),
+            Ok(None) => Reply::GoOn,
+            Err(_) => reply_to(self.by(|by| judge::listen_unknown(by, served, borrowed.0, Unknown::Socket))),
+        }
     }
 
     fn execute(&self, at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {

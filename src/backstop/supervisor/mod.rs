@@ -51,8 +51,8 @@ struct Shared {
     members: [Member; MEMBERS],
 }
 
-/// Supervises the workers of `master`, and ends.
-pub fn run(master: u32) -> ! {
+/// Supervises the workers of `master`, and ends. `lost` is why the server's policy cannot be used.
+pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     sys::set_thread_name(c"portcullis");
     for signal in
         [libc::SIGTERM, libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGPIPE, libc::SIGUSR1, libc::SIGUSR2]
@@ -63,6 +63,9 @@ pub fn run(master: u32) -> ! {
     sys::raise_descriptors();
     counters::share();
     sink::hold(&state::policy());
+    if state::is_lost() {
+        load::report(lost);
+    }
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };

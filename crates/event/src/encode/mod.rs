@@ -125,6 +125,7 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Descriptor => ("process", "change", "stdio_socket"),
         Action::Settings => ("configuration", "change", "php_setting"),
         Action::Ring => ("process", "change", "io_uring_setup"),
+        Action::Call => ("process", "change", "system_call"),
         Action::Merged { .. } => (category_of(event.rule.id), "info", "merged"),
         Action::Guard(_) => ("configuration", "info", "policy_fallback"),
     };
@@ -143,7 +144,7 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.word(kind);
     match event.action {
         Action::Connect(_) | Action::Send(_) | Action::Listen(_) if event.refused => json.word("denied"),
-        Action::Exec | Action::Descriptor | Action::Ring if event.refused => json.word("info"),
+        Action::Exec | Action::Descriptor | Action::Ring | Action::Call if event.refused => json.word("info"),
         _ => {}
     }
     json.close(b']');

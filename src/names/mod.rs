@@ -1,12 +1,19 @@
 //! Which name the process resolved to an address last. Nothing is ever resolved by the guard.
 //!
+//! Two ways lead here: libc's resolver (hooks/resolve.rs), as long as it works by the server's own settings
+//! ([`settings`]), and what a configured name server answers to a question that the process itself sent ([`asking`]).
+//!
 //! A table of fixed size, without a lock. Where two threads meet, a name is unknown for a while, and unknown allows nothing.
 
+mod asking;
+mod settings;
+
+pub use asking::{DNS, answered, asked, asking, is_asking};
+pub use settings::{note_setting, resolved, settle};
+
 use crate::seqlock::Words;
-use crate::{state, sys};
 use core::net::IpAddr;
-use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
-use portcullis_policy::dns;
+use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::egress::canonical;
 use portcullis_policy::name::HostName;
 
@@ -95,62 +102,6 @@ pub fn remember(name: &HostName, address: IpAddr) {
 pub fn of(address: IpAddr) -> HostName {
     let key = key(address);
     set_of(key).iter().find(|place| place.is(key)).and_then(|place| place.read(key)).unwrap_or(HostName::none())
-}
-
-/// Sockets on which name servers are asked, each plus one; 0 for a free place. c-ares, nginx and others ask by themselves.
-static ASKING: [AtomicI32; 16] = [const { AtomicI32::new(0) }; 16];
-/// How many places were ever used.
-static ASKING_USED: AtomicUsize = AtomicUsize::new(0);
-/// Where the next socket goes once all places are taken.
-static ASKING_NEXT: AtomicUsize = AtomicUsize::new(0);
-/// The port of name servers.
-pub const DNS: u16 = 53;
-
-/// A socket goes to the port of name servers, perhaps to ask one.
-pub fn asking(fd: i32) {
-    if !is_asking(fd) {
-        let number = fd.wrapping_add(1);
-        for (index, place) in ASKING.iter().enumerate() {
-            if place.compare_exchange(0, number, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-                ASKING_USED.fetch_max(index.wrapping_add(1), Ordering::Relaxed);
-                return;
-            }
-        }
-        let next = ASKING_NEXT.fetch_add(1, Ordering::Relaxed) % ASKING.len();
-        if let Some(place) = ASKING.get(next) {
-            place.store(number, Ordering::Relaxed);
-        }
-    }
-}
-
-/// Whether a name server was asked on a socket of this number.
-#[inline]
-pub fn is_asking(fd: i32) -> bool {
-    let used = ASKING_USED.load(Ordering::Relaxed);
-    used != 0 && is_among_asking(fd, used)
-}
-
-#[inline(never)]
-fn is_among_asking(fd: i32, used: usize) -> bool {
-    ASKING.iter().take(used).any(|place| place.load(Ordering::Relaxed) == fd.wrapping_add(1))
-}
-
-/// These bytes were received on a socket on which a name server was asked. By TCP an answer has its length before it.
-pub fn answered(scope: u32, fd: i32, bytes: &[u8]) {
-    // The number may be another socket's by now. Only what a configured name server says on a connected socket is an
-    // answer: on any other socket anybody could say anything.
-    let is_resolver = |ip| state::policy().is_resolver(scope, ip);
-    if !sys::peer(fd).is_some_and(|(ip, port)| port == DNS && is_resolver(ip)) {
-        for place in &ASKING {
-            let _ = place.compare_exchange(fd.wrapping_add(1), 0, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        return;
-    }
-    let message = match bytes.split_first_chunk::<2>() {
-        Some((length, rest)) if usize::from(u16::from_be_bytes(*length)) == rest.len() => rest,
-        _ => bytes,
-    };
-    dns::addresses(message, remember);
 }
 
 #[cfg(test)]

@@ -1,0 +1,31 @@
+//! Ways past the guard that were found, each as a test of its kind.
+
+mod policy;
+mod supervisor;
+
+use crate::harness::{Place, http};
+use std::path::Path;
+use std::process::Command;
+
+/// A program of tests/servers/c, static, in the place: no hook is in it.
+fn compile(place: &Place, name: &str) -> String {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/c/{name}.c"));
+    let output = place.join(name);
+    let done = Command::new("cc").args(["-O1", "-w", "-static", "-o"]).arg(&output).arg(source).status();
+    assert!(done.expect("cc").success());
+    output.to_str().expect("a path").to_owned()
+}
+
+/// Puts a page that starts the program that its query names, and prints what that says, into the root and each of `folders`.
+fn run_page(place: &Place) {
+    let page = "<?php $p = proc_open(json_decode($_GET['argv']), [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes);\n\
+                echo is_resource($p) ? stream_get_contents($pipes[1]) . ' ' . proc_close($p) : 'refused';";
+    place.write("www/run.php", page);
+}
+
+/// What a program says that the page starts.
+fn run(port: u16, host: &str, words: &[&str]) -> String {
+    let argv = serde_json::to_string(words).expect("words");
+    let encoded: String = argv.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    http::get_host(port, host, &format!("/run.php?argv={encoded}")).body
+}

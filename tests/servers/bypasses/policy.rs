@@ -1,0 +1,174 @@
+//! A descendant that cannot use its tree's policy: it gets no milder one, an event says so, and it has no key to the backstop.
+
+use super::{compile, run_page};
+use crate::harness::{Fpm, Guard, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, enter, http};
+use serde_json::Value;
+use std::path::Path;
+
+/// Outside the common ports; the second is allowed by the policy.
+const REFUSED: u16 = 4444;
+const ALLOWED: u16 = 4445;
+
+struct Site {
+    place: Place,
+    guard: Guard,
+    nginx: Nginx,
+    _fpm: Fpm,
+    helper: String,
+}
+
+fn site(mode: &str, seccomp: &str) -> Site {
+    let place = Place::new();
+    place.pages();
+    run_page(&place);
+    let helper = compile(&place, "hide");
+    let config = format!(
+        "mode = \"{mode}\"\n[egress]\nallow = [\"{OUTSIDE4}:{ALLOWED}\"]\n[backstop]\nseccomp = \"{seccomp}\"\n\
+         [rules.exec-place]\nmode = \"off\"\n"
+    );
+    let guard = place.guard_of_every_event(&config);
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = Nginx::start(&place, Some(&guard), &fpm.nginx_location(&place.join("www")));
+    Site { place, guard, nginx, _fpm: fpm, helper }
+}
+
+impl Site {
+    /// What became of a connection by perl to `port`, started by the helper.
+    fn connects(&self, way: &str, argument: &str, port: u16) -> bool {
+        let perl = format!(
+            "use IO::Socket::INET; print IO::Socket::INET->new(PeerAddr => '{OUTSIDE4}:{port}', Timeout => 5) ? 'through' : 'refused'"
+        );
+        let words = [&self.helper, way, argument, "/usr/bin/perl", "-e", &perl];
+        let answer = super::run(self.nginx.port, "localhost", &words);
+        assert!(answer.contains("through") != answer.contains("refused"), "{way} {port}: {answer}");
+        answer.contains("through")
+    }
+}
+
+/// The rules, outcomes, layers and what is unknown of events.
+fn facts(events: &[Value]) -> Vec<[&str; 4]> {
+    let mut facts: Vec<[&str; 4]> = events
+        .iter()
+        .filter(|event| ["egress-port", "guard-policy"].contains(&event.text("rule.id")))
+        .map(|event| {
+            [
+                event.text("rule.id"),
+                event.text("event.outcome"),
+                event.text("portcullis.layer"),
+                event.text("portcullis.unknown"),
+            ]
+        })
+        .collect();
+    facts.sort_unstable();
+    facts
+}
+
+const LOST: [&str; 4] = ["guard-policy", "success", "libc", "policy"];
+
+/// The policy's file is hidden by a mount in a namespace of the process's own: the built-in lists hold, as strictly as the policy
+/// does anywhere.
+#[test]
+fn a_hidden_policy_is_no_milder() {
+    enter();
+    let _listeners = Listeners::on(&[REFUSED, ALLOWED]);
+    for seccomp in ["off", "supervise"] {
+        let site = site("enforce", seccomp);
+        let mut events = site.guard.events();
+        assert!(site.connects("nothing", "", ALLOWED), "{seccomp}");
+        assert!(!site.connects("nothing", "", REFUSED), "{seccomp}");
+        assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""]], "{seccomp}");
+        assert!(!site.connects("mount", "/run/portcullis", REFUSED), "{seccomp}: connected where the policy is hidden");
+        assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""], LOST], "{seccomp}");
+    }
+}
+
+/// In audit everything goes on, with an event; and the supervisor sees what the hooks let pass, since there is no key.
+#[test]
+fn without_the_policy_there_is_no_key() {
+    enter();
+    let _listeners = Listeners::on(&[REFUSED]);
+    let site = site("audit", "supervise");
+    let mut events = site.guard.events();
+    assert!(site.connects("nothing", "", REFUSED));
+    assert_eq!(facts(&events.fresh()), [["egress-port", "success", "libc", ""]]);
+    assert!(site.connects("mount", "/run/portcullis", REFUSED));
+    let by = |layer| ["egress-port", "success", layer, ""];
+    assert_eq!(facts(&events.fresh()), [by("backstop"), by("libc"), LOST]);
+}
+
+/// In a user namespace root's file belongs to nobody: it is the tree's own all the same, and the whole policy holds.
+#[test]
+fn in_a_user_namespace_the_policy_holds() {
+    enter();
+    let _listeners = Listeners::on(&[REFUSED, ALLOWED]);
+    for seccomp in ["off", "supervise"] {
+        let site = site("enforce", seccomp);
+        let mut events = site.guard.events();
+        assert!(!site.connects("user", "", REFUSED), "{seccomp}: connected in a user namespace");
+        assert!(site.connects("user", "", ALLOWED), "{seccomp}: what the policy allows");
+        assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""]], "{seccomp}");
+    }
+}
+
+/// The file is gone, cut, of another version (as after an upgrade), another user's, or writable by others.
+#[test]
+fn a_policy_that_changed_for_the_worse_is_no_milder() {
+    enter();
+    let _listeners = Listeners::on(&[REFUSED]);
+    for seccomp in ["off", "supervise"] {
+        let site = site("enforce", seccomp);
+        let policy = site.guard.policy();
+        let good = std::fs::read(&policy).expect("the policy");
+        let mut events = site.guard.events();
+        let change = |what: &str| {
+            // Another file each time: the one that is mapped stays as it is.
+            let new = site.place.join("new");
+            let bytes = match what {
+                "cut" => good[..good.len() / 2].to_vec(),
+                // The version stands behind the magic.
+                "version" => [&good[..8], &[good[8] + 1], &good[9..]].concat(),
+                _ => good.clone(),
+            };
+            std::fs::write(&new, bytes).expect("a file");
+            let mode = if what == "writable" { 0o666 } else { 0o644 };
+            std::fs::set_permissions(&new, std::os::unix::fs::PermissionsExt::from_mode(mode)).expect("permissions");
+            let owner = if what == "foreign" { 65534 } else { 0 };
+            std::os::unix::fs::chown(&new, Some(owner), None).expect("chown");
+            // Over a rename's head: the place is another file system's.
+            let there = policy.with_extension("there");
+            std::fs::remove_file(&policy).expect("the policy");
+            if what != "gone" {
+                std::fs::copy(&new, &there).expect("a copy");
+                std::os::unix::fs::chown(&there, Some(owner), None).expect("chown");
+                std::fs::rename(&there, &policy).expect("the place");
+            }
+        };
+        for what in ["cut", "version", "foreign", "writable", "gone"] {
+            change(if what == "gone" { what } else { "good" });
+            if what != "gone" {
+                assert!(!site.connects("nothing", "", REFUSED), "{seccomp}");
+                // A good file in its place is as good.
+                assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""]], "{seccomp}, {what}");
+                change(what);
+            }
+            assert!(!site.connects("nothing", "", REFUSED), "{seccomp}: connected with a policy that is {what}");
+            assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""], LOST], "{seccomp}, {what}");
+        }
+        std::fs::write(&policy, &good).expect("the policy");
+    }
+}
+
+/// What was handed down is gone or damaged: the process is no master for that.
+#[test]
+fn a_damaged_context_makes_no_master() {
+    enter();
+    let _listeners = Listeners::on(&[REFUSED]);
+    let site = site("enforce", "off");
+    let events = site.guard.events();
+    for context in ["", "x", "9;m;x", "1", "2;m;;;;;;;"] {
+        assert!(!site.connects("context", context, REFUSED), "connected with the context {context:?}");
+    }
+    drop(events);
+    assert!(Path::new(&site.helper).exists());
+    assert_eq!(http::get(site.nginx.port, "/way.php?way=list").status, 200);
+}

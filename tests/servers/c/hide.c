@@ -1,0 +1,59 @@
+/* Goes where the guard's policy cannot be seen, or takes away what was handed down, then starts a program: `hide WAY ARGUMENT
+ * PROGRAM ARGUMENTS...`. Static, so that no hook is in it. Ways: `nothing`; `user`: a user namespace of its own; `mount`: that, and
+ * a mount namespace in which ARGUMENT is empty; `context`: PORTCULLIS_CONTEXT is ARGUMENT, or is not there where that is empty. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+static void put(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text)) {
+        perror(path);
+        exit(100);
+    }
+    close(fd);
+}
+
+static void enter(int more)
+{
+    char map[64], group[64];
+    sprintf(map, "0 %d 1", geteuid());
+    sprintf(group, "0 %d 1", getegid());
+    if (unshare(CLONE_NEWUSER | more)) {
+        perror("unshare");
+        exit(101);
+    }
+    put("/proc/self/setgroups", "deny");
+    put("/proc/self/uid_map", map);
+    put("/proc/self/gid_map", group);
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 4)
+        return 99;
+    const char *way = arguments[1], *argument = arguments[2];
+    if (!strcmp(way, "user"))
+        enter(0);
+    if (!strcmp(way, "mount")) {
+        enter(CLONE_NEWNS);
+        if (mount("none", argument, "tmpfs", 0, NULL)) {
+            perror("mount");
+            return 102;
+        }
+    }
+    if (!strcmp(way, "context")) {
+        unsetenv("PORTCULLIS_CONTEXT");
+        if (*argument)
+            setenv("PORTCULLIS_CONTEXT", argument, 1);
+    }
+    execvp(arguments[3], arguments + 3);
+    perror(arguments[3]);
+    return 103;
+}
