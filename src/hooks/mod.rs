@@ -7,8 +7,11 @@ mod egress;
 mod end;
 mod exec;
 pub mod find;
+mod inject;
 mod listen;
 mod loaded;
+mod namespace;
+mod open;
 mod privilege;
 mod resolve;
 pub mod search;
@@ -21,8 +24,14 @@ pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
+pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};
+pub use namespace::{__clone, clone, setns, unshare};
+pub use open::{
+    __open, __open_2, __open64, __open64_2, __openat_2, __openat64_2, _IO_fopen, creat, creat64, fopen, fopen64,
+    freopen, freopen64, open, open64, openat, openat64,
+};
 pub use privilege::{chroot, setresuid, setreuid, setuid};
 pub use resolve::{
     __res_nquery, __res_nquerydomain, __res_nsearch, __res_query, __res_querydomain, __res_search, Hostent,

@@ -15,7 +15,7 @@ use core::net::IpAddr;
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
-use portcullis_policy::{Outcome, Policy, Rule, Verdict};
+use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
 /// Who does it.
 #[derive(Clone, Copy)]
@@ -148,16 +148,19 @@ pub fn fpm_socket(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
 
 /// Judges what writes the memory of a process; `detail` says how, and whose.
 #[inline(never)]
-pub fn process_memory(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = state::policy();
     counters::decision();
-    let verdict = policy.decide_memory(served.scope);
+    let verdict = match unknown {
+        None => policy.decide_memory(served.scope),
+        Some(what) => policy.decide_unknown(served.scope, what, Rule::ProcessMemory.bit()),
+    };
     conclude(&policy, verdict, served, by, Action::Memory, detail)
 }
 
 /// Judges making or entering a namespace; `detail` says how, and which.
 #[inline(never)]
-pub fn namespace(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = state::policy();
     counters::decision();
     let pid = match by {
@@ -166,7 +169,10 @@ pub fn namespace(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
     };
     let mut buffer = [0; 512];
     let program = sys::readlink(crate::files::proc_path(pid, b"exe").c_str(), &mut buffer);
-    let verdict = policy.decide_namespace(served.scope, program);
+    let verdict = match unknown {
+        None => policy.decide_namespace(served.scope, program),
+        Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),
+    };
     conclude(&policy, verdict, served, by, Action::Namespace, detail)
 }
 
