@@ -8,18 +8,19 @@ use crate::request;
 use crate::state::{self, Role};
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 
-/// Requests of ptrace(2) that take a process over, or change its memory or registers, with their names. Those that only look
-/// need one of the first two before.
-const REQUESTS: [(c_uint, &[u8]); 9] = [
-    (libc::PTRACE_ATTACH, b"PTRACE_ATTACH"),
-    (libc::PTRACE_SEIZE, b"PTRACE_SEIZE"),
-    (libc::PTRACE_POKETEXT, b"PTRACE_POKETEXT"),
-    (libc::PTRACE_POKEDATA, b"PTRACE_POKEDATA"),
-    (libc::PTRACE_POKEUSER, b"PTRACE_POKEUSER"),
-    (SETREGS, b"PTRACE_SETREGS"),
-    (SETFPREGS, b"PTRACE_SETFPREGS"),
-    (libc::PTRACE_SETREGSET, b"PTRACE_SETREGSET"),
-    (SETFPXREGS, b"PTRACE_SETFPXREGS"),
+/// Requests of ptrace(2) that take a process over, or change its memory or registers, with the ends of their names, which
+/// blanks fill up: a reference would be relocated in every program that is started. Requests that only look need one of the
+/// first two before.
+const REQUESTS: [(c_uint, [u8; 10]); 9] = [
+    (libc::PTRACE_ATTACH, *b"ATTACH    "),
+    (libc::PTRACE_SEIZE, *b"SEIZE     "),
+    (libc::PTRACE_POKETEXT, *b"POKETEXT  "),
+    (libc::PTRACE_POKEDATA, *b"POKEDATA  "),
+    (libc::PTRACE_POKEUSER, *b"POKEUSER  "),
+    (SETREGS, *b"SETREGS   "),
+    (SETFPREGS, *b"SETFPREGS "),
+    (libc::PTRACE_SETREGSET, *b"SETREGSET "),
+    (SETFPXREGS, *b"SETFPXREGS"),
 ];
 /// Linux has them by these numbers (include/uapi/linux/ptrace.h, arch/x86/include/uapi/asm/ptrace-abi.h); where it has them
 /// not, it refuses them.
@@ -77,7 +78,12 @@ pub unsafe extern "C" fn ptrace(request: c_uint, pid: libc::pid_t, address: *mut
 /// Judges a request of ptrace.
 pub(super) fn may_trace(request: c_uint, pid: c_int) -> bool {
     match REQUESTS.iter().find(|(number, _)| *number == request) {
-        Some((_, name)) => is_let(name, pid),
+        Some((_, name)) => {
+            let mut call = Text::<32>::new();
+            call.push(b"ptrace PTRACE_");
+            call.push(name.trim_ascii_end());
+            is_let(call.bytes(), pid)
+        }
         None => true,
     }
 }

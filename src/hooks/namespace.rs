@@ -9,17 +9,18 @@ use crate::{files, request, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
-/// The flags, with the names that events show. That of a time namespace is among the bits of clone's signal, so that clone
+/// The flags, with the names that events show, which blanks fill up: a reference would be relocated in every program that
+/// is started. That of a time namespace is among the bits of clone's signal, so that clone
 /// cannot ask for one, and clone3 and unshare can.
-const FLAGS: [(u64, &[u8]); 8] = [
-    (libc::CLONE_NEWUSER as u64, b"user"),
-    (libc::CLONE_NEWNS as u64, b"mount"),
-    (libc::CLONE_NEWPID as u64, b"pid"),
-    (libc::CLONE_NEWNET as u64, b"net"),
-    (libc::CLONE_NEWUTS as u64, b"uts"),
-    (libc::CLONE_NEWIPC as u64, b"ipc"),
-    (libc::CLONE_NEWCGROUP as u64, b"cgroup"),
-    (NEWTIME, b"time"),
+const FLAGS: [(u64, [u8; 6]); 8] = [
+    (libc::CLONE_NEWUSER as u64, *b"user  "),
+    (libc::CLONE_NEWNS as u64, *b"mount "),
+    (libc::CLONE_NEWPID as u64, *b"pid   "),
+    (libc::CLONE_NEWNET as u64, *b"net   "),
+    (libc::CLONE_NEWUTS as u64, *b"uts   "),
+    (libc::CLONE_NEWIPC as u64, *b"ipc   "),
+    (libc::CLONE_NEWCGROUP as u64, *b"cgroup"),
+    (NEWTIME, *b"time  "),
 ];
 /// CLONE_NEWTIME (include/uapi/linux/sched.h).
 const NEWTIME: u64 = 0x80;
@@ -37,7 +38,7 @@ fn judged(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
     let mut before = &b": "[..];
     for (_, name) in FLAGS.iter().filter(|(flag, _)| flags & flag != 0) {
         detail.push(before);
-        detail.push(name);
+        detail.push(name.trim_ascii_end());
         before = b", ";
     }
     request::current(|served| judge::namespace(By::This, served, unknown, detail.bytes()))
