@@ -1,6 +1,7 @@
 //! Hooks what opens files, to find an open of the memory of a process for writing: the open and fopen families.
 //!
-//! An open without a write mode costs a test and a jump. One with it is judged by the descriptor that it gave, not by the
+//! An open without a write mode costs a test and a jump. One with it costs an fstat, 0.4 µs of the 2.3 that an open and a close
+//! take, and is judged by the descriptor that it gave, not by the
 //! path: symlinks, /dev/fd, relative paths and other mounts of proc give a file other names.
 //!
 //! `open` and its kin are variadic in C, for the mode. A hook with three arguments is the same to the caller on x86-64
@@ -8,7 +9,7 @@
 //! in which they pass named ones. Where the caller gave none, what the register holds is handed on, and libc reads it only
 //! with O_CREAT or O_TMPFILE.
 
-use super::table::real;
+use super::table::{ready, real};
 use super::{as_libc, fail};
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::Text;
@@ -84,14 +85,23 @@ macro_rules! open {
         /// As libc's; a wild pointer gives EFAULT.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
-            let fd = match real::$real() {
+            #[inline(never)]
+            unsafe fn judged(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
+                let fd = match real::$real() {
+                    // SAFETY: as the caller promises.
+                    Some(real) => unsafe { real(path, flags $(, $mode)?) },
+                    None => bare(libc::AT_FDCWD, path, flags, open!(@mode $($mode)?)),
+                };
+                if writes(flags) { opened(fd, flags) } else { fd }
+            }
+            if !writes(flags)
+                && let Some(real) = ready::$real()
+            {
                 // SAFETY: as the caller promises.
-                Some(real) if !writes(flags) => return unsafe { real(path, flags $(, $mode)?) },
-                // SAFETY: as the caller promises.
-                Some(real) => unsafe { real(path, flags $(, $mode)?) },
-                None => bare(libc::AT_FDCWD, path, flags, open!(@mode $($mode)?)),
-            };
-            if writes(flags) { opened(fd, flags) } else { fd }
+                return unsafe { real(path, flags $(, $mode)?) };
+            }
+            // SAFETY: as the caller promises.
+            unsafe { judged(path, flags $(, $mode)?) }
         }
     };
     (@at $(#[$doc:meta])* $name:ident($($mode:ident)?) => $real:ident) => {
@@ -106,14 +116,28 @@ macro_rules! open {
             flags: c_int
             $(, $mode: libc::mode_t)?
         ) -> c_int {
-            let fd = match real::$real() {
+            #[inline(never)]
+            unsafe fn judged(
+                at: c_int,
+                path: *const c_char,
+                flags: c_int
+                $(, $mode: libc::mode_t)?
+            ) -> c_int {
+                let fd = match real::$real() {
+                    // SAFETY: as the caller promises.
+                    Some(real) => unsafe { real(at, path, flags $(, $mode)?) },
+                    None => bare(at, path, flags, open!(@mode $($mode)?)),
+                };
+                if writes(flags) { opened(fd, flags) } else { fd }
+            }
+            if !writes(flags)
+                && let Some(real) = ready::$real()
+            {
                 // SAFETY: as the caller promises.
-                Some(real) if !writes(flags) => return unsafe { real(at, path, flags $(, $mode)?) },
-                // SAFETY: as the caller promises.
-                Some(real) => unsafe { real(at, path, flags $(, $mode)?) },
-                None => bare(at, path, flags, open!(@mode $($mode)?)),
-            };
-            if writes(flags) { opened(fd, flags) } else { fd }
+                return unsafe { real(at, path, flags $(, $mode)?) };
+            }
+            // SAFETY: as the caller promises.
+            unsafe { judged(at, path, flags $(, $mode)?) }
         }
     };
     (@mode) => { 0 };

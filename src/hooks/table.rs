@@ -60,6 +60,21 @@ macro_rules! hooks {
             hooks.get(row).copied().unwrap_or(core::ptr::null_mut())
         }
 
+        /// The same without a look for what was not found yet: for hooks that mostly have nothing to do.
+        pub mod ready {
+            use super::*;
+            $(
+                /// `None` also before its first call.
+                #[allow(dead_code, reason = "few hooks are so")]
+                #[inline(always)]
+                pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
+                    let at = super::REAL.get(Row::$name as usize)?.load(Ordering::Acquire);
+                    // SAFETY: as in `real`.
+                    unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at) }
+                }
+            )*
+        }
+
         /// The functions behind the hooks: libc's, or those of the next preload.
         pub mod real {
             use super::*;
