@@ -11,6 +11,7 @@ fn main() {
     cc::Build::new()
         .file("shim/variadic.c")
         .file("shim/thread.c")
+        .file("shim/stream.c")
         .flag("-fvisibility=hidden")
         .flag("-fno-stack-protector")
         .warnings_into_errors(true)

@@ -43,7 +43,7 @@ const fn call(name: &'static str, kind: &'static str, policy: Policy, counted: u
 }
 
 /// What is measured.
-pub const CALLS: [Call; 26] = [
+pub const CALLS: [Call; 28] = [
     call("connect, common port", "common-port", PLAIN, 1000, 200_000),
     call("connect, local range", "local-range", PLAIN, 1000, 200_000),
     call("connect, allowlist", "allowlist", PLAIN, 1000, 200_000),
@@ -63,6 +63,8 @@ pub const CALLS: [Call; 26] = [
     call("sendmsg to a local address, and recv", "sendmsg-to", PLAIN, 1000, 100_000),
     call("dup2 onto a high number", "dup2", PLAIN, 1000, 200_000),
     call("socket, bind to no port, close", "bind", PLAIN, 1000, 50_000),
+    call("open to read, close", "open-read", PLAIN, 1000, 200_000),
+    call("open to write, close", "open-write", PLAIN, 1000, 200_000),
     call("getaddrinfo of localhost", "getaddrinfo", PLAIN, 100, 5_000),
     call("syscall(2) that is nobody's business", "syscall", PLAIN, 1000, 500_000),
     call("FastCGI request, 10 virtual hosts", "fastcgi", PLAIN, 100, 20_000),

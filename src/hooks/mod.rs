@@ -8,8 +8,11 @@ mod end;
 mod exec;
 mod file_actions;
 pub mod find;
+mod inject;
 mod listen;
 mod loaded;
+mod namespace;
+mod open;
 mod posix_spawn;
 mod privilege;
 mod resolve;
@@ -25,8 +28,14 @@ pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
+pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};
+pub use namespace::{__clone, clone, setns, unshare};
+pub use open::{
+    __open, __open_2, __open64, __open64_2, __openat_2, __openat64_2, _IO_fopen, creat, creat64, fopen, fopen64,
+    freopen, freopen64, open, open64, openat, openat64,
+};
 pub use posix_spawn::{pidfd_spawn, pidfd_spawnp, posix_spawn, posix_spawnp};
 pub use privilege::{chroot, setresuid, setreuid, setuid};
 pub use resolve::{

@@ -13,45 +13,79 @@ const X32: i32 = 0x4000_0000;
 
 /// Where a system call goes on: here where it has a hook, else in the real function. The kernel takes 32 bits of the number,
 /// and so does this. setuid and its kin are left alone: the system calls concern one thread, libc's functions all of them.
-extern "C" fn before_syscall(number: c_long) -> *const c_void {
-    let number = number as i32;
-    let wide = c_long::from(number);
-    let is_hooked = matches!(
-        wide,
-        libc::SYS_connect
-            | libc::SYS_sendto
-            | libc::SYS_sendmsg
-            | libc::SYS_sendmmsg
-            | libc::SYS_write
-            | libc::SYS_writev
-            | libc::SYS_sendfile
-            | libc::SYS_splice
-            | libc::SYS_bind
-            | libc::SYS_listen
-            | libc::SYS_accept
-            | libc::SYS_accept4
-            | libc::SYS_execve
-            | libc::SYS_execveat
-            | libc::SYS_dup
-            | libc::SYS_dup3
-            | libc::SYS_read
-            | libc::SYS_recvfrom
-            | libc::SYS_chroot
-            | libc::SYS_io_uring_setup
-            | libc::SYS_exit_group
-    );
+extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *const c_void {
+    const HOOKED: Set = Set::of(&[
+        libc::SYS_connect,
+        libc::SYS_sendto,
+        libc::SYS_sendmsg,
+        libc::SYS_sendmmsg,
+        libc::SYS_write,
+        libc::SYS_writev,
+        libc::SYS_sendfile,
+        libc::SYS_splice,
+        libc::SYS_bind,
+        libc::SYS_listen,
+        libc::SYS_accept,
+        libc::SYS_accept4,
+        libc::SYS_execve,
+        libc::SYS_execveat,
+        libc::SYS_dup,
+        libc::SYS_dup3,
+        libc::SYS_read,
+        libc::SYS_recvfrom,
+        libc::SYS_chroot,
+        libc::SYS_io_uring_setup,
+        libc::SYS_exit_group,
+        libc::SYS_openat,
+        libc::SYS_openat2,
+        libc::SYS_process_vm_writev,
+        libc::SYS_ptrace,
+        libc::SYS_unshare,
+        libc::SYS_setns,
+        libc::SYS_clone,
+        libc::SYS_clone3,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_dup2,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_open,
+        #[cfg(target_arch = "x86_64")]
+        libc::SYS_creat,
+    ]);
+    let narrow = number as i32;
+    let number = c_long::from(narrow);
     #[cfg(target_arch = "x86_64")]
-    let is_hooked = is_hooked || wide == libc::SYS_dup2 || (number >= 0 && number & X32 != 0);
-    #[cfg(target_arch = "x86_64")]
-    let is_fork = matches!(wide, libc::SYS_fork | libc::SYS_clone);
+    let (is_hooked, is_fork) =
+        (HOOKED.has(number) || (narrow >= 0 && narrow & X32 != 0), matches!(number, libc::SYS_fork | libc::SYS_clone));
     #[cfg(not(target_arch = "x86_64"))]
-    let is_fork = wide == libc::SYS_clone;
+    let (is_hooked, is_fork) = (HOOKED.has(number), number == libc::SYS_clone);
     if is_fork {
         crate::init::before_fork();
     }
     match real::syscall() {
         Some(real) if !is_hooked => real,
+        Some(real) if matches!(number, libc::SYS_clone | libc::SYS_clone3) => {
+            super::namespace::before_system_call(number, first, second).unwrap_or(real)
+        }
         _ => hooked as *const c_void,
+    }
+}
+
+/// Numbers of system calls.
+struct Set([u64; 8]);
+
+impl Set {
+    const fn of(numbers: &[c_long]) -> Set {
+        let (mut words, mut at) = ([0; 8], 0);
+        while at < numbers.len() {
+            words[numbers[at] as usize / 64] |= 1 << (numbers[at] % 64);
+            at += 1;
+        }
+        Set(words)
+    }
+
+    fn has(&self, number: c_long) -> bool {
+        let word = self.0.get(number as usize / 64).copied().unwrap_or(0);
+        word & 1_u64.wrapping_shl(number as u32) != 0
     }
 }
 
@@ -84,6 +118,20 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_chroot => to_long(super::chroot(a as *const _)),
             libc::SYS_exit_group => super::_exit(fd),
             libc::SYS_io_uring_setup => ring(a, b),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_open => to_long(super::open(a as *const _, b as c_int, c as libc::mode_t)),
+            #[cfg(target_arch = "x86_64")]
+            libc::SYS_creat => to_long(super::creat(a as *const _, b as libc::mode_t)),
+            libc::SYS_openat => to_long(super::openat(fd, b as *const _, c as c_int, d as libc::mode_t)),
+            libc::SYS_openat2 => to_long(super::open::openat2(a, b, c, d)),
+            libc::SYS_process_vm_writev => {
+                super::process_vm_writev(fd, b as *const _, c as u64, d as *const _, e as u64, f as u64) as c_long
+            }
+            libc::SYS_ptrace if !super::inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
+            // Without libc, whose ptrace gives what is read as its result.
+            libc::SYS_ptrace => super::as_libc_size(crate::sys::on_behalf(libc::SYS_ptrace, [a, b, c, d, 0])) as c_long,
+            libc::SYS_unshare => to_long(super::unshare(fd)),
+            libc::SYS_setns => to_long(super::setns(fd, b as c_int)),
             number => undecoded(number, [a, b, c, d, e, f]),
         }
     }

@@ -4,7 +4,7 @@
 //! would have been called without the guard, the names that objects loaded with RTLD_DEEPBIND are searched for, and
 //! the list that the tests hold the ELF file and docs/hooks.md against.
 
-use core::ffi::{CStr, c_char, c_int, c_uint, c_void};
+use core::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 /// The rows: a family, the rules that it is for, the header that declares it and its C signature, then its name and its
@@ -60,6 +60,21 @@ macro_rules! hooks {
             hooks.get(row).copied().unwrap_or(core::ptr::null_mut())
         }
 
+        /// The same without a look for what was not found yet: for hooks that mostly have nothing to do.
+        pub mod ready {
+            use super::*;
+            $(
+                /// `None` also before its first call.
+                #[allow(dead_code, reason = "few hooks are so")]
+                #[inline(always)]
+                pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
+                    let at = super::REAL.get(Row::$name as usize)?.load(Ordering::Acquire);
+                    // SAFETY: as in `real`.
+                    unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at) }
+                }
+            )*
+        }
+
         /// The functions behind the hooks: libc's, or those of the next preload.
         pub mod real {
             use super::*;
@@ -78,6 +93,21 @@ macro_rules! hooks {
             pub fn syscall() -> Option<*const c_void> {
                 let at = super::found(super::SYSCALL);
                 (!at.is_null()).then_some(at.cast_const())
+            }
+
+            /// The real clone(2), which is variadic, and whose child leaves its stack: only jumped to.
+            #[inline]
+            pub fn clone() -> Option<*const c_void> {
+                let at = super::found(super::CLONE);
+                (!at.is_null()).then_some(at.cast_const())
+            }
+
+            /// fclose(3), for a stream that a hook has opened.
+            #[inline]
+            pub fn fclose() -> Option<unsafe extern "C" fn(*mut libc::FILE) -> c_int> {
+                let at = super::found(super::FCLOSE);
+                // SAFETY: null is `None`; else it is libc's fclose, or that of the next preload.
+                unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn(*mut libc::FILE) -> c_int>>(at) }
             }
 
             /// The real dlsym: only jumped to, since RTLD_NEXT and RTLD_DEFAULT mean the caller's object.
@@ -143,22 +173,40 @@ hooks! {
         dup3: fn(c_int, c_int, c_int) -> c_int;
         [descriptor: "stdio-socket"; <spawn.h>; "int (posix_spawn_file_actions_t *, int, int)"]
         posix_spawn_file_actions_adddup2: fn(*mut libc::posix_spawn_file_actions_t, c_int, c_int) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
         execve: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (int, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (int, char *const *, char *const *)"]
         fexecve: fn(c_int, *const *const c_char, *const *const c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (int, const char *, char *const *, char *const *, int)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (int, const char *, char *const *, char *const *, int)"]
         execveat: fn(c_int, *const c_char, *const *mut c_char, *const *mut c_char, c_int) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         posix_spawn: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         posix_spawnp: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <stdio.h>; "FILE *(const char *, const char *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdio.h>; "FILE *(const char *, const char *)"]
         popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <stdlib.h>; "int (const char *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdlib.h>; "int (const char *)"]
         system: fn(*const c_char) -> c_int;
+        [memory: "process-memory"; <fcntl.h>; "int (const char *, mode_t)"]
+        creat: fn(*const c_char, libc::mode_t) -> c_int;
+        [memory: "process-memory"; <fcntl.h>; "int (const char *, mode_t)"]
+        creat64: fn(*const c_char, libc::mode_t) -> c_int;
+        [memory: "process-memory"; <stdio.h>; "FILE *(const char *, const char *)"]
+        fopen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
+        [memory: "process-memory"; <stdio.h>; "FILE *(const char *, const char *)"]
+        fopen64: fn(*const c_char, *const c_char) -> *mut libc::FILE;
+        [memory: "process-memory"; <stdio.h>; "FILE *(const char *, const char *, FILE *)"]
+        freopen: fn(*const c_char, *const c_char, *mut libc::FILE) -> *mut libc::FILE;
+        [memory: "process-memory"; <stdio.h>; "FILE *(const char *, const char *, FILE *)"]
+        freopen64: fn(*const c_char, *const c_char, *mut libc::FILE) -> *mut libc::FILE;
+        [memory: "process-memory"; <sys/uio.h>; "ssize_t (pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long)"]
+        process_vm_writev: fn(libc::pid_t, *const libc::iovec, c_ulong, *const libc::iovec, c_ulong, c_ulong) -> libc::ssize_t;
+        [namespace: "namespace"; <sched.h>; "int (int)"]
+        unshare: fn(c_int) -> c_int;
+        [namespace: "namespace"; <sched.h>; "int (int, int)"]
+        setns: fn(c_int, c_int) -> c_int;
         [end: ""; <unistd.h>; "void (int)"]
         _exit: fn(c_int) -> !;
         [start: ""; <unistd.h>; "pid_t (void)"]
@@ -174,16 +222,34 @@ hooks! {
     }
     // The same, of what the libc crate does not have.
     unchecked {
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         pidfd_spawn: fn(*mut c_int, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         pidfd_spawnp: fn(*mut c_int, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; none; "FILE *(FILE *, const char *, const char *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; none; "FILE *(FILE *, const char *, const char *)"]
         _IO_proc_open: fn(*mut libc::FILE, *const c_char, *const c_char) -> *mut libc::FILE;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <wordexp.h>; "int (const char *, wordexp_t *, int)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <wordexp.h>; "int (const char *, wordexp_t *, int)"]
         wordexp: fn(*const c_char, *mut c_void, c_int) -> c_int;
+        [memory: "process-memory"; <fcntl.h>; "int (const char *, int, ...)"]
+        open: fn(*const c_char, c_int, libc::mode_t) -> c_int;
+        [memory: "process-memory"; <fcntl.h>; "int (const char *, int, ...)"]
+        open64: fn(*const c_char, c_int, libc::mode_t) -> c_int;
+        [memory: "process-memory"; <fcntl.h>; "int (int, const char *, int, ...)"]
+        openat: fn(c_int, *const c_char, c_int, libc::mode_t) -> c_int;
+        [memory: "process-memory"; <fcntl.h>; "int (int, const char *, int, ...)"]
+        openat64: fn(c_int, *const c_char, c_int, libc::mode_t) -> c_int;
+        [memory: "process-memory"; none; "int (const char *, int)"]
+        __open_2: fn(*const c_char, c_int) -> c_int;
+        [memory: "process-memory"; none; "int (const char *, int)"]
+        __open64_2: fn(*const c_char, c_int) -> c_int;
+        [memory: "process-memory"; none; "int (int, const char *, int)"]
+        __openat_2: fn(c_int, *const c_char, c_int) -> c_int;
+        [memory: "process-memory"; none; "int (int, const char *, int)"]
+        __openat64_2: fn(c_int, *const c_char, c_int) -> c_int;
+        [memory: "process-memory"; <sys/ptrace.h>; "long (enum __ptrace_request, ...)"]
+        ptrace: fn(c_uint, libc::pid_t, *mut c_void, *mut c_void) -> c_long;
         [name: ""; none; "ssize_t (int, void *, size_t, size_t, int)"]
         __recv_chk: fn(c_int, *mut c_void, libc::size_t, libc::size_t, c_int) -> libc::ssize_t;
         [name: ""; none; "ssize_t (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *)"]
@@ -211,14 +277,20 @@ hooks! {
     }
     // Go through the real function of another row; dlsym through a jump.
     through {
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
         execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, char *const *)"]
         execv: fn(*const c_char, *const *const c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, char *const *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, char *const *)"]
         execvp: fn(*const c_char, *const *const c_char) -> c_int;
         [start: ""; <dlfcn.h>; "void *(void *, const char *)"]
         dlsym: fn(*mut c_void, *const c_char) -> *mut c_void;
+        [memory: "process-memory"; none; "int (const char *, int, ...)"]
+        __open: fn(*const c_char, c_int, libc::mode_t) -> c_int;
+        [memory: "process-memory"; none; "int (const char *, int, ...)"]
+        __open64: fn(*const c_char, c_int, libc::mode_t) -> c_int;
+        [memory: "process-memory"; none; "FILE *(const char *, const char *)"]
+        _IO_fopen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
         [network: "egress-port, dns-direct, metadata"; none; "int (int, const struct sockaddr *, socklen_t)"]
         __connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
         [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t, int)"]
@@ -235,7 +307,7 @@ hooks! {
         _Exit: fn(c_int) -> !;
         [start: ""; none; "pid_t (void)"]
         __fork: fn() -> libc::pid_t;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; none; "FILE *(const char *, const char *)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; none; "FILE *(const char *, const char *)"]
         _IO_popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
         [name: ""; none; "int (const char *, int, int, unsigned char *, int)"]
         __res_query: fn(*const c_char, c_int, c_int, Answer, c_int) -> c_int;
@@ -252,12 +324,16 @@ hooks! {
     }
     // The same by shim/variadic.c, and by jumps of their own.
     variadic {
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, const char *, ...)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, const char *, ...)"]
         execl;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, const char *, ...)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, const char *, ...)"]
         execle;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env"; <unistd.h>; "int (const char *, const char *, ...)"]
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, const char *, ...)"]
         execlp;
+        [namespace: "namespace"; <sched.h>; "int (int (*)(void *), void *, int, void *, ...)"]
+        clone;
+        [namespace: "namespace"; none; "int (int (*)(void *), void *, int, void *, ...)"]
+        __clone;
         [network: "all of the system call's"; <unistd.h>; "long (long, ...)"]
         syscall;
     }
@@ -288,11 +364,13 @@ impl Name {
     }
 }
 
-/// Where the real dlsym and the real syscall are in [`REAL`], behind those of the rows.
+/// Where the functions that are no row's own are in [`REAL`], behind those of the rows.
 const DLSYM: usize = REALS;
 const SYSCALL: usize = REALS + 1;
+const CLONE: usize = REALS + 2;
+const FCLOSE: usize = REALS + 3;
 /// How many real functions there are.
-pub(super) const WANTED: usize = REALS + 2;
+pub(super) const WANTED: usize = REALS + 4;
 
 /// The real functions, as far as they were found: in a program that a server starts, at their first call.
 pub(super) static REAL: [AtomicPtr<c_void>; WANTED] = [const { AtomicPtr::new(core::ptr::null_mut()) }; WANTED];
@@ -302,6 +380,8 @@ pub(super) const fn wanted(at: usize) -> &'static CStr {
     match at {
         DLSYM => c"dlsym",
         SYSCALL => c"syscall",
+        CLONE => c"clone",
+        FCLOSE => c"fclose",
         row if row < REALS => NAMES[row].c_str(),
         _ => c"",
     }

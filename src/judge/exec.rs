@@ -245,6 +245,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             writable,
             on_connection,
             loader,
+            unguarded: program.unguarded,
             unknown: exec.unknown.or(program.unknown),
         };
         policy.decide_exec(served.scope, &program)

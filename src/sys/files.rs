@@ -70,6 +70,27 @@ pub fn sees_root() -> bool {
     file.ok().and_then(|file| fstat(file.0)).is_some_and(|stat| stat.uid == 0)
 }
 
+/// The type of proc as `fstatfs` says it (include/uapi/linux/magic.h).
+pub const PROC: i64 = 0x9fa0;
+
+/// The type of the file system that a descriptor is in.
+pub fn filesystem(fd: i32) -> Option<i64> {
+    let mut statfs = core::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: the kernel writes one statfs to where the pointer points.
+    if unsafe { syscall(libc::SYS_fstatfs, [fd as usize, statfs.as_mut_ptr() as usize, 0, 0, 0, 0]) } < 0 {
+        return None;
+    }
+    // SAFETY: all zero bytes are a valid statfs, and the kernel has filled it.
+    Some(unsafe { statfs.assume_init() }.f_type)
+}
+
+/// The flags that a descriptor was opened with.
+pub fn flags(fd: i32) -> Option<i32> {
+    // SAFETY: takes no pointer.
+    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0]) };
+    (flags >= 0).then_some(flags as i32)
+}
+
 /// `openat`; `O_CLOEXEC` is always set.
 pub fn open(at: i32, path: &CStr, flags: i32, mode: u32) -> Result<Fd, i32> {
     let flags = flags | libc::O_CLOEXEC;
@@ -163,9 +184,7 @@ pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
 /// says that it has room and promises to take that many bytes at once (PIPE_BUF).
 pub fn never_blocks(fd: i32, len: usize) -> bool {
     const PIPE_BUF: usize = 4096;
-    // SAFETY: takes no pointer.
-    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFL as usize, 0, 0, 0, 0]) };
-    if flags >= 0 && flags as i32 & libc::O_NONBLOCK != 0 {
+    if flags(fd).is_some_and(|flags| flags & libc::O_NONBLOCK != 0) {
         return true;
     }
     if fstat(fd).is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG) {

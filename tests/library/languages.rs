@@ -7,8 +7,20 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const RULES: [&str; 8] =
-    ["exec-place", "exec-tool", "stdio-socket", "loader-env", "listen-port", "dns-direct", "metadata", "php-ini"];
+/// All beside the first two and exec-unguarded, which is about the static program itself.
+const RULES: [&str; 11] = [
+    "exec-place",
+    "exec-tool",
+    "stdio-socket",
+    "loader-env",
+    "listen-port",
+    "dns-direct",
+    "metadata",
+    "php-ini",
+    "fpm-socket",
+    "process-memory",
+    "namespace",
+];
 
 /// A language: its name, the program, options before the script, the script.
 struct Language {
@@ -57,6 +69,7 @@ impl Place {
                     let mode = if rule == "exec-tool" { "off" } else { mode };
                     let _ = writeln!(text, "[rules.{rule}]\nmode = \"{mode}\"");
                 }
+                text += "[rules.exec-unguarded]\nmode = \"off\"\n";
                 let config = self.folder.path().join("config.toml");
                 std::fs::write(&config, text).expect("a file");
                 let mut command = Command::new(built().join("portcullis"));

@@ -8,6 +8,7 @@ mod environment;
 mod languages;
 mod names;
 mod programs;
+mod reach;
 mod schema;
 mod table;
 mod variadic;

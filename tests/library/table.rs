@@ -104,7 +104,8 @@ fn documented(heading: &str) -> BTreeSet<String> {
     cells.flat_map(|cell| cell.split(',').map(|name| name.trim().trim_matches('`').to_owned())).collect()
 }
 
-/// What a function of the C library may be called that starts a program, opens a connection or a port.
+/// What a function of the C library may be called that starts a program, opens a connection, a port or a file, makes a
+/// namespace, or writes another process's memory.
 fn is_suspicious(name: &str) -> bool {
     const PARTS: [&str; 17] = [
         "exec",
@@ -125,7 +126,14 @@ fn is_suspicious(name: &str) -> bool {
         "rcmd",
         "dlsym",
     ];
-    PARTS.iter().any(|part| name.contains(part)) || ["bind", "__bind", "dlvsym"].contains(&name)
+    PARTS.iter().any(|part| name.contains(part))
+        || ["bind", "__bind", "dlvsym", "unshare", "setns", "ptrace"].contains(&name)
+        || name.contains("process_vm")
+        || name.strip_prefix("__").unwrap_or(name).starts_with("open64")
+        || name.strip_prefix("__").unwrap_or(name).starts_with("openat")
+        || ["open", "__open", "__open_2", "__open_nocancel", "open_by_handle_at"].contains(&name)
+        || ["fopen", "creat"].iter().any(|part| name.trim_end_matches("64").ends_with(part))
+        || name.contains("freopen")
 }
 
 /// A new libc cannot add a way unseen: every function that it exports has been looked at, and each whose name says that

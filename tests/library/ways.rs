@@ -25,8 +25,20 @@ const WAYS: [(&str, &str); 12] = [
 /// The same by another architecture's calls, which have no libc here.
 const I386: [(&str, &str); 3] =
     [("i386 connect", "egress-port"), ("i386 socketcall", "egress-port"), ("i386 execve", "shell-spawn")];
-const RULES: [&str; 8] =
-    ["exec-place", "exec-tool", "stdio-socket", "loader-env", "listen-port", "dns-direct", "metadata", "php-ini"];
+/// All beside the first two and exec-unguarded, which is about the static program itself.
+const RULES: [&str; 11] = [
+    "exec-place",
+    "exec-tool",
+    "stdio-socket",
+    "loader-env",
+    "listen-port",
+    "dns-direct",
+    "metadata",
+    "php-ini",
+    "fpm-socket",
+    "process-memory",
+    "namespace",
+];
 
 /// How a program goes about it.
 #[derive(Clone, Copy, PartialEq)]
@@ -138,6 +150,7 @@ impl Bench {
         for rule in RULES {
             let _ = writeln!(text, "[rules.{rule}]\nmode = \"{mode}\"");
         }
+        text += "[rules.exec-unguarded]\nmode = \"off\"\n";
         std::fs::write(&config, text).expect("a file");
         let child = Command::new(built().join("portcullis"))
             .args(["run", "--role", "serving", "--config"])

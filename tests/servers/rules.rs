@@ -21,6 +21,7 @@ function udp($host, $port) {
     $s = socket_create(AF_INET, SOCK_DGRAM, 0);
     return socket_sendto($s, 'x', 1, 0, $host, $port) === 1 ? 'yes' : 'no';
 }
+function python($code) { return start(['/usr/bin/python3', '-S', '-c', "import ctypes\n$code"]); }
 function own($name, $mode = 0755) { copy('/bin/true', "WORK/$name"); chmod("WORK/$name", $mode); return "WORK/$name"; }
 $ways = [
     'place writable' => fn() => start([own('tool')]),
@@ -52,12 +53,33 @@ $ways = [
     'dns allowed' => fn() => udp('10.1.2.4', 53),
     'dns loopback' => fn() => udp('127.0.0.1', 53),
     'metadata' => fn() => udp('169.254.169.254', 80),
+    'unguarded setgid' => fn() => start(['WWW/setgid']),
+    'unguarded static' => fn() => start(['WWW/static']),
+    'unguarded allowed' => fn() => start(['WWW/mailer']),
+    'unguarded by its command' => fn() => start(['WWW/setgid', 'one', 'thing']),
+    'unguarded by another' => fn() => start(['WWW/setgid', 'one', 'other']),
+    'memory of a child' => fn() => python('open("/proc/self/mem", "r+b", 0)'),
+    'memory by a symlink' => function () { symlink('/proc/self/mem', 'WORK/file'); $done = python('open("WORK/file", "wb", 0)'); unlink('WORK/file'); return $done; },
+    'memory to read' => fn() => python('open("/proc/self/mem", "rb", 0)'),
+    'memory beside' => fn() => python('open("/proc/self/comm", "w")'),
+    'namespace' => fn() => python('assert ctypes.CDLL(None).unshare(0x10000000) == 0'),
+    'namespace by number' => fn() => python('assert ctypes.CDLL(None).syscall(NUMBER, 0x10000000) == 0'),
+    'namespace none' => fn() => python('assert ctypes.CDLL(None).unshare(0x400) == 0'),
     'metadata beside' => fn() => udp('169.254.169.250', 80),
 ];
 $way = $_GET['way'];
 if ($way === 'ini') { echo ini_get('precision'); return; }
 echo $ways[$way]();
 "#;
+
+/// A program that is static.
+fn without_loader(path: &Path) {
+    let source = path.with_extension("c");
+    std::fs::write(&source, "int main(void) { return 0; }\n").expect("a file");
+    let done = Command::new("cc").arg("-static").arg("-o").arg(path).arg(&source).status();
+    assert!(done.expect("cc").success());
+    std::fs::remove_file(source).expect("removed");
+}
 
 struct Site {
     guard: Guard,
@@ -73,20 +95,27 @@ fn site(place: &Place, mode: &str) -> Site {
         std::fs::create_dir_all(folder).expect("a folder");
         std::fs::set_permissions(folder, PermissionsExt::from_mode(mode)).expect("permissions");
     }
-    for (name, mode) in [("file", 0o777), (".hidden", 0o755), ("helper", 0o755)] {
+    for (name, mode) in [("file", 0o777), (".hidden", 0o755), ("helper", 0o755), ("setgid", 0o2755), ("mailer", 0o2755)]
+    {
         std::fs::copy("/bin/true", www.join(name)).expect("a copy");
         std::fs::set_permissions(www.join(name), PermissionsExt::from_mode(mode)).expect("permissions");
     }
-    let page = PAGE.replace("WORK", work.to_str().expect("a path")).replace("WWW", www.to_str().expect("a path"));
+    without_loader(&www.join("static"));
+    let page = PAGE.replace("NUMBER", &libc::SYS_unshare.to_string());
+    let page = page.replace("WORK", work.to_str().expect("a path")).replace("WWW", www.to_str().expect("a path"));
     place.write("www/rules.php", &page);
     let more = [
         ("[rules.loader-env]\n", "allow = [\"/opt/vendor/lib\"]\n"),
         ("[rules.listen-port]\n", "allow = [4472]\n"),
         ("[rules.dns-direct]\n", "resolvers = [\"default\", \"10.1.2.4\"]\n"),
+        ("[rules.exec-unguarded]\n", "allow = [\"default\", \"/srv/*/www/mailer\"]\n"),
         ("[rules.php-ini]\n", "allow = [\"memory_limit\"]\n"),
     ];
     let config = more.iter().fold(every_rule(mode), |text, (rule, keys)| text.replace(rule, &format!("{rule}{keys}")))
-        + "[exec]\nallow = [\"default\", \"uname -r\", \"/usr/bin/uname -r\"]\n";
+        + &format!(
+            "[exec]\nallow = [\"default\", \"uname -r\", \"/usr/bin/uname -r\", \"/usr/bin/python3 -S -c *\", \"{} one thing\"]\n",
+            www.join("setgid").display()
+        );
     let guard = place.guard(&config);
     let fpm = Fpm::start(place, Some(&guard), &Pool { lines: "env[LD_BIND_NOW] = 1".into(), ..Pool::default() });
     let php = fpm.nginx_location(&www);
@@ -120,7 +149,7 @@ fn addresses() {
 }
 
 /// Each way, the rule that is about it, and a part of what the event says of it.
-const CASES: [(&str, &str, &str); 29] = [
+const CASES: [(&str, &str, &str); 41] = [
     ("place writable", "exec-place", "writable"),
     ("place writable file", "exec-place", "writable"),
     ("place tmp", "exec-place", "/tmp"),
@@ -150,6 +179,18 @@ const CASES: [(&str, &str, &str); 29] = [
     ("dns loopback", "", ""),
     ("metadata", "metadata", "169.254.169.254"),
     ("metadata beside", "", ""),
+    ("unguarded setgid", "exec-unguarded", "www/setgid"),
+    ("unguarded static", "exec-unguarded", "www/static"),
+    ("unguarded allowed", "", ""),
+    ("unguarded by its command", "", ""),
+    ("unguarded by another", "exec-unguarded", "www/setgid"),
+    ("memory of a child", "process-memory", "/mem"),
+    ("memory by a symlink", "process-memory", "/mem"),
+    ("memory to read", "", ""),
+    ("memory beside", "", ""),
+    ("namespace", "namespace", "unshare: user"),
+    ("namespace by number", "namespace", "unshare: user"),
+    ("namespace none", "", ""),
 ];
 
 #[test]

@@ -207,6 +207,17 @@ static void requests(long count)
     }
 }
 
+/* close is no hook. */
+static void opens(int flags, long count)
+{
+    for (long i = 0; i < count; i++) {
+        int fd = open("/dev/null", flags);
+        if (fd < 0)
+            exit(1);
+        close(fd);
+    }
+}
+
 static void spawns(char *const argv[], long count)
 {
     for (long i = 0; i < count; i++) {
@@ -254,6 +265,10 @@ int main(int argc, char **argv)
         dups(count);
     else if (!strcmp(kind, "bind"))
         binds(count);
+    else if (!strcmp(kind, "open-read"))
+        opens(O_RDONLY, count);
+    else if (!strcmp(kind, "open-write"))
+        opens(O_WRONLY, count);
     else if (!strcmp(kind, "getaddrinfo"))
         lookups(count);
     else if (!strcmp(kind, "syscall"))

@@ -1,0 +1,89 @@
+//! Hooks what changes the memory of another process without opening it: process_vm_writev and ptrace.
+
+use super::fail;
+use super::table::real;
+use crate::judge::{self, By};
+use crate::memory::Text;
+use crate::request;
+use crate::state::{self, Role};
+use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+
+/// Requests of ptrace(2) that take a process over, or change its memory or registers, with the ends of their names, which
+/// blanks fill up: a reference would be relocated in every program that is started. Requests that only look need one of the
+/// first two before.
+const REQUESTS: [(c_uint, [u8; 10]); 9] = [
+    (libc::PTRACE_ATTACH, *b"ATTACH    "),
+    (libc::PTRACE_SEIZE, *b"SEIZE     "),
+    (libc::PTRACE_POKETEXT, *b"POKETEXT  "),
+    (libc::PTRACE_POKEDATA, *b"POKEDATA  "),
+    (libc::PTRACE_POKEUSER, *b"POKEUSER  "),
+    (SETREGS, *b"SETREGS   "),
+    (SETFPREGS, *b"SETFPREGS "),
+    (libc::PTRACE_SETREGSET, *b"SETREGSET "),
+    (SETFPXREGS, *b"SETFPXREGS"),
+];
+/// Linux has them by these numbers (include/uapi/linux/ptrace.h, arch/x86/include/uapi/asm/ptrace-abi.h); where it has them
+/// not, it refuses them.
+const SETREGS: c_uint = 13;
+const SETFPREGS: c_uint = 15;
+const SETFPXREGS: c_uint = 19;
+
+/// Judges a call that writes the memory of process `pid`. What is refused gives EPERM, as where the kernel refuses it.
+fn is_let(call: &[u8], pid: c_int) -> bool {
+    if state::role() == Role::Master {
+        return true;
+    }
+    let mut detail = Text::<256>::new();
+    detail.push(call);
+    detail.push(b" of process ");
+    detail.number(u64::from(pid.cast_unsigned()));
+    request::current(|served| judge::process_memory(By::This, served, None, detail.bytes())).is_ok()
+}
+
+/// process_vm_writev(2).
+///
+/// # Safety
+/// As libc's; a wild pointer gives EFAULT.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn process_vm_writev(
+    pid: libc::pid_t,
+    from: *const libc::iovec,
+    from_count: c_ulong,
+    to: *const libc::iovec,
+    to_count: c_ulong,
+    flags: c_ulong,
+) -> libc::ssize_t {
+    let Some(real) = real::process_vm_writev() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !is_let(b"process_vm_writev", pid) {
+        return fail(libc::EPERM) as libc::ssize_t;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { real(pid, from, from_count, to, to_count, flags) }
+}
+
+/// ptrace(2), which is variadic in C: see [`super::open`].
+///
+/// # Safety
+/// As libc's; a wild pointer gives EFAULT.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn ptrace(request: c_uint, pid: libc::pid_t, address: *mut c_void, data: *mut c_void) -> c_long {
+    let Some(real) = real::ptrace() else { return super::to_long(fail(libc::ENOSYS)) };
+    if !may_trace(request, pid) {
+        return super::to_long(fail(libc::EPERM));
+    }
+    // SAFETY: as the caller promises.
+    unsafe { real(request, pid, address, data) }
+}
+
+/// Judges a request of ptrace.
+pub(super) fn may_trace(request: c_uint, pid: c_int) -> bool {
+    match REQUESTS.iter().find(|(number, _)| *number == request) {
+        Some((_, name)) => {
+            let mut call = Text::<32>::new();
+            call.push(b"ptrace PTRACE_");
+            call.push(name.trim_ascii_end());
+            is_let(call.bytes(), pid)
+        }
+        None => true,
+    }
+}

@@ -1,0 +1,190 @@
+//! Hooks what makes or enters a namespace: unshare, setns, and clone, which is jumped to.
+
+use super::fail;
+use super::table::real;
+use crate::judge::{self, By, Decision, Refused};
+use crate::memory::{Reader, Text};
+use crate::state::{self, Role};
+use crate::{files, request, sys};
+use core::ffi::{c_int, c_void};
+use portcullis_policy::Unknown;
+
+/// The flags, with the names that events show, which blanks fill up: a reference would be relocated in every program that
+/// is started. That of a time namespace is among the bits of clone's signal, so that clone
+/// cannot ask for one, and clone3 and unshare can.
+const FLAGS: [(u64, [u8; 6]); 8] = [
+    (libc::CLONE_NEWUSER as u64, *b"user  "),
+    (libc::CLONE_NEWNS as u64, *b"mount "),
+    (libc::CLONE_NEWPID as u64, *b"pid   "),
+    (libc::CLONE_NEWNET as u64, *b"net   "),
+    (libc::CLONE_NEWUTS as u64, *b"uts   "),
+    (libc::CLONE_NEWIPC as u64, *b"ipc   "),
+    (libc::CLONE_NEWCGROUP as u64, *b"cgroup"),
+    (NEWTIME, *b"time  "),
+];
+/// CLONE_NEWTIME (include/uapi/linux/sched.h).
+const NEWTIME: u64 = 0x80;
+/// All but that.
+const OF_CLONE: u64 = 0x7e02_0000;
+
+/// Judges the namespaces that `flags` ask `call` for.
+#[inline(never)]
+fn judged(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
+    if state::role() == Role::Master {
+        return Ok(());
+    }
+    let mut detail = Text::<256>::new();
+    detail.push(call);
+    let mut before = &b": "[..];
+    for (_, name) in FLAGS.iter().filter(|(flag, _)| flags & flag != 0) {
+        detail.push(before);
+        detail.push(name.trim_ascii_end());
+        before = b", ";
+    }
+    request::current(|served| judge::namespace(By::This, served, unknown, detail.bytes()))
+}
+
+/// unshare(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn unshare(flags: c_int) -> c_int {
+    let Some(real) = real::unshare() else { return fail(libc::ENOSYS) };
+    let wanted = u64::from(flags.cast_unsigned()) & (OF_CLONE | NEWTIME);
+    if wanted != 0
+        && let Err(Refused(errno)) = judged(b"unshare", wanted, None)
+    {
+        return fail(errno);
+    }
+    // SAFETY: takes no pointer.
+    unsafe { real(flags) }
+}
+
+/// setns(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn setns(fd: c_int, kind: c_int) -> c_int {
+    let Some(real) = real::setns() else { return fail(libc::ENOSYS) };
+    if let Err(Refused(errno)) = entered(fd) {
+        return fail(errno);
+    }
+    // SAFETY: takes no pointer.
+    unsafe { real(fd, kind) }
+}
+
+/// Judges entering the namespace, or those of the process, that a descriptor refers to.
+#[inline(never)]
+fn entered(fd: c_int) -> Decision {
+    if state::role() == Role::Master {
+        return Ok(());
+    }
+    let (mut path, mut buffer, mut detail) = (Text::<64>::new(), [0; 128], Text::<256>::new());
+    path.push(b"fd/");
+    path.number(u64::from(fd.cast_unsigned()));
+    detail.push(b"setns: ");
+    detail.push(sys::readlink(files::proc_path(0, path.bytes()).c_str(), &mut buffer));
+    request::current(|served| judge::namespace(By::This, served, None, detail.bytes()))
+}
+
+/// What a call is answered with whose errno has been set.
+unsafe extern "C" fn refused() -> isize {
+    -1
+}
+
+/// Where clone goes on: in libc's, or where it is refused.
+extern "C" fn before_clone(_function: usize, _stack: usize, flags: c_int) -> *const c_void {
+    let wanted = u64::from(flags.cast_unsigned()) & OF_CLONE;
+    let refuse = |errno| {
+        fail(errno);
+        refused as *const c_void
+    };
+    let Some(real) = real::clone() else { return refuse(libc::ENOSYS) };
+    match if wanted == 0 { Ok(()) } else { judged(b"clone", wanted, None) } {
+        Ok(()) => real,
+        Err(Refused(errno)) => refuse(errno),
+    }
+}
+
+/// Where the system call clone or clone3 that syscall(2) is asked for goes on: `None` where it is let go. It is jumped to,
+/// since its child may run on the caller's stack.
+pub(super) fn before_system_call(number: libc::c_long, first: usize, second: usize) -> Option<*const c_void> {
+    let answer = match number {
+        libc::SYS_clone if first as u64 & OF_CLONE == 0 => Ok(()),
+        libc::SYS_clone => judged(b"clone", first as u64 & OF_CLONE, None),
+        // Shorter than the first struct clone_args there was, which the kernel refuses.
+        _ if second < 64 => Ok(()),
+        _ => match Reader::default().pointer(first as *const *const u8, 0).map(|flags| flags as u64) {
+            Some(flags) if flags & (OF_CLONE | NEWTIME) == 0 => Ok(()),
+            Some(flags) => judged(b"clone3", flags & (OF_CLONE | NEWTIME), None),
+            None => judged(b"clone3", 0, Some(Unknown::Namespace)),
+        },
+    };
+    answer.err().map(|Refused(errno)| {
+        fail(errno);
+        refused as *const c_void
+    })
+}
+
+/// A hook of clone: the caller's registers and stack are as they were when libc's is jumped to, since its child goes on
+/// with the stack that the caller gave it, and its parent with the caller's.
+macro_rules! clone {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As libc's.
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        #[unsafe(naked)]
+        pub unsafe extern "C" fn $name() {
+            #[cfg(target_arch = "x86_64")]
+            core::arch::naked_asm!(
+                "push rdi",
+                "push rsi",
+                "push rdx",
+                "push rcx",
+                "push r8",
+                "push r9",
+                "sub rsp, 8",
+                "call {before}",
+                "add rsp, 8",
+                "pop r9",
+                "pop r8",
+                "pop rcx",
+                "pop rdx",
+                "pop rsi",
+                "pop rdi",
+                "jmp rax",
+                before = sym before_clone,
+            );
+            #[cfg(target_arch = "aarch64")]
+            core::arch::naked_asm!(
+                "stp x29, x30, [sp, #-80]!",
+                "stp x0, x1, [sp, #16]",
+                "stp x2, x3, [sp, #32]",
+                "stp x4, x5, [sp, #48]",
+                "str x6, [sp, #64]",
+                "bl {before}",
+                "mov x16, x0",
+                "ldp x0, x1, [sp, #16]",
+                "ldp x2, x3, [sp, #32]",
+                "ldp x4, x5, [sp, #48]",
+                "ldr x6, [sp, #64]",
+                "ldp x29, x30, [sp], #80",
+                "br x16",
+                before = sym before_clone,
+            );
+        }
+    };
+}
+
+clone!(
+    /// clone(2).
+    clone
+);
+clone!(
+    /// clone(2) by its other name.
+    __clone
+);
