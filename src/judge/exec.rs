@@ -179,6 +179,8 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
                 None => words.get(..arguments.count.max(1)),
             },
             path: program.real.bytes(),
+            identity: (0, 0),
+            build_id: &[],
             writable,
             on_connection,
             loader,

@@ -20,6 +20,10 @@ pub struct Program<'a> {
     pub words: Option<&'a [&'a [u8]]>,
     /// Its path with every symlink resolved; empty where that is not known.
     pub path: &'a [u8],
+    /// Device and inode of its file; (0, 0) where they are not known.
+    pub identity: (u64, u64),
+    /// The build-id of its file, as [`crate::image::build_id`] gives it; empty where there is none.
+    pub build_id: &'a [u8],
     /// The process that starts it can write to the file, or to the folder that it is in.
     pub writable: bool,
     /// It is started with a network connection as its standard input or output.
@@ -77,7 +81,9 @@ impl<'a> Policy<'a> {
     fn kinds(&self, scope: &Scope, program: &Program<'_>) -> [Option<u32>; 3] {
         let on = |rule| mode(scope, rule) != Mode::Off;
         let names = || program.names.iter().filter(|name| !name.is_empty());
-        let shell = if on(Rule::ShellSpawn) { names().find_map(|name| self.name(scope.shells, name)) } else { None };
+        let named = || names().find_map(|name| self.name(scope.shells, name));
+        let image = || self.shell_image(scope, program.identity, program.build_id);
+        let shell = if on(Rule::ShellSpawn) { named().or_else(image) } else { None };
         let own = || program.names.get(..program.own_names).unwrap_or(program.names);
         let tool = if on(Rule::ExecTool) { self.tool(scope, own()) } else { None };
         let place = if on(Rule::ExecPlace) { self.place(scope, program, own()) } else { None };

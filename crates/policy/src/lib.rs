@@ -9,6 +9,7 @@ pub mod dns;
 pub mod egress;
 pub mod exec;
 pub mod format;
+pub mod image;
 pub mod name;
 pub mod place;
 mod rest;
