@@ -188,8 +188,8 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
 /// Puts in what the verdict and the request say.
 fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole<'_>, event: Event<'_>) {
     let refused = verdict.outcome == Outcome::Deny;
-    let (clause, clause_file, clause_line) = match verdict.unknown {
-        Some(what) => (what.clause().as_bytes(), &b""[..], 0),
+    let (clause, clause_file, clause_line) = match verdict.own_clause() {
+        Some(clause) => (clause, &b""[..], 0),
         None => policy.clause(verdict.clause),
     };
     let request = &served.request;

@@ -179,6 +179,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
                 None => words.get(..arguments.count.max(1)),
             },
             path: program.real.bytes(),
+            of_system: program.of_system(),
             identity: (0, 0),
             build_id: &[],
             writable,
@@ -186,7 +187,8 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
             loader,
             unknown: None,
         };
-        policy.decide_exec(served.scope, &program)
+        let environment = |bare| environment::steering(exec.envp, bare, &mut detail);
+        policy.decide_exec_in(served.scope, &program, environment)
     });
     if verdict.outcome == Outcome::Allow {
         return Ok(guarding);
