@@ -196,8 +196,8 @@ pub fn guard_on(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unk
 /// Puts in what the verdict and the request say.
 fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole<'_>, event: Event<'_>) {
     let refused = verdict.outcome == Outcome::Deny;
-    let (clause, clause_file, clause_line) = match verdict.unknown {
-        Some(what) => (what.clause().as_bytes(), &b""[..], 0),
+    let (clause, clause_file, clause_line) = match verdict.own_clause() {
+        Some(clause) => (clause, &b""[..], 0),
         None => policy.clause(verdict.clause),
     };
     let request = &served.request;

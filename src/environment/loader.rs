@@ -15,7 +15,7 @@ const VALUE_MAX: usize = 1024;
 static OWN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 
 /// A value without this library, and whether it was too long.
-fn without_guard(variable: usize, value: &[u8]) -> Text<VALUE_MAX> {
+pub(super) fn without_guard(variable: usize, value: &[u8]) -> Text<VALUE_MAX> {
     let mut rest = Text::new();
     if variable != 0 {
         rest.push(value);

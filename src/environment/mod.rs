@@ -2,10 +2,12 @@
 
 mod loader;
 mod start;
+mod steering;
 mod swap;
 
 pub use loader::{foreign_loader, remember_loader};
 pub use start::start;
+pub use steering::{remember_start, steering};
 pub use swap::{ROOM_SIZE, in_room, set_room, swapped};
 
 use crate::context;

@@ -51,6 +51,7 @@ fn serve(listener: c_int, accepted: c_int) {
     if state::role() == state::Role::Master {
         load::sum_once();
         listeners::remember(listener);
+        crate::environment::remember_start();
         state::set_role(state::Role::Serving);
         names::settle();
         counters::spread();

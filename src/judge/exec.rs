@@ -242,13 +242,17 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
                 None => words.get(..arguments.count.max(1)),
             },
             path: program.real.bytes(),
+            of_system: program.of_system(),
+            identity: program.identity,
+            build_id: program.build_id(),
             writable,
             on_connection,
             loader,
             unguarded: program.unguarded,
             unknown: exec.unknown.or(program.unknown),
         };
-        policy.decide_exec(served.scope, &program)
+        let environment = |bare| environment::steering(exec.envp, bare, &mut detail);
+        policy.decide_exec_in(served.scope, &program, environment)
     });
     if verdict.outcome != Outcome::Allow {
         emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());

@@ -1,11 +1,11 @@
 //! What a program's file is, from its first bytes, as the kernel's loaders read it (fs/binfmt_elf.c, fs/binfmt_script.c).
 
+use portcullis_policy::image::build_id;
+
 /// What the kernel reads of a script's first line (BINPRM_BUF_SIZE).
 pub const SCRIPT_HEAD: usize = 256;
 /// What is read of a file: an ELF header with program headers, behind which linkers put the loader's path and the build-id.
 pub const HEAD: usize = 2048;
-/// The longest build-id that is compared, in bytes: a SHA-1.
-pub const BUILD_ID_MAX: usize = 20;
 
 /// A program's file.
 pub enum Format<'h> {
@@ -92,14 +92,13 @@ fn script(rest: &[u8], whole: bool) -> Format<'_> {
 /// The loader and the build-id of an ELF file; `None` where the kernel does not take its program headers.
 fn elf(head: &[u8]) -> Option<Elf<'_>> {
     const INTERPRETER: usize = 3;
-    const NOTE: usize = 4;
     const ENTRY: usize = 56;
     // e_phoff, e_phentsize, e_phnum.
     let (table, size, count) = (long(head, 32)?, short(head, 54)?, short(head, 56)?);
     if size != ENTRY || count == 0 || count.wrapping_mul(size) > 65536 {
         return None;
     }
-    let mut elf = Elf { loader: Loader::None, build_id: &[] };
+    let mut elf = Elf { loader: Loader::None, build_id: build_id(head) };
     for index in 0..count {
         let at = table.wrapping_add(index.wrapping_mul(size));
         let Some(kind) = word(head, at) else {
@@ -112,25 +111,10 @@ fn elf(head: &[u8]) -> Option<Elf<'_>> {
         match (kind, part) {
             (INTERPRETER, Some(path)) => elf.loader = Loader::Named(path.strip_suffix(&[0]).unwrap_or(path)),
             (INTERPRETER, None) => elf.loader = Loader::Unknown,
-            (NOTE, Some(notes)) if elf.build_id.is_empty() => elf.build_id = build_id(notes).unwrap_or_default(),
             _ => {}
         }
     }
     Some(elf)
-}
-
-/// The build-id among notes (NT_GNU_BUILD_ID).
-fn build_id(mut notes: &[u8]) -> Option<&[u8]> {
-    loop {
-        let (name, len, kind) = (word(notes, 0)?, word(notes, 4)?, word(notes, 8)?);
-        let start = 12_usize.wrapping_add(name.wrapping_add(3) & !3);
-        let value = notes.get(start..)?;
-        if kind == 3 && notes.get(12..16) == Some(b"GNU\0") {
-            let id = value.get(..len)?;
-            return id.get(..BUILD_ID_MAX).or(Some(id));
-        }
-        notes = value.get(len.wrapping_add(3) & !3..)?;
-    }
 }
 
 #[cfg(test)]

@@ -10,10 +10,12 @@ mod real_path;
 
 use crate::files;
 use crate::memory::{Text, base_name};
+use crate::state;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
-use format::{BUILD_ID_MAX, Format, HEAD, Loader};
+use format::{Format, HEAD, Loader};
 use portcullis_policy::Unknown;
+use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
 
 /// Interpreters that are scripts themselves, followed this far (fs/exec.c: the kernel says ELOOP beyond).
@@ -46,6 +48,9 @@ pub struct Program {
     pub stat: Stat,
     /// Device and inode of what the new process will run: of a script, its interpreter. Zeros where that is not known.
     pub image: (u64, u64),
+    /// Device and inode of what decides which program it is: of a script its interpreter, of what the dynamic loader is told
+    /// to run that.
+    pub identity: (u64, u64),
     build_id: ([u8; BUILD_ID_MAX], usize),
     /// It is a script.
     pub is_script: bool,
@@ -77,6 +82,7 @@ impl Program {
             loads_library: false,
             stat: Stat::default(),
             image: (0, 0),
+            identity: (0, 0),
             build_id: ([0; BUILD_ID_MAX], 0),
             is_script: false,
             file: None,
@@ -168,6 +174,7 @@ impl Program {
         }
         self.stat = stat;
         self.image = stat.identity;
+        self.identity = stat.identity;
         if !real_path::find(file.0, &stat, opened, &mut self.real) {
             self.real.set(b"");
             self.cannot(Unknown::Path);
@@ -180,27 +187,29 @@ impl Program {
             // Executable without being readable. Root's own are what they are called.
             self.cannot(Unknown::Program);
         }
-        if is_multicall(name.bytes()) {
+        let head = head.unwrap_or_default();
+        self.file = Some(file);
+        let format = Format::of(head);
+        if let Format::Native(elf) = &format {
+            self.take_build_id(elf.build_id);
+        }
+        let kind = self.kind();
+        if is_multicall(name.bytes()) || kind == Some(Kind::Applets) {
             // The applet is the name it was called by, else its first argument.
             for argument in argv.iter().take(2) {
                 self.push(base_name(argument));
             }
         }
-        let head = head.unwrap_or_default();
-        self.file = Some(file);
-        match Format::of(head) {
+        match format {
             Format::Script(line) => {
                 self.own_names = self.count;
                 self.is_script = true;
                 return self.script(line, opened);
             }
             Format::Native(elf) => {
-                if let Some((to, len)) = self.build_id.0.get_mut(..elf.build_id.len()).zip(Some(elf.build_id.len())) {
-                    to.copy_from_slice(elf.build_id);
-                    self.build_id.1 = len;
-                }
                 self.guard_in(&elf.loader, &stat);
-                if matches!(elf.loader, Loader::None) && loader::is_loader(name.bytes()) {
+                let is_loader = loader::is_loader(name.bytes()) || kind == Some(Kind::Loader);
+                if matches!(elf.loader, Loader::None) && is_loader {
                     self.run_by_loader(argv.get(1..).unwrap_or_default())?;
                 }
             }
@@ -213,6 +222,20 @@ impl Program {
         }
         self.own_names = self.count;
         Ok(())
+    }
+
+    fn take_build_id(&mut self, id: &[u8]) {
+        self.build_id.1 = 0;
+        if let Some(to) = self.build_id.0.get_mut(..id.len()) {
+            to.copy_from_slice(id);
+            self.build_id.1 = id.len();
+        }
+    }
+
+    /// What the policy knows its file to be, whatever its name.
+    fn kind(&self) -> Option<Kind> {
+        let (device, inode) = self.identity;
+        state::policy().image(device, inode, self.build_id()).map(|(kind, _)| kind)
     }
 
     /// Notes why a preload will not hold in a program with this loader.
@@ -254,6 +277,14 @@ impl Program {
                 Some(stat) if real_path::find(file.0, &stat, Some((libc::AT_FDCWD, copy.c_str())), &mut self.real) => {
                     let name = Text::<64>::of(base_name(self.real.bytes()));
                     self.push(name.bytes());
+                    self.identity = stat.identity;
+                    let mut head = [0; HEAD];
+                    match read(&file, Some((libc::AT_FDCWD, copy.c_str())), &stat, &mut head).map(Format::of) {
+                        Some(Format::Native(elf)) => self.take_build_id(elf.build_id),
+                        // The loader loads nothing else.
+                        Some(_) => {}
+                        None => self.cannot(Unknown::Program),
+                    }
                 }
                 _ => self.cannot(Unknown::Path),
             },
@@ -294,6 +325,7 @@ impl Program {
                 return Err(libc::EACCES);
             }
             self.image = stat.identity;
+            self.identity = stat.identity;
             let opened = Some((libc::AT_FDCWD, path.c_str()));
             let mut real = Text::<PATH_MAX>::new();
             if !real_path::find(file.0, &stat, opened, &mut real) {
@@ -301,7 +333,13 @@ impl Program {
             }
             let name = base_name(real.bytes());
             self.push(name);
-            if name == b"env" || is_multicall(name) {
+            let mut head = [0; HEAD];
+            let head = read(&file, opened, &stat, &mut head);
+            if let Some(Format::Native(elf)) = head.map(Format::of) {
+                self.take_build_id(elf.build_id);
+            }
+            let kind = self.kind();
+            if name == b"env" || is_multicall(name) || kind == Some(Kind::Applets) {
                 // Options and assignments are left out; of the others each may be the program.
                 for word in argument.split(|byte| matches!(byte, b' ' | b'\t')) {
                     if !word.is_empty() && !word.starts_with(b"-") && !word.contains(&b'=') {
@@ -309,8 +347,7 @@ impl Program {
                     }
                 }
             }
-            let mut head = [0; HEAD];
-            let Some(head) = read(&file, opened, &stat, &mut head) else {
+            let Some(head) = head else {
                 if stat.uid != 0 {
                     self.cannot(Unknown::Interpreter);
                 }
@@ -323,7 +360,8 @@ impl Program {
                 }
                 Format::Native(elf) => {
                     self.guard_in(&elf.loader, &stat);
-                    if matches!(elf.loader, Loader::None) && loader::is_loader(name) {
+                    let is_loader = loader::is_loader(name) || kind == Some(Kind::Loader);
+                    if matches!(elf.loader, Loader::None) && is_loader {
                         let first = if argument.is_empty() { script } else { argument };
                         let first = Text::<PATH_MAX>::of(first);
                         self.run_by_loader(&[first.bytes()])?;

@@ -135,17 +135,29 @@ pub fn markdown() -> String {
 mod tests {
     use super::*;
 
-    /// With PORTCULLIS_UPDATE=1 it writes the table instead.
-    #[test]
-    fn the_reference_has_every_key() {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
-        let text = std::fs::read_to_string(&path).unwrap();
-        let (before, rest) = text.split_once("<!-- keys -->\n").unwrap();
-        let (table, after) = rest.split_once("<!-- end of keys -->").unwrap();
-        if std::env::var_os("PORTCULLIS_UPDATE").is_some() {
-            std::fs::write(&path, format!("{before}<!-- keys -->\n{}<!-- end of keys -->{after}", markdown())).unwrap();
-            return;
+    /// The variables that steer an allowed command.
+    fn variables() -> String {
+        let mut out = "| variable | read by | what it chooses | source |\n| --- | --- | --- | --- |\n".to_owned();
+        for row in portcullis_policy::startup::ROWS {
+            out += &format!("| `{}` | {} | {} | {} |\n", row.name, row.readers, row.effect, row.source);
         }
-        assert_eq!(table, markdown(), "PORTCULLIS_UPDATE=1 cargo test -p portcullis-config writes it");
+        out
+    }
+
+    /// With PORTCULLIS_UPDATE=1 it writes the tables instead.
+    #[test]
+    fn the_reference_has_every_key_and_every_variable() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        for (name, expected) in [("keys", markdown()), ("variables", variables())] {
+            let text = std::fs::read_to_string(&path).unwrap();
+            let (begin, end) = (format!("<!-- {name} -->\n"), format!("<!-- end of {name} -->"));
+            let (before, rest) = text.split_once(&begin).unwrap();
+            let (table, after) = rest.split_once(&end).unwrap();
+            if std::env::var_os("PORTCULLIS_UPDATE").is_some() {
+                std::fs::write(&path, format!("{before}{begin}{expected}{end}{after}")).unwrap();
+            } else {
+                assert_eq!(table, expected, "PORTCULLIS_UPDATE=1 cargo test -p portcullis-config writes it");
+            }
+        }
     }
 }

@@ -1,6 +1,7 @@
-//! From files to the model: the main file, its vhosts.d, resolv.conf.
+//! From files to the model: the main file, its vhosts.d, resolv.conf, and the files of shells.
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::images;
 use crate::model::{Config, SourceFile};
 use crate::read::Reader;
 use std::net::IpAddr;
@@ -25,7 +26,7 @@ impl Loaded {
     }
 }
 
-/// Reads the main file `path`, then `vhosts.d/*.toml` beside it in name order, then resolv.conf.
+/// Reads the main file `path`, then `vhosts.d/*.toml` beside it in name order, then resolv.conf; finds the files of shells.
 #[must_use]
 pub fn load(path: &Path) -> Loaded {
     let mut config = Config::default();
@@ -49,6 +50,7 @@ pub fn load(path: &Path) -> Loaded {
     }
     note(Path::new(RESOLV_CONF), &mut config);
     config.resolvers = resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default());
+    images::find(Path::new("/"), &mut config);
     in_order(&mut diagnostics);
     Loaded { config, diagnostics }
 }
@@ -61,11 +63,13 @@ fn in_order(diagnostics: &mut [Diagnostic]) {
     });
 }
 
-/// The built-in configuration, with this host's name servers.
+/// The built-in configuration, with this host's name servers and files.
 #[must_use]
 pub fn built_in() -> Config {
     let resolvers = resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default());
-    Config { resolvers, ..Config::default() }
+    let mut config = Config { resolvers, ..Config::default() };
+    images::find(Path::new("/"), &mut config);
+    config
 }
 
 /// Reads a main file that is given as text.
@@ -97,7 +101,8 @@ fn text_of(path: &Path, config: &mut Config, diagnostics: &mut Vec<Diagnostic>) 
     None
 }
 
-fn note(path: &Path, config: &mut Config) {
+/// Notes a file as a source of the policy.
+pub(crate) fn note(path: &Path, config: &mut Config) {
     let (mtime, size) = match std::fs::metadata(path) {
         Ok(meta) => (meta.mtime() * 1_000_000_000 + meta.mtime_nsec(), meta.len()),
         Err(_) => (-1, 0),

@@ -183,6 +183,21 @@ pub struct SourceFile {
     pub size: u64,
 }
 
+/// A file of the system that is a shell, a multi-call program or a dynamic loader.
+#[derive(Clone, Debug)]
+pub struct ImageFile {
+    /// The name under which it lies there.
+    pub name: String,
+    /// What it is.
+    pub kind: portcullis_policy::image::Kind,
+    /// Device and inode.
+    pub identity: (u64, u64),
+    /// Its build-id; may be empty.
+    pub build_id: Vec<u8>,
+    /// The entry of `shells` that names it, or what it is.
+    pub origin: Origin,
+}
+
 /// The whole configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -206,6 +221,8 @@ pub struct Config {
     pub resolvers: Vec<std::net::IpAddr>,
     /// Files to watch.
     pub sources: Vec<SourceFile>,
+    /// Files that are shells, multi-call programs and dynamic loaders.
+    pub images: Vec<ImageFile>,
 }
 
 impl Default for Config {
@@ -221,6 +238,7 @@ impl Default for Config {
             force: None,
             resolvers: Vec::new(),
             sources: Vec::new(),
+            images: Vec::new(),
         }
     }
 }

@@ -5,7 +5,8 @@ use portcullis_config::{compile, parse_text};
 use portcullis_policy::egress::{Target, Transport};
 use portcullis_policy::exec::Program;
 use portcullis_policy::name::HostName;
-use portcullis_policy::{Mode, Outcome, Policy};
+use portcullis_policy::startup::{Steering, variable};
+use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -168,14 +169,16 @@ proptest! {
         let words: Vec<String> = words.into_iter().filter(|word| !word.is_empty()).collect();
         let names: Vec<&[u8]> = names.iter().map(|name| name.as_bytes()).collect();
         let is_shell = names.iter().any(|name| shells.iter().any(|shell| shell.as_bytes() == *name));
-        let allowed = commands.iter().any(|command| {
+        // A shell that always runs a file in the home folder.
+        let at_home = names.iter().any(|name| [&b"zsh"[..], b"zsh5", b"zsh-static", b"rzsh", b"csh", b"bsd-csh", b"tcsh", b"fish", b"pwsh"].contains(name));
+        let allowed = !at_home && commands.iter().any(|command| {
             command.len() == words.len() && command.iter().zip(&words).all(|(pattern, word)| matches(pattern, word))
         });
         let line = words.join(" ");
         let parts: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         for program in [
             Program { names: &names, command: Some(line.as_bytes()), ..Program::default() },
-            Program { names: &names, words: Some(&parts), ..Program::default() },
+            Program { names: &names, words: Some(&parts), of_system: true, ..Program::default() },
         ] {
             let refused = policy.decide_exec(0, &program).outcome == Outcome::Deny;
             let steps = policy.steps_exec(0, &program);
@@ -284,6 +287,74 @@ fn the_built_in_policy_has_the_lists() {
         }
     }
     assert_eq!(all, "", "not shells");
+}
+
+/// The policy of a text.
+fn policy_of(text: &str) -> Vec<u8> {
+    let loaded = parse_text(Path::new("/test.toml"), text);
+    assert!(loaded.usable(), "{text}");
+    compile(&loaded.config)
+}
+
+#[test]
+fn an_entry_holds_where_the_environment_steers_nothing() {
+    let text = "mode = \"enforce\"\n[exec]\nallow = [\"default\", \"uname -r\", \"/usr/bin/perl /x.pl\"]\n\
+                [rules.exec-tool]\nmode = \"audit\"\n";
+    let bytes = policy_of(text);
+    let policy = Policy::new(&bytes).expect("a policy");
+    let names: [&[u8]; 2] = [b"sh", b"dash"];
+    let command = |command| Program { names: &names, command: Some(command), ..Program::default() };
+    let decide = |program: &Program<'_>, entry: &[u8]| {
+        let environment = |bare| variable(entry, bare).map_or(Steering::None, Steering::By);
+        let verdict = policy.decide_exec_in(0, program, environment);
+        (verdict.outcome, verdict.rule, String::from_utf8_lossy(verdict.own_clause().unwrap_or_default()).into_owned())
+    };
+    let allowed = (Outcome::Allow, Rule::ShellSpawn, String::new());
+    let by = |name: &str| format!("allow does not hold: {name} is not as at the server's start");
+    let mail = command(b"/usr/sbin/sendmail -t -i");
+    assert_eq!(decide(&mail, b"LC_ALL=C"), allowed);
+    assert_eq!(decide(&mail, b"PATH=/tmp"), allowed, "a path says itself what runs");
+    assert_eq!(decide(&mail, b"BASH_ENV=/tmp/x"), (Outcome::Deny, Rule::ShellSpawn, by("BASH_ENV")));
+    assert_eq!(decide(&command(b"uname -r"), b"PATH=/tmp:/bin"), (Outcome::Deny, Rule::ShellSpawn, by("PATH")));
+    assert_eq!(decide(&command(b"uname -r"), b"PATH=/usr/bin:/bin"), allowed);
+    // An entry holds for tools and places too, and so it is lost to them.
+    let words: [&[u8]; 2] = [b"/usr/bin/perl", b"/x.pl"];
+    let perl = Program { names: &[b"perl"], own_names: 1, words: Some(&words), ..Program::default() };
+    assert_eq!(decide(&perl, b"A=1").0, Outcome::Allow);
+    assert_eq!(decide(&perl, b"PERL5OPT=-M/tmp/x"), (Outcome::Audit, Rule::ExecTool, by("PERL5OPT")));
+    // What nobody allows is no event of the variable's.
+    assert_eq!(decide(&command(b"id"), b"BASH_ENV=/tmp/x"), (Outcome::Deny, Rule::ShellSpawn, String::new()));
+    // What cannot be read is an outcome of its own.
+    let verdict = policy.decide_exec_in(0, &mail, |_| Steering::Unknown);
+    assert_eq!((verdict.outcome, verdict.unknown), (Outcome::Deny, Some(Unknown::Environment)));
+    assert_eq!((verdict.rule, verdict.also), (Rule::ShellSpawn, 0));
+    // A shell that always reads a file in the home folder.
+    let zsh = Program { names: &[b"zsh"], ..mail };
+    assert_eq!(decide(&zsh, b"A=1"), (Outcome::Deny, Rule::ShellSpawn, by("HOME")));
+}
+
+#[test]
+fn a_program_without_a_folder_is_the_systems() {
+    let bytes = policy_of("mode = \"enforce\"\n[exec]\nallow = [\"script.sh *\"]\n");
+    let policy = Policy::new(&bytes).expect("a policy");
+    let words: [&[u8]; 2] = [b"script.sh", b"x"];
+    let names: [&[u8]; 2] = [b"script.sh", b"sh"];
+    for (of_system, outcome) in [(true, Outcome::Allow), (false, Outcome::Deny)] {
+        let program = Program { names: &names, own_names: 1, words: Some(&words), of_system, ..Program::default() };
+        assert_eq!(policy.decide_exec(0, &program).outcome, outcome);
+        assert_eq!(policy.decide_exec_in(0, &program, |_| Steering::None).outcome, outcome);
+    }
+}
+
+#[test]
+fn a_program_without_a_folder_is_warned_of() {
+    let loaded = parse_text(Path::new("/test.toml"), "[exec]\nallow = [\"default\", \"uname -r\", \"/bin/a\"]\n");
+    assert!(loaded.usable());
+    let [warning] = loaded.diagnostics.as_slice() else { panic!("{:?}", loaded.diagnostics) };
+    assert_eq!(warning.severity, portcullis_config::Severity::Warning);
+    let text = warning.render(false);
+    assert!(text.contains("/test.toml:2:21") && text.contains("^^^^^^^^^^"), "{text}");
+    assert!(text.contains("`uname` is named without its folder"), "{text}");
 }
 
 #[test]

@@ -113,6 +113,10 @@ impl<'a> Tokens<'a> {
                     quoted = true;
                     self.quoted(text, b'"', sink)?;
                 }
+                // In GBK, Big5 or Shift JIS it may be the second byte of a character, and quotes nothing then.
+                b'\\' if self.at >= 2 && text.get(self.at.wrapping_sub(2)).is_some_and(|before| *before >= 0x80) => {
+                    return Err(NotSimple);
+                }
                 b'\\' => {
                     quoted = true;
                     match text.get(self.at) {
@@ -248,6 +252,14 @@ mod tests {
         ] {
             assert_eq!(split(text.as_bytes()), Err(NotSimple), "{text}");
         }
+    }
+
+    /// `0x81 0x5c` is one character of GBK, so that a shell in such a locale runs what is behind the semicolon.
+    #[test]
+    fn a_backslash_that_may_be_half_a_character_quotes_nothing() {
+        assert_eq!(split(b"a \x81\\;b"), Err(NotSimple));
+        assert_eq!(split(b"a \x81'\\'b"), Ok(std::vec![b"a".to_vec(), b"\x81\\b".to_vec()]));
+        assert_eq!(split("a '\u{e9}'\\''b'".as_bytes()), Ok(std::vec![b"a".to_vec(), "\u{e9}'b".as_bytes().to_vec()]));
     }
 
     #[test]

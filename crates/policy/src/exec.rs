@@ -4,6 +4,7 @@ use crate::command::{Tokens, glob, token_hash};
 use crate::egress::Step;
 use crate::format::{Command, Name, Range, Scope, Section, Text};
 use crate::rest::{default, mode};
+use crate::startup::{self, Steering};
 use crate::{Findings, Mode, Policy, Rule, Unknown, Verdict};
 
 /// What is known of a program that is about to be executed.
@@ -20,8 +21,14 @@ pub struct Program<'a> {
     pub words: Option<&'a [&'a [u8]]>,
     /// Its path with every symlink resolved; empty where that is not known.
     pub path: &'a [u8],
+    /// Device and inode of its file; (0, 0) where they are not known.
+    pub identity: (u64, u64),
+    /// The build-id of its file, as [`crate::image::build_id`] gives it; empty where there is none.
+    pub build_id: &'a [u8],
     /// The process that starts it can write to the file, or to the folder that it is in.
     pub writable: bool,
+    /// It lies in a system folder.
+    pub of_system: bool,
     /// It is started with a network connection as its standard input or output.
     pub on_connection: bool,
     /// What a variable for the loader says that the process itself was not started with; `None` where it was too long.
@@ -30,6 +37,14 @@ pub struct Program<'a> {
     pub unguarded: &'a str,
     /// What of all this could not be read.
     pub unknown: Option<Unknown>,
+}
+
+/// An entry of `allow`.
+#[derive(Clone, Copy)]
+struct Named {
+    clause: u32,
+    /// The shell looks for the program along PATH.
+    bare: bool,
 }
 
 /// The word in `places` for what the process can write to.
@@ -49,27 +64,56 @@ pub fn reason(word: &str) -> u16 {
     REASONS.iter().position(|known| *known == word).map_or(u16::MAX, |at| 1_u16.wrapping_shl(at as u32))
 }
 
+/// Whether the first word of a command has no folder. A quoted blank ends it here, which is the safe side.
+fn is_bare(text: &[u8]) -> bool {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
+    let word = text.iter().position(|byte| !blank(byte)).and_then(|start| text.get(start..)).unwrap_or_default();
+    !word.iter().take_while(|byte| !blank(byte)).any(|&byte| byte == b'/')
+}
+
 impl<'a> Policy<'a> {
-    /// The verdict on `program` in scope `scope`.
+    /// The verdict on `program` in scope `scope`, in an environment that steers nothing.
     #[must_use]
     pub fn decide_exec(&self, scope: u32, program: &Program<'_>) -> Verdict {
+        self.decide_exec_in(scope, program, |_| Steering::None)
+    }
+
+    /// The verdict on `program` in scope `scope`. `environment` says whether its environment steers an allowed command, and
+    /// is asked only where an entry of `allow` would hold; true: the command names its program without a folder.
+    #[must_use]
+    pub fn decide_exec_in(
+        &self,
+        scope: u32,
+        program: &Program<'_>,
+        environment: impl FnOnce(bool) -> Steering,
+    ) -> Verdict {
         const RULE: Rule = Rule::ShellSpawn;
         let scope = self.scope(scope);
         let mut findings = Findings::none(RULE, u32::MAX);
         let [shell, tool, place, unguarded] = self.kinds(scope, program);
+        let found = [(RULE, shell), (Rule::ExecPlace, place), (Rule::ExecTool, tool), (Rule::ExecUnguarded, unguarded)];
         let named = match (shell, tool, place, unguarded) {
             (None, None, None, None) => None,
             _ => self.allowed(scope, program),
         };
-        if let Some(clause) = named {
-            findings = Findings::none(RULE, clause);
+        let steering = named.map(|named| match startup::reads_home(program.names) {
+            Some(home) => Steering::By(home),
+            None => environment(named.bare),
+        });
+        if let (Some(named), Some(Steering::None)) = (named, steering) {
+            findings = Findings::none(RULE, named.clause);
         } else {
-            let found =
-                [(RULE, shell), (Rule::ExecPlace, place), (Rule::ExecTool, tool), (Rule::ExecUnguarded, unguarded)];
+            if let Some(Steering::Unknown) = steering {
+                let about = found.iter().filter(|(_, clause)| clause.is_some());
+                findings.unknown(scope, Unknown::Environment, about.fold(0, |bits, (rule, _)| bits | rule.bit()));
+            }
             for (rule, clause) in found {
                 if let Some(clause) = clause {
                     findings.fire(rule, mode(scope, rule), clause);
                 }
+            }
+            if let Some(Steering::By(variable)) = steering {
+                findings.steered_by(variable);
             }
         }
         if program.on_connection {
@@ -90,7 +134,9 @@ impl<'a> Policy<'a> {
     fn kinds(&self, scope: &Scope, program: &Program<'_>) -> [Option<u32>; 4] {
         let on = |rule| mode(scope, rule) != Mode::Off;
         let names = || program.names.iter().filter(|name| !name.is_empty());
-        let shell = if on(Rule::ShellSpawn) { names().find_map(|name| self.name(scope.shells, name)) } else { None };
+        let named = || names().find_map(|name| self.name(scope.shells, name));
+        let image = || self.shell_image(scope, program.identity, program.build_id);
+        let shell = if on(Rule::ShellSpawn) { named().or_else(image) } else { None };
         let own = || program.names.get(..program.own_names).unwrap_or(program.names);
         let tool = if on(Rule::ExecTool) { self.tool(scope, own()) } else { None };
         let place = if on(Rule::ExecPlace) { self.place(scope, program, own()) } else { None };
@@ -145,10 +191,19 @@ impl<'a> Policy<'a> {
         places.iter().find(is_here).map(|place| place.clause.get())
     }
 
-    fn allowed(&self, scope: &Scope, program: &Program<'_>) -> Option<u32> {
+    /// The entry of `allow` that names the command or the program. A program that is named without a folder has to be one
+    /// of the system's: what a shell runs by that name, PATH says; what is executed itself is looked at.
+    fn allowed(&self, scope: &Scope, program: &Program<'_>) -> Option<Named> {
         match (program.command, program.words) {
-            (Some(text), _) => self.command(scope.commands, || Tokens::new(text)),
-            (None, Some(words)) => self.command(scope.commands, || Tokens::words(words)),
+            (Some(text), _) => {
+                let clause = self.command(scope.commands, || Tokens::new(text))?;
+                Some(Named { clause, bare: is_bare(text) })
+            }
+            (None, Some(words)) => {
+                let clause = self.command(scope.commands, || Tokens::words(words))?;
+                let bare = is_bare(words.first().copied().unwrap_or_default());
+                (program.of_system || !bare).then_some(Named { clause, bare: false })
+            }
             (None, None) => None,
         }
     }
@@ -159,10 +214,11 @@ impl<'a> Policy<'a> {
         let scope = self.scope(number);
         let [shell, tool, place, unguarded] = self.kinds(scope, program);
         let none = (shell, tool, place, unguarded) == (None, None, None, None);
+        let named = self.allowed(scope, program).filter(|_| startup::reads_home(program.names).is_none());
         let fires = |name, rule, clause| Step { name, clause, fires: Some(rule) };
         [
             Step { name: "no rule is about it", clause: none.then_some(u32::MAX), fires: None },
-            Step { name: "allow", clause: self.allowed(scope, program), fires: None },
+            Step { name: "allow", clause: named.map(|named| named.clause), fires: None },
             fires("shell", Rule::ShellSpawn, shell),
             fires("place", Rule::ExecPlace, place),
             fires("tool", Rule::ExecTool, tool),

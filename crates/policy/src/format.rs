@@ -46,10 +46,12 @@ pub enum Section {
     Hosts,
     /// [`Instruction`]: the backstop's filter, with placeholders
     Filter,
+    /// [`Image`]
+    Images,
 }
 
 /// How many sections there are.
-pub const SECTIONS: usize = 15;
+pub const SECTIONS: usize = 16;
 
 /// A run of records of some section.
 #[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -344,6 +346,26 @@ pub struct Source {
     pub mtime: I64,
     /// Size in bytes.
     pub size: U64,
+}
+
+/// The file of a shell, a multi-call program or a dynamic loader on this system; one record for each name that it has.
+#[derive(Clone, Copy, Debug, Default, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Image {
+    /// Its device.
+    pub device: U64,
+    /// Its inode.
+    pub inode: U64,
+    /// The beginning of its build-id.
+    pub build_id: [u8; crate::image::BUILD_ID_MAX],
+    /// How many bytes of that there are; 0 where it has no build-id.
+    pub length: u8,
+    /// The [`crate::image::Kind`].
+    pub kind: u8,
+    /// The name under which it lies in a system folder.
+    pub name: Text,
+    /// Into [`Section::Clauses`].
+    pub clause: U32,
 }
 
 /// The checksum of a compiled policy: a multiply-and-rotate over 8-byte words. It finds damage, not forgery; who may

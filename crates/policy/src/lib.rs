@@ -9,11 +9,13 @@ pub mod dns;
 pub mod egress;
 pub mod exec;
 pub mod format;
+pub mod image;
 pub mod name;
 pub mod overlay;
 pub mod place;
 mod rest;
 mod rule;
+pub mod startup;
 mod unknown;
 pub mod vhost;
 mod view;
@@ -74,6 +76,8 @@ pub struct Verdict {
     pub also: u16,
     /// What could not be judged, where that decided.
     pub unknown: Option<Unknown>,
+    /// The variable of the environment by which an entry of `allow` does not hold.
+    pub steered: Option<startup::Variable>,
 }
 
 /// The three things a verdict can be, from the mildest.
@@ -89,7 +93,13 @@ pub enum Outcome {
 
 impl Verdict {
     pub(crate) fn allow(rule: Rule, clause: u32) -> Verdict {
-        Verdict { outcome: Outcome::Allow, rule, clause, also: 0, unknown: None }
+        Verdict { outcome: Outcome::Allow, rule, clause, also: 0, unknown: None, steered: None }
+    }
+
+    /// The clause of what no clause of the policy decided: what could not be judged, or what steers an allowed command.
+    #[must_use]
+    pub fn own_clause(&self) -> Option<&'static [u8]> {
+        self.unknown.map(|what| what.clause().as_bytes()).or(self.steered.map(|variable| variable.clause()))
     }
 }
 
@@ -114,7 +124,7 @@ impl Findings {
         };
         self.fired |= rule.bit();
         if outcome > self.verdict.outcome {
-            self.verdict = Verdict { outcome, rule, clause, also: 0, unknown: None };
+            self.verdict = Verdict { outcome, rule, clause, also: 0, unknown: None, steered: None };
         }
     }
 
@@ -126,6 +136,13 @@ impl Findings {
     /// What decided is that something could not be judged.
     pub(crate) fn decided_by(&mut self, what: Unknown) {
         self.verdict.unknown = Some(what);
+    }
+
+    /// What fired did so because this variable keeps an entry of `allow` from holding.
+    pub(crate) fn steered_by(&mut self, variable: startup::Variable) {
+        if self.verdict.outcome != Outcome::Allow {
+            self.verdict.steered = Some(variable);
+        }
     }
 
     /// The whole.

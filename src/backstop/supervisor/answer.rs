@@ -16,7 +16,7 @@ use crate::sys::{self, ADDRESS_MAX, Fd, Notice, Reply};
 use crate::{counters, emit};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE, Unknown};
+use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE, Unknown, startup};
 use portcullis_request::environment::REQUEST;
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
@@ -294,14 +294,14 @@ impl Case<'_> {
         let mut room = Room::new(room, self.memory, self.width);
         let (mut arguments, mut environment) = ([core::ptr::null(); ARGUMENTS + 1], [core::ptr::null(); ARGUMENTS + 1]);
         room.copy(argv, &mut arguments, |_| true);
-        // Of the environment, what makes a loader load something, and whose request it says that it is.
+        // Of the environment, what steers a loader, a shell or an allowed program, and whose request it says that it is.
         let mut forged = false;
         room.copy(envp, &mut environment, |entry| {
             if let Some(value) = entry.strip_prefix(REQUEST) {
                 let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
                 forged |= !handed_down;
             }
-            entry.starts_with(b"LD_")
+            startup::variable(entry, true).is_some()
         });
         let mut name = [0; 4097];
         // What cannot be read, the kernel refuses.

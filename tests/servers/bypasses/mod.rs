@@ -1,6 +1,7 @@
 //! Ways past the guard that were found, each as a test of its kind.
 
 mod policy;
+mod shells;
 mod supervisor;
 
 use crate::harness::{Place, http};

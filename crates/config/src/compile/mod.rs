@@ -7,7 +7,8 @@ mod writer;
 
 use crate::model::Config;
 use portcullis_policy::BackstopKind;
-use portcullis_policy::format::{Section, Source};
+use portcullis_policy::format::{Image, Section, Source};
+use portcullis_policy::image::BUILD_ID_MAX;
 use scope::Scopes;
 use writer::Writer;
 
@@ -24,6 +25,21 @@ pub fn compile(config: &Config) -> Vec<u8> {
         path.push(0);
         let record = Source { path: writer.text(&path), mtime: source.mtime.into(), size: source.size.into() };
         writer.record(Section::Sources, &record);
+    }
+    for image in &config.images {
+        let mut build_id = [0; BUILD_ID_MAX];
+        let length = image.build_id.len().min(BUILD_ID_MAX);
+        build_id[..length].copy_from_slice(&image.build_id[..length]);
+        let record = Image {
+            device: image.identity.0.into(),
+            inode: image.identity.1.into(),
+            build_id,
+            length: length as u8,
+            kind: image.kind as u8,
+            name: writer.text(image.name.as_bytes()),
+            clause: writer.clause(&image.origin).into(),
+        };
+        writer.record(Section::Images, &record);
     }
     if config.backstop.kind != BackstopKind::Off {
         for instruction in filter::program() {

@@ -154,7 +154,17 @@ impl Reader<'_> {
                     );
                 }
                 Some(text) => match entry::command(&text) {
-                    Ok(value) => out.push(From { value, origin: self.origin(item, "allow") }),
+                    Ok(value) => {
+                        if let Some(program) = value.first().filter(|program| !program.contains('/')) {
+                            let message = format!(
+                                "`{program}` is named without its folder: the entry holds only where PATH is as at the \
+                                 server's start, or has the system's folders alone"
+                            );
+                            let help = format!("write its whole path, for example `/usr/bin/{program}`");
+                            self.warn(item.span(), message, Some(help));
+                        }
+                        out.push(From { value, origin: self.origin(item, "allow") });
+                    }
                     Err(why) => self.error(item.span(), why, None),
                 },
                 None => {}

@@ -23,13 +23,15 @@ pub fn ask(policy: &Policy<'_>) {
                 own_names: 2,
                 command: Some(command),
                 path: b"/tmp/x",
+                identity: (1, 2),
+                build_id: b"12345678",
                 writable: true,
                 on_connection: true,
                 loader: Some(Some(b"/x.so")),
                 unguarded: "setuid",
                 ..Program::default()
             };
-            let _ = policy.decide_exec(scope, &program);
+            let _ = (policy.decide_exec(scope, &program), policy.image(1, 2, b"12345678"));
         }
         let _ = (policy.decide_listen(scope, 80), policy.decide_stdio(scope), policy.decide_ring(scope));
         let _ = (policy.decide_fpm_socket(scope), policy.decide_memory(scope));

@@ -1,0 +1,210 @@
+//! Finds the files of the configured shells, of multi-call programs and of dynamic loaders on this system.
+//!
+//! Each is a source of the policy too: where a package replaces one, the policy is compiled anew at the next reload.
+
+use crate::load::note;
+use crate::model::{Config, From, ImageFile, Origin};
+use crate::read::defaults;
+use portcullis_policy::image::{Kind, build_id};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Folders of the system in which shells lie.
+const FOLDERS: [&str; 8] = [
+    "bin",
+    "usr/bin",
+    "sbin",
+    "usr/sbin",
+    "usr/local/bin",
+    "usr/local/sbin",
+    // Where Debian puts klibc's sh and another busybox.
+    "usr/lib/klibc/bin",
+    "usr/lib/initramfs-tools/bin",
+];
+/// Folders in which dynamic loaders lie; beside them, those of each architecture in them.
+const LOADER_FOLDERS: [&str; 8] =
+    ["lib", "lib64", "lib32", "libx32", "usr/lib", "usr/lib64", "usr/lib32", "usr/libx32"];
+/// How the names of dynamic loaders begin: glibc's on all architectures, musl's, uClibc's.
+const LOADERS: [&str; 6] = ["ld-linux", "ld-musl", "ld-uClibc", "ld-2.", "ld.so.", "ld64.so."];
+/// Programs of many applets; busybox-static and the like begin so too.
+const APPLETS: [&str; 2] = ["busybox", "toybox"];
+/// As much of a file as its program headers and the notes behind them take.
+const HEAD: u64 = 4096;
+
+/// Puts the files under `root` into `config`.
+pub(crate) fn find(root: &Path, config: &mut Config) {
+    let folders: BTreeSet<PathBuf> =
+        FOLDERS.iter().filter_map(|folder| root.join(folder).canonicalize().ok()).collect();
+    for (name, origin) in shells(config) {
+        for folder in &folders {
+            add(&folder.join(&name), &name, None, origin.clone(), config);
+        }
+    }
+    for folder in &folders {
+        for file in beginning_with(folder, &APPLETS) {
+            add(&file, &name_of(&file), Some(Kind::Applets), built_in("multi-call program", &file), config);
+        }
+    }
+    let mut loaders: BTreeSet<PathBuf> = BTreeSet::new();
+    for folder in LOADER_FOLDERS.iter().filter_map(|folder| root.join(folder).canonicalize().ok()) {
+        loaders.extend(beginning_with(&folder, &LOADERS));
+        for inner in beginning_with(&folder, &[""]).filter(|inner| name_of(inner).contains("-linux-")) {
+            loaders.extend(beginning_with(&inner, &LOADERS));
+        }
+    }
+    for file in loaders {
+        add(&file, &name_of(&file), Some(Kind::Loader), built_in("dynamic loader", &file), config);
+    }
+}
+
+/// The shells of all scopes, each with the first entry that names it.
+fn shells(config: &Config) -> BTreeMap<String, Origin> {
+    let global = config.global.shells.clone().unwrap_or_else(defaults::default_shells);
+    let others = config.vhosts.iter().filter_map(|vhost| vhost.scope.shells.clone()).flatten();
+    let mut all = BTreeMap::new();
+    for From { value, origin } in global.into_iter().chain(others) {
+        all.entry(value).or_insert(origin);
+    }
+    all
+}
+
+fn built_in(what: &str, file: &Path) -> Origin {
+    Origin { text: format!("{what} {}", file.display()), file: None, line: 0 }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// The entries of a folder whose names begin so, in order.
+fn beginning_with(folder: &Path, beginnings: &[&str]) -> impl Iterator<Item = PathBuf> + use<> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> =
+        entries.filter(|path| beginnings.iter().any(|beginning| name_of(path).starts_with(beginning))).collect();
+    found.sort();
+    found.into_iter()
+}
+
+/// Adds the file at `path`, where there is one; what the name of a shell leads to may have many applets instead.
+fn add(path: &Path, name: &str, kind: Option<Kind>, origin: Origin, config: &mut Config) {
+    let Ok(meta) = std::fs::metadata(path) else { return };
+    if !meta.is_file() {
+        return;
+    }
+    let real = path.canonicalize().map(|real| name_of(&real)).unwrap_or_default();
+    let has_applets = APPLETS.iter().any(|applets| real.starts_with(applets));
+    let kind = kind.unwrap_or(if has_applets { Kind::Applets } else { Kind::Shell });
+    let mut head = Vec::new();
+    // One that cannot be read is known by device and inode.
+    let _ = std::fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    // A script under a shell's name is known by that name; its build-id would be none.
+    config.images.push(ImageFile {
+        name: name.to_owned(),
+        kind,
+        identity: (meta.dev(), meta.ino()),
+        build_id: build_id(&head).to_vec(),
+        origin,
+    });
+    note(path, config);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_policy::Policy;
+    use portcullis_policy::exec::Program;
+    use portcullis_policy::{Outcome, Rule};
+
+    /// The beginning of an ELF file with one note: a build-id.
+    fn elf(id: &[u8; 8]) -> Vec<u8> {
+        let mut file = vec![0; 120];
+        file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        file[32..40].copy_from_slice(&64_u64.to_le_bytes());
+        file[54..56].copy_from_slice(&56_u16.to_le_bytes());
+        file[56..58].copy_from_slice(&1_u16.to_le_bytes());
+        file[64..68].copy_from_slice(&4_u32.to_le_bytes());
+        file[72..80].copy_from_slice(&120_u64.to_le_bytes());
+        file[96..104].copy_from_slice(&24_u64.to_le_bytes());
+        for word in [4_u32, 8, 3] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend(b"GNU\0");
+        file.extend(id);
+        file
+    }
+
+    #[test]
+    fn the_files_of_shells_are_known_whatever_their_name() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        for folder in ["usr/bin", "usr/lib/x86_64-linux-gnu", "usr/lib64"] {
+            std::fs::create_dir_all(at(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink("usr/bin", at("bin")).unwrap();
+        std::fs::write(at("usr/bin/dash"), elf(b"dashdash")).unwrap();
+        std::fs::write(at("usr/bin/busybox"), elf(b"busybusy")).unwrap();
+        std::fs::write(at("usr/bin/true"), elf(b"truetrue")).unwrap();
+        std::fs::write(at("usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"), elf(b"loadload")).unwrap();
+        std::os::unix::fs::symlink("dash", at("usr/bin/sh")).unwrap();
+        std::os::unix::fs::symlink("busybox", at("usr/bin/ash")).unwrap();
+        std::os::unix::fs::symlink(
+            "../lib/x86_64-linux-gnu/ld-linux-x86-64.so.2",
+            at("usr/lib64/ld-linux-x86-64.so.2"),
+        )
+        .unwrap();
+        let mut config = Config::default();
+        find(root.path(), &mut config);
+        let mut found: Vec<(&str, Kind)> =
+            config.images.iter().map(|image| (image.name.as_str(), image.kind)).collect();
+        found.dedup();
+        let (shell, applets, loader) = (Kind::Shell, Kind::Applets, Kind::Loader);
+        let expected =
+            [("ash", applets), ("dash", shell), ("sh", shell), ("busybox", applets), ("ld-linux-x86-64.so.2", loader)];
+        assert_eq!(found, expected);
+        assert_eq!(config.sources.len(), config.images.len());
+
+        let bytes = crate::compile(&config);
+        let policy = Policy::new(&bytes).unwrap();
+        let identity = |path: &str| {
+            let meta = std::fs::metadata(at(path)).unwrap();
+            (meta.dev(), meta.ino())
+        };
+        let judged = |identity, build_id: &[u8]| {
+            let program = Program { names: &[b"innocent"], own_names: 1, identity, build_id, ..Program::default() };
+            let verdict = policy.decide_exec(0, &program);
+            (verdict.outcome, verdict.rule, String::from_utf8_lossy(policy.clause(verdict.clause).0).into_owned())
+        };
+        let spawned = (Outcome::Audit, Rule::ShellSpawn, "shell dash (default)".to_owned());
+        // A hard link or a bind mount; a copy; a name that cannot be read.
+        assert_eq!(judged(identity("usr/bin/dash"), b"dashdash"), spawned);
+        assert_eq!(judged((1, 1), b"dashdash"), spawned);
+        assert_eq!(judged(identity("usr/bin/dash"), b""), spawned);
+        // Another file that has the inode of a shell that was removed.
+        assert_eq!(judged(identity("usr/bin/dash"), b"othernew").0, Outcome::Allow);
+        assert_eq!(judged(identity("usr/bin/true"), b"truetrue").0, Outcome::Allow);
+        assert_eq!(judged(identity("usr/bin/busybox"), b"busybusy").0, Outcome::Allow);
+        let kind = |(device, inode), id| policy.image(device, inode, id).map(|(kind, _)| kind);
+        assert_eq!(kind(identity("usr/bin/busybox"), b"busybusy"), Some(Kind::Applets));
+        assert_eq!(kind((1, 1), b"loadload"), Some(Kind::Loader));
+        assert_eq!(kind(identity("usr/bin/true"), b"truetrue"), None);
+    }
+
+    #[test]
+    fn only_a_scopes_own_shells_count() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(root.path().join("bin")).unwrap();
+        std::fs::write(root.path().join("bin/dash"), elf(b"dashdash")).unwrap();
+        let text = "[exec]\nshells = []\n[[vhost]]\nname = \"a\"\nmatch = { pool = \"a\" }\n[vhost.exec]\nshells = [\"dash\"]\n";
+        let mut config = crate::parse_text(Path::new("/x.toml"), text).config;
+        find(root.path(), &mut config);
+        let bytes = crate::compile(&config);
+        let policy = Policy::new(&bytes).unwrap();
+        let program = Program { names: &[b"x"], build_id: b"dashdash", ..Program::default() };
+        assert_eq!(policy.decide_exec(0, &program).outcome, Outcome::Allow);
+        let (scope, _) = policy.vhost_scope(0);
+        assert_eq!(policy.decide_exec(scope, &program).outcome, Outcome::Audit);
+        assert_eq!(policy.decide_exec(portcullis_policy::STRICTEST_SCOPE, &program).outcome, Outcome::Audit);
+    }
+}

@@ -1,0 +1,303 @@
+//! Lists the environment variables that choose what a shell, or a program that `allow` names, reads or runs around the
+//! command, or how the shell parses it.
+//!
+//! An entry of `[exec] allow` holds only where none of them differs from the server's start: who chooses one of them
+//! chooses what the allowed command does. docs/configuration.md has the same table.
+//!
+//! **Why one list for all shells**: the shell of a script further down has another name than the first one, and it gets the
+//! same environment.
+
+/// A row of the documentation: a variable, or a family of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    /// Its name; a `*` at the end stands for the rest of any name.
+    pub name: &'static str,
+    /// The programs that read it.
+    pub readers: &'static str,
+    /// What it does there.
+    pub effect: &'static str,
+    /// Where that is documented, or the experiment that shows it.
+    pub source: &'static str,
+}
+
+/// The beginning and the end of a clause.
+macro_rules! clause {
+    ($name:literal) => {
+        concat!("allow does not hold: ", $name, " is not as at the server's start\n")
+    };
+}
+
+macro_rules! variables {
+    ($($readers:literal => { $($name:literal, $effect:literal, $source:literal;)+ })+) => {
+        /// The table. Each row was tried with the shell of Debian 12 that it names, unless its source says otherwise.
+        pub const ROWS: &[Row] = &[$($(Row {
+            name: $name,
+            readers: $readers,
+            effect: $effect,
+            source: $source,
+        }),+),+];
+
+        /// Its names and its clauses, a line each. Tables of pointers would have to be relocated in every program.
+        const NAMES: &str = concat!($($($name, "\n"),+),+);
+        const CLAUSES: &str = concat!($($(clause!($name)),+),+);
+    };
+}
+
+variables! {
+    "bash, rbash" => {
+        "BASH_ENV", "a file that is run before the command", "bash(1), Shell Variables";
+        "SHELLOPTS", "options: `xtrace` expands PS4 before each command, `noexec` skips the command", "bash(1), Shell Variables";
+        "BASHOPTS", "options: `extdebug` runs a debugger's start-up file", "bash(1), Shell Variables";
+        "PS4", "command substitutions that run before each command under `xtrace`; root ignores it", "bash(1), Shell Variables";
+        "BASH_FUNC_*", "an exported function, which replaces a command of its name", "bash(1), Functions";
+        "BASH_COMPAT", "the version whose parsing is used", "bash(1), Shell Compatibility Mode";
+        "BASH_XTRACEFD", "the descriptor to which the trace is written", "bash(1), Shell Variables";
+        "BASH_LOADABLES_PATH", "folders of built-in commands that `enable -f` loads", "bash(1), Shell Variables";
+        "PROMPT_COMMAND", "a command that runs before each prompt of an interactive shell", "bash(1), Shell Variables";
+    }
+    "sh, dash, bash, busybox, ksh, mksh, yash, posh" => {
+        "ENV", "a file that is run first: by interactive shells, and by every shell of old Korn shells", "POSIX, sh, ENVIRONMENT VARIABLES; pdksh's ksh(1)";
+        "IFS", "how words are split: posh takes it from the environment, as old Bourne shells did", "tried: `IFS=x posh -c`";
+        "CDPATH", "where `cd` goes", "POSIX, cd";
+    }
+    "ksh, mksh, zsh" => {
+        "FPATH", "folders of functions: a bare command that is not found is run from there", "tried: `FPATH=… ksh93 -c`, `mksh -c`";
+    }
+    "zsh" => {
+        "ZDOTDIR", "the folder of `.zshenv`, which every zsh runs first", "zsh(1), STARTUP/SHUTDOWN FILES";
+    }
+    "zsh, csh, tcsh, fish, pwsh" => {
+        "HOME", "the folder of the start-up file that every such shell runs first; an entry never holds in one of them", "zsh(1), tcsh(1), fish(1)";
+    }
+    "fish" => {
+        "XDG_CONFIG_HOME", "the folder of `config.fish`, which every fish runs first", "fish(1), Configuration";
+    }
+    "yash" => {
+        "YASH_LOADPATH", "folders of files that `.` and auto-loading run", "yash(1), Variables";
+    }
+    "every shell" => {
+        "PATH", "which program runs, where the command names it without a folder; folders of the system alone are fine", "POSIX, Command Search and Execution";
+    }
+    "dynamic loader (glibc, musl)" => {
+        "LD_*", "libraries that are loaded into the program, and how", "ld.so(8)";
+        "GLIBC_TUNABLES", "settings of libc", "ld.so(8)";
+    }
+    "every program (glibc)" => {
+        "GCONV_PATH", "folders of character set modules, which are code", "glibc, sysdeps/generic/unsecvars.h";
+        "GETCONF_DIR", "the folder of programs that getconf runs", "glibc, sysdeps/generic/unsecvars.h";
+        "LOCPATH", "folders of locales: which bytes are blanks, letters and parts of characters", "glibc, sysdeps/generic/unsecvars.h";
+        "NLSPATH", "files of messages, some of which are format strings", "glibc, sysdeps/generic/unsecvars.h";
+        "MALLOC_TRACE", "a file that is written", "glibc, sysdeps/generic/unsecvars.h";
+        "HOSTALIASES", "other names for hosts", "glibc, sysdeps/generic/unsecvars.h";
+        "LOCALDOMAIN", "the domain in which hosts are looked for", "glibc, sysdeps/generic/unsecvars.h";
+        "RES_OPTIONS", "options of the resolver", "glibc, sysdeps/generic/unsecvars.h";
+        "RESOLV_HOST_CONF", "the resolver's file", "glibc, sysdeps/generic/unsecvars.h";
+        "NIS_PATH", "where NIS+ looks", "glibc, sysdeps/generic/unsecvars.h";
+        "TZDIR", "the folder of time zones", "glibc, sysdeps/generic/unsecvars.h";
+    }
+    "programs with OpenSSL, Kerberos, SASL, GLib, GTK or Qt" => {
+        "OPENSSL_*", "a configuration or a folder whose modules are loaded", "openssl-env(7)";
+        "KRB5_CONFIG", "a configuration whose plugins are loaded", "krb5.conf(5), plugins";
+        "SASL_*", "folders of plugins that are loaded", "Cyrus SASL, Options";
+        "GIO_*", "folders of modules that are loaded", "GIO, Running GIO applications";
+        "GTK_*", "modules that are loaded", "GTK, Running GTK Applications";
+        "GDK_PIXBUF_*", "modules that are loaded", "gdk-pixbuf-query-loaders(1)";
+        "QT_*", "folders of plugins that are loaded", "Qt, Deploying Plugins";
+    }
+    "perl" => {
+        "PERL5OPT", "options, among them modules that are loaded", "perlrun(1), ENVIRONMENT";
+        "PERL5LIB", "folders of modules", "perlrun(1), ENVIRONMENT";
+        "PERLLIB", "folders of modules", "perlrun(1), ENVIRONMENT";
+        "PERL5DB", "code that runs in the debugger", "perlrun(1), ENVIRONMENT";
+    }
+    "python" => {
+        "PYTHON*", "folders of modules, start-up code, and classes that are imported", "python(1), ENVIRONMENT VARIABLES";
+    }
+    "ruby" => {
+        "RUBYOPT", "options, among them libraries that are loaded", "ruby(1), ENVIRONMENT";
+        "RUBYLIB", "folders of libraries", "ruby(1), ENVIRONMENT";
+        "GEM_*", "folders of libraries", "RubyGems, Command Reference";
+        "BUNDLE_*", "a file whose code runs", "bundle-config(1)";
+    }
+    "node" => {
+        "NODE_*", "options and modules that are loaded", "node(1), ENVIRONMENT";
+    }
+    "php" => {
+        "PHPRC", "the folder of php.ini", "php.net, The configuration file";
+        "PHP_INI_SCAN_DIR", "folders of more settings", "php.net, The configuration file";
+    }
+    "lua, tclsh, awk" => {
+        "LUA_*", "start-up code, and where modules are", "lua(1), ENVIRONMENT";
+        "TCLLIBPATH", "folders of packages", "tclsh(1), library(3tcl)";
+        "AWK*", "folders of files and of libraries that are loaded", "gawk(1), ENVIRONMENT";
+    }
+    "java" => {
+        "JAVA_TOOL_OPTIONS", "options, among them agents that are loaded", "JVM Tool Interface";
+        "_JAVA_OPTIONS", "the same", "HotSpot";
+        "JDK_JAVA_OPTIONS", "the same", "java(1)";
+        "CLASSPATH", "where classes are", "java(1)";
+    }
+    "ImageMagick, Ghostscript" => {
+        "MAGICK_CONFIGURE_PATH", "a folder whose delegates.xml has commands", "ImageMagick(1), ENVIRONMENT";
+        "MAGICK_CODER_MODULE_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT";
+        "MAGICK_FILTER_MODULE_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT";
+        "MAGICK_CODER_FILTER_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT";
+        "MAGICK_HOME", "the folder of all of these", "ImageMagick(1), ENVIRONMENT";
+        "GS_LIB", "folders of PostScript that runs at the start", "gs(1), ENVIRONMENT";
+        "GS_OPTIONS", "options", "gs(1), ENVIRONMENT";
+    }
+    "sendmail (Postfix)" => {
+        "MAIL_CONFIG", "the folder of main.cf, which names the programs that are run", "sendmail(1) of Postfix, ENVIRONMENT";
+    }
+}
+
+/// A row of the table by its number; the number behind the last is a variable of any name whose value begins as an
+/// exported function does, which bash before 4.3-25 takes (CVE-2014-6271).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Variable(u8);
+
+const FUNCTION: Variable = Variable(ROWS.len() as u8);
+const _: () = assert!(ROWS.len() < u8::MAX as usize);
+
+impl Variable {
+    /// The clause of events.
+    #[must_use]
+    pub fn clause(self) -> &'static [u8] {
+        self.line(CLAUSES).unwrap_or(b"allow does not hold: a variable is a shell function")
+    }
+
+    fn line(self, lines: &'static str) -> Option<&'static [u8]> {
+        lines.as_bytes().split(|&byte| byte == b'\n').nth(usize::from(self.0)).filter(|line| !line.is_empty())
+    }
+
+    /// The row that has a variable of that name.
+    fn of(name: &[u8]) -> Option<Variable> {
+        let has = |row: &[u8]| match row.strip_suffix(b"*") {
+            Some(beginning) => name.starts_with(beginning),
+            None => name == row,
+        };
+        let mut number = 0_u8;
+        for row in NAMES.as_bytes().split(|&byte| byte == b'\n').filter(|row| !row.is_empty()) {
+            if has(row) {
+                return Some(Variable(number));
+            }
+            number = number.wrapping_add(1);
+        }
+        None
+    }
+}
+
+/// Shells that run a file in the home folder first, whatever they are called for: a script may have written that.
+const HOME_READERS: [&[u8]; 9] =
+    [b"zsh", b"zsh5", b"zsh-static", b"rzsh", b"csh", b"bsd-csh", b"tcsh", b"fish", b"pwsh"];
+const HOME: &[u8] = b"HOME";
+const PATH: &[u8] = b"PATH";
+
+/// Folders of the system: a program that lies in one is the system's own.
+pub const SYSTEM_FOLDERS: [&[u8]; 6] =
+    [b"/bin", b"/usr/bin", b"/sbin", b"/usr/sbin", b"/usr/local/bin", b"/usr/local/sbin"];
+
+/// What an environment says about whether an entry of `allow` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steering {
+    /// It holds.
+    None,
+    /// It does not: this variable is not as at the server's start.
+    By(Variable),
+    /// The environment could not be read.
+    Unknown,
+}
+
+/// The row of an entry (`NAME=VALUE`) of an environment that steers an allowed command, unless the server was started with
+/// it; `bare`: the command names its program without a folder.
+#[must_use]
+pub fn variable(entry: &[u8], bare: bool) -> Option<Variable> {
+    let end = entry.iter().position(|&byte| byte == b'=')?;
+    let (name, value) = (entry.get(..end)?, entry.get(end.wrapping_add(1)..)?);
+    let function = || value.starts_with(b"() {").then_some(FUNCTION);
+    match name {
+        // Whose file in it matters, the shell's name says.
+        HOME => function(),
+        PATH if !bare || is_of_system(value) => function(),
+        name => Variable::of(name).or_else(function),
+    }
+}
+
+/// Whether all folders of a PATH are the system's.
+fn is_of_system(path: &[u8]) -> bool {
+    path.split(|&byte| byte == b':').all(|folder| SYSTEM_FOLDERS.contains(&folder.strip_suffix(b"/").unwrap_or(folder)))
+}
+
+/// The row of HOME where one of a program's names is that of a shell that runs a file in the home folder first.
+pub(crate) fn reads_home(names: &[&[u8]]) -> Option<Variable> {
+    if names.iter().any(|name| HOME_READERS.contains(name)) { Variable::of(HOME) } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+    use super::*;
+
+    fn row_name(variable: Variable) -> &'static str {
+        variable.line(NAMES).map_or("a function", |name| std::str::from_utf8(name).unwrap())
+    }
+
+    fn name(entry: &str, bare: bool) -> &'static str {
+        variable(entry.as_bytes(), bare).map_or("", row_name)
+    }
+
+    #[test]
+    fn entries_of_an_environment() {
+        for (entry, row) in [
+            ("BASH_ENV=/tmp/x", "BASH_ENV"),
+            ("BASH_ENV=", "BASH_ENV"),
+            ("BASH_ENVX=/tmp/x", ""),
+            ("BASH_FUNC_id%%=() {  :; }", "BASH_FUNC_*"),
+            ("BASH_FUNC_id()=x", "BASH_FUNC_*"),
+            ("x=() { :; }", "a function"),
+            ("x=(){ :; }", ""),
+            ("LD_BIND_NOW=1", "LD_*"),
+            ("LD=1", ""),
+            ("LC_ALL=C", ""),
+            ("HOME=/tmp", ""),
+            ("PYTHONHOME=/tmp", "PYTHON*"),
+            ("TMPDIR=/tmp", ""),
+            ("MALLOC_ARENA_MAX=2", ""),
+            ("no equals sign", ""),
+            ("", ""),
+            ("=", ""),
+        ] {
+            assert_eq!(name(entry, false), row, "{entry}");
+        }
+    }
+
+    #[test]
+    fn path_matters_to_a_bare_name() {
+        for (path, steers) in [
+            ("/usr/local/bin:/usr/bin:/bin", false),
+            ("/usr/bin/:/bin", false),
+            ("/tmp:/usr/bin", true),
+            ("/usr/bin:", true),
+            ("", true),
+            (":/bin", true),
+            ("/usr/bin/../../tmp", true),
+        ] {
+            let entry = std::format!("PATH={path}");
+            assert_eq!(name(&entry, true), if steers { "PATH" } else { "" }, "{path}");
+            assert_eq!(name(&entry, false), "", "{path}");
+        }
+    }
+
+    #[test]
+    fn every_row_is_complete_and_stands_once() {
+        for (number, row) in ROWS.iter().enumerate() {
+            let variable = Variable::of(row.name.trim_end_matches('*').as_bytes()).unwrap();
+            assert_eq!((usize::from(variable.0), row_name(variable)), (number, row.name));
+            let clause = std::str::from_utf8(variable.clause()).unwrap();
+            assert!(clause.contains(row.name) && clause.ends_with("start"));
+            assert!(!row.readers.is_empty() && !row.effect.is_empty() && !row.source.is_empty(), "{}", row.name);
+            assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1, "{}", row.name);
+        }
+        assert!(reads_home(&[b"dash", b"zsh"]).is_some() && reads_home(&[b"dash"]).is_none());
+    }
+}
