@@ -354,7 +354,11 @@ fn find(program: &mut Program, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Re
     match exec.target {
         // A path that was looked for and must not be executed is passed by, as a folder is.
         Target::Path(at, path) if exec.searched.is_some() && !sys::may_execute(at, path) => Err(libc::EACCES),
-        Target::Path(at, path) => program.find(at, path, arguments.words()),
+        Target::Path(at, path) => match program.find(at, path, arguments.words()) {
+            // A text file is none that anybody meant to run.
+            Ok(()) if program.unknown_format && !sys::may_execute(at, path) => Err(libc::EACCES),
+            found => found,
+        },
         Target::Descriptor(fd) => program.of_descriptor(fd, arguments.words()),
     }
 }
