@@ -8,18 +8,23 @@ use crate::{gate, merge, request};
 use core::ffi::{c_char, c_int};
 
 /// Judges `exec`, then calls `go` with the environment for the new program.
-fn start(exec: &Exec<'_>, envp: Vector, go: impl FnOnce(Vector) -> c_int) -> c_int {
+fn start(exec: &Exec<'_>, envp: Vector, mut go: impl FnMut(Vector) -> c_int) -> c_int {
     request::for_exec(envp, |served| match judge::exec(By::This, served, exec) {
         Err(Refused(errno)) => fail(errno),
         Ok(guarding) => {
             merge::say_all();
-            environment::with(envp, New::of(exec.name().bytes(), guarding), served, go)
+            let done = environment::with(envp, New::of(exec.name().bytes(), guarding), served, &mut go);
+            // An environment that cannot be made is for the policy to decide.
+            done.unwrap_or_else(|what| match judge::exec(By::This, served, &Exec { unknown: Some(what), ..*exec }) {
+                Err(Refused(errno)) => fail(errno),
+                Ok(_) => go(envp),
+            })
         }
     })
 }
 
 fn replace(target: Target<'_>, argv: Vector, envp: Vector, shell_fallback: bool) -> Exec<'_> {
-    Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback, replaces: true }
+    Exec { target, argv, envp, forged: false, standard: [0, 1, 2], shell_fallback, replaces: true, unknown: None }
 }
 
 /// execve(2).

@@ -13,9 +13,13 @@ mod privilege;
 mod resolve;
 pub mod search;
 mod serving;
+mod shell;
+mod signals;
 mod spawn;
+mod stream;
 mod syscall;
 pub mod table;
+mod turn;
 
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
@@ -30,9 +34,9 @@ pub use resolve::{
     res_nsearch, res_query, res_querydomain, res_search,
 };
 pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
-pub use spawn::{
-    _IO_popen, _IO_proc_open, pidfd_spawn, pidfd_spawnp, popen, posix_spawn, posix_spawnp, system, wordexp,
-};
+pub use shell::{_IO_proc_open, system, wordexp};
+pub use spawn::{pidfd_spawn, pidfd_spawnp, posix_spawn, posix_spawnp};
+pub use stream::{_IO_popen, popen};
 pub use syscall::syscall;
 
 use core::ffi::{c_int, c_long};

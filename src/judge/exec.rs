@@ -9,7 +9,7 @@ use crate::state::{self, Role};
 use crate::sys;
 use crate::{counters, emit};
 use core::ffi::CStr;
-use portcullis_policy::{Outcome, Rule};
+use portcullis_policy::{Outcome, Rule, Unknown};
 
 /// A program that is about to be started.
 #[derive(Clone, Copy)]
@@ -28,6 +28,8 @@ pub struct Exec<'a> {
     pub shell_fallback: bool,
     /// It replaces the program of the calling process, rather than running in a new one.
     pub replaces: bool,
+    /// What of it is known to be unknown: an environment that it cannot be handed.
+    pub unknown: Option<Unknown>,
 }
 
 /// How the caller named the program.
@@ -182,7 +184,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
             writable,
             on_connection,
             loader,
-            unknown: None,
+            unknown: exec.unknown,
         };
         policy.decide_exec(served.scope, &program)
     });

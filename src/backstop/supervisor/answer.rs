@@ -262,6 +262,7 @@ impl Case<'_> {
             standard: [standard[0].0, standard[1].0, standard[2].0],
             shell_fallback: false,
             replaces: true,
+            unknown: None,
         };
         reply_to(self.by(|by| judge::exec(by, &self.subject.served, &exec)))
     }
