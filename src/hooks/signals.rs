@@ -4,15 +4,15 @@
 
 use super::table::part;
 use super::turn::Turn;
-use crate::sys::{self, SignalAction};
+use crate::sys;
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
 
 /// How many calls are in progress, and what was to be done about SIGINT and SIGQUIT before the first of them.
 struct Ignored {
     calls: u32,
-    interrupt: SignalAction,
-    quit: SignalAction,
+    interrupt: Option<libc::sigaction>,
+    quit: Option<libc::sigaction>,
 }
 
 struct Shared(UnsafeCell<Ignored>);
@@ -21,7 +21,7 @@ struct Shared(UnsafeCell<Ignored>);
 unsafe impl Sync for Shared {}
 
 static TURN: Turn = Turn::new();
-static IGNORED: Shared = Shared(UnsafeCell::new(Ignored { calls: 0, interrupt: [0; 4], quit: [0; 4] }));
+static IGNORED: Shared = Shared(UnsafeCell::new(Ignored { calls: 0, interrupt: None, quit: None }));
 
 fn in_turn<R>(change: impl FnOnce(&mut Ignored) -> R) -> R {
     let _held = TURN.take();
@@ -42,11 +42,11 @@ impl Signals {
     pub fn enter() -> Signals {
         let (interrupt, quit) = in_turn(|ignored| {
             if ignored.calls == 0 {
-                ignored.interrupt = sys::set_action(libc::SIGINT, &sys::IGNORED);
-                ignored.quit = sys::set_action(libc::SIGQUIT, &sys::IGNORED);
+                ignored.interrupt = ignore(libc::SIGINT);
+                ignored.quit = ignore(libc::SIGQUIT);
             }
             ignored.calls = ignored.calls.wrapping_add(1);
-            (ignored.interrupt[0], ignored.quit[0])
+            (handler(ignored.interrupt), handler(ignored.quit))
         });
         let mask = sys::block_signals(libc::SIG_BLOCK, sys::signal_bit(libc::SIGCHLD));
         let mut reset = 0;
@@ -77,10 +77,31 @@ fn restore() {
     in_turn(|ignored| {
         ignored.calls = ignored.calls.wrapping_sub(1);
         if ignored.calls == 0 {
-            sys::set_action(libc::SIGINT, &ignored.interrupt);
-            sys::set_action(libc::SIGQUIT, &ignored.quit);
+            put_back(libc::SIGINT, ignored.interrupt);
+            put_back(libc::SIGQUIT, ignored.quit);
         }
     });
+}
+
+/// Ignores a signal; what was done about it before. By libc's sigaction, which leaves a mark in the flags.
+fn ignore(signal: c_int) -> Option<libc::sigaction> {
+    // SAFETY: zeros are an action without flags and mask.
+    let (mut action, mut before) = unsafe { core::mem::zeroed::<(libc::sigaction, libc::sigaction)>() };
+    action.sa_sigaction = libc::SIG_IGN;
+    // SAFETY: libc reads one and writes the other.
+    let done = unsafe { part::sigaction()?(signal, &raw const action, &raw mut before) };
+    (done == 0).then_some(before)
+}
+
+fn put_back(signal: c_int, before: Option<libc::sigaction>) {
+    if let (Some(sigaction), Some(before)) = (part::sigaction(), before) {
+        // SAFETY: what was there before.
+        unsafe { sigaction(signal, &raw const before, core::ptr::null_mut()) };
+    }
+}
+
+fn handler(action: Option<libc::sigaction>) -> libc::sighandler_t {
+    action.map_or(libc::SIG_DFL, |action| action.sa_sigaction)
 }
 
 /// `posix_spawnattr_t`, as spawn.h lays it out.

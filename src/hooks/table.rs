@@ -297,6 +297,7 @@ macro_rules! parts {
 }
 
 parts! {
+    sigaction: fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
     waitpid: fn(libc::pid_t, *mut c_int, c_int) -> libc::pid_t;
     write: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;
     fopencookie: fn(*mut c_void, *const c_char, crate::hooks::stream::Functions) -> *mut libc::FILE;

@@ -4,24 +4,9 @@ use super::raw::syscall;
 use super::result;
 use core::sync::atomic::AtomicU32;
 
-/// The kernel's sigaction: handler, flags, restorer, mask.
-pub type SignalAction = [usize; 4];
-/// The action that ignores a signal.
-pub const IGNORED: SignalAction = [libc::SIG_IGN, 0, 0, 0];
-
 /// The kernel's mask with one signal in it.
 pub fn signal_bit(signal: i32) -> u64 {
     1 << (signal as u32).wrapping_sub(1)
-}
-
-/// `rt_sigaction`; what it was before.
-pub fn set_action(signal: i32, action: &SignalAction) -> SignalAction {
-    let mut before = IGNORED;
-    let args = [signal as usize, action.as_ptr() as usize, before.as_mut_ptr() as usize, 8, 0, 0];
-    // SAFETY: the kernel reads and writes a sigaction with a mask of eight bytes; the action is one that was there, or
-    // ignores the signal.
-    unsafe { syscall(libc::SYS_rt_sigaction, args) };
-    before
 }
 
 /// Blocks some signals as well, or exactly these; the mask before.
