@@ -10,6 +10,7 @@ fn main() {
     std::fs::write(out.join("default.policy"), compile(&Config::default())).expect("OUT_DIR is writable");
     cc::Build::new()
         .file("shim/variadic.c")
+        .file("shim/stream.c")
         .file("shim/thread.c")
         .file("shim/stream.c")
         .flag("-fvisibility=hidden")

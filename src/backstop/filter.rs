@@ -1,9 +1,8 @@
 //! The filter of the policy with the numbers that this process chose, given to the kernel.
 
-use crate::environment::ROOM_SIZE;
 use crate::sys;
 use portcullis_policy::Policy;
-use portcullis_policy::format::{Instruction, placeholder};
+use portcullis_policy::format::{Instruction, placeholder, room};
 
 /// Instructions of the longest filter.
 const MAX: usize = 320;
@@ -24,16 +23,11 @@ fn halves(number: u64) -> [u32; 2] {
 
 impl Filter {
     /// The policy's filter for a secret and a room; `None` where it has none that fits.
-    pub fn new(policy: &Policy<'_>, secret: u64, room: usize) -> Option<Filter> {
+    pub fn new(policy: &Policy<'_>, secret: u64, address: usize) -> Option<Filter> {
         let nothing = Instruction { code: 0.into(), jt: 0, jf: 0, k: 0.into() };
         let mut filter = Filter { program: [nothing; MAX], len: 0 };
         let source = policy.filter();
-        let end = room.wrapping_add(ROOM_SIZE);
-        let numbers = [
-            (placeholder::SECRET, halves(secret)),
-            (placeholder::ROOM, halves(room as u64)),
-            (placeholder::ROOM_END, halves(end as u64)),
-        ];
+        let numbers = [(placeholder::SECRET, halves(secret)), (placeholder::ROOM, halves(address as u64 & room::MASK))];
         for (to, from) in filter.program.iter_mut().zip(source) {
             *to = *from;
             for (placeholders, values) in &numbers {

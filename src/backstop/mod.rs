@@ -26,8 +26,8 @@ fn expected_address() -> usize {
     (&raw const EXPECTED) as usize
 }
 
-/// Calls `go`, in which libc executes a program that was judged, with an environment that is not in the room: wordexp copies
-/// it without IFS, and what has too many entries has no place there.
+/// Calls `go`, in which libc executes a program that was judged, with an environment that is not in the room: wordexp makes
+/// it of `environ`. A thread that finds no mark free has its program judged by the supervisor as well.
 pub fn expecting<R>(go: impl FnOnce() -> R) -> R {
     if sys::secret() == 0 {
         return go();
@@ -84,16 +84,9 @@ fn load() {
     }
 }
 
-/// Addresses for the room: where neither programs nor libraries nor stacks lie. The secret chooses one of 2^30.
-fn room_address(secret: u64) -> usize {
-    const FIRST: usize = 0x2000_0000_0000;
-    let mixed = secret.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 34;
-    FIRST.wrapping_add((mixed as usize).wrapping_mul(environment::ROOM_SIZE) & 0x0fff_ffff_ffff)
-}
-
 /// Takes over the secret of a descendant's tree; for the constructor.
 pub fn inherit(secret: u64) {
-    if secret != 0 && environment::set_room(room_address(secret)) {
+    if secret != 0 && environment::set_room(environment::room_address(secret)) {
         sys::set_secret(secret);
     }
 }
@@ -110,12 +103,12 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
     }
     let Some(secret) = (0..4).find_map(|_| {
         let secret = sys::random()? | 1;
-        environment::set_room(room_address(secret)).then_some(secret)
+        environment::set_room(environment::room_address(secret)).then_some(secret)
     }) else {
         say(policy, "the backstop could not be loaded: there is no memory for it");
         return false;
     };
-    let Some(filter) = filter::Filter::new(policy, secret, room_address(secret)) else {
+    let Some(filter) = filter::Filter::new(policy, secret, environment::room_address(secret)) else {
         say(policy, "the backstop could not be loaded: the policy has no filter for it");
         return false;
     };

@@ -1,35 +1,28 @@
 //! The environment of a new program: the caller's, with the guard and its context put in. Never edited in place.
 
 mod loader;
+mod made;
+mod plan;
+mod room;
 mod start;
 mod steering;
-mod swap;
 
 pub use loader::{foreign_loader, remember_loader};
+pub use made::{for_new_process, with};
+pub use room::{room_address, set_room};
 pub use start::start;
 pub use steering::{remember_start, steering};
-pub use swap::{ROOM_SIZE, in_room, set_room, swapped};
 
-use crate::context;
 use crate::judge::Guarding;
-use crate::memory::{Reader, Text};
-use crate::request::Served;
+use crate::memory::Reader;
 use crate::state;
 use crate::sys;
-use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use portcullis_request::environment::{KEY, LOADER, OWN, libraries};
+use portcullis_request::environment::{KEY, LOADER, OWN};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
-/// An entry of a vector that is being written.
-type Entry = MaybeUninit<*const u8>;
-
-/// Entries that the stack has room for; more go into a mapping.
-const ON_STACK: usize = 384;
 const PRELOAD: &[u8] = LOADER[0];
-/// LD_PRELOAD, the context, the request, the backstop's key and the closing NULL.
-const ADDED: usize = 5;
 
 /// Whether an entry of an environment is one of the guard's own variables.
 ///
@@ -72,137 +65,6 @@ impl<'n> New<'n> {
     /// The same, of which it is known what it must run.
     pub fn running(self, image: (u64, u64)) -> New<'n> {
         New { image, ..self }
-    }
-}
-
-/// Calls `go` with the environment for a program: `envp` with LD_PRELOAD (the library first, the others
-/// kept) and the context. Where `envp` cannot be read, `go` gets it as it is and the kernel says so.
-#[inline(never)]
-pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> R {
-    let mut plan = Plan::new();
-    if !plan.make(envp, new, served) {
-        return go(envp);
-    }
-    let needed = plan.count.wrapping_add(ADDED);
-    if needed <= ON_STACK {
-        let mut vector = [MaybeUninit::uninit(); ON_STACK];
-        plan.fill(envp, &mut vector, plan.texts());
-        return go(vector.as_ptr().cast());
-    }
-    // In a vfork child this mapping stays with the parent; only an environment of hundreds of entries comes here.
-    let size = needed.wrapping_mul(8);
-    let Some(at) = sys::allocate(size) else { return go(envp) };
-    // SAFETY: the mapping is that long and nobody else's.
-    let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<Entry>(), needed) };
-    plan.fill(envp, vector, plan.texts());
-    let result = go(at.cast());
-    sys::munmap(at, size);
-    result
-}
-
-/// Room for the variable of the request.
-const REQUEST_MAX: usize = portcullis_request::wire::WIRE_MAX + 32;
-
-/// What has to be put in.
-struct Plan {
-    preload: Text<2048>,
-    context: Text<1024>,
-    request: Text<REQUEST_MAX>,
-    key: Text<48>,
-    count: usize,
-}
-
-impl Plan {
-    /// Nothing as yet.
-    fn new() -> Plan {
-        Plan { preload: Text::new(), context: Text::new(), request: Text::new(), key: Text::new(), count: 0 }
-    }
-
-    /// Makes it, in place; false where nothing is to be put in, or `envp` cannot be read.
-    #[inline(never)]
-    fn make(&mut self, envp: Vector, new: New<'_>, served: &Served) -> bool {
-        let library = state::settled().library.bytes();
-        let preloads = new.preload && !library.is_empty() && library_is_there();
-        // Without the guard in it, what a program's request is concerns the backstop alone.
-        if !preloads && sys::secret() == 0 {
-            return false;
-        }
-        if preloads {
-            self.preload.push(PRELOAD);
-            self.preload.push(library);
-        }
-        let Some(had) = self.read(envp, preloads, library) else { return false };
-        context::compose(&mut self.context, &new, preloads && !had, served);
-        context::compose_request(&mut self.request, served);
-        let secret = sys::secret();
-        if new.guarded && preloads && secret != 0 {
-            self.key.push(KEY);
-            self.key.number(secret);
-        }
-        true
-    }
-
-    /// Counts the entries of an environment, and takes over what else it wants to be preloaded: whether it wants anything.
-    fn read(&mut self, envp: Vector, preloads: bool, library: &[u8]) -> Option<bool> {
-        // One for each: the vector and the strings lie on different pages.
-        let (mut vector, mut strings) = (Reader::default(), Reader::default());
-        let mut had = false;
-        while !envp.is_null() {
-            let entry = vector.pointer(envp, self.count)?;
-            if entry.is_null() {
-                break;
-            }
-            // Most entries differ in the first byte, and are not read any further.
-            let first = strings.byte(entry)?;
-            if preloads && first == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
-                let value = strings.string(entry.wrapping_add(PRELOAD.len()), 1536)?;
-                for other in libraries(value) {
-                    had = true;
-                    if other != library {
-                        self.preload.push(b":");
-                        self.preload.push(other);
-                    }
-                }
-            }
-            self.count = self.count.wrapping_add(1);
-        }
-        Some(had)
-    }
-
-    /// What is to be put in: LD_PRELOAD, the context, the request, the key; empty where it is not.
-    fn texts(&self) -> [&[u8]; 4] {
-        [self.preload.bytes(), self.context.bytes(), self.request.bytes(), self.key.bytes()]
-    }
-
-    /// Fills a vector of at least `count + ADDED` entries, which are to point at `texts` or copies of them.
-    fn fill(&self, envp: Vector, vector: &mut [Entry], texts: [&[u8]; 4]) {
-        let [preload, others @ ..] = texts;
-        // Without this library to put in, what the caller says to the loader stays as it is.
-        let preloads = !preload.is_empty();
-        let mut preload_done = !preloads;
-        let mut to = vector.iter_mut();
-        let mut put = |entry: *const u8| {
-            if let Some(to) = to.next() {
-                to.write(entry);
-            }
-        };
-        for index in 0..self.count {
-            // SAFETY: `Plan::read` has read this entry and the string behind it.
-            let (entry, own, is_preload) = unsafe {
-                let entry = *envp.wrapping_add(index);
-                (entry, is_own(entry), preloads && begins(entry, PRELOAD))
-            };
-            if own || (is_preload && preload_done) {
-                continue;
-            }
-            preload_done |= is_preload;
-            put(if is_preload { preload.as_ptr() } else { entry });
-        }
-        if !preload_done {
-            put(preload.as_ptr());
-        }
-        others.into_iter().filter(|text| !text.is_empty()).for_each(|text| put(text.as_ptr()));
-        put(core::ptr::null());
     }
 }
 

@@ -44,10 +44,20 @@ fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Option<c_int>) 
         let tried = environment::with(exec.envp, new, served, |envp| {
             (!is_checked || start.still_is(&exec.target)).then(|| go(envp, start.by_descriptor()))
         });
-        tried.map(|_| match errno() {
-            libc::ENOEXEC => Failed::Format(start.as_shell),
-            errno => Failed::Kernel(errno),
-        })
+        match tried {
+            Ok(tried) => tried.map(|_| match errno() {
+                libc::ENOEXEC => Failed::Format(start.as_shell),
+                errno => Failed::Kernel(errno),
+            }),
+            // An environment that cannot be made is for the policy to decide.
+            Err(what) => Some(match judge::unknown_exec(served, exec, what) {
+                Err(Refused(errno)) => Failed::Refused(errno),
+                Ok(()) => {
+                    go(exec.envp, start.by_descriptor());
+                    Failed::Kernel(errno())
+                }
+            }),
+        }
     };
     for _ in 0..ATTEMPTS {
         match judge::exec(By::This, served, exec) {
@@ -151,8 +161,17 @@ fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Fail
         failed.set(if judged {
             let new = New::of(b"sh", judge::Guarding::Whole);
             // SAFETY: the vector ends in NULL and has the caller's arguments; the kernel checks every pointer.
-            environment::with(exec.envp, new, served, |envp| unsafe { gate::execve(c"/bin/sh".as_ptr(), argv, envp) });
-            Failed::Kernel(errno())
+            let go = |envp| unsafe { gate::execve(c"/bin/sh".as_ptr(), argv, envp) };
+            match environment::with(exec.envp, new, served, go) {
+                Ok(_) => Failed::Kernel(errno()),
+                Err(what) => match judge::unknown_exec(served, &shell, what) {
+                    Err(Refused(errno)) => Failed::Refused(errno),
+                    Ok(()) => {
+                        go(exec.envp);
+                        Failed::Kernel(errno())
+                    }
+                },
+            }
         } else {
             attempt_at(&shell, served, libc::AT_FDCWD, c"/bin/sh", 0)
         });

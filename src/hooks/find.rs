@@ -21,7 +21,7 @@ pub type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void
 const PIDFD_SPAWN: u32 = 39;
 
 /// N of this glibc's version 2.N.
-fn libc_minor() -> u32 {
+pub fn libc_minor() -> u32 {
     // SAFETY: libc's own C string, which is there for ever.
     let version = unsafe { CStr::from_ptr(gnu_get_libc_version()) }.to_bytes();
     let digits = version.iter().skip(2).take_while(|byte| byte.is_ascii_digit());

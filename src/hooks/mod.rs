@@ -20,9 +20,12 @@ pub mod search;
 mod send;
 mod serving;
 mod setting;
-mod spawn;
+mod shell;
+mod signals;
+mod stream;
 mod syscall;
 pub mod table;
+mod turn;
 
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
@@ -46,7 +49,8 @@ pub use resolve::{
 pub use send::{__send, __write, send, sendfile, sendfile64, splice, write, writev};
 pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
 pub use setting::{putenv, setenv};
-pub use spawn::{_IO_popen, _IO_proc_open, popen, system, wordexp};
+pub use shell::{_IO_proc_open, system, wordexp};
+pub use stream::{_IO_popen, popen};
 pub use syscall::syscall;
 
 use core::ffi::{c_int, c_long};

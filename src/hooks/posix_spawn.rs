@@ -5,10 +5,11 @@ use super::exec::Failed;
 use super::file_actions::Effects;
 use super::search;
 use super::table::real;
+use crate::backstop;
 use crate::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Exec, Guarding, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
-use crate::request;
+use crate::request::{self, Served};
 use crate::state::{self, Role};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -40,14 +41,17 @@ fn attempt(
         let run = |start: &judge::Start, is_checked: bool| {
             let name = exec.name();
             let new = New::of(name.bytes(), start.guarding).running(start.image);
-            environment::in_room(envp, new, served, |envp| {
-                if is_checked && !start.still_is(&exec.target) {
-                    return None;
-                }
-                Some(match start.by_descriptor() {
-                    Some(file) => go(crate::files::proc_descriptor(file).c_str(), envp),
-                    None => go(path, envp),
-                })
+            let go = |envp| match start.by_descriptor() {
+                Some(file) => go(crate::files::proc_descriptor(file).c_str(), envp),
+                None => go(path, envp),
+            };
+            let started = environment::for_new_process(envp, new, served, |envp| {
+                (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
+            });
+            // An environment that cannot be made is for the policy to decide.
+            started.unwrap_or_else(|what| match judge::unknown_exec(served, &exec, what) {
+                Err(Refused(errno)) => Some(errno),
+                Ok(()) => Some(backstop::expecting(|| go(envp))),
             })
         };
         for _ in 0..ATTEMPTS {
@@ -128,7 +132,8 @@ macro_rules! spawns {
                     let envp: Vector = envp.cast();
                     // SAFETY: as the caller promises.
                     let go = |envp: Vector| unsafe { real(first, path, actions, attributes, argv, envp.cast()) };
-                    return request::for_exec(envp, |served| environment::in_room(envp, new, served, go));
+                    let start = |served: &Served| environment::for_new_process(envp, new, served, go);
+                    return request::for_exec(envp, start).unwrap_or_else(|_| go(envp));
                 }
                 let Some(real) = real::$by() else { return libc::ENOSYS };
                 start(path, $searches, actions, (argv.cast(), envp.cast()), |path, envp| {

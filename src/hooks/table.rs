@@ -185,10 +185,6 @@ hooks! {
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
         posix_spawnp: fn(*mut libc::pid_t, *const c_char, *const libc::posix_spawn_file_actions_t,
             *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdio.h>; "FILE *(const char *, const char *)"]
-        popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
-        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdlib.h>; "int (const char *)"]
-        system: fn(*const c_char) -> c_int;
         [memory: "process-memory"; <fcntl.h>; "int (const char *, mode_t)"]
         creat: fn(*const c_char, libc::mode_t) -> c_int;
         [memory: "process-memory"; <fcntl.h>; "int (const char *, mode_t)"]
@@ -275,7 +271,7 @@ hooks! {
         [name: ""; <resolv.h>; "int (res_state, const char *, const char *, int, int, unsigned char *, int)"]
         res_nquerydomain: fn(*mut c_void, *const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
     }
-    // Go through the real function of another row; dlsym through a jump.
+    // Go through the real function of another row; dlsym through a jump; popen and system through posix_spawn.
     through {
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <unistd.h>; "int (const char *, char *const *, char *const *)"]
         execvpe: fn(*const c_char, *const *const c_char, *const *const c_char) -> c_int;
@@ -307,6 +303,10 @@ hooks! {
         _Exit: fn(c_int) -> !;
         [start: ""; none; "pid_t (void)"]
         __fork: fn() -> libc::pid_t;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdio.h>; "FILE *(const char *, const char *)"]
+        popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
+        [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdlib.h>; "int (const char *)"]
+        system: fn(*const c_char) -> c_int;
         [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; none; "FILE *(const char *, const char *)"]
         _IO_popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
         [name: ""; none; "int (const char *, int, int, unsigned char *, int)"]
@@ -364,13 +364,55 @@ impl Name {
     }
 }
 
+/// Functions of libc that are not hooked, and that popen and system are made of. Found as the real functions are, since an
+/// import would be looked up in every program that is started.
+macro_rules! parts {
+    ($($name:ident: fn($($arg:ty),*) -> $result:ty;)*) => {
+        #[allow(non_camel_case_types)]
+        #[derive(Clone, Copy)]
+        enum Part { $($name,)* }
+        const PARTS: &[&CStr] = &[$(match CStr::from_bytes_with_nul(concat!(stringify!($name), "\0").as_bytes()) {
+            Ok(name) => name,
+            Err(_) => c"",
+        },)*];
+
+        /// The parts of popen and system.
+        pub mod part {
+            use super::*;
+            $(
+                /// `None` where libc has no such function.
+                pub fn $name() -> Option<unsafe extern "C" fn($($arg),*) -> $result> {
+                    let at = super::found(FCLOSE + 1 + Part::$name as usize);
+                    // SAFETY: null is `None`; else the loader gave the address under this name, and the signature is
+                    // the header's.
+                    unsafe { core::mem::transmute::<*mut c_void, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at) }
+                }
+            )*
+        }
+    };
+}
+
+parts! {
+    sigaction: fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
+    waitpid: fn(libc::pid_t, *mut c_int, c_int) -> libc::pid_t;
+    write: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;
+    fopencookie: fn(*mut c_void, *const c_char, crate::hooks::stream::Functions) -> *mut libc::FILE;
+    setvbuf: fn(*mut libc::FILE, *mut c_char, c_int, libc::size_t) -> c_int;
+    fclose: fn(*mut libc::FILE) -> c_int;
+    _pthread_cleanup_push: fn(*mut crate::hooks::signals::Cleanup, unsafe extern "C" fn(*mut c_void), *mut c_void) -> ();
+    _pthread_cleanup_pop: fn(*mut crate::hooks::signals::Cleanup, c_int) -> ();
+    posix_spawn_file_actions_init: fn(*mut libc::posix_spawn_file_actions_t) -> c_int;
+    posix_spawn_file_actions_addclose: fn(*mut libc::posix_spawn_file_actions_t, c_int) -> c_int;
+    posix_spawn_file_actions_destroy: fn(*mut libc::posix_spawn_file_actions_t) -> c_int;
+}
+
 /// Where the functions that are no row's own are in [`REAL`], behind those of the rows.
 const DLSYM: usize = REALS;
 const SYSCALL: usize = REALS + 1;
 const CLONE: usize = REALS + 2;
 const FCLOSE: usize = REALS + 3;
 /// How many real functions there are.
-pub(super) const WANTED: usize = REALS + 4;
+pub(super) const WANTED: usize = FCLOSE + 1 + PARTS.len();
 
 /// The real functions, as far as they were found: in a program that a server starts, at their first call.
 pub(super) static REAL: [AtomicPtr<c_void>; WANTED] = [const { AtomicPtr::new(core::ptr::null_mut()) }; WANTED];
@@ -383,6 +425,7 @@ pub(super) const fn wanted(at: usize) -> &'static CStr {
         CLONE => c"clone",
         FCLOSE => c"fclose",
         row if row < REALS => NAMES[row].c_str(),
+        part if part < WANTED => PARTS[part - FCLOSE - 1],
         _ => c"",
     }
 }

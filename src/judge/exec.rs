@@ -18,8 +18,6 @@ pub struct Exec<'a> {
     pub target: Target<'a>,
     /// The name by which it was looked for along PATH.
     pub searched: Option<&'a CStr>,
-    /// What could not be read of how it is started.
-    pub unknown: Option<Unknown>,
     /// Its arguments, as the caller gave them.
     pub argv: Vector,
     /// Its environment, likewise.
@@ -32,6 +30,8 @@ pub struct Exec<'a> {
     pub shell_fallback: bool,
     /// It replaces the program of the calling process, rather than running in a new one.
     pub replaces: bool,
+    /// What of it is known to be unknown: an environment that it cannot be handed.
+    pub unknown: Option<Unknown>,
 }
 
 /// How the caller named the program.

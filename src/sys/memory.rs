@@ -25,19 +25,19 @@ pub fn allocate(len: usize) -> Option<*mut c_void> {
     result(at).ok().map(|at| at as *mut c_void)
 }
 
-/// Private zeroed memory at an address where nothing is.
-pub fn allocate_at(address: usize, len: usize) -> Option<*mut c_void> {
+/// Private zeroed memory at an address where nothing is; EEXIST where something is.
+pub fn allocate_where(address: usize, len: usize) -> Result<*mut c_void, i32> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;
     let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED_NOREPLACE;
     // SAFETY: the kernel maps it there only if it overlaps nothing; a kernel that does not know the flag takes the address
     // for a hint, and what it gives instead is unmapped again.
     let at = unsafe { syscall(libc::SYS_mmap, [address, len, protection as usize, flags as usize, usize::MAX, 0]) };
-    let at = result(at).ok()?;
+    let at = result(at)?;
     if at != address {
         munmap(at as *mut c_void, len);
-        return None;
+        return Err(libc::EEXIST);
     }
-    Some(at as *mut c_void)
+    Ok(at as *mut c_void)
 }
 
 /// `munmap` of what [`mmap`] or [`allocate`] gave.

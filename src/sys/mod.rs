@@ -1,6 +1,7 @@
 //! System calls without libc: they touch neither errno nor the guard's own hooks. Results are the kernel's: negative
 //! errno on failure.
 
+mod children;
 mod files;
 mod memory;
 mod process;
@@ -8,6 +9,7 @@ mod raw;
 mod seccomp;
 mod sockets;
 
+pub use children::*;
 pub use files::*;
 pub use memory::*;
 pub use process::*;

@@ -389,10 +389,19 @@ pub fn checksum(bytes: &[u8]) -> u64 {
 pub mod placeholder {
     /// The secret that the hooks' calls carry in an argument that the kernel does not look at.
     pub const SECRET: [u32; 2] = [0x5ec2_e701, 0x5ec2_e702];
-    /// First address of the room for environments that the hooks hand to programs inside libc.
-    pub const ROOM: [u32; 2] = [0x2004_0001, 0x2004_0002];
-    /// The address behind it.
-    pub const ROOM_END: [u32; 2] = [0x2004_0003, 0x2004_0004];
+    /// The first address of the room (`super::room`), as far as the mask has it.
+    pub const ROOM: [u32; 2] = [0x0004_0008, 0x2004_0000];
     /// What a `return` says where the call is the backstop's: SECCOMP_RET_LOG.
     pub const ACTION: u32 = 0x7ffc_0000;
+}
+
+/// The room for the environments of programs that libc spawns: places, each of which begins a stride behind the one before.
+/// The filter knows them by the bits of their addresses that all of them have in common.
+pub mod room {
+    /// Bytes from one place to the next: more than the largest environment that Linux accepts.
+    pub const STRIDE: usize = 1 << 23;
+    /// How many places there are, a power of two.
+    pub const PLACES: usize = 1 << 14;
+    /// The bits that the addresses of all places have in common.
+    pub const MASK: u64 = !(((PLACES - 1) * STRIDE) as u64);
 }

@@ -329,13 +329,13 @@ impl Case<'_> {
         let exec = Exec {
             target,
             searched: None,
-            unknown: None,
             argv: arguments.as_ptr(),
             envp: environment.as_ptr(),
             forged,
             standard: [standard[0].0, standard[1].0, standard[2].0],
             shell_fallback: false,
             replaces: true,
+            unknown: None,
         };
         reply_to(self.by(|by| judge::exec(by, &self.subject.served, &exec)))
     }

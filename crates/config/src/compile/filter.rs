@@ -4,7 +4,7 @@
 //! rather than killed, x32 is looked at, and the numbers that only the guard knows are placeholders
 //! (`portcullis_policy::format::placeholder`).
 
-use portcullis_policy::format::{Instruction, placeholder};
+use portcullis_policy::format::{Instruction, placeholder, room};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule, TargetArch,
 };
@@ -14,8 +14,9 @@ use std::collections::BTreeMap;
 const NUMBER: u32 = 0;
 const ARCHITECTURE: u32 = 4;
 const FIRST_ARGUMENT: u32 = 16;
-/// Instructions (linux/bpf_common.h): load a word, compare, return.
+/// Instructions (linux/bpf_common.h): load a word, mask it, compare it, return.
 const LOAD: u16 = 0x20;
+const AND: u16 = 0x54;
 const JUMP_EQUAL: u16 = 0x15;
 const JUMP_GREATER_EQUAL: u16 = 0x35;
 const RETURN: u16 = 0x06;
@@ -93,14 +94,36 @@ fn native() -> BpfProgram {
         rules.insert(*number, vec![rule(vec![no_secret()])]);
     }
     rules.insert(CALLS.sendto, vec![rule(vec![condition(4, SeccompCmpOp::Ne, 0)])]);
-    for (number, environment) in CALLS.by_room {
-        let before = condition(environment, SeccompCmpOp::Lt, whole(placeholder::ROOM));
-        let behind = condition(environment, SeccompCmpOp::Ge, whole(placeholder::ROOM_END));
-        rules.insert(number, vec![rule(vec![no_secret(), before]), rule(vec![no_secret(), behind])]);
-    }
     SeccompFilter::new(rules, SeccompAction::Allow, SeccompAction::Log, CALLS.architecture)
         .and_then(BpfProgram::try_from)
         .unwrap_or_else(|error| unreachable!("a fixed filter: {error}"))
+}
+
+/// The calls that execute a program: allowed with the secret, or with their environment in the room. seccompiler has no
+/// condition for an argument that differs from a value under a mask.
+fn programs(one: impl Fn(u16, u8, u8, u32) -> Instruction) -> Vec<Instruction> {
+    let mut out = Vec::new();
+    for (number, environment) in CALLS.by_room {
+        let argument = |argument: u8| FIRST_ARGUMENT + 8 * u32::from(argument);
+        let mut block = Vec::new();
+        let (secret, room) = (placeholder::SECRET, placeholder::ROOM);
+        block.push(one(LOAD, 0, 0, argument(5)));
+        block.push(one(JUMP_EQUAL, 0, 3, secret[0]));
+        block.push(one(LOAD, 0, 0, argument(5) + 4));
+        block.push(one(JUMP_EQUAL, 0, 1, secret[1]));
+        block.push(one(RETURN, 0, 0, ALLOW));
+        for (half, mask) in [(0, room::MASK as u32), (1, (room::MASK >> 32) as u32)] {
+            block.push(one(LOAD, 0, 0, argument(environment) + 4 * half));
+            block.push(one(AND, 0, 0, mask));
+            block.push(one(JUMP_EQUAL, 1, 0, room[half as usize]));
+            block.push(one(RETURN, 0, 0, placeholder::ACTION));
+        }
+        block.push(one(RETURN, 0, 0, ALLOW));
+        out.push(one(LOAD, 0, 0, NUMBER));
+        out.push(one(JUMP_EQUAL, 0, block.len() as u8, number as u32));
+        out.extend(block);
+    }
+    out
 }
 
 /// The whole filter.
@@ -135,6 +158,7 @@ pub(super) fn program() -> Vec<Instruction> {
         out.push(one(JUMP_GREATER_EQUAL, 0, 1, 0x4000_0000));
         out.push(one(RETURN, 0, 0, placeholder::ACTION));
     }
+    out.extend(programs(one));
     let native = native();
     out.extend(native.iter().skip(ARCHITECTURE_CHECK).map(|from| one(from.code, from.jt, from.jf, from.k)));
     out
@@ -176,8 +200,9 @@ mod tests {
         let program = program();
         let native = |number: i64, arguments| run(&program, CALLS.audit, number as u32, arguments) == ALLOW;
         let secret = whole(placeholder::SECRET);
-        let (room, end) = (whole(placeholder::ROOM), whole(placeholder::ROOM_END));
-        assert!(end > room);
+        let place = whole(placeholder::ROOM);
+        assert_eq!(place & room::MASK, place, "the placeholder is an address that the mask leaves whole");
+        let last = place + (room::STRIDE * (room::PLACES - 1)) as u64;
         for number in CALLS.by_secret {
             assert!(native(*number, [3, 1, 16, 0, 0, secret]));
             for wrong in [0, secret + 1, secret ^ (1 << 40), u64::MAX] {
@@ -189,7 +214,10 @@ mod tests {
         assert!(!native(CALLS.sendto, [3, 1, 16, 0, 1 << 40, 16]));
         for (number, environment) in CALLS.by_room {
             let mut arguments = [1, 1, 1, 1, 0, 0];
-            for (at, passes) in [(room, true), (end - 8, true), (end, false), (room - 1, false), (1, false)] {
+            let behind = last + room::STRIDE as u64;
+            for (at, passes) in
+                [(place, true), (last, true), (behind, false), (place + 8, false), (place - 1, false), (1, false)]
+            {
                 arguments[usize::from(environment)] = at;
                 assert_eq!(native(number, arguments), passes, "{number} {at:#x}");
                 assert!(native(number, [arguments[0], arguments[1], arguments[2], arguments[3], 0, secret]));

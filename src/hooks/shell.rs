@@ -1,0 +1,201 @@
+//! What starts a shell inside libc: system, wordexp, and the inner part of popen.
+//!
+//! libc's own functions hand `environ` to the shell. system and popen are therefore done here, by libc's posix_spawn with
+//! an environment of the shell's own. wordexp and `_IO_proc_open` cannot be: their shell is judged as one that cannot be
+//! handed the guard.
+
+use super::fail;
+use super::find::libc_minor;
+use super::signals::{self, Signals};
+use super::table::real;
+use crate::backstop;
+use crate::environment::{self, New, Vector};
+use crate::judge::{self, By, Cleared, Decision, Exec, Guarding, Refused, Target};
+use crate::memory::Reader;
+use crate::request::{self, Served};
+use core::ffi::{CStr, c_char, c_int, c_void};
+use portcullis_policy::Unknown;
+
+/// The shell of popen and system (`_PATH_BSHELL`).
+pub const SHELL: &CStr = c"/bin/sh";
+/// The version 2.N of glibc from which on popen and system call `sh -c -- COMMAND`.
+const DASHES: u32 = 38;
+
+/// The arguments of a shell for a command.
+pub struct Command([*const c_char; 5]);
+
+impl Command {
+    /// As this libc has them.
+    pub fn of(text: *const c_char) -> Command {
+        let (name, flag, end) = (c"sh".as_ptr(), c"-c".as_ptr(), core::ptr::null());
+        match libc_minor() < DASHES {
+            true => Command([name, flag, text, end, end]),
+            false => Command([name, flag, c"--".as_ptr(), text, end]),
+        }
+    }
+
+    /// The vector.
+    pub fn vector(&self) -> Vector {
+        self.0.as_ptr().cast()
+    }
+
+    fn exec(&self, envp: Vector, unknown: Option<Unknown>) -> Exec<'_> {
+        Exec {
+            target: Target::Path(libc::AT_FDCWD, SHELL),
+            searched: None,
+            argv: self.vector(),
+            envp,
+            forged: false,
+            standard: [0, 1, 2],
+            shell_fallback: false,
+            replaces: false,
+            unknown,
+        }
+    }
+}
+
+/// Judges a program for a new process, and calls `go` with its environment; the kernel's errno where there is no such
+/// program. An environment that cannot be made is for the policy to decide.
+pub fn in_new_process<R>(
+    served: &Served,
+    exec: &Exec<'_>,
+    mut go: impl FnMut(Vector) -> R,
+) -> Decision<Result<R, i32>> {
+    let start = match judge::exec(By::This, served, exec)? {
+        Cleared::Start(start) => start,
+        Cleared::Absent(errno) => return Ok(Err(errno)),
+    };
+    let new_name = exec.name();
+    let new = New::of(new_name.bytes(), start.guarding).running(start.image);
+    match environment::for_new_process(exec.envp, new, served, &mut go) {
+        Ok(result) => Ok(Ok(result)),
+        Err(what) => {
+            judge::unknown_exec(served, exec, what)?;
+            Ok(Ok(backstop::expecting(|| go(exec.envp))))
+        }
+    }
+}
+
+/// Judges the shell for a command, and calls `go` with its environment.
+pub fn judged<R>(command: &Command, go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
+    let envp = environment::current();
+    request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), go))
+}
+
+/// Judges a shell that libc starts with `environ`, and that therefore cannot be handed the guard.
+fn judged_unguarded(text: *const c_char) -> Decision {
+    let (command, envp) = (Command::of(text), environment::current());
+    request::for_exec(envp, |served| {
+        judge::exec(By::This, served, &command.exec(envp, Some(Unknown::Environment))).map(|_| ())
+    })
+}
+
+/// Starts a shell as system(3) does, and waits for it.
+fn run(command: &Command, envp: Vector, signals: &Signals) -> Result<libc::pid_t, i32> {
+    let Some(spawn) = real::posix_spawn() else { return Err(libc::ENOSYS) };
+    let (mut pid, attributes) = (0, signals.attributes());
+    let (attributes, nothing) = ((&raw const attributes).cast(), core::ptr::null());
+    // SAFETY: the attributes are of libc's layout; the vectors end in NULL, or the kernel finds the fault.
+    match unsafe { spawn(&raw mut pid, SHELL.as_ptr(), nothing, attributes, command.vector().cast(), envp.cast()) } {
+        0 => Ok(pid),
+        errno => Err(errno),
+    }
+}
+
+/// The rest of system(3).
+fn finish(started: Result<libc::pid_t, i32>, signals: Signals) -> c_int {
+    // A shell that cannot be started is to POSIX one that ends with 127.
+    const NO_SHELL: c_int = 127 << 8;
+    let status = started.map_or(NO_SHELL, signals::wait);
+    signals.leave();
+    if let Err(errno) = started {
+        fail(errno);
+    }
+    status
+}
+
+/// system(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn system(text: *const c_char) -> c_int {
+    if text.is_null() {
+        return c_int::from(is_there_a_shell());
+    }
+    let command = Command::of(text);
+    let started = judged(&command, |envp| {
+        let signals = Signals::enter();
+        (run(&command, envp, &signals), signals)
+    });
+    match started {
+        Ok(Ok((started, signals))) => finish(started, signals),
+        Ok(Err(errno)) => finish(Err(errno), Signals::enter()),
+        Err(Refused(errno)) => fail(errno),
+    }
+}
+
+/// glibc finds out by running a shell that does nothing. It is not judged, and gets nothing of the caller's environment.
+fn is_there_a_shell() -> bool {
+    let (command, nothing) = (Command::of(c"exit 0".as_ptr()), [core::ptr::null::<u8>()]);
+    let signals = Signals::enter();
+    let started = request::current(|served| {
+        let new = New::of(b"sh", Guarding::Whole);
+        environment::for_new_process(nothing.as_ptr(), new, served, |envp| run(&command, envp, &signals))
+    });
+    finish(started.unwrap_or(Err(libc::ENOMEM)), signals) == 0
+}
+
+/// The inner part of popen, which glibc exports: libc gives the shell `environ`.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn _IO_proc_open(
+    stream: *mut libc::FILE,
+    command: *const c_char,
+    kind: *const c_char,
+) -> *mut libc::FILE {
+    let errno = match (real::_IO_proc_open(), judged_unguarded(command)) {
+        // SAFETY: as the caller promises.
+        (Some(real), Ok(())) => return backstop::expecting(|| unsafe { real(stream, command, kind) }),
+        (None, _) => libc::ENOSYS,
+        (_, Err(Refused(errno))) => errno,
+    };
+    fail(errno);
+    core::ptr::null_mut()
+}
+
+/// wordexp's flag against command substitution, and what it gives where there is no memory (wordexp.h).
+const WRDE_NOCMD: c_int = 1 << 2;
+const WRDE_NOSPACE: c_int = 1;
+
+/// wordexp(3), which runs a shell for each command substitution in the words, with `environ`. Where that is refused,
+/// wordexp itself is told to, and gives WRDE_CMDSUB.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flags: c_int) -> c_int {
+    let Some(real) = real::wordexp() else { return WRDE_NOSPACE };
+    // SAFETY: as the caller promises.
+    let go = |flags| unsafe { real(words, result, flags) };
+    if !substitutes(words) {
+        // Words that another thread changes meanwhile start no shell either.
+        return go(flags | WRDE_NOCMD);
+    }
+    if flags & WRDE_NOCMD != 0 {
+        return go(flags);
+    }
+    match judged_unguarded(words) {
+        Ok(()) => backstop::expecting(|| go(flags)),
+        Err(_) => go(flags | WRDE_NOCMD),
+    }
+}
+
+/// Whether a command substitution may be in the words; longer ones are taken to have one.
+fn substitutes(words: *const c_char) -> bool {
+    const LOOKED_AT: usize = 1 << 16;
+    let text = Reader::default().string(words.cast(), LOOKED_AT).unwrap_or_default();
+    text.len() == LOOKED_AT || text.contains(&b'`') || text.windows(2).any(|two| two == b"$(")
+}
