@@ -57,8 +57,8 @@ pub fn is_internet(fd: i32) -> bool {
 pub fn meaning_of_unspecified(fd: i32) -> Result<Unspecified, i32> {
     match option(fd, libc::SO_DOMAIN)? {
         libc::AF_INET => Ok(Unspecified::V4),
-        libc::AF_INET6 => match option(fd, libc::SO_PROTOCOL)? {
-            libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE => Ok(Unspecified::Nothing),
+        libc::AF_INET6 => match (option(fd, libc::SO_TYPE)?, option(fd, libc::SO_PROTOCOL)?) {
+            (libc::SOCK_DGRAM, libc::IPPROTO_UDP | libc::IPPROTO_UDPLITE) => Ok(Unspecified::Nothing),
             _ => Ok(Unspecified::V6),
         },
         1.. => Ok(Unspecified::Nothing),

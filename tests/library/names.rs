@@ -81,7 +81,8 @@ impl Place {
     fn run(&self, program: &str, arguments: &[&str]) -> (String, Vec<String>) {
         let log = self.folder.path().join("events.jsonl");
         let _ = std::fs::remove_file(&log);
-        let done = Command::new(built().join("portcullis"))
+        let portcullis = std::env::var_os("PORTCULLIS_OLD").map_or(built().join("portcullis"), PathBuf::from);
+        let done = Command::new(portcullis)
             .args(["run", "--role", "serving", "--config"])
             .arg(self.folder.path().join("config.toml"))
             .arg("--")
@@ -200,4 +201,43 @@ fn a_forged_answer_gives_no_name() {
         assert_eq!(seen, errno, "{how} {server}");
         assert!(domains.iter().all(String::is_empty), "{how} {server}: {domains:?}");
     }
+}
+
+/// What lies in a socket's queue since before it was connected to the name server is from anybody, with whatever number; and
+/// so is what nobody asked.
+#[test]
+fn an_answer_from_before_the_connect_gives_no_name() {
+    let place = Place::new();
+    let code = "import socket, sys; how = sys.argv[1]; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+                name = b'\\3api\\7example\\0\\0\\1\\0\\1'; s.bind(('127.0.0.1', 0))\n\
+                q = bytes.fromhex('123401000001000000000000') + name\n\
+                a = bytes.fromhex('123481800001000100000000') + name + bytes.fromhex('c00c000100010000003c0004c058010a')\n\
+                other = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n\
+                if how != 'honest': other.sendto(a, s.getsockname())\n\
+                s.connect(('127.0.0.1', 53))\n\
+                if how == 'unasked': q = q.replace(b'api', b'abc')\n\
+                if how != 'silent': s.send(q)\n\
+                s.recv(999)\n\
+                print(socket.socket().connect_ex(('192.88.1.10', 4446)))";
+    for (how, errno) in [("honest", CLOSED), ("asked", REFUSED), ("unasked", REFUSED), ("silent", REFUSED)] {
+        assert_eq!(place.run("/usr/bin/python3", &["-c", code, how]).0, errno, "{how}");
+    }
+}
+
+/// What a script puts into the environment for libc's resolver takes the credit of names away, for good: libc keeps it, and
+/// with it one name is resolved as another.
+#[test]
+fn settings_of_the_resolver_that_a_script_makes_give_no_name() {
+    let place = Place::new();
+    let php = |code: &str| place.run("/usr/bin/php8.2", &["-n", "-r", code]);
+    let connect = "@fsockopen('api.example', 4446, $n); echo $n;";
+    assert_eq!(php(connect).0, CLOSED);
+    for setting in ["RES_OPTIONS=ndots:15", "LOCALDOMAIN=other.example", "HOSTALIASES=/tmp/a", "RESOLV_MULTI=on"] {
+        let name = setting.split('=').next().expect("a name");
+        assert_eq!(php(&format!("putenv('{setting}'); {connect}")).0, REFUSED, "{setting}");
+        // Read by libc, and taken back before anything is connected.
+        let back = format!("putenv('{setting}'); gethostbyaddr('127.0.0.1'); putenv('{name}'); {connect}");
+        assert_eq!(php(&back).0, REFUSED, "{setting}");
+    }
+    assert_eq!(php(&format!("putenv('LANG=C'); putenv('RESULT=1'); {connect}")).0, CLOSED);
 }

@@ -93,6 +93,7 @@ fn any_event_is_as_the_schema_has_it() {
                 Action::Memory,
                 Action::Namespace,
                 Action::Ring,
+                Action::Call,
                 Action::Merged { count: u64::MAX, like: u64::MAX },
                 Action::Guard("why"),
             ] {

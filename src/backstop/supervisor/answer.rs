@@ -206,7 +206,8 @@ impl Case<'_> {
                 sys::exit(0)
             }
             Ok(_) => None,
-            Err(_) => Some(Reply::GoOn),
+            // What was judged could be another address by the time that the kernel reads it.
+            Err(_) => Some(Reply::Result(-i64::from(libc::EAGAIN))),
         }
     }
 
