@@ -15,7 +15,7 @@ use core::net::IpAddr;
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
-use portcullis_policy::{Outcome, Policy, Rule, Verdict};
+use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
 /// Who does it.
 #[derive(Clone, Copy)]
@@ -125,6 +125,15 @@ pub fn settings(served: &Served) -> Decision {
     counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
     conclude(&policy, verdict, served, By::This, Action::Settings, settings.bytes().trim_ascii())
+}
+
+/// Judges the PHP settings of a request that could not be read.
+#[inline(never)]
+pub fn unknown_settings(served: &Served) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_unknown(served.scope, Unknown::Request, Rule::PhpIni.bit());
+    conclude(&policy, verdict, served, By::This, Action::Settings, b"")
 }
 
 /// Judges an io_uring.

@@ -127,9 +127,8 @@ impl Unknown {
             | Unknown::Interpreter
             | Unknown::Format
             | Unknown::Replaced => PROGRAM,
-            Unknown::SystemCall | Unknown::Memory | Unknown::Request | Unknown::Policy | Unknown::Namespace => {
-                CONNECTION | PROGRAM
-            }
+            Unknown::Request => CONNECTION | PROGRAM | Rule::PhpIni.bit(),
+            Unknown::SystemCall | Unknown::Memory | Unknown::Policy | Unknown::Namespace => CONNECTION | PROGRAM,
         }
     }
 }
