@@ -182,6 +182,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Guarding> 
             writable,
             on_connection,
             loader,
+            unguarded: program.unguarded,
             unknown: None,
         };
         policy.decide_exec(served.scope, &program)

@@ -145,6 +145,40 @@ pub fn ring(by: By<'_>, served: &Served) -> Decision {
     conclude(&policy, verdict, served, by, Action::Ring, b"io_uring_setup")
 }
 
+/// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
+#[allow(dead_code, reason = "its caller comes with the detection")]
+#[inline(never)]
+pub fn fpm_socket(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_fpm_socket(served.scope);
+    conclude(&policy, verdict, served, by, Action::Pool, detail)
+}
+
+/// Judges what writes the memory of a process; `detail` says how, and whose.
+#[inline(never)]
+pub fn process_memory(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_memory(served.scope);
+    conclude(&policy, verdict, served, by, Action::Memory, detail)
+}
+
+/// Judges making or entering a namespace; `detail` says how, and which.
+#[inline(never)]
+pub fn namespace(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let pid = match by {
+        By::This => 0,
+        By::Other(other) => other.pid,
+    };
+    let mut buffer = [0; 512];
+    let program = sys::readlink(crate::files::proc_path(pid, b"exe").c_str(), &mut buffer);
+    let verdict = policy.decide_namespace(served.scope, program);
+    conclude(&policy, verdict, served, by, Action::Namespace, detail)
+}
+
 /// Writes the event of a verdict that has one, and makes the decision of it.
 fn conclude(
     policy: &Policy<'_>,
@@ -161,6 +195,8 @@ fn conclude(
     match (verdict.outcome, action) {
         // What a kernel without it says, so that programs do without.
         (Outcome::Deny, Action::Ring) => Err(Refused(libc::ENOSYS)),
+        // What a kernel says that allows its users no namespaces.
+        (Outcome::Deny, Action::Namespace) => Err(Refused(libc::EPERM)),
         (Outcome::Deny, _) => Err(Refused(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
     }

@@ -17,7 +17,7 @@ const fn key(table: &'static str, name: &'static str, value: &'static str, defau
 }
 
 /// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
-pub const KEYS: [Key; 38] = [
+pub const KEYS: [Key; 41] = [
     key("", "mode", "`\"off\"`, `\"audit\"`, `\"enforce\"`: what every rule does", "`\"audit\"`"),
     key("log", "sink", "list of `\"journald\"`, `\"syslog\"`, `\"file\"`, `\"stderr\"`", "`[\"journald\"]`"),
     key("log", "file", "absolute path of the file sink", "`/var/log/portcullis/events.jsonl`"),
@@ -78,6 +78,14 @@ pub const KEYS: [Key; 38] = [
     ),
     key("rules.metadata", "addresses", "metadata services; `\"default\"` likewise", "`[\"default\"]`"),
     key("rules.php-ini", "allow", "names of PHP settings that a request may bring", "`[]`"),
+    key(
+        "rules.exec-unguarded",
+        "allow",
+        "absolute paths of programs, with `*` and `?` for all but a slash; `\"default\"` likewise",
+        "`[\"default\"]`",
+    ),
+    key("rules.exec-unguarded", "reasons", "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`", "all of them"),
+    key("rules.namespace", "allow", "absolute paths of programs, likewise", "`[]`"),
     key("backstop", "seccomp", "`\"off\"`, `\"log\"`, `\"supervise\"`", "`\"off\"`"),
     key(
         "backstop",

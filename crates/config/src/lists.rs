@@ -131,6 +131,30 @@ pub const TOOLS: [&str; 30] = [
     "route",
 ];
 
+/// Set-user-ID and set-group-ID programs that web applications start to send mail, by their real paths: Exim, Postfix,
+/// Sendmail, msmtp, DragonFly's, OpenSMTPD's, Nullmailer and sSMTP, where Debian and Red Hat have them; and Apache's suexec,
+/// which a server with a user for each site starts for every CGI request. None of them runs a program of its caller's
+/// choice with what it gains.
+pub const UNGUARDED: [&str; 17] = [
+    "/usr/sbin/exim",
+    "/usr/sbin/exim4",
+    "/usr/sbin/postdrop",
+    "/usr/sbin/postqueue",
+    "/usr/lib/sm.bin/sendmail",
+    "/usr/libexec/sendmail/sendmail",
+    "/usr/sbin/sendmail.sendmail",
+    "/usr/bin/msmtp",
+    "/usr/sbin/dma",
+    "/usr/lib/dma/dma-mbox-create",
+    "/usr/sbin/smtpctl",
+    "/usr/sbin/nullmailer-queue",
+    "/usr/sbin/ssmtp",
+    "/usr/lib/apache2/suexec",
+    "/usr/lib/apache2/suexec-pristine",
+    "/usr/lib/apache2/suexec-custom",
+    "/usr/sbin/suexec",
+];
+
 /// errno names that a refused call may give, with their numbers on Linux.
 pub const ERRNOS: [(&str, u16); 7] = [
     ("EACCES", 13),

@@ -98,6 +98,12 @@ pub struct ScopeConfig {
     pub resolvers: Option<(bool, Vec<Net>)>,
     /// `[rules.php-ini] allow`
     pub settings: Option<Vec<From<String>>>,
+    /// `[rules.exec-unguarded] allow`
+    pub unguarded: Option<Vec<From<String>>>,
+    /// `[rules.exec-unguarded] reasons`: bits of `portcullis_policy::exec::reason`
+    pub reasons: Option<u16>,
+    /// `[rules.namespace] allow`
+    pub namespaces: Option<Vec<From<String>>>,
     /// The sentences that events carry
     pub why: Whys,
 }

@@ -35,7 +35,7 @@ pub struct RuleFacts {
 
 /// The rules, in the order of the policy's numbers. Severity and techniques of the first are those of Elastic's rule
 /// 00546494-5bb0-49d6-9220-5f3b4c12f26a, the severity of the second that of its rule f16fca20-4d6c-43f9-aec1-20b6de3b0aeb.
-pub const RULES: [RuleFacts; 10] = [
+pub const RULES: [RuleFacts; 14] = [
     RuleFacts {
         id: "egress-port",
         name: "Uncommon Destination Port Connection by Linux Web Server",
@@ -104,6 +104,34 @@ pub const RULES: [RuleFacts; 10] = [
         name: "FastCGI Request Changing PHP Settings",
         severity: 47,
         techniques: &["T1505", "T1190"],
+        subtechniques: &["T1505.003"],
+    },
+    RuleFacts {
+        id: "exec-unguarded",
+        name: "Web Server Process Starting Program Out of Sight of Portcullis",
+        severity: 47,
+        techniques: &["T1505", "T1548"],
+        subtechniques: &["T1505.003", "T1548.001"],
+    },
+    RuleFacts {
+        id: "fpm-socket",
+        name: "Web Server Process Reaching Application Pool Past Web Server",
+        severity: 73,
+        techniques: &["T1505", "T1559"],
+        subtechniques: &["T1505.003"],
+    },
+    RuleFacts {
+        id: "process-memory",
+        name: "Web Server Process Writing Memory of Process",
+        severity: 73,
+        techniques: &["T1505", "T1055"],
+        subtechniques: &["T1505.003", "T1055.009"],
+    },
+    RuleFacts {
+        id: "namespace",
+        name: "Web Server Process Entering Namespace",
+        severity: 47,
+        techniques: &["T1505", "T1611"],
         subtechniques: &["T1505.003"],
     },
 ];
@@ -190,6 +218,12 @@ pub enum Action<'a> {
     Descriptor,
     /// PHP settings that a request brings.
     Settings,
+    /// The server's own application pool, reached past the server.
+    Pool,
+    /// The memory of a process, to be written.
+    Memory,
+    /// A namespace that is made or entered.
+    Namespace,
     /// A ring through which things are done without system calls.
     Ring,
     /// Calls of a kind of which the first have events of their own.

@@ -54,6 +54,23 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
             json.raw(b" that brings PHP settings: ");
             json.text(event.detail, 256);
         }
+        Action::Pool => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused" } else { b" is let into" });
+            json.raw(b" the server's own pool, past the server: ");
+            json.text(event.detail, 256);
+        }
+        Action::Memory => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to write" } else { b" can write" });
+            json.raw(b" the memory of a process: ");
+            json.text(event.detail, 256);
+        }
+        Action::Namespace => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused a namespace: " } else { b" enters a namespace: " });
+            json.text(event.detail, 256);
+        }
         Action::Ring => {
             json.text(chain, 256);
             json.raw(if event.refused { b" was refused an io_uring" } else { b" sets up an io_uring" });
@@ -105,6 +122,7 @@ fn program_kind(rule: &str) -> &'static [u8] {
         "exec-place" => b"a program in an unusual place: ",
         "exec-tool" => b"a tool: ",
         "stdio-socket" => b"a program on a network connection: ",
+        "exec-unguarded" => b"a program without the guard: ",
         "loader-env" => b"a program with a variable for its loader: ",
         _ => b"a program: ",
     }

@@ -26,6 +26,8 @@ pub struct Program<'a> {
     pub on_connection: bool,
     /// What a variable for the loader says that the process itself was not started with; `None` where it was too long.
     pub loader: Option<Option<&'a [u8]>>,
+    /// Why the library will not be active in it: a word of [`REASONS`], or another; empty where it will be.
+    pub unguarded: &'a str,
     /// What of all this could not be read.
     pub unknown: Option<Unknown>,
 }
@@ -37,6 +39,16 @@ pub const MEMFD: &str = "memfd";
 /// The word for a name that begins with a dot.
 pub const HIDDEN: &str = "hidden";
 
+/// Why the library is not active in a program: it gains a user, a group or capabilities by its file; it has no loader;
+/// its loader cannot load the library.
+pub const REASONS: [&str; 3] = ["setuid", "static", "foreign"];
+
+/// The bit of a reason in [`Scope::reasons`]; all bits for one that is not in the list, so that it always fires.
+#[must_use]
+pub fn reason(word: &str) -> u16 {
+    REASONS.iter().position(|known| *known == word).map_or(u16::MAX, |at| 1_u16.wrapping_shl(at as u32))
+}
+
 impl<'a> Policy<'a> {
     /// The verdict on `program` in scope `scope`.
     #[must_use]
@@ -44,15 +56,16 @@ impl<'a> Policy<'a> {
         const RULE: Rule = Rule::ShellSpawn;
         let scope = self.scope(scope);
         let mut findings = Findings::none(RULE, u32::MAX);
-        let [shell, tool, place] = self.kinds(scope, program);
-        let named = match (shell, tool, place) {
-            (None, None, None) => None,
+        let [shell, tool, place, unguarded] = self.kinds(scope, program);
+        let named = match (shell, tool, place, unguarded) {
+            (None, None, None, None) => None,
             _ => self.allowed(scope, program),
         };
         if let Some(clause) = named {
             findings = Findings::none(RULE, clause);
         } else {
-            let found = [(RULE, shell), (Rule::ExecPlace, place), (Rule::ExecTool, tool)];
+            let found =
+                [(RULE, shell), (Rule::ExecPlace, place), (Rule::ExecTool, tool), (Rule::ExecUnguarded, unguarded)];
             for (rule, clause) in found {
                 if let Some(clause) = clause {
                     findings.fire(rule, mode(scope, rule), clause);
@@ -73,15 +86,31 @@ impl<'a> Policy<'a> {
         findings.verdict()
     }
 
-    /// The clauses by which a program is a shell, a tool, and in a place; none for a rule that is off.
-    fn kinds(&self, scope: &Scope, program: &Program<'_>) -> [Option<u32>; 3] {
+    /// The clauses by which a program is a shell, a tool, in a place, and without the library; none for a rule that is off.
+    fn kinds(&self, scope: &Scope, program: &Program<'_>) -> [Option<u32>; 4] {
         let on = |rule| mode(scope, rule) != Mode::Off;
         let names = || program.names.iter().filter(|name| !name.is_empty());
         let shell = if on(Rule::ShellSpawn) { names().find_map(|name| self.name(scope.shells, name)) } else { None };
         let own = || program.names.get(..program.own_names).unwrap_or(program.names);
         let tool = if on(Rule::ExecTool) { self.tool(scope, own()) } else { None };
         let place = if on(Rule::ExecPlace) { self.place(scope, program, own()) } else { None };
-        [shell, tool, place]
+        let unguarded = if on(Rule::ExecUnguarded) { self.unguarded(scope, program) } else { None };
+        [shell, tool, place, unguarded]
+    }
+
+    /// The clause of a program in which the library will not be active, unless its path is allowed. A path that is not known
+    /// is none that is allowed.
+    fn unguarded(&self, scope: &Scope, program: &Program<'_>) -> Option<u32> {
+        let is_meant = !program.unguarded.is_empty() && scope.reasons.get() & reason(program.unguarded) != 0;
+        let fires = is_meant && self.path(scope.unguarded, program.path).is_none();
+        fires.then(|| default(scope, Rule::ExecUnguarded))
+    }
+
+    /// The clause of the first entry, a path perhaps with globs, that a program's real path matches.
+    pub(crate) fn path(&self, range: Range, path: &[u8]) -> Option<u32> {
+        let paths: &[Name] = self.range(Section::Names, range);
+        let is = |entry: &&Name| glob(self.text(entry.text), path, true);
+        paths.iter().find(is).map(|entry| entry.clause.get())
     }
 
     fn tool(&self, scope: &Scope, names: &[&[u8]]) -> Option<u32> {
@@ -126,10 +155,10 @@ impl<'a> Policy<'a> {
 
     /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. What no rule is about is allowed.
     #[must_use]
-    pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 5] {
+    pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 6] {
         let scope = self.scope(number);
-        let [shell, tool, place] = self.kinds(scope, program);
-        let none = (shell, tool, place) == (None, None, None);
+        let [shell, tool, place, unguarded] = self.kinds(scope, program);
+        let none = (shell, tool, place, unguarded) == (None, None, None, None);
         let fires = |name, rule, clause| Step { name, clause, fires: Some(rule) };
         [
             Step { name: "no rule is about it", clause: none.then_some(u32::MAX), fires: None },
@@ -137,6 +166,7 @@ impl<'a> Policy<'a> {
             fires("shell", Rule::ShellSpawn, shell),
             fires("place", Rule::ExecPlace, place),
             fires("tool", Rule::ExecTool, tool),
+            fires("unguarded", Rule::ExecUnguarded, unguarded),
         ]
     }
 

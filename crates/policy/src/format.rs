@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// The first eight bytes of a compiled policy.
 pub const MAGIC: [u8; 8] = *b"PORTCULL";
 /// The version of this format; a file of another version is refused.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 /// The sections, in the order of the header's table.
 #[derive(Clone, Copy)]
@@ -134,6 +134,8 @@ pub struct AddrSet {
 pub struct Scope {
     /// The [`crate::Mode`] of each [`crate::Rule`].
     pub modes: [u8; RULES],
+    /// Bit set of what makes a program unguarded, by [`crate::exec::reason`].
+    pub reasons: U16,
     /// errno of a refused connect.
     pub egress_errno: U16,
     /// errno of a refused exec.
@@ -170,6 +172,10 @@ pub struct Scope {
     pub listen: Range,
     /// PHP settings that a request may bring, into [`Section::Names`].
     pub settings: Range,
+    /// Programs that may run without the library: paths, perhaps with globs; into [`Section::Names`].
+    pub unguarded: Range,
+    /// Programs that may make or enter a namespace, likewise.
+    pub namespaces: Range,
     /// For each [`crate::Rule`], the clause that fires where nothing more particular does.
     pub defaults: [U32; RULES],
     /// For each [`crate::Rule`], the sentence that its events carry; may be empty.
@@ -183,6 +189,7 @@ impl Scope {
         const EMPTY: AddrSet = AddrSet { v4: NONE, v6: NONE };
         Scope {
             modes: [crate::Mode::Audit as u8; RULES],
+            reasons: U16::MAX_VALUE,
             egress_errno: U16::ZERO,
             exec_errno: U16::ZERO,
             deny: EMPTY,
@@ -201,6 +208,8 @@ impl Scope {
             libraries: NONE,
             listen: NONE,
             settings: NONE,
+            unguarded: NONE,
+            namespaces: NONE,
             defaults: [U32::ZERO; RULES],
             why: [NONE; RULES],
         }

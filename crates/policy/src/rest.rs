@@ -1,4 +1,5 @@
-//! The verdicts of the rules that are about neither a connection nor a program: listeners, descriptors, PHP's settings.
+//! The verdicts of the rules that are about neither a connection nor a program: listeners, descriptors, PHP's settings, the
+//! server's own pool, memory, namespaces.
 
 use crate::format::{Range, Scope};
 use crate::{Findings, Mode, Policy, Rule, Verdict};
@@ -36,6 +37,25 @@ impl Policy<'_> {
             }
             last
         })
+    }
+
+    /// The verdict on reaching the server's own application pool past the server in scope `scope`.
+    #[must_use]
+    pub fn decide_fpm_socket(&self, scope: u32) -> Verdict {
+        self.decide(scope, Rule::FpmSocket, |_| None)
+    }
+
+    /// The verdict on opening the memory of a process for writing, or writing it, in scope `scope`.
+    #[must_use]
+    pub fn decide_memory(&self, scope: u32) -> Verdict {
+        self.decide(scope, Rule::ProcessMemory, |_| None)
+    }
+
+    /// The verdict on making or entering a namespace in scope `scope`, by the program whose real path is `program`; empty
+    /// where that is not known.
+    #[must_use]
+    pub fn decide_namespace(&self, scope: u32, program: &[u8]) -> Verdict {
+        self.decide(scope, Rule::Namespace, |scope| self.path(scope.namespaces, program))
     }
 
     /// The verdict of one rule that has a default clause, unless `allowed` gives another.

@@ -24,10 +24,18 @@ pub enum Rule {
     Metadata = 8,
     /// A FastCGI request changes PHP's settings.
     PhpIni = 9,
+    /// A program in which this library will not be active.
+    ExecUnguarded = 10,
+    /// The server's own application pool is reached past the server.
+    FpmSocket = 11,
+    /// The memory of a process is opened for writing, or written.
+    ProcessMemory = 12,
+    /// A process makes or enters a namespace.
+    Namespace = 13,
 }
 
 /// How many rules there are.
-pub const RULES: usize = 10;
+pub const RULES: usize = 14;
 
 const ALL: [Rule; RULES] = [
     Rule::EgressPort,
@@ -40,6 +48,10 @@ const ALL: [Rule; RULES] = [
     Rule::DnsDirect,
     Rule::Metadata,
     Rule::PhpIni,
+    Rule::ExecUnguarded,
+    Rule::FpmSocket,
+    Rule::ProcessMemory,
+    Rule::Namespace,
 ];
 
 /// The words of all rules, in the order of [`Rule`].
@@ -54,6 +66,10 @@ pub const RULE_WORDS: [&str; RULES] = [
     "dns-direct",
     "metadata",
     "php-ini",
+    "exec-unguarded",
+    "fpm-socket",
+    "process-memory",
+    "namespace",
 ];
 
 impl Rule {
@@ -75,7 +91,7 @@ impl Rule {
     /// Whether a refusal of it is one of a connection, rather than one of a program.
     #[must_use]
     pub fn is_of_network(self) -> bool {
-        matches!(self, Rule::EgressPort | Rule::ListenPort | Rule::DnsDirect | Rule::Metadata)
+        matches!(self, Rule::EgressPort | Rule::ListenPort | Rule::DnsDirect | Rule::Metadata | Rule::FpmSocket)
     }
 }
 

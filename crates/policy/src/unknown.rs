@@ -44,7 +44,9 @@ pub enum Unknown {
 /// The rules on connections.
 const CONNECTION: u16 = Rule::EgressPort.bit() | Rule::Metadata.bit() | Rule::DnsDirect.bit();
 /// The rules on which program it is.
-const PROGRAM: u16 = Rule::ShellSpawn.bit() | Rule::ExecPlace.bit() | Rule::ExecTool.bit();
+const PROGRAM: u16 = Rule::ShellSpawn.bit() | Rule::ExecPlace.bit() | Rule::ExecTool.bit() | Rule::ExecUnguarded.bit();
+/// The rules on what a process does to others and to its own surroundings.
+const PROCESS: u16 = Rule::ProcessMemory.bit() | Rule::Namespace.bit();
 
 impl Unknown {
     /// All of them, in the order of their numbers.
@@ -117,9 +119,10 @@ impl Unknown {
     #[must_use]
     pub fn rules(self) -> u16 {
         match self {
-            Unknown::Address | Unknown::Socket => CONNECTION,
+            // A socket of the server's own pool is no internet address.
+            Unknown::Address | Unknown::Socket => CONNECTION | Rule::FpmSocket.bit(),
             Unknown::Environment => PROGRAM | Rule::LoaderEnv.bit(),
-            Unknown::Descriptor => Rule::StdioSocket.bit(),
+            Unknown::Descriptor => Rule::StdioSocket.bit() | Rule::ProcessMemory.bit(),
             Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit(),
             Unknown::Arguments
             | Unknown::Program
@@ -127,8 +130,10 @@ impl Unknown {
             | Unknown::Interpreter
             | Unknown::Format
             | Unknown::Replaced => PROGRAM,
-            Unknown::Request => CONNECTION | PROGRAM | Rule::PhpIni.bit(),
-            Unknown::SystemCall | Unknown::Memory | Unknown::Policy | Unknown::Namespace => CONNECTION | PROGRAM,
+            Unknown::Request => CONNECTION | PROGRAM | PROCESS | Rule::PhpIni.bit(),
+            Unknown::SystemCall | Unknown::Memory | Unknown::Policy | Unknown::Namespace => {
+                CONNECTION | PROGRAM | PROCESS
+            }
         }
     }
 }

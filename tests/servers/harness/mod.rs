@@ -22,8 +22,20 @@ pub use process::{Guard, Process, children, wait_until};
 use std::path::{Path, PathBuf};
 
 /// The rules beside the first two, which a global mode does not change.
-const OTHER_RULES: [&str; 8] =
-    ["exec-place", "exec-tool", "stdio-socket", "loader-env", "listen-port", "dns-direct", "metadata", "php-ini"];
+const OTHER_RULES: [&str; 12] = [
+    "exec-place",
+    "exec-tool",
+    "stdio-socket",
+    "loader-env",
+    "listen-port",
+    "dns-direct",
+    "metadata",
+    "php-ini",
+    "exec-unguarded",
+    "fpm-socket",
+    "process-memory",
+    "namespace",
+];
 
 /// A configuration in which every rule has this mode.
 pub fn every_rule(mode: &str) -> String {

@@ -19,11 +19,16 @@ pub enum List {
     Resolvers,
     /// `[rules.php-ini] allow`
     Settings,
+    /// `[rules.exec-unguarded] allow`
+    Unguarded,
+    /// `[rules.namespace] allow`
+    Namespaces,
 }
 
 impl List {
     /// All of them.
-    pub const ALL: [List; 5] = [List::Egress, List::Exec, List::Listen, List::Resolvers, List::Settings];
+    pub const ALL: [List; 7] =
+        [List::Egress, List::Exec, List::Listen, List::Resolvers, List::Settings, List::Unguarded, List::Namespaces];
 
     /// The tables that lead to it, and its key.
     pub fn path(self) -> (&'static [&'static str], &'static str) {
@@ -33,6 +38,8 @@ impl List {
             List::Listen => (&["rules", "listen-port"], "allow"),
             List::Resolvers => (&["rules", "dns-direct"], "resolvers"),
             List::Settings => (&["rules", "php-ini"], "allow"),
+            List::Unguarded => (&["rules", "exec-unguarded"], "allow"),
+            List::Namespaces => (&["rules", "namespace"], "allow"),
         }
     }
 
@@ -40,7 +47,7 @@ impl List {
     pub fn inherited(self, of_vhost: bool) -> Option<&'static str> {
         match (of_vhost, self) {
             (true, _) => Some("global"),
-            (false, List::Exec | List::Resolvers) => Some("default"),
+            (false, List::Exec | List::Resolvers | List::Unguarded) => Some("default"),
             (false, _) => None,
         }
     }
@@ -198,6 +205,14 @@ fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
         "php-ini" => {
             let names = event.text("/portcullis/detail").lines().filter_map(|line| line.split_once('='));
             Ok(names.map(|(name, _)| (List::Settings, name.trim().to_owned())).collect())
+        }
+        rule @ ("exec-unguarded" | "namespace") => {
+            let list = if rule == "namespace" { List::Namespaces } else { List::Unguarded };
+            let program = event.text("/process/executable");
+            match program.starts_with('/') && !program.contains(['*', '?', '\u{2026}']) {
+                true => Ok(vec![(list, program.to_owned())]),
+                false => Err("the event has not the whole path of the program".into()),
+            }
         }
         rule => Err(format!(
             "{rule} has no list of what is allowed: its own mode, or what it looks for, is changed by hand"

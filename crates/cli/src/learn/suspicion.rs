@@ -7,12 +7,15 @@ use portcullis_config::lists;
 /// Parts of a script's path that anybody's upload may lie in.
 const WRITABLE: [&str; 7] = ["upload", "uploads", "tmp", "temp", "cache", "shm", "sessions"];
 /// Rules that do not fire on what applications do.
-const GRAVE: [(&str, &str); 5] = [
+const GRAVE: [(&str, &str); 8] = [
     ("stdio-socket", "a program's standard input or output is a connection"),
     ("exec-place", "the program lies where anybody could have put it"),
     ("loader-env", "a library is loaded into a program"),
     ("metadata", "it is the cloud's metadata service, which gives out credentials"),
     ("php-ini", "a request changes PHP's settings"),
+    ("fpm-socket", "the server's own pool is reached past the server"),
+    ("process-memory", "the memory of a process is written"),
+    ("namespace", "in a namespace of its own a process sees other files and other users"),
 ];
 
 /// Why an event looks like an intrusion.

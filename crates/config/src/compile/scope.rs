@@ -25,6 +25,10 @@ const OTHERWISE: [&str; RULES] = [
     "a name server that is not in /etc/resolv.conf",
     "a metadata service",
     "PHP_VALUE or PHP_ADMIN_VALUE in a request",
+    "a program in which the library is not active",
+    "a socket of the server's own application pool",
+    "the memory of a process",
+    "a namespace",
 ];
 
 /// A scope, and what of the global one holds in every other that does not say otherwise.
@@ -58,6 +62,7 @@ impl Scopes {
         let mut probes = lists::PROBE_PORTS;
         probes.sort_unstable();
         self.global = Scope {
+            reasons: u16::MAX.into(),
             egress_errno: 13.into(),
             exec_errno: 13.into(),
             local: writer.addresses(&defaults::default_ranges()),
@@ -69,6 +74,7 @@ impl Scopes {
             metadata: writer.addresses(&defaults::default_metadata()),
             places: writer.names(defaults::default_places()),
             tools: writer.names(defaults::default_tools()),
+            unguarded: writer.names(defaults::default_unguarded()),
             defaults: OTHERWISE.map(|text| writer.clause(&built_in(text)).into()),
             ..Scope::default()
         };
@@ -128,6 +134,15 @@ impl Scopes {
         }
         if let Some(settings) = &own.settings {
             scope.settings = writer.names(settings.clone());
+        }
+        if let Some(unguarded) = &own.unguarded {
+            scope.unguarded = writer.names(unguarded.clone());
+        }
+        if let Some(reasons) = own.reasons {
+            scope.reasons = reasons.into();
+        }
+        if let Some(namespaces) = &own.namespaces {
+            scope.namespaces = writer.names(namespaces.clone());
         }
         for (why, rule) in scope.why.iter_mut().zip(&own.why.rules) {
             if let Some(text) = rule.as_ref().or(own.why.all.as_ref()) {
@@ -197,6 +212,9 @@ impl Scopes {
             libraries: Range::default(),
             listen: Range::default(),
             settings: Range::default(),
+            unguarded: Range::default(),
+            namespaces: Range::default(),
+            reasons: u16::MAX.into(),
             why: [Text::default(); RULES],
             ..self.global
         };

@@ -52,6 +52,12 @@ pub(crate) fn default_places() -> Vec<From<String>> {
     lists::PLACES.into_iter().map(one).collect()
 }
 
+/// The built-in programs that may run without the library.
+pub(crate) fn default_unguarded() -> Vec<From<String>> {
+    let one = |path: &str| From { value: path.to_owned(), origin: built_in(format!("allow {path} (default)")) };
+    lists::UNGUARDED.into_iter().map(one).collect()
+}
+
 /// The built-in tools.
 pub(crate) fn default_tools() -> Vec<From<String>> {
     let one = |name: &str| From { value: name.to_owned(), origin: built_in(format!("tool {name} (default)")) };

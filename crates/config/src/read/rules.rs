@@ -3,7 +3,7 @@
 use super::{Reader, Value, defaults};
 use crate::model::{Modes, Net, ScopeConfig};
 use crate::{entry, keys, lists};
-use portcullis_policy::exec::{HIDDEN, MEMFD, WRITABLE};
+use portcullis_policy::exec::{HIDDEN, MEMFD, REASONS, WRITABLE, reason};
 use portcullis_policy::{RULE_WORDS, Rule};
 use toml::de::{DeTable, DeValue};
 
@@ -17,7 +17,7 @@ fn own_key(rule: Rule) -> Option<&'static str> {
         Rule::ExecTool => "tools",
         Rule::Metadata => "addresses",
         Rule::DnsDirect => "resolvers",
-        Rule::LoaderEnv | Rule::ListenPort | Rule::PhpIni => "allow",
+        Rule::LoaderEnv | Rule::ListenPort | Rule::PhpIni | Rule::ExecUnguarded | Rule::Namespace => "allow",
         _ => return None,
     })
 }
@@ -35,6 +35,13 @@ fn tool(word: &str) -> Result<(), &'static str> {
     match name.is_empty() || name.contains(['/', '\0', '*', '?']) {
         true => Err("a tool is named without its folder; a `*` may stand at its end"),
         false => Ok(()),
+    }
+}
+
+fn program(word: &str) -> Result<(), &'static str> {
+    match word.starts_with('/') && word.len() > 1 && !word.ends_with('/') && !word.contains('\0') {
+        true => Ok(()),
+        false => Err("a program is named by its absolute path; `*` and `?` stand for all but a slash"),
     }
 }
 
@@ -61,6 +68,11 @@ impl Reader<'_> {
             modes.rules[number] = modes.rules[number].or(self.mode(table));
             let why = self.why(table);
             scope.why.rules[number] = scope.why.rules[number].take().or(why);
+            if rule == Rule::ExecUnguarded
+                && let Some(value) = table.get("reasons")
+            {
+                scope.reasons = Some(self.reasons(value));
+            }
             let Some((key, value)) = own_key(rule).and_then(|key| Some((key, table.get(key)?))) else { continue };
             match rule {
                 Rule::ExecPlace => {
@@ -76,6 +88,13 @@ impl Reader<'_> {
                 }
                 Rule::PhpIni => {
                     scope.settings = Some(self.words_of(value, key, Vec::new, |global| &global.settings, any_text));
+                }
+                Rule::ExecUnguarded => {
+                    let default = defaults::default_unguarded;
+                    scope.unguarded = Some(self.words_of(value, key, default, |global| &global.unguarded, program));
+                }
+                Rule::Namespace => {
+                    scope.namespaces = Some(self.words_of(value, key, Vec::new, |global| &global.namespaces, program));
                 }
                 Rule::ListenPort => scope.listen = Some(self.ports(value, key, Vec::new, |global| &global.listen)),
                 Rule::DnsDirect => scope.resolvers = Some(self.resolvers(value, key)),
@@ -107,6 +126,17 @@ impl Reader<'_> {
             }
         }
         out
+    }
+
+    /// The bits of the words for why a program is unguarded.
+    fn reasons(&mut self, value: &Value<'_>) -> u16 {
+        let mut bits = 0;
+        for item in self.items(value) {
+            if let Some(word) = self.one_of(item, &REASONS) {
+                bits |= reason(&word);
+            }
+        }
+        bits
     }
 
     pub(super) fn backstop(&mut self, backstop: &DeTable<'_>, config: &mut crate::model::Config) {

@@ -26,11 +26,14 @@ pub fn ask(policy: &Policy<'_>) {
                 writable: true,
                 on_connection: true,
                 loader: Some(Some(b"/x.so")),
+                unguarded: "setuid",
                 ..Program::default()
             };
             let _ = policy.decide_exec(scope, &program);
         }
         let _ = (policy.decide_listen(scope, 80), policy.decide_stdio(scope), policy.decide_ring(scope));
+        let _ = (policy.decide_fpm_socket(scope), policy.decide_memory(scope));
+        let _ = policy.decide_namespace(scope, b"/usr/bin/unshare");
         let _ = policy.decide_settings(scope, Some(b"a=b"));
     }
     let asked = Asked {

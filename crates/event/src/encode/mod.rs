@@ -124,6 +124,9 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Exec => ("process", "start", "exec"),
         Action::Descriptor => ("process", "change", "stdio_socket"),
         Action::Settings => ("configuration", "change", "php_setting"),
+        Action::Pool => ("network", "start", "fpm_socket"),
+        Action::Memory => ("process", "change", "process_memory"),
+        Action::Namespace => ("process", "change", "namespace"),
         Action::Ring => ("process", "change", "io_uring_setup"),
         Action::Merged { .. } => (category_of(event.rule.id), "info", "merged"),
         Action::Guard(_) => ("configuration", "info", "policy_fallback"),
@@ -142,8 +145,10 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.open(b'[');
     json.word(kind);
     match event.action {
-        Action::Connect(_) | Action::Send(_) | Action::Listen(_) if event.refused => json.word("denied"),
-        Action::Exec | Action::Descriptor | Action::Ring if event.refused => json.word("info"),
+        Action::Connect(_) | Action::Send(_) | Action::Listen(_) | Action::Pool if event.refused => json.word("denied"),
+        Action::Exec | Action::Descriptor | Action::Memory | Action::Namespace | Action::Ring if event.refused => {
+            json.word("info")
+        }
         _ => {}
     }
     json.close(b']');
@@ -159,7 +164,7 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
 /// What the events of a rule are about.
 fn category_of(rule: &str) -> &'static str {
     match rule {
-        "egress-port" | "dns-direct" | "metadata" | "listen-port" => "network",
+        "egress-port" | "dns-direct" | "metadata" | "listen-port" | "fpm-socket" => "network",
         "php-ini" => "configuration",
         _ => "process",
     }
