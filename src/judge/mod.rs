@@ -146,7 +146,6 @@ pub fn ring(by: By<'_>, served: &Served) -> Decision {
 }
 
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
-#[allow(dead_code, reason = "its caller comes with the detection")]
 #[inline(never)]
 pub fn fpm_socket(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
     let policy = state::policy();

@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cgi;
 mod passing;
+mod peer;
 mod slot;
 mod thread;
 

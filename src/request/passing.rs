@@ -1,5 +1,6 @@
 //! FastCGI read in passing: PHP-FPM's own accept and reads carry the request.
 
+use super::peer;
 use super::slot::{self, change, is_watching, watch};
 use crate::judge::{self, Decision};
 use crate::{state, sys};
@@ -47,6 +48,7 @@ pub fn accepted(listener: i32, fd: i32) {
         }
         let reader = if titled(&mut slot.pool).is_empty() { Reader::Other } else { Reader::PhpFpm };
         slot.decoder = Decoder::new(reader);
+        slot.from_within = reader == Reader::PhpFpm && peer::is_of_own_tree(fd);
         slot.connection = connection;
         slot.by_module = false;
         slot.served.request.reset(State::None);
@@ -59,9 +61,9 @@ pub fn accepted(listener: i32, fd: i32) {
 /// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a
 /// request that is refused.
 pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
-    let (mut brings_settings, mut is_malformed) = (false, false);
+    let (mut brings_settings, mut is_malformed, mut is_from_within) = (false, false, false);
     let go_on = change(|slot| {
-        let slot::Slot { decoder, served, connection, pool, .. } = slot;
+        let slot::Slot { decoder, served, connection, pool, from_within, .. } = slot;
         let before = served.request.state;
         // A request's code may close the connection early and open something else that gets its number.
         if decoder.is_complete() && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
@@ -71,6 +73,11 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
         if known {
             served.request.pool.set(titled(pool));
             brings_settings = !served.request.settings.is_empty();
+            is_from_within = *from_within;
+            if is_from_within {
+                // It names what it likes.
+                served.request.state = State::Unknown;
+            }
         }
         let is_fastcgi = !decoder.is_dead() || decoder.has_begun();
         if !is_fastcgi {
@@ -89,13 +96,19 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
     if go_on == Some(false) {
         watch(None);
     }
+    let within = match is_from_within {
+        true => {
+            slot::current(|served| judge::fpm_socket(judge::By::This, served, b"a request from the pool's own tree"))
+        }
+        false => Ok(()),
+    };
     let decision = match (is_malformed, brings_settings) {
         // Which settings it brings cannot be told either.
         (true, _) => slot::current(judge::unknown_settings),
         (false, true) => slot::current(judge::settings),
-        (false, false) => return Ok(()),
+        (false, false) => Ok(()),
     };
-    let Err(refused) = decision else { return Ok(()) };
+    let Err(refused) = within.and(decision) else { return Ok(()) };
     watch(None);
     let _ = change(|slot| {
         slot.served.request.reset(State::None);

@@ -37,7 +37,9 @@ def reuse():
 
 while True:
     client, _ = listener.accept()
-    code, word = client.recv(4096).decode().rsplit("|", 1)
+    code, _, word = client.recv(4096).decode().rpartition("|")
+    if not word:
+        continue
     child = os.fork()
     if child == 0:
         try:
