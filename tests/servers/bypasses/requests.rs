@@ -328,3 +328,59 @@ fn values_that_were_cut_are_judged_by_the_strictest() {
         }
     }
 }
+
+/// A page, and a program that it starts, connect to the page's own pool and name a virtual host of milder policy.
+#[test]
+fn a_request_from_the_pools_own_tree_is_unknown() {
+    enter();
+    for (mode, by) in [("audit", "page"), ("audit", "program"), ("enforce", "page"), ("enforce", "program")] {
+        let place = Place::new();
+        let policy = format!(
+            "mode = \"enforce\"\n[rules.fpm-socket]\nmode = \"{mode}\"\n[exec]\nshells = [\"sh\"]\n[rules.stdio-socket]\nmode = \"audit\"\n[[vhost]]\nname = \"mild\"\nmatch = {{ document_root = \"/mild\" }}\nmode = \"audit\"\n"
+        );
+        let www = place.pages();
+        let guard = place.guard_of_every_event(&policy);
+        let lines = "pm.max_children = 2".into();
+        let fpm = Fpm::start(&place, Some(&guard), &Pool { lines, ..Pool::default() });
+        let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+        let script = www.join("act.php");
+        let params = pairs(&[
+            ("SCRIPT_FILENAME", script.to_str().expect("a path")),
+            ("DOCUMENT_ROOT", "/mild"),
+            ("REQUEST_METHOD", "GET"),
+            ("QUERY_STRING", "do=shell"),
+        ]);
+        let stream = [
+            record(1, BEGIN, 1, &RESPONDER, 0),
+            record(1, PARAMS, 1, &params, 0),
+            record(1, PARAMS, 1, &[], 0),
+            record(1, STDIN, 1, &[], 0),
+        ];
+        let file = place.join("stream");
+        std::fs::write(&file, stream.concat()).expect("a file");
+        let (socket, file) = (fpm.socket.display(), file.display());
+        let page = match by {
+            "page" => format!(
+                "<?php $s = stream_socket_client('unix://{socket}'); fwrite($s, file_get_contents('{file}')); echo stream_get_contents($s);"
+            ),
+            _ => format!(
+                "<?php $code = 'use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => shift) or die; open my $f, q(<), shift; local $/; print $s scalar <$f>; $s->flush; print scalar <$s>'; \
+                 $p = proc_open(['/usr/bin/perl', '-e', $code, '{socket}', '{file}'], [1 => ['pipe', 'w']], $pipes); echo stream_get_contents($pipes[1]);"
+            ),
+        };
+        place.write("www/within.php", &page);
+        let said = http::get(nginx.port, "/within.php").body;
+        assert!(!said.contains("true"), "{mode} {by}: {said:?}");
+        let events = guard.events().all();
+        let of =
+            |rule: &str| events.iter().filter(|event| event.text("rule.id") == rule).map(vhost).collect::<Vec<_>>();
+        let refused = mode == "enforce";
+        assert_eq!(
+            of("fpm-socket"),
+            [["unknown", "", if refused { "failure" } else { "success" }]],
+            "{by}: {said:?} {events:#?}"
+        );
+        let shells = of("shell-spawn");
+        assert_eq!(shells, vec![["unknown", "", "failure"]; usize::from(!refused)], "{mode} {by}: {said:?}");
+    }
+}
