@@ -1,6 +1,6 @@
 //! Requests that the server accepts and the guard could not read, or not as a whole: never the global policy.
 
-use crate::harness::{Fpm, Guard, Nginx, Parts, Place, Pool, enter, every_rule, http};
+use crate::harness::{Fpm, Guard, Nginx, Parts, Place, Pool, enter, http};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -208,7 +208,7 @@ fn oddly_framed_requests_have_their_virtual_host() {
 fn oddly_framed_settings_are_judged() {
     enter();
     let place = Place::new();
-    let (guard, fpm) = site(&place, &every_rule("enforce"));
+    let (guard, fpm) = site(&place, "mode = \"enforce\"\n[rules.php-ini]\nmode = \"enforce\"\n");
     let script = place.join("www/act.php");
     let params = pairs(&[
         ("SCRIPT_FILENAME", script.to_str().expect("a path")),

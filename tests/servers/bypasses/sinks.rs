@@ -16,7 +16,7 @@ listener = socket.socket()
 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 listener.bind(("127.0.0.1", 8085))
 listener.listen()
-empty, other = sys.argv[1:3]
+jail, other = sys.argv[1:3]
 
 def limit(which, soft, hard=None):
     resource.setrlimit(which, (soft, resource.getrlimit(which)[1] if hard is None else hard))
@@ -60,7 +60,7 @@ const ALL: &[&str] = &["file", "journald", "syslog", "stderr"];
 /// What the child does, and the sinks that it can still reach then.
 const WAYS: &[(&str, &str, &[&str])] = &[
     ("nothing", "pass", ALL),
-    ("close_fds", "subprocess.run(['/bin/sh', '-c', ': ' + word], close_fds=True)", ALL),
+    ("close_fds", "subprocess.run(['sh', '-c', ': ' + word], executable='/bin/sh', close_fds=True)", ALL),
     ("closefrom", "libc.closefrom(3)", ALL),
     ("close_range", "libc.close_range(3, 0x7fffffff, 0)", ALL),
     ("closerange", "os.closerange(3, 2048)", ALL),
@@ -72,7 +72,7 @@ const WAYS: &[(&str, &str, &[&str])] = &[
     ("none", "libc.closefrom(3); limit(resource.RLIMIT_NOFILE, 0)", ALL),
     ("file_size", "limit(resource.RLIMIT_FSIZE, 0)", ALL),
     ("user", "libc.closefrom(3); os.setgid(33); os.setuid(33)", ALL),
-    ("chroot", "os.chroot(empty)", ALL),
+    ("chroot", "os.chroot(jail)", ALL),
     ("redirected", "os.dup2(os.open('/dev/null', os.O_WRONLY), 2)", ALL),
     ("closed_2", "os.close(2)", ALL),
     // Nothing leads to the rest any more.
@@ -81,7 +81,7 @@ const WAYS: &[(&str, &str, &[&str])] = &[
         "libc.closefrom(3); os.dup2(os.open('/dev/null', os.O_WRONLY), 2)",
         &["file", "journald", "syslog"],
     ),
-    ("closed_and_chroot", "libc.closefrom(3); os.chroot(empty)", &["stderr"]),
+    ("closed_and_chroot", "libc.closefrom(3); os.chroot(jail)", &["stderr"]),
     ("no_limit_left", "libc.closefrom(3); limit(resource.RLIMIT_NOFILE, 0, 0)", &[]),
 ];
 
@@ -131,9 +131,11 @@ fn every_sink_has_the_event_however_the_descriptors_are() {
         log.display()
     );
     let guard = Guard::new(&place, place.write("etc/portcullis.toml", &text), log);
-    std::fs::create_dir(place.join("empty")).expect("a folder");
+    // A jail with a shell and nothing else.
+    std::fs::create_dir_all(place.join("jail/bin")).expect("folders");
+    std::fs::copy("/bin/busybox", place.join("jail/bin/sh")).expect("a static shell");
     let mut command = Command::new("/usr/bin/python3");
-    command.arg(place.write("server.py", SERVER)).arg(place.join("empty")).arg(place.join("other"));
+    command.arg(place.write("server.py", SERVER)).arg(place.join("jail")).arg(place.join("other"));
     let stderr = place.join("stderr");
     command.stderr(std::fs::File::options().append(true).create(true).open(&stderr).expect("a file"));
     let _process = Process::start(command, Some(&guard));
