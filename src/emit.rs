@@ -5,22 +5,22 @@ use crate::files;
 use crate::host;
 use crate::judge::{Arguments, By, Exec, Target};
 use crate::memory::{Text, base_name};
-use crate::merge::{self, About, Fate, Kind, Merged, Whole};
+use crate::merge::{self, About, Fate, Kind, Marks, Merged, Whole};
 use crate::program::Program;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{context, counters, sink, sys};
 use core::sync::atomic::Ordering;
 use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
-use portcullis_policy::{Mode, Outcome, Policy, Unknown, Verdict};
-use portcullis_request::State;
+use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown, Verdict};
+use portcullis_request::{Source, State};
 
 /// The event of what is done with a descriptor.
 #[cold]
 pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, action: Action<'_>, detail: &[u8]) {
     let mut kind = kind(verdict, served, by, detail);
     action.each_part(|part| kind.bytes(part));
-    let Some(whole) = counted(policy, verdict, served, &kind) else { return };
+    let Some(whole) = counted(policy, verdict, served, by, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (own, parent) = match by {
@@ -35,7 +35,8 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
     decided(policy, verdict, served, &whole, event);
 }
 
-/// What makes the kind of an event, beside its action. Its request is not among it, but whose it is.
+/// What makes the kind of an event, beside its action. Its request is not among it, but whose it is: the virtual host in all
+/// that tells it from another, the user and the client.
 fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
     let mut kind = Kind::new();
     kind.number(u64::from(verdict.rule as u8) << 48 | u64::from(verdict.also) << 32 | u64::from(verdict.clause));
@@ -44,19 +45,56 @@ fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
         kind.bytes(other.chain);
     }
     kind.number(verdict.unknown.map_or(0, |what| what as u64));
-    for part in [served.request.script.bytes(), served.request.client.bytes(), detail] {
+    host_of(&mut kind, served, by);
+    let request = &served.request;
+    for part in [request.server_name.bytes(), request.script.bytes(), request.client.bytes(), detail] {
         kind.bytes(part);
     }
     kind
 }
 
+/// Whose the event is, without the client.
+fn host_of(kind: &mut Kind, served: &Served, by: By<'_>) {
+    let request = &served.request;
+    kind.number(u64::from(served.vhost.map_or(0, |vhost| vhost.wrapping_add(1))));
+    kind.number(u64::from(match by {
+        By::This => sys::geteuid(),
+        By::Other(other) => other.user.0,
+    }));
+    // A name that the client chooses is not among it.
+    let name = match request.source {
+        Source::Nginx | Source::Module => request.server_name.bytes(),
+        Source::Apache | Source::Unknown => b"",
+    };
+    for part in [request.pool.bytes(), name, request.document_root.bytes(), request.profile.bytes()] {
+        kind.bytes(part);
+    }
+}
+
+/// Of what kind the event is, and whose, for the table of what is merged.
+fn marks(verdict: Verdict, served: &Served, by: By<'_>, kind: &Kind) -> Marks {
+    let (mut host, mut client) = (Kind::new(), Kind::new());
+    host_of(&mut host, served, by);
+    // So that one client's events of many virtual hosts do not meet.
+    client.number(host.mark());
+    client.bytes(served.request.client.bytes());
+    let fired = |rule: &Rule| *rule == verdict.rule || verdict.also & rule.bit() != 0;
+    let severity = Rule::ALL.iter().filter(|rule| fired(rule)).filter_map(|rule| RULES.get(*rule as usize));
+    let is_refused_shell = verdict.outcome == Outcome::Deny && fired(&Rule::ShellSpawn);
+    let is_grave = is_refused_shell || severity.into_iter().any(|facts| facts.severity >= GRAVE);
+    Marks { kind: kind.mark(), host: host.mark(), client: client.mark(), is_grave }
+}
+
+/// The severity of the gravest rules.
+const GRAVE: u8 = 73;
+
 /// Counts an event; `None` where it is merged with others, and not written.
-fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, kind: &Kind) -> Option<Whole<'static>> {
+fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, kind: &Kind) -> Option<Whole<'static>> {
     let refused = verdict.outcome == Outcome::Deny;
     counters::event(refused);
     match merge::note(
         policy,
-        kind,
+        marks(verdict, served, by, kind),
         About { rule: verdict.rule as u8, refused, vhost: served.vhost, policy: policy.digest() as u16 },
     )? {
         Fate::Whole(whole) => {
@@ -132,7 +170,7 @@ pub fn exec(
     }
     // Two long commands may differ only behind what is kept of a word.
     kind.bytes(arguments.command().flatten().unwrap_or_default());
-    let Some(whole) = counted(policy, verdict, served, &kind) else { return };
+    let Some(whole) = counted(policy, verdict, served, by, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
     let parent = match by {

@@ -3,10 +3,10 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_request::Request;
-use portcullis_request::fastcgi::Decoder;
+use portcullis_request::fastcgi::{Decoder, Reader};
 
 fn feed(stream: &[u8], piece: usize) -> Request {
-    let (mut decoder, mut request) = (Decoder::new(), Request::none());
+    let (mut decoder, mut request) = (Decoder::new(Reader::Other), Request::none());
     for part in stream.chunks(piece) {
         decoder.feed(part, &mut request);
     }

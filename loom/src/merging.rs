@@ -1,7 +1,7 @@
 //! The table of merged events: whatever the order, what was written and what is said add up to the calls, and what is still
 //! to be said is known to be. In the model a kind is written once and then counted, and there are two places.
 
-use super::table::{About, Fate, Table};
+use super::table::{About, Fate, Marks, Table};
 use loom::sync::Arc;
 use loom::sync::atomic::Ordering;
 use loom::thread;
@@ -12,7 +12,7 @@ const ABOUT: About = About { rule: 0, refused: false, vhost: None, policy: 0 };
 
 /// An event of a kind: one for each that was written, and what was merged before and is said with it.
 fn note(table: &Table, kind: u64, now: u64) -> u64 {
-    match table.note(kind, ABOUT, now) {
+    match table.note(Marks { kind, host: 1, client: 1, is_grave: false }, ABOUT, now) {
         Some(Fate::Whole(whole)) => {
             whole.written_as(1);
             1 + whole.left.map_or(0, |left| left.count)

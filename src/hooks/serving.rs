@@ -87,7 +87,7 @@ unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> li
     if got > 0
         && request::watched(fd)
         // SAFETY: the kernel has just written that many bytes there.
-        && let Err(Refused(errno)) = request::fed(fd, unsafe { bytes(buffer, got) })
+        && let Err(Refused(errno)) = request::fed(fd, unsafe { bytes(buffer, got) }, size)
     {
         return fail(errno) as libc::ssize_t;
     }

@@ -197,6 +197,15 @@ pub fn settings(served: &Served) -> Decision {
     conclude(&policy, verdict, served, By::This, Action::Settings, settings.bytes().trim_ascii())
 }
 
+/// Judges the PHP settings of a request that could not be read.
+#[inline(never)]
+pub fn unknown_settings(served: &Served) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_unknown(served.scope, Unknown::Request, Rule::PhpIni.bit());
+    conclude(&policy, verdict, served, By::This, Action::Settings, b"")
+}
+
 /// Judges an io_uring.
 #[inline(never)]
 pub fn ring(by: By<'_>, served: &Served) -> Decision {
@@ -207,7 +216,6 @@ pub fn ring(by: By<'_>, served: &Served) -> Decision {
 }
 
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
-#[allow(dead_code, reason = "its caller comes with the detection")]
 #[inline(never)]
 pub fn fpm_socket(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
     let policy = state::policy();

@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{About, Fate, Merged, Table, Whole};
+pub use table::{About, Fate, Marks, Merged, Table, Whole};
 
 use crate::state::Role;
 use crate::{counters, emit, state, sys};
@@ -41,17 +41,22 @@ impl Kind {
     pub fn number(&mut self, number: u64) {
         self.0.write_u64(number);
     }
+
+    /// Its mark; never 0.
+    pub fn mark(&self) -> u64 {
+        self.0.finish().max(1)
+    }
 }
 
 /// The program has said all: what still comes is written.
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// What becomes of an event of a kind.
-pub fn note(policy: &Policy<'_>, kind: &Kind, about: About) -> Option<Fate<'static>> {
+pub fn note(policy: &Policy<'_>, marks: Marks, about: About) -> Option<Fate<'static>> {
     if !policy.merges() || ENDING.load(Ordering::Relaxed) {
         return Some(Fate::Whole(Whole::ALONE));
     }
-    counters::counters().merged.note(kind.0.finish() | 1, about, sys::since_boot())
+    counters::counters().merged.note(marks, about, sys::since_boot())
 }
 
 /// Says what was merged and whose time is over; where a server takes up the next piece of work.

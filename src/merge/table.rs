@@ -1,5 +1,10 @@
 //! The kinds of events of a tree of processes, and how many of each were merged. Shared, without a lock.
 //!
+//! The table is divided into parts, and where a kind may stand is decided by whose it is: the virtual host decides on the
+//! part, the client on the quarter of it. So a flood for one virtual host fills its own part, and one by one client a
+//! quarter of that. What finds no place is counted by part and rule; the gravest events are written all the same, up to
+//! [`GRAVE_MAX`] for each part.
+//!
 //! The folder loom/ has this file once more, with fewer places, and tries every order of its steps.
 
 #[cfg(not(loom))]
@@ -9,15 +14,41 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
 /// How long what is alike is merged, in nanoseconds.
 const WINDOW: u64 = 10_000_000_000;
-/// How many events of a kind are written whole in that time. With [`KINDS`] it bounds what a tree of processes writes to about
-/// 300 events a second; journald takes 10,000 of a unit in 30 seconds (journald.conf(5), RateLimitBurst=).
+/// How many events of a kind are written whole in that time. With [`PART`] it bounds what one virtual host's requests write to
+/// about 130 events a second, and the gravest to another 100; journald takes 10,000 of a unit in 30 seconds
+/// (journald.conf(5), RateLimitBurst=).
 const WHOLE_MAX: u32 = if cfg!(loom) { 1 } else { 10 };
-/// How many kinds are told apart at a time; what is beyond is of one kind with all others of its rule.
-const KINDS: usize = if cfg!(loom) { 2 } else { 256 };
+/// How many parts the table has.
+const PARTS: usize = if cfg!(loom) { 1 } else { 16 };
+/// How many places the kinds of one quarter of a part have.
+const QUARTER: usize = if cfg!(loom) { 2 } else { 32 };
+/// How many quarters a part has.
+const QUARTERS: usize = if cfg!(loom) { 1 } else { 4 };
+/// How many kinds of one part are told apart at a time; what is beyond is of one kind with all others of its rule and part.
+const PART: usize = QUARTER * QUARTERS;
+/// How many kinds are told apart at a time.
+const KINDS: usize = PARTS * PART;
 /// How many places a kind may have.
 const REACH: usize = if cfg!(loom) { 1 } else { 8 };
-/// A rule's number and whether it was refused, for what is beyond.
-const BEYOND: usize = if cfg!(loom) { 1 } else { 32 };
+/// A rule's number and whether it was refused, for what is beyond in one part.
+const RULES: usize = if cfg!(loom) { 1 } else { 32 };
+/// The same for all parts.
+const BEYOND: usize = PARTS * RULES;
+/// How many of the gravest events of a part are written whole in a while, though there was no place for their kinds.
+pub const GRAVE_MAX: u32 = if cfg!(loom) { 1 } else { 1000 };
+
+/// Of what kind an event is, and whose: hashes with a key, none of them 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Marks {
+    /// All that makes the kind.
+    pub kind: u64,
+    /// The virtual host.
+    pub host: u64,
+    /// The client.
+    pub client: u64,
+    /// It is one of the gravest.
+    pub is_grave: bool,
+}
 
 /// What is said of merged events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,28 +215,33 @@ impl Table {
     }
 
     /// What becomes of an event of a kind (not 0) at `now`, in nanoseconds.
-    pub fn note(&self, kind: u64, about: About, now: u64) -> Option<Fate<'_>> {
+    pub fn note(&self, marks: Marks, about: About, now: u64) -> Option<Fate<'_>> {
+        let Marks { kind, host, client, is_grave } = marks;
+        let part = host as usize % PARTS;
+        let first = part.wrapping_mul(PART).wrapping_add((client as usize % QUARTERS).wrapping_mul(QUARTER));
         for step in 0..REACH {
-            let slot = self.slots.get((kind as usize).wrapping_add(step) % KINDS)?;
+            let place = (kind as usize).wrapping_add(step) % QUARTER;
+            let slot = self.slots.get(first.wrapping_add(place))?;
             let held = slot.kind.load(Ordering::Relaxed);
             if held == kind {
-                return Some(self.count(slot, about, now));
+                return Some(self.count(slot, about, now, WHOLE_MAX));
             }
             if held == 0 || slot.is_over(now) {
                 match slot.kind.compare_exchange(held, kind, Ordering::Relaxed, Ordering::Relaxed) {
                     Ok(_) => return Some(slot.first(about, now)),
-                    Err(other) if other == kind => return Some(self.count(slot, about, now)),
+                    Err(other) if other == kind => return Some(self.count(slot, about, now, WHOLE_MAX)),
                     Err(_) => {}
                 }
             }
         }
-        let place = usize::from(about.rule) << 1 | usize::from(about.refused);
-        let slot = self.beyond.get(place % BEYOND)?;
+        let place = (usize::from(about.rule) << 1 | usize::from(about.refused)) % RULES;
+        let slot = self.beyond.get(part.wrapping_mul(RULES).wrapping_add(place))?;
         // A rule's place is no virtual host's.
-        Some(self.count(slot, About { vhost: None, ..about }, now))
+        let whole = if is_grave { GRAVE_MAX } else { WHOLE_MAX };
+        Some(self.count(slot, About { vhost: None, ..about }, now, whole))
     }
 
-    fn count<'t>(&self, slot: &'t Slot, about: About, now: u64) -> Fate<'t> {
+    fn count<'t>(&self, slot: &'t Slot, about: About, now: u64, whole: u32) -> Fate<'t> {
         let began = slot.began.load(Ordering::Relaxed);
         if now.saturating_sub(began) >= WINDOW
             && slot.began.compare_exchange(began, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -213,7 +249,7 @@ impl Table {
             return slot.first(about, now);
         }
         let seen = slot.seen.fetch_add(1, Ordering::Relaxed);
-        if seen < WHOLE_MAX {
+        if seen < whole {
             return Fate::Whole(Whole { slot: Some(slot), is_first: seen == 0, left: None });
         }
         slot.merged.fetch_add(1, Ordering::Relaxed);
@@ -255,8 +291,12 @@ mod tests {
 
     const ABOUT: About = About { rule: 1, refused: true, vhost: Some(9_999), policy: 0xfedc };
 
+    fn of(kind: u64) -> Marks {
+        Marks { kind, host: 1, client: 1, is_grave: false }
+    }
+
     fn is_whole(table: &Table, kind: u64, now: u64) -> bool {
-        matches!(table.note(kind, ABOUT, now), Some(Fate::Whole(_)))
+        matches!(table.note(of(kind), ABOUT, now), Some(Fate::Whole(_)))
     }
 
     fn flushed(table: &Table, now: Option<u64>) -> Vec<Merged> {
@@ -268,7 +308,7 @@ mod tests {
     #[test]
     fn the_first_few_are_written_and_the_others_counted() {
         let table = Box::new(Table::new());
-        let Some(Fate::Whole(first)) = table.note(7, ABOUT, WINDOW) else { panic!("the first is written") };
+        let Some(Fate::Whole(first)) = table.note(of(7), ABOUT, WINDOW) else { panic!("the first is written") };
         first.written_as(41);
         let written = 1 + (1..1000).filter(|_| is_whole(&table, 7, WINDOW)).count();
         assert_eq!(written, WHOLE_MAX as usize);
@@ -285,9 +325,9 @@ mod tests {
     fn the_next_of_a_kind_says_what_was_merged() {
         let table = Box::new(Table::new());
         for _ in 0..WHOLE_MAX + 5 {
-            table.note(7, ABOUT, WINDOW);
+            table.note(of(7), ABOUT, WINDOW);
         }
-        let Some(Fate::Whole(whole)) = table.note(7, ABOUT, WINDOW * 2) else { panic!("a new time has begun") };
+        let Some(Fate::Whole(whole)) = table.note(of(7), ABOUT, WINDOW * 2) else { panic!("a new time has begun") };
         assert_eq!(whole.left.map(|left| left.count), Some(5));
     }
 
@@ -296,7 +336,7 @@ mod tests {
         let table = Box::new(Table::new());
         let (calls, mut written, mut left) = (100_000_u64, 0_u64, 0);
         for kind in 0..calls {
-            match table.note(kind << 20 | kind | 1, ABOUT, WINDOW) {
+            match table.note(of(kind << 20 | kind | 1), ABOUT, WINDOW) {
                 Some(Fate::Whole(whole)) => {
                     written += 1;
                     left += whole.left.map_or(0, |left| left.count);
@@ -305,9 +345,41 @@ mod tests {
                 None => panic!("no place"),
             }
         }
-        assert!(written <= (KINDS as u64 + 1) * u64::from(WHOLE_MAX), "{written}");
+        assert!(written <= (QUARTER as u64 + 1) * u64::from(WHOLE_MAX), "{written}");
         let said: u64 = flushed(&table, None).iter().map(|merged| merged.count).sum();
         assert_eq!(written + left + said, calls);
+    }
+
+    #[test]
+    fn a_flood_of_one_host_hides_no_other() {
+        let table = Box::new(Table::new());
+        for kind in 0..100_000_u64 {
+            // By as many clients as there are.
+            table.note(Marks { client: kind, ..of(kind << 20 | kind | 1) }, ABOUT, WINDOW);
+        }
+        for host in 2..=PARTS as u64 {
+            for kind in 0..WHOLE_MAX.into() {
+                let fate = table.note(Marks { host, ..of((kind + 1) * 7) }, ABOUT, WINDOW);
+                assert!(matches!(fate, Some(Fate::Whole(_))), "host {host}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_gravest_are_written_though_there_is_no_place() {
+        let table = Box::new(Table::new());
+        for kind in 0..10_000_u64 {
+            table.note(of(kind << 20 | kind | 1), About { rule: 0, ..ABOUT }, WINDOW);
+        }
+        let (mut written, mut merged) = (0, 0);
+        for kind in 0..10_000_u64 {
+            match table.note(Marks { is_grave: true, ..of(1 << 62 | kind << 21 | 3) }, ABOUT, WINDOW) {
+                Some(Fate::Whole(_)) => written += 1,
+                Some(Fate::Merged) => merged += 1,
+                None => panic!("no place"),
+            }
+        }
+        assert_eq!((written, written + merged), (GRAVE_MAX, 10_000));
     }
 
     #[test]
@@ -322,8 +394,8 @@ mod tests {
                 scope.spawn(move || {
                     for call in 0..calls {
                         // Kinds that meet in one place, and a clock that makes them take it from each other.
-                        let kind = (call % 40) * KINDS as u64 + 1;
-                        match table.note(kind, ABOUT, WINDOW + call * WINDOW / 1000) {
+                        let kind = (call % 40) * QUARTER as u64 + 1;
+                        match table.note(of(kind), ABOUT, WINDOW + call * WINDOW / 1000) {
                             Some(Fate::Whole(whole)) => {
                                 written.fetch_add(1, Ordering::Relaxed);
                                 said.fetch_add(whole.left.map_or(0, |left| left.count), Ordering::Relaxed);

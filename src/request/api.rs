@@ -21,7 +21,10 @@ pub struct Told {
 
 fn take<const N: usize>(field: &mut Field<N>, text: *const c_char) {
     if !text.is_null() {
-        field.set(Reader::default().string(text.cast(), N.wrapping_add(1)).unwrap_or_default());
+        match Reader::default().string(text.cast(), N.wrapping_add(1)) {
+            Some(value) => field.set(value),
+            None => field.mark_cut(),
+        }
     }
 }
 

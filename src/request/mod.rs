@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cgi;
 mod passing;
+mod peer;
 mod slot;
 mod thread;
 
@@ -11,7 +12,7 @@ pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_
 
 use crate::environment::Vector;
 use crate::state::{self, Role};
-use portcullis_policy::vhost::Asked;
+use portcullis_policy::vhost::{Asked, Key, Unread};
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
 use portcullis_request::{Field, Request, State, normalise};
 
@@ -36,8 +37,9 @@ fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) ->
     look(&found)
 }
 
-/// The scope of the policy that holds for a request, and the virtual host's number.
-pub fn scope_of(request: &Request) -> (u32, Option<u32>) {
+/// The scope of the policy that holds for a request, and the virtual host's number. A request of which a value is not known
+/// that decides on its virtual host becomes unknown, and so is judged by the strictest scope.
+pub fn settle_scope(request: &mut Request) -> (u32, Option<u32>) {
     let policy = state::policy();
     match request.state {
         State::None => return (GLOBAL_SCOPE, None),
@@ -46,17 +48,25 @@ pub fn scope_of(request: &Request) -> (u32, Option<u32>) {
     }
     let (mut script, mut root) = (None::<Field<512>>, None::<Field<512>>);
     let mut name = [0; 256];
-    let asked = Asked {
-        server_name: bare_name(request.server_name.whole(), &mut name),
-        source: request.source as u8,
-        document_root: normalise(request.document_root.whole(), &mut root),
-        script: normalise(request.script.whole(), &mut script),
-        pool: request.pool.whole(),
-        profile: request.profile.whole(),
-    };
-    match policy.vhost(&asked) {
-        Some(vhost) => (policy.vhost_scope(vhost).0, Some(vhost)),
-        None => (GLOBAL_SCOPE, None),
+    let server_name = bare_name(request.server_name.whole(), &mut name);
+    let document_root = normalise(request.document_root.whole(), &mut root);
+    let script = normalise(request.script.whole(), &mut script);
+    let (pool, profile) = (request.pool.whole(), request.profile.whole());
+    // A value that was cut, or that cannot be compared.
+    let unknown = Unread::none()
+        .with(Key::Name, server_name.is_empty() && !request.server_name.is_empty())
+        .with(Key::Root, document_root.is_empty() && !request.document_root.is_empty())
+        .with(Key::Script, script.is_empty() && !request.script.is_empty())
+        .with(Key::Pool, request.pool.is_cut())
+        .with(Key::Profile, request.profile.is_cut());
+    let asked = Asked { server_name, source: request.source as u8, document_root, script, pool, profile };
+    match policy.vhost_of(&asked, unknown) {
+        Ok(Some(vhost)) => (policy.vhost_scope(vhost).0, Some(vhost)),
+        Ok(None) => (GLOBAL_SCOPE, None),
+        Err(_) => {
+            request.state = State::Unknown;
+            (STRICTEST_SCOPE, None)
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! FastCGI read in passing: PHP-FPM's own accept and reads carry the request.
 
+use super::peer;
 use super::slot::{self, change, is_watching, watch};
 use crate::judge::{self, Decision};
 use crate::{state, sys};
 use core::sync::atomic::{AtomicI32, Ordering};
-use portcullis_request::fastcgi::Decoder;
+use portcullis_request::fastcgi::{Decoder, Reader};
 use portcullis_request::{Field, State};
 
 /// How PHP-FPM names a worker that serves a pool.
@@ -45,7 +46,9 @@ pub fn accepted(listener: i32, fd: i32) {
         if slot.by_module && slot.token.load(Ordering::Acquire) != 0 {
             return false;
         }
-        slot.decoder = Decoder::new();
+        let reader = if titled(&mut slot.pool).is_empty() { Reader::Other } else { Reader::PhpFpm };
+        slot.decoder = Decoder::new(reader);
+        slot.from_within = reader == Reader::PhpFpm && peer::is_of_own_tree(fd);
         slot.connection = connection;
         slot.by_module = false;
         slot.served.request.reset(State::None);
@@ -55,39 +58,57 @@ pub fn accepted(listener: i32, fd: i32) {
     watch((fresh == Some(true)).then_some(fd));
 }
 
-/// The thread read these bytes from the descriptor that is watched; they may complete a request that is refused.
-pub fn fed(fd: i32, bytes: &[u8]) -> Decision {
-    let mut brings_settings = false;
+/// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a
+/// request that is refused.
+pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
+    let (mut brings_settings, mut is_malformed, mut is_from_within) = (false, false, false);
     let go_on = change(|slot| {
-        let slot::Slot { decoder, served, connection, pool, .. } = slot;
+        let slot::Slot { decoder, served, connection, pool, from_within, .. } = slot;
         let before = served.request.state;
         // A request's code may close the connection early and open something else that gets its number.
-        if before == State::Known && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
+        if decoder.is_complete() && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
             return false;
         }
-        let known = decoder.feed(bytes, &mut served.request);
+        let known = decoder.feed_read(bytes, asked, &mut served.request);
         if known {
             served.request.pool.set(titled(pool));
-            brings_settings = !served.request.settings.bytes().is_empty();
+            brings_settings = !served.request.settings.is_empty();
+            is_from_within = *from_within;
+            if is_from_within {
+                // It names what it likes.
+                served.request.state = State::Unknown;
+            }
+        }
+        let is_fastcgi = !decoder.is_dead() || decoder.has_begun();
+        if !is_fastcgi {
+            served.request.reset(State::None);
         }
         if known || served.request.state != before {
             served.settle();
         }
-        if decoder.is_dead() && !decoder.has_begun() {
-            // It is no FastCGI.
-            served.request.reset(State::None);
+        if !is_fastcgi {
             return false;
         }
-        true
+        is_malformed = decoder.is_dead();
+        !is_malformed
     });
     // What is malformed stays unknown until the next connection.
     if go_on == Some(false) {
         watch(None);
     }
-    if !brings_settings {
-        return Ok(());
-    }
-    let Err(refused) = slot::current(judge::settings) else { return Ok(()) };
+    let within = match is_from_within {
+        true => {
+            slot::current(|served| judge::fpm_socket(judge::By::This, served, b"a request from the pool's own tree"))
+        }
+        false => Ok(()),
+    };
+    let decision = match (is_malformed, brings_settings) {
+        // Which settings it brings cannot be told either.
+        (true, _) => slot::current(judge::unknown_settings),
+        (false, true) => slot::current(judge::settings),
+        (false, false) => Ok(()),
+    };
+    let Err(refused) = within.and(decision) else { return Ok(()) };
     watch(None);
     let _ = change(|slot| {
         slot.served.request.reset(State::None);

@@ -1,11 +1,11 @@
 //! Where a thread's request is kept. The first thread that serves has a static place; any other gets a mapping of its own
 //! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
 
-use super::{scope_of, thread};
+use super::{settle_scope, thread};
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
-use portcullis_request::fastcgi::Decoder;
+use portcullis_request::fastcgi::{Decoder, Reader};
 use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Field, Request, State};
 
@@ -33,7 +33,13 @@ impl Served {
     /// requests are over before anybody asks, so it is made then.
     pub fn id(&self) -> u64 {
         let id = self.id.load(Ordering::Relaxed);
-        if id != 0 || self.request.state != State::Known {
+        let is_one = match self.request.state {
+            State::Known => true,
+            // Some of it was read.
+            State::Unknown => self.request.has_fields(),
+            State::None | State::Lost => false,
+        };
+        if id != 0 || !is_one {
             return id;
         }
         let new = crate::counters::fresh_number();
@@ -42,7 +48,7 @@ impl Served {
 
     /// Finds the scope anew.
     pub fn settle(&mut self) {
-        (self.scope, self.vhost) = scope_of(&self.request);
+        (self.scope, self.vhost) = settle_scope(&mut self.request);
         self.id.store(self.request.id, Ordering::Relaxed);
         self.fresh = true;
     }
@@ -70,6 +76,8 @@ pub struct Slot {
     pub connection: (u64, u64),
     /// The worker's pool; empty as long as it has none.
     pub pool: Field<64>,
+    /// The connection comes from a process of the pool's own tree.
+    pub from_within: bool,
     /// It is being written: a signal handler that comes in between must not look.
     pub busy: AtomicBool,
     /// Which request of a module it is; 0 where that has ended, or where none is a module's.
@@ -86,9 +94,10 @@ impl Slot {
         Slot {
             published: Published { thread: AtomicU32::new(0), len: AtomicU32::new(0), text: [0; PUBLISHED_MAX] },
             served: Served::none(),
-            decoder: Decoder::new(),
+            decoder: Decoder::new(Reader::Other),
             connection: (0, 0),
             pool: Field::new(),
+            from_within: false,
             busy: AtomicBool::new(false),
             token: AtomicU64::new(0),
             by_module: false,

@@ -7,6 +7,9 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 /// Numbers above which held descriptors are put, tried in turn: a daemon's own use does not come near them.
 const HIGH: [i32; 3] = [900, 200, 3];
 
+/// Whether a sink has taken an event; the error of what had to be opened for it.
+pub type Taken = Result<bool, i32>;
+
 /// The place of one.
 pub struct Held {
     /// The descriptor's number and one; 0 for none: what begins as zeros needs no page of the file.
@@ -29,7 +32,7 @@ impl Held {
     }
 
     /// The descriptor where it still is what it was. A socket's inode is unique while the socket lives.
-    fn ours(&self) -> Option<i32> {
+    pub fn ours(&self) -> Option<i32> {
         self.ours_and_names().map(|(fd, _)| fd)
     }
 
@@ -66,16 +69,14 @@ impl Held {
         self.kept.store(fd.wrapping_add(1), Ordering::Release);
     }
 
-    /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives.
-    pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> bool {
+    /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives. The error is
+    /// why nothing could be opened.
+    pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> Taken {
         if let Some(fd) = self.ours()
             && write(fd)
         {
-            return true;
+            return Ok(true);
         }
-        match open() {
-            Ok(fd) => write(fd.0),
-            Err(_) => false,
-        }
+        open().map(|fd| write(fd.0))
     }
 }

@@ -9,7 +9,7 @@ mod write;
 
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use held::Held;
+use held::{Held, Taken};
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;
@@ -55,21 +55,73 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
     if sinks & JOURNALD != 0 {
         let mut buffer = Fields::new();
         let pieces = [fields(event, &mut buffer), b"MESSAGE=", line];
-        taken &= HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces));
+        taken &=
+            taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)));
     }
     if sinks & SYSLOG != 0 {
         let head = write::syslog_head(priority(event.rule.severity), crate::sys::getpid());
-        taken &=
-            HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &[head.bytes(), text, b""]));
+        let pieces = [head.bytes(), text, b""];
+        taken &= taken_by(|| HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &pieces)));
     }
     if sinks & FILE != 0 {
-        taken &= to_file(write::c_path(policy.log_file()), event.time, line);
+        let path = write::c_path(policy.log_file());
+        taken &= written_by(|| to_file(path, event.time, line));
     }
     if sinks & STDERR != 0 {
         let open = || if write::is_stderr(crate::state::settled().stderr) { write::stderr() } else { Err(libc::EBADF) };
-        taken &= HELD_STDERR.with(open, |fd| write::whole(fd, line));
+        taken &= written_by(|| HELD_STDERR.with(open, |fd| write::whole(fd, line)));
     }
     taken
+}
+
+/// Whether a sink that may be a regular file has taken an event. A write past the limit of a file's size brings a signal that
+/// ends the program: where there is a limit, a child process writes.
+fn written_by(work: impl Fn() -> Taken) -> bool {
+    let is_limited = crate::sys::limit(libc::RLIMIT_FSIZE).is_some_and(|[soft, _]| soft != libc::RLIM_INFINITY);
+    if is_limited { in_child(work) } else { taken_by(work) }
+}
+
+/// Whether a sink has taken an event. Where no descriptor was free, a child process tries again.
+fn taken_by(work: impl Fn() -> Taken) -> bool {
+    match work() {
+        Ok(taken) => taken,
+        Err(libc::EMFILE | libc::ENFILE) => in_child(work),
+        Err(_) => false,
+    }
+}
+
+/// Does it in a child process, whose descriptors and limits are its own: there two descriptors are free, and the soft limits
+/// are the hard ones. The child's end brings the program no signal and is seen by no wait of its own.
+#[cold]
+#[inline(never)]
+fn in_child(work: impl Fn() -> Taken) -> bool {
+    /// How often the child is looked for, and how long is slept in between: half a second.
+    const LOOKS: usize = 1000;
+    const PAUSE: usize = 500_000;
+    // SAFETY: the child makes system calls of `sys` only, and ends.
+    match unsafe { crate::sys::fork_silent() } {
+        Ok(0) => {
+            crate::sys::raise_limit(libc::RLIMIT_NOFILE);
+            crate::sys::raise_limit(libc::RLIMIT_FSIZE);
+            crate::sys::close(0);
+            crate::sys::close(1);
+            crate::sys::exit(usize::from(work() != Ok(true)))
+        }
+        Ok(child) => {
+            for _ in 0..LOOKS {
+                if let Some(status) = crate::sys::wait(child) {
+                    return status == 0;
+                }
+                crate::sys::sleep(PAUSE);
+            }
+            crate::sys::kill(child);
+            while crate::sys::wait(child).is_none() {
+                crate::sys::sleep(PAUSE);
+            }
+            false
+        }
+        Err(_) => false,
+    }
 }
 
 /// When the held file had the log's path, in nanoseconds since 1970.
@@ -80,23 +132,27 @@ static HAD_PATH: AtomicU64 = AtomicU64::new(0);
 ///
 /// Between two events of a burst nobody rotates a log, has read it to its end and removed it: within half a millisecond
 /// the path is not looked up again, only whether the file has a name.
-fn to_file(path: &CStr, time: u64, line: &[u8]) -> bool {
+fn to_file(path: &CStr, time: u64, line: &[u8]) -> Taken {
     const BURST: u64 = 500_000;
     if time.abs_diff(HAD_PATH.load(Ordering::Relaxed)) <= BURST
         && let Some(fd) = HELD_FILE.file()
     {
-        return write::appended(fd, line);
+        return Ok(write::appended(fd, line));
     }
     let stat = crate::sys::stat(path);
     let now = stat.map(|stat| stat.identity);
     let is_regular = stat.is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG);
     let write = |fd| if is_regular { write::appended(fd, line) } else { write::whole(fd, line) };
-    if now.is_some() && HELD_FILE.is(now) {
+    // The path has the file that was held; a child may have closed its descriptor since, and then opens the path again.
+    if now.is_some()
+        && HELD_FILE.is(now)
+        && let Some(fd) = HELD_FILE.ours()
+    {
         HAD_PATH.store(if is_regular { time } else { 0 }, Ordering::Relaxed);
-        return HELD_FILE.with(|| Err(libc::EBADF), write);
+        return Ok(write(fd));
     }
     match write::file(path) {
-        Ok(file) => write(file.0),
-        Err(_) => HELD_FILE.file().is_some_and(write),
+        Ok(file) => Ok(write(file.0)),
+        Err(errno) => HELD_FILE.file().map(write).ok_or(errno),
     }
 }

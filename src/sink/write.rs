@@ -32,11 +32,11 @@ pub fn file(path: &CStr) -> Result<Fd, i32> {
 }
 
 /// Standard error with an open file description of the guard's own, so that it can be non-blocking; a socket, or
-/// another user's pipe, which cannot be reopened, as a duplicate.
+/// another user's pipe, which cannot be reopened, as a duplicate; so too where there is no /proc.
 pub fn stderr() -> Result<Fd, i32> {
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
     match sys::open(libc::AT_FDCWD, c"/proc/self/fd/2", flags, 0) {
-        Err(libc::ENXIO | libc::EACCES) => sys::duplicate_high(2, 3).map(Fd),
+        Err(libc::ENXIO | libc::EACCES | libc::ENOENT) => sys::duplicate_high(2, 3).map(Fd),
         other => other,
     }
 }

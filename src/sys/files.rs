@@ -250,15 +250,3 @@ pub fn close_from(first: i32) {
         }
     }
 }
-
-/// Allows as many descriptors as the hard limit has.
-pub fn raise_descriptors() {
-    let mut limits = [0_u64; 2];
-    let resource = libc::RLIMIT_NOFILE as usize;
-    // SAFETY: the kernel writes a rlimit64: two numbers.
-    if unsafe { syscall(libc::SYS_prlimit64, [0, resource, 0, limits.as_mut_ptr() as usize, 0, 0]) } == 0 {
-        let wanted = [limits[1]; 2];
-        // SAFETY: the kernel reads one.
-        unsafe { syscall(libc::SYS_prlimit64, [0, resource, wanted.as_ptr() as usize, 0, 0, 0]) };
-    }
-}

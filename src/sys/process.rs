@@ -133,6 +133,23 @@ pub fn sleep(nanoseconds: usize) {
     unsafe { syscall(libc::SYS_nanosleep, [time.as_ptr() as usize, 0, 0, 0, 0, 0]) };
 }
 
+/// The soft and the hard limit of a resource; `None` where the kernel does not say.
+pub fn limit(resource: u32) -> Option<[u64; 2]> {
+    let mut limits = [0_u64; 2];
+    let args = [0, resource as usize, 0, limits.as_mut_ptr() as usize, 0, 0];
+    // SAFETY: the kernel writes a rlimit64, which is two 64-bit integers.
+    (unsafe { syscall(libc::SYS_prlimit64, args) } == 0).then_some(limits)
+}
+
+/// Raises the soft limit of a resource to its hard one. For a process of the guard's own only.
+pub fn raise_limit(resource: u32) {
+    if let Some([_, hard]) = limit(resource) {
+        let limits = [hard; 2];
+        // SAFETY: the kernel reads a rlimit64.
+        unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
+    }
+}
+
 /// Ends the process.
 pub fn exit(code: usize) -> ! {
     loop {

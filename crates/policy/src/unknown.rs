@@ -130,7 +130,8 @@ impl Unknown {
             | Unknown::Interpreter
             | Unknown::Format
             | Unknown::Replaced => PROGRAM,
-            Unknown::SystemCall | Unknown::Memory | Unknown::Request | Unknown::Policy | Unknown::Namespace => {
+            Unknown::Request => CONNECTION | PROGRAM | PROCESS | Rule::PhpIni.bit(),
+            Unknown::SystemCall | Unknown::Memory | Unknown::Policy | Unknown::Namespace => {
                 CONNECTION | PROGRAM | PROCESS
             }
         }

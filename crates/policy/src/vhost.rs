@@ -7,9 +7,9 @@
 //! Each virtual host stands in a hash table under the values of one of its keys, so that a look-up costs as much with
 //! ten thousand as with ten: one probe for each folder of a path, and for each label of a name.
 
-use crate::Policy;
 use crate::command::glob;
 use crate::format::{Entry, Range, Section, Text, Vhost};
+use crate::{Policy, Unknown};
 
 /// What is asked for. Empty is unknown, and no key holds for what is unknown.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,38 @@ pub enum Key {
     Pattern = b'G',
     /// A pool.
     Pool = b'O',
+}
+
+/// The keys whose value is there and not known: it was cut, or is not as it should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    server_name: bool,
+    document_root: bool,
+    script: bool,
+    pool: bool,
+    profile: bool,
+}
+
+impl Unread {
+    /// None.
+    #[must_use]
+    pub const fn none() -> Unread {
+        Unread { server_name: false, document_root: false, script: false, pool: false, profile: false }
+    }
+
+    /// These, and `key` where `is_unread`.
+    #[must_use]
+    pub fn with(mut self, key: Key, is_unread: bool) -> Unread {
+        let place = match key {
+            Key::Profile => &mut self.profile,
+            Key::Script => &mut self.script,
+            Key::Root => &mut self.document_root,
+            Key::Name | Key::Suffix | Key::Pattern => &mut self.server_name,
+            Key::Pool => &mut self.pool,
+        };
+        *place |= is_unread;
+        self
+    }
 }
 
 /// How many labels of a name, from its beginning, are left out in turn for the patterns that the rest may match: a client
@@ -145,6 +177,30 @@ impl<'a> Policy<'a> {
         best.map(|(_, index)| index)
     }
 
+    /// The virtual host whose policy holds, where some values are not known; an error where it hangs on one of those.
+    pub fn vhost_of(&self, asked: &Asked<'_>, unread: Unread) -> Result<Option<u32>, Unknown> {
+        if unread != Unread::none() && self.hangs_on(asked, unread) {
+            return Err(Unknown::Request);
+        }
+        Ok(self.vhost(asked))
+    }
+
+    /// Whether some match asks for a value that is not known, and holds in all others.
+    #[cold]
+    fn hangs_on(&self, asked: &Asked<'_>, unread: Unread) -> bool {
+        self.records::<Vhost>(Section::Vhosts).iter().any(|vhost| {
+            let keys = [
+                (unread.profile, vhost.profile),
+                (unread.script, vhost.script),
+                (unread.document_root, vhost.document_root),
+                (unread.server_name, vhost.server_name),
+                (unread.pool, vhost.pool),
+            ];
+            let is_asked = keys.into_iter().any(|(unread, range)| unread && range.len.get() != 0);
+            is_asked && self.rank_of(vhost, asked, unread).is_some()
+        })
+    }
+
     fn bucket(&self, hash: u64) -> &'a [Entry] {
         let buckets: &[Range] = self.records(Section::Buckets);
         // Their number is a power of two.
@@ -161,7 +217,11 @@ impl<'a> Policy<'a> {
 
     /// How specific the match of a virtual host is; `None` where it does not hold.
     fn rank(&self, index: u32, asked: &Asked<'_>) -> Option<Rank> {
-        let vhost = self.record(index)?;
+        self.rank_of(self.record(index)?, asked, Unread::none())
+    }
+
+    /// The same where each key whose value is not known is taken to hold.
+    fn rank_of(&self, vhost: &Vhost, asked: &Asked<'_>, unread: Unread) -> Option<Rank> {
         let equal = |range: Range, value: &[u8]| -> Option<u32> {
             let values: &[Text] = self.range(Section::Tokens, range);
             match values {
@@ -179,11 +239,12 @@ impl<'a> Policy<'a> {
                 }
             }
         };
-        let profile = equal(vhost.profile, asked.profile)?;
-        let script = inside(vhost.script, asked.script)?;
-        let root = inside(vhost.document_root, asked.document_root)?;
-        let pool = equal(vhost.pool, asked.pool)?;
-        let name = self.name_rank(vhost, asked)?;
+        let unless = |unread: bool, rank: Option<u32>| if unread { Some(0) } else { rank };
+        let profile = unless(unread.profile, equal(vhost.profile, asked.profile))?;
+        let script = unless(unread.script, inside(vhost.script, asked.script))?;
+        let root = unless(unread.document_root, inside(vhost.document_root, asked.document_root))?;
+        let pool = unless(unread.pool, equal(vhost.pool, asked.pool))?;
+        let name = unless(unread.server_name, self.name_rank(vhost, asked))?;
         Some([profile, script, root, name, pool])
     }
 

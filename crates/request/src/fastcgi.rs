@@ -1,5 +1,9 @@
 //! The FastCGI records of one connection, decoded as they pass: in whatever pieces they are read, without another read.
-//! Source: FastCGI Specification 1.0, sections 3 and 5.
+//! Source: FastCGI Specification 1.0, sections 3 and 5; for PHP-FPM its own reading of them, main/fastcgi.c.
+//!
+//! PHP-FPM takes any version from 1 on, looks at no request id, ends the parameters at any record that is not a non-empty
+//! PARAMS, and takes the content and the padding of that record for the next record. What it accepts is read as it reads
+//! it. What another server gets that is not as the specification has it may be read in more than one way: it is unknown.
 
 use crate::pairs::whole_pair;
 use crate::param::Param;
@@ -7,6 +11,12 @@ use crate::{Field, Request, Source, State, unproxied};
 
 const BEGIN_REQUEST: u8 = 1;
 const PARAMS: u8 = 4;
+const STDIN: u8 = 5;
+const GET_VALUES: u8 = 9;
+/// The size of a record's header.
+const HEADER_LEN: usize = 8;
+/// The longest content with its padding that PHP-FPM takes.
+const RECORD_MAX: u32 = 0xffff;
 /// The body of BEGIN_REQUEST.
 const BEGIN_LEN: u16 = 8;
 /// Names longer than this are of no interest.
@@ -31,18 +41,46 @@ enum Pair {
     Value,
 }
 
+/// What of a connection is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Before a request, or behind one.
+    Between,
+    /// A request's parameters.
+    Params,
+    /// What follows them.
+    Body,
+}
+
+/// Who reads the records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reader {
+    /// PHP-FPM.
+    PhpFpm,
+    /// Another server, or none of FastCGI.
+    Other,
+}
+
 /// The decoder of one connection.
 #[derive(Clone, Debug)]
 pub struct Decoder {
+    reader: Reader,
     phase: Phase,
-    header: [u8; 8],
+    part: Part,
+    begun: bool,
+    header: [u8; HEADER_LEN],
     filled: usize,
     kind: u8,
     content: u16,
     padding: u8,
-    /// The id of the request, 0 where none has begun.
     id: u16,
-    reading_params: bool,
+    /// The role of a BEGIN_REQUEST, as far as it was read.
+    role: [u8; 2],
+    role_read: u8,
+    /// What the request's CONTENT_LENGTH leaves of its body; PHP-FPM reads no more.
+    body_left: u64,
+    /// How much of what the server asked for it has not got yet.
+    pending: usize,
     pair: Pair,
     /// The bytes of a length that were read, and how many it has.
     length: u32,
@@ -52,27 +90,34 @@ pub struct Decoder {
     name: Field<NAME_MAX>,
     param: Param,
     software: Field<8>,
+    content_length: Field<24>,
 }
 
 impl Default for Decoder {
     fn default() -> Decoder {
-        Decoder::new()
+        Decoder::new(Reader::Other)
     }
 }
 
 impl Decoder {
     /// At the beginning of a connection.
     #[must_use]
-    pub const fn new() -> Decoder {
+    pub const fn new(reader: Reader) -> Decoder {
         Decoder {
+            reader,
             phase: Phase::Header,
-            header: [0; 8],
+            part: Part::Between,
+            begun: false,
+            header: [0; HEADER_LEN],
             filled: 0,
             kind: 0,
             content: 0,
             padding: 0,
             id: 0,
-            reading_params: false,
+            role: [0; 2],
+            role_read: 0,
+            body_left: 0,
+            pending: 0,
             pair: Pair::NameLength,
             length: 0,
             length_read: 0,
@@ -81,6 +126,7 @@ impl Decoder {
             name: Field::new(),
             param: Param::Other,
             software: Field::new(),
+            content_length: Field::new(),
         }
     }
 
@@ -93,7 +139,35 @@ impl Decoder {
     /// Whether a request has begun on it.
     #[must_use]
     pub fn has_begun(&self) -> bool {
-        self.id != 0
+        self.begun
+    }
+
+    /// Whether the parameters of the last request that began are complete.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.begun && self.part != Part::Params
+    }
+
+    /// Takes the next bytes of the connection, of which the server had asked for `asked`. PHP-FPM reads a header by itself,
+    /// so that a read of eight bytes within a body that it has not read to its end shows that it left the rest of it and
+    /// goes on to the next request.
+    pub fn feed_read(&mut self, bytes: &[u8], asked: usize, request: &mut Request) -> bool {
+        let goes_on = self.pending == asked;
+        self.pending = asked.saturating_sub(bytes.len());
+        if self.reader == Reader::PhpFpm
+            && !goes_on
+            && asked == HEADER_LEN
+            && self.part == Part::Body
+            && matches!(self.phase, Phase::Content | Phase::Padding)
+            && usize::from(self.content) != HEADER_LEN
+            && usize::from(self.padding) != HEADER_LEN
+            && self.body_left != HEADER_LEN as u64
+        {
+            self.part = Part::Between;
+            self.phase = Phase::Header;
+            self.filled = 0;
+        }
+        self.feed(bytes, request)
     }
 
     /// Takes the next bytes of the connection. `request` becomes unknown where one begins, known where its parameters
@@ -132,42 +206,91 @@ impl Decoder {
         self.kind = kind;
         self.content = u16::from_be_bytes([content1, content0]);
         self.padding = padding;
-        if version != 1 {
+        let is_read = match self.reader {
+            Reader::PhpFpm => self.as_php(version, id, request, ready),
+            Reader::Other => self.as_specified(version, id, request, ready),
+        };
+        if !is_read {
             self.die(request);
             return &[];
         }
-        match kind {
-            BEGIN_REQUEST if self.content == BEGIN_LEN => {
-                request.reset(State::Unknown);
-                self.id = id;
-                self.reading_params = true;
-                self.pair = Pair::NameLength;
-                self.length = 0;
-                self.length_read = 0;
-                self.software.clear();
-            }
-            BEGIN_REQUEST => {
-                self.die(request);
-                return &[];
-            }
-            PARAMS if !self.reading_params || id != self.id || self.id == 0 => {
-                self.die(request);
-                return &[];
-            }
-            PARAMS if self.content == 0 => {
-                self.reading_params = false;
-                if self.pair == Pair::NameLength && self.length_read == 0 {
-                    self.finish(request);
-                    *ready = true;
-                } else {
-                    self.die(request);
-                    return &[];
-                }
-            }
-            _ => {}
-        }
         self.phase = if self.content > 0 { Phase::Content } else { self.after_content() };
         rest
+    }
+
+    /// A record begins, as the specification has it; false where it is not so.
+    fn as_specified(&mut self, version: u8, id: u16, request: &mut Request, ready: &mut bool) -> bool {
+        let begins = self.kind == BEGIN_REQUEST && self.content == BEGIN_LEN;
+        self.begun |= begins && version > 0;
+        if version != 1 {
+            return false;
+        }
+        match self.kind {
+            BEGIN_REQUEST if begins && id != 0 => self.start(id, request),
+            BEGIN_REQUEST => return false,
+            PARAMS if self.part != Part::Params || id != self.id => return false,
+            PARAMS if self.content == 0 => return self.end_of_params(request, ready),
+            _ => {}
+        }
+        true
+    }
+
+    /// A record begins, as PHP-FPM reads it; false where it closes the connection.
+    fn as_php(&mut self, version: u8, id: u16, request: &mut Request, ready: &mut bool) -> bool {
+        if version == 0 {
+            return false;
+        }
+        let is_too_long = u32::from(self.content).wrapping_add(u32::from(self.padding)) > RECORD_MAX;
+        match (self.part, self.kind) {
+            (Part::Params, PARAMS) if self.content > 0 => !is_too_long,
+            (Part::Params, _) => {
+                // What this record has is read as the next one.
+                self.content = 0;
+                self.padding = 0;
+                self.end_of_params(request, ready)
+            }
+            (_, STDIN) if self.content == 0 => {
+                self.padding = 0;
+                true
+            }
+            (Part::Body, STDIN) => true,
+            // Within a body that is its end, and the connection's with this request; behind one, the next request.
+            (_, BEGIN_REQUEST) if self.content == BEGIN_LEN && !is_too_long => {
+                self.start(id, request);
+                true
+            }
+            (Part::Between, GET_VALUES) => !is_too_long,
+            _ => false,
+        }
+    }
+
+    fn start(&mut self, id: u16, request: &mut Request) {
+        request.reset(State::Unknown);
+        self.begun = true;
+        self.part = Part::Params;
+        self.id = id;
+        self.role_read = 0;
+        self.body_left = 0;
+        self.pair = Pair::NameLength;
+        self.length = 0;
+        self.length_read = 0;
+        self.software.clear();
+        self.content_length.clear();
+    }
+
+    /// The parameters end; false where that is within one.
+    fn end_of_params(&mut self, request: &mut Request, ready: &mut bool) -> bool {
+        self.part = Part::Body;
+        let is_whole = !self.is_within_pair();
+        if is_whole {
+            self.finish(request);
+            *ready = true;
+        }
+        is_whole
+    }
+
+    fn is_within_pair(&self) -> bool {
+        self.pair != Pair::NameLength || self.length_read != 0
     }
 
     fn after_content(&self) -> Phase {
@@ -187,13 +310,40 @@ impl Decoder {
         let take = bytes.len().min(usize::from(self.content));
         let (content, rest) = bytes.split_at_checked(take).unwrap_or((bytes, &[]));
         self.content = self.content.wrapping_sub(take as u16);
-        if self.kind == PARAMS {
-            self.params(content, request);
+        let is_php = self.reader == Reader::PhpFpm;
+        match (self.kind, self.part) {
+            (PARAMS, Part::Params) => {
+                self.params(content, request);
+                // PHP-FPM takes no pair that goes on in the next record.
+                if is_php && self.content == 0 && self.is_within_pair() {
+                    self.die(request);
+                }
+            }
+            (BEGIN_REQUEST, Part::Params) if is_php => self.begin_content(content, request),
+            (STDIN, Part::Body) if is_php => match self.body_left.checked_sub(take as u64) {
+                Some(left) => self.body_left = left,
+                // It has asked for no such bytes as a body: what they are to it cannot be told.
+                None => self.die(request),
+            },
+            _ => {}
         }
         if self.phase != Phase::Dead && self.content == 0 {
             self.phase = self.after_content();
         }
         rest
+    }
+
+    /// The role stands first; PHP-FPM takes three.
+    fn begin_content(&mut self, content: &[u8], request: &mut Request) {
+        for &byte in content {
+            if let Some(to) = self.role.get_mut(usize::from(self.role_read)) {
+                *to = byte;
+                self.role_read = self.role_read.wrapping_add(1);
+            }
+        }
+        if self.content == 0 && !(1..=3).contains(&u16::from_be_bytes(self.role)) {
+            self.die(request);
+        }
     }
 
     fn params(&mut self, mut bytes: &[u8], request: &mut Request) {
@@ -276,6 +426,7 @@ impl Decoder {
             Param::Uri => request.uri.clear(),
             Param::Client => request.client.clear(),
             Param::Software => self.software.clear(),
+            Param::ContentLength => self.content_length.clear(),
             // Both take effect, and so does each that comes again.
             Param::Settings => request.settings.add(b"\n"),
             Param::Other => {}
@@ -312,6 +463,7 @@ impl Decoder {
             Param::Uri => request.uri.add(part),
             Param::Client => request.client.add(part),
             Param::Software => self.software.add(part),
+            Param::ContentLength => self.content_length.add(part),
             Param::Settings => request.settings.add(part),
             Param::Other => {}
         }
@@ -319,11 +471,15 @@ impl Decoder {
 
     fn finish(&mut self, request: &mut Request) {
         request.source = Source::of_software(self.software.bytes());
-        if request.script.bytes().starts_with(b"proxy:") {
-            let mut path = Field::new();
-            path.set(unproxied(request.script.whole()));
-            request.script = path;
-        }
+        request.end_at_nul();
+        request.script.narrow(unproxied);
+        // As atol reads it.
+        let digits = self.content_length.bytes().trim_ascii_start();
+        let digits = digits.strip_prefix(b"+").unwrap_or(digits);
+        self.body_left = digits
+            .iter()
+            .map_while(|&byte| (byte as char).to_digit(10))
+            .fold(0, |sum: u64, digit| sum.saturating_mul(10).saturating_add(u64::from(digit)));
         request.state = State::Known;
     }
 }

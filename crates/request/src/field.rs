@@ -27,6 +27,30 @@ impl<const N: usize> Field<N> {
         self.add(value);
     }
 
+    /// Keeps the part of what is there that `part` gives. What was cut stays so, unless its end is in what is there.
+    pub fn narrow(&mut self, part: impl FnOnce(&[u8]) -> &[u8]) {
+        let part = part(self.bytes());
+        if part.len() == self.len {
+            return;
+        }
+        let ends_within = !self.bytes().ends_with(part);
+        let mut narrower = Field::new();
+        narrower.set(part);
+        narrower.cut = self.cut && !ends_within;
+        *self = narrower;
+    }
+
+    /// Whether nothing is there, and nothing was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0 && !self.cut
+    }
+
+    /// Takes note that there was something that could not be read.
+    pub fn mark_cut(&mut self) {
+        self.cut = true;
+    }
+
     /// Adds to what is there.
     pub fn add(&mut self, value: &[u8]) {
         let room = N.saturating_sub(self.len);

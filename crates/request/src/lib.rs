@@ -176,7 +176,27 @@ impl Request {
             Param::Uri => self.uri.set(value),
             Param::Client => self.client.set(value),
             Param::Software => self.source = Source::of_software(value),
-            Param::Settings | Param::Other => {}
+            Param::ContentLength | Param::Settings | Param::Other => {}
         }
     }
+
+    /// Ends each value at its first NUL, as a server does that takes them for C strings.
+    pub(crate) fn end_at_nul(&mut self) {
+        self.server_name.narrow(before_nul);
+        self.document_root.narrow(before_nul);
+        self.script.narrow(before_nul);
+        self.method.narrow(before_nul);
+        self.uri.narrow(before_nul);
+        self.client.narrow(before_nul);
+    }
+
+    /// Whether something of it was read: an unknown request may have nothing but its state.
+    #[must_use]
+    pub fn has_fields(&self) -> bool {
+        !(self.script.is_empty() && self.uri.is_empty() && self.server_name.is_empty() && self.client.is_empty())
+    }
+}
+
+fn before_nul(value: &[u8]) -> &[u8] {
+    value.split(|&byte| byte == 0).next().unwrap_or_default()
 }

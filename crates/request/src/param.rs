@@ -11,6 +11,8 @@ pub(crate) enum Param {
     Client,
     /// The name and version of the server, which tells whose the server's name is.
     Software,
+    /// How long the body is.
+    ContentLength,
     /// PHP's settings for this request.
     Settings,
     Other,
@@ -21,7 +23,7 @@ impl Param {
     #[inline(always)]
     pub(crate) fn of(name: &[u8]) -> Param {
         // Most are headers of the client's, HTTP_ and more, none of which matters.
-        if !matches!(name, [b'S' | b'D' | b'R' | b'P', ..]) {
+        if !matches!(name, [b'S' | b'D' | b'R' | b'P' | b'C', ..]) {
             return Param::Other;
         }
         match name {
@@ -32,6 +34,7 @@ impl Param {
             b"REQUEST_URI" => Param::Uri,
             b"REMOTE_ADDR" => Param::Client,
             b"SERVER_SOFTWARE" => Param::Software,
+            b"CONTENT_LENGTH" => Param::ContentLength,
             b"PHP_VALUE" | b"PHP_ADMIN_VALUE" => Param::Settings,
             _ => Param::Other,
         }

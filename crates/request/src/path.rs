@@ -6,7 +6,11 @@ use crate::Field;
 /// (sapi/fpm/fpm/fpm_main.c); any other value is the path.
 #[must_use]
 pub fn unproxied(value: &[u8]) -> &[u8] {
-    let Some(rest) = value.strip_prefix(b"proxy:") else { return value };
+    // PHP-FPM compares without case.
+    let Some((prefix, rest)) = value.split_at_checked(6) else { return value };
+    if !prefix.eq_ignore_ascii_case(b"proxy:") {
+        return value;
+    }
     let Some(scheme) = rest.windows(3).position(|bytes| bytes == b"://") else { return value };
     let host = rest.get(scheme.wrapping_add(3)..).unwrap_or_default();
     let path = host.iter().position(|&byte| byte == b'/').and_then(|slash| host.get(slash..)).unwrap_or_default();
@@ -67,6 +71,7 @@ mod tests {
             (b"proxy:balancer://php/srv/a.php", b"/srv/a.php"),
             (b"proxy:fcgi://localhost", b""),
             (b"proxy:x", b"proxy:x"),
+            (b"Proxy:FCGI://localhost/srv/a.php", b"/srv/a.php"),
         ] {
             assert_eq!(unproxied(value), path);
         }

@@ -1,6 +1,6 @@
 //! The decoder under any split of any valid stream, under malformed ones, and under any bytes at all.
 
-use portcullis_request::fastcgi::Decoder;
+use portcullis_request::fastcgi::{Decoder, Reader};
 use portcullis_request::{Field, Request, Source, State, wire};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -56,7 +56,11 @@ fn param(name: &str, value: &str) -> (String, Vec<u8>) {
 }
 
 fn feed(stream: &[u8], pieces: &[usize]) -> Request {
-    let (mut decoder, mut request) = (Decoder::new(), Request::none());
+    feed_as(Reader::Other, stream, pieces)
+}
+
+fn feed_as(reader: Reader, stream: &[u8], pieces: &[usize]) -> Request {
+    let (mut decoder, mut request) = (Decoder::new(reader), Request::none());
     let mut rest = stream;
     for &piece in pieces.iter().cycle() {
         if rest.is_empty() {
@@ -104,14 +108,16 @@ proptest! {
         prop_assert_eq!(&seen, &feed(&stream, &[1]));
         // And as the obvious way has it: the last value of each name.
         let last = |name: &str| {
-            params.iter().rev().find(|param| param.0 == name).map(|param| param.1.clone()).unwrap_or_default()
+            let value = params.iter().rev().find(|param| param.0 == name).map(|param| param.1.clone()).unwrap_or_default();
+            // A server takes it for a C string.
+            value.split(|&byte| byte == 0).next().unwrap_or_default().to_vec()
         };
         let mut wanted = Field::<256>::new();
         wanted.set(&last("SERVER_NAME"));
-        prop_assert_eq!(&seen.server_name, &wanted);
+        prop_assert_eq!(seen.server_name.bytes(), wanted.bytes());
         let mut wanted = Field::<1024>::new();
         wanted.set(&last("REQUEST_URI"));
-        prop_assert_eq!(&seen.uri, &wanted);
+        prop_assert_eq!(seen.uri.bytes(), wanted.bytes());
         prop_assert_eq!(seen.state, State::Known);
     }
 
@@ -170,7 +176,7 @@ fn shop() -> Vec<(String, Vec<u8>)> {
 #[test]
 fn a_request_is_unknown_until_its_parameters_are_complete() {
     let stream = request(&shop(), 60, 5, false, b"");
-    let (mut decoder, mut request) = (Decoder::new(), Request::none());
+    let (mut decoder, mut request) = (Decoder::new(Reader::Other), Request::none());
     let mut known_at = None;
     for (at, byte) in stream.iter().enumerate() {
         let ready = decoder.feed(&[*byte], &mut request);
@@ -186,7 +192,7 @@ fn a_request_is_unknown_until_its_parameters_are_complete() {
 
 #[test]
 fn the_next_request_of_a_kept_connection_replaces_the_last() {
-    let (mut decoder, mut seen) = (Decoder::new(), Request::none());
+    let (mut decoder, mut seen) = (Decoder::new(Reader::Other), Request::none());
     decoder.feed(&request(&shop(), 1000, 0, false, b"body"), &mut seen);
     assert_eq!(seen.server_name.bytes(), b"shop.example");
     let next = request(&[param("REQUEST_METHOD", "GET")], 1000, 0, false, b"");
@@ -235,6 +241,120 @@ fn what_apaches_proxy_sends() {
     ];
     let seen = feed(&request(&params, 16_000, 0, true, b""), &[usize::MAX]);
     assert_eq!((seen.source, seen.script.bytes()), (Source::Apache, &b"/srv/shop/index.php"[..]));
+}
+
+/// What PHP-FPM (main/fastcgi.c) reads as a request of the shop, though it is framed as no server frames it.
+#[test]
+fn php_fpm_is_read_as_it_reads() {
+    let begin = record(BEGIN, 1, &[0, 1, 0, 0, 0, 0, 0, 0], 0);
+    let params = record(PARAMS, 1, &pairs(&shop(), false), 0);
+    let (end, stdin) = (record(PARAMS, 1, &[], 0), record(STDIN, 1, &[], 0));
+    let versioned = |version: u8, mut record: Vec<u8>| {
+        record[0] = version;
+        record
+    };
+    let good = [begin.clone(), params.clone(), end.clone(), stdin.clone()].concat();
+    for (what, stream) in [
+        ("a good one", good.clone()),
+        ("another version", [&begin, &params, &end, &stdin].map(|part| versioned(7, part.clone())).concat()),
+        ("another id", [begin.clone(), record(PARAMS, 9, &pairs(&shop(), false), 0), end.clone()].concat()),
+        (
+            "id 0",
+            [record(BEGIN, 0, &[0, 1, 0, 0, 0, 0, 0, 0], 0), record(PARAMS, 0, &pairs(&shop(), false), 0), end.clone()]
+                .concat(),
+        ),
+        ("no end of the parameters", [begin.clone(), params.clone(), stdin.clone()].concat()),
+        ("an abort", [begin.clone(), params.clone(), record(ABORT, 1, &[], 0)].concat()),
+        ("parameters behind the input", [good.clone(), params.clone()].concat()[..good.len()].to_vec()),
+        ("input before the beginning", [stdin.clone(), stdin.clone(), good.clone()].concat()),
+        (
+            "values asked for first",
+            [record(9, 0, &pairs(&[param("FCGI_MAX_CONNS", "")], false), 3), good.clone()].concat(),
+        ),
+        (
+            "padding everywhere",
+            [
+                record(BEGIN, 1, &[0, 1, 0, 0, 0, 0, 0, 0], 255),
+                record(PARAMS, 1, &pairs(&shop(), true), 255),
+                end.clone(),
+            ]
+            .concat(),
+        ),
+        ("an authorizer", [record(BEGIN, 1, &[0, 2, 0, 0, 0, 0, 0, 0], 0), params.clone(), end.clone()].concat()),
+        (
+            "a kept connection with another id",
+            [
+                good.clone(),
+                good.iter().enumerate().map(|(at, byte)| if at % 8 == 3 && at < 8 { 5 } else { *byte }).collect(),
+            ]
+            .concat(),
+        ),
+        (
+            "a NUL in a value",
+            [
+                begin.clone(),
+                record(
+                    PARAMS,
+                    1,
+                    &pairs(
+                        &[param("SERVER_NAME", "shop.example\0x"), param("SCRIPT_FILENAME", "/srv/shop/index.php\0")],
+                        false,
+                    ),
+                    0,
+                ),
+                end.clone(),
+            ]
+            .concat(),
+        ),
+    ] {
+        for piece in [1, 3, usize::MAX] {
+            let seen = feed_as(Reader::PhpFpm, &stream, &[piece]);
+            assert_eq!((seen.state, seen.server_name.bytes()), (State::Known, &b"shop.example"[..]), "{what}");
+        }
+    }
+    // What it closes the connection for.
+    for (what, stream) in [
+        ("version 0", [begin.clone(), versioned(0, params.clone())].concat()),
+        ("no role", [record(BEGIN, 1, &[0, 4, 0, 0, 0, 0, 0, 0], 0), params.clone(), end.clone()].concat()),
+        (
+            "a pair in two records",
+            [begin.clone(), record(PARAMS, 1, &[4, 4, b'N'], 0), params.clone(), end.clone()].concat(),
+        ),
+    ] {
+        assert_eq!(feed_as(Reader::PhpFpm, &stream, &[usize::MAX]).state, State::Unknown, "{what}");
+    }
+}
+
+/// The script of a first request leaves a part of its body, in which a second one is hidden: PHP-FPM reads that.
+#[test]
+fn a_body_that_is_left_may_hold_the_next_request() {
+    let hidden = request(&[param("SERVER_NAME", "hidden.example")], 1000, 0, false, b"");
+    let body = [&[b'x'; 20][..], &hidden].concat();
+    let mut first = shop();
+    first.push(param("CONTENT_LENGTH", &body.len().to_string()));
+    let stream = request(&first, 1000, 0, false, &body);
+    let body_at = stream.len() - 8 - body.len();
+    let (mut decoder, mut seen) = (Decoder::new(Reader::PhpFpm), Request::none());
+    decoder.feed(&stream[..body_at], &mut seen);
+    assert_eq!((seen.state, seen.server_name.bytes()), (State::Known, &b"shop.example"[..]));
+    let (read, left) = stream[body_at..].split_at(20);
+    decoder.feed_read(read, 20, &mut seen);
+    assert_eq!(seen.server_name.bytes(), b"shop.example");
+    for chunk in left[..hidden.len()].chunks(8) {
+        decoder.feed_read(chunk, 8, &mut seen);
+        assert_ne!((seen.state, seen.server_name.bytes()), (State::Known, &b"shop.example"[..]));
+    }
+    assert_eq!((seen.state, seen.server_name.bytes()), (State::Known, &b"hidden.example"[..]));
+    // A body that comes in pieces is one body.
+    let (mut decoder, mut seen) = (Decoder::new(Reader::PhpFpm), Request::none());
+    decoder.feed(&stream[..body_at], &mut seen);
+    let mut at = body_at;
+    let mut asked = body.len();
+    for piece in [12, body.len() - 12 - 8, 8] {
+        decoder.feed_read(&stream[at..at + piece], asked, &mut seen);
+        (at, asked) = (at + piece, asked - piece);
+        assert_eq!((seen.state, seen.server_name.bytes()), (State::Known, &b"shop.example"[..]));
+    }
 }
 
 /// What the fuzzer found worth keeping, replayed.

@@ -60,7 +60,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
         sys::ignore(signal);
     }
     sys::default_action(libc::SIGALRM);
-    sys::raise_descriptors();
+    sys::raise_limit(libc::RLIMIT_NOFILE);
     counters::share();
     sink::hold(&state::policy());
     if state::is_lost() {

@@ -1,8 +1,11 @@
 //! Ways past the guard that were found, each as a test of its kind.
 
 mod egress;
+mod merging;
 mod policy;
+mod requests;
 mod shells;
+mod sinks;
 mod supervisor;
 
 use crate::harness::{Place, http};
