@@ -25,10 +25,7 @@ impl Filter {
         let nothing = Instruction { code: 0.into(), jt: 0, jf: 0, k: 0.into() };
         let mut filter = Filter { program: [nothing; MAX], len: 0 };
         let source = policy.filter();
-        let numbers = [
-            (placeholder::SECRET, halves(secret)),
-            (placeholder::ROOM, halves(address as u64 & room::MASK)),
-        ];
+        let numbers = [(placeholder::SECRET, halves(secret)), (placeholder::ROOM, halves(address as u64 & room::MASK))];
         for (to, from) in filter.program.iter_mut().zip(source) {
             *to = *from;
             for (placeholders, values) in &numbers {

@@ -128,8 +128,12 @@ pub struct Cleanup {
 /// Waits for the shell of system(3): its status, or -1. A cancellation point: a thread that is cancelled ends the shell.
 pub fn wait(pid: libc::pid_t) -> c_int {
     let Some(waitpid) = part::waitpid() else { return sys::wait_child(pid).unwrap_or(-1) };
-    let mut cleanup =
-        Cleanup { routine: core::ptr::null_mut(), argument: core::ptr::null_mut(), kind: 0, before: core::ptr::null_mut() };
+    let mut cleanup = Cleanup {
+        routine: core::ptr::null_mut(),
+        argument: core::ptr::null_mut(),
+        kind: 0,
+        before: core::ptr::null_mut(),
+    };
     let (push, pop) = (part::_pthread_cleanup_push(), part::_pthread_cleanup_pop());
     if let Some(push) = push {
         // SAFETY: the buffer stays until it is popped; the argument is a number.

@@ -20,9 +20,7 @@ fn start(target: Target<'_>, argv: Vector, envp: Vector, go: impl FnMut(Vector) 
         replaces: false,
         unknown: None,
     };
-    request::for_exec(envp, |served| {
-        shell::in_new_process(served, &exec, go).unwrap_or_else(|Refused(errno)| errno)
-    })
+    request::for_exec(envp, |served| shell::in_new_process(served, &exec, go).unwrap_or_else(|Refused(errno)| errno))
 }
 
 /// One of the posix_spawn family: they differ in whether the program is looked for, and in what the first argument is.

@@ -8,10 +8,10 @@
 //! **Concurrency**: the streams are a list of mappings that grows and never shrinks, changed in turn. The turn lasts until
 //! the shell is started, as in glibc: a descriptor that loses close-on-exec is closed in every shell that is started later.
 
+use super::fail;
 use super::shell::{self, Command};
 use super::table::{part, real};
 use super::turn::Turn;
-use super::fail;
 use crate::judge::Refused;
 use crate::sys;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -257,7 +257,8 @@ fn start(
         let high = sys::duplicate_high(onto, 0).map_err(|_| libc::ENOMEM)?;
         sys::close(core::mem::replace(other, high));
     }
-    let parts = (real::posix_spawn(), real::posix_spawn_file_actions_adddup2(), part::posix_spawn_file_actions_addclose());
+    let parts =
+        (real::posix_spawn(), real::posix_spawn_file_actions_adddup2(), part::posix_spawn_file_actions_addclose());
     let (Some(spawn), Some(duplicate), Some(close)) = parts else { return Err(libc::ENOSYS) };
     let mut actions = Actions::new().ok_or(libc::ENOSYS)?;
     let to = &raw mut actions.0;

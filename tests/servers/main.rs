@@ -9,6 +9,7 @@ mod counting;
 
 mod backstop;
 mod bad_input;
+mod bypasses;
 mod children;
 mod command;
 mod demo;
