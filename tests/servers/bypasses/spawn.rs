@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 /// A program of tests/servers/c, in the place.
 fn compile(place: &Place, name: &str) -> String {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/c/{name}.c"));
+    std::fs::create_dir_all(place.join("log")).expect("a folder");
     let output = place.join(name);
     let done = Command::new("cc").args(["-O1", "-w", "-pthread", "-o"]).arg(&output).arg(source).status();
     assert!(done.expect("cc").success());
@@ -42,6 +43,7 @@ fn crowd(layer: &str, shapes: &[[&str; 4]]) {
     }
     // With its environment in its place, the filter lets a judged program go ahead.
     let layers: Vec<Value> = guard.events().all();
+    assert!(!layers.is_empty());
     assert!(layers.iter().all(|event| event.text("portcullis.layer") == "libc"), "the supervisor judged one as well");
 }
 
