@@ -6,6 +6,7 @@ mod policy;
 mod requests;
 mod shells;
 mod sinks;
+mod spawn;
 mod supervisor;
 
 use crate::harness::{Place, http};
