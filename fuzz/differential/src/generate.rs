@@ -1,0 +1,1 @@
+pub fn case(_: &mut crate::random::Random) -> String { "class none\n".into() }
