@@ -90,23 +90,6 @@ fn expand(value: &str) -> Result<Vec<u8>, String> {
     Ok(out)
 }
 
-/// Bytes as a value of one argument.
-pub fn escape(bytes: &[u8]) -> String {
-    let mut out = String::new();
-    for &byte in bytes {
-        match byte {
-            b' ' => out.push_str("\\s"),
-            b'\n' => out.push_str("\\n"),
-            b'\t' => out.push_str("\\t"),
-            b'\\' => out.push_str("\\\\"),
-            b'$' => out.push_str("\\x24"),
-            0x21..=0x7e => out.push(char::from(byte)),
-            _ => out.push_str(&format!("\\x{byte:02x}")),
-        }
-    }
-    out
-}
-
 /// A case: the steps, and what is said about it.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -115,17 +98,21 @@ pub struct Case {
     pub limit: Option<String>,
     /// Whether two runs need not show the same.
     pub is_race: bool,
+    /// How many events an audited run has, where a case knows.
+    pub events: Option<usize>,
     pub steps: Vec<Step>,
 }
 
 impl Case {
     pub fn parse(text: &str) -> Result<Case, String> {
-        let mut case = Case { class: "unnamed".to_owned(), limit: None, is_race: false, steps: Vec::new() };
+        let mut case =
+            Case { class: "unnamed".to_owned(), limit: None, is_race: false, events: None, steps: Vec::new() };
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             let (verb, rest) = line.split_once(' ').unwrap_or((line, ""));
             match verb {
                 "class" => case.class = rest.to_owned(),
                 "limit" => case.limit = Some(rest.to_owned()),
+                "events" => case.events = rest.parse().ok(),
                 "race" if rest.is_empty() => case.is_race = true,
                 _ => case.steps.push(Step::parse(line)?),
             }
@@ -140,6 +127,9 @@ impl Case {
         }
         if self.is_race {
             text.push_str("race\n");
+        }
+        if let Some(events) = self.events {
+            text.push_str(&format!("events {events}\n"));
         }
         for step in &self.steps {
             text.push_str(&step.line);

@@ -17,7 +17,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-const USAGE: &str = "usage: differential --library PATH --command PATH [--seconds N] [--seed N] [--corpus DIR] [--replay FILE]...
+const USAGE: &str =
+    "usage: differential --library PATH --command PATH [--seconds N] [--seed N] [--corpus DIR] [--replay FILE]...
                     [--found DIR] [--seccomp off|log|supervise] [--verbose]
   --library, --command  The library and the command under test
   --seconds             How long to generate cases; default 0: only the corpus
@@ -104,7 +105,8 @@ impl Found {
         }
         // Only what is wrong again is reported: not what a busy machine made late.
         let (second, mut outcomes) = oracle.judge(case);
-        let wrong: Vec<String> = if case.is_race { first } else { first.into_iter().filter(|one| second.contains(one)).collect() };
+        let wrong: Vec<String> =
+            if case.is_race { first } else { first.into_iter().filter(|one| second.contains(one)).collect() };
         if wrong.is_empty() {
             return;
         }
@@ -200,12 +202,16 @@ fn run(options: &Options) -> Result<usize, String> {
     let (mut shells, mut arrivals) = (0, 0);
     let end = Instant::now() + Duration::from_secs(options.seconds);
     while Instant::now() < end {
+        let start = Instant::now();
         let text = generate::case(&mut Random::new(seed));
         let case = Case::parse(&text).map_err(|why| format!("seed {seed}: {why}"))?;
         if options.is_verbose {
             println!("seed {seed}\n{text}");
         }
         let (wrong, [bare, ..]) = oracle.judge(&case);
+        if options.is_verbose {
+            println!("status {:x}, {:?}", bare.status, start.elapsed());
+        }
         shells += usize::from(bare.shell);
         arrivals += usize::from(!bare.arrived.is_empty());
         if !wrong.is_empty() {
@@ -217,8 +223,17 @@ fn run(options: &Options) -> Result<usize, String> {
     println!(
         "{} cases of the corpus, {count} generated from seed {} on ({shells} started a shell bare, {arrivals} reached a listener): \
          {} kinds of findings, {} documented limits",
-        cases.len(), options.seed, found.kinds.len(), found.limits
+        cases.len(),
+        options.seed,
+        found.kinds.len(),
+        found.limits
     );
+    // A fuzzer whose cases get nowhere finds nothing.
+    if count > 200 && (shells == 0 || arrivals == 0) {
+        return Err(
+            "no generated case started a shell or reached a listener: the world of the cases is broken".to_owned()
+        );
+    }
     found.kinds.iter().for_each(|(kind, count)| println!("    {count} x {kind}"));
     Ok(found.kinds.len())
 }

@@ -1,4 +1,5 @@
-//! Writes what the kernel and the C library gave a program at its start; called `sendmail`, starts a shell that leaves its mark.
+//! Writes what the kernel and the C library gave a program at its start; called `sendmail` or
+//! `hop`, starts a shell that leaves its mark.
 //!
 //! Without Rust's own start, which would change signals and open descriptors.
 #![no_main]
@@ -13,9 +14,9 @@ const MAILER_MARK: &CStr = c"echo 1 >/srv/mark/m";
 fn escaped(bytes: &[u8]) -> String {
     // Long values differ as much by their hash.
     if bytes.len() > 300 {
-        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
-        });
+        let hash = bytes
+            .iter()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
         return format!("{} bytes, hash {hash:016x}, {}", bytes.len(), bytes[..40].escape_ascii());
     }
     bytes.escape_ascii().to_string()
@@ -29,8 +30,11 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char, envp: *co
     // SAFETY: the C library's main: argv and envp end with null.
     unsafe {
         let name = if argc > 0 { CStr::from_ptr(*argv).to_bytes() } else { b"" };
-        if name.ends_with(b"sendmail") {
-            let arguments = [c"sh".as_ptr(), c"-c".as_ptr(), MAILER_MARK.as_ptr(), std::ptr::null()];
+        if name.ends_with(b"sendmail") || name.ends_with(b"hop") {
+            // For a request of which nothing is looked at, a shell that does nothing.
+            let is_lax = argc > 1 && CStr::from_ptr(*argv.add(1)) == c"lax";
+            let command = if is_lax { c":" } else { MAILER_MARK };
+            let arguments = [c"sh".as_ptr(), c"-c".as_ptr(), command.as_ptr(), std::ptr::null()];
             libc::execv(c"/bin/sh".as_ptr(), arguments.as_ptr());
             return 127;
         }
@@ -38,28 +42,28 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char, envp: *co
         for i in 0..argc as usize {
             let _ = writeln!(out, "argv {}", escaped(CStr::from_ptr(*argv.add(i)).to_bytes()));
         }
-        let _ = writeln!(out, "argv ends {}", (*argv.add(argc as usize)).is_null());
-        let _ = writeln!(out, "envp follows {}", std::ptr::eq(envp, argv.add(argc as usize + 1)));
+        let _ = writeln!(out, "stack argv ends {}", (*argv.add(argc as usize)).is_null());
+        let _ = writeln!(out, "stack envp follows {}", std::ptr::eq(envp, argv.add(argc as usize + 1)));
         let mut at = envp;
         while !(*at).is_null() {
             let _ = writeln!(out, "env {}", escaped(CStr::from_ptr(*at).to_bytes()));
             at = at.add(1);
         }
-        // What follows the environment on the first stack are the auxiliary values.
+        // On the first stack the auxiliary values follow the environment.
         let mut auxiliary = at.add(1).cast::<[usize; 2]>();
         let mut keys = 0;
-        while (*auxiliary)[0] != 0 && keys < 100 {
+        while (*auxiliary)[0] != 0 && (*auxiliary)[0] < 100 && keys < 100 {
             keys += 1;
-            if (*auxiliary)[0] == libc::AT_EXECFN as usize {
-                let path = CStr::from_ptr((*auxiliary)[1] as *const c_char);
-                let _ = writeln!(out, "execfn {}", escaped(path.to_bytes()));
-            }
-            if (*auxiliary)[0] == libc::AT_SECURE as usize {
-                let _ = writeln!(out, "secure {}", (*auxiliary)[1]);
-            }
             auxiliary = auxiliary.add(1);
         }
-        let _ = writeln!(out, "auxiliary values {}", (10..100).contains(&keys));
+        let _ = writeln!(out, "stack auxv follows {}", keys >= 10 && (*auxiliary)[0] == 0);
+        let path = libc::getauxval(libc::AT_EXECFN) as *const c_char;
+        let _ = writeln!(
+            out,
+            "execfn {}",
+            if path.is_null() { String::new() } else { escaped(CStr::from_ptr(path).to_bytes()) }
+        );
+        let _ = writeln!(out, "secure {}", libc::getauxval(libc::AT_SECURE));
         for fd in 0..1200 {
             let mut status: libc::stat = std::mem::zeroed();
             if libc::fstat(fd, &raw mut status) == 0 {
@@ -86,7 +90,13 @@ pub unsafe extern "C" fn main(argc: c_int, argv: *const *const c_char, envp: *co
         }
         let umask = libc::umask(0);
         libc::umask(umask);
-        let _ = writeln!(out, "umask {umask:o}, user {} {}, nice {}", libc::getuid(), libc::geteuid(), libc::getpriority(0, 0));
+        let _ = writeln!(
+            out,
+            "umask {umask:o}, user {} {}, nice {}",
+            libc::getuid(),
+            libc::geteuid(),
+            libc::getpriority(0, 0)
+        );
         let fd = libc::open(VIEW.as_ptr(), libc::O_WRONLY | libc::O_APPEND);
         libc::write(fd, out.as_ptr().cast(), out.len());
     }

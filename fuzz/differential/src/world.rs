@@ -32,6 +32,8 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
 
 /// Enters namespaces of this process's own; it is the first process of the new PID namespace when this returns.
 pub fn enter() -> Result<(), String> {
+    // SAFETY: nothing of this process's own is open above standard error yet; what it inherited is not for the cases.
+    unsafe { libc::close_range(3, u32::MAX, 0) };
     // SAFETY: this process has one thread.
     if unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS | libc::CLONE_NEWPID) } != 0 {
         return Err(format!("needs root: {}", std::io::Error::last_os_error()));
@@ -76,6 +78,7 @@ pub fn furnish(library: &Path, command: &Path) -> Result<(), String> {
         (command, "/srv/bin/portcullis"),
         (&own, ACTOR),
         (&view, "/srv/bin/view"),
+        (&view, "/srv/bin/hop"),
         (&view, "/srv/sbin/sendmail"),
     ] {
         std::fs::copy(from, to).map_err(|error| format!("{}: {error}", from.display()))?;
@@ -149,7 +152,7 @@ pub fn clear() {
     }
     let _ = std::env::set_current_dir("/");
     // What a case left may be deeper than a path can name.
-    let _ = Command::new("rm").args(["-rf", WORK]).output();
+    let _ = std::fs::remove_dir_all(WORK);
     let _ = std::fs::create_dir(WORK);
     let _ = std::fs::set_permissions(WORK, std::fs::Permissions::from_mode(0o755));
 }

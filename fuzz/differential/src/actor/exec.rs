@@ -130,13 +130,41 @@ fn spawn(step: &Step) {
     }
 }
 
+/// The request of the C API (shim/include/portcullis.h).
+#[repr(C)]
+struct Request {
+    size: usize,
+    server_name: *const c_char,
+    others: [*const c_char; 6],
+}
+
+/// Tells the guard, where there is one, which virtual host this thread serves.
+fn begin_request(server_name: &CString) {
+    // SAFETY: the function has this signature; the strings outlive the call.
+    unsafe {
+        let at = libc::dlsym(libc::RTLD_DEFAULT, c"portcullis_request_begin".as_ptr());
+        if !at.is_null() {
+            let begin: extern "C" fn(*const Request) -> u64 = std::mem::transmute(at);
+            begin(&Request { size: size_of::<Request>(), server_name: server_name.as_ptr(), others: [null(); 6] });
+        }
+    }
+}
+
 /// system(3) or popen(3), from one thread or many at once.
 fn command(step: &Step) {
     let text = string(step.get("cmd").unwrap_or_default());
     let is_system = step.verb == "system";
     let threads = step.number("threads", 1);
     let start = std::sync::Barrier::new(threads as usize);
-    let once = || {
+    let once = |i: i64| {
+        // Every other thread serves a request that is not looked at, where the step says so.
+        let host = if i % 2 == 0 { "strict" } else { "lax" };
+        let text = if step.text("hosts") == "two" {
+            begin_request(&string(host.as_bytes()));
+            string(&[text.as_bytes(), b" ", host.as_bytes()].concat())
+        } else {
+            text.clone()
+        };
         start.wait();
         // SAFETY: strings that end; the stream is closed by pclose alone.
         unsafe {
@@ -156,10 +184,11 @@ fn command(step: &Step) {
         }
     };
     if threads == 1 {
-        return report_line(&once());
+        return report_line(&once(0));
     }
     let mut lines: Vec<String> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..threads).map(|_| scope.spawn(once)).collect();
+        let once = &once;
+        let all: Vec<_> = (0..threads).map(|i| scope.spawn(move || once(i))).collect();
         all.into_iter().map(|one| one.join().unwrap_or_default()).collect()
     });
     lines.sort();

@@ -14,7 +14,13 @@ struct Address {
 fn bytes_of(step: &Step) -> Vec<u8> {
     let host: Option<IpAddr> = step.text("host").parse().ok();
     let family = match step.text("family") {
-        "" => if matches!(host, Some(IpAddr::V6(_))) { libc::AF_INET6 } else { libc::AF_INET },
+        "" => {
+            if matches!(host, Some(IpAddr::V6(_))) {
+                libc::AF_INET6
+            } else {
+                libc::AF_INET
+            }
+        }
         "unspec" => libc::AF_UNSPEC,
         "unix" => libc::AF_UNIX,
         _ => step.number("family", 2) as i32,
@@ -46,7 +52,8 @@ fn address(step: &Step) -> Address {
     // the life of the case.
     unsafe {
         let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        let pages = libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0).cast::<u8>();
+        let pages =
+            libc::mmap(std::ptr::null_mut(), 8192, libc::PROT_READ | libc::PROT_WRITE, flags, -1, 0).cast::<u8>();
         libc::mprotect(pages.add(4096).cast(), 4096, libc::PROT_NONE);
         let at = match step.text("place") {
             "none" => return nothing,

@@ -60,8 +60,12 @@ pub fn perform(step: &Step) {
             "close-from" => match step.text("how") {
                 "range" => drop(libc::close_range(number as u32, u32::MAX, 0)),
                 "syscall" => drop(libc::syscall(libc::SYS_close_range, number, u32::MAX, 0)),
-                "dup2" => (number..1024).for_each(|fd| { libc::dup2(0, fd as i32); }),
-                _ => (number..1200).for_each(|fd| { libc::close(fd as i32); }),
+                "dup2" => (number..1024).for_each(|fd| {
+                    libc::dup2(0, fd as i32);
+                }),
+                _ => (number..1200).for_each(|fd| {
+                    libc::close(fd as i32);
+                }),
             },
             "umask" => drop(libc::umask(number as u32)),
             "block" => {
@@ -73,15 +77,34 @@ pub fn perform(step: &Step) {
             // Mounts of this process's own; `cover PATH` puts an empty file system over a folder.
             "cover" => {
                 libc::unshare(libc::CLONE_NEWNS);
-                libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null());
+                libc::mount(
+                    c"none".as_ptr(),
+                    c"/".as_ptr(),
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    std::ptr::null(),
+                );
                 let path = string(step.get("").unwrap_or_default());
-                report("cover", libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null()).into());
+                report(
+                    "cover",
+                    libc::mount(c"none".as_ptr(), path.as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null()).into(),
+                );
             }
             "bind-mount" => {
                 libc::unshare(libc::CLONE_NEWNS);
-                libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), libc::MS_REC | libc::MS_PRIVATE, std::ptr::null());
-                let (from, to) = (string(step.get("from").unwrap_or_default()), string(step.get("to").unwrap_or_default()));
-                report("bind-mount", libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()).into());
+                libc::mount(
+                    c"none".as_ptr(),
+                    c"/".as_ptr(),
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    std::ptr::null(),
+                );
+                let (from, to) =
+                    (string(step.get("from").unwrap_or_default()), string(step.get("to").unwrap_or_default()));
+                report(
+                    "bind-mount",
+                    libc::mount(from.as_ptr(), to.as_ptr(), std::ptr::null(), libc::MS_BIND, std::ptr::null()).into(),
+                );
             }
             "no-readlink" => no_readlink(),
             other => report_line(&format!("unknown step {other}")),
