@@ -10,10 +10,10 @@ mod oracle;
 mod random;
 mod world;
 
-use case::Case;
+use case::{Case, Step};
 use oracle::{Oracle, Outcome};
 use random::Random;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -89,11 +89,13 @@ fn main() {
     }
 }
 
-/// What was found, one entry for each class and way of being wrong.
+/// What was found, one entry for each case of the corpus, or class of generated ones, and way of being wrong.
 #[derive(Default)]
 struct Found {
     kinds: BTreeMap<String, usize>,
     limits: usize,
+    /// What was wrong, with the steps that it took.
+    shown: BTreeSet<String>,
 }
 
 impl Found {
@@ -115,14 +117,21 @@ impl Found {
             println!("{name} [{}]: a documented limit: {limit}: {}", case.class, wrong.join("; "));
             return;
         }
-        let count = self.kinds.entry(format!("{}: {}", case.class, wrong.join("; "))).or_default();
+        let is_of_corpus = name.ends_with(".case");
+        let what = if is_of_corpus { name } else { &case.class };
+        let count = self.kinds.entry(format!("{what}: {}", wrong.join("; "))).or_default();
         *count += 1;
-        if *count > 1 {
+        // One cause after another has the same signs: some are shown, those that need other steps.
+        if *count > 8 {
             return;
         }
         let mut smaller = case.clone();
-        if options.corpus.is_none() || !name.ends_with(".case") {
+        if !is_of_corpus {
             (smaller, outcomes) = smallest(oracle, case, &wrong, outcomes);
+            let verbs: Vec<&str> = smaller.steps.iter().map(|step| step.verb.as_str()).collect();
+            if !self.shown.insert(format!("{} {}", wrong.join("; "), verbs.join(" "))) {
+                return;
+            }
         }
         println!("FOUND {name} [{}]: {}", case.class, wrong.join("; "));
         let text = format!("# {name}: {}\n{}", wrong.join("; "), smaller.write());
@@ -136,18 +145,43 @@ impl Found {
     }
 }
 
-/// Leaves out what a finding does not need.
+/// Leaves out what a finding does not need: steps, then their arguments.
 fn smallest(oracle: &mut Oracle, case: &Case, wrong: &[String], seen: [Outcome; 3]) -> (Case, [Outcome; 3]) {
-    let (mut best, mut outcomes) = (case.clone(), seen);
+    const TRIES: usize = 80;
+    let (mut best, mut outcomes, mut tries) = (case.clone(), seen, 0);
+    let mut keep = |best: &mut Case, smaller: Case| {
+        tries += 1;
+        let (again, all) = oracle.judge(&smaller);
+        if tries < TRIES && again == wrong {
+            *best = smaller;
+            outcomes = all;
+            return true;
+        }
+        false
+    };
     let mut i = 0;
     while i < best.steps.len() {
         let mut smaller = best.clone();
         smaller.steps.remove(i);
-        let (again, all) = oracle.judge(&smaller);
-        if again == wrong {
-            (best, outcomes) = (smaller, all);
-        } else {
+        if !keep(&mut best, smaller) {
             i += 1;
+        }
+    }
+    for i in 0..best.steps.len() {
+        let mut word = 1;
+        loop {
+            let words: Vec<&str> = best.steps[i].line.split_ascii_whitespace().collect();
+            if word >= words.len() {
+                break;
+            }
+            let mut smaller = best.clone();
+            let line = [&words[..word], &words[word + 1..]].concat().join(" ");
+            if let Ok(step) = Step::parse(&line) {
+                smaller.steps[i] = step;
+            }
+            if !keep(&mut best, smaller) {
+                word += 1;
+            }
         }
     }
     (best, outcomes)
