@@ -2,6 +2,7 @@
 
 mod network;
 mod program;
+mod recipe;
 
 use crate::random::Random;
 
@@ -16,8 +17,9 @@ impl Lines {
 
 pub fn case(random: &mut Random) -> String {
     let mut lines = Lines(Vec::new());
-    let class = match random.below(10) {
-        0..=3 => {
+    let class = match random.below(12) {
+        0 | 1 => recipe::action(random, &mut lines),
+        2..=5 => {
             state(random, &mut lines);
             network::action(random, &mut lines)
         }
