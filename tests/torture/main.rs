@@ -7,6 +7,7 @@
 #[allow(dead_code, unused_imports)]
 mod harness;
 
+mod differential;
 mod faults;
 mod outside;
 mod sanitized;

@@ -44,7 +44,7 @@ pub fn every_rule(mode: &str) -> String {
 }
 
 /// The folder with the built library and command.
-fn built() -> PathBuf {
+pub fn built() -> PathBuf {
     let own = std::env::current_exe().expect("the test has a path");
     let target = own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps");
     let release = target.join("release");
