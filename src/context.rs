@@ -62,7 +62,10 @@ pub fn compose(text: &mut Text<1024>, name: &[u8], injected: bool, served: &Serv
     let chain = chain_of(name, served);
     let tried = crate::load::tried();
     with_tree(if role == Role::Master { backstop::link_number() } else { 0 }, |tree| {
-        write(text, &Inherited { role, injected, reported: state::reported(), tried, ..with_chain(chain.bytes(), tree) });
+        write(
+            text,
+            &Inherited { role, injected, reported: state::reported(), tried, ..with_chain(chain.bytes(), tree) },
+        );
     });
 }
 

@@ -190,7 +190,9 @@ pub fn in_descendant(tree: Option<&Tree<'_>>) -> Option<Reason> {
     match tree {
         // The tree never had another policy than the built-in one.
         Some(tree) if tree.file == [0; 3] => Some(reason),
-        Some(tree) => lose(Overlay { modes: tree.modes, sinks: tree.sinks, digest: tree.digest, log: tree.log }, tree.file),
+        Some(tree) => {
+            lose(Overlay { modes: tree.modes, sinks: tree.sinks, digest: tree.digest, log: tree.log }, tree.file)
+        }
         None => lose(Overlay { modes: b"", sinks: state::policy().sinks(), digest: 0, log: b"" }, [0; 3]),
     }
 }

@@ -73,7 +73,11 @@ pub fn choose() -> Option<u64> {
     match number() {
         0 => {
             let new = sys::random()? | 1;
-            Some(NUMBER.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|other| other, |_| new))
+            Some(
+                NUMBER
+                    .compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed)
+                    .map_or_else(|other| other, |_| new),
+            )
         }
         number => Some(number),
     }

@@ -8,6 +8,7 @@ pub use loader::{foreign_loader, remember_loader};
 pub use start::start;
 pub use swap::{ROOM_SIZE, in_room, set_room, swapped};
 
+use crate::backstop;
 use crate::context;
 use crate::judge::Guarding;
 use crate::memory::{Reader, Text};
@@ -16,7 +17,7 @@ use crate::state;
 use crate::sys;
 use core::mem::MaybeUninit;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use portcullis_request::environment::{KEY, LOADER, OWN, libraries};
+use portcullis_request::environment::{KEY, LOADER, OWN, REQUEST, libraries};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
@@ -129,6 +130,8 @@ impl Plan {
         if new.guarded && preloads && secret != 0 {
             self.key.push(KEY);
             self.key.number(secret);
+        } else if secret != 0 {
+            backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
         true
     }

@@ -45,7 +45,14 @@ impl<'a> Tree<'a> {
         let modes = fields.next()?;
         let sinks = number(fields.next()?) as u32;
         let file = [number(fields.next()?), number(fields.next()?), number(fields.next()?)];
-        Some(Tree { modes, sinks, file, digest: number(fields.next()?), link: number(fields.next()?), log: fields.next()? })
+        Some(Tree {
+            modes,
+            sinks,
+            file,
+            digest: number(fields.next()?),
+            link: number(fields.next()?),
+            log: fields.next()?,
+        })
     }
 
     fn write(&self, mut push: impl FnMut(&[u8])) {
