@@ -37,8 +37,16 @@ pub struct With<'w> {
 
 /// The answer to a call; `None` where somebody else gives it.
 pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply> {
-    if let Ok(memory) = Memory::of(notice.pid) {
-        return answer_with(member, notice, with, &memory);
+    let memory = Memory::of(notice.pid);
+    if let Some(parts) = sys::announced(notice, member.secret.load(Ordering::Relaxed)) {
+        // What cannot be read is not put on record.
+        if let Ok(memory) = &memory {
+            announced(notice, memory, with.records, parts);
+        }
+        return Some(Reply::Result(0));
+    }
+    if let Ok(memory) = &memory {
+        return answer_with(member, notice, with, memory);
     }
     // Without CAP_SYS_PTRACE, root can still look as the process's own user.
     let own = (sys::geteuid(), sys::getegid());
@@ -54,10 +62,6 @@ pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply
 
 fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memory) -> Option<Reply> {
     let listener = member.listener.load(Ordering::Relaxed);
-    if let Some(parts) = sys::announced(notice, member.secret.load(Ordering::Relaxed)) {
-        announced(notice, memory, with.records, parts);
-        return Some(Reply::Result(0));
-    }
     let Some(subject) = subject::of(member, notice.pid, memory, with.records) else {
         return Some(unreadable(notice));
     };
@@ -393,6 +397,13 @@ impl Case<'_> {
             }
             Ok(_) => {}
             Err(_) => unknown = unknown.or(Some(Unknown::Program)),
+        }
+        // Something is mounted over the path that the file has there.
+        let mut buffer = [0; 4096];
+        let mut real = Text::<4097>::new();
+        real.push(sys::readlink(again.c_str(), &mut buffer));
+        if !self.is_at_home() && sys::stat(real.c_str()).is_none_or(|own| own.identity != stat.identity) {
+            unknown = unknown.or(Some(Unknown::Path));
         }
         if let Some(refused) = unknown.and_then(|what| self.cannot(what)) {
             return refused;
