@@ -139,7 +139,7 @@ const ANNOUNCES: u64 = 0x616e_6e6f_756e_6365;
 /// Whether a call is an announcement by somebody who has the secret: what it announces, a text and a chain, each with its length.
 pub fn announced(notice: &Notice, secret: u64) -> Option<[(u64, u64); 2]> {
     let [_, text, len, chain, chain_len, mark] = notice.args;
-    let is = i64::from(notice.number) == i64::from(libc::SYS_io_uring_setup) && mark == secret ^ ANNOUNCES;
+    let is = libc::c_long::from(notice.number) == libc::SYS_io_uring_setup && mark == secret ^ ANNOUNCES;
     is.then_some([(text, len), (chain, chain_len)])
 }
 
