@@ -9,7 +9,9 @@ mod filter;
 mod link;
 pub mod supervisor;
 
+use crate::context;
 use crate::environment;
+use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{counters, emit, sys};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -49,6 +51,15 @@ pub fn expecting<R>(go: impl FnOnce() -> R) -> R {
 static TRIED: AtomicBool = AtomicBool::new(false);
 /// Whether the worker gave up root without being able to load the filter: then it is tried once more.
 static AGAIN: AtomicBool = AtomicBool::new(false);
+
+/// Tells the supervisor for which request this process is about to execute a program, named `name`, in which the guard will not
+/// be: what that says of itself is not believed.
+#[inline(never)]
+pub fn announce(request: &[u8], name: &[u8], served: &Served) {
+    if state::policy().backstop().kind == BackstopKind::Supervise {
+        sys::announce(request, context::chain_of(name, served).bytes());
+    }
+}
 
 pub use link::{number as link_number, set_number as set_link_number};
 

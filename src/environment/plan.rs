@@ -1,6 +1,7 @@
 //! Composes the guard's variables for a new program, and fills the vector of its environment.
 
 use super::{New, PRELOAD, Vector, begins, is_own, library_is_there};
+use crate::backstop;
 use crate::context;
 use crate::memory::{Reader, Text};
 use crate::request::Served;
@@ -8,7 +9,7 @@ use crate::state;
 use crate::sys;
 use core::mem::MaybeUninit;
 use portcullis_policy::Unknown;
-use portcullis_request::environment::{KEY, libraries};
+use portcullis_request::environment::{KEY, REQUEST, libraries};
 
 /// An entry of a vector that is being written.
 pub type Entry = MaybeUninit<*const u8>;
@@ -77,6 +78,8 @@ impl Plan {
         if new.guarded && preloads && secret != 0 {
             self.key.push(KEY);
             self.key.number(secret);
+        } else if secret != 0 {
+            backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
         let fit = self.context.fits() && self.request.fits() && self.key.fits();
         fit.then_some(true).ok_or(Unknown::Environment)

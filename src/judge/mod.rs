@@ -147,6 +147,18 @@ pub fn system_call(by: By<'_>, served: &Served) -> Decision {
     unknown(by, served, Unknown::SystemCall, u16::MAX, Action::Call)
 }
 
+/// Judges what a process does whose memory cannot be read.
+#[cold]
+pub fn memory(by: By<'_>, served: &Served) -> Decision {
+    unknown(by, served, Unknown::Memory, u16::MAX, Action::Call)
+}
+
+/// Judges a program of which something is not known.
+#[cold]
+pub fn unknown_program(by: By<'_>, served: &Served, what: Unknown) -> Decision {
+    unknown(by, served, what, u16::MAX, Action::Exec)
+}
+
 /// The destination of what is not known.
 fn nowhere(fd: i32) -> Endpoint<'static> {
     Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0, transport: sys::transport(fd), domain: b"" }

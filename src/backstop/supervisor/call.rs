@@ -20,6 +20,8 @@ pub enum Call {
     Listen(i32),
     /// Descriptor of the folder, path, arguments, environment, flags.
     Execute(i32, u64, u64, u64, i32),
+    /// One whose arguments cannot be read.
+    Unreadable,
     /// io_uring_setup.
     Ring,
     /// One that the filter is not for, or of an architecture that is not known.
@@ -80,7 +82,23 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
         345 => Call::SendMessages(fd, b, c, d as i32),
         425 => Call::Ring,
         102 => {
-            let word = |index: u64| memory.number(b.wrapping_add(index.wrapping_mul(4)), 4).unwrap_or(0);
+            let mut words = [0_u8; 24];
+            // As many words as the function has (net/socket.c).
+            let needed = match a {
+                4 => 2_usize,
+                11 => 6,
+                20 => 4,
+                _ => 3,
+            };
+            let len = needed.wrapping_mul(4);
+            if words.get_mut(..len).is_none_or(|room| memory.read(b, room).len() != len) {
+                return Call::Unreadable;
+            }
+            let word = |index: usize| {
+                let at = index.wrapping_mul(4);
+                let bytes = words.get(at..).and_then(|rest| rest.first_chunk::<4>());
+                bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
+            };
             let fd = word(0) as i32;
             match a {
                 2 => Call::Bind(fd, word(1), word(2)),

@@ -7,6 +7,7 @@
 mod answer;
 mod call;
 mod copied;
+mod records;
 mod remote;
 mod subject;
 
@@ -14,7 +15,7 @@ use super::link::{TOLD, Told};
 use crate::sys::{self, Fd};
 use crate::{counters, load, merge, sink, state};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use portcullis_policy::{GLOBAL_SCOPE, Mode, Rule};
+use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
 /// The descriptor of the socket on which workers come.
 pub const LISTENER: i32 = 3;
@@ -49,6 +50,7 @@ struct Shared {
     at_hand: (AtomicI32, AtomicU64),
     scope: AtomicU32,
     members: [Member; MEMBERS],
+    records: records::Records,
 }
 
 /// Supervises the workers of `master`, and ends. `lost` is why the server's policy cannot be used.
@@ -93,6 +95,7 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
             looked = now;
             load::look_again();
             merge::say_due();
+            shared.records.forget_ended();
             let keeper = shared.keeper.load(Ordering::Acquire);
             if keeper != sys::getpid() && sys::getppid() != keeper {
                 become_keeper(shared);
@@ -121,7 +124,7 @@ fn become_keeper(shared: &'static Shared) {
 }
 
 /// Answers the call that a judge was at when it died: in audit it goes on, else it is refused. Where it was not known yet
-/// whose call it is, the global policy says which.
+/// whose call it is, the strictest policy says which.
 fn settle_left_over(shared: &Shared) {
     let id = shared.at_hand.1.swap(0, Ordering::AcqRel);
     if id == 0 {
@@ -221,10 +224,12 @@ fn one(shared: &Shared, member: &Member) {
         }
     };
     shared.at_hand.0.store(listener, Ordering::Relaxed);
-    shared.scope.store(GLOBAL_SCOPE, Ordering::Relaxed);
+    shared.scope.store(STRICTEST_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
     sys::end_in(PATIENCE);
-    let reply = answer::answer(member, &notice, &shared.scope, shared.borrows.load(Ordering::Relaxed));
+    let borrows = shared.borrows.load(Ordering::Relaxed);
+    let with = answer::With { scope: &shared.scope, borrows, records: &shared.records };
+    let reply = answer::answer(member, &notice, &with);
     sys::end_in(0);
     if let Some(reply) = reply {
         sys::reply(listener, notice.id, reply);

@@ -1,6 +1,7 @@
 //! Whose call it is: the process, its role, the request behind it, and the programs that led to it.
 
 use super::Member;
+use super::records::{Record, Records};
 use super::remote::Memory;
 use crate::backstop::EXPECTED_MAX;
 use crate::files;
@@ -24,6 +25,8 @@ pub struct Subject {
     pub role: Role,
     pub chain: Text<256>,
     pub served: Served,
+    /// The guard is in it: it has the secret.
+    pub is_guarded: bool,
     /// libc is about to execute a program that a hook has judged.
     pub expects_program: bool,
 }
@@ -71,13 +74,28 @@ pub fn parent_of(pid: u32) -> Option<u32> {
     status(pid).map(|status| status.parent)
 }
 
+/// The process of a thread.
+pub fn process_of(thread: u32) -> Option<u32> {
+    status(thread).map(|status| status.pid)
+}
+
+/// When a process began, in ticks since the host did: its number may be another one's later, but not with this.
+pub fn start_of(pid: u32) -> Option<u64> {
+    let mut buffer = [0; 1024];
+    let text = files::proc_read(pid, b"stat", &mut buffer);
+    // Behind the name, which may have anything in it: the state is the third field, the start is the 22nd.
+    let end = text.iter().rposition(|&byte| byte == b')')?;
+    let field = text.get(end.wrapping_add(2)..)?.split(|&byte| byte == b' ').nth(19)?;
+    Some(context::number(field))
+}
+
 /// Effective user and group of a thread's process.
 pub fn user_of(thread: u32) -> Option<(u32, u32)> {
     status(thread).map(|status| (status.user, status.group))
 }
 
 /// The process of a thread that a member's filter stopped; `None` where it has ended.
-pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
+pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> Option<Subject> {
     let status = status(thread)?;
     let worker = member.pid.load(Ordering::Relaxed);
     let secret = member.secret.load(Ordering::Relaxed);
@@ -90,6 +108,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
         role: Role::Descendant,
         chain: Text::new(),
         served: Served::none(),
+        is_guarded: is_worker,
         expects_program: false,
     };
     if is_worker {
@@ -108,7 +127,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory) -> Option<Subject> {
             subject.chain.push(pool);
         }
     } else {
-        of_descendant(worker, &mut subject);
+        of_descendant(worker, &mut subject, memory, secret, records);
     }
     subject.served.settle();
     Some(subject)
@@ -170,28 +189,86 @@ fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Req
     portcullis_request::wire::read(memory.read(at.wrapping_add(8), room)).unwrap_or(unknown)
 }
 
-/// The request and the chain that a descendant has in its environment, as the exec hook put them there. Where they are gone,
-/// somebody took them away, or the program was started past the hooks: the strictest policy holds.
-fn of_descendant(worker: u32, subject: &mut Subject) {
-    let lost = || Request { state: State::Lost, ..Request::none() };
-    subject.served.request = lost();
-    if let Some(at) = sys::allocate(ENVIRONMENT_MAX) {
-        // SAFETY: a new mapping of that size, which nobody else has.
-        let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
-        let text = files::proc_read_all(subject.pid, b"environ", room);
-        let mut variables = Variables::default();
-        text.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
-        if let Some(value) = variables.request {
-            subject.served.request = portcullis_request::wire::read(value).unwrap_or(lost());
+/// Ancestors of a process that are looked at.
+const ANCESTORS: usize = 32;
+
+/// The request and the chain of a descendant: those on record, of it or of what it was forked from; where the guard is in it,
+/// those in its environment, as the exec hook put them there. Of anything else nobody knows for whom it is: it was started
+/// past the hooks, or its parents have ended. The strictest policy holds.
+fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u64, records: &Records) {
+    subject.served.request = Request { state: State::Lost, ..Request::none() };
+    if has_secret(subject.pid, memory, secret) {
+        subject.is_guarded = true;
+        of_environment(subject);
+    } else if let Some(record) = on_record(subject.pid, worker, records) {
+        if let Some(request) = portcullis_request::wire::read(record.request.bytes()) {
+            subject.served.request = request;
         }
-        if let Some(inherited) = variables.context.and_then(context::parse) {
-            subject.chain.set(inherited.chain);
-        }
-        sys::munmap(at, ENVIRONMENT_MAX);
+        subject.chain.set(record.chain.bytes());
     }
     if subject.chain.bytes().is_empty() {
         program(worker, &mut subject.chain);
         subject.chain.push(b" > ");
         program(subject.pid, &mut subject.chain);
     }
+}
+
+/// The record of a process. Where it has none, but a process has that it was forked from, it gets the same one: the guard
+/// hands down what it executes in other ways, so nothing is looked for beyond a process that has it.
+fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
+    let start = start_of(pid)?;
+    if let Some(record) = records.of(pid, start) {
+        return Some(record);
+    }
+    let mut ancestor = pid;
+    for _ in 0..ANCESTORS {
+        ancestor = parent_of(ancestor).filter(|parent| *parent > 1 && *parent != worker)?;
+        // A number that was given anew is no ancestor's.
+        let began = start_of(ancestor).filter(|began| *began <= start)?;
+        if let Some(record) = records.of(ancestor, began) {
+            records.put(pid, start, record.request.bytes(), record.chain.bytes());
+            return Some(record);
+        }
+    }
+    None
+}
+
+/// Whether a process has the secret where this library has it: nobody else knows it.
+fn has_secret(pid: u32, memory: &Memory, secret: u64) -> bool {
+    let own = library_at(0).map(|at| (sys::secret_address() as u64).wrapping_sub(at));
+    let at = own.zip(library_at(pid)).map(|(offset, at)| at.wrapping_add(offset));
+    secret != 0 && at.is_some_and(|at| memory.number(at, 8) == Some(secret))
+}
+
+/// Where a process has this library; 0 for this one.
+fn library_at(pid: u32) -> Option<u64> {
+    let room = sys::allocate(ENVIRONMENT_MAX)?;
+    // SAFETY: a new mapping of that size, which nobody else has.
+    let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ENVIRONMENT_MAX) };
+    let name = base_name(crate::state::settled().library.bytes());
+    let text = files::proc_read_all(pid, b"maps", bytes);
+    let line = text.split(|&byte| byte == b'\n').find(|line| base_name(line).starts_with(name));
+    let at = line.and_then(|line| line.split(|&byte| byte == b'-').next()).map(|digits| {
+        let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
+        digits.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(16).wrapping_add(digit(*byte)))
+    });
+    sys::munmap(room, ENVIRONMENT_MAX);
+    at
+}
+
+/// What the guard of a process was handed down.
+fn of_environment(subject: &mut Subject) {
+    let Some(at) = sys::allocate(ENVIRONMENT_MAX) else { return };
+    // SAFETY: a new mapping of that size, which nobody else has.
+    let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
+    let text = files::proc_read_all(subject.pid, b"environ", room);
+    let mut variables = Variables::default();
+    text.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
+    if let Some(request) = variables.request.and_then(portcullis_request::wire::read) {
+        subject.served.request = request;
+    }
+    if let Some(inherited) = variables.context.and_then(context::parse) {
+        subject.chain.set(inherited.chain);
+    }
+    sys::munmap(at, ENVIRONMENT_MAX);
 }

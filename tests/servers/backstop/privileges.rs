@@ -66,22 +66,36 @@ fn without_root_it_needs_no_new_privs() {
     }
 }
 
-/// Where another supervisor has a filter already, or the kernel knows no user notification, the kernel logs instead, and
-/// one event says so.
+/// Where another supervisor has a filter already, or the kernel knows no user notification, the kernel logs instead, or refuses
+/// where the policy enforces anything; one event says so.
 #[test]
-fn without_user_notification_it_logs() {
+fn without_user_notification_it_logs_or_refuses() {
     enter();
-    for (outer, sentence) in [
-        ("listener", "the backstop logs only: the process has a filter with a supervisor of its own"),
-        ("none", "the backstop logs only: the kernel has no user notification of seccomp"),
+    for (outer, mode, answer, sentence) in [
+        ("listener", "audit", "1 0 0", "the backstop logs only: the process has a filter with a supervisor of its own"),
+        ("none", "audit", "1 0 0", "the backstop logs only: the kernel has no user notification of seccomp"),
+        (
+            "listener",
+            "enforce",
+            "-1 13 0",
+            "the backstop refuses what did not come through the hooks: the process has a filter with a supervisor of its own",
+        ),
+        (
+            "none",
+            "enforce",
+            "-1 13 0",
+            "the backstop refuses what did not come through the hooks: the kernel has no user notification of seccomp",
+        ),
     ] {
         let place = Place::new();
         page(&place);
         let program = compile(&place, "tests/servers/c/outer.c", "outer", &[]);
-        let guard = place.guard(&config(&place, "audit"));
+        let guard = place.guard(&format!(
+            "mode = \"{mode}\"\n[backstop]\nseccomp = \"supervise\"\n[rules.exec-place]\nmode = \"off\"\n"
+        ));
         let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &[&program, outer]);
         let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
-        assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
+        assert_eq!(ask(nginx.port, "localhost", "sendto"), answer, "{outer}, {mode}");
         // The outer program's child is one of the master's, too.
         let is_worker = |pid: &i32| word(*pid, "status", "Name:").as_deref() == Some("php-fpm8.2");
         let workers: Vec<i32> = children(fpm.process.pid()).into_iter().filter(is_worker).collect();
@@ -131,19 +145,21 @@ fn a_units_own_filter_is_no_danger() {
     }
 }
 
-/// A unit whose CapabilityBoundingSet= lacks CAP_SYS_PTRACE: the supervisor looks at a process as that process's user.
+/// A unit whose CapabilityBoundingSet= lacks CAP_SYS_PTRACE: the supervisor looks at a process as that process's user. It cannot
+/// read what a worker announces, so whose program it is it does not know: the strictest policy holds.
 #[test]
 fn without_the_right_to_trace_it_looks_as_the_user() {
     enter();
     let place = Place::new();
     page(&place);
-    let guard = place.guard(&config(&place, "audit"));
+    let guard =
+        place.guard("mode = \"audit\"\n[backstop]\nseccomp = \"supervise\"\n[rules.exec-place]\nmode = \"off\"\n");
     let by = ["setpriv", "--bounding-set=-sys_ptrace"];
     let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &by);
     let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
     assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
     let events = guard.events().all();
-    assert_eq!(events.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "known", ""]]);
+    assert_eq!(events.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "lost", ""]]);
     let (_, judge) = standing_pair(fpm.process.pid());
     let effective = word(judge, "status", "CapEff:").expect("capabilities");
     // CAP_SYS_PTRACE is 19 (linux/capability.h).

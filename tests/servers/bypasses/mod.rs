@@ -13,20 +13,22 @@ use crate::harness::{Place, http};
 use std::path::Path;
 use std::process::Command;
 
-/// A program of tests/servers/c, static, in the place: no hook is in it.
-fn compile(place: &Place, name: &str) -> String {
+/// A program of tests/servers/c in the place; with `-static` among the flags no hook is in it.
+fn compile(place: &Place, name: &str, flags: &[&str]) -> String {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/c/{name}.c"));
     let output = place.join(name);
-    let done = Command::new("cc").args(["-O1", "-w", "-static", "-o"]).arg(&output).arg(source).status();
+    let done = Command::new("cc").args(["-O1", "-w"]).args(flags).arg("-o").arg(&output).arg(source).status();
     assert!(done.expect("cc").success());
     output.to_str().expect("a path").to_owned()
 }
 
-/// Puts a page that starts the program that its query names, and prints what that says, into the root and each of `folders`.
+/// Puts a page that starts the program that its query names, and prints what that says, into the root and into `strict/` and `other1/`.
 fn run_page(place: &Place) {
     let page = "<?php $p = proc_open(json_decode($_GET['argv']), [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes);\n\
                 echo is_resource($p) ? stream_get_contents($pipes[1]) . ' ' . proc_close($p) : 'refused';";
-    place.write("www/run.php", page);
+    for folder in ["", "strict/", "other1/"] {
+        place.write(&format!("www/{folder}run.php"), page);
+    }
 }
 
 /// What a program says that the page starts.

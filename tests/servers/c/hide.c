@@ -1,6 +1,7 @@
 /* Goes where the guard's policy cannot be seen, or takes away what was handed down, then starts a program: `hide WAY ARGUMENT
  * PROGRAM ARGUMENTS...`. Static, so that no hook is in it. Ways: `nothing`; `user`: a user namespace of its own; `mount`: that, and
- * a mount namespace in which ARGUMENT is empty; `context`: PORTCULLIS_CONTEXT is ARGUMENT, or is not there where that is empty. */
+ * a mount namespace in which ARGUMENT is empty; `link`, `relative`: that, with a symlink to sh in it, called by its path or from
+ * there; `bind`: sh is mounted over PROGRAM; `context`: PORTCULLIS_CONTEXT is ARGUMENT, or is not there where that is empty. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <sched.h>
@@ -45,6 +46,25 @@ int main(int count, char **arguments)
         enter(CLONE_NEWNS);
         if (mount("none", argument, "tmpfs", 0, NULL)) {
             perror("mount");
+            return 102;
+        }
+    }
+    if (!strcmp(way, "link") || !strcmp(way, "relative")) {
+        enter(CLONE_NEWNS);
+        if (mount("none", argument, "tmpfs", 0, NULL) || symlink("/bin/sh", arguments[3])) {
+            perror("link");
+            return 102;
+        }
+        if (!strcmp(way, "relative")) {
+            if (chdir(argument))
+                return 104;
+            arguments[3] = "./tool";
+        }
+    }
+    if (!strcmp(way, "bind")) {
+        enter(CLONE_NEWNS);
+        if (mount("/bin/dash", arguments[3], NULL, MS_BIND, NULL)) {
+            perror("bind");
             return 102;
         }
     }

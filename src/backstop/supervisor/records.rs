@@ -1,0 +1,101 @@
+//! Which process does what for which request: the supervisor's own records, by the process's number and start. What a process
+//! says of itself in its environment it can change.
+//!
+//! A hook announces each program in which the guard will not be, before the process executes it; the supervisor itself takes
+//! note of the programs that it lets pass. A process forked from one on record has that one's. There is a bound on them: what
+//! finds no place is judged by the strictest policy.
+
+use crate::memory::Text;
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use portcullis_request::wire::WIRE_MAX;
+
+/// Processes on record at a time.
+const RECORDS: usize = 1024;
+/// Records that are looked through for one whose process has ended, each time that one is wanted or a second has passed.
+const LOOKED_AT: usize = 128;
+const CHAIN_MAX: usize = 256;
+
+/// Whose record it is; 0 for a free place.
+struct Key {
+    pid: AtomicU32,
+    start: AtomicU64,
+}
+
+/// What is on record: in memory that both processes of the supervisor share, of which one writes at a time.
+struct Body {
+    request_len: AtomicU32,
+    chain_len: AtomicU32,
+    request: [AtomicU8; WIRE_MAX],
+    chain: [AtomicU8; CHAIN_MAX],
+}
+
+/// The records.
+pub struct Records {
+    hand: AtomicU32,
+    keys: [Key; RECORDS],
+    bodies: [Body; RECORDS],
+}
+
+/// A copy of a record.
+pub struct Record {
+    pub request: Text<{ WIRE_MAX + 1 }>,
+    pub chain: Text<{ CHAIN_MAX + 1 }>,
+}
+
+fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32, into: &mut Text<N>) {
+    for byte in from.iter().take(len.load(Ordering::Relaxed) as usize) {
+        into.push(&[byte.load(Ordering::Relaxed)]);
+    }
+}
+
+fn put(to: &[AtomicU8], len: &AtomicU32, from: &[u8]) {
+    let from = from.get(..to.len()).unwrap_or(from);
+    to.iter().zip(from).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
+    len.store(from.len() as u32, Ordering::Relaxed);
+}
+
+impl Records {
+    fn place(&self, pid: u32, start: u64) -> Option<usize> {
+        let is = |key: &Key| key.pid.load(Ordering::Relaxed) == pid && key.start.load(Ordering::Relaxed) == start;
+        self.keys.iter().position(is)
+    }
+
+    /// The record of a process.
+    pub fn of(&self, pid: u32, start: u64) -> Option<Record> {
+        let body = self.bodies.get(self.place(pid, start)?)?;
+        let mut record = Record { request: Text::new(), chain: Text::new() };
+        copy(&body.request, &body.request_len, &mut record.request);
+        copy(&body.chain, &body.chain_len, &mut record.chain);
+        Some(record)
+    }
+
+    /// Puts a process on record, over what there is of it.
+    pub fn put(&self, pid: u32, start: u64, request: &[u8], chain: &[u8]) {
+        let free = || self.keys.iter().position(|key| key.pid.load(Ordering::Relaxed) == 0);
+        let place = self.place(pid, start).or_else(free).or_else(|| {
+            self.forget_ended();
+            free()
+        });
+        let Some((key, body)) = place.and_then(|place| self.keys.get(place).zip(self.bodies.get(place))) else {
+            return;
+        };
+        // While it is written it is nobody's: the judge may die here.
+        key.pid.store(0, Ordering::Release);
+        put(&body.request, &body.request_len, request);
+        put(&body.chain, &body.chain_len, chain);
+        key.start.store(start, Ordering::Relaxed);
+        key.pid.store(pid, Ordering::Release);
+    }
+
+    /// Frees places of processes that have ended, of some of them each time.
+    pub fn forget_ended(&self) {
+        for _ in 0..LOOKED_AT {
+            let hand = self.hand.fetch_add(1, Ordering::Relaxed) as usize % RECORDS;
+            let Some(key) = self.keys.get(hand) else { return };
+            let pid = key.pid.load(Ordering::Relaxed);
+            if pid != 0 && super::subject::start_of(pid) != Some(key.start.load(Ordering::Relaxed)) {
+                key.pid.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+}
