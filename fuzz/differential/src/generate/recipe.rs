@@ -48,8 +48,9 @@ fn startup(random: &mut Random, lines: &mut Lines) -> &'static str {
         0 => lines.push(format!("system cmd={command}")),
         1 => lines.push(format!("popen cmd={command}")),
         _ => {
-            let shell = random.pick(&SHELLS);
-            let options = random.pick(&["", "", "a=-i", "a=-l", "a=-p", "a=-x", "a=--posix"]);
+            // Bash reads the most.
+            let shell = random.pick(&["/bin/bash", "/bin/bash", "/bin/sh"]);
+            let options = random.pick(&["", "", "", "", "", "a=-i", "a=-l", "a=-p", "a=-x", "a=--posix"]);
             lines.push(format!("exec how=execv path={shell} a=sh {options} a=-c a={command}"));
         }
     }
