@@ -32,7 +32,7 @@ proptest! {
     #[test]
     fn what_is_written_is_read(
         (role, injected, reported, tried) in (role(), any::<bool>(), any::<u8>(), any::<u64>()),
-        stderr in any::<(u64, u64)>(),
+        (stderr, image) in any::<((u64, u64), (u64, u64))>(),
         policy in "[^;\0]{0,40}",
         chain in vec(any::<u8>(), 0..80),
         has_tree in any::<bool>(),
@@ -42,7 +42,9 @@ proptest! {
         let (policy, chain) = (policy.as_bytes(), &chain[..]);
         let tree = Tree { modes: modes.as_bytes(), sinks, file, digest, link, log: log.as_bytes() };
         let tree = has_tree.then_some(tree);
-        let inherited = Inherited { role, tree, injected, reported, tried, stderr, policy, chain };
+        // Only a tree's variable has it.
+        let image = if has_tree { image } else { (0, 0) };
+        let inherited = Inherited { role, tree, injected, reported, tried, stderr, image, policy, chain };
         let text = written(&inherited);
         prop_assert_eq!(context::parse(&text), Some(inherited));
     }
