@@ -146,9 +146,27 @@ pub fn scrub(injected: bool) {
             unsafe { *vector.wrapping_add(to) = entry };
         }
         if entry.is_null() {
+            // SAFETY: what lies between the two ends of the vector was entries of it.
+            unsafe { ignore(vector.wrapping_add(to).wrapping_add(1).cast(), from.wrapping_sub(to)) };
             return;
         }
         from = from.wrapping_add(1);
         to = to.wrapping_add(1);
+    }
+}
+
+/// Makes words between the environment's end and the auxiliary values values that say nothing (AT_IGNORE, and 0): programs
+/// without libc, such as Go's, begin to read there. The guard puts in an even number of variables; of an odd number, which
+/// only somebody else can have put in, one stays.
+///
+/// # Safety
+/// The words must be the caller's to write.
+unsafe fn ignore(at: *mut [usize; 2], words: usize) {
+    const AT_IGNORE: usize = 1;
+    if words % 2 == 0 {
+        for pair in 0..words / 2 {
+            // SAFETY: as the caller promises.
+            unsafe { at.wrapping_add(pair).write([AT_IGNORE, 0]) };
+        }
     }
 }

@@ -13,8 +13,10 @@ use portcullis_request::environment::{KEY, REQUEST, libraries};
 
 /// An entry of a vector that is being written.
 pub type Entry = MaybeUninit<*const u8>;
-/// LD_PRELOAD, the context, the request, the backstop's key and the closing NULL.
-const ADDED: usize = 5;
+/// LD_PRELOAD, the context, the request, the backstop's key, the padding and the closing NULL.
+const ADDED: usize = 6;
+/// The padding, as an entry.
+const PADDING_ENTRY: &core::ffi::CStr = c"PORTCULLIS_PADDING=";
 /// The longest variable that Linux hands to a program (MAX_ARG_STRLEN).
 const VARIABLE_MAX: usize = 1 << 17;
 /// Room for the variable of the request.
@@ -29,6 +31,8 @@ pub struct Plan {
     context: Text<1024>,
     request: Text<REQUEST_MAX>,
     key: Text<48>,
+    /// What the new program takes out again would be an odd number otherwise.
+    pads: bool,
     count: usize,
 }
 
@@ -41,6 +45,7 @@ impl Plan {
             context: Text::new(),
             request: Text::new(),
             key: Text::new(),
+            pads: false,
             count: 0,
         }
     }
@@ -81,6 +86,8 @@ impl Plan {
         } else if secret != 0 {
             backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
+        let injected = usize::from(preloads && !had);
+        self.pads = injected.wrapping_add(usize::from(!self.key.bytes().is_empty())) % 2 != 0;
         let fit = self.context.fits() && self.request.fits() && self.key.fits();
         fit.then_some(true).ok_or(Unknown::Environment)
     }
@@ -157,6 +164,9 @@ impl Plan {
             put(preload.as_ptr());
         }
         others.into_iter().filter(|text| !text.is_empty()).for_each(|text| put(text.as_ptr()));
+        if self.pads {
+            put(PADDING_ENTRY.as_ptr().cast());
+        }
         put(core::ptr::null());
     }
 }

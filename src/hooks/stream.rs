@@ -159,7 +159,9 @@ pub unsafe extern "C" fn popen(text: *const c_char, kind: *const c_char) -> *mut
             let command = Command::of(text);
             let go = |envp| open(&command, envp, does, closes);
             match shell::judged(&command, go) {
-                Ok(opened) => opened.and_then(|opened| opened),
+                Ok(Ok(opened)) => opened,
+                // As glibc has it where the shell cannot be started.
+                Ok(Err(_)) => Err(libc::ENOMEM),
                 Err(Refused(errno)) => Err(errno),
             }
         }

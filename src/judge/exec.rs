@@ -189,8 +189,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     // What cannot be read cannot be read by the kernel either, and by now it might be readable.
     let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(libc::EFAULT)) };
     let mut program = Program::none();
-    if let Err(errno) = find(&mut program, exec, &arguments) {
-        return Ok(Cleared::Absent(errno));
+    match find(&mut program, exec, &arguments) {
+        // By its file actions, a new process may have what this one has not.
+        Err(errno) if exec.unknown != Some(Unknown::FileActions) => return Ok(Cleared::Absent(errno)),
+        _ => {}
     }
     let guarding = match (program.foreign, program.unguarded) {
         (true, _) => Guarding::None,

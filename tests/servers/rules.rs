@@ -108,7 +108,10 @@ fn site(place: &Place, mode: &str) -> Site {
         ("[rules.loader-env]\n", "allow = [\"/opt/vendor/lib\"]\n"),
         ("[rules.listen-port]\n", "allow = [4472]\n"),
         ("[rules.dns-direct]\n", "resolvers = [\"default\", \"10.1.2.4\"]\n"),
-        ("[rules.exec-unguarded]\n", "allow = [\"default\", \"/srv/*/www/mailer\"]\n"),
+        (
+            "[rules.exec-unguarded]\n",
+            "allow = [\"default\", \"/srv/*/www/mailer\"]\nreasons = [\"setuid\", \"static\", \"foreign\"]\n",
+        ),
         ("[rules.php-ini]\n", "allow = [\"memory_limit\"]\n"),
     ];
     let config = more.iter().fold(every_rule(mode), |text, (rule, keys)| text.replace(rule, &format!("{rule}{keys}")))

@@ -69,50 +69,38 @@ impl Unknown {
         Unknown::Namespace,
     ];
 
+    /// Its word and its clause, in one text: each text is an address that the loader has to write in every program.
+    fn text(self) -> &'static str {
+        match self {
+            Unknown::Address => "address|cannot judge: the address could not be read",
+            Unknown::Arguments => "arguments|cannot judge: the arguments could not be read",
+            Unknown::Environment => "environment|cannot judge: the environment could not be read",
+            Unknown::Program => "program|cannot judge: the program's file could not be read",
+            Unknown::Path => "path|cannot judge: the program's real path is not known",
+            Unknown::Interpreter => "interpreter|cannot judge: the script's interpreter could not be read",
+            Unknown::Format => "format|cannot judge: the program's format is not known",
+            Unknown::FileActions => "file-actions|cannot judge: file actions change what the path refers to",
+            Unknown::Replaced => "replaced|cannot judge: the program was replaced after it was judged",
+            Unknown::Descriptor => "descriptor|cannot judge: a standard descriptor could not be examined",
+            Unknown::Socket => "socket|cannot judge: the socket could not be examined",
+            Unknown::SystemCall => "system-call|cannot judge: the system call is not decoded",
+            Unknown::Memory => "memory|cannot judge: the process's memory could not be read",
+            Unknown::Request => "request|cannot judge: the request could not be read",
+            Unknown::Policy => "policy|cannot judge: the policy could not be read",
+            Unknown::Namespace => "namespace|cannot judge: the namespace is not known",
+        }
+    }
+
     /// The word in events.
     #[must_use]
     pub fn word(self) -> &'static str {
-        match self {
-            Unknown::Address => "address",
-            Unknown::Arguments => "arguments",
-            Unknown::Environment => "environment",
-            Unknown::Program => "program",
-            Unknown::Path => "path",
-            Unknown::Interpreter => "interpreter",
-            Unknown::Format => "format",
-            Unknown::FileActions => "file-actions",
-            Unknown::Replaced => "replaced",
-            Unknown::Descriptor => "descriptor",
-            Unknown::Socket => "socket",
-            Unknown::SystemCall => "system-call",
-            Unknown::Memory => "memory",
-            Unknown::Request => "request",
-            Unknown::Policy => "policy",
-            Unknown::Namespace => "namespace",
-        }
+        self.text().split_once('|').map_or("", |(word, _)| word)
     }
 
     /// The clause of its events: what could not be judged.
     #[must_use]
     pub fn clause(self) -> &'static str {
-        match self {
-            Unknown::Address => "cannot judge: the address could not be read",
-            Unknown::Arguments => "cannot judge: the arguments could not be read",
-            Unknown::Environment => "cannot judge: the environment could not be read",
-            Unknown::Program => "cannot judge: the program's file could not be read",
-            Unknown::Path => "cannot judge: the program's real path is not known",
-            Unknown::Interpreter => "cannot judge: the script's interpreter could not be read",
-            Unknown::Format => "cannot judge: the program's format is not known",
-            Unknown::FileActions => "cannot judge: file actions change what the path refers to",
-            Unknown::Replaced => "cannot judge: the program was replaced after it was judged",
-            Unknown::Descriptor => "cannot judge: a standard descriptor could not be examined",
-            Unknown::Socket => "cannot judge: the socket could not be examined",
-            Unknown::SystemCall => "cannot judge: the system call is not decoded",
-            Unknown::Memory => "cannot judge: the process's memory could not be read",
-            Unknown::Request => "cannot judge: the request could not be read",
-            Unknown::Policy => "cannot judge: the policy could not be read",
-            Unknown::Namespace => "cannot judge: the namespace is not known",
-        }
+        self.text().split_once('|').map_or("", |(_, clause)| clause)
     }
 
     /// The rules that cannot be judged without it, a bit for each.

@@ -10,8 +10,10 @@ pub const KEY: &[u8] = b"PORTCULLIS_KEY=";
 pub const SUPERVISE: &[u8] = b"PORTCULLIS_SUPERVISE=";
 /// The variable that names the configuration's file.
 const CONFIG: &[u8] = b"PORTCULLIS_CONFIG=";
+/// A variable that says nothing: with it, the guard's own are an even number.
+pub const PADDING: &[u8] = b"PORTCULLIS_PADDING=";
 /// The guard's own variables, which no program is to find.
-pub const OWN: [&[u8]; 4] = [CONTEXT, REQUEST, KEY, SUPERVISE];
+pub const OWN: [&[u8]; 5] = [CONTEXT, REQUEST, KEY, SUPERVISE, PADDING];
 
 /// The loader's variables, with their equals signs.
 pub const LOADER: [&[u8]; 3] = [b"LD_PRELOAD=", b"LD_AUDIT=", b"LD_LIBRARY_PATH="];

@@ -355,6 +355,10 @@ impl Case<'_> {
                 // The hooks put their own in the place of every other: this is theirs.
                 if self.subject.is_guarded {
                     handed.set(value);
+                    // Without their announcement it is somebody else's.
+                    let announced = subject::on_record(self.subject.pid, 0, self.records);
+                    let is_theirs = announced.is_some_and(|record| record.request.bytes() == value);
+                    forged |= !is_theirs && !self.subject.inherited(value);
                 } else {
                     forged |= !handed_down;
                 }

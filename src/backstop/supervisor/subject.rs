@@ -215,7 +215,7 @@ fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u6
 
 /// The record of a process. Where it has none, but a process has that it was forked from, it gets the same one: the guard
 /// hands down what it executes in other ways, so nothing is looked for beyond a process that has it.
-fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
+pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
     let start = start_of(pid)?;
     if let Some(record) = records.of(pid, start) {
         return Some(record);
