@@ -83,7 +83,8 @@ impl<'h> Format<'h> {
 fn script(rest: &[u8], whole: bool) -> Format<'_> {
     let end = rest.iter().position(|&byte| byte == b'\n' || byte == 0);
     let line = end.and_then(|end| rest.get(..end)).unwrap_or(rest);
-    let trimmed = line.trim_ascii_start();
+    let start = line.iter().position(|byte| !matches!(byte, b' ' | b'\t')).unwrap_or(line.len());
+    let trimmed = line.get(start..).unwrap_or_default();
     // Without the line's end, the kernel takes the interpreter only where something stands behind it.
     let complete = end.is_some() || whole || trimmed.iter().any(|byte| matches!(byte, b' ' | b'\t'));
     if trimmed.is_empty() || !complete { Format::Broken } else { Format::Script(line) }

@@ -210,15 +210,14 @@ impl Program {
                 self.guard_in(&elf.loader, &stat);
                 let is_loader = loader::is_loader(name.bytes()) || kind == Some(Kind::Loader);
                 if matches!(elf.loader, Loader::None) && is_loader {
-                    self.run_by_loader(argv.get(1..).unwrap_or_default())?;
+                    self.run_by_loader(argv.get(1..).unwrap_or_default());
                 }
             }
             Format::Foreign => {
                 self.foreign = true;
                 self.unguarded = FOREIGN;
             }
-            Format::Broken => return Err(libc::ENOEXEC),
-            Format::Other => self.unknown_format = !head.is_empty() || self.unknown.is_none(),
+            Format::Broken | Format::Other => self.unknown_format = !head.is_empty() || self.unknown.is_none(),
         }
         self.own_names = self.count;
         Ok(())
@@ -255,21 +254,21 @@ impl Program {
     }
 
     /// What the dynamic loader is told to run by these arguments.
-    fn run_by_loader(&mut self, arguments: &[&[u8]]) -> Result<(), i32> {
+    fn run_by_loader(&mut self, arguments: &[&[u8]]) {
         let told = loader::read(arguments);
         self.loads_library = told.loads_library;
         let Some(path) = told.program else {
             if told.unknown {
                 self.cannot(Unknown::Arguments);
             }
-            return Ok(());
+            return;
         };
         self.push(base_name(path));
         let copy = Text::<PATH_MAX>::of(path);
         if !copy.fits() || !path.contains(&b'/') {
             // A name alone is looked for in the folders of libraries.
             self.cannot(Unknown::Arguments);
-            return Ok(());
+            return;
         }
         match sys::open(libc::AT_FDCWD, copy.c_str(), libc::O_PATH, 0) {
             Ok(file) => match sys::fstat(file.0) {
@@ -288,12 +287,11 @@ impl Program {
                 }
                 _ => self.cannot(Unknown::Path),
             },
-            Err(errno) if is_absent(errno) => return Err(errno),
+            // The loader says so itself, unless it is there by then.
             Err(_) => self.cannot(Unknown::Program),
         }
         // The loader is static; what it loads is not.
         self.unguarded = "";
-        Ok(())
     }
 
     /// Follows a script's line to what the kernel will run.
@@ -303,10 +301,10 @@ impl Program {
         // What the interpreter gets as its first argument that is no option: the rest of the line, else the script.
         let script = opened.map_or(&b""[..], |(_, path)| path.to_bytes());
         for _ in 0..DEPTH {
-            let trimmed = line.bytes().trim_ascii();
+            let trimmed = trim(line.bytes());
             let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
             let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
-            let argument = argument.trim_ascii();
+            let argument = trim(argument);
             let path = Text::<{ format::SCRIPT_HEAD }>::of(interpreter);
             self.push(base_name(interpreter));
             let file = match sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0) {
@@ -364,15 +362,16 @@ impl Program {
                     if matches!(elf.loader, Loader::None) && is_loader {
                         let first = if argument.is_empty() { script } else { argument };
                         let first = Text::<PATH_MAX>::of(first);
-                        self.run_by_loader(&[first.bytes()])?;
+                        self.run_by_loader(&[first.bytes()]);
                     }
                 }
                 Format::Foreign => {
                     self.foreign = true;
                     self.unguarded = FOREIGN;
                 }
-                Format::Broken => return Err(libc::ENOEXEC),
-                Format::Other => {
+                // The kernel runs neither, unless somebody registered an interpreter.
+                Format::Broken | Format::Other => {
+                    self.unknown_format = true;
                     self.image = (0, 0);
                     self.cannot(Unknown::Format);
                 }
@@ -387,6 +386,14 @@ impl Program {
 pub fn is_of_system(path: &[u8]) -> bool {
     let is_below = |folder: &&[u8]| path.strip_prefix(*folder).is_some_and(|rest| !rest.starts_with(b"../"));
     SYSTEM.iter().any(is_below) && !path.windows(4).any(|four| four == b"/../")
+}
+
+/// A script's line, or a part of it, without the blanks around it, as the kernel trims it.
+fn trim(line: &[u8]) -> &[u8] {
+    let is_word = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let start = line.iter().position(is_word).unwrap_or(line.len());
+    let end = line.iter().rposition(is_word).map_or(start, |end| end.wrapping_add(1));
+    line.get(start..end).unwrap_or_default()
 }
 
 /// Whether a program of this name has many programs in it.
