@@ -163,7 +163,7 @@ pub fn scrub(injected: bool) {
 /// The words must be the caller's to write.
 unsafe fn ignore(at: *mut [usize; 2], words: usize) {
     const AT_IGNORE: usize = 1;
-    if words % 2 == 0 {
+    if words.is_multiple_of(2) {
         for pair in 0..words / 2 {
             // SAFETY: as the caller promises.
             unsafe { at.wrapping_add(pair).write([AT_IGNORE, 0]) };

@@ -87,7 +87,7 @@ impl Plan {
             backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
         let injected = usize::from(preloads && !had);
-        self.pads = injected.wrapping_add(usize::from(!self.key.bytes().is_empty())) % 2 != 0;
+        self.pads = injected.wrapping_add(usize::from(!self.key.bytes().is_empty())) == 1;
         let fit = self.context.fits() && self.request.fits() && self.key.fits();
         fit.then_some(true).ok_or(Unknown::Environment)
     }

@@ -95,9 +95,10 @@ impl Program {
         self.push(base_name(path.to_bytes()));
         match sys::open(at, path, libc::O_PATH, 0) {
             Ok(file) => self.examine(file, Some((at, path)), argv)?,
-            Err(errno) if is_absent(errno) => return Err(errno),
-            Err(_) => {
+            // Twice: a filter that somebody put before one of the calls makes it fail, too.
+            Err(errno) => {
                 match sys::stat_at(at, path) {
+                    Err(_) if is_absent(errno) => return Err(errno),
                     Err(errno) if is_absent(errno) => return Err(errno),
                     Err(_) => {}
                     Ok(stat) => self.stat = stat,
