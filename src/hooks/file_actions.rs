@@ -1,9 +1,12 @@
 //! The file actions of posix_spawn (glibc, posix/spawn_int.h), as far as they change which file a path refers to and what the
-//! standard descriptors of the new program are.
+//! standard descriptors of the new program are, or open the memory of a process for writing: the program would have the
+//! caller's.
 
-use crate::memory::Reader;
+use super::open;
+use crate::judge::Decision;
+use crate::memory::{PathCopy, Reader};
 use crate::sys::{self, Fd};
-use core::ffi::{CStr, c_int};
+use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
 
 /// Actions that are looked at; more are not known.
@@ -46,12 +49,14 @@ pub struct Effects {
     became: [(c_int, c_int); DESCRIPTORS],
     count: usize,
     unknown: bool,
+    judged: Decision,
 }
 
 impl Effects {
     /// Those of `actions`, which may be null.
     pub fn of(actions: *const libc::posix_spawn_file_actions_t) -> Effects {
-        let mut effects = Effects { folder: None, became: [(0, 0); DESCRIPTORS], count: 0, unknown: false };
+        let mut effects =
+            Effects { folder: None, became: [(0, 0); DESCRIPTORS], count: 0, unknown: false, judged: Ok(()) };
         if !actions.is_null() && effects.read(actions.cast()).is_none() {
             effects.unknown = true;
         }
@@ -69,9 +74,15 @@ impl Effects {
             match action.tag {
                 CLOSE => self.becomes(first, OPENED)?,
                 DUP2 => self.becomes(second, self.source(first))?,
-                OPEN => self.becomes(first, OPENED)?,
+                OPEN => {
+                    let [_, path, flags] = action.words;
+                    if self.judged.is_ok() && open::writes(flags as c_int) {
+                        self.opens(path as *const _)?;
+                    }
+                    self.becomes(first, OPENED)?;
+                }
                 CHDIR => {
-                    let mut room = crate::memory::PathCopy::new();
+                    let mut room = PathCopy::new();
                     let path = room.of(action.words[0] as *const _).ok()?;
                     let flags = libc::O_PATH | libc::O_DIRECTORY;
                     self.folder = Some(sys::open(self.folder(), path, flags, 0).ok()?);
@@ -96,6 +107,22 @@ impl Effects {
         Some(())
     }
 
+    /// Judges an open for writing, by the file that the path leads to now.
+    fn opens(&mut self, path: *const c_char) -> Option<()> {
+        let mut room = PathCopy::new();
+        let Ok(path) = room.of(path) else { return Some(()) };
+        match sys::open(self.folder(), path, libc::O_PATH, 0) {
+            Ok(file) => self.judged = open::judged(file.0),
+            // Nothing is there: it is made, unless an action before leads to it.
+            Err(libc::ENOENT | libc::ENOTDIR)
+                if !self.changes() || !sys::leads_through_process(self.folder(), path) => {}
+            // The new process finds as little.
+            Err(libc::EACCES | libc::ELOOP | libc::ENAMETOOLONG) => {}
+            Err(_) => return None,
+        }
+        Some(())
+    }
+
     fn becomes(&mut self, fd: c_int, source: c_int) -> Option<()> {
         let place = self.became.iter().take(self.count).position(|(known, _)| *known == fd).unwrap_or(self.count);
         *self.became.get_mut(place)? = (fd, source);
@@ -106,6 +133,16 @@ impl Effects {
     /// Which of the caller's descriptors `fd` is by now.
     fn source(&self, fd: c_int) -> c_int {
         self.became.iter().take(self.count).find(|(known, _)| *known == fd).map_or(fd, |(_, source)| *source)
+    }
+
+    /// Whether an action changes what a path may lead to.
+    fn changes(&self) -> bool {
+        self.count > 0 || self.folder.is_some()
+    }
+
+    /// What is decided of the files that the actions open for writing.
+    pub fn judged(&self) -> Decision {
+        self.judged
     }
 
     /// The descriptor of the folder in which a relative path begins.
@@ -121,8 +158,8 @@ impl Effects {
     /// Whether what `path` refers to is not known: the actions were not read, or the path leads through a descriptor or a
     /// folder of a process (/proc/self/fd/N), which is another one in the new process.
     pub fn unknown_of(&self, path: &CStr) -> Option<Unknown> {
-        let changes = self.count > 0 || self.folder.is_some();
-        (self.unknown || (changes && sys::leads_through_process(self.folder(), path))).then_some(Unknown::FileActions)
+        (self.unknown || (self.changes() && sys::leads_through_process(self.folder(), path)))
+            .then_some(Unknown::FileActions)
     }
 }
 

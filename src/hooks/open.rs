@@ -23,7 +23,7 @@ const NEW: c_int = libc::O_CREAT | libc::O_EXCL;
 
 /// Whether what is opened with these flags can be written to.
 #[inline(always)]
-fn writes(flags: c_int) -> bool {
+pub(super) fn writes(flags: c_int) -> bool {
     flags & libc::O_ACCMODE != libc::O_RDONLY
 }
 
@@ -39,8 +39,8 @@ fn is_memory(fd: c_int) -> Result<bool, Unknown> {
     Ok(sys::filesystem(fd).ok_or(Unknown::Descriptor)? == sys::PROC)
 }
 
-/// Judges a descriptor that was opened for writing.
-fn judged(fd: c_int) -> Decision {
+/// Judges a descriptor that was opened for writing, or is (O_PATH) what will be.
+pub(super) fn judged(fd: c_int) -> Decision {
     let unknown = match is_memory(fd) {
         Ok(false) => return Ok(()),
         Ok(true) => None,

@@ -9,23 +9,24 @@ use crate::backstop;
 use crate::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Exec, Guarding, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
+use crate::program::PATH_MAX;
 use crate::request::{self, Served};
 use crate::state::{self, Role};
+use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
 
 /// How often a program that is replaced while it is judged is judged anew.
 const ATTEMPTS: usize = 3;
 
-/// Judges the program at `path` and starts it by `go`, which gives an errno; 0 where it was started.
-fn attempt(
-    path: &CStr,
-    searched: Option<&CStr>,
+/// A program to be started in a new process, by its path, with these arguments and this environment.
+fn program<'a>(
+    path: &'a CStr,
+    searched: Option<&'a CStr>,
     (argv, envp): (Vector, Vector),
     effects: &Effects,
-    go: impl Fn(&CStr, Vector) -> c_int,
-) -> Result<(), Failed> {
-    let exec = Exec {
+) -> Exec<'a> {
+    Exec {
         target: Target::Path(effects.folder(), path),
         searched,
         unknown: effects.unknown_of(path),
@@ -35,9 +36,13 @@ fn attempt(
         standard: effects.standard(),
         shell_fallback: false,
         replaces: false,
-    };
+    }
+}
+
+/// Judges `exec`, the program at `path`, and starts it by `go`, which gives an errno.
+fn attempt(exec: &Exec<'_>, path: &CStr, go: impl Fn(&CStr, Vector) -> c_int) -> Result<(), Failed> {
     let done = |errno| if errno == 0 { Ok(()) } else { Err(Failed::Kernel(errno)) };
-    request::for_exec(envp, |served| {
+    request::for_exec(exec.envp, |served| {
         let run = |start: &judge::Start, is_checked: bool| {
             let name = exec.name();
             let new = New::of(name.bytes(), start.guarding).running(start.image);
@@ -45,17 +50,13 @@ fn attempt(
                 Some(file) => go(crate::files::proc_descriptor(file).c_str(), envp),
                 None => go(path, envp),
             };
-            let started = environment::for_new_process(envp, new, served, |envp| {
+            let started = environment::for_new_process(exec.envp, new, served, |envp| {
                 (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
             });
-            // An environment that cannot be made is for the policy to decide.
-            started.unwrap_or_else(|what| match judge::unknown_exec(served, &exec, what) {
-                Err(Refused(errno)) => Some(errno),
-                Ok(()) => Some(backstop::expecting(|| go(envp))),
-            })
+            started.unwrap_or_else(|what| Some(without_environment(served, exec, what, go)))
         };
         for _ in 0..ATTEMPTS {
-            match judge::exec(By::This, served, &exec) {
+            match judge::exec(By::This, served, exec) {
                 Err(Refused(errno)) => return Err(Failed::Refused(errno)),
                 Ok(Cleared::Absent(errno)) => return Err(Failed::Kernel(errno)),
                 Ok(Cleared::Start(start)) => {
@@ -65,11 +66,32 @@ fn attempt(
                 }
             }
         }
-        match judge::unknown_exec(served, &exec, Unknown::Replaced) {
+        match judge::unknown_exec(served, exec, Unknown::Replaced) {
             Err(Refused(errno)) => Err(Failed::Refused(errno)),
             Ok(()) => done(run(&judge::Start::unchecked(), false).unwrap_or(libc::EACCES)),
         }
     })
+}
+
+/// An environment that cannot be made is for the policy to decide.
+fn without_environment(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
+    match judge::unknown_exec(served, exec, what) {
+        Err(Refused(errno)) => errno,
+        Ok(()) => backstop::expecting(|| go(exec.envp)),
+    }
+}
+
+/// Does by `go` all that comes before the program, with a path that no file can have: the error with which that fails, as it
+/// does where there is a program.
+fn failure_before(envp: Vector, go: impl Fn(&CStr, Vector) -> c_int) -> Option<c_int> {
+    // Longer than any path: the kernel looks nothing up.
+    static TOO_LONG: [u8; PATH_MAX + 2] = {
+        let mut path = [b'/'; PATH_MAX + 2];
+        path[PATH_MAX + 1] = 0;
+        path
+    };
+    let errno = go(CStr::from_bytes_with_nul(&TOO_LONG).unwrap_or(c""), envp);
+    (errno != libc::ENAMETOOLONG).then_some(errno)
 }
 
 /// Judges and starts a program by its path, or each candidate for it along PATH; gives the errno, or 0.
@@ -83,28 +105,57 @@ fn start(
     let mut room = PathCopy::new();
     let copy = match room.of(path) {
         Ok(copy) => copy,
-        Err(errno) => return errno,
+        Err(errno) => return failure_before(vectors.1, go).unwrap_or(errno),
     };
     let effects = Effects::of(actions);
-    let mut started = false;
-    let mut attempt =
-        |candidate: &CStr, searched: Option<&CStr>| match attempt(candidate, searched, vectors, &effects, &go) {
-            Ok(()) => {
-                started = true;
-                // Ends the search; what it says is not looked at.
-                Failed::Refused(0)
+    if let Err(Refused(errno)) = effects.judged() {
+        return errno;
+    }
+    let calls = Cell::new(0_usize);
+    let go = |path: &CStr, envp: Vector| {
+        calls.set(calls.get().wrapping_add(1));
+        go(path, envp)
+    };
+    let ended = Cell::new(None);
+    let end = |errno| {
+        ended.set(Some(errno));
+        // Ends the search; what it says is not looked at.
+        Failed::Refused(errno)
+    };
+    let attempt = |candidate: &CStr, searched: Option<&CStr>| {
+        let exec = program(candidate, searched, vectors, &effects);
+        let before = calls.get();
+        match attempt(&exec, candidate, go) {
+            Ok(()) => end(0),
+            // libc goes on to the next candidate where the program was not started, and not where a file action failed.
+            Err(Failed::Kernel(errno)) if searched.is_some() && calls.get() != before => {
+                if failure_before(vectors.1, go).is_some() { end(errno) } else { Failed::Kernel(errno) }
             }
             Err(failed) => failed,
-        };
+        }
+    };
     let failed = match searches {
         true => search::along_path(copy, |candidate, searched| attempt(candidate, searched.then_some(copy))),
         false => attempt(copy, None),
     };
-    match failed {
-        _ if started => 0,
-        Failed::Refused(errno) | Failed::Kernel(errno) => errno,
-        Failed::Format(_) => libc::ENOEXEC,
+    match (ended.get(), failed) {
+        (Some(errno), _) | (None, Failed::Refused(errno)) => errno,
+        (None, Failed::Kernel(errno)) if calls.get() > 0 => errno,
+        (None, Failed::Kernel(errno)) => failure_before(vectors.1, go).unwrap_or(errno),
+        (None, Failed::Format(_)) => libc::ENOEXEC,
     }
+}
+
+/// Starts a master's program, which is not judged, with the guard in it.
+fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Vector) -> c_int) -> c_int {
+    let name = Text::<64>::of(Reader::default().string(path.cast(), 64).unwrap_or_default());
+    let new = New::of(base_name(name.bytes()), Guarding::Whole);
+    request::for_exec(envp, |served| {
+        environment::for_new_process(envp, new, served, &go).unwrap_or_else(|what| {
+            let exec = program(c"", None, (argv, envp), &Effects::of(core::ptr::null()));
+            without_environment(served, &exec, what, &go)
+        })
+    })
 }
 
 /// One of the posix_spawn family: they differ in whether the program is looked for, and in what the first argument is. What
@@ -127,13 +178,10 @@ macro_rules! spawns {
             ) -> c_int {
                 if state::role() == Role::Master {
                     let Some(real) = real::$name() else { return libc::ENOSYS };
-                    let name = Text::<64>::of(Reader::default().string(path.cast(), 64).unwrap_or_default());
-                    let new = New::of(base_name(name.bytes()), Guarding::Whole);
-                    let envp: Vector = envp.cast();
-                    // SAFETY: as the caller promises.
-                    let go = |envp: Vector| unsafe { real(first, path, actions, attributes, argv, envp.cast()) };
-                    let start = |served: &Served| environment::for_new_process(envp, new, served, go);
-                    return request::for_exec(envp, start).unwrap_or_else(|_| go(envp));
+                    return of_master(path, (argv.cast(), envp.cast()), |envp| {
+                        // SAFETY: as the caller promises.
+                        unsafe { real(first, path, actions, attributes, argv, envp.cast()) }
+                    });
                 }
                 let Some(real) = real::$by() else { return libc::ENOSYS };
                 start(path, $searches, actions, (argv.cast(), envp.cast()), |path, envp| {

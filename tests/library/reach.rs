@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// What an event is expected to say where the call gets that far.
-const MEMORY: [&str; 28] = [
+const MEMORY: [&str; 29] = [
     "open",
+    "a file action",
     "open64",
     "__open",
     "__open64",
@@ -46,7 +47,8 @@ const NAMESPACE: [&str; 8] = [
     "clone by number",
     "clone3 by number",
 ];
-const NEITHER: [&str; 14] = [
+const NEITHER: [&str; 15] = [
+    "a file action to another file",
     "open to read",
     "open to read by number",
     "fopen to read",

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -103,6 +104,24 @@ static long relative(void)
     return open64("../mem", O_RDWR);
 }
 
+/* By a file action: what the new program gets is this process's memory. */
+static long by_action(const char *path)
+{
+    char *arguments[] = {"true", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 7, path, O_RDWR, 0);
+    pid_t child;
+    int error = posix_spawn(&child, "/bin/true", &actions, NULL, arguments, NULL);
+    posix_spawn_file_actions_destroy(&actions);
+    errno = error;
+    if (error)
+        return -1;
+    waitpid(child, NULL, 0);
+    errno = 0;
+    return 7;
+}
+
 static long by_how(uint64_t flags)
 {
     uint64_t how[3] = {flags, 0, 0};
@@ -118,6 +137,8 @@ int main(int argc, char **argv)
     if (argc != 2)
         return 2;
     WAY("open", open("/proc/self/mem", O_RDWR))
+    WAY("a file action", by_action("/proc/self/mem"))
+    WAY("a file action to another file", by_action("/dev/null"))
     WAY("open64", open64("/proc/thread-self/mem", O_WRONLY))
     WAY("__open", __open("/proc/self/mem", O_RDWR))
     WAY("__open64", __open64("/proc/self/mem", O_RDWR))
