@@ -54,7 +54,8 @@ pub enum Deed {
 pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Decision<Holds> {
     let policy = state::policy();
     // Whether the verdict hangs on more than the destination.
-    let looked = Cell::new(false);
+    let looked = Cell::new(ip.to_canonical().is_unspecified());
+    let ip = this_host(fd, ip);
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
     let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
     let transport = || {
@@ -102,6 +103,18 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     conclude(&policy, verdict, served, by, action, b"").map(|()| Holds::Once)
 }
 
+/// Where Linux goes that is told to go to no address in particular: an IPv4 socket, to the address that it is bound to
+/// (net/ipv4/route.c); otherwise to loopback.
+fn this_host(fd: i32, ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(v4) if v4.is_unspecified() && fd >= 0 => match sys::own_address(fd) {
+            Ok(Some((own, _))) => own,
+            _ => ip,
+        },
+        _ => ip,
+    }
+}
+
 /// Judges what is sent, without an address, on a socket that was connected quietly; what is no such socket any more is none
 /// of its business.
 #[cold]
@@ -110,13 +123,16 @@ pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
         Ok(Some((ip, port))) if sys::asked_stream(fd) != Some(true) => {
             egress(by, served, fd, Deed::Send(false), ip, port).map(|_| ())
         }
-        // The kernel refuses it, or sends it to where it need not be judged.
-        Ok(_) => {
-            if sys::asked_stream(fd) == Some(true) {
+        // A stream, or a socket without a peer, by which the kernel sends nothing; of one that is connected to port 0 it does
+        // not say the peer.
+        Ok(_) => match sys::own_address(fd) {
+            _ if sys::asked_stream(fd) == Some(true) => {
                 crate::peers::unmark(fd);
+                Ok(())
             }
-            Ok(())
-        }
+            Ok(Some((_, 1..))) => unexamined(by, served, fd, Deed::Send(false)),
+            _ => Ok(()),
+        },
         Err(_) => unexamined(by, served, fd, Deed::Send(false)),
     }
 }

@@ -47,6 +47,11 @@ impl Held {
         self.kept.load(Ordering::Acquire) > 0 && identity == Some(own)
     }
 
+    /// Whether what is held is on this device.
+    pub fn is_on(&self, device: Option<u64>) -> bool {
+        device == Some(self.device.load(Ordering::Relaxed))
+    }
+
     /// Lets go of it, and closes it where it still is the guard's.
     pub fn release(&self) {
         if let Some(fd) = self.ours() {

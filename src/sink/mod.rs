@@ -128,7 +128,8 @@ fn in_child(work: impl Fn() -> Taken) -> bool {
 static HAD_PATH: AtomicU64 = AtomicU64::new(0);
 
 /// The file that has the path now; where that cannot be opened, the one that is held (it was rotated, and the process
-/// may not open the new one).
+/// may not open the new one). A log is rotated within its file system: where the path leads to another one, a mount of the
+/// process's own may hide the log, and both files get the event.
 ///
 /// Between two events of a burst nobody rotates a log, has read it to its end and removed it: within half a millisecond
 /// the path is not looked up again, only whether the file has a name.
@@ -152,7 +153,11 @@ fn to_file(path: &CStr, time: u64, line: &[u8]) -> Taken {
         return Ok(write(fd));
     }
     match write::file(path) {
-        Ok(file) => Ok(write(file.0)),
+        Ok(file) => {
+            let device = crate::sys::fstat(file.0).map(|stat| stat.identity.0);
+            let hidden = HELD_FILE.file().filter(|_| !HELD_FILE.is_on(device));
+            Ok(write(file.0) | hidden.is_some_and(write))
+        }
         Err(errno) => HELD_FILE.file().map(write).ok_or(errno),
     }
 }
