@@ -141,7 +141,11 @@ fn start(
     match (ended.get(), failed) {
         (Some(errno), _) | (None, Failed::Refused(errno)) => errno,
         (None, Failed::Kernel(errno)) if calls.get() > 0 => errno,
-        (None, Failed::Kernel(errno)) => failure_before(vectors.1, go).unwrap_or(errno),
+        (None, Failed::Kernel(errno)) => failure_before(vectors.1, go).unwrap_or(match errno {
+            // glibc's word where nothing was tried (sysdeps/unix/sysv/linux/spawni.c).
+            0 => libc::ECHILD,
+            errno => errno,
+        }),
         (None, Failed::Format(_)) => libc::ENOEXEC,
     }
 }

@@ -1,6 +1,7 @@
 //! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
 //! (posix/execvpe.c): each candidate is judged, and it alone is executed.
 
+use super::errno;
 use super::exec::Failed;
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text};
@@ -31,7 +32,8 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
     let path = environment::variable(b"PATH").unwrap_or(DEFAULT_PATH);
     // What glibc has room for: of a longer PATH, a folder that is longer is passed over.
     let longest = path.len().min(PATH_MAX - 1);
-    let (mut forbidden, mut last) = (false, libc::ENOENT);
+    // Where glibc tries nothing, errno stays what it was.
+    let (mut forbidden, mut last) = (false, errno());
     let mut rest = path;
     loop {
         let end = rest.iter().position(|&byte| byte == b':');

@@ -247,7 +247,9 @@ impl Program {
         if is_musl {
             self.foreign = true;
             self.unguarded = FOREIGN;
-        } else if gains_user || gains_group || self.file.as_ref().is_some_and(|file| sys::has_capabilities(file.0)) {
+        } else if self.file.as_ref().is_none_or(|file| {
+            (gains_user || gains_group || sys::has_capabilities(file.0)) && !sys::gives_no_privileges(file.0)
+        }) {
             self.unguarded = "setuid";
         } else if matches!(loader, Loader::None) {
             self.unguarded = "static";

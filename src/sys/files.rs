@@ -75,13 +75,26 @@ pub const PROC: i64 = 0x9fa0;
 
 /// The type of the file system that a descriptor is in.
 pub fn filesystem(fd: i32) -> Option<i64> {
-    let mut statfs = core::mem::MaybeUninit::<libc::statfs>::zeroed();
-    // SAFETY: the kernel writes one statfs to where the pointer points.
-    if unsafe { syscall(libc::SYS_fstatfs, [fd as usize, statfs.as_mut_ptr() as usize, 0, 0, 0, 0]) } < 0 {
-        return None;
-    }
-    // SAFETY: all zero bytes are a valid statfs, and the kernel has filled it.
-    Some(unsafe { statfs.assume_init() }.f_type)
+    statfs(fd).map(|[kind, ..]| kind)
+}
+
+/// Whether the kernel gives a program no privileges of its file: by the flag of its mount (ST_NOSUID), or by that of this
+/// process (no_new_privs).
+pub fn gives_no_privileges(fd: i32) -> bool {
+    /// include/linux/statfs.h.
+    const ST_NOSUID: i64 = 2;
+    // SAFETY: takes no pointer.
+    let no_new = unsafe { syscall(libc::SYS_prctl, [libc::PR_GET_NO_NEW_PRIVS as usize, 0, 0, 0, 0, 0]) };
+    no_new == 1 || statfs(fd).is_some_and(|[.., flags, _, _, _, _]| flags & ST_NOSUID != 0)
+}
+
+/// `struct statfs` of 64-bit machines (include/uapi/asm-generic/statfs.h): words, the first of which is the type and the last
+/// but four the flags of the mount.
+fn statfs(fd: i32) -> Option<[i64; 15]> {
+    let mut words = [0; 15];
+    // SAFETY: the kernel writes one statfs, which has as many words.
+    let done = unsafe { syscall(libc::SYS_fstatfs, [fd as usize, words.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    (done == 0).then_some(words)
 }
 
 /// The flags that a descriptor was opened with.

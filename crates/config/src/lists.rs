@@ -131,28 +131,18 @@ pub const TOOLS: [&str; 30] = [
     "route",
 ];
 
-/// Set-user-ID and set-group-ID programs that web applications start to send mail, by their real paths: Exim, Postfix,
-/// Sendmail, msmtp, DragonFly's, OpenSMTPD's, Nullmailer and sSMTP, where Debian and Red Hat have them; and Apache's suexec,
-/// which a server with a user for each site starts for every CGI request. None of them runs a program of its caller's
-/// choice with what it gains.
-pub const UNGUARDED: [&str; 17] = [
-    "/usr/sbin/exim",
-    "/usr/sbin/exim4",
+/// Set-user-ID and set-group-ID programs that take mail from anybody, by their real paths: those of Postfix, DragonFly's
+/// agent, OpenSMTPD, Nullmailer and sSMTP, as Debian 12's packages install them. None of them runs a program of its caller's
+/// choice. Exim does (`-be`, `-C`), so do Sendmail (`-C`), msmtp (`-C`) and Apache's suexec: they are events, but for the command of
+/// PHP's mail(), which is in [`COMMANDS`].
+pub const UNGUARDED: [&str; 7] = [
     "/usr/sbin/postdrop",
     "/usr/sbin/postqueue",
-    "/usr/lib/sm.bin/sendmail",
-    "/usr/libexec/sendmail/sendmail",
-    "/usr/sbin/sendmail.sendmail",
-    "/usr/bin/msmtp",
     "/usr/sbin/dma",
     "/usr/lib/dma/dma-mbox-create",
     "/usr/sbin/smtpctl",
     "/usr/sbin/nullmailer-queue",
     "/usr/sbin/ssmtp",
-    "/usr/lib/apache2/suexec",
-    "/usr/lib/apache2/suexec-pristine",
-    "/usr/lib/apache2/suexec-custom",
-    "/usr/sbin/suexec",
 ];
 
 /// errno names that a refused call may give, with their numbers on Linux.

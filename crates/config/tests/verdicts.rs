@@ -347,6 +347,44 @@ fn a_program_without_a_folder_is_the_systems() {
 }
 
 #[test]
+fn a_mailer_that_runs_any_command_is_an_event() {
+    let bytes = compile(&portcullis_config::Config::default());
+    let policy = Policy::new(&bytes).expect("a policy");
+    let decide = |path: &str, words: &[&[u8]]| {
+        let names: [&[u8]; 1] = [path.rsplit('/').next().unwrap_or_default().as_bytes()];
+        let (path, unguarded) = (path.as_bytes(), "setuid");
+        let program =
+            Program { names: &names, path, unguarded, words: Some(words), own_names: 1, ..Program::default() };
+        policy.decide_exec(0, &program).outcome
+    };
+    for path in ["/usr/sbin/postdrop", "/usr/sbin/dma", "/usr/sbin/smtpctl", "/usr/sbin/ssmtp"] {
+        assert_eq!(decide(path, &[b"x", b"-r"]), Outcome::Allow, "{path}");
+    }
+    let run: [&[u8]; 3] = [b"/usr/sbin/sendmail", b"-be", b"${run{/bin/true}}"];
+    let mail: [&[u8]; 3] = [b"/usr/sbin/sendmail", b"-t", b"-i"];
+    for path in
+        ["/usr/sbin/exim4", "/usr/libexec/sendmail/sendmail", "/usr/bin/msmtp", "/usr/lib/apache2/suexec-custom"]
+    {
+        assert_eq!(decide(path, &run), Outcome::Audit, "{path}");
+        assert_eq!(decide(path, &mail), Outcome::Allow, "{path}: PHP's mail()");
+    }
+}
+
+#[test]
+fn a_log_that_can_be_emptied_is_warned_of() {
+    let warned = |sinks: &str| {
+        let loaded = parse_text(Path::new("/test.toml"), &format!("[log]\nsink = [{sinks}]\n"));
+        assert!(loaded.usable());
+        loaded.diagnostics.iter().map(|one| one.render(false)).collect::<Vec<_>>()
+    };
+    for sinks in ["\"journald\"", "\"file\", \"journald\"", "\"syslog\", \"file\"", "\"file\", \"stderr\""] {
+        assert!(warned(sinks).is_empty(), "{sinks}");
+    }
+    let [text] = warned("\"file\"").try_into().expect("one warning");
+    assert!(text.contains("/test.toml:2:8") && text.contains("can empty it"), "{text}");
+}
+
+#[test]
 fn a_program_without_a_folder_is_warned_of() {
     let loaded = parse_text(Path::new("/test.toml"), "[exec]\nallow = [\"default\", \"uname -r\", \"/bin/a\"]\n");
     assert!(loaded.usable());

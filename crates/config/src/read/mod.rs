@@ -128,6 +128,11 @@ impl<'d> Reader<'d> {
                     })
                 })
                 .collect();
+            if config.sinks == [Sink::File] {
+                let message = "every program that the server runs may write to the log file, and can empty it".into();
+                let help = "add a second sink, `journald` or `syslog`, whose entries a program cannot take back".into();
+                self.warn(value.span(), message, Some(help));
+            }
         }
         if let Some(value) = log.get("merge") {
             match value.get_ref() {

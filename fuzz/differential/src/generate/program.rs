@@ -10,10 +10,15 @@ fn made(random: &mut Random, lines: &mut Lines, name: &str) {
     match random.below(10) {
         0..=2 => links(random, lines, name, shell),
         3..=5 => script(random, lines, name, shell),
-        6 => lines.push(format!(
-            "copy {name} from={shell} mode={}",
-            random.pick(&["755", "755", "777", "711", "2755", "4755"])
-        )),
+        6 => {
+            let mode = random.pick(&["755", "755", "777", "711", "2755", "4755"]);
+            if mode.len() == 4 {
+                lines.push(
+                    "limit the loader takes LD_PRELOAD out of what a set-user-ID program sees: docs/reliability.md",
+                );
+            }
+            lines.push(format!("copy {name} from={shell} mode={mode}"));
+        }
         7 => {
             let head = random.pick(&[
                 "\\x7fELF",

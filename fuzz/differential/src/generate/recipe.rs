@@ -60,7 +60,11 @@ fn startup(random: &mut Random, lines: &mut Lines) -> &'static str {
 /// A process that cannot use the policy.
 fn unusable(random: &mut Random, lines: &mut Lines) -> &'static str {
     if random.once_in(2) {
-        lines.push(format!("cover {}", random.pick(&["/run/portcullis", "/run", "/srv/log", "/proc"])));
+        let folder = random.pick(&["/run/portcullis", "/run", "/srv/log", "/proc"]);
+        lines.push(format!("cover {folder}"));
+        if folder == "/srv/log" {
+            lines.push("limit a program that was started opens the log by its path: docs/bypasses.md");
+        }
         lines.push("descend");
         if random.once_in(2) {
             network::action(random, lines);
