@@ -303,7 +303,7 @@ impl Program {
         let mut line = Text::<{ format::SCRIPT_HEAD }>::of(line);
         // What the interpreter gets as its first argument that is no option: the rest of the line, else the script.
         let script = opened.map_or(&b""[..], |(_, path)| path.to_bytes());
-        for _ in 0..DEPTH {
+        for depth in 0..=DEPTH {
             let trimmed = trim(line.bytes());
             let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
             let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
@@ -324,6 +324,11 @@ impl Program {
             };
             if stat.mode & libc::S_IFMT != libc::S_IFREG {
                 return Err(libc::EACCES);
+            }
+            // The kernel opens one interpreter more than it runs.
+            if depth == DEPTH {
+                let is_executable = sys::may_execute(libc::AT_FDCWD, path.c_str());
+                return Err(if is_executable { libc::ELOOP } else { libc::EACCES });
             }
             self.image = stat.identity;
             self.identity = stat.identity;
