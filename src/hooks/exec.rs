@@ -1,38 +1,15 @@
 //! The exec family: everything that replaces the program of the calling process.
 
+use super::attempt::{self, Failed};
 use super::{errno, fail, search};
 use crate::environment::{self, New, Vector};
-use crate::judge::{self, By, Cleared, Exec, Refused, Target};
+use crate::judge::{self, Exec, Target};
 use crate::memory::PathCopy;
 use crate::request::Served;
 use crate::{gate, merge, request};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
-
-/// How often a program that is replaced while it is judged is judged anew.
-const ATTEMPTS: usize = 3;
-
-/// What comes of the attempt to start a program, which does not return where it succeeds.
-#[derive(Clone, Copy)]
-pub enum Failed {
-    /// The policy refuses it.
-    Refused(i32),
-    /// The kernel does not run it.
-    Kernel(i32),
-    /// The kernel does not know its format; true where it was judged as what sh runs.
-    Format(bool),
-}
-
-impl Failed {
-    /// Gives the caller its errno.
-    fn fail(self) -> c_int {
-        fail(match self {
-            Failed::Refused(errno) | Failed::Kernel(errno) => errno,
-            Failed::Format(_) => libc::ENOEXEC,
-        })
-    }
-}
 
 /// Judges `exec`, then calls `go` with the environment for the new program, and with the descriptor of its file where it is
 /// to be run by that.
@@ -44,36 +21,21 @@ fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Option<c_int>) 
         let tried = environment::with(exec.envp, new, served, |envp| {
             (!is_checked || start.still_is(&exec.target)).then(|| go(envp, start.by_descriptor()))
         });
+        let failed = |_| match errno() {
+            libc::ENOEXEC => Failed::Format(start.as_shell),
+            errno => Failed::Kernel(errno),
+        };
         match tried {
-            Ok(tried) => tried.map(|_| match errno() {
-                libc::ENOEXEC => Failed::Format(start.as_shell),
-                errno => Failed::Kernel(errno),
-            }),
-            // An environment that cannot be made is for the policy to decide.
-            Err(what) => Some(match judge::unknown_exec(served, exec, what) {
-                Err(Refused(errno)) => Failed::Refused(errno),
-                Ok(()) => {
-                    go(exec.envp, start.by_descriptor());
-                    Failed::Kernel(errno())
-                }
-            }),
+            Ok(tried) => tried.map(failed),
+            Err(what) => Some(unmade(served, exec, what, || go(exec.envp, start.by_descriptor()))),
         }
     };
-    for _ in 0..ATTEMPTS {
-        match judge::exec(By::This, served, exec) {
-            Err(Refused(errno)) => return Failed::Refused(errno),
-            Ok(Cleared::Absent(errno)) => return Failed::Kernel(errno),
-            Ok(Cleared::Start(start)) => {
-                if let Some(failed) = run(&start, true) {
-                    return failed;
-                }
-            }
-        }
-    }
-    if let Err(Refused(errno)) = judge::unknown_exec(served, exec, Unknown::Replaced) {
-        return Failed::Refused(errno);
-    }
-    run(&judge::Start::unchecked(), false).unwrap_or(Failed::Kernel(libc::EACCES))
+    attempt::attempt(served, exec, run).unwrap_or_else(|failed| failed)
+}
+
+/// Calls `go` without an environment of the guard's, which cannot be made, where the policy lets it.
+fn unmade(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl FnOnce() -> c_int) -> Failed {
+    attempt::unknown(served, exec, what, go).map_or_else(|failed| failed, |_| Failed::Kernel(errno()))
 }
 
 fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
@@ -164,13 +126,7 @@ fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Fail
             let go = |envp| unsafe { gate::execve(c"/bin/sh".as_ptr(), argv, envp) };
             match environment::with(exec.envp, new, served, go) {
                 Ok(_) => Failed::Kernel(errno()),
-                Err(what) => match judge::unknown_exec(served, &shell, what) {
-                    Err(Refused(errno)) => Failed::Refused(errno),
-                    Ok(()) => {
-                        go(exec.envp);
-                        Failed::Kernel(errno())
-                    }
-                },
+                Err(what) => unmade(served, &shell, what, || go(exec.envp)),
             }
         } else {
             attempt_at(&shell, served, libc::AT_FDCWD, c"/bin/sh", 0)

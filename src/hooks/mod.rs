@@ -2,6 +2,7 @@
 // The names are libc's.
 #![allow(non_snake_case)]
 
+mod attempt;
 mod descriptor;
 mod egress;
 mod end;

@@ -1,13 +1,13 @@
 //! posix_spawn and its kin: a program in a new process, started inside libc. It is judged as it will be once the file actions
 //! are done.
 
-use super::exec::Failed;
+use super::attempt::{self, Failed};
 use super::file_actions::Effects;
 use super::search;
 use super::table::real;
 use crate::backstop;
 use crate::environment::{self, New, Vector};
-use crate::judge::{self, By, Cleared, Exec, Guarding, Refused, Target};
+use crate::judge::{Exec, Guarding, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
 use crate::program::PATH_MAX;
 use crate::request::{self, Served};
@@ -15,9 +15,6 @@ use crate::state::{self, Role};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
-
-/// How often a program that is replaced while it is judged is judged anew.
-const ATTEMPTS: usize = 3;
 
 /// A program to be started in a new process, by its path, with these arguments and this environment.
 fn program<'a>(
@@ -41,9 +38,8 @@ fn program<'a>(
 
 /// Judges `exec`, the program at `path`, and starts it by `go`, which gives an errno.
 fn attempt(exec: &Exec<'_>, path: &CStr, go: impl Fn(&CStr, Vector) -> c_int) -> Result<(), Failed> {
-    let done = |errno| if errno == 0 { Ok(()) } else { Err(Failed::Kernel(errno)) };
-    request::for_exec(exec.envp, |served| {
-        let run = |start: &judge::Start, is_checked: bool| {
+    let errno = request::for_exec(exec.envp, |served| {
+        attempt::attempt(served, exec, |start, is_checked| {
             let name = exec.name();
             let new = New::of(name.bytes(), start.guarding).running(start.image);
             let go = |envp| match start.by_descriptor() {
@@ -53,31 +49,17 @@ fn attempt(exec: &Exec<'_>, path: &CStr, go: impl Fn(&CStr, Vector) -> c_int) ->
             let started = environment::for_new_process(exec.envp, new, served, |envp| {
                 (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
             });
-            started.unwrap_or_else(|what| Some(without_environment(served, exec, what, go)))
-        };
-        for _ in 0..ATTEMPTS {
-            match judge::exec(By::This, served, exec) {
-                Err(Refused(errno)) => return Err(Failed::Refused(errno)),
-                Ok(Cleared::Absent(errno)) => return Err(Failed::Kernel(errno)),
-                Ok(Cleared::Start(start)) => {
-                    if let Some(errno) = run(&start, true) {
-                        return done(errno);
-                    }
-                }
-            }
-        }
-        match judge::unknown_exec(served, exec, Unknown::Replaced) {
-            Err(Refused(errno)) => Err(Failed::Refused(errno)),
-            Ok(()) => done(run(&judge::Start::unchecked(), false).unwrap_or(libc::EACCES)),
-        }
-    })
+            started.unwrap_or_else(|what| Some(unmade(served, exec, what, go)))
+        })
+    })?;
+    if errno == 0 { Ok(()) } else { Err(Failed::Kernel(errno)) }
 }
 
-/// An environment that cannot be made is for the policy to decide.
-fn without_environment(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
-    match judge::unknown_exec(served, exec, what) {
-        Err(Refused(errno)) => errno,
-        Ok(()) => backstop::expecting(|| go(exec.envp)),
+/// Calls `go` without an environment of the guard's, which cannot be made, where the policy lets it; gives an errno.
+fn unmade(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
+    match attempt::unknown(served, exec, what, || backstop::expecting(|| go(exec.envp))) {
+        Ok(errno) | Err(Failed::Refused(errno) | Failed::Kernel(errno)) => errno,
+        Err(Failed::Format(_)) => libc::ENOEXEC,
     }
 }
 
@@ -157,7 +139,7 @@ fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Ve
     request::for_exec(envp, |served| {
         environment::for_new_process(envp, new, served, &go).unwrap_or_else(|what| {
             let exec = program(c"", None, (argv, envp), &Effects::of(core::ptr::null()));
-            without_environment(served, &exec, what, &go)
+            unmade(served, &exec, what, &go)
         })
     })
 }

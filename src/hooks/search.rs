@@ -1,8 +1,8 @@
 //! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
 //! (posix/execvpe.c): each candidate is judged, and it alone is executed.
 
+use super::attempt::Failed;
 use super::errno;
-use super::exec::Failed;
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text};
 use crate::program::PATH_MAX;

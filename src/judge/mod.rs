@@ -53,9 +53,14 @@ pub enum Deed {
 #[inline(never)]
 pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Decision<Holds> {
     let policy = state::policy();
+    let names_no_host = match ip {
+        IpAddr::V4(v4) => v4.is_unspecified(),
+        // ::ffff:0.0.0.0
+        IpAddr::V6(v6) => v6.to_bits() == 0xffff_0000_0000,
+    };
+    let ip = if names_no_host { this_host(fd, ip) } else { ip };
     // Whether the verdict hangs on more than the destination.
-    let looked = Cell::new(ip.to_canonical().is_unspecified());
-    let ip = this_host(fd, ip);
+    let looked = Cell::new(names_no_host);
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
     let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
     let transport = || {
@@ -105,12 +110,10 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
 
 /// Where Linux goes that is told to go to no address in particular: an IPv4 socket, to the address that it is bound to
 /// (net/ipv4/route.c); otherwise to loopback.
+#[cold]
 fn this_host(fd: i32, ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V4(v4) if v4.is_unspecified() && fd >= 0 => match sys::own_address(fd) {
-            Ok(Some((own, _))) => own,
-            _ => ip,
-        },
+    match sys::own_address(fd) {
+        Ok(Some((own, _))) if fd >= 0 => own,
         _ => ip,
     }
 }

@@ -1,0 +1,56 @@
+//! A program that is about to be started: it is judged, and judged anew where another file takes its place meanwhile.
+
+use super::fail;
+use crate::judge::{self, By, Cleared, Exec, Refused, Start};
+use crate::request::Served;
+use core::ffi::c_int;
+use portcullis_policy::Unknown;
+
+/// How often a program that is replaced while it is judged is judged anew.
+const ATTEMPTS: usize = 3;
+
+/// Why a program is not started.
+#[derive(Clone, Copy)]
+pub enum Failed {
+    /// The policy refuses it.
+    Refused(i32),
+    /// The kernel does not run it.
+    Kernel(i32),
+    /// The kernel does not know its format; true where it was judged as what sh runs.
+    Format(bool),
+}
+
+impl Failed {
+    /// Gives the caller its errno.
+    pub fn fail(self) -> c_int {
+        fail(match self {
+            Failed::Refused(errno) | Failed::Kernel(errno) => errno,
+            Failed::Format(_) => libc::ENOEXEC,
+        })
+    }
+}
+
+/// Judges `exec`, then calls `run`, which is told whether it has to look again at the file that was judged, and gives nothing
+/// where that is another by now.
+pub fn attempt<T>(served: &Served, exec: &Exec<'_>, run: impl Fn(&Start, bool) -> Option<T>) -> Result<T, Failed> {
+    for _ in 0..ATTEMPTS {
+        match judge::exec(By::This, served, exec) {
+            Err(Refused(errno)) => return Err(Failed::Refused(errno)),
+            Ok(Cleared::Absent(errno)) => return Err(Failed::Kernel(errno)),
+            Ok(Cleared::Start(start)) => {
+                if let Some(done) = run(&start, true) {
+                    return Ok(done);
+                }
+            }
+        }
+    }
+    unknown(served, exec, Unknown::Replaced, || run(&Start::unchecked(), false))?.ok_or(Failed::Kernel(libc::EACCES))
+}
+
+/// Calls `go` where the policy lets a program go of which something cannot be known or made.
+pub fn unknown<T>(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl FnOnce() -> T) -> Result<T, Failed> {
+    match judge::unknown_exec(served, exec, what) {
+        Err(Refused(errno)) => Err(Failed::Refused(errno)),
+        Ok(()) => Ok(go()),
+    }
+}
