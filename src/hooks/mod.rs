@@ -26,6 +26,7 @@ mod signals;
 mod stream;
 mod syscall;
 pub mod table;
+mod trampoline;
 mod turn;
 
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};

@@ -2,6 +2,7 @@
 
 use super::fail;
 use super::table::real;
+use super::trampoline::trampoline;
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::{Reader, Text};
 use crate::state::{self, Role};
@@ -128,63 +129,11 @@ pub(super) fn before_system_call(number: libc::c_long, first: usize, second: usi
     })
 }
 
-/// A hook of clone: the caller's registers and stack are as they were when libc's is jumped to, since its child goes on
-/// with the stack that the caller gave it, and its parent with the caller's.
-macro_rules! clone {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        ///
-        /// # Safety
-        /// As libc's.
-        #[cfg_attr(not(test), unsafe(no_mangle))]
-        #[unsafe(naked)]
-        pub unsafe extern "C" fn $name() {
-            #[cfg(target_arch = "x86_64")]
-            core::arch::naked_asm!(
-                "push rdi",
-                "push rsi",
-                "push rdx",
-                "push rcx",
-                "push r8",
-                "push r9",
-                "sub rsp, 8",
-                "call {before}",
-                "add rsp, 8",
-                "pop r9",
-                "pop r8",
-                "pop rcx",
-                "pop rdx",
-                "pop rsi",
-                "pop rdi",
-                "jmp rax",
-                before = sym before_clone,
-            );
-            #[cfg(target_arch = "aarch64")]
-            core::arch::naked_asm!(
-                "stp x29, x30, [sp, #-80]!",
-                "stp x0, x1, [sp, #16]",
-                "stp x2, x3, [sp, #32]",
-                "stp x4, x5, [sp, #48]",
-                "str x6, [sp, #64]",
-                "bl {before}",
-                "mov x16, x0",
-                "ldp x0, x1, [sp, #16]",
-                "ldp x2, x3, [sp, #32]",
-                "ldp x4, x5, [sp, #48]",
-                "ldr x6, [sp, #64]",
-                "ldp x29, x30, [sp], #80",
-                "br x16",
-                before = sym before_clone,
-            );
-        }
-    };
-}
-
-clone!(
+trampoline!(
     /// clone(2).
-    clone
+    clone => before_clone
 );
-clone!(
+trampoline!(
     /// clone(2) by its other name.
-    __clone
+    __clone => before_clone
 );

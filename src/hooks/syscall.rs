@@ -1,6 +1,7 @@
 //! syscall(2): the system calls that have a hook go through it; all others go on untouched, by a jump.
 
 use super::table::real;
+use super::trampoline::trampoline;
 use super::{fail, to_long};
 use crate::judge::{self, By, Refused};
 use crate::request;
@@ -167,57 +168,7 @@ unsafe fn ring(entries: usize, parameters: usize) -> c_long {
     super::as_libc_size(done) as c_long
 }
 
-/// syscall(2).
-///
-/// # Safety
-/// As libc's.
-#[cfg(target_arch = "x86_64")]
-#[cfg_attr(not(test), unsafe(no_mangle))]
-#[unsafe(naked)]
-pub unsafe extern "C" fn syscall() {
-    core::arch::naked_asm!(
-        "push rdi",
-        "push rsi",
-        "push rdx",
-        "push rcx",
-        "push r8",
-        "push r9",
-        "sub rsp, 8",
-        "call {before}",
-        "add rsp, 8",
-        "pop r9",
-        "pop r8",
-        "pop rcx",
-        "pop rdx",
-        "pop rsi",
-        "pop rdi",
-        "jmp rax",
-        before = sym before_syscall,
-    );
-}
-
-/// syscall(2).
-///
-/// # Safety
-/// As libc's.
-#[cfg(target_arch = "aarch64")]
-#[cfg_attr(not(test), unsafe(no_mangle))]
-#[unsafe(naked)]
-pub unsafe extern "C" fn syscall() {
-    core::arch::naked_asm!(
-        "stp x29, x30, [sp, #-80]!",
-        "stp x0, x1, [sp, #16]",
-        "stp x2, x3, [sp, #32]",
-        "stp x4, x5, [sp, #48]",
-        "str x6, [sp, #64]",
-        "bl {before}",
-        "mov x16, x0",
-        "ldp x0, x1, [sp, #16]",
-        "ldp x2, x3, [sp, #32]",
-        "ldp x4, x5, [sp, #48]",
-        "ldr x6, [sp, #64]",
-        "ldp x29, x30, [sp], #80",
-        "br x16",
-        before = sym before_syscall,
-    );
-}
+trampoline!(
+    /// syscall(2).
+    syscall => before_syscall
+);
