@@ -1,6 +1,6 @@
 //! The judgement on a program that is about to be started.
 
-use super::{By, Decision, Refused, is_on, on_connection};
+use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
 use crate::program::{PATH_MAX, Program, is_of_system};
@@ -113,72 +113,6 @@ impl Start {
     }
 }
 
-/// How many words a command may have that `allow` can name.
-const WORDS: usize = 48;
-/// The longest word and the longest command text that are compared with `allow`, in bytes.
-const WORD_MAX: usize = portcullis_policy::command::TOKEN_MAX + 1;
-const COMMAND_MAX: usize = 16 * 1024;
-
-/// The arguments of a program, as far as they are looked at.
-pub struct Arguments<'a> {
-    words: [&'a [u8]; WORDS],
-    /// How many there are, counted up to a bound.
-    pub count: usize,
-    /// The whole third or fourth word, where a command text stands.
-    text: [Option<&'a [u8]>; 2],
-}
-
-/// Arguments beyond this number are not counted.
-const COUNT_MAX: usize = 100_000;
-
-impl<'a> Arguments<'a> {
-    fn none() -> Arguments<'a> {
-        Arguments { words: [b""; WORDS], count: 0, text: [None; 2] }
-    }
-
-    fn read(argv: Vector) -> Option<Arguments<'a>> {
-        let mut arguments = Arguments::none();
-        if argv.is_null() {
-            return Some(arguments);
-        }
-        let mut vector = Reader::default();
-        let mut strings = Reader::default();
-        while arguments.count < COUNT_MAX {
-            let argument = vector.pointer(argv, arguments.count)?;
-            if argument.is_null() {
-                break;
-            }
-            if let Some(to) = arguments.words.get_mut(arguments.count) {
-                *to = strings.string(argument, WORD_MAX)?;
-            }
-            if let Some(to) = arguments.count.checked_sub(2).and_then(|at| arguments.text.get_mut(at)) {
-                *to = strings.string(argument, COMMAND_MAX).filter(|text| text.len() < COMMAND_MAX);
-            }
-            arguments.count = arguments.count.wrapping_add(1);
-        }
-        Some(arguments)
-    }
-
-    /// The arguments, at most as many as are kept.
-    pub fn words(&self) -> &[&'a [u8]] {
-        self.words.get(..self.count).unwrap_or(&self.words)
-    }
-
-    fn word(&self, index: usize) -> &'a [u8] {
-        self.words.get(index).copied().unwrap_or_default()
-    }
-
-    /// The text of `SHELL -c TEXT` or `SHELL -c -- TEXT`, where there is nothing more. Outside: the call is of that
-    /// form. Inside: the text, unless it is too long.
-    pub fn command(&self) -> Option<Option<&'a [u8]>> {
-        match self.count {
-            3 if self.word(1) == b"-c" => Some(self.text[0]),
-            4 if self.word(1) == b"-c" && self.word(2) == b"--" => Some(self.text[1]),
-            _ => None,
-        }
-    }
-}
-
 /// Judges a program that is started for a request.
 #[inline(never)]
 pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
@@ -205,13 +139,12 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     } else if program.unknown_format {
         program.cannot(Unknown::Format);
     }
-    let mut words = arguments.words;
     let path = match (exec.searched, exec.target) {
         (Some(name), _) => name.to_bytes(),
         (None, Target::Path(_, path)) => path.to_bytes(),
         (None, Target::Descriptor(_)) => program.real.bytes(),
     };
-    words[0] = path;
+    let (words, count) = arguments.with_first(path);
     let form = arguments.command();
     let mut detail = Text::<256>::new();
     let mut on_connection = false;
@@ -241,7 +174,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             command: form.flatten().filter(|_| program.of_system()),
             words: match form {
                 Some(_) => None,
-                None => words.get(..arguments.count.max(1)),
+                None => words.get(..count),
             },
             path: program.real.bytes(),
             of_system: program.of_system(),

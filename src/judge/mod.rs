@@ -1,10 +1,12 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
+mod arguments;
 mod decision;
 mod exec;
 
+pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Arguments, Cleared, Exec, Guarding, Start, Target, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Exec, Guarding, Start, Target, exec, replaced, unknown_exec};
 
 use crate::memory::Text;
 use crate::request::Served;
