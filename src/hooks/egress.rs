@@ -47,7 +47,12 @@ fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision
                 }
                 peers::mark(fd);
             }
-            _ if peers::any_shut() => peers::revive(fd),
+            _ if peers::any_shut() => {
+                // SAFETY: the copy has as many bytes.
+                let goes =
+                    |new| deed != Deed::Connect || unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) };
+                peers::revive(fd, goes);
+            }
             Holds::WhilePolicy => {
                 if let Some(destination) = destination {
                     destination.remember();

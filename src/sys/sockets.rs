@@ -226,6 +226,15 @@ pub fn connect_local(fd: i32, path: &[u8]) -> bool {
     unsafe { super::on_behalf(libc::SYS_connect, [fd as usize, &raw const address as usize, len, 0, 0]) == 0 }
 }
 
+/// Connects a datagram socket; whether the kernel does it.
+///
+/// # Safety
+/// The address must be `len` bytes.
+pub unsafe fn connect_to(fd: i32, address: *const u8, len: usize) -> bool {
+    // SAFETY: as the caller promises.
+    unsafe { super::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len, 0, 0]) == 0 }
+}
+
 /// The address of a path; of an abstract name, which begins with NUL and has none at its end.
 fn local_address(path: &[u8]) -> ([u8; 110], usize) {
     let mut address = [0; 110];
