@@ -18,10 +18,11 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 const USAGE: &str =
-    "usage: differential --library PATH --command PATH [--seconds N] [--seed N] [--corpus DIR] [--replay FILE]...
-                    [--found DIR] [--seccomp off|log|supervise] [--verbose]
+    "usage: differential --library PATH --command PATH [--seconds N] [--cases N] [--seed N] [--corpus DIR]
+                    [--replay FILE]... [--found DIR] [--seccomp off|log|supervise] [--verbose]
   --library, --command  The library and the command under test
   --seconds             How long to generate cases; default 0: only the corpus
+  --cases               How many cases to generate in that time at most; default: any number
   --seed                Of the first case; default: from the clock
   --corpus              A folder of cases, which come first
   --replay              One case, with all that each run showed. Repeatable
@@ -34,6 +35,7 @@ struct Options {
     library: PathBuf,
     command: PathBuf,
     seconds: u64,
+    cases: u64,
     seed: u64,
     corpus: Option<PathBuf>,
     replay: Vec<PathBuf>,
@@ -44,7 +46,8 @@ struct Options {
 
 fn options() -> Option<Options> {
     let clock = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let mut options = Options { seed: clock.as_millis() as u64, seccomp: "off".to_owned(), ..Options::default() };
+    let mut options =
+        Options { seed: clock.as_millis() as u64, cases: u64::MAX, seccomp: "off".to_owned(), ..Options::default() };
     let mut arguments = std::env::args().skip(1);
     let whole = |path: String| std::path::absolute(path).ok();
     while let Some(argument) = arguments.next() {
@@ -57,6 +60,7 @@ fn options() -> Option<Options> {
             "--library" => options.library = whole(value)?,
             "--command" => options.command = whole(value)?,
             "--seconds" => options.seconds = value.parse().ok()?,
+            "--cases" => options.cases = value.parse().ok()?,
             "--seed" => options.seed = value.parse().ok()?,
             "--corpus" => options.corpus = Some(whole(value)?),
             "--replay" => options.replay.push(whole(value)?),
@@ -235,7 +239,7 @@ fn run(options: &Options) -> Result<usize, String> {
     let (mut seed, mut count) = (options.seed, 0);
     let (mut shells, mut arrivals) = (0, 0);
     let end = Instant::now() + Duration::from_secs(options.seconds);
-    while Instant::now() < end {
+    while Instant::now() < end && count < options.cases {
         let start = Instant::now();
         let text = generate::case(&mut Random::new(seed));
         let case = Case::parse(&text).map_err(|why| format!("seed {seed}: {why}"))?;
