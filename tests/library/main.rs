@@ -12,5 +12,6 @@ mod programs;
 mod reach;
 mod schema;
 mod table;
+mod unknown;
 mod variadic;
 mod ways;

@@ -232,6 +232,30 @@ fn oddly_framed_settings_are_judged() {
     }
 }
 
+/// Parameters that end in the middle of one may bring any setting.
+#[test]
+fn settings_that_cannot_be_read_are_unknown() {
+    enter();
+    for (mode, outcome) in [("enforce", "failure"), ("audit", "success")] {
+        let place = Place::new();
+        let (guard, fpm) = site(&place, &format!("mode = \"{mode}\"\n[rules.php-ini]\nmode = \"{mode}\"\n"));
+        let script = place.join("www/act.php");
+        let params = pairs(&[("SCRIPT_FILENAME", script.to_str().expect("a path")), ("PHP_VALUE", "precision=9")]);
+        let cut = &params[..params.len() - 3];
+        let stream =
+            [record(1, BEGIN, 1, &RESPONDER, 0), record(1, PARAMS, 1, cut, 0), record(1, PARAMS, 1, &[], 0)].concat();
+        let mut events = guard.events();
+        events.fresh();
+        answer(&fpm.socket, &[stream]);
+        let facts: Vec<[String; 3]> = events
+            .fresh()
+            .iter()
+            .map(|event| ["rule.id", "portcullis.unknown", "event.outcome"].map(|field| event.text(field).to_owned()))
+            .collect();
+        assert_eq!(facts, [["php-ini", "request", outcome]]);
+    }
+}
+
 /// A request's first script leaves a part of its body, in which the client hid another request: where PHP-FPM
 /// runs that, it is judged as what it is.
 #[test]
