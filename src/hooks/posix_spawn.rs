@@ -5,7 +5,7 @@ use super::exec::Failed;
 use super::file_actions::Effects;
 use super::search;
 use super::table::real;
-use crate::backstop;
+use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Exec, Guarding, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
@@ -51,7 +51,7 @@ fn attempt(
             // An environment that cannot be made is for the policy to decide.
             started.unwrap_or_else(|what| match judge::unknown_exec(served, &exec, what) {
                 Err(Refused(errno)) => Some(errno),
-                Ok(()) => Some(backstop::expecting(|| go(envp))),
+                Ok(()) => Some(backstop::expecting(Executes::Program(path, argv), || go(envp))),
             })
         };
         for _ in 0..ATTEMPTS {
