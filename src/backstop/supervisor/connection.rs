@@ -47,9 +47,10 @@ impl Case<'_> {
     }
 
     /// Whether what was judged may be something else by the time that the kernel looks, and the supervisor can do nothing
-    /// about it.
+    /// about it. A process that has the secret gains nothing by that: libc itself connects to local sockets in it.
     pub(super) fn may_change(&self, lent: &Lent) -> bool {
         match lent {
+            _ if self.subject.is_guarded => false,
             Lent::Unknown => true,
             // Its only thread waits for the answer.
             Lent::Local(_) => self.subject.threads != 1,

@@ -48,7 +48,8 @@ impl Case<'_> {
             return decision.into();
         }
         let is_privileged = judged.is_some_and(|(_, port)| port < PRIVILEGED) && self.subject.user.0 != 0;
-        if self.may_change(&lent) || (is_privileged && self.subject.threads != 1) {
+        let is_bound_by_itself = matches!(lent, Lent::Internet(_)) && is_privileged && self.enforces(&RULES);
+        if self.may_change(&lent) || (is_bound_by_itself && !self.subject.is_guarded) {
             return self.not_known(lent.fd(), Unknown::Socket).into();
         }
         match lent {
