@@ -224,6 +224,8 @@ impl Case<'_> {
             return Lent::Unknown;
         }
         match sys::borrow(self.subject.pid, fd) {
+            // It may be of a process that has this number by now.
+            Ok(_) if !sys::still_waits(self.listener, self.id) => Lent::Fails(libc::ESRCH),
             Ok(fd) => match sys::known_internet(fd.0) {
                 Some(true) => Lent::Internet(fd),
                 Some(false) => Lent::Local(fd),

@@ -74,6 +74,7 @@ impl Copied {
 }
 
 /// What comes of one message.
+#[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
 enum Step {
     Answer(Reply),
     /// The socket has no room, and the caller waits for it.
