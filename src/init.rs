@@ -87,6 +87,7 @@ pub extern "C" fn ensure() {
     match state::role() {
         // Without the policy, what it does is the supervisor's to judge: it gets no key.
         Role::Descendant if !state::is_lost() => backstop::inherit(key),
+        Role::Descendant => backstop::ask(key),
         Role::Master => backstop::set_link_number(tree.map_or(0, |tree| tree.link)),
         _ => {}
     }

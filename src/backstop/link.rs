@@ -9,12 +9,12 @@ use portcullis_request::environment::SUPERVISE;
 use sys::Fd;
 
 /// The version of what worker and supervisor say to each other.
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 /// How long the supervisor may take to answer, in milliseconds.
 const PATIENCE: u32 = 3000;
 
 /// Words in which a worker tells.
-pub const TOLD: usize = 6;
+pub const TOLD: usize = 5;
 
 /// What a worker tells the supervisor, with its listener.
 pub struct Told {
@@ -26,19 +26,17 @@ pub struct Told {
     pub role_at: u64,
     /// Where the list of its threads' requests lies.
     pub slots_at: u64,
-    /// Where the threads stand in which libc is about to execute a program that was judged.
-    pub expected_at: u64,
 }
 
 impl Told {
     fn words(&self) -> [u64; TOLD] {
-        [VERSION, self.secret, self.secret_at, self.role_at, self.slots_at, self.expected_at]
+        [VERSION, self.secret, self.secret_at, self.role_at, self.slots_at]
     }
 
     /// `None` for another version.
     pub fn of(words: &[u64; TOLD]) -> Option<Told> {
-        let [version, secret, secret_at, role_at, slots_at, expected_at] = *words;
-        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at, expected_at })
+        let [version, secret, secret_at, role_at, slots_at] = *words;
+        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at })
     }
 }
 
@@ -174,7 +172,6 @@ impl Link {
             secret_at: sys::secret_address() as u64,
             role_at: state::role_address() as u64,
             slots_at: slots_address() as u64,
-            expected_at: super::expected_address() as u64,
         };
         if !sys::pass(self.socket.0, &told.words(), listener.0) {
             return false;

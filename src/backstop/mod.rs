@@ -10,42 +10,71 @@ mod link;
 pub mod supervisor;
 
 use crate::context;
-use crate::environment;
+use crate::environment::{self, Vector};
+use crate::memory::{Reader, Text};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{counters, emit, sys};
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use core::ffi::{CStr, c_char};
+use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::{Backstop, BackstopKind, Outcome, Policy, STRICTEST_SCOPE, Unknown};
 
-/// How many threads can expect a program at a time.
-pub const EXPECTED_MAX: usize = 8;
-/// Threads in which libc is about to execute a program with an environment of its own making, and that was judged: the
-/// supervisor lets their children pass, and nobody else's.
-static EXPECTED: [AtomicU32; EXPECTED_MAX] = [const { AtomicU32::new(0) }; EXPECTED_MAX];
-
-/// Where they lie.
-fn expected_address() -> usize {
-    (&raw const EXPECTED) as usize
+/// What libc is about to execute in a new process.
+#[derive(Clone, Copy)]
+pub enum Executes<'e> {
+    /// A program by its path, with these arguments.
+    Program(&'e CStr, Vector),
+    /// A shell for each command substitution in the words.
+    Words(*const c_char),
 }
 
 /// Calls `go`, in which libc executes a program that was judged, with an environment that is not in the room: wordexp makes
-/// it of `environ`. A thread that finds no mark free has its program judged by the supervisor as well.
-pub fn expecting<R>(go: impl FnOnce() -> R) -> R {
-    if sys::secret() == 0 {
+/// it of `environ`. The supervisor judges that program as well; what it was told of here, the hook has written an event of.
+#[inline(never)]
+pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
+    if sys::secret() == 0 || state::policy().backstop().kind != BackstopKind::Supervise {
         return go();
     }
-    let thread = sys::gettid();
-    // A thread that was cancelled in there has left its mark.
-    let left = |held: u32| held == 0 || held == thread || !sys::thread_exists(held);
-    let mark = EXPECTED.iter().find(|mark| {
-        let held = mark.load(Ordering::Acquire);
-        left(held) && mark.compare_exchange(held, thread, Ordering::AcqRel, Ordering::Relaxed).is_ok()
-    });
-    let result = go();
-    if let Some(mark) = mark {
-        mark.store(0, Ordering::Release);
+    let mut text = Text::<{ supervisor::ARGUMENTS_MAX + 1 }>::new();
+    let mut reader = Reader::default();
+    let path = match what {
+        Executes::Program(path, arguments) => {
+            for index in 0..supervisor::ARGUMENTS_MAX {
+                let Some(argument) = reader.pointer(arguments, index).filter(|argument| !argument.is_null()) else {
+                    break;
+                };
+                let string = Reader::default().string(argument, supervisor::ARGUMENTS_MAX).unwrap_or_default();
+                text.push(if index == 0 { b"" } else { b"\0" });
+                text.push(string);
+            }
+            path.to_bytes()
+        }
+        Executes::Words(words) => {
+            text.push(b"\0");
+            text.push(reader.string(words.cast(), supervisor::ARGUMENTS_MAX).unwrap_or_default());
+            b"/bin/sh"
+        }
+    };
+    // What does not fit is not announced.
+    if text.fits() {
+        sys::expect(text.bytes(), path);
     }
+    let result = go();
+    sys::expect(b"", b"");
     result
+}
+
+/// This process has no key, and there is a supervisor, which judges what it does.
+static JUDGED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+
+/// For the constructor of a descendant that cannot use the policy, with the key that it was handed and does not take.
+pub fn ask(key: u64) {
+    JUDGED_ELSEWHERE.store(key != 0 && sys::is_supervised(key), Ordering::Relaxed);
+}
+
+/// Whether the supervisor judges what this process does as well, by the policy, so that an event is its to write.
+pub fn is_judged_elsewhere() -> bool {
+    JUDGED_ELSEWHERE.load(Ordering::Relaxed)
 }
 
 static TRIED: AtomicBool = AtomicBool::new(false);

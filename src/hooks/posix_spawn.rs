@@ -5,7 +5,7 @@ use super::attempt::{self, Failed};
 use super::file_actions::Effects;
 use super::search;
 use super::table::real;
-use crate::backstop;
+use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
 use crate::judge::{Exec, Guarding, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
@@ -57,7 +57,12 @@ fn attempt(exec: &Exec<'_>, path: &CStr, go: impl Fn(&CStr, Vector) -> c_int) ->
 
 /// Calls `go` without an environment of the guard's, which cannot be made, where the policy lets it; gives an errno.
 fn unmade(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
-    match attempt::unknown(served, exec, what, || backstop::expecting(|| go(exec.envp))) {
+    let path = match exec.target {
+        Target::Path(_, path) => path,
+        Target::Descriptor(_) => c"",
+    };
+    let expected = Executes::Program(path, exec.argv);
+    match attempt::unknown(served, exec, what, || backstop::expecting(expected, || go(exec.envp))) {
         Ok(errno) | Err(Failed::Refused(errno) | Failed::Kernel(errno)) => errno,
         Err(Failed::Format(_)) => libc::ENOEXEC,
     }

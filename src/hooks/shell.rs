@@ -8,7 +8,7 @@ use super::fail;
 use super::find::libc_minor;
 use super::signals::{self, Signals};
 use super::table::real;
-use crate::backstop;
+use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Decision, Exec, Guarding, Refused, Target};
 use crate::memory::Reader;
@@ -71,7 +71,11 @@ pub fn in_new_process<R>(
         Ok(result) => Ok(Ok(result)),
         Err(what) => {
             judge::unknown_exec(served, exec, what)?;
-            Ok(Ok(backstop::expecting(|| go(exec.envp))))
+            let mut go = || go(exec.envp);
+            Ok(Ok(match exec.target {
+                Target::Path(_, path) => backstop::expecting(Executes::Program(path, exec.argv), go),
+                Target::Descriptor(_) => go(),
+            }))
         }
     }
 }
@@ -157,8 +161,12 @@ pub unsafe extern "C" fn _IO_proc_open(
     kind: *const c_char,
 ) -> *mut libc::FILE {
     let errno = match (real::_IO_proc_open(), judged_unguarded(command)) {
-        // SAFETY: as the caller promises.
-        (Some(real), Ok(())) => return backstop::expecting(|| unsafe { real(stream, command, kind) }),
+        (Some(real), Ok(())) => {
+            let shell = Command::of(command);
+            // SAFETY: as the caller promises.
+            let go = || unsafe { real(stream, command, kind) };
+            return backstop::expecting(Executes::Program(SHELL, shell.vector()), go);
+        }
         (None, _) => libc::ENOSYS,
         (_, Err(Refused(errno))) => errno,
     };
@@ -188,7 +196,7 @@ pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flag
         return go(flags);
     }
     match judged_unguarded(words) {
-        Ok(()) => backstop::expecting(|| go(flags)),
+        Ok(()) => backstop::expecting(Executes::Words(words), || go(flags)),
         Err(_) => go(flags | WRDE_NOCMD),
     }
 }

@@ -189,7 +189,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         let environment = |bare| environment::steering(exec.envp, bare, &mut detail);
         policy.decide_exec_in(served.scope, &program, environment)
     });
-    if verdict.outcome != Outcome::Allow {
+    if by.writes(verdict.outcome, true) {
         emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     }
     match verdict.outcome {

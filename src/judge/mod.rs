@@ -11,7 +11,7 @@ pub use exec::{Cleared, Exec, Guarding, Start, Target, exec, replaced, unknown_e
 use crate::memory::Text;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{counters, emit, names, sys};
+use crate::{backstop, counters, emit, names, sys};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
@@ -40,6 +40,24 @@ pub struct Other<'b> {
     pub chain: &'b [u8],
     /// Effective user and group.
     pub user: (u32, u32),
+    /// A hook has written the event of what it does.
+    pub told: bool,
+    /// Becomes true with an event.
+    pub written: &'b Cell<bool>,
+}
+
+impl By<'_> {
+    /// Whether an event of what went ahead is to be written here: a call has one. `supervised` is what the supervisor sees too.
+    fn writes(self, outcome: Outcome, supervised: bool) -> bool {
+        match self {
+            _ if outcome == Outcome::Allow => false,
+            By::This => outcome == Outcome::Deny || !supervised || !backstop::is_judged_elsewhere(),
+            By::Other(other) => {
+                other.written.set(true);
+                outcome == Outcome::Deny || !other.told
+            }
+        }
+    }
 }
 
 /// What is done with a socket.
@@ -299,7 +317,10 @@ fn conclude(
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
-    emit::action(policy, verdict, served, by, action, detail);
+    let supervised = matches!(action, Action::Connect(_) | Action::Listen(_) | Action::Ring);
+    if by.writes(verdict.outcome, supervised) {
+        emit::action(policy, verdict, served, by, action, detail);
+    }
     match (verdict.outcome, action) {
         // What a kernel without it says, so that programs do without.
         (Outcome::Deny, Action::Ring) => Err(Refused(libc::ENOSYS)),

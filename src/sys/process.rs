@@ -221,10 +221,10 @@ pub fn exists(pid: u32) -> bool {
     unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
 }
 
-/// Whether this process has a thread of that number.
-pub fn thread_exists(thread: u32) -> bool {
-    // SAFETY: signal 0 does nothing.
-    unsafe { syscall(libc::SYS_tgkill, [getpid() as usize, thread as usize, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
+/// Sends a signal to a thread of another process.
+pub fn signal_thread(pid: u32, thread: u32, signal: i32) {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_tgkill, [pid as usize, thread as usize, signal as usize, 0, 0, 0]) };
 }
 
 /// Waits until a child has ended: its status.

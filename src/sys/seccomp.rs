@@ -133,23 +133,59 @@ pub fn reply(listener: i32, id: u64, reply: Reply) {
     unsafe { syscall(libc::SYS_ioctl, [listener as usize, NOTIF_SEND, &raw const response as usize, 0, 0, 0]) };
 }
 
-/// What makes of a secret the mark of an announcement.
-const ANNOUNCES: u64 = 0x616e_6e6f_756e_6365;
+/// What makes of a secret the mark of an announcement: of a program without the guard, of one that libc is about to execute in a new
+/// process, and of the question whether anybody hears it.
+const UNGUARDED: u64 = 0x616e_6e6f_756e_6365;
+const EXPECTED: u64 = 0x6578_7065_6374_6564;
+const ASKED: u64 = 0x616e_7962_6f64_793f;
 
-/// Whether a call is an announcement by somebody who has the secret: what it announces, a text and a chain, each with its length.
-pub fn announced(notice: &Notice, secret: u64) -> Option<[(u64, u64); 2]> {
-    let [_, text, len, chain, chain_len, mark] = notice.args;
-    let is = libc::c_long::from(notice.number) == libc::SYS_io_uring_setup && mark == secret ^ ANNOUNCES;
-    is.then_some([(text, len), (chain, chain_len)])
+/// What somebody says who has the secret: two texts, each with its length.
+pub enum Announced {
+    /// The request and the programs of a process that is about to execute a program without the guard.
+    Unguarded([(u64, u64); 2]),
+    /// The arguments and the path of a program that libc is about to execute in a new process.
+    Expected([(u64, u64); 2]),
+    /// Whether there is a supervisor.
+    Asked,
 }
 
-/// Tells the supervisor for which request this process is about to execute a program without the guard. To the kernel it is a
-/// ring without entries, which it does not make.
-pub fn announce(text: &[u8], chain: &[u8]) {
-    let mark = super::secret() ^ ANNOUNCES;
-    let args = [0, text.as_ptr() as usize, text.len(), chain.as_ptr() as usize, chain.len(), mark as usize];
+/// What a call announces to whoever knows the secret.
+pub fn announced(notice: &Notice, secret: u64) -> Option<Announced> {
+    let [_, text, len, chain, chain_len, mark] = notice.args;
+    let parts = [(text, len), (chain, chain_len)];
+    if libc::c_long::from(notice.number) != libc::SYS_io_uring_setup {
+        return None;
+    }
+    match mark ^ secret {
+        UNGUARDED => Some(Announced::Unguarded(parts)),
+        EXPECTED => Some(Announced::Expected(parts)),
+        ASKED => Some(Announced::Asked),
+        _ => None,
+    }
+}
+
+/// To the kernel it is a ring without entries, which it does not make.
+fn say(secret: u64, what: u64, [one, two]: [&[u8]; 2]) -> isize {
+    let mark = secret ^ what;
+    let args = [0, one.as_ptr() as usize, one.len(), two.as_ptr() as usize, two.len(), mark as usize];
     // SAFETY: the kernel at most reads and writes what it takes for the ring's parameters; without entries it writes nothing.
-    unsafe { syscall(libc::SYS_io_uring_setup, args) };
+    unsafe { syscall(libc::SYS_io_uring_setup, args) }
+}
+
+/// Tells the supervisor for which request this process is about to execute a program without the guard.
+pub fn announce(text: &[u8], chain: &[u8]) {
+    say(super::secret(), UNGUARDED, [text, chain]);
+}
+
+/// Tells the supervisor which program libc is about to execute in a new process of this thread; that it does no more, with
+/// nothing.
+pub fn expect(arguments: &[u8], path: &[u8]) {
+    say(super::secret(), EXPECTED, [arguments, path]);
+}
+
+/// Whether a supervisor answers this process's calls that do not carry this secret.
+pub fn is_supervised(secret: u64) -> bool {
+    say(secret, ASKED, [b"", b""]) == 0
 }
 
 /// Opens a path, without any right to the file, as a process sees it that has this root and this working folder; the errno
@@ -210,6 +246,12 @@ pub fn read_at(fd: i32, into: &mut [u8], at: u64) -> &[u8] {
     // SAFETY: the kernel writes at most the length of the slice into it.
     let got = unsafe { syscall(libc::SYS_pread64, args) };
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
+}
+
+/// `pwrite`; how much was written.
+pub fn write_at(fd: i32, bytes: &[u8], at: u64) -> isize {
+    // SAFETY: the kernel reads the slice.
+    unsafe { syscall(libc::SYS_pwrite64, [fd as usize, bytes.as_ptr() as usize, bytes.len(), at as usize, 0, 0]) }
 }
 
 /// Random bits; `None` where the kernel has none to give.

@@ -53,6 +53,12 @@ pub fn is_internet(fd: i32) -> bool {
     matches!(option(fd, libc::SO_DOMAIN), Ok(libc::AF_INET | libc::AF_INET6))
 }
 
+/// The same; `None` where the kernel says no domain, as of what is no socket.
+pub fn known_internet(fd: i32) -> Option<bool> {
+    let domain = option(fd, libc::SO_DOMAIN).ok().filter(|domain| *domain > 0)?;
+    Some(matches!(domain, libc::AF_INET | libc::AF_INET6))
+}
+
 /// What an address without a family is to a socket that sends to it; `Err` where the kernel does not say.
 pub fn meaning_of_unspecified(fd: i32) -> Result<Unspecified, i32> {
     match option(fd, libc::SO_DOMAIN)? {
@@ -330,6 +336,25 @@ pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> isize {
     let args = [fd as usize, address.as_ptr() as usize, len.min(ADDRESS_MAX), 0, 0];
     // SAFETY: the address is that long.
     unsafe { super::on_behalf(libc::SYS_connect, args) }
+}
+
+/// `bind` of a descriptor to an address in this process's memory.
+pub fn bind(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> isize {
+    let args = [fd as usize, address.as_ptr() as usize, len.min(ADDRESS_MAX), 0, 0];
+    // SAFETY: the address is that long.
+    unsafe { super::on_behalf(libc::SYS_bind, args) }
+}
+
+/// `listen`.
+pub fn listen(fd: i32, backlog: i32) -> isize {
+    // SAFETY: takes no pointer.
+    unsafe { super::on_behalf(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0]) }
+}
+
+/// `sendmsg` of a header whose parts lie in this process's memory.
+pub fn send_message(fd: i32, header: &[usize; 7], flags: i32) -> isize {
+    // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and checks what it points to.
+    unsafe { super::on_behalf(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) }
 }
 
 /// Whether the calls of a descriptor do not wait.

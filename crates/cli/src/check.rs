@@ -4,6 +4,7 @@ use crate::arguments::{Check, Source};
 use crate::{FINE, WRONG};
 use anstream::{eprintln, println};
 use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
+use portcullis_policy::BackstopKind;
 use serde_json::{Value, json};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -49,6 +50,26 @@ fn as_json(diagnostic: &Diagnostic) -> Value {
     })
 }
 
+/// Whether processes here cannot have CAP_SYS_PTRACE, by what /proc/self/status says.
+fn lacks_ptrace(status: &str) -> bool {
+    // linux/capability.h
+    const CAP_SYS_PTRACE: u64 = 1 << 19;
+    let bounds = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
+    bounds.and_then(|set| u64::from_str_radix(set.trim(), 16).ok()).is_some_and(|set| set & CAP_SYS_PTRACE == 0)
+}
+
+/// What this place, a container for one, lacks for the configuration. Of a unit, `doctor` says so.
+fn here(loaded: &Loaded) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    if loaded.usable() && loaded.config.backstop.kind == BackstopKind::Supervise && lacks_ptrace(&status) {
+        eprintln!(
+            "portcullis: warning: CAP_SYS_PTRACE is not in the bounding set here\n  help: where the server has no more, the \
+             backstop judges programs without the guard by the strictest policy, and an enforced one refuses their \
+             connections; in a container, add `--cap-add SYS_PTRACE`\n"
+        );
+    }
+}
+
 pub fn run(arguments: &Check) -> u8 {
     let path = path_of(&arguments.source);
     let loaded = portcullis_config::load(&path);
@@ -64,7 +85,21 @@ pub fn run(arguments: &Check) -> u8 {
         println!("{result:#}");
     } else {
         show(&loaded);
+        here(&loaded);
         println!("{}", summary(&loaded, &path));
     }
     if loaded.usable() { FINE } else { WRONG }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lacks_ptrace;
+
+    #[test]
+    fn the_bounding_set_is_read() {
+        assert!(!lacks_ptrace("Name:\tx\nCapBnd:\t000001ffffffffff\n"));
+        // Docker's default.
+        assert!(lacks_ptrace("CapBnd:\t00000000a80425fb\n"));
+        assert!(!lacks_ptrace(""));
+    }
 }

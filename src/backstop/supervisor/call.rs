@@ -8,16 +8,16 @@ use crate::sys::Notice;
 pub enum Call {
     /// Descriptor, address, length.
     Connect(i32, u64, u64),
-    /// Descriptor, address, length, flags.
-    SendTo(i32, u64, u64, i32),
+    /// Descriptor, data with its length, address, length, flags.
+    SendTo(i32, (u64, u64), u64, u64, i32),
     /// Descriptor, header, flags.
     SendMessage(i32, u64, i32),
     /// Descriptor, headers, number, flags.
     SendMessages(i32, u64, u64, i32),
     /// Descriptor, address, length.
     Bind(i32, u64, u64),
-    /// Descriptor.
-    Listen(i32),
+    /// Descriptor, backlog.
+    Listen(i32, i32),
     /// Descriptor of the folder, path, arguments, environment, flags.
     Execute(i32, u64, u64, u64, i32),
     /// One whose arguments cannot be read.
@@ -55,11 +55,11 @@ fn native(number: libc::c_long, args: &[u64; 6]) -> Call {
     let fd = a as i32;
     match number {
         libc::SYS_connect => Call::Connect(fd, b, c & 0xffff_ffff),
-        libc::SYS_sendto => Call::SendTo(fd, e, f & 0xffff_ffff, d as i32),
+        libc::SYS_sendto => Call::SendTo(fd, (b, c), e, f & 0xffff_ffff, d as i32),
         libc::SYS_sendmsg => Call::SendMessage(fd, b, c as i32),
         libc::SYS_sendmmsg => Call::SendMessages(fd, b, c & 0xffff_ffff, d as i32),
         libc::SYS_bind => Call::Bind(fd, b, c & 0xffff_ffff),
-        libc::SYS_listen => Call::Listen(fd),
+        libc::SYS_listen => Call::Listen(fd, b as i32),
         libc::SYS_execve => Call::Execute(libc::AT_FDCWD, a, b, c, 0),
         libc::SYS_execveat => Call::Execute(fd, b, c, d, e as i32),
         libc::SYS_io_uring_setup => Call::Ring,
@@ -76,8 +76,8 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
         358 => Call::Execute(fd, b, c, d, e as i32),
         361 => Call::Bind(fd, b, c),
         362 => Call::Connect(fd, b, c),
-        363 => Call::Listen(fd),
-        369 => Call::SendTo(fd, e, f, d as i32),
+        363 => Call::Listen(fd, b as i32),
+        369 => Call::SendTo(fd, (b, c), e, f, d as i32),
         370 => Call::SendMessage(fd, b, c as i32),
         345 => Call::SendMessages(fd, b, c, d as i32),
         425 => Call::Ring,
@@ -103,8 +103,8 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
             match a {
                 2 => Call::Bind(fd, word(1), word(2)),
                 3 => Call::Connect(fd, word(1), word(2)),
-                4 => Call::Listen(fd),
-                11 => Call::SendTo(fd, word(4), word(5), word(3) as i32),
+                4 => Call::Listen(fd, word(1) as i32),
+                11 => Call::SendTo(fd, (word(1), word(2)), word(4), word(5), word(3) as i32),
                 16 => Call::SendMessage(fd, word(1), word(2) as i32),
                 20 => Call::SendMessages(fd, word(1), word(2), word(3) as i32),
                 _ => Call::Other,

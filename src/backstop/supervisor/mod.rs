@@ -6,12 +6,20 @@
 
 mod answer;
 mod call;
+mod connection;
 mod copied;
+mod expected;
+mod opening;
+mod program;
 mod records;
 mod remote;
+mod sent;
 mod subject;
 
+pub use expected::ARGUMENTS_MAX;
+
 use super::link::{TOLD, Told};
+use crate::judge::{Decision, Refused};
 use crate::sys::{self, Fd};
 use crate::{counters, load, merge, sink, state};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -37,7 +45,6 @@ pub struct Member {
     secret_at: AtomicU64,
     role_at: AtomicU64,
     slots_at: AtomicU64,
-    expected_at: AtomicU64,
 }
 
 /// What the two processes share.
@@ -51,6 +58,7 @@ struct Shared {
     scope: AtomicU32,
     members: [Member; MEMBERS],
     records: records::Records,
+    expected: expected::Expected,
 }
 
 /// Supervises the workers of `master`, and ends. `lost` is why the server's policy cannot be used.
@@ -134,11 +142,9 @@ fn settle_left_over(shared: &Shared) {
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let scope = shared.scope.load(Ordering::Acquire);
     let strict = |rule| state::policy().mode(scope, rule) == Mode::Enforce;
-    let reply = match Rule::ALL.into_iter().any(strict) {
-        true => sys::Reply::Result(-i64::from(libc::EACCES)),
-        false => sys::Reply::GoOn,
-    };
-    sys::reply(shared.at_hand.0.load(Ordering::Acquire), id, reply);
+    let refused = Rule::ALL.into_iter().any(strict);
+    let decision: Decision = if refused { Err(Refused(libc::EACCES)) } else { Ok(()) };
+    sys::reply(shared.at_hand.0.load(Ordering::Acquire), id, decision.into());
 }
 
 /// Waits for what comes next, and deals with it; whether there is no worker.
@@ -203,7 +209,6 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     member.secret_at.store(told.secret_at, Ordering::Relaxed);
     member.role_at.store(told.role_at, Ordering::Relaxed);
     member.slots_at.store(told.slots_at, Ordering::Relaxed);
-    member.expected_at.store(told.expected_at, Ordering::Relaxed);
     member.listener.store(listener.0, Ordering::Release);
     core::mem::forget(listener);
     let _ = sys::send_bytes(socket.0, b"k");
@@ -228,7 +233,7 @@ fn one(shared: &Shared, member: &Member) {
     shared.at_hand.1.store(notice.id, Ordering::Release);
     sys::end_in(PATIENCE);
     let borrows = shared.borrows.load(Ordering::Relaxed);
-    let with = answer::With { scope: &shared.scope, borrows, records: &shared.records };
+    let with = answer::With { scope: &shared.scope, borrows, records: &shared.records, expected: &shared.expected };
     let reply = answer::answer(member, &notice, &with);
     sys::end_in(0);
     if let Some(reply) = reply {

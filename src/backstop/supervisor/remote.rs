@@ -47,3 +47,9 @@ impl Memory {
         into.get(..len)
     }
 }
+
+/// Writes into the memory of a process; whether all of it was.
+pub fn put(pid: u32, at: u64, bytes: &[u8]) -> bool {
+    let file = sys::open(libc::AT_FDCWD, files::proc_path(pid, b"mem").c_str(), libc::O_WRONLY, 0);
+    at < 1 << 62 && file.is_ok_and(|file| sys::write_at(file.0, bytes, at) == bytes.len() as isize)
+}

@@ -3,7 +3,6 @@
 use super::Member;
 use super::records::{Record, Records};
 use super::remote::Memory;
-use crate::backstop::EXPECTED_MAX;
 use crate::files;
 use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
@@ -27,8 +26,8 @@ pub struct Subject {
     pub served: Served,
     /// The guard is in it: it has the secret.
     pub is_guarded: bool,
-    /// libc is about to execute a program that a hook has judged.
-    pub expects_program: bool,
+    /// How many threads it has; 0 where that is not known.
+    pub threads: u32,
 }
 
 impl Subject {
@@ -45,6 +44,7 @@ struct Status {
     parent: u32,
     user: u32,
     group: u32,
+    threads: u32,
 }
 
 fn status(thread: u32) -> Option<Status> {
@@ -59,6 +59,7 @@ fn status(thread: u32) -> Option<Status> {
     for line in text.split(|&byte| byte == b'\n') {
         match line.split(|&byte| byte == b':').next() {
             Some(b"Tgid") => status.pid = number(line, 0),
+            Some(b"Threads") => status.threads = number(line, 0),
             Some(b"PPid") => status.parent = number(line, 0),
             // Real, then effective.
             Some(b"Uid") => status.user = number(line, 1),
@@ -109,10 +110,9 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
         chain: Text::new(),
         served: Served::none(),
         is_guarded: is_worker,
-        expects_program: false,
+        threads: status.threads,
     };
     if is_worker {
-        subject.expects_program = is_expected(member, &status, memory);
         subject.role = match memory.number(member.role_at.load(Ordering::Relaxed), 1) {
             Some(1) => Role::Master,
             Some(3) => Role::Descendant,
@@ -133,17 +133,8 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
     Some(subject)
 }
 
-/// Whether libc made the process in a thread that expects a program.
-fn is_expected(member: &Member, process: &Status, memory: &Memory) -> bool {
-    let marks = member.expected_at.load(Ordering::Relaxed);
-    (0..EXPECTED_MAX as u64).any(|place| {
-        let mark = memory.number(marks.wrapping_add(place.wrapping_mul(4)), 4);
-        mark.is_some_and(|thread| thread != 0 && is_child_of(process, thread as u32))
-    })
-}
-
 /// Whether a thread of its parent has made the process.
-fn is_child_of(process: &Status, thread: u32) -> bool {
+pub fn is_child_of(process: &Subject, thread: u32) -> bool {
     let (mut file, mut room) = (Text::<64>::new(), [0; 4096]);
     file.push(b"task/");
     file.number(u64::from(thread));

@@ -1,4 +1,4 @@
-//! A program that libc starts for a hook, which the supervisor lets pass, is no cover for one that another thread starts.
+//! A program that libc starts for a hook, which has written its event, is no cover for another one.
 
 use super::*;
 use crate::harness::Process;
@@ -7,6 +7,16 @@ use std::net::TcpStream;
 
 #[test]
 fn what_one_thread_expects_no_other_may_start() {
+    starts(&[]);
+}
+
+/// Nor is it one for a child of the same thread, made in a handler.
+#[test]
+fn a_thread_may_start_what_it_announced_and_nothing_else() {
+    starts(&["signal"]);
+}
+
+fn starts(more: &[&str]) {
     enter();
     let place = Place::new();
     let program = compile(&place, "tests/servers/c/expecting.c", "expecting", &["-pthread"]);
@@ -14,7 +24,7 @@ fn what_one_thread_expects_no_other_may_start() {
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo").success());
     let guard = place.guard(&config(&place, "audit"));
     let mut server = Command::new(program);
-    server.arg("4321").arg(&fifo);
+    server.arg("4321").arg(&fifo).args(more);
     let _server = Process::start(server, Some(&guard));
     let mut events = guard.events();
     for round in 0..3 {

@@ -53,7 +53,7 @@ fn is_filtered(pid: i32) -> bool {
 }
 
 /// The supervisor's processes for a server.
-fn supervisors(master: i32) -> Vec<i32> {
+pub fn supervisors(master: i32) -> Vec<i32> {
     let wanted = format!("PORTCULLIS_SUPERVISE={master}");
     let mut found: Vec<i32> = std::fs::read_dir("/proc")
         .expect("/proc")
@@ -88,7 +88,7 @@ fn standing_pair(master: i32) -> (i32, i32) {
     last.expect("two processes")
 }
 
-fn kill(pid: i32) {
+pub fn kill(pid: i32) {
     // SAFETY: a process that this test's server started.
     assert_eq!(unsafe { libc::kill(pid, libc::SIGKILL) }, 0, "{}", std::io::Error::last_os_error());
 }

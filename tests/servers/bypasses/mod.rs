@@ -7,6 +7,8 @@ mod requests;
 mod shells;
 mod sinks;
 mod spawn;
+mod supervised_calls;
+mod supervised_files;
 mod supervisor;
 
 use crate::harness::{Place, http};

@@ -5,12 +5,17 @@ use crate::harness::{Fpm, Guard, Listeners, Nginx, Parts, Place, Pool, enter};
 use std::path::Path;
 
 fn servers(place: &Place) -> (Guard, Fpm, Nginx) {
+    servers_with(place, "")
+}
+
+/// The same with more in the configuration.
+pub fn servers_with(place: &Place, more: &str) -> (Guard, Fpm, Nginx) {
     place.pages();
     run_page(place);
     let (www, strict, other) = (place.join("www"), place.join("www/strict"), place.join("www/other1"));
     let config = format!(
         "mode = \"enforce\"\n[backstop]\nseccomp = \"supervise\"\n[rules.exec-place]\nmode = \"off\"\n[[vhost]]\nname = \"other\"\n\
-         match = {{ document_root = \"{}\" }}\n[vhost.egress]\nallow = [\"192.88.1.10:4444\"]\n",
+         match = {{ document_root = \"{}\" }}\n[vhost.egress]\nallow = [\"192.88.1.10:4444\"]\n{more}",
         other.display()
     );
     let guard = place.guard_of_every_event(&config);

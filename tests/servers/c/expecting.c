@@ -1,5 +1,5 @@
-/* A server of one worker: `expecting PORT FIFO`. For its connection one thread runs a shell by wordexp, which waits for somebody to
- * write to FIFO; meanwhile another starts a shell by system calls of its own, past libc. Says `done` on the connection. */
+/* A server of one worker: `expecting PORT FIFO [signal]`. For its connection one thread runs a shell by wordexp, which waits for somebody to
+ * write to FIFO; meanwhile another starts a shell by system calls of its own, past libc; with `signal` the same thread does, in a handler. Says `done` on the connection. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -38,21 +38,36 @@ static int has_child(void)
     return has;
 }
 
-static void serve(int connection, const char *fifo)
+static volatile int status;
+
+/* Past libc. */
+static void start_shell(int number)
 {
-    pthread_t thread;
-    snprintf(words, sizeof words, "$(read line < %s)", fifo);
-    pthread_create(&thread, NULL, expand, NULL);
-    while (!expander || !has_child())
-        usleep(1000);
     char *arguments[] = {"sh", "-c", "exit 7", NULL}, *environment[] = {NULL};
     long child = raw(SYS_clone, SIGCHLD, 0, 0, 0, 0, 0);
     if (child == 0) {
         raw(SYS_execve, (long)"/bin/sh", (long)arguments, (long)environment, 0, 0, 0);
         raw(SYS_exit_group, 1, 0, 0, 0, 0, 0);
     }
-    int status;
-    waitpid(child, &status, 0);
+    int done = -1;
+    waitpid(child, &done, 0);
+    status = done;
+}
+
+static void serve(int connection, const char *fifo, int by_signal)
+{
+    pthread_t thread;
+    snprintf(words, sizeof words, "$(read line < %s)", fifo);
+    pthread_create(&thread, NULL, expand, NULL);
+    while (!expander || !has_child())
+        usleep(1000);
+    status = -1;
+    if (by_signal)
+        pthread_kill(thread, SIGUSR1);
+    else
+        start_shell(0);
+    while (status == -1)
+        usleep(1000);
     close(open(fifo, O_WRONLY));
     pthread_join(thread, NULL);
     dprintf(connection, "%d done\n", WEXITSTATUS(status));
@@ -63,6 +78,8 @@ int main(int argc, char **argv)
 {
     if (argc < 3)
         return 98;
+    struct sigaction action = {.sa_handler = start_shell, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR1, &action, NULL);
     int on = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in at = {AF_INET, htons(atoi(argv[1])), {htonl(INADDR_LOOPBACK)}};
     setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -71,7 +88,7 @@ int main(int argc, char **argv)
     if (fork() == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         for (;;)
-            serve(accept(listener, NULL, NULL), argv[2]);
+            serve(accept(listener, NULL, NULL), argv[2], argc > 3);
     }
     wait(NULL);
     return 0;

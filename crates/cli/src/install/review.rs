@@ -134,7 +134,8 @@ fn filters(unit: &Unit, config: &Config, review: &mut Review) {
     }
     if !can("CAP_SYS_PTRACE") && config.backstop.kind == BackstopKind::Supervise {
         let message = "without CAP_SYS_PTRACE the supervisor cannot read a worker that gave up root itself: its raw system \
-                       calls are counted and not judged in audit";
+                       calls are counted and not judged in audit; programs without the guard are judged by the strictest \
+                       policy of all virtual hosts, and an enforced one refuses their connections";
         review.warn(unit.value("CapabilityBoundingSet"), message);
     }
 }

@@ -1,0 +1,105 @@
+//! Connections that did not come through the hooks.
+//!
+//! What is read of another process's memory may be changed before the kernel reads it again, and another thread may put another
+//! socket in the place of the descriptor. A refusal is certain all the same. Where any rule on connections refuses, the
+//! supervisor makes an allowed call itself, on the descriptor and with the address that it judged. On a socket that is none of the
+//! internet it does not: it would connect with its own rights, and as root.
+
+use super::answer::{Case, Handed, Lent};
+use crate::judge::{self, Decision, Deed, Holds};
+use crate::sys::{self, ADDRESS_MAX, Reply};
+use portcullis_policy::Rule;
+
+/// The rules on connections.
+pub(super) const RULES: [Rule; 3] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata];
+
+impl Case<'_> {
+    /// The decision on what is done towards an address that was copied; with what it means where it has no family.
+    pub(super) fn towards(&self, fd: i32, bytes: &[u8; ADDRESS_MAX], size: usize, deed: Deed) -> Decision<Holds> {
+        let served = &self.subject.served;
+        let at = match sys::internet(bytes, size) {
+            None if deed != Deed::Connect && sys::is_unspecified(bytes, size) => {
+                match sys::meaning_of_unspecified(fd) {
+                    Ok(meant) => sys::unspecified(bytes, size, meant),
+                    Err(_) => return self.by(|by| judge::unexamined(by, served, fd, deed)).map(|()| Holds::Once),
+                }
+            }
+            at => at,
+        };
+        match at {
+            Some((ip, port)) => self.by(|by| judge::egress(by, served, fd, deed, ip, port)),
+            None => Ok(Holds::Once),
+        }
+    }
+
+    /// The answer where the address cannot be read.
+    pub(super) fn unread(&self, fd: i32, deed: Deed) -> Reply {
+        self.by(|by| judge::unread(by, &self.subject.served, fd, deed)).into()
+    }
+
+    /// The decision on a call that was allowed, but that the supervisor cannot make itself: whether the kernel will use what was
+    /// judged is not known. In audit, a call has one event.
+    pub(super) fn unbound(&self, fd: i32, deed: Deed) -> Decision {
+        match self.written.get() && !self.enforces(&RULES) {
+            true => Ok(()),
+            false => self.by(|by| judge::unexamined(by, &self.subject.served, fd, deed)),
+        }
+    }
+
+    /// Whether what was judged may be something else by the time that the kernel looks, and the supervisor can do nothing
+    /// about it. A process that has the secret gains nothing by that: libc itself connects to local sockets in it.
+    pub(super) fn may_change(&self, lent: &Lent) -> bool {
+        match lent {
+            _ if self.subject.is_guarded => false,
+            Lent::Unknown => true,
+            // Its only thread waits for the answer.
+            Lent::Local(_) => self.subject.threads != 1,
+            Lent::Internet(_) | Lent::Fails(_) => false,
+        }
+    }
+
+    pub(super) fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {
+        let lent = self.lend(fd);
+        let (bytes, size) = match self.address(at, len) {
+            Handed::Address(bytes, size) => (bytes, size),
+            Handed::Nothing(errno) => return Some(self.fails(errno, &RULES)),
+            Handed::Unreadable => return Some(self.unread(lent.fd(), Deed::Connect)),
+        };
+        let decision = self.towards(lent.fd(), &bytes, size, Deed::Connect);
+        let Ok(holds) = decision else { return Some(decision.into()) };
+        if self.may_change(&lent) {
+            return Some(self.unbound(lent.fd(), Deed::Connect).into());
+        }
+        if !self.enforces(&RULES) {
+            return Some(decision.into());
+        }
+        let borrowed = match lent {
+            Lent::Internet(fd) => fd,
+            Lent::Fails(errno) => return Some(self.fails(errno, &RULES)),
+            Lent::Local(_) | Lent::Unknown => return Some(decision.into()),
+        };
+        if holds == Holds::UntilSent(true) {
+            sys::end_sending(borrowed.0);
+        }
+        let go = || sys::connect(borrowed.0, &bytes, size) as i64;
+        if sys::is_nonblocking(borrowed.0) || !sys::is_stream(borrowed.0) {
+            return Some(Reply::Result(go()));
+        }
+        self.in_child(go)
+    }
+
+    /// Makes a call that may take minutes: a process of its own waits for it.
+    pub(super) fn in_child(&self, go: impl FnOnce() -> i64) -> Option<Reply> {
+        // SAFETY: the child only makes system calls of `sys`.
+        match unsafe { sys::fork_silent() } {
+            Ok(0) => {
+                sys::end_in(0);
+                sys::reply(self.listener, self.id, Reply::Result(go()));
+                sys::exit(0)
+            }
+            Ok(_) => None,
+            // What was judged could be another address by the time that the kernel reads it.
+            Err(_) => Some(Reply::Result(-i64::from(libc::EAGAIN))),
+        }
+    }
+}

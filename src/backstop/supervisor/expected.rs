@@ -1,0 +1,111 @@
+//! Programs that libc is about to execute in a new process for a hook, which has judged them and written their event: wordexp(3), and
+//! what starts with an environment that the guard cannot be handed down in.
+//!
+//! What the supervisor sees is judged all the same. What equals the announcement of the thread that made the process has its event
+//! already. An announcement that is too long, or finds no place, costs a second event.
+
+use super::subject::{self, Subject};
+use crate::memory::Text;
+use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+
+/// Announcements at a time.
+const PLACES: usize = 16;
+/// The longest arguments, with a NUL between each two, and the longest path.
+pub const ARGUMENTS_MAX: usize = 1024;
+const PATH_MAX: usize = 256;
+
+struct Place {
+    /// The thread; 0 for a free place.
+    thread: AtomicU32,
+    lens: [AtomicU32; 2],
+    arguments: [AtomicU8; ARGUMENTS_MAX],
+    path: [AtomicU8; PATH_MAX],
+}
+
+/// The announcements, in memory that both processes of the supervisor share, of which one writes at a time.
+pub struct Expected {
+    places: [Place; PLACES],
+}
+
+fn store(to: &[AtomicU8], from: &[u8]) {
+    to.iter().zip(from).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
+}
+
+fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32) -> Text<N> {
+    let mut text = Text::new();
+    for byte in from.iter().take(len.load(Ordering::Relaxed) as usize) {
+        text.push(&[byte.load(Ordering::Relaxed)]);
+    }
+    text
+}
+
+impl Expected {
+    /// Takes what a thread announces in the place of what it did before; nothing, where it expects nothing any more.
+    pub fn put(&self, thread: u32, arguments: &[u8], path: &[u8]) {
+        let of = |wanted: u32| self.places.iter().find(|place| place.thread.load(Ordering::Relaxed) == wanted);
+        let ended = |place: &&Place| subject::process_of(place.thread.load(Ordering::Relaxed)).is_none();
+        if let Some(place) = of(thread) {
+            place.thread.store(0, Ordering::Release);
+        }
+        if arguments.is_empty() || arguments.len() > ARGUMENTS_MAX || path.is_empty() || path.len() > PATH_MAX {
+            return;
+        }
+        let Some(place) = of(0).or_else(|| self.places.iter().find(ended)) else { return };
+        place.thread.store(0, Ordering::Release);
+        store(&place.arguments, arguments);
+        store(&place.path, path);
+        place.lens[0].store(arguments.len() as u32, Ordering::Relaxed);
+        place.lens[1].store(path.len() as u32, Ordering::Relaxed);
+        place.thread.store(thread, Ordering::Release);
+    }
+
+    /// Whether a program is what the thread announced that made its process.
+    pub fn has<'a>(&self, process: &Subject, path: &[u8], arguments: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+        self.places.iter().any(|place| {
+            let thread = place.thread.load(Ordering::Acquire);
+            if thread == 0 || copy::<{ PATH_MAX + 1 }>(&place.path, &place.lens[1]).bytes() != path {
+                return false;
+            }
+            let announced = copy::<{ ARGUMENTS_MAX + 1 }>(&place.arguments, &place.lens[0]);
+            is_announced(announced.bytes(), arguments.clone()) && subject::is_child_of(process, thread)
+        })
+    }
+}
+
+/// Whether arguments are the announced ones. An announcement that begins with an empty one is of words that wordexp expands:
+/// it runs `sh -c` with what stands in them, and `sh -nc` where that fails.
+fn is_announced<'a>(announced: &[u8], mut arguments: impl Iterator<Item = &'a [u8]>) -> bool {
+    if let Some(words) = announced.strip_prefix(b"\0") {
+        let is_shell =
+            matches!(arguments.next(), Some(b"sh" | b"/bin/sh")) && matches!(arguments.next(), Some(b"-c" | b"-nc"));
+        let Some(text) = arguments.next().filter(|text| !text.is_empty()) else { return false };
+        return is_shell && arguments.next().is_none() && words.windows(text.len()).any(|part| part == text);
+    }
+    let mut announced = announced.split(|&byte| byte == 0);
+    loop {
+        match (announced.next(), arguments.next()) {
+            (None, None) => return true,
+            (one, other) if one == other => {}
+            _ => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_announced;
+
+    #[test]
+    fn only_what_was_announced_is() {
+        let is = |announced: &[u8], arguments: &[&[u8]]| is_announced(announced, arguments.iter().copied());
+        assert!(is(b"sh\0-c\0id", &[b"sh", b"-c", b"id"]));
+        assert!(!is(b"sh\0-c\0id", &[b"sh", b"-c", b"i"]));
+        assert!(!is(b"sh\0-c\0id", &[b"sh", b"-c"]));
+        assert!(!is(b"sh\0-c\0id", &[b"sh", b"-c", b"id", b""]));
+        assert!(is(b"\0a $(id) b", &[b"sh", b"-c", b"id"]));
+        assert!(is(b"\0a $(id) b", &[b"/bin/sh", b"-nc", b"id"]));
+        assert!(!is(b"\0a $(id) b", &[b"sh", b"-c", b"ls"]));
+        assert!(!is(b"\0a $(id) b", &[b"sh", b"-c", b""]));
+        assert!(!is(b"\0a $(id) b", &[b"bash", b"-c", b"id"]));
+    }
+}

@@ -1,0 +1,83 @@
+//! Ports that are opened without the hooks. Where `listen-port` refuses, the supervisor makes an allowed call itself, as with
+//! connections; but not where the process's own rights count.
+
+use super::answer::{Case, Handed, Lent};
+use crate::judge::{self, Decision};
+use crate::sys::{self, Reply};
+use portcullis_policy::{Rule, Unknown};
+
+/// The rules on opening ports.
+const RULES: [Rule; 1] = [Rule::ListenPort];
+/// Ports below it are opened by root alone.
+const PRIVILEGED: u16 = 1024;
+
+impl Case<'_> {
+    /// The decision on a port of which something is not known. In audit, a call has one event.
+    fn not_known(&self, fd: i32, what: Unknown) -> Decision {
+        match self.written.get() && !self.enforces(&RULES) {
+            true => Ok(()),
+            false => self.by(|by| judge::listen_unknown(by, &self.subject.served, fd, what)),
+        }
+    }
+
+    /// A datagram socket needs no listen.
+    pub(super) fn bind(&self, fd: i32, at: u64, len: u64) -> Reply {
+        let lent = self.lend(fd);
+        let (bytes, size) = match self.address(at, len) {
+            Handed::Address(bytes, size) => (bytes, size),
+            Handed::Nothing(errno) => return self.fails(errno, &RULES),
+            Handed::Unreadable => return self.not_known(lent.fd(), Unknown::Address).into(),
+        };
+        // Without a family it is 0.0.0.0 to a socket of v4, and nothing to others.
+        let without_family = || match sys::is_unspecified(&bytes, size) {
+            true => sys::unspecified(&bytes, size, sys::Unspecified::V4).filter(|(ip, _)| ip.is_unspecified()),
+            false => None,
+        };
+        let at = sys::internet(&bytes, size).or_else(without_family);
+        // Any port that is free is nobody's, and a socket of streams is judged when it listens.
+        let judged = at.filter(|(_, port)| *port != 0);
+        let decision = match (&lent, judged, sys::known_stream(lent.fd())) {
+            (Lent::Fails(errno), ..) => return self.fails(*errno, &RULES),
+            (_, Some(_), None) => self.not_known(lent.fd(), Unknown::Socket),
+            (_, Some((ip, port)), Some(false)) => {
+                self.by(|by| judge::listen(by, &self.subject.served, lent.fd(), ip, port))
+            }
+            _ => Ok(()),
+        };
+        if decision.is_err() {
+            return decision.into();
+        }
+        let is_privileged = judged.is_some_and(|(_, port)| port < PRIVILEGED) && self.subject.user.0 != 0;
+        let is_bound_by_itself = matches!(lent, Lent::Internet(_)) && is_privileged && self.enforces(&RULES);
+        if self.may_change(&lent) || (is_bound_by_itself && !self.subject.is_guarded) {
+            return self.not_known(lent.fd(), Unknown::Socket).into();
+        }
+        match lent {
+            Lent::Internet(fd) if self.enforces(&RULES) && !is_privileged => {
+                Reply::Result(sys::bind(fd.0, &bytes, size) as i64)
+            }
+            _ => decision.into(),
+        }
+    }
+
+    pub(super) fn listen(&self, fd: i32, backlog: i32) -> Reply {
+        let served = &self.subject.served;
+        let lent = self.lend(fd);
+        let decision = match (&lent, sys::known_own_address(lent.fd())) {
+            (Lent::Fails(errno), _) => return self.fails(*errno, &RULES),
+            (_, Ok(Some((ip, port)))) => self.by(|by| judge::listen(by, served, lent.fd(), ip, port)),
+            (_, Ok(None)) => Ok(()),
+            (_, Err(_)) => self.not_known(lent.fd(), Unknown::Socket),
+        };
+        if decision.is_err() {
+            return decision.into();
+        }
+        if self.may_change(&lent) {
+            return self.not_known(lent.fd(), Unknown::Socket).into();
+        }
+        match lent {
+            Lent::Internet(fd) if self.enforces(&RULES) => Reply::Result(sys::listen(fd.0, backlog) as i64),
+            _ => decision.into(),
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Programs that are executed without the hooks, or by libc for one: each is judged here.
+
+use super::answer::Case;
+use super::copied::{Not, ROOM, Room};
+use super::subject;
+use crate::judge::{self, Cleared, Decision, Exec, Target};
+use crate::memory::{Reader, Text};
+use crate::state::Role;
+use crate::sys::{self, Fd, Reply};
+use crate::{context, files};
+use portcullis_policy::{Rule, Unknown, startup};
+use portcullis_request::environment::REQUEST;
+use portcullis_request::wire::WIRE_MAX;
+
+impl Case<'_> {
+    pub(super) fn execute(&self, at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
+        let Some(room) = sys::allocate(ROOM) else { return self.cannot(Unknown::Arguments).into() };
+        // SAFETY: a new mapping of that size, which nobody else has.
+        let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ROOM) };
+        let reply = self.execute_in(bytes, at, path, argv, envp, flags);
+        sys::munmap(room, ROOM);
+        reply
+    }
+
+    /// The decision on a program of which something is not known.
+    fn cannot(&self, what: Unknown) -> Decision {
+        self.by(|by| judge::unknown_program(by, &self.subject.served, what))
+    }
+
+    fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
+        const FAULT: Reply = Reply::Result(-(libc::EFAULT as i64));
+        let mut room = Room::new(room, self.memory, self.width);
+        let (arguments, read) = room.copy(argv, |_| true);
+        let mut unknown = None;
+        match read {
+            // What the kernel would say; another thread may have made it readable by then.
+            Err(Not::Readable) => return FAULT,
+            Err(Not::Bounded) => unknown = Some(Unknown::Arguments),
+            Ok(()) => {}
+        }
+        // Of the environment, what steers a loader, a shell or an allowed program, and whose request it says that it is.
+        let mut forged = false;
+        let mut handed = Text::<{ WIRE_MAX + 1 }>::new();
+        let (environment, read) = room.copy(envp, |entry| {
+            if let Some(value) = entry.strip_prefix(REQUEST) {
+                let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
+                // The hooks put their own in the place of every other: this is theirs.
+                if self.subject.is_guarded {
+                    handed.set(value);
+                    // Without their announcement it is somebody else's.
+                    let announced = subject::on_record(self.subject.pid, 0, self.with.records);
+                    let is_theirs = announced.is_some_and(|record| record.request.bytes() == value);
+                    forged |= !is_theirs && !self.subject.inherited(value);
+                } else {
+                    forged |= !handed_down;
+                }
+            }
+            startup::variable(entry, true).is_some()
+        });
+        match read {
+            Err(Not::Readable) => return FAULT,
+            Err(Not::Bounded) => unknown = unknown.or(Some(Unknown::Environment)),
+            Ok(()) => {}
+        }
+        let mut name = [0; 4097];
+        let Some(path) = self.memory.string(path, &mut name) else { return FAULT };
+        match path.len() {
+            0 if flags & libc::AT_EMPTY_PATH == 0 => return Reply::Result(-i64::from(libc::ENOENT)),
+            4096.. => return Reply::Result(-i64::from(libc::ENAMETOOLONG)),
+            _ => {}
+        }
+        let mut copy = Text::<4097>::new();
+        copy.push(path);
+        let file = match self.open(at, &copy, flags) {
+            Ok(file) => file,
+            Err(Some(errno)) => return Reply::Result(-i64::from(errno)),
+            Err(None) => return self.cannot(Unknown::Program).into(),
+        };
+        let Some(stat) = sys::fstat(file.0) else { return self.cannot(Unknown::Program).into() };
+        // Of a device or a FIFO nothing is read: the kernel executes none.
+        if stat.mode & libc::S_IFMT != libc::S_IFREG {
+            return Reply::Result(-i64::from(libc::EACCES));
+        }
+        // The same file again, so that it can be read, and nothing else.
+        let mut again = Text::<32>::new();
+        again.push(b"/proc/self/fd/");
+        again.number(u64::from(file.0.cast_unsigned()));
+        let readable = sys::open(libc::AT_FDCWD, again.c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
+        let mut head = [0; 2];
+        match &readable {
+            // A script's interpreter is looked for where the process is.
+            Ok(file) if sys::read_head(file.0, &mut head) == Some(b"#!") && !self.is_at_home() => {
+                unknown = unknown.or(Some(Unknown::Interpreter));
+            }
+            Ok(_) => {}
+            Err(_) => unknown = unknown.or(Some(Unknown::Program)),
+        }
+        // Something is mounted over the path that the file has there.
+        let mut buffer = [0; 4096];
+        let mut real = Text::<4097>::new();
+        real.push(sys::readlink(again.c_str(), &mut buffer));
+        if !self.is_at_home() && sys::stat(real.c_str()).is_none_or(|own| own.identity != stat.identity) {
+            unknown = unknown.or(Some(Unknown::Path));
+        }
+        let arguments_of = || {
+            let at = |index| Reader::default().pointer(arguments, index).filter(|argument| !argument.is_null());
+            (0..).map_while(at).map(|argument| Reader::default().string(argument, WIRE_MAX).unwrap_or_default())
+        };
+        // Judged here whatever was announced; but a call has one event.
+        self.told.set(unknown.is_none() && self.with.expected.has(self.subject, path, arguments_of()));
+        let file = readable.unwrap_or(file);
+        let standard = [0, 1, 2].map(|number| self.borrow(number));
+        let exec = Exec {
+            target: Target::Descriptor(file.0),
+            searched: None,
+            argv: arguments,
+            envp: environment,
+            forged,
+            standard: [standard[0].0, standard[1].0, standard[2].0],
+            shell_fallback: false,
+            replaces: true,
+            unknown,
+        };
+        let decision = self.by(|by| judge::exec(by, &self.subject.served, &exec));
+        match (&decision, unknown) {
+            // By the time that the kernel looks, it might run it.
+            (Ok(Cleared::Absent(errno)), None) => return self.fails(*errno, &Rule::ALL),
+            (Ok(Cleared::Absent(_)), Some(what)) => return self.cannot(what).into(),
+            (Ok(Cleared::Start(_)), _) => self.note(handed.bytes(), exec.name().bytes()),
+            (Err(_), _) => {}
+        }
+        decision.into()
+    }
+
+    /// Puts the process on record, which will run another program now; `handed` is what its hooks hand down.
+    fn note(&self, handed: &[u8], name: &[u8]) {
+        let subject = self.subject;
+        let Some(start) = subject::start_of(subject.pid) else { return };
+        let chain = context::chain_from(subject.chain.bytes(), name);
+        let mut own = Text::<{ WIRE_MAX + 1 }>::new();
+        let served = &subject.served;
+        portcullis_request::wire::write(&served.request, served.id(), |bytes| own.push(bytes));
+        let request = if handed.is_empty() { own.bytes() } else { handed };
+        self.with.records.put(subject.pid, start, request, chain.bytes());
+    }
+
+    /// The file of a program, as its process finds it: in its own root, working folder and mounts. An errno where the kernel
+    /// finds none either; `Err(None)` where this process cannot look.
+    fn open(&self, at: i32, path: &Text<4097>, flags: i32) -> Result<Fd, Option<i32>> {
+        let pid = self.subject.pid;
+        let folder = match at {
+            libc::AT_FDCWD => Fd(libc::AT_FDCWD),
+            at if path.bytes().starts_with(b"/") => Fd(at.min(-1)),
+            at => self.borrow(at),
+        };
+        if path.bytes().is_empty() {
+            return if folder.0 >= 0 { Ok(folder) } else { Err(None) };
+        }
+        let (Some(root), Some(working)) = (open(pid, b"root"), open(pid, b"cwd")) else { return Err(None) };
+        let relative = !path.bytes().starts_with(b"/");
+        if relative && folder.0 < 0 && folder.0 != libc::AT_FDCWD {
+            return Err(None);
+        }
+        // What a process calls itself is another one here.
+        let mut own = Text::<4097>::new();
+        match [&b"/proc/self/"[..], b"/proc/thread-self/"].into_iter().find_map(|name| path.bytes().strip_prefix(name))
+        {
+            Some(rest) => {
+                own.push(b"/proc/");
+                own.number(u64::from(pid));
+                own.push(b"/");
+                own.push(rest);
+            }
+            None => own.push(path.bytes()),
+        }
+        if !own.fits() {
+            return Err(None);
+        }
+        sys::open_within(root.0, working.0, folder.0, own.c_str(), flags & libc::AT_SYMLINK_NOFOLLOW == 0)
+    }
+
+    /// Whether the process has this one's root and mounts.
+    fn is_at_home(&self) -> bool {
+        let of = |pid: u32, name: &[u8]| sys::stat(files::proc_path(pid, name).c_str()).map(|stat| stat.identity);
+        [&b"root"[..], b"ns/mnt"].into_iter().all(|name| {
+            let own = of(0, name);
+            own.is_some() && own == of(self.subject.pid, name)
+        })
+    }
+}
+
+/// A folder that /proc has of a process.
+fn open(pid: u32, name: &[u8]) -> Option<Fd> {
+    sys::open(libc::AT_FDCWD, files::proc_path(pid, name).c_str(), libc::O_PATH, 0).ok()
+}

@@ -1,0 +1,296 @@
+//! Messages that did not come through the hooks: `sendto`, `sendmsg` and `sendmmsg` by direct system calls.
+//!
+//! As with connections, where any rule on connections refuses, the supervisor sends an allowed message itself: on the borrowed
+//! socket, to the address that it judged, with its own copy of the data. It tries without waiting first; a process of its own
+//! waits. What it cannot send as the process would is `Unknown`: a datagram that does not fit, and control messages other than a few that
+//! need no right of the sender's. Descriptors (SCM_RIGHTS) and credentials belong to local sockets, on which it never sends.
+
+use super::answer::{Case, Handed, Lent};
+use super::connection::RULES;
+use super::remote::put;
+use crate::judge::Deed;
+use crate::sys::{self, ADDRESS_MAX, Reply};
+
+/// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
+const MESSAGES_MAX: u64 = 1024;
+/// The kernel takes no more pieces of one message, either.
+const PIECES_MAX: u64 = 1024;
+/// Room for the data of one message: any datagram of the internet fits. Of a stream, that much is sent at a time.
+const DATA_MAX: usize = 1 << 17;
+/// Room for its control messages.
+const CONTROL_MAX: usize = 256;
+
+/// Control messages that only shape the packet: level and type (linux/in.h, linux/in6.h, linux/udp.h).
+const HARMLESS: [(i32, i32); 8] = [
+    (libc::IPPROTO_IP, libc::IP_TOS),
+    (libc::IPPROTO_IP, libc::IP_TTL),
+    (libc::IPPROTO_IP, libc::IP_PKTINFO),
+    (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO),
+    (libc::IPPROTO_IPV6, libc::IPV6_HOPLIMIT),
+    (libc::IPPROTO_IPV6, libc::IPV6_TCLASS),
+    (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG),
+    (libc::IPPROTO_UDP, 103),
+];
+
+/// Where a message's parts lie in the process's memory, each with its length.
+#[derive(Clone, Copy)]
+struct Parts {
+    /// 0 where it has none.
+    name: (u64, u64),
+    pieces: Pieces,
+    control: (u64, u64),
+}
+
+#[derive(Clone, Copy)]
+enum Pieces {
+    One((u64, u64)),
+    Vector((u64, u64)),
+}
+
+/// The supervisor's copy of a message.
+struct Copied {
+    name: ([u8; ADDRESS_MAX], usize),
+    is_named: bool,
+    control: ([u64; CONTROL_MAX / 8], usize),
+    data: *mut core::ffi::c_void,
+    len: usize,
+}
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        sys::munmap(self.data, DATA_MAX);
+    }
+}
+
+impl Copied {
+    fn send(&self, fd: i32, flags: i32) -> i64 {
+        let piece = [self.data as usize, self.len];
+        let (name, control) = (self.name.0.as_ptr() as usize, self.control.0.as_ptr() as usize);
+        let name = if self.is_named { (name, self.name.1) } else { (0, 0) };
+        let control = if self.control.1 == 0 { (0, 0) } else { (control, self.control.1) };
+        let header = [name.0, name.1, piece.as_ptr() as usize, 1, control.0, control.1, 0];
+        sys::send_message(fd, &header, flags | libc::MSG_NOSIGNAL) as i64
+    }
+}
+
+/// What comes of one message.
+#[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
+enum Step {
+    Answer(Reply),
+    /// The socket has no room, and the caller waits for it.
+    Waits(Copied),
+}
+
+impl Case<'_> {
+    pub(super) fn send(&self, fd: i32, data: (u64, u64), name: (u64, u64), flags: i32) -> Option<Reply> {
+        let parts = Parts { name, pieces: Pieces::One(data), control: (0, 0) };
+        self.one(fd, &parts, flags)
+    }
+
+    pub(super) fn message(&self, fd: i32, header: u64, flags: i32) -> Option<Reply> {
+        match self.parts(header) {
+            Some(parts) => self.one(fd, &parts, flags),
+            None => Some(self.unread(self.borrow(fd).0, Deed::Send(false))),
+        }
+    }
+
+    fn one(&self, fd: i32, parts: &Parts, flags: i32) -> Option<Reply> {
+        let lent = self.lend(fd);
+        match self.step(&lent, parts, flags) {
+            Step::Answer(reply) => Some(reply),
+            Step::Waits(copied) => self.in_child(|| self.sent(lent.fd(), copied.send(lent.fd(), flags), flags)),
+        }
+    }
+
+    /// As the kernel does: what is sent before the first that is refused, or fails, is sent.
+    pub(super) fn messages(&self, fd: i32, headers: u64, count: u64, flags: i32) -> Option<Reply> {
+        // struct mmsghdr: a msghdr and a length, padded to a pointer.
+        let (size, len_at) = if self.width == 8 { (64, 56) } else { (32, 28) };
+        let lent = self.lend(fd);
+        let mut done = 0_i64;
+        for index in 0..count.min(MESSAGES_MAX) {
+            let header = headers.wrapping_add(index.wrapping_mul(size));
+            let Some(parts) = self.parts(header) else {
+                let reply = self.unread(lent.fd(), Deed::Send(false));
+                return Some(if done > 0 { Reply::Result(done) } else { reply });
+            };
+            // Each message is a call of its own.
+            self.written.set(false);
+            let tell = |sent: i64| put(self.subject.pid, header.wrapping_add(len_at), &(sent as u32).to_le_bytes());
+            match self.step(&lent, &parts, flags) {
+                Step::Answer(Reply::Result(sent @ 0..)) => {
+                    if !tell(sent) {
+                        let fault = -i64::from(libc::EFAULT);
+                        return Some(Reply::Result(if done > 0 { done } else { fault }));
+                    }
+                    done = done.wrapping_add(1);
+                }
+                Step::Answer(failed @ Reply::Result(_)) => {
+                    return Some(if done > 0 { Reply::Result(done) } else { failed });
+                }
+                Step::Answer(Reply::GoOn) => {}
+                // The caller may send the rest again.
+                Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
+                Step::Waits(copied) => {
+                    return self.in_child(|| match self.sent(lent.fd(), copied.send(lent.fd(), flags), flags) {
+                        sent @ 0.. => {
+                            tell(sent);
+                            1
+                        }
+                        errno => errno,
+                    });
+                }
+            }
+        }
+        Some(if done > 0 { Reply::Result(done) } else { Ok::<(), _>(()).into() })
+    }
+
+    /// Judges one message, and sends it where an allowed one must be the one that was judged.
+    fn step(&self, lent: &Lent, parts: &Parts, flags: i32) -> Step {
+        let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
+        let (bytes, size) = match parts.name {
+            (0, _) => ([0; ADDRESS_MAX], 0),
+            (at, len) => match self.address(at, len) {
+                Handed::Address(bytes, size) => (bytes, size),
+                Handed::Nothing(errno) => return Step::Answer(self.fails(errno, &RULES)),
+                Handed::Unreadable => return Step::Answer(self.unread(lent.fd(), deed)),
+            },
+        };
+        let decision = self.towards(lent.fd(), &bytes, size, deed);
+        if decision.is_err() {
+            return Step::Answer(decision.into());
+        }
+        let control = match lent {
+            Lent::Internet(_) => self.control(parts.control),
+            _ => Some(([0; CONTROL_MAX / 8], 0)),
+        };
+        let Some(control) = control.filter(|_| !self.may_change(lent)) else {
+            return Step::Answer(self.unbound(lent.fd(), deed).into());
+        };
+        if !self.enforces(&RULES) {
+            return Step::Answer(decision.into());
+        }
+        let fd = match lent {
+            Lent::Internet(fd) => fd.0,
+            Lent::Fails(errno) => return Step::Answer(self.fails(*errno, &RULES)),
+            Lent::Local(_) | Lent::Unknown => return Step::Answer(decision.into()),
+        };
+        let Some(data) = sys::allocate(DATA_MAX) else { return Step::Answer(self.unbound(fd, deed).into()) };
+        let mut copied = Copied { name: (bytes, size), is_named: parts.name.0 != 0, control, data, len: 0 };
+        // SAFETY: a new mapping of that size, which nobody else has.
+        let room = unsafe { core::slice::from_raw_parts_mut(data.cast::<u8>(), DATA_MAX) };
+        match self.data(parts.pieces, room) {
+            Ok((len, true)) => copied.len = len,
+            Ok((len, false)) if sys::is_stream(fd) => copied.len = len,
+            Ok((_, false)) => return Step::Answer(self.unbound(fd, deed).into()),
+            // The kernel would say so; another thread may have made it readable by then.
+            Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
+        }
+        let waits = flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd);
+        match copied.send(fd, flags | libc::MSG_DONTWAIT) {
+            errno if waits && errno == -i64::from(libc::EAGAIN) => Step::Waits(copied),
+            // A connection is made while the caller waits.
+            errno if waits && errno == -i64::from(libc::EINPROGRESS) => Step::Waits(copied),
+            done => Step::Answer(Reply::Result(self.sent(fd, done, flags))),
+        }
+    }
+
+    /// The result of a message that was sent; the signal that comes with a broken stream is the caller's.
+    fn sent(&self, fd: i32, done: i64, flags: i32) -> i64 {
+        if done == -i64::from(libc::EPIPE) && flags & libc::MSG_NOSIGNAL == 0 && sys::is_stream(fd) {
+            sys::signal_thread(self.subject.pid, self.thread, libc::SIGPIPE);
+        }
+        done
+    }
+
+    /// The parts of a message, by its header; `None` where that cannot be read.
+    fn parts(&self, header: u64) -> Option<Parts> {
+        // One read: another would find another header.
+        let mut bytes = [0_u8; 56];
+        let width = self.width;
+        let whole = bytes.get_mut(..width.wrapping_mul(7))?;
+        let wanted = whole.len();
+        if self.memory.read(header, whole).len() != wanted {
+            return None;
+        }
+        let word = |index: usize| {
+            let mut word = [0; 8];
+            let from = bytes.get(index.wrapping_mul(width)..)?.get(..width)?;
+            word.get_mut(..width)?.copy_from_slice(from);
+            Some(u64::from_le_bytes(word))
+        };
+        let len = word(1)? & 0xffff_ffff;
+        // Linux cuts what is longer, and refuses what is negative; without a length there is no name.
+        let len = if len <= i32::MAX as u64 { len.min(ADDRESS_MAX as u64) } else { len };
+        let name = if len == 0 { 0 } else { word(0)? };
+        Some(Parts { name: (name, len), pieces: Pieces::Vector((word(2)?, word(3)?)), control: (word(4)?, word(5)?) })
+    }
+
+    /// The control messages, where all of them are harmless.
+    fn control(&self, (at, len): (u64, u64)) -> Option<([u64; CONTROL_MAX / 8], usize)> {
+        let mut words = [0; CONTROL_MAX / 8];
+        if len == 0 || at == 0 {
+            return Some((words, 0));
+        }
+        // Those of 32 bits have another form.
+        let len = usize::try_from(len).ok().filter(|len| *len <= CONTROL_MAX && self.width == 8)?;
+        let mut bytes = [0; CONTROL_MAX];
+        if self.memory.read(at, bytes.get_mut(..len)?).len() != len {
+            return None;
+        }
+        for (to, from) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+            *to = u64::from_ne_bytes(from.try_into().unwrap_or_default());
+        }
+        // struct cmsghdr: a length, a level and a type, then the data; each begins where a word does.
+        let mut place = 0_usize;
+        while place.wrapping_add(16) <= len {
+            let index = place / 8;
+            let (size, kind) = (*words.get(index)?, *words.get(index.wrapping_add(1))?);
+            let is_harmless = HARMLESS.contains(&(kind as i32, (kind >> 32) as i32));
+            let size = usize::try_from(size).ok().filter(|size| (16..=len.wrapping_sub(place)).contains(size))?;
+            if !is_harmless {
+                return None;
+            }
+            place = place.wrapping_add(size.next_multiple_of(8));
+        }
+        Some((words, len))
+    }
+
+    /// Copies the data; how much, and whether that is all of it. The errno where the kernel would not read it.
+    fn data(&self, pieces: Pieces, room: &mut [u8]) -> Result<(usize, bool), i32> {
+        let mut used = 0_usize;
+        let mut take = |(at, len): (u64, u64)| {
+            let free = room.get_mut(used..).unwrap_or_default();
+            let len = usize::try_from(len).unwrap_or(usize::MAX);
+            let (fits, wanted) = (len <= free.len(), len.min(free.len()));
+            let part = free.get_mut(..wanted).unwrap_or_default();
+            if self.memory.read(at, part).len() != wanted {
+                return Err(libc::EFAULT);
+            }
+            used = used.wrapping_add(wanted);
+            Ok(fits)
+        };
+        match pieces {
+            Pieces::One(piece) => {
+                let whole = take(piece)?;
+                Ok((used, whole))
+            }
+            Pieces::Vector((_, count)) if count > PIECES_MAX => Err(libc::EMSGSIZE),
+            Pieces::Vector((at, count)) => {
+                let width = self.width as u64;
+                for index in 0..count {
+                    let entry = at.wrapping_add(index.wrapping_mul(width.wrapping_mul(2)));
+                    let base = self.memory.number(entry, self.width).ok_or(libc::EFAULT)?;
+                    let len = self.memory.number(entry.wrapping_add(width), self.width).ok_or(libc::EFAULT)?;
+                    if len > isize::MAX as u64 {
+                        return Err(libc::EINVAL);
+                    }
+                    if len != 0 && !take((base, len))? {
+                        return Ok((used, false));
+                    }
+                }
+                Ok((used, true))
+            }
+        }
+    }
+}
