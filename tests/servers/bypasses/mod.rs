@@ -1,8 +1,11 @@
 //! Ways past the guard that were found, each as a test of its kind.
 
+mod cgi;
 mod egress;
 mod merging;
 mod policy;
+mod programs;
+mod python;
 mod requests;
 mod shells;
 mod sinks;
