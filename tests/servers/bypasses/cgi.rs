@@ -12,8 +12,12 @@ fn start(place: &Place, guard: Option<&Guard>, kind: Kind) -> Apache {
     std::fs::create_dir_all(&www).expect("a folder");
     let program = compile(place, "started", &[]);
     std::fs::rename(program, www.join("started.cgi")).expect("a rename");
-    let none = place.write("one/sh", "no program");
-    std::fs::set_permissions(none, PermissionsExt::from_mode(0o644)).expect("permissions");
+    // The kernel says EACCES of a script whose interpreter may not be executed.
+    let none = place.write("one/none", "no program");
+    let first = place.write("one/symlink", &format!("#!{}\n", none.display()));
+    for (path, mode) in [(none, 0o644), (first, 0o755)] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("permissions");
+    }
     place.write("start", "echo shell-$((40+2))\n");
     symlink("/bin/sh", www.join("symlink")).expect("a link");
     std::fs::copy("/bin/dash", www.join("copy")).expect("a copy");
@@ -48,7 +52,9 @@ fn held(kind: Kind) {
             let fine = shells
                 .iter()
                 .all(|event| is_fine(event.text("portcullis.request.script"), event.text("event.outcome")));
-            if said != wanted || shells.len() != 1 || !fine {
+            // In audit a candidate that the kernel does not start is one event more.
+            let most = if *way == "eacces" { 2 } else { 1 };
+            if said != wanted || shells.is_empty() || shells.len() > most || !fine {
                 wrong.push(format!("{mode}, seccomp {layer}: {way}: {said:?}, {fresh:#?}"));
             }
         }

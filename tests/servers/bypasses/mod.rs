@@ -4,6 +4,7 @@ mod cgi;
 mod egress;
 mod merging;
 mod policy;
+mod pools;
 mod programs;
 mod python;
 mod requests;

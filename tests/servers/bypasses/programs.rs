@@ -26,21 +26,17 @@ function by_path($path, $name) {
     putenv($old === false ? 'PATH' : "PATH=$old");
     return $said;
 }
-function own($name, $text = null) {
-    $text === null ? copy('/bin/dash', "WORK/$name") : file_put_contents("WORK/$name", $text);
-    chmod("WORK/$name", 0755);
-    return "WORK/$name";
-}
+function own($name) { copy('/bin/dash', "WORK/$name"); chmod("WORK/$name", 0755); return "WORK/$name"; }
 function python($code) { return start(['/usr/bin/python3', '-S', '-c', "import ctypes, os\nc = ctypes.CDLL(None, use_errno=True)\n$code"]); }
 $high = 'n = ctypes.c_long((1 << 32) | NUMBER)';
 $ways = [
     'long path' => fn() => by_path(str_repeat('/nonexistent:', 400) . '/usr/bin:/bin', 'sh'),
     'longest path' => fn() => by_path(str_repeat('/nonexistent:', 8000) . '/usr/bin:/bin', 'sh'),
-    'first may not be executed' => fn() => by_path('WORK/one:/usr/bin:/bin', 'sh'),
+    'first has no executable interpreter' => fn() => by_path('WORK/one:WORK/three', 'y'),
     'first has no interpreter' => fn() => by_path('WORK/two:WORK/three', 'y'),
     'real path' => fn() => start(['DEEP/report', '-c', MARK]),
     'real path relative' => fn() => start(['./report', '-c', MARK], 'DEEP'),
-    'loader of a script' => fn() => start([own('page', "#!" . LD . " /bin/sh\n" . MARK . "\n")]),
+    'loader of a script' => fn() => start(['WWW/script']),
     'loader with options' => fn() => start([LD, '--inhibit-cache', '--library-path', '/lib/x86_64-linux-gnu', '--argv0', 'x',
         '--glibc-hwcaps-mask', 'x', '/bin/sh', '-c', MARK]),
     'symlink' => fn() => start(['WWW/symlink', '-c', MARK]),
@@ -50,8 +46,8 @@ $ways = [
     'symlink without /proc' => fn() => start(['/usr/bin/unshare', '-Urm', '/usr/bin/python3', '-S', '-c',
         "import ctypes, os\nassert ctypes.CDLL(None).mount(b'none', b'/proc', b'tmpfs', 0, None) == 0\n"
         . "os.execv('WWW/symlink', ['report', '-c', '" . MARK . "'])"]),
-    'false ELF' => fn() => start([own('false', "\x7fELF\n" . MARK . "\n")]),
-    'false ELF header' => fn() => start([own('false', "\x7fELF\x02\x01\x01\n" . MARK . "\n")]),
+    'false ELF' => fn() => start(['WWW/false']),
+    'false ELF header' => fn() => start(['WWW/header']),
     'high bits exec' => fn() => python(str_replace('NUMBER', '59', $high) . "\n"
         . "c.syscall(n, b'/bin/sh', (ctypes.c_char_p * 4)(b'sh', b'-c', b'" . MARK . "'), (ctypes.c_char_p * 1)())"),
     'high bits connect' => fn() => python(str_replace('NUMBER', '42', $high) . "\n"
@@ -70,7 +66,7 @@ if ($_GET['way'] === 'swap') {
 const WAYS: [(&str, &[&str]); 18] = [
     ("long path", &["shell-spawn"]),
     ("longest path", &["shell-spawn"]),
-    ("first may not be executed", &["shell-spawn"]),
+    ("first has no executable interpreter", &["shell-spawn"]),
     ("first has no interpreter", &["shell-spawn"]),
     ("real path", &["shell-spawn", "exec-place"]),
     ("real path relative", &["shell-spawn", "exec-place"]),
@@ -99,8 +95,15 @@ fn files(place: &Place) {
     for folder in [&www, &swap, &deep, &work.join("one"), &work.join("two"), &work.join("three")] {
         std::fs::create_dir_all(folder).expect("a folder");
     }
-    for (path, text, mode) in [("one/sh", "no program", 0o644), ("two/y", "#!/nonexistent\n", 0o755)] {
-        permit(&place.write(&format!("work/{path}"), text), mode);
+    for (path, text, mode) in [
+        ("work/one/none", "no program", 0o644),
+        ("work/one/y", &format!("#!{}/one/none\n", work.display()), 0o755),
+        ("work/two/y", "#!/nonexistent\n", 0o755),
+        ("www/script", "#!/lib64/ld-linux-x86-64.so.2 /bin/sh\necho shell-$((40+2))\n", 0o755),
+        ("www/false", "\x7fELF\necho shell-$((40+2))\n", 0o755),
+        ("www/header", "\x7fELF\x02\x01\x01\necho shell-$((40+2))\n", 0o755),
+    ] {
+        permit(&place.write(path, text), mode);
     }
     for link in [work.join("three/y"), www.join("symlink"), swap.join("shell")] {
         symlink("/bin/sh", link).expect("a link");

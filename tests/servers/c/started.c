@@ -27,8 +27,8 @@ int main(void)
         execvp("sh", argv);
     } else if (!strcmp(way, "eacces")) {
         chdir("..");
-        setenv("PATH", "one:/usr/bin:/bin", 1);
-        execvp("sh", argv);
+        setenv("PATH", "one:www", 1);
+        execvp("symlink", argv);
     } else if (!strcmp(way, "bash-env")) {
         setenv("BASH_ENV", "../start", 1);
         execv("/bin/bash", mail);
