@@ -12,6 +12,7 @@ mod shells;
 mod sinks;
 mod spawn;
 mod supervisor;
+mod uwsgi;
 
 use crate::harness::{Place, http};
 use std::path::Path;
