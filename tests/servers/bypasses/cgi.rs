@@ -33,7 +33,7 @@ fn held(kind: Kind) {
     for way in WAYS {
         assert!(ask(way).contains("shell-42"), "{way}, without Portcullis: {}", ask(way));
     }
-    let unguarded: Vec<String> = WAYS.map(|way| ask(way)).into();
+    let unguarded: Vec<String> = WAYS.map(ask).into();
     drop(apache);
     let mut wrong = Vec::new();
     for (mode, layer) in [("audit", "off"), ("audit", "supervise"), ("enforce", "off"), ("enforce", "supervise")] {
