@@ -1,6 +1,7 @@
 //! Ways past the guard that were found, each as a test of its kind.
 
 mod cgi;
+mod chrooted;
 mod egress;
 mod merging;
 mod policy;
