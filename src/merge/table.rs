@@ -365,6 +365,28 @@ mod tests {
         }
     }
 
+    /// As many hosts as a large server has, each with one event of the same script: every host is named. Where the marks of many
+    /// hosts meet, the first events of a rule are still written, so that not one of a hundred such servers counts any.
+    #[test]
+    #[allow(deprecated)] // The hash of `merge::Kind`.
+    fn a_thousand_hosts_are_named() {
+        use core::hash::Hasher;
+        for server in 0..100 {
+            let mark = |what: u64, of: u64| {
+                let mut hasher = core::hash::SipHasher::new_with_keys(server, 1);
+                hasher.write_u64(what);
+                hasher.write_u64(of);
+                hasher.finish().max(1)
+            };
+            let table = Box::new(Table::new());
+            let written = |of: u64| {
+                let marks = Marks { kind: mark(1, of), host: mark(2, of), client: mark(3, of), is_grave: false };
+                matches!(table.note(marks, ABOUT, WINDOW), Some(Fate::Whole(_)))
+            };
+            assert_eq!((0..1000).filter(|host| written(*host)).count(), 1000, "server {server}");
+        }
+    }
+
     #[test]
     fn the_gravest_are_written_though_there_is_no_place() {
         let table = Box::new(Table::new());

@@ -1,8 +1,13 @@
 //! Ways past the guard that were found, each as a test of its kind.
 
+mod cgi;
+mod chrooted;
 mod egress;
 mod merging;
 mod policy;
+mod pools;
+mod programs;
+mod python;
 mod requests;
 mod shells;
 mod sinks;
@@ -10,6 +15,7 @@ mod spawn;
 mod supervised_calls;
 mod supervised_files;
 mod supervisor;
+mod uwsgi;
 
 use crate::harness::{Place, http};
 use std::path::Path;
