@@ -287,13 +287,9 @@ fn is_writable(by: By<'_>, program: &Program) -> bool {
 /// Finds the program that the kernel would start; its errno where it would start none.
 fn find(program: &mut Program, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
     match exec.target {
-        // A path that was looked for and must not be executed is passed by, as a folder is.
-        Target::Path(at, path) if exec.searched.is_some() && !sys::may_execute(at, path) => Err(libc::EACCES),
-        Target::Path(at, path) => match program.find(at, path, arguments.words()) {
-            // A text file is none that anybody meant to run.
-            Ok(()) if program.unknown_format && !sys::may_execute(at, path) => Err(libc::EACCES),
-            found => found,
-        },
+        // By nobody: it is no program, whatever else it is.
+        Target::Path(at, path) if !sys::may_execute(at, path) => Err(libc::EACCES),
+        Target::Path(at, path) => program.find(at, path, arguments.words()),
         Target::Descriptor(fd) => program.of_descriptor(fd, arguments.words()),
     }
 }

@@ -78,13 +78,12 @@ impl Program {
                 self.cannot(Unknown::Interpreter);
                 return Ok(());
             };
-            if stat.mode & libc::S_IFMT != libc::S_IFREG {
+            if stat.mode & libc::S_IFMT != libc::S_IFREG || !sys::may_execute(libc::AT_FDCWD, path.c_str()) {
                 return Err(libc::EACCES);
             }
             // The kernel opens one interpreter more than it runs.
             if depth == DEPTH {
-                let is_executable = sys::may_execute(libc::AT_FDCWD, path.c_str());
-                return Err(if is_executable { libc::ELOOP } else { libc::EACCES });
+                return Err(libc::ELOOP);
             }
             self.image = stat.identity;
             self.identity = stat.identity;
