@@ -3,6 +3,7 @@
 use crate::backstop;
 use crate::environment::New;
 use crate::memory::Text;
+use crate::pools;
 use crate::request::Served;
 use crate::state::{self, Role};
 use portcullis_policy::overlay;
@@ -83,7 +84,9 @@ fn with_tree(link: u64, go: impl FnOnce(Tree<'_>)) {
     let log = log.strip_suffix(&[0]).unwrap_or(log);
     let log = if log.len() < state::LOG_MAX && !log.contains(&b';') { log } else { b"" };
     let (sinks, file, digest) = (policy.sinks(), state::policy_marks(), policy.digest());
-    go(Tree { modes: &modes, sinks, file, digest, link, log });
+    let mut text = Text::<{ pools::TEXT_MAX }>::new();
+    pools::write(&mut text);
+    go(Tree { modes: &modes, sinks, file, digest, link, pools: text.bytes(), log });
 }
 
 /// What a program with this chain inherits from one that has just begun.

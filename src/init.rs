@@ -3,7 +3,9 @@
 
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
-use crate::{backstop, counters, deepbind, environment, files, hooks, judge, load, names, objects, request, sink, sys};
+use crate::{
+    backstop, counters, deepbind, environment, files, hooks, judge, load, names, objects, pools, request, sink, sys,
+};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, Inherited};
 
@@ -93,6 +95,7 @@ pub extern "C" fn ensure() {
     }
     if state::role() == Role::Descendant {
         request::inherit(start.request);
+        pools::inherit(tree.map_or(b"", |tree| tree.pools));
     } else {
         counters::share();
     }

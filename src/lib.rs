@@ -25,6 +25,7 @@ mod merge;
 mod names;
 mod objects;
 mod peers;
+mod pools;
 mod program;
 mod request;
 mod seqlock;

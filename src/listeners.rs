@@ -26,6 +26,16 @@ pub fn remember_port(port: u16) {
     }
 }
 
+/// Calls `with` with the first ports, at most `most`.
+pub fn each(most: usize, mut with: impl FnMut(u16)) {
+    for place in PORTS.iter().take(most) {
+        match place.load(Ordering::Relaxed).checked_sub(1) {
+            Some(port) => with(port as u16),
+            None => return,
+        }
+    }
+}
+
 /// Whether the server itself has opened this port.
 pub fn is_masters(port: u16) -> bool {
     let number = u32::from(port).wrapping_add(1);

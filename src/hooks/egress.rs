@@ -6,37 +6,58 @@ use crate::allowed::Destination;
 use crate::judge::{self, By, Decision, Deed, Holds, Refused};
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_MAX, is_unspecified, unspecified};
-use crate::{counters, gate, names, peers, request, sys};
+use crate::{counters, gate, names, peers, pools, request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
+use core::net::IpAddr;
+
+/// Whether a connection was judged.
+#[derive(Clone, Copy)]
+enum Looked {
+    /// As a whole.
+    Whole,
+    /// It has to be looked at once it is made.
+    Afterwards,
+}
 
 /// What the policy says, which for most destinations is what it said last time.
 #[inline]
-fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision {
+fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
     let known =
         |scope| Destination::new(scope, copy.head(), len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
     if request::scope().and_then(known).is_some() {
         counters::decision();
-        return Ok(());
+        return Ok(Looked::Whole);
     }
     anew(fd, copy, len, deed)
 }
 
 #[inline(never)]
-fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision {
+fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
     let at = match copy.internet(len) {
         Some(at) => Some(at),
         // A connect of it takes a socket's peer away.
         None if deed != Deed::Connect && is_unspecified(copy.head(), len as usize) => {
             match sys::meaning_of_unspecified(fd) {
-                Ok(sys::Unspecified::Nothing) => return sent(fd),
+                Ok(sys::Unspecified::Nothing) => return sent(fd).map(|()| Looked::Whole),
                 Ok(meant) => unspecified(copy.head(), len as usize, meant),
-                Err(_) => return request::current(|served| judge::unexamined(By::This, served, fd, deed)),
+                Err(_) => {
+                    let decision = request::current(|served| judge::unexamined(By::This, served, fd, deed));
+                    return decision.map(|()| Looked::Whole);
+                }
             }
         }
         None => None,
     };
-    let Some((ip, port)) = at else { return Ok(()) };
+    let Some((ip, port)) = at else {
+        let is_local = deed == Deed::Connect && pools::any();
+        return Ok(if is_local { Looked::Afterwards } else { Looked::Whole });
+    };
+    if pools::any()
+        && let Some(decision) = to_own_pool(ip, port, deed)
+    {
+        return decision.map(|()| Looked::Whole);
+    }
     request::current(|served| {
         // As it is before the policy is asked.
         let destination = Destination::new(served.scope, copy.head(), len as usize, deed != Deed::Connect);
@@ -60,7 +81,7 @@ fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision
             }
             Holds::Once => {}
         }
-        Ok(())
+        Ok(Looked::Whole)
     })
 }
 
@@ -127,14 +148,50 @@ pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len:
         // SAFETY: the kernel takes it for a fault, or does not read it.
         return unsafe { gate::connect(fd, NOWHERE.cast(), len) };
     }
-    if let Err(Refused(errno)) = judged(fd, &copy, len, Deed::Connect) {
-        return fail(errno);
+    match judged(fd, &copy, len, Deed::Connect) {
+        Err(Refused(errno)) => return fail(errno),
+        // SAFETY: as the caller promises.
+        Ok(Looked::Afterwards) => return unsafe { connect_local(fd, &copy, len) },
+        Ok(Looked::Whole) => {}
     }
     if is_dns(&copy, len) {
         return connect_dns(fd, &copy, len);
     }
     // SAFETY: the copy has as many bytes.
     unsafe { gate::connect(fd, copy.as_ptr(), len) }
+}
+
+/// Connects a local socket.
+///
+/// # Safety
+/// As [`connect`]'s.
+#[cold]
+unsafe fn connect_local(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+    // SAFETY: the copy has as many bytes.
+    let done = unsafe { gate::connect(fd, copy.as_ptr(), len) };
+    // The kernel says only now whose listener that is. Who is refused has a socket by which nothing goes.
+    if done == 0
+        && pools::is_masters(fd)
+        && let Err(Refused(errno)) = to_pool()
+    {
+        sys::end_connection(fd);
+        return fail(errno);
+    }
+    done
+}
+
+/// Judges a connection, where that goes to a pool of this process's own server.
+#[cold]
+#[inline(never)]
+fn to_own_pool(ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
+    (deed != Deed::Send(false) && pools::is_masters_address(ip, port)).then(to_pool)
+}
+
+/// Judges a connection to a pool of this process's own server.
+#[cold]
+#[inline(never)]
+fn to_pool() -> Decision {
+    request::current(|served| judge::fpm_socket(By::This, served, b"a connection to a listener of PHP-FPM's"))
 }
 
 /// `connect` by its other name.

@@ -2,8 +2,8 @@
 
 use super::fail;
 use super::table::{self, real};
-use crate::judge::Refused;
-use crate::{counters, listeners, load, merge, names, request, state};
+use crate::judge::{self, By, Decision, Refused};
+use crate::{counters, listeners, load, merge, names, pools, request, state, sys};
 use core::ffi::{c_int, c_void};
 
 /// accept(2).
@@ -13,6 +13,9 @@ use core::ffi::{c_int, c_void};
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
     let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
+    if let Err(Refused(errno)) = taken(fd) {
+        return fail(errno);
+    }
     request::idle(fd);
     merge::say_due();
     // SAFETY: as the caller promises.
@@ -37,6 +40,9 @@ pub unsafe extern "C" fn accept4(
     flags: c_int,
 ) -> c_int {
     let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
+    if let Err(Refused(errno)) = taken(fd) {
+        return fail(errno);
+    }
     request::idle(fd);
     merge::say_due();
     // SAFETY: as the caller promises.
@@ -45,6 +51,20 @@ pub unsafe extern "C" fn accept4(
         serve(fd, accepted);
     }
     accepted
+}
+
+/// Judges a program that takes connections from the listener of the pool that it was started in.
+#[inline]
+fn taken(listener: c_int) -> Decision {
+    if !pools::any() || state::role() != state::Role::Descendant {
+        return Ok(());
+    }
+    let is_pools = pools::is_masters(listener)
+        || matches!(sys::own_address(listener), Ok(Some((_, port))) if pools::is_masters_port(port));
+    match is_pools {
+        true => request::current(|served| judge::fpm_socket(By::This, served, b"an accept on a listener of PHP-FPM's")),
+        false => Ok(()),
+    }
 }
 
 fn serve(listener: c_int, accepted: c_int) {

@@ -3,7 +3,7 @@
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
 use crate::judge::{self, Decision};
-use crate::{state, sys};
+use crate::{pools, state, sys};
 use core::sync::atomic::{AtomicI32, Ordering};
 use portcullis_request::fastcgi::{Decoder, Reader};
 use portcullis_request::{Field, State};
@@ -42,13 +42,15 @@ pub fn accepted(listener: i32, fd: i32) {
         return;
     }
     let connection = sys::fstat(fd).map_or((0, 0), |stat| stat.identity);
+    let mut is_fpm = false;
     let fresh = change(|slot| {
         if slot.by_module && slot.token.load(Ordering::Acquire) != 0 {
             return false;
         }
-        let reader = if titled(&mut slot.pool).is_empty() { Reader::Other } else { Reader::PhpFpm };
+        is_fpm = !titled(&mut slot.pool).is_empty();
+        let reader = if is_fpm { Reader::PhpFpm } else { Reader::Other };
         slot.decoder = Decoder::new(reader);
-        slot.from_within = reader == Reader::PhpFpm && peer::is_of_own_tree(fd);
+        slot.from_within = is_fpm && peer::is_of_own_tree(fd);
         slot.connection = connection;
         slot.by_module = false;
         slot.served.request.reset(State::None);
@@ -56,6 +58,9 @@ pub fn accepted(listener: i32, fd: i32) {
         true
     });
     watch((fresh == Some(true)).then_some(fd));
+    if is_fpm {
+        pools::serving(listener);
+    }
 }
 
 /// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a

@@ -1,31 +1,47 @@
 //! Who connected to a pool: a web server, or a process of the pool's own tree.
 
-use crate::{files, sys};
-use core::sync::atomic::{AtomicU32, Ordering};
+use crate::{files, pools, sys};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many generations are looked at.
 const GENERATIONS: usize = 16;
 
-/// Processes that were found to be of another tree: a web server's workers, which live long.
-static OTHERS: [AtomicU32; 16] = [const { AtomicU32::new(0) }; 16];
+/// Processes that were found to be of another tree, with the second in which they were: a web server's workers, which live long.
+/// Within that second no number is given to another process.
+static OTHERS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
 /// Whether the other end of a local connection was made by this worker, another worker of its master, or what one of them
-/// started. Of a connection by TCP, of a process that is gone or was left behind by its parents, and without /proc, it is
-/// not known, and not so.
+/// started. So it is taken for, too, where it is a process of this worker's user that has ended, or that its parents left behind in
+/// the same systemd service. Of a connection by TCP, and without /proc, it is not known, and not so.
 pub fn is_of_own_tree(fd: i32) -> bool {
-    let Some((pid, _)) = sys::peer_process(fd).filter(|(pid, _)| *pid != 0) else { return false };
+    let Some((pid, user)) = sys::peer_process(fd).filter(|(pid, _)| *pid != 0) else { return false };
     let place = OTHERS.get(pid as usize % OTHERS.len());
-    if place.is_some_and(|place| place.load(Ordering::Relaxed) == pid) {
+    let mark = sys::since_boot() / 1_000_000_000 << 32 | u64::from(pid);
+    if place.is_some_and(|place| place.load(Ordering::Relaxed) == mark) {
         return false;
     }
-    let master = sys::getppid();
-    // A worker whose master is gone has the first process for a parent, as most servers have.
-    let is_within = master > 1 && descends(pid, master);
+    let is_within =
+        pools::parent().is_some_and(|master| descends(pid, master)) || user == sys::geteuid() && is_left(pid);
     if !is_within && let Some(place) = place {
-        place.store(pid, Ordering::Relaxed);
+        place.store(mark, Ordering::Relaxed);
     }
     is_within
 }
+
+/// Whether a process has ended, or is one of this worker's service without a parent in it.
+fn is_left(pid: u32) -> bool {
+    let (mut own, mut other) = ([0; 512], [0; 512]);
+    let (own, other) = (files::proc_read(0, b"cgroup", &mut own), files::proc_read(pid, b"cgroup", &mut other));
+    match (own.is_empty(), other.is_empty()) {
+        (false, true) => true,
+        // A container has one group for all of its servers.
+        (false, false) => own == other && own.windows(SERVICE.len()).any(|part| part == SERVICE),
+        _ => false,
+    }
+}
+
+/// The end of the name of a service's control group (systemd.unit(5)).
+const SERVICE: &[u8] = b".service";
 
 fn descends(pid: u32, from: u32) -> bool {
     let mut pid = pid;

@@ -52,6 +52,13 @@ pub fn keep_over_exec(fd: i32) {
     unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_SETFD as usize, 0, 0, 0, 0]) };
 }
 
+/// Closes a descriptor on exec.
+pub fn close_on_exec(fd: i32) {
+    let flags = libc::FD_CLOEXEC as usize;
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_SETFD as usize, flags, 0, 0, 0]) };
+}
+
 /// `lseek`.
 pub fn seek(fd: i32, offset: i64, whence: i32) -> Result<i64, i32> {
     // SAFETY: takes no pointer.

@@ -98,6 +98,12 @@ pub fn end_sending(fd: i32) {
     unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
 }
 
+/// Ends a connection in both directions.
+pub fn end_connection(fd: i32) {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_RDWR as usize, 0, 0, 0, 0]) };
+}
+
 /// A socket like another: of its domain, type and protocol, with its flags and what can be copied of its options.
 pub fn socket_like(fd: i32) -> Option<Fd> {
     let ask = |name| option(fd, name).ok().filter(|value| *value >= 0);
@@ -202,6 +208,31 @@ pub fn asked_peer(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
 /// To which internet address a socket is bound; `Err` where the kernel does not say.
 pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     name_of(libc::SYS_getsockname, fd)
+}
+
+/// Whether an address is one of this host's: a socket can be bound to it.
+pub fn is_own(ip: IpAddr) -> bool {
+    let (family, bytes, len) = match ip {
+        IpAddr::V4(v4) => {
+            let mut bytes = [0_u8; V6_MIN];
+            bytes[0] = libc::AF_INET as u8;
+            bytes[4..8].copy_from_slice(&v4.octets());
+            (libc::AF_INET, bytes, V4_MIN)
+        }
+        IpAddr::V6(v6) => {
+            let mut bytes = [0_u8; V6_MIN];
+            bytes[0] = libc::AF_INET6 as u8;
+            bytes[8..24].copy_from_slice(&v6.octets());
+            (libc::AF_INET6, bytes, V6_MIN)
+        }
+    };
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointer.
+    let socket = result(unsafe { syscall(libc::SYS_socket, [family as usize, kind as usize, 0, 0, 0, 0]) });
+    let Ok(socket) = socket.map(|fd| Fd(fd as i32)) else { return false };
+    let args = [socket.0 as usize, bytes.as_ptr() as usize, len, 0, 0];
+    // SAFETY: the kernel reads the address.
+    unsafe { super::on_behalf(libc::SYS_bind, args) == 0 }
 }
 
 /// Whether a TCP socket is past its closed state, so that a connect of it begins nothing.

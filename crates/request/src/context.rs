@@ -5,7 +5,7 @@
 //! sources for which compiling was tried; standard error of the tree's first process; the path of the compiled policy; the
 //! programs that led here. In every later version the first three fields stay where they are.
 //!
-//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:LOG`, of which [`Tree`] says more. Version 1 has neither TREE nor IMAGE:
+//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:POOLS:LOG`, of which [`Tree`] says more. Version 1 has neither TREE nor IMAGE:
 //! it is what a unit or the command writes, for the first process of a tree.
 
 /// What a process is.
@@ -35,13 +35,15 @@ pub struct Tree<'a> {
     pub digest: u64,
     /// A number that the server's master chose, by which its workers find their supervisor; 0 for none.
     pub link: u64,
+    /// The number of PHP-FPM's master, then the ports on which it listens, with commas; empty for another server.
+    pub pools: &'a [u8],
     /// The path of the file sink; may be empty.
     pub log: &'a [u8],
 }
 
 impl<'a> Tree<'a> {
     fn parse(field: &'a [u8]) -> Option<Tree<'a>> {
-        let mut fields = field.splitn(8, |&byte| byte == b':');
+        let mut fields = field.splitn(9, |&byte| byte == b':');
         let modes = fields.next()?;
         let sinks = number(fields.next()?) as u32;
         let file = [number(fields.next()?), number(fields.next()?), number(fields.next()?)];
@@ -51,6 +53,7 @@ impl<'a> Tree<'a> {
             file,
             digest: number(fields.next()?),
             link: number(fields.next()?),
+            pools: fields.next()?,
             log: fields.next()?,
         })
     }
@@ -62,6 +65,8 @@ impl<'a> Tree<'a> {
             push(b":");
             decimal(value, &mut push);
         }
+        push(b":");
+        push(self.pools);
         push(b":");
         push(self.log);
     }
@@ -198,10 +203,10 @@ mod tests {
 
     #[test]
     fn of_another_version_the_tree_is_left() {
-        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:5:/log:x;anything");
+        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:5:7,9000:/log:x;anything");
         let tree = lost.tree.unwrap();
         assert_eq!((lost.role, tree.modes, tree.sinks, tree.file), (Role::Descendant, &b"22"[..], 9, [1, 2, 3]));
-        assert_eq!((tree.digest, tree.link, tree.log), (4, 5, &b"/log:x"[..]));
+        assert_eq!((tree.digest, tree.link, tree.pools, tree.log), (4, 5, &b"7,9000"[..], &b"/log:x"[..]));
         for value in [&b""[..], b"9", b"9;d;", b"9;d;22:1;x", b"\xff;;;;"] {
             assert_eq!(Inherited::lost(value).tree, None);
         }
