@@ -3,6 +3,7 @@
 mod cgi;
 mod chrooted;
 mod egress;
+mod fpm_socket;
 mod merging;
 mod policy;
 mod pools;
