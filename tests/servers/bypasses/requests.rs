@@ -399,11 +399,10 @@ fn a_request_from_the_pools_own_tree_is_unknown() {
         let of =
             |rule: &str| events.iter().filter(|event| event.text("rule.id") == rule).map(vhost).collect::<Vec<_>>();
         let refused = mode == "enforce";
-        assert_eq!(
-            of("fpm-socket"),
-            [["unknown", "", if refused { "failure" } else { "success" }]],
-            "{by}: {said:?} {events:#?}"
-        );
+        // The connection, and where that is made the request that comes by it.
+        let (connects, comes) = (["known", "", "success"], ["unknown", "", "success"]);
+        let wanted = if refused { vec![["known", "", "failure"]] } else { vec![connects, comes] };
+        assert_eq!(of("fpm-socket"), wanted, "{by}: {said:?} {events:#?}");
         let shells = of("shell-spawn");
         assert_eq!(shells, vec![["unknown", "", "failure"]; usize::from(!refused)], "{mode} {by}: {said:?}");
     }
