@@ -32,8 +32,12 @@ pub fn file(path: &CStr) -> Result<Fd, i32> {
 }
 
 /// Standard error with an open file description of the guard's own, so that it can be non-blocking; a socket, or
-/// another user's pipe, which cannot be reopened, as a duplicate; so too where there is no /proc.
+/// another user's pipe, which cannot be reopened, as a duplicate; so too where there is no /proc. Of a regular file a duplicate,
+/// too, which has the program's own offset: behind the guard's own the program would write over the event.
 pub fn stderr() -> Result<Fd, i32> {
+    if sys::fstat(2).is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG) {
+        return sys::duplicate_high(2, 3).map(Fd);
+    }
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
     match sys::open(libc::AT_FDCWD, c"/proc/self/fd/2", flags, 0) {
         Err(libc::ENXIO | libc::EACCES | libc::ENOENT) => sys::duplicate_high(2, 3).map(Fd),

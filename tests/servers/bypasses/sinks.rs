@@ -1,7 +1,9 @@
 //! A child that closes, reuses, fills or limits its descriptors before it executes a program: its event is in every sink that
 //! it can reach, and where it reaches none, the loss is counted.
 
-use crate::harness::{Apache, Guard, Kind, Parts, Place, Process, enter, http, journald, own_run_and_dev, wait_until};
+use crate::harness::{
+    Apache, Guard, Kind, Parts, Place, Process, built, enter, http, journald, own_run_and_dev, wait_until,
+};
 use serde_json::Value;
 use std::io::Read;
 use std::net::TcpStream;
@@ -116,6 +118,34 @@ fn ask(way: &str, code: &str) -> String {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).expect("an answer");
     answer
+}
+
+/// Of a file that was not opened to append, the program and the guard have one offset.
+#[test]
+fn standard_error_in_a_file_has_both() {
+    enter();
+    let place = Place::new();
+    let config = place.write("etc/portcullis.toml", "mode = \"audit\"\n[log]\nsink = [\"stderr\"]\n");
+    let file = place.join("stderr");
+    for role in ["serving", "master"] {
+        let mut command = Command::new(built().join("portcullis"));
+        command.args(["run", "--role", role, "--config"]).arg(&config);
+        command.args([
+            "--",
+            "/usr/bin/perl",
+            "-e",
+            "print STDERR qq(before\n); system q(exit 0;); print STDERR qq(after\n)",
+        ]);
+        let done = command.stderr(std::fs::File::create(&file).expect("a file")).status().expect("portcullis");
+        assert!(done.success());
+        let text = std::fs::read_to_string(&file).expect("the file");
+        let lines: Vec<&str> = text.lines().collect();
+        let (first, last) = (lines.first().copied(), lines.last().copied());
+        assert_eq!((first, last), (Some("before"), Some("after")), "{role}: {text}");
+        let events = &lines[1..lines.len() - 1];
+        assert_eq!(events.len(), usize::from(role == "serving"), "{text}");
+        assert!(events.iter().all(|line| serde_json::from_str::<Value>(line).is_ok()), "{text}");
+    }
 }
 
 #[test]
