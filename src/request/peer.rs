@@ -16,7 +16,7 @@ static OTHERS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 pub fn is_of_own_tree(fd: i32) -> bool {
     let Some((pid, user)) = sys::peer_process(fd).filter(|(pid, _)| *pid != 0) else { return false };
     let place = OTHERS.get(pid as usize % OTHERS.len());
-    let mark = sys::since_boot() / 1_000_000_000 << 32 | u64::from(pid);
+    let mark = ((sys::since_boot() / 1_000_000_000) << 32) | u64::from(pid);
     if place.is_some_and(|place| place.load(Ordering::Relaxed) == mark) {
         return false;
     }
