@@ -44,7 +44,7 @@ fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
     if let By::Other(other) = by {
         kind.bytes(other.chain);
     }
-    kind.number(verdict.unknown.map_or(0, |what| what as u64));
+    kind.number(verdict.unknown.or(verdict.beside).map_or(0, |what| what as u64));
     host_of(&mut kind, served, by);
     let request = &served.request;
     for part in [request.server_name.bytes(), request.script.bytes(), request.client.bytes(), detail] {
@@ -244,7 +244,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole
         also: verdict.also,
         mode: if refused { Mode::Enforce.word() } else { Mode::Audit.word() },
         refused,
-        unknown: verdict.unknown.map_or("", Unknown::word),
+        unknown: verdict.unknown.or(verdict.beside).map_or("", Unknown::word),
         served: portcullis_event::Served {
             state: request.state.word(),
             source: request.source.word(),

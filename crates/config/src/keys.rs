@@ -146,6 +146,14 @@ mod tests {
 
     /// With PORTCULLIS_UPDATE=1 it writes the tables instead.
     #[test]
+    fn the_reference_has_the_built_in_programs_of_exec_unguarded() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        let text = std::fs::read_to_string(path).unwrap().replace('\n', " ");
+        let listed = format!("Programs of `exec-unguarded`: {}.", crate::lists::UNGUARDED.join(", "));
+        assert!(text.contains(&listed), "docs/configuration.md needs: {listed}");
+    }
+
+    #[test]
     fn the_reference_has_every_key_and_every_variable() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
         for (name, expected) in [("keys", markdown()), ("variables", variables())] {

@@ -371,6 +371,20 @@ fn a_mailer_that_runs_any_command_is_an_event() {
 }
 
 #[test]
+fn what_could_not_be_judged_is_said_beside_what_decided() {
+    let bytes = policy_of("mode = \"enforce\"\n[rules.exec-tool]\nmode = \"audit\"\n");
+    let policy = Policy::new(&bytes).expect("a policy");
+    let decide = |names: &[&[u8]], unknown| {
+        let verdict = policy.decide_exec(0, &Program { names, unknown, ..Program::default() });
+        (verdict.outcome, verdict.unknown, verdict.beside, verdict.also & Rule::ExecTool.bit() != 0)
+    };
+    let what = Some(Unknown::Path);
+    assert_eq!(decide(&[b"sh"], None), (Outcome::Deny, None, None, false));
+    assert_eq!(decide(&[b"sh"], what), (Outcome::Deny, None, what, true));
+    assert_eq!(decide(&[b"true"], what), (Outcome::Deny, what, None, true));
+}
+
+#[test]
 fn a_log_that_can_be_emptied_is_warned_of() {
     let warned = |sinks: &str| {
         let loaded = parse_text(Path::new("/test.toml"), &format!("[log]\nsink = [{sinks}]\n"));

@@ -76,6 +76,8 @@ pub struct Verdict {
     pub also: u16,
     /// What could not be judged, where that decided.
     pub unknown: Option<Unknown>,
+    /// What could not be judged either, where something else decided.
+    pub beside: Option<Unknown>,
     /// The variable of the environment by which an entry of `allow` does not hold.
     pub steered: Option<startup::Variable>,
 }
@@ -93,7 +95,7 @@ pub enum Outcome {
 
 impl Verdict {
     pub(crate) fn allow(rule: Rule, clause: u32) -> Verdict {
-        Verdict { outcome: Outcome::Allow, rule, clause, also: 0, unknown: None, steered: None }
+        Verdict { outcome: Outcome::Allow, rule, clause, also: 0, unknown: None, beside: None, steered: None }
     }
 
     /// The clause of what no clause of the policy decided: what could not be judged, or what steers an allowed command.
@@ -107,12 +109,14 @@ impl Verdict {
 pub(crate) struct Findings {
     verdict: Verdict,
     fired: u16,
+    /// By which rules fired beside what decided.
+    unknown: Option<Unknown>,
 }
 
 impl Findings {
     /// Nothing fired; `rule` and `clause` are what an allow names.
     pub(crate) fn none(rule: Rule, clause: u32) -> Findings {
-        Findings { verdict: Verdict::allow(rule, clause), fired: 0 }
+        Findings { verdict: Verdict::allow(rule, clause), fired: 0, unknown: None }
     }
 
     /// A rule fires, where it is on.
@@ -124,13 +128,18 @@ impl Findings {
         };
         self.fired |= rule.bit();
         if outcome > self.verdict.outcome {
-            self.verdict = Verdict { outcome, rule, clause, also: 0, unknown: None, steered: None };
+            self.verdict = Verdict { outcome, rule, clause, also: 0, unknown: None, beside: None, steered: None };
         }
     }
 
-    /// The outcome so far.
-    pub(crate) fn outcome(&self) -> Outcome {
-        self.verdict.outcome
+    /// The outcome so far, and the rules that fired.
+    pub(crate) fn so_far(&self) -> (Outcome, u16) {
+        (self.verdict.outcome, self.fired)
+    }
+
+    /// Rules fired because something could not be judged.
+    pub(crate) fn noted(&mut self, what: Unknown) {
+        self.unknown = self.unknown.or(Some(what));
     }
 
     /// What decided is that something could not be judged.
@@ -149,7 +158,10 @@ impl Findings {
     pub(crate) fn verdict(self) -> Verdict {
         match self.verdict.outcome {
             Outcome::Allow => self.verdict,
-            _ => Verdict { also: self.fired & !self.verdict.rule.bit(), ..self.verdict },
+            _ => {
+                let beside = self.unknown.filter(|_| self.verdict.unknown.is_none());
+                Verdict { also: self.fired & !self.verdict.rule.bit(), beside, ..self.verdict }
+            }
         }
     }
 }

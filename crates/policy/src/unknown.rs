@@ -73,8 +73,8 @@ impl Unknown {
     fn text(self) -> &'static str {
         match self {
             Unknown::Address => "address|cannot judge: the address could not be read",
-            Unknown::Arguments => "arguments|cannot judge: the arguments could not be read",
-            Unknown::Environment => "environment|cannot judge: the environment could not be read",
+            Unknown::Arguments => "arguments|cannot judge: the arguments do not say which program runs",
+            Unknown::Environment => "environment|cannot judge: the environment could not be read or made",
             Unknown::Program => "program|cannot judge: the program's file could not be read",
             Unknown::Path => "path|cannot judge: the program's real path is not known",
             Unknown::Interpreter => "interpreter|cannot judge: the script's interpreter could not be read",
@@ -129,12 +129,15 @@ impl Unknown {
 impl Findings {
     /// The rules that cannot be judged fire, as far as they are on and among `rules`.
     pub(crate) fn unknown(&mut self, scope: &crate::format::Scope, what: Unknown, rules: u16) {
-        let before = self.outcome();
+        let (outcome, fired) = self.so_far();
         for rule in Rule::ALL.into_iter().filter(|rule| what.rules() & rules & rule.bit() != 0) {
             self.fire(rule, mode(scope, rule), default(scope, rule));
         }
-        if self.outcome() > before {
+        let (now, also) = self.so_far();
+        if now > outcome {
             self.decided_by(what);
+        } else if also != fired {
+            self.noted(what);
         }
     }
 }
