@@ -36,7 +36,9 @@ pub fn file(path: &CStr) -> Result<Fd, i32> {
 /// too, which has the program's own offset: behind the guard's own the program would write over the event.
 pub fn stderr() -> Result<Fd, i32> {
     if sys::fstat(2).is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG) {
-        return sys::duplicate_high(2, 3).map(Fd);
+        // A limit of no descriptors makes every number invalid.
+        let no_room = |errno| if errno == libc::EINVAL { libc::EMFILE } else { errno };
+        return sys::duplicate_high(2, 0).map(Fd).map_err(no_room);
     }
     let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
     match sys::open(libc::AT_FDCWD, c"/proc/self/fd/2", flags, 0) {
