@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 const GENERATIONS: usize = 16;
 
 /// Processes that were found to be of another tree, with the second in which they were: a web server's workers, which live long.
-/// Within that second no number is given to another process.
+/// For that second a number is taken for the same process.
 static OTHERS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
 /// Whether the other end of a local connection was made by this worker, another worker of its master, or what one of them
@@ -28,16 +28,16 @@ pub fn is_of_own_tree(fd: i32) -> bool {
     is_within
 }
 
-/// Whether a process has ended, or is one of this worker's service without a parent in it.
+/// Whether a process has ended, or is one of this worker's service without a parent in it. One that /proc hides (hidepid=2, of a
+/// web server's worker too) is neither.
 fn is_left(pid: u32) -> bool {
+    if !sys::process_exists(pid) {
+        return true;
+    }
     let (mut own, mut other) = ([0; 512], [0; 512]);
     let (own, other) = (files::proc_read(0, b"cgroup", &mut own), files::proc_read(pid, b"cgroup", &mut other));
-    match (own.is_empty(), other.is_empty()) {
-        (false, true) => true,
-        // A container has one group for all of its servers.
-        (false, false) => own == other && own.windows(SERVICE.len()).any(|part| part == SERVICE),
-        _ => false,
-    }
+    // A container has one group for all of its servers.
+    own == other && own.windows(SERVICE.len()).any(|part| part == SERVICE)
 }
 
 /// The end of the name of a service's control group (systemd.unit(5)).

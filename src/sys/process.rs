@@ -34,6 +34,12 @@ pub fn now() -> u64 {
     clock(libc::CLOCK_REALTIME)
 }
 
+/// Whether there is a process of this number; one that this process may not signal is.
+pub fn process_exists(pid: u32) -> bool {
+    // SAFETY: takes no pointer; signal 0 is none.
+    unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
+}
+
 /// Nanoseconds since the host was started, whatever its clock is set to.
 pub fn since_boot() -> u64 {
     clock(libc::CLOCK_MONOTONIC)

@@ -1,6 +1,7 @@
 //! A page, and what it starts, reach the pools of their own PHP-FPM past the web server.
 
-use crate::harness::{Fpm, Guard, Nginx, Parts, Place, Pool, enter, http};
+use super::requests::{BEGIN, PARAMS, RESPONDER, STDIN, pairs, record};
+use crate::harness::{Fpm, Guard, Nginx, Parts, Place, Pool, enter, http, wait_until};
 use serde_json::Value;
 use std::path::Path;
 
@@ -115,4 +116,67 @@ fn the_listener_of_a_worker_is_not_for_its_programs() {
         let page = format!("/connects.php?by=page&to=tcp://127.0.0.1:{}", site.nginx.port);
         assert_eq!(http::get(site.nginx.port, &page).body, "through", "{mode}");
     }
+}
+
+/// A client that gives up its privileges, as a web server's worker does, sends a request, and ends or waits for the answer.
+const CLIENT: &str = "
+import os, socket, sys
+os.setgid(33)
+os.setuid(33)
+client = socket.socket(socket.AF_UNIX)
+client.connect(sys.argv[2])
+client.sendall(open(sys.argv[3], 'rb').read())
+if sys.argv[1] == 'waits':
+    while client.recv(4096): pass
+";
+/// Keeps the only worker until a file is there.
+const BUSY: &str =
+    "<?php touch(__DIR__ . '/begun'); while (!file_exists(__DIR__ . '/go')) { clearstatcache(); usleep(1000); }";
+
+/// Of the worker's own user, a client that /proc hides is a web server's worker, and one that has ended before it is accepted
+/// may have been anything.
+#[test]
+fn a_client_that_is_hidden_is_believed_and_one_that_has_ended_is_not() {
+    enter();
+    let mounted = std::process::Command::new("mount").args(["-t", "proc", "-o", "hidepid=2", "proc", "/proc"]).status();
+    assert!(mounted.expect("mount").success());
+    let place = Place::new();
+    let www = place.pages();
+    std::fs::set_permissions(&www, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions");
+    place.write("www/busy.php", BUSY);
+    let guard = place.guard_of_every_event("mode = \"off\"\n[rules.fpm-socket]\nmode = \"audit\"\n");
+    let fpm = Fpm::start(&place, Some(&guard), &Pool { lines: "pm.max_children = 1".into(), ..Pool::default() });
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
+    let script = www.join("act.php");
+    let params = pairs(&[("SCRIPT_FILENAME", script.to_str().expect("a path")), ("REQUEST_METHOD", "GET")]);
+    let stream = [
+        record(1, BEGIN, 1, &RESPONDER, 0),
+        record(1, PARAMS, 1, &params, 0),
+        record(1, PARAMS, 1, &[], 0),
+        record(1, STDIN, 1, &[], 0),
+    ];
+    let (file, bytes) = (place.join("stream"), stream.concat());
+    std::fs::write(&file, bytes).expect("a file");
+    let client = place.write("client.py", CLIENT);
+    let run = |how: &str| {
+        let mut command = std::process::Command::new("/usr/bin/python3");
+        let done = command.arg(&client).arg(how).arg(&fpm.socket).arg(&file).status();
+        assert!(done.expect("python").success(), "{how}");
+    };
+    let mut events = guard.events();
+    events.fresh();
+    run("waits");
+    assert!(events.fresh().is_empty());
+    let port = nginx.port;
+    let busy = std::thread::spawn(move || http::get(port, "/busy.php"));
+    wait_until("the worker", || www.join("begun").exists());
+    run("ends");
+    std::fs::write(www.join("go"), "").expect("a file");
+    busy.join().expect("the page");
+    let mut seen = Vec::new();
+    wait_until("the event", || {
+        seen.extend(events.fresh());
+        !seen.is_empty()
+    });
+    assert_eq!(facts(&seen), [["fpm-socket", "success", script.to_str().expect("a path")]]);
 }

@@ -7,12 +7,12 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-const BEGIN: u8 = 1;
+pub const BEGIN: u8 = 1;
 const ABORT: u8 = 2;
-const PARAMS: u8 = 4;
-const STDIN: u8 = 5;
+pub const PARAMS: u8 = 4;
+pub const STDIN: u8 = 5;
 const GET_VALUES: u8 = 9;
-const RESPONDER: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
+pub const RESPONDER: [u8; 8] = [0, 1, 0, 0, 0, 0, 0, 0];
 const KEPT: [u8; 8] = [0, 1, 1, 0, 0, 0, 0, 0];
 
 /// One virtual host enforces, all else audits.
@@ -20,7 +20,7 @@ const SHOP: &str =
     "mode = \"audit\"\n[[vhost]]\nname = \"shop\"\nmatch = { document_root = \"WWW/shop\" }\nmode = \"enforce\"\n";
 
 /// A record of any version and id, with padding.
-fn record(version: u8, kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8> {
+pub fn record(version: u8, kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8> {
     let [id1, id0] = id.to_be_bytes();
     let [len1, len0] = u16::try_from(content.len()).expect("a short record").to_be_bytes();
     let mut out = vec![version, kind, id1, id0, len1, len0, padding, 0];
@@ -29,7 +29,7 @@ fn record(version: u8, kind: u8, id: u16, content: &[u8], padding: u8) -> Vec<u8
     out
 }
 
-fn pairs(params: &[(&str, &str)]) -> Vec<u8> {
+pub fn pairs(params: &[(&str, &str)]) -> Vec<u8> {
     let mut out = Vec::new();
     for (name, value) in params {
         out.push(u8::try_from(name.len()).expect("a short name"));
