@@ -111,7 +111,8 @@ impl Effects {
     fn opens(&mut self, path: *const c_char) -> Option<()> {
         let mut room = PathCopy::new();
         let Ok(path) = room.of(path) else { return Some(()) };
-        match sys::open(self.folder(), path, libc::O_PATH, 0) {
+        let file = sys::open(self.folder(), path, libc::O_PATH, 0);
+        match file.map_err(|errno| sys::lookup_error(self.folder(), path, errno)) {
             Ok(file) => self.judged = open::judged(file.0),
             // Nothing is there: it is made, unless an action before leads to it.
             Err(libc::ENOENT | libc::ENOTDIR)

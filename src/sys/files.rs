@@ -119,17 +119,29 @@ pub fn leads_through_process(at: i32, path: &CStr) -> bool {
     let how = [(libc::O_PATH | libc::O_CLOEXEC) as u64, 0, RESOLVE_NO_MAGICLINKS];
     let args = [at as usize, path.as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how), 0, 0];
     // SAFETY: the path ends in NUL; the kernel reads a struct open_how: three numbers of 64 bits.
-    match result(unsafe { syscall(libc::SYS_openat2, args) }) {
+    let errno = match result(unsafe { syscall(libc::SYS_openat2, args) }) {
         Ok(fd) => {
             close(fd as i32);
-            false
+            return false;
         }
-        Err(libc::ENOENT | libc::ENOTDIR) => {
+        Err(errno) => lookup_error(at, path, errno),
+    };
+    match errno {
+        libc::ENOENT | libc::ENOTDIR => {
             let bytes = path.to_bytes();
             [&b"/proc/"[..], b"/dev/"].into_iter().any(|start| bytes.starts_with(start))
         }
-        Err(libc::EACCES | libc::ENAMETOOLONG) => false,
-        Err(_) => true,
+        libc::EACCES | libc::ENAMETOOLONG => false,
+        _ => true,
+    }
+}
+
+/// The errno with which `path` cannot be looked up, of an open that failed with `errno`: without a free descriptor, the kernel
+/// looks nothing up.
+pub fn lookup_error(at: i32, path: &CStr, errno: i32) -> i32 {
+    match errno {
+        libc::EMFILE | libc::ENFILE => stat_at(at, path).err().unwrap_or(errno),
+        _ => errno,
     }
 }
 

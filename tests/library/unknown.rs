@@ -128,6 +128,17 @@ fn each_is_refused_in_enforce_and_let_go_in_audit() {
     }
 }
 
+/// What the kernel would not find is not unknown, even where nothing can be opened.
+#[test]
+fn what_is_not_there_is_known() {
+    let bench = Bench::new();
+    let way = "a program that is nowhere";
+    let bare = bench.said(&mut Command::new("env"), way);
+    for (mode, layer) in [("audit", "off"), ("enforce", "off"), ("audit", "supervise"), ("enforce", "supervise")] {
+        assert_eq!(bench.guarded(way, mode, layer), (bare.clone(), Vec::new()), "{mode} {layer}");
+    }
+}
+
 /// None can be added without a test that makes it happen.
 #[test]
 fn there_is_a_way_to_each() {

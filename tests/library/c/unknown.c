@@ -131,6 +131,22 @@ static long by_action(void)
     return error ? -1 : status;
 }
 
+/* A program that is nowhere, along a PATH, with all descriptors taken. */
+static long nowhere(void)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "./new", O_WRONLY | O_CREAT, 0600);
+    setenv("PATH", "::/nonexistent:/usr/nonexistent", 1);
+    struct rlimit few = {20, 1024};
+    setrlimit(RLIMIT_NOFILE, &few);
+    while (dup(0) >= 0)
+        ;
+    pid_t child;
+    errno = posix_spawnp(&child, "portcullis-nowhere", &actions, NULL, no_arguments, environ);
+    return errno ? -1 : 0;
+}
+
 static long bound(int udp)
 {
     struct sockaddr_in at = {AF_INET, htons(4471), {htonl(INADDR_LOOPBACK)}};
@@ -193,6 +209,7 @@ int main(int argc, char **argv)
     WAY("a text", (text("x", "true\n"), started("./x", no_arguments, 0)))
     WAY("an interpreter that is a text", (text("i", "true\n"), text("x", "#!./i\n"), started("./x", no_arguments, 0)))
     WAY("a file action", by_action())
+    WAY("a program that is nowhere", nowhere())
     WAY("a swapped program", started("./link", no_arguments, 0))
     WAY("fstat that fails", opened(SYS_fstat))
     WAY("getsockname that fails", listening())
