@@ -4,7 +4,8 @@
 use crate::memory::{Text, base_name};
 use crate::state::{self, Role};
 use crate::{
-    backstop, counters, deepbind, environment, files, hooks, judge, load, names, objects, pools, request, sink, sys,
+    backstop, counters, deepbind, environment, files, hooks, judge, listeners, load, names, objects, pools, request,
+    sink, sys,
 };
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, Inherited};
@@ -130,6 +131,7 @@ pub fn before_fork() {
         return;
     }
     backstop::before_fork();
+    listeners::remember_all();
     load::sum_once();
     load::renew();
     sink::hold(&state::policy());

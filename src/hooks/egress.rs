@@ -10,6 +10,7 @@ use crate::{counters, gate, names, peers, pools, request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
 use core::net::IpAddr;
+use portcullis_policy::Unknown;
 
 /// Whether a connection was judged.
 #[derive(Clone, Copy)]
@@ -171,8 +172,7 @@ unsafe fn connect_local(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_in
     let done = unsafe { gate::connect(fd, copy.as_ptr(), len) };
     // The kernel says only now whose listener that is. Who is refused has a socket by which nothing goes.
     if done == 0
-        && pools::is_masters(fd)
-        && let Err(Refused(errno)) = to_pool()
+        && let Some(Err(Refused(errno))) = to_pool(pools::is_masters(fd))
     {
         sys::end_connection(fd);
         return fail(errno);
@@ -180,18 +180,27 @@ unsafe fn connect_local(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_in
     done
 }
 
-/// Judges a connection, where that goes to a pool of this process's own server.
+/// Judges a connection, where that goes to a pool of this process's own server, or may.
 #[cold]
 #[inline(never)]
 fn to_own_pool(ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
-    (deed != Deed::Send(false) && pools::is_masters_address(ip, port)).then(to_pool)
+    if deed == Deed::Send(false) {
+        return None;
+    }
+    to_pool(pools::is_masters_address(ip, port))
 }
 
-/// Judges a connection to a pool of this process's own server.
+/// Judges a connection to a pool of this process's own server, where it is one, or may be.
 #[cold]
 #[inline(never)]
-fn to_pool() -> Decision {
-    request::current(|served| judge::fpm_socket(By::This, served, b"a connection to a listener of PHP-FPM's"))
+fn to_pool(is_pools: Option<bool>) -> Option<Decision> {
+    let unknown = match is_pools {
+        Some(false) => return None,
+        Some(true) => None,
+        None => Some(Unknown::Socket),
+    };
+    let how = b"a connection to a listener of PHP-FPM's";
+    Some(request::current(|served| judge::fpm_socket(By::This, served, unknown, how)))
 }
 
 /// `connect` by its other name.

@@ -5,6 +5,7 @@ use super::table::{self, real};
 use crate::judge::{self, By, Decision, Refused};
 use crate::{counters, listeners, load, merge, names, pools, request, state, sys};
 use core::ffi::{c_int, c_void};
+use portcullis_policy::Unknown;
 
 /// accept(2).
 ///
@@ -59,17 +60,27 @@ fn taken(listener: c_int) -> Decision {
     if !pools::any() || state::role() != state::Role::Descendant {
         return Ok(());
     }
-    let is_pools = pools::is_masters(listener)
-        || matches!(sys::own_address(listener), Ok(Some((_, port))) if pools::is_masters_port(port));
-    match is_pools {
-        true => request::current(|served| judge::fpm_socket(By::This, served, b"an accept on a listener of PHP-FPM's")),
-        false => Ok(()),
-    }
+    let is_pools = match pools::is_masters(listener) {
+        Some(false) => match sys::own_address(listener) {
+            Ok(Some((_, port))) => pools::is_masters_port(port),
+            Ok(None) => Some(false),
+            Err(_) => None,
+        },
+        known => known,
+    };
+    let unknown = match is_pools {
+        Some(false) => return Ok(()),
+        Some(true) => None,
+        None => Some(Unknown::Socket),
+    };
+    let how = b"an accept on a listener of PHP-FPM's";
+    request::current(|served| judge::fpm_socket(By::This, served, unknown, how))
 }
 
 fn serve(listener: c_int, accepted: c_int) {
     if state::role() == state::Role::Master {
         load::sum_once();
+        listeners::remember_all();
         listeners::remember(listener);
         crate::environment::remember_start();
         state::set_role(state::Role::Serving);

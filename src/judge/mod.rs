@@ -268,10 +268,13 @@ pub fn ring(by: By<'_>, served: &Served) -> Decision {
 
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
 #[inline(never)]
-pub fn fpm_socket(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+pub fn fpm_socket(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = state::policy();
     counters::decision();
-    let verdict = policy.decide_fpm_socket(served.scope);
+    let verdict = match unknown {
+        None => policy.decide_fpm_socket(served.scope),
+        Some(what) => policy.decide_unknown(served.scope, what, Rule::FpmSocket.bit()),
+    };
     conclude(&policy, verdict, served, by, Action::Pool, detail)
 }
 

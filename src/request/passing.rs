@@ -102,9 +102,9 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
         watch(None);
     }
     let within = match is_from_within {
-        true => {
-            slot::current(|served| judge::fpm_socket(judge::By::This, served, b"a request from the pool's own tree"))
-        }
+        true => slot::current(|served| {
+            judge::fpm_socket(judge::By::This, served, None, b"a request from the pool's own tree")
+        }),
         false => Ok(()),
     };
     let decision = match (is_malformed, brings_settings) {

@@ -2,6 +2,7 @@
 //! errno on failure.
 
 mod children;
+mod descriptors;
 mod files;
 mod memory;
 mod process;
@@ -10,6 +11,7 @@ mod seccomp;
 mod sockets;
 
 pub use children::*;
+pub use descriptors::*;
 pub use files::*;
 pub use memory::*;
 pub use process::*;

@@ -38,6 +38,11 @@ fn said(done: isize) -> Result<(), i32> {
     }
 }
 
+/// Whether a descriptor is a socket that listens.
+pub fn listens(fd: i32) -> bool {
+    option(fd, libc::SO_ACCEPTCONN) == Ok(1)
+}
+
 /// Whether a descriptor is a socket of streams; what is no socket is taken for one. `None` where the kernel does not say.
 pub fn asked_stream(fd: i32) -> Option<bool> {
     option(fd, libc::SO_TYPE).ok().map(|kind| !matches!(kind, libc::SOCK_DGRAM | libc::SOCK_RAW))
@@ -210,8 +215,9 @@ pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     name_of(libc::SYS_getsockname, fd)
 }
 
-/// Whether an address is one of this host's: a socket can be bound to it.
-pub fn is_own(ip: IpAddr) -> bool {
+/// Whether an address is one of this host's: a socket can be bound to it. `None` where that cannot be tried, as without a free
+/// descriptor or, of an address of one link, without its number.
+pub fn is_own(ip: IpAddr) -> Option<bool> {
     let (family, bytes, len) = match ip {
         IpAddr::V4(v4) => {
             let mut bytes = [0_u8; V6_MIN];
@@ -229,10 +235,14 @@ pub fn is_own(ip: IpAddr) -> bool {
     let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC;
     // SAFETY: takes no pointer.
     let socket = result(unsafe { syscall(libc::SYS_socket, [family as usize, kind as usize, 0, 0, 0, 0]) });
-    let Ok(socket) = socket.map(|fd| Fd(fd as i32)) else { return false };
+    let socket = socket.map(|fd| Fd(fd as i32)).ok()?;
     let args = [socket.0 as usize, bytes.as_ptr() as usize, len, 0, 0];
     // SAFETY: the kernel reads the address.
-    unsafe { super::on_behalf(libc::SYS_bind, args) == 0 }
+    match result(unsafe { super::on_behalf(libc::SYS_bind, args) }) {
+        Ok(_) => Some(true),
+        Err(libc::EADDRNOTAVAIL) => Some(false),
+        Err(_) => None,
+    }
 }
 
 /// Whether a TCP socket is past its closed state, so that a connect of it begins nothing.
@@ -308,15 +318,21 @@ pub fn accept_local(fd: i32) -> Result<Fd, i32> {
     result(unsafe { syscall(libc::SYS_accept4, args) }).map(|fd| Fd(fd as i32))
 }
 
-/// Process and user at the other end of a local socket.
+/// Process and user at the other end of a local socket; `None` also where the kernel does not say.
 pub fn peer_process(fd: i32) -> Option<(u32, u32)> {
+    asked_peer_process(fd).ok()?
+}
+
+/// The same; `Err` where the kernel does not say.
+pub fn asked_peer_process(fd: i32) -> Result<Option<(u32, u32)>, i32> {
     let mut credentials = [0_u32; 3];
     let mut len = 12_u32;
     let (level, option) = (libc::SOL_SOCKET as usize, libc::SO_PEERCRED as usize);
     let args = [fd as usize, level, option, credentials.as_mut_ptr() as usize, &raw mut len as usize, 0];
     // SAFETY: the kernel writes a ucred: three words.
     let done = unsafe { syscall(libc::SYS_getsockopt, args) };
-    (done == 0 && len == 12).then_some((credentials[0], credentials[1]))
+    said(done)?;
+    Ok((done == 0 && len == 12).then_some((credentials[0], credentials[1])))
 }
 
 /// A control message with one descriptor: `struct cmsghdr` and the number.

@@ -30,7 +30,7 @@ struct Site {
     place: Place,
     guard: Option<Guard>,
     nginx: Nginx,
-    _fpm: Fpm,
+    fpm: Fpm,
 }
 
 /// A site whose master has a second pool by TCP.
@@ -45,7 +45,7 @@ fn site(mode: &str) -> Site {
     let fpm = Fpm::start(&place, guard.as_ref(), &Pool { lines: lines.into(), ..Pool::default() });
     std::os::unix::fs::symlink(&fpm.socket, place.join("link")).expect("a link");
     let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
-    Site { place, guard, nginx, _fpm: fpm }
+    Site { place, guard, nginx, fpm }
 }
 
 fn facts(events: &[Value]) -> Vec<[&str; 3]> {
@@ -94,6 +94,25 @@ fn connections_to_pools_of_the_own_master() {
         }
     }
     drop(other);
+}
+
+/// A master that executes itself anew has its listeners from the program before it.
+#[test]
+fn a_reload_forgets_no_pool() {
+    enter();
+    let site = site("enforce");
+    let ready = || {
+        let log = std::fs::read_to_string(site.place.join("fpm.log")).unwrap_or_default();
+        log.matches("ready to handle").count()
+    };
+    site.fpm.process.signal(libc::SIGUSR2);
+    wait_until("the reload", || ready() == 2);
+    for to in ["tcp://127.0.0.1:9471".to_owned(), format!("unix://{}", site.fpm.socket.display())] {
+        for by in ["page", "program"] {
+            let said = http::get(site.nginx.port, &format!("/connects.php?by={by}&to={to}")).body;
+            assert_eq!(said, "refused 13", "{by} {to}");
+        }
+    }
 }
 
 /// A program that a page starts inherits the worker's listener, as PHP-FPM has it, and in audit an accept on it is an event; where
