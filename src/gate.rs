@@ -22,6 +22,42 @@ pub unsafe fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::sock
 }
 
 /// # Safety
+/// As setsockopt's.
+#[inline]
+pub unsafe fn setsockopt(fd: c_int, level: c_int, option: c_int, value: *const c_void, len: libc::socklen_t) -> c_int {
+    if secret() == 0
+        && let Some(real) = real::setsockopt()
+    {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, level, option, value, len) };
+    }
+    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize];
+    // SAFETY: as the caller promises.
+    as_libc(unsafe { sys::on_behalf(libc::SYS_setsockopt, args) })
+}
+
+/// # Safety
+/// As getsockopt's.
+#[inline]
+pub unsafe fn getsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *mut c_void,
+    len: *mut libc::socklen_t,
+) -> c_int {
+    if secret() == 0
+        && let Some(real) = real::getsockopt()
+    {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, level, option, value, len) };
+    }
+    let args = [fd as usize, level as usize, option as usize, value as usize, len as usize];
+    // SAFETY: as the caller promises.
+    as_libc(unsafe { sys::on_behalf(libc::SYS_getsockopt, args) })
+}
+
+/// # Safety
 /// As sendto's.
 #[inline]
 pub unsafe fn sendto(

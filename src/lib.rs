@@ -28,6 +28,7 @@ mod peers;
 mod pools;
 mod program;
 mod request;
+mod route;
 mod seqlock;
 mod sink;
 mod state;

@@ -6,7 +6,7 @@ use crate::allowed::Destination;
 use crate::judge::{self, By, Decision, Deed, Holds, Refused};
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_MAX, is_unspecified, unspecified};
-use crate::{counters, gate, names, peers, pools, request, sys};
+use crate::{counters, gate, names, peers, pools, request, route, sys};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
 use core::net::IpAddr;
@@ -290,6 +290,9 @@ unsafe fn with_message<R>(
     }
     // SAFETY: as the caller promises; it may be unaligned.
     let mut header = unsafe { message.read_unaligned() };
+    if header.msg_controllen != 0 && route::in_message(&header) {
+        request::current(|served| judge::routed(By::This, served, fd))?;
+    }
     if header.msg_name.is_null() || header.msg_namelen == 0 {
         if peers::is_watched() {
             // SAFETY: as the caller promises.

@@ -23,6 +23,7 @@ mod serving;
 mod setting;
 mod shell;
 mod signals;
+mod socket;
 mod stream;
 mod syscall;
 pub mod table;
@@ -52,6 +53,7 @@ pub use send::{__send, __write, send, sendfile, sendfile64, splice, write, write
 pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
 pub use setting::{putenv, setenv};
 pub use shell::{_IO_proc_open, system, wordexp};
+pub use socket::{__socket, getsockopt, recvmsg, setsockopt, socket};
 pub use stream::{_IO_popen, popen};
 pub use syscall::syscall;
 

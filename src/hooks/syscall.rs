@@ -17,6 +17,11 @@ const X32: i32 = 0x4000_0000;
 extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *const c_void {
     const HOOKED: Set = Set::of(&[
         libc::SYS_connect,
+        libc::SYS_socket,
+        libc::SYS_setsockopt,
+        libc::SYS_getsockopt,
+        libc::SYS_recvmsg,
+        libc::SYS_pidfd_getfd,
         libc::SYS_sendto,
         libc::SYS_sendmsg,
         libc::SYS_sendmmsg,
@@ -104,6 +109,17 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_writev => super::writev(fd, b as *const _, c as c_int) as c_long,
             libc::SYS_sendfile => super::sendfile(fd, b as c_int, c as *mut _, d) as c_long,
             libc::SYS_splice => super::splice(fd, b as *mut _, c as c_int, d as *mut _, e, f as u32) as c_long,
+            libc::SYS_socket => to_long(super::socket(fd, b as c_int, c as c_int)),
+            libc::SYS_setsockopt => {
+                to_long(super::setsockopt(fd, b as c_int, c as c_int, d as *const _, e as libc::socklen_t))
+            }
+            libc::SYS_getsockopt => to_long(super::getsockopt(fd, b as c_int, c as c_int, d as *mut _, e as *mut _)),
+            libc::SYS_recvmsg => super::recvmsg(fd, b as *mut _, c as c_int) as c_long,
+            // Which socket that is of another process's, nobody looks.
+            libc::SYS_pidfd_getfd => {
+                crate::allowed::distrust();
+                super::as_libc_size(crate::sys::any(number, [a, b, c, d, e, f])) as c_long
+            }
             libc::SYS_bind => to_long(super::bind(fd, b as *const _, c as u32)),
             libc::SYS_listen => to_long(super::listen(fd, b as c_int)),
             libc::SYS_accept => to_long(super::accept(fd, b as *mut _, c as *mut _)),

@@ -153,6 +153,14 @@ hooks! {
         accept: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> c_int;
         [request: "php-ini"; <sys/socket.h>; "int (int, struct sockaddr *, socklen_t *, int)"]
         accept4: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t, c_int) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, int, int)"]
+        socket: fn(c_int, c_int, c_int) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, int, int, const void *, socklen_t)"]
+        setsockopt: fn(c_int, c_int, c_int, *const c_void, libc::socklen_t) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, int, int, void *, socklen_t *)"]
+        getsockopt: fn(c_int, c_int, c_int, *mut c_void, *mut libc::socklen_t) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "ssize_t (int, struct msghdr *, int)"]
+        recvmsg: fn(c_int, *mut libc::msghdr, c_int) -> libc::ssize_t;
         [request: "php-ini"; <unistd.h>; "ssize_t (int, void *, size_t)"]
         read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
         [name: ""; <sys/socket.h>; "ssize_t (int, void *, size_t, int)"]
@@ -289,6 +297,8 @@ hooks! {
         _IO_fopen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
         [network: "egress-port, dns-direct, metadata"; none; "int (int, const struct sockaddr *, socklen_t)"]
         __connect: fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
+        [network: "egress-port, dns-direct, metadata"; none; "int (int, int, int)"]
+        __socket: fn(c_int, c_int, c_int) -> c_int;
         [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t, int)"]
         __send: fn(c_int, *const c_void, libc::size_t, c_int) -> libc::ssize_t;
         [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t)"]

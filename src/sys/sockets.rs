@@ -164,6 +164,26 @@ pub fn is_empty(fd: i32) -> bool {
     unsafe { syscall(libc::SYS_recvfrom, args) == -(libc::EAGAIN as isize) }
 }
 
+/// Whether an address of the internet has a port for sockets of a type and protocol: not for ICMP, nor for raw ones.
+pub fn is_protocol_with_ports(kind: i32, protocol: i32) -> bool {
+    // Of MPTCP, and of DCCP, which Linux had until 6.15 (linux/in.h).
+    const MPTCP: i32 = 262;
+    const DCCP: i32 = 33;
+    let kind = kind & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    const KNOWN: [i32; 7] =
+        [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_SCTP, libc::IPPROTO_UDPLITE, MPTCP, DCCP];
+    kind != libc::SOCK_RAW && KNOWN.contains(&protocol)
+}
+
+/// The same of a socket; what is none of the internet's is taken for one. `None` where the kernel does not say.
+pub fn has_ports(fd: i32) -> Option<bool> {
+    let kind = option(fd, libc::SO_TYPE).ok()?;
+    if kind < 0 || is_protocol_with_ports(kind, option(fd, libc::SO_PROTOCOL).ok()?) {
+        return Some(true);
+    }
+    Some(!matches!(option(fd, libc::SO_DOMAIN).ok()?, libc::AF_INET | libc::AF_INET6))
+}
+
 /// What a socket speaks, as ECS names it (the IANA protocol's name in lower case); a raw one, too, where that is known.
 pub fn transport(fd: i32) -> &'static str {
     match option(fd, libc::SO_PROTOCOL) {

@@ -39,6 +39,8 @@ pub enum Unknown {
     Policy = 15,
     /// A namespace that the process enters or makes.
     Namespace = 16,
+    /// Where a socket's packets go: it has a route of its own, or further addresses.
+    Route = 17,
 }
 
 /// The rules on connections.
@@ -50,7 +52,7 @@ const PROCESS: u16 = Rule::ProcessMemory.bit() | Rule::Namespace.bit();
 
 impl Unknown {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Unknown; 16] = [
+    pub const ALL: [Unknown; 17] = [
         Unknown::Address,
         Unknown::Arguments,
         Unknown::Environment,
@@ -67,6 +69,7 @@ impl Unknown {
         Unknown::Request,
         Unknown::Policy,
         Unknown::Namespace,
+        Unknown::Route,
     ];
 
     /// Its word and its clause, in one text: each text is an address that the loader has to write in every program.
@@ -88,6 +91,7 @@ impl Unknown {
             Unknown::Request => "request|cannot judge: the request could not be read",
             Unknown::Policy => "policy|cannot judge: the policy could not be read",
             Unknown::Namespace => "namespace|cannot judge: the namespace is not known",
+            Unknown::Route => "route|cannot judge: the socket goes elsewhere than its address says",
         }
     }
 
@@ -109,6 +113,7 @@ impl Unknown {
         match self {
             // A socket of the server's own pool is no internet address.
             Unknown::Address | Unknown::Socket => CONNECTION | Rule::ListenPort.bit() | Rule::FpmSocket.bit(),
+            Unknown::Route => CONNECTION,
             Unknown::Environment => PROGRAM | Rule::LoaderEnv.bit(),
             Unknown::Descriptor => Rule::StdioSocket.bit() | Rule::ProcessMemory.bit(),
             Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit(),

@@ -101,6 +101,11 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Bind(fd, at, len) => Some(case.bind(fd, at, len)),
         Call::Listen(fd, backlog) => Some(case.listen(fd, backlog)),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
+        Call::Option(fd, true) => {
+            let lent = case.lend(fd);
+            Some(case.by(|by| judge::routed(by, &subject.served, lent.fd())).into())
+        }
+        Call::Option(_, false) => Some(Decision::Ok(()).into()),
         Call::Ring => Some(case.by(|by| judge::ring(by, &subject.served)).into()),
         Call::Other => Some(case.by(|by| judge::system_call(by, &subject.served)).into()),
         Call::Unreadable => Some(case.by(|by| judge::memory(by, &subject.served)).into()),

@@ -11,6 +11,7 @@ mod pools_unseen;
 mod programs;
 mod python;
 mod requests;
+mod routes;
 mod shells;
 mod sinks;
 mod spawn;
