@@ -1,8 +1,25 @@
 //! The small languages inside strings: destinations, port ranges, commands.
 
+use crate::syntax;
 use ipnet::IpNet;
 use portcullis_policy::command::{TOKEN_MAX, Tokens};
 use std::net::IpAddr;
+
+/// What is wrong with an entry, and what to write.
+#[derive(Debug)]
+pub struct Wrong {
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: String,
+}
+
+impl Wrong {
+    /// Both at once, as a result.
+    pub fn because<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Wrong> {
+        Err(Wrong { message: message.into(), help: help.into() })
+    }
+}
 
 /// A destination of `allow` or `deny`.
 #[derive(Debug, PartialEq)]
@@ -86,27 +103,30 @@ pub fn network(text: &str) -> Result<IpNet, String> {
 }
 
 /// Parses an allowed command into its tokens. Quotes group, as in a shell; `*` and `?` are globs.
-pub fn command(text: &str) -> Result<Vec<String>, String> {
-    // A glob would make a shell's command complex; here it is a pattern, so it is hidden from the tokeniser.
+pub fn command(text: &str) -> Result<Vec<String>, Wrong> {
     if text.chars().any(char::is_control) {
-        return Err("a command has no control characters".into());
+        return Wrong::because("a command has no control characters", "write words with a blank between them");
     }
+    // A glob would make a shell's command complex; here it is a pattern, so it is hidden from the tokeniser.
     let hidden = text.replace('*', "\u{E000}").replace('?', "\u{E001}");
     let mut tokens = Tokens::new(hidden.as_bytes());
     let mut buffer = [0; TOKEN_MAX];
     let mut out = Vec::new();
     while let Some(token) = tokens.next(&mut buffer) {
-        let token = token.map_err(|_| {
-            "not a simple command: `allow` takes words only, without metacharacters, substitutions, redirections, \
-             assignments or lists"
-        })?;
+        let Ok(token) = token else {
+            let message = format!("`{text}` is not a simple command: it has {}", syntax::found(&hidden));
+            return Wrong::because(
+                message,
+                "write words only, one command per entry; for anything more, allow the path of a script",
+            );
+        };
         let token = String::from_utf8_lossy(token).replace('\u{E000}', "*").replace('\u{E001}', "?");
         out.push(token);
     }
-    if out.is_empty() {
-        return Err("the command is empty".into());
+    match out.is_empty() {
+        true => Wrong::because("the command is empty", "remove it, or write a program's path and its arguments"),
+        false => Ok(out),
     }
-    Ok(out)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod load;
 pub mod model;
 mod nets;
 mod read;
+mod syntax;
 
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};

@@ -1,6 +1,7 @@
 //! Small values, tables and keys, and the errors in them, each with its place.
 
-use super::{Reader, Value, nearest};
+use super::hints::nearest;
+use super::{Reader, Value};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lists;
 use crate::model::Origin;
@@ -38,7 +39,7 @@ impl Reader<'_> {
         match value.get_ref() {
             DeValue::String(text) => Some(text.to_string()),
             other => {
-                self.wrong(value.span(), "a string", other);
+                self.wrong(value.span(), "a string", other, None);
                 None
             }
         }
@@ -56,28 +57,24 @@ impl Reader<'_> {
         let value = table.get(key)?;
         match value.get_ref() {
             DeValue::Table(table) => Some(table),
-            other => {
-                self.wrong(value.span(), "a table", other);
+            _ => {
+                self.no_table(key, value);
                 None
             }
         }
     }
 
-    pub(super) fn known(&mut self, table: &DeTable<'_>, keys: &[&str]) {
-        for (key, _) in table.iter() {
-            let word = key.get_ref().as_ref();
-            if !keys.contains(&word) {
-                let help = match nearest(word, keys) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the keys here are: {}", keys.join(", ")),
-                };
-                self.error(key.span(), format!("unknown key `{word}`"), Some(help));
-            }
-        }
-    }
-
-    pub(super) fn wrong(&mut self, span: Range<usize>, wanted: &str, got: &DeValue<'_>) {
-        self.error(span, format!("this is {}, not {wanted}", got.type_str()), None);
+    pub(super) fn wrong(&mut self, span: Range<usize>, wanted: &str, got: &DeValue<'_>, help: Option<String>) {
+        let got = match got {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.error(span, format!("this is {got}, not {wanted}"), help);
     }
 
     pub(super) fn error(&mut self, span: Range<usize>, message: String, help: Option<String>) {

@@ -1,7 +1,6 @@
 //! A virtual host: its name, what a request must be, and what it says.
 
 use super::Reader;
-use crate::keys;
 use crate::model::{BELIEVED, Config, From, Match, Origin, ScopeConfig, Vhost};
 use portcullis_request::{Field, normalise};
 use std::ops::Range;
@@ -11,7 +10,7 @@ use toml::de::DeTable;
 
 impl Reader<'_> {
     pub(super) fn vhost(&mut self, table: &DeTable<'_>, span: Range<usize>, config: &mut Config) {
-        self.known(table, &[&["egress", "exec", "rules"][..], &keys::names("vhost")].concat());
+        self.known("vhost", table);
         let name = match table.get("name") {
             Some(value) => self.string(value).map(|name| (name, value.span())),
             None => {
@@ -31,7 +30,7 @@ impl Reader<'_> {
         let asked = |keys: &DeTable<'_>| keys.iter().count() > 0;
         if matches.is_empty() && !self.table(table, "match").is_some_and(asked) {
             let help = "add match = { document_root = \"/srv/NAME\" }, or server_name, script, pool or profile".into();
-            self.error(span, "a virtual host without a `match` would never be meant".into(), Some(help));
+            self.error(span, "a virtual host without a `match` would never apply".into(), Some(help));
         }
         let mut scope = ScopeConfig::default();
         // Lent, not copied: there may be ten thousand virtual hosts, and a hundred thousand networks in the global scope.
@@ -48,7 +47,7 @@ impl Reader<'_> {
     }
 
     fn matches(&mut self, keys: &DeTable<'_>) -> Match {
-        self.known(keys, &crate::keys::names("vhost.match"));
+        self.known("vhost.match", keys);
         let believed = match keys.get("server_name_from") {
             Some(value) => {
                 let words = BELIEVED.map(|word| word.0);
