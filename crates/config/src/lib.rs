@@ -11,6 +11,7 @@ mod load;
 pub mod model;
 mod nets;
 mod read;
+pub mod runners;
 mod syntax;
 
 pub use compile::compile;

@@ -7,6 +7,7 @@ mod places;
 mod rules;
 mod values;
 mod vhost;
+mod warn;
 
 use crate::diagnostic::Diagnostic;
 use crate::model::{Config, Modes, ScopeConfig, Sink};

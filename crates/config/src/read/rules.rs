@@ -45,6 +45,9 @@ impl Reader<'_> {
                 scope.reasons = Some(self.reasons(value));
             }
             let Some((key, value)) = own_key(rule).and_then(|key| Some((key, table.get(key)?))) else { continue };
+            if matches!(rule, Rule::ExecPlace | Rule::ExecUnguarded | Rule::Namespace) {
+                self.paths_of(value, rule);
+            }
             match rule {
                 Rule::ExecPlace => {
                     let places =

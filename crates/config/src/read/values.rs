@@ -170,14 +170,7 @@ impl Reader<'_> {
             }
             match entry::command(&text) {
                 Ok(value) => {
-                    if let Some(program) = value.first().filter(|program| !program.contains('/')) {
-                        let message = format!(
-                            "`{program}` is named without its folder: the entry holds only where PATH is as at the \
-                             server's start, or has the system's folders alone"
-                        );
-                        let help = format!("write its whole path, for example `/usr/bin/{program}`");
-                        self.warn(item.span(), message, Some(help));
-                    }
+                    self.command_of(item, &text, &value);
                     out.push(From { value, origin: self.origin(item, "allow") });
                 }
                 Err(wrong) => self.error(item.span(), wrong.message, Some(wrong.help)),
