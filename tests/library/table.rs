@@ -180,6 +180,33 @@ fn the_rows_have_every_rule() {
     );
 }
 
+/// docs/coverage.md has a row for each rule, and names tests that there are.
+#[test]
+fn the_coverage_has_every_rule() {
+    let text = file("docs/coverage.md");
+    let missing: Vec<&str> = RULE_WORDS.into_iter().filter(|rule| !text.contains(&format!("| {rule} |"))).collect();
+    assert!(missing.is_empty(), "no row of docs/coverage.md has {missing:?}");
+    let part = text.split("\n## Other rules\n").nth(1).expect("the table");
+    let tests = part.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('|').nth(3));
+    let names = tests.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    for name in names {
+        let parts: Vec<&str> = name.split("::").collect();
+        let is_there = match parts.as_slice() {
+            [case] => {
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/differential/corpus/{case}.case")).exists()
+            }
+            ["bypasses", module] => !file(&format!("tests/servers/bypasses/{module}.rs")).is_empty(),
+            ["bypasses", module, test] => {
+                file(&format!("tests/servers/bypasses/{module}.rs")).contains(&format!("fn {test}("))
+            }
+            ["reach", test] => file("tests/library/reach.rs").contains(&format!("fn {test}(")),
+            [module, test] => file(&format!("tests/servers/{module}.rs")).contains(&format!("fn {test}(")),
+            _ => false,
+        };
+        assert!(is_there, "docs/coverage.md names {name}");
+    }
+}
+
 /// docs/hooks.md shows the table as it is.
 #[test]
 fn the_document_has_the_table() {
