@@ -81,11 +81,16 @@ pub const KEYS: [Key; 41] = [
     key(
         "rules.exec-unguarded",
         "allow",
-        "absolute paths of programs, with `*` and `?` for all but a slash; `\"default\"` likewise",
+        "real paths of programs; `*` and `?` match all but a slash; `\"default\"` likewise",
         "`[\"default\"]`",
     ),
-    key("rules.exec-unguarded", "reasons", "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`", "`[\"setuid\"]`"),
-    key("rules.namespace", "allow", "absolute paths of programs, likewise", "`[]`"),
+    key(
+        "rules.exec-unguarded",
+        "reasons",
+        "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`: [why](rules/exec-unguarded.md) the library is not active in a program",
+        "`[\"setuid\"]`",
+    ),
+    key("rules.namespace", "allow", "real paths of programs; `*` and `?` likewise", "`[]`"),
     key("backstop", "seccomp", "`\"off\"`, `\"log\"`, `\"supervise\"`", "`\"off\"`"),
     key(
         "backstop",
