@@ -192,3 +192,48 @@ fn a_type_has_its_article() {
     let shown = shown("mode = { }\n", Severity::Error);
     assert!(shown.contains("this is a table, not a string"), "{shown}");
 }
+
+/// Whatever is wrong, there is a help.
+#[test]
+fn every_error_has_a_help() {
+    let vhost = |keys: &str| format!("[[vhost]]\nname = \"a\"\nmatch = {{ pool = \"a\" }}\n{keys}");
+    for (text, help) in [
+        ("mode = \"on\"\n".to_owned(), "write one of: off, audit, enforce"),
+        ("mode = 1\n".into(), "write it in quotes"),
+        ("[egress]\nallow = [\"192.88.1.1\"]\n".into(), "`192.88.1.1:443`, or `192.88.1.1:*` for every port"),
+        ("[egress]\nallow = [\"[2001:db8::1]\"]\n".into(), "`[2001:db8::1]:443`"),
+        ("[egress]\nallow = [\"[2001:db8::1:443\"]\n".into(), "`[ADDRESS]:PORT`"),
+        ("[egress]\nallow = [\"2001:db8::1:443\"]\n".into(), "`[ADDRESS]:PORT`"),
+        ("[egress]\nallow = [\"h:70000\"]\n".into(), "a port, a range"),
+        ("[egress]\nallow = [\"h:9-8\"]\n".into(), "write `8-9`"),
+        ("[egress]\nallow = [\"https://api.example.com/v1\"]\n".into(), "`api.example.com:443`"),
+        ("[egress]\nallow = [\"http://api.example.com:8081/v1\"]\n".into(), "`api.example.com:8081`"),
+        ("[egress]\nallow = [\"a b:1\"]\n".into(), "`192.88.1.0/24:443`"),
+        ("[egress]\nallow = [\"10.1.2.3/8:1\"]\n".into(), "write `10.0.0.0/8`"),
+        ("[egress]\nlocal_ranges = [\"10.0.0.0/33\"]\n".into(), "an IPv4 prefix is 0 to 32"),
+        ("[egress]\nlocal_ranges = [\"2001:db8::/129\"]\n".into(), "an IPv6 prefix is 0 to 128"),
+        ("[egress]\nlocal_ranges = [\"intranet\"]\n".into(), "`10.0.0.0/8`"),
+        ("[egress]\ncommon_ports = [70000]\n".into(), "a port, a range"),
+        ("[egress]\ncommon_ports = [true]\n".into(), "a port, a range"),
+        ("[egress]\nerrno = \"EIO\"\n".into(), "write one of: EACCES,"),
+        (format!("[egress]\nwhy = \"{}\"\n", "x".repeat(241)), "240 bytes"),
+        ("[log]\nfile = \"events\"\n".into(), "/var/log/portcullis/events.jsonl"),
+        ("[log]\nmerge = \"yes\"\n".into(), "write true or false, without quotes"),
+        ("[backstop]\nno_new_privs = 1\n".into(), "write true or false, without quotes"),
+        ("[rules.dns-direct]\nresolvers = [\"ns1\"]\n".into(), "`10.0.0.2`"),
+        ("vhost = 1\n".into(), "write [[vhost]]"),
+        ("vhost = [1]\n".into(), "write [[vhost]]"),
+        (vhost("[[vhost]]\nname = \"a\"\nmatch = { pool = \"b\" }\n"), "another name"),
+        ("[[vhost]]\nmatch = { pool = \"b\" }\n".into(), "add name"),
+        ("[[vhost]]\nname = \"a\"\nmatch = { pool = \"\" }\n".into(), "name one pool"),
+        ("[[vhost]]\nname = \"a\"\nmatch = { profile = [] }\n".into(), "name one profile"),
+        ("[[vhost]]\nname = \"a\"\nmatch = { script = \"x.php\" }\n".into(), "write an absolute path"),
+        ("[[vhost]]\nname = \"a\"\nmatch = { document_root = [] }\n".into(), "remove the key"),
+    ] {
+        let loaded = parse_text(Path::new("/test.toml"), &text);
+        let errors = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error);
+        let helps: Vec<&str> = errors.map(|one| one.help.as_deref().unwrap_or_default()).collect();
+        assert!(!helps.is_empty() && helps.iter().all(|help| !help.is_empty()), "{text}\n{helps:?}");
+        assert!(helps.iter().any(|one| one.contains(help)), "{help}: {text}\n{helps:?}");
+    }
+}

@@ -67,7 +67,7 @@ impl Reader<'_> {
             if !keys.contains(&word) {
                 let what = if at == "rules" { "there is no rule" } else { "unknown key" };
                 let help = self.help(at, word, value, &keys);
-                self.error(key.span(), format!("{what} `{word}`"), Some(help));
+                self.error(key.span(), format!("{what} `{word}`"), help);
             }
         }
     }
@@ -114,6 +114,6 @@ impl Reader<'_> {
             "rules" => format!("write `[{prefix}rules.NAME]` with `mode = {written}`"),
             key => format!("write `[{prefix}{key}]` with `mode = {written}`"),
         };
-        self.wrong(value.span(), "a table", value.get_ref(), Some(help));
+        self.wrong(value.span(), "a table", value.get_ref(), help);
     }
 }

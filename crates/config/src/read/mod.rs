@@ -9,7 +9,7 @@ mod values;
 mod vhost;
 mod warn;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::{Config, Modes, ScopeConfig, Sink};
 use portcullis_policy::Rule;
 use std::path::{Path, PathBuf};
@@ -53,7 +53,7 @@ impl<'d> Reader<'d> {
         if let Some(vhosts) = table.get("vhost") {
             match vhosts.get_ref() {
                 DeValue::Array(vhosts) => self.vhosts(vhosts, config),
-                other => self.wrong(vhosts.span(), "a list of tables", other, Some("write [[vhost]]".into())),
+                other => self.wrong(vhosts.span(), "a list of tables", other, "write [[vhost]]".into()),
             }
         }
     }
@@ -75,7 +75,7 @@ impl<'d> Reader<'d> {
         for vhost in vhosts {
             match vhost.get_ref() {
                 DeValue::Table(table) => self.vhost(table, vhost.span(), config),
-                other => self.wrong(vhost.span(), "a table", other, Some("write [[vhost]]".into())),
+                other => self.wrong(vhost.span(), "a table", other, "write [[vhost]]".into()),
             }
         }
         self.prefix = "";
@@ -85,7 +85,7 @@ impl<'d> Reader<'d> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let broken = !errors.is_empty();
         for error in errors {
-            self.error(error.span().unwrap_or(0..0), error.message().to_owned(), None);
+            self.push(Severity::Error, error.span().unwrap_or(0..0), error.message().to_owned(), None);
         }
         (!broken).then(|| table.into_inner())
     }
@@ -134,20 +134,21 @@ impl<'d> Reader<'d> {
             if config.sinks == [Sink::File] {
                 let message = "every program that the server runs may write to the log file, and can empty it".into();
                 let help = "add a second sink, `journald` or `syslog`, whose entries a program cannot take back".into();
-                self.warn(value.span(), message, Some(help));
+                self.warn(value.span(), message, help);
             }
         }
         if let Some(value) = log.get("merge") {
             match value.get_ref() {
                 DeValue::Boolean(wanted) => config.merge = *wanted,
-                other => self.wrong(value.span(), "true or false", other, None),
+                other => self.not_boolean(value, other),
             }
         }
         if let Some(value) = log.get("file")
             && let Some(path) = self.string(value)
         {
             if !path.starts_with('/') || path.contains('\0') || path.len() > 1000 {
-                self.error(value.span(), "the log file needs an absolute path of at most 1000 bytes".into(), None);
+                let message = "the log file needs an absolute path of at most 1000 bytes".into();
+                self.error(value.span(), message, "write for example `/var/log/portcullis/events.jsonl`".into());
             }
             config.log_file = path.into();
         }

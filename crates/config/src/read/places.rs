@@ -30,7 +30,10 @@ impl Reader<'_> {
         if words.contains(&word.as_str()) {
             return Some(word);
         }
-        let help = nearest(&word, words).map(|near| format!("did you mean \"{near}\"?"));
+        let help = match nearest(&word, words) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write one of: {}", words.join(", ")),
+        };
         self.error(value.span(), format!("\"{word}\" is not one of: {}", words.join(", ")), help);
         None
     }
@@ -39,7 +42,7 @@ impl Reader<'_> {
         match value.get_ref() {
             DeValue::String(text) => Some(text.to_string()),
             other => {
-                self.wrong(value.span(), "a string", other, None);
+                self.wrong(value.span(), "a string", other, "write it in quotes".into());
                 None
             }
         }
@@ -64,7 +67,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn wrong(&mut self, span: Range<usize>, wanted: &str, got: &DeValue<'_>, help: Option<String>) {
+    pub(super) fn wrong(&mut self, span: Range<usize>, wanted: &str, got: &DeValue<'_>, help: String) {
         let got = match got {
             DeValue::String(_) => "a string",
             DeValue::Integer(_) => "an integer",
@@ -77,12 +80,16 @@ impl Reader<'_> {
         self.error(span, format!("this is {got}, not {wanted}"), help);
     }
 
-    pub(super) fn error(&mut self, span: Range<usize>, message: String, help: Option<String>) {
-        self.push(Severity::Error, span, message, help);
+    pub(super) fn not_boolean(&mut self, value: &Value<'_>, got: &DeValue<'_>) {
+        self.wrong(value.span(), "true or false", got, "write true or false, without quotes".into());
     }
 
-    pub(super) fn warn(&mut self, span: Range<usize>, message: String, help: Option<String>) {
-        self.push(Severity::Warning, span, message, help);
+    pub(super) fn error(&mut self, span: Range<usize>, message: String, help: String) {
+        self.push(Severity::Error, span, message, Some(help));
+    }
+
+    pub(super) fn warn(&mut self, span: Range<usize>, message: String, help: String) {
+        self.push(Severity::Warning, span, message, Some(help));
     }
 
     pub(super) fn push(&mut self, severity: Severity, span: Range<usize>, message: String, help: Option<String>) {
@@ -107,7 +114,11 @@ impl Reader<'_> {
         let value = table.get("why")?;
         let why = self.string(value)?;
         if why.len() > MAX {
-            self.error(value.span(), format!("`why` has {} bytes; an event takes {MAX}", why.len()), None);
+            self.error(
+                value.span(),
+                format!("`why` has {} bytes", why.len()),
+                format!("write at most {MAX} bytes, which is what an event takes"),
+            );
         }
         Some(why)
     }

@@ -98,7 +98,7 @@ impl Reader<'_> {
             }
             match entry::network(&text) {
                 Ok(net) => out.1.push(Net { net, ports: DNS, origin: self.origin(item, key) }),
-                Err(why) => self.error(item.span(), why, None),
+                Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
             }
         }
         out
@@ -134,10 +134,14 @@ impl Reader<'_> {
                     if *wanted {
                         let message = "setuid and setgid programs that a worker starts (sendmail, postdrop, suexec) run \
                                        without their privileges where it is used";
-                        self.warn(value.span(), message.into(), None);
+                        self.warn(
+                            value.span(),
+                            message.into(),
+                            "remove it if the worker drops root privileges itself: the filter is loaded then".into(),
+                        );
                     }
                 }
-                other => self.wrong(value.span(), "true or false", other, None),
+                other => self.not_boolean(value, other),
             }
         }
     }

@@ -33,7 +33,7 @@ impl Reader<'_> {
             ),
             _ => return None,
         };
-        self.error(item.span(), message, Some(help.into()));
+        self.error(item.span(), message, help.into());
         Some(T::default())
     }
 
@@ -59,7 +59,7 @@ impl Reader<'_> {
                     }
                     match entry::ports(text) {
                         Ok(value) => out.push(From { value, origin: self.origin(item, key) }),
-                        Err(why) => self.error(item.span(), why, None),
+                        Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
                     }
                 }
                 DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
@@ -67,13 +67,14 @@ impl Reader<'_> {
                         let value = (port as u16, port as u16);
                         out.push(From { value, origin: self.origin(item, key) });
                     }
-                    _ => self.error(
-                        item.span(),
-                        format!("{} is not a port: ports go from 0 to 65535", number.as_str()),
-                        None,
-                    ),
+                    _ => {
+                        let wrong = entry::no_port(number.as_str());
+                        self.error(item.span(), wrong.message, wrong.help);
+                    }
                 },
-                other => self.wrong(item.span(), "a port, or a range like \"8000-8010\"", other, None),
+                other => {
+                    self.wrong(item.span(), "a port", other, "write a port, a range such as \"8000-8010\"".into());
+                }
             }
         }
         out
@@ -97,7 +98,7 @@ impl Reader<'_> {
             }
             match fine(&value) {
                 Ok(()) => out.push(From { value, origin: self.origin(item, key) }),
-                Err(wrong) => self.error(item.span(), wrong.message, Some(wrong.help)),
+                Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
             }
         }
         out
@@ -124,7 +125,7 @@ impl Reader<'_> {
             }
             match entry::network(&text) {
                 Ok(net) => out.push(Net { net, ports: (0, u16::MAX), origin: self.origin(item, key) }),
-                Err(why) => self.error(item.span(), why, None),
+                Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
             }
         }
         out
@@ -136,7 +137,7 @@ impl Reader<'_> {
             let Some(text) = self.string(item) else { continue };
             if text == "global" && key == "deny" && self.global.is_some() {
                 let message = "`deny` of a virtual host adds to the global list".into();
-                self.error(item.span(), message, Some("remove `\"global\"`".into()));
+                self.error(item.span(), message, "remove `\"global\"`".into());
                 continue;
             }
             if let Some(global) = self.word(item, &text, key, None, |global| global.allow.clone()) {
@@ -149,7 +150,7 @@ impl Reader<'_> {
                 Ok((Target::Name(name), ports)) => {
                     out.hosts.push(Host { name, ports, origin: self.origin(item, key) });
                 }
-                Err(why) => self.error(item.span(), why, None),
+                Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
             }
         }
         out
@@ -173,7 +174,7 @@ impl Reader<'_> {
                     self.command_of(item, &text, &value);
                     out.push(From { value, origin: self.origin(item, "allow") });
                 }
-                Err(wrong) => self.error(item.span(), wrong.message, Some(wrong.help)),
+                Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
             }
         }
         out

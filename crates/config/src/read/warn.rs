@@ -56,7 +56,7 @@ impl Reader<'_> {
                 let message = format!(
                     "`{path}` never applies: this list is compared with a program's real path, every symbolic link resolved"
                 );
-                self.warn(item.span(), message, Some(format!("write `{real}`")));
+                self.warn(item.span(), message, format!("write `{real}`"));
             }
             if rule != Rule::ExecPlace {
                 self.runner(item, path, &real, rule);
@@ -86,7 +86,7 @@ impl Reader<'_> {
             (true, 1) => format!("`{path}` matches {}, which runs", shown(&names)),
             (true, _) => format!("`{path}` matches {}, which run", shown(&names)),
         };
-        self.warn(item.span(), format!("{what} any command, {effect}"), Some(help.into()));
+        self.warn(item.span(), format!("{what} any command, {effect}"), help.into());
     }
 
     /// Warns of an allowed command that allows any other, or whose program PATH chooses.
@@ -97,11 +97,11 @@ impl Reader<'_> {
                  or has the system's folders alone"
             );
             let help = format!("write its whole path, for example `/usr/bin/{program}`");
-            self.warn(item.span(), message, Some(help));
+            self.warn(item.span(), message, help);
         }
         if let Some(why) = runners::unbounded(tokens) {
             let help = "write out the command that it runs, by its whole path, and the arguments of that";
-            self.warn(item.span(), format!("`{text}` allows any command: {why}"), Some(help.into()));
+            self.warn(item.span(), format!("`{text}` allows any command: {why}"), help.into());
         }
     }
 }
