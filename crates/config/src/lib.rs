@@ -4,6 +4,7 @@
 mod compile;
 pub mod diagnostic;
 mod entry;
+mod folders;
 mod images;
 pub mod keys;
 pub mod lists;

@@ -3,6 +3,7 @@
 //! The list has the programs that do so by their purpose. Those that do so by one option among many (find, tar, git) are not
 //! in it: a glob of an entry does not match an option.
 
+use crate::folders::Folders;
 use crate::lists;
 use portcullis_policy::command::glob;
 use std::path::Path;
@@ -86,6 +87,9 @@ pub const RUNNERS: [Runner; 57] = [
 /// Set-user-ID and set-group-ID programs that run commands by some of their arguments or by their configuration (`-be`, `-C`).
 pub const MAILERS: [&str; 7] = ["exim", "exim4", "sendmail", "msmtp", "suexec", "suexec-custom", "suexec-pristine"];
 
+/// Programs that do what the name says by which they are called.
+const APPLETS: [&str; 2] = ["busybox", "toybox"];
+
 /// The program of a name, which may have a version at its end.
 fn of_name(name: &str) -> Option<Runner> {
     let known = |name: &str| {
@@ -93,6 +97,11 @@ fn of_name(name: &str) -> Option<Runner> {
         RUNNERS.into_iter().find(|runner| runner.0 == name).or(shell.map(|shell| (shell, 0, Without::Shell)))
     };
     known(name).or_else(|| known(name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.')))
+}
+
+/// Whether a program of that name runs any command.
+pub(crate) fn is_runner(name: &str) -> bool {
+    of_name(name).is_some() || MAILERS.contains(&name)
 }
 
 /// A path's folder and its last component.
@@ -104,14 +113,16 @@ fn is_glob(text: &str) -> bool {
     text.contains(['*', '?'])
 }
 
-/// The programs that the last component of `path`, perhaps a pattern, stands for: those that are in the folder, where it has
-/// no pattern itself, and all otherwise. Of a name, also the one that its symbolic links lead to.
-fn names_of(path: &str) -> Vec<String> {
+/// The name of a program and the one that its symbolic links lead to. Of a pattern, the programs that run any command among
+/// those that it stands for: those that are in the folder, where that has no pattern itself, and all otherwise.
+fn names_of(path: &str, folders: &Folders) -> Vec<String> {
     let (folder, name) = split(path);
     if !is_glob(name) {
         let linked = |path: &Path| path.canonicalize().or_else(|_| path.read_link());
         let real = Some(Path::new(path)).filter(|path| path.is_absolute()).and_then(|path| linked(path).ok());
         let real = real.and_then(|real| Some(real.file_name()?.to_string_lossy().into_owned()));
+        // By another name it is that applet.
+        let real = real.filter(|real| !APPLETS.contains(&real.as_str()));
         return std::iter::once(name.to_owned()).chain(real).collect();
     }
     let matches = |known: &str| glob(name.as_bytes(), known.as_bytes(), true);
@@ -119,24 +130,21 @@ fn names_of(path: &str) -> Vec<String> {
         let known = RUNNERS.iter().map(|runner| runner.0).chain(MAILERS);
         return known.filter(|known| matches(known)).map(str::to_owned).collect();
     }
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut found: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    found.retain(|known| matches(known));
-    found.sort();
-    found
+    let found = folders.matching(Path::new(path));
+    found.iter().filter(|entry| entry.is_runner).map(|entry| entry.name.clone()).collect()
 }
 
 /// The programs that run any command among those that `path`, perhaps a pattern, stands for.
-pub(crate) fn runners(path: &str) -> Vec<String> {
-    let mut found = names_of(path);
-    found.retain(|name| of_name(name).is_some() || MAILERS.contains(&name.as_str()));
+pub(crate) fn runners(path: &str, folders: &Folders) -> Vec<String> {
+    let mut found = names_of(path, folders);
+    found.retain(|name| is_runner(name));
     found
 }
 
 /// Why the tokens of an allowed command allow any other command.
-pub(crate) fn unbounded(tokens: &[String]) -> Option<String> {
+pub(crate) fn unbounded(tokens: &[String], folders: &Folders) -> Option<String> {
     let (program, arguments) = tokens.split_first()?;
-    names_of(program).into_iter().find_map(|name| {
+    names_of(program, folders).into_iter().find_map(|name| {
         let runner = of_name(&name)?;
         let what = match is_bounded(runner, arguments) {
             true => return None,

@@ -136,6 +136,32 @@ fn a_program_that_runs_any_command() {
         silent(&entry("namespace", path));
     }
     silent(&entry("exec-unguarded", &format!("{}/f*", root.display())));
+    // Not to be written as its real path either.
+    symlink(root.join("su"), root.join("s")).expect("a link");
+    let found = warnings(&entry("exec-unguarded", &format!("{}/s", root.display())));
+    let [never, runs] = found.as_slice() else { panic!("{}", found.join("\n")) };
+    assert!(never.contains("never applies") && never.contains(&format!("its real path is `{}/su`", root.display())));
+    assert!(runs.contains("runs any command"), "{runs}");
+}
+
+/// The warnings of ten thousand virtual hosts take no time that matters: a server waits five seconds for its policy.
+#[test]
+fn many_virtual_hosts_are_looked_at_quickly() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("a folder");
+    for number in 0..2000 {
+        std::fs::write(root.join(format!("program{number}")), "").expect("a file");
+    }
+    let mut text = String::new();
+    for number in 0..2000 {
+        let root = root.display();
+        text += &format!(
+            "[[vhost]]\nname = \"{number}\"\nmatch = {{ pool = \"{number}\" }}\n[vhost.rules.exec-unguarded]\nallow = [\"{root}/*\"]\n"
+        );
+    }
+    let begun = std::time::Instant::now();
+    silent(&text);
+    assert!(begun.elapsed().as_secs() < 20, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -196,4 +222,8 @@ fn an_allowed_command_that_runs_any_other() {
     let link = format!("{}/runs", root.display());
     symlink("/nonexistent/env", &link).expect("a link");
     warned(&entry(&format!("{link} *")), &["`env` runs", "allows any command"]);
+    // An applet is not the program of all applets.
+    symlink("busybox", root.join("wget")).expect("a link");
+    silent(&entry(&format!("{}/wget *", root.display())));
+    warned(&entry("/nonexistent/busybox *"), &["allows any command"]);
 }

@@ -10,6 +10,7 @@ mod vhost;
 mod warn;
 
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::folders::Folders;
 use crate::model::{Config, Modes, ScopeConfig, Sink};
 use portcullis_policy::Rule;
 use std::path::{Path, PathBuf};
@@ -30,12 +31,27 @@ pub(crate) struct Reader<'d> {
     global: Option<Rc<ScopeConfig>>,
     /// What stands before the name of a table here: `vhost.` inside a `[[vhost]]`.
     prefix: &'static str,
+    /// What was listed so far, for all files.
+    folders: Rc<Folders>,
 }
 
 impl<'d> Reader<'d> {
-    pub(crate) fn new(file: &Path, text: &str, diagnostics: &'d mut Vec<Diagnostic>) -> Reader<'d> {
+    pub(crate) fn new(
+        file: &Path,
+        text: &str,
+        folders: &Rc<Folders>,
+        diagnostics: &'d mut Vec<Diagnostic>,
+    ) -> Reader<'d> {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Reader { file: file.to_owned(), text: text.into(), diagnostics, lines, global: None, prefix: "" }
+        Reader {
+            file: file.to_owned(),
+            text: text.into(),
+            diagnostics,
+            lines,
+            global: None,
+            prefix: "",
+            folders: Rc::clone(folders),
+        }
     }
 
     /// The main file.

@@ -1,10 +1,9 @@
 //! Warns of entries that are valid and not what was meant: paths that never apply, programs that run any command.
 
 use super::{Reader, Value};
+use crate::folders::Folders;
 use crate::runners;
 use portcullis_policy::Rule;
-use portcullis_policy::command::glob;
-use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 fn is_glob(component: Component<'_>) -> bool {
@@ -25,17 +24,14 @@ fn real(path: &str) -> PathBuf {
 }
 
 /// Where all that a pattern in the last component matches are symbolic links: what the first of them leads to.
-fn only_links(path: &Path) -> Option<PathBuf> {
-    let (folder, pattern) = (path.parent()?, path.file_name()?.as_encoded_bytes());
-    if !pattern.contains(&b'*') && !pattern.contains(&b'?') {
+fn only_links(path: &Path, folders: &Folders) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    if !name.contains(['*', '?']) {
         return None;
     }
-    let matches = |name: &OsStr| glob(pattern, name.as_encoded_bytes(), true);
-    let entries = std::fs::read_dir(folder).ok()?.flatten().filter(|entry| matches(&entry.file_name()));
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    found.sort();
-    let first = found.first()?.canonicalize().ok()?;
-    found.iter().all(|path| path.is_symlink()).then_some(first)
+    let found = folders.matching(path);
+    let first = path.with_file_name(&found.first()?.name).canonicalize().ok()?;
+    found.iter().all(|entry| entry.is_link).then_some(first)
 }
 
 /// Names as they are shown, three at most.
@@ -50,13 +46,15 @@ impl Reader<'_> {
         for item in self.items(value) {
             let Some(path) = item.get_ref().as_str().filter(|path| path.starts_with('/')) else { continue };
             let real = real(path);
-            let real = if rule == Rule::ExecPlace { real } else { only_links(&real).unwrap_or(real) };
+            let real = if rule == Rule::ExecPlace { real } else { only_links(&real, &self.folders).unwrap_or(real) };
             let real = real.to_string_lossy().into_owned();
             if real != path {
                 let message = format!(
                     "`{path}` never applies: this list is compared with a program's real path, every symbolic link resolved"
                 );
-                self.warn(item.span(), message, format!("write `{real}`"));
+                let is_runner = rule != Rule::ExecPlace && !runners::runners(&real, &self.folders).is_empty();
+                let help = if is_runner { "its real path is" } else { "write" };
+                self.warn(item.span(), message, format!("{help} `{real}`"));
             }
             if rule != Rule::ExecPlace {
                 self.runner(item, path, &real, rule);
@@ -66,13 +64,13 @@ impl Reader<'_> {
 
     /// Warns where a list of `rule` allows a program that runs any command.
     fn runner(&mut self, item: &Value<'_>, path: &str, real: &str, rule: Rule) {
-        let names = runners::runners(real);
+        let names = runners::runners(real, &self.folders);
         if names.is_empty() {
             return;
         }
         let (effect, help) = match rule {
             Rule::Namespace => (
-                "in namespaces of its caller's choice",
+                "in namespaces of the caller's choice",
                 "name the program that needs the namespace, not one that starts it",
             ),
             _ => (
@@ -99,7 +97,7 @@ impl Reader<'_> {
             let help = format!("write its whole path, for example `/usr/bin/{program}`");
             self.warn(item.span(), message, help);
         }
-        if let Some(why) = runners::unbounded(tokens) {
+        if let Some(why) = runners::unbounded(tokens, &self.folders) {
             let help = "write out the command that it runs, by its whole path, and the arguments of that";
             self.warn(item.span(), format!("`{text}` allows any command: {why}"), help.into());
         }
