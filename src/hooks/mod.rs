@@ -17,6 +17,7 @@ mod open;
 mod posix_spawn;
 mod privilege;
 mod resolve;
+mod rows;
 pub mod search;
 mod send;
 mod serving;
