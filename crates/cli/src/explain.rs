@@ -33,7 +33,7 @@ struct Request {
 pub fn run(arguments: &Explain) -> u8 {
     let path = check::path_of(&arguments.source);
     let loaded = portcullis_config::load(&path);
-    check::show(&loaded);
+    check::show_errors(&loaded);
     if !loaded.usable() {
         eprintln!("{}", check::summary(&loaded, &path));
         return WRONG;

@@ -98,7 +98,7 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
         return Ok((Some(Change::Write(path, main_file(mode.unwrap_or("audit")))), Config::default()));
     }
     let loaded = portcullis_config::load(&path);
-    check::show(&loaded);
+    check::show_errors(&loaded);
     if !loaded.usable() {
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
     }

@@ -7,7 +7,7 @@ mod suspicion;
 mod widen;
 
 use crate::arguments::Learn;
-use crate::log::Event;
+use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 use anstream::{eprintln, print, println};
 use portcullis_config::{Config, Loaded};
@@ -32,6 +32,7 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
     let mut proposals = match &arguments.nginx {
         Some(file) => of_nginx(file, &policy)?,
         None => {
+            log::note_whereabouts(&arguments.source, &arguments.selection);
             (events, unreadable) = arguments.selection.all()?;
             let choice = Choice { include: &arguments.include, refused: arguments.refused };
             propose::proposals(&events, &policy, &choice)
@@ -53,7 +54,7 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
         let new = edited(&target, &proposals, &loaded.config, &path)?;
         let (candidate, _copy) = candidate(&path, &[(target.clone(), new.clone())])?;
         if !candidate.usable() {
-            check::show(&candidate);
+            check::show_errors(&candidate);
             return Err(format!("{} would not be right; nothing was written", target.display()));
         }
         install::plan::write(&target, &new).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
@@ -89,7 +90,7 @@ fn configuration(source: &crate::arguments::Source) -> Result<(PathBuf, Loaded),
         true => portcullis_config::load(&path),
         false => Loaded { config: portcullis_config::built_in(), diagnostics: Vec::new() },
     };
-    check::show(&loaded);
+    check::show_errors(&loaded);
     if loaded.usable() { Ok((path, loaded)) } else { Err(check::summary(&loaded, &path)) }
 }
 
@@ -97,7 +98,7 @@ fn configuration(source: &crate::arguments::Source) -> Result<(PathBuf, Loaded),
 fn still_fires(path: &Path, edits: &[(PathBuf, String)], events: &[Event]) -> Result<u8, String> {
     let (candidate, _copy) = candidate(path, edits)?;
     if !candidate.usable() {
-        check::show(&candidate);
+        check::show_errors(&candidate);
         return Err("the proposal does not compile".to_owned());
     }
     let bytes = portcullis_config::compile(&candidate.config);
