@@ -1,6 +1,7 @@
 //! `portcullis learn`: proposes the smallest allowlist that what was seen needs. It allows nothing by itself.
 
 mod edit;
+mod launchers;
 mod nginx;
 mod propose;
 mod suspicion;
@@ -10,9 +11,11 @@ use crate::arguments::Learn;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 use anstream::{eprintln, print, println};
+pub use launchers::runs_commands;
 use portcullis_config::{Config, Loaded};
 use portcullis_policy::Policy;
 use propose::{Choice, Evidence, List, Proposal};
+pub use propose::{literal, settings, words};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -106,7 +109,7 @@ fn still_fires(path: &Path, edits: &[(PathBuf, String)], events: &[Event]) -> Re
     let all = events.iter().filter(|event| !event.is_of_guard());
     // What a policy alone cannot tell fires as it did.
     let (firing, quiet): (Vec<&Event>, Vec<&Event>) =
-        all.partition(|event| explain::fires(&policy, event.value()) != Some(false));
+        all.partition(|event| explain::fires(&policy, event) != Some(false));
     println!(
         "under the new policy {} of {} would be allowed; still events:",
         quiet.len(),
@@ -243,7 +246,7 @@ fn text(
         out += "\n";
     }
     if proposals.values().any(|proposal| !proposal.refused.is_empty()) {
-        out += "# What is not proposed looks like an intrusion, or has no list. --include 'ENTRY' proposes an entry all the same.\n";
+        out += "# What is not proposed looks like an intrusion, could not be judged, or has no list. --include 'ENTRY' proposes an entry that is named above all the same.\n";
     }
     Ok(out)
 }
@@ -292,6 +295,7 @@ fn of_nginx(file: &str, policy: &Policy<'_>) -> Result<BTreeMap<String, Proposal
         last: now.to_owned(),
         scripts: ["nginx's configuration".to_owned()].into(),
         example: said,
+        note: String::new(),
     };
     for (destination, said) in found.destinations {
         let is_allowed = match destination.parse() {

@@ -1,0 +1,221 @@
+//! A program, as an event describes it, put together again for the policy.
+//!
+//! An event has what the program was called and what it really is, but not the file. By which name it counted as a shell or a
+//! tool, and in which place it lay, its clause says.
+
+use super::question::unknown;
+use crate::log::Event;
+use portcullis_config::lists;
+use portcullis_policy::egress::Step;
+use portcullis_policy::exec::{HIDDEN, MEMFD, Program, WRITABLE};
+use portcullis_policy::startup::{Steering, Variable, variable};
+use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
+
+/// What an event has at the end of a text of which it has only the beginning.
+const CUT: char = '\u{2026}';
+/// The beginning of the clause of a variable that keeps an entry from holding.
+const STEERED: &str = "allow does not hold: ";
+
+/// A program that is started.
+#[derive(Clone, Debug, Default)]
+pub struct Started {
+    /// Base names it goes by.
+    names: Vec<String>,
+    /// The text behind `-c`.
+    pub command: Option<String>,
+    /// The paths that it may have been called by, the likeliest first, and all arguments after the first.
+    words: Vec<Vec<String>>,
+    /// Its real path; empty where that is not known.
+    pub path: String,
+    /// The event has only a part of its arguments.
+    pub is_cut: bool,
+    of_system: bool,
+    writable: bool,
+    on_connection: bool,
+    /// The value of a variable for its loader, in the form of [`Program::loader`].
+    pub loader: Option<Option<String>>,
+    /// Why the library is not active in it.
+    pub unguarded: String,
+    unknown: Option<Unknown>,
+    steering: Option<Steering>,
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a path is in a directory of the system, as src/program/mod.rs has it.
+fn is_of_system(path: &str) -> bool {
+    const SYSTEM: [&str; 6] = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/lib/"];
+    SYSTEM.iter().any(|folder| path.starts_with(folder)) && !path.contains("/../")
+}
+
+/// The entry that a clause names: of `tool nc (default)` and of `tools = "nc"` it is `nc`.
+fn entry(clause: &str) -> Option<&str> {
+    match clause.split_once(" = ") {
+        Some((_, entry)) => Some(entry.trim_matches('"')),
+        None => clause.strip_suffix(" (default)")?.split_once(' ').map(|(_, entry)| entry),
+    }
+}
+
+/// The variable that a clause names.
+fn steered(clause: &str) -> Option<Variable> {
+    let name = clause.strip_prefix(STEERED)?.split(' ').next()?;
+    match name {
+        "a" => variable(b"x=() {", false),
+        name => variable(format!("{}=", name.trim_end_matches('*')).as_bytes(), true),
+    }
+}
+
+impl Started {
+    /// The command that a shell is given, as PHP's system() and popen() do.
+    pub fn by_shell(command: &str) -> Started {
+        Started {
+            names: vec!["sh".to_owned(), "dash".to_owned()],
+            command: Some(command.to_owned()),
+            path: "/usr/bin/dash".to_owned(),
+            of_system: true,
+            ..Started::default()
+        }
+    }
+
+    /// The program of an event.
+    pub fn of(event: &Event) -> Result<Started, String> {
+        let args = event.texts("/process/args");
+        let (path, name) = (event.text("/process/executable"), event.text("/process/name"));
+        if args.is_empty() && path.is_empty() {
+            return Err("the event is neither about a connection nor about a program".to_owned());
+        }
+        let fired = |rule: Rule| event.rules().any(|word| word == rule.word());
+        let clause = event.text("/portcullis/clause");
+        let of_rule = |rule: Rule| entry(clause).filter(|_| event.rule() == rule.word());
+        let count = event.number("/process/args_count").unwrap_or(args.len() as u64);
+        let is_cut = count > args.len() as u64 || path.ends_with(CUT) || args.iter().any(|word| word.ends_with(CUT));
+
+        let mut names: Vec<String> = Vec::new();
+        let by_clause = of_rule(Rule::ShellSpawn).or(of_rule(Rule::ExecTool)).map(|name| name.trim_end_matches('*'));
+        let called = args.first().copied().unwrap_or_default();
+        let real = path.strip_suffix(" (deleted)").unwrap_or(path);
+        // The clause's comes last: of a script it is the interpreter's.
+        for name in [name, base_name(real)].into_iter().chain(by_clause) {
+            if !name.is_empty() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let is_applets = ["busybox", "toybox"].iter().any(|box_of| base_name(real).starts_with(box_of));
+        names.extend(args.iter().take(if is_applets { 2 } else { 0 }).map(|word| base_name(word).to_owned()));
+        if names.is_empty() {
+            names.push(base_name(called).to_owned());
+        }
+
+        let of_system = path.is_empty() || is_of_system(path);
+        let form = match args.as_slice() {
+            [_, "-c", text] | [_, "-c", "--", text] => Some(*text),
+            _ => None,
+        };
+        // Who calls it by a name of another's is taken at the real path's word.
+        let own_name = !name.is_empty() && base_name(called) == name;
+        let by = [called, path].into_iter().filter(|first| !first.is_empty()).filter(|first| {
+            *first == path || own_name && (!first.contains('/') && of_system || is_of_system(first) == of_system)
+        });
+        let rest = || args.iter().skip(1).map(|word| (*word).to_owned());
+        let words = by.map(|first| std::iter::once(first.to_owned()).chain(rest()).collect());
+        Ok(Started {
+            command: form.filter(|_| of_system && !is_cut).map(str::to_owned),
+            words: if form.is_some() || is_cut { Vec::new() } else { words.collect() },
+            path: if path.starts_with('/') && !path.ends_with(CUT) { path.to_owned() } else { String::new() },
+            is_cut,
+            of_system,
+            writable: fired(Rule::ExecPlace) && is_writable(of_rule(Rule::ExecPlace), path, &names),
+            on_connection: fired(Rule::StdioSocket),
+            loader: fired(Rule::LoaderEnv).then(|| loader(event.text("/portcullis/detail"))),
+            unguarded: event.text("/portcullis/unguarded").to_owned(),
+            unknown: unknown(event.unknown()),
+            steering: steered(clause).map(Steering::By),
+            names,
+        })
+    }
+
+    /// The verdict in a scope, and the steps to it.
+    pub fn decide(&self, policy: &Policy<'_>, scope: u32) -> (Verdict, Vec<Step>) {
+        let mut first = None;
+        for words in self.words.iter().map(Some).chain(self.words.is_empty().then_some(None)) {
+            let decided = self.decide_called(policy, scope, words);
+            if decided.0.outcome == Outcome::Allow {
+                return decided;
+            }
+            first.get_or_insert(decided);
+        }
+        first.unwrap_or_else(|| self.decide_called(policy, scope, None))
+    }
+
+    fn decide_called(&self, policy: &Policy<'_>, scope: u32, words: Option<&Vec<String>>) -> (Verdict, Vec<Step>) {
+        let names: Vec<&[u8]> = self.names.iter().map(String::as_bytes).collect();
+        let words: Option<Vec<&[u8]>> = words.map(|words| words.iter().map(String::as_bytes).collect());
+        // An environment that cannot be read or made, of which the loader's variables would be a part, or only what may steer.
+        let environment = self.unknown == Some(Unknown::Environment) && self.loader.is_none();
+        let program = Program {
+            names: &names,
+            own_names: names.len(),
+            command: self.command.as_deref().map(str::as_bytes),
+            words: words.as_deref(),
+            path: self.path.as_bytes(),
+            of_system: self.of_system,
+            writable: self.writable,
+            on_connection: self.on_connection,
+            loader: self.loader.as_ref().map(|value| value.as_deref().map(str::as_bytes)),
+            unguarded: &self.unguarded,
+            unknown: self.unknown.filter(|_| !environment),
+            ..Program::default()
+        };
+        let steering = match environment {
+            true => Steering::Unknown,
+            false => self.steering.unwrap_or(Steering::None),
+        };
+        let decided = policy.decide_exec_in(scope, &program, |_| steering);
+        let steps = policy.steps_exec(scope, &program).into_iter();
+        // An entry that does not hold is none.
+        let steps = steps.filter(|step| step.name != "allow" || steering == Steering::None);
+        (decided, steps.collect())
+    }
+
+    /// The command as `[exec] allow` would name it, word by word.
+    pub fn simple(&self) -> Option<Vec<String>> {
+        match &self.command {
+            Some(text) => crate::learn::words(text),
+            None => self.words.first().cloned(),
+        }
+    }
+}
+
+/// Whether a program is in an unusual place because the process can write to it: the clause says so, or nothing else makes
+/// its place one.
+fn is_writable(place: Option<&str>, path: &str, names: &[String]) -> bool {
+    match place {
+        Some(place) => place == WRITABLE,
+        None => {
+            let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+            let in_list = lists::PLACES.iter().any(|place| place.starts_with('/') && is_below(place));
+            let by_word = |word: &str| match word {
+                MEMFD => path.starts_with("/memfd:") || path.ends_with(" (deleted)"),
+                HIDDEN => names.iter().any(|name| name.starts_with('.')),
+                _ => false,
+            };
+            !in_list && !by_word(MEMFD) && !by_word(HIDDEN)
+        }
+    }
+}
+
+/// The value of the loader's variable that a detail shows; `None` where it shows no whole one.
+fn loader(detail: &str) -> Option<String> {
+    // As much of it as an event shows.
+    const DETAIL_MAX: usize = 250;
+    if detail.ends_with(CUT) || detail.len() > DETAIL_MAX {
+        return None;
+    }
+    let of = |part: &str| {
+        let (name, value) = part.split_once('=')?;
+        ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].contains(&name).then(|| value.to_owned())
+    };
+    detail.split("; ").find_map(of)
+}
