@@ -104,6 +104,12 @@ fn a_program_is_no_shell_because_it_was_started() {
     assert_eq!((&answer["verdict"], &answer["clauses"][0]["step"]), (&json!("allowed"), &json!("allow")));
     let answer = explain("rules.exec-tool.tools = [\"nc\"]\n", &|_| {});
     assert_eq!(answer["clauses"][0]["step"], "no rule is about it", "{answer:#}");
+    // Of two names, it is open by which it was called.
+    let answer = explain("", &|event| event["process"]["args"] = json!(["whoami"]));
+    assert_eq!(answer["allow_by"][0]["entries"], json!(["/usr/bin/whoami", "whoami"]), "{answer:#}");
+    assert!(answer["allow_by"][0]["note"].as_str().is_some_and(|note| note.contains("by its path or by its name")));
+    let answer = explain("[exec]\nallow = [\"whoami\"]\n", &|event| event["process"]["args"] = json!(["whoami"]));
+    assert!(answer["verdict"] == "allowed" && answer["note"] != "", "{answer:#}");
     // Of a command that the event has only a part of, no entry can be made.
     let answer = explain("", &|event| event["process"]["args_count"] = 17.into());
     assert!(answer["allow_by"][0]["key"].is_null(), "{answer:#}");

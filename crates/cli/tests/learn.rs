@@ -136,3 +136,40 @@ fn what_could_not_be_judged_is_no_proposal() {
     let (proposed, refused) = learn(&[event], &[]);
     assert!(proposed.is_empty() && refused[0][1].contains("Unset it") && refused[0][1].contains("BASH_ENV=/tmp/x"));
 }
+
+/// The start of a program, by a rule on programs.
+fn started(rule: &str, path: &str, args: &[&str]) -> Value {
+    let mut event = example(rule);
+    let name = args[0].rsplit('/').next();
+    event["process"] = json!({ "name": name, "executable": path, "args": args, "args_count": args.len(), "command_line": args.join(" ") });
+    event
+}
+
+#[test]
+fn a_program_has_its_real_path() {
+    // By its name or by its path: the event does not say which.
+    let event = started("exec-tool", "/usr/bin/whoami", &["whoami"]);
+    let (_, refused) = learn(std::slice::from_ref(&event), &[]);
+    let what: Vec<&str> = refused.iter().map(|[what, _]| what.as_str()).collect();
+    assert_eq!(what, ["/usr/bin/whoami", "whoami"]);
+    assert_eq!(learn(&[event], &["--include", "/usr/bin/whoami"]).0, [["exec.allow", "/usr/bin/whoami"]]);
+    // Elsewhere than in the system's folders, a name is no entry.
+    let (_, refused) = learn(&[started("exec-place", "/srv/www/x", &["x", "-a"])], &[]);
+    assert_eq!(refused[0][0], "/srv/www/x -a");
+    assert_eq!(refused.len(), 1);
+}
+
+#[test]
+fn a_shell_by_another_name_is_not_proposed() {
+    for (path, args, why) in [
+        ("/usr/bin/bash", &["bash", "-i"][..], "no single command"),
+        ("/usr/local/bin/backup", &["/usr/local/bin/backup", "-i"], "read the file first"),
+        ("/srv/app/cron.sh", &["/srv/app/cron.sh"], "read the file first"),
+        ("/srv/www/renamed", &["/srv/www/renamed", "-c", "id"], "the system's directories"),
+    ] {
+        let (proposed, refused) = learn(&[started("shell-spawn", path, args)], &[]);
+        assert!(proposed.is_empty() && refused[0][1].contains(why), "{path}: {proposed:?} {refused:?}");
+    }
+    let script = started("shell-spawn", "/srv/app/cron.sh", &["/srv/app/cron.sh"]);
+    assert_eq!(learn(&[script], &["--include", "/srv/app/cron.sh"]).0, [["exec.allow", "/srv/app/cron.sh"]]);
+}

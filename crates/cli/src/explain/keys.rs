@@ -108,33 +108,32 @@ fn of_program(question: &Question, decided: &Verdict, rules: &[Rule]) -> Way {
     {
         return Way::entry(rules, "rules.exec-unguarded.allow", program);
     }
-    if started.is_cut {
-        return Way::nothing(
-            rules,
-            "the event has only a part of the arguments, of which an entry of `[exec] allow` is made",
-        );
+    let entries = match started.entries() {
+        Ok(entries) => entries,
+        Err(why) => return Way::nothing(rules, why),
+    };
+    let mut notes = Vec::new();
+    if entries.len() > 1 {
+        notes.push(AMBIGUOUS.to_owned());
     }
-    match started.simple().ok_or_else(|| NOT_SIMPLE.to_owned()).and_then(|words| learn::literal(&words)) {
-        Ok(entry) => {
-            let way = Way::entry(rules, "exec.allow", entry);
-            match launches {
-                Some(why) if rules.contains(&Rule::ExecUnguarded) => {
-                    way.noting(&format!("with these arguments only; not in `[rules.exec-unguarded] allow`: {why}"))
-                }
-                _ if rules.contains(&Rule::ExecTool) => {
-                    way.noting("`[rules.exec-tool] tools` says which programs are tools")
-                }
-                _ if rules.contains(&Rule::ExecPlace) => {
-                    way.noting("`[rules.exec-place] places` says which places are unusual")
-                }
-                _ => way,
-            }
+    match launches {
+        Some(why) if rules.contains(&Rule::ExecUnguarded) => {
+            notes.push(format!("with these arguments only; not in `[rules.exec-unguarded] allow`: {why}"));
         }
-        Err(why) => Way::nothing(rules, why),
+        _ if rules.contains(&Rule::ExecTool) => {
+            notes.push("`[rules.exec-tool] tools` says which programs are tools".into())
+        }
+        _ if rules.contains(&Rule::ExecPlace) => {
+            notes.push("`[rules.exec-place] places` says which places are unusual".into());
+        }
+        _ => {}
     }
+    Way { rules: words(rules), entry: Some(("exec.allow", entries)), note: notes.join("; ") }
 }
 
-const NOT_SIMPLE: &str = "it is no simple command: `[exec] allow` can only name words without metacharacters";
+/// What to know where an event has two names of a program.
+pub const AMBIGUOUS: &str = "the event does not say whether the program was called by its path or by its name: only the entry \
+                             with that holds";
 
 fn of_rule(question: &Question, rule: Rule, is_denied: bool) -> Way {
     let alone = &[rule];

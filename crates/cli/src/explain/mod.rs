@@ -11,7 +11,7 @@ use crate::show::printable;
 use crate::{FINE, WRONG, check, complain, show};
 use anstream::{eprintln, println};
 use keys::Way;
-pub use keys::of_unknown;
+pub use keys::{AMBIGUOUS, of_unknown};
 use portcullis_policy::egress::Transport;
 use portcullis_policy::vhost::Asked;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, STRICTEST_SCOPE};
@@ -217,6 +217,8 @@ struct Answer {
     unknown: Option<&'static str>,
     /// What would allow what is not.
     ways: Vec<Way>,
+    /// What an event leaves open.
+    note: &'static str,
     /// The one that decides, then the others that have what is asked about, in order.
     clauses: Vec<Clause>,
     why: String,
@@ -288,6 +290,10 @@ impl Answer {
             },
             unknown: decided.unknown.or(decided.beside).map(|what| what.word()),
             ways: if fires.is_some() { keys::ways(question, &decided, &steps) } else { Vec::new() },
+            note: match question {
+                Question::Exec(started) if fires.is_none() && started.is_ambiguous() => AMBIGUOUS,
+                _ => "",
+            },
             clauses: std::iter::once(first).chain(others).collect(),
             why: String::from_utf8_lossy(policy.why(scope, decided.rule)).into_owned(),
         }
@@ -312,6 +318,9 @@ impl Answer {
         }
         if !self.also.is_empty() {
             println!("also:     {}", self.also.join(", "));
+        }
+        if !self.note.is_empty() {
+            println!("note:     {}", self.note);
         }
         if let Some(unknown) = self.unknown {
             println!("unknown:  {unknown} ({})", show::TRIAGE);
@@ -342,6 +351,7 @@ impl Answer {
             "rule": self.rule.word(),
             "mode": self.mode.word(),
             "also": self.also,
+            "note": self.note,
             "policy": match self.whose {
                 Whose::Global => "global",
                 Whose::Strictest => "strictest",

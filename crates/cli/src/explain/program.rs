@@ -4,6 +4,7 @@
 //! tool, and in which place it lay, its clause says.
 
 use super::question::unknown;
+use crate::learn;
 use crate::log::Event;
 use portcullis_config::lists;
 use portcullis_policy::egress::Step;
@@ -23,12 +24,14 @@ pub struct Started {
     names: Vec<String>,
     /// The text behind `-c`.
     pub command: Option<String>,
-    /// The paths that it may have been called by, the likeliest first, and all arguments after the first.
+    /// The paths or names that it may have been called by, and all arguments after the first.
     words: Vec<Vec<String>>,
     /// Its real path; empty where that is not known.
     pub path: String,
     /// The event has only a part of its arguments.
-    pub is_cut: bool,
+    is_cut: bool,
+    /// It is `SHELL -c TEXT`.
+    is_script: bool,
     of_system: bool,
     writable: bool,
     on_connection: bool,
@@ -113,18 +116,26 @@ impl Started {
             [_, "-c", text] | [_, "-c", "--", text] => Some(*text),
             _ => None,
         };
-        // Who calls it by a name of another's is taken at the real path's word.
-        let own_name = !name.is_empty() && base_name(called) == name;
-        let by = [called, path].into_iter().filter(|first| !first.is_empty()).filter(|first| {
-            *first == path || own_name && (!first.contains('/') && of_system || is_of_system(first) == of_system)
+        // By its base name, which the event has, the first argument may be what it was called by, with its folder or looked for
+        // along PATH; so may its real path.
+        let by = [path, called].into_iter().filter(|first| match first.contains('/') {
+            _ if base_name(first) != name => false,
+            true => is_of_system(first) == of_system,
+            false => of_system,
         });
+        let mut by: Vec<&str> = by.collect();
+        if called.contains('/') && by.contains(&called) {
+            by.retain(|first| *first == called);
+        }
+        by.dedup();
         let rest = || args.iter().skip(1).map(|word| (*word).to_owned());
-        let words = by.map(|first| std::iter::once(first.to_owned()).chain(rest()).collect());
+        let words = by.iter().map(|first| std::iter::once((*first).to_owned()).chain(rest()).collect());
         Ok(Started {
             command: form.filter(|_| of_system && !is_cut).map(str::to_owned),
             words: if form.is_some() || is_cut { Vec::new() } else { words.collect() },
             path: if path.starts_with('/') && !path.ends_with(CUT) { path.to_owned() } else { String::new() },
             is_cut,
+            is_script: form.is_some(),
             of_system,
             writable: fired(Rule::ExecPlace) && is_writable(of_rule(Rule::ExecPlace), path, &names),
             on_connection: fired(Rule::StdioSocket),
@@ -179,12 +190,28 @@ impl Started {
         (decided, steps.collect())
     }
 
-    /// The command as `[exec] allow` would name it, word by word.
-    pub fn simple(&self) -> Option<Vec<String>> {
-        match &self.command {
-            Some(text) => crate::learn::words(text),
-            None => self.words.first().cloned(),
+    /// The entries of `[exec] allow` that would name it: one, or of two names one of which it was called by; or why none does.
+    pub fn entries(&self) -> Result<Vec<String>, String> {
+        if self.is_cut {
+            return Err("the event has only a part of the command".to_owned());
         }
+        let not_simple = "not a simple command: `allow` can only name words without metacharacters";
+        let commands = match &self.command {
+            Some(text) => vec![learn::words(text).ok_or(not_simple)?],
+            None if self.is_script => {
+                return Err("a command is allowed in a shell of the system's directories alone".to_owned());
+            }
+            None if self.words.is_empty() => {
+                return Err("the event does not say by which path the program was called".to_owned());
+            }
+            None => self.words.clone(),
+        };
+        commands.iter().map(|words| learn::literal(words)).collect()
+    }
+
+    /// Whether the event leaves open by which of two names it was called.
+    pub fn is_ambiguous(&self) -> bool {
+        self.words.len() > 1
     }
 }
 

@@ -4,6 +4,7 @@ use super::suspicion::suspicion;
 use crate::explain;
 use crate::log::Event;
 use crate::show::TRIAGE;
+use portcullis_config::lists;
 use portcullis_policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -169,11 +170,12 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
         match entries(event) {
             Err(why) => proposal.refused.entry((described(event), why)).or_default().add(event),
             Ok(entries) => {
+                let is_alone = entries.len() == 1;
                 for (list, text) in entries {
                     match suspicion(event).filter(|_| !choice.include.contains(&text)) {
                         Some(why) => proposal.refused.entry((text, why)).or_default().add(event),
                         None => {
-                            let note = note(list, &text);
+                            let note = note(list, &text, is_alone);
                             let evidence = proposal.entries.entry((list, text)).or_default();
                             evidence.note = note;
                             evidence.add(event);
@@ -246,13 +248,11 @@ fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
             Ok(vec![(List::Egress, if domain.is_empty() { destination } else { format!("{domain}:{port}") })])
         }
         "shell-spawn" => {
-            let command = event.shell_command().ok_or("a shell that runs no single command cannot be allowed")?;
-            if command.ends_with('\u{2026}') {
-                return Err("the event has only the beginning of the command".into());
+            let is_shell = lists::SHELLS.contains(&base_name(event.text("/process/executable")));
+            if is_shell && event.shell_command().is_none() {
+                return Err("a shell that runs no single command cannot be allowed".into());
             }
-            let words =
-                words(command).ok_or("not a simple command: `allow` can only name words without metacharacters")?;
-            Ok(vec![(List::Exec, literal(&words)?)])
+            commands(event)
         }
         "listen-port" => Ok(vec![(List::Listen, event.number("/server/port").unwrap_or(0).to_string())]),
         "dns-direct" => Ok(vec![(List::Resolvers, event.text("/destination/ip").to_owned())]),
@@ -274,13 +274,15 @@ fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
             }
         },
         // Their own keys say what they look for; the list of what is allowed is the commands'.
-        rule @ ("exec-tool" | "exec-place") => {
-            let started = explain::Started::of(event)?;
-            let words = started.simple().ok_or_else(|| of_finders(rule, "this command cannot be named there"))?;
-            Ok(vec![(List::Exec, literal(&words).map_err(|why| of_finders(rule, &why))?)])
-        }
+        rule @ ("exec-tool" | "exec-place") => commands(event).map_err(|why| of_finders(rule, &why)),
         rule => Err(format!("{rule} has no list of what is allowed; `[rules.{rule}] mode` says what the rule does")),
     }
+}
+
+/// The entries of `[exec] allow` for a program.
+fn commands(event: &Event) -> Result<Vec<(List, String)>, String> {
+    let entries = explain::Started::of(event)?.entries()?;
+    Ok(entries.into_iter().map(|entry| (List::Exec, entry)).collect())
 }
 
 /// What the key of a rule that looks for programs can do, and what it cannot.
@@ -292,8 +294,11 @@ pub fn of_finders(rule: &str, more: &str) -> String {
     )
 }
 
-/// What a reader has to know of an entry.
-fn note(list: List, text: &str) -> String {
+/// What a reader has to know of an entry; `is_alone`: the event needs no other.
+fn note(list: List, text: &str, is_alone: bool) -> String {
+    if list == List::Exec && !is_alone {
+        return explain::AMBIGUOUS.to_owned();
+    }
     let program = words(text).and_then(|words| words.into_iter().next()).unwrap_or_default();
     if list != List::Exec || program.contains('/') {
         return String::new();

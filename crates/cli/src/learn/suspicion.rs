@@ -46,6 +46,9 @@ pub fn suspicion(event: &Event) -> Option<String> {
     if event.text("/portcullis/chain").matches(" > ").count() > usize::from(event.is_exec()) {
         return Some("a program did it that a request had started before".into());
     }
+    if event.rule() == "shell-spawn" && event.shell_command().is_none() {
+        return Some("a shell runs it: it is a script, or a shell by another name; read the file first".into());
+    }
     let command = event.shell_command().and_then(words)?;
     let names: Vec<&str> = command.iter().map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
     let is_shell = |name: &&&str| lists::SHELLS.contains(name);
