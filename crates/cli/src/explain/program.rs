@@ -99,8 +99,8 @@ impl Started {
         let by_clause = of_rule(Rule::ShellSpawn).or(of_rule(Rule::ExecTool)).map(|name| name.trim_end_matches('*'));
         let called = args.first().copied().unwrap_or_default();
         let real = path.strip_suffix(" (deleted)").unwrap_or(path);
-        // The clause's comes last: of a script it is the interpreter's.
-        for name in [name, base_name(real)].into_iter().chain(by_clause) {
+        // The clause's is the one that counted: of a script it is the interpreter's.
+        for name in by_clause.into_iter().chain([name, base_name(real)]) {
             if !name.is_empty() && !names.iter().any(|known| known == name) {
                 names.push(name.to_owned());
             }
