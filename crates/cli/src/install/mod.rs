@@ -102,6 +102,7 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
     if !loaded.usable() {
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
     }
+    check::hint(&loaded);
     let change = match (mode, &arguments.vhost) {
         (Some(mode), None) => Some(mode::of_all(&path, mode)?),
         (Some(mode), Some(vhost)) => Some(mode::of_vhost(&loaded.config, vhost, mode)?),

@@ -253,7 +253,7 @@ fn text(
 
 fn as_json(proposals: &BTreeMap<String, Proposal>) -> serde_json::Value {
     use serde_json::json;
-    let evidence = |evidence: &Evidence| json!({ "count": evidence.count, "first": evidence.first, "last": evidence.last, "scripts": evidence.scripts, "example": evidence.example });
+    let evidence = |evidence: &Evidence| json!({ "count": evidence.count, "first": evidence.first, "last": evidence.last, "scripts": evidence.scripts, "example": evidence.example, "note": evidence.note });
     let all = proposals.iter().map(|(vhost, proposal)| {
         let entries = proposal.entries.iter().map(|((list, text), seen)| {
             let (path, key) = list.path();

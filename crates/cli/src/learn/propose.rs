@@ -115,6 +115,9 @@ impl Evidence {
         if self.example.is_empty() {
             self.example.clone_from(&other.example);
         }
+        if self.note.is_empty() {
+            self.note.clone_from(&other.note);
+        }
     }
 
     /// In a line, for a comment.
@@ -170,10 +173,14 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
         match entries(event) {
             Err(why) => proposal.refused.entry((described(event), why)).or_default().add(event),
             Ok(entries) => {
-                let is_alone = entries.len() == 1;
+                // Several settings are several entries; several commands are one under two names.
+                let is_alone = entries.len() == 1 || !entries.iter().any(|(list, _)| *list == List::Exec);
                 for (list, text) in entries {
                     match suspicion(event).filter(|_| !choice.include.contains(&text)) {
-                        Some(why) => proposal.refused.entry((text, why)).or_default().add(event),
+                        Some(why) => {
+                            let more = if is_alone { String::new() } else { format!("; {}", explain::AMBIGUOUS) };
+                            proposal.refused.entry((text, format!("{why}{more}"))).or_default().add(event);
+                        }
                         None => {
                             let note = note(list, &text, is_alone);
                             let evidence = proposal.entries.entry((list, text)).or_default();
@@ -287,10 +294,10 @@ fn commands(event: &Event) -> Result<Vec<(List, String)>, String> {
 
 /// What the key of a rule that looks for programs can do, and what it cannot.
 pub fn of_finders(rule: &str, more: &str) -> String {
-    let (key, what) = if rule == "exec-tool" { ("tools", "a tool") } else { ("places", "an unusual place") };
+    let (key, what) = if rule == "exec-tool" { ("tools", "a tool") } else { ("places", "a place") };
     format!(
-        "`[rules.{rule}] {key}` says what {what} is: an entry that is left out there is none for any script and any argument. \
-         One command alone is for `[exec] allow`: {more}"
+        "`[rules.{rule}] {key}` lists what the rule looks for: without {what} in it, the rule is silent about that for every script \
+         and with any arguments. One command alone is for `[exec] allow`: {more}"
     )
 }
 
