@@ -9,7 +9,7 @@ use portcullis_policy::command::token_hash;
 use portcullis_request::environment::{LOADER, libraries};
 
 /// The longest value that is looked at.
-const VALUE_MAX: usize = 1024;
+pub const VALUE_MAX: usize = 1024;
 
 /// Hashes of the values that the process was started with; 0 for none.
 static OWN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
@@ -31,9 +31,9 @@ pub(super) fn without_guard(variable: usize, value: &[u8]) -> Text<VALUE_MAX> {
     rest
 }
 
-/// Calls `found` with each of the variables in an environment that has more than this library in it: its number, its
-/// value as it stands there, and the value without this library; stops where that gives true.
-fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MAX>) -> bool) {
+/// Calls `found` with each of the variables in an environment that has more than this library in it: its number, and its value
+/// without this library; stops where that gives true.
+fn each(envp: Vector, mut found: impl FnMut(usize, &Text<VALUE_MAX>) -> bool) {
     let (mut entries, mut strings) = (Reader::default(), Reader::default());
     if envp.is_null() {
         return;
@@ -50,7 +50,7 @@ fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MA
         for (number, variable) in LOADER.into_iter().enumerate() {
             if let Some(value) = text.strip_prefix(variable) {
                 let rest = without_guard(number, value);
-                if !rest.bytes().is_empty() && found(number, value, &rest) {
+                if !rest.bytes().is_empty() && found(number, &rest) {
                     return;
                 }
             }
@@ -68,16 +68,21 @@ pub fn remember_loader(values: &[Option<&'static [u8]>; LOADER.len()]) {
     }
 }
 
-/// What a new program's environment says to its loader that this process was not started with; inside, `None` where that
-/// is too long to be looked at. Says so in `detail`.
-pub fn foreign_loader(envp: Vector, detail: &mut Text<256>) -> Option<Option<&'static [u8]>> {
+/// What a new program's environment says to its loader that this process was not started with, without this library, put into
+/// `into`; inside, `None` where that is too long to be looked at. Says so in `detail`: an entry of the policy is the value there.
+pub fn foreign_loader<'v>(
+    envp: Vector,
+    detail: &mut Text<256>,
+    into: &'v mut Text<VALUE_MAX>,
+) -> Option<Option<&'v [u8]>> {
     let mut foreign = None;
-    each(envp, |number, value, rest| {
+    each(envp, |number, rest| {
         let own = OWN.get(number).map_or(0, |own| own.load(Ordering::Relaxed));
         if own == token_hash(rest.bytes()) && rest.fits() {
             return false;
         }
-        foreign = Some(rest.fits().then_some(value));
+        into.set(rest.bytes());
+        foreign = Some(rest.fits());
         if !detail.bytes().is_empty() {
             detail.push(b"; ");
         }
@@ -85,5 +90,5 @@ pub fn foreign_loader(envp: Vector, detail: &mut Text<256>) -> Option<Option<&'s
         detail.push(rest.bytes());
         true
     });
-    foreign
+    foreign.map(|fits: bool| if fits { Some(into.bytes()) } else { None })
 }

@@ -153,6 +153,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             on_connection |= self::on_connection(fd, number as i32, &mut detail);
         }
     }
+    let mut loader_value = Text::new();
     let loader = match is_on(&policy, served.scope, Rule::LoaderEnv) {
         true if exec.forged => {
             detail.push(b"the guard's own variables");
@@ -162,7 +163,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             detail.push(b"the loader's own arguments");
             Some(None)
         }
-        true => environment::foreign_loader(exec.envp, &mut detail),
+        true => environment::foreign_loader(exec.envp, &mut detail, &mut loader_value),
         false => None,
     };
     let writable = is_on(&policy, served.scope, Rule::ExecPlace) && is_writable(by, &program);

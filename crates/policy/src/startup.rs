@@ -20,10 +20,11 @@ pub struct Row {
     pub source: &'static str,
 }
 
-/// The beginning and the end of a clause.
+/// The beginning and the end of a clause. It is true in a worker, where the variable differs from the server's start, in a
+/// descendant, where nothing tells a script's from the server's, and of HOME, where the file in it counts.
 macro_rules! clause {
     ($name:literal) => {
-        concat!("allow does not hold: ", $name, " is not as at the server's start\n")
+        concat!("allow does not hold: ", $name, " is not known to be the server's own\n")
     };
 }
 
@@ -202,7 +203,7 @@ pub const SYSTEM_FOLDERS: [&[u8]; 6] =
 pub enum Steering {
     /// It holds.
     None,
-    /// It does not: this variable is not as at the server's start.
+    /// It does not: this variable is not known to be the server's own.
     By(Variable),
     /// The environment could not be read.
     Unknown,
@@ -294,7 +295,7 @@ mod tests {
             let variable = Variable::of(row.name.trim_end_matches('*').as_bytes()).unwrap();
             assert_eq!((usize::from(variable.0), row_name(variable)), (number, row.name));
             let clause = std::str::from_utf8(variable.clause()).unwrap();
-            assert!(clause.contains(row.name) && clause.ends_with("start"));
+            assert!(clause.contains(row.name) && clause.ends_with("own"));
             assert!(!row.readers.is_empty() && !row.effect.is_empty() && !row.source.is_empty(), "{}", row.name);
             assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1, "{}", row.name);
         }
