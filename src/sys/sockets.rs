@@ -215,6 +215,32 @@ pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     name_of(libc::SYS_getsockname, fd)
 }
 
+/// The name in the address of a local socket, of `len` bytes: a path, or an abstract name, which begins with NUL. `None` for one
+/// of another family, and for none.
+pub fn local_name(address: &[u8], len: usize) -> Option<&[u8]> {
+    let (family, name) = address.get(..len)?.split_first_chunk::<2>()?;
+    if i32::from(u16::from_ne_bytes(*family)) != libc::AF_UNIX || name.len() > LOCAL_MAX {
+        return None;
+    }
+    match name.first()? {
+        0 => Some(name),
+        _ => name.split(|&byte| byte == 0).next(),
+    }
+}
+
+/// The longest name of a local socket.
+pub const LOCAL_MAX: usize = 108;
+
+/// The name that a local socket is bound to, in the buffer; `None` where it is none, or has none.
+pub fn own_local_name(fd: i32, into: &mut [u8; ADDRESS_MAX]) -> Option<&[u8]> {
+    let mut len = ADDRESS_MAX as u32;
+    let args = [fd as usize, into.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most that many bytes, and the length.
+    let done = unsafe { syscall(libc::SYS_getsockname, args) };
+    // Of a path of the greatest length, the NUL behind it is counted, too.
+    if done == 0 { local_name(into, (len as usize).min(LOCAL_MAX.wrapping_add(2))) } else { None }
+}
+
 /// Whether an address is one of this host's: a socket can be bound to it. `None` where that cannot be tried, as without a free
 /// descriptor or, of an address of one link, without its number.
 pub fn is_own(ip: IpAddr) -> Option<bool> {

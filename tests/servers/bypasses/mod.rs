@@ -7,6 +7,7 @@ mod fpm_socket;
 mod merging;
 mod policy;
 mod pools;
+mod pools_unguarded;
 mod pools_unseen;
 mod programs;
 mod python;
