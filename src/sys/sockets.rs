@@ -156,6 +156,21 @@ pub fn cookie(fd: i32) -> Option<u64> {
     (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
 }
 
+/// The number by which the kernel tells the network of a socket from every other; `None` where it does not say.
+pub fn network_of(fd: i32) -> Option<u64> {
+    const SO_NETNS_COOKIE: usize = 71;
+    let (mut value, mut len) = (0_u64, 8_u32);
+    let level = libc::SOL_SOCKET as usize;
+    let args = [fd as usize, level, SO_NETNS_COOKIE, &raw mut value as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes eight bytes and their length.
+    (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
+}
+
+/// The same of the network that this thread is in.
+pub fn network() -> Option<u64> {
+    network_of(local_datagram().ok()?.0)
+}
+
 /// Whether a socket has nothing to be received; false where the kernel does not say.
 pub fn is_empty(fd: i32) -> bool {
     let (mut byte, flags) = (0_u8, libc::MSG_DONTWAIT | libc::MSG_PEEK);

@@ -5,6 +5,7 @@ mod chrooted;
 mod egress;
 mod fpm_socket;
 mod merging;
+mod names_away;
 mod policy;
 mod pools;
 mod pools_unguarded;
