@@ -97,6 +97,7 @@ pub extern "C" fn ensure() {
     if state::role() == Role::Descendant {
         request::inherit(start.request);
         pools::inherit(tree.map_or(b"", |tree| tree.pools));
+        names::inherit_home(tree.map_or_else(Default::default, |tree| tree.home));
     } else {
         counters::share();
     }

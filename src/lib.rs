@@ -20,6 +20,7 @@ mod init;
 mod judge;
 mod listeners;
 mod load;
+mod local_listeners;
 mod memory;
 mod merge;
 mod names;

@@ -3,8 +3,9 @@
 use crate::{files, pools, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// How many generations are looked at.
-const GENERATIONS: usize = 16;
+/// How many generations are looked at. A chain of parents ends at the first process; no web server's worker has as many, so what
+/// has more is taken for what is within.
+const GENERATIONS: usize = 4096;
 
 /// Processes that were found to be of another tree, with the second in which they were: a web server's workers, which live long.
 /// For that second a number is taken for the same process.
@@ -56,7 +57,7 @@ fn descends(pid: u32, from: u32) -> bool {
             None => return false,
         }
     }
-    false
+    true
 }
 
 /// The parent in the text of /proc/PID/stat: the second word behind the name, which stands in parentheses.

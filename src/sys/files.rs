@@ -61,6 +61,20 @@ pub fn stat_at(at: i32, path: &CStr) -> Result<Stat, i32> {
     stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at as usize, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
 }
 
+/// The root folder: the number of its mount, its device and its inode; `None` where the kernel does not say (before 5.8).
+pub fn root_folder() -> Option<[u64; 3]> {
+    let mut statx = core::mem::MaybeUninit::<libc::statx>::zeroed();
+    let wanted = libc::STATX_INO | libc::STATX_MNT_ID;
+    let (at, path) = (libc::AT_FDCWD as usize, c"/".as_ptr() as usize);
+    let args = [at, path, 0, wanted as usize, statx.as_mut_ptr() as usize, 0];
+    // SAFETY: the path ends in NUL, and the kernel writes one statx.
+    result(unsafe { syscall(libc::SYS_statx, args) }).ok()?;
+    // SAFETY: all zero bytes are a valid statx, and the kernel has filled it.
+    let statx = unsafe { statx.assume_init() };
+    let device = u64::from(statx.stx_dev_major) << 32 | u64::from(statx.stx_dev_minor);
+    (statx.stx_mask & wanted == wanted).then_some([statx.stx_mnt_id, device, statx.stx_ino])
+}
+
 /// Whether root is the host's root to this process: in a user namespace of somebody's, root is whom that maps. Inodes without a
 /// name in any file system belong to root, and no mount covers them.
 pub fn sees_root() -> bool {

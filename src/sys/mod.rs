@@ -9,6 +9,7 @@ mod process;
 mod raw;
 mod seccomp;
 mod sockets;
+mod within;
 
 pub use children::*;
 pub use descriptors::*;
@@ -17,6 +18,7 @@ pub use memory::*;
 pub use process::*;
 pub use seccomp::*;
 pub use sockets::*;
+pub use within::*;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

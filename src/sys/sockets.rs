@@ -156,6 +156,21 @@ pub fn cookie(fd: i32) -> Option<u64> {
     (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
 }
 
+/// The number by which the kernel tells the network of a socket from every other; `None` where it does not say.
+pub fn network_of(fd: i32) -> Option<u64> {
+    const SO_NETNS_COOKIE: usize = 71;
+    let (mut value, mut len) = (0_u64, 8_u32);
+    let level = libc::SOL_SOCKET as usize;
+    let args = [fd as usize, level, SO_NETNS_COOKIE, &raw mut value as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes eight bytes and their length.
+    (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
+}
+
+/// The same of the network that this thread is in.
+pub fn network() -> Option<u64> {
+    network_of(local_datagram().ok()?.0)
+}
+
 /// Whether a socket has nothing to be received; false where the kernel does not say.
 pub fn is_empty(fd: i32) -> bool {
     let (mut byte, flags) = (0_u8, libc::MSG_DONTWAIT | libc::MSG_PEEK);
@@ -233,6 +248,32 @@ pub fn asked_peer(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
 /// To which internet address a socket is bound; `Err` where the kernel does not say.
 pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     name_of(libc::SYS_getsockname, fd)
+}
+
+/// The name in the address of a local socket, of `len` bytes: a path, or an abstract name, which begins with NUL. `None` for one
+/// of another family, and for none.
+pub fn local_name(address: &[u8], len: usize) -> Option<&[u8]> {
+    let (family, name) = address.get(..len)?.split_first_chunk::<2>()?;
+    if i32::from(u16::from_ne_bytes(*family)) != libc::AF_UNIX || name.len() > LOCAL_MAX {
+        return None;
+    }
+    match name.first()? {
+        0 => Some(name),
+        _ => name.split(|&byte| byte == 0).next(),
+    }
+}
+
+/// The longest name of a local socket.
+pub const LOCAL_MAX: usize = 108;
+
+/// The name that a local socket is bound to, in the buffer; `None` where it is none, or has none.
+pub fn own_local_name(fd: i32, into: &mut [u8; ADDRESS_MAX]) -> Option<&[u8]> {
+    let mut len = ADDRESS_MAX as u32;
+    let args = [fd as usize, into.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most that many bytes, and the length.
+    let done = unsafe { syscall(libc::SYS_getsockname, args) };
+    // Of a path of the greatest length, the NUL behind it is counted, too.
+    if done == 0 { local_name(into, (len as usize).min(LOCAL_MAX.wrapping_add(2))) } else { None }
 }
 
 /// Whether an address is one of this host's: a socket can be bound to it. `None` where that cannot be tried, as without a free

@@ -6,6 +6,7 @@
 use super::Member;
 use super::call::{Call, decode};
 use super::expected::Expected;
+use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
 use super::subject::{self, Subject};
@@ -30,6 +31,8 @@ pub struct With<'w> {
     pub records: &'w Records,
     /// The programs that libc is about to execute for a hook.
     pub expected: &'w Expected,
+    /// The pools of the worker's server.
+    pub pools: &'w Pools,
 }
 
 /// The one way from a decision to an answer.
