@@ -4,6 +4,7 @@ mod addresses;
 mod build;
 mod conditions;
 mod deepbind;
+mod directly;
 mod elf;
 mod environment;
 mod languages;
