@@ -8,6 +8,7 @@ mod directly;
 mod elf;
 mod environment;
 mod languages;
+mod messages;
 mod names;
 mod programs;
 mod reach;
