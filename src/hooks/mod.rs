@@ -12,6 +12,7 @@ pub mod find;
 mod inject;
 mod listen;
 mod loaded;
+mod messages;
 mod namespace;
 mod open;
 mod posix_spawn;
@@ -32,12 +33,13 @@ mod trampoline;
 mod turn;
 
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
-pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
+pub use egress::{__connect, connect, sendmsg, sendto};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};
+pub use messages::sendmmsg;
 pub use namespace::{__clone, clone, setns, unshare};
 pub use open::{
     __open, __open_2, __open64, __open64_2, __openat_2, __openat64_2, _IO_fopen, creat, creat64, fopen, fopen64,

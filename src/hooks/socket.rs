@@ -15,7 +15,11 @@ use core::ffi::{c_int, c_void};
 pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     let Some(real) = real::socket() else { return fail(libc::ENOSYS) };
     // SAFETY: takes no pointer.
-    let fd = unsafe { real(domain, kind, protocol) };
+    made(unsafe { real(domain, kind, protocol) }, domain, kind, protocol)
+}
+
+/// A socket was made, or an error is handed on.
+pub(super) fn made(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     if fd >= 0 && matches!(domain, libc::AF_INET | libc::AF_INET6) && !sys::is_protocol_with_ports(kind, protocol) {
         allowed::distrust();
     }
@@ -42,6 +46,18 @@ fn routed(fd: c_int) -> Decision {
     }
 }
 
+/// Judges setsockopt.
+#[inline]
+pub(super) fn may_set(fd: c_int, level: c_int, option: c_int, len: libc::socklen_t) -> Decision {
+    if route::is_set(level, option, len) { routed(fd) } else { Ok(()) }
+}
+
+/// Judges getsockopt.
+#[inline]
+pub(super) fn may_ask(fd: c_int, level: c_int, option: c_int) -> Decision {
+    if route::is_asked(level, option) { routed(fd) } else { Ok(()) }
+}
+
 /// setsockopt(2).
 ///
 /// # Safety
@@ -54,9 +70,7 @@ pub unsafe extern "C" fn setsockopt(
     value: *const c_void,
     len: libc::socklen_t,
 ) -> c_int {
-    if route::is_set(level, option, len)
-        && let Err(Refused(errno)) = routed(fd)
-    {
+    if let Err(Refused(errno)) = may_set(fd, level, option, len) {
         return fail(errno);
     }
     // SAFETY: as the caller promises.
@@ -75,9 +89,7 @@ pub unsafe extern "C" fn getsockopt(
     value: *mut c_void,
     len: *mut libc::socklen_t,
 ) -> c_int {
-    if route::is_asked(level, option)
-        && let Err(Refused(errno)) = routed(fd)
-    {
+    if let Err(Refused(errno)) = may_ask(fd, level, option) {
         return fail(errno);
     }
     // SAFETY: as the caller promises.
@@ -92,7 +104,14 @@ pub unsafe extern "C" fn getsockopt(
 pub unsafe extern "C" fn recvmsg(fd: c_int, message: *mut libc::msghdr, flags: c_int) -> libc::ssize_t {
     let Some(real) = real::recvmsg() else { return fail(libc::ENOSYS) as libc::ssize_t };
     // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, message, flags) };
+    unsafe { came_with(real(fd, message, flags), message) }
+}
+
+/// Looks at the descriptors that came with a message of which so much was received.
+///
+/// # Safety
+/// As recvmsg's, of a message that was received where `got` is no error.
+pub(super) unsafe fn came_with(got: libc::ssize_t, message: *const libc::msghdr) -> libc::ssize_t {
     // SAFETY: the kernel has just written there.
     if got >= 0 && unsafe { (&raw const (*message).msg_controllen).read_unaligned() } > 0 {
         // SAFETY: as above.
