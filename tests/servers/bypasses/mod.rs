@@ -5,6 +5,7 @@ mod chrooted;
 mod egress;
 mod fpm_socket;
 mod merging;
+mod places;
 mod policy;
 mod pools;
 mod pools_unseen;
