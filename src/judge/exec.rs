@@ -3,7 +3,7 @@
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{PATH_MAX, Program, is_of_system};
+use crate::program::{Program, Starter, is_of_system};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
@@ -123,6 +123,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     // What cannot be read cannot be read by the kernel either, and by now it might be readable.
     let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(libc::EFAULT)) };
     let mut program = Program::none();
+    program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then(|| match by {
+        By::This => Starter::this(),
+        By::Other(other) => Starter::other(other.pid, other.user.0),
+    });
     match find(&mut program, exec, &arguments) {
         // By its file actions, a new process may have what this one has not.
         Err(errno) if exec.unknown != Some(Unknown::FileActions) => return Ok(Cleared::Absent(errno)),
@@ -166,7 +170,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         true => environment::foreign_loader(exec.envp, &mut detail, &mut loader_value),
         false => None,
     };
-    let writable = is_on(&policy, served.scope, Rule::ExecPlace) && is_writable(by, &program);
+    let writable = program.is_own();
     counters::decision();
     let verdict = program.with_names(|names| {
         let program = portcullis_policy::exec::Program {
@@ -255,34 +259,6 @@ pub fn replaced(served: &Served) -> Decision {
         replaces: true,
     };
     unknown_exec(served, &exec, Unknown::Replaced)
-}
-
-/// Whether who starts the program can write to it, or to the folder that it is in. To root, who can write to everything,
-/// only what everybody can write to counts.
-fn is_writable(by: By<'_>, program: &Program) -> bool {
-    let path = program.real.bytes();
-    // A path that is not known is `Unknown::Path`; one that does not begin so is no file's.
-    if !path.starts_with(b"/") {
-        return false;
-    }
-    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    let folder = Text::<PATH_MAX>::of(path.get(..end.max(1)).unwrap_or_default());
-    let user = match by {
-        By::This => (sys::geteuid(), u32::MAX),
-        By::Other(other) => other.user,
-    };
-    [program.real.c_str(), folder.c_str()].into_iter().any(|path| match by {
-        By::This if user.0 != 0 => sys::writable(path),
-        _ => sys::stat(path).is_some_and(|stat| {
-            let bits = match user.0 {
-                0 => 0o002,
-                uid if uid == stat.uid => 0o200,
-                _ if user.1 == stat.gid => 0o020,
-                _ => 0o002,
-            };
-            stat.mode & bits != 0
-        }),
-    })
 }
 
 /// Finds the program that the kernel would start; its errno where it would start none.

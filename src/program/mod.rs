@@ -6,6 +6,7 @@
 
 mod format;
 mod loader;
+mod place;
 mod real_path;
 mod script;
 
@@ -15,6 +16,7 @@ use crate::state;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
 use format::{Format, HEAD, Loader};
+pub use place::Starter;
 use portcullis_policy::Unknown;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
@@ -53,6 +55,10 @@ pub struct Program {
     build_id: ([u8; BUILD_ID_MAX], usize),
     /// It is a script.
     pub is_script: bool,
+    /// Who starts it; `None` where it does not matter what that may write to.
+    pub starter: Option<Starter>,
+    /// The starter could have put another program in the place of what runs it.
+    runs_own: bool,
     /// The open file.
     file: Option<Fd>,
 }
@@ -84,6 +90,8 @@ impl Program {
             identity: (0, 0),
             build_id: ([0; BUILD_ID_MAX], 0),
             is_script: false,
+            starter: None,
+            runs_own: false,
             file: None,
         }
     }
@@ -145,6 +153,16 @@ impl Program {
     /// Whether it is a program of the system, not one that somebody put elsewhere under a shell's name.
     pub fn of_system(&self) -> bool {
         is_of_system(self.real.bytes())
+    }
+
+    /// Whether who starts it could have put another program in its place, or in that of its interpreter.
+    pub fn is_own(&self) -> bool {
+        self.starter.is_some_and(|starter| self.runs_own || starter.may_replace(self.real.bytes()))
+    }
+
+    /// Notes where an interpreter lies.
+    fn runs_at(&mut self, real: &[u8]) {
+        self.runs_own |= self.starter.is_some_and(|starter| starter.may_replace(real));
     }
 
     /// The build-id of its file; empty where it has none.

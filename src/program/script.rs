@@ -16,6 +16,8 @@ impl Program {
     pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]]) {
         let told = loader::read(arguments);
         self.loads_library = told.loads_library;
+        // What is called a loader may be another program.
+        self.runs_own |= self.starter.is_some_and(|starter| starter.may_replace(self.real.bytes()));
         let Some(path) = told.program else {
             if told.unknown {
                 self.cannot(Unknown::Arguments);
@@ -92,6 +94,7 @@ impl Program {
             if !real_path::find(file.0, &stat, opened, &mut real) {
                 self.cannot(Unknown::Path);
             }
+            self.runs_at(real.bytes());
             let name = base_name(real.bytes());
             self.push(name);
             let mut head = [0; HEAD];

@@ -187,9 +187,11 @@ pub fn has_capabilities(fd: i32) -> bool {
     unsafe { syscall(libc::SYS_getxattr, args) > 0 }
 }
 
+/// Not in the libc crate for every C library.
+const FACCESSAT2: libc::c_long = 439;
+
 /// Whether the kernel lets this process execute a path, as far as permissions say; true where it does not tell.
 pub fn may_execute(at: i32, path: &CStr) -> bool {
-    const FACCESSAT2: libc::c_long = 439;
     let args = [at as usize, path.as_ptr() as usize, libc::X_OK as usize, libc::AT_EACCESS as usize, 0, 0];
     // SAFETY: the path ends in NUL.
     unsafe { syscall(FACCESSAT2, args) != -(libc::EACCES as isize) }
@@ -255,11 +257,27 @@ pub fn readlink<'b>(path: &CStr, into: &'b mut [u8]) -> &'b [u8] {
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
 }
 
-/// `faccessat`: whether the real user may write to the path.
-pub fn writable(path: &CStr) -> bool {
-    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::W_OK as usize, 0, 0, 0];
-    // SAFETY: the path ends in NUL.
-    unsafe { syscall(libc::SYS_faccessat, args) == 0 }
+/// `faccessat2`: whether the effective user may write to the path, or else the real one, as it is mounted.
+pub fn may_write(path: &CStr) -> Result<(), i32> {
+    let asked = |call: libc::c_long, flags: i32| {
+        let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::W_OK as usize, flags as usize, 0, 0];
+        // SAFETY: the path ends in NUL.
+        result(unsafe { syscall(call, args) }).map(|_| ())
+    };
+    match asked(FACCESSAT2, libc::AT_EACCESS) {
+        // Kernels before 5.8, and another real user.
+        Err(libc::ENOSYS | libc::EACCES) if super::users()[0] != 0 => asked(libc::SYS_faccessat, 0),
+        answer => answer,
+    }
+}
+
+/// The access control list of a path, as the kernel keeps it.
+pub fn access_list<'b>(path: &CStr, into: &'b mut [u8]) -> Result<&'b [u8], i32> {
+    let name = c"system.posix_acl_access".as_ptr() as usize;
+    let args = [path.as_ptr() as usize, name, into.as_mut_ptr() as usize, into.len(), 0, 0];
+    // SAFETY: both strings end in NUL; the kernel writes at most the length of the slice.
+    let got = result(unsafe { syscall(libc::SYS_getxattr, args) })?;
+    into.get(..got).ok_or(libc::ERANGE)
 }
 
 /// `getcwd`; empty on failure.

@@ -23,6 +23,16 @@ pub fn geteuid() -> u32 {
     u32::try_from(unsafe { syscall(libc::SYS_geteuid, [0; 6]) }).unwrap_or(0)
 }
 
+/// Real, effective and saved user ids; root's as above.
+pub fn users() -> [u32; 3] {
+    let mut users = [0_u32; 3];
+    let [real, effective, saved] = &mut users;
+    let args = [&raw mut *real as usize, &raw mut *effective as usize, &raw mut *saved as usize, 0, 0, 0];
+    // SAFETY: the kernel writes three numbers of 32 bits.
+    unsafe { syscall(libc::SYS_getresuid, args) };
+    users
+}
+
 /// Effective group id.
 pub fn getegid() -> u32 {
     // SAFETY: takes nothing.

@@ -6,6 +6,7 @@ mod egress;
 mod fpm_socket;
 mod merging;
 mod names_away;
+mod places;
 mod policy;
 mod pools;
 mod pools_unguarded;
