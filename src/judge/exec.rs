@@ -162,7 +162,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             detail.push(b"the loader's own arguments");
             Some(None)
         }
-        true => environment::foreign_loader(exec.envp, &mut detail),
+        true => {
+            let is_allowed = |value: &[u8]| policy.is_loaded(served.scope, value);
+            environment::foreign_loader(exec.envp, is_allowed, &mut detail)
+        }
         false => None,
     };
     let writable = is_on(&policy, served.scope, Rule::ExecPlace) && is_writable(by, &program);
