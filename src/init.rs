@@ -70,9 +70,9 @@ pub extern "C" fn ensure() {
         }
         load::configuration(settled, start.config, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
     });
-    environment::remember_loader(&start.loader);
-    if !is_descendant {
-        environment::remember_start();
+    match is_descendant {
+        true => environment::remember_loader(),
+        false => environment::remember_start(),
     }
     let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);

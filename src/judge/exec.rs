@@ -157,7 +157,6 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             on_connection |= self::on_connection(fd, number as i32, &mut detail);
         }
     }
-    let mut loader_value = Text::new();
     let loader = match is_on(&policy, served.scope, Rule::LoaderEnv) {
         true if exec.forged => {
             detail.push(b"the guard's own variables");
@@ -167,7 +166,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             detail.push(b"the loader's own arguments");
             Some(None)
         }
-        true => environment::foreign_loader(exec.envp, &mut detail, &mut loader_value),
+        true => {
+            let is_allowed = |value: &[u8]| policy.is_loaded(served.scope, value);
+            environment::foreign_loader(exec.envp, is_allowed, &mut detail)
+        }
         false => None,
     };
     let writable = program.is_own();

@@ -68,7 +68,7 @@ pub const KEYS: [Key; 41] = [
         "names of programs, a `*` at the end for any version; `\"default\"` likewise",
         "`[\"default\"]`",
     ),
-    key("rules.loader-env", "allow", "whole values of LD_PRELOAD, LD_AUDIT, LD_LIBRARY_PATH that are expected", "`[]`"),
+    key("rules.loader-env", "allow", "whole values that are expected of variables that load code", "`[]`"),
     key("rules.listen-port", "allow", "ports and ranges that may be opened", "`[]`"),
     key(
         "rules.dns-direct",
@@ -142,9 +142,12 @@ mod tests {
 
     /// The variables that steer an allowed command.
     fn variables() -> String {
-        let mut out = "| variable | read by | what it chooses | source |\n| --- | --- | --- | --- |\n".to_owned();
+        let mut out =
+            "| variable | read by | what it chooses | loader-env | source |\n| --- | --- | --- | --- | --- |\n"
+                .to_owned();
         for row in portcullis_policy::startup::ROWS {
-            out += &format!("| `{}` | {} | {} | {} |\n", row.name, row.readers, row.effect, row.source);
+            let loads = if row.loads { "yes" } else { "" };
+            out += &format!("| `{}` | {} | {} | {loads} | {} |\n", row.name, row.readers, row.effect, row.source);
         }
         out
     }

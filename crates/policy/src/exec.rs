@@ -31,7 +31,7 @@ pub struct Program<'a> {
     pub of_system: bool,
     /// It is started with a network connection as its standard input or output.
     pub on_connection: bool,
-    /// What a variable for the loader says that the process itself was not started with; `None` where it was too long.
+    /// What a variable that loads code says that the process itself was not started with; `None` where it was too long.
     pub loader: Option<Option<&'a [u8]>>,
     /// Why the library will not be active in it: a word of [`REASONS`], or another; empty where it will be.
     pub unguarded: &'a str,
@@ -120,7 +120,7 @@ impl<'a> Policy<'a> {
             findings.fire(Rule::StdioSocket, mode(scope, Rule::StdioSocket), default(scope, Rule::StdioSocket));
         }
         if let Some(value) = program.loader
-            && value.and_then(|value| self.name(scope.libraries, value)).is_none()
+            && !value.is_some_and(|value| self.is_expected(scope, value))
         {
             findings.fire(Rule::LoaderEnv, mode(scope, Rule::LoaderEnv), default(scope, Rule::LoaderEnv));
         }
@@ -128,6 +128,16 @@ impl<'a> Policy<'a> {
             findings.unknown(scope, what, u16::MAX);
         }
         findings.verdict()
+    }
+
+    /// Whether `allow` of loader-env names the whole value of a variable.
+    #[must_use]
+    pub fn is_loaded(&self, scope: u32, value: &[u8]) -> bool {
+        self.is_expected(self.scope(scope), value)
+    }
+
+    fn is_expected(&self, scope: &Scope, value: &[u8]) -> bool {
+        self.name(scope.libraries, value).is_some()
     }
 
     /// The clauses by which a program is a shell, a tool, in a place, and without the library; none for a rule that is off.

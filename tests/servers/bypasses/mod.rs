@@ -4,6 +4,7 @@ mod cgi;
 mod chrooted;
 mod egress;
 mod fpm_socket;
+mod loading;
 mod merging;
 mod names_away;
 mod places;
