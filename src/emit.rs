@@ -23,12 +23,12 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
     let Some(whole) = counted(policy, verdict, served, by, &kind) else { return };
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let (own, parent) = match by {
-        By::This => (0, sys::getppid()),
-        By::Other(other) => (other.pid, other.parent),
+    let (own, thread, parent) = match by {
+        By::This => (sys::getpid(), 0, sys::getppid()),
+        By::Other(other) => (other.pid, other.thread, other.parent),
     };
     let now = sys::now();
-    let process = actor::facts(now, own, &mut room, &mut args);
+    let process = Process { pid: own, ..actor::facts(now, thread, &mut room, &mut args) };
     let parent = actor::facts(now, parent, &mut parent_room, &mut parent_args);
     let chain = chain(by, served);
     let event = Event { action, detail, ..common(now, by, chain.bytes(), process, parent) };
@@ -196,7 +196,7 @@ pub fn exec(
         executable,
         working_directory: match by {
             By::This => sys::getcwd(&mut folder),
-            By::Other(other) => sys::readlink(files::proc_path(other.pid, b"cwd").c_str(), &mut folder),
+            By::Other(other) => sys::readlink(files::proc_path(other.thread, b"cwd").c_str(), &mut folder),
         },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),

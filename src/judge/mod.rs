@@ -32,6 +32,8 @@ pub enum By<'b> {
 pub struct Other<'b> {
     /// Its number.
     pub pid: u32,
+    /// Its thread at hand: what /proc shows of it is this one's view.
+    pub thread: u32,
     /// Its parent's.
     pub parent: u32,
     /// What it is.
@@ -315,7 +317,7 @@ pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: 
     counters::decision();
     let pid = match by {
         By::This => 0,
-        By::Other(other) => other.pid,
+        By::Other(other) => other.thread,
     };
     let mut buffer = [0; 512];
     let program = sys::readlink(crate::files::proc_path(pid, b"exe").c_str(), &mut buffer);

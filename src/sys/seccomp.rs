@@ -3,6 +3,7 @@
 
 use super::raw::syscall;
 use super::{Fd, getpid, result};
+use crate::memory::Text;
 use core::ffi::CStr;
 use portcullis_policy::format::Instruction;
 
@@ -76,7 +77,7 @@ pub fn may_filter() -> bool {
 
 /// Whether this process may call what [`borrow`] does.
 pub fn may_borrow() -> bool {
-    returns(|| drop(borrow(getpid(), 0)))
+    returns(|| drop(borrow(getpid(), getpid(), 0)))
 }
 
 /// Gives up gaining privileges by executing.
@@ -231,11 +232,42 @@ pub fn open_within(root: i32, folder: i32, at: i32, path: &CStr, follow: bool) -
     }
 }
 
-/// A duplicate of descriptor `number` of process `pid`.
-pub fn borrow(pid: u32, number: i32) -> Result<Fd, i32> {
+/// A duplicate of descriptor `number` of thread `thread` of process `pid`: a thread may have descriptors of its own. EBADF where
+/// it has none.
+pub fn borrow(pid: u32, thread: u32, number: i32) -> Result<Fd, i32> {
+    /// PIDFD_THREAD (linux/pidfd.h), of Linux 6.9 and later.
+    const THREAD: usize = libc::O_EXCL as usize;
+    match duplicate(thread, if pid == thread { 0 } else { THREAD }, number) {
+        Err(libc::EINVAL) if pid != thread => borrow_of_first(pid, thread, number),
+        other => other,
+    }
+}
+
+/// Before Linux 6.9 only the first thread of a process can be asked. What it has is the thread's own where both have the same file
+/// by that number; else EOPNOTSUPP.
+fn borrow_of_first(pid: u32, thread: u32, number: i32) -> Result<Fd, i32> {
+    let mut name = Text::<32>::new();
+    name.push(b"fd/");
+    name.number(u64::from(number.cast_unsigned()));
+    let own = super::stat_at(libc::AT_FDCWD, crate::files::proc_path(thread, name.bytes()).c_str());
+    let first = duplicate(pid, 0, number);
+    match (own, &first) {
+        (Ok(own), Ok(fd)) if super::fstat(fd.0).is_some_and(|stat| stat.identity == own.identity) => first,
+        // What is not there by that name in /proc is not open; where there is no /proc, that is not known.
+        (Err(libc::ENOENT), Err(libc::EBADF))
+            if super::stat(crate::files::proc_path(thread, b"fd").c_str()).is_some() =>
+        {
+            Err(libc::EBADF)
+        }
+        _ => Err(libc::EOPNOTSUPP),
+    }
+}
+
+/// A duplicate of descriptor `number` of whom pidfd_open(2) opens by these.
+fn duplicate(of: u32, flags: usize, number: i32) -> Result<Fd, i32> {
     // SAFETY: takes no pointer.
-    let process = Fd(result(unsafe { syscall(libc::SYS_pidfd_open, [pid as usize, 0, 0, 0, 0, 0]) })? as i32);
-    let args = [process.0 as usize, number as usize, 0, 0, 0, 0];
+    let whom = Fd(result(unsafe { syscall(libc::SYS_pidfd_open, [of as usize, flags, 0, 0, 0, 0]) })? as i32);
+    let args = [whom.0 as usize, number as usize, 0, 0, 0, 0];
     // SAFETY: takes no pointer.
     result(unsafe { syscall(libc::SYS_pidfd_getfd, args) }).map(|fd| Fd(fd as i32))
 }
@@ -261,4 +293,48 @@ pub fn random() -> Option<u64> {
     // SAFETY: the kernel writes eight bytes.
     let got = unsafe { syscall(libc::SYS_getrandom, [&raw mut bits as usize, 8, NONBLOCK, 0, 0, 0]) };
     (got == 8).then_some(bits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    /// Whether a borrowed descriptor is that of a file.
+    fn is(lent: &Result<Fd, i32>, of: i32) -> bool {
+        let identity = |fd: i32| super::super::fstat(fd).expect("a status").identity;
+        lent.as_ref().is_ok_and(|lent| identity(lent.0) == identity(of))
+    }
+
+    #[test]
+    fn descriptors_are_the_thread_s_own() {
+        let (one, other) = (std::net::UdpSocket::bind("127.0.0.1:0"), std::net::UdpSocket::bind("127.0.0.1:0"));
+        let (one, other) = (one.expect("a socket"), other.expect("a socket"));
+        let (number, another) = (one.as_raw_fd(), other.as_raw_fd());
+        std::thread::spawn(move || {
+            let (pid, thread) = (std::process::id(), super::super::gettid());
+            for borrow in [borrow, borrow_of_first] {
+                assert!(is(&borrow(pid, thread, number), number));
+                assert_eq!(borrow(pid, thread, 9999).err(), Some(libc::EBADF));
+            }
+            // SAFETY: numbers that nobody else uses; and what a thread does to its own table changes no other's.
+            unsafe {
+                assert_eq!(libc::dup2(another, 9998), 9998);
+                assert_eq!(libc::unshare(libc::CLONE_FILES), 0);
+                assert_eq!(libc::dup2(another, number), number);
+                assert_eq!(libc::dup2(another, 9999), 9999);
+                assert_eq!(libc::close(9998), 0);
+            }
+            assert!(is(&borrow(pid, thread, number), 9999));
+            assert!(is(&borrow(pid, thread, 9999), 9999));
+            assert_eq!(borrow(pid, thread, 9998).err(), Some(libc::EBADF));
+            // Older kernels cannot say.
+            for fd in [number, 9999, 9998] {
+                assert_eq!(borrow_of_first(pid, thread, fd).err(), Some(libc::EOPNOTSUPP));
+            }
+        })
+        .join()
+        .expect("a thread");
+        drop((one, other));
+    }
 }

@@ -91,7 +91,6 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         width: decoded.width,
         listener,
         id: notice.id,
-        thread: notice.pid,
         with,
         told: Cell::new(false),
         written: Cell::new(false),
@@ -154,7 +153,8 @@ fn unreadable(notice: &Notice) -> Reply {
     served.settle();
     let user = subject::user_of(notice.pid).unwrap_or_default();
     let (told, written) = (false, &Cell::new(false));
-    let other = Other { pid: notice.pid, parent: 0, role: Role::Descendant, chain: b"", user, told, written };
+    let (pid, thread) = (subject::process_of(notice.pid).unwrap_or(notice.pid), notice.pid);
+    let other = Other { pid, thread, parent: 0, role: Role::Descendant, chain: b"", user, told, written };
     judge::memory(By::Other(&other), &served).into()
 }
 
@@ -197,8 +197,6 @@ pub(super) struct Case<'c> {
     pub(super) width: usize,
     pub(super) listener: i32,
     pub(super) id: u64,
-    /// Which makes the call.
-    pub(super) thread: u32,
     pub(super) with: &'c With<'c>,
     /// A hook has written the event of this call.
     pub(super) told: Cell<bool>,
@@ -211,6 +209,7 @@ impl Case<'_> {
         let subject = self.subject;
         let other = Other {
             pid: subject.pid,
+            thread: subject.thread,
             parent: subject.parent,
             role: subject.role,
             chain: subject.chain.bytes(),
@@ -221,9 +220,13 @@ impl Case<'_> {
         look(By::Other(&other))
     }
 
-    /// The process's own descriptor, borrowed; -1 where the kernel does not lend it.
+    /// The thread's own descriptor, borrowed; -1 where the kernel does not lend it.
     pub(super) fn borrow(&self, fd: i32) -> Fd {
-        if self.with.borrows { sys::borrow(self.subject.pid, fd).unwrap_or(Fd(-1)) } else { Fd(-1) }
+        if self.with.borrows {
+            sys::borrow(self.subject.pid, self.subject.thread, fd).unwrap_or(Fd(-1))
+        } else {
+            Fd(-1)
+        }
     }
 
     /// The same, with what it is.
@@ -231,7 +234,7 @@ impl Case<'_> {
         if !self.with.borrows {
             return Lent::Unknown;
         }
-        match sys::borrow(self.subject.pid, fd) {
+        match sys::borrow(self.subject.pid, self.subject.thread, fd) {
             // It may be of a process that has this number by now.
             Ok(_) if !sys::still_waits(self.listener, self.id) => Lent::Fails(libc::ESRCH),
             Ok(fd) => match sys::known_internet(fd.0) {

@@ -133,7 +133,7 @@ impl Case<'_> {
     fn is_pools_file(&self, path: &[u8]) -> Option<bool> {
         let path = Text::<{ LOCAL_MAX + 1 }>::of(path);
         let folder = |name: &[u8]| {
-            let path = files::proc_path(self.thread, name);
+            let path = files::proc_path(self.subject.thread, name);
             sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).ok()
         };
         let (root, working): (Fd, Fd) = (folder(b"root")?, folder(b"cwd")?);

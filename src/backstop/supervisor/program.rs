@@ -156,18 +156,19 @@ impl Case<'_> {
         if path.bytes().is_empty() {
             return if folder.0 >= 0 { Ok(folder) } else { Err(None) };
         }
-        let (Some(root), Some(working)) = (open(pid, b"root"), open(pid, b"cwd")) else { return Err(None) };
+        let thread = self.subject.thread;
+        let (Some(root), Some(working)) = (open(thread, b"root"), open(thread, b"cwd")) else { return Err(None) };
         let relative = !path.bytes().starts_with(b"/");
         if relative && folder.0 < 0 && folder.0 != libc::AT_FDCWD {
             return Err(None);
         }
         // What a process calls itself is another one here.
         let mut own = Text::<4097>::new();
-        match [&b"/proc/self/"[..], b"/proc/thread-self/"].into_iter().find_map(|name| path.bytes().strip_prefix(name))
-        {
-            Some(rest) => {
+        let names = [(&b"/proc/self/"[..], pid), (b"/proc/thread-self/", thread)];
+        match names.into_iter().find_map(|(name, of)| path.bytes().strip_prefix(name).zip(Some(of))) {
+            Some((rest, of)) => {
                 own.push(b"/proc/");
-                own.number(u64::from(pid));
+                own.number(u64::from(of));
                 own.push(b"/");
                 own.push(rest);
             }
@@ -184,7 +185,7 @@ impl Case<'_> {
         let of = |pid: u32, name: &[u8]| sys::stat(files::proc_path(pid, name).c_str()).map(|stat| stat.identity);
         [&b"root"[..], b"ns/mnt"].into_iter().all(|name| {
             let own = of(0, name);
-            own.is_some() && own == of(self.subject.pid, name)
+            own.is_some() && own == of(self.subject.thread, name)
         })
     }
 }

@@ -10,8 +10,9 @@ pub struct Memory {
 
 impl Memory {
     /// Of a thread's process; the errno where it may not be read.
-    pub fn of(pid: u32) -> Result<Memory, i32> {
-        sys::open(libc::AT_FDCWD, files::proc_path(pid, b"mem").c_str(), libc::O_RDONLY, 0).map(|file| Memory { file })
+    pub fn of(thread: u32) -> Result<Memory, i32> {
+        sys::open(libc::AT_FDCWD, files::proc_path(thread, b"mem").c_str(), libc::O_RDONLY, 0)
+            .map(|file| Memory { file })
     }
 
     /// As many bytes as can be read.
@@ -48,8 +49,8 @@ impl Memory {
     }
 }
 
-/// Writes into the memory of a process; whether all of it was.
-pub fn put(pid: u32, at: u64, bytes: &[u8]) -> bool {
-    let file = sys::open(libc::AT_FDCWD, files::proc_path(pid, b"mem").c_str(), libc::O_WRONLY, 0);
+/// Writes into the memory of a thread's process; whether all of it was.
+pub fn put(thread: u32, at: u64, bytes: &[u8]) -> bool {
+    let file = sys::open(libc::AT_FDCWD, files::proc_path(thread, b"mem").c_str(), libc::O_WRONLY, 0);
     at < 1 << 62 && file.is_ok_and(|file| sys::write_at(file.0, bytes, at) == bytes.len() as isize)
 }

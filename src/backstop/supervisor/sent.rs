@@ -116,7 +116,7 @@ impl Case<'_> {
             };
             // Each message is a call of its own.
             self.written.set(false);
-            let tell = |sent: i64| put(self.subject.pid, header.wrapping_add(len_at), &(sent as u32).to_le_bytes());
+            let tell = |sent: i64| put(self.subject.thread, header.wrapping_add(len_at), &(sent as u32).to_le_bytes());
             match self.step(&lent, &parts, flags) {
                 Step::Answer(Reply::Result(sent @ 0..)) => {
                     if !tell(sent) {
@@ -198,7 +198,7 @@ impl Case<'_> {
     /// The result of a message that was sent; the signal that comes with a broken stream is the caller's.
     fn sent(&self, fd: i32, done: i64, flags: i32) -> i64 {
         if done == -i64::from(libc::EPIPE) && flags & libc::MSG_NOSIGNAL == 0 && sys::is_stream(fd) {
-            sys::signal_thread(self.subject.pid, self.thread, libc::SIGPIPE);
+            sys::signal_thread(self.subject.pid, self.subject.thread, libc::SIGPIPE);
         }
         done
     }

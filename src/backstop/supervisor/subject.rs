@@ -18,7 +18,11 @@ const ENVIRONMENT_MAX: usize = 1 << 17;
 
 /// The process behind a call.
 pub struct Subject {
+    /// Names it in records and events. What it sees and has is asked of its thread: each may have a root, a working folder and
+    /// descriptors of its own, and of a process whose first thread has ended, /proc shows nothing under this number.
     pub pid: u32,
+    /// The thread that makes the call.
+    pub thread: u32,
     pub parent: u32,
     pub user: (u32, u32),
     pub role: Role,
@@ -104,6 +108,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
     let is_worker = memory.number(member.secret_at.load(Ordering::Relaxed), 8) == Some(secret);
     let mut subject = Subject {
         pid: status.pid,
+        thread,
         parent: status.parent,
         user: (status.user, status.group),
         role: Role::Descendant,
@@ -121,7 +126,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
         subject.served.request = of_worker(member, status.pid != worker, thread, memory);
         let pool = subject.served.request.pool.bytes();
         if pool.is_empty() {
-            program(status.pid, &mut subject.chain);
+            program(thread, &mut subject.chain);
         } else {
             subject.chain.push(b"php-fpm: pool ");
             subject.chain.push(pool);
@@ -145,11 +150,11 @@ pub fn is_child_of(process: &Subject, thread: u32) -> bool {
     children.split(|&byte| byte == b' ').any(|child| child == own.bytes())
 }
 
-/// The base name of a process's program.
-fn program(pid: u32, chain: &mut Text<256>) {
+/// The base name of the program of a thread's process.
+fn program(thread: u32, chain: &mut Text<256>) {
     let (mut buffer, mut name) = ([0; 512], [0; 16]);
-    let executable = sys::readlink(files::proc_path(pid, b"exe").c_str(), &mut buffer);
-    let name = if executable.is_empty() { files::proc_read(pid, b"comm", &mut name) } else { base_name(executable) };
+    let executable = sys::readlink(files::proc_path(thread, b"exe").c_str(), &mut buffer);
+    let name = if executable.is_empty() { files::proc_read(thread, b"comm", &mut name) } else { base_name(executable) };
     chain.push(name);
 }
 
@@ -188,7 +193,7 @@ const ANCESTORS: usize = 32;
 /// past the hooks, or its parents have ended. The strictest policy holds.
 fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u64, records: &Records) {
     subject.served.request = Request { state: State::Lost, ..Request::none() };
-    if has_secret(subject.pid, memory, secret) {
+    if has_secret(subject.thread, memory, secret) {
         subject.is_guarded = true;
         of_environment(subject);
     } else if let Some(record) = on_record(subject.pid, worker, records) {
@@ -200,7 +205,7 @@ fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u6
     if subject.chain.bytes().is_empty() {
         program(worker, &mut subject.chain);
         subject.chain.push(b" > ");
-        program(subject.pid, &mut subject.chain);
+        program(subject.thread, &mut subject.chain);
     }
 }
 
@@ -224,20 +229,20 @@ pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
     None
 }
 
-/// Whether a process has the secret where this library has it: nobody else knows it.
-fn has_secret(pid: u32, memory: &Memory, secret: u64) -> bool {
+/// Whether a thread's process has the secret where this library has it: nobody else knows it.
+fn has_secret(thread: u32, memory: &Memory, secret: u64) -> bool {
     let own = library_at(0).map(|at| (sys::secret_address() as u64).wrapping_sub(at));
-    let at = own.zip(library_at(pid)).map(|(offset, at)| at.wrapping_add(offset));
+    let at = own.zip(library_at(thread)).map(|(offset, at)| at.wrapping_add(offset));
     secret != 0 && at.is_some_and(|at| memory.number(at, 8) == Some(secret))
 }
 
-/// Where a process has this library; 0 for this one.
-fn library_at(pid: u32) -> Option<u64> {
+/// Where a thread's process has this library; 0 for this one.
+fn library_at(thread: u32) -> Option<u64> {
     let room = sys::allocate(ENVIRONMENT_MAX)?;
     // SAFETY: a new mapping of that size, which nobody else has.
     let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ENVIRONMENT_MAX) };
     let name = base_name(crate::state::settled().library.bytes());
-    let text = files::proc_read_all(pid, b"maps", bytes);
+    let text = files::proc_read_all(thread, b"maps", bytes);
     let line = text.split(|&byte| byte == b'\n').find(|line| base_name(line).starts_with(name));
     let at = line.and_then(|line| line.split(|&byte| byte == b'-').next()).map(|digits| {
         let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
@@ -252,7 +257,7 @@ fn of_environment(subject: &mut Subject) {
     let Some(at) = sys::allocate(ENVIRONMENT_MAX) else { return };
     // SAFETY: a new mapping of that size, which nobody else has.
     let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
-    let text = files::proc_read_all(subject.pid, b"environ", room);
+    let text = files::proc_read_all(subject.thread, b"environ", room);
     let mut variables = Variables::default();
     text.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
     if let Some(request) = variables.request.and_then(portcullis_request::wire::read) {
