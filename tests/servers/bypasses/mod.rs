@@ -16,6 +16,7 @@ mod sinks;
 mod spawn;
 mod supervised_calls;
 mod supervised_files;
+mod supervised_paths;
 mod supervisor;
 mod uwsgi;
 
