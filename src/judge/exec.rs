@@ -3,7 +3,7 @@
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{Program, Starter, is_of_system};
+use crate::program::{Place, Program, Starter, is_of_system};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
@@ -84,6 +84,8 @@ pub struct Start {
     pub guarding: Guarding,
     /// Device and inode that the new process must have as its program; zeros where they are not known.
     pub image: (u64, u64),
+    /// Device and inode of what the kernel will run; zeros where they are not known.
+    pub runs: (u64, u64),
     /// It was judged as what sh runs: execvp and its kin do that where the kernel does not know its format.
     pub as_shell: bool,
     judged: Option<Stat>,
@@ -93,7 +95,7 @@ pub struct Start {
 impl Start {
     /// What is not looked at: of a master.
     pub fn unchecked() -> Start {
-        Start { guarding: Guarding::Whole, image: (0, 0), as_shell: false, judged: None, by: None }
+        Start { guarding: Guarding::Whole, image: (0, 0), runs: (0, 0), as_shell: false, judged: None, by: None }
     }
 
     /// Whether `target` still is the file that was judged.
@@ -122,7 +124,11 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     // What cannot be read cannot be read by the kernel either, and by now it might be readable.
     let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(libc::EFAULT)) };
-    let mut program = Program::none();
+    let place = match by {
+        By::This => None,
+        By::Other(other) => other.place,
+    };
+    let mut program = Program::none(place);
     program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then(|| match by {
         By::This => Starter::this(),
         By::Other(other) => Starter::other(other.pid, other.user.0),
@@ -131,6 +137,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         // By its file actions, a new process may have what this one has not.
         Err(errno) if exec.unknown != Some(Unknown::FileActions) => return Ok(Cleared::Absent(errno)),
         _ => {}
+    }
+    // By the time that the kernel looks, somebody may have put another file there. Where nothing is refused, nothing is lost.
+    if place.is_some_and(Place::may_change) && enforces_programs(served.scope) {
+        program.cannot(Unknown::Replaced);
     }
     let guarding = match (program.foreign, program.unguarded) {
         (true, _) => Guarding::None,
@@ -210,7 +220,7 @@ fn start(
     policy: &Policy<'_>,
     served: &Served,
     exec: &Exec<'_>,
-    program: Program,
+    program: Program<'_>,
     guarding: Guarding,
     as_shell: bool,
 ) -> Start {
@@ -223,13 +233,21 @@ fn start(
     let enforced = || PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
     let unseen = !matches!(guarding, Guarding::Whole) && !program.is_script && !program.unknown_format;
     let judged = (program.stat != Stat::default()).then_some(program.stat);
+    let runs = if program.unknown_format { (0, 0) } else { program.image };
     let image = if matches!(guarding, Guarding::Whole) { program.image } else { (0, 0) };
     let by = if unseen && replaceable && enforced() { program.into_file() } else { None };
-    Start { guarding, image, as_shell, judged, by }
+    Start { guarding, image, runs, as_shell, judged, by }
 }
 
 /// The rules on which program it is.
 const PROGRAM_RULES: [Rule; 3] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool];
+
+/// Whether a rule refuses anything in a scope that has to know which program it is.
+pub fn enforces_programs(scope: u32) -> bool {
+    let policy = state::policy();
+    let is_about = |rule: &Rule| Unknown::Replaced.rules() & rule.bit() != 0;
+    Rule::ALL.into_iter().filter(is_about).any(|rule| policy.mode(scope, rule) == Mode::Enforce)
+}
 
 /// Judges a program of which something is not known once it was judged: it was replaced, again and again; it is this process.
 pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision {
@@ -239,7 +257,7 @@ pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision
         return Ok(());
     }
     let arguments = Arguments::read(exec.argv).unwrap_or(Arguments::none());
-    emit::exec(&policy, verdict, served, By::This, exec, &Program::none(), &arguments, b"");
+    emit::exec(&policy, verdict, served, By::This, exec, &Program::none(None), &arguments, b"");
     match verdict.outcome {
         Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
@@ -264,7 +282,7 @@ pub fn replaced(served: &Served) -> Decision {
 }
 
 /// Finds the program that the kernel would start; its errno where it would start none.
-fn find(program: &mut Program, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
+fn find(program: &mut Program<'_>, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
     match exec.target {
         // By nobody: it is no program, whatever else it is.
         Target::Path(at, path) if !sys::may_execute(at, path) => Err(libc::EACCES),

@@ -6,9 +6,10 @@ mod exec;
 
 pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Cleared, Exec, Guarding, Start, Target, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Exec, Guarding, Start, Target, enforces_programs, exec, replaced, unknown_exec};
 
 use crate::memory::Text;
+use crate::program::Place;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{allowed, backstop, counters, emit, names, sys};
@@ -42,6 +43,8 @@ pub struct Other<'b> {
     pub chain: &'b [u8],
     /// Effective user and group.
     pub user: (u32, u32),
+    /// Where it is, for what it starts.
+    pub place: Option<&'b Place>,
     /// A hook has written the event of what it does.
     pub told: bool,
     /// Becomes true with an event.

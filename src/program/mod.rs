@@ -9,6 +9,7 @@ mod loader;
 mod place;
 mod real_path;
 mod script;
+mod starter;
 
 use crate::files;
 use crate::memory::{Text, base_name};
@@ -16,10 +17,11 @@ use crate::state;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
 use format::{Format, HEAD, Loader};
-pub use place::Starter;
+pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
+pub use starter::Starter;
 
 const FOREIGN: &str = "foreign";
 /// Base names that one program may go by.
@@ -28,7 +30,7 @@ const NAMES: usize = 16;
 const SYSTEM: [&[u8]; 6] = [b"/bin/", b"/usr/bin/", b"/sbin/", b"/usr/sbin/", b"/usr/local/bin/", b"/usr/lib/"];
 
 /// A program.
-pub struct Program {
+pub struct Program<'p> {
     names: [Text<64>; NAMES],
     count: usize,
     /// How many of the names are its own rather than an interpreter's.
@@ -61,6 +63,8 @@ pub struct Program {
     runs_own: bool,
     /// The open file.
     file: Option<Fd>,
+    /// Where the process is that starts it; `None` where that is this one.
+    place: Option<&'p Place>,
 }
 
 /// The errors with which a file cannot be opened for the kernel either, so that it is no program. Others are this process's
@@ -72,9 +76,9 @@ fn is_absent(errno: i32) -> bool {
     )
 }
 
-impl Program {
-    /// No program yet.
-    pub fn none() -> Program {
+impl<'p> Program<'p> {
+    /// No program yet, of a process there.
+    pub fn none(place: Option<&'p Place>) -> Program<'p> {
         Program {
             names: [const { Text::new() }; NAMES],
             count: 0,
@@ -93,6 +97,7 @@ impl Program {
             starter: None,
             runs_own: false,
             file: None,
+            place,
         }
     }
 
@@ -175,6 +180,27 @@ impl Program {
         self.file
     }
 
+    /// Notes who may write to a file that it is made of.
+    fn note(&self, stat: &Stat) {
+        if let Some(place) = self.place {
+            place.note(place::is_changeable(stat));
+        }
+    }
+
+    /// Opens a path that a program names rather than its caller, as a place only: the errno where there is nothing,
+    /// `Err(None)` where that is not known.
+    fn open(&self, path: &CStr) -> Result<Fd, Option<i32>> {
+        match self.place {
+            Some(place) => place.open(None, path, true),
+            None => sys::open(libc::AT_FDCWD, path, libc::O_PATH, 0).map_err(|errno| is_absent(errno).then_some(errno)),
+        }
+    }
+
+    /// How a file is opened again that [`Program::open`] has opened: only here does its path say it.
+    fn opened<'c>(&self, path: &'c CStr) -> Option<(i32, &'c CStr)> {
+        self.place.is_none().then_some((libc::AT_FDCWD, path))
+    }
+
     /// Something of it is not known.
     pub fn cannot(&mut self, what: Unknown) {
         self.unknown = self.unknown.or(Some(what));
@@ -191,6 +217,7 @@ impl Program {
             return Err(libc::EACCES);
         }
         self.stat = stat;
+        self.note(&stat);
         self.image = stat.identity;
         self.identity = stat.identity;
         if !real_path::find(file.0, &stat, opened, &mut self.real) {

@@ -1,191 +1,295 @@
-//! Whether who starts a program could have put another one in its place: it may write to the file, to the folder that it is
-//! in, or to a folder above; or these are its own.
+//! Where another process is, and what a path is there: in its root, working folder, mounts and /proc, in which `self` is that
+//! process. Each component is looked up by itself, as the kernel does it.
 //!
-//! An owner counts, whatever the mode says and however it is mounted: who takes a permission away can give it back.
+//! What the kernel finds a moment later is the same file only where nobody can put another in its place meanwhile: so it is
+//! noted who may change what was looked up.
 
 use super::PATH_MAX;
+use crate::files;
 use crate::memory::Text;
-use crate::{files, sys};
+use crate::sys::{self, Fd, Stat};
+use core::cell::Cell;
 use core::ffi::CStr;
-use portcullis_request::context;
 
-/// What stat(2) says of an owner whom the user namespace does not know (/proc/sys/kernel/overflowuid).
-const NOBODY: u32 = 65534;
-/// Of another process's /proc/PID/status, as much as is looked at: more groups are taken to be all groups.
-const STATUS: usize = 4096;
-/// Bits of a mode: write for the owner, the group, others; for any but the owner.
-const OWNER: u32 = 0o200;
-const GROUP: u32 = 0o020;
-const OTHERS: u32 = 0o002;
+/// Symlinks that the kernel follows in one path (MAXSYMLINKS).
+const LINKS_MAX: usize = 40;
+/// The inode of a proc's root (PROC_ROOT_INO).
+const PROC_ROOT: u64 = 1;
+/// The type of FUSE, whose files are what another process says (include/uapi/linux/magic.h).
+const FUSE: i64 = 0x6573_5546;
+/// A path, with what stands behind the links in it.
+type Path = Text<{ 2 * PATH_MAX }>;
 
-/// Who starts a program.
-#[derive(Clone, Copy)]
-pub struct Starter {
-    /// Its real, effective and saved users.
-    users: [u32; 3],
-    /// It is root, who can write to everything: only what everybody can write to counts.
-    is_root: bool,
-    /// Its process, where that is another one; else 0.
+/// Where a process is.
+pub struct Place {
     pid: u32,
+    thread: u32,
+    root: Here,
+    working: Fd,
+    counts: bool,
+    changeable: Cell<bool>,
 }
 
-impl Starter {
-    /// This process.
-    pub fn this() -> Starter {
-        let users = sys::users();
-        // In a namespace that a user makes, that user alone is root.
-        let is_root = users[1] == 0 && knows_root();
-        Starter { users, is_root, pid: 0 }
-    }
+/// Where a lookup has come.
+struct Here {
+    fd: Fd,
+    stat: Stat,
+    /// The type of its file system.
+    kind: i64,
+    /// It was reached by a `self` of /proc, in this process's own /proc.
+    is_own: bool,
+}
 
-    /// Process `pid`, whose effective user the supervisor knows.
-    #[inline(never)]
-    pub fn other(pid: u32, user: u32) -> Starter {
-        let mut buffer = [0; STATUS];
-        let status = files::proc_read_all(pid, b"status", &mut buffer);
-        let mut users = [user; 3];
-        for (to, from) in users.iter_mut().zip(numbers(status, b"Uid:")) {
-            *to = from;
-        }
-        Starter { users, is_root: user == 0, pid }
-    }
-
-    /// Whether it could have put another program at `path`, of which every symlink is resolved. What is not known to be
-    /// there is nowhere: that has other words.
-    #[inline(never)]
-    pub fn may_replace(&self, path: &[u8]) -> bool {
-        if !path.starts_with(b"/") {
-            return false;
-        }
-        let mut at = Text::<PATH_MAX>::of(path);
-        let mut above = 0_usize;
-        loop {
-            if sys::stat(at.c_str()).is_some_and(|stat| self.may_change(at.c_str(), &stat, above > 1)) {
-                return true;
-            }
-            if at.bytes().len() <= 1 {
-                return false;
-            }
-            above = above.wrapping_add(1);
-            at.cut(at.bytes().iter().rposition(|&byte| byte == b'/').unwrap_or(0).max(1));
-        }
-    }
-
-    /// Whether it may change a file, or what is in a folder; `above`: in a folder in which others lie on the way.
-    fn may_change(&self, path: &CStr, stat: &sys::Stat, above: bool) -> bool {
-        // In a sticky folder, nobody renames what is another's.
-        let is_kept = above && stat.mode & libc::S_ISVTX != 0;
-        self.owns(path, stat) || (!is_kept && self.may_write(path, stat))
-    }
-
-    fn owns(&self, path: &CStr, stat: &sys::Stat) -> bool {
-        if self.is_root || !self.users.contains(&stat.uid) {
-            return false;
-        }
-        match stat.uid {
-            // Of a process that can become root, what is root's says nothing. In a namespace of its own, root is itself.
-            0 => self.pid == 0 && !knows_root(),
-            // In a namespace that maps nobody, everything has this owner. An owner could write where the owner may.
-            NOBODY if self.pid == 0 && !knows_root() => {
-                stat.mode & OWNER == 0 || sys::may_write(path) != Err(libc::EACCES)
-            }
-            _ => true,
-        }
-    }
-
-    /// Whether it may write to what it does not own.
-    fn may_write(&self, path: &CStr, stat: &sys::Stat) -> bool {
-        // With an access control list, the bits of the group are the most that any entry gives.
-        match stat.mode & (GROUP | OTHERS) {
-            0 => false,
-            bits if self.is_root => bits & OTHERS != 0,
-            _ if self.pid == 0 => match sys::may_write(path) {
-                Err(libc::EACCES | libc::EPERM) => false,
-                // Who has made a namespace can mount what it may write to so that it may not.
-                Err(libc::EROFS) => !knows_root(),
-                // A filter of somebody's does not let it be asked.
-                _ => true,
-            },
-            bits => self.may_write_by_mode(path, bits, stat.gid),
-        }
-    }
-
-    /// As the kernel decides it for another process (fs/posix_acl.c, fs/namei.c).
-    #[inline(never)]
-    fn may_write_by_mode(&self, path: &CStr, bits: u32, group: u32) -> bool {
-        let mut buffer = [0; STATUS];
-        let status = files::proc_read_all(self.pid, b"status", &mut buffer);
-        // Behind them, status has more lines.
-        let is_cut = !status.split(|&byte| byte == b'\n').rev().skip(1).any(|line| line.starts_with(b"Groups:"));
-        let is_in = |group: u32| {
-            is_cut || [&b"Gid:"[..], b"Groups:"].into_iter().any(|name| numbers(status, name).any(|own| own == group))
+impl Here {
+    fn of(fd: Fd, from: Option<&Here>) -> Option<Here> {
+        let stat = sys::fstat(fd.0)?;
+        let kind = match from {
+            Some(from) if from.stat.identity.0 == stat.identity.0 => from.kind,
+            _ => sys::filesystem(fd.0)?,
         };
-        let mut room = [0; 1024];
-        match sys::access_list(path, &mut room) {
-            Ok(list) => list_lets(list, &self.users, bits, group, is_in),
-            // It has none.
-            Err(libc::ENODATA | libc::EOPNOTSUPP) if is_cut => true,
-            Err(libc::ENODATA | libc::EOPNOTSUPP) => bits & if is_in(group) { GROUP } else { OTHERS } != 0,
-            // It has one that cannot be read, or is longer.
-            Err(_) => true,
+        Some(Here { fd, stat, kind, is_own: from.is_some_and(|from| from.is_own) })
+    }
+
+    fn is(&self, kind: u32) -> bool {
+        self.stat.mode & libc::S_IFMT == kind
+    }
+}
+
+/// Whether somebody other than root can write to what has this status, or let himself.
+pub fn is_changeable(stat: &Stat) -> bool {
+    stat.uid != 0 || stat.mode & 0o022 != 0
+}
+
+/// Whether somebody other than root can put something else in the place of what has the status `entry` in a folder.
+fn is_replaceable(folder: &Stat, entry: &Stat) -> bool {
+    let is_sticky = folder.mode & libc::S_ISVTX != 0;
+    folder.uid != 0 || (folder.mode & 0o022 != 0 && !(is_sticky && entry.uid == 0))
+}
+
+/// The error of a lookup: what the process would get as well, or `None` where that is not known.
+fn error(errno: i32) -> Option<i32> {
+    matches!(errno, libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG).then_some(errno)
+}
+
+impl Place {
+    /// Where thread `thread` of process `pid` is; `None` where that cannot be looked at. `counts`: who may change something is of
+    /// interest.
+    pub fn of(pid: u32, thread: u32, counts: bool) -> Option<Place> {
+        let folder =
+            |name: &[u8]| sys::open(libc::AT_FDCWD, files::proc_path(thread, name).c_str(), libc::O_PATH, 0).ok();
+        let root = Here::of(folder(b"root")?, None)?;
+        Some(Place { pid, thread, root, working: folder(b"cwd")?, counts, changeable: Cell::new(false) })
+    }
+
+    /// Whether somebody other than root could change what a path led to that was looked up here.
+    pub fn may_change(&self) -> bool {
+        self.changeable.get()
+    }
+
+    /// Notes that somebody may.
+    pub fn note(&self, may: bool) {
+        self.changeable.set(self.changeable.get() || (may && self.counts));
+    }
+
+    /// Opens a path as a place only (O_PATH), relative to `at` where that is a descriptor, and to the working folder otherwise. The
+    /// errno where the kernel finds nothing either; `Err(None)` where it is not known what it finds.
+    #[inline(never)]
+    pub fn open(&self, at: Option<&Fd>, path: &CStr, follows: bool) -> Result<Fd, Option<i32>> {
+        let bytes = path.to_bytes();
+        if bytes.is_empty() {
+            return Err(Some(libc::ENOENT));
+        }
+        let (mut rest, mut next, mut links) = (Path::of(bytes), 0_usize, 0_usize);
+        let mut here = match at {
+            _ if bytes.starts_with(b"/") => self.at_root()?,
+            at => start(at.unwrap_or(&self.working))?,
+        };
+        loop {
+            let left = rest.bytes().get(next..).unwrap_or_default();
+            let skipped = left.iter().take_while(|&&byte| byte == b'/').count();
+            let left = left.get(skipped..).unwrap_or_default();
+            let len = left.iter().position(|&byte| byte == b'/').unwrap_or(left.len());
+            let name = Text::<257>::of(left.get(..len).unwrap_or_default());
+            let behind = left.get(len..).unwrap_or_default();
+            next = next.wrapping_add(skipped).wrapping_add(len);
+            match name.bytes() {
+                b"" if skipped > 0 && !here.is(libc::S_IFDIR) => return Err(Some(libc::ENOTDIR)),
+                b"" => return Ok(here.fd),
+                b"." if here.is(libc::S_IFDIR) => continue,
+                b"." => return Err(Some(libc::ENOTDIR)),
+                b".." => {
+                    here = self.above(here)?;
+                    continue;
+                }
+                _ if !name.fits() => return Err(Some(libc::ENAMETOOLONG)),
+                _ => {}
+            }
+            let found = found(&here, &name, !behind.is_empty())?;
+            // Names in a proc are the kernel's.
+            self.note(here.kind != sys::PROC && (here.kind == FUSE || is_replaceable(&here.stat, &found.stat)));
+            if !found.is(libc::S_IFLNK) {
+                here = found;
+                continue;
+            }
+            if behind.is_empty() && !follows {
+                return Ok(found.fd);
+            }
+            links = links.wrapping_add(1);
+            if links > LINKS_MAX {
+                return Err(Some(libc::ELOOP));
+            }
+            if found.kind == sys::PROC
+                && let Some(there) = self.of_proc(&here, &name)?
+            {
+                here = there;
+                continue;
+            }
+            let mut target = [0; PATH_MAX];
+            let target = sys::readlink_of(found.fd.0, &mut target);
+            if target.is_empty() {
+                return Err(None);
+            }
+            let mut then = Path::of(target);
+            then.push(rest.bytes().get(next..).unwrap_or_default());
+            if !then.fits() {
+                return Err(None);
+            }
+            if target.starts_with(b"/") {
+                here = self.at_root()?;
+            }
+            (rest, next) = (then, 0);
         }
     }
-}
 
-/// Whether an access control list (include/uapi/linux/posix_acl_xattr.h) lets who is none of its owners write: by an entry
-/// that names it, else by those of its groups, else as others.
-fn list_lets(list: &[u8], users: &[u32; 3], bits: u32, group: u32, is_in: impl Fn(u32) -> bool) -> bool {
-    const USER: u16 = 0x02;
-    const GROUP_OBJECT: u16 = 0x04;
-    const NAMED_GROUP: u16 = 0x08;
-    const WRITE: u16 = 0x02;
-    let entries = list.get(4..).unwrap_or_default().as_chunks::<8>().0.iter();
-    let entries = entries.map(|&[a, b, c, d, e, f, g, h]| {
-        (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]), u32::from_le_bytes([e, f, g, h]))
-    });
-    // The bits of the group are the mask.
-    let lets = |permissions: u16| permissions & WRITE != 0 && bits & GROUP != 0;
-    let mut named = entries.clone().filter(|(tag, _, id)| *tag == USER && users.contains(id)).peekable();
-    if named.peek().is_some() {
-        return named.any(|(_, permissions, _)| lets(permissions));
+    fn at_root(&self) -> Result<Here, Option<i32>> {
+        start(&self.root.fd)
     }
-    let mut own = entries
-        .filter(|(tag, _, id)| match *tag {
-            GROUP_OBJECT => is_in(group),
-            NAMED_GROUP => is_in(*id),
-            _ => false,
-        })
-        .peekable();
-    match own.peek() {
-        Some(_) => own.any(|(_, permissions, _)| lets(permissions)),
-        None => bits & OTHERS != 0,
+
+    /// The folder above one.
+    fn above(&self, here: Here) -> Result<Here, Option<i32>> {
+        if !here.is(libc::S_IFDIR) {
+            return Err(Some(libc::ENOTDIR));
+        }
+        // The folder alone is not enough: a mount of it may be elsewhere.
+        if here.stat.identity == self.root.stat.identity {
+            match (sys::mount_of(here.fd.0), sys::mount_of(self.root.fd.0)) {
+                (Some(mount), Some(of_root)) if mount == of_root => return Ok(here),
+                (Some(_), Some(_)) => {}
+                _ => return Err(None),
+            }
+        }
+        // Above this process's own /proc is not what is above that one's.
+        if here.is_own {
+            return Err(None);
+        }
+        let fd = sys::open(here.fd.0, c"..", libc::O_PATH, 0).map_err(error)?;
+        let above = Here::of(fd, Some(&here)).ok_or(None)?;
+        self.note(above.kind != sys::PROC && is_replaceable(&above.stat, &here.stat));
+        Ok(above)
+    }
+
+    /// Where a link in a proc leads that no text says; `None` where it is a link like any other.
+    fn of_proc(&self, folder: &Here, name: &Text<257>) -> Result<Option<Here>, Option<i32>> {
+        if folder.stat.identity.1 == PROC_ROOT {
+            let mut own = Text::<32>::new();
+            match name.bytes() {
+                b"self" => {}
+                b"thread-self" => {
+                    own.push(b"task/");
+                    own.number(u64::from(self.thread));
+                }
+                _ => return Ok(None),
+            }
+            let path = files::proc_path(self.pid, own.bytes());
+            let fd = sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).map_err(|_| None)?;
+            let there = Here::of(fd, None).ok_or(None)?;
+            return Ok(Some(Here { is_own: true, ..there }));
+        }
+        if !sys::is_magic_link(folder.fd.0, name.c_str()) {
+            return Ok(None);
+        }
+        // What another process has, that process can change.
+        self.note(!folder.is_own);
+        let fd = sys::open(folder.fd.0, name.c_str(), libc::O_PATH, 0).map_err(error)?;
+        Ok(Some(Here::of(fd, None).ok_or(None)?))
     }
 }
 
-/// The numbers in the line of /proc/PID/status that begins so.
-fn numbers<'s>(status: &'s [u8], name: &'s [u8]) -> impl Iterator<Item = u32> + 's {
-    let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    let words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
-    words.map(|word| u32::try_from(context::number(word)).unwrap_or(u32::MAX))
+/// The beginning of a lookup.
+fn start(folder: &Fd) -> Result<Here, Option<i32>> {
+    let fd = sys::same_folder(folder.0).map_err(error)?;
+    Here::of(fd, None).ok_or(None)
 }
 
-/// Whether root is root here: the host's, or that of a container, whose user namespace has more users than the one who made
-/// it: without privileges, nobody makes such a one.
-#[cold]
-fn knows_root() -> bool {
-    sys::sees_root() || maps_others()
+/// What a name is in a folder, a link itself; of what more stands behind, a mount that is made when it is entered.
+fn found(folder: &Here, name: &Text<257>, is_entered: bool) -> Result<Here, Option<i32>> {
+    let open = |more| sys::open(folder.fd.0, name.c_str(), libc::O_PATH | libc::O_NOFOLLOW | more, 0);
+    let opened = match if is_entered { open(libc::O_DIRECTORY) } else { open(0) } {
+        Err(libc::ENOTDIR | libc::ELOOP) if is_entered => open(0),
+        opened => opened,
+    };
+    Here::of(opened.map_err(error)?, Some(folder)).ok_or(None)
 }
 
-fn maps_others() -> bool {
-    let Ok(file) = sys::open(libc::AT_FDCWD, c"/proc/self/uid_map", libc::O_RDONLY, 0) else { return false };
-    let mut buffer = [0; 256];
-    // Somebody may have covered it.
-    let map = if sys::filesystem(file.0) == Some(sys::PROC) { sys::read(file.0, &mut buffer) } else { &[] };
-    let lines = map.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    let mut users = 0_u64;
-    for line in lines {
-        let mut words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
-        users = users.saturating_add(words.nth(2).map_or(0, context::number));
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn open(path: &CStr) -> Result<(u64, u64), Option<i32>> {
+        let place = Place::of(sys::getpid(), sys::gettid(), true).expect("this process");
+        place.open(None, path, true).map(|file| sys::fstat(file.0).expect("a status").identity)
     }
-    users > 1
+
+    #[test]
+    fn it_finds_what_the_kernel_finds() {
+        let folder = std::fs::File::open("/usr").expect("a folder");
+        let opened = format!("/dev/fd/{}/bin/../bin/true\0", std::os::fd::AsRawFd::as_raw_fd(&folder));
+        let opened = CStr::from_bytes_with_nul(opened.as_bytes()).expect("a path");
+        let paths = [
+            c"/bin/sh",
+            c"//usr/./bin//../../bin/awk",
+            c"/../../bin/true",
+            c"/proc/self/exe",
+            c"/proc/thread-self/root/bin/true",
+            c"/proc/self/cwd",
+            c"/proc/mounts",
+            c"/dev/fd",
+            c"/",
+            c".",
+            opened,
+        ];
+        for path in paths {
+            let wanted = sys::stat(path).expect("a status").identity;
+            // What this process has in /proc is reached by its number, and is the same.
+            assert_eq!(open(path), Ok(wanted), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_there() {
+        for (path, errno) in [
+            (c"/bin/nothing", libc::ENOENT),
+            (c"/bin/true/", libc::ENOTDIR),
+            (c"/bin/true/.", libc::ENOTDIR),
+            (c"/bin/true/..", libc::ENOTDIR),
+            (c"/bin/true/x", libc::ENOTDIR),
+            (c"", libc::ENOENT),
+        ] {
+            assert_eq!(open(path), Err(Some(errno)), "{path:?}");
+            assert_eq!(sys::stat_at(libc::AT_FDCWD, path).err(), Some(errno), "{path:?}");
+        }
+        // Above what is another's there: not known.
+        assert_eq!(open(c"/proc/self/../version"), Err(None));
+    }
+
+    #[test]
+    fn only_root_s_own_is_certain() {
+        let of = |uid, mode| Stat { uid, mode, ..Stat::default() };
+        assert!(!is_replaceable(&of(0, 0o755), &of(33, 0o777)));
+        assert!(is_replaceable(&of(33, 0o555), &of(0, 0o755)));
+        assert!(is_replaceable(&of(0, 0o775), &of(0, 0o755)));
+        assert!(!is_replaceable(&of(0, 0o1777), &of(0, 0o755)));
+        assert!(is_replaceable(&of(0, 0o1777), &of(33, 0o755)));
+        assert!(is_changeable(&of(0, 0o757)) && is_changeable(&of(1, 0o700)) && !is_changeable(&of(0, 0o755)));
+    }
 }

@@ -4,6 +4,7 @@
 mod children;
 mod descriptors;
 mod files;
+mod lookup;
 mod memory;
 mod process;
 mod raw;
@@ -14,6 +15,7 @@ mod within;
 pub use children::*;
 pub use descriptors::*;
 pub use files::*;
+pub use lookup::*;
 pub use memory::*;
 pub use process::*;
 pub use seccomp::*;

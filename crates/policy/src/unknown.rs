@@ -83,7 +83,7 @@ impl Unknown {
             Unknown::Interpreter => "interpreter|cannot judge: the script's interpreter could not be read",
             Unknown::Format => "format|cannot judge: the program's format is not known",
             Unknown::FileActions => "file-actions|cannot judge: file actions change what the path refers to",
-            Unknown::Replaced => "replaced|cannot judge: the program was replaced after it was judged",
+            Unknown::Replaced => "replaced|cannot judge: another program may run than the one that was judged",
             Unknown::Descriptor => "descriptor|cannot judge: a standard descriptor could not be examined",
             Unknown::Socket => "socket|cannot judge: the socket could not be examined",
             Unknown::SystemCall => "system-call|cannot judge: the system call is not decoded",

@@ -15,6 +15,7 @@ mod program;
 mod records;
 mod remote;
 mod sent;
+mod shared;
 mod subject;
 
 pub use expected::ARGUMENTS_MAX;

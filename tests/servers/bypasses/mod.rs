@@ -21,6 +21,7 @@ mod sinks;
 mod spawn;
 mod supervised_calls;
 mod supervised_files;
+mod supervised_paths;
 mod supervised_threads;
 mod supervisor;
 mod uwsgi;

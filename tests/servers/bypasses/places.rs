@@ -141,7 +141,11 @@ fn what_a_process_could_replace_is_what_exec_place_refuses() {
             let started = said(command.args(["--", "/usr/bin/env", starter]), "start", &programs);
             assert_eq!(started.len(), cases.len(), "{layer} {starter}");
             let all = cases.iter().zip(&replaced).zip(&started);
-            let wrong: Vec<_> = all.filter(|((_, replaced), started)| replaced == started).collect();
+            // The supervisor cannot hold a program to what it judged, so it refuses what anybody but root could replace.
+            let is_wrong = |replaced: bool, started: bool| {
+                if starter == &fixed { replaced && started } else { replaced == started }
+            };
+            let wrong: Vec<_> = all.filter(|((_, replaced), started)| is_wrong(**replaced, **started)).collect();
             assert!(wrong.is_empty(), "{layer}, {starter} (could be replaced, was started): {wrong:#?}");
         }
     }
