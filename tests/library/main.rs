@@ -14,6 +14,7 @@ mod programs;
 mod reach;
 mod schema;
 mod table;
+mod twins;
 mod unknown;
 mod variadic;
 mod ways;
