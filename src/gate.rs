@@ -52,7 +52,8 @@ pub unsafe fn sendto(
 ) -> libc::ssize_t {
     // What is no address the kernel refuses, and sendmsg does not always refuse it in the same way.
     let is_address = !address.is_null() && (sys::V4_MIN..=sys::ADDRESS_MAX).contains(&(len as usize));
-    if secret() != 0 && is_address {
+    // Who has forbidden itself sendmsg sends as it means to, and the supervisor judges that as well.
+    if secret() != 0 && is_address && sys::lets(libc::SYS_sendmsg, [fd as usize, 0, flags as usize, 0, 0, 0]) {
         // sendto has no argument to spare for the secret.
         let piece = [buffer as usize, size];
         let header: [usize; 7] = [address as usize, len as usize, piece.as_ptr() as usize, 1, 0, 0, 0];

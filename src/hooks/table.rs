@@ -246,6 +246,8 @@ hooks! {
         __openat64_2: fn(c_int, *const c_char, c_int) -> c_int;
         [memory: "process-memory"; <sys/ptrace.h>; "long (enum __ptrace_request, ...)"]
         ptrace: fn(c_uint, libc::pid_t, *mut c_void, *mut c_void) -> c_long;
+        [end: ""; <sys/prctl.h>; "int (int, ...)"]
+        prctl: fn(c_int, c_ulong, c_ulong, c_ulong, c_ulong) -> c_int;
         [request: "php-ini"; none; "ssize_t (int, void *, size_t, size_t)"]
         __read_chk: fn(c_int, *mut c_void, libc::size_t, libc::size_t) -> libc::ssize_t;
         [name: ""; none; "ssize_t (int, void *, size_t, size_t, int)"]

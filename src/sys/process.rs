@@ -160,7 +160,7 @@ pub fn raise_limit(resource: u32) {
 pub fn exit(code: usize) -> ! {
     loop {
         // SAFETY: takes no pointer, and does not return.
-        unsafe { syscall(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
+        unsafe { super::raw::enter(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
     }
 }
 

@@ -3,6 +3,7 @@
 mod addresses;
 mod build;
 mod conditions;
+mod confined;
 mod deepbind;
 mod directly;
 mod elf;
