@@ -18,4 +18,5 @@ mod table;
 mod twins;
 mod unknown;
 mod variadic;
+mod vectors;
 mod ways;
