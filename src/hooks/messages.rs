@@ -35,6 +35,16 @@ pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count
     unsafe { sending_messages(Way::Libc, fd, messages, count, flags) }
 }
 
+/// `sendmmsg` by its other name.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { sendmmsg(fd, messages, count, flags) }
+}
+
 /// Sends messages.
 ///
 /// # Safety

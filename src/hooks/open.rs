@@ -185,6 +185,30 @@ open!(@at
     __openat64_2() => __openat64_2
 );
 
+/// The hooks of open as glibc itself calls it where that is no cancellation point: by the kernel.
+macro_rules! nocancel {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As libc's; a wild pointer gives EFAULT.
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+            let fd = bare(libc::AT_FDCWD, path, flags, mode);
+            if writes(flags) { opened(fd, flags) } else { fd }
+        }
+    };
+}
+
+nocancel!(
+    /// open(2) without a cancellation point.
+    __open_nocancel
+);
+nocancel!(
+    /// open64 without a cancellation point.
+    __open64_nocancel
+);
+
 /// creat is open with these flags (creat(2)).
 pub(super) const CREAT: c_int = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
 

@@ -136,6 +136,10 @@ macro_rules! rows {
                 __openat64_2: fn(c_int, *const c_char, c_int) -> c_int;
                 [memory: "process-memory"; <sys/ptrace.h>; "long (enum __ptrace_request, ...)"]
                 ptrace: fn(c_uint, libc::pid_t, *mut c_void, *mut c_void) -> c_long;
+                [end: ""; <sys/prctl.h>; "int (int, ...)"]
+                prctl: fn(c_int, c_ulong, c_ulong, c_ulong, c_ulong) -> c_int;
+                [request: "php-ini, fpm-socket"; none; "ssize_t (int, void *, size_t, size_t)"]
+                __read_chk: fn(c_int, *mut c_void, libc::size_t, libc::size_t) -> libc::ssize_t;
                 [name: ""; none; "ssize_t (int, void *, size_t, size_t, int)"]
                 __recv_chk: fn(c_int, *mut c_void, libc::size_t, libc::size_t, c_int) -> libc::ssize_t;
                 [name: ""; none; "ssize_t (int, void *, size_t, size_t, int, struct sockaddr *, socklen_t *)"]
@@ -175,6 +179,10 @@ macro_rules! rows {
                 __open: fn(*const c_char, c_int, libc::mode_t) -> c_int;
                 [memory: "process-memory"; none; "int (const char *, int, ...)"]
                 __open64: fn(*const c_char, c_int, libc::mode_t) -> c_int;
+                [memory: "process-memory"; none; "int (const char *, int, ...)"]
+                __open_nocancel: fn(*const c_char, c_int, libc::mode_t) -> c_int;
+                [memory: "process-memory"; none; "int (const char *, int, ...)"]
+                __open64_nocancel: fn(*const c_char, c_int, libc::mode_t) -> c_int;
                 [memory: "process-memory"; none; "FILE *(const char *, const char *)"]
                 _IO_fopen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
                 [network: "egress-port, dns-direct, metadata, fpm-socket"; none; "int (int, const struct sockaddr *, socklen_t)"]
@@ -185,20 +193,32 @@ macro_rules! rows {
                 __send: fn(c_int, *const c_void, libc::size_t, c_int) -> libc::ssize_t;
                 [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t)"]
                 __write: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;
+                [network: "egress-port, dns-direct, metadata"; none; "ssize_t (int, const void *, size_t)"]
+                __write_nocancel: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;
+                [network: "egress-port, dns-direct, metadata, fpm-socket"; none; "int (int, struct mmsghdr *, unsigned int, int)"]
+                __sendmmsg: fn(c_int, *mut libc::mmsghdr, c_uint, c_int) -> c_int;
+                [name: ""; none; "ssize_t (int, void *, size_t, int)"]
+                __recv: fn(c_int, *mut c_void, libc::size_t, c_int) -> libc::ssize_t;
                 [network: "egress-port, dns-direct, metadata"; <sys/sendfile.h>; "ssize_t (int, int, __off64_t *, size_t)"]
                 sendfile64: fn(c_int, c_int, *mut libc::off_t, libc::size_t) -> libc::ssize_t;
                 [request: "php-ini, fpm-socket"; none; "ssize_t (int, void *, size_t)"]
                 __read: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
+                [request: "php-ini, fpm-socket"; none; "ssize_t (int, void *, size_t)"]
+                __read_nocancel: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
                 [descriptor: "stdio-socket"; none; "int (int, int)"]
                 __dup2: fn(c_int, c_int) -> c_int;
                 [end: ""; <stdlib.h>; "void (int)"]
                 _Exit: fn(c_int) -> !;
                 [start: ""; none; "pid_t (void)"]
                 __fork: fn() -> libc::pid_t;
+                [start: ""; none; "pid_t (void)"]
+                __libc_fork: fn() -> libc::pid_t;
                 [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdio.h>; "FILE *(const char *, const char *)"]
                 popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
                 [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <stdlib.h>; "int (const char *)"]
                 system: fn(*const c_char) -> c_int;
+                [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; none; "int (const char *)"]
+                __libc_system: fn(*const c_char) -> c_int;
                 [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; none; "FILE *(const char *, const char *)"]
                 _IO_popen: fn(*const c_char, *const c_char) -> *mut libc::FILE;
                 [name: ""; none; "int (const char *, int, int, unsigned char *, int)"]

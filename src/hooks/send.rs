@@ -1,11 +1,11 @@
 //! What sends on a connected socket, without an address: send, write, writev, sendfile and splice. Nearly every call is of
 //! another descriptor, and goes on by a jump.
 
-use super::fail;
 use super::table::real;
+use super::{as_libc_size, fail};
 use crate::address::readable;
 use crate::judge::{Decision, Refused};
-use crate::peers;
+use crate::{peers, sys};
 use core::ffi::{c_int, c_uint, c_void};
 
 use super::egress::sending_to_peer as looked;
@@ -81,6 +81,20 @@ pub unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: libc::siz
 pub unsafe extern "C" fn __write(fd: c_int, buffer: *const c_void, size: libc::size_t) -> libc::ssize_t {
     // SAFETY: as the caller promises.
     unsafe { write(fd, buffer, size) }
+}
+
+/// `write` as glibc itself calls it where that is no cancellation point.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __write_nocancel(fd: c_int, buffer: *const c_void, size: libc::size_t) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    if let Err(Refused(errno)) = unsafe { look(fd, buffer, size) } {
+        return fail(errno) as libc::ssize_t;
+    }
+    // SAFETY: as the caller promises.
+    as_libc_size(unsafe { sys::any(libc::SYS_write, [fd as usize, buffer as usize, size, 0, 0, 0]) })
 }
 
 /// writev(2).

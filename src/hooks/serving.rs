@@ -1,7 +1,7 @@
 //! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
 
-use super::fail;
 use super::table::{self, real};
+use super::{as_libc_size, fail};
 use crate::judge::{self, By, Decision, Refused};
 use crate::{counters, listeners, load, merge, names, pools, request, state, sys};
 use core::ffi::{c_int, c_void};
@@ -149,6 +149,39 @@ pub unsafe extern "C" fn __read(fd: c_int, buffer: *mut c_void, size: libc::size
     unsafe { read(fd, buffer, size) }
 }
 
+/// `read` as `_FORTIFY_SOURCE` calls it, with the size of the buffer behind the number of bytes.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __read_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: libc::size_t,
+    room: libc::size_t,
+) -> libc::ssize_t {
+    let Some(real) = real::__read_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !request::watched(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, buffer, size, room) };
+    }
+    // SAFETY: as the caller promises; the kernel has written them.
+    unsafe { was_read(fd, buffer, real(fd, buffer, size, room), size) }
+}
+
+/// `read` as glibc itself calls it where that is no cancellation point.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __read_nocancel(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
+    // SAFETY: as the caller promises; the kernel has written what it says.
+    unsafe {
+        let got = as_libc_size(sys::any(libc::SYS_read, [fd as usize, buffer as usize, size, 0, 0, 0]));
+        was_read(fd, buffer, got, size)
+    }
+}
+
 /// # Safety
 /// `buffer` must have `got` bytes.
 unsafe fn bytes<'b>(buffer: *mut c_void, got: libc::ssize_t) -> &'b [u8] {
@@ -203,6 +236,16 @@ pub unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: libc::size_t
     let Some(real) = real::recv() else { return fail(libc::ENOSYS) as libc::ssize_t };
     // SAFETY: as the caller promises.
     unsafe { receives!(fd, buffer, size, real(fd, buffer, size, flags)) }
+}
+
+/// `recv` by its other name.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __recv(fd: c_int, buffer: *mut c_void, size: libc::size_t, flags: c_int) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    unsafe { recv(fd, buffer, size, flags) }
 }
 
 /// recvfrom(2).

@@ -7,7 +7,7 @@
 use super::table::real;
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
-use super::{descriptor, egress, exec, inject, listen, messages, namespace, open, send, serving, socket};
+use super::{descriptor, egress, exec, filters, inject, listen, messages, namespace, open, send, serving, socket};
 use crate::environment::Vector;
 use crate::gate::Way;
 use crate::judge::{self, By, Decision, Refused};
@@ -57,6 +57,8 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_setns,
         libc::SYS_clone,
         libc::SYS_clone3,
+        libc::SYS_prctl,
+        libc::SYS_seccomp,
         #[cfg(target_arch = "x86_64")]
         libc::SYS_dup2,
         #[cfg(target_arch = "x86_64")]
@@ -179,6 +181,9 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_ptrace if !inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
             // Without libc, whose ptrace gives what is read as its result.
             libc::SYS_ptrace | libc::SYS_process_vm_writev => with(Ok(())),
+            libc::SYS_prctl if a as c_int == libc::PR_SET_SECCOMP => to_long(filters::by_prctl(b, c, || as_libc(go()))),
+            libc::SYS_prctl => with(Ok(())),
+            libc::SYS_seccomp => to_long(filters::by_seccomp(a, c, || as_libc(go()))),
             libc::SYS_unshare => with(namespace::left(fd)),
             libc::SYS_setns => with(namespace::entered(fd)),
             number => undecoded(number, [a, b, c, d, e, f]),

@@ -123,7 +123,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         return Ok(Cleared::Start(Start::unchecked()));
     }
     // What cannot be read cannot be read by the kernel either, and by now it might be readable.
-    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(libc::EFAULT)) };
+    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(fault(by, &exec.target))) };
     let place = match by {
         By::This => None,
         By::Other(other) => other.place,
@@ -212,6 +212,16 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     match verdict.outcome {
         Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
         _ => Ok(Cleared::Start(start(&policy, served, exec, program, guarding, as_shell))),
+    }
+}
+
+/// What the kernel says of a program whose arguments cannot be read: first it looks for the program.
+#[cold]
+fn fault(by: By<'_>, target: &Target<'_>) -> i32 {
+    match (by, *target) {
+        (By::This, Target::Path(at, path)) => sys::execute_nothing(at, path),
+        (By::This, Target::Descriptor(fd)) => sys::execute_nothing(fd, c""),
+        (By::Other(_), _) => libc::EFAULT,
     }
 }
 

@@ -162,7 +162,7 @@ pub fn lookup_error(at: i32, path: &CStr, errno: i32) -> i32 {
 /// `close`.
 pub fn close(fd: i32) {
     // SAFETY: takes no pointer; the callers close only what they opened.
-    unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
+    unsafe { super::raw::enter(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
 }
 
 /// `read`; what was read.

@@ -114,6 +114,21 @@ pub unsafe fn execve(path: *const u8, argv: *const *const u8, envp: *const *cons
     unsafe { syscall(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0, 0]) as i32 }
 }
 
+/// The error of `execve`, or `execveat`, with arguments that cannot be read, for the calling program.
+pub fn execute_nothing(at: i32, path: &CStr) -> i32 {
+    let (path_at, nowhere) = (path.as_ptr() as usize, crate::address::NOWHERE as usize);
+    let by_descriptor = path.is_empty() && at != libc::AT_FDCWD;
+    let flags = if by_descriptor { libc::AT_EMPTY_PATH as usize } else { 0 };
+    // SAFETY: the kernel reads a C string, and faults on the arguments before it changes anything.
+    let done = unsafe {
+        match at {
+            libc::AT_FDCWD => super::on_behalf(libc::SYS_execve, [path_at, nowhere, 0, 0, 0]),
+            _ => super::on_behalf(libc::SYS_execveat, [at as usize, path_at, nowhere, 0, flags]),
+        }
+    };
+    done.wrapping_neg() as i32
+}
+
 /// A child process that shares nothing, whose end is no SIGCHLD; 0 in the child.
 ///
 /// # Safety
@@ -170,7 +185,7 @@ pub fn raise_limit(resource: u32) {
 pub fn exit(code: usize) -> ! {
     loop {
         // SAFETY: takes no pointer, and does not return.
-        unsafe { syscall(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
+        unsafe { super::raw::enter(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
     }
 }
 

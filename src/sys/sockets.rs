@@ -100,13 +100,13 @@ pub fn known_stream(fd: i32) -> Option<bool> {
 /// one that is not connected the kernel says so (ENOTCONN), and does it all the same.
 pub fn end_sending(fd: i32) {
     // SAFETY: takes no pointer.
-    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
+    unsafe { super::raw::enter(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
 }
 
 /// Ends a connection in both directions.
 pub fn end_connection(fd: i32) {
     // SAFETY: takes no pointer.
-    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_RDWR as usize, 0, 0, 0, 0]) };
+    unsafe { super::raw::enter(libc::SYS_shutdown, [fd as usize, libc::SHUT_RDWR as usize, 0, 0, 0, 0]) };
 }
 
 /// A socket like another: of its domain, type and protocol, with its flags and what can be copied of its options.
@@ -299,7 +299,7 @@ pub fn is_own(ip: IpAddr) -> Option<bool> {
     let socket = socket.map(|fd| Fd(fd as i32)).ok()?;
     let args = [socket.0 as usize, bytes.as_ptr() as usize, len, 0, 0];
     // SAFETY: the kernel reads the address.
-    match result(unsafe { super::on_behalf(libc::SYS_bind, args) }) {
+    match result(unsafe { super::confined::marked(libc::SYS_bind, args) }) {
         Ok(_) => Some(true),
         Err(libc::EADDRNOTAVAIL) => Some(false),
         Err(_) => None,
@@ -331,7 +331,7 @@ pub fn local_datagram() -> Result<Fd, i32> {
 pub fn connect_local(fd: i32, path: &[u8]) -> bool {
     let (address, len) = local_address(path);
     // SAFETY: the kernel reads the address.
-    unsafe { super::on_behalf(libc::SYS_connect, [fd as usize, &raw const address as usize, len, 0, 0]) == 0 }
+    unsafe { super::confined::marked(libc::SYS_connect, [fd as usize, &raw const address as usize, len, 0, 0]) == 0 }
 }
 
 /// Connects a datagram socket; whether the kernel does it.
@@ -340,7 +340,7 @@ pub fn connect_local(fd: i32, path: &[u8]) -> bool {
 /// The address must be `len` bytes.
 pub unsafe fn connect_to(fd: i32, address: *const u8, len: usize) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { super::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len, 0, 0]) == 0 }
+    unsafe { super::confined::marked(libc::SYS_connect, [fd as usize, address as usize, len, 0, 0]) == 0 }
 }
 
 /// The address of a path; of an abstract name, which begins with NUL and has none at its end.
@@ -367,8 +367,8 @@ pub fn listen_local(fd: i32, name: &[u8]) -> bool {
     let (address, len) = local_address(name);
     // SAFETY: the kernel reads the address.
     unsafe {
-        super::on_behalf(libc::SYS_bind, [fd as usize, &raw const address as usize, len, 0, 0]) == 0
-            && super::on_behalf(libc::SYS_listen, [fd as usize, 64, 0, 0, 0]) == 0
+        super::confined::marked(libc::SYS_bind, [fd as usize, &raw const address as usize, len, 0, 0]) == 0
+            && super::confined::marked(libc::SYS_listen, [fd as usize, 64, 0, 0, 0]) == 0
     }
 }
 
@@ -413,7 +413,7 @@ pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> bool {
     let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, size_of::<Passed>(), 0];
     let args = [socket as usize, header.as_ptr() as usize, libc::MSG_NOSIGNAL as usize, 0, 0];
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
-    unsafe { super::on_behalf(libc::SYS_sendmsg, args) == size_of_val(words) as isize }
+    unsafe { super::confined::marked(libc::SYS_sendmsg, args) == size_of_val(words) as isize }
 }
 
 /// Receives words with a descriptor; never waits.
@@ -443,26 +443,26 @@ pub fn poll(entries: &mut [libc::pollfd], milliseconds: u32) -> usize {
 pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> isize {
     let args = [fd as usize, address.as_ptr() as usize, len.min(ADDRESS_MAX), 0, 0];
     // SAFETY: the address is that long.
-    unsafe { super::on_behalf(libc::SYS_connect, args) }
+    unsafe { super::confined::marked(libc::SYS_connect, args) }
 }
 
 /// `bind` of a descriptor to an address in this process's memory.
 pub fn bind(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> isize {
     let args = [fd as usize, address.as_ptr() as usize, len.min(ADDRESS_MAX), 0, 0];
     // SAFETY: the address is that long.
-    unsafe { super::on_behalf(libc::SYS_bind, args) }
+    unsafe { super::confined::marked(libc::SYS_bind, args) }
 }
 
 /// `listen`.
 pub fn listen(fd: i32, backlog: i32) -> isize {
     // SAFETY: takes no pointer.
-    unsafe { super::on_behalf(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0]) }
+    unsafe { super::confined::marked(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0]) }
 }
 
 /// `sendmsg` of a header whose parts lie in this process's memory.
 pub fn send_message(fd: i32, header: &[usize; 7], flags: i32) -> isize {
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and checks what it points to.
-    unsafe { super::on_behalf(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) }
+    unsafe { super::confined::marked(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) }
 }
 
 /// Whether the calls of a descriptor do not wait.
@@ -478,5 +478,7 @@ pub fn send(fd: i32, pieces: &[&[u8]; 3]) -> bool {
     let header = [0, 0, vectors.as_ptr() as usize, vectors.len(), 0, 0, 0];
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
-    unsafe { super::on_behalf(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) >= 0 }
+    unsafe {
+        super::confined::marked(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) >= 0
+    }
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod build;
 mod conditions;
+mod confined;
 mod deepbind;
 mod directly;
 mod elf;
@@ -14,6 +15,8 @@ mod programs;
 mod reach;
 mod schema;
 mod table;
+mod twins;
 mod unknown;
 mod variadic;
+mod vectors;
 mod ways;

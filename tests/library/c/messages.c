@@ -171,6 +171,18 @@ int main(int count, char **words)
     say("too long as the eighth", out, all, 10, 0, to);
     say("2,000 messages", out, fill(all, 2000, &good), 2000, 0, to);
 
+    /* sendto is the kernel's, too, whatever it is made of. */
+    const size_t sizes[] = {0, 1, 65507, 65508, 1UL << 31, 1UL << 62, -1};
+    const int flags[] = {0, MSG_OOB, MSG_DONTWAIT, 0x80000000, 0x40000000, -1};
+    for (int i = 0; i < 7; i++)
+        for (int k = 0; k < 6; k++) {
+            errno = 0;
+            long sent = by_number ? syscall(SYS_sendto, out, big, sizes[i], flags[k], &good, sizeof good)
+                                  : sendto(out, big, sizes[i], flags[k], (void *)&good, sizeof good);
+            int error = errno;
+            printf("sendto %zu %x: %ld %d; arrived %d\n", sizes[i], flags[k], sent, error, drain(to));
+        }
+
     /* An error that came back for an earlier datagram is told by the next call, once. */
     int quiet = socket(AF_INET, SOCK_DGRAM, 0);
     connect(quiet, (void *)&nobody, sizeof nobody);

@@ -2,6 +2,7 @@
 
 mod cgi;
 mod chrooted;
+mod confined;
 mod egress;
 mod fpm_socket;
 mod loading;
