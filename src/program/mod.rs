@@ -5,6 +5,7 @@
 //! have in the kernel.
 
 mod format;
+mod interpreter;
 mod loader;
 mod place;
 mod real_path;
@@ -228,8 +229,14 @@ impl Program {
                 self.guard_in(&elf.loader, &stat);
                 let is_loader = loader::is_loader(name.bytes()) || kind == Some(Kind::Loader);
                 if matches!(elf.loader, Loader::None) && is_loader {
-                    self.run_by_loader(argv.get(1..).unwrap_or_default());
+                    let is_known = interpreter::is_of_system(&stat, name.bytes());
+                    self.run_by_loader(argv.get(1..).unwrap_or_default(), is_known);
                 }
+                self.own_names = self.count;
+                let Some(file) = self.file.take() else { return Ok(()) };
+                let found = self.loaded_by(&elf.loader, (&file, &stat), opened, argv);
+                self.file = Some(file);
+                return found;
             }
             Format::Foreign => {
                 self.foreign = true;
@@ -287,6 +294,11 @@ fn is_multicall(name: &[u8]) -> bool {
 
 /// The beginning of a regular file that was opened as a place only (O_PATH), or for reading; `None` where it cannot be read.
 fn read<'h>(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat, into: &'h mut [u8]) -> Option<&'h [u8]> {
+    sys::read_head(readable(file, opened, stat)?.0, into)
+}
+
+/// The same file, opened for reading.
+fn readable(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat) -> Option<Fd> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let readable = match sys::open(libc::AT_FDCWD, files::proc_descriptor(file.0).c_str(), flags, 0) {
         Ok(readable) => readable,
@@ -297,5 +309,5 @@ fn read<'h>(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat, into: &'h mut 
     };
     // By the path, or by a /proc that somebody has covered, it may be another file.
     sys::fstat(readable.0).filter(|now| now.identity == stat.identity)?;
-    sys::read_head(readable.0, into)
+    Some(readable)
 }

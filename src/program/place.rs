@@ -172,7 +172,7 @@ fn numbers<'s>(status: &'s [u8], name: &'s [u8]) -> impl Iterator<Item = u32> + 
 /// Whether root is root here: the host's, or that of a container, whose user namespace has more users than the one who made
 /// it: without privileges, nobody makes such a one.
 #[cold]
-fn knows_root() -> bool {
+pub(super) fn knows_root() -> bool {
     sys::sees_root() || maps_others()
 }
 

@@ -1,7 +1,7 @@
 //! What runs in a program's place: the interpreter of a script, and what the dynamic loader is told to run.
 
 use super::format::{self, Format, HEAD, Loader};
-use super::{FOREIGN, PATH_MAX, Program, is_absent, is_multicall, loader, read, real_path};
+use super::{FOREIGN, PATH_MAX, Program, interpreter, is_absent, is_multicall, loader, read, real_path};
 use crate::memory::{Text, base_name};
 use crate::sys;
 use core::ffi::CStr;
@@ -12,8 +12,8 @@ use portcullis_policy::image::Kind;
 const DEPTH: usize = 5;
 
 impl Program {
-    /// What the dynamic loader is told to run by these arguments.
-    pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]]) {
+    /// What the dynamic loader is told to run by these arguments. What is only called one may do anything else.
+    pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]], is_known: bool) {
         let told = loader::read(arguments);
         self.loads_library = told.loads_library;
         // What is called a loader may be another program.
@@ -52,7 +52,9 @@ impl Program {
             Err(_) => self.cannot(Unknown::Program),
         }
         // The loader is static; what it loads is not.
-        self.unguarded = "";
+        if is_known {
+            self.unguarded = "";
+        }
     }
 
     /// Follows a script's line to what the kernel will run.
@@ -128,8 +130,9 @@ impl Program {
                     if matches!(elf.loader, Loader::None) && is_loader {
                         let first = if argument.is_empty() { script } else { argument };
                         let first = Text::<PATH_MAX>::of(first);
-                        self.run_by_loader(&[first.bytes()]);
+                        self.run_by_loader(&[first.bytes()], interpreter::is_of_system(&stat, name));
                     }
+                    return self.loaded_by(&elf.loader, (&file, &stat), opened, &[]);
                 }
                 Format::Foreign => {
                     self.foreign = true;

@@ -4,6 +4,7 @@ mod cgi;
 mod chrooted;
 mod egress;
 mod fpm_socket;
+mod interpreters;
 mod merging;
 mod places;
 mod policy;
