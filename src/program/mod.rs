@@ -21,6 +21,7 @@ pub use place::Starter;
 use portcullis_policy::Unknown;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
+pub use script::{ScriptLine, words};
 
 const FOREIGN: &str = "foreign";
 /// Base names that one program may go by.
@@ -56,6 +57,8 @@ pub struct Program {
     build_id: ([u8; BUILD_ID_MAX], usize),
     /// It is a script.
     pub is_script: bool,
+    /// Of a script whose interpreter is none itself: the interpreter, and the line that names it.
+    pub interpreter: Option<(Fd, ScriptLine)>,
     /// Who starts it; `None` where it does not matter what that may write to.
     pub starter: Option<Starter>,
     /// The starter could have put another program in the place of what runs it.
@@ -91,6 +94,7 @@ impl Program {
             identity: (0, 0),
             build_id: ([0; BUILD_ID_MAX], 0),
             is_script: false,
+            interpreter: None,
             starter: None,
             runs_own: false,
             file: None,
@@ -171,9 +175,12 @@ impl Program {
         self.build_id.0.get(..self.build_id.1).unwrap_or_default()
     }
 
-    /// The open file, by which it can be run.
-    pub fn into_file(self) -> Option<Fd> {
-        self.file
+    /// The open file by which it can be run; of a script its interpreter's, with the line that names it.
+    pub fn into_file(self) -> (Option<Fd>, Option<ScriptLine>) {
+        match self.interpreter {
+            Some((file, line)) => (Some(file), Some(line)),
+            None => (self.file, None),
+        }
     }
 
     /// Something of it is not known.

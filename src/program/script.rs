@@ -11,6 +11,17 @@ use portcullis_policy::image::Kind;
 /// Interpreters that are scripts themselves, followed this far (fs/exec.c: the kernel says ELOOP beyond).
 const DEPTH: usize = 5;
 
+/// The line of a script behind `#!`.
+pub type ScriptLine = Text<{ format::SCRIPT_HEAD }>;
+
+/// The interpreter of a script's line, and the argument that follows it; empty where none does.
+pub fn words(line: &ScriptLine) -> (ScriptLine, ScriptLine) {
+    let trimmed = trim(line.bytes());
+    let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
+    let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
+    (Text::of(interpreter), Text::of(trim(argument)))
+}
+
 impl Program {
     /// What the dynamic loader is told to run by these arguments. What is only called one may do anything else.
     pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]], is_known: bool) {
@@ -60,7 +71,7 @@ impl Program {
     /// Follows a script's line to what the kernel will run.
     #[inline(never)]
     pub(super) fn script(&mut self, line: &[u8], opened: Option<(i32, &CStr)>) -> Result<(), i32> {
-        let mut line = Text::<{ format::SCRIPT_HEAD }>::of(line);
+        let mut line = ScriptLine::of(line);
         // What the interpreter gets as its first argument that is no option: the rest of the line, else the script.
         let script = opened.map_or(&b""[..], |(_, path)| path.to_bytes());
         for depth in 0..=DEPTH {
@@ -132,7 +143,11 @@ impl Program {
                         let first = Text::<PATH_MAX>::of(first);
                         self.run_by_loader(&[first.bytes()], interpreter::is_of_system(&stat, name));
                     }
-                    return self.loaded_by(&elf.loader, (&file, &stat), opened, &[]);
+                    let found = self.loaded_by(&elf.loader, (&file, &stat), opened, &[]);
+                    if depth == 0 {
+                        self.interpreter = Some((file, line));
+                    }
+                    return found;
                 }
                 Format::Foreign => {
                     self.foreign = true;

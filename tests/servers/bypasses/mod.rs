@@ -12,6 +12,7 @@ mod pools;
 mod pools_unseen;
 mod programs;
 mod python;
+mod replaced;
 mod requests;
 mod shells;
 mod sinks;
@@ -19,6 +20,7 @@ mod spawn;
 mod supervised_calls;
 mod supervised_files;
 mod supervisor;
+
 mod uwsgi;
 
 use crate::harness::{Place, http};
