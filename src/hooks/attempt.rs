@@ -1,7 +1,9 @@
 //! A program that is about to be started: it is judged, and judged anew where another file takes its place meanwhile.
 
-use super::fail;
-use crate::judge::{self, By, Cleared, Exec, Refused, Start};
+use super::{fail, search};
+use crate::environment::Vector;
+use crate::judge::{self, By, Cleared, Exec, Refused, Start, Target};
+use crate::program;
 use crate::request::Served;
 use core::ffi::c_int;
 use portcullis_policy::Unknown;
@@ -45,6 +47,19 @@ pub fn attempt<T>(served: &Served, exec: &Exec<'_>, run: impl Fn(&Start, bool) -
         }
     }
     unknown(served, exec, Unknown::Replaced, || run(&Start::unchecked(), false))?.ok_or(Failed::Kernel(libc::EACCES))
+}
+
+/// Calls `go` with the arguments of what is started: those of `exec`, or, where the interpreter of a script is started in its place,
+/// those that the kernel would give it (fs/binfmt_script.c). `None` where there is no memory for them.
+pub fn arguments<T>(start: &Start, exec: &Exec<'_>, go: impl FnOnce(Vector) -> T) -> Option<T> {
+    let (Some(line), Target::Path(_, path)) = (&start.line, exec.target) else { return Some(go(exec.argv)) };
+    let (interpreter, argument) = program::words(line);
+    let all = [interpreter.c_str(), argument.c_str(), path];
+    let without = [interpreter.c_str(), path];
+    let head = if argument.bytes().is_empty() { &without[..] } else { &all };
+    let mut done = None;
+    search::with_arguments(head, exec.argv, |argv| done = Some(go(argv)));
+    done
 }
 
 /// Calls `go` where the policy lets a program go of which something cannot be known or made.

@@ -12,15 +12,19 @@ use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
 
-/// Judges `exec`, then calls `go` with the environment for the new program, and with the descriptor of its file where it is
-/// to be run by that.
-fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Option<c_int>) -> c_int) -> Failed {
+/// Judges `exec`, then calls `go` with the arguments and the environment for the new program, and with the descriptor of its file
+/// where it is to be run by that.
+fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Vector, Option<c_int>) -> c_int) -> Failed {
     let run = |start: &judge::Start, is_checked: bool| {
+        let go = |envp| {
+            let done = attempt::arguments(start, exec, |argv| go(argv, envp, start.by_descriptor()));
+            done.unwrap_or_else(|| fail(libc::E2BIG))
+        };
         merge::say_all();
         let name = exec.name();
         let new = New::of(name.bytes(), start.guarding).running(start.image);
         let tried = environment::with(exec.envp, new, served, |envp| {
-            (!is_checked || start.still_is(&exec.target)).then(|| go(envp, start.by_descriptor()))
+            (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
         });
         let failed = |_| match errno() {
             libc::ENOEXEC => Failed::Format(start.as_shell),
@@ -28,7 +32,7 @@ fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Option<c_int>) 
         };
         match tried {
             Ok(tried) => tried.map(failed),
-            Err(what) => Some(unmade(served, exec, what, || go(exec.envp, start.by_descriptor()))),
+            Err(what) => Some(unmade(served, exec, what, || go(exec.envp))),
         }
     };
     attempt::attempt(served, exec, run).unwrap_or_else(|failed| failed)
@@ -55,13 +59,13 @@ fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
 
 /// Attempts `exec`, of a path relative to `at`.
 fn attempt_at(way: Way, exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c_int) -> Failed {
-    attempt(exec, served, |envp, by| match by {
+    attempt(exec, served, |argv, envp, by| match by {
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks; the path is a C string.
-        Some(file) => unsafe { gate::execveat(way, file, c"".as_ptr(), exec.argv, envp, libc::AT_EMPTY_PATH) },
+        Some(file) => unsafe { gate::execveat(way, file, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH) },
         // SAFETY: as above.
-        None if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(way, path.as_ptr(), exec.argv, envp) },
+        None if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(way, path.as_ptr(), argv, envp) },
         // SAFETY: as above.
-        None => unsafe { gate::execveat(way, at, path.as_ptr(), exec.argv, envp, flags) },
+        None => unsafe { gate::execveat(way, at, path.as_ptr(), argv, envp, flags) },
     })
 }
 
@@ -162,9 +166,9 @@ pub unsafe extern "C" fn fexecve(fd: c_int, argv: *const *const c_char, envp: *c
     if fd < 0 || argv.is_null() || envp.is_null() {
         return fail(libc::EINVAL);
     }
-    let go = |envp, by: Option<c_int>| {
+    let go = |argv, envp, by: Option<c_int>| {
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks.
-        unsafe { gate::fexecve(by.unwrap_or(fd), exec.argv, envp) }
+        unsafe { gate::fexecve(by.unwrap_or(fd), argv, envp) }
     };
     request::for_exec(exec.envp, |served| attempt(&exec, served, go)).fail()
 }

@@ -3,8 +3,9 @@
 //! caller's.
 
 use super::open;
+use crate::files;
 use crate::judge::Decision;
-use crate::memory::{PathCopy, Reader};
+use crate::memory::{PathCopy, Reader, Text};
 use crate::sys::{self, Fd};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -48,6 +49,8 @@ pub struct Effects {
     /// Descriptors of the new process, and which of the caller's they are.
     became: [(c_int, c_int); DESCRIPTORS],
     count: usize,
+    /// The first of the descriptors of which all are closed.
+    closed: c_int,
     unknown: bool,
     judged: Decision,
 }
@@ -55,8 +58,14 @@ pub struct Effects {
 impl Effects {
     /// Those of `actions`, which may be null.
     pub fn of(actions: *const libc::posix_spawn_file_actions_t) -> Effects {
-        let mut effects =
-            Effects { folder: None, became: [(0, 0); DESCRIPTORS], count: 0, unknown: false, judged: Ok(()) };
+        let mut effects = Effects {
+            folder: None,
+            became: [(0, 0); DESCRIPTORS],
+            count: 0,
+            closed: c_int::MAX,
+            unknown: false,
+            judged: Ok(()),
+        };
         if !actions.is_null() && effects.read(actions.cast()).is_none() {
             effects.unknown = true;
         }
@@ -96,6 +105,7 @@ impl Effects {
                 }
                 // Whatever it closes is no connection.
                 CLOSE_FROM => {
+                    self.closed = self.closed.min(first);
                     for fd in first.max(0)..=2 {
                         self.becomes(fd, OPENED)?;
                     }
@@ -139,6 +149,17 @@ impl Effects {
     /// Whether an action changes what a path may lead to.
     fn changes(&self) -> bool {
         self.count > 0 || self.folder.is_some()
+    }
+
+    /// The path by which the new process finds what the caller has as `fd`: by its own descriptor where it still has that, else by
+    /// the caller's.
+    pub fn path_of(&self, fd: c_int) -> Text<64> {
+        if fd < self.closed && self.source(fd) == fd && !self.unknown {
+            return files::proc_descriptor(fd);
+        }
+        let mut name = Text::<16>::of(b"fd/");
+        name.number(u64::from(fd.cast_unsigned()));
+        files::proc_path(sys::getpid(), name.bytes())
     }
 
     /// What is decided of the files that the actions open for writing.

@@ -12,9 +12,13 @@ use crate::memory::{PathCopy, Reader, Text, base_name};
 use crate::program::PATH_MAX;
 use crate::request::{self, Served};
 use crate::state::{self, Role};
+use crate::sys::{self, Fd};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
+
+/// Numbers from which on a descriptor is looked for by which a program is run.
+const HIGH: [c_int; 3] = [900, 200, 50];
 
 /// A program to be started in a new process, by its path, with these arguments and this environment.
 fn program<'a>(
@@ -37,14 +41,28 @@ fn program<'a>(
 }
 
 /// Judges `exec`, the program at `path`, and starts it by `go`, which gives an errno.
-fn attempt(exec: &Exec<'_>, path: &CStr, go: impl Fn(&CStr, Vector) -> c_int) -> Result<(), Failed> {
+fn attempt(
+    exec: &Exec<'_>,
+    path: &CStr,
+    effects: &Effects,
+    go: impl Fn(&CStr, Vector, Vector) -> c_int,
+) -> Result<(), Failed> {
     let errno = request::for_exec(exec.envp, |served| {
         attempt::attempt(served, exec, |start, is_checked| {
             let name = exec.name();
             let new = New::of(name.bytes(), start.guarding).running(start.image);
-            let go = |envp| match start.by_descriptor() {
-                Some(file) => go(crate::files::proc_descriptor(file).c_str(), envp),
-                None => go(path, envp),
+            // Where no file action is likely to put another file.
+            let high = start
+                .by_descriptor()
+                .map(|file| HIGH.into_iter().find_map(|from| sys::duplicate_high(file, from).ok()));
+            let high = high.map(|fd| fd.map(Fd));
+            let go = |envp| {
+                let named = match (&high, start.by_descriptor()) {
+                    (None, _) | (_, None) => None,
+                    (Some(high), Some(file)) => Some(effects.path_of(high.as_ref().map_or(file, |high| high.0))),
+                };
+                let path = named.as_ref().map_or(path, |named| named.c_str());
+                attempt::arguments(start, exec, |argv| go(path, argv, envp)).unwrap_or(libc::E2BIG)
             };
             let started = environment::for_new_process(exec.envp, new, served, |envp| {
                 (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
@@ -70,14 +88,14 @@ fn unmade(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -
 
 /// Does by `go` all that comes before the program, with a path that no file can have: the error with which that fails, as it
 /// does where there is a program.
-fn failure_before(envp: Vector, go: impl Fn(&CStr, Vector) -> c_int) -> Option<c_int> {
+fn failure_before((argv, envp): (Vector, Vector), go: impl Fn(&CStr, Vector, Vector) -> c_int) -> Option<c_int> {
     // Longer than any path: the kernel looks nothing up.
     static TOO_LONG: [u8; PATH_MAX + 2] = {
         let mut path = [b'/'; PATH_MAX + 2];
         path[PATH_MAX + 1] = 0;
         path
     };
-    let errno = go(CStr::from_bytes_with_nul(&TOO_LONG).unwrap_or(c""), envp);
+    let errno = go(CStr::from_bytes_with_nul(&TOO_LONG).unwrap_or(c""), argv, envp);
     (errno != libc::ENAMETOOLONG).then_some(errno)
 }
 
@@ -87,21 +105,21 @@ fn start(
     searches: bool,
     actions: *const libc::posix_spawn_file_actions_t,
     vectors: (Vector, Vector),
-    go: impl Fn(&CStr, Vector) -> c_int,
+    go: impl Fn(&CStr, Vector, Vector) -> c_int,
 ) -> c_int {
     let mut room = PathCopy::new();
     let copy = match room.of(path) {
         Ok(copy) => copy,
-        Err(errno) => return failure_before(vectors.1, go).unwrap_or(errno),
+        Err(errno) => return failure_before(vectors, go).unwrap_or(errno),
     };
     let effects = Effects::of(actions);
     if let Err(Refused(errno)) = effects.judged() {
         return errno;
     }
     let calls = Cell::new(0_usize);
-    let go = |path: &CStr, envp: Vector| {
+    let go = |path: &CStr, argv: Vector, envp: Vector| {
         calls.set(calls.get().wrapping_add(1));
-        go(path, envp)
+        go(path, argv, envp)
     };
     let ended = Cell::new(None);
     let end = |errno| {
@@ -112,11 +130,11 @@ fn start(
     let attempt = |candidate: &CStr, searched: Option<&CStr>| {
         let exec = program(candidate, searched, vectors, &effects);
         let before = calls.get();
-        match attempt(&exec, candidate, go) {
+        match attempt(&exec, candidate, &effects, go) {
             Ok(()) => end(0),
             // libc goes on to the next candidate where the program was not started, and not where a file action failed.
             Err(Failed::Kernel(errno)) if searched.is_some() && calls.get() != before => {
-                if failure_before(vectors.1, go).is_some() { end(errno) } else { Failed::Kernel(errno) }
+                if failure_before(vectors, go).is_some() { end(errno) } else { Failed::Kernel(errno) }
             }
             Err(failed) => failed,
         }
@@ -128,7 +146,7 @@ fn start(
     match (ended.get(), failed) {
         (Some(errno), _) | (None, Failed::Refused(errno)) => errno,
         (None, Failed::Kernel(errno)) if calls.get() > 0 => errno,
-        (None, Failed::Kernel(errno)) => failure_before(vectors.1, go).unwrap_or(match errno {
+        (None, Failed::Kernel(errno)) => failure_before(vectors, go).unwrap_or(match errno {
             // glibc's word where nothing was tried (sysdeps/unix/sysv/linux/spawni.c).
             0 => libc::ECHILD,
             errno => errno,
@@ -175,9 +193,9 @@ macro_rules! spawns {
                     });
                 }
                 let Some(real) = real::$by() else { return libc::ENOSYS };
-                start(path, $searches, actions, (argv.cast(), envp.cast()), |path, envp| {
+                start(path, $searches, actions, (argv.cast(), envp.cast()), |path, argv, envp| {
                     // SAFETY: as the caller promises; the path is a C string.
-                    unsafe { real(first, path.as_ptr(), actions, attributes, argv, envp.cast()) }
+                    unsafe { real(first, path.as_ptr(), actions, attributes, argv.cast(), envp.cast()) }
                 })
             }
         )*

@@ -71,32 +71,37 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
 
 /// Calls `go` with the arguments with which execvp runs `file` by the shell; not where there is no memory for them.
 pub fn with_shell_arguments(file: &CStr, argv: Vector, go: impl FnOnce(Vector)) {
+    with_arguments(&[c"/bin/sh", file], argv, go);
+}
+
+/// Calls `go` with `head` in the place of the first argument; not where there is no memory for that.
+pub fn with_arguments(head: &[&CStr], argv: Vector, go: impl FnOnce(Vector)) {
     let mut reader = Reader::default();
     let mut count = 0_usize;
     while !argv.is_null() && reader.pointer(argv, count).is_some_and(|argument| !argument.is_null()) {
         count = count.wrapping_add(1);
     }
-    let needed = count.wrapping_add(3);
+    let needed = count.wrapping_add(head.len()).wrapping_add(1);
     let mut stack = [core::ptr::null(); ON_STACK];
     if needed <= ON_STACK {
-        fill(&mut stack, file, argv, count);
+        fill(&mut stack, head, argv, count);
         return go(stack.as_ptr());
     }
     let size = needed.wrapping_mul(8);
     let Some(at) = sys::allocate(size) else { return };
     // SAFETY: the mapping is that long, zeroed (null pointers) and nobody else's.
     let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<*const u8>(), needed) };
-    fill(vector, file, argv, count);
+    fill(vector, head, argv, count);
     go(vector.as_ptr());
     sys::munmap(at, size);
 }
 
-/// The shell, the file, and the arguments behind the first.
-fn fill(vector: &mut [*const u8], file: &CStr, argv: Vector, count: usize) {
-    let head = [c"/bin/sh".as_ptr().cast(), file.as_ptr().cast()];
+/// The head, and the arguments behind the first.
+fn fill(vector: &mut [*const u8], head: &[&CStr], argv: Vector, count: usize) {
+    let head = head.iter().map(|text| text.as_ptr().cast());
     let mut reader = Reader::default();
     let rest = (1..count).map(|index| reader.pointer(argv, index).unwrap_or(core::ptr::null()));
-    for (to, from) in vector.iter_mut().zip(head.into_iter().chain(rest)) {
+    for (to, from) in vector.iter_mut().zip(head.chain(rest)) {
         *to = from;
     }
 }

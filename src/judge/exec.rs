@@ -3,13 +3,13 @@
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{Place, Program, Starter, is_of_system};
+use crate::program::{Place, Program, ScriptLine, Starter};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
 use crate::{counters, emit};
 use core::ffi::CStr;
-use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown};
+use portcullis_policy::{Mode, Outcome, Rule, Unknown};
 
 /// A program that is about to be started.
 #[derive(Clone, Copy)]
@@ -71,6 +71,7 @@ pub enum Guarding {
 }
 
 /// What comes of a program that is not refused.
+#[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
 pub enum Cleared {
     /// The kernel does not run it, and this is its errno. It is not asked again: by now it might.
     Absent(i32),
@@ -90,12 +91,22 @@ pub struct Start {
     pub as_shell: bool,
     judged: Option<Stat>,
     by: Option<Fd>,
+    /// It is a script, and `by` is the interpreter that this line of it names.
+    pub line: Option<ScriptLine>,
 }
 
 impl Start {
     /// What is not looked at: of a master.
     pub fn unchecked() -> Start {
-        Start { guarding: Guarding::Whole, image: (0, 0), runs: (0, 0), as_shell: false, judged: None, by: None }
+        Start {
+            guarding: Guarding::Whole,
+            image: (0, 0),
+            runs: (0, 0),
+            as_shell: false,
+            judged: None,
+            by: None,
+            line: None,
+        }
     }
 
     /// Whether `target` still is the file that was judged.
@@ -108,8 +119,8 @@ impl Start {
         now.is_some_and(|now| now.identity == judged.identity && now.ctime == judged.ctime)
     }
 
-    /// The descriptor of the judged file, where it is to be run by that: neither the kernel nor the guard in it would see
-    /// that another file has taken its place.
+    /// The descriptor of the judged file, or of its interpreter, where it is to be run by that: what takes its place might be a
+    /// program without the guard, and nobody would see it.
     pub fn by_descriptor(&self) -> Option<i32> {
         self.by.as_ref().map(|file| file.0)
     }
@@ -129,10 +140,12 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         By::Other(other) => other.place,
     };
     let mut program = Program::none(place);
-    program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then(|| match by {
+    let enforced = PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
+    let starter = match by {
         By::This => Starter::this(),
         By::Other(other) => Starter::other(other.pid, other.user.0),
-    });
+    };
+    program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then_some(starter);
     match find(&mut program, exec, &arguments) {
         // By its file actions, a new process may have what this one has not.
         Err(errno) if exec.unknown != Some(Unknown::FileActions) => return Ok(Cleared::Absent(errno)),
@@ -152,6 +165,11 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         program.push(b"sh");
     } else if program.unknown_format {
         program.cannot(Unknown::Format);
+    }
+    // What the supervisor judges, it does not start.
+    let replaceable = enforced && matches!(by, By::This) && !is_fixed(&starter, &exec.target);
+    if replaceable && program.is_script && !(program.interpreter.is_some() && is_named(&exec.target)) {
+        program.cannot(Unknown::Replaced);
     }
     let path = match (exec.searched, exec.target) {
         (Some(name), _) => name.to_bytes(),
@@ -211,7 +229,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     match verdict.outcome {
         Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
-        _ => Ok(Cleared::Start(start(&policy, served, exec, program, guarding, as_shell))),
+        _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable))),
     }
 }
 
@@ -225,32 +243,35 @@ fn fault(by: By<'_>, target: &Target<'_>) -> i32 {
     }
 }
 
-/// How a program that was judged is started.
-fn start(
-    policy: &Policy<'_>,
-    served: &Served,
-    exec: &Exec<'_>,
-    program: Program<'_>,
-    guarding: Guarding,
-    as_shell: bool,
-) -> Start {
-    // In a program with the guard in it, the guard compares. Elsewhere nobody could, unless who starts it can replace nothing
-    // there: so it is run by the descriptor. A script's interpreter would not find the script then.
-    let replaceable = match exec.target {
-        Target::Path(_, path) => !program.of_system() || !is_of_system(path.to_bytes()),
-        Target::Descriptor(_) => true,
-    };
-    let enforced = || PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
-    let unseen = !matches!(guarding, Guarding::Whole) && !program.is_script && !program.unknown_format;
+/// How a program that was judged is started. The guard in it compares, but what takes its place may have none: so what can be
+/// replaced is run by the descriptor. A script's interpreter would not find the script then: the interpreter is run so, with
+/// the arguments that the kernel would give it. In audit nothing is, for the program would see it.
+fn start(program: Program<'_>, guarding: Guarding, as_shell: bool, replaceable: bool) -> Start {
     let judged = (program.stat != Stat::default()).then_some(program.stat);
     let runs = if program.unknown_format { (0, 0) } else { program.image };
     let image = if matches!(guarding, Guarding::Whole) { program.image } else { (0, 0) };
-    let by = if unseen && replaceable && enforced() { program.into_file() } else { None };
-    Start { guarding, image, runs, as_shell, judged, by }
+    let (by, line) = match (replaceable, program.is_script, program.interpreter.is_some()) {
+        (false, ..) | (true, true, false) => (None, None),
+        _ => program.into_file(),
+    };
+    Start { guarding, image, runs, as_shell, judged, by, line }
+}
+
+/// Whether nobody but root can change which file a target is.
+fn is_fixed(starter: &Starter, target: &Target<'_>) -> bool {
+    match *target {
+        Target::Path(at, path) => starter.is_fixed(at, path),
+        Target::Descriptor(_) => false,
+    }
+}
+
+/// Whether an interpreter finds a script by the name that the target has.
+fn is_named(target: &Target<'_>) -> bool {
+    matches!(*target, Target::Path(at, path) if at == libc::AT_FDCWD || path.to_bytes().starts_with(b"/"))
 }
 
 /// The rules on which program it is.
-const PROGRAM_RULES: [Rule; 3] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool];
+const PROGRAM_RULES: [Rule; 4] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool, Rule::ExecUnguarded];
 
 /// Whether a rule refuses anything in a scope that has to know which program it is.
 pub fn enforces_programs(scope: u32) -> bool {

@@ -1,5 +1,6 @@
 //! What a program's file is, from its first bytes, as the kernel's loaders read it (fs/binfmt_elf.c, fs/binfmt_script.c).
 
+use crate::memory::Text;
 use portcullis_policy::image::build_id;
 
 /// What the kernel reads of a script's first line (BINPRM_BUF_SIZE).
@@ -35,13 +36,18 @@ pub enum Loader<'h> {
     None,
     /// This one.
     Named(&'h [u8]),
-    /// That stands beyond what was read.
+    /// That stands beyond what was read: see [`far_loader`].
     Unknown,
 }
 
 const NATIVE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 /// 32-bit x86, and 32-bit ARM.
 const COMPATIBLE: u16 = if cfg!(target_arch = "x86_64") { 3 } else { 40 };
+
+/// PT_INTERP.
+const INTERPRETER: usize = 3;
+/// The size of a program header.
+const ENTRY: usize = 56;
 
 fn short(head: &[u8], at: usize) -> Option<usize> {
     head.get(at..)?.first_chunk::<2>().map(|bytes| usize::from(u16::from_le_bytes(*bytes)))
@@ -92,8 +98,6 @@ fn script(rest: &[u8], whole: bool) -> Format<'_> {
 
 /// The loader and the build-id of an ELF file; `None` where the kernel does not take its program headers.
 fn elf(head: &[u8]) -> Option<Elf<'_>> {
-    const INTERPRETER: usize = 3;
-    const ENTRY: usize = 56;
     // e_phoff, e_phentsize, e_phnum.
     let (table, size, count) = (long(head, 32)?, short(head, 54)?, short(head, 56)?);
     if size != ENTRY || count == 0 || count.wrapping_mul(size) > 65536 {
@@ -106,16 +110,45 @@ fn elf(head: &[u8]) -> Option<Elf<'_>> {
             elf.loader = Loader::Unknown;
             break;
         };
-        // p_offset, p_filesz.
-        let part = long(head, at.wrapping_add(8)).zip(long(head, at.wrapping_add(32)));
-        let part = part.and_then(|(start, len)| head.get(start..)?.get(..len));
-        match (kind, part) {
-            (INTERPRETER, Some(path)) => elf.loader = Loader::Named(path.strip_suffix(&[0]).unwrap_or(path)),
-            (INTERPRETER, None) => elf.loader = Loader::Unknown,
-            _ => {}
+        if kind != INTERPRETER {
+            continue;
         }
+        // The first is the one. p_offset, p_filesz.
+        let part = long(head, at.wrapping_add(8)).zip(long(head, at.wrapping_add(32)));
+        elf.loader = match part.and_then(|(start, len)| head.get(start..)?.get(..len)) {
+            Some(path) => Loader::Named(path.split(|&byte| byte == 0).next().unwrap_or_default()),
+            None => Loader::Unknown,
+        };
+        break;
     }
     Some(elf)
+}
+
+/// The loader of an ELF file that names it far from its beginning; `None` where it names none. `read` reads at an offset, and
+/// says how much.
+pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> Option<Text<N>> {
+    let mut header = [0; 64];
+    read(0, &mut header);
+    let (table, size, count) = (long(&header, 32)?, short(&header, 54)?, short(&header, 56)?);
+    let mut entry = [0; ENTRY];
+    for index in 0..count {
+        let at = table.wrapping_add(index.wrapping_mul(size)) as u64;
+        // The kernel does not run a file of which it cannot read the table.
+        if read(at, &mut entry) != ENTRY {
+            return None;
+        }
+        if word(&entry, 0) == Some(INTERPRETER) {
+            let (start, len) = long(&entry, 8).zip(long(&entry, 32))?;
+            let mut path = Text::new();
+            path.fill(|into| {
+                let wanted = len.min(into.len());
+                let got = into.get_mut(..wanted).map_or(0, |into| read(start as u64, into));
+                into.get(..got).and_then(|path| path.iter().position(|&byte| byte == 0)).unwrap_or(into.len())
+            });
+            return Some(path);
+        }
+    }
+    None
 }
 
 #[cfg(test)]
@@ -128,6 +161,43 @@ mod tests {
         let Format::Native(elf) = Format::of(&bytes[..HEAD]) else { panic!("not native") };
         assert!(matches!(elf.loader, Loader::Named(path) if path.starts_with(b"/lib")));
         assert_eq!(elf.build_id.len(), 20);
+    }
+
+    /// As the kernel takes it: the first, up to its first NUL, wherever it stands.
+    #[test]
+    fn the_loader_is_the_first_that_is_named() {
+        let with = |entries: &[(u32, u64, u64)], far: usize| {
+            let mut file = vec![0; 64];
+            file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+            (file[16], file[18], file[32], file[54], file[56]) = (2, NATIVE as u8, 64, 56, entries.len() as u8);
+            for (kind, start, len) in entries {
+                let mut entry = [0; ENTRY];
+                entry[..4].copy_from_slice(&kind.to_le_bytes());
+                entry[8..16].copy_from_slice(&start.to_le_bytes());
+                entry[32..40].copy_from_slice(&len.to_le_bytes());
+                file.extend(entry);
+            }
+            file.resize(far, 0);
+            file.extend(b"/first\0x\0/second\0");
+            file
+        };
+        let (first, second) = ((3, 1000, 9), (3, 1009, 8));
+        let near = with(&[(1, 0, 0), first, second], 1000);
+        let Format::Native(elf) = Format::of(&near) else { panic!("not native") };
+        assert!(matches!(elf.loader, Loader::Named(b"/first")));
+        let far = with(&[(1, 0, 0), (3, 5000, 9), (3, 5009, 8)], 5000);
+        let Format::Native(elf) = Format::of(&far[..HEAD]) else { panic!("not native") };
+        assert!(matches!(elf.loader, Loader::Unknown));
+        let read = |file: &[u8], at: u64, into: &mut [u8]| {
+            let rest = file.get(at as usize..).unwrap_or_default();
+            let len = rest.len().min(into.len());
+            into[..len].copy_from_slice(&rest[..len]);
+            len
+        };
+        let path = far_loader::<256>(|at, into| read(&far, at, into)).unwrap();
+        assert!(path.fits() && path.bytes() == b"/first");
+        assert!(!far_loader::<4>(|at, into| read(&far, at, into)).unwrap().fits());
+        assert!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 64), at, into)).is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! have in the kernel.
 
 mod format;
+mod interpreter;
 mod loader;
 mod place;
 mod real_path;
@@ -21,6 +22,7 @@ pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
+pub use script::{ScriptLine, words};
 pub use starter::Starter;
 
 const FOREIGN: &str = "foreign";
@@ -57,6 +59,8 @@ pub struct Program<'p> {
     build_id: ([u8; BUILD_ID_MAX], usize),
     /// It is a script.
     pub is_script: bool,
+    /// Of a script whose interpreter is none itself: the interpreter, and the line that names it.
+    pub interpreter: Option<(Fd, ScriptLine)>,
     /// Who starts it; `None` where it does not matter what that may write to.
     pub starter: Option<Starter>,
     /// The starter could have put another program in the place of what runs it.
@@ -94,6 +98,7 @@ impl<'p> Program<'p> {
             identity: (0, 0),
             build_id: ([0; BUILD_ID_MAX], 0),
             is_script: false,
+            interpreter: None,
             starter: None,
             runs_own: false,
             file: None,
@@ -175,9 +180,12 @@ impl<'p> Program<'p> {
         self.build_id.0.get(..self.build_id.1).unwrap_or_default()
     }
 
-    /// The open file, by which it can be run.
-    pub fn into_file(self) -> Option<Fd> {
-        self.file
+    /// The open file by which it can be run; of a script its interpreter's, with the line that names it.
+    pub fn into_file(self) -> (Option<Fd>, Option<ScriptLine>) {
+        match self.interpreter {
+            Some((file, line)) => (Some(file), Some(line)),
+            None => (self.file, None),
+        }
     }
 
     /// Notes who may write to a file that it is made of.
@@ -255,8 +263,14 @@ impl<'p> Program<'p> {
                 self.guard_in(&elf.loader, &stat);
                 let is_loader = loader::is_loader(name.bytes()) || kind == Some(Kind::Loader);
                 if matches!(elf.loader, Loader::None) && is_loader {
-                    self.run_by_loader(argv.get(1..).unwrap_or_default());
+                    let is_known = interpreter::is_of_system(&stat, name.bytes());
+                    self.run_by_loader(argv.get(1..).unwrap_or_default(), is_known);
                 }
+                self.own_names = self.count;
+                let Some(file) = self.file.take() else { return Ok(()) };
+                let found = self.loaded_by(&elf.loader, (&file, &stat), opened, argv);
+                self.file = Some(file);
+                return found;
             }
             Format::Foreign => {
                 self.foreign = true;
@@ -314,6 +328,11 @@ fn is_multicall(name: &[u8]) -> bool {
 
 /// The beginning of a regular file that was opened as a place only (O_PATH), or for reading; `None` where it cannot be read.
 fn read<'h>(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat, into: &'h mut [u8]) -> Option<&'h [u8]> {
+    sys::read_head(readable(file, opened, stat)?.0, into)
+}
+
+/// The same file, opened for reading.
+fn readable(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat) -> Option<Fd> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
     let readable = match sys::open(libc::AT_FDCWD, files::proc_descriptor(file.0).c_str(), flags, 0) {
         Ok(readable) => readable,
@@ -324,5 +343,5 @@ fn read<'h>(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat, into: &'h mut 
     };
     // By the path, or by a /proc that somebody has covered, it may be another file.
     sys::fstat(readable.0).filter(|now| now.identity == stat.identity)?;
-    sys::read_head(readable.0, into)
+    Some(readable)
 }

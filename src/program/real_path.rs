@@ -19,7 +19,7 @@ pub fn find(fd: i32, stat: &Stat, opened: Option<(i32, &CStr)>, real: &mut Text<
         return true;
     }
     real.set(b"");
-    opened.is_some_and(|(at, path)| followed(at, path, real) && is_of(real, stat))
+    opened.is_some_and(|(at, path)| followed(at, path, real, &mut |_| true) && is_of(real, stat))
 }
 
 /// Whether the file at `path` has this status, or none has, since it was removed or never had a name.
@@ -34,9 +34,10 @@ fn is_of(path: &Text<PATH_MAX>, stat: &Stat) -> bool {
     }
 }
 
-/// Follows the symlinks of `path`, one component after the other.
+/// Follows the symlinks of `path`, one component after the other; `passes` says of each file and folder on the way, and of a
+/// symlink where that leads, whether it may.
 #[inline(never)]
-fn followed(at: i32, path: &CStr, real: &mut Text<PATH_MAX>) -> bool {
+pub(super) fn followed(at: i32, path: &CStr, real: &mut Text<PATH_MAX>, passes: &mut dyn FnMut(&CStr) -> bool) -> bool {
     let mut rest = Text::<PATH_MAX>::new();
     rest.push(path.to_bytes());
     if !path.to_bytes().starts_with(b"/") {
@@ -70,7 +71,7 @@ fn followed(at: i32, path: &CStr, real: &mut Text<PATH_MAX>) -> bool {
                 real.push(name);
             }
         }
-        if !real.fits() {
+        if !real.fits() || !passes(real.c_str()) {
             return false;
         }
         let mut target = [0; PATH_MAX];
@@ -103,7 +104,7 @@ mod tests {
             let mut told = Text::new();
             assert!(find(file.as_raw_fd(), &stat, None, &mut told));
             let mut found = Text::new();
-            assert!(followed(libc::AT_FDCWD, path, &mut found), "{path:?}");
+            assert!(followed(libc::AT_FDCWD, path, &mut found, &mut |_| true), "{path:?}");
             assert_eq!(told.bytes(), found.bytes());
             assert!(is_of(&found, &stat));
         }

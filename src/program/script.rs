@@ -1,7 +1,7 @@
 //! What runs in a program's place: the interpreter of a script, and what the dynamic loader is told to run.
 
 use super::format::{self, Format, HEAD, Loader};
-use super::{FOREIGN, PATH_MAX, Program, is_multicall, loader, read, real_path};
+use super::{FOREIGN, PATH_MAX, Program, interpreter, is_multicall, loader, read, real_path};
 use crate::memory::{Text, base_name};
 use crate::sys;
 use core::ffi::CStr;
@@ -11,9 +11,20 @@ use portcullis_policy::image::Kind;
 /// Interpreters that are scripts themselves, followed this far (fs/exec.c: the kernel says ELOOP beyond).
 const DEPTH: usize = 5;
 
+/// The line of a script behind `#!`.
+pub type ScriptLine = Text<{ format::SCRIPT_HEAD }>;
+
+/// The interpreter of a script's line, and the argument that follows it; empty where none does.
+pub fn words(line: &ScriptLine) -> (ScriptLine, ScriptLine) {
+    let trimmed = trim(line.bytes());
+    let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
+    let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
+    (Text::of(interpreter), Text::of(trim(argument)))
+}
+
 impl Program<'_> {
-    /// What the dynamic loader is told to run by these arguments.
-    pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]]) {
+    /// What the dynamic loader is told to run by these arguments. What is only called one may do anything else.
+    pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]], is_known: bool) {
         let told = loader::read(arguments);
         self.loads_library = told.loads_library;
         // What is called a loader may be another program.
@@ -54,13 +65,15 @@ impl Program<'_> {
             Err(_) => self.cannot(Unknown::Program),
         }
         // The loader is static; what it loads is not.
-        self.unguarded = "";
+        if is_known {
+            self.unguarded = "";
+        }
     }
 
     /// Follows a script's line to what the kernel will run.
     #[inline(never)]
     pub(super) fn script(&mut self, line: &[u8], opened: Option<(i32, &CStr)>) -> Result<(), i32> {
-        let mut line = Text::<{ format::SCRIPT_HEAD }>::of(line);
+        let mut line = ScriptLine::of(line);
         // What the interpreter gets as its first argument that is no option: the rest of the line, else the script.
         let script = opened.map_or(&b""[..], |(_, path)| path.to_bytes());
         for depth in 0..=DEPTH {
@@ -135,8 +148,13 @@ impl Program<'_> {
                     if matches!(elf.loader, Loader::None) && is_loader {
                         let first = if argument.is_empty() { script } else { argument };
                         let first = Text::<PATH_MAX>::of(first);
-                        self.run_by_loader(&[first.bytes()]);
+                        self.run_by_loader(&[first.bytes()], interpreter::is_of_system(&stat, name));
                     }
+                    let found = self.loaded_by(&elf.loader, (&file, &stat), opened, &[]);
+                    if depth == 0 {
+                        self.interpreter = Some((file, line));
+                    }
+                    return found;
                 }
                 Format::Foreign => {
                     self.foreign = true;

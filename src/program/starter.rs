@@ -3,7 +3,7 @@
 //!
 //! An owner counts, whatever the mode says and however it is mounted: who takes a permission away can give it back.
 
-use super::PATH_MAX;
+use super::{PATH_MAX, SYSTEM, is_of_system, real_path};
 use crate::memory::Text;
 use crate::{files, sys};
 use core::ffi::CStr;
@@ -69,6 +69,32 @@ impl Starter {
             above = above.wrapping_add(1);
             at.cut(at.bytes().iter().rposition(|&byte| byte == b'/').unwrap_or(0).max(1));
         }
+    }
+
+    /// Whether nobody but root can change what `path` leads to: the folders on the way, those of each symlink, the file. In a
+    /// folder of the system's, which groups of root's helpers may write to, nobody but them and root.
+    #[inline(never)]
+    pub fn is_fixed(&self, at: i32, path: &CStr) -> bool {
+        let bytes = path.to_bytes();
+        // In a namespace of its own, it can mount another file over any.
+        if self.pid != 0 || !knows_root() || !bytes.starts_with(b"/") && at != libc::AT_FDCWD {
+            return false;
+        }
+        let is_roots = |path: &CStr| {
+            sys::stat(path).is_some_and(|stat| {
+                let is_system = || {
+                    let is = |folder: &&[u8]| folder.strip_suffix(b"/") == Some(path.to_bytes());
+                    is_of_system(path.to_bytes()) || SYSTEM.iter().any(is)
+                };
+                let is_closed = stat.mode & (GROUP | OTHERS) == 0;
+                stat.uid == 0 && (is_closed || (is_system() && !self.may_change(path, &stat, false)))
+            })
+        };
+        // Where a relative one begins stays where it is; what lies above may not.
+        let begins = if bytes.starts_with(b"/") { c"/" } else { c"." };
+        let climbs = !bytes.starts_with(b"/") && bytes.windows(2).any(|two| two == b"..");
+        let mut real = Text::<PATH_MAX>::new();
+        !climbs && is_roots(begins) && real_path::followed(at, path, &mut real, &mut |path| is_roots(path))
     }
 
     /// Whether it may change a file, or what is in a folder; `above`: in a folder in which others lie on the way.
@@ -172,7 +198,7 @@ fn numbers<'s>(status: &'s [u8], name: &'s [u8]) -> impl Iterator<Item = u32> + 
 /// Whether root is root here: the host's, or that of a container, whose user namespace has more users than the one who made
 /// it: without privileges, nobody makes such a one.
 #[cold]
-fn knows_root() -> bool {
+pub(super) fn knows_root() -> bool {
     sys::sees_root() || maps_others()
 }
 

@@ -56,6 +56,19 @@ impl<'a> Policy<'a> {
             .find_map(|image| Some((Kind::from_byte(image.kind)?, image.clause.get())))
     }
 
+    /// Whether the policy lists the very file with that device and inode as one of that kind: a build-id can be copied.
+    #[must_use]
+    pub fn is_file(&self, identity: (u64, u64), kind: Kind) -> bool {
+        let is = |image: &Image| identity == (image.device.get(), image.inode.get()) && image.kind == kind as u8;
+        identity != (0, 0) && self.records::<Image>(Section::Images).iter().any(is)
+    }
+
+    /// The name under which such a file lies in a system folder; empty where it is none.
+    #[must_use]
+    pub fn image_name(&self, identity: (u64, u64), build_id: &[u8]) -> &'a [u8] {
+        self.images(identity, build_id).next().map_or(b"", |image| self.text(image.name))
+    }
+
     /// The clause by which a file is one of a scope's shells.
     pub(crate) fn shell_image(&self, scope: &Scope, identity: (u64, u64), build_id: &[u8]) -> Option<u32> {
         self.images(identity, build_id)

@@ -5,6 +5,7 @@ mod chrooted;
 mod confined;
 mod egress;
 mod fpm_socket;
+mod interpreters;
 mod loading;
 mod merging;
 mod names_away;
@@ -15,6 +16,7 @@ mod pools_unguarded;
 mod pools_unseen;
 mod programs;
 mod python;
+mod replaced;
 mod requests;
 mod routes;
 mod shells;
@@ -25,6 +27,7 @@ mod supervised_files;
 mod supervised_paths;
 mod supervised_threads;
 mod supervisor;
+
 mod uwsgi;
 
 use crate::harness::{Place, http};
