@@ -84,7 +84,12 @@ pub const KEYS: [Key; 41] = [
         "absolute paths of programs, with `*` and `?` for all but a slash; `\"default\"` likewise",
         "`[\"default\"]`",
     ),
-    key("rules.exec-unguarded", "reasons", "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`", "`[\"setuid\"]`"),
+    key(
+        "rules.exec-unguarded",
+        "reasons",
+        "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`, `\"missing\"`",
+        "`[\"setuid\", \"missing\"]`",
+    ),
     key("rules.namespace", "allow", "absolute paths of programs, likewise", "`[]`"),
     key("backstop", "seccomp", "`\"off\"`, `\"log\"`, `\"supervise\"`", "`\"off\"`"),
     key(

@@ -4,6 +4,7 @@ mod cgi;
 mod chrooted;
 mod egress;
 mod fpm_socket;
+mod lost_library;
 mod merging;
 mod policy;
 mod pools;
