@@ -12,6 +12,7 @@ pub mod find;
 mod inject;
 mod listen;
 mod loaded;
+mod mounting;
 mod namespace;
 mod open;
 mod posix_spawn;
@@ -36,6 +37,7 @@ pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, 
 pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, dlsym, fork};
+pub use mounting::{fsopen, mount};
 pub use namespace::{__clone, clone, setns, unshare};
 pub use open::{
     __open, __open_2, __open64, __open64_2, __openat_2, __openat64_2, _IO_fopen, creat, creat64, fopen, fopen64,

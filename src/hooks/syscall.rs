@@ -41,6 +41,8 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_openat2,
         libc::SYS_process_vm_writev,
         libc::SYS_ptrace,
+        libc::SYS_mount,
+        libc::SYS_fsopen,
         libc::SYS_unshare,
         libc::SYS_setns,
         libc::SYS_clone,
@@ -131,6 +133,8 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_ptrace if !super::inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
             // Without libc, whose ptrace gives what is read as its result.
             libc::SYS_ptrace => super::as_libc_size(crate::sys::on_behalf(libc::SYS_ptrace, [a, b, c, d, 0])) as c_long,
+            number @ libc::SYS_mount => super::mounting::system_call(number, 2, [a, b, c, d, e, f]),
+            number @ libc::SYS_fsopen => super::mounting::system_call(number, 0, [a, b, c, d, e, f]),
             libc::SYS_unshare => to_long(super::unshare(fd)),
             libc::SYS_setns => to_long(super::setns(fd, b as c_int)),
             number => undecoded(number, [a, b, c, d, e, f]),

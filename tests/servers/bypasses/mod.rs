@@ -3,6 +3,7 @@
 mod cgi;
 mod chrooted;
 mod egress;
+mod formats;
 mod fpm_socket;
 mod lost_library;
 mod merging;
