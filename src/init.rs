@@ -2,7 +2,8 @@
 //! forks.
 
 use crate::memory::{Text, base_name};
-use crate::state::{self, Role};
+use crate::state::{self, Role, Settled};
+use crate::sys::Which;
 use crate::{
     backstop, counters, deepbind, environment, files, hooks, judge, listeners, load, names, objects, pools, request,
     sink, sys,
@@ -44,7 +45,7 @@ pub extern "C" fn ensure() {
     let mut behind = hooks::find::Behind::default();
     state::settle(|settled| {
         objects::walk(&mut |object, index| {
-            deepbind::remember_startup(object, index, |own| library(&mut settled.library, own));
+            deepbind::remember_startup(object, index, |own| library(settled, object.first, own));
             behind.see(object);
             true
         });
@@ -138,14 +139,16 @@ pub fn before_fork() {
     sink::hold(&state::policy());
 }
 
-/// Notes the path of this library, as the loader has it, made absolute.
-fn library(path: &mut Text<512>, own: &[u8]) {
+/// Notes the path of this library, as the loader has it, made absolute, and which file it is.
+fn library(settled: &mut Settled, first: usize, own: &[u8]) {
+    let path = &mut settled.library;
     let mut buffer = [0; 512];
     if !own.starts_with(b"/") {
         path.push(sys::getcwd(&mut buffer));
         path.push(b"/");
     }
     path.push(own);
+    settled.library_file = (sys::which(path.c_str()).unwrap_or(Which::UNKNOWN), first);
 }
 
 fn own_name(chain: &mut Text<256>) {

@@ -2,7 +2,7 @@
 
 use crate::allowed;
 use crate::memory::Text;
-use crate::sys::{self, Stat};
+use crate::sys::{self, Stat, Which};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::overlay::Overlay;
@@ -63,6 +63,8 @@ pub struct Settled {
     pub policy_path: Text<512>,
     /// The library, as LD_PRELOAD is to name it.
     pub library: Text<512>,
+    /// Which file that is, and where it lies in memory.
+    pub library_file: (Which, usize),
     /// Identity of standard error where the tree of processes began; zeros where it had none.
     pub stderr: (u64, u64),
     /// The main configuration file.
@@ -78,6 +80,7 @@ static SETTLED: Cell = Cell(UnsafeCell::new(Settled {
     chain: Text::zeroed(),
     policy_path: Text::zeroed(),
     library: Text::zeroed(),
+    library_file: (Which::UNKNOWN, 0),
     stderr: (0, 0),
     config_path: Text::zeroed(),
 }));

@@ -67,10 +67,49 @@ impl<'n> New<'n> {
     }
 }
 
-/// Whether the new program's loader will find the library: in a chroot it may not, and would say so on standard error.
-fn library_is_there() -> bool {
-    let library = &state::settled().library;
-    !library.bytes().starts_with(b"/") || library.bytes().contains(&b'$') || sys::stat(library.c_str()).is_some()
+/// How much of the guard a program gets that is started as it is: all, where the library is there.
+pub fn guarding() -> Guarding {
+    if library_is_there() { Guarding::Whole } else { Guarding::None }
+}
+
+/// Whether a new program's loader will find this library: in a chroot it may not, and would say so on standard error; in mounts of
+/// somebody's own it may find something else.
+pub fn library_is_there() -> bool {
+    let settled = state::settled();
+    let (library, (own, _)) = (&settled.library, &settled.library_file);
+    if !library.bytes().starts_with(b"/") || library.bytes().contains(&b'$') {
+        return true;
+    }
+    match sys::which(library.c_str()) {
+        Ok(now) => now.identity == own.identity || is_another_of_it(now),
+        // The kernel does not tell (before 4.11, or a filter of somebody's).
+        Err(libc::ENOSYS | libc::EPERM) => sys::stat(library.c_str()).is_some(),
+        Err(_) => false,
+    }
+}
+
+/// Whether another file than the one that runs is this library all the same: one that root has installed in its place, in the same
+/// mount, or a copy of it.
+#[cold]
+#[inline(never)]
+fn is_another_of_it(now: sys::Which) -> bool {
+    /// The ELF header, the program headers and the build-id, which no two builds have in common.
+    const HEAD: usize = 1024;
+    let settled = state::settled();
+    let (own, first) = settled.library_file;
+    // In a user namespace of its own, anybody may be called root.
+    if !now.is_root_s || !sys::sees_root() {
+        return false;
+    }
+    if own == sys::Which::UNKNOWN || now.mount == own.mount {
+        return true;
+    }
+    let Ok(file) = sys::open(libc::AT_FDCWD, settled.library.c_str(), libc::O_RDONLY | libc::O_NONBLOCK, 0) else {
+        return false;
+    };
+    // SAFETY: the library's first segment begins with the file's first page, and stays mapped as long as this code.
+    let running = unsafe { core::slice::from_raw_parts(first as *const u8, HEAD) };
+    sys::read_head(file.0, &mut [0; HEAD]) == Some(running)
 }
 
 unsafe extern "C" {

@@ -1,6 +1,6 @@
 //! Composes the guard's variables for a new program, and fills the vector of its environment.
 
-use super::{New, PRELOAD, Vector, begins, is_own, library_is_there};
+use super::{New, PRELOAD, Vector, begins, is_own};
 use crate::backstop;
 use crate::context;
 use crate::memory::{Reader, Text};
@@ -54,7 +54,7 @@ impl Plan {
     #[inline(never)]
     pub fn make(&mut self, envp: Vector, new: New<'_>, served: &Served) -> Result<bool, Unknown> {
         let library = state::settled().library.bytes();
-        let preloads = new.preload && !library.is_empty() && library_is_there();
+        let preloads = new.preload && !library.is_empty();
         // Without the guard in it, what a program's request is concerns the backstop alone.
         if !preloads && sys::secret() == 0 {
             return Ok(false);

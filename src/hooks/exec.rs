@@ -131,7 +131,7 @@ fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Fail
     search::with_shell_arguments(file, exec.argv, |argv| {
         let shell = replace(Target::Path(libc::AT_FDCWD, c"/bin/sh"), argv, exec.envp);
         failed.set(if judged {
-            let new = New::of(b"sh", judge::Guarding::Whole);
+            let new = New::of(b"sh", environment::guarding());
             // SAFETY: the vector ends in NULL and has the caller's arguments; the kernel checks every pointer.
             let go = |envp| unsafe { gate::execve(Way::Libc, c"/bin/sh".as_ptr(), argv, envp) };
             match environment::with(exec.envp, new, served, go) {

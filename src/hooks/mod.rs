@@ -14,6 +14,7 @@ mod inject;
 mod listen;
 mod loaded;
 mod messages;
+mod mounting;
 mod namespace;
 mod open;
 mod posix_spawn;
@@ -42,6 +43,7 @@ pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, __libc_fork, dlsym, fork};
 pub use messages::{__sendmmsg, sendmmsg};
+pub use mounting::{fsopen, mount};
 pub use namespace::{__clone, clone, setns, unshare};
 pub use open::{
     __open, __open_2, __open_nocancel, __open64, __open64_2, __open64_nocancel, __openat_2, __openat64_2, _IO_fopen,

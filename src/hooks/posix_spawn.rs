@@ -7,7 +7,7 @@ use super::search;
 use super::table::real;
 use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
-use crate::judge::{Exec, Guarding, Refused, Target};
+use crate::judge::{Exec, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
 use crate::program::PATH_MAX;
 use crate::request::{self, Served};
@@ -158,7 +158,7 @@ fn start(
 /// Starts a master's program, which is not judged, with the guard in it.
 fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Vector) -> c_int) -> c_int {
     let name = Text::<64>::of(Reader::default().string(path.cast(), 64).unwrap_or_default());
-    let new = New::of(base_name(name.bytes()), Guarding::Whole);
+    let new = New::of(base_name(name.bytes()), environment::guarding());
     request::for_exec(envp, |served| {
         environment::for_new_process(envp, new, served, &go).unwrap_or_else(|what| {
             let exec = program(c"", None, (argv, envp), &Effects::of(core::ptr::null()));

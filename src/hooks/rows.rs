@@ -93,6 +93,8 @@ macro_rules! rows {
                 unshare: fn(c_int) -> c_int;
                 [namespace: "namespace"; <sched.h>; "int (int, int)"]
                 setns: fn(c_int, c_int) -> c_int;
+                [program: "shell-spawn, exec-place, exec-tool, exec-unguarded"; <sys/mount.h>; "int (const char *, const char *, const char *, unsigned long, const void *)"]
+                mount: fn(*const c_char, *const c_char, *const c_char, c_ulong, *const c_void) -> c_int;
                 [end: ""; <unistd.h>; "void (int)"]
                 _exit: fn(c_int) -> !;
                 [start: ""; <unistd.h>; "pid_t (void)"]
@@ -108,6 +110,8 @@ macro_rules! rows {
             }
             // The same, of what the libc crate does not have.
             unchecked {
+                [program: "shell-spawn, exec-place, exec-tool, exec-unguarded"; <sys/mount.h>; "int (const char *, unsigned int)"]
+                fsopen: fn(*const c_char, c_uint) -> c_int;
                 [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]
                 pidfd_spawn: fn(*mut c_int, *const c_char, *const libc::posix_spawn_file_actions_t,
                     *const libc::posix_spawnattr_t, *const *mut c_char, *const *mut c_char) -> c_int;

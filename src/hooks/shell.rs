@@ -10,7 +10,7 @@ use super::signals::{self, Signals};
 use super::table::real;
 use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
-use crate::judge::{self, By, Cleared, Decision, Exec, Guarding, Refused, Target};
+use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
 use crate::memory::Reader;
 use crate::request::{self, Served};
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -154,7 +154,7 @@ fn is_there_a_shell() -> bool {
     let (command, nothing) = (Command::of(c"exit 0".as_ptr()), [core::ptr::null::<u8>()]);
     let signals = Signals::enter();
     let started = request::current(|served| {
-        let new = New::of(b"sh", Guarding::Whole);
+        let new = New::of(b"sh", environment::guarding());
         environment::for_new_process(nothing.as_ptr(), new, served, |envp| run(&command, envp, &signals))
     });
     finish(started.unwrap_or(Err(libc::ENOMEM)), signals) == 0

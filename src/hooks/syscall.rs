@@ -53,6 +53,8 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_openat2,
         libc::SYS_process_vm_writev,
         libc::SYS_ptrace,
+        libc::SYS_mount,
+        libc::SYS_fsopen,
         libc::SYS_unshare,
         libc::SYS_setns,
         libc::SYS_clone,
@@ -180,6 +182,8 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_process_vm_writev if !inject::may_write(fd) => to_long(fail(libc::EPERM)),
             libc::SYS_ptrace if !inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
             // Without libc, whose ptrace gives what is read as its result.
+            number @ libc::SYS_mount => super::mounting::system_call(number, 2, [a, b, c, d, e, f]),
+            number @ libc::SYS_fsopen => super::mounting::system_call(number, 0, [a, b, c, d, e, f]),
             libc::SYS_ptrace | libc::SYS_process_vm_writev => with(Ok(())),
             libc::SYS_prctl if a as c_int == libc::PR_SET_SECCOMP => to_long(filters::by_prctl(b, c, || as_libc(go()))),
             libc::SYS_prctl => with(Ok(())),

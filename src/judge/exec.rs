@@ -9,6 +9,7 @@ use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
 use crate::{counters, emit};
 use core::ffi::CStr;
+use portcullis_policy::exec::MISSING;
 use portcullis_policy::{Mode, Outcome, Rule, Unknown};
 
 /// A program that is about to be started.
@@ -99,7 +100,7 @@ impl Start {
     /// What is not looked at: of a master.
     pub fn unchecked() -> Start {
         Start {
-            guarding: Guarding::Whole,
+            guarding: environment::guarding(),
             image: (0, 0),
             runs: (0, 0),
             as_shell: false,
@@ -155,12 +156,17 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     if place.is_some_and(Place::may_change) && enforces_programs(served.scope) {
         program.cannot(Unknown::Replaced);
     }
-    let guarding = match (program.foreign, program.unguarded) {
+    let as_shell = exec.shell_fallback && program.unknown_format;
+    // What another process starts without the hooks has no library in any case.
+    let is_there = program.foreign || matches!(by, By::Other(_)) || environment::library_is_there();
+    if !is_there && program.unguarded.is_empty() && (as_shell || !program.unknown_format) {
+        program.unguarded = MISSING;
+    }
+    let guarding = match (program.foreign || !is_there, program.unguarded) {
         (true, _) => Guarding::None,
         (false, "") => Guarding::Whole,
         (false, _) => Guarding::Handed,
     };
-    let as_shell = exec.shell_fallback && program.unknown_format;
     if as_shell {
         program.push(b"sh");
     } else if program.unknown_format {

@@ -235,6 +235,15 @@ fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Actio
     conclude(&policy, verdict, served, by, action, b"")
 }
 
+/// Judges what changes which program a file is, to the kernel: what is not known then is the format of any; `detail` says how.
+#[cold]
+pub fn formats(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_unknown(served.scope, Unknown::Format, u16::MAX);
+    conclude(&policy, verdict, served, by, Action::Call, detail)
+}
+
 /// Judges the opening of a port that the master has not opened.
 #[inline(never)]
 pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Decision {

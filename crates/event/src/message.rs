@@ -79,7 +79,12 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Call => {
             json.text(chain, 256);
             json.raw(if event.refused { b" was refused a system call" } else { b" makes a system call" });
-            json.raw(b" that is not decoded");
+            if event.detail.is_empty() {
+                json.raw(b" that is not decoded");
+            } else {
+                json.raw(b": ");
+                json.text(event.detail, 256);
+            }
         }
         Action::Merged { count, like } => {
             json.digits_text(count);

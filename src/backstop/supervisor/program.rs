@@ -97,6 +97,10 @@ impl Case<'_> {
         }
         if judge::enforces_programs(self.subject.served.scope) {
             place.note(!self.has_own(b"ns/mnt") || self.shares([path_at, argv, envp]));
+            // Who administers a user namespace says there what a program is (binfmt_misc, from Linux 6.7 on).
+            if !self.has_own(b"ns/user") && !self.subject.is_guarded {
+                unknown = unknown.or(Some(Unknown::Format));
+            }
         }
         // Something is mounted over the path that the file has there.
         let mut buffer = [0; 4096];

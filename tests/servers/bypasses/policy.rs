@@ -48,6 +48,32 @@ impl Site {
     }
 }
 
+/// The helper that such a site can have: without the guard in it, the supervisor lets it start nothing in namespaces of its own.
+fn helper(seccomp: &str) -> &'static [&'static str] {
+    if seccomp == "supervise" { &[] } else { &["-static"] }
+}
+
+/// What a program without the guard starts in namespaces of its own is unknown to the supervisor: others may mount over its path, and
+/// say what its format is.
+#[test]
+fn namespaces_without_the_guard_start_nothing_in_enforce() {
+    enter();
+    let site = site("enforce", "supervise");
+    let mut events = site.guard.events();
+    for (way, argument, unknown) in [("user", "", "format"), ("mount", "/run/portcullis", "format")] {
+        let words = [&site.helper, way, argument, "/bin/true"];
+        let answer = super::run(site.nginx.port, "localhost", &words);
+        assert!(answer.contains("Permission denied"), "{way}: {answer}");
+        let fresh = events.fresh();
+        assert!(
+            fresh.iter().any(|event| {
+                event.text("portcullis.unknown") == unknown && event.text("event.outcome") == "failure"
+            }),
+            "{way}: {fresh:#?}"
+        );
+    }
+}
+
 /// The rules, outcomes, layers and what is unknown of events.
 fn facts(events: &[Value]) -> Vec<[&str; 4]> {
     let mut facts: Vec<[&str; 4]> = events
@@ -75,7 +101,7 @@ fn a_hidden_policy_is_no_milder() {
     enter();
     let _listeners = Listeners::on(&[REFUSED, ALLOWED]);
     for seccomp in ["off", "supervise"] {
-        let site = site("enforce", seccomp);
+        let site = site_with("enforce", seccomp, helper(seccomp));
         let mut events = site.guard.events();
         assert!(site.connects("nothing", "", ALLOWED), "{seccomp}");
         assert!(!site.connects("nothing", "", REFUSED), "{seccomp}");
@@ -105,7 +131,7 @@ fn in_a_user_namespace_the_policy_holds() {
     enter();
     let _listeners = Listeners::on(&[REFUSED, ALLOWED]);
     for seccomp in ["off", "supervise"] {
-        let site = site("enforce", seccomp);
+        let site = site_with("enforce", seccomp, helper(seccomp));
         let mut events = site.guard.events();
         assert!(!site.connects("user", "", REFUSED), "{seccomp}: connected in a user namespace");
         assert!(site.connects("user", "", ALLOWED), "{seccomp}: what the policy allows");

@@ -1,0 +1,91 @@
+//! Hooks what mounts a file system, for the one that says what programs are: binfmt_misc. In a user namespace of its own anybody may
+//! mount it (from Linux 6.7 on), and have any file run by any interpreter.
+
+use super::fail;
+use super::table::real;
+use crate::judge::{self, By, Decision, Refused};
+use crate::memory::{Reader, Text};
+use crate::request;
+use crate::state::{self, Role};
+use crate::sys;
+use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
+
+/// A type, which the kernel reads a page of, as it stood when it was judged: nobody can change it then.
+type Kind = Text<4097>;
+
+/// Judges mounting what `kind` is, and gives the copy of it that was judged, none for NULL. The errno where that fails.
+fn judged(call: &[u8], kind: *const c_char) -> Result<Option<Kind>, i32> {
+    if kind.is_null() {
+        return Ok(None);
+    }
+    let copy = Kind::of(Reader::default().string(kind.cast(), 4096).ok_or(libc::EFAULT)?);
+    match if copy.bytes() == b"binfmt_misc" { formats(call) } else { Ok(()) } {
+        Ok(()) => Ok(Some(copy)),
+        Err(Refused(errno)) => Err(errno),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn formats(call: &[u8]) -> Decision {
+    if state::role() == Role::Master {
+        return Ok(());
+    }
+    let mut detail = Text::<64>::of(call);
+    detail.push(b": binfmt_misc");
+    request::current(|served| judge::formats(By::This, served, detail.bytes()))
+}
+
+fn pointer(kind: &Option<Kind>) -> *const c_char {
+    kind.as_ref().map_or(core::ptr::null(), |kind| kind.c_str().as_ptr())
+}
+
+/// mount(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn mount(
+    source: *const c_char,
+    target: *const c_char,
+    kind: *const c_char,
+    flags: c_ulong,
+    data: *const c_void,
+) -> c_int {
+    let Some(real) = real::mount() else { return fail(libc::ENOSYS) };
+    match judged(b"mount", kind) {
+        // SAFETY: as the caller promises; the type is a C string, or NULL as the caller gave it.
+        Ok(kind) => unsafe { real(source, target, pointer(&kind), flags, data) },
+        Err(errno) => fail(errno),
+    }
+}
+
+/// fsopen(2), from glibc 2.36 on.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
+    let Some(real) = real::fsopen() else { return fail(libc::ENOSYS) };
+    match judged(b"fsopen", kind) {
+        // SAFETY: as above.
+        Ok(kind) => unsafe { real(pointer(&kind), flags) },
+        Err(errno) => fail(errno),
+    }
+}
+
+/// Either as a system call: the type is argument `at` of them.
+///
+/// # Safety
+/// As the system call's.
+pub(super) unsafe fn system_call(number: c_long, at: usize, mut args: [usize; 6]) -> c_long {
+    let Some(kind) = args.get_mut(at) else { return -1 };
+    match judged(if at == 0 { b"fsopen" } else { b"mount" }, *kind as *const c_char) {
+        Ok(copy) => {
+            *kind = pointer(&copy) as usize;
+            // SAFETY: as the caller promises.
+            super::as_libc_size(unsafe { sys::any(number, args) }) as c_long
+        }
+        Err(errno) => super::to_long(fail(errno)),
+    }
+}
