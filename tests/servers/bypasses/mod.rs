@@ -20,7 +20,7 @@ mod spawn;
 mod supervised_calls;
 mod supervised_files;
 mod supervisor;
-
+mod tools;
 mod uwsgi;
 
 use crate::harness::{Place, http};
