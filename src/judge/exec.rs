@@ -71,6 +71,8 @@ pub enum Guarding {
 }
 
 /// What comes of a program that is not refused.
+// There is no allocator to box what is large.
+#[allow(clippy::large_enum_variant)]
 pub enum Cleared {
     /// The kernel does not run it, and this is its errno. It is not asked again: by now it might.
     Absent(i32),
