@@ -212,6 +212,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         let program = portcullis_policy::exec::Program {
             names,
             own_names: program.own_names,
+            is_script: program.is_script,
             command: form.flatten().filter(|_| program.of_system()),
             words: match form {
                 Some(_) => None,

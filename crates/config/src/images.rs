@@ -1,10 +1,11 @@
-//! Finds the files of the configured shells, of multi-call programs and of dynamic loaders on this system.
+//! Finds the files of the configured shells and tools, of multi-call programs and of dynamic loaders on this system.
 //!
 //! Each is a source of the policy too: where a package replaces one, the policy is compiled anew at the next reload.
 
 use crate::load::note;
 use crate::model::{Config, From, ImageFile, Origin};
 use crate::read::defaults;
+use portcullis_policy::exec::is_tool;
 use portcullis_policy::image::{Kind, build_id};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -30,6 +31,8 @@ const LOADER_FOLDERS: [&str; 8] =
 const LOADERS: [&str; 6] = ["ld-linux", "ld-musl", "ld-uClibc", "ld-2.", "ld.so.", "ld64.so."];
 /// Programs of many applets; busybox-static and the like begin so too.
 const APPLETS: [&str; 2] = ["busybox", "toybox"];
+/// Programs of many applets of which not every applet is a shell or a tool: the names of a shell or tool may lead to one.
+const MANY: [&str; 3] = ["busybox", "toybox", "coreutils"];
 /// As much of a file as its program headers and the notes behind them take.
 const HEAD: u64 = 4096;
 
@@ -57,6 +60,45 @@ pub(crate) fn find(root: &Path, config: &mut Config) {
     for file in loaders {
         add(&file, &name_of(&file), Some(Kind::Loader), built_in("dynamic loader", &file), config);
     }
+    find_tools(&folders, config);
+}
+
+/// Puts the files of the tools into `config`, behind the others: what else a file is goes before. Where a tool's name leads to a program of
+/// many applets, its name alone says what it is.
+fn find_tools(folders: &BTreeSet<PathBuf>, config: &mut Config) {
+    let file_of = |path: &Path| std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file);
+    let many: BTreeSet<(u64, u64)> = folders
+        .iter()
+        .flat_map(|folder| beginning_with(folder, &MANY))
+        .filter_map(|path| file_of(&path).map(|meta| (meta.dev(), meta.ino())))
+        .collect();
+    let tools = tools(config);
+    for file in folders.iter().flat_map(|folder| beginning_with(folder, &[""])) {
+        let name = name_of(&file);
+        let Some(meta) = file_of(&file) else { continue };
+        let Some((_, origin)) = tools.iter().find(|(entry, _)| is_tool(entry.as_bytes(), name.as_bytes())) else {
+            continue;
+        };
+        let real = file.canonicalize().map(|real| name_of(&real)).unwrap_or_default();
+        let is_of_many = many.contains(&(meta.dev(), meta.ino())) || MANY.iter().any(|start| real.starts_with(start));
+        // A script is known by its name alone.
+        let mut head = Vec::new();
+        let _ = std::fs::File::open(&file).and_then(|file| file.take(4).read_to_end(&mut head));
+        if !is_of_many && head == b"\x7fELF" {
+            add(&file, &name, Some(Kind::Tool), origin.clone(), config);
+        }
+    }
+}
+
+/// The tools of all scopes, likewise.
+fn tools(config: &Config) -> BTreeMap<String, Origin> {
+    let global = config.global.tools.clone().unwrap_or_else(defaults::default_tools);
+    let others = config.vhosts.iter().filter_map(|vhost| vhost.scope.tools.clone()).flatten();
+    let mut all = BTreeMap::new();
+    for From { value, origin } in global.into_iter().chain(others) {
+        all.entry(value).or_insert(origin);
+    }
+    all
 }
 
 /// The shells of all scopes, each with the first entry that names it.
@@ -189,6 +231,36 @@ mod tests {
         assert_eq!(kind(identity("usr/bin/busybox"), b"busybusy"), Some(Kind::Applets));
         assert_eq!(kind((1, 1), b"loadload"), Some(Kind::Loader));
         assert_eq!(kind(identity("usr/bin/true"), b"truetrue"), None);
+    }
+
+    #[test]
+    fn the_files_of_tools_are_known_and_programs_of_many_applets_are_none() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        std::fs::create_dir_all(at("usr/bin")).unwrap();
+        std::fs::write(at("usr/bin/perl"), elf(b"perlperl")).unwrap();
+        std::fs::hard_link(at("usr/bin/perl"), at("usr/bin/other")).unwrap();
+        std::fs::write(at("usr/bin/nc.openbsd"), elf(b"ncncncnc")).unwrap();
+        std::os::unix::fs::symlink("nc.openbsd", at("usr/bin/nc")).unwrap();
+        std::fs::write(at("usr/bin/python3-config"), "#!/bin/sh\n").unwrap();
+        std::fs::write(at("usr/bin/coreutils"), elf(b"manymany")).unwrap();
+        std::os::unix::fs::symlink("coreutils", at("usr/bin/whoami")).unwrap();
+        std::fs::hard_link(at("usr/bin/coreutils"), at("usr/bin/uname")).unwrap();
+        std::os::unix::fs::symlink("coreutils", at("usr/bin/ls")).unwrap();
+        let mut config = Config::default();
+        find(root.path(), &mut config);
+        let found: Vec<(&str, Kind)> = config.images.iter().map(|image| (image.name.as_str(), image.kind)).collect();
+        assert_eq!(found, [("nc", Kind::Tool), ("nc.openbsd", Kind::Tool), ("perl", Kind::Tool)]);
+        let bytes = crate::compile(&config);
+        let policy = Policy::new(&bytes).unwrap();
+        let judged = |build_id: &[u8], is_script| {
+            let program = Program { names: &[b"other"], own_names: 1, build_id, is_script, ..Program::default() };
+            let verdict = policy.decide_exec(0, &program);
+            (verdict.outcome, String::from_utf8_lossy(policy.clause(verdict.clause).0).into_owned())
+        };
+        assert_eq!(judged(b"perlperl", false), (Outcome::Audit, "tool perl (default)".to_owned()));
+        assert_eq!(judged(b"perlperl", true).0, Outcome::Allow);
+        assert_eq!(judged(b"manymany", false).0, Outcome::Allow);
     }
 
     #[test]

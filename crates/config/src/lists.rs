@@ -98,7 +98,7 @@ pub const PLACES: [&str; 14] = [
 
 /// Network and scripting tools (Elastic's rule on web server children), then those of reconnaissance (Sigma's Linux Webshell
 /// Indicators). A `*` at the end stands for any version.
-pub const TOOLS: [&str; 30] = [
+pub const TOOLS: [&str; 34] = [
     "socat",
     "openssl",
     "busybox",
@@ -116,8 +116,12 @@ pub const TOOLS: [&str; 30] = [
     "python*",
     "php*",
     "perl",
+    "perl5*",
+    "debugperl",
+    "pypy*",
     "ruby*",
     "lua*",
+    "nodejs",
     "whoami",
     "ifconfig",
     "ip",

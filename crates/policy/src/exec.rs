@@ -14,6 +14,8 @@ pub struct Program<'a> {
     pub names: &'a [&'a [u8]],
     /// How many of these, from the first, are its own rather than an interpreter's.
     pub own_names: usize,
+    /// It is a script: device, inode and build-id are its interpreter's.
+    pub is_script: bool,
     /// The text behind `-c` where the call is `SHELL -c TEXT` or `SHELL -c -- TEXT` and nothing more, and the shell
     /// stands in a system folder.
     pub command: Option<&'a [u8]>,
@@ -71,6 +73,18 @@ fn is_bare(text: &[u8]) -> bool {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
     let word = text.iter().position(|byte| !blank(byte)).and_then(|start| text.get(start..)).unwrap_or_default();
     !word.iter().take_while(|byte| !blank(byte)).any(|&byte| byte == b'/')
+}
+
+/// Whether an entry of `tools` means a program of this name. A `*` at its end stands for any version, and not for what makes a script
+/// that only begins so, such as python.cgi.
+#[must_use]
+pub fn is_tool(entry: &[u8], name: &[u8]) -> bool {
+    match entry.strip_suffix(b"*") {
+        Some(beginning) => name.strip_prefix(beginning).is_some_and(|rest| {
+            !rest.windows(2).any(|two| two.starts_with(b".") && two.iter().any(u8::is_ascii_alphabetic))
+        }),
+        None => name == entry,
+    }
 }
 
 impl<'a> Policy<'a> {
@@ -150,7 +164,9 @@ impl<'a> Policy<'a> {
         let image = || self.shell_image(scope, program.identity, program.build_id);
         let shell = if on(Rule::ShellSpawn) { named().or_else(image) } else { None };
         let own = || program.names.get(..program.own_names).unwrap_or(program.names);
-        let tool = if on(Rule::ExecTool) { self.tool(scope, own()) } else { None };
+        // A script's interpreter is none.
+        let tool_image = || self.tool_image(scope, program.identity, program.build_id).filter(|_| !program.is_script);
+        let tool = if on(Rule::ExecTool) { self.tool(scope, own()).or_else(tool_image) } else { None };
         let place = if on(Rule::ExecPlace) { self.place(scope, program, own()) } else { None };
         let unguarded = if on(Rule::ExecUnguarded) { self.unguarded(scope, program) } else { None };
         [shell, tool, place, unguarded]
@@ -171,18 +187,9 @@ impl<'a> Policy<'a> {
         paths.iter().find(is).map(|entry| entry.clause.get())
     }
 
-    fn tool(&self, scope: &Scope, names: &[&[u8]]) -> Option<u32> {
+    pub(crate) fn tool(&self, scope: &Scope, names: &[&[u8]]) -> Option<u32> {
         let tools: &[Name] = self.range(Section::Names, scope.tools);
-        let is = |tool: &&Name| {
-            let pattern = self.text(tool.text);
-            names.iter().any(|name| match pattern.strip_suffix(b"*") {
-                // Any version, and no script that only begins so, such as python.cgi.
-                Some(beginning) => name.strip_prefix(beginning).is_some_and(|rest| {
-                    !rest.windows(2).any(|two| two.starts_with(b".") && two.iter().any(u8::is_ascii_alphabetic))
-                }),
-                None => *name == pattern,
-            })
-        };
+        let is = |tool: &&Name| names.iter().any(|name| is_tool(self.text(tool.text), name));
         tools.iter().find(is).map(|tool| tool.clause.get())
     }
 

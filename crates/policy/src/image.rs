@@ -1,4 +1,4 @@
-//! Recognises the files of shells, multi-call programs and dynamic loaders, whatever name they go by.
+//! Recognises the files of shells, tools, multi-call programs and dynamic loaders, whatever name they go by.
 //!
 //! `portcullis compile` lists these files of the system. A hard link or a bind mount has the device and inode of one of
 //! them, a copy has its build-id.
@@ -21,11 +21,13 @@ pub enum Kind {
     Applets = 2,
     /// It is a dynamic loader: it runs the program that its arguments name.
     Loader = 3,
+    /// It is a tool.
+    Tool = 4,
 }
 
 impl Kind {
     fn from_byte(byte: u8) -> Option<Kind> {
-        [Kind::Shell, Kind::Applets, Kind::Loader].into_iter().find(|kind| *kind as u8 == byte)
+        [Kind::Shell, Kind::Applets, Kind::Loader, Kind::Tool].into_iter().find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -74,6 +76,13 @@ impl<'a> Policy<'a> {
         self.images(identity, build_id)
             .filter(|image| Kind::from_byte(image.kind) == Some(Kind::Shell))
             .find_map(|image| self.name(scope.shells, self.text(image.name)))
+    }
+
+    /// The clause by which a file is one of a scope's tools.
+    pub(crate) fn tool_image(&self, scope: &Scope, identity: (u64, u64), build_id: &[u8]) -> Option<u32> {
+        self.images(identity, build_id)
+            .filter(|image| Kind::from_byte(image.kind) == Some(Kind::Tool))
+            .find_map(|image| self.tool(scope, &[self.text(image.name)]))
     }
 }
 

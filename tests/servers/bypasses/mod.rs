@@ -29,7 +29,7 @@ mod supervised_files;
 mod supervised_paths;
 mod supervised_threads;
 mod supervisor;
-
+mod tools;
 mod uwsgi;
 
 use crate::harness::{Place, http};
