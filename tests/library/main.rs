@@ -6,6 +6,7 @@ mod conditions;
 mod deepbind;
 mod elf;
 mod environment;
+mod inside;
 mod languages;
 mod names;
 mod programs;
