@@ -19,6 +19,7 @@ mod namespace;
 mod open;
 mod posix_spawn;
 mod privilege;
+mod remote;
 mod resolve;
 mod rows;
 pub mod search;
@@ -51,10 +52,11 @@ pub use open::{
 };
 pub use posix_spawn::{pidfd_spawn, pidfd_spawnp, posix_spawn, posix_spawnp};
 pub use privilege::{chroot, setresuid, setreuid, setuid};
+pub use remote::{bindresvport, rcmd, rcmd_af, rexec, rexec_af};
 pub use resolve::{
-    __res_nquery, __res_nquerydomain, __res_nsearch, __res_query, __res_querydomain, __res_search, Hostent,
-    getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery, res_nquerydomain,
-    res_nsearch, res_query, res_querydomain, res_search,
+    __res_nquery, __res_nquerydomain, __res_nsearch, __res_nsend, __res_query, __res_querydomain, __res_search,
+    __res_send, Hostent, getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery,
+    res_nquerydomain, res_nsearch, res_nsend, res_query, res_querydomain, res_search, res_send,
 };
 pub use send::{__send, __write, __write_nocancel, send, sendfile, sendfile64, splice, write, writev};
 pub use serving::{

@@ -1,9 +1,13 @@
-//! What resolves a name: getaddrinfo, gethostbyname and its kin, and the resolver's own functions. Only looked at.
+//! What resolves a name: getaddrinfo, gethostbyname and its kin, and the resolver's own functions. What they find is looked at,
+//! and whom they ask is judged.
 
-use super::table::real;
+use super::fail;
+use super::table::{part, real};
 use crate::address::Address;
+use crate::judge::{self, By, Decision, Deed, Refused};
 use crate::memory::Reader;
-use crate::names;
+use crate::state::{self, Role};
+use crate::{names, request};
 use core::ffi::{c_char, c_int, c_uchar, c_void};
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_policy::dns;
@@ -11,6 +15,9 @@ use portcullis_policy::name::{HostName, NAME_MAX};
 
 /// glibc's `h_errno` for a temporary failure.
 const TRY_AGAIN: c_int = 2;
+
+/// The same for an error that errno tells.
+const NETDB_INTERNAL: c_int = -1;
 
 /// `struct hostent` (netdb.h).
 #[repr(C)]
@@ -29,6 +36,33 @@ fn asked(name: *const c_char) -> Option<HostName> {
     Some(if is_address { HostName::none() } else { HostName::of(text) })
 }
 
+/// The state by which libc resolves for this thread, where it has no other.
+fn own() -> *const c_void {
+    // SAFETY: takes nothing; libc's own, which is there as long as the thread is.
+    part::__res_state().map_or(core::ptr::null(), |own| unsafe { own() }.cast_const())
+}
+
+/// Judges the name servers of a state: libc connects and sends to them, past every hook. Those at the port of name servers are
+/// left to the settings: libc reads these again only when it is asked for a name.
+#[inline(never)]
+fn judged(state: *const c_void) -> Decision {
+    if state::role() == Role::Master || state.is_null() {
+        return Ok(());
+    }
+    let mut decision = Ok(());
+    let is_whole = names::each_server(state, |ip, port| {
+        if port != names::DNS {
+            let judged = |served: &request::Served| judge::egress(By::This, served, -1, Deed::Send(false), ip, port);
+            decision = request::current(judged).map(|_| ());
+        }
+        decision.is_ok()
+    });
+    if !is_whole && decision.is_ok() {
+        decision = request::current(|served| judge::unread(By::This, served, -1, Deed::Send(false)));
+    }
+    decision
+}
+
 /// getaddrinfo(3).
 ///
 /// # Safety
@@ -41,6 +75,12 @@ pub unsafe extern "C" fn getaddrinfo(
     results: *mut *mut libc::addrinfo,
 ) -> c_int {
     let Some(real) = real::getaddrinfo() else { return libc::EAI_SYSTEM };
+    if !node.is_null()
+        && let Err(Refused(errno)) = judged(own())
+    {
+        fail(errno);
+        return libc::EAI_SYSTEM;
+    }
     // SAFETY: as the caller promises.
     let done = unsafe { real(node, service, hints, results) };
     if done == 0
@@ -50,6 +90,7 @@ pub unsafe extern "C" fn getaddrinfo(
         // SAFETY: libc has just made that list.
         let mut next = unsafe { *results };
         names::resolved(
+            own(),
             &name,
             core::iter::from_fn(|| {
                 while !next.is_null() {
@@ -81,6 +122,7 @@ unsafe fn note(name: *const c_char, host: *const Hostent) {
     let Some(name) = asked(name) else { return };
     let mut at = host.addresses;
     names::resolved(
+        own(),
         &name,
         core::iter::from_fn(|| {
             if at.is_null() {
@@ -108,6 +150,10 @@ unsafe fn note(name: *const c_char, host: *const Hostent) {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut Hostent {
     let Some(real) = real::gethostbyname() else { return core::ptr::null_mut() };
+    if let Err(Refused(errno)) = judged(own()) {
+        fail(errno);
+        return core::ptr::null_mut();
+    }
     // SAFETY: as the caller promises.
     unsafe {
         let host = real(name);
@@ -123,6 +169,10 @@ pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut Hostent {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut Hostent {
     let Some(real) = real::gethostbyname2() else { return core::ptr::null_mut() };
+    if let Err(Refused(errno)) = judged(own()) {
+        fail(errno);
+        return core::ptr::null_mut();
+    }
     // SAFETY: as the caller promises.
     unsafe {
         let host = real(name, family);
@@ -145,6 +195,11 @@ pub unsafe extern "C" fn gethostbyname_r(
     error: *mut c_int,
 ) -> c_int {
     let Some(real) = real::gethostbyname_r() else { return TRY_AGAIN };
+    if let Err(Refused(errno)) = judged(own()) {
+        // SAFETY: as the caller promises.
+        unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
+        return errno;
+    }
     // SAFETY: as the caller promises.
     unsafe {
         let done = real(name, host, buffer, size, result, error);
@@ -170,6 +225,11 @@ pub unsafe extern "C" fn gethostbyname2_r(
     error: *mut c_int,
 ) -> c_int {
     let Some(real) = real::gethostbyname2_r() else { return TRY_AGAIN };
+    if let Err(Refused(errno)) = judged(own()) {
+        // SAFETY: as the caller promises.
+        unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
+        return errno;
+    }
     // SAFETY: as the caller promises.
     unsafe {
         let done = real(name, family, host, buffer, size, result, error);
@@ -180,12 +240,12 @@ pub unsafe extern "C" fn gethostbyname2_r(
     }
 }
 
-/// Takes note of an answer of a name server in a buffer of `room` bytes.
+/// Takes note of an answer of a name server, by this state, in a buffer of `room` bytes.
 ///
 /// # Safety
 /// Where `got` is positive, libc has written that many bytes, or as many as there is room for.
-unsafe fn answer(buffer: *const c_uchar, room: c_int, got: c_int) -> c_int {
-    if got > 0 && !buffer.is_null() {
+unsafe fn answer(state: *const c_void, buffer: *const c_uchar, room: c_int, got: c_int) -> c_int {
+    if got > 0 && !buffer.is_null() && names::believes(state) {
         let len = got.min(room).max(0) as usize;
         // SAFETY: as the caller promises.
         let message = unsafe { core::slice::from_raw_parts(buffer, len) };
@@ -196,7 +256,7 @@ unsafe fn answer(buffer: *const c_uchar, room: c_int, got: c_int) -> c_int {
 
 /// A function of the resolver: it is called, and its answer looked at.
 macro_rules! resolver {
-    ($($(#[$doc:meta])* $name:ident by $real:ident ($($arg:ident: $type:ty),*);)*) => {
+    ($($(#[$doc:meta])* $name:ident by $real:ident ($($arg:ident: $type:ty),*) of $state:expr;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -205,8 +265,12 @@ macro_rules! resolver {
             #[cfg_attr(not(test), unsafe(no_mangle))]
             pub unsafe extern "C" fn $name($($arg: $type,)* class: c_int, kind: c_int, buffer: *mut c_uchar, size: c_int) -> c_int {
                 let Some(real) = real::$real() else { return -1 };
+                let state: *const c_void = $state;
+                if let Err(Refused(errno)) = judged(state) {
+                    return fail(errno);
+                }
                 // SAFETY: as the caller promises.
-                unsafe { answer(buffer, size, real($($arg,)* class, kind, buffer, size)) }
+                unsafe { answer(state, buffer, size, real($($arg,)* class, kind, buffer, size)) }
             }
         )*
     };
@@ -214,27 +278,87 @@ macro_rules! resolver {
 
 resolver! {
     /// res_query(3).
-    res_query by res_query (name: *const c_char);
+    res_query by res_query (name: *const c_char) of own();
     /// res_query by its other name.
-    __res_query by res_query (name: *const c_char);
+    __res_query by res_query (name: *const c_char) of own();
     /// res_search(3).
-    res_search by res_search (name: *const c_char);
+    res_search by res_search (name: *const c_char) of own();
     /// res_search by its other name.
-    __res_search by res_search (name: *const c_char);
+    __res_search by res_search (name: *const c_char) of own();
     /// res_querydomain(3).
-    res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char);
+    res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char) of own();
     /// res_querydomain by its other name.
-    __res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char);
+    __res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char) of own();
     /// res_nquery(3).
-    res_nquery by res_nquery (state: *mut c_void, name: *const c_char);
+    res_nquery by res_nquery (state: *mut c_void, name: *const c_char) of state;
     /// res_nquery by its other name.
-    __res_nquery by res_nquery (state: *mut c_void, name: *const c_char);
+    __res_nquery by res_nquery (state: *mut c_void, name: *const c_char) of state;
     /// res_nsearch(3).
-    res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char);
+    res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char) of state;
     /// res_nsearch by its other name.
-    __res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char);
+    __res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char) of state;
     /// res_nquerydomain(3).
-    res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char);
+    res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
     /// res_nquerydomain by its other name.
-    __res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char);
+    __res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
+}
+
+/// res_send(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn res_send(query: *const c_uchar, len: c_int, answer: *mut c_uchar, size: c_int) -> c_int {
+    let Some(real) = real::res_send() else { return -1 };
+    match judged(own()) {
+        Err(Refused(errno)) => fail(errno),
+        // SAFETY: as the caller promises.
+        Ok(()) => unsafe { real(query, len, answer, size) },
+    }
+}
+
+/// res_nsend(3).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn res_nsend(
+    state: *mut c_void,
+    query: *const c_uchar,
+    len: c_int,
+    answer: *mut c_uchar,
+    size: c_int,
+) -> c_int {
+    let Some(real) = real::res_nsend() else { return -1 };
+    match judged(state) {
+        Err(Refused(errno)) => fail(errno),
+        // SAFETY: as the caller promises.
+        Ok(()) => unsafe { real(state, query, len, answer, size) },
+    }
+}
+
+/// res_send by its other name.
+///
+/// # Safety
+/// As [`res_send`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __res_send(query: *const c_uchar, len: c_int, answer: *mut c_uchar, size: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { res_send(query, len, answer, size) }
+}
+
+/// res_nsend by its other name.
+///
+/// # Safety
+/// As [`res_nsend`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __res_nsend(
+    state: *mut c_void,
+    query: *const c_uchar,
+    len: c_int,
+    answer: *mut c_uchar,
+    size: c_int,
+) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { res_nsend(state, query, len, answer, size) }
 }

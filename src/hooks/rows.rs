@@ -168,6 +168,20 @@ macro_rules! rows {
                 res_nsearch: fn(*mut c_void, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
                 [name: ""; <resolv.h>; "int (res_state, const char *, const char *, int, int, unsigned char *, int)"]
                 res_nquerydomain: fn(*mut c_void, *const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; <resolv.h>; "int (const unsigned char *, int, unsigned char *, int)"]
+                res_send: fn(*const core::ffi::c_uchar, c_int, Answer, c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; <resolv.h>; "int (res_state, const unsigned char *, int, unsigned char *, int)"]
+                res_nsend: fn(*mut c_void, *const core::ffi::c_uchar, c_int, Answer, c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; <netdb.h>; "int (char **, int, const char *, const char *, const char *, int *)"]
+                rexec: fn(*mut *mut c_char, c_int, *const c_char, *const c_char, *const c_char, *mut c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; <netdb.h>; "int (char **, int, const char *, const char *, const char *, int *, sa_family_t)"]
+                rexec_af: fn(*mut *mut c_char, c_int, *const c_char, *const c_char, *const c_char, *mut c_int, u16) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; <netdb.h>; "int (char **, unsigned short, const char *, const char *, const char *, int *)"]
+                rcmd: fn(*mut *mut c_char, u16, *const c_char, *const c_char, *const c_char, *mut c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; <netdb.h>; "int (char **, unsigned short, const char *, const char *, const char *, int *, sa_family_t)"]
+                rcmd_af: fn(*mut *mut c_char, u16, *const c_char, *const c_char, *const c_char, *mut c_int, u16) -> c_int;
+                [listener: "listen-port"; <netinet/in.h>; "int (int, struct sockaddr_in *)"]
+                bindresvport: fn(c_int, *mut libc::sockaddr_in) -> c_int;
             }
             // Go through the real function of another row; dlsym through a jump; popen and system through posix_spawn.
             through {
@@ -237,6 +251,10 @@ macro_rules! rows {
                 __res_nsearch: fn(*mut c_void, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
                 [name: ""; none; "int (res_state, const char *, const char *, int, int, unsigned char *, int)"]
                 __res_nquerydomain: fn(*mut c_void, *const c_char, *const c_char, c_int, c_int, Answer, c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; none; "int (const unsigned char *, int, unsigned char *, int)"]
+                __res_send: fn(*const core::ffi::c_uchar, c_int, Answer, c_int) -> c_int;
+                [network: "egress-port, dns-direct, metadata"; none; "int (res_state, const unsigned char *, int, unsigned char *, int)"]
+                __res_nsend: fn(*mut c_void, *const core::ffi::c_uchar, c_int, Answer, c_int) -> c_int;
             }
             // The same by shim/variadic.c, and by jumps of their own.
             variadic {

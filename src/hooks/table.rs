@@ -176,6 +176,7 @@ macro_rules! parts {
 }
 
 parts! {
+    __res_state: fn() -> *mut c_void;
     sigaction: fn(c_int, *const libc::sigaction, *mut libc::sigaction) -> c_int;
     waitpid: fn(libc::pid_t, *mut c_int, c_int) -> libc::pid_t;
     write: fn(c_int, *const c_void, libc::size_t) -> libc::ssize_t;

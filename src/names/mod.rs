@@ -7,11 +7,13 @@
 
 mod asking;
 mod home;
+mod servers;
 mod settings;
 
 pub use asking::{DNS, answered, asked, asking, is_asking};
 pub use home::{handed_down as home, inherit as inherit_home};
-pub use settings::{note_root, note_setting, resolved, settle};
+pub use servers::each as each_server;
+pub use settings::{believes, note_root, note_setting, resolved, settle};
 
 use crate::seqlock::Words;
 use core::net::IpAddr;

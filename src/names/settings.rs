@@ -4,10 +4,11 @@
 //! libc reads them once for a thread, and keeps them. So once they were seen to be others than the server's own, no name that
 //! libc resolves for this process is believed any more.
 
-use super::{home, remember};
+use super::{home, remember, servers};
 use crate::environment;
 use crate::memory::Reader;
 use crate::state::{self, Role};
+use core::ffi::c_void;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::name::HostName;
@@ -86,10 +87,15 @@ fn is_foreign() -> bool {
     !own || here != Some(true)
 }
 
-/// libc resolved a name to these addresses.
-pub fn resolved(name: &HostName, addresses: impl Iterator<Item = IpAddr>) {
+/// Whether what libc resolves for this process by this state of its resolver is believed.
+pub fn believes(state: *const c_void) -> bool {
+    !is_foreign() && servers::are_configured(state)
+}
+
+/// libc resolved a name to these addresses, by this state.
+pub fn resolved(state: *const c_void, name: &HostName, addresses: impl Iterator<Item = IpAddr>) {
     let nobody = HostName::none();
-    let name = if is_foreign() { &nobody } else { name };
+    let name = if believes(state) { name } else { &nobody };
     for address in addresses {
         remember(name, address);
     }

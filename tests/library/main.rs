@@ -8,6 +8,7 @@ mod deepbind;
 mod directly;
 mod elf;
 mod environment;
+mod inside;
 mod languages;
 mod messages;
 mod names;

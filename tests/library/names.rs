@@ -312,3 +312,85 @@ if server: os.kill(server, 9)
     let seen = ways.map(|how| (how, place.run("/usr/bin/python3", &["-c", code, how, folder]).0));
     assert_eq!(seen, ways.map(|how| (how, if how == "here" { CLOSED } else { REFUSED }.to_owned())));
 }
+
+/// A program writes name servers of its own into the state of libc's resolver: an answer of theirs says nothing, and where they have
+/// another port than name servers do, libc is not let go to connect there.
+#[test]
+fn name_servers_of_the_resolver_s_state_are_judged() {
+    let place = Place::new();
+    let code = "import ctypes, signal, socket, struct, sys, threading
+signal.alarm(20)
+how, number = sys.argv[1], int(sys.argv[2])
+libc = ctypes.CDLL(None, use_errno=True)
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('127.0.0.2' if number == 53 else '127.0.0.1' if number < 4444 else '192.88.1.10', number))
+asked = []
+def answers():
+    while True:
+        query, to = server.recvfrom(999)
+        asked.append(1)
+        kind = query[-3]
+        answer = query[:2] + bytes.fromhex('81800001') + bytes([0, int(kind == 1)]) + bytes(4) + query[12:]
+        server.sendto(answer + (bytes.fromhex('c00c000100010000003c0004c058010a') if kind == 1 else b''), to)
+threading.Thread(target=answers, daemon=True).start()
+state = (ctypes.c_char * 1024)()
+libc.__res_state.restype = ctypes.c_void_p
+libc.__res_ninit(ctypes.c_void_p(libc.__res_state()))
+libc.__res_ninit(state)
+at = libc.__res_state() if not how.startswith('res_n') else ctypes.addressof(state)
+address = struct.pack('=H', 2) + struct.pack('>H', server.getsockname()[1]) + socket.inet_aton(server.getsockname()[0])
+if how != 'untouched':
+    ctypes.memmove(at + 16, struct.pack('=i', 1), 4)
+    ctypes.memmove(at + 20, address, 8)
+room, name = (ctypes.c_char * 999)(), b'api.example'
+query = bytes.fromhex('123401000001000000000000') + b'\\3api\\7example\\0\\0\\1\\0\\1'
+errno = 0
+try:
+    if how in ('getaddrinfo', 'untouched'): socket.gethostbyname('api.example')
+    elif how == 'gethostbyname': libc.gethostbyname(name)
+    elif how == 'res_query': libc.res_query(name, 1, 1, room, 999)
+    elif how == 'res_nquery': libc.res_nquery(state, name, 1, 1, room, 999)
+    elif how == 'res_send': libc.res_send(query, len(query), room, 999)
+    elif how == 'res_nsend': libc.res_nsend(state, query, len(query), room, 999)
+    else: raise ValueError(how)
+except OSError: pass
+print('asked' if asked else 'silent', socket.socket().connect_ex(('192.88.1.10', 4446)))
+";
+    let ways = ["getaddrinfo", "gethostbyname", "res_query", "res_nquery", "res_send", "res_nsend"];
+    let mut seen = Vec::new();
+    for (port, wanted) in [("53", "asked 13"), ("2053", "asked 13"), ("4444", "silent 13")] {
+        for how in ways {
+            let (said, _) = place.run("/usr/bin/python3", &["-c", code, how, port]);
+            seen.push((how, port, said, wanted.to_owned()));
+        }
+    }
+    assert_eq!(place.run("/usr/bin/python3", &["-c", code, "untouched", "2053"]).0, "silent 111");
+    let wrong: Vec<_> = seen.iter().filter(|(.., said, wanted)| said != wanted).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// What connects inside libc, to a host that libc resolves only then.
+#[test]
+fn remote_commands_of_libc_are_not_known() {
+    let place = Place::new();
+    let _listener = std::net::TcpListener::bind(("192.88.1.10", 4444)).expect("a listener");
+    let code = "import ctypes, signal, socket, sys
+signal.alarm(5)
+libc = ctypes.CDLL(None, use_errno=True)
+host, how = ctypes.c_char_p(b'192.88.1.10'), sys.argv[1]
+if how == 'bindresvport':
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    done = libc.bindresvport(s.fileno(), None)
+else:
+    arguments = [ctypes.byref(host), socket.htons(4444), b'a', b'b', b'c', None]
+    done = getattr(libc, how)(*arguments, *([2] if how.endswith('af') else []))
+print(ctypes.get_errno() if done < 0 else 'through')
+";
+    let seen = ["rexec", "rexec_af", "rcmd", "rcmd_af"].map(|how| {
+        let (said, domains) = place.run("/usr/bin/python3", &["-c", code, how]);
+        (how, said, domains.len())
+    });
+    assert_eq!(seen, ["rexec", "rexec_af", "rcmd", "rcmd_af"].map(|how| (how, REFUSED.to_owned(), 1)));
+    // Where nothing is known of a port, and nothing forbids any.
+    assert_eq!(place.run("/usr/bin/python3", &["-c", code, "bindresvport"]).1.len(), 1);
+}

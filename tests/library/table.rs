@@ -96,7 +96,7 @@ fn signatures_are_the_headers() {
 }
 
 /// The names in the first column of the table behind a heading of docs/hooks.md.
-fn documented(heading: &str) -> BTreeSet<String> {
+pub fn documented(heading: &str) -> BTreeSet<String> {
     let text = file("docs/hooks.md");
     let part = text.split(&format!("\n## {heading}\n")).nth(1).unwrap_or_else(|| panic!("no {heading}"));
     let lines = part.lines().take_while(|line| !line.starts_with("## ")).filter(|line| line.starts_with("| `"));

@@ -154,3 +154,21 @@ fn a_master_that_is_the_first_process_has_pools() {
     }
     assert_eq!(http::get(site.nginx.port, "/run.php?argv=%5B%22/bin/echo%22,%22runs%22%5D").body, "runs\n 0");
 }
+
+/// A master that executes itself anew has its listeners from the program before it, and the supervisor outlives that.
+#[test]
+fn after_a_reload_the_pools_are_known() {
+    enter();
+    let site = site("enforce", true, &[]);
+    let ready = || {
+        let log = std::fs::read_to_string(site.place.join("fpm.log")).unwrap_or_default();
+        log.matches("ready to handle").count()
+    };
+    site.fpm.process.signal(libc::SIGUSR2);
+    wait_until("the reload", || ready() == 2);
+    for to in [site.fpm.socket.to_str().expect("a path"), "127.0.0.1:9471"] {
+        for how in ["plain", "orphan"] {
+            assert_eq!(site.run(how, to), "refused 13", "{how} {to}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What connects to a host, or binds a socket, inside libc and past every hook: rcmd, rexec and their kin. The host is a name that
+//! libc resolves only then, so where it goes is not known.
+
+use super::fail;
+use super::table::real;
+use crate::judge::{self, By, Decision, Deed, Refused};
+use crate::state::{self, Role};
+use crate::{request, sys};
+use core::ffi::{c_char, c_int};
+use portcullis_policy::Unknown;
+
+#[cold]
+#[inline(never)]
+fn judged() -> Decision {
+    match state::role() {
+        Role::Master => Ok(()),
+        _ => request::current(|served| judge::unread(By::This, served, -1, Deed::Connect)),
+    }
+}
+
+macro_rules! remote {
+    ($($(#[$doc:meta])* $name:ident ($($arg:ident: $type:ty),*);)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// # Safety
+            /// As libc's.
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name($($arg: $type),*) -> c_int {
+                let Some(real) = real::$name() else { return fail(libc::ENOSYS) };
+                match judged() {
+                    Err(Refused(errno)) => fail(errno),
+                    // SAFETY: as the caller promises.
+                    Ok(()) => unsafe { real($($arg),*) },
+                }
+            }
+        )*
+    };
+}
+
+remote! {
+    /// rexec(3).
+    rexec (host: *mut *mut c_char, port: c_int, user: *const c_char, password: *const c_char, command: *const c_char, other: *mut c_int);
+    /// rexec_af(3).
+    rexec_af (host: *mut *mut c_char, port: c_int, user: *const c_char, password: *const c_char, command: *const c_char, other: *mut c_int, family: u16);
+    /// rcmd(3).
+    rcmd (host: *mut *mut c_char, port: u16, own: *const c_char, user: *const c_char, command: *const c_char, other: *mut c_int);
+    /// rcmd_af(3).
+    rcmd_af (host: *mut *mut c_char, port: u16, own: *const c_char, user: *const c_char, command: *const c_char, other: *mut c_int, family: u16);
+}
+
+/// bindresvport(3): of a datagram socket, which needs no listen, it opens a port of libc's choice.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn bindresvport(fd: c_int, address: *mut libc::sockaddr_in) -> c_int {
+    let Some(real) = real::bindresvport() else { return fail(libc::ENOSYS) };
+    if state::role() != Role::Master && sys::known_stream(fd) != Some(true) {
+        let judged = |served: &request::Served| judge::listen_unknown(By::This, served, fd, Unknown::Address);
+        if let Err(Refused(errno)) = request::current(judged) {
+            return fail(errno);
+        }
+    }
+    // SAFETY: as the caller promises.
+    unsafe { real(fd, address) }
+}
