@@ -120,12 +120,13 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     if matches!(by, By::This) && state::role() == Role::Master {
         return Ok(Cleared::Start(Start::unchecked()));
     }
-    // What cannot be read cannot be read by the kernel either, and by now it might be readable.
-    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(libc::EFAULT)) };
+    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(absent(exec))) };
     let mut program = Program::none();
     match find(&mut program, exec, &arguments) {
         // By its file actions, a new process may have what this one has not.
-        Err(errno) if exec.unknown != Some(Unknown::FileActions) => return Ok(Cleared::Absent(errno)),
+        Err(errno) if exec.unknown != Some(Unknown::FileActions) => {
+            return Ok(Cleared::Absent(if program.is_script { absent(exec) } else { errno }));
+        }
         _ => {}
     }
     let guarding = match (program.foreign, program.unguarded) {
@@ -282,6 +283,20 @@ fn is_writable(by: By<'_>, program: &Program) -> bool {
             stat.mode & bits != 0
         }),
     })
+}
+
+/// The errno with which the kernel does not run a program. What cannot be read of its arguments and environment cannot be read by the
+/// kernel either, which opens the program before, and finds a script's interpreter after; by now it might be readable.
+#[cold]
+pub fn absent(exec: &Exec<'_>) -> i32 {
+    let (arguments, mut program) = (Arguments::read(exec.argv), Program::none());
+    let is_readable = arguments.is_some() && Arguments::read(exec.envp).is_some();
+    match find(&mut program, exec, arguments.as_ref().unwrap_or(&Arguments::none())) {
+        Err(errno) if is_readable || !program.is_script => errno,
+        _ if !is_readable => libc::EFAULT,
+        // It has come in between.
+        _ => libc::ENOENT,
+    }
 }
 
 /// Finds the program that the kernel would start; its errno where it would start none.

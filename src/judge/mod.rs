@@ -6,7 +6,7 @@ mod exec;
 
 pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Cleared, Exec, Guarding, Start, Target, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, exec, replaced, unknown_exec};
 
 use crate::memory::Text;
 use crate::request::Served;

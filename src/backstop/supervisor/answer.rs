@@ -259,6 +259,16 @@ impl Case<'_> {
         rules.iter().any(|rule| state::policy().mode(scope, *rule) == Mode::Enforce)
     }
 
+    /// The answer to a call with an address that the kernel does not read, because of its place or its length. Those are in
+    /// registers, which nobody changes, so that the kernel says so itself; a call by socketcall has them in memory.
+    pub(super) fn nowhere(&self, lent: &Lent, errno: i32, rules: &[Rule]) -> Reply {
+        match (self.width, lent) {
+            (8, _) => Decision::Ok(()).into(),
+            (_, Lent::Fails(errno)) => self.fails(*errno, rules),
+            (..) => self.fails(errno, rules),
+        }
+    }
+
     /// The answer to a call that is bound to fail: in audit the kernel says so itself.
     pub(super) fn fails(&self, errno: i32, rules: &[Rule]) -> Reply {
         let failed = if self.enforces(rules) { Err(Refused(errno)) } else { Ok(()) };

@@ -73,6 +73,11 @@ impl Copied {
     }
 }
 
+/// What a message with these flags does.
+fn deed(flags: i32) -> Deed {
+    Deed::Send(flags & libc::MSG_FASTOPEN != 0)
+}
+
 /// What comes of one message.
 #[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
 enum Step {
@@ -98,7 +103,9 @@ impl Case<'_> {
         let lent = self.lend(fd);
         match self.step(&lent, parts, flags) {
             Step::Answer(reply) => Some(reply),
-            Step::Waits(copied) => self.in_child(|| self.sent(lent.fd(), copied.send(lent.fd(), flags), flags)),
+            Step::Waits(copied) => {
+                self.in_child(lent.fd(), deed(flags), || self.sent(lent.fd(), copied.send(lent.fd(), flags), flags))
+            }
         }
     }
 
@@ -132,12 +139,14 @@ impl Case<'_> {
                 // The caller may send the rest again.
                 Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
                 Step::Waits(copied) => {
-                    return self.in_child(|| match self.sent(lent.fd(), copied.send(lent.fd(), flags), flags) {
-                        sent @ 0.. => {
-                            tell(sent);
-                            1
+                    return self.in_child(lent.fd(), deed(flags), || {
+                        match self.sent(lent.fd(), copied.send(lent.fd(), flags), flags) {
+                            sent @ 0.. => {
+                                tell(sent);
+                                1
+                            }
+                            errno => errno,
                         }
-                        errno => errno,
                     });
                 }
             }
@@ -147,7 +156,7 @@ impl Case<'_> {
 
     /// Judges one message, and sends it where an allowed one must be the one that was judged.
     fn step(&self, lent: &Lent, parts: &Parts, flags: i32) -> Step {
-        let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
+        let deed = deed(flags);
         let (bytes, size) = match parts.name {
             (0, _) => ([0; ADDRESS_MAX], 0),
             (at, len) => match self.address(at, len) {

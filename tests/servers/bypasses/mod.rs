@@ -15,6 +15,7 @@ mod shells;
 mod sinks;
 mod spawn;
 mod supervised_calls;
+mod supervised_failures;
 mod supervised_files;
 mod supervised_threads;
 mod supervisor;
