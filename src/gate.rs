@@ -21,6 +21,10 @@ pub unsafe fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::sock
     as_libc(unsafe { sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0]) })
 }
 
+/// What sendto takes and sendmsg does not: a longer size is this one to it (MAX_RW_COUNT), and the flag (MSG_CMSG_COMPAT) nothing.
+const PIECE_MAX: usize = 0x7fff_f000;
+const COMPAT: c_int = c_int::MIN;
+
 /// # Safety
 /// As sendto's.
 #[inline]
@@ -36,9 +40,9 @@ pub unsafe fn sendto(
     let is_address = !address.is_null() && (sys::V4_MIN..=sys::ADDRESS_MAX).contains(&(len as usize));
     if secret() != 0 && is_address {
         // sendto has no argument to spare for the secret.
-        let piece = [buffer as usize, size];
+        let piece = [buffer as usize, size.min(PIECE_MAX)];
         let header: [usize; 7] = [address as usize, len as usize, piece.as_ptr() as usize, 1, 0, 0, 0];
-        let args = [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0];
+        let args = [fd as usize, header.as_ptr() as usize, (flags & !COMPAT) as usize, 0, 0];
         // SAFETY: a msghdr is seven words on 64-bit Linux; what it points to is as the caller promises.
         return as_libc_size(unsafe { sys::on_behalf(libc::SYS_sendmsg, args) });
     }

@@ -62,7 +62,7 @@ impl Case<'_> {
         let lent = self.lend(fd);
         let (bytes, size) = match self.address(at, len) {
             Handed::Address(bytes, size) => (bytes, size),
-            Handed::Nothing(errno) => return Some(self.nowhere(&lent, errno, &RULES)),
+            Handed::Nothing(errno) => return Some(self.nowhere(&lent, true, errno, &RULES)),
             Handed::Unreadable => return Some(self.unread(lent.fd(), Deed::Connect)),
         };
         let decision = self.towards(lent.fd(), &bytes, size, Deed::Connect);

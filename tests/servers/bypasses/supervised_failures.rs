@@ -3,7 +3,7 @@
 
 use super::supervisor::servers_with;
 use super::{compile, run};
-use crate::harness::{Place, enter};
+use crate::harness::{Listeners, Place, enter};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -70,6 +70,28 @@ fn what_cannot_be_executed_is_the_kernel_s_affair() {
         }
         if *program != hooked {
             assert_eq!(events.fresh().len(), 0);
+        }
+    }
+}
+
+/// What nobody means to send has the kernel's result, whoever makes the call: audited and enforced, with the hooks and without.
+#[test]
+fn odd_sends_have_the_kernel_s_result() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let place = Place::new();
+    let hooked = compile(&place, "odd_sends", &[]).replace("odd_sends", "hooked");
+    std::fs::rename(place.join("odd_sends"), &hooked).expect("a program");
+    let program = compile(&place, "odd_sends", &["-static"]);
+    let (_guard, _fpm, nginx) = servers_with(&place, &audited(&place));
+    for program in [&program, &hooked] {
+        let bare = bare(&[program]);
+        assert!(bare.lines().count() > 50, "{bare}");
+        // Both may go to that port: the one because it is in audit.
+        for host in [AUDITED, "other1.example"] {
+            let said = run(nginx.port, host, &[program]);
+            let differing: Vec<_> = bare.lines().zip(said.lines()).filter(|(bare, said)| bare != said).collect();
+            assert!(differing.is_empty() && said.ends_with(" 0"), "{host} {program}: {differing:#?}\n{said}");
         }
     }
 }
