@@ -95,3 +95,17 @@ fn odd_sends_have_the_kernel_s_result() {
         }
     }
 }
+
+/// Until the supervisor has received a call, a signal interrupts it: of an announcement nothing is lost by that.
+#[test]
+fn a_signal_loses_no_announcement() {
+    enter();
+    let _listeners = Listeners::on(&[4444]);
+    let place = Place::new();
+    let hooked = compile(&place, "interrupted", &[]).replace("interrupted", "hooked");
+    std::fs::rename(place.join("interrupted"), &hooked).expect("a program");
+    let program = compile(&place, "interrupted", &["-static"]);
+    let (guard, _fpm, nginx) = servers_with(&place, "");
+    assert_eq!(run(nginx.port, "other1.example", &[&hooked, "60", &program]), "failed 0 0");
+    assert_eq!(guard.events().all().len(), 0);
+}
