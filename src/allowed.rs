@@ -5,8 +5,8 @@
 //! on no kind of socket.
 
 use crate::seqlock::Words;
-use crate::sys::{ADDRESS_HEAD, V4_MIN, V6_MIN};
-use core::sync::atomic::{AtomicU32, Ordering};
+use crate::sys::{self, ADDRESS_HEAD, V4_MIN, V6_MIN};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The words of a destination.
 const WORDS: usize = 4;
@@ -21,6 +21,30 @@ pub struct Destination([u64; WORDS]);
 static TABLE: [Words<WORDS>; PLACES] = [const { Words::new() }; PLACES];
 /// Of the policy in force.
 static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+/// This process has, or had, a socket of a protocol without ports: of that, a destination with a port says nothing.
+static DISTRUSTED: AtomicBool = AtomicBool::new(false);
+/// Such sockets have been looked for among those that the process was started with.
+static LOOKED: AtomicBool = AtomicBool::new(false);
+
+/// From now on each connection is judged anew, by its socket too.
+#[cold]
+pub fn distrust() {
+    DISTRUSTED.store(true, Ordering::Release);
+    forget();
+}
+
+/// Whether a socket may be one without ports.
+pub fn is_distrusted() -> bool {
+    if !LOOKED.swap(true, Ordering::AcqRel) {
+        sys::each_descriptor(|fd| {
+            if sys::has_ports(fd) != Some(true) {
+                distrust();
+            }
+        });
+    }
+    DISTRUSTED.load(Ordering::Acquire)
+}
 
 /// Another policy is in force.
 pub fn forget() {
@@ -69,7 +93,9 @@ impl Destination {
     /// It was allowed.
     #[cold]
     pub fn remember(&self) {
-        self.place().write(self.0);
+        if !is_distrusted() {
+            self.place().write(self.0);
+        }
     }
 }
 

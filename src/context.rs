@@ -3,9 +3,9 @@
 use crate::backstop;
 use crate::environment::New;
 use crate::memory::Text;
-use crate::pools;
 use crate::request::Served;
 use crate::state::{self, Role};
+use crate::{names, pools};
 use portcullis_policy::overlay;
 use portcullis_request::context::{self, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
@@ -86,7 +86,7 @@ fn with_tree(link: u64, go: impl FnOnce(Tree<'_>)) {
     let (sinks, file, digest) = (policy.sinks(), state::policy_marks(), policy.digest());
     let mut text = Text::<{ pools::TEXT_MAX }>::new();
     pools::write(&mut text);
-    go(Tree { modes: &modes, sinks, file, digest, link, pools: text.bytes(), log });
+    go(Tree { modes: &modes, sinks, file, digest, link, home: names::home(), pools: text.bytes(), log });
 }
 
 /// What a program with this chain inherits from one that has just begun.

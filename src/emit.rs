@@ -158,7 +158,7 @@ pub fn exec(
     served: &Served,
     by: By<'_>,
     exec: &Exec<'_>,
-    program: &Program,
+    program: &Program<'_>,
     arguments: &Arguments<'_>,
     detail: &[u8],
 ) {

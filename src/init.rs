@@ -70,9 +70,9 @@ pub extern "C" fn ensure() {
         }
         load::configuration(settled, start.config, inherited.as_ref().map_or(b"", |inherited| inherited.policy));
     });
-    environment::remember_loader(&start.loader);
-    if !is_descendant {
-        environment::remember_start();
+    match is_descendant {
+        true => environment::remember_loader(),
+        false => environment::remember_start(),
     }
     let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);
@@ -97,6 +97,7 @@ pub extern "C" fn ensure() {
     if state::role() == Role::Descendant {
         request::inherit(start.request);
         pools::inherit(tree.map_or(b"", |tree| tree.pools));
+        names::inherit_home(tree.map_or_else(Default::default, |tree| tree.home));
     } else {
         counters::share();
     }

@@ -1,6 +1,6 @@
 //! The ports that the server itself has opened, before it served.
 
-use crate::sys;
+use crate::{local_listeners, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Every port's bit. Only the pages of ports that are in it are ever made.
@@ -14,9 +14,15 @@ static LOOKED: AtomicBool = AtomicBool::new(false);
 
 /// The socket listens on behalf of the server.
 pub fn remember(fd: i32) {
-    if let Ok(Some((_, port))) = sys::own_address(fd) {
-        remember_port(port);
+    match sys::own_address(fd) {
+        Ok(Some((_, port))) => remember_port(port),
+        _ => local_listeners::remember(fd),
     }
+}
+
+/// Where they lie.
+pub fn address() -> usize {
+    &raw const PORTS as usize
 }
 
 /// Remembers what a master listens on when it first forks or serves. It may have been handed that: by the program before it, as PHP-FPM

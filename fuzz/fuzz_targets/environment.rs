@@ -4,7 +4,8 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_request::context;
-use portcullis_request::environment::{CONTEXT, LOADER, Variables, libraries};
+use portcullis_policy::startup::{loads, may_load};
+use portcullis_request::environment::{CONTEXT, PRELOAD, Variables, libraries};
 
 fuzz_target!(|data: &[u8]| {
     let entries = || data.split(|&byte| byte == 0);
@@ -16,9 +17,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(variables, few, "an entry that begins otherwise was taken");
     let first = |name: &[u8]| entries().find_map(|entry| entry.strip_prefix(name));
     assert_eq!(variables.context, first(CONTEXT));
-    for (name, value) in LOADER.into_iter().zip(variables.loader) {
-        assert_eq!(value, first(name));
-        let value = value.unwrap_or_default();
+    for entry in entries().filter(|entry| loads(entry).is_some()) {
+        assert!(may_load(entry[0], entry[1]), "an entry that loads code was passed by");
+    }
+    if let Some(value) = first(PRELOAD) {
         let bytes: usize = libraries(value).map(<[u8]>::len).sum();
         assert_eq!(bytes, value.iter().filter(|byte| !b": ".contains(byte)).count());
     }

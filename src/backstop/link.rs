@@ -3,18 +3,18 @@
 
 use crate::memory::Text;
 use crate::request::slots_address;
-use crate::{compiler, context, state, sys};
+use crate::{compiler, context, listeners, local_listeners, state, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_request::environment::SUPERVISE;
 use sys::Fd;
 
 /// The version of what worker and supervisor say to each other.
-const VERSION: u64 = 3;
+const VERSION: u64 = 4;
 /// How long the supervisor may take to answer, in milliseconds.
 const PATIENCE: u32 = 3000;
 
 /// Words in which a worker tells.
-pub const TOLD: usize = 5;
+pub const TOLD: usize = 7;
 
 /// What a worker tells the supervisor, with its listener.
 pub struct Told {
@@ -26,17 +26,22 @@ pub struct Told {
     pub role_at: u64,
     /// Where the list of its threads' requests lies.
     pub slots_at: u64,
+    /// Where the ports lie on which its server listens.
+    pub ports_at: u64,
+    /// Where the marks of its server's local listeners lie.
+    pub marks_at: u64,
 }
 
 impl Told {
     fn words(&self) -> [u64; TOLD] {
-        [VERSION, self.secret, self.secret_at, self.role_at, self.slots_at]
+        let Told { secret, secret_at, role_at, slots_at, ports_at, marks_at } = *self;
+        [VERSION, secret, secret_at, role_at, slots_at, ports_at, marks_at]
     }
 
     /// `None` for another version.
     pub fn of(words: &[u64; TOLD]) -> Option<Told> {
-        let [version, secret, secret_at, role_at, slots_at] = *words;
-        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at })
+        let [version, secret, secret_at, role_at, slots_at, ports_at, marks_at] = *words;
+        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at, ports_at, marks_at })
     }
 }
 
@@ -47,10 +52,13 @@ pub struct Link {
 }
 
 /// The server's master, which the supervisor outlives by nothing but its workers: the parent of a forked worker, else the
-/// process itself.
+/// process itself. In a container the master may be the first process; of any other, a worker whose parent is that is left behind.
 fn master() -> u32 {
     let (own, parent) = (sys::getpid(), sys::getppid());
-    if state::first_pid() == own || parent <= 1 { own } else { parent }
+    match state::first_pid() {
+        first if first == own || parent == 0 || (parent == 1 && first != 1) => own,
+        _ => parent,
+    }
 }
 
 /// The number in the supervisor's name; 0 as long as there is none. A master that executes itself anew hands it on.
@@ -172,6 +180,8 @@ impl Link {
             secret_at: sys::secret_address() as u64,
             role_at: state::role_address() as u64,
             slots_at: slots_address() as u64,
+            ports_at: listeners::address() as u64,
+            marks_at: local_listeners::address() as u64,
         };
         if !sys::pass(self.socket.0, &told.words(), listener.0) {
             return false;

@@ -1,26 +1,25 @@
-//! The variables that make a program's loader load something: what they said when this process began, and what a new
-//! program's environment says.
+//! The variables that make a program load code (`portcullis_policy::startup::loads`): what they said when this process
+//! began, and what a new program's environment says.
 
-use super::Vector;
+use super::{PRELOAD, Vector};
 use crate::memory::{Reader, Text};
 use crate::state;
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
-use portcullis_request::environment::{LOADER, libraries};
+use portcullis_policy::startup;
+use portcullis_request::environment::libraries;
 
-/// The longest value that is looked at.
-const VALUE_MAX: usize = 1024;
+/// The longest entry that is looked at.
+const ENTRY_MAX: usize = 1056;
+/// How many entries of the start are remembered; more are foreign.
+const OWN_MAX: usize = 16;
 
-/// Hashes of the values that the process was started with; 0 for none.
-static OWN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+/// Hashes of the entries that the process was started with; 0 for none.
+static OWN: [AtomicU64; OWN_MAX] = [const { AtomicU64::new(0) }; OWN_MAX];
 
-/// A value without this library, and whether it was too long.
-pub(super) fn without_guard(variable: usize, value: &[u8]) -> Text<VALUE_MAX> {
+/// The value of an LD_PRELOAD without this library.
+pub(super) fn without_guard(value: &[u8]) -> Text<ENTRY_MAX> {
     let mut rest = Text::new();
-    if variable != 0 {
-        rest.push(value);
-        return rest;
-    }
     let library = state::settled().library.bytes();
     for part in libraries(value).filter(|part| *part != library) {
         if !rest.bytes().is_empty() {
@@ -31,58 +30,88 @@ pub(super) fn without_guard(variable: usize, value: &[u8]) -> Text<VALUE_MAX> {
     rest
 }
 
-/// Calls `found` with each of the variables in an environment that has more than this library in it: its number, its
-/// value as it stands there, and the value without this library; stops where that gives true.
-fn each(envp: Vector, mut found: impl FnMut(usize, &'static [u8], &Text<VALUE_MAX>) -> bool) {
+/// An entry of an environment that loads something.
+struct Found<'f> {
+    /// Its name, with the equals sign.
+    name: &'f [u8],
+    /// Its value as it stands there.
+    value: &'static [u8],
+    /// The value without this library.
+    rest: &'f [u8],
+    /// 0 where it is too long to be compared.
+    hash: u64,
+}
+
+/// Calls `found` with each entry of an environment that loads something else than this library; stops where that gives true.
+fn each(envp: Vector, mut found: impl FnMut(Found<'_>) -> bool) {
     let (mut entries, mut strings) = (Reader::default(), Reader::default());
     if envp.is_null() {
         return;
     }
     for index in 0.. {
-        let Some(entry) = entries.pointer(envp, index).filter(|entry| !entry.is_null()) else { return };
-        // Most entries differ in the first byte, and are not read any further.
-        match strings.byte(entry) {
-            Some(b'L') => {}
-            Some(_) => continue,
-            None => return,
+        let Some(at) = entries.pointer(envp, index).filter(|at| !at.is_null()) else { return };
+        let Some(first) = strings.byte(at) else { return };
+        if first == 0 {
+            continue;
         }
-        let Some(text) = strings.string(entry, VALUE_MAX.wrapping_add(32)) else { return };
-        for (number, variable) in LOADER.into_iter().enumerate() {
-            if let Some(value) = text.strip_prefix(variable) {
-                let rest = without_guard(number, value);
-                if !rest.bytes().is_empty() && found(number, value, &rest) {
-                    return;
-                }
+        let Some(second) = strings.byte(at.wrapping_add(1)) else { return };
+        if !startup::may_load(first, second) {
+            continue;
+        }
+        let Some(entry) = strings.string(at, ENTRY_MAX) else { return };
+        let Some(value) = startup::loads(entry) else { continue };
+        let name = entry.get(..entry.len().wrapping_sub(value.len())).unwrap_or_default();
+        let is_whole = entry.len() < ENTRY_MAX;
+        let stop = if name == PRELOAD {
+            let rest = without_guard(value);
+            let hash = if is_whole && rest.fits() { token_hash(rest.bytes()) } else { 0 };
+            !rest.bytes().is_empty() && found(Found { name, value, rest: rest.bytes(), hash })
+        } else {
+            found(Found { name, value, rest: value, hash: if is_whole { token_hash(entry) } else { 0 } })
+        };
+        if stop {
+            return;
+        }
+    }
+}
+
+/// Takes note of what the process was started with; for the constructor, once the library's path is known, and for a worker
+/// that begins to serve, in whose environment PHP-FPM has put the `env[]` of its pool.
+pub fn remember_loader() {
+    each(super::current(), |found| {
+        for own in &OWN {
+            let known = own.load(Ordering::Relaxed);
+            if found.hash == 0 || known == found.hash {
+                break;
+            }
+            if known == 0 {
+                own.store(found.hash, Ordering::Relaxed);
+                break;
             }
         }
-    }
+        false
+    });
 }
 
-/// Takes note of what the process was started with; for the constructor, once the library's path is known.
-pub fn remember_loader(values: &[Option<&'static [u8]>; LOADER.len()]) {
-    for (number, (own, value)) in OWN.iter().zip(values).enumerate() {
-        let rest = without_guard(number, value.unwrap_or_default());
-        if !rest.bytes().is_empty() {
-            own.store(token_hash(rest.bytes()), Ordering::Relaxed);
-        }
-    }
-}
-
-/// What a new program's environment says to its loader that this process was not started with; inside, `None` where that
-/// is too long to be looked at. Says so in `detail`.
-pub fn foreign_loader(envp: Vector, detail: &mut Text<256>) -> Option<Option<&'static [u8]>> {
+/// What a new program's environment loads that this process was not started with, and that is not allowed; inside, `None`
+/// where that is too long to be looked at. Says so in `detail`.
+pub fn foreign_loader(
+    envp: Vector,
+    is_allowed: impl Fn(&[u8]) -> bool,
+    detail: &mut Text<256>,
+) -> Option<Option<&'static [u8]>> {
     let mut foreign = None;
-    each(envp, |number, value, rest| {
-        let own = OWN.get(number).map_or(0, |own| own.load(Ordering::Relaxed));
-        if own == token_hash(rest.bytes()) && rest.fits() {
+    each(envp, |found| {
+        let is_own = || OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash);
+        if found.hash != 0 && (is_own() || is_allowed(found.rest)) {
             return false;
         }
-        foreign = Some(rest.fits().then_some(value));
+        foreign = Some((found.hash != 0).then_some(found.value));
         if !detail.bytes().is_empty() {
             detail.push(b"; ");
         }
-        detail.push(LOADER.get(number).copied().unwrap_or_default());
-        detail.push(rest.bytes());
+        detail.push(found.name);
+        detail.push(found.rest);
         true
     });
     foreign

@@ -18,11 +18,10 @@ use crate::memory::Reader;
 use crate::state;
 use crate::sys;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use portcullis_request::environment::{KEY, LOADER, OWN};
+use portcullis_request::environment::{KEY, OWN, PRELOAD};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
-const PRELOAD: &[u8] = LOADER[0];
 
 /// Whether an entry of an environment is one of the guard's own variables.
 ///

@@ -5,13 +5,12 @@
 //! connection, in which PHP-FPM has put the `env[]` of its pool. In a descendant every such variable counts as foreign: the
 //! environment that it was started with is a script's.
 
-use super::Vector;
-use super::loader::without_guard;
+use super::loader::{remember_loader, without_guard};
+use super::{PRELOAD, Vector};
 use crate::memory::{Reader, Text};
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
 use portcullis_policy::startup::{Steering, Variable, variable};
-use portcullis_request::environment::LOADER;
 
 /// The longest entry that can be as at the server's start, in bytes; a longer one is foreign.
 const ENTRY_MAX: usize = 4096;
@@ -44,10 +43,10 @@ fn each(envp: Vector, bare: bool, mut found: impl FnMut(Found) -> bool) -> bool 
         }
         let Some(entry) = strings.string(at, ENTRY_MAX) else { return false };
         let Some(row) = variable(entry, bare) else { continue };
-        let hash = match entry.strip_prefix(LOADER[0]) {
+        let hash = match entry.strip_prefix(PRELOAD) {
             _ if entry.len() == ENTRY_MAX => 0,
             // Only what is preloaded beside this library counts.
-            Some(value) => match without_guard(0, value) {
+            Some(value) => match without_guard(value) {
                 rest if rest.bytes().is_empty() && rest.fits() => continue,
                 rest if rest.fits() => token_hash(rest.bytes()),
                 _ => 0,
@@ -61,7 +60,7 @@ fn each(envp: Vector, bare: bool, mut found: impl FnMut(Found) -> bool) -> bool 
     true
 }
 
-/// Takes note of what steers in the server's own environment; for the constructor and for a worker that begins to serve.
+/// Takes note of what steers or loads code in the server's own environment; for the constructor and for a worker that begins to serve.
 pub fn remember_start() {
     let note = |found: Found| {
         for own in &OWN {
@@ -76,6 +75,7 @@ pub fn remember_start() {
         }
         false
     };
+    remember_loader();
     // What cannot be read is foreign later on.
     let _ = each(super::current(), true, note);
 }

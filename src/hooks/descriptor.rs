@@ -27,7 +27,12 @@ fn judged(from: c_int, onto: c_int) -> Decision {
 pub unsafe extern "C" fn dup(from: c_int) -> c_int {
     let Some(real) = real::dup() else { return fail(libc::ENOSYS) };
     // SAFETY: takes no pointer.
-    let onto = unsafe { real(from) };
+    duplicating(from, || unsafe { real(from) })
+}
+
+/// Duplicates a descriptor by `go`.
+pub(super) fn duplicating(from: c_int, go: impl FnOnce() -> c_int) -> c_int {
+    let onto = go();
     match judged(from, onto) {
         Err(Refused(errno)) => {
             sys::close(onto);
@@ -40,6 +45,19 @@ pub unsafe extern "C" fn dup(from: c_int) -> c_int {
     }
 }
 
+/// Duplicates a descriptor onto another by `go`.
+#[inline(always)]
+pub(super) fn duplicating_onto(from: c_int, onto: c_int, go: impl FnOnce() -> c_int) -> c_int {
+    match judged(from, onto) {
+        Err(Refused(errno)) => fail(errno),
+        Ok(()) => {
+            let done = go();
+            peers::copied(from, done);
+            done
+        }
+    }
+}
+
 /// dup2(2).
 ///
 /// # Safety
@@ -47,15 +65,8 @@ pub unsafe extern "C" fn dup(from: c_int) -> c_int {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn dup2(from: c_int, onto: c_int) -> c_int {
     let Some(real) = real::dup2() else { return fail(libc::ENOSYS) };
-    match judged(from, onto) {
-        Err(Refused(errno)) => fail(errno),
-        Ok(()) => {
-            // SAFETY: takes no pointer.
-            let done = unsafe { real(from, onto) };
-            peers::copied(from, done);
-            done
-        }
-    }
+    // SAFETY: takes no pointer.
+    duplicating_onto(from, onto, || unsafe { real(from, onto) })
 }
 
 /// `dup2` by its other name.
@@ -75,15 +86,8 @@ pub unsafe extern "C" fn __dup2(from: c_int, onto: c_int) -> c_int {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn dup3(from: c_int, onto: c_int, flags: c_int) -> c_int {
     let Some(real) = real::dup3() else { return fail(libc::ENOSYS) };
-    match judged(from, onto) {
-        Err(Refused(errno)) => fail(errno),
-        Ok(()) => {
-            // SAFETY: takes no pointer.
-            let done = unsafe { real(from, onto, flags) };
-            peers::copied(from, done);
-            done
-        }
-    }
+    // SAFETY: takes no pointer.
+    duplicating_onto(from, onto, || unsafe { real(from, onto, flags) })
 }
 
 /// posix_spawn_file_actions_adddup2(3).

@@ -1,13 +1,14 @@
-//! What opens a connection or sends to an address: connect, sendto, sendmsg, sendmmsg.
+//! What opens a connection or sends to an address: connect, sendto, sendmsg; sendmmsg is in [`super::messages`].
 
-use super::{errno, fail};
+use super::fail;
 use crate::address::{Address, NOWHERE, readable};
 use crate::allowed::Destination;
+use crate::gate::{self, Way};
 use crate::judge::{self, By, Decision, Deed, Holds, Refused};
 use crate::state::{self, Role};
 use crate::sys::{ADDRESS_MAX, is_unspecified, unspecified};
-use crate::{counters, gate, names, peers, pools, request, sys};
-use core::ffi::{c_int, c_uint, c_void};
+use crate::{counters, names, peers, pools, request, route, sys};
+use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::net::IpAddr;
 use portcullis_policy::Unknown;
@@ -95,9 +96,9 @@ fn is_dns(copy: &Address, len: libc::socklen_t) -> bool {
 
 /// Connects to a name server.
 #[cold]
-fn connect_dns(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+fn connect_dns(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
     // SAFETY: the copy has as many bytes.
-    let done = unsafe { gate::connect(fd, copy.as_ptr(), len) };
+    let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
     names::asking(fd);
     done
 }
@@ -139,27 +140,37 @@ pub(super) unsafe fn sending_to_peer(fd: c_int, bytes: *const c_void, size: usiz
 /// EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { connecting(Way::Libc, fd, address, len) }
+}
+
+/// Connects a socket.
+///
+/// # Safety
+/// As [`connect`].
+#[inline(always)]
+pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
     if state::role() == Role::Master {
         // SAFETY: as the caller promises.
-        return unsafe { gate::connect(fd, address, len) };
+        return unsafe { gate::connect(way, fd, address, len) };
     }
     let mut copy = Address::none();
     // SAFETY: as the caller promises.
     if !unsafe { copy.copy(address.cast(), len) } {
         // SAFETY: the kernel takes it for a fault, or does not read it.
-        return unsafe { gate::connect(fd, NOWHERE.cast(), len) };
+        return unsafe { gate::connect(way, fd, NOWHERE.cast(), len) };
     }
     match judged(fd, &copy, len, Deed::Connect) {
         Err(Refused(errno)) => return fail(errno),
         // SAFETY: as the caller promises.
-        Ok(Looked::Afterwards) => return unsafe { connect_local(fd, &copy, len) },
+        Ok(Looked::Afterwards) => return unsafe { connect_local(way, fd, &copy, len) },
         Ok(Looked::Whole) => {}
     }
     if is_dns(&copy, len) {
-        return connect_dns(fd, &copy, len);
+        return connect_dns(way, fd, &copy, len);
     }
     // SAFETY: the copy has as many bytes.
-    unsafe { gate::connect(fd, copy.as_ptr(), len) }
+    unsafe { gate::connect(way, fd, copy.as_ptr(), len) }
 }
 
 /// Connects a local socket.
@@ -167,9 +178,9 @@ pub unsafe extern "C" fn connect(fd: c_int, address: *const libc::sockaddr, len:
 /// # Safety
 /// As [`connect`]'s.
 #[cold]
-unsafe fn connect_local(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
     // SAFETY: the copy has as many bytes.
-    let done = unsafe { gate::connect(fd, copy.as_ptr(), len) };
+    let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
     // The kernel says only now whose listener that is. Who is refused has a socket by which nothing goes.
     if done == 0
         && let Some(Err(Refused(errno))) = to_pool(pools::is_masters(fd))
@@ -230,6 +241,24 @@ pub unsafe extern "C" fn sendto(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    unsafe { sending_to(Way::Libc, fd, buffer, size, flags, address, len) }
+}
+
+/// Sends to an address, or without one.
+///
+/// # Safety
+/// As [`sendto`].
+#[inline(always)]
+pub(super) unsafe fn sending_to(
+    way: Way,
+    fd: c_int,
+    buffer: *const c_void,
+    size: libc::size_t,
+    flags: c_int,
+    address: *const libc::sockaddr,
+    len: libc::socklen_t,
+) -> libc::ssize_t {
     // Of a length of 0 the kernel reads no address.
     if address.is_null() || len == 0 || state::role() == Role::Master {
         if peers::is_watched()
@@ -239,18 +268,24 @@ pub unsafe extern "C" fn sendto(
             return fail(errno) as libc::ssize_t;
         }
         // SAFETY: as the caller promises.
-        return unsafe { gate::sendto(fd, buffer, size, flags, address, len) };
+        return unsafe { gate::sendto(way, fd, buffer, size, flags, address, len) };
     }
     // SAFETY: as the caller promises.
-    unsafe { sendto_address(fd, buffer, size, flags, address, len) }
+    unsafe {
+        match way {
+            Way::Libc => sendto_address::<true>(fd, buffer, size, flags, address, len),
+            Way::Kernel => sendto_address::<false>(fd, buffer, size, flags, address, len),
+        }
+    }
 }
 
-/// `sendto` with an address. Its own function, so that a datagram without one needs no room on the stack.
+/// `sendto` with an address. Its own function, so that a datagram without one needs no room on the stack; and one for each
+/// way, so that no argument is passed on the stack.
 ///
 /// # Safety
 /// As [`sendto`].
 #[inline(never)]
-unsafe fn sendto_address(
+unsafe fn sendto_address<const IS_LIBCS: bool>(
     fd: c_int,
     buffer: *const c_void,
     size: libc::size_t,
@@ -258,11 +293,12 @@ unsafe fn sendto_address(
     address: *const libc::sockaddr,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
+    let way = if IS_LIBCS { Way::Libc } else { Way::Kernel };
     let mut copy = Address::none();
     // SAFETY: as the caller promises.
     if !unsafe { copy.copy(address.cast(), len) } {
         // SAFETY: as the caller promises; the kernel takes the address for a fault, or does not read it.
-        return unsafe { gate::sendto(fd, buffer, size, flags, NOWHERE.cast(), len) };
+        return unsafe { gate::sendto(way, fd, buffer, size, flags, NOWHERE.cast(), len) };
     }
     if let Err(Refused(errno)) = judged(fd, &copy, len, sending(flags)) {
         return fail(errno) as libc::ssize_t;
@@ -271,47 +307,49 @@ unsafe fn sendto_address(
         opened_to_dns(fd);
     }
     // SAFETY: as the caller promises; the copy has as many bytes.
-    unsafe { gate::sendto(fd, buffer, size, flags, copy.as_ptr(), len) }
+    unsafe { gate::sendto(way, fd, buffer, size, flags, copy.as_ptr(), len) }
 }
 
-/// Calls `send` with a message whose address is a copy that was judged; or refuses. A header or an address that cannot be
-/// read the kernel is to find at [`NOWHERE`].
+/// Judges a message, and puts what the kernel is to have of it in the caller's room: its header, with its address in
+/// `address`. An address that cannot be read the kernel is to find at [`NOWHERE`].
 ///
 /// # Safety
-/// As sendmsg's.
-unsafe fn with_message<R>(
+/// As sendmsg's; the header must be readable.
+#[inline(always)]
+pub(super) unsafe fn judged_message(
     fd: c_int,
     message: *const libc::msghdr,
     flags: c_int,
-    send: impl FnOnce(*const libc::msghdr) -> R,
-) -> Decision<R> {
-    if !readable(message as usize, size_of::<libc::msghdr>()) {
-        return Ok(send(NOWHERE.cast()));
-    }
+    copy: &mut MaybeUninit<libc::msghdr>,
+    address: &mut MaybeUninit<Address>,
+) -> Decision {
     // SAFETY: as the caller promises; it may be unaligned.
-    let mut header = unsafe { message.read_unaligned() };
+    let header = copy.write(unsafe { message.read_unaligned() });
+    if header.msg_controllen != 0 && route::in_message(header) {
+        request::current(|served| judge::routed(By::This, served, fd))?;
+    }
     if header.msg_name.is_null() || header.msg_namelen == 0 {
         if peers::is_watched() {
             // SAFETY: as the caller promises.
-            unsafe { message_to_peer(fd, &header) }?;
+            unsafe { message_to_peer(fd, header) }?;
         }
         // The copy, in which nobody puts an address now.
         header.msg_name = core::ptr::null_mut();
-        return Ok(send(&raw const header));
+        return Ok(());
     }
     // Linux cuts what is longer, and refuses what is negative before it reads.
     if header.msg_namelen as i32 > ADDRESS_MAX as i32 {
         header.msg_namelen = ADDRESS_MAX as u32;
     }
-    let mut copy = Address::none();
+    let address = address.write(Address::none());
     // SAFETY: as the caller promises.
-    if unsafe { copy.copy(header.msg_name, header.msg_namelen) } {
-        judged(fd, &copy, header.msg_namelen, sending(flags))?;
-        header.msg_name = copy.as_ptr().cast_mut().cast();
+    if unsafe { address.copy(header.msg_name, header.msg_namelen) } {
+        judged(fd, address, header.msg_namelen, sending(flags))?;
+        header.msg_name = address.as_ptr().cast_mut().cast();
     } else {
         header.msg_name = NOWHERE.cast_mut();
     }
-    Ok(send(&raw const header))
+    Ok(())
 }
 
 /// A message without an address.
@@ -338,61 +376,29 @@ unsafe fn message_to_peer(fd: c_int, header: &libc::msghdr) -> Decision {
 /// As libc's; of the header and the address as [`connect`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
-    if state::role() == Role::Master {
-        // SAFETY: as the caller promises.
-        return unsafe { gate::sendmsg(fd, message, flags) };
-    }
     // SAFETY: as the caller promises.
-    let done = unsafe { with_message(fd, message, flags, |message| gate::sendmsg(fd, message, flags)) };
-    done.unwrap_or_else(|Refused(errno)| fail(errno) as libc::ssize_t)
+    unsafe { sending_message(Way::Libc, fd, message, flags) }
 }
 
-/// sendmmsg(2). One message after the other, as the kernel does it.
+/// Sends a message.
 ///
 /// # Safety
-/// As libc's; of the headers and the addresses as [`connect`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
-    if state::role() == Role::Master || count == 0 {
+/// As [`sendmsg`].
+#[inline(always)]
+pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
+    if state::role() == Role::Master {
         // SAFETY: as the caller promises.
-        return unsafe { gate::sendmmsg(fd, messages, count, flags) };
+        return unsafe { gate::sendmsg(way, fd, message, flags) };
     }
-    let mut sent: c_int = 0;
-    let before = errno();
-    // Where some were sent, the kernel says how many and nothing else.
-    let partly = |sent: c_int| {
-        fail(before);
-        sent
-    };
-    // UIO_MAXIOV: the kernel takes no more.
-    for index in 0..count.min(1024) {
-        let message = messages.wrapping_add(index as usize);
-        let header = message.cast_const().cast::<libc::msghdr>();
-        let send = |header: *const libc::msghdr| {
-            if core::ptr::eq(header, NOWHERE.cast()) {
-                // SAFETY: the kernel takes it for a fault.
-                return unsafe { gate::sendmmsg(fd, NOWHERE.cast_mut().cast(), 1, flags) };
-            }
-            let mut one = MaybeUninit::<libc::mmsghdr>::zeroed();
-            // SAFETY: the caller's header, or a copy of it; a mmsghdr begins with it, and the length behind it is written
-            // by the kernel.
-            unsafe {
-                one.as_mut_ptr().cast::<libc::msghdr>().write(header.read_unaligned());
-                let done = gate::sendmmsg(fd, one.as_mut_ptr(), 1, flags);
-                if done == 1 {
-                    (&raw mut (*message).msg_len).write_unaligned((*one.as_ptr()).msg_len);
-                }
-                done
-            }
-        };
-        // SAFETY: as the caller promises.
-        match unsafe { with_message(fd, header, flags, send) } {
-            Ok(1) => sent = sent.wrapping_add(1),
-            Ok(_) if sent > 0 => return partly(sent),
-            Ok(other) => return other,
-            Err(_) if sent > 0 => return partly(sent),
-            Err(Refused(errno)) => return fail(errno),
-        }
+    if !readable(message as usize, size_of::<libc::msghdr>()) {
+        // SAFETY: the kernel takes it for a fault.
+        return unsafe { gate::sendmsg(way, fd, NOWHERE.cast(), flags) };
     }
-    sent
+    let (mut copy, mut address) = (MaybeUninit::uninit(), MaybeUninit::uninit());
+    // SAFETY: as the caller promises; the copy was made.
+    match unsafe { judged_message(fd, message, flags, &mut copy, &mut address) } {
+        // SAFETY: as above.
+        Ok(()) => unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) },
+        Err(Refused(errno)) => fail(errno) as libc::ssize_t,
+    }
 }

@@ -3,10 +3,11 @@
 use super::attempt::{self, Failed};
 use super::{errno, fail, search};
 use crate::environment::{self, New, Vector};
+use crate::gate::{self, Way};
 use crate::judge::{self, Exec, Target};
 use crate::memory::PathCopy;
 use crate::request::Served;
-use crate::{gate, merge, request};
+use crate::{merge, request};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -53,14 +54,14 @@ fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
 }
 
 /// Attempts `exec`, of a path relative to `at`.
-fn attempt_at(exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c_int) -> Failed {
+fn attempt_at(way: Way, exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c_int) -> Failed {
     attempt(exec, served, |envp, by| match by {
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks; the path is a C string.
-        Some(file) => unsafe { gate::execveat(file, c"".as_ptr(), exec.argv, envp, libc::AT_EMPTY_PATH) },
+        Some(file) => unsafe { gate::execveat(way, file, c"".as_ptr(), exec.argv, envp, libc::AT_EMPTY_PATH) },
         // SAFETY: as above.
-        None if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(path.as_ptr(), exec.argv, envp) },
+        None if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(way, path.as_ptr(), exec.argv, envp) },
         // SAFETY: as above.
-        None => unsafe { gate::execveat(at, path.as_ptr(), exec.argv, envp, flags) },
+        None => unsafe { gate::execveat(way, at, path.as_ptr(), exec.argv, envp, flags) },
     })
 }
 
@@ -70,13 +71,18 @@ fn attempt_at(exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execve(path: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
+    executed(Way::Libc, path, argv.cast(), envp.cast())
+}
+
+/// Executes a path.
+pub(super) fn executed(way: Way, path: *const c_char, argv: Vector, envp: Vector) -> c_int {
     let mut room = PathCopy::new();
     let copy = match room.of(path) {
         Ok(copy) => copy,
         Err(errno) => return fail(errno),
     };
-    let exec = replace(Target::Path(libc::AT_FDCWD, copy), argv.cast(), envp.cast());
-    request::for_exec(exec.envp, |served| attempt_at(&exec, served, libc::AT_FDCWD, copy, 0)).fail()
+    let exec = replace(Target::Path(libc::AT_FDCWD, copy), argv, envp);
+    request::for_exec(exec.envp, |served| attempt_at(way, &exec, served, libc::AT_FDCWD, copy, 0)).fail()
 }
 
 /// execv(3).
@@ -106,7 +112,7 @@ pub unsafe extern "C" fn execvpe(file: *const c_char, argv: *const *const c_char
         search::along_path(copy, |candidate, searched| {
             let target = Target::Path(libc::AT_FDCWD, candidate);
             let exec = Exec { searched: searched.then_some(copy), shell_fallback: true, ..replace(target, argv, envp) };
-            match attempt_at(&exec, served, libc::AT_FDCWD, candidate, 0) {
+            match attempt_at(Way::Libc, &exec, served, libc::AT_FDCWD, candidate, 0) {
                 Failed::Format(judged) => by_shell(&exec, served, candidate, judged),
                 failed => failed,
             }
@@ -123,13 +129,13 @@ fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Fail
         failed.set(if judged {
             let new = New::of(b"sh", judge::Guarding::Whole);
             // SAFETY: the vector ends in NULL and has the caller's arguments; the kernel checks every pointer.
-            let go = |envp| unsafe { gate::execve(c"/bin/sh".as_ptr(), argv, envp) };
+            let go = |envp| unsafe { gate::execve(Way::Libc, c"/bin/sh".as_ptr(), argv, envp) };
             match environment::with(exec.envp, new, served, go) {
                 Ok(_) => Failed::Kernel(errno()),
                 Err(what) => unmade(served, &shell, what, || go(exec.envp)),
             }
         } else {
-            attempt_at(&shell, served, libc::AT_FDCWD, c"/bin/sh", 0)
+            attempt_at(Way::Libc, &shell, served, libc::AT_FDCWD, c"/bin/sh", 0)
         });
     });
     failed.get()
@@ -175,7 +181,12 @@ pub unsafe extern "C" fn execveat(
     envp: *const *mut c_char,
     flags: c_int,
 ) -> c_int {
-    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
+    executed_at(Way::Libc, at, path, (argv.cast(), envp.cast()), flags)
+}
+
+/// Executes a path relative to `at`, or what `at` refers to.
+pub(super) fn executed_at(way: Way, at: c_int, path: *const c_char, vectors: (Vector, Vector), flags: c_int) -> c_int {
+    let (argv, envp) = vectors;
     let mut room = PathCopy::new();
     let copy = match room.of(path) {
         Ok(copy) => copy,
@@ -184,7 +195,7 @@ pub unsafe extern "C" fn execveat(
     let by_descriptor = copy.is_empty() && flags & libc::AT_EMPTY_PATH != 0;
     let target = if by_descriptor { Target::Descriptor(at) } else { Target::Path(at, copy) };
     let exec = replace(target, argv, envp);
-    request::for_exec(envp, |served| attempt_at(&exec, served, at, copy, flags)).fail()
+    request::for_exec(envp, |served| attempt_at(way, &exec, served, at, copy, flags)).fail()
 }
 
 /// A hook that is a jump to the C function of shim/variadic.c: its arguments stay where the caller put them.

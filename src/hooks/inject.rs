@@ -28,6 +28,11 @@ const SETREGS: c_uint = 13;
 const SETFPREGS: c_uint = 15;
 const SETFPXREGS: c_uint = 19;
 
+/// Judges process_vm_writev.
+pub(super) fn may_write(pid: c_int) -> bool {
+    is_let(b"process_vm_writev", pid)
+}
+
 /// Judges a call that writes the memory of process `pid`. What is refused gives EPERM, as where the kernel refuses it.
 fn is_let(call: &[u8], pid: c_int) -> bool {
     if state::role() == Role::Master {
@@ -54,7 +59,7 @@ pub unsafe extern "C" fn process_vm_writev(
     flags: c_ulong,
 ) -> libc::ssize_t {
     let Some(real) = real::process_vm_writev() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    if !is_let(b"process_vm_writev", pid) {
+    if !may_write(pid) {
         return fail(libc::EPERM) as libc::ssize_t;
     }
     // SAFETY: as the caller promises.

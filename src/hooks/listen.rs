@@ -2,10 +2,11 @@
 
 use super::fail;
 use crate::address::{Address, NOWHERE};
+use crate::gate::{self, Way};
 use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
 use crate::sys::{Unspecified, is_unspecified, unspecified};
-use crate::{gate, listeners, request, sys};
+use crate::{listeners, request, sys};
 use core::ffi::c_int;
 use core::net::IpAddr;
 use portcullis_policy::Unknown;
@@ -30,8 +31,14 @@ fn unexamined(fd: c_int) -> Decision {
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
+    listening(Way::Libc, fd, backlog)
+}
+
+/// Lets a socket listen.
+#[inline(always)]
+pub(super) fn listening(way: Way, fd: c_int, backlog: c_int) -> c_int {
     if state::role() == Role::Master {
-        let done = gate::listen(fd, backlog);
+        let done = gate::listen(way, fd, backlog);
         if done == 0 {
             listeners::remember(fd);
         }
@@ -45,7 +52,7 @@ pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
     if let Err(Refused(errno)) = decision {
         return fail(errno);
     }
-    gate::listen(fd, backlog)
+    gate::listen(way, fd, backlog)
 }
 
 /// bind(2).
@@ -54,31 +61,39 @@ pub unsafe extern "C" fn listen(fd: c_int, backlog: c_int) -> c_int {
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn bind(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
+    binding(Way::Libc, fd, address, len)
+}
+
+/// Binds a socket.
+#[inline(never)]
+pub(super) fn binding(way: Way, fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> c_int {
     let mut copy = Address::none();
     if !copy.copy_wild(address.cast(), len) {
         // SAFETY: the kernel takes it for a fault, or does not read it.
-        return unsafe { gate::bind(fd, NOWHERE.cast(), len) };
+        return unsafe { gate::bind(way, fd, NOWHERE.cast(), len) };
     }
-    if let Some((ip, port)) = bound(&copy, len)
-        && port != 0
-    {
-        let decision = match (sys::known_stream(fd), state::role()) {
-            // It is judged, or remembered, when it listens.
-            (Some(true), _) => Ok(()),
-            (Some(false), Role::Master) => {
-                listeners::remember_port(port);
-                Ok(())
-            }
-            (None, Role::Master) => Ok(()),
-            (Some(false), _) => judged(fd, ip, port),
-            (None, _) => unexamined(fd),
-        };
-        if let Err(Refused(errno)) = decision {
-            return fail(errno);
-        }
+    if let Err(Refused(errno)) = judged_binding(fd, &copy, len) {
+        return fail(errno);
     }
     // SAFETY: the copy has as many bytes.
-    unsafe { gate::bind(fd, copy.as_ptr(), len) }
+    unsafe { gate::bind(way, fd, copy.as_ptr(), len) }
+}
+
+/// Judges binding a socket.
+#[inline(always)]
+fn judged_binding(fd: c_int, copy: &Address, len: libc::socklen_t) -> Decision {
+    let Some((ip, port)) = bound(copy, len).filter(|(_, port)| *port != 0) else { return Ok(()) };
+    match (sys::known_stream(fd), state::role()) {
+        // It is judged, or remembered, when it listens.
+        (Some(true), _) => Ok(()),
+        (Some(false), Role::Master) => {
+            listeners::remember_port(port);
+            Ok(())
+        }
+        (None, Role::Master) => Ok(()),
+        (Some(false), _) => judged(fd, ip, port),
+        (None, _) => unexamined(fd),
+    }
 }
 
 /// The internet address that a socket is bound to by a copy. One without a family is 0.0.0.0 to sockets of v4, and to no

@@ -27,6 +27,16 @@ pub unsafe extern "C" fn __fork() -> libc::pid_t {
     unsafe { fork() }
 }
 
+/// `fork` by its third name.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __libc_fork() -> libc::pid_t {
+    // SAFETY: as the caller promises.
+    unsafe { fork() }
+}
+
 /// Guards what was loaded since the last call; the address of what is to answer: the real dlsym, or, where a hooked
 /// function is asked for, [`hooked`].
 extern "C" fn before_dlsym(handle: *mut c_void, name: *const c_char) -> *mut c_void {

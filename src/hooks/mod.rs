@@ -8,21 +8,25 @@ mod egress;
 mod end;
 mod exec;
 mod file_actions;
+mod filters;
 pub mod find;
 mod inject;
 mod listen;
 mod loaded;
+mod messages;
 mod namespace;
 mod open;
 mod posix_spawn;
 mod privilege;
 mod resolve;
+mod rows;
 pub mod search;
 mod send;
 mod serving;
 mod setting;
 mod shell;
 mod signals;
+mod socket;
 mod stream;
 mod syscall;
 pub mod table;
@@ -30,16 +34,18 @@ mod trampoline;
 mod turn;
 
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
-pub use egress::{__connect, connect, sendmmsg, sendmsg, sendto};
+pub use egress::{__connect, connect, sendmsg, sendto};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
+pub use filters::prctl;
 pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
-pub use loaded::{__fork, dlsym, fork};
+pub use loaded::{__fork, __libc_fork, dlsym, fork};
+pub use messages::{__sendmmsg, sendmmsg};
 pub use namespace::{__clone, clone, setns, unshare};
 pub use open::{
-    __open, __open_2, __open64, __open64_2, __openat_2, __openat64_2, _IO_fopen, creat, creat64, fopen, fopen64,
-    freopen, freopen64, open, open64, openat, openat64,
+    __open, __open_2, __open_nocancel, __open64, __open64_2, __open64_nocancel, __openat_2, __openat64_2, _IO_fopen,
+    creat, creat64, fopen, fopen64, freopen, freopen64, open, open64, openat, openat64,
 };
 pub use posix_spawn::{pidfd_spawn, pidfd_spawnp, posix_spawn, posix_spawnp};
 pub use privilege::{chroot, setresuid, setreuid, setuid};
@@ -48,10 +54,13 @@ pub use resolve::{
     getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery, res_nquerydomain,
     res_nsearch, res_query, res_querydomain, res_search,
 };
-pub use send::{__send, __write, send, sendfile, sendfile64, splice, write, writev};
-pub use serving::{__read, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom};
+pub use send::{__send, __write, __write_nocancel, send, sendfile, sendfile64, splice, write, writev};
+pub use serving::{
+    __read, __read_chk, __read_nocancel, __recv, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom,
+};
 pub use setting::{putenv, setenv};
-pub use shell::{_IO_proc_open, system, wordexp};
+pub use shell::{__libc_system, _IO_proc_open, system, wordexp};
+pub use socket::{__socket, getsockopt, recvmsg, setsockopt, socket};
 pub use stream::{_IO_popen, popen};
 pub use syscall::syscall;
 

@@ -52,14 +52,17 @@ fn judged(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn unshare(flags: c_int) -> c_int {
     let Some(real) = real::unshare() else { return fail(libc::ENOSYS) };
-    let wanted = u64::from(flags.cast_unsigned()) & (OF_CLONE | NEWTIME);
-    if wanted != 0
-        && let Err(Refused(errno)) = judged(b"unshare", wanted, None)
-    {
+    if let Err(Refused(errno)) = left(flags) {
         return fail(errno);
     }
     // SAFETY: takes no pointer.
     unsafe { real(flags) }
+}
+
+/// Judges leaving the namespaces of these flags for new ones.
+pub(super) fn left(flags: c_int) -> Decision {
+    let wanted = u64::from(flags.cast_unsigned()) & (OF_CLONE | NEWTIME);
+    if wanted == 0 { Ok(()) } else { judged(b"unshare", wanted, None) }
 }
 
 /// setns(2).
@@ -78,7 +81,7 @@ pub unsafe extern "C" fn setns(fd: c_int, kind: c_int) -> c_int {
 
 /// Judges entering the namespace, or those of the process, that a descriptor refers to.
 #[inline(never)]
-fn entered(fd: c_int) -> Decision {
+pub(super) fn entered(fd: c_int) -> Decision {
     if state::role() == Role::Master {
         return Ok(());
     }

@@ -185,7 +185,34 @@ open!(@at
     __openat64_2() => __openat64_2
 );
 
-/// The hooks of creat, which is open with these flags (creat(2)).
+/// The hooks of open as glibc itself calls it where that is no cancellation point: by the kernel.
+macro_rules! nocancel {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        ///
+        /// # Safety
+        /// As libc's; a wild pointer gives EFAULT.
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        pub unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+            let fd = bare(libc::AT_FDCWD, path, flags, mode);
+            if writes(flags) { opened(fd, flags) } else { fd }
+        }
+    };
+}
+
+nocancel!(
+    /// open(2) without a cancellation point.
+    __open_nocancel
+);
+nocancel!(
+    /// open64 without a cancellation point.
+    __open64_nocancel
+);
+
+/// creat is open with these flags (creat(2)).
+pub(super) const CREAT: c_int = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
+
+/// The hooks of creat.
 macro_rules! creat {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*
@@ -194,13 +221,12 @@ macro_rules! creat {
         /// As libc's; a wild pointer gives EFAULT.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(path: *const c_char, mode: libc::mode_t) -> c_int {
-            const FLAGS: c_int = libc::O_CREAT | libc::O_WRONLY | libc::O_TRUNC;
             let fd = match real::$name() {
                 // SAFETY: as the caller promises.
                 Some(real) => unsafe { real(path, mode) },
-                None => bare(libc::AT_FDCWD, path, FLAGS, mode),
+                None => bare(libc::AT_FDCWD, path, CREAT, mode),
             };
-            opened(fd, FLAGS)
+            opened(fd, CREAT)
         }
     };
 }

@@ -2,7 +2,7 @@
 
 use super::fail;
 use super::table::real;
-use crate::backstop;
+use crate::{backstop, names};
 use core::ffi::{c_char, c_int};
 
 /// setuid(2).
@@ -56,5 +56,9 @@ pub unsafe extern "C" fn chroot(path: *const c_char) -> c_int {
     let Some(real) = real::chroot() else { return fail(libc::ENOSYS) };
     backstop::leaving_root();
     // SAFETY: as the caller promises.
-    unsafe { real(path) }
+    let done = unsafe { real(path) };
+    if done == 0 {
+        names::note_root();
+    }
+    done
 }

@@ -1,7 +1,7 @@
 //! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
 
-use super::fail;
 use super::table::{self, real};
+use super::{as_libc_size, fail};
 use crate::judge::{self, By, Decision, Refused};
 use crate::{counters, listeners, load, merge, names, pools, request, state, sys};
 use core::ffi::{c_int, c_void};
@@ -14,17 +14,29 @@ use portcullis_policy::Unknown;
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *mut libc::socklen_t) -> c_int {
     let Some(real) = real::accept() else { return fail(libc::ENOSYS) };
-    if let Err(Refused(errno)) = taken(fd) {
+    if let Err(Refused(errno)) = accepting(fd) {
         return fail(errno);
     }
-    request::idle(fd);
-    merge::say_due();
     // SAFETY: as the caller promises.
-    let accepted = unsafe { real(fd, address, len) };
+    accepted(fd, unsafe { real(fd, address, len) })
+}
+
+/// Before a connection is taken from a listener.
+#[inline(always)]
+pub(super) fn accepting(listener: c_int) -> Decision {
+    taken(listener)?;
+    request::idle(listener);
+    merge::say_due();
+    Ok(())
+}
+
+/// After one was, or was not.
+#[inline(always)]
+pub(super) fn accepted(listener: c_int, accepted: c_int) -> c_int {
     #[cfg(feature = "prove-panic")]
     assert!(accepted < i32::MAX - 1);
     if accepted >= 0 {
-        serve(fd, accepted);
+        serve(listener, accepted);
     }
     accepted
 }
@@ -41,17 +53,11 @@ pub unsafe extern "C" fn accept4(
     flags: c_int,
 ) -> c_int {
     let Some(real) = real::accept4() else { return fail(libc::ENOSYS) };
-    if let Err(Refused(errno)) = taken(fd) {
+    if let Err(Refused(errno)) = accepting(fd) {
         return fail(errno);
     }
-    request::idle(fd);
-    merge::say_due();
     // SAFETY: as the caller promises.
-    let accepted = unsafe { real(fd, address, len, flags) };
-    if accepted >= 0 {
-        serve(fd, accepted);
-    }
-    accepted
+    accepted(fd, unsafe { real(fd, address, len, flags) })
 }
 
 /// Judges a program that takes connections from the listener of the pool that it was started in.
@@ -113,11 +119,19 @@ pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t
 #[inline(never)]
 unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
     let Some(real) = real::read() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, buffer, size) };
+    // SAFETY: as the caller promises; the kernel has written them.
+    unsafe { was_read(fd, buffer, real(fd, buffer, size), size) }
+}
+
+/// Looks at what was read of a descriptor that is looked at.
+///
+/// # Safety
+/// `buffer` must have `got` bytes.
+#[inline(always)]
+pub(super) unsafe fn was_read(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: libc::size_t) -> libc::ssize_t {
     if got > 0
         && request::watched(fd)
-        // SAFETY: the kernel has just written that many bytes there.
+        // SAFETY: as the caller promises.
         && let Err(Refused(errno)) = request::fed(fd, unsafe { bytes(buffer, got) }, size)
     {
         return fail(errno) as libc::ssize_t;
@@ -133,6 +147,39 @@ unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> li
 pub unsafe extern "C" fn __read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
     // SAFETY: as the caller promises.
     unsafe { read(fd, buffer, size) }
+}
+
+/// `read` as `_FORTIFY_SOURCE` calls it, with the size of the buffer behind the number of bytes.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __read_chk(
+    fd: c_int,
+    buffer: *mut c_void,
+    size: libc::size_t,
+    room: libc::size_t,
+) -> libc::ssize_t {
+    let Some(real) = real::__read_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !request::watched(fd) {
+        // SAFETY: as the caller promises.
+        return unsafe { real(fd, buffer, size, room) };
+    }
+    // SAFETY: as the caller promises; the kernel has written them.
+    unsafe { was_read(fd, buffer, real(fd, buffer, size, room), size) }
+}
+
+/// `read` as glibc itself calls it where that is no cancellation point.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __read_nocancel(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
+    // SAFETY: as the caller promises; the kernel has written what it says.
+    unsafe {
+        let got = as_libc_size(sys::any(libc::SYS_read, [fd as usize, buffer as usize, size, 0, 0, 0]));
+        was_read(fd, buffer, got, size)
+    }
 }
 
 /// # Safety
@@ -156,6 +203,30 @@ unsafe fn received(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: lib
     }
 }
 
+/// Receives, and looks at what was received where a name server was asked. A function that is called with the caller's
+/// arguments and no more than that is a jump.
+macro_rules! receives {
+    ($fd:ident, $buffer:ident, $size:ident, $call:expr) => {{
+        if !names::is_asking($fd) {
+            return $call;
+        }
+        let got = $call;
+        received($fd, $buffer, got, $size);
+        got
+    }};
+}
+
+/// The same behind the call.
+///
+/// # Safety
+/// `buffer` must have `got` bytes.
+pub(super) unsafe fn was_received(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: libc::size_t) {
+    if names::is_asking(fd) {
+        // SAFETY: as the caller promises.
+        unsafe { received(fd, buffer, got, size) };
+    }
+}
+
 /// recv(2).
 ///
 /// # Safety
@@ -163,15 +234,18 @@ unsafe fn received(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: lib
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn recv(fd: c_int, buffer: *mut c_void, size: libc::size_t, flags: c_int) -> libc::ssize_t {
     let Some(real) = real::recv() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    if !names::is_asking(fd) {
-        // SAFETY: as the caller promises.
-        return unsafe { real(fd, buffer, size, flags) };
-    }
     // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, buffer, size, flags) };
-    // SAFETY: the kernel has just written them.
-    unsafe { received(fd, buffer, got, size) };
-    got
+    unsafe { receives!(fd, buffer, size, real(fd, buffer, size, flags)) }
+}
+
+/// `recv` by its other name.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __recv(fd: c_int, buffer: *mut c_void, size: libc::size_t, flags: c_int) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    unsafe { recv(fd, buffer, size, flags) }
 }
 
 /// recvfrom(2).
@@ -188,15 +262,8 @@ pub unsafe extern "C" fn recvfrom(
     len: *mut libc::socklen_t,
 ) -> libc::ssize_t {
     let Some(real) = real::recvfrom() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    if !names::is_asking(fd) {
-        // SAFETY: as the caller promises.
-        return unsafe { real(fd, buffer, size, flags, address, len) };
-    }
     // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, buffer, size, flags, address, len) };
-    // SAFETY: the kernel has just written them.
-    unsafe { received(fd, buffer, got, size) };
-    got
+    unsafe { receives!(fd, buffer, size, real(fd, buffer, size, flags, address, len)) }
 }
 
 /// recv as `_FORTIFY_SOURCE` calls it, with the size of the buffer behind the number of bytes.
@@ -212,15 +279,8 @@ pub unsafe extern "C" fn __recv_chk(
     flags: c_int,
 ) -> libc::ssize_t {
     let Some(real) = real::__recv_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    if !names::is_asking(fd) {
-        // SAFETY: as the caller promises.
-        return unsafe { real(fd, buffer, size, room, flags) };
-    }
     // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, buffer, size, room, flags) };
-    // SAFETY: the kernel has just written them.
-    unsafe { received(fd, buffer, got, size) };
-    got
+    unsafe { receives!(fd, buffer, size, real(fd, buffer, size, room, flags)) }
 }
 
 /// recvfrom as `_FORTIFY_SOURCE` calls it.
@@ -238,13 +298,6 @@ pub unsafe extern "C" fn __recvfrom_chk(
     len: *mut libc::socklen_t,
 ) -> libc::ssize_t {
     let Some(real) = real::__recvfrom_chk() else { return fail(libc::ENOSYS) as libc::ssize_t };
-    if !names::is_asking(fd) {
-        // SAFETY: as the caller promises.
-        return unsafe { real(fd, buffer, size, room, flags, address, len) };
-    }
     // SAFETY: as the caller promises.
-    let got = unsafe { real(fd, buffer, size, room, flags, address, len) };
-    // SAFETY: the kernel has just written them.
-    unsafe { received(fd, buffer, got, size) };
-    got
+    unsafe { receives!(fd, buffer, size, real(fd, buffer, size, room, flags, address, len)) }
 }

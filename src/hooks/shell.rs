@@ -139,6 +139,16 @@ pub unsafe extern "C" fn system(text: *const c_char) -> c_int {
     }
 }
 
+/// `system` by its other name.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __libc_system(text: *const c_char) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { system(text) }
+}
+
 /// glibc finds out by running a shell that does nothing. It is not judged, and gets nothing of the caller's environment.
 fn is_there_a_shell() -> bool {
     let (command, nothing) = (Command::of(c"exit 0".as_ptr()), [core::ptr::null::<u8>()]);

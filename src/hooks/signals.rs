@@ -125,9 +125,8 @@ pub struct Cleanup {
     before: *mut c_void,
 }
 
-/// Waits for the shell of system(3): its status, or -1. A cancellation point: a thread that is cancelled ends the shell.
-pub fn wait(pid: libc::pid_t) -> c_int {
-    let Some(waitpid) = part::waitpid() else { return sys::wait_child(pid).unwrap_or(-1) };
+/// Calls `go`; `routine` with `argument` where the thread is cancelled in it.
+pub fn with_cleanup<R>(routine: unsafe extern "C" fn(*mut c_void), argument: *mut c_void, go: impl FnOnce() -> R) -> R {
     let mut cleanup = Cleanup {
         routine: core::ptr::null_mut(),
         argument: core::ptr::null_mut(),
@@ -136,26 +135,33 @@ pub fn wait(pid: libc::pid_t) -> c_int {
     };
     let (push, pop) = (part::_pthread_cleanup_push(), part::_pthread_cleanup_pop());
     if let Some(push) = push {
-        // SAFETY: the buffer stays until it is popped; the argument is a number.
-        unsafe { push(&raw mut cleanup, cancelled, core::ptr::without_provenance_mut(pid as usize)) };
+        // SAFETY: the buffer stays until it is popped; the argument is the routine's.
+        unsafe { push(&raw mut cleanup, routine, argument) };
     }
-    let mut status = -1;
-    loop {
-        // SAFETY: waitpid writes an int.
-        let done = unsafe { waitpid(pid, &raw mut status, 0) };
-        if done == pid {
-            break;
-        }
-        if done != -1 || super::errno() != libc::EINTR {
-            status = -1;
-            break;
-        }
-    }
+    let result = go();
     if let (Some(_), Some(pop)) = (push, pop) {
         // SAFETY: it was pushed above.
         unsafe { pop(&raw mut cleanup, 0) };
     }
-    status
+    result
+}
+
+/// Waits for the shell of system(3): its status, or -1. A cancellation point: a thread that is cancelled ends the shell.
+pub fn wait(pid: libc::pid_t) -> c_int {
+    let Some(waitpid) = part::waitpid() else { return sys::wait_child(pid).unwrap_or(-1) };
+    with_cleanup(cancelled, core::ptr::without_provenance_mut(pid as usize), || {
+        let mut status = -1;
+        loop {
+            // SAFETY: waitpid writes an int.
+            let done = unsafe { waitpid(pid, &raw mut status, 0) };
+            if done == pid {
+                return status;
+            }
+            if done != -1 || super::errno() != libc::EINTR {
+                return -1;
+            }
+        }
+    })
 }
 
 /// Ends the shell of a thread that is cancelled, and counts its call off.

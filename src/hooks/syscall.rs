@@ -1,11 +1,18 @@
-//! syscall(2): the system calls that have a hook go through it; all others go on untouched, by a jump.
+//! syscall(2): the system calls that have a hook are judged as there, and made by the kernel; all others go on untouched, by a
+//! jump.
+//!
+//! No call ends in a function of libc: syscall(2) is no cancellation point, and those functions are. Nor in another library's:
+//! one that makes its own call by syscall(2) would never end.
 
 use super::table::real;
 use super::trampoline::trampoline;
-use super::{fail, to_long};
-use crate::judge::{self, By, Refused};
-use crate::request;
+use super::{as_libc, as_libc_size, fail, to_long};
+use super::{descriptor, egress, exec, filters, inject, listen, messages, namespace, open, send, serving, socket};
+use crate::environment::Vector;
+use crate::gate::Way;
+use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
+use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_void};
 
 /// The bit of x32 in a number (arch/x86/include/uapi/asm/unistd.h).
@@ -17,6 +24,11 @@ const X32: i32 = 0x4000_0000;
 extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *const c_void {
     const HOOKED: Set = Set::of(&[
         libc::SYS_connect,
+        libc::SYS_socket,
+        libc::SYS_setsockopt,
+        libc::SYS_getsockopt,
+        libc::SYS_recvmsg,
+        libc::SYS_pidfd_getfd,
         libc::SYS_sendto,
         libc::SYS_sendmsg,
         libc::SYS_sendmmsg,
@@ -45,6 +57,8 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_setns,
         libc::SYS_clone,
         libc::SYS_clone3,
+        libc::SYS_prctl,
+        libc::SYS_seccomp,
         #[cfg(target_arch = "x86_64")]
         libc::SYS_dup2,
         #[cfg(target_arch = "x86_64")]
@@ -92,50 +106,94 @@ impl Set {
 
 /// A system call that has a hook, with six arguments as the caller's registers and stack have them.
 unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usize, e: usize, f: usize) -> c_long {
-    let fd = a as c_int;
+    const WAY: Way = Way::Kernel;
+    let (fd, number) = (a as c_int, c_long::from(number as i32));
     // SAFETY: as the caller of syscall promises: the arguments are those of the system call.
+    let go = || unsafe { sys::any(number, [a, b, c, d, e, f]) };
+    let with = |decision: Decision| match decision {
+        Ok(()) => as_libc_size(go()) as c_long,
+        Err(Refused(errno)) => to_long(fail(errno)),
+    };
+    // SAFETY: as above.
     unsafe {
-        match c_long::from(number as i32) {
-            libc::SYS_connect => to_long(super::connect(fd, b as *const _, c as u32)),
-            libc::SYS_sendto => super::sendto(fd, b as *const _, c, d as c_int, e as *const _, f as u32) as c_long,
-            libc::SYS_sendmsg => super::sendmsg(fd, b as *const _, c as c_int) as c_long,
-            libc::SYS_sendmmsg => to_long(super::sendmmsg(fd, b as *mut _, c as u32, d as c_int)),
-            libc::SYS_write => super::write(fd, b as *const _, c) as c_long,
-            libc::SYS_writev => super::writev(fd, b as *const _, c as c_int) as c_long,
-            libc::SYS_sendfile => super::sendfile(fd, b as c_int, c as *mut _, d) as c_long,
-            libc::SYS_splice => super::splice(fd, b as *mut _, c as c_int, d as *mut _, e, f as u32) as c_long,
-            libc::SYS_bind => to_long(super::bind(fd, b as *const _, c as u32)),
-            libc::SYS_listen => to_long(super::listen(fd, b as c_int)),
-            libc::SYS_accept => to_long(super::accept(fd, b as *mut _, c as *mut _)),
-            libc::SYS_accept4 => to_long(super::accept4(fd, b as *mut _, c as *mut _, d as c_int)),
-            libc::SYS_execve => to_long(super::execve(a as *const _, b as *const _, c as *const _)),
-            libc::SYS_execveat => to_long(super::execveat(fd, b as *const _, c as *const _, d as *const _, e as c_int)),
-            libc::SYS_dup => to_long(super::dup(fd)),
+        match number {
+            libc::SYS_connect => to_long(egress::connecting(WAY, fd, b as *const _, c as u32)),
+            libc::SYS_sendto => {
+                egress::sending_to(WAY, fd, b as *const _, c, d as c_int, e as *const _, f as u32) as c_long
+            }
+            libc::SYS_sendmsg => egress::sending_message(WAY, fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_sendmmsg => to_long(messages::sending_messages(WAY, fd, b as *mut _, c as u32, d as c_int)),
+            libc::SYS_write => with(send::look(fd, b as *const _, c)),
+            libc::SYS_writev => with(send::look_at_first(fd, b as *const _, c as c_int)),
+            libc::SYS_sendfile => with(send::look(fd, core::ptr::null(), 0)),
+            libc::SYS_splice => with(send::look(c as c_int, core::ptr::null(), 0)),
+            libc::SYS_socket => to_long(socket::made(as_libc(go()), fd, b as c_int, c as c_int)),
+            libc::SYS_setsockopt => match socket::may_set(fd, b as c_int, c as c_int, e as u32) {
+                Ok(()) => as_libc_size(sys::on_behalf(number, [a, b, c, d, e])) as c_long,
+                Err(Refused(errno)) => to_long(fail(errno)),
+            },
+            libc::SYS_getsockopt => match socket::may_ask(fd, b as c_int, c as c_int) {
+                Ok(()) => as_libc_size(sys::on_behalf(number, [a, b, c, d, e])) as c_long,
+                Err(Refused(errno)) => to_long(fail(errno)),
+            },
+            libc::SYS_recvmsg => socket::came_with(as_libc_size(go()), b as *const _) as c_long,
+            // Which socket that is of another process's, nobody looks.
+            libc::SYS_pidfd_getfd => {
+                crate::allowed::distrust();
+                with(Ok(()))
+            }
+            libc::SYS_bind => to_long(listen::binding(WAY, fd, b as *const _, c as u32)),
+            libc::SYS_listen => to_long(listen::listening(WAY, fd, b as c_int)),
+            libc::SYS_accept | libc::SYS_accept4 => match serving::accepting(fd) {
+                Ok(()) => to_long(serving::accepted(fd, as_libc(go()))),
+                Err(Refused(errno)) => to_long(fail(errno)),
+            },
+            libc::SYS_execve => to_long(exec::executed(WAY, a as *const _, b as Vector, c as Vector)),
+            libc::SYS_execveat => {
+                to_long(exec::executed_at(WAY, fd, b as *const _, (c as Vector, d as Vector), e as c_int))
+            }
+            libc::SYS_dup => to_long(descriptor::duplicating(fd, || as_libc(go()))),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_dup2 => to_long(super::dup2(fd, b as c_int)),
-            libc::SYS_dup3 => to_long(super::dup3(fd, b as c_int, c as c_int)),
-            libc::SYS_read => super::read(fd, b as *mut _, c) as c_long,
-            libc::SYS_recvfrom => super::recvfrom(fd, b as *mut _, c, d as c_int, e as *mut _, f as *mut _) as c_long,
-            libc::SYS_chroot => to_long(super::chroot(a as *const _)),
-            libc::SYS_exit_group => super::_exit(fd),
+            libc::SYS_dup2 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
+            libc::SYS_dup3 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
+            libc::SYS_read => serving::was_read(fd, b as *mut _, as_libc_size(go()), c) as c_long,
+            libc::SYS_recvfrom => {
+                let got = as_libc_size(go());
+                serving::was_received(fd, b as *mut _, got, c);
+                got as c_long
+            }
+            libc::SYS_chroot => {
+                crate::backstop::leaving_root();
+                with(Ok(()))
+            }
+            libc::SYS_exit_group => {
+                crate::merge::say_all();
+                with(Ok(()))
+            }
             libc::SYS_io_uring_setup => ring(a, b),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_open => to_long(super::open(a as *const _, b as c_int, c as libc::mode_t)),
+            libc::SYS_open => opened(as_libc(go()), b as c_int),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_creat => to_long(super::creat(a as *const _, b as libc::mode_t)),
-            libc::SYS_openat => to_long(super::openat(fd, b as *const _, c as c_int, d as libc::mode_t)),
-            libc::SYS_openat2 => to_long(super::open::openat2(a, b, c, d)),
-            libc::SYS_process_vm_writev => {
-                super::process_vm_writev(fd, b as *const _, c as u64, d as *const _, e as u64, f as u64) as c_long
-            }
-            libc::SYS_ptrace if !super::inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
+            libc::SYS_creat => opened(as_libc(go()), open::CREAT),
+            libc::SYS_openat => opened(as_libc(go()), c as c_int),
+            libc::SYS_openat2 => to_long(open::openat2(a, b, c, d)),
+            libc::SYS_process_vm_writev if !inject::may_write(fd) => to_long(fail(libc::EPERM)),
+            libc::SYS_ptrace if !inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
             // Without libc, whose ptrace gives what is read as its result.
-            libc::SYS_ptrace => super::as_libc_size(crate::sys::on_behalf(libc::SYS_ptrace, [a, b, c, d, 0])) as c_long,
-            libc::SYS_unshare => to_long(super::unshare(fd)),
-            libc::SYS_setns => to_long(super::setns(fd, b as c_int)),
+            libc::SYS_ptrace | libc::SYS_process_vm_writev => with(Ok(())),
+            libc::SYS_prctl if a as c_int == libc::PR_SET_SECCOMP => to_long(filters::by_prctl(b, c, || as_libc(go()))),
+            libc::SYS_prctl => with(Ok(())),
+            libc::SYS_seccomp => to_long(filters::by_seccomp(a, c, || as_libc(go()))),
+            libc::SYS_unshare => with(namespace::left(fd)),
+            libc::SYS_setns => with(namespace::entered(fd)),
             number => undecoded(number, [a, b, c, d, e, f]),
         }
     }
+}
+
+/// What was opened by these flags.
+fn opened(fd: c_int, flags: c_int) -> c_long {
+    to_long(if open::writes(flags) { open::opened(fd, flags) } else { fd })
 }
 
 /// A system call of an architecture that is not decoded: x32, whose numbers no program of this architecture has.
@@ -150,7 +208,7 @@ unsafe fn undecoded(number: c_long, args: [usize; 6]) -> c_long {
         return to_long(fail(errno));
     }
     // SAFETY: as the caller promises.
-    super::as_libc_size(unsafe { crate::sys::any(number, args) }) as c_long
+    as_libc_size(unsafe { sys::any(number, args) }) as c_long
 }
 
 /// io_uring_setup(2): what goes through a ring is no system call, so the ring itself is judged.
@@ -164,8 +222,8 @@ unsafe fn ring(entries: usize, parameters: usize) -> c_long {
         return to_long(fail(errno));
     }
     // SAFETY: as the caller promises.
-    let done = unsafe { crate::sys::on_behalf(libc::SYS_io_uring_setup, [entries, parameters, 0, 0, 0]) };
-    super::as_libc_size(done) as c_long
+    let done = unsafe { sys::on_behalf(libc::SYS_io_uring_setup, [entries, parameters, 0, 0, 0]) };
+    as_libc_size(done) as c_long
 }
 
 trampoline!(

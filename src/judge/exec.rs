@@ -3,7 +3,7 @@
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{PATH_MAX, Program, is_of_system};
+use crate::program::{Place, Program, Starter, is_of_system};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
@@ -84,6 +84,8 @@ pub struct Start {
     pub guarding: Guarding,
     /// Device and inode that the new process must have as its program; zeros where they are not known.
     pub image: (u64, u64),
+    /// Device and inode of what the kernel will run; zeros where they are not known.
+    pub runs: (u64, u64),
     /// It was judged as what sh runs: execvp and its kin do that where the kernel does not know its format.
     pub as_shell: bool,
     judged: Option<Stat>,
@@ -93,7 +95,7 @@ pub struct Start {
 impl Start {
     /// What is not looked at: of a master.
     pub fn unchecked() -> Start {
-        Start { guarding: Guarding::Whole, image: (0, 0), as_shell: false, judged: None, by: None }
+        Start { guarding: Guarding::Whole, image: (0, 0), runs: (0, 0), as_shell: false, judged: None, by: None }
     }
 
     /// Whether `target` still is the file that was judged.
@@ -120,14 +122,26 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     if matches!(by, By::This) && state::role() == Role::Master {
         return Ok(Cleared::Start(Start::unchecked()));
     }
-    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(absent(exec))) };
-    let mut program = Program::none();
+    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(fault(by, &exec.target))) };
+    let place = match by {
+        By::This => None,
+        By::Other(other) => other.place,
+    };
+    let mut program = Program::none(place);
+    program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then(|| match by {
+        By::This => Starter::this(),
+        By::Other(other) => Starter::other(other.thread, other.user.0),
+    });
     match find(&mut program, exec, &arguments) {
         // By its file actions, a new process may have what this one has not.
         Err(errno) if exec.unknown != Some(Unknown::FileActions) => {
-            return Ok(Cleared::Absent(if program.is_script { absent(exec) } else { errno }));
+            return Ok(Cleared::Absent(if program.is_script { absent(by, exec) } else { errno }));
         }
         _ => {}
+    }
+    // By the time that the kernel looks, somebody may have put another file there. Where nothing is refused, nothing is lost.
+    if place.is_some_and(Place::may_change) && enforces_programs(served.scope) {
+        program.cannot(Unknown::Replaced);
     }
     let guarding = match (program.foreign, program.unguarded) {
         (true, _) => Guarding::None,
@@ -163,10 +177,13 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
             detail.push(b"the loader's own arguments");
             Some(None)
         }
-        true => environment::foreign_loader(exec.envp, &mut detail),
+        true => {
+            let is_allowed = |value: &[u8]| policy.is_loaded(served.scope, value);
+            environment::foreign_loader(exec.envp, is_allowed, &mut detail)
+        }
         false => None,
     };
-    let writable = is_on(&policy, served.scope, Rule::ExecPlace) && is_writable(by, &program);
+    let writable = program.is_own();
     counters::decision();
     let verdict = program.with_names(|names| {
         let program = portcullis_policy::exec::Program {
@@ -199,12 +216,22 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
 }
 
+/// What the kernel says of a program whose arguments cannot be read: first it looks for the program.
+#[cold]
+fn fault(by: By<'_>, target: &Target<'_>) -> i32 {
+    match (by, *target) {
+        (By::This, Target::Path(at, path)) => sys::execute_nothing(at, path),
+        (By::This, Target::Descriptor(fd)) => sys::execute_nothing(fd, c""),
+        (By::Other(_), _) => libc::EFAULT,
+    }
+}
+
 /// How a program that was judged is started.
 fn start(
     policy: &Policy<'_>,
     served: &Served,
     exec: &Exec<'_>,
-    program: Program,
+    program: Program<'_>,
     guarding: Guarding,
     as_shell: bool,
 ) -> Start {
@@ -217,13 +244,21 @@ fn start(
     let enforced = || PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
     let unseen = !matches!(guarding, Guarding::Whole) && !program.is_script && !program.unknown_format;
     let judged = (program.stat != Stat::default()).then_some(program.stat);
+    let runs = if program.unknown_format { (0, 0) } else { program.image };
     let image = if matches!(guarding, Guarding::Whole) { program.image } else { (0, 0) };
     let by = if unseen && replaceable && enforced() { program.into_file() } else { None };
-    Start { guarding, image, as_shell, judged, by }
+    Start { guarding, image, runs, as_shell, judged, by }
 }
 
 /// The rules on which program it is.
 const PROGRAM_RULES: [Rule; 3] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool];
+
+/// Whether a rule refuses anything in a scope that has to know which program it is.
+pub fn enforces_programs(scope: u32) -> bool {
+    let policy = state::policy();
+    let is_about = |rule: &Rule| Unknown::Replaced.rules() & rule.bit() != 0;
+    Rule::ALL.into_iter().filter(is_about).any(|rule| policy.mode(scope, rule) == Mode::Enforce)
+}
 
 /// Judges a program of which something is not known once it was judged: it was replaced, again and again; it is this process.
 pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision {
@@ -233,7 +268,7 @@ pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision
         return Ok(());
     }
     let arguments = Arguments::read(exec.argv).unwrap_or(Arguments::none());
-    emit::exec(&policy, verdict, served, By::This, exec, &Program::none(), &arguments, b"");
+    emit::exec(&policy, verdict, served, By::This, exec, &Program::none(None), &arguments, b"");
     match verdict.outcome {
         Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
@@ -257,50 +292,26 @@ pub fn replaced(served: &Served) -> Decision {
     unknown_exec(served, &exec, Unknown::Replaced)
 }
 
-/// Whether who starts the program can write to it, or to the folder that it is in. To root, who can write to everything,
-/// only what everybody can write to counts.
-fn is_writable(by: By<'_>, program: &Program) -> bool {
-    let path = program.real.bytes();
-    // A path that is not known is `Unknown::Path`; one that does not begin so is no file's.
-    if !path.starts_with(b"/") {
-        return false;
-    }
-    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    let folder = Text::<PATH_MAX>::of(path.get(..end.max(1)).unwrap_or_default());
-    let user = match by {
-        By::This => (sys::geteuid(), u32::MAX),
-        By::Other(other) => other.user,
-    };
-    [program.real.c_str(), folder.c_str()].into_iter().any(|path| match by {
-        By::This if user.0 != 0 => sys::writable(path),
-        _ => sys::stat(path).is_some_and(|stat| {
-            let bits = match user.0 {
-                0 => 0o002,
-                uid if uid == stat.uid => 0o200,
-                _ if user.1 == stat.gid => 0o020,
-                _ => 0o002,
-            };
-            stat.mode & bits != 0
-        }),
-    })
-}
-
 /// The errno with which the kernel does not run a program. What cannot be read of its arguments and environment cannot be read by the
 /// kernel either, which opens the program before, and finds a script's interpreter after; by now it might be readable.
 #[cold]
-pub fn absent(exec: &Exec<'_>) -> i32 {
-    let (arguments, mut program) = (Arguments::read(exec.argv), Program::none());
+pub fn absent(by: By<'_>, exec: &Exec<'_>) -> i32 {
+    let place = match by {
+        By::This => None,
+        By::Other(other) => other.place,
+    };
+    let (arguments, mut program) = (Arguments::read(exec.argv), Program::none(place));
     let is_readable = arguments.is_some() && Arguments::read(exec.envp).is_some();
     match find(&mut program, exec, arguments.as_ref().unwrap_or(&Arguments::none())) {
         Err(errno) if is_readable || !program.is_script => errno,
         _ if !is_readable => libc::EFAULT,
-        // It has come in between.
-        _ => libc::ENOENT,
+        // It may not be looked at, or has come in between.
+        _ => libc::EACCES,
     }
 }
 
 /// Finds the program that the kernel would start; its errno where it would start none.
-fn find(program: &mut Program, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
+fn find(program: &mut Program<'_>, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
     match exec.target {
         // By nobody: it is no program, whatever else it is.
         Target::Path(at, path) if !sys::may_execute(at, path) => Err(libc::EACCES),

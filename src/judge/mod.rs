@@ -6,12 +6,13 @@ mod exec;
 
 pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs, exec, replaced, unknown_exec};
 
 use crate::memory::Text;
+use crate::program::Place;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{backstop, counters, emit, names, sys};
+use crate::{allowed, backstop, counters, emit, names, sys};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
@@ -42,6 +43,8 @@ pub struct Other<'b> {
     pub chain: &'b [u8],
     /// Effective user and group.
     pub user: (u32, u32),
+    /// Where it is, for what it starts.
+    pub place: Option<&'b Place>,
     /// A hook has written the event of what it does.
     pub told: bool,
     /// Becomes true with an event.
@@ -81,8 +84,19 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         IpAddr::V6(v6) => v6.to_bits() == 0xffff_0000_0000,
     };
     let ip = if names_no_host { this_host(fd, ip) } else { ip };
+    let has_ports = match by {
+        By::This if !allowed::is_distrusted() => Some(true),
+        // What could not be borrowed is judged by who asks.
+        _ if fd < 0 => Some(true),
+        _ => sys::has_ports(fd),
+    };
+    let port = match has_ports {
+        Some(true) => port,
+        Some(false) => 0,
+        None => return unexamined(by, served, fd, deed).map(|()| Holds::Once),
+    };
     // Whether the verdict hangs on more than the destination.
-    let looked = Cell::new(names_no_host);
+    let looked = Cell::new(names_no_host || allowed::is_distrusted());
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
     let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
     let transport = || {
@@ -97,7 +111,8 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
             By::Other(_) => HostName::none(),
         }
     };
-    let to = Destination { address: ip, port, sends: deed != Deed::Connect };
+    // Nobody connects one without ports to learn its own address.
+    let to = Destination { address: ip, port, sends: deed != Deed::Connect || has_ports == Some(false) };
     counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
     if verdict.outcome == Outcome::Allow {
@@ -167,6 +182,12 @@ pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
 pub fn unexamined(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision {
     let action = if deed == Deed::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
     unknown(by, served, Unknown::Socket, !Rule::ListenPort.bit(), action)
+}
+
+/// Judges what lets a socket go elsewhere than its address says.
+#[cold]
+pub fn routed(by: By<'_>, served: &Served, fd: i32) -> Decision {
+    unknown(by, served, Unknown::Route, !Rule::ListenPort.bit(), Action::Connect(nowhere(fd)))
 }
 
 /// Judges what is done with an address that cannot be read.

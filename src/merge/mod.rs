@@ -79,6 +79,13 @@ pub fn say_all() {
     }
 }
 
+/// Says all that was merged, whoever asks: a process that will not be able to.
+pub fn say_now() {
+    if let Some(counters) = counters::used() {
+        say_all_of(&counters.merged);
+    }
+}
+
 /// Says all that was merged, and merges no more: other libraries' destructors may still come.
 pub fn end() {
     ENDING.store(true, Ordering::Relaxed);

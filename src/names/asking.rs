@@ -2,9 +2,10 @@
 //!
 //! Whatever comes on a datagram socket may lie there since before it was connected to the name server, from anybody. So an
 //! answer is believed only where the socket had nothing to be received once it was connected (from then on the kernel lets
-//! nobody else in), where it still is the same socket, and where the question, with its number, was sent on it.
+//! nobody else in), where it still is the same socket, and where the question, with its number, was sent on it. In another network
+//! than the server's, the name server's address is anybody's.
 
-use super::remember;
+use super::{home, remember};
 use crate::memory::Reader;
 use crate::{peers, state, sys};
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
@@ -52,7 +53,7 @@ pub fn asking(fd: i32) {
     let is_stream = sys::asked_stream(fd) == Some(true);
     let cookie = match sys::cookie(fd) {
         // On a stream nothing can be received that its other end did not send.
-        Some(cookie) if is_stream || sys::is_empty(fd) => cookie,
+        Some(cookie) if (is_stream || sys::is_empty(fd)) && home::has(fd) => cookie,
         _ => return forget(fd),
     };
     let place = place(fd).or_else(|| free(fd)).or_else(|| {

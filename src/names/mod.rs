@@ -1,15 +1,17 @@
 //! Which name the process resolved to an address last. Nothing is ever resolved by the guard.
 //!
 //! Two ways lead here: libc's resolver (hooks/resolve.rs), as long as it works by the server's own settings
-//! ([`settings`]), and what a configured name server answers to a question that the process itself sent ([`asking`]).
+//! ([`settings`]) and where the server does ([`home`]), and what a configured name server answers to a question that the process itself sent ([`asking`]).
 //!
 //! A table of fixed size, without a lock. Where two threads meet, a name is unknown for a while, and unknown allows nothing.
 
 mod asking;
+mod home;
 mod settings;
 
 pub use asking::{DNS, answered, asked, asking, is_asking};
-pub use settings::{note_setting, resolved, settle};
+pub use home::{handed_down as home, inherit as inherit_home};
+pub use settings::{note_root, note_setting, resolved, settle};
 
 use crate::seqlock::Words;
 use core::net::IpAddr;

@@ -4,7 +4,7 @@
 //! libc reads them once for a thread, and keeps them. So once they were seen to be others than the server's own, no name that
 //! libc resolves for this process is believed any more.
 
-use super::remember;
+use super::{home, remember};
 use crate::environment;
 use crate::memory::Reader;
 use crate::state::{self, Role};
@@ -53,6 +53,7 @@ fn now() -> Option<u64> {
 #[cold]
 pub fn settle() {
     OWN.store(now().unwrap_or(0), Ordering::Relaxed);
+    home::settle();
 }
 
 /// Something is put into the environment.
@@ -62,17 +63,27 @@ pub fn note_setting(entry: &[u8]) {
     }
 }
 
+/// The root folder is another: libc keeps what it has read there.
+pub fn note_root() {
+    if state::role() != Role::Master {
+        FOREIGN.store(true, Ordering::Relaxed);
+    }
+}
+
 fn is_foreign() -> bool {
     if FOREIGN.load(Ordering::Relaxed) {
         return true;
     }
+    if state::role() == Role::Master {
+        return false;
+    }
     // None is as good as the server's own.
     let own = now().is_some_and(|now| now == 0 || now == OWN.load(Ordering::Relaxed));
-    let foreign = !own && state::role() != Role::Master;
-    if foreign {
+    let here = home::is_here();
+    if !own || here == Some(false) {
         FOREIGN.store(true, Ordering::Relaxed);
     }
-    foreign
+    !own || here != Some(true)
 }
 
 /// libc resolved a name to these addresses.

@@ -6,8 +6,10 @@
 
 mod format;
 mod loader;
+mod place;
 mod real_path;
 mod script;
+mod starter;
 
 use crate::files;
 use crate::memory::{Text, base_name};
@@ -15,9 +17,11 @@ use crate::state;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
 use format::{Format, HEAD, Loader};
+pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
+pub use starter::Starter;
 
 const FOREIGN: &str = "foreign";
 /// Base names that one program may go by.
@@ -26,7 +30,7 @@ const NAMES: usize = 16;
 const SYSTEM: [&[u8]; 6] = [b"/bin/", b"/usr/bin/", b"/sbin/", b"/usr/sbin/", b"/usr/local/bin/", b"/usr/lib/"];
 
 /// A program.
-pub struct Program {
+pub struct Program<'p> {
     names: [Text<64>; NAMES],
     count: usize,
     /// How many of the names are its own rather than an interpreter's.
@@ -53,8 +57,14 @@ pub struct Program {
     build_id: ([u8; BUILD_ID_MAX], usize),
     /// It is a script.
     pub is_script: bool,
+    /// Who starts it; `None` where it does not matter what that may write to.
+    pub starter: Option<Starter>,
+    /// The starter could have put another program in the place of what runs it.
+    runs_own: bool,
     /// The open file.
     file: Option<Fd>,
+    /// Where the process is that starts it; `None` where that is this one.
+    place: Option<&'p Place>,
 }
 
 /// The errors with which a file cannot be opened for the kernel either, so that it is no program. Others are this process's
@@ -66,9 +76,9 @@ fn is_absent(errno: i32) -> bool {
     )
 }
 
-impl Program {
-    /// No program yet.
-    pub fn none() -> Program {
+impl<'p> Program<'p> {
+    /// No program yet, of a process there.
+    pub fn none(place: Option<&'p Place>) -> Program<'p> {
         Program {
             names: [const { Text::new() }; NAMES],
             count: 0,
@@ -84,7 +94,10 @@ impl Program {
             identity: (0, 0),
             build_id: ([0; BUILD_ID_MAX], 0),
             is_script: false,
+            starter: None,
+            runs_own: false,
             file: None,
+            place,
         }
     }
 
@@ -147,6 +160,16 @@ impl Program {
         is_of_system(self.real.bytes())
     }
 
+    /// Whether who starts it could have put another program in its place, or in that of its interpreter.
+    pub fn is_own(&self) -> bool {
+        self.starter.is_some_and(|starter| self.runs_own || starter.may_replace(self.real.bytes()))
+    }
+
+    /// Notes where an interpreter lies.
+    fn runs_at(&mut self, real: &[u8]) {
+        self.runs_own |= self.starter.is_some_and(|starter| starter.may_replace(real));
+    }
+
     /// The build-id of its file; empty where it has none.
     pub fn build_id(&self) -> &[u8] {
         self.build_id.0.get(..self.build_id.1).unwrap_or_default()
@@ -155,6 +178,27 @@ impl Program {
     /// The open file, by which it can be run.
     pub fn into_file(self) -> Option<Fd> {
         self.file
+    }
+
+    /// Notes who may write to a file that it is made of.
+    fn note(&self, stat: &Stat) {
+        if let Some(place) = self.place {
+            place.note(place::is_changeable(stat));
+        }
+    }
+
+    /// Opens a path that a program names rather than its caller, as a place only: the errno where there is nothing,
+    /// `Err(None)` where that is not known.
+    fn open(&self, path: &CStr) -> Result<Fd, Option<i32>> {
+        match self.place {
+            Some(place) => place.open(None, path, true),
+            None => sys::open(libc::AT_FDCWD, path, libc::O_PATH, 0).map_err(|errno| is_absent(errno).then_some(errno)),
+        }
+    }
+
+    /// How a file is opened again that [`Program::open`] has opened: only here does its path say it.
+    fn opened<'c>(&self, path: &'c CStr) -> Option<(i32, &'c CStr)> {
+        self.place.is_none().then_some((libc::AT_FDCWD, path))
     }
 
     /// Something of it is not known.
@@ -173,6 +217,7 @@ impl Program {
             return Err(libc::EACCES);
         }
         self.stat = stat;
+        self.note(&stat);
         self.image = stat.identity;
         self.identity = stat.identity;
         if !real_path::find(file.0, &stat, opened, &mut self.real) {

@@ -1,7 +1,7 @@
 //! What runs in a program's place: the interpreter of a script, and what the dynamic loader is told to run.
 
 use super::format::{self, Format, HEAD, Loader};
-use super::{FOREIGN, PATH_MAX, Program, is_absent, is_multicall, loader, read, real_path};
+use super::{FOREIGN, PATH_MAX, Program, is_multicall, loader, read, real_path};
 use crate::memory::{Text, base_name};
 use crate::sys;
 use core::ffi::CStr;
@@ -11,11 +11,13 @@ use portcullis_policy::image::Kind;
 /// Interpreters that are scripts themselves, followed this far (fs/exec.c: the kernel says ELOOP beyond).
 const DEPTH: usize = 5;
 
-impl Program {
+impl Program<'_> {
     /// What the dynamic loader is told to run by these arguments.
     pub(super) fn run_by_loader(&mut self, arguments: &[&[u8]]) {
         let told = loader::read(arguments);
         self.loads_library = told.loads_library;
+        // What is called a loader may be another program.
+        self.runs_own |= self.starter.is_some_and(|starter| starter.may_replace(self.real.bytes()));
         let Some(path) = told.program else {
             if told.unknown {
                 self.cannot(Unknown::Arguments);
@@ -29,15 +31,17 @@ impl Program {
             self.cannot(Unknown::Arguments);
             return;
         }
-        match sys::open(libc::AT_FDCWD, copy.c_str(), libc::O_PATH, 0) {
+        let opened = self.opened(copy.c_str());
+        match self.open(copy.c_str()) {
             Ok(file) => match sys::fstat(file.0) {
                 // The loader maps it: where that is, is where the program is.
-                Some(stat) if real_path::find(file.0, &stat, Some((libc::AT_FDCWD, copy.c_str())), &mut self.real) => {
+                Some(stat) if real_path::find(file.0, &stat, opened, &mut self.real) => {
+                    self.note(&stat);
                     let name = Text::<64>::of(base_name(self.real.bytes()));
                     self.push(name.bytes());
                     self.identity = stat.identity;
                     let mut head = [0; HEAD];
-                    match read(&file, Some((libc::AT_FDCWD, copy.c_str())), &stat, &mut head).map(Format::of) {
+                    match read(&file, opened, &stat, &mut head).map(Format::of) {
                         Some(Format::Native(elf)) => self.take_build_id(elf.build_id),
                         // The loader loads nothing else.
                         Some(_) => {}
@@ -66,10 +70,10 @@ impl Program {
             let argument = trim(argument);
             let path = Text::<{ format::SCRIPT_HEAD }>::of(interpreter);
             self.push(base_name(interpreter));
-            let file = match sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0) {
+            let file = match self.open(path.c_str()) {
                 Ok(file) => file,
-                Err(errno) if is_absent(errno) => return Err(errno),
-                Err(_) => {
+                Err(Some(errno)) => return Err(errno),
+                Err(None) => {
                     self.cannot(Unknown::Interpreter);
                     return Ok(());
                 }
@@ -78,20 +82,26 @@ impl Program {
                 self.cannot(Unknown::Interpreter);
                 return Ok(());
             };
-            if stat.mode & libc::S_IFMT != libc::S_IFREG || !sys::may_execute(libc::AT_FDCWD, path.c_str()) {
+            let may_execute = match self.place {
+                Some(_) => sys::may_execute_open(file.0),
+                None => sys::may_execute(libc::AT_FDCWD, path.c_str()),
+            };
+            if stat.mode & libc::S_IFMT != libc::S_IFREG || !may_execute {
                 return Err(libc::EACCES);
             }
             // The kernel opens one interpreter more than it runs.
             if depth == DEPTH {
                 return Err(libc::ELOOP);
             }
+            self.note(&stat);
             self.image = stat.identity;
             self.identity = stat.identity;
-            let opened = Some((libc::AT_FDCWD, path.c_str()));
+            let opened = self.opened(path.c_str());
             let mut real = Text::<PATH_MAX>::new();
             if !real_path::find(file.0, &stat, opened, &mut real) {
                 self.cannot(Unknown::Path);
             }
+            self.runs_at(real.bytes());
             let name = base_name(real.bytes());
             self.push(name);
             let mut head = [0; HEAD];

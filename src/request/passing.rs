@@ -3,6 +3,7 @@
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
 use crate::judge::{self, Decision};
+use crate::memory::Text;
 use crate::{pools, state, sys};
 use core::sync::atomic::{AtomicI32, Ordering};
 use portcullis_request::fastcgi::{Decoder, Reader};
@@ -50,7 +51,7 @@ pub fn accepted(listener: i32, fd: i32) {
         is_fpm = !titled(&mut slot.pool).is_empty();
         let reader = if is_fpm { Reader::PhpFpm } else { Reader::Other };
         slot.decoder = Decoder::new(reader);
-        slot.from_within = is_fpm && peer::is_of_own_tree(fd);
+        slot.from_within = if is_fpm { peer::of_own_tree(fd).unwrap_or(0) } else { 0 };
         slot.connection = connection;
         slot.by_module = false;
         slot.served.request.reset(State::None);
@@ -66,7 +67,7 @@ pub fn accepted(listener: i32, fd: i32) {
 /// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a
 /// request that is refused.
 pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
-    let (mut brings_settings, mut is_malformed, mut is_from_within) = (false, false, false);
+    let (mut brings_settings, mut is_malformed, mut within_by) = (false, false, 0);
     let go_on = change(|slot| {
         let slot::Slot { decoder, served, connection, pool, from_within, .. } = slot;
         let before = served.request.state;
@@ -78,8 +79,8 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
         if known {
             served.request.pool.set(titled(pool));
             brings_settings = !served.request.settings.is_empty();
-            is_from_within = *from_within;
-            if is_from_within {
+            within_by = *from_within;
+            if within_by != 0 {
                 // It names what it likes.
                 served.request.state = State::Unknown;
             }
@@ -101,11 +102,13 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
     if go_on == Some(false) {
         watch(None);
     }
-    let within = match is_from_within {
-        true => slot::current(|served| {
-            judge::fpm_socket(judge::By::This, served, None, b"a request from the pool's own tree")
-        }),
-        false => Ok(()),
+    let within = match within_by {
+        0 => Ok(()),
+        pid => {
+            let mut detail = Text::<64>::of(b"a request from the pool's own tree: process ");
+            detail.number(u64::from(pid));
+            slot::current(|served| judge::fpm_socket(judge::By::This, served, None, detail.bytes()))
+        }
     };
     let decision = match (is_malformed, brings_settings) {
         // Which settings it brings cannot be told either.

@@ -3,29 +3,30 @@
 use crate::{files, pools, sys};
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// How many generations are looked at.
-const GENERATIONS: usize = 16;
+/// How many generations are looked at. A chain of parents ends at the first process; no web server's worker has as many, so what
+/// has more is taken for what is within.
+const GENERATIONS: usize = 4096;
 
 /// Processes that were found to be of another tree, with the second in which they were: a web server's workers, which live long.
 /// For that second a number is taken for the same process.
 static OTHERS: [AtomicU64; 16] = [const { AtomicU64::new(0) }; 16];
 
-/// Whether the other end of a local connection was made by this worker, another worker of its master, or what one of them
-/// started. So it is taken for, too, where it is a process of this worker's user that has ended, or that its parents left behind in
-/// the same systemd service. Of a connection by TCP, and without /proc, it is not known, and not so.
-pub fn is_of_own_tree(fd: i32) -> bool {
-    let Some((pid, user)) = sys::peer_process(fd).filter(|(pid, _)| *pid != 0) else { return false };
+/// The process that made the other end of a local connection, where that is this worker, another worker of its master, or what one
+/// of them started. So it is taken for, too, where it is a process of this worker's user that has ended, or that its parents left
+/// behind in the same systemd service. Of a connection by TCP, and without /proc, it is not known, and not so.
+pub fn of_own_tree(fd: i32) -> Option<u32> {
+    let (pid, user) = sys::peer_process(fd).filter(|(pid, _)| *pid != 0)?;
     let place = OTHERS.get(pid as usize % OTHERS.len());
     let mark = ((sys::since_boot() / 1_000_000_000) << 32) | u64::from(pid);
     if place.is_some_and(|place| place.load(Ordering::Relaxed) == mark) {
-        return false;
+        return None;
     }
     let is_within =
         pools::parent().is_some_and(|master| descends(pid, master)) || user == sys::geteuid() && is_left(pid);
     if !is_within && let Some(place) = place {
         place.store(mark, Ordering::Relaxed);
     }
-    is_within
+    is_within.then_some(pid)
 }
 
 /// Whether a process has ended, or is one of this worker's service without a parent in it. One that /proc hides (hidepid=2, of a
@@ -56,7 +57,7 @@ fn descends(pid: u32, from: u32) -> bool {
             None => return false,
         }
     }
-    false
+    true
 }
 
 /// The parent in the text of /proc/PID/stat: the second word behind the name, which stands in parentheses.

@@ -76,8 +76,8 @@ pub struct Slot {
     pub connection: (u64, u64),
     /// The worker's pool; empty as long as it has none.
     pub pool: Field<64>,
-    /// The connection comes from a process of the pool's own tree.
-    pub from_within: bool,
+    /// The process of the pool's own tree that the connection comes from; 0 where it comes from elsewhere.
+    pub from_within: u32,
     /// It is being written: a signal handler that comes in between must not look.
     pub busy: AtomicBool,
     /// Which request of a module it is; 0 where that has ended, or where none is a module's.
@@ -97,7 +97,7 @@ impl Slot {
             decoder: Decoder::new(Reader::Other),
             connection: (0, 0),
             pool: Field::new(),
-            from_within: false,
+            from_within: 0,
             busy: AtomicBool::new(false),
             token: AtomicU64::new(0),
             by_module: false,

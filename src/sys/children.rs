@@ -1,6 +1,7 @@
 //! What popen and system do by themselves around the program that they start: signals, pipes, waiting.
 
-use super::raw::syscall;
+// It is what libc calls in popen and system, so on behalf of the program.
+use super::raw::enter as syscall;
 use super::result;
 use core::sync::atomic::AtomicU32;
 

@@ -61,6 +61,20 @@ pub fn stat_at(at: i32, path: &CStr) -> Result<Stat, i32> {
     stat_of(|to| unsafe { syscall(libc::SYS_newfstatat, [at as usize, path.as_ptr() as usize, to as usize, 0, 0, 0]) })
 }
 
+/// The root folder: the number of its mount, its device and its inode; `None` where the kernel does not say (before 5.8).
+pub fn root_folder() -> Option<[u64; 3]> {
+    let mut statx = core::mem::MaybeUninit::<libc::statx>::zeroed();
+    let wanted = libc::STATX_INO | libc::STATX_MNT_ID;
+    let (at, path) = (libc::AT_FDCWD as usize, c"/".as_ptr() as usize);
+    let args = [at, path, 0, wanted as usize, statx.as_mut_ptr() as usize, 0];
+    // SAFETY: the path ends in NUL, and the kernel writes one statx.
+    result(unsafe { syscall(libc::SYS_statx, args) }).ok()?;
+    // SAFETY: all zero bytes are a valid statx, and the kernel has filled it.
+    let statx = unsafe { statx.assume_init() };
+    let device = u64::from(statx.stx_dev_major) << 32 | u64::from(statx.stx_dev_minor);
+    (statx.stx_mask & wanted == wanted).then_some([statx.stx_mnt_id, device, statx.stx_ino])
+}
+
 /// Whether root is the host's root to this process: in a user namespace of somebody's, root is whom that maps. Inodes without a
 /// name in any file system belong to root, and no mount covers them.
 pub fn sees_root() -> bool {
@@ -148,7 +162,7 @@ pub fn lookup_error(at: i32, path: &CStr, errno: i32) -> i32 {
 /// `close`.
 pub fn close(fd: i32) {
     // SAFETY: takes no pointer; the callers close only what they opened.
-    unsafe { syscall(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
+    unsafe { super::raw::enter(libc::SYS_close, [fd as usize, 0, 0, 0, 0, 0]) };
 }
 
 /// `read`; what was read.
@@ -173,9 +187,11 @@ pub fn has_capabilities(fd: i32) -> bool {
     unsafe { syscall(libc::SYS_getxattr, args) > 0 }
 }
 
+/// Not in the libc crate for every C library.
+const FACCESSAT2: libc::c_long = 439;
+
 /// Whether the kernel lets this process execute a path, as far as permissions say; true where it does not tell.
 pub fn may_execute(at: i32, path: &CStr) -> bool {
-    const FACCESSAT2: libc::c_long = 439;
     let args = [at as usize, path.as_ptr() as usize, libc::X_OK as usize, libc::AT_EACCESS as usize, 0, 0];
     // SAFETY: the path ends in NUL.
     unsafe { syscall(FACCESSAT2, args) != -(libc::EACCES as isize) }
@@ -241,11 +257,27 @@ pub fn readlink<'b>(path: &CStr, into: &'b mut [u8]) -> &'b [u8] {
     into.get(..usize::try_from(got).unwrap_or(0)).unwrap_or_default()
 }
 
-/// `faccessat`: whether the real user may write to the path.
-pub fn writable(path: &CStr) -> bool {
-    let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::W_OK as usize, 0, 0, 0];
-    // SAFETY: the path ends in NUL.
-    unsafe { syscall(libc::SYS_faccessat, args) == 0 }
+/// `faccessat2`: whether the effective user may write to the path, or else the real one, as it is mounted.
+pub fn may_write(path: &CStr) -> Result<(), i32> {
+    let asked = |call: libc::c_long, flags: i32| {
+        let args = [libc::AT_FDCWD as usize, path.as_ptr() as usize, libc::W_OK as usize, flags as usize, 0, 0];
+        // SAFETY: the path ends in NUL.
+        result(unsafe { syscall(call, args) }).map(|_| ())
+    };
+    match asked(FACCESSAT2, libc::AT_EACCESS) {
+        // Kernels before 5.8, and another real user.
+        Err(libc::ENOSYS | libc::EACCES) if super::users()[0] != 0 => asked(libc::SYS_faccessat, 0),
+        answer => answer,
+    }
+}
+
+/// The access control list of a path, as the kernel keeps it.
+pub fn access_list<'b>(path: &CStr, into: &'b mut [u8]) -> Result<&'b [u8], i32> {
+    let name = c"system.posix_acl_access".as_ptr() as usize;
+    let args = [path.as_ptr() as usize, name, into.as_mut_ptr() as usize, into.len(), 0, 0];
+    // SAFETY: both strings end in NUL; the kernel writes at most the length of the slice.
+    let got = result(unsafe { syscall(libc::SYS_getxattr, args) })?;
+    into.get(..got).ok_or(libc::ERANGE)
 }
 
 /// `getcwd`; empty on failure.

@@ -2,21 +2,27 @@
 //! errno on failure.
 
 mod children;
+mod confined;
 mod descriptors;
 mod files;
+mod lookup;
 mod memory;
 mod process;
 mod raw;
 mod seccomp;
 mod sockets;
+mod within;
 
 pub use children::*;
+pub use confined::{lets, loading};
 pub use descriptors::*;
 pub use files::*;
+pub use lookup::*;
 pub use memory::*;
 pub use process::*;
 pub use seccomp::*;
 pub use sockets::*;
+pub use within::*;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -57,7 +63,7 @@ pub fn secret_address() -> usize {
 /// The arguments must be what the caller of the hook gave, or good: the kernel checks pointers.
 pub unsafe fn on_behalf(number: libc::c_long, args: [usize; 5]) -> isize {
     // SAFETY: as the caller promises; none of these calls looks at a sixth argument.
-    unsafe { raw::syscall(number, [args[0], args[1], args[2], args[3], args[4], secret() as usize]) }
+    unsafe { raw::enter(number, [args[0], args[1], args[2], args[3], args[4], secret() as usize]) }
 }
 
 /// Any system call, with the caller's own arguments.
@@ -66,5 +72,5 @@ pub unsafe fn on_behalf(number: libc::c_long, args: [usize; 5]) -> isize {
 /// What the call does with its arguments must be what the caller of a hook wants.
 pub unsafe fn any(number: libc::c_long, args: [usize; 6]) -> isize {
     // SAFETY: as the caller promises.
-    unsafe { raw::syscall(number, args) }
+    unsafe { raw::enter(number, args) }
 }

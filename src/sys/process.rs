@@ -23,6 +23,16 @@ pub fn geteuid() -> u32 {
     u32::try_from(unsafe { syscall(libc::SYS_geteuid, [0; 6]) }).unwrap_or(0)
 }
 
+/// Real, effective and saved user ids; root's as above.
+pub fn users() -> [u32; 3] {
+    let mut users = [0_u32; 3];
+    let [real, effective, saved] = &mut users;
+    let args = [&raw mut *real as usize, &raw mut *effective as usize, &raw mut *saved as usize, 0, 0, 0];
+    // SAFETY: the kernel writes three numbers of 32 bits.
+    unsafe { syscall(libc::SYS_getresuid, args) };
+    users
+}
+
 /// Effective group id.
 pub fn getegid() -> u32 {
     // SAFETY: takes nothing.
@@ -104,6 +114,21 @@ pub unsafe fn execve(path: *const u8, argv: *const *const u8, envp: *const *cons
     unsafe { syscall(libc::SYS_execve, [path as usize, argv as usize, envp as usize, 0, 0, 0]) as i32 }
 }
 
+/// The error of `execve`, or `execveat`, with arguments that cannot be read, for the calling program.
+pub fn execute_nothing(at: i32, path: &CStr) -> i32 {
+    let (path_at, nowhere) = (path.as_ptr() as usize, crate::address::NOWHERE as usize);
+    let by_descriptor = path.is_empty() && at != libc::AT_FDCWD;
+    let flags = if by_descriptor { libc::AT_EMPTY_PATH as usize } else { 0 };
+    // SAFETY: the kernel reads a C string, and faults on the arguments before it changes anything.
+    let done = unsafe {
+        match at {
+            libc::AT_FDCWD => super::on_behalf(libc::SYS_execve, [path_at, nowhere, 0, 0, 0]),
+            _ => super::on_behalf(libc::SYS_execveat, [at as usize, path_at, nowhere, 0, flags]),
+        }
+    };
+    done.wrapping_neg() as i32
+}
+
 /// A child process that shares nothing, whose end is no SIGCHLD; 0 in the child.
 ///
 /// # Safety
@@ -160,7 +185,7 @@ pub fn raise_limit(resource: u32) {
 pub fn exit(code: usize) -> ! {
     loop {
         // SAFETY: takes no pointer, and does not return.
-        unsafe { syscall(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
+        unsafe { super::raw::enter(libc::SYS_exit_group, [code, 0, 0, 0, 0, 0]) };
     }
 }
 

@@ -1,12 +1,32 @@
 //! The instruction that enters the kernel.
 
-/// One system call; unused arguments are 0.
+use super::confined;
+
+/// One system call of the guard's own; unused arguments are 0. EPERM where a filter that the program has loaded would end it
+/// for that.
+///
+/// # Safety
+/// What the call does with its arguments must be sound.
+#[inline(always)]
+pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
+    // SAFETY: as the caller promises.
+    unsafe {
+        if confined::is_any() {
+            let [a, b, c, d, e, f] = args;
+            // As registers, which costs those nothing that go on below.
+            return confined::enter(a, b, c, d, e, f, number);
+        }
+        enter(number, args)
+    }
+}
+
+/// One system call that is the program's own, or that ends it; unused arguments are 0.
 ///
 /// # Safety
 /// What the call does with its arguments must be sound.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
+pub unsafe fn enter(number: libc::c_long, args: [usize; 6]) -> isize {
     let result: isize;
     // SAFETY: the kernel keeps all registers but rax, rcx and r11; what the call does is the caller's promise.
     unsafe {
@@ -27,13 +47,13 @@ pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
     result
 }
 
-/// One system call; unused arguments are 0.
+/// One system call that is the program's own, or that ends it; unused arguments are 0.
 ///
 /// # Safety
 /// What the call does with its arguments must be sound.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-pub unsafe fn syscall(number: libc::c_long, args: [usize; 6]) -> isize {
+pub unsafe fn enter(number: libc::c_long, args: [usize; 6]) -> isize {
     let result: isize;
     // SAFETY: the kernel keeps all registers but x0; what the call does is the caller's promise.
     unsafe {

@@ -4,7 +4,6 @@
 use super::raw::syscall;
 use super::{Fd, getpid, result};
 use crate::memory::Text;
-use core::ffi::CStr;
 use portcullis_policy::format::Instruction;
 
 /// One filter for all threads of the process.
@@ -191,49 +190,6 @@ pub fn expect(arguments: &[u8], path: &[u8]) {
 /// Whether a supervisor answers this process's calls that do not carry this secret.
 pub fn is_supervised(secret: u64) -> bool {
     say(secret, ASKED, [b"", b""]) == 0
-}
-
-/// Opens a path, without any right to the file, as a process sees it that has this root and this working folder; the errno
-/// where it is not there. `Err(None)` where that cannot be done as the process would.
-pub fn open_within(root: i32, folder: i32, at: i32, path: &CStr, follow: bool) -> Result<Fd, Option<i32>> {
-    let flags = libc::O_PATH | if follow { 0 } else { libc::O_NOFOLLOW };
-    let Ok(own) = super::open(libc::AT_FDCWD, c"/", libc::O_PATH, 0) else { return Err(None) };
-    let Ok(here) = super::open(libc::AT_FDCWD, c".", libc::O_PATH, 0) else { return Err(None) };
-    // SAFETY: takes no pointer.
-    let enter = |fd: i32| unsafe { syscall(libc::SYS_fchdir, [fd as usize, 0, 0, 0, 0, 0]) == 0 };
-    // SAFETY: the path ends in NUL.
-    let change = || unsafe { syscall(libc::SYS_chroot, [c".".as_ptr() as usize, 0, 0, 0, 0, 0]) == 0 };
-    if !enter(root) {
-        return Err(None);
-    }
-    if change() {
-        let opened = if enter(folder) { super::open(at, path, flags, 0).map_err(Some) } else { Err(None) };
-        // Back to where everything else is looked for: without that it cannot go on.
-        if !(enter(own.0) && change()) {
-            super::exit(1);
-        }
-        enter(here.0);
-        return opened;
-    }
-    enter(here.0);
-    // Without CAP_SYS_CHROOT: an absolute path within the root, a relative one below the folder.
-    const IN_ROOT: u64 = 0x10;
-    const BENEATH: u64 = 0x08;
-    let absolute = path.to_bytes().first() == Some(&b'/');
-    let (from, resolve) = match (absolute, at) {
-        (true, _) => (root, IN_ROOT),
-        (false, libc::AT_FDCWD) => (folder, BENEATH),
-        (false, at) => (at, BENEATH),
-    };
-    let how = [(flags | libc::O_CLOEXEC) as u64, 0, resolve];
-    const OPENAT2: libc::c_long = 437;
-    let args = [from as usize, path.as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how), 0, 0];
-    // SAFETY: the path ends in NUL; the kernel reads an open_how: three words.
-    match result(unsafe { syscall(OPENAT2, args) }) {
-        Ok(fd) => Ok(Fd(fd as i32)),
-        Err(errno @ (libc::ENOENT | libc::ENOTDIR | libc::ELOOP | libc::ENAMETOOLONG)) => Err(Some(errno)),
-        Err(_) => Err(None),
-    }
 }
 
 /// A duplicate of descriptor `number` of thread `thread` of process `pid`: a thread may have descriptors of its own. EBADF where

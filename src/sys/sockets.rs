@@ -100,13 +100,13 @@ pub fn known_stream(fd: i32) -> Option<bool> {
 /// one that is not connected the kernel says so (ENOTCONN), and does it all the same.
 pub fn end_sending(fd: i32) {
     // SAFETY: takes no pointer.
-    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
+    unsafe { super::raw::enter(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
 }
 
 /// Ends a connection in both directions.
 pub fn end_connection(fd: i32) {
     // SAFETY: takes no pointer.
-    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_RDWR as usize, 0, 0, 0, 0]) };
+    unsafe { super::raw::enter(libc::SYS_shutdown, [fd as usize, libc::SHUT_RDWR as usize, 0, 0, 0, 0]) };
 }
 
 /// A socket like another: of its domain, type and protocol, with its flags and what can be copied of its options.
@@ -156,12 +156,47 @@ pub fn cookie(fd: i32) -> Option<u64> {
     (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
 }
 
+/// The number by which the kernel tells the network of a socket from every other; `None` where it does not say.
+pub fn network_of(fd: i32) -> Option<u64> {
+    const SO_NETNS_COOKIE: usize = 71;
+    let (mut value, mut len) = (0_u64, 8_u32);
+    let level = libc::SOL_SOCKET as usize;
+    let args = [fd as usize, level, SO_NETNS_COOKIE, &raw mut value as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes eight bytes and their length.
+    (unsafe { syscall(libc::SYS_getsockopt, args) } == 0 && value != 0).then_some(value)
+}
+
+/// The same of the network that this thread is in.
+pub fn network() -> Option<u64> {
+    network_of(local_datagram().ok()?.0)
+}
+
 /// Whether a socket has nothing to be received; false where the kernel does not say.
 pub fn is_empty(fd: i32) -> bool {
     let (mut byte, flags) = (0_u8, libc::MSG_DONTWAIT | libc::MSG_PEEK);
     let args = [fd as usize, &raw mut byte as usize, 1, flags as usize, 0, 0];
     // SAFETY: the kernel writes at most one byte.
     unsafe { syscall(libc::SYS_recvfrom, args) == -(libc::EAGAIN as isize) }
+}
+
+/// Whether an address of the internet has a port for sockets of a type and protocol: not for ICMP, nor for raw ones.
+pub fn is_protocol_with_ports(kind: i32, protocol: i32) -> bool {
+    // Of MPTCP, and of DCCP, which Linux had until 6.15 (linux/in.h).
+    const MPTCP: i32 = 262;
+    const DCCP: i32 = 33;
+    let kind = kind & !(libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK);
+    const KNOWN: [i32; 7] =
+        [0, libc::IPPROTO_TCP, libc::IPPROTO_UDP, libc::IPPROTO_SCTP, libc::IPPROTO_UDPLITE, MPTCP, DCCP];
+    kind != libc::SOCK_RAW && KNOWN.contains(&protocol)
+}
+
+/// The same of a socket; what is none of the internet's is taken for one. `None` where the kernel does not say.
+pub fn has_ports(fd: i32) -> Option<bool> {
+    let kind = option(fd, libc::SO_TYPE).ok()?;
+    if kind < 0 || is_protocol_with_ports(kind, option(fd, libc::SO_PROTOCOL).ok()?) {
+        return Some(true);
+    }
+    Some(!matches!(option(fd, libc::SO_DOMAIN).ok()?, libc::AF_INET | libc::AF_INET6))
 }
 
 /// What a socket speaks, as ECS names it (the IANA protocol's name in lower case); a raw one, too, where that is known.
@@ -215,6 +250,32 @@ pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
     name_of(libc::SYS_getsockname, fd)
 }
 
+/// The name in the address of a local socket, of `len` bytes: a path, or an abstract name, which begins with NUL. `None` for one
+/// of another family, and for none.
+pub fn local_name(address: &[u8], len: usize) -> Option<&[u8]> {
+    let (family, name) = address.get(..len)?.split_first_chunk::<2>()?;
+    if i32::from(u16::from_ne_bytes(*family)) != libc::AF_UNIX || name.len() > LOCAL_MAX {
+        return None;
+    }
+    match name.first()? {
+        0 => Some(name),
+        _ => name.split(|&byte| byte == 0).next(),
+    }
+}
+
+/// The longest name of a local socket.
+pub const LOCAL_MAX: usize = 108;
+
+/// The name that a local socket is bound to, in the buffer; `None` where it is none, or has none.
+pub fn own_local_name(fd: i32, into: &mut [u8; ADDRESS_MAX]) -> Option<&[u8]> {
+    let mut len = ADDRESS_MAX as u32;
+    let args = [fd as usize, into.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most that many bytes, and the length.
+    let done = unsafe { syscall(libc::SYS_getsockname, args) };
+    // Of a path of the greatest length, the NUL behind it is counted, too.
+    if done == 0 { local_name(into, (len as usize).min(LOCAL_MAX.wrapping_add(2))) } else { None }
+}
+
 /// Whether an address is one of this host's: a socket can be bound to it. `None` where that cannot be tried, as without a free
 /// descriptor or, of an address of one link, without its number.
 pub fn is_own(ip: IpAddr) -> Option<bool> {
@@ -238,7 +299,7 @@ pub fn is_own(ip: IpAddr) -> Option<bool> {
     let socket = socket.map(|fd| Fd(fd as i32)).ok()?;
     let args = [socket.0 as usize, bytes.as_ptr() as usize, len, 0, 0];
     // SAFETY: the kernel reads the address.
-    match result(unsafe { super::on_behalf(libc::SYS_bind, args) }) {
+    match result(unsafe { super::confined::marked(libc::SYS_bind, args) }) {
         Ok(_) => Some(true),
         Err(libc::EADDRNOTAVAIL) => Some(false),
         Err(_) => None,
@@ -270,7 +331,7 @@ pub fn local_datagram() -> Result<Fd, i32> {
 pub fn connect_local(fd: i32, path: &[u8]) -> bool {
     let (address, len) = local_address(path);
     // SAFETY: the kernel reads the address.
-    unsafe { super::on_behalf(libc::SYS_connect, [fd as usize, &raw const address as usize, len, 0, 0]) == 0 }
+    unsafe { super::confined::marked(libc::SYS_connect, [fd as usize, &raw const address as usize, len, 0, 0]) == 0 }
 }
 
 /// Connects a datagram socket; whether the kernel does it.
@@ -279,7 +340,7 @@ pub fn connect_local(fd: i32, path: &[u8]) -> bool {
 /// The address must be `len` bytes.
 pub unsafe fn connect_to(fd: i32, address: *const u8, len: usize) -> bool {
     // SAFETY: as the caller promises.
-    unsafe { super::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len, 0, 0]) == 0 }
+    unsafe { super::confined::marked(libc::SYS_connect, [fd as usize, address as usize, len, 0, 0]) == 0 }
 }
 
 /// The address of a path; of an abstract name, which begins with NUL and has none at its end.
@@ -306,8 +367,8 @@ pub fn listen_local(fd: i32, name: &[u8]) -> bool {
     let (address, len) = local_address(name);
     // SAFETY: the kernel reads the address.
     unsafe {
-        super::on_behalf(libc::SYS_bind, [fd as usize, &raw const address as usize, len, 0, 0]) == 0
-            && super::on_behalf(libc::SYS_listen, [fd as usize, 64, 0, 0, 0]) == 0
+        super::confined::marked(libc::SYS_bind, [fd as usize, &raw const address as usize, len, 0, 0]) == 0
+            && super::confined::marked(libc::SYS_listen, [fd as usize, 64, 0, 0, 0]) == 0
     }
 }
 
@@ -352,7 +413,7 @@ pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> bool {
     let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, size_of::<Passed>(), 0];
     let args = [socket as usize, header.as_ptr() as usize, libc::MSG_NOSIGNAL as usize, 0, 0];
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
-    unsafe { super::on_behalf(libc::SYS_sendmsg, args) == size_of_val(words) as isize }
+    unsafe { super::confined::marked(libc::SYS_sendmsg, args) == size_of_val(words) as isize }
 }
 
 /// Receives words with a descriptor; never waits.
@@ -382,26 +443,26 @@ pub fn poll(entries: &mut [libc::pollfd], milliseconds: u32) -> usize {
 pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> isize {
     let args = [fd as usize, address.as_ptr() as usize, len.min(ADDRESS_MAX), 0, 0];
     // SAFETY: the address is that long.
-    unsafe { super::on_behalf(libc::SYS_connect, args) }
+    unsafe { super::confined::marked(libc::SYS_connect, args) }
 }
 
 /// `bind` of a descriptor to an address in this process's memory.
 pub fn bind(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> isize {
     let args = [fd as usize, address.as_ptr() as usize, len.min(ADDRESS_MAX), 0, 0];
     // SAFETY: the address is that long.
-    unsafe { super::on_behalf(libc::SYS_bind, args) }
+    unsafe { super::confined::marked(libc::SYS_bind, args) }
 }
 
 /// `listen`.
 pub fn listen(fd: i32, backlog: i32) -> isize {
     // SAFETY: takes no pointer.
-    unsafe { super::on_behalf(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0]) }
+    unsafe { super::confined::marked(libc::SYS_listen, [fd as usize, backlog as usize, 0, 0, 0]) }
 }
 
 /// `sendmsg` of a header whose parts lie in this process's memory.
 pub fn send_message(fd: i32, header: &[usize; 7], flags: i32) -> isize {
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and checks what it points to.
-    unsafe { super::on_behalf(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) }
+    unsafe { super::confined::marked(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) }
 }
 
 /// `sendto` of data with a length, to an address with a length.
@@ -423,5 +484,7 @@ pub fn send(fd: i32, pieces: &[&[u8]; 3]) -> bool {
     let header = [0, 0, vectors.as_ptr() as usize, vectors.len(), 0, 0, 0];
     let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
-    unsafe { super::on_behalf(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) >= 0 }
+    unsafe {
+        super::confined::marked(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) >= 0
+    }
 }

@@ -241,3 +241,74 @@ fn settings_of_the_resolver_that_a_script_makes_give_no_name() {
     }
     assert_eq!(php(&format!("putenv('LANG=C'); putenv('RESULT=1'); {connect}")).0, CLOSED);
 }
+
+/// Where a process has files of its own in the place of the server's, or a network of its own, a name says nothing: nor does it in
+/// what such a process starts, nor once it has come back. `unshare` and `mount` would do the same.
+#[test]
+fn away_from_the_server_a_name_gives_no_credit() {
+    let place = Place::new();
+    let code = "import ctypes, fcntl, os, signal, socket, struct, subprocess, sys
+how, folder = sys.argv[1:]
+libc = ctypes.CDLL(None, use_errno=True)
+def do(done):
+    if done: raise OSError(ctypes.get_errno(), how)
+def mount(name): do(libc.mount(f'{folder}/{name}'.encode(), f'/etc/{name}'.encode(), None, 4096, None))
+USER, MOUNT, NETWORK = 0x10000000, 0x20000, 0x40000000
+socket.getaddrinfo('127.0.0.1', 1)
+client, server = socket.socket(), 0
+if how in ('hosts', 'nsswitch.conf', 'resolv.conf'):
+    do(libc.unshare(USER | MOUNT))
+    mount(how)
+if how in ('chroot', 'back'):
+    before = os.open('/', os.O_PATH)
+    do(libc.unshare(USER))
+    os.chroot(folder)
+if how == 'back':
+    socket.gethostbyaddr('192.88.1.10')
+    os.fchdir(before)
+    os.chroot('.')
+if how in ('network', 'asked'):
+    do(libc.unshare(USER | NETWORK))
+    fcntl.ioctl(socket.socket(), 0x8914, struct.pack('16sH22x', b'lo', 0x41))
+    server = os.fork()
+    if not server:
+        signal.alarm(10)
+        for number in (0, 1, 2): os.close(number)
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(('127.0.0.1', 53))
+        while True:
+            query, to = server.recvfrom(999)
+            kind = query[-3]
+            answer = query[:2] + bytes.fromhex('81800001') + bytes([0, int(kind == 1)]) + bytes(4) + query[12:]
+            server.sendto(answer + (bytes.fromhex('c00c000100010000003c0004c058010a') if kind == 1 else b''), to)
+    import time; time.sleep(0.3)
+if how == 'asked':
+    q = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    q.connect(('127.0.0.1', 53))
+    q.send(bytes.fromhex('123401000001000000000000') + b'\\3api\\7example\\0\\0\\1\\0\\1')
+    q.recv(999)
+elif how == 'started':
+    do(libc.unshare(USER | MOUNT))
+    mount('hosts')
+    code = 'import socket; socket.gethostbyname(\"hosts.example\"); print(socket.socket().connect_ex((\"192.88.1.10\", 4446)))'
+    sys.exit(subprocess.call([sys.executable, '-c', code]))
+else:
+    assert socket.gethostbyname('hosts.example' if how == 'chroot' else 'api.example') == '192.88.1.10'
+print(client.connect_ex(('192.88.1.10', 4446)), flush=True)
+if server: os.kill(server, 9)
+";
+    let folder = place.folder.path().join("own");
+    std::fs::create_dir_all(folder.join("etc")).expect("a folder");
+    for (name, text) in [
+        ("hosts", "192.88.1.10 api.example hosts.example\n"),
+        ("nsswitch.conf", "hosts: files dns\n"),
+        ("resolv.conf", "nameserver 127.0.0.1\noptions no-reload\n"),
+    ] {
+        std::fs::write(folder.join(name), text).expect("a file");
+        std::fs::write(folder.join("etc").join(name), text).expect("a file");
+    }
+    let folder = folder.to_str().expect("a path");
+    let ways = ["here", "hosts", "nsswitch.conf", "resolv.conf", "chroot", "back", "network", "asked", "started"];
+    let seen = ways.map(|how| (how, place.run("/usr/bin/python3", &["-c", code, how, folder]).0));
+    assert_eq!(seen, ways.map(|how| (how, if how == "here" { CLOSED } else { REFUSED }.to_owned())));
+}

@@ -1,8 +1,9 @@
-//! The table of hooks in src/hooks/table.rs: against the headers, against what libc exports, and against docs/hooks.md.
+//! The table of hooks, whose rows are in src/hooks/rows.rs: against the headers, against what libc exports, and against docs/hooks.md.
 
 use crate::build::compile;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol, SymbolKind};
+use portcullis_policy::RULE_WORDS;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -23,10 +24,9 @@ fn file(name: &str) -> String {
 
 /// All rows of the table.
 pub fn rows() -> Vec<Row> {
-    let text = file("src/hooks/table.rs");
-    let body = text.split("\nhooks! {\n").nth(1).expect("the table").split("\n}\n").next().expect("its end").to_owned();
+    let text = file("src/hooks/rows.rs");
     let mut rows = Vec::new();
-    for note in body.split("        [").skip(1) {
+    for note in text.split("                [").skip(1) {
         let (note, rest) = note.split_once("\"]").expect("a note");
         let (family, note) = note.split_once(": \"").expect("a family");
         let (rules, note) = note.split_once("\"; ").expect("rules");
@@ -160,6 +160,51 @@ fn every_function_of_libc_has_been_looked_at() {
     assert!(left.is_empty(), "neither hooked nor excused in docs/hooks.md: {left:?}");
     let stale: Vec<&String> = excused.iter().filter(|name| hooked.contains(*name)).collect();
     assert!(stale.is_empty(), "hooked, and excused: {stale:?}");
+}
+
+/// Each rule has a hook, and each row names rules that there are.
+#[test]
+fn the_rows_have_every_rule() {
+    let rows = rows();
+    let words = |row: &Row| -> Vec<String> { row.rules.split(", ").map(str::to_owned).collect() };
+    let named: BTreeSet<String> = rows.iter().flat_map(words).collect();
+    let wanted = RULE_WORDS.into_iter().chain(["", "all of the system call's"]).map(str::to_owned).collect();
+    assert_eq!(named, wanted);
+    let of = |rule: &str| -> Vec<&str> {
+        let of_it = |row: &&Row| words(row).iter().any(|word| word == rule);
+        rows.iter().filter(of_it).map(|row| row.name.as_str()).collect()
+    };
+    assert_eq!(
+        of("fpm-socket"),
+        ["connect", "sendto", "sendmsg", "sendmmsg", "accept", "accept4", "read", "__connect", "__read"]
+    );
+}
+
+/// docs/coverage.md has a row for each rule, and names tests that there are.
+#[test]
+fn the_coverage_has_every_rule() {
+    let text = file("docs/coverage.md");
+    let missing: Vec<&str> = RULE_WORDS.into_iter().filter(|rule| !text.contains(&format!("| {rule} |"))).collect();
+    assert!(missing.is_empty(), "no row of docs/coverage.md has {missing:?}");
+    let part = text.split("\n## Other rules\n").nth(1).expect("the table");
+    let tests = part.lines().filter(|line| line.starts_with("| ")).filter_map(|line| line.split('|').nth(3));
+    let names = tests.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    for name in names {
+        let parts: Vec<&str> = name.split("::").collect();
+        let is_there = match parts.as_slice() {
+            [case] => {
+                Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/differential/corpus/{case}.case")).exists()
+            }
+            ["bypasses", module] => !file(&format!("tests/servers/bypasses/{module}.rs")).is_empty(),
+            ["bypasses", module, test] => {
+                file(&format!("tests/servers/bypasses/{module}.rs")).contains(&format!("fn {test}("))
+            }
+            ["reach", test] => file("tests/library/reach.rs").contains(&format!("fn {test}(")),
+            [module, test] => file(&format!("tests/servers/{module}.rs")).contains(&format!("fn {test}(")),
+            _ => false,
+        };
+        assert!(is_there, "docs/coverage.md names {name}");
+    }
 }
 
 /// docs/hooks.md shows the table as it is.

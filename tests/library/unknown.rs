@@ -29,10 +29,11 @@ const WAYS: [(&str, Unknown, bool); 17] = [
 ];
 
 /// Those that other tests make happen, and which.
-const ELSEWHERE: [(Unknown, &str); 3] = [
+const ELSEWHERE: [(Unknown, &str); 4] = [
     (Unknown::Environment, "tests/servers/bypasses/spawn.rs"),
     (Unknown::Request, "tests/servers/bypasses/requests.rs"),
     (Unknown::Policy, "tests/servers/bypasses/policy.rs"),
+    (Unknown::Route, "tests/servers/bypasses/routes.rs"),
 ];
 
 const RULES: [&str; 13] = [

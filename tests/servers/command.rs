@@ -37,9 +37,9 @@ fn check_shows_every_error_with_its_place() {
     for (place, message, help) in [
         ("1:8", "\"enforec\" is not one of: off, audit, enforce", "did you mean \"enforce\"?"),
         ("3:1", "unknown key `comon_ports`", "did you mean `common_ports`?"),
-        ("4:17", "70000 is not a port: ports go from 0 to 65535", ""),
-        ("5:10", "`10.1.2.3/8` has bits set behind its prefix; the network is 10.0.0.0/8", ""),
-        ("7:10", "not a simple command", ""),
+        ("4:17", "`70000` is not a port: ports go from 0 to 65535", "a range such as"),
+        ("5:10", "`10.1.2.3/8` has bits set behind its prefix; the network is 10.0.0.0/8", "write `10.0.0.0/8`"),
+        ("7:10", "not a simple command", "the path of a script"),
     ] {
         assert!(shown.contains(&format!("{path}:{place}\n")), "{place}: {shown}");
         assert!(shown.contains(message), "{message}: {shown}");

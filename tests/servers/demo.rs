@@ -4,6 +4,9 @@ use crate::harness::wait_until;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+/// How it ends.
+const END: &str = "In audit 4 intrusions were seen and none was blocked; in enforce 4 were blocked; the ordinary pages worked in both.";
+
 fn demo() -> Command {
     Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/demo"))
 }
@@ -27,18 +30,19 @@ fn left() -> Vec<String> {
     left
 }
 
+#[test]
+fn the_readme_says_how_it_ends() {
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("README.md");
+    assert!(readme.contains(&format!("    {END}\n")));
+}
+
 // One test, since each would see what the other leaves while it runs.
 #[test]
 fn shows_what_it_says_and_leaves_nothing() {
     let done = demo().output().expect("the demo");
     let text = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
-    assert_eq!(
-        text.lines().last(),
-        Some(
-            "In audit 4 intrusions were seen and none was blocked; in enforce 4 were blocked; the ordinary pages worked in both."
-        )
-    );
+    assert_eq!(text.lines().last(), Some(END));
     assert_eq!(left(), [""; 0]);
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let mut child = demo().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the demo");

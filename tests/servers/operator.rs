@@ -1,7 +1,7 @@
 //! What an operator does with the command on files: learn into a new file, and be interrupted while installing.
 
-use crate::harness::Place;
-use serde_json::json;
+use crate::harness::{Parts, Place, enter};
+use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
@@ -98,5 +98,49 @@ fn an_interrupted_install_is_whole() {
         for (file, text) in &whole {
             assert_eq!(&std::fs::read(file).expect("a file"), text);
         }
+    }
+}
+
+/// What `explain` says would allow an action allows it for real: the same program, under a policy with that entry, causes no event.
+#[test]
+fn an_entry_that_explain_names_holds() {
+    enter();
+    let place = Place::new();
+    let head = "mode = \"audit\"\n[log]\nsink = [\"stderr\"]\nmerge = false\n";
+    let run = |more: &str, code: &str| {
+        let config = place.write("portcullis.toml", &format!("{more}{head}"));
+        let mut command = place.portcullis();
+        command.args(["run", "--role", "serving", "--config"]).arg(&config).args(["--", "/usr/bin/perl", "-e", code]);
+        let done = command.output().expect("portcullis run");
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect::<Vec<Value>>()
+    };
+    for (code, rule) in [
+        // Beside the library's own path, which the program was given.
+        ("$ENV{LD_PRELOAD} .= ':/nowhere/x.so'; exec '/bin/true'", "loader-env"),
+        ("$ENV{LD_LIBRARY_PATH} = '/nowhere'; exec '/bin/true'", "loader-env"),
+        ("exec {'/usr/bin/whoami'} 'whoami'", "exec-tool"),
+        ("exec {'whoami'} 'whoami'", "exec-tool"),
+        ("exec {'/usr/bin/uname'} '/usr/bin/uname', '-r'", "exec-tool"),
+        ("exec '/bin/sh', '-c', 'id -u'", "shell-spawn"),
+        ("exec '/usr/bin/chage', '--help'", "exec-unguarded"),
+        ("use IO::Socket; IO::Socket::INET->new(Listen => 1, LocalPort => 4499)", "listen-port"),
+        ("use IO::Socket; IO::Socket::INET->new(PeerAddr => '192.88.1.10', PeerPort => 4444)", "egress-port"),
+        (
+            "use IO::Socket; IO::Socket::INET->new(PeerAddr => '192.88.1.10', PeerPort => 53, Proto => 'udp')",
+            "dns-direct",
+        ),
+    ] {
+        let events = run("", code);
+        assert_eq!(events.iter().map(|event| event.text("rule.id")).collect::<Vec<_>>(), [rule], "{code}");
+        let log = place.write("events.jsonl", &format!("{}\n", events[0]));
+        let config = place.join("portcullis.toml");
+        let done =
+            place.portcullis().args(["explain", "--json", "--config"]).arg(config).arg("--event").arg(log).output();
+        let answer: Value = serde_json::from_slice(&done.expect("explain").stdout).expect("JSON");
+        let ways = answer["allow_by"].as_array().expect("a list");
+        let entries: String =
+            ways.iter().map(|way| format!("{} = {}\n", way["key"].as_str().expect("a key"), way["entries"])).collect();
+        assert_eq!(run(&entries, code), Vec::<Value>::new(), "{code}: {entries}");
     }
 }

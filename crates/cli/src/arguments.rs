@@ -223,6 +223,8 @@ pub struct Status {
 #[derive(Args)]
 pub struct Events {
     #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
     pub selection: Selection,
     /// Go on with events as they come
     #[arg(short, long, conflicts_with = "incidents")]

@@ -15,10 +15,27 @@ pub fn path_of(source: &Source) -> PathBuf {
     std::path::absolute(&path).unwrap_or(path)
 }
 
-/// Shows what is wrong on standard error.
+/// Shows errors and warnings on standard error; for `check` and `compile`.
 pub fn show(loaded: &Loaded) {
+    render(loaded, |_| true);
+}
+
+/// Shows the errors alone; for every other verb, which would repeat the warnings of `check` each time.
+pub fn show_errors(loaded: &Loaded) {
+    render(loaded, |diagnostic| diagnostic.severity == Severity::Error);
+}
+
+/// One line in place of the warnings, for a verb that goes on with them.
+pub fn hint(loaded: &Loaded) {
+    let warnings = count(loaded, Severity::Warning);
+    if warnings > 0 {
+        eprintln!("portcullis: note: the configuration has {}; help: portcullis check", counted(warnings, "warning"));
+    }
+}
+
+fn render(loaded: &Loaded, shown: impl Fn(&Diagnostic) -> bool) {
     let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    for diagnostic in &loaded.diagnostics {
+    for diagnostic in loaded.diagnostics.iter().filter(|diagnostic| shown(diagnostic)) {
         eprintln!("{}\n", diagnostic.render(colour));
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::arguments::Events;
 use crate::incident::{self, Incident};
-use crate::log::Event;
+use crate::log::{self, Event};
 use crate::{FINE, WRONG, complain, show};
 use anstream::println;
 use anstyle::Style;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 const DIM: Style = Style::new().dimmed();
 
 pub fn run(arguments: &Events) -> u8 {
+    log::note_whereabouts(&arguments.source, &arguments.selection);
     let done = if arguments.incidents {
         arguments.selection.all().map(|(events, unreadable)| {
             let incidents = incident::group(events);

@@ -80,7 +80,7 @@ fn configuration(arguments: &Run) -> Option<Config> {
     }
     let path = check::path_of(&arguments.source);
     let loaded = portcullis_config::load(&path);
-    check::show(&loaded);
+    check::show_errors(&loaded);
     loaded.usable().then_some(loaded.config)
 }
 

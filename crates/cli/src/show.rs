@@ -11,6 +11,14 @@ const DENIED: Style = AnsiColor::Red.on_default().bold();
 const AUDIT: Style = AnsiColor::Yellow.on_default();
 const GUARD: Style = AnsiColor::Magenta.on_default().bold();
 
+/// Where the documentation says what to do about what could not be judged.
+pub const TRIAGE: &str = "docs/triage.md, section 6";
+
+/// How wide a column of rules is: as the longest word of one.
+fn rule_width() -> usize {
+    crate::log::rules().into_iter().map(str::len).max().unwrap_or_default()
+}
+
 /// The event in two or three lines. Every value comes from an attacker: no control character gets through.
 pub fn event(event: &Value) -> String {
     let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
@@ -52,6 +60,14 @@ pub fn event(event: &Value) -> String {
     };
     if !also.is_empty() {
         let _ = write!(out, "\n    also: {}", also.join(", "));
+    }
+    let unguarded = text("/portcullis/unguarded");
+    if !unguarded.is_empty() {
+        let _ = write!(out, "\n    unguarded: {unguarded}");
+    }
+    let unknown = text("/portcullis/unknown");
+    if !unknown.is_empty() {
+        let _ = write!(out, "\n    unknown: {unknown} (what to do: {TRIAGE})");
     }
     let clause = text("/portcullis/clause");
     if !clause.is_empty() {
@@ -112,13 +128,15 @@ pub fn brief(event: &Event) -> String {
         count @ 2.. if !event.is_of_merged() => format!("  ({count} times)"),
         _ => String::new(),
     };
-    format!("{style}{word:<6}{style:#}  {BOLD}{rule:<12}{BOLD:#}  {}{times}", deed(event.value()))
+    let width = rule_width();
+    format!("{style}{word:<6}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}", deed(event.value()))
 }
 
 /// The head of a table of events.
 pub fn table_head() -> String {
+    let width = rule_width();
     format!(
-        "{BOLD}{:<19}  {:<6}  {:<12}  {:<16}  {:<15}  {:<24}  WHAT{BOLD:#}",
+        "{BOLD}{:<19}  {:<6}  {:<width$}  {:<16}  {:<15}  {:<24}  WHAT{BOLD:#}",
         "TIME", "", "RULE", "VHOST", "CLIENT", "SCRIPT"
     )
 }
@@ -130,6 +148,7 @@ pub fn row(event: &Event) -> String {
         text => text,
     };
     let (style, word) = outcome(event.value());
+    let width = rule_width();
     let script = cell(event.text("/portcullis/request/script"));
     // Of a long path its end says more.
     let script: String = match script.chars().count() {
@@ -137,7 +156,7 @@ pub fn row(event: &Event) -> String {
         long => std::iter::once('\u{2026}').chain(script.chars().skip(long - 23)).collect(),
     };
     format!(
-        "{DIM}{}{DIM:#}  {style}{word:<6}{style:#}  {:<12}  {:<16}  {:<15}  {script:<24}  {}",
+        "{DIM}{}{DIM:#}  {style}{word:<6}{style:#}  {:<width$}  {:<16}  {:<15}  {script:<24}  {}",
         time(event),
         cell(event.rule()),
         cell(event.vhost()),
@@ -151,7 +170,10 @@ pub fn request(event: &Value) -> String {
     let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
     let mut out = match text("/portcullis/request/state").as_str() {
         "known" => format!("for {} {}{}", text("/http/request/method"), text("/url/domain"), text("/url/original")),
-        "unknown" => "for a request that could not be read".to_owned(),
+        "unknown" => format!(
+            "for a request that could not be read: the strictest policy judged it; find out which processes can write to \
+             the server's sockets ({TRIAGE}, `request`)"
+        ),
         "lost" => "for a request that was taken out of its environment: judged by the strictest policy".to_owned(),
         _ => return String::new(),
     };

@@ -1,8 +1,25 @@
 //! The small languages inside strings: destinations, port ranges, commands.
 
+use crate::syntax;
 use ipnet::IpNet;
 use portcullis_policy::command::{TOKEN_MAX, Tokens};
 use std::net::IpAddr;
+
+/// What is wrong with an entry, and what to write.
+#[derive(Debug)]
+pub struct Wrong {
+    /// What is wrong.
+    pub message: String,
+    /// What to write.
+    pub help: String,
+}
+
+impl Wrong {
+    /// Both at once, as a result.
+    pub fn because<T>(message: impl Into<String>, help: impl Into<String>) -> Result<T, Wrong> {
+        Err(Wrong { message: message.into(), help: help.into() })
+    }
+}
 
 /// A destination of `allow` or `deny`.
 #[derive(Debug, PartialEq)]
@@ -13,17 +30,35 @@ pub enum Target {
     Name(String),
 }
 
+/// What is written for a port.
+const PORTS: &str =
+    "write a port, a range such as `8000-8010`, or `*` for every port of a destination; ports go from 0 to 65535";
+
 /// Parses `HOST:PORTS`; `HOST` is an address, a network or a name, v6 in brackets; `PORTS` is `*`, `N` or `N-M`.
-pub fn destination(text: &str) -> Result<(Target, (u16, u16)), String> {
+pub fn destination(text: &str) -> Result<(Target, (u16, u16)), Wrong> {
+    let brackets = "write `[ADDRESS]:PORT`, for example `[2001:db8::1]:443`";
+    let no_port = || Wrong {
+        message: "a port is missing".into(),
+        help: format!("write for example `{text}:443`, or `{text}:*` for every port"),
+    };
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let host = rest.split('/').next().unwrap_or_default();
+        let port = if scheme == "http" { 80 } else { 443 };
+        let has_port = host.rsplit(':').next().is_some_and(|port| port.parse::<u16>().is_ok());
+        let written = if has_port { host.to_owned() } else { format!("{host}:{port}") };
+        return Wrong::because(format!("`{text}` is a URL"), format!("write host and port: `{written}`"));
+    }
     let (host, ports) = match text.strip_prefix('[') {
         Some(rest) => {
-            let (host, rest) = rest.split_once(']').ok_or("the bracket of the v6 address is not closed")?;
-            (host, rest.strip_prefix(':').ok_or("a port is missing: write `[ADDRESS]:PORT`, or `[ADDRESS]:*`")?)
+            let Some((host, rest)) = rest.split_once(']') else {
+                return Wrong::because("the bracket of the v6 address is not closed", brackets);
+            };
+            (host, rest.strip_prefix(':').ok_or_else(no_port)?)
         }
-        None => text.rsplit_once(':').ok_or("a port is missing: write `HOST:PORT`, or `HOST:*` for every port")?,
+        None => text.rsplit_once(':').ok_or_else(no_port)?,
     };
     if host.contains(':') && !text.starts_with('[') {
-        return Err("a v6 address stands in brackets: write `[ADDRESS]:PORT`".into());
+        return Wrong::because("a v6 address stands in brackets", brackets);
     }
     let target = match network(host) {
         Ok(net) => Target::Net(net),
@@ -33,7 +68,7 @@ pub fn destination(text: &str) -> Result<(Target, (u16, u16)), String> {
     Ok((target, self::ports(ports)?))
 }
 
-fn name(host: &str) -> Result<Target, String> {
+fn name(host: &str) -> Result<Target, Wrong> {
     let labels = host.strip_prefix("*.").unwrap_or(host);
     let fine = |label: &str| {
         !label.is_empty()
@@ -43,20 +78,24 @@ fn name(host: &str) -> Result<Target, String> {
     if labels.split('.').all(fine) && !labels.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
         return Ok(Target::Name(host.to_ascii_lowercase()));
     }
-    Err(format!("`{host}` is neither an address, a network nor a host name"))
+    Wrong::because(
+        format!("`{host}` is neither an address, a network nor a host name"),
+        "write for example `192.88.1.7:443`, `192.88.1.0/24:443`, `api.example.com:443` or `*.example.com:443`",
+    )
 }
 
 /// Parses a port, a range of ports, or `*`.
-pub fn ports(text: &str) -> Result<(u16, u16), String> {
+pub fn ports(text: &str) -> Result<(u16, u16), Wrong> {
     if text == "*" {
         return Ok((0, u16::MAX));
     }
-    let one = |text: &str| text.parse::<u16>().map_err(|_| format!("`{text}` is not a port: ports go from 0 to 65535"));
+    let one = |text: &str| text.parse::<u16>().map_err(|_| no_port(text));
     match text.split_once('-') {
         Some((low, high)) => {
             let (low, high) = (one(low)?, one(high)?);
             if low > high {
-                return Err(format!("the range {low}-{high} is empty: the lower port comes first"));
+                let message = format!("the range {low}-{high} is empty: the lower port comes first");
+                return Wrong::because(message, format!("write `{high}-{low}`"));
             }
             Ok((low, high))
         }
@@ -64,49 +103,68 @@ pub fn ports(text: &str) -> Result<(u16, u16), String> {
     }
 }
 
+/// What is wrong with a port that is none.
+pub fn no_port(text: &str) -> Wrong {
+    Wrong { message: format!("`{text}` is not a port: ports go from 0 to 65535"), help: PORTS.into() }
+}
+
 /// Parses an address or a network; v4-mapped v6 becomes v4.
-pub fn network(text: &str) -> Result<IpNet, String> {
+pub fn network(text: &str) -> Result<IpNet, Wrong> {
     let net = match text.parse::<IpNet>() {
         Ok(net) => net,
         Err(_) => match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address),
-            Err(_) => return Err(format!("`{text}` is not an address or a network in CIDR notation")),
+            Err(_) => {
+                let address = text.split_once('/').and_then(|(address, _)| address.parse().ok());
+                let help = match address {
+                    Some(IpAddr::V4(v4)) => format!("an IPv4 prefix is 0 to 32, for example `{v4}/24`"),
+                    Some(IpAddr::V6(v6)) => format!("an IPv6 prefix is 0 to 128, for example `{v6}/64`"),
+                    None => "write an address or a network, for example `10.0.0.2`, `10.0.0.0/8` or `fd00::/8`".into(),
+                };
+                return Wrong::because(format!("`{text}` is not an address or a network in CIDR notation"), help);
+            }
         },
     };
     if net.trunc() != net {
-        return Err(format!("`{text}` has bits set behind its prefix; the network is {}", net.trunc()));
+        let network = net.trunc();
+        let message = format!("`{text}` has bits set behind its prefix; the network is {network}");
+        return Wrong::because(message, format!("write `{network}`"));
     }
     if let IpNet::V6(v6) = net
         && v6.prefix_len() >= 96
         && let Some(v4) = v6.addr().to_ipv4_mapped()
+        && let Ok(v4) = ipnet::Ipv4Net::new(v4, v6.prefix_len() - 96)
     {
-        return ipnet::Ipv4Net::new(v4, v6.prefix_len() - 96).map(IpNet::V4).map_err(|error| error.to_string());
+        return Ok(IpNet::V4(v4));
     }
     Ok(net)
 }
 
 /// Parses an allowed command into its tokens. Quotes group, as in a shell; `*` and `?` are globs.
-pub fn command(text: &str) -> Result<Vec<String>, String> {
-    // A glob would make a shell's command complex; here it is a pattern, so it is hidden from the tokeniser.
+pub fn command(text: &str) -> Result<Vec<String>, Wrong> {
     if text.chars().any(char::is_control) {
-        return Err("a command has no control characters".into());
+        return Wrong::because("a command has no control characters", "write words with a blank between them");
     }
+    // A glob would make a shell's command complex; here it is a pattern, so it is hidden from the tokeniser.
     let hidden = text.replace('*', "\u{E000}").replace('?', "\u{E001}");
     let mut tokens = Tokens::new(hidden.as_bytes());
     let mut buffer = [0; TOKEN_MAX];
     let mut out = Vec::new();
     while let Some(token) = tokens.next(&mut buffer) {
-        let token = token.map_err(|_| {
-            "not a simple command: `allow` takes words only, without metacharacters, substitutions, redirections, \
-             assignments or lists"
-        })?;
+        let Ok(token) = token else {
+            let message = format!("`{text}` is not a simple command: it has {}", syntax::found(&hidden));
+            return Wrong::because(
+                message,
+                "write words only, one command per entry; for anything more, allow the path of a script",
+            );
+        };
         let token = String::from_utf8_lossy(token).replace('\u{E000}', "*").replace('\u{E001}', "?");
         out.push(token);
     }
-    if out.is_empty() {
-        return Err("the command is empty".into());
+    match out.is_empty() {
+        true => Wrong::because("the command is empty", "remove it, or write a program's path and its arguments"),
+        false => Ok(out),
     }
-    Ok(out)
 }
 
 #[cfg(test)]

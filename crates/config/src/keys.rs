@@ -68,7 +68,7 @@ pub const KEYS: [Key; 41] = [
         "names of programs, a `*` at the end for any version; `\"default\"` likewise",
         "`[\"default\"]`",
     ),
-    key("rules.loader-env", "allow", "whole values of LD_PRELOAD, LD_AUDIT, LD_LIBRARY_PATH that are expected", "`[]`"),
+    key("rules.loader-env", "allow", "whole values that are expected of variables that load code", "`[]`"),
     key("rules.listen-port", "allow", "ports and ranges that may be opened", "`[]`"),
     key(
         "rules.dns-direct",
@@ -81,11 +81,16 @@ pub const KEYS: [Key; 41] = [
     key(
         "rules.exec-unguarded",
         "allow",
-        "absolute paths of programs, with `*` and `?` for all but a slash; `\"default\"` likewise",
+        "real paths of programs; `*` and `?` match all but a slash; `\"default\"` likewise",
         "`[\"default\"]`",
     ),
-    key("rules.exec-unguarded", "reasons", "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`", "`[\"setuid\"]`"),
-    key("rules.namespace", "allow", "absolute paths of programs, likewise", "`[]`"),
+    key(
+        "rules.exec-unguarded",
+        "reasons",
+        "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`: [why](rules/exec-unguarded.md) the library is not active in a program",
+        "`[\"setuid\"]`",
+    ),
+    key("rules.namespace", "allow", "real paths of programs; `*` and `?` likewise", "`[]`"),
     key("backstop", "seccomp", "`\"off\"`, `\"log\"`, `\"supervise\"`", "`\"off\"`"),
     key(
         "backstop",
@@ -137,22 +142,31 @@ mod tests {
 
     /// The variables that steer an allowed command.
     fn variables() -> String {
-        let mut out = "| variable | read by | what it chooses | source |\n| --- | --- | --- | --- |\n".to_owned();
+        let mut out =
+            "| variable | read by | what it chooses | loader-env | source |\n| --- | --- | --- | --- | --- |\n"
+                .to_owned();
         for row in portcullis_policy::startup::ROWS {
-            out += &format!("| `{}` | {} | {} | {} |\n", row.name, row.readers, row.effect, row.source);
+            let loads = if row.loads { "yes" } else { "" };
+            out += &format!("| `{}` | {} | {} | {loads} | {} |\n", row.name, row.readers, row.effect, row.source);
         }
         out
     }
 
-    /// With PORTCULLIS_UPDATE=1 it writes the tables instead.
     #[test]
-    fn the_reference_has_the_built_in_programs_of_exec_unguarded() {
+    fn the_reference_has_the_lists_of_programs() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
         let text = std::fs::read_to_string(path).unwrap().replace('\n', " ");
-        let listed = format!("Programs of `exec-unguarded`: {}.", crate::lists::UNGUARDED.join(", "));
-        assert!(text.contains(&listed), "docs/configuration.md needs: {listed}");
+        let runners = crate::runners::RUNNERS.map(|runner| runner.0).join(", ");
+        for listed in [
+            format!("Programs of `exec-unguarded`: {}.", crate::lists::UNGUARDED.join(", ")),
+            format!("Programs that run any command: {runners}, and every shell of the list above."),
+            format!("Of `exec-unguarded` also {}.", crate::runners::MAILERS.join(", ")),
+        ] {
+            assert!(text.contains(&listed), "docs/configuration.md needs: {listed}");
+        }
     }
 
+    /// With PORTCULLIS_UPDATE=1 it writes the tables instead.
     #[test]
     fn the_reference_has_every_key_and_every_variable() {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");

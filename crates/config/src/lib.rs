@@ -4,6 +4,7 @@
 mod compile;
 pub mod diagnostic;
 mod entry;
+mod folders;
 mod images;
 pub mod keys;
 pub mod lists;
@@ -11,6 +12,8 @@ mod load;
 pub mod model;
 mod nets;
 mod read;
+pub mod runners;
+mod syntax;
 
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};

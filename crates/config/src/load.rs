@@ -7,6 +7,7 @@ use crate::read::Reader;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 
@@ -31,13 +32,14 @@ impl Loaded {
 pub fn load(path: &Path) -> Loaded {
     let mut config = Config::default();
     let mut diagnostics = Vec::new();
+    let folders = Rc::default();
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     if let Some(text) = text_of(&path, &mut config, &mut diagnostics) {
-        Reader::new(&path, &text, &mut diagnostics).main(&mut config);
+        Reader::new(&path, &text, &folders, &mut diagnostics).main(&mut config);
     }
-    let folder = path.parent().unwrap_or(Path::new("/")).join("vhosts.d");
-    note(&folder, &mut config);
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(&folder) {
+    let beside = path.parent().unwrap_or(Path::new("/")).join("vhosts.d");
+    note(&beside, &mut config);
+    let mut files: Vec<PathBuf> = match std::fs::read_dir(&beside) {
         Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
         Err(_) => Vec::new(),
     };
@@ -45,7 +47,7 @@ pub fn load(path: &Path) -> Loaded {
     files.sort();
     for file in files {
         if let Some(text) = text_of(&file, &mut config, &mut diagnostics) {
-            Reader::new(&file, &text, &mut diagnostics).vhost_file(&mut config);
+            Reader::new(&file, &text, &folders, &mut diagnostics).vhost_file(&mut config);
         }
     }
     note(Path::new(RESOLV_CONF), &mut config);
@@ -77,7 +79,7 @@ pub fn built_in() -> Config {
 pub fn parse_text(path: &Path, text: &str) -> Loaded {
     let mut config = Config::default();
     let mut diagnostics = Vec::new();
-    Reader::new(path, text, &mut diagnostics).main(&mut config);
+    Reader::new(path, text, &Rc::default(), &mut diagnostics).main(&mut config);
     in_order(&mut diagnostics);
     Loaded { config, diagnostics }
 }

@@ -310,7 +310,7 @@ fn an_entry_holds_where_the_environment_steers_nothing() {
         (verdict.outcome, verdict.rule, String::from_utf8_lossy(verdict.own_clause().unwrap_or_default()).into_owned())
     };
     let allowed = (Outcome::Allow, Rule::ShellSpawn, String::new());
-    let by = |name: &str| format!("allow does not hold: {name} is not as at the server's start");
+    let by = |name: &str| format!("allow does not hold: {name} is not known to be the server's own");
     let mail = command(b"/usr/sbin/sendmail -t -i");
     assert_eq!(decide(&mail, b"LC_ALL=C"), allowed);
     assert_eq!(decide(&mail, b"PATH=/tmp"), allowed, "a path says itself what runs");

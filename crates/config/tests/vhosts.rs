@@ -350,7 +350,8 @@ fn what_is_wrong_with_a_virtual_host() {
             "[[vhost]]\nname = \"a\"\nmatch = { pool = \"a\" }\n[[vhost]]\nname = \"a\"\nmatch = { pool = \"b\" }\n",
             "another virtual host named `a`",
         ),
-        ("[egress]\nallow = [\"global\"]\n", "a port is missing"),
+        ("[egress]\nallow = [\"global\"]\n", "this is the global list"),
+        ("[[vhost]]\nname = \"a\"\n", "would never apply"),
     ] {
         let loaded = parse_text(Path::new("/test.toml"), text);
         assert!(!loaded.usable(), "{text}");

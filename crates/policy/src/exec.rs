@@ -31,7 +31,7 @@ pub struct Program<'a> {
     pub of_system: bool,
     /// It is started with a network connection as its standard input or output.
     pub on_connection: bool,
-    /// What a variable for the loader says that the process itself was not started with; `None` where it was too long.
+    /// What a variable that loads code says that the process itself was not started with; `None` where it was too long.
     pub loader: Option<Option<&'a [u8]>>,
     /// Why the library will not be active in it: a word of [`REASONS`], or another; empty where it will be.
     pub unguarded: &'a str,
@@ -120,7 +120,7 @@ impl<'a> Policy<'a> {
             findings.fire(Rule::StdioSocket, mode(scope, Rule::StdioSocket), default(scope, Rule::StdioSocket));
         }
         if let Some(value) = program.loader
-            && value.and_then(|value| self.name(scope.libraries, value)).is_none()
+            && !value.is_some_and(|value| self.is_expected(scope, value))
         {
             findings.fire(Rule::LoaderEnv, mode(scope, Rule::LoaderEnv), default(scope, Rule::LoaderEnv));
         }
@@ -128,6 +128,16 @@ impl<'a> Policy<'a> {
             findings.unknown(scope, what, u16::MAX);
         }
         findings.verdict()
+    }
+
+    /// Whether `allow` of loader-env names the whole value of a variable.
+    #[must_use]
+    pub fn is_loaded(&self, scope: u32, value: &[u8]) -> bool {
+        self.is_expected(self.scope(scope), value)
+    }
+
+    fn is_expected(&self, scope: &Scope, value: &[u8]) -> bool {
+        self.name(scope.libraries, value).is_some()
     }
 
     /// The clauses by which a program is a shell, a tool, in a place, and without the library; none for a rule that is off.
@@ -210,19 +220,29 @@ impl<'a> Policy<'a> {
 
     /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. What no rule is about is allowed.
     #[must_use]
-    pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 6] {
+    pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 10] {
         let scope = self.scope(number);
         let [shell, tool, place, unguarded] = self.kinds(scope, program);
-        let none = (shell, tool, place, unguarded) == (None, None, None, None);
         let named = self.allowed(scope, program).filter(|_| startup::reads_home(program.names).is_none());
         let fires = |name, rule, clause| Step { name, clause, fires: Some(rule) };
+        let allows = |name, clause| Step { name, clause, fires: None };
+        let of_path = self.path(scope.unguarded, program.path).filter(|_| !program.unguarded.is_empty());
+        let library = program.loader.flatten().and_then(|value| self.name(scope.libraries, value));
+        let of = |rule, is_so: bool| (is_so && mode(scope, rule) != Mode::Off).then(|| default(scope, rule));
+        let stdio = of(Rule::StdioSocket, program.on_connection);
+        let loader = of(Rule::LoaderEnv, program.loader.is_some() && library.is_none());
+        let none = [shell, tool, place, unguarded, of_path, library, stdio, loader].iter().all(Option::is_none);
         [
-            Step { name: "no rule is about it", clause: none.then_some(u32::MAX), fires: None },
-            Step { name: "allow", clause: named.map(|named| named.clause), fires: None },
+            allows("no rule is about it", none.then_some(u32::MAX)),
+            allows("allow", named.map(|named| named.clause)),
+            allows("allow of exec-unguarded", of_path),
+            allows("allow of loader-env", library),
             fires("shell", Rule::ShellSpawn, shell),
             fires("place", Rule::ExecPlace, place),
             fires("tool", Rule::ExecTool, tool),
             fires("unguarded", Rule::ExecUnguarded, unguarded),
+            fires("standard input or output", Rule::StdioSocket, stdio),
+            fires("loader", Rule::LoaderEnv, loader),
         ]
     }
 

@@ -1,5 +1,6 @@
 //! Lists the environment variables that choose what a shell, or a program that `allow` names, reads or runs around the
-//! command, or how the shell parses it.
+//! command, or how the shell parses it. Some of them load code into a program that is started: with those, the rule
+//! loader-env is about every program ([`loads`]).
 //!
 //! An entry of `[exec] allow` holds only where none of them differs from the server's start: who chooses one of them
 //! chooses what the allowed command does. docs/configuration.md has the same table.
@@ -18,28 +19,54 @@ pub struct Row {
     pub effect: &'static str,
     /// Where that is documented, or the experiment that shows it.
     pub source: &'static str,
+    /// It makes a program that is started load code; then the rule loader-env is about it.
+    pub loads: bool,
 }
 
-/// The beginning and the end of a clause.
+/// The beginning and the end of a clause. It is true in a worker, where the variable differs from the server's start, in a
+/// descendant, where nothing tells a script's from the server's, and of HOME, where the file in it counts.
 macro_rules! clause {
     ($name:literal) => {
-        concat!("allow does not hold: ", $name, " is not as at the server's start\n")
+        concat!("allow does not hold: ", $name, " is not known to be the server's own\n")
+    };
+}
+
+/// The line of a name in [`LOADING`].
+macro_rules! loading {
+    ($name:literal) => {
+        ""
+    };
+    ($name:literal loads) => {
+        concat!($name, "\n")
+    };
+}
+
+/// Whether a row has the word.
+macro_rules! has {
+    () => {
+        false
+    };
+    (loads) => {
+        true
     };
 }
 
 macro_rules! variables {
-    ($($readers:literal => { $($name:literal, $effect:literal, $source:literal;)+ })+) => {
+    ($($readers:literal => { $($name:literal, $effect:literal, $source:literal $(, $loads:ident)?;)+ })+) => {
         /// The table. Each row was tried with the shell of Debian 12 that it names, unless its source says otherwise.
         pub const ROWS: &[Row] = &[$($(Row {
             name: $name,
             readers: $readers,
             effect: $effect,
             source: $source,
+            loads: has!($($loads)?),
         }),+),+];
 
         /// Its names and its clauses, a line each. Tables of pointers would have to be relocated in every program.
         const NAMES: &str = concat!($($($name, "\n"),+),+);
         const CLAUSES: &str = concat!($($(clause!($name)),+),+);
+        /// The names of those that load code.
+        const LOADING: &str = concat!($($(loading!($name $($loads)?)),+),+);
     };
 }
 
@@ -79,13 +106,13 @@ variables! {
         "PATH", "which program runs, where the command names it without a folder; folders of the system alone are fine", "POSIX, Command Search and Execution";
     }
     "dynamic loader (glibc, musl)" => {
-        "LD_*", "libraries that are loaded into the program, and how", "ld.so(8)";
+        "LD_*", "libraries that are loaded into the program, and how", "ld.so(8)", loads;
         "GLIBC_TUNABLES", "settings of libc", "ld.so(8)";
     }
     "every program (glibc)" => {
-        "GCONV_PATH", "folders of character set modules, which are code", "glibc, sysdeps/generic/unsecvars.h";
+        "GCONV_PATH", "folders of character set modules, which are code", "glibc, sysdeps/generic/unsecvars.h", loads;
         "GETCONF_DIR", "the folder of programs that getconf runs", "glibc, sysdeps/generic/unsecvars.h";
-        "LOCPATH", "folders of locales: which bytes are blanks, letters and parts of characters", "glibc, sysdeps/generic/unsecvars.h";
+        "LOCPATH", "folders of locales: which bytes are blanks, letters and parts of characters", "glibc, sysdeps/generic/unsecvars.h", loads;
         "NLSPATH", "files of messages, some of which are format strings", "glibc, sysdeps/generic/unsecvars.h";
         "MALLOC_TRACE", "a file that is written", "glibc, sysdeps/generic/unsecvars.h";
         "HOSTALIASES", "other names for hosts", "glibc, sysdeps/generic/unsecvars.h";
@@ -96,55 +123,103 @@ variables! {
         "TZDIR", "the folder of time zones", "glibc, sysdeps/generic/unsecvars.h";
     }
     "programs with OpenSSL, Kerberos, SASL, GLib, GTK or Qt" => {
+        "OPENSSL_CONF", "a configuration whose engines and providers are loaded", "openssl-env(7)", loads;
+        "OPENSSL_ENGINES", "the folder of engines", "openssl-env(7)", loads;
+        "OPENSSL_MODULES", "the folder of providers", "openssl-env(7)", loads;
         "OPENSSL_*", "a configuration or a folder whose modules are loaded", "openssl-env(7)";
-        "KRB5_CONFIG", "a configuration whose plugins are loaded", "krb5.conf(5), plugins";
+        "KRB5_CONFIG", "a configuration whose plugins are loaded", "krb5.conf(5), plugins", loads;
+        "SASL_PATH", "folders of plugins that are loaded", "Cyrus SASL, Options", loads;
         "SASL_*", "folders of plugins that are loaded", "Cyrus SASL, Options";
+        "GIO_EXTRA_MODULES", "folders of modules that are loaded", "GIO, Running GIO applications", loads;
+        "GIO_MODULE_DIR", "the folder of modules that are loaded", "GIO, Running GIO applications", loads;
         "GIO_*", "folders of modules that are loaded", "GIO, Running GIO applications";
+        "GTK_MODULES", "modules that are loaded", "GTK, Running GTK Applications", loads;
+        "GTK3_MODULES", "modules that are loaded", "GTK, Running GTK Applications", loads;
+        "GTK_PATH", "modules that are loaded", "GTK, Running GTK Applications", loads;
+        "GTK_EXE_PREFIX", "modules that are loaded", "GTK, Running GTK Applications", loads;
+        "GTK_IM_MODULE_FILE", "modules that are loaded", "GTK, Running GTK Applications", loads;
         "GTK_*", "modules that are loaded", "GTK, Running GTK Applications";
-        "GDK_PIXBUF_*", "modules that are loaded", "gdk-pixbuf-query-loaders(1)";
+        "GDK_PIXBUF_*", "modules that are loaded", "gdk-pixbuf-query-loaders(1)", loads;
+        "QT_PLUGIN_PATH", "folders of plugins that are loaded", "Qt, Deploying Plugins", loads;
+        "QT_QPA_PLATFORM_PLUGIN_PATH", "the folder of a plugin that is loaded", "Qt for Embedded Linux", loads;
+        "QML_IMPORT_PATH", "folders of modules that are loaded", "Qt, QML Import Path", loads;
+        "QML2_IMPORT_PATH", "the same", "Qt, QML Import Path", loads;
         "QT_*", "folders of plugins that are loaded", "Qt, Deploying Plugins";
     }
     "perl" => {
-        "PERL5OPT", "options, among them modules that are loaded", "perlrun(1), ENVIRONMENT";
-        "PERL5LIB", "folders of modules", "perlrun(1), ENVIRONMENT";
-        "PERLLIB", "folders of modules", "perlrun(1), ENVIRONMENT";
-        "PERL5DB", "code that runs in the debugger", "perlrun(1), ENVIRONMENT";
+        "PERL5OPT", "options, among them modules that are loaded", "perlrun(1), ENVIRONMENT", loads;
+        "PERL5LIB", "folders of modules", "perlrun(1), ENVIRONMENT", loads;
+        "PERLLIB", "folders of modules", "perlrun(1), ENVIRONMENT", loads;
+        "PERL5DB", "code that runs in the debugger", "perlrun(1), ENVIRONMENT", loads;
     }
     "python" => {
+        "PYTHONPATH", "folders of modules", "python(1), ENVIRONMENT VARIABLES", loads;
+        "PYTHONHOME", "the folder of the standard library", "python(1), ENVIRONMENT VARIABLES", loads;
+        "PYTHONPLATLIBDIR", "the same, a part of its path", "python(1), ENVIRONMENT VARIABLES", loads;
+        "PYTHONUSERBASE", "a folder of modules, among them `usercustomize`", "python(1), ENVIRONMENT VARIABLES", loads;
+        "PYTHONSTARTUP", "a file that an interactive one runs first", "python(1), ENVIRONMENT VARIABLES", loads;
+        "PYTHONPYCACHEPREFIX", "the folder of compiled modules", "docs.python.org, Command line and environment", loads;
         "PYTHON*", "folders of modules, start-up code, and classes that are imported", "python(1), ENVIRONMENT VARIABLES";
     }
     "ruby" => {
-        "RUBYOPT", "options, among them libraries that are loaded", "ruby(1), ENVIRONMENT";
-        "RUBYLIB", "folders of libraries", "ruby(1), ENVIRONMENT";
-        "GEM_*", "folders of libraries", "RubyGems, Command Reference";
+        "RUBYOPT", "options, among them libraries that are loaded", "ruby(1), ENVIRONMENT", loads;
+        "RUBYLIB", "folders of libraries", "ruby(1), ENVIRONMENT", loads;
+        "GEM_*", "folders of libraries", "RubyGems, Command Reference", loads;
+        "RUBYGEMS_GEMDEPS", "a file whose code runs", "RubyGems, use_gemdeps", loads;
+        "BUNDLE_GEMFILE", "a file whose code runs", "bundle-config(1)", loads;
         "BUNDLE_*", "a file whose code runs", "bundle-config(1)";
     }
     "node" => {
+        "NODE_OPTIONS", "options, among them modules that are loaded", "node(1), ENVIRONMENT", loads;
+        "NODE_PATH", "folders of modules", "node(1), ENVIRONMENT", loads;
+        "NODE_REPL_EXTERNAL_MODULE", "a module that is loaded", "node(1), ENVIRONMENT", loads;
         "NODE_*", "options and modules that are loaded", "node(1), ENVIRONMENT";
     }
     "php" => {
-        "PHPRC", "the folder of php.ini", "php.net, The configuration file";
-        "PHP_INI_SCAN_DIR", "folders of more settings", "php.net, The configuration file";
+        "PHPRC", "the folder of php.ini", "php.net, The configuration file", loads;
+        "PHP_INI_SCAN_DIR", "folders of more settings", "php.net, The configuration file", loads;
     }
     "lua, tclsh, awk" => {
-        "LUA_*", "start-up code, and where modules are", "lua(1), ENVIRONMENT";
-        "TCLLIBPATH", "folders of packages", "tclsh(1), library(3tcl)";
+        "LUA_*", "start-up code, and where modules are", "lua(1), ENVIRONMENT", loads;
+        "TCLLIBPATH", "folders of packages", "tclsh(1), library(3tcl)", loads;
+        "TCL_LIBRARY", "the folder of `init.tcl`, which runs first", "tclsh(1), library(3tcl)", loads;
+        "AWKLIBPATH", "folders of libraries that are loaded", "gawk(1), ENVIRONMENT", loads;
         "AWK*", "folders of files and of libraries that are loaded", "gawk(1), ENVIRONMENT";
     }
     "java" => {
-        "JAVA_TOOL_OPTIONS", "options, among them agents that are loaded", "JVM Tool Interface";
-        "_JAVA_OPTIONS", "the same", "HotSpot";
-        "JDK_JAVA_OPTIONS", "the same", "java(1)";
-        "CLASSPATH", "where classes are", "java(1)";
+        "JAVA_TOOL_OPTIONS", "options, among them agents that are loaded", "JVM Tool Interface", loads;
+        "_JAVA_OPTIONS", "the same", "HotSpot", loads;
+        "JDK_JAVA_OPTIONS", "the same", "java(1)", loads;
+        "CLASSPATH", "where classes are", "java(1)", loads;
     }
     "ImageMagick, Ghostscript" => {
         "MAGICK_CONFIGURE_PATH", "a folder whose delegates.xml has commands", "ImageMagick(1), ENVIRONMENT";
-        "MAGICK_CODER_MODULE_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT";
-        "MAGICK_FILTER_MODULE_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT";
-        "MAGICK_CODER_FILTER_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT";
-        "MAGICK_HOME", "the folder of all of these", "ImageMagick(1), ENVIRONMENT";
-        "GS_LIB", "folders of PostScript that runs at the start", "gs(1), ENVIRONMENT";
-        "GS_OPTIONS", "options", "gs(1), ENVIRONMENT";
+        "MAGICK_CODER_MODULE_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT", loads;
+        "MAGICK_FILTER_MODULE_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT", loads;
+        "MAGICK_CODER_FILTER_PATH", "modules that are loaded", "ImageMagick(1), ENVIRONMENT", loads;
+        "MAGICK_HOME", "the folder of all of these", "ImageMagick(1), ENVIRONMENT", loads;
+        "GS_LIB", "folders of PostScript that runs at the start", "gs(1), ENVIRONMENT", loads;
+        "GS_OPTIONS", "options", "gs(1), ENVIRONMENT", loads;
+    }
+    "GStreamer, Graphviz, libvips, OpenCL, ODBC, clients of MySQL" => {
+        "GST_PLUGIN_*", "folders of plugins that are loaded", "GStreamer, Running GStreamer Applications", loads;
+        "GVBINDIR", "a folder whose plugins are loaded", "dot(1), ENVIRONMENT", loads;
+        "VIPSHOME", "a folder whose modules are loaded", "libvips, vips_init", loads;
+        "OCL_ICD_VENDORS", "files that name drivers, which are loaded", "libOpenCL(7)", loads;
+        "ODBC*", "files that name drivers, which are loaded", "unixODBC, odbcinst", loads;
+        "LIBMYSQL_PLUGIN*", "plugins that are loaded", "MySQL, Environment Variables", loads;
+        "MARIADB_PLUGIN_DIR", "the folder of plugins that are loaded", "MariaDB Connector/C, plugins", loads;
+    }
+    "dotnet, R, erl, guile, vim" => {
+        "DOTNET_STARTUP_HOOKS", "assemblies that run first", "dotnet/runtime, host-startup-hook.md", loads;
+        "CORECLR_PROFILER*", "a library that is loaded", "docs.microsoft.com, Profiling API", loads;
+        "R_PROFILE*", "a file that runs first", "R, Startup", loads;
+        "R_LIBS*", "folders of packages", "R, Startup", loads;
+        "ERL_*", "options, and folders of modules", "erl(1), ENVIRONMENT VARIABLES", loads;
+        "GUILE_LOAD_*", "folders of modules", "guile(1), ENVIRONMENT", loads;
+        "VIMINIT", "commands that run first", "vim, starting", loads;
+        "EXINIT", "the same", "vim, starting", loads;
+        "VIMRUNTIME", "the folder of scripts that run first", "vim, starting", loads;
     }
     "sendmail (Postfix)" => {
         "MAIL_CONFIG", "the folder of main.cf, which names the programs that are run", "sendmail(1) of Postfix, ENVIRONMENT";
@@ -170,21 +245,66 @@ impl Variable {
         lines.as_bytes().split(|&byte| byte == b'\n').nth(usize::from(self.0)).filter(|line| !line.is_empty())
     }
 
-    /// The row that has a variable of that name.
+    /// The first row that has a variable of that name.
     fn of(name: &[u8]) -> Option<Variable> {
-        let has = |row: &[u8]| match row.strip_suffix(b"*") {
-            Some(beginning) => name.starts_with(beginning),
-            None => name == row,
-        };
-        let mut number = 0_u8;
-        for row in NAMES.as_bytes().split(|&byte| byte == b'\n').filter(|row| !row.is_empty()) {
-            if has(row) {
-                return Some(Variable(number));
-            }
-            number = number.wrapping_add(1);
-        }
-        None
+        place(NAMES, name).map(Variable)
     }
+}
+
+/// The number of the first line that stands for a name.
+fn place(lines: &'static str, name: &[u8]) -> Option<u8> {
+    let has = |row: &[u8]| match row.strip_suffix(b"*") {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == row,
+    };
+    let mut number = 0_u8;
+    for row in lines.as_bytes().split(|&byte| byte == b'\n').filter(|row| !row.is_empty()) {
+        if has(row) {
+            return Some(number);
+        }
+        number = number.wrapping_add(1);
+    }
+    None
+}
+
+/// The value of an entry (`NAME=VALUE`) of an environment whose variable makes a program load code, whatever the program;
+/// none where the value names nothing.
+///
+/// **Why whatever the program**: what only perl reads goes to perl by way of `env` or a shell, too, and the process that
+/// starts it there was itself started with the variable.
+#[must_use]
+pub fn loads(entry: &[u8]) -> Option<&[u8]> {
+    let end = entry.iter().position(|&byte| byte == b'=')?;
+    let (name, value) = (entry.get(..end)?, entry.get(end.wrapping_add(1)..)?);
+    let nothing = value.is_empty() || value == b"/dev/null";
+    if nothing { None } else { place(LOADING, name).map(|_| value) }
+}
+
+/// The word and the bit of the first two bytes of a name in [`BEGINNINGS`].
+const fn beginning(first: u8, second: u8) -> (usize, u64) {
+    let at = first.wrapping_mul(37).wrapping_add(second);
+    ((at >> 6) as usize, 1 << (at & 63))
+}
+
+/// How the names of those begin that load code: most entries begin otherwise, and are not read any further.
+const BEGINNINGS: [u64; 4] = {
+    let (mut sieve, names) = ([0; 4], LOADING.as_bytes());
+    let mut at = 0;
+    while at + 1 < names.len() {
+        if at == 0 || names[at - 1] == b'\n' {
+            let (word, bit) = beginning(names[at], names[at + 1]);
+            sieve[word] |= bit;
+        }
+        at += 1;
+    }
+    sieve
+};
+
+/// Whether an entry that begins with these two bytes can be one that [`loads`] is about.
+#[must_use]
+pub fn may_load(first: u8, second: u8) -> bool {
+    let (word, bit) = beginning(first, second);
+    BEGINNINGS.get(word).is_some_and(|sieve| sieve & bit != 0)
 }
 
 /// Shells that run a file in the home folder first, whatever they are called for: a script may have written that.
@@ -202,7 +322,7 @@ pub const SYSTEM_FOLDERS: [&[u8]; 6] =
 pub enum Steering {
     /// It holds.
     None,
-    /// It does not: this variable is not as at the server's start.
+    /// It does not: this variable is not known to be the server's own.
     By(Variable),
     /// The environment could not be read.
     Unknown,
@@ -260,7 +380,8 @@ mod tests {
             ("LD=1", ""),
             ("LC_ALL=C", ""),
             ("HOME=/tmp", ""),
-            ("PYTHONHOME=/tmp", "PYTHON*"),
+            ("PYTHONHOME=/tmp", "PYTHONHOME"),
+            ("PYTHONUTF8=1", "PYTHON*"),
             ("TMPDIR=/tmp", ""),
             ("MALLOC_ARENA_MAX=2", ""),
             ("no equals sign", ""),
@@ -269,6 +390,45 @@ mod tests {
         ] {
             assert_eq!(name(entry, false), row, "{entry}");
         }
+    }
+
+    #[test]
+    fn what_loads_code() {
+        for (entry, value) in [
+            ("GCONV_PATH=/tmp", Some("/tmp")),
+            ("LD_PRELOAD=/tmp/x.so", Some("/tmp/x.so")),
+            ("OPENSSL_CONF=/dev/null", None),
+            ("PYTHONPATH=", None),
+            ("PYTHONUNBUFFERED=1", None),
+            ("QT_QPA_PLATFORM=offscreen", None),
+            ("NODE_ENV=production", None),
+            ("GIT_SSH=/tmp/x", None),
+            ("BASH_ENV=/tmp/x", None),
+            ("HOME=/tmp", None),
+            ("L", None),
+            ("", None),
+        ] {
+            assert_eq!(loads(entry.as_bytes()), value.map(str::as_bytes), "{entry}");
+        }
+        for row in ROWS.iter().filter(|row| row.loads) {
+            let entry = std::format!("{}=x", row.name.trim_end_matches('*'));
+            assert!(loads(entry.as_bytes()).is_some() && may_load(entry.as_bytes()[0], entry.as_bytes()[1]));
+        }
+        let usual = [
+            "PATH",
+            "HOME",
+            "USER",
+            "LANG",
+            "LC_ALL",
+            "PWD",
+            "TERM",
+            "SHLVL",
+            "HTTP_HOST",
+            "SERVER_NAME",
+            "REMOTE_ADDR",
+        ];
+        let read = usual.iter().filter(|entry| may_load(entry.as_bytes()[0], entry.as_bytes()[1])).count();
+        assert!(read < 4, "{read}");
     }
 
     #[test]
@@ -294,7 +454,7 @@ mod tests {
             let variable = Variable::of(row.name.trim_end_matches('*').as_bytes()).unwrap();
             assert_eq!((usize::from(variable.0), row_name(variable)), (number, row.name));
             let clause = std::str::from_utf8(variable.clause()).unwrap();
-            assert!(clause.contains(row.name) && clause.ends_with("start"));
+            assert!(clause.contains(row.name) && clause.ends_with("own"));
             assert!(!row.readers.is_empty() && !row.effect.is_empty() && !row.source.is_empty(), "{}", row.name);
             assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1, "{}", row.name);
         }

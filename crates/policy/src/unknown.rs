@@ -39,6 +39,8 @@ pub enum Unknown {
     Policy = 15,
     /// A namespace that the process enters or makes.
     Namespace = 16,
+    /// Where a socket's packets go: it has a route of its own, or further addresses.
+    Route = 17,
 }
 
 /// The rules on connections.
@@ -50,7 +52,7 @@ const PROCESS: u16 = Rule::ProcessMemory.bit() | Rule::Namespace.bit();
 
 impl Unknown {
     /// All of them, in the order of their numbers.
-    pub const ALL: [Unknown; 16] = [
+    pub const ALL: [Unknown; 17] = [
         Unknown::Address,
         Unknown::Arguments,
         Unknown::Environment,
@@ -67,6 +69,7 @@ impl Unknown {
         Unknown::Request,
         Unknown::Policy,
         Unknown::Namespace,
+        Unknown::Route,
     ];
 
     /// Its word and its clause, in one text: each text is an address that the loader has to write in every program.
@@ -80,7 +83,7 @@ impl Unknown {
             Unknown::Interpreter => "interpreter|cannot judge: the script's interpreter could not be read",
             Unknown::Format => "format|cannot judge: the program's format is not known",
             Unknown::FileActions => "file-actions|cannot judge: file actions change what the path refers to",
-            Unknown::Replaced => "replaced|cannot judge: the program was replaced after it was judged",
+            Unknown::Replaced => "replaced|cannot judge: another program may run than the one that was judged",
             Unknown::Descriptor => "descriptor|cannot judge: a standard descriptor could not be examined",
             Unknown::Socket => "socket|cannot judge: the socket could not be examined",
             Unknown::SystemCall => "system-call|cannot judge: the system call is not decoded",
@@ -88,6 +91,7 @@ impl Unknown {
             Unknown::Request => "request|cannot judge: the request could not be read",
             Unknown::Policy => "policy|cannot judge: the policy could not be read",
             Unknown::Namespace => "namespace|cannot judge: the namespace is not known",
+            Unknown::Route => "route|cannot judge: the socket goes elsewhere than its address says",
         }
     }
 
@@ -109,6 +113,7 @@ impl Unknown {
         match self {
             // A socket of the server's own pool is no internet address.
             Unknown::Address | Unknown::Socket => CONNECTION | Rule::ListenPort.bit() | Rule::FpmSocket.bit(),
+            Unknown::Route => CONNECTION,
             Unknown::Environment => PROGRAM | Rule::LoaderEnv.bit(),
             Unknown::Descriptor => Rule::StdioSocket.bit() | Rule::ProcessMemory.bit(),
             Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit(),

@@ -5,7 +5,7 @@
 //! sources for which compiling was tried; standard error of the tree's first process; the path of the compiled policy; the
 //! programs that led here. In every later version the first three fields stay where they are.
 //!
-//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:POOLS:LOG`, of which [`Tree`] says more. Version 1 has neither TREE nor IMAGE:
+//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:MOUNT:DEVICE:INODE:NETWORK:POOLS:LOG`, of which [`Tree`] says more. Version 1 has neither TREE nor IMAGE:
 //! it is what a unit or the command writes, for the first process of a tree.
 
 /// What a process is.
@@ -19,6 +19,9 @@ pub enum Role {
     /// A program started, directly or not, by a serving process.
     Descendant = 3,
 }
+
+/// Numbers that tell where a server is.
+pub const HOME: usize = 4;
 
 /// What a tree of processes is judged by. It tells the tree's own policy from what a process puts in its place, in namespaces
 /// of its own, and says how strict it was where that cannot be had.
@@ -35,6 +38,8 @@ pub struct Tree<'a> {
     pub digest: u64,
     /// A number that the server's master chose, by which its workers find their supervisor; 0 for none.
     pub link: u64,
+    /// Where the server looks names up: its root folder's mount, device and inode, and its network; zeros where that is not known.
+    pub home: [u64; HOME],
     /// The number of PHP-FPM's master, then the ports on which it listens, with commas; empty for another server.
     pub pools: &'a [u8],
     /// The path of the file sink; may be empty.
@@ -43,7 +48,7 @@ pub struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn parse(field: &'a [u8]) -> Option<Tree<'a>> {
-        let mut fields = field.splitn(9, |&byte| byte == b':');
+        let mut fields = field.splitn(13, |&byte| byte == b':');
         let modes = fields.next()?;
         let sinks = number(fields.next()?) as u32;
         let file = [number(fields.next()?), number(fields.next()?), number(fields.next()?)];
@@ -53,6 +58,7 @@ impl<'a> Tree<'a> {
             file,
             digest: number(fields.next()?),
             link: number(fields.next()?),
+            home: [number(fields.next()?), number(fields.next()?), number(fields.next()?), number(fields.next()?)],
             pools: fields.next()?,
             log: fields.next()?,
         })
@@ -62,6 +68,10 @@ impl<'a> Tree<'a> {
         push(self.modes);
         let [device, inode, changed] = self.file;
         for value in [u64::from(self.sinks), device, inode, changed, self.digest, self.link] {
+            push(b":");
+            decimal(value, &mut push);
+        }
+        for value in self.home {
             push(b":");
             decimal(value, &mut push);
         }
@@ -203,10 +213,11 @@ mod tests {
 
     #[test]
     fn of_another_version_the_tree_is_left() {
-        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:5:7,9000:/log:x;anything");
+        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:5:6:7:8:9:7,9000:/log:x;anything");
         let tree = lost.tree.unwrap();
         assert_eq!((lost.role, tree.modes, tree.sinks, tree.file), (Role::Descendant, &b"22"[..], 9, [1, 2, 3]));
-        assert_eq!((tree.digest, tree.link, tree.pools, tree.log), (4, 5, &b"7,9000"[..], &b"/log:x"[..]));
+        assert_eq!((tree.digest, tree.link, tree.home), (4, 5, [6, 7, 8, 9]));
+        assert_eq!((tree.pools, tree.log), (&b"7,9000"[..], &b"/log:x"[..]));
         for value in [&b""[..], b"9", b"9;d;", b"9;d;22:1;x", b"\xff;;;;"] {
             assert_eq!(Inherited::lost(value).tree, None);
         }

@@ -1,4 +1,4 @@
-//! The variables of an environment that matter to the guard: its own, and those that make a program's loader load something.
+//! The variables of an environment that matter to the guard: its own, and the one that loads it.
 
 /// The variable of [`crate::context`], with its equals sign.
 pub const CONTEXT: &[u8] = b"PORTCULLIS_CONTEXT=";
@@ -15,8 +15,8 @@ pub const PADDING: &[u8] = b"PORTCULLIS_PADDING=";
 /// The guard's own variables, which no program is to find.
 pub const OWN: [&[u8]; 5] = [CONTEXT, REQUEST, KEY, SUPERVISE, PADDING];
 
-/// The loader's variables, with their equals signs.
-pub const LOADER: [&[u8]; 3] = [b"LD_PRELOAD=", b"LD_AUDIT=", b"LD_LIBRARY_PATH="];
+/// The variable that loads libraries into every program, with its equals sign.
+pub const PRELOAD: &[u8] = b"LD_PRELOAD=";
 
 /// The values of the variables; none for one that is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,15 +31,13 @@ pub struct Variables<'a> {
     pub supervise: Option<&'a [u8]>,
     /// Of PORTCULLIS_CONFIG.
     pub config: Option<&'a [u8]>,
-    /// Of the loader's variables, in the order of [`LOADER`].
-    pub loader: [Option<&'a [u8]>; LOADER.len()],
 }
 
 impl<'a> Variables<'a> {
     /// Whether an entry that begins with `first` can be one of them: most begin otherwise, and are not read any further.
     #[must_use]
     pub const fn may_begin(first: u8) -> bool {
-        matches!(first, b'P' | b'L')
+        first == b'P'
     }
 
     /// Takes note of an entry. The first of a name counts, as for getenv.
@@ -51,7 +49,7 @@ impl<'a> Variables<'a> {
             (SUPERVISE, &mut self.supervise),
             (CONFIG, &mut self.config),
         ];
-        for (name, value) in own.into_iter().chain(LOADER.into_iter().zip(&mut self.loader)) {
+        for (name, value) in own {
             if value.is_none() {
                 *value = entry.strip_prefix(name);
             }
@@ -71,17 +69,16 @@ mod tests {
     #[test]
     fn the_first_of_a_name_counts() {
         let mut variables = Variables::default();
-        for entry in [&b"PATH=/bin"[..], b"PORTCULLIS_KEY=7", b"PORTCULLIS_KEY=8", b"LD_AUDIT=a", b"LD_AUDITOR=b"] {
+        for entry in [&b"PATH=/bin"[..], b"PORTCULLIS_KEY=7", b"PORTCULLIS_KEY=8", b"PORTCULLIS_KEYS=9"] {
             variables.take(entry);
         }
         assert_eq!(variables.key, Some(&b"7"[..]));
-        assert_eq!(variables.loader, [None, Some(&b"a"[..]), None]);
         assert_eq!(variables.context, None);
     }
 
     #[test]
     fn every_name_begins_with_a_letter_that_may_begin_one() {
-        for name in OWN.into_iter().chain(LOADER).chain([CONFIG]) {
+        for name in OWN.into_iter().chain([CONFIG]) {
             assert!(Variables::may_begin(name[0]));
         }
     }

@@ -6,17 +6,19 @@
 use super::Member;
 use super::call::{Call, decode};
 use super::expected::Expected;
+use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
 use super::subject::{self, Subject};
 use crate::emit;
 use crate::judge::{self, By, Decision, Other, Refused};
+use crate::program::Place;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use portcullis_policy::{Mode, Rule};
+use portcullis_policy::{Mode, Rule, Unknown};
 use portcullis_request::State;
 use portcullis_request::wire::WIRE_MAX;
 
@@ -30,6 +32,8 @@ pub struct With<'w> {
     pub records: &'w Records,
     /// The programs that libc is about to execute for a hook.
     pub expected: &'w Expected,
+    /// The pools of the worker's server.
+    pub pools: &'w Pools,
 }
 
 /// The one way from a decision to an answer.
@@ -92,6 +96,13 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         told: Cell::new(false),
         written: Cell::new(false),
     };
+    // What runs is not what was judged: nothing is known of what it does.
+    if subject.is_replaced && judge::enforces_programs(subject.served.scope) {
+        let decision = case.by(|by| judge::unknown_program(by, &subject.served, Unknown::Replaced));
+        if decision.is_err() {
+            return Some(decision.into());
+        }
+    }
     match decoded.call {
         Call::Connect(fd, at, len) => case.connect(fd, at, len),
         Call::SendTo(fd, data, at, len, flags) => case.send(fd, data, (at, len), flags),
@@ -100,6 +111,11 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Bind(fd, at, len) => Some(case.bind(fd, at, len)),
         Call::Listen(fd, backlog) => Some(case.listen(fd, backlog)),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
+        Call::Option(fd, true) => {
+            let lent = case.lend(fd);
+            Some(case.by(|by| judge::routed(by, &subject.served, lent.fd())).into())
+        }
+        Call::Option(_, false) => Some(Decision::Ok(()).into()),
         Call::Ring => Some(case.by(|by| judge::ring(by, &subject.served)).into()),
         Call::Other => Some(case.by(|by| judge::system_call(by, &subject.served)).into()),
         Call::Unreadable => Some(case.by(|by| judge::memory(by, &subject.served)).into()),
@@ -127,7 +143,7 @@ fn announced(notice: &Notice, memory: &Memory, with: &With<'_>, what: Announced)
     }
     let Some(pid) = subject::process_of(notice.pid) else { return };
     let Some(start) = subject::start_of(pid) else { return };
-    with.records.put(pid, start, request, programs);
+    with.records.put(pid, start, request, programs, Default::default());
 }
 
 static SAID: AtomicBool = AtomicBool::new(false);
@@ -146,7 +162,7 @@ fn unreadable(notice: &Notice) -> Reply {
     let user = subject::user_of(notice.pid).unwrap_or_default();
     let (told, written) = (false, &Cell::new(false));
     let (pid, thread) = (subject::process_of(notice.pid).unwrap_or(notice.pid), notice.pid);
-    let other = Other { pid, thread, parent: 0, role: Role::Descendant, chain: b"", user, told, written };
+    let other = Other { pid, thread, parent: 0, role: Role::Descendant, chain: b"", user, place: None, told, written };
     judge::memory(By::Other(&other), &served).into()
 }
 
@@ -198,6 +214,11 @@ pub(super) struct Case<'c> {
 
 impl Case<'_> {
     pub(super) fn by<R>(&self, look: impl FnOnce(By<'_>) -> R) -> R {
+        self.by_in(None, look)
+    }
+
+    /// The same, with where the process is.
+    pub(super) fn by_in<R>(&self, place: Option<&Place>, look: impl FnOnce(By<'_>) -> R) -> R {
         let subject = self.subject;
         let other = Other {
             pid: subject.pid,
@@ -206,6 +227,7 @@ impl Case<'_> {
             role: subject.role,
             chain: subject.chain.bytes(),
             user: subject.user,
+            place,
             told: self.told.get(),
             written: &self.written,
         };

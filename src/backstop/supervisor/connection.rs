@@ -11,7 +11,7 @@ use crate::sys::{self, ADDRESS_MAX, Reply};
 use portcullis_policy::Rule;
 
 /// The rules on connections.
-pub(super) const RULES: [Rule; 3] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata];
+pub(super) const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
 
 impl Case<'_> {
     /// The decision on what is done towards an address that was copied; with what it means where it has no family.
@@ -27,7 +27,10 @@ impl Case<'_> {
             at => at,
         };
         match at {
-            Some((ip, port)) => self.by(|by| judge::egress(by, served, fd, deed, ip, port)),
+            Some((ip, port)) => match self.to_pool_at(ip, port, deed) {
+                Some(decision) => decision.map(|()| Holds::Once),
+                None => self.by(|by| judge::egress(by, served, fd, deed, ip, port)),
+            },
             None => Ok(Holds::Once),
         }
     }
@@ -67,6 +70,11 @@ impl Case<'_> {
         };
         let decision = self.towards(lent.fd(), &bytes, size, Deed::Connect);
         let Ok(holds) = decision else { return Some(decision.into()) };
+        if matches!(lent, Lent::Local(_) | Lent::Unknown)
+            && let Some(refused @ Err(_)) = self.to_local_pool(&bytes, size)
+        {
+            return Some(refused.into());
+        }
         if self.may_change(&lent) {
             return Some(self.unbound(lent.fd(), Deed::Connect).into());
         }

@@ -11,10 +11,12 @@ mod connection;
 mod copied;
 mod expected;
 mod opening;
+mod pool;
 mod program;
 mod records;
 mod remote;
 mod sent;
+mod shared;
 mod subject;
 
 pub use expected::ARGUMENTS_MAX;
@@ -58,6 +60,8 @@ struct Shared {
     at_hand: (AtomicI32, AtomicU64),
     scope: AtomicU32,
     members: [Member; MEMBERS],
+    /// The pools of each one's server.
+    pools: [pool::Pools; MEMBERS],
     records: records::Records,
     expected: expected::Expected,
 }
@@ -210,6 +214,9 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     member.secret_at.store(told.secret_at, Ordering::Relaxed);
     member.role_at.store(told.role_at, Ordering::Relaxed);
     member.slots_at.store(told.slots_at, Ordering::Relaxed);
+    if let Some(pools) = shared.pools.get(member.index(shared)) {
+        pools.take(pid, &told);
+    }
     member.listener.store(listener.0, Ordering::Release);
     core::mem::forget(listener);
     let _ = sys::send_bytes(socket.0, b"k");
@@ -218,6 +225,7 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
 /// Judges the next call of a worker or what descended from it.
 fn one(shared: &Shared, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
+    let Some(pools) = shared.pools.get(member.index(shared)) else { return };
     let notice = match sys::receive(listener) {
         Ok(notice) => notice,
         // Its process has ended in between, or a signal came.
@@ -234,7 +242,8 @@ fn one(shared: &Shared, member: &Member) {
     shared.at_hand.1.store(notice.id, Ordering::Release);
     sys::end_in(PATIENCE);
     let borrows = shared.borrows.load(Ordering::Relaxed);
-    let with = answer::With { scope: &shared.scope, borrows, records: &shared.records, expected: &shared.expected };
+    let with =
+        answer::With { scope: &shared.scope, borrows, records: &shared.records, expected: &shared.expected, pools };
     let reply = answer::answer(member, &notice, &with);
     sys::end_in(0);
     if let Some(reply) = reply {

@@ -6,6 +6,7 @@ use super::copied::{Not, ROOM, Room};
 use super::subject;
 use crate::judge::{self, Cleared, Decision, Exec, Target};
 use crate::memory::{Reader, Text};
+use crate::program::Place;
 use crate::state::Role;
 use crate::sys::{self, Fd, Reply};
 use crate::{context, files};
@@ -62,6 +63,7 @@ impl Case<'_> {
             Ok(()) => {}
         }
         let mut name = [0; 4097];
+        let path_at = path;
         let Some(path) = self.memory.string(path, &mut name) else { return self.fails(libc::EFAULT, &Rule::ALL) };
         match path.len() {
             0 if flags & libc::AT_EMPTY_PATH == 0 => return self.fails(libc::ENOENT, &Rule::ALL),
@@ -70,7 +72,11 @@ impl Case<'_> {
         }
         let mut copy = Text::<4097>::new();
         copy.push(path);
-        let open = || self.open(at, &copy, flags);
+        // What has the secret gains nothing by changing it: nobody would have judged it here.
+        let Some(place) = Place::of(self.subject.pid, self.subject.thread, !self.subject.is_guarded) else {
+            return self.cannot(Unknown::Program).into();
+        };
+        let open = || self.open(&place, at, &copy, flags);
         let file = match open() {
             Ok(file) => file,
             Err(Some(_)) => return self.absent(|| not_executable(open()), libc::EACCES),
@@ -90,14 +96,11 @@ impl Case<'_> {
         again.push(b"/proc/self/fd/");
         again.number(u64::from(file.0.cast_unsigned()));
         let readable = sys::open(libc::AT_FDCWD, again.c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
-        let mut head = [0; 2];
-        match &readable {
-            // A script's interpreter is looked for where the process is.
-            Ok(file) if sys::read_head(file.0, &mut head) == Some(b"#!") && !self.is_at_home() => {
-                unknown = unknown.or(Some(Unknown::Interpreter));
-            }
-            Ok(_) => {}
-            Err(_) => unknown = unknown.or(Some(Unknown::Program)),
+        if readable.is_err() {
+            unknown = unknown.or(Some(Unknown::Program));
+        }
+        if judge::enforces_programs(self.subject.served.scope) {
+            place.note(!self.has_own(b"ns/mnt") || self.shares([path_at, argv, envp]));
         }
         // Something is mounted over the path that the file has there.
         let mut buffer = [0; 4096];
@@ -125,21 +128,22 @@ impl Case<'_> {
             replaces: true,
             unknown,
         };
-        let decision = self.by(|by| judge::exec(by, &self.subject.served, &exec));
+        let decision = self.by_in(Some(&place), |by| judge::exec(by, &self.subject.served, &exec));
         match (&decision, unknown) {
             // By the time that the kernel looks, it might run it.
             (Ok(Cleared::Absent(_)), None) => {
-                return self.absent(|| not_executable(open()).or_else(|| Some(judge::absent(&exec))), libc::EACCES);
+                let interpreter = || self.by_in(Some(&place), |by| judge::absent(by, &exec));
+                return self.absent(|| not_executable(open()).or_else(|| Some(interpreter())), libc::EACCES);
             }
             (Ok(Cleared::Absent(_)), Some(what)) => return self.cannot(what).into(),
-            (Ok(Cleared::Start(_)), _) => self.note(handed.bytes(), exec.name().bytes()),
+            (Ok(Cleared::Start(start)), _) => self.note(handed.bytes(), exec.name().bytes(), start.runs),
             (Err(_), _) => {}
         }
         decision.into()
     }
 
     /// Puts the process on record, which will run another program now; `handed` is what its hooks hand down.
-    fn note(&self, handed: &[u8], name: &[u8]) {
+    fn note(&self, handed: &[u8], name: &[u8], runs: (u64, u64)) {
         let subject = self.subject;
         let Some(start) = subject::start_of(subject.pid) else { return };
         let chain = context::chain_from(subject.chain.bytes(), name);
@@ -147,56 +151,33 @@ impl Case<'_> {
         let served = &subject.served;
         portcullis_request::wire::write(&served.request, served.id(), |bytes| own.push(bytes));
         let request = if handed.is_empty() { own.bytes() } else { handed };
-        self.with.records.put(subject.pid, start, request, chain.bytes());
+        let images = subject::image_of(subject.thread).filter(|_| runs != (0, 0)).map(|now| [now, runs]);
+        self.with.records.put(subject.pid, start, request, chain.bytes(), images.unwrap_or_default());
     }
 
     /// The file of a program, as its process finds it: in its own root, working folder and mounts. An errno where the kernel
     /// finds none either; `Err(None)` where this process cannot look.
-    fn open(&self, at: i32, path: &Text<4097>, flags: i32) -> Result<Fd, Option<i32>> {
-        let pid = self.subject.pid;
+    fn open(&self, place: &Place, at: i32, path: &Text<4097>, flags: i32) -> Result<Fd, Option<i32>> {
         let folder = match at {
-            libc::AT_FDCWD => Fd(libc::AT_FDCWD),
-            at if path.bytes().starts_with(b"/") => Fd(at.min(-1)),
-            at => self.borrow(at),
+            libc::AT_FDCWD => None,
+            _ if path.bytes().starts_with(b"/") => None,
+            at => Some(self.borrow(at)).filter(|folder| folder.0 >= 0).map(Some).ok_or(None)?,
         };
-        if path.bytes().is_empty() {
-            return if folder.0 >= 0 { Ok(folder) } else { Err(None) };
+        match (path.bytes(), folder) {
+            (b"", folder) => folder.ok_or(None),
+            (_, folder) => place.open(folder.as_ref(), path.c_str(), flags & libc::AT_SYMLINK_NOFOLLOW == 0),
         }
-        let thread = self.subject.thread;
-        let (Some(root), Some(working)) = (open(thread, b"root"), open(thread, b"cwd")) else { return Err(None) };
-        let relative = !path.bytes().starts_with(b"/");
-        if relative && folder.0 < 0 && folder.0 != libc::AT_FDCWD {
-            return Err(None);
-        }
-        // What a process calls itself is another one here.
-        let mut own = Text::<4097>::new();
-        let names = [(&b"/proc/self/"[..], pid), (b"/proc/thread-self/", thread)];
-        match names.into_iter().find_map(|(name, of)| path.bytes().strip_prefix(name).zip(Some(of))) {
-            Some((rest, of)) => {
-                own.push(b"/proc/");
-                own.number(u64::from(of));
-                own.push(b"/");
-                own.push(rest);
-            }
-            None => own.push(path.bytes()),
-        }
-        if !own.fits() {
-            return Err(None);
-        }
-        sys::open_within(root.0, working.0, folder.0, own.c_str(), flags & libc::AT_SYMLINK_NOFOLLOW == 0)
+    }
+
+    /// Whether what /proc has of the process by this name is this process's own.
+    fn has_own(&self, name: &[u8]) -> bool {
+        let of = |pid: u32| sys::stat(files::proc_path(pid, name).c_str()).map(|stat| stat.identity);
+        let own = of(0);
+        own.is_some() && own == of(self.subject.thread)
     }
 
     /// Whether the process has this one's root and mounts.
     fn is_at_home(&self) -> bool {
-        let of = |pid: u32, name: &[u8]| sys::stat(files::proc_path(pid, name).c_str()).map(|stat| stat.identity);
-        [&b"root"[..], b"ns/mnt"].into_iter().all(|name| {
-            let own = of(0, name);
-            own.is_some() && own == of(self.subject.thread, name)
-        })
+        [&b"root"[..], b"ns/mnt"].into_iter().all(|name| self.has_own(name))
     }
-}
-
-/// A folder that /proc has of a process.
-fn open(pid: u32, name: &[u8]) -> Option<Fd> {
-    sys::open(libc::AT_FDCWD, files::proc_path(pid, name).c_str(), libc::O_PATH, 0).ok()
 }

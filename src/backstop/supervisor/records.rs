@@ -23,6 +23,8 @@ struct Key {
 
 /// What is on record: in memory that both processes of the supervisor share, of which one writes at a time.
 struct Body {
+    /// Device and inode of each file that its program may be: the one before, and the one that was judged. Zeros: any.
+    images: [[AtomicU64; 2]; 2],
     request_len: AtomicU32,
     chain_len: AtomicU32,
     request: [AtomicU8; WIRE_MAX],
@@ -36,8 +38,12 @@ pub struct Records {
     bodies: [Body; RECORDS],
 }
 
+/// The files that a process's program may be, by device and inode; zeros where that is not known.
+pub type Images = [(u64, u64); 2];
+
 /// A copy of a record.
 pub struct Record {
+    pub images: Images,
     pub request: Text<{ WIRE_MAX + 1 }>,
     pub chain: Text<{ CHAIN_MAX + 1 }>,
 }
@@ -54,6 +60,14 @@ fn put(to: &[AtomicU8], len: &AtomicU32, from: &[u8]) {
     len.store(from.len() as u32, Ordering::Relaxed);
 }
 
+impl Record {
+    /// Whether the process's program is one that may not be: another was put in the place of what was judged.
+    pub fn is_replaced(&self, pid: u32) -> bool {
+        let is_known = self.images.iter().all(|image| *image != (0, 0));
+        is_known && super::subject::image_of(pid).is_some_and(|now| !self.images.contains(&now))
+    }
+}
+
 impl Records {
     fn place(&self, pid: u32, start: u64) -> Option<usize> {
         let is = |key: &Key| key.pid.load(Ordering::Relaxed) == pid && key.start.load(Ordering::Relaxed) == start;
@@ -63,14 +77,16 @@ impl Records {
     /// The record of a process.
     pub fn of(&self, pid: u32, start: u64) -> Option<Record> {
         let body = self.bodies.get(self.place(pid, start)?)?;
-        let mut record = Record { request: Text::new(), chain: Text::new() };
+        let image = |[device, inode]: &[AtomicU64; 2]| (device.load(Ordering::Relaxed), inode.load(Ordering::Relaxed));
+        let images = body.images.each_ref().map(image);
+        let mut record = Record { images, request: Text::new(), chain: Text::new() };
         copy(&body.request, &body.request_len, &mut record.request);
         copy(&body.chain, &body.chain_len, &mut record.chain);
         Some(record)
     }
 
     /// Puts a process on record, over what there is of it.
-    pub fn put(&self, pid: u32, start: u64, request: &[u8], chain: &[u8]) {
+    pub fn put(&self, pid: u32, start: u64, request: &[u8], chain: &[u8], images: Images) {
         let free = || self.keys.iter().position(|key| key.pid.load(Ordering::Relaxed) == 0);
         let place = self.place(pid, start).or_else(free).or_else(|| {
             self.forget_ended();
@@ -81,6 +97,10 @@ impl Records {
         };
         // While it is written it is nobody's: the judge may die here.
         key.pid.store(0, Ordering::Release);
+        for ([device, inode], (new_device, new_inode)) in body.images.iter().zip(images) {
+            device.store(new_device, Ordering::Relaxed);
+            inode.store(new_inode, Ordering::Relaxed);
+        }
         put(&body.request, &body.request_len, request);
         put(&body.chain, &body.chain_len, chain);
         key.start.store(start, Ordering::Relaxed);

@@ -30,6 +30,8 @@ pub struct Subject {
     pub served: Served,
     /// The guard is in it: it has the secret.
     pub is_guarded: bool,
+    /// Its program is another than the one that was judged.
+    pub is_replaced: bool,
     /// How many threads it has; 0 where that is not known.
     pub threads: u32,
 }
@@ -115,6 +117,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
         chain: Text::new(),
         served: Served::none(),
         is_guarded: is_worker,
+        is_replaced: false,
         threads: status.threads,
     };
     if is_worker {
@@ -201,12 +204,21 @@ fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u6
             subject.served.request = request;
         }
         subject.chain.set(record.chain.bytes());
+        subject.is_replaced = record.is_replaced(subject.thread);
     }
     if subject.chain.bytes().is_empty() {
         program(worker, &mut subject.chain);
         subject.chain.push(b" > ");
         program(subject.thread, &mut subject.chain);
     }
+}
+
+/// What no process runs: its program is another in any case.
+const NO_PROGRAM: (u64, u64) = (u64::MAX, u64::MAX);
+
+/// Device and inode of a process's program.
+pub fn image_of(pid: u32) -> Option<(u64, u64)> {
+    sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity)
 }
 
 /// The record of a process. Where it has none, but a process has that it was forked from, it gets the same one: the guard
@@ -222,8 +234,10 @@ pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
         // A number that was given anew is no ancestor's.
         let began = start_of(ancestor).filter(|began| *began <= start)?;
         if let Some(record) = records.of(ancestor, began) {
-            records.put(pid, start, record.request.bytes(), record.chain.bytes());
-            return Some(record);
+            // By now the other may have begun another program, and this one what it began itself.
+            let images = if record.is_replaced(ancestor) { [NO_PROGRAM; 2] } else { Default::default() };
+            records.put(pid, start, record.request.bytes(), record.chain.bytes(), images);
+            return Some(Record { images, ..record });
         }
     }
     None

@@ -403,6 +403,12 @@ fn a_request_from_the_pools_own_tree_is_unknown() {
         let (connects, comes) = (["known", "", "success"], ["unknown", "", "success"]);
         let wanted = if refused { vec![["known", "", "failure"]] } else { vec![connects, comes] };
         assert_eq!(of("fpm-socket"), wanted, "{by}: {said:?} {events:#?}");
+        let pool: Vec<&Value> = events.iter().filter(|event| event.text("rule.id") == "fpm-socket").collect();
+        if let [made, came] = pool.as_slice() {
+            // It names the process that made the connection.
+            let peer = format!("a request from the pool's own tree: process {}", made["process"]["pid"]);
+            assert_eq!(came.text("portcullis.detail"), peer, "{by}");
+        }
         let shells = of("shell-spawn");
         assert_eq!(shells, vec![["unknown", "", "failure"]; usize::from(!refused)], "{mode} {by}: {said:?}");
     }

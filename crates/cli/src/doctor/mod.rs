@@ -154,7 +154,7 @@ fn settings(unit: &Unit, library: &Path, findings: &mut Findings) -> Option<(Con
     let named = unit.variable("PORTCULLIS_CONFIG").map(|(value, _)| PathBuf::from(value));
     let path = named.unwrap_or_else(|| PathBuf::from(portcullis_config::DEFAULT_CONFIG));
     let loaded = portcullis_config::load(&path);
-    check::show(&loaded);
+    check::show_errors(&loaded);
     if loaded.usable() {
         findings.fine("configuration", check::summary(&loaded, &path));
         return Some((loaded.config, path));

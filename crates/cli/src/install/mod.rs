@@ -98,10 +98,11 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
         return Ok((Some(Change::Write(path, main_file(mode.unwrap_or("audit")))), Config::default()));
     }
     let loaded = portcullis_config::load(&path);
-    check::show(&loaded);
+    check::show_errors(&loaded);
     if !loaded.usable() {
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
     }
+    check::hint(&loaded);
     let change = match (mode, &arguments.vhost) {
         (Some(mode), None) => Some(mode::of_all(&path, mode)?),
         (Some(mode), Some(vhost)) => Some(mode::of_vhost(&loaded.config, vhost, mode)?),

@@ -1,18 +1,21 @@
 //! `portcullis learn`: proposes the smallest allowlist that what was seen needs. It allows nothing by itself.
 
 mod edit;
+mod launchers;
 mod nginx;
 mod propose;
 mod suspicion;
 mod widen;
 
 use crate::arguments::Learn;
-use crate::log::Event;
+use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 use anstream::{eprintln, print, println};
+pub use launchers::runs_commands;
 use portcullis_config::{Config, Loaded};
 use portcullis_policy::Policy;
 use propose::{Choice, Evidence, List, Proposal};
+pub use propose::{literal, settings, words};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -32,6 +35,7 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
     let mut proposals = match &arguments.nginx {
         Some(file) => of_nginx(file, &policy)?,
         None => {
+            log::note_whereabouts(&arguments.source, &arguments.selection);
             (events, unreadable) = arguments.selection.all()?;
             let choice = Choice { include: &arguments.include, refused: arguments.refused };
             propose::proposals(&events, &policy, &choice)
@@ -53,7 +57,7 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
         let new = edited(&target, &proposals, &loaded.config, &path)?;
         let (candidate, _copy) = candidate(&path, &[(target.clone(), new.clone())])?;
         if !candidate.usable() {
-            check::show(&candidate);
+            check::show_errors(&candidate);
             return Err(format!("{} would not be right; nothing was written", target.display()));
         }
         install::plan::write(&target, &new).map_err(|error| format!("cannot write {}: {error}", target.display()))?;
@@ -89,7 +93,7 @@ fn configuration(source: &crate::arguments::Source) -> Result<(PathBuf, Loaded),
         true => portcullis_config::load(&path),
         false => Loaded { config: portcullis_config::built_in(), diagnostics: Vec::new() },
     };
-    check::show(&loaded);
+    check::show_errors(&loaded);
     if loaded.usable() { Ok((path, loaded)) } else { Err(check::summary(&loaded, &path)) }
 }
 
@@ -97,7 +101,7 @@ fn configuration(source: &crate::arguments::Source) -> Result<(PathBuf, Loaded),
 fn still_fires(path: &Path, edits: &[(PathBuf, String)], events: &[Event]) -> Result<u8, String> {
     let (candidate, _copy) = candidate(path, edits)?;
     if !candidate.usable() {
-        check::show(&candidate);
+        check::show_errors(&candidate);
         return Err("the proposal does not compile".to_owned());
     }
     let bytes = portcullis_config::compile(&candidate.config);
@@ -105,7 +109,7 @@ fn still_fires(path: &Path, edits: &[(PathBuf, String)], events: &[Event]) -> Re
     let all = events.iter().filter(|event| !event.is_of_guard());
     // What a policy alone cannot tell fires as it did.
     let (firing, quiet): (Vec<&Event>, Vec<&Event>) =
-        all.partition(|event| explain::fires(&policy, event.value()) != Some(false));
+        all.partition(|event| explain::fires(&policy, event) != Some(false));
     println!(
         "under the new policy {} of {} would be allowed; still events:",
         quiet.len(),
@@ -242,14 +246,14 @@ fn text(
         out += "\n";
     }
     if proposals.values().any(|proposal| !proposal.refused.is_empty()) {
-        out += "# What is not proposed looks like an intrusion, or has no list. --include 'ENTRY' proposes an entry all the same.\n";
+        out += "# What is not proposed looks like an intrusion, could not be judged, or has no list. --include 'ENTRY' proposes an entry that is named above all the same.\n";
     }
     Ok(out)
 }
 
 fn as_json(proposals: &BTreeMap<String, Proposal>) -> serde_json::Value {
     use serde_json::json;
-    let evidence = |evidence: &Evidence| json!({ "count": evidence.count, "first": evidence.first, "last": evidence.last, "scripts": evidence.scripts, "example": evidence.example });
+    let evidence = |evidence: &Evidence| json!({ "count": evidence.count, "first": evidence.first, "last": evidence.last, "scripts": evidence.scripts, "example": evidence.example, "note": evidence.note });
     let all = proposals.iter().map(|(vhost, proposal)| {
         let entries = proposal.entries.iter().map(|((list, text), seen)| {
             let (path, key) = list.path();
@@ -291,6 +295,7 @@ fn of_nginx(file: &str, policy: &Policy<'_>) -> Result<BTreeMap<String, Proposal
         last: now.to_owned(),
         scripts: ["nginx's configuration".to_owned()].into(),
         example: said,
+        note: String::new(),
     };
     for (destination, said) in found.destinations {
         let is_allowed = match destination.parse() {

@@ -3,6 +3,8 @@
 use super::suspicion::suspicion;
 use crate::explain;
 use crate::log::Event;
+use crate::show::TRIAGE;
+use portcullis_config::lists;
 use portcullis_policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -23,12 +25,22 @@ pub enum List {
     Unguarded,
     /// `[rules.namespace] allow`
     Namespaces,
+    /// `[rules.loader-env] allow`
+    Libraries,
 }
 
 impl List {
     /// All of them.
-    pub const ALL: [List; 7] =
-        [List::Egress, List::Exec, List::Listen, List::Resolvers, List::Settings, List::Unguarded, List::Namespaces];
+    pub const ALL: [List; 8] = [
+        List::Egress,
+        List::Exec,
+        List::Listen,
+        List::Resolvers,
+        List::Settings,
+        List::Unguarded,
+        List::Namespaces,
+        List::Libraries,
+    ];
 
     /// The tables that lead to it, and its key.
     pub fn path(self) -> (&'static [&'static str], &'static str) {
@@ -40,6 +52,7 @@ impl List {
             List::Settings => (&["rules", "php-ini"], "allow"),
             List::Unguarded => (&["rules", "exec-unguarded"], "allow"),
             List::Namespaces => (&["rules", "namespace"], "allow"),
+            List::Libraries => (&["rules", "loader-env"], "allow"),
         }
     }
 
@@ -66,6 +79,8 @@ pub struct Evidence {
     pub scripts: BTreeSet<String>,
     /// One of the requests.
     pub example: String,
+    /// What is to be known about the entry.
+    pub note: String,
 }
 
 impl Evidence {
@@ -100,6 +115,9 @@ impl Evidence {
         if self.example.is_empty() {
             self.example.clone_from(&other.example);
         }
+        if self.note.is_empty() {
+            self.note.clone_from(&other.note);
+        }
     }
 
     /// In a line, for a comment.
@@ -113,7 +131,8 @@ impl Evidence {
         }
         let example: String = self.example.chars().take(80).collect();
         // Every part of it may come from an attacker: nothing in it ends the comment.
-        crate::show::printable(&format!("{times}, {when}, by {}; such as: {example}", scripts.join(", ")))
+        let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
+        crate::show::printable(&format!("{times}, {when}, by {}; such as: {example}{note}", scripts.join(", ")))
     }
 }
 
@@ -143,7 +162,7 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
         .iter()
         .filter(|event| !event.is_of_guard() && !event.is_of_merged() && (choice.refused || !event.refused()))
     {
-        if is_probe(event) || explain::fires(policy, event.value()) == Some(false) {
+        if is_probe(event) || explain::fires(policy, event) == Some(false) {
             continue;
         }
         let proposal = out.entry(event.vhost().to_owned()).or_default();
@@ -154,10 +173,20 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
         match entries(event) {
             Err(why) => proposal.refused.entry((described(event), why)).or_default().add(event),
             Ok(entries) => {
+                // Several settings are several entries; several commands are one under two names.
+                let is_alone = entries.len() == 1 || !entries.iter().any(|(list, _)| *list == List::Exec);
                 for (list, text) in entries {
                     match suspicion(event).filter(|_| !choice.include.contains(&text)) {
-                        Some(why) => proposal.refused.entry((text, why)).or_default().add(event),
-                        None => proposal.entries.entry((list, text)).or_default().add(event),
+                        Some(why) => {
+                            let more = if is_alone { String::new() } else { format!("; {}", explain::AMBIGUOUS) };
+                            proposal.refused.entry((text, format!("{why}{more}"))).or_default().add(event);
+                        }
+                        None => {
+                            let note = note(list, &text, is_alone);
+                            let evidence = proposal.entries.entry((list, text)).or_default();
+                            evidence.note = note;
+                            evidence.add(event);
+                        }
                     }
                 }
             }
@@ -175,18 +204,50 @@ fn is_probe(event: &Event) -> bool {
 
 /// What an event is about, in a few words.
 fn described(event: &Event) -> String {
-    match event.is_exec() {
-        true => event.text("/process/command_line").chars().take(120).collect(),
-        false => event.text("/portcullis/detail").chars().take(120).collect(),
+    let of_program = ["/process/command_line", "/process/executable", "/message"];
+    let of_others = ["/portcullis/detail", "/message"];
+    let (paths, destination) = match event.is_exec() {
+        true => (&of_program[..], None),
+        false => (&of_others[..], event.destination().filter(|_| event.unknown().is_empty())),
+    };
+    let texts = paths.iter().map(|path| event.text(path)).find(|text| !text.is_empty());
+    destination.as_deref().or(texts).unwrap_or_default().chars().take(120).collect()
+}
+
+/// Why no list is for an event, whatever it is about.
+fn without_list(event: &Event) -> Option<String> {
+    match event.text("/portcullis/request/state") {
+        "lost" => return Some("its request was taken away: no host's policy would allow it".into()),
+        "unknown" => {
+            return Some(format!(
+                "its request could not be read, and the strictest policy, which has no `allow`, judged it: see {TRIAGE}, `request`"
+            ));
+        }
+        _ => {}
     }
+    if !event.unknown().is_empty() {
+        let clause = event.text("/portcullis/clause");
+        return Some(match explain::unknown(event.unknown()) {
+            Some(what) => explain::of_unknown(what),
+            None => format!("{clause} ({}): no list allows what could not be judged: see {TRIAGE}", event.unknown()),
+        });
+    }
+    let clause = event.text("/portcullis/clause");
+    clause.starts_with("allow does not hold: ").then(|| {
+        let detail = event.text("/portcullis/detail");
+        format!("`[exec] allow` names the command already; {clause}. Unset it in the application: {detail}")
+    })
 }
 
 /// The entries that would have allowed an event; why there are none.
 fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
-    if event.text("/portcullis/request/state") == "lost" {
-        return Err("its request was taken away: no host's policy would allow it".into());
+    if let Some(why) = without_list(event) {
+        return Err(why);
     }
     match event.rule() {
+        "egress-port" if event.destination().is_none() => {
+            Err("what an io_uring does cannot be seen, so that no list can name it".into())
+        }
         "egress-port" | "metadata" => {
             let destination = event.destination().ok_or("it names no destination")?;
             let port = event.number("/destination/port").unwrap_or(0);
@@ -194,35 +255,79 @@ fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
             Ok(vec![(List::Egress, if domain.is_empty() { destination } else { format!("{domain}:{port}") })])
         }
         "shell-spawn" => {
-            let command = event.shell_command().ok_or("a shell that runs no single command cannot be allowed")?;
-            if command.ends_with('\u{2026}') {
-                return Err("the event has only the beginning of the command".into());
+            let is_shell = lists::SHELLS.contains(&base_name(event.text("/process/executable")));
+            if is_shell && event.shell_command().is_none() {
+                return Err("a shell that runs no single command cannot be allowed".into());
             }
-            Ok(vec![(List::Exec, literal(command)?)])
+            commands(event)
         }
         "listen-port" => Ok(vec![(List::Listen, event.number("/server/port").unwrap_or(0).to_string())]),
         "dns-direct" => Ok(vec![(List::Resolvers, event.text("/destination/ip").to_owned())]),
         "php-ini" => {
-            let names = event.text("/portcullis/detail").lines().filter_map(|line| line.split_once('='));
-            Ok(names.map(|(name, _)| (List::Settings, name.trim().to_owned())).collect())
+            Ok(settings(event.text("/portcullis/detail")).map(|name| (List::Settings, name.to_owned())).collect())
         }
         rule @ ("exec-unguarded" | "namespace") => {
             let list = if rule == "namespace" { List::Namespaces } else { List::Unguarded };
             let program = event.text("/process/executable");
             match program.starts_with('/') && !program.contains(['*', '?', '\u{2026}']) {
                 true => Ok(vec![(list, program.to_owned())]),
-                false => Err("the event has not the whole path of the program".into()),
+                false => Err("the list takes absolute paths, and the event has no whole path of the program".into()),
             }
         }
-        rule => Err(format!(
-            "{rule} has no list of what is allowed: its own mode, or what it looks for, is changed by hand"
-        )),
+        "loader-env" => match explain::Started::of(event)?.loader.flatten() {
+            Some(value) => Ok(vec![(List::Libraries, value)]),
+            None => {
+                Err("the event shows no whole value of a variable that `[rules.loader-env] allow` could name".into())
+            }
+        },
+        // Their own keys say what they look for; the list of what is allowed is the commands'.
+        rule @ ("exec-tool" | "exec-place") => commands(event).map_err(|why| of_finders(rule, &why)),
+        rule => Err(format!("{rule} has no list of what is allowed; `[rules.{rule}] mode` says what the rule does")),
     }
 }
 
+/// The entries of `[exec] allow` for a program.
+fn commands(event: &Event) -> Result<Vec<(List, String)>, String> {
+    let entries = explain::Started::of(event)?.entries()?;
+    Ok(entries.into_iter().map(|entry| (List::Exec, entry)).collect())
+}
+
+/// What the key of a rule that looks for programs can do, and what it cannot.
+pub fn of_finders(rule: &str, more: &str) -> String {
+    let (key, what) = if rule == "exec-tool" { ("tools", "a tool") } else { ("places", "a place") };
+    format!(
+        "`[rules.{rule}] {key}` lists what the rule looks for: without {what} in it, the rule is silent about that for every script \
+         and with any arguments. One command alone is for `[exec] allow`: {more}"
+    )
+}
+
+/// What a reader has to know of an entry; `is_alone`: the event needs no other.
+fn note(list: List, text: &str, is_alone: bool) -> String {
+    if list == List::Exec && !is_alone {
+        return explain::AMBIGUOUS.to_owned();
+    }
+    let program = words(text).and_then(|words| words.into_iter().next()).unwrap_or_default();
+    if list != List::Exec || program.contains('/') {
+        return String::new();
+    }
+    format!(
+        "the command names `{program}` without its path, and the event has none: the entry holds only where PATH has the \
+         system's directories alone; better call it by its whole path, and name that"
+    )
+}
+
+/// The names of settings, out of lines of `NAME=VALUE`.
+pub fn settings(lines: &str) -> impl Iterator<Item = &str> {
+    lines.lines().filter_map(|line| line.split_once('=')).map(|(name, _)| name.trim())
+}
+
+/// The last component of a path.
+pub fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
 /// A simple command as `allow` names it.
-fn literal(command: &str) -> Result<String, String> {
-    let words = words(command).ok_or("not a simple command: `allow` can only name words without metacharacters")?;
+pub fn literal(words: &[String]) -> Result<String, String> {
     if words.iter().any(|word| word.contains(['*', '?', '\'', '"'])) {
         return Err("its words have characters that stand for others in `allow`".into());
     }

@@ -1,6 +1,7 @@
 //! What looks like an intrusion, and is not learnt unless somebody names it.
 
-use super::propose::words;
+use super::launchers::runs_commands;
+use super::propose::{of_finders, words};
 use crate::log::Event;
 use portcullis_config::lists;
 
@@ -18,10 +19,25 @@ const GRAVE: [(&str, &str); 8] = [
     ("namespace", "in a namespace of its own a process sees other files and other users"),
 ];
 
+/// What to do where a command is to be allowed all the same.
+const INCLUDE: &str = "`--include 'ENTRY'` proposes it";
+
 /// Why an event looks like an intrusion.
 pub fn suspicion(event: &Event) -> Option<String> {
     if let Some((rule, why)) = GRAVE.iter().find(|(grave, _)| event.rules().any(|rule| rule == *grave)) {
-        return Some(format!("{why} ({rule})"));
+        let more = if *rule == "exec-place" { of_finders(rule, INCLUDE) } else { String::new() };
+        return Some(format!("{why} ({rule}). {more}").trim_end_matches([' ', '.']).to_owned());
+    }
+    if event.rule() == "exec-tool" {
+        return Some(format!(
+            "it is a tool that is common in attacks (exec-tool). {}",
+            of_finders("exec-tool", INCLUDE)
+        ));
+    }
+    if event.rules().any(|rule| rule == "exec-unguarded")
+        && let Some(why) = runs_commands(event.text("/process/executable"), event.text("/portcullis/unguarded"))
+    {
+        return Some(format!("{why}; for one command of it, name that with its arguments in `[exec] allow`"));
     }
     let script = event.text("/portcullis/request/script");
     if let Some(part) = script.split('/').find(|part| WRITABLE.contains(&part.to_ascii_lowercase().as_str())) {
@@ -29,6 +45,9 @@ pub fn suspicion(event: &Event) -> Option<String> {
     }
     if event.text("/portcullis/chain").matches(" > ").count() > usize::from(event.is_exec()) {
         return Some("a program did it that a request had started before".into());
+    }
+    if event.rule() == "shell-spawn" && event.shell_command().is_none() {
+        return Some("a shell runs it: it is a script, or a shell by another name; read the file first".into());
     }
     let command = event.shell_command().and_then(words)?;
     let names: Vec<&str> = command.iter().map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
@@ -40,5 +59,8 @@ pub fn suspicion(event: &Event) -> Option<String> {
         lists::TOOLS.iter().any(|tool| tool.strip_suffix('*').map_or(*tool == name, |stem| name.starts_with(stem)))
     };
     let first = names.first()?;
-    is_tool(first).then(|| format!("the command is a tool of intruders ({first})"))
+    if is_tool(first) {
+        return Some(format!("the command is a tool of intruders ({first})"));
+    }
+    runs_commands(first, "")
 }

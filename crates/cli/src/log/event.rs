@@ -82,6 +82,11 @@ impl Event {
         std::iter::once(self.rule()).chain(self.texts("/portcullis/also"))
     }
 
+    /// What could not be judged; empty where everything was.
+    pub fn unknown(&self) -> &str {
+        self.text("/portcullis/unknown")
+    }
+
     /// The virtual host whose policy decided; empty for the global policy.
     pub fn vhost(&self) -> &str {
         self.text("/portcullis/vhost")

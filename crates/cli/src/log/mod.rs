@@ -4,11 +4,13 @@ mod event;
 mod file;
 mod journal;
 mod time;
+mod whereabouts;
 
 pub use event::Event;
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
 pub use time::{Moment, moment};
+pub use whereabouts::note as note_whereabouts;
 
 use clap::Args;
 use std::collections::HashMap;
@@ -38,6 +40,9 @@ pub struct Selection {
     /// Of this mode: audit went ahead, enforce was refused
     #[arg(long, value_name = "MODE", value_parser = ["audit", "enforce"])]
     pub mode: Option<String>,
+    /// Of which something could not be judged; with `=WORD`, this
+    #[arg(long, value_name = "WORD", value_parser = unknowns(), num_args = 0..=1, require_equals = true, default_missing_value = ANYTHING)]
+    pub unknown: Option<String>,
     /// Whose script's path has this in it
     #[arg(long, value_name = "TEXT")]
     pub script: Option<String>,
@@ -51,6 +56,15 @@ pub fn rules() -> Vec<&'static str> {
     portcullis_policy::RULE_WORDS.into_iter().chain(["guard-policy"]).collect()
 }
 
+/// The word for any word of `portcullis.unknown`.
+const ANYTHING: &str = "any";
+
+/// The words of `portcullis.unknown`.
+fn unknowns() -> Vec<&'static str> {
+    let words = portcullis_policy::Unknown::ALL.into_iter().map(portcullis_policy::Unknown::word);
+    words.chain([ANYTHING]).collect()
+}
+
 impl Selection {
     /// Whether an event is among those that are chosen.
     pub fn has(&self, event: &Event) -> bool {
@@ -60,6 +74,10 @@ impl Selection {
             && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == name.trim_start_matches('-')))
             && (self.rule.is_empty() || self.rule.iter().any(|rule| event.rules().any(|fired| fired == rule)))
             && self.mode.as_ref().is_none_or(|mode| event.text("/portcullis/mode") == mode)
+            && self.unknown.as_ref().is_none_or(|word| match event.unknown() {
+                "" => false,
+                unknown => word == ANYTHING || word == unknown,
+            })
             && (event.is_of_merged() || self.has_request(event))
     }
 

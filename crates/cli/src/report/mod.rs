@@ -4,7 +4,7 @@ mod chart;
 mod page;
 
 use crate::arguments::Report;
-use crate::log::Event;
+use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, incident, install, learn};
 use std::io::Write;
 
@@ -16,6 +16,7 @@ pub fn run(arguments: &Report) -> u8 {
 }
 
 fn try_run(arguments: &Report) -> Result<u8, String> {
+    log::note_whereabouts(&arguments.source, &arguments.selection);
     let (events, unreadable) = arguments.selection.all()?;
     let proposal = learn::text_for(&arguments.source, &events)?;
     let now = format!("{:.0}", jiff::Timestamp::now());

@@ -18,6 +18,7 @@ const FIRST_ARGUMENT: u32 = 16;
 const LOAD: u16 = 0x20;
 const AND: u16 = 0x54;
 const JUMP_EQUAL: u16 = 0x15;
+const JUMP_GREATER: u16 = 0x25;
 const JUMP_GREATER_EQUAL: u16 = 0x35;
 const RETURN: u16 = 0x06;
 const ALLOW: u32 = 0x7fff_0000;
@@ -32,11 +33,30 @@ struct Calls {
     by_secret: &'static [i64],
     /// sendto, whose six arguments are all used: with an address it is the backstop's.
     sendto: i64,
+    /// setsockopt and getsockopt, with the options by which a socket goes elsewhere than its address says.
+    options: [(i64, &'static [Level]); 2],
     /// execve and execveat with the place of their environment.
     by_room: [(i64, u8); 2],
     /// The other architecture that the kernel runs.
     other: Other,
 }
+
+/// A level of socket options, those of it that are the backstop's, and one that is where it is longer than so many bytes.
+struct Level {
+    number: u32,
+    options: &'static [u32],
+    longer: Option<(u32, u32)>,
+}
+
+/// As src/route.rs has them: IP_OPTIONS; IPV6_RTHDR, IPV6_2292RTHDR, IPV6_2292PKTOPTIONS, and IPV6_FLOWLABEL_MGR with options
+/// behind its request; SCTP_SOCKOPT_CONNECTX and its older form.
+const SET: &[Level] = &[
+    Level { number: 0, options: &[4], longer: None },
+    Level { number: 41, options: &[57, 5, 6], longer: Some((32, 32)) },
+    Level { number: 132, options: &[107, 110], longer: None },
+];
+/// SCTP_SOCKOPT_CONNECTX3.
+const ASKED: &[Level] = &[Level { number: 132, options: &[111], longer: None }];
 
 /// Another architecture's calls.
 struct Other {
@@ -47,18 +67,19 @@ struct Other {
 }
 
 /// x86-64 and i386 (arch/x86/entry/syscalls in Linux): connect, sendmsg, bind, listen, sendmmsg, io_uring_setup; the
-/// functions of socketcall are bind, connect, listen, sendto, sendmsg, sendmmsg.
+/// functions of socketcall are bind, connect, listen, sendto, setsockopt, getsockopt, sendmsg, sendmmsg.
 #[cfg(target_arch = "x86_64")]
 const CALLS: Calls = Calls {
     architecture: TargetArch::x86_64,
     audit: 0xc000_003e,
     by_secret: &[42, 46, 49, 50, 307, 425],
     sendto: 44,
+    options: [(54, SET), (55, ASKED)],
     by_room: [(59, 2), (322, 3)],
     other: Other {
         audit: 0x4000_0003,
-        numbers: &[11, 345, 358, 361, 362, 363, 369, 370, 425],
-        socketcall: Some((102, &[2, 3, 4, 11, 16, 20])),
+        numbers: &[11, 345, 358, 361, 362, 363, 365, 366, 369, 370, 425],
+        socketcall: Some((102, &[2, 3, 4, 11, 14, 15, 16, 20])),
     },
 };
 
@@ -69,8 +90,13 @@ const CALLS: Calls = Calls {
     audit: 0xc000_00b7,
     by_secret: &[203, 211, 200, 201, 269, 425],
     sendto: 206,
+    options: [(208, SET), (209, ASKED)],
     by_room: [(221, 2), (281, 3)],
-    other: Other { audit: 0x4000_0028, numbers: &[11, 282, 283, 284, 290, 296, 374, 387, 425], socketcall: None },
+    other: Other {
+        audit: 0x4000_0028,
+        numbers: &[11, 282, 283, 284, 290, 294, 295, 296, 374, 387, 425],
+        socketcall: None,
+    },
 };
 
 fn whole([low, high]: [u32; 2]) -> u64 {
@@ -104,19 +130,59 @@ fn native() -> BpfProgram {
 fn programs(one: impl Fn(u16, u8, u8, u32) -> Instruction) -> Vec<Instruction> {
     let mut out = Vec::new();
     for (number, environment) in CALLS.by_room {
-        let argument = |argument: u8| FIRST_ARGUMENT + 8 * u32::from(argument);
-        let mut block = Vec::new();
-        let (secret, room) = (placeholder::SECRET, placeholder::ROOM);
-        block.push(one(LOAD, 0, 0, argument(5)));
-        block.push(one(JUMP_EQUAL, 0, 3, secret[0]));
-        block.push(one(LOAD, 0, 0, argument(5) + 4));
-        block.push(one(JUMP_EQUAL, 0, 1, secret[1]));
-        block.push(one(RETURN, 0, 0, ALLOW));
+        let room = placeholder::ROOM;
+        let mut block = with_secret(&one);
         for (half, mask) in [(0, room::MASK as u32), (1, (room::MASK >> 32) as u32)] {
             block.push(one(LOAD, 0, 0, argument(environment) + 4 * half));
             block.push(one(AND, 0, 0, mask));
             block.push(one(JUMP_EQUAL, 1, 0, room[half as usize]));
             block.push(one(RETURN, 0, 0, placeholder::ACTION));
+        }
+        block.push(one(RETURN, 0, 0, ALLOW));
+        out.push(one(LOAD, 0, 0, NUMBER));
+        out.push(one(JUMP_EQUAL, 0, block.len() as u8, number as u32));
+        out.extend(block);
+    }
+    out
+}
+
+fn argument(argument: u8) -> u32 {
+    FIRST_ARGUMENT + 8 * u32::from(argument)
+}
+
+/// Allows a call that carries the secret.
+fn with_secret(one: impl Fn(u16, u8, u8, u32) -> Instruction) -> Vec<Instruction> {
+    let secret = placeholder::SECRET;
+    vec![
+        one(LOAD, 0, 0, argument(5)),
+        one(JUMP_EQUAL, 0, 3, secret[0]),
+        one(LOAD, 0, 0, argument(5) + 4),
+        one(JUMP_EQUAL, 0, 1, secret[1]),
+        one(RETURN, 0, 0, ALLOW),
+    ]
+}
+
+/// The socket options: allowed with the secret. The kernel takes 32 bits of each argument.
+fn options(one: impl Fn(u16, u8, u8, u32) -> Instruction) -> Vec<Instruction> {
+    let mut out = Vec::new();
+    for (number, levels) in CALLS.options {
+        let mut block = with_secret(&one);
+        for level in levels {
+            let mut inner = vec![one(LOAD, 0, 0, argument(2))];
+            for option in level.options {
+                inner.push(one(JUMP_EQUAL, 0, 1, *option));
+                inner.push(one(RETURN, 0, 0, placeholder::ACTION));
+            }
+            if let Some((option, bytes)) = level.longer {
+                inner.push(one(JUMP_EQUAL, 0, 3, option));
+                inner.push(one(LOAD, 0, 0, argument(4)));
+                inner.push(one(JUMP_GREATER, 0, 1, bytes));
+                inner.push(one(RETURN, 0, 0, placeholder::ACTION));
+            }
+            inner.push(one(RETURN, 0, 0, ALLOW));
+            block.push(one(LOAD, 0, 0, argument(1)));
+            block.push(one(JUMP_EQUAL, 0, inner.len() as u8, level.number));
+            block.extend(inner);
         }
         block.push(one(RETURN, 0, 0, ALLOW));
         out.push(one(LOAD, 0, 0, NUMBER));
@@ -159,6 +225,7 @@ pub(super) fn program() -> Vec<Instruction> {
         out.push(one(RETURN, 0, 0, placeholder::ACTION));
     }
     out.extend(programs(one));
+    out.extend(options(one));
     let native = native();
     out.extend(native.iter().skip(ARCHITECTURE_CHECK).map(|from| one(from.code, from.jt, from.jf, from.k)));
     out
@@ -185,7 +252,7 @@ mod tests {
                 LOAD => accumulator = u32::from_le_bytes(data[k as usize..k as usize + 4].try_into().expect("a word")),
                 JUMP_EQUAL => jump(accumulator == k),
                 JUMP_GREATER_EQUAL => jump(accumulator >= k),
-                0x25 => jump(accumulator > k),
+                JUMP_GREATER => jump(accumulator > k),
                 0x05 => at += k as usize,
                 0x54 => accumulator &= k,
                 RETURN => return k,
@@ -209,6 +276,7 @@ mod tests {
                 assert!(!native(*number, [3, 1, 16, 0, 0, wrong]), "{number}");
             }
         }
+        assert!(program.len() <= 320, "{} instructions: src/backstop/filter.rs has room for 320", program.len());
         assert!(native(CALLS.sendto, [3, 1, 16, 0, 0, 0]));
         assert!(!native(CALLS.sendto, [3, 1, 16, 0, 1, 16]));
         assert!(!native(CALLS.sendto, [3, 1, 16, 0, 1 << 40, 16]));
@@ -222,6 +290,24 @@ mod tests {
                 assert_eq!(native(number, arguments), passes, "{number} {at:#x}");
                 assert!(native(number, [arguments[0], arguments[1], arguments[2], arguments[3], 0, secret]));
             }
+        }
+        for (call, level, option, len, passes) in [
+            (0, 41, 57, 24, false),
+            (0, 41, 5, 24, false),
+            (0, 41, 32, 33, false),
+            (0, 41, 32, 32, true),
+            (0, 41, 26, 4, true),
+            (0, 0, 4, 8, false),
+            (0, 0, 1, 4, true),
+            (0, 132, 110, 16, false),
+            (0, 6, 57, 4, true),
+            (1, 132, 111, 0, false),
+            (1, 41, 57, 24, true),
+        ] {
+            let (number, _) = CALLS.options[call];
+            // The upper halves are not looked at by the kernel.
+            assert_eq!(native(number, [3, 7 << 32 | level, option, 1, len, 0]), passes, "{call} {level} {option}");
+            assert!(native(number, [3, level, option, 1, len, secret]));
         }
         // read, write, openat, close: nobody's business.
         for number in [0, 1, 257, 3, 56, 63, 64] {

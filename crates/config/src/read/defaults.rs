@@ -16,7 +16,7 @@ pub(crate) fn default_ports() -> Vec<From<(u16, u16)>> {
 /// The built-in local ranges.
 pub(crate) fn default_ranges() -> Vec<Net> {
     let one = |text: &str| {
-        let net = entry::network(text).unwrap_or_else(|why| unreachable!("built-in list: {why}"));
+        let net = entry::network(text).unwrap_or_else(|why| unreachable!("built-in list: {}", why.message));
         Net { net, ports: (0, u16::MAX), origin: built_in(format!("local range {text} (default)")) }
     };
     lists::LOCAL_RANGES.into_iter().map(one).collect()
@@ -40,7 +40,7 @@ pub(crate) fn default_commands() -> Vec<From<Vec<String>>> {
 /// The built-in metadata services.
 pub(crate) fn default_metadata() -> Vec<Net> {
     let one = |text: &str| {
-        let net = entry::network(text).unwrap_or_else(|why| unreachable!("built-in list: {why}"));
+        let net = entry::network(text).unwrap_or_else(|why| unreachable!("built-in list: {}", why.message));
         Net { net, ports: (0, u16::MAX), origin: built_in(format!("metadata service {} (default)", net.addr())) }
     };
     lists::METADATA.into_iter().map(one).collect()

@@ -1,13 +1,16 @@
 //! A TOML document to the model: every key checked, every error kept.
 
 pub(crate) mod defaults;
+mod entries;
+mod hints;
 mod places;
 mod rules;
 mod values;
 mod vhost;
+mod warn;
 
-use crate::diagnostic::Diagnostic;
-use crate::keys;
+use crate::diagnostic::{Diagnostic, Severity};
+use crate::folders::Folders;
 use crate::model::{Config, Modes, ScopeConfig, Sink};
 use portcullis_policy::Rule;
 use std::path::{Path, PathBuf};
@@ -26,20 +29,36 @@ pub(crate) struct Reader<'d> {
     lines: Vec<usize>,
     /// The global scope, while a virtual host is read.
     global: Option<Rc<ScopeConfig>>,
+    /// What stands before the name of a table here: `vhost.` inside a `[[vhost]]`.
+    prefix: &'static str,
+    /// What was listed so far, for all files.
+    folders: Rc<Folders>,
 }
 
 impl<'d> Reader<'d> {
-    pub(crate) fn new(file: &Path, text: &str, diagnostics: &'d mut Vec<Diagnostic>) -> Reader<'d> {
+    pub(crate) fn new(
+        file: &Path,
+        text: &str,
+        folders: &Rc<Folders>,
+        diagnostics: &'d mut Vec<Diagnostic>,
+    ) -> Reader<'d> {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Reader { file: file.to_owned(), text: text.into(), diagnostics, lines, global: None }
+        Reader {
+            file: file.to_owned(),
+            text: text.into(),
+            diagnostics,
+            lines,
+            global: None,
+            prefix: "",
+            folders: Rc::clone(folders),
+        }
     }
 
     /// The main file.
     pub(crate) fn main(&mut self, config: &mut Config) {
         let text = Rc::clone(&self.text);
         let Some(table) = self.document(&text) else { return };
-        let tables = ["log", "egress", "exec", "rules", "backstop"];
-        self.known(&table, &[&tables[..], &keys::names("")].concat());
+        self.known("", &table);
         self.scope(&table, &mut config.global);
         if let Some(log) = self.table(&table, "log") {
             self.log(log, config);
@@ -49,15 +68,8 @@ impl<'d> Reader<'d> {
         }
         if let Some(vhosts) = table.get("vhost") {
             match vhosts.get_ref() {
-                DeValue::Array(vhosts) => {
-                    for vhost in vhosts.iter() {
-                        match vhost.get_ref() {
-                            DeValue::Table(table) => self.vhost(table, vhost.span(), config),
-                            other => self.wrong(vhost.span(), "a table", other),
-                        }
-                    }
-                }
-                other => self.wrong(vhosts.span(), "a list of tables: write [[vhost]]", other),
+                DeValue::Array(vhosts) => self.vhosts(vhosts, config),
+                other => self.wrong(vhosts.span(), "a list of tables", other, "write [[vhost]]".into()),
             }
         }
     }
@@ -67,22 +79,29 @@ impl<'d> Reader<'d> {
         let text = Rc::clone(&self.text);
         let Some(table) = self.document(&text) else { return };
         if let Some(DeValue::Array(vhosts)) = table.get("vhost").map(Spanned::get_ref) {
-            self.known(&table, &["vhost"]);
-            for vhost in vhosts.iter() {
-                if let DeValue::Table(table) = vhost.get_ref() {
-                    self.vhost(table, vhost.span(), config);
-                }
-            }
+            self.known("vhosts.d", &table);
+            self.vhosts(vhosts, config);
         } else {
             self.vhost(&table, 0..0, config);
         }
+    }
+
+    fn vhosts(&mut self, vhosts: &[Value<'_>], config: &mut Config) {
+        self.prefix = "vhost.";
+        for vhost in vhosts {
+            match vhost.get_ref() {
+                DeValue::Table(table) => self.vhost(table, vhost.span(), config),
+                other => self.wrong(vhost.span(), "a table", other, "write [[vhost]]".into()),
+            }
+        }
+        self.prefix = "";
     }
 
     fn document<'t>(&mut self, text: &'t str) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let broken = !errors.is_empty();
         for error in errors {
-            self.error(error.span().unwrap_or(0..0), error.message().to_owned(), None);
+            self.push(Severity::Error, error.span().unwrap_or(0..0), error.message().to_owned(), None);
         }
         (!broken).then(|| table.into_inner())
     }
@@ -90,7 +109,7 @@ impl<'d> Reader<'d> {
     fn scope(&mut self, table: &DeTable<'_>, scope: &mut ScopeConfig) {
         let mut modes = Modes { all: self.mode(table), ..Modes::default() };
         if let Some(egress) = self.table(table, "egress") {
-            self.known(egress, &keys::names("egress"));
+            self.known("egress", egress);
             modes.rules[Rule::EgressPort as usize] = self.mode(egress);
             scope.egress_errno = self.errno(egress);
             scope.common = egress.get("common_ports").map(|value| self.common_ports(value));
@@ -100,7 +119,7 @@ impl<'d> Reader<'d> {
             scope.deny = egress.get("deny").map(|value| self.destinations(value, "deny")).unwrap_or_default();
         }
         if let Some(exec) = self.table(table, "exec") {
-            self.known(exec, &keys::names("exec"));
+            self.known("exec", exec);
             modes.rules[Rule::ShellSpawn as usize] = self.mode(exec);
             scope.exec_errno = self.errno(exec);
             scope.why.rules[Rule::ShellSpawn as usize] = self.why(exec);
@@ -114,7 +133,7 @@ impl<'d> Reader<'d> {
     }
 
     fn log(&mut self, log: &DeTable<'_>, config: &mut Config) {
-        self.known(log, &keys::names("log"));
+        self.known("log", log);
         if let Some(value) = log.get("sink") {
             config.sinks = self
                 .items(value)
@@ -131,27 +150,23 @@ impl<'d> Reader<'d> {
             if config.sinks == [Sink::File] {
                 let message = "every program that the server runs may write to the log file, and can empty it".into();
                 let help = "add a second sink, `journald` or `syslog`, whose entries a program cannot take back".into();
-                self.warn(value.span(), message, Some(help));
+                self.warn(value.span(), message, help);
             }
         }
         if let Some(value) = log.get("merge") {
             match value.get_ref() {
                 DeValue::Boolean(wanted) => config.merge = *wanted,
-                other => self.wrong(value.span(), "true or false", other),
+                other => self.not_boolean(value, other),
             }
         }
         if let Some(value) = log.get("file")
             && let Some(path) = self.string(value)
         {
             if !path.starts_with('/') || path.contains('\0') || path.len() > 1000 {
-                self.error(value.span(), "the log file needs an absolute path of at most 1000 bytes".into(), None);
+                let message = "the log file needs an absolute path of at most 1000 bytes".into();
+                self.error(value.span(), message, "write for example `/var/log/portcullis/events.jsonl`".into());
             }
             config.log_file = path.into();
         }
     }
-}
-
-fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
-    let scored = words.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
-    scored.min().filter(|(distance, known)| *distance <= 1.max(known.len() / 3)).map(|(_, known)| known)
 }

@@ -1,6 +1,7 @@
 //! Small values, tables and keys, and the errors in them, each with its place.
 
-use super::{Reader, Value, nearest};
+use super::hints::nearest;
+use super::{Reader, Value};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::lists;
 use crate::model::Origin;
@@ -29,7 +30,10 @@ impl Reader<'_> {
         if words.contains(&word.as_str()) {
             return Some(word);
         }
-        let help = nearest(&word, words).map(|near| format!("did you mean \"{near}\"?"));
+        let help = match nearest(&word, words) {
+            Some(near) => format!("did you mean \"{near}\"?"),
+            None => format!("write one of: {}", words.join(", ")),
+        };
         self.error(value.span(), format!("\"{word}\" is not one of: {}", words.join(", ")), help);
         None
     }
@@ -38,7 +42,7 @@ impl Reader<'_> {
         match value.get_ref() {
             DeValue::String(text) => Some(text.to_string()),
             other => {
-                self.wrong(value.span(), "a string", other);
+                self.wrong(value.span(), "a string", other, "write it in quotes".into());
                 None
             }
         }
@@ -56,36 +60,36 @@ impl Reader<'_> {
         let value = table.get(key)?;
         match value.get_ref() {
             DeValue::Table(table) => Some(table),
-            other => {
-                self.wrong(value.span(), "a table", other);
+            _ => {
+                self.no_table(key, value);
                 None
             }
         }
     }
 
-    pub(super) fn known(&mut self, table: &DeTable<'_>, keys: &[&str]) {
-        for (key, _) in table.iter() {
-            let word = key.get_ref().as_ref();
-            if !keys.contains(&word) {
-                let help = match nearest(word, keys) {
-                    Some(near) => format!("did you mean `{near}`?"),
-                    None => format!("the keys here are: {}", keys.join(", ")),
-                };
-                self.error(key.span(), format!("unknown key `{word}`"), Some(help));
-            }
-        }
+    pub(super) fn wrong(&mut self, span: Range<usize>, wanted: &str, got: &DeValue<'_>, help: String) {
+        let got = match got {
+            DeValue::String(_) => "a string",
+            DeValue::Integer(_) => "an integer",
+            DeValue::Float(_) => "a float",
+            DeValue::Boolean(_) => "a boolean",
+            DeValue::Datetime(_) => "a date or time",
+            DeValue::Array(_) => "a list",
+            DeValue::Table(_) => "a table",
+        };
+        self.error(span, format!("this is {got}, not {wanted}"), help);
     }
 
-    pub(super) fn wrong(&mut self, span: Range<usize>, wanted: &str, got: &DeValue<'_>) {
-        self.error(span, format!("this is {}, not {wanted}", got.type_str()), None);
+    pub(super) fn not_boolean(&mut self, value: &Value<'_>, got: &DeValue<'_>) {
+        self.wrong(value.span(), "true or false", got, "write true or false, without quotes".into());
     }
 
-    pub(super) fn error(&mut self, span: Range<usize>, message: String, help: Option<String>) {
-        self.push(Severity::Error, span, message, help);
+    pub(super) fn error(&mut self, span: Range<usize>, message: String, help: String) {
+        self.push(Severity::Error, span, message, Some(help));
     }
 
-    pub(super) fn warn(&mut self, span: Range<usize>, message: String, help: Option<String>) {
-        self.push(Severity::Warning, span, message, help);
+    pub(super) fn warn(&mut self, span: Range<usize>, message: String, help: String) {
+        self.push(Severity::Warning, span, message, Some(help));
     }
 
     pub(super) fn push(&mut self, severity: Severity, span: Range<usize>, message: String, help: Option<String>) {
@@ -110,7 +114,11 @@ impl Reader<'_> {
         let value = table.get("why")?;
         let why = self.string(value)?;
         if why.len() > MAX {
-            self.error(value.span(), format!("`why` has {} bytes; an event takes {MAX}", why.len()), None);
+            self.error(
+                value.span(),
+                format!("`why` has {} bytes", why.len()),
+                format!("write at most {MAX} bytes, which is what an event takes"),
+            );
         }
         Some(why)
     }

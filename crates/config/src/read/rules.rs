@@ -1,10 +1,11 @@
 //! `[rules.NAME]`: the mode of a rule, what its events say, and what it is about.
 
+use super::entries::{any_text, place, program, tool};
 use super::{Reader, Value, defaults};
 use crate::model::{Modes, Net, ScopeConfig};
-use crate::{entry, keys, lists};
-use portcullis_policy::exec::{HIDDEN, MEMFD, REASONS, WRITABLE, reason};
-use portcullis_policy::{RULE_WORDS, Rule};
+use crate::{entry, lists};
+use portcullis_policy::Rule;
+use portcullis_policy::exec::{REASONS, reason};
 use toml::de::{DeTable, DeValue};
 
 /// The port of name servers; DNS over TLS is added when it is compiled.
@@ -22,48 +23,18 @@ fn own_key(rule: Rule) -> Option<&'static str> {
     })
 }
 
-fn place(word: &str) -> Result<(), &'static str> {
-    let is_folder = word.starts_with('/') && word.len() > 1 && !word.ends_with('/') && !word.contains(['\0', '*']);
-    match is_folder || [MEMFD, WRITABLE, HIDDEN].contains(&word) {
-        true => Ok(()),
-        false => Err("a place is an absolute path without a slash at its end, or one of: memfd, writable, hidden"),
-    }
-}
-
-fn tool(word: &str) -> Result<(), &'static str> {
-    let name = word.strip_suffix('*').unwrap_or(word);
-    match name.is_empty() || name.contains(['/', '\0', '*', '?']) {
-        true => Err("a tool is named without its folder; a `*` may stand at its end"),
-        false => Ok(()),
-    }
-}
-
-fn program(word: &str) -> Result<(), &'static str> {
-    match word.starts_with('/') && word.len() > 1 && !word.ends_with('/') && !word.contains('\0') {
-        true => Ok(()),
-        false => Err("a program is named by its absolute path; `*` and `?` stand for all but a slash"),
-    }
-}
-
-fn any_text(word: &str) -> Result<(), &'static str> {
-    match word.is_empty() || word.contains('\0') {
-        true => Err("this is empty, or has a NUL in it"),
-        false => Ok(()),
-    }
-}
-
 impl Reader<'_> {
     pub(super) fn rules(&mut self, rules: &DeTable<'_>, modes: &mut Modes, scope: &mut ScopeConfig) {
-        self.known(rules, &RULE_WORDS);
+        self.known("rules", rules);
         for (word, value) in rules.iter() {
             let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.word() == word.get_ref().as_ref()) else {
                 continue;
             };
             let DeValue::Table(table) = value.get_ref() else {
-                self.wrong(value.span(), "a table", value.get_ref());
+                self.no_table(&format!("rules.{}", rule.word()), value);
                 continue;
             };
-            self.known(table, &keys::names(&format!("rules.{}", rule.word())));
+            self.known(&format!("rules.{}", rule.word()), table);
             let number = rule as usize;
             modes.rules[number] = modes.rules[number].or(self.mode(table));
             let why = self.why(table);
@@ -74,32 +45,37 @@ impl Reader<'_> {
                 scope.reasons = Some(self.reasons(value));
             }
             let Some((key, value)) = own_key(rule).and_then(|key| Some((key, table.get(key)?))) else { continue };
+            if matches!(rule, Rule::ExecPlace | Rule::ExecUnguarded | Rule::Namespace) {
+                self.paths_of(value, rule);
+            }
             match rule {
                 Rule::ExecPlace => {
-                    let places = self.words_of(value, key, defaults::default_places, |global| &global.places, place);
+                    let places =
+                        self.words_of(value, key, Some(defaults::default_places), |global| &global.places, place);
                     scope.places = Some(places);
                 }
                 Rule::ExecTool => {
-                    let tools = self.words_of(value, key, defaults::default_tools, |global| &global.tools, tool);
+                    let tools = self.words_of(value, key, Some(defaults::default_tools), |global| &global.tools, tool);
                     scope.tools = Some(tools);
                 }
                 Rule::LoaderEnv => {
-                    scope.libraries = Some(self.words_of(value, key, Vec::new, |global| &global.libraries, any_text));
+                    scope.libraries = Some(self.words_of(value, key, None, |global| &global.libraries, any_text));
                 }
                 Rule::PhpIni => {
-                    scope.settings = Some(self.words_of(value, key, Vec::new, |global| &global.settings, any_text));
+                    scope.settings = Some(self.words_of(value, key, None, |global| &global.settings, any_text));
                 }
                 Rule::ExecUnguarded => {
-                    let default = defaults::default_unguarded;
+                    let default = Some(defaults::default_unguarded as fn() -> _);
                     scope.unguarded = Some(self.words_of(value, key, default, |global| &global.unguarded, program));
                 }
                 Rule::Namespace => {
-                    scope.namespaces = Some(self.words_of(value, key, Vec::new, |global| &global.namespaces, program));
+                    scope.namespaces = Some(self.words_of(value, key, None, |global| &global.namespaces, program));
                 }
-                Rule::ListenPort => scope.listen = Some(self.ports(value, key, Vec::new, |global| &global.listen)),
+                Rule::ListenPort => scope.listen = Some(self.ports(value, key, None, |global| &global.listen)),
                 Rule::DnsDirect => scope.resolvers = Some(self.resolvers(value, key)),
                 Rule::Metadata => {
-                    let addresses = self.networks(value, key, defaults::default_metadata, |global| &global.metadata);
+                    let addresses =
+                        self.networks(value, key, Some(defaults::default_metadata), |global| &global.metadata);
                     scope.metadata = Some(addresses);
                 }
                 _ => {}
@@ -112,17 +88,17 @@ impl Reader<'_> {
         let mut out = (false, Vec::new());
         for item in self.items(value) {
             let Some(text) = self.string(item) else { continue };
-            let global = self.global.as_ref().map(|global| global.resolvers.clone().unwrap_or((true, Vec::new())));
-            match (text.as_str(), global) {
-                ("default", _) => out.0 = true,
-                ("global", Some((default, others))) => {
-                    out.0 |= default;
-                    out.1.extend(others);
-                }
-                (text, _) => match entry::network(text) {
-                    Ok(net) => out.1.push(Net { net, ports: DNS, origin: self.origin(item, key) }),
-                    Err(why) => self.error(item.span(), why, None),
-                },
+            let default: fn() -> (bool, Vec<Net>) = || (true, Vec::new());
+            if let Some((default, others)) =
+                self.word(item, &text, key, Some(default), |global| global.resolvers.clone())
+            {
+                out.0 |= default;
+                out.1.extend(others);
+                continue;
+            }
+            match entry::network(&text) {
+                Ok(net) => out.1.push(Net { net, ports: DNS, origin: self.origin(item, key) }),
+                Err(wrong) => self.error(item.span(), wrong.message, wrong.help),
             }
         }
         out
@@ -141,7 +117,7 @@ impl Reader<'_> {
 
     pub(super) fn backstop(&mut self, backstop: &DeTable<'_>, config: &mut crate::model::Config) {
         use portcullis_policy::BackstopKind;
-        self.known(backstop, &keys::names("backstop"));
+        self.known("backstop", backstop);
         if let Some(value) = backstop.get("seccomp")
             && let Some(word) = self.one_of(value, &lists::BACKSTOPS)
         {
@@ -158,10 +134,14 @@ impl Reader<'_> {
                     if *wanted {
                         let message = "setuid and setgid programs that a worker starts (sendmail, postdrop, suexec) run \
                                        without their privileges where it is used";
-                        self.warn(value.span(), message.into(), None);
+                        self.warn(
+                            value.span(),
+                            message.into(),
+                            "remove it if the worker drops root privileges itself: the filter is loaded then".into(),
+                        );
                     }
                 }
-                other => self.wrong(value.span(), "true or false", other),
+                other => self.not_boolean(value, other),
             }
         }
     }

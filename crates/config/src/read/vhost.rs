@@ -1,7 +1,6 @@
 //! A virtual host: its name, what a request must be, and what it says.
 
 use super::Reader;
-use crate::keys;
 use crate::model::{BELIEVED, Config, From, Match, Origin, ScopeConfig, Vhost};
 use portcullis_request::{Field, normalise};
 use std::ops::Range;
@@ -11,18 +10,22 @@ use toml::de::DeTable;
 
 impl Reader<'_> {
     pub(super) fn vhost(&mut self, table: &DeTable<'_>, span: Range<usize>, config: &mut Config) {
-        self.known(table, &[&["egress", "exec", "rules"][..], &keys::names("vhost")].concat());
+        self.known("vhost", table);
         let name = match table.get("name") {
             Some(value) => self.string(value).map(|name| (name, value.span())),
             None => {
-                self.error(span.clone(), "a virtual host has no `name`".into(), Some("add name = \"...\"".into()));
+                self.error(span.clone(), "a virtual host has no `name`".into(), "add name = \"...\"".into());
                 None
             }
         };
         if let Some((name, span)) = &name
             && !config.vhost_names.insert(name.clone())
         {
-            self.error(span.clone(), format!("there is another virtual host named `{name}`"), None);
+            self.error(
+                span.clone(),
+                format!("there is another virtual host named `{name}`"),
+                "give it another name".into(),
+            );
         }
         let matches = match self.table(table, "match") {
             Some(keys) => self.matches(keys),
@@ -31,7 +34,7 @@ impl Reader<'_> {
         let asked = |keys: &DeTable<'_>| keys.iter().count() > 0;
         if matches.is_empty() && !self.table(table, "match").is_some_and(asked) {
             let help = "add match = { document_root = \"/srv/NAME\" }, or server_name, script, pool or profile".into();
-            self.error(span, "a virtual host without a `match` would never be meant".into(), Some(help));
+            self.error(span, "a virtual host without a `match` would never apply".into(), help);
         }
         let mut scope = ScopeConfig::default();
         // Lent, not copied: there may be ten thousand virtual hosts, and a hundred thousand networks in the global scope.
@@ -48,7 +51,7 @@ impl Reader<'_> {
     }
 
     fn matches(&mut self, keys: &DeTable<'_>) -> Match {
-        self.known(keys, &crate::keys::names("vhost.match"));
+        self.known("vhost.match", keys);
         let believed = match keys.get("server_name_from") {
             Some(value) => {
                 let words = BELIEVED.map(|word| word.0);
@@ -78,7 +81,11 @@ impl Reader<'_> {
         for item in self.items(value) {
             match self.string(item) {
                 Some(word) if word.is_empty() || word.len() > 64 => {
-                    self.error(item.span(), format!("`{key}` takes 1 to 64 bytes"), None);
+                    self.error(
+                        item.span(),
+                        format!("`{key}` takes 1 to 64 bytes"),
+                        format!("name one {key} per entry"),
+                    );
                 }
                 Some(word) => out.push(word),
                 None => {}
@@ -97,7 +104,7 @@ impl Reader<'_> {
             let Some(name) = self.string(item) else { continue };
             let fine = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.*?:[]".contains(&byte);
             if name.is_empty() || name.len() > 253 || !name.bytes().all(fine) {
-                let help = Some("write a host name, or a pattern such as \"*.example.com\"".into());
+                let help = "write a host name, or a pattern such as \"*.example.com\"".into();
                 self.error(item.span(), format!("`{name}` is not a host name"), help);
                 continue;
             }
@@ -118,7 +125,8 @@ impl Reader<'_> {
             let mut room = None::<Field<512>>;
             let Ok(normal) = std::str::from_utf8(normalise(path.as_bytes(), &mut room)) else { continue };
             if normal.is_empty() {
-                self.error(item.span(), format!("`{key}` takes absolute paths of at most 512 bytes"), None);
+                let message = format!("`{key}` takes absolute paths of at most 512 bytes");
+                self.error(item.span(), message, "write an absolute path, for example `/srv/NAME`".into());
                 continue;
             }
             out.push(normal.to_owned());
@@ -136,6 +144,10 @@ impl Reader<'_> {
     }
 
     fn empty(&mut self, span: Range<usize>, key: &str) {
-        self.error(span, format!("`{key}` names nothing, so the match would never hold"), None);
+        self.error(
+            span,
+            format!("`{key}` names nothing, so the virtual host would never apply"),
+            format!("name one {}, or remove the key", key.replace('_', " ")),
+        );
     }
 }

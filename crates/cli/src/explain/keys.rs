@@ -1,0 +1,179 @@
+//! Which key of the configuration would allow an action, and with which entry; or why none does.
+
+use super::question::Question;
+use crate::learn;
+use crate::show::TRIAGE;
+use portcullis_policy::egress::Step;
+use portcullis_policy::{Rule, Unknown, Verdict};
+use serde_json::{Value, json};
+
+/// What would allow an action, as far as one or more rules are about it.
+pub struct Way {
+    /// The rules.
+    rules: Vec<&'static str>,
+    /// The key, with the tables that lead to it, and the new entries; `None`: nothing does.
+    entry: Option<(&'static str, Vec<String>)>,
+    /// What is to be known about it.
+    note: String,
+}
+
+impl Way {
+    fn entry(rules: &[Rule], key: &'static str, entry: impl Into<String>) -> Way {
+        Way { rules: words(rules), entry: Some((key, vec![entry.into()])), note: String::new() }
+    }
+
+    fn nothing(rules: &[Rule], note: impl Into<String>) -> Way {
+        Way { rules: words(rules), entry: None, note: note.into() }
+    }
+
+    fn noting(self, note: &str) -> Way {
+        Way { note: note.to_owned(), ..self }
+    }
+
+    /// In a line.
+    pub fn line(&self, vhost: bool) -> String {
+        let rules = self.rules.join(", ");
+        let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
+        match &self.entry {
+            Some((key, entries)) => {
+                let shown = |entry: &String| match entry.parse::<u16>() {
+                    Ok(port) => port.to_string(),
+                    Err(_) => format!("{entry:?}"),
+                };
+                let entries: Vec<String> = entries.iter().map(shown).collect();
+                let entries = entries.join(", ");
+                let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
+                let table = if vhost { format!("vhost.{table}") } else { table.to_owned() };
+                crate::show::printable(&format!("{entries} in `[{table}] {key}` ({rules}{note})"))
+            }
+            None => crate::show::printable(&format!("nothing ({rules}{note})")),
+        }
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "rules": self.rules,
+            "key": self.entry.as_ref().map(|entry| entry.0),
+            "entries": self.entry.as_ref().map_or(&[][..], |entry| &entry.1),
+            "note": self.note,
+        })
+    }
+}
+
+fn words(rules: &[Rule]) -> Vec<&'static str> {
+    rules.iter().map(|rule| rule.word()).collect()
+}
+
+/// The rules on which program it is: an entry of `[exec] allow` is silent in all of them.
+const OF_COMMANDS: [Rule; 4] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool, Rule::ExecUnguarded];
+
+/// What would allow an action on which rules fire, for each of these rules.
+pub fn ways(question: &Question, decided: &Verdict, steps: &[Step]) -> Vec<Way> {
+    let fired: Vec<Rule> =
+        Rule::ALL.into_iter().filter(|rule| *rule == decided.rule || decided.also & rule.bit() != 0).collect();
+    if let Some(what) = decided.unknown.or(decided.beside) {
+        return vec![Way::nothing(&fired, of_unknown(what))];
+    }
+    let (of_command, others): (Vec<Rule>, Vec<Rule>) = fired.into_iter().partition(|rule| OF_COMMANDS.contains(rule));
+    let mut ways = Vec::new();
+    if !of_command.is_empty() {
+        ways.push(of_program(question, decided, &of_command));
+    }
+    let is_denied = steps.iter().any(|step| step.name == "deny" && step.clause.is_some());
+    // A name server's entry is silent in both.
+    let is_resolver = others.contains(&Rule::DnsDirect) && !is_denied;
+    let others = others.into_iter().filter(|rule| *rule != Rule::EgressPort || !is_resolver);
+    ways.extend(others.map(|rule| of_rule(question, rule, is_denied)));
+    ways
+}
+
+/// Why no list is for what could not be judged.
+pub fn of_unknown(what: Unknown) -> String {
+    format!("{}; no list allows what could not be judged: {TRIAGE}, `{}`, says what to do", what.clause(), what.word())
+}
+
+fn of_program(question: &Question, decided: &Verdict, rules: &[Rule]) -> Way {
+    let Question::Exec(started) = question else { return Way::nothing(rules, "the program is not known") };
+    if decided.steered.is_some() {
+        let note = "an entry of `[exec] allow` names the command, and does not hold while this variable has this value; \
+                    unset it in the application";
+        return Way::nothing(rules, note);
+    }
+    let program = started.path.as_str();
+    let launches = learn::runs_commands(program, &started.unguarded);
+    if let [Rule::ExecUnguarded] = rules
+        && launches.is_none()
+        && !program.is_empty()
+    {
+        return Way::entry(rules, "rules.exec-unguarded.allow", program);
+    }
+    let entries = match started.entries() {
+        Ok(entries) => entries,
+        Err(why) => return Way::nothing(rules, why),
+    };
+    let mut notes = Vec::new();
+    if entries.len() > 1 {
+        notes.push(AMBIGUOUS.to_owned());
+    }
+    match launches {
+        Some(why) if rules.contains(&Rule::ExecUnguarded) => {
+            notes.push(format!("with these arguments only; not in `[rules.exec-unguarded] allow`: {why}"));
+        }
+        _ if rules.contains(&Rule::ExecTool) => {
+            notes.push("`[rules.exec-tool] tools` says which programs are tools".into())
+        }
+        _ if rules.contains(&Rule::ExecPlace) => {
+            notes.push("`[rules.exec-place] places` says which places are unusual".into());
+        }
+        _ => {}
+    }
+    Way { rules: words(rules), entry: Some(("exec.allow", entries)), note: notes.join("; ") }
+}
+
+/// What to know where an event has two names of a program.
+pub const AMBIGUOUS: &str = "the event does not say whether the program was called by its path or by its name: only the entry \
+                             with that holds";
+
+fn of_rule(question: &Question, rule: Rule, is_denied: bool) -> Way {
+    let alone = &[rule];
+    let without_list = || {
+        let word = rule.word();
+        Way::nothing(alone, format!("the rule has no list of what is allowed; `[rules.{word}] mode` says what it does"))
+    };
+    match (rule, question) {
+        (Rule::EgressPort, _) if is_denied => {
+            Way::nothing(alone, "an entry of `[egress] deny` beats every `allow`: take that entry out")
+        }
+        (Rule::DnsDirect, Question::Connect { to, .. }) => {
+            Way::entry(alone, "rules.dns-direct.resolvers", to.ip().to_string())
+        }
+        (Rule::EgressPort | Rule::Metadata, Question::Connect { to, name, .. }) => match name.bytes() {
+            [] => Way::entry(alone, "egress.allow", to.to_string()),
+            name => Way::entry(alone, "egress.allow", format!("{}:{}", String::from_utf8_lossy(name), to.port())),
+        },
+        (Rule::EgressPort, _) => {
+            Way::nothing(alone, "what is done by an io_uring cannot be seen; `[egress] mode` says what the rule does")
+        }
+        (Rule::ListenPort, Question::Listen(port)) => Way::entry(alone, "rules.listen-port.allow", port.to_string()),
+        (Rule::PhpIni, Question::Settings(Some(lines))) => {
+            let names = learn::settings(lines).map(str::to_owned).collect();
+            Way { rules: words(alone), entry: Some(("rules.php-ini.allow", names)), note: String::new() }
+        }
+        (Rule::PhpIni, _) => Way::nothing(alone, "the event has only a part of the settings"),
+        (Rule::LoaderEnv, Question::Exec(started)) => match &started.loader {
+            Some(Some(value)) => {
+                Way::entry(alone, "rules.loader-env.allow", value.as_str()).noting("the whole value of the variable")
+            }
+            _ => Way::nothing(
+                alone,
+                "the event shows no whole value of a variable that `[rules.loader-env] allow` could name",
+            ),
+        },
+        (Rule::Namespace, Question::Namespace(program)) if program.starts_with('/') => {
+            Way::entry(alone, "rules.namespace.allow", program.as_str())
+        }
+        (Rule::Namespace, Question::Namespace(_)) => Way::nothing(alone, "the event has no whole path of the program"),
+        _ => without_list(),
+    }
+}

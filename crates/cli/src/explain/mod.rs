@@ -1,0 +1,367 @@
+//! `portcullis explain`: what the policy decides, which clause does, what the next clause would have said, and which key would
+//! allow what is not.
+
+mod keys;
+mod program;
+mod question;
+
+use crate::arguments::Explain;
+use crate::log::Event;
+use crate::show::printable;
+use crate::{FINE, WRONG, check, complain, show};
+use anstream::{eprintln, println};
+use keys::Way;
+pub use keys::{AMBIGUOUS, of_unknown};
+use portcullis_policy::egress::Transport;
+use portcullis_policy::vhost::Asked;
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, STRICTEST_SCOPE};
+use portcullis_request::{Field, Source, normalise};
+pub use program::Started;
+use question::Question;
+pub use question::unknown;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::path::Path;
+
+/// Of which request.
+#[derive(Default)]
+struct Request {
+    server_name: String,
+    source: u8,
+    document_root: String,
+    script: String,
+    pool: String,
+    profile: String,
+    /// It is not known, or was taken away, so that the strictest policy judges.
+    is_unknown: bool,
+}
+
+/// Whose policy decides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Global,
+    Strictest,
+    Vhost(u32),
+}
+
+impl Whose {
+    fn scope(self, policy: &Policy<'_>) -> u32 {
+        match self {
+            Whose::Global => GLOBAL_SCOPE,
+            Whose::Strictest => STRICTEST_SCOPE,
+            Whose::Vhost(vhost) => policy.vhost_scope(vhost).0,
+        }
+    }
+}
+
+pub fn run(arguments: &Explain) -> u8 {
+    let path = check::path_of(&arguments.source);
+    let loaded = portcullis_config::load(&path);
+    check::show_errors(&loaded);
+    if !loaded.usable() {
+        eprintln!("{}", check::summary(&loaded, &path));
+        return WRONG;
+    }
+    let bytes = portcullis_config::compile(&loaded.config);
+    let policy = match Policy::new(&bytes) {
+        Ok(policy) => policy,
+        Err(why) => return complain(why.reason()),
+    };
+    let asked = match &arguments.event {
+        Some(file) => of_file(file),
+        None => of_arguments(arguments),
+    };
+    let (question, request) = match asked {
+        Ok(asked) => asked,
+        Err(message) => return complain(message),
+    };
+    let whose = match &arguments.vhost {
+        Some(name) => match loaded.config.vhosts.iter().position(|vhost| vhost.name.value == *name) {
+            Some(index) => Whose::Vhost(index as u32),
+            None => return complain(format_args!("the policy has no virtual host named `{name}`")),
+        },
+        None => find(&policy, &request),
+    };
+    let answer = Answer::new(&policy, whose, &question);
+    if arguments.json {
+        println!("{:#}", answer.json());
+    } else {
+        answer.print();
+    }
+    FINE
+}
+
+fn find(policy: &Policy<'_>, request: &Request) -> Whose {
+    if request.is_unknown {
+        return Whose::Strictest;
+    }
+    let (mut root, mut script) = (None::<Field<512>>, None::<Field<512>>);
+    let name = bare_name(&request.server_name).to_ascii_lowercase();
+    let found = policy.vhost(&Asked {
+        server_name: name.as_bytes(),
+        source: request.source,
+        document_root: normalise(request.document_root.as_bytes(), &mut root),
+        script: normalise(request.script.as_bytes(), &mut script),
+        pool: request.pool.as_bytes(),
+        profile: request.profile.as_bytes(),
+    });
+    found.map_or(Whose::Global, Whose::Vhost)
+}
+
+/// A server's name without a port and a dot at its end, as the library compares it.
+fn bare_name(name: &str) -> &str {
+    let bare = match name.rsplit_once(':') {
+        Some((bare, _)) if !name.ends_with(']') => bare,
+        _ => name,
+    };
+    bare.strip_suffix('.').unwrap_or(bare)
+}
+
+fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
+    let question = match (&arguments.connect, &arguments.exec) {
+        (Some(target), _) => {
+            let address = target.parse().map_err(|_| {
+                format!(
+                    "`{target}` is not ADDRESS:PORT; the guard resolves no names, write the address (v6 in brackets), and \
+                     the name that is resolved to it behind --domain"
+                )
+            })?;
+            let name = arguments.domain.as_deref().unwrap_or_default();
+            let transport = if arguments.udp { Transport::Datagram } else { Transport::Stream };
+            Question::connect(address, transport, name.as_bytes())
+        }
+        (None, Some(command)) => Question::Exec(Box::new(Started::by_shell(command))),
+        (None, None) => return Err("nothing to explain".to_owned()),
+    };
+    let word = |value: &Option<String>| value.clone().unwrap_or_default();
+    let request = Request {
+        server_name: word(&arguments.server_name),
+        source: source(&arguments.server_name_from),
+        document_root: word(&arguments.document_root),
+        script: word(&arguments.script),
+        pool: word(&arguments.pool),
+        profile: word(&arguments.profile),
+        is_unknown: false,
+    };
+    Ok((question, request))
+}
+
+fn source(word: &str) -> u8 {
+    let all = [Source::Module, Source::Nginx, Source::Apache];
+    all.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown) as u8
+}
+
+fn of_file(file: &Path) -> Result<(Question, Request), String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let last = || text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+    // One event over several lines, as somebody made it readable, or a log.
+    let parsed = match Event::parse(text.as_bytes()) {
+        Some(Ok(event)) => Some(Ok(event)),
+        _ => Event::parse(last().as_bytes()),
+    };
+    match parsed {
+        Some(Ok(event)) => Ok((Question::of(&event)?, request_of(&event))),
+        Some(Err(error)) => Err(format!("the last line of {} is not an event: {error}", file.display())),
+        None => Err(format!("{} has no event", file.display())),
+    }
+}
+
+/// Whether the action of an event would be an event under a policy; `None` where a policy alone cannot tell.
+pub fn fires(policy: &Policy<'_>, event: &Event) -> Option<bool> {
+    let question = Question::of(event).ok()?;
+    Some(question.fires(policy, find(policy, &request_of(event)).scope(policy)))
+}
+
+/// What a policy says of a connection by TCP, of no request.
+pub fn allows_connect(policy: &Policy<'_>, to: SocketAddr) -> bool {
+    !Question::connect(to, Transport::Stream, b"").fires(policy, GLOBAL_SCOPE)
+}
+
+fn request_of(event: &Event) -> Request {
+    let text = |path: &str| event.text(path).to_owned();
+    Request {
+        server_name: text("/url/domain"),
+        source: source(event.text("/portcullis/request/source")),
+        document_root: text("/portcullis/request/document_root"),
+        script: text("/portcullis/request/script"),
+        pool: text("/portcullis/request/pool"),
+        profile: text("/portcullis/request/profile"),
+        is_unknown: ["unknown", "lost"].contains(&event.text("/portcullis/request/state")),
+    }
+}
+
+/// A clause as it is shown.
+struct Clause {
+    step: &'static str,
+    text: String,
+    place: String,
+    verdict: &'static str,
+}
+
+impl Clause {
+    fn line(&self) -> String {
+        match self.text.as_str() {
+            "" => self.step.to_owned(),
+            text => printable(&format!("{}: {text} ({})", self.step, self.place)),
+        }
+    }
+}
+
+struct Answer {
+    rule: Rule,
+    mode: Mode,
+    also: Vec<&'static str>,
+    whose: Whose,
+    vhost: Option<(String, String)>,
+    /// What could not be judged.
+    unknown: Option<&'static str>,
+    /// What would allow what is not.
+    ways: Vec<Way>,
+    /// What an event leaves open.
+    note: &'static str,
+    /// The one that decides, then the others that have what is asked about, in order.
+    clauses: Vec<Clause>,
+    why: String,
+}
+
+/// What becomes of an action on which a rule that has this mode fires; allowed where none does.
+fn verdict(mode: Option<Mode>) -> &'static str {
+    match mode {
+        None | Some(Mode::Off) => "allowed",
+        Some(Mode::Audit) => "allowed, with an event",
+        Some(Mode::Enforce) => "refused, with an event",
+    }
+}
+
+impl Answer {
+    fn new(policy: &Policy<'_>, whose: Whose, question: &Question) -> Answer {
+        let scope = whose.scope(policy);
+        let (mut decided, mut steps) = question.decide(policy, scope);
+        steps.retain(|step| step.clause.is_some());
+        // A verdict names the entries of the first lists alone.
+        let quiet = steps.iter().find(|step| step.fires.is_none()).and_then(|step| step.clause);
+        if decided.outcome == Outcome::Allow && decided.clause == u32::MAX {
+            decided.clause = quiet.unwrap_or(u32::MAX);
+        }
+        let show = |clause: u32| {
+            let (text, file, line) = policy.clause(clause);
+            let place = match file {
+                [] => "built in".to_owned(),
+                file => format!("{}:{line}", String::from_utf8_lossy(file)),
+            };
+            (String::from_utf8_lossy(text).into_owned(), place)
+        };
+        // What decides comes first: a stricter rule wins over an earlier one.
+        let fires = (decided.outcome != Outcome::Allow).then_some(decided.rule);
+        let is_it = |step: &portcullis_policy::egress::Step| (step.clause, step.fires) == (Some(decided.clause), fires);
+        let its_step = steps.iter().find(|step| is_it(step)).map(|step| step.name);
+        let is_off = policy.mode(scope, decided.rule) == Mode::Off;
+        let step = match (decided.own_clause(), its_step) {
+            (Some(_), _) if decided.unknown.is_some() => "unknown",
+            (Some(_), _) => "environment",
+            (None, Some(name)) => name,
+            (None, None) if fires.is_some() => "rule",
+            (None, None) if decided.clause != u32::MAX => "allow",
+            (None, None) if is_off => "the rule is off",
+            (None, None) => "no rule is about it",
+        };
+        let (text, place) = match decided.own_clause() {
+            Some(clause) => (String::from_utf8_lossy(clause).into_owned(), "built in".to_owned()),
+            None => show(decided.clause),
+        };
+        let first = Clause { step, text, place, verdict: verdict(fires.map(|rule| policy.mode(scope, rule))) };
+        let others = steps.iter().filter(|step| !is_it(step)).filter_map(|step| {
+            let (text, place) = show(step.clause?);
+            let verdict = verdict(step.fires.map(|rule| policy.mode(scope, rule)));
+            Some(Clause { step: step.name, text, place, verdict })
+        });
+        let also = Rule::ALL.into_iter().filter(|rule| decided.also & rule.bit() != 0).map(Rule::word);
+        Answer {
+            rule: decided.rule,
+            mode: policy.mode(scope, decided.rule),
+            also: also.collect(),
+            whose,
+            vhost: match whose {
+                Whose::Vhost(vhost) => {
+                    let name = String::from_utf8_lossy(policy.vhost_name(vhost)).into_owned();
+                    Some((name, show(policy.vhost_scope(vhost).1).1))
+                }
+                _ => None,
+            },
+            unknown: decided.unknown.or(decided.beside).map(|what| what.word()),
+            ways: if fires.is_some() { keys::ways(question, &decided, &steps) } else { Vec::new() },
+            note: match question {
+                Question::Exec(started) if fires.is_none() && started.is_ambiguous() => AMBIGUOUS,
+                _ => "",
+            },
+            clauses: std::iter::once(first).chain(others).collect(),
+            why: String::from_utf8_lossy(policy.why(scope, decided.rule)).into_owned(),
+        }
+    }
+
+    fn print(&self) {
+        match &self.vhost {
+            Some((name, place)) => println!("policy:   virtual host {name} ({place})"),
+            None if self.whose == Whose::Strictest => {
+                println!("policy:   the strictest one, because the request is not known: no `allow` is in it");
+            }
+            None => println!("policy:   the global one"),
+        }
+        println!("rule:     {}, mode {}", self.rule.word(), self.mode.word());
+        let mut clauses = self.clauses.iter();
+        if let Some(first) = clauses.next() {
+            println!("verdict:  {}", first.verdict);
+            println!("because:  {}", first.line());
+        }
+        if let Some(next) = clauses.next() {
+            println!("else:     {}: {}", next.line(), next.verdict);
+        }
+        if !self.also.is_empty() {
+            println!("also:     {}", self.also.join(", "));
+        }
+        if !self.note.is_empty() {
+            println!("note:     {}", self.note);
+        }
+        if let Some(unknown) = self.unknown {
+            println!("unknown:  {unknown} ({})", show::TRIAGE);
+        }
+        for way in &self.ways {
+            println!("allow by: {}", way.line(self.vhost.is_some()));
+        }
+        if !self.why.is_empty() {
+            println!("why:      {}", self.why);
+        }
+    }
+
+    fn json(&self) -> Value {
+        let clauses: Vec<Value> = self
+            .clauses
+            .iter()
+            .map(|clause| {
+                json!({
+                    "step": clause.step,
+                    "clause": clause.text,
+                    "source": clause.place,
+                    "verdict": clause.verdict,
+                })
+            })
+            .collect();
+        json!({
+            "vhost": self.vhost.as_ref().map(|vhost| &vhost.0),
+            "rule": self.rule.word(),
+            "mode": self.mode.word(),
+            "also": self.also,
+            "note": self.note,
+            "policy": match self.whose {
+                Whose::Global => "global",
+                Whose::Strictest => "strictest",
+                Whose::Vhost(_) => "vhost",
+            },
+            "unknown": self.unknown,
+            "allow_by": self.ways.iter().map(Way::json).collect::<Vec<_>>(),
+            "verdict": clauses.first().map(|clause| clause["verdict"].clone()),
+            "clauses": clauses,
+            "why": self.why,
+        })
+    }
+}

@@ -1,0 +1,248 @@
+//! A program, as an event describes it, put together again for the policy.
+//!
+//! An event has what the program was called and what it really is, but not the file. By which name it counted as a shell or a
+//! tool, and in which place it lay, its clause says.
+
+use super::question::unknown;
+use crate::learn;
+use crate::log::Event;
+use portcullis_config::lists;
+use portcullis_policy::egress::Step;
+use portcullis_policy::exec::{HIDDEN, MEMFD, Program, WRITABLE};
+use portcullis_policy::startup::{Steering, Variable, variable};
+use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
+
+/// What an event has at the end of a text of which it has only the beginning.
+const CUT: char = '\u{2026}';
+/// The beginning of the clause of a variable that keeps an entry from holding.
+const STEERED: &str = "allow does not hold: ";
+
+/// A program that is started.
+#[derive(Clone, Debug, Default)]
+pub struct Started {
+    /// Base names it goes by.
+    names: Vec<String>,
+    /// The text behind `-c`.
+    pub command: Option<String>,
+    /// The paths or names that it may have been called by, and all arguments after the first.
+    words: Vec<Vec<String>>,
+    /// Its real path; empty where that is not known.
+    pub path: String,
+    /// The event has only a part of its arguments.
+    is_cut: bool,
+    /// It is `SHELL -c TEXT`.
+    is_script: bool,
+    of_system: bool,
+    writable: bool,
+    on_connection: bool,
+    /// The value of a variable for its loader, in the form of [`Program::loader`].
+    pub loader: Option<Option<String>>,
+    /// Why the library is not active in it.
+    pub unguarded: String,
+    unknown: Option<Unknown>,
+    steering: Option<Steering>,
+}
+
+fn base_name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+/// Whether a path is in a directory of the system, as src/program/mod.rs has it.
+fn is_of_system(path: &str) -> bool {
+    const SYSTEM: [&str; 6] = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/lib/"];
+    SYSTEM.iter().any(|folder| path.starts_with(folder)) && !path.contains("/../")
+}
+
+/// The entry that a clause names: of `tool nc (default)` and of `tools = "nc"` it is `nc`.
+fn entry(clause: &str) -> Option<&str> {
+    match clause.split_once(" = ") {
+        Some((_, entry)) => Some(entry.trim_matches('"')),
+        None => clause.strip_suffix(" (default)")?.split_once(' ').map(|(_, entry)| entry),
+    }
+}
+
+/// The variable that a clause names.
+fn steered(clause: &str) -> Option<Variable> {
+    let name = clause.strip_prefix(STEERED)?.split(' ').next()?;
+    match name {
+        "a" => variable(b"x=() {", false),
+        name => variable(format!("{}=", name.trim_end_matches('*')).as_bytes(), true),
+    }
+}
+
+impl Started {
+    /// The command that a shell is given, as PHP's system() and popen() do.
+    pub fn by_shell(command: &str) -> Started {
+        Started {
+            names: vec!["sh".to_owned(), "dash".to_owned()],
+            command: Some(command.to_owned()),
+            path: "/usr/bin/dash".to_owned(),
+            of_system: true,
+            ..Started::default()
+        }
+    }
+
+    /// The program of an event.
+    pub fn of(event: &Event) -> Result<Started, String> {
+        let args = event.texts("/process/args");
+        let (path, name) = (event.text("/process/executable"), event.text("/process/name"));
+        if args.is_empty() && path.is_empty() {
+            return Err("the event is neither about a connection nor about a program".to_owned());
+        }
+        let fired = |rule: Rule| event.rules().any(|word| word == rule.word());
+        let clause = event.text("/portcullis/clause");
+        let of_rule = |rule: Rule| entry(clause).filter(|_| event.rule() == rule.word());
+        let count = event.number("/process/args_count").unwrap_or(args.len() as u64);
+        let is_cut = count > args.len() as u64 || path.ends_with(CUT) || args.iter().any(|word| word.ends_with(CUT));
+
+        let mut names: Vec<String> = Vec::new();
+        let by_clause = of_rule(Rule::ShellSpawn).or(of_rule(Rule::ExecTool)).map(|name| name.trim_end_matches('*'));
+        let called = args.first().copied().unwrap_or_default();
+        let real = path.strip_suffix(" (deleted)").unwrap_or(path);
+        // The clause's is the one that counted: of a script it is the interpreter's.
+        for name in by_clause.into_iter().chain([name, base_name(real)]) {
+            if !name.is_empty() && !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
+        }
+        let is_applets = ["busybox", "toybox"].iter().any(|box_of| base_name(real).starts_with(box_of));
+        names.extend(args.iter().take(if is_applets { 2 } else { 0 }).map(|word| base_name(word).to_owned()));
+        if names.is_empty() {
+            names.push(base_name(called).to_owned());
+        }
+
+        let of_system = path.is_empty() || is_of_system(path);
+        let form = match args.as_slice() {
+            [_, "-c", text] | [_, "-c", "--", text] => Some(*text),
+            _ => None,
+        };
+        // By its base name, which the event has, the first argument may be what it was called by, with its folder or looked for
+        // along PATH; so may its real path.
+        let by = [path, called].into_iter().filter(|first| match first.contains('/') {
+            _ if base_name(first) != name => false,
+            true => is_of_system(first) == of_system,
+            false => of_system,
+        });
+        let mut by: Vec<&str> = by.collect();
+        if called.contains('/') && by.contains(&called) {
+            by.retain(|first| *first == called);
+        }
+        by.dedup();
+        let rest = || args.iter().skip(1).map(|word| (*word).to_owned());
+        let words = by.iter().map(|first| std::iter::once((*first).to_owned()).chain(rest()).collect());
+        Ok(Started {
+            command: form.filter(|_| of_system && !is_cut).map(str::to_owned),
+            words: if form.is_some() || is_cut { Vec::new() } else { words.collect() },
+            path: if path.starts_with('/') && !path.ends_with(CUT) { path.to_owned() } else { String::new() },
+            is_cut,
+            is_script: form.is_some(),
+            of_system,
+            writable: fired(Rule::ExecPlace) && is_writable(of_rule(Rule::ExecPlace), path, &names),
+            on_connection: fired(Rule::StdioSocket),
+            loader: fired(Rule::LoaderEnv).then(|| loader(event.text("/portcullis/detail"))),
+            unguarded: event.text("/portcullis/unguarded").to_owned(),
+            unknown: unknown(event.unknown()),
+            steering: steered(clause).map(Steering::By),
+            names,
+        })
+    }
+
+    /// The verdict in a scope, and the steps to it.
+    pub fn decide(&self, policy: &Policy<'_>, scope: u32) -> (Verdict, Vec<Step>) {
+        let mut first = None;
+        for words in self.words.iter().map(Some).chain(self.words.is_empty().then_some(None)) {
+            let decided = self.decide_called(policy, scope, words);
+            if decided.0.outcome == Outcome::Allow {
+                return decided;
+            }
+            first.get_or_insert(decided);
+        }
+        first.unwrap_or_else(|| self.decide_called(policy, scope, None))
+    }
+
+    fn decide_called(&self, policy: &Policy<'_>, scope: u32, words: Option<&Vec<String>>) -> (Verdict, Vec<Step>) {
+        let names: Vec<&[u8]> = self.names.iter().map(String::as_bytes).collect();
+        let words: Option<Vec<&[u8]>> = words.map(|words| words.iter().map(String::as_bytes).collect());
+        // An environment that cannot be read or made, of which the loader's variables would be a part, or only what may steer.
+        let environment = self.unknown == Some(Unknown::Environment) && self.loader.is_none();
+        let program = Program {
+            names: &names,
+            own_names: names.len(),
+            command: self.command.as_deref().map(str::as_bytes),
+            words: words.as_deref(),
+            path: self.path.as_bytes(),
+            of_system: self.of_system,
+            writable: self.writable,
+            on_connection: self.on_connection,
+            loader: self.loader.as_ref().map(|value| value.as_deref().map(str::as_bytes)),
+            unguarded: &self.unguarded,
+            unknown: self.unknown.filter(|_| !environment),
+            ..Program::default()
+        };
+        let steering = match environment {
+            true => Steering::Unknown,
+            false => self.steering.unwrap_or(Steering::None),
+        };
+        let decided = policy.decide_exec_in(scope, &program, |_| steering);
+        let steps = policy.steps_exec(scope, &program).into_iter();
+        // An entry that does not hold is none.
+        let steps = steps.filter(|step| step.name != "allow" || steering == Steering::None);
+        (decided, steps.collect())
+    }
+
+    /// The entries of `[exec] allow` that would name it: one, or of two names one of which it was called by; or why none does.
+    pub fn entries(&self) -> Result<Vec<String>, String> {
+        if self.is_cut {
+            return Err("the event has only a part of the command".to_owned());
+        }
+        let not_simple = "not a simple command: `allow` can only name words without metacharacters";
+        let commands = match &self.command {
+            Some(text) => vec![learn::words(text).ok_or(not_simple)?],
+            None if self.is_script => {
+                return Err("a command is allowed in a shell of the system's directories alone".to_owned());
+            }
+            None if self.words.is_empty() => {
+                return Err("the event does not say by which path the program was called".to_owned());
+            }
+            None => self.words.clone(),
+        };
+        commands.iter().map(|words| learn::literal(words)).collect()
+    }
+
+    /// Whether the event leaves open by which of two names it was called.
+    pub fn is_ambiguous(&self) -> bool {
+        self.words.len() > 1
+    }
+}
+
+/// Whether a program is in an unusual place because the process can write to it: the clause says so, or nothing else makes
+/// its place one.
+fn is_writable(place: Option<&str>, path: &str, names: &[String]) -> bool {
+    match place {
+        Some(place) => place == WRITABLE,
+        None => {
+            let is_below = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+            let in_list = lists::PLACES.iter().any(|place| place.starts_with('/') && is_below(place));
+            let by_word = |word: &str| match word {
+                MEMFD => path.starts_with("/memfd:") || path.ends_with(" (deleted)"),
+                HIDDEN => names.iter().any(|name| name.starts_with('.')),
+                _ => false,
+            };
+            !in_list && !by_word(MEMFD) && !by_word(HIDDEN)
+        }
+    }
+}
+
+/// The value of the loader's variable that a detail shows; `None` where it shows no whole one.
+fn loader(detail: &str) -> Option<String> {
+    // As much of it as an event shows.
+    const DETAIL_MAX: usize = 250;
+    if detail.ends_with(CUT) || detail.len() > DETAIL_MAX {
+        return None;
+    }
+    let of = |part: &str| {
+        let (name, value) = part.split_once('=')?;
+        ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].contains(&name).then(|| value.to_owned())
+    };
+    detail.split("; ").find_map(of)
+}

@@ -1,0 +1,166 @@
+//! What is asked: an action, of the command line's or of an event's, and the verdict on it.
+
+use super::program::Started;
+use crate::log::Event;
+use portcullis_policy::egress::{Step, Target, Transport};
+use portcullis_policy::name::HostName;
+use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
+use std::net::SocketAddr;
+
+/// An action.
+pub enum Question {
+    /// A connection, or where `sends` a datagram to an address.
+    Connect {
+        /// Its destination.
+        to: SocketAddr,
+        /// Its socket's kind.
+        transport: Transport,
+        /// Something is sent.
+        sends: bool,
+        /// The name that was resolved to the address.
+        name: Box<HostName>,
+    },
+    /// A program.
+    Exec(Box<Started>),
+    /// A port that is opened.
+    Listen(u16),
+    /// A connection on standard input or output.
+    Stdio,
+    /// PHP's settings, lines of them; `None` where the event has only the beginning.
+    Settings(Option<String>),
+    /// The server's own pool.
+    Pool,
+    /// The memory of a process.
+    Memory,
+    /// A namespace, by the program with this real path.
+    Namespace(String),
+    /// An io_uring.
+    Ring,
+    /// Something that could not be judged, which these rules are about.
+    Unknown(Unknown, u16),
+}
+
+/// The bits of some rules.
+fn bits(rules: &[Rule]) -> u16 {
+    rules.iter().fold(0, |bits, rule| bits | rule.bit())
+}
+
+/// What could not be judged, by its word.
+pub fn unknown(word: &str) -> Option<Unknown> {
+    Unknown::ALL.into_iter().find(|what| what.word() == word)
+}
+
+impl Question {
+    /// A connection that is made.
+    pub fn connect(to: SocketAddr, transport: Transport, name: &[u8]) -> Question {
+        Question::Connect { to, transport, sends: false, name: Box::new(HostName::of(name)) }
+    }
+
+    /// What an event is about.
+    pub fn of(event: &Event) -> Result<Question, String> {
+        let action = event.text("/event/action");
+        let what = unknown(event.unknown());
+        // An action on which nothing but that is known.
+        if let (Some(what), Some(rules)) = (what, unknown_of(action)) {
+            return Ok(Question::Unknown(what, rules));
+        }
+        Ok(match action {
+            "connection_attempted" => destination(event).ok_or("the event names no destination")?,
+            "exec" => match what {
+                // Whatever else there was to it, that decided.
+                Some(what) if event.text("/portcullis/clause") == what.clause() => Question::Unknown(what, u16::MAX),
+                _ => Question::Exec(Box::new(Started::of(event)?)),
+            },
+            "listen" => match event.number("/server/port").and_then(|port| u16::try_from(port).ok()) {
+                Some(port) => Question::Listen(port),
+                None => return Err("the event names no port".to_owned()),
+            },
+            "stdio_socket" => Question::Stdio,
+            "php_setting" => {
+                let lines = event.text("/portcullis/detail");
+                Question::Settings((!lines.ends_with('\u{2026}')).then(|| lines.to_owned()))
+            }
+            "fpm_socket" => Question::Pool,
+            "process_memory" => Question::Memory,
+            "namespace" => Question::Namespace(event.text("/process/executable").to_owned()),
+            "io_uring_setup" => Question::Ring,
+            "system_call" => Question::Unknown(Unknown::SystemCall, u16::MAX),
+            "merged" => {
+                return Err(format!(
+                    "the event is the count of calls like those of event {}; help: explain that event",
+                    event.text("/portcullis/like")
+                ));
+            }
+            "policy_fallback" => {
+                return Err("the event is about Portcullis itself, on which no policy decides; help: portcullis check"
+                    .to_owned());
+            }
+            // An event that was made shorter.
+            "" => match destination(event) {
+                Some(question) => question,
+                None => Question::Exec(Box::new(Started::of(event)?)),
+            },
+            other => return Err(format!("cannot explain the action `{other}`: this version does not know it")),
+        })
+    }
+
+    /// The verdict in a scope, and the steps to it, as far as there is more than one.
+    pub fn decide(&self, policy: &Policy<'_>, scope: u32) -> (Verdict, Vec<Step>) {
+        let alone = |verdict| (verdict, Vec::new());
+        match self {
+            Question::Connect { to, transport, sends, name } => {
+                let to = Target { address: to.ip(), port: to.port(), sends: *sends };
+                let decided = policy.decide_connect(scope, to, || *transport, || **name);
+                (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
+            }
+            Question::Exec(started) => started.decide(policy, scope),
+            Question::Listen(port) => alone(policy.decide_listen(scope, *port)),
+            Question::Stdio => alone(policy.decide_stdio(scope)),
+            Question::Settings(lines) => {
+                alone(policy.decide_settings(scope, lines.as_ref().map(|lines| lines.as_bytes())))
+            }
+            Question::Pool => alone(policy.decide_fpm_socket(scope)),
+            Question::Memory => alone(policy.decide_memory(scope)),
+            Question::Namespace(program) => alone(policy.decide_namespace(scope, program.as_bytes())),
+            Question::Ring => alone(policy.decide_ring(scope)),
+            Question::Unknown(what, rules) => alone(policy.decide_unknown(scope, *what, *rules)),
+        }
+    }
+
+    /// Whether a policy would write an event of it in a scope.
+    pub fn fires(&self, policy: &Policy<'_>, scope: u32) -> bool {
+        self.decide(policy, scope).0.outcome != Outcome::Allow
+    }
+}
+
+/// The rules that are about an action of which something is not known, a bit for each; `None` for a program, of which more
+/// is known. As src/judge/mod.rs has it.
+fn unknown_of(action: &str) -> Option<u16> {
+    Some(match action {
+        "connection_attempted" => !Rule::ListenPort.bit(),
+        "listen" => Rule::ListenPort.bit(),
+        "php_setting" => Rule::PhpIni.bit(),
+        "process_memory" => Rule::ProcessMemory.bit(),
+        "namespace" => Rule::Namespace.bit(),
+        "stdio_socket" => Rule::StdioSocket.bit(),
+        "fpm_socket" => Rule::FpmSocket.bit(),
+        "io_uring_setup" => bits(&[Rule::EgressPort]),
+        "system_call" => u16::MAX,
+        _ => return None,
+    })
+}
+
+fn destination(event: &Event) -> Option<Question> {
+    let port = event.number("/destination/port").and_then(|port| u16::try_from(port).ok())?;
+    let ip = event.text("/destination/ip").parse().ok()?;
+    let is_datagram = event.text("/network/transport") == "udp";
+    // What a connect of a datagram socket may do because it sends nothing, a datagram may not.
+    let deed = event.text("/message").strip_prefix(event.text("/portcullis/chain")).unwrap_or_default();
+    let sends = [" sends a datagram", " was refused a datagram"].iter().any(|deed_of| deed.starts_with(deed_of));
+    Some(Question::Connect {
+        to: SocketAddr::new(ip, port),
+        transport: if is_datagram { Transport::Datagram } else { Transport::Stream },
+        sends,
+        name: Box::new(HostName::of(event.text("/destination/domain").as_bytes())),
+    })
+}

@@ -1,0 +1,151 @@
+//! `portcullis events` for an operator: what could not be judged, wide columns, and a log that is somewhere else; and the warnings
+//! of the configuration, which `check` and `compile` alone show.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// The command, with a journal that is empty.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let journalctl = self.write("journalctl", "#!/bin/sh\n");
+        std::fs::set_permissions(journalctl, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("permissions");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.args(arguments).env("PATH", self.0.path()).env_remove("PORTCULLIS_CONFIG");
+        command.output().expect("portcullis")
+    }
+
+    /// A log with the examples of some rules, changed.
+    fn log(&self, rules: &[&str], change: impl Fn(&str, &mut Value)) -> PathBuf {
+        let lines = rules.iter().map(|rule| {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/events/{rule}.json"));
+            let mut event: Value =
+                serde_json::from_str(&std::fs::read_to_string(path).expect("an example")).expect("JSON");
+            change(rule, &mut event);
+            format!("{event}\n")
+        });
+        self.write("events.jsonl", &lines.collect::<String>())
+    }
+}
+
+fn out(done: &Output) -> String {
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+fn err(done: &Output) -> String {
+    String::from_utf8_lossy(&done.stderr).into_owned()
+}
+
+#[test]
+fn what_could_not_be_judged_is_shown_and_chosen() {
+    let place = Place::new();
+    let log = place.log(&["egress-port", "exec-unguarded", "namespace"], |rule, event| match rule {
+        "egress-port" => event["portcullis"]["unknown"] = "address".into(),
+        "namespace" => event["portcullis"]["unknown"] = "namespace".into(),
+        _ => {}
+    });
+    let log = log.to_str().expect("a path");
+    let shown = out(&place.run(&["events", log]));
+    for line in ["unknown: address (", "unguarded: setuid\n", "unknown: namespace ("] {
+        assert!(shown.contains(&format!("    {line}")), "{line}: {shown}");
+    }
+    assert!(shown.contains("docs/triage.md, section 6"), "{shown}");
+    for (choice, count) in [("--unknown", 2), ("--unknown=any", 2), ("--unknown=address", 1), ("--unknown=memory", 0)] {
+        assert_eq!(out(&place.run(&["events", "--json", choice, log])).lines().count(), count, "{choice}");
+    }
+    assert_eq!(place.run(&["events", "--unknown=adress", log]).status.code(), Some(2));
+}
+
+#[test]
+fn a_request_that_could_not_be_read_says_what_to_do() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn"], |_, event| event["portcullis"]["request"]["state"] = "unknown".into());
+    let shown = out(&place.run(&["events", log.to_str().expect("a path")]));
+    assert!(shown.contains("find out which processes can write to the server's sockets"), "{shown}");
+}
+
+#[test]
+fn the_column_of_rules_takes_every_rule() {
+    let place = Place::new();
+    let rules = portcullis_policy::RULE_WORDS;
+    let log = place.log(&rules, |_, _| {});
+    let shown = out(&place.run(&["events", "--table", log.to_str().expect("a path")]));
+    let mut lines = shown.lines();
+    let at = lines.next().and_then(|head| head.find("VHOST")).expect("a head");
+    assert_eq!(shown.lines().count(), rules.len() + 1);
+    for line in lines {
+        assert!(line.get(at..).is_some_and(|rest| rest.starts_with("shop ")), "{line}");
+    }
+}
+
+#[test]
+fn who_reads_another_sink_is_told() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn"], |_, _| {});
+    let log = log.to_str().expect("a path");
+    let config = |sink: &str| {
+        let config = place.write("portcullis.toml", &format!("[log]\nsink = [\"{sink}\"]\nfile = {log:?}\n"));
+        config.to_str().expect("a path").to_owned()
+    };
+    let said = |sink: &str, more: &[&str]| err(&place.run(&[&["events", "--config", &config(sink)], more].concat()));
+    let of_file = said("file", &[]);
+    assert!(
+        of_file.contains("events go to the file") && of_file.contains(&format!("portcullis events {log}")),
+        "{of_file}"
+    );
+    let of_journal = said("journald", &[log]);
+    assert!(of_journal.contains("events go to the journal, not to"), "{of_journal}");
+    assert!(said("stderr", &[]).contains("standard error"));
+    for (sink, files) in [("file", &[log][..]), ("journald", &[])] {
+        assert_eq!(said(sink, files), "", "{sink} {files:?}");
+    }
+    // So do those that read events, too.
+    let config = config("file");
+    for verb in ["learn", "report"] {
+        assert!(err(&place.run(&[verb, "--config", &config])).contains("events go to the file"), "{verb}");
+    }
+}
+
+#[test]
+fn only_check_and_compile_show_warnings() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn"], |_, _| {});
+    let log = log.to_str().expect("a path");
+    let config = place.write("portcullis.toml", "[exec]\nallow = [\"id\"]\n");
+    let config = config.to_str().expect("a path");
+    let policy = place.0.path().join("policy");
+    let policy = policy.to_str().expect("a path");
+    let warning = "named without its folder";
+    for arguments in [&["check", "--config", config][..], &["compile", "--config", config, "-o", policy]] {
+        assert!(err(&place.run(arguments)).contains(warning), "{arguments:?}");
+    }
+    let explain = ["explain", "--config", config, "--exec", "id"];
+    let learn = ["learn", "--config", config, log];
+    let run = ["run", "--config", config, "--", "/bin/true"];
+    for arguments in [&explain[..], &learn, &run, &["report", "--config", config, log]] {
+        let said = err(&place.run(arguments));
+        assert!(!said.contains(warning) && !said.contains("warning"), "{arguments:?}: {said}");
+    }
+    // An error is shown by each.
+    std::fs::write(config, "mode = 1\n").expect("a file");
+    for arguments in [&explain[..], &learn, &run] {
+        let done = place.run(arguments);
+        assert!(
+            done.status.code() == Some(1) && err(&done).contains("portcullis.toml:1:"),
+            "{arguments:?}: {}",
+            err(&done)
+        );
+    }
+}

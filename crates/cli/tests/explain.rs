@@ -1,0 +1,179 @@
+//! `portcullis explain --event`: the example event of every rule, and what the policy says of it now.
+
+use portcullis_policy::{Mode, Rule};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path
+    }
+
+    /// What is said of an event under a configuration; of an error, its message.
+    fn explain(&self, config: &str, event: &Value) -> Result<Value, String> {
+        let (config, event) = (self.write("portcullis.toml", config), self.write("event.jsonl", &event.to_string()));
+        explain_file(&config, &event)
+    }
+}
+
+fn explain_file(config: &Path, event: &Path) -> Result<Value, String> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let done = command.args(["explain", "--json", "--config"]).arg(config).arg("--event").arg(event);
+    let done = done.output().expect("portcullis explain");
+    match done.status.code() {
+        Some(0) => Ok(serde_json::from_slice(&done.stdout).expect("JSON")),
+        _ => Err(String::from_utf8_lossy(&done.stderr).into_owned()),
+    }
+}
+
+fn example(rule: &str) -> (PathBuf, Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/events/{rule}.json"));
+    let event = serde_json::from_str(&std::fs::read_to_string(&path).expect("an example")).expect("JSON");
+    (path, event)
+}
+
+/// The configuration with the entries that an answer names.
+fn with_entries(answer: &Value) -> Option<String> {
+    let mut text = String::new();
+    for way in answer["allow_by"].as_array().expect("a list") {
+        text += &format!("{} = {}\n", way["key"].as_str()?, way["entries"]);
+    }
+    Some(text)
+}
+
+#[test]
+fn every_rules_event_is_explained() {
+    let place = Place::new();
+    let mut without_a_key = Vec::new();
+    for rule in Rule::ALL.map(Rule::word) {
+        let (path, event) = example(rule);
+        let config = place.write("portcullis.toml", "mode = \"audit\"\n");
+        let answer = explain_file(&config, &path).unwrap_or_else(|message| panic!("{rule}: {message}"));
+        assert_eq!(
+            (&answer["rule"], &answer["verdict"]),
+            (&json!(rule), &json!("allowed, with an event")),
+            "{answer:#}"
+        );
+        assert_eq!(answer["clauses"][0]["clause"], event["portcullis"]["clause"], "{answer:#}");
+        // What the policy says now, and not what it said.
+        for (mode, verdict) in [(Mode::Enforce, "refused, with an event"), (Mode::Off, "allowed")] {
+            let also = event["portcullis"]["also"].as_array().cloned().unwrap_or_default();
+            let fired = also.iter().filter_map(Value::as_str).chain([rule]);
+            let config: String = fired.map(|rule| format!("rules.{rule}.mode = \"{}\"\n", mode.word())).collect();
+            let answer = place.explain(&config, &event).expect(rule);
+            assert_eq!(answer["verdict"], verdict, "{rule} {}: {answer:#}", mode.word());
+        }
+        // The named entry allows it, or none does.
+        match with_entries(&answer) {
+            Some(config) => {
+                let answer =
+                    place.explain(&config, &event).unwrap_or_else(|message| panic!("{rule}: {config}{message}"));
+                assert_eq!(answer["verdict"], "allowed", "{rule}: {config}{answer:#}");
+                assert!(
+                    answer["clauses"][0]["source"].as_str().is_some_and(|place| place.contains("portcullis.toml:"))
+                );
+                assert_eq!(answer["allow_by"], json!([]), "{rule}");
+            }
+            None => {
+                assert!(answer["allow_by"][0]["note"].as_str().is_some_and(|note| note.contains("mode")), "{answer:#}");
+                without_a_key.push(rule);
+            }
+        }
+    }
+    assert_eq!(without_a_key, ["stdio-socket", "fpm-socket", "process-memory"]);
+}
+
+#[test]
+fn a_program_is_no_shell_because_it_was_started() {
+    let place = Place::new();
+    let explain = |config: &str, change: &dyn Fn(&mut Value)| {
+        let (_, mut event) = example("exec-tool");
+        change(&mut event);
+        place.explain(config, &event).expect("an answer")
+    };
+    let answer = explain("[exec]\nallow = [\"/usr/bin/whoami\"]\n", &|_| {});
+    assert_eq!((&answer["verdict"], &answer["clauses"][0]["step"]), (&json!("allowed"), &json!("allow")));
+    let answer = explain("rules.exec-tool.tools = [\"nc\"]\n", &|_| {});
+    assert_eq!(answer["clauses"][0]["step"], "no rule is about it", "{answer:#}");
+    // Of two names, it is open by which it was called.
+    let answer = explain("", &|event| event["process"]["args"] = json!(["whoami"]));
+    assert_eq!(answer["allow_by"][0]["entries"], json!(["/usr/bin/whoami", "whoami"]), "{answer:#}");
+    assert!(answer["allow_by"][0]["note"].as_str().is_some_and(|note| note.contains("by its path or by its name")));
+    let answer = explain("[exec]\nallow = [\"whoami\"]\n", &|event| event["process"]["args"] = json!(["whoami"]));
+    assert!(answer["verdict"] == "allowed" && answer["note"] != "", "{answer:#}");
+    // Of a command that the event has only a part of, no entry can be made.
+    let answer = explain("", &|event| event["process"]["args_count"] = 17.into());
+    assert!(answer["allow_by"][0]["key"].is_null(), "{answer:#}");
+    // A set-user-ID program that runs any command is for no list of paths.
+    let answer = explain("", &|event| {
+        event["rule"]["id"] = "exec-unguarded".into();
+        event["portcullis"]["unguarded"] = "setuid".into();
+        event["process"] =
+            json!({ "name": "su", "executable": "/usr/bin/su", "args": ["su", "-c", "id"], "args_count": 3 });
+    });
+    assert_eq!(answer["rule"], "exec-unguarded", "{answer:#}");
+    assert!(answer["allow_by"].to_string().contains("runs a command that its caller names"), "{answer:#}");
+}
+
+#[test]
+fn what_could_not_be_judged_is_on_no_list() {
+    let place = Place::new();
+    for (rule, change) in [
+        ("egress-port", json!({ "clause": "cannot judge: the address could not be read", "unknown": "address" })),
+        ("exec-tool", json!({ "clause": "cannot judge: the program's file could not be read", "unknown": "program" })),
+        ("namespace", json!({ "clause": "cannot judge: the namespace is not known", "unknown": "namespace" })),
+    ] {
+        let (_, mut event) = example(rule);
+        for (key, value) in change.as_object().expect("an object") {
+            event["portcullis"][key] = value.clone();
+        }
+        let answer = place.explain("", &event).expect(rule);
+        assert_eq!(answer["clauses"][0]["clause"], change["clause"], "{answer:#}");
+        assert_eq!((&answer["unknown"], &answer["allow_by"][0]["key"]), (&change["unknown"], &Value::Null));
+        assert!(answer["allow_by"].to_string().contains("docs/triage.md, section 6"), "{answer:#}");
+    }
+    // Whose request is not known, the strictest policy judges.
+    let (_, mut event) = example("egress-port");
+    event["portcullis"]["request"]["state"] = "unknown".into();
+    let answer = place.explain("[egress]\nallow = [\"192.88.1.10:4444\"]\n", &event).expect("an answer");
+    assert_eq!((&answer["policy"], &answer["verdict"]), (&json!("strictest"), &json!("allowed, with an event")));
+}
+
+#[test]
+fn what_no_policy_decides_is_said() {
+    let place = Place::new();
+    let (_, event) = example("guard-policy");
+    let message = place.explain("", &event).expect_err("no policy decides on it");
+    assert!(message.contains("about Portcullis itself"), "{message}");
+    let (_, mut event) = example("shell-spawn");
+    event["event"]["action"] = "merged".into();
+    event["portcullis"]["like"] = "8c1f0e52a7d94b36-1".into();
+    let message = place.explain("", &event).expect_err("it is a count");
+    assert!(message.contains("event 8c1f0e52a7d94b36-1"), "{message}");
+}
+
+/// An entry does not hold while a variable steers the command, and `explain` says so.
+#[test]
+fn a_variable_that_steers_is_named() {
+    let place = Place::new();
+    let (_, mut event) = example("shell-spawn");
+    for clause in [
+        "allow does not hold: BASH_ENV is not known to be the server's own",
+        // As earlier versions wrote it.
+        "allow does not hold: BASH_ENV is not as at the server's start",
+    ] {
+        event["portcullis"]["clause"] = clause.into();
+        let answer = place.explain("[exec]\nallow = [\"id\"]\n", &event).expect("an answer");
+        assert!(answer["clauses"][0]["clause"].as_str().is_some_and(|text| text.contains("BASH_ENV")), "{answer:#}");
+        assert!(answer["allow_by"][0]["note"].as_str().is_some_and(|note| note.contains("unset it")), "{answer:#}");
+    }
+}

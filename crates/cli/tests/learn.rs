@@ -1,0 +1,175 @@
+//! `portcullis learn` on events for which an entry would be wrong, or which have another key than it would seem.
+
+use serde_json::{Value, json};
+use std::path::Path;
+use std::process::Command;
+
+fn example(rule: &str) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/events/{rule}.json"));
+    serde_json::from_str(&std::fs::read_to_string(path).expect("an example")).expect("JSON")
+}
+
+/// What is proposed, and what is not with the reason, for some events.
+fn learn(events: &[Value], more: &[&str]) -> (Vec<[String; 2]>, Vec<[String; 2]>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, log) = (folder.path().join("portcullis.toml"), folder.path().join("events.jsonl"));
+    std::fs::write(&config, "rules.exec-unguarded.reasons = [\"setuid\", \"static\"]\n").expect("a file");
+    std::fs::write(&log, events.iter().map(|event| format!("{event}\n")).collect::<String>()).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let done = command.args(["learn", "--json", "--config"]).arg(config).arg(log).args(more).output().expect("learn");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let said: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    let pairs = |list: &str, keys: [&str; 2]| {
+        let parts = said.as_array().expect("a list").iter().flat_map(|part| part[list].as_array().expect("a list"));
+        parts.map(|part| keys.map(|key| part[key].as_str().unwrap_or_default().to_owned())).collect()
+    };
+    (pairs("proposed", ["list", "entry"]), pairs("refused", ["what", "why"]))
+}
+
+/// The start of a program in which the library is not active.
+fn unguarded(path: &str, reason: &str) -> Value {
+    let mut event = example("exec-unguarded");
+    event["portcullis"]["unguarded"] = reason.into();
+    let name = path.rsplit('/').next().unwrap_or(path);
+    event["process"] =
+        json!({ "name": name, "executable": path, "args": [name, "x"], "args_count": 2, "command_line": name });
+    event
+}
+
+#[test]
+fn what_runs_any_command_is_left_to_a_person() {
+    for path in [
+        "/usr/bin/su",
+        "/usr/bin/ssh-agent",
+        "/usr/bin/newgrp",
+        "/usr/bin/sudo",
+        "/usr/bin/sg",
+        "/usr/bin/pkexec",
+        "/usr/sbin/exim4",
+    ] {
+        let (proposed, refused) = learn(&[unguarded(path, "setuid")], &[]);
+        assert_eq!(proposed, <[[String; 2]; 0]>::default(), "{path}");
+        assert!(refused[0][0] == path && refused[0][1].contains("runs a command that its caller names"), "{refused:?}");
+        // A person can.
+        let (proposed, _) = learn(&[unguarded(path, "setuid")], &["--include", path]);
+        assert_eq!(proposed, [["rules.exec-unguarded.allow", path]]);
+    }
+    let (proposed, refused) = learn(&[unguarded("/usr/local/bin/own", "setuid")], &[]);
+    assert!(proposed.is_empty() && refused[0][1].contains("does not know whether"), "{proposed:?} {refused:?}");
+    for (path, reason) in [("/usr/bin/fping", "setuid"), ("/srv/bin/imgproxy", "static")] {
+        assert_eq!(learn(&[unguarded(path, reason)], &[]).0, [["rules.exec-unguarded.allow", path]]);
+    }
+    // A path that is not known is none that the list takes.
+    let (proposed, refused) = learn(&[unguarded("fping", "setuid")], &[]);
+    assert!(proposed.is_empty() && refused[0][1].contains("absolute paths"), "{proposed:?} {refused:?}");
+}
+
+#[test]
+fn a_command_without_a_path_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("events.jsonl");
+    let mut event = example("shell-spawn");
+    event["process"]["args"] = json!(["sh", "-c", "convert a b"]);
+    std::fs::write(&log, format!("{event}\n")).expect("a file");
+    let config = folder.path().join("portcullis.toml");
+    std::fs::write(&config, "").expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    let done = command.args(["learn", "--config"]).arg(config).arg(log).output().expect("learn");
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(
+        said.contains("\"convert a b\"") && said.contains("`convert` without its path, and the event has none"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_keys_of_rules_that_look_for_programs_are_named() {
+    for (rule, key) in [("exec-tool", "tools"), ("exec-place", "places")] {
+        let event = example(rule);
+        let program = event["process"]["executable"].as_str().expect("a path").to_owned();
+        let (proposed, refused) = learn(std::slice::from_ref(&event), &[]);
+        assert!(proposed.is_empty(), "{proposed:?}");
+        let [what, why] = &refused[0];
+        assert!(*what == program && !why.contains("no list"), "{refused:?}");
+        assert!(why.contains(&format!("`[rules.{rule}] {key}`")) && why.contains("`[exec] allow`"), "{why}");
+        let (proposed, _) = learn(&[event], &["--include", &program]);
+        assert_eq!(proposed, [["exec.allow", &program]]);
+    }
+    let (_, refused) = learn(&[example("loader-env")], &["--include", "/srv/www/shop/uploads/x.so"]);
+    assert!(refused.is_empty(), "loader-env has a list: {refused:?}");
+    for rule in ["stdio-socket", "fpm-socket", "process-memory"] {
+        let (_, refused) = learn(&[example(rule)], &[]);
+        assert!(refused[0][1].contains(&format!("`[rules.{rule}] mode`")), "{refused:?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_judged_is_no_proposal() {
+    for (rule, word) in [
+        ("shell-spawn", "environment"),
+        ("egress-port", "socket"),
+        ("exec-place", "program"),
+        ("exec-unguarded", "path"),
+        ("namespace", "namespace"),
+        ("php-ini", "request"),
+        ("listen-port", "address"),
+    ] {
+        let mut event = example(rule);
+        let what = portcullis_policy::Unknown::ALL.into_iter().find(|what| what.word() == word).expect(word);
+        event["portcullis"]["clause"] = what.clause().into();
+        event["portcullis"]["unknown"] = word.into();
+        let (proposed, refused) = learn(&[event], &[]);
+        assert!(proposed.is_empty(), "{rule}: {proposed:?}");
+        let [described, why] = &refused[0];
+        assert!(why.contains(what.clause()) && why.contains("docs/triage.md, section 6"), "{rule}: {why}");
+        assert!(!described.is_empty(), "{rule}");
+    }
+    // Nor is what was judged by the strictest policy.
+    let mut event = example("egress-port");
+    event["portcullis"]["request"]["state"] = "unknown".into();
+    let (proposed, refused) = learn(&[event], &[]);
+    assert!(proposed.is_empty() && refused[0][1].contains("its request could not be read"), "{refused:?}");
+    // An entry that does not hold is there already.
+    let mut event = example("shell-spawn");
+    event["portcullis"]["clause"] = "allow does not hold: BASH_ENV is not known to be the server's own".into();
+    event["portcullis"]["detail"] = "BASH_ENV=/tmp/x".into();
+    let (proposed, refused) = learn(&[event], &[]);
+    assert!(proposed.is_empty() && refused[0][1].contains("Unset it") && refused[0][1].contains("BASH_ENV=/tmp/x"));
+}
+
+/// The start of a program, by a rule on programs.
+fn started(rule: &str, path: &str, args: &[&str]) -> Value {
+    let mut event = example(rule);
+    let name = args[0].rsplit('/').next();
+    event["process"] = json!({ "name": name, "executable": path, "args": args, "args_count": args.len(), "command_line": args.join(" ") });
+    event
+}
+
+#[test]
+fn a_program_has_its_real_path() {
+    // By its name or by its path: the event does not say which.
+    let event = started("exec-tool", "/usr/bin/whoami", &["whoami"]);
+    let (_, refused) = learn(std::slice::from_ref(&event), &[]);
+    let what: Vec<&str> = refused.iter().map(|[what, _]| what.as_str()).collect();
+    assert_eq!(what, ["/usr/bin/whoami", "whoami"]);
+    assert_eq!(learn(&[event], &["--include", "/usr/bin/whoami"]).0, [["exec.allow", "/usr/bin/whoami"]]);
+    // Elsewhere than in the system's folders, a name is no entry.
+    let (_, refused) = learn(&[started("exec-place", "/srv/www/x", &["x", "-a"])], &[]);
+    assert_eq!(refused[0][0], "/srv/www/x -a");
+    assert_eq!(refused.len(), 1);
+}
+
+#[test]
+fn a_shell_by_another_name_is_not_proposed() {
+    for (path, args, why) in [
+        ("/usr/bin/bash", &["bash", "-i"][..], "no single command"),
+        ("/usr/local/bin/backup", &["/usr/local/bin/backup", "-i"], "read the file first"),
+        ("/srv/app/cron.sh", &["/srv/app/cron.sh"], "read the file first"),
+        ("/srv/www/renamed", &["/srv/www/renamed", "-c", "id"], "the system's directories"),
+    ] {
+        let (proposed, refused) = learn(&[started("shell-spawn", path, args)], &[]);
+        assert!(proposed.is_empty() && refused[0][1].contains(why), "{path}: {proposed:?} {refused:?}");
+    }
+    let script = started("shell-spawn", "/srv/app/cron.sh", &["/srv/app/cron.sh"]);
+    assert_eq!(learn(&[script], &["--include", "/srv/app/cron.sh"]).0, [["exec.allow", "/srv/app/cron.sh"]]);
+}

@@ -1,0 +1,105 @@
+//! Warns of entries that are valid and not what was meant: paths that never apply, programs that run any command.
+
+use super::{Reader, Value};
+use crate::folders::Folders;
+use crate::runners;
+use portcullis_policy::Rule;
+use std::path::{Component, Path, PathBuf};
+
+fn is_glob(component: Component<'_>) -> bool {
+    component.as_os_str().to_string_lossy().contains(['*', '?'])
+}
+
+/// The path with every symbolic link resolved, as far as it exists and has no glob.
+fn real(path: &str) -> PathBuf {
+    let all: Vec<Component<'_>> = Path::new(path).components().collect();
+    let fixed = all.iter().position(|one| is_glob(*one)).unwrap_or(all.len());
+    for end in (1..=fixed).rev() {
+        let beginning: PathBuf = all.iter().take(end).collect();
+        if let Ok(found) = beginning.canonicalize() {
+            return all.iter().skip(end).fold(found, |found, one| found.join(one));
+        }
+    }
+    path.into()
+}
+
+/// Where all that a pattern in the last component matches are symbolic links: what the first of them leads to.
+fn only_links(path: &Path, folders: &Folders) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    if !name.contains(['*', '?']) {
+        return None;
+    }
+    let found = folders.matching(path);
+    let first = path.with_file_name(&found.first()?.name).canonicalize().ok()?;
+    found.iter().all(|entry| entry.is_link).then_some(first)
+}
+
+/// Names as they are shown, three at most.
+fn shown(names: &[String]) -> String {
+    let first: Vec<String> = names.iter().take(3).map(|name| format!("`{name}`")).collect();
+    format!("{}{}", first.join(", "), if names.len() > 3 { " and others" } else { "" })
+}
+
+impl Reader<'_> {
+    /// Warns of the paths in a list of `rule`, which compares real paths.
+    pub(super) fn paths_of(&mut self, value: &Value<'_>, rule: Rule) {
+        for item in self.items(value) {
+            let Some(path) = item.get_ref().as_str().filter(|path| path.starts_with('/')) else { continue };
+            let real = real(path);
+            let real = if rule == Rule::ExecPlace { real } else { only_links(&real, &self.folders).unwrap_or(real) };
+            let real = real.to_string_lossy().into_owned();
+            if real != path {
+                let message = format!(
+                    "`{path}` never applies: this list is compared with a program's real path, every symbolic link resolved"
+                );
+                let is_runner = rule != Rule::ExecPlace && !runners::runners(&real, &self.folders).is_empty();
+                let help = if is_runner { "its real path is" } else { "write" };
+                self.warn(item.span(), message, format!("{help} `{real}`"));
+            }
+            if rule != Rule::ExecPlace {
+                self.runner(item, path, &real, rule);
+            }
+        }
+    }
+
+    /// Warns where a list of `rule` allows a program that runs any command.
+    fn runner(&mut self, item: &Value<'_>, path: &str, real: &str, rule: Rule) {
+        let names = runners::runners(real, &self.folders);
+        if names.is_empty() {
+            return;
+        }
+        let (effect, help) = match rule {
+            Rule::Namespace => (
+                "in namespaces of the caller's choice",
+                "name the program that needs the namespace, not one that starts it",
+            ),
+            _ => (
+                "and Portcullis is not active in that",
+                "remove it, and name each command of it that is needed, with its arguments, in `[exec] allow`",
+            ),
+        };
+        let is_pattern = real.rsplit('/').next().is_some_and(|name| name.contains(['*', '?']));
+        let what = match (is_pattern, names.len()) {
+            (false, _) => format!("`{path}` runs"),
+            (true, 1) => format!("`{path}` matches {}, which runs", shown(&names)),
+            (true, _) => format!("`{path}` matches {}, which run", shown(&names)),
+        };
+        self.warn(item.span(), format!("{what} any command, {effect}"), help.into());
+    }
+
+    /// Warns of an allowed command that allows any other, or whose program PATH chooses.
+    pub(super) fn command_of(&mut self, item: &Value<'_>, text: &str, tokens: &[String]) {
+        if let Some(program) = tokens.first().filter(|program| !program.contains('/')) {
+            let message = format!(
+                "`{program}` is named without its folder: the entry holds only where PATH is as at the server's start, \
+                 or has the system's folders alone"
+            );
+            let help = format!("write its whole path, for example `/usr/bin/{program}`");
+            self.warn(item.span(), message, help);
+        }
+        if let Some(why) = runners::unbounded(tokens, &self.folders) {
+            let help = "write out the command that it runs, by its whole path, and the arguments of that";
+            self.warn(item.span(), format!("`{text}` allows any command: {why}"), help.into());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Connections of programs without the hooks to the pools of their own PHP-FPM: what those are, each worker has told.
+//!
+//! The hooks ask the kernel whose listener a socket was connected to. The supervisor does not connect a local socket for
+//! another process, so it looks at the file to which the path leads for that process, before the kernel does.
+
+use super::answer::Case;
+use super::remote::Memory;
+use super::subject;
+use crate::backstop::link::Told;
+use crate::files;
+use crate::judge::{self, Decision, Deed};
+use crate::listeners::Ports;
+use crate::local_listeners::{self, Marks};
+use crate::memory::Text;
+use crate::sys::{self, ADDRESS_MAX, Fd, LOCAL_MAX};
+use core::net::IpAddr;
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use portcullis_policy::Unknown;
+use portcullis_policy::egress::canonical;
+
+/// What is known of a worker's pools: there are none, they are those in the table, or they could not be read.
+const NONE: u8 = 0;
+const TOLD: u8 = 1;
+const LOST: u8 = 2;
+
+/// The pools of a worker's master, as that had them when the worker began.
+pub struct Pools {
+    known: AtomicU8,
+    ports: Ports,
+    marks: Marks,
+}
+
+impl Pools {
+    /// Takes over what a worker tells that has run no request's code yet.
+    pub fn take(&self, pid: u32, told: &Told) {
+        if !is_fpm(pid) {
+            return self.known.store(NONE, Ordering::Relaxed);
+        }
+        let done = of_process(pid, |memory| {
+            let marks = core::iter::once(&self.marks.is_more).chain(&self.marks.marks);
+            copy(memory, told.ports_at, self.ports.iter())?;
+            copy(memory, told.marks_at, marks)
+        });
+        self.known.store(if done.is_some() { TOLD } else { LOST }, Ordering::Relaxed);
+    }
+
+    fn any(&self) -> bool {
+        self.known.load(Ordering::Relaxed) != NONE
+    }
+
+    /// Whether the master listens on a port; `None` where that is not known.
+    fn has_port(&self, port: u16) -> Option<bool> {
+        let word = self.ports.get(usize::from(port >> 6)).map_or(0, |word| word.load(Ordering::Relaxed));
+        (self.known.load(Ordering::Relaxed) == TOLD).then_some(word & (1 << (port & 63)) != 0)
+    }
+
+    /// Whether it listens on a local socket of this mark; `None` where that is not known.
+    fn has_mark(&self, mark: u64) -> Option<bool> {
+        if self.known.load(Ordering::Relaxed) == TOLD { self.marks.have(mark) } else { None }
+    }
+}
+
+/// Whether a process is of PHP-FPM, by its name, or the title that its master has.
+fn is_fpm(pid: u32) -> bool {
+    let (mut name, mut title) = ([0; 16], [0; 64]);
+    let is = |text: &[u8]| text.starts_with(b"php-fpm");
+    is(files::proc_read(pid, b"comm", &mut name)) || is(files::proc_read(pid, b"cmdline", &mut title))
+}
+
+/// Calls `go` with a process's memory; where that may not be read, as its user.
+fn of_process<R>(pid: u32, go: impl FnOnce(&Memory) -> Option<R>) -> Option<R> {
+    if let Ok(memory) = Memory::of(pid) {
+        return go(&memory);
+    }
+    let own = (sys::geteuid(), sys::getegid());
+    let (uid, gid) = subject::user_of(pid)?;
+    sys::look_as(uid, gid);
+    let memory = Memory::of(pid);
+    sys::look_as(own.0, own.1);
+    go(&memory.ok()?)
+}
+
+/// Copies words; what is the same stays as it is, so that nothing is written to where there is nothing.
+fn copy<'w>(memory: &Memory, at: u64, words: impl Iterator<Item = &'w AtomicU64>) -> Option<()> {
+    /// Bytes at a time.
+    const PART: usize = 512;
+    let (mut part, mut from) = ([0; PART], at);
+    let mut left: &[u8] = &[];
+    for word in words {
+        if left.is_empty() {
+            left = memory.read(from, &mut part);
+            from = from.wrapping_add(PART as u64);
+        }
+        let (bytes, rest) = left.split_first_chunk::<8>()?;
+        let new = u64::from_ne_bytes(*bytes);
+        if word.load(Ordering::Relaxed) != new {
+            word.store(new, Ordering::Relaxed);
+        }
+        left = rest;
+    }
+    Some(())
+}
+
+impl Case<'_> {
+    /// Judges a connection to an address, where a pool is there, or may be.
+    pub(super) fn to_pool_at(&self, ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
+        let pools = self.with.pools;
+        if deed == Deed::Send(false) || !pools.any() {
+            return None;
+        }
+        let is_pools = match pools.has_port(port) {
+            Some(false) => Some(false),
+            known if canonical(ip).is_loopback() => known,
+            known => sys::is_own(ip).and_then(|own| if own { known } else { Some(false) }),
+        };
+        self.to_pool(is_pools)
+    }
+
+    /// Judges a connection of a local socket, where a pool is there, or may be.
+    pub(super) fn to_local_pool(&self, address: &[u8; ADDRESS_MAX], size: usize) -> Option<Decision> {
+        if !self.with.pools.any() {
+            return None;
+        }
+        let name = sys::local_name(address, size)?;
+        let is_pools = match name.first() {
+            Some(0) => self.with.pools.has_mark(local_listeners::mark_of_name(name)),
+            _ => self.is_pools_file(name),
+        };
+        self.to_pool(is_pools)
+    }
+
+    /// Whether a path leads to a listener of a pool's; `None` where that is not known.
+    fn is_pools_file(&self, path: &[u8]) -> Option<bool> {
+        let path = Text::<{ LOCAL_MAX + 1 }>::of(path);
+        let folder = |name: &[u8]| {
+            let path = files::proc_path(self.subject.thread, name);
+            sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).ok()
+        };
+        let (root, working): (Fd, Fd) = (folder(b"root")?, folder(b"cwd")?);
+        match sys::stat_within(&root, &working, path.c_str()) {
+            Ok(stat) => self.with.pools.has_mark(local_listeners::mark_of(stat.identity)),
+            // The kernel finds nothing either.
+            Err(Some(_)) => Some(false),
+            Err(None) => None,
+        }
+    }
+
+    fn to_pool(&self, is_pools: Option<bool>) -> Option<Decision> {
+        let unknown = match is_pools {
+            Some(false) => return None,
+            Some(true) => None,
+            None => Some(Unknown::Socket),
+        };
+        let how = b"a connection to a listener of PHP-FPM's";
+        Some(self.by(|by| judge::fpm_socket(by, &self.subject.served, unknown, how)))
+    }
+}

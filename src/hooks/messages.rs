@@ -1,0 +1,159 @@
+//! sendmmsg(2): all messages are judged, and those that may go are one call of the kernel's, on copies.
+//!
+//! So the kernel alone says how many of them it sends: it stops behind a message that a stream took in part, and at the
+//! first that fails. What the policy refuses is to the caller what the kernel refuses: as the first message it is the
+//! call's error, behind others they are sent, and the error comes with the call that begins with it.
+
+use super::egress::judged_message;
+use super::fail;
+use super::signals::with_cleanup;
+use crate::address::{Address, NOWHERE, readable};
+use crate::gate::{self, Way};
+use crate::judge::Refused;
+use crate::memory::Reader;
+use crate::state::{self, Role};
+use crate::sys;
+use core::ffi::{c_int, c_uint, c_void};
+use core::mem::MaybeUninit;
+
+/// Messages that the stack has room for; more go into a mapping.
+const FEW: usize = 4;
+/// UIO_MAXIOV: the kernel takes no more.
+const MANY: usize = 1024;
+const PAGE: usize = 4096;
+
+type Copy = MaybeUninit<libc::mmsghdr>;
+type Copied = MaybeUninit<Address>;
+
+/// sendmmsg(2).
+///
+/// # Safety
+/// As libc's; of the headers and the addresses as [`super::connect`]. Headers behind the first page may be wild.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { sending_messages(Way::Libc, fd, messages, count, flags) }
+}
+
+/// `sendmmsg` by its other name.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { sendmmsg(fd, messages, count, flags) }
+}
+
+/// Sends messages.
+///
+/// # Safety
+/// As [`sendmmsg`].
+pub(super) unsafe fn sending_messages(
+    way: Way,
+    fd: c_int,
+    messages: *mut libc::mmsghdr,
+    count: c_uint,
+    flags: c_int,
+) -> c_int {
+    if state::role() == Role::Master || count == 0 {
+        // SAFETY: as the caller promises.
+        return unsafe { gate::sendmmsg(way, fd, messages, count, flags) };
+    }
+    if !readable(messages as usize, size_of::<libc::mmsghdr>()) {
+        // SAFETY: the kernel takes it for a fault.
+        return unsafe { gate::sendmmsg(way, fd, NOWHERE.cast_mut().cast(), count, flags) };
+    }
+    let all = Messages { way, fd, at: messages, count: (count as usize).min(MANY), flags };
+    // SAFETY: as the caller promises.
+    unsafe { if all.count > FEW { all.send_many() } else { all.send_few() } }
+}
+
+#[derive(Clone, Copy)]
+struct Messages {
+    way: Way,
+    fd: c_int,
+    at: *mut libc::mmsghdr,
+    count: usize,
+    flags: c_int,
+}
+
+/// A mapping with room for messages.
+struct Room {
+    headers: [Copy; MANY],
+    addresses: [Copied; MANY],
+}
+
+impl Messages {
+    /// # Safety
+    /// As [`sendmmsg`].
+    #[inline(never)]
+    unsafe fn send_few(self) -> c_int {
+        let mut headers = [const { Copy::uninit() }; FEW];
+        let mut addresses = [const { Copied::uninit() }; FEW];
+        // SAFETY: as the caller promises.
+        unsafe { self.send(&mut headers, &mut addresses) }
+    }
+
+    /// # Safety
+    /// As [`sendmmsg`].
+    #[inline(never)]
+    unsafe fn send_many(self) -> c_int {
+        let Some(at) = sys::allocate(size_of::<Room>()) else {
+            // The kernel, too, may send fewer.
+            // SAFETY: as the caller promises.
+            return unsafe { Messages { count: FEW, ..self }.send_few() };
+        };
+        // SAFETY: the mapping is that long and nobody else's; a room may be anything.
+        let room = unsafe { &mut *at.cast::<Room>() };
+        // SAFETY: as the caller promises.
+        let send = || unsafe { self.send(&mut room.headers, &mut room.addresses) };
+        // A thread may be cancelled in libc's function.
+        let sent = with_cleanup(unmap, at, send);
+        sys::munmap(at, size_of::<Room>());
+        sent
+    }
+
+    /// # Safety
+    /// As [`sendmmsg`].
+    unsafe fn send(self, headers: &mut [Copy], addresses: &mut [Copied]) -> c_int {
+        let first_page = self.at as usize & !(PAGE - 1);
+        let mut reader = Reader::default();
+        let mut can_read = |at: usize| at & !(PAGE - 1) == first_page || reader.ok(at);
+        let mut judged = 0_usize;
+        for (index, (header, address)) in headers.iter_mut().zip(addresses).take(self.count).enumerate() {
+            let message = self.at.wrapping_add(index) as usize;
+            if !can_read(message) || !can_read(message.wrapping_add(size_of::<libc::mmsghdr>() - 1)) {
+                break;
+            }
+            // SAFETY: a mmsghdr begins with a msghdr; both may be anything.
+            let header = unsafe { &mut *header.as_mut_ptr().cast::<MaybeUninit<libc::msghdr>>() };
+            // SAFETY: it is readable; the rest is as the caller promises.
+            let decision =
+                unsafe { judged_message(self.fd, message as *const libc::msghdr, self.flags, header, address) };
+            match decision {
+                Ok(()) => judged = index.wrapping_add(1),
+                Err(Refused(errno)) if judged == 0 => return fail(errno),
+                Err(_) => break,
+            }
+        }
+        if judged == 0 {
+            // SAFETY: the kernel takes it for a fault.
+            return unsafe { gate::sendmmsg(self.way, self.fd, NOWHERE.cast_mut().cast(), 1, self.flags) };
+        }
+        // SAFETY: so many copies were made, with their addresses.
+        let sent =
+            unsafe { gate::sendmmsg(self.way, self.fd, headers.as_mut_ptr().cast(), judged as c_uint, self.flags) };
+        for (index, header) in headers.iter().enumerate().take(usize::try_from(sent).unwrap_or(0)) {
+            let message = self.at.wrapping_add(index);
+            // SAFETY: the caller's message, which the kernel would write to; it has written to the copy.
+            unsafe { (&raw mut (*message).msg_len).write_unaligned((*header.as_ptr()).msg_len) };
+        }
+        sent
+    }
+}
+
+/// Gives up the room of a thread that is cancelled.
+unsafe extern "C" fn unmap(at: *mut c_void) {
+    sys::munmap(at, size_of::<Room>());
+}

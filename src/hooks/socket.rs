@@ -1,0 +1,131 @@
+//! What makes a socket, or gives it a route: socket, setsockopt, getsockopt; recvmsg, by which one comes from elsewhere.
+
+use super::fail;
+use super::table::real;
+use crate::judge::{self, By, Decision, Refused};
+use crate::state::{self, Role};
+use crate::{allowed, gate, request, route, sys};
+use core::ffi::{c_int, c_void};
+
+/// socket(2). Of one without ports, what was allowed of another says nothing.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    let Some(real) = real::socket() else { return fail(libc::ENOSYS) };
+    // SAFETY: takes no pointer.
+    made(unsafe { real(domain, kind, protocol) }, domain, kind, protocol)
+}
+
+/// A socket was made, or an error is handed on.
+pub(super) fn made(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    if fd >= 0 && matches!(domain, libc::AF_INET | libc::AF_INET6) && !sys::is_protocol_with_ports(kind, protocol) {
+        allowed::distrust();
+    }
+    fd
+}
+
+/// `socket` by its other name.
+///
+/// # Safety
+/// As [`socket`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int {
+    // SAFETY: as the caller promises.
+    unsafe { socket(domain, kind, protocol) }
+}
+
+/// Judges an option by which a socket goes elsewhere than its address says.
+#[cold]
+#[inline(never)]
+fn routed(fd: c_int) -> Decision {
+    match state::role() {
+        Role::Master => Ok(()),
+        _ => request::current(|served| judge::routed(By::This, served, fd)),
+    }
+}
+
+/// Judges setsockopt.
+#[inline]
+pub(super) fn may_set(fd: c_int, level: c_int, option: c_int, len: libc::socklen_t) -> Decision {
+    if route::is_set(level, option, len) { routed(fd) } else { Ok(()) }
+}
+
+/// Judges getsockopt.
+#[inline]
+pub(super) fn may_ask(fd: c_int, level: c_int, option: c_int) -> Decision {
+    if route::is_asked(level, option) { routed(fd) } else { Ok(()) }
+}
+
+/// setsockopt(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn setsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    len: libc::socklen_t,
+) -> c_int {
+    if let Err(Refused(errno)) = may_set(fd, level, option, len) {
+        return fail(errno);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { gate::setsockopt(fd, level, option, value, len) }
+}
+
+/// getsockopt(2).
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn getsockopt(
+    fd: c_int,
+    level: c_int,
+    option: c_int,
+    value: *mut c_void,
+    len: *mut libc::socklen_t,
+) -> c_int {
+    if let Err(Refused(errno)) = may_ask(fd, level, option) {
+        return fail(errno);
+    }
+    // SAFETY: as the caller promises.
+    unsafe { gate::getsockopt(fd, level, option, value, len) }
+}
+
+/// recvmsg(2). A socket without ports may come with the message.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn recvmsg(fd: c_int, message: *mut libc::msghdr, flags: c_int) -> libc::ssize_t {
+    let Some(real) = real::recvmsg() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    // SAFETY: as the caller promises.
+    unsafe { came_with(real(fd, message, flags), message) }
+}
+
+/// Looks at the descriptors that came with a message of which so much was received.
+///
+/// # Safety
+/// As recvmsg's, of a message that was received where `got` is no error.
+pub(super) unsafe fn came_with(got: libc::ssize_t, message: *const libc::msghdr) -> libc::ssize_t {
+    // SAFETY: the kernel has just written there.
+    if got >= 0 && unsafe { (&raw const (*message).msg_controllen).read_unaligned() } > 0 {
+        // SAFETY: as above.
+        came(unsafe { message.read_unaligned() });
+    }
+    got
+}
+
+#[cold]
+#[inline(never)]
+fn came(header: libc::msghdr) {
+    route::each_descriptor(&header, |fd| {
+        if sys::has_ports(fd) != Some(true) {
+            allowed::distrust();
+        }
+    });
+}
