@@ -134,7 +134,6 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     if matches!(by, By::This) && state::role() == Role::Master {
         return Ok(Cleared::Start(Start::unchecked()));
     }
-    // What cannot be read cannot be read by the kernel either, and by now it might be readable.
     let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(fault(by, &exec.target))) };
     let place = match by {
         By::This => None,
@@ -144,12 +143,14 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     let enforced = PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
     let starter = match by {
         By::This => Starter::this(),
-        By::Other(other) => Starter::other(other.pid, other.user.0),
+        By::Other(other) => Starter::other(other.thread, other.user.0),
     };
     program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then_some(starter);
     match find(&mut program, exec, &arguments) {
         // By its file actions, a new process may have what this one has not.
-        Err(errno) if exec.unknown != Some(Unknown::FileActions) => return Ok(Cleared::Absent(errno)),
+        Err(errno) if exec.unknown != Some(Unknown::FileActions) => {
+            return Ok(Cleared::Absent(if program.is_script { absent(by, exec) } else { errno }));
+        }
         _ => {}
     }
     // By the time that the kernel looks, somebody may have put another file there. Where nothing is refused, nothing is lost.
@@ -317,6 +318,24 @@ pub fn replaced(served: &Served) -> Decision {
         replaces: true,
     };
     unknown_exec(served, &exec, Unknown::Replaced)
+}
+
+/// The errno with which the kernel does not run a program. What cannot be read of its arguments and environment cannot be read by the
+/// kernel either, which opens the program before, and finds a script's interpreter after; by now it might be readable.
+#[cold]
+pub fn absent(by: By<'_>, exec: &Exec<'_>) -> i32 {
+    let place = match by {
+        By::This => None,
+        By::Other(other) => other.place,
+    };
+    let (arguments, mut program) = (Arguments::read(exec.argv), Program::none(place));
+    let is_readable = arguments.is_some() && Arguments::read(exec.envp).is_some();
+    match find(&mut program, exec, arguments.as_ref().unwrap_or(&Arguments::none())) {
+        Err(errno) if is_readable || !program.is_script => errno,
+        _ if !is_readable => libc::EFAULT,
+        // It may not be looked at, or has come in between.
+        _ => libc::EACCES,
+    }
 }
 
 /// Finds the program that the kernel would start; its errno where it would start none.

@@ -6,7 +6,7 @@ mod exec;
 
 pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Cleared, Exec, Guarding, Start, Target, enforces_programs, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs, exec, replaced, unknown_exec};
 
 use crate::memory::Text;
 use crate::program::Place;

@@ -164,12 +164,16 @@ pub fn announced(notice: &Notice, secret: u64) -> Option<Announced> {
     }
 }
 
-/// To the kernel it is a ring without entries, which it does not make.
+/// To the kernel it is a ring without entries, which it does not make. Until the supervisor has received it a signal would interrupt
+/// it, and it would not be heard: so there are none meanwhile.
 fn say(secret: u64, what: u64, [one, two]: [&[u8]; 2]) -> isize {
     let mark = secret ^ what;
     let args = [0, one.as_ptr() as usize, one.len(), two.as_ptr() as usize, two.len(), mark as usize];
+    let mask = super::block_signals(libc::SIG_SETMASK, u64::MAX);
     // SAFETY: the kernel at most reads and writes what it takes for the ring's parameters; without entries it writes nothing.
-    unsafe { syscall(libc::SYS_io_uring_setup, args) }
+    let said = unsafe { syscall(libc::SYS_io_uring_setup, args) };
+    super::block_signals(libc::SIG_SETMASK, mask);
+    said
 }
 
 /// Tells the supervisor for which request this process is about to execute a program without the guard.

@@ -465,6 +465,12 @@ pub fn send_message(fd: i32, header: &[usize; 7], flags: i32) -> isize {
     unsafe { super::confined::marked(libc::SYS_sendmsg, [fd as usize, header.as_ptr() as usize, flags as usize, 0, 0]) }
 }
 
+/// `sendto` of data with a length, to an address with a length.
+pub fn send_to(fd: i32, [data, len]: [usize; 2], flags: i32, (name, name_len): (usize, usize)) -> isize {
+    // SAFETY: the kernel checks what it reads.
+    unsafe { syscall(libc::SYS_sendto, [fd as usize, data, len, flags as usize, name, name_len]) }
+}
+
 /// Whether the calls of a descriptor do not wait.
 pub fn is_nonblocking(fd: i32) -> bool {
     // SAFETY: takes no pointer.

@@ -281,6 +281,16 @@ impl Case<'_> {
         rules.iter().any(|rule| state::policy().mode(scope, *rule) == Mode::Enforce)
     }
 
+    /// The answer to a call with an address that the kernel does not read, because of its place or its length. Where those are in
+    /// registers, nobody changes them, and the kernel says so itself; those of a message and of socketcall are in memory.
+    pub(super) fn nowhere(&self, lent: &Lent, in_registers: bool, errno: i32, rules: &[Rule]) -> Reply {
+        match (self.width, lent) {
+            (8, _) if in_registers => Decision::Ok(()).into(),
+            (_, Lent::Fails(errno)) => self.fails(*errno, rules),
+            (..) => self.fails(errno, rules),
+        }
+    }
+
     /// The answer to a call that is bound to fail: in audit the kernel says so itself.
     pub(super) fn fails(&self, errno: i32, rules: &[Rule]) -> Reply {
         let failed = if self.enforces(rules) { Err(Refused(errno)) } else { Ok(()) };

@@ -65,7 +65,7 @@ impl Case<'_> {
         let lent = self.lend(fd);
         let (bytes, size) = match self.address(at, len) {
             Handed::Address(bytes, size) => (bytes, size),
-            Handed::Nothing(errno) => return Some(self.fails(errno, &RULES)),
+            Handed::Nothing(errno) => return Some(self.nowhere(&lent, true, errno, &RULES)),
             Handed::Unreadable => return Some(self.unread(lent.fd(), Deed::Connect)),
         };
         let decision = self.towards(lent.fd(), &bytes, size, Deed::Connect);
@@ -93,11 +93,11 @@ impl Case<'_> {
         if sys::is_nonblocking(borrowed.0) || !sys::is_stream(borrowed.0) {
             return Some(Reply::Result(go()));
         }
-        self.in_child(go)
+        self.in_child(borrowed.0, Deed::Connect, go)
     }
 
     /// Makes a call that may take minutes: a process of its own waits for it.
-    pub(super) fn in_child(&self, go: impl FnOnce() -> i64) -> Option<Reply> {
+    pub(super) fn in_child(&self, fd: i32, deed: Deed, go: impl FnOnce() -> i64) -> Option<Reply> {
         // SAFETY: the child only makes system calls of `sys`.
         match unsafe { sys::fork_silent() } {
             Ok(0) => {
@@ -107,7 +107,7 @@ impl Case<'_> {
             }
             Ok(_) => None,
             // What was judged could be another address by the time that the kernel reads it.
-            Err(_) => Some(Reply::Result(-i64::from(libc::EAGAIN))),
+            Err(_) => Some(self.unbound(fd, deed).into()),
         }
     }
 }

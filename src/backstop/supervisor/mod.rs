@@ -6,6 +6,7 @@
 
 mod answer;
 mod call;
+mod caller;
 mod connection;
 mod copied;
 mod expected;

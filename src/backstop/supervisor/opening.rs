@@ -25,7 +25,7 @@ impl Case<'_> {
         let lent = self.lend(fd);
         let (bytes, size) = match self.address(at, len) {
             Handed::Address(bytes, size) => (bytes, size),
-            Handed::Nothing(errno) => return self.fails(errno, &RULES),
+            Handed::Nothing(errno) => return self.nowhere(&lent, true, errno, &RULES),
             Handed::Unreadable => return self.not_known(lent.fd(), Unknown::Address).into(),
         };
         // Without a family it is 0.0.0.0 to a socket of v4, and nothing to others.

@@ -1,6 +1,7 @@
 //! Programs that are executed without the hooks, or by libc for one: each is judged here.
 
 use super::answer::Case;
+use super::caller::not_executable;
 use super::copied::{Not, ROOM, Room};
 use super::subject;
 use crate::judge::{self, Cleared, Decision, Exec, Target};
@@ -29,13 +30,11 @@ impl Case<'_> {
     }
 
     fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
-        const FAULT: Reply = Reply::Result(-(libc::EFAULT as i64));
         let mut room = Room::new(room, self.memory, self.width);
         let (arguments, read) = room.copy(argv, |_| true);
-        let mut unknown = None;
+        let (mut unknown, mut faults) = (None, false);
         match read {
-            // What the kernel would say; another thread may have made it readable by then.
-            Err(Not::Readable) => return FAULT,
+            Err(Not::Readable) => faults = true,
             Err(Not::Bounded) => unknown = Some(Unknown::Arguments),
             Ok(()) => {}
         }
@@ -59,16 +58,16 @@ impl Case<'_> {
             startup::variable(entry, true).is_some()
         });
         match read {
-            Err(Not::Readable) => return FAULT,
+            Err(Not::Readable) => faults = true,
             Err(Not::Bounded) => unknown = unknown.or(Some(Unknown::Environment)),
             Ok(()) => {}
         }
         let mut name = [0; 4097];
         let path_at = path;
-        let Some(path) = self.memory.string(path, &mut name) else { return FAULT };
+        let Some(path) = self.memory.string(path, &mut name) else { return self.fails(libc::EFAULT, &Rule::ALL) };
         match path.len() {
-            0 if flags & libc::AT_EMPTY_PATH == 0 => return Reply::Result(-i64::from(libc::ENOENT)),
-            4096.. => return Reply::Result(-i64::from(libc::ENAMETOOLONG)),
+            0 if flags & libc::AT_EMPTY_PATH == 0 => return self.fails(libc::ENOENT, &Rule::ALL),
+            4096.. => return self.fails(libc::ENAMETOOLONG, &Rule::ALL),
             _ => {}
         }
         let mut copy = Text::<4097>::new();
@@ -77,15 +76,20 @@ impl Case<'_> {
         let Some(place) = Place::of(self.subject.pid, self.subject.thread, !self.subject.is_guarded) else {
             return self.cannot(Unknown::Program).into();
         };
-        let file = match self.open(&place, at, &copy, flags) {
+        let open = || self.open(&place, at, &copy, flags);
+        let file = match open() {
             Ok(file) => file,
-            Err(Some(errno)) => return self.fails(errno, &Rule::ALL),
+            Err(Some(_)) => return self.absent(|| not_executable(open()), libc::EACCES),
             Err(None) => return self.cannot(Unknown::Program).into(),
         };
         let Some(stat) = sys::fstat(file.0) else { return self.cannot(Unknown::Program).into() };
         // Of a device or a FIFO nothing is read: the kernel executes none.
-        if stat.mode & libc::S_IFMT != libc::S_IFREG {
-            return Reply::Result(-i64::from(libc::EACCES));
+        match stat.mode & libc::S_IFMT {
+            libc::S_IFLNK => return self.absent(|| not_executable(open()), libc::ELOOP),
+            // The kernel opens the program before it reads its arguments; by the time that it does, they may be there.
+            libc::S_IFREG if faults => return self.absent(|| not_executable(open()), libc::EFAULT),
+            libc::S_IFREG => {}
+            _ => return self.absent(|| not_executable(open()), libc::EACCES),
         }
         // The same file again, so that it can be read, and nothing else.
         let mut again = Text::<32>::new();
@@ -131,7 +135,10 @@ impl Case<'_> {
         let decision = self.by_in(Some(&place), |by| judge::exec(by, &self.subject.served, &exec));
         match (&decision, unknown) {
             // By the time that the kernel looks, it might run it.
-            (Ok(Cleared::Absent(errno)), None) => return self.fails(*errno, &Rule::ALL),
+            (Ok(Cleared::Absent(_)), None) => {
+                let interpreter = || self.by_in(Some(&place), |by| judge::absent(by, &exec));
+                return self.absent(|| not_executable(open()).or_else(|| Some(interpreter())), libc::EACCES);
+            }
             (Ok(Cleared::Absent(_)), Some(what)) => return self.cannot(what).into(),
             (Ok(Cleared::Start(start)), _) => self.note(handed.bytes(), exec.name().bytes(), start.runs),
             (Err(_), _) => {}

@@ -17,6 +17,12 @@ const MESSAGES_MAX: u64 = 1024;
 const PIECES_MAX: u64 = 1024;
 /// Room for the data of one message: any datagram of the internet fits. Of a stream, that much is sent at a time.
 const DATA_MAX: usize = 1 << 17;
+/// The kernel takes a longer piece for one of this length (MAX_RW_COUNT).
+const PIECE_MAX: u64 = 0x7fff_f000;
+/// The longest datagram of the internet; the kernel refuses a longer one (EMSGSIZE) before it looks at the data.
+const DATAGRAM_MAX: u64 = 0xffff;
+/// An address at which no process has memory.
+const NOWHERE: usize = 8;
 /// Room for its control messages.
 const CONTROL_MAX: usize = 256;
 
@@ -54,6 +60,19 @@ struct Copied {
     control: ([u64; CONTROL_MAX / 8], usize),
     data: *mut core::ffi::c_void,
     len: usize,
+    /// The data cannot be read: the kernel is to say so, in its order.
+    faults: bool,
+    /// It is sent by sendto, as the caller does.
+    is_plain: bool,
+}
+
+/// How much of a message's data was copied.
+enum Data {
+    Whole(usize),
+    /// There is no room for the rest.
+    Partly(usize),
+    /// It cannot be read. How long it is.
+    Faults(u64),
 }
 
 impl Drop for Copied {
@@ -64,13 +83,21 @@ impl Drop for Copied {
 
 impl Copied {
     fn send(&self, fd: i32, flags: i32) -> i64 {
-        let piece = [self.data as usize, self.len];
+        let piece = [if self.faults { NOWHERE } else { self.data as usize }, self.len];
         let (name, control) = (self.name.0.as_ptr() as usize, self.control.0.as_ptr() as usize);
         let name = if self.is_named { (name, self.name.1) } else { (0, 0) };
+        if self.is_plain {
+            return sys::send_to(fd, piece, flags | libc::MSG_NOSIGNAL, name) as i64;
+        }
         let control = if self.control.1 == 0 { (0, 0) } else { (control, self.control.1) };
         let header = [name.0, name.1, piece.as_ptr() as usize, 1, control.0, control.1, 0];
         sys::send_message(fd, &header, flags | libc::MSG_NOSIGNAL) as i64
     }
+}
+
+/// What a message with these flags does.
+fn deed(flags: i32) -> Deed {
+    Deed::Send(flags & libc::MSG_FASTOPEN != 0)
 }
 
 /// What comes of one message.
@@ -98,7 +125,9 @@ impl Case<'_> {
         let lent = self.lend(fd);
         match self.step(&lent, parts, flags) {
             Step::Answer(reply) => Some(reply),
-            Step::Waits(copied) => self.in_child(|| self.sent(lent.fd(), copied.send(lent.fd(), flags), flags)),
+            Step::Waits(copied) => {
+                self.in_child(lent.fd(), deed(flags), || self.sent(lent.fd(), copied.send(lent.fd(), flags), flags))
+            }
         }
     }
 
@@ -132,12 +161,14 @@ impl Case<'_> {
                 // The caller may send the rest again.
                 Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
                 Step::Waits(copied) => {
-                    return self.in_child(|| match self.sent(lent.fd(), copied.send(lent.fd(), flags), flags) {
-                        sent @ 0.. => {
-                            tell(sent);
-                            1
+                    return self.in_child(lent.fd(), deed(flags), || {
+                        match self.sent(lent.fd(), copied.send(lent.fd(), flags), flags) {
+                            sent @ 0.. => {
+                                tell(sent);
+                                1
+                            }
+                            errno => errno,
                         }
-                        errno => errno,
                     });
                 }
             }
@@ -147,12 +178,12 @@ impl Case<'_> {
 
     /// Judges one message, and sends it where an allowed one must be the one that was judged.
     fn step(&self, lent: &Lent, parts: &Parts, flags: i32) -> Step {
-        let deed = Deed::Send(flags & libc::MSG_FASTOPEN != 0);
+        let (deed, is_plain) = (deed(flags), matches!(parts.pieces, Pieces::One(_)));
         let (bytes, size) = match parts.name {
             (0, _) => ([0; ADDRESS_MAX], 0),
             (at, len) => match self.address(at, len) {
                 Handed::Address(bytes, size) => (bytes, size),
-                Handed::Nothing(errno) => return Step::Answer(self.fails(errno, &RULES)),
+                Handed::Nothing(errno) => return Step::Answer(self.nowhere(lent, is_plain, errno, &RULES)),
                 Handed::Unreadable => return Step::Answer(self.unread(lent.fd(), deed)),
             },
         };
@@ -176,14 +207,18 @@ impl Case<'_> {
             Lent::Local(_) | Lent::Unknown => return Step::Answer(decision.into()),
         };
         let Some(data) = sys::allocate(DATA_MAX) else { return Step::Answer(self.unbound(fd, deed).into()) };
-        let mut copied = Copied { name: (bytes, size), is_named: parts.name.0 != 0, control, data, len: 0 };
+        let is_named = parts.name.0 != 0;
+        let mut copied = Copied { name: (bytes, size), is_named, control, data, len: 0, faults: false, is_plain };
         // SAFETY: a new mapping of that size, which nobody else has.
         let room = unsafe { core::slice::from_raw_parts_mut(data.cast::<u8>(), DATA_MAX) };
         match self.data(parts.pieces, room) {
-            Ok((len, true)) => copied.len = len,
-            Ok((len, false)) if sys::is_stream(fd) => copied.len = len,
-            Ok((_, false)) => return Step::Answer(self.unbound(fd, deed).into()),
-            // The kernel would say so; another thread may have made it readable by then.
+            Ok(Data::Whole(len)) => copied.len = len,
+            Ok(Data::Partly(len)) if sys::is_stream(fd) => copied.len = len,
+            // Too long, whatever is in it: the kernel says that, or what it finds before.
+            Ok(Data::Partly(_)) => copied.len = DATA_MAX,
+            Ok(Data::Faults(DATAGRAM_MAX..)) if !sys::is_stream(fd) => copied.len = DATA_MAX,
+            Ok(Data::Faults(len)) => (copied.len, copied.faults) = (len as usize, true),
+            // Said before anything else of the message is looked at; another thread may have made it readable by then.
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
         }
         let waits = flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd);
@@ -256,26 +291,20 @@ impl Case<'_> {
         Some((words, len))
     }
 
-    /// Copies the data; how much, and whether that is all of it. The errno where the kernel would not read it.
-    fn data(&self, pieces: Pieces, room: &mut [u8]) -> Result<(usize, bool), i32> {
-        let mut used = 0_usize;
+    /// Copies the data. The errno where the kernel does not look at the rest of the message.
+    fn data(&self, pieces: Pieces, room: &mut [u8]) -> Result<Data, i32> {
+        let (mut used, mut total, mut faults) = (0_usize, 0_u64, false);
         let mut take = |(at, len): (u64, u64)| {
+            total = total.wrapping_add(len);
             let free = room.get_mut(used..).unwrap_or_default();
-            let len = usize::try_from(len).unwrap_or(usize::MAX);
-            let (fits, wanted) = (len <= free.len(), len.min(free.len()));
+            let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(free.len());
             let part = free.get_mut(..wanted).unwrap_or_default();
-            if self.memory.read(at, part).len() != wanted {
-                return Err(libc::EFAULT);
-            }
+            faults |= self.memory.read(at, part).len() != wanted;
             used = used.wrapping_add(wanted);
-            Ok(fits)
         };
         match pieces {
-            Pieces::One(piece) => {
-                let whole = take(piece)?;
-                Ok((used, whole))
-            }
-            Pieces::Vector((_, count)) if count > PIECES_MAX => Err(libc::EMSGSIZE),
+            Pieces::One((at, len)) => take((at, len.min(PIECE_MAX))),
+            Pieces::Vector((_, count)) if count > PIECES_MAX => return Err(libc::EMSGSIZE),
             Pieces::Vector((at, count)) => {
                 let width = self.width as u64;
                 for index in 0..count {
@@ -285,12 +314,16 @@ impl Case<'_> {
                     if len > isize::MAX as u64 {
                         return Err(libc::EINVAL);
                     }
-                    if len != 0 && !take((base, len))? {
-                        return Ok((used, false));
+                    if len != 0 {
+                        take((base, len.min(PIECE_MAX)));
                     }
                 }
-                Ok((used, true))
             }
         }
+        Ok(match faults {
+            true => Data::Faults(total.min(PIECE_MAX)),
+            false if total > used as u64 => Data::Partly(used),
+            false => Data::Whole(used),
+        })
     }
 }

@@ -25,6 +25,7 @@ mod shells;
 mod sinks;
 mod spawn;
 mod supervised_calls;
+mod supervised_failures;
 mod supervised_files;
 mod supervised_paths;
 mod supervised_threads;

@@ -1,0 +1,65 @@
+//! What the caller of a call finds, where the call cannot be let go on: the supervisor is root, and what root finds, or does not
+//! find, is for nobody else to know.
+
+use super::answer::Case;
+use crate::files;
+use crate::memory::Text;
+use crate::sys::{self, Eyes, Reply};
+use portcullis_policy::Rule;
+use portcullis_request::context;
+
+/// Room for what /proc/TID/status says; with more groups than fit, what the caller may is not known.
+const STATUS_MAX: usize = 8192;
+
+/// User, group and further groups by which a thread looks at files.
+fn eyes_of(thread: u32) -> Option<Eyes> {
+    let mut room = [0; STATUS_MAX];
+    let text = files::proc_read_all(thread, b"status", &mut room);
+    let words = |name: &[u8]| {
+        let start = text.windows(name.len()).position(|window| window == name)?;
+        let rest = text.get(start.wrapping_add(name.len())..)?;
+        let end = rest.iter().position(|&byte| byte == b'\n')?;
+        let is_space = |byte: &u8| matches!(byte, b' ' | b'\t');
+        Some(rest.get(..end)?.split(is_space).filter(|word| !word.is_empty()).map(context::number))
+    };
+    // Real, effective, saved, and that for files.
+    let one = |name: &[u8]| u32::try_from(words(name)?.nth(3)?).ok();
+    let mut eyes = Eyes::of(one(b"\nUid:")?, one(b"\nGid:")?);
+    for group in words(b"\nGroups:")? {
+        eyes.add(u32::try_from(group).ok()?)?;
+    }
+    Some(eyes)
+}
+
+impl Case<'_> {
+    /// Looks at files as the caller does; `None` where that cannot be done.
+    fn as_caller<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
+        let (own, caller) = (Eyes::own()?, eyes_of(self.subject.thread)?);
+        let found = caller.take().then(look);
+        // Without its own, this process cannot go on.
+        if !own.take() {
+            sys::exit(1);
+        }
+        found
+    }
+
+    /// The answer to an exec that the kernel refuses. In audit it says so itself. In enforce the call may not go on, since by the time
+    /// that the kernel looks it may find something else: it fails as the caller's own look does, or with `otherwise`.
+    pub(super) fn absent(&self, look: impl FnOnce() -> Option<i32>, otherwise: i32) -> Reply {
+        let errno = match self.enforces(&Rule::ALL) {
+            true => self.as_caller(|| look().unwrap_or(otherwise)),
+            false => None,
+        };
+        self.fails(errno.unwrap_or(libc::EACCES), &Rule::ALL)
+    }
+}
+
+/// Why the kernel does not open a file to execute it for whoever this process looks as.
+pub(super) fn not_executable(opened: Result<sys::Fd, Option<i32>>) -> Option<i32> {
+    let file = match opened {
+        Ok(file) => file,
+        Err(errno) => return Some(errno.unwrap_or(libc::EACCES)),
+    };
+    let path: Text<64> = files::proc_descriptor(file.0);
+    (!sys::may_execute(libc::AT_FDCWD, path.c_str())).then_some(libc::EACCES)
+}
