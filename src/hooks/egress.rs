@@ -1,6 +1,7 @@
 //! What opens a connection or sends to an address: connect, sendto, sendmsg; sendmmsg is in [`super::messages`].
 
 use super::fail;
+use super::held::Held;
 use crate::address::{Address, NOWHERE, readable};
 use crate::allowed::Destination;
 use crate::gate::{self, Way};
@@ -11,15 +12,45 @@ use crate::{counters, names, peers, pools, request, route, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 use core::net::IpAddr;
-use portcullis_policy::Unknown;
+use portcullis_policy::{Rule, Unknown};
 
-/// Whether a connection was judged.
+/// How a call was judged.
 #[derive(Clone, Copy)]
-enum Looked {
-    /// As a whole.
+pub(super) enum Looked {
+    /// By its destination alone.
     Whole,
-    /// It has to be looked at once it is made.
-    Afterwards,
+    /// With the socket, on which it is to be made.
+    On((c_int, bool)),
+    /// It has to be looked at once it is made, likewise.
+    Afterwards((c_int, bool)),
+}
+
+impl Looked {
+    fn on(held: Held) -> Looked {
+        Looked::On(held.words())
+    }
+
+    /// The socket that was looked at.
+    #[cold]
+    pub(super) fn held(self) -> Option<Held> {
+        match self {
+            Looked::Whole => None,
+            Looked::On(words) | Looked::Afterwards(words) => Some(Held::again(words)),
+        }
+    }
+
+    /// Makes the call on the socket that was looked at.
+    #[cold]
+    #[inline(never)]
+    fn call<R>(self, fd: c_int, call: impl FnOnce(c_int) -> R) -> R {
+        match self {
+            Looked::Whole => call(fd),
+            Looked::On(words) | Looked::Afterwards(words) => {
+                let held = Held::again(words);
+                call(held.at())
+            }
+        }
+    }
 }
 
 /// What the policy says, which for most destinations is what it said last time.
@@ -35,32 +66,42 @@ fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decisi
 }
 
 #[inline(never)]
-fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
-    let at = match copy.internet(len) {
+fn anew(number: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
+    const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
+    let destination = copy.internet(len);
+    let is_local = || deed == Deed::Connect && pools::any();
+    let means = || deed != Deed::Connect && is_unspecified(copy.head(), len as usize);
+    if destination.is_none() && !is_local() && !means() {
+        return Ok(Looked::Whole);
+    }
+    let Some(held) = Held::of(number, &RULES) else {
+        request::current(|served| judge::unexamined(By::This, served, number, deed))?;
+        return Ok(Looked::Whole);
+    };
+    let fd = held.at();
+    let at = match destination {
         Some(at) => Some(at),
         // A connect of it takes a socket's peer away.
-        None if deed != Deed::Connect && is_unspecified(copy.head(), len as usize) => {
-            match sys::meaning_of_unspecified(fd) {
-                Ok(sys::Unspecified::Nothing) => return sent(fd).map(|()| Looked::Whole),
-                Ok(meant) => unspecified(copy.head(), len as usize, meant),
-                Err(_) => {
-                    let decision = request::current(|served| judge::unexamined(By::This, served, fd, deed));
-                    return decision.map(|()| Looked::Whole);
-                }
+        None if means() => match sys::meaning_of_unspecified(fd) {
+            Ok(sys::Unspecified::Nothing) => return sent(number).map(|()| Looked::on(held)),
+            Ok(meant) => unspecified(copy.head(), len as usize, meant),
+            Err(_) => {
+                let decision = request::current(|served| judge::unexamined(By::This, served, fd, deed));
+                return decision.map(|()| Looked::on(held));
             }
-        }
+        },
         None => None,
     };
     let Some((ip, port)) = at else {
-        let is_local = deed == Deed::Connect && pools::any();
-        return Ok(if is_local { Looked::Afterwards } else { Looked::Whole });
+        return Ok(if is_local() { Looked::Afterwards(held.words()) } else { Looked::on(held) });
     };
     if pools::any()
         && let Some(decision) = to_own_pool(ip, port, deed)
     {
-        return decision.map(|()| Looked::Whole);
+        return decision.map(|()| Looked::on(held));
     }
-    request::current(|served| {
+    let revived = request::current(|served| {
+        let mut revived = None;
         // As it is before the policy is asked.
         let destination = Destination::new(served.scope, copy.head(), len as usize, deed != Deed::Connect);
         match judge::egress(By::This, served, fd, deed, ip, port)? {
@@ -68,13 +109,13 @@ fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision
                 if refused {
                     peers::shut(fd);
                 }
-                peers::mark(fd);
+                peers::mark(number);
             }
             _ if peers::any_shut() => {
                 // SAFETY: the copy has as many bytes.
                 let goes =
                     |new| deed != Deed::Connect || unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) };
-                peers::revive(fd, goes);
+                revived = peers::revive(fd, number, goes);
             }
             Holds::WhilePolicy => {
                 if let Some(destination) = destination {
@@ -83,8 +124,9 @@ fn anew(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision
             }
             Holds::Once => {}
         }
-        Ok(Looked::Whole)
-    })
+        Ok(revived)
+    })?;
+    Ok(Looked::on(revived.map_or(held, Held::new)))
 }
 
 /// Whether it goes to the port of name servers, perhaps to ask one; of another family these two bytes are no port.
@@ -96,9 +138,9 @@ fn is_dns(copy: &Address, len: libc::socklen_t) -> bool {
 
 /// Connects to a name server.
 #[cold]
-fn connect_dns(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+fn connect_dns(way: Way, fd: c_int, at: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
     // SAFETY: the copy has as many bytes.
-    let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
+    let done = unsafe { gate::connect(way, at, copy.as_ptr(), len) };
     names::asking(fd);
     done
 }
@@ -162,15 +204,38 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
     }
     match judged(fd, &copy, len, Deed::Connect) {
         Err(Refused(errno)) => return fail(errno),
-        // SAFETY: as the caller promises.
-        Ok(Looked::Afterwards) => return unsafe { connect_local(way, fd, &copy, len) },
         Ok(Looked::Whole) => {}
+        // SAFETY: as the caller promises.
+        Ok(looked) => return looked.call(fd, |at| unsafe { connect_looked(way, looked, fd, at, &copy, len) }),
     }
     if is_dns(&copy, len) {
-        return connect_dns(way, fd, &copy, len);
+        return connect_dns(way, fd, fd, &copy, len);
     }
     // SAFETY: the copy has as many bytes.
     unsafe { gate::connect(way, fd, copy.as_ptr(), len) }
+}
+
+/// `connect` on the socket that was looked at.
+///
+/// # Safety
+/// As [`connect`]'s.
+unsafe fn connect_looked(
+    way: Way,
+    looked: Looked,
+    fd: c_int,
+    at: c_int,
+    copy: &Address,
+    len: libc::socklen_t,
+) -> c_int {
+    if let Looked::Afterwards(_) = looked {
+        // SAFETY: as the caller promises.
+        return unsafe { connect_local(way, at, copy, len) };
+    }
+    if is_dns(copy, len) {
+        return connect_dns(way, fd, at, copy, len);
+    }
+    // SAFETY: the copy has as many bytes.
+    unsafe { gate::connect(way, at, copy.as_ptr(), len) }
 }
 
 /// Connects a local socket.
@@ -300,14 +365,16 @@ unsafe fn sendto_address<const IS_LIBCS: bool>(
         // SAFETY: as the caller promises; the kernel takes the address for a fault, or does not read it.
         return unsafe { gate::sendto(way, fd, buffer, size, flags, NOWHERE.cast(), len) };
     }
-    if let Err(Refused(errno)) = judged(fd, &copy, len, sending(flags)) {
-        return fail(errno) as libc::ssize_t;
-    }
+    let looked = match judged(fd, &copy, len, sending(flags)) {
+        Err(Refused(errno)) => return fail(errno) as libc::ssize_t,
+        Ok(looked) => looked,
+    };
     if flags & libc::MSG_FASTOPEN != 0 && is_dns(&copy, len) {
         opened_to_dns(fd);
     }
     // SAFETY: as the caller promises; the copy has as many bytes.
-    unsafe { gate::sendto(way, fd, buffer, size, flags, copy.as_ptr(), len) }
+    let send = |fd| unsafe { gate::sendto(way, fd, buffer, size, flags, copy.as_ptr(), len) };
+    if let Looked::Whole = looked { send(fd) } else { looked.call(fd, send) }
 }
 
 /// Judges a message, and puts what the kernel is to have of it in the caller's room: its header, with its address in
@@ -322,7 +389,7 @@ pub(super) unsafe fn judged_message(
     flags: c_int,
     copy: &mut MaybeUninit<libc::msghdr>,
     address: &mut MaybeUninit<Address>,
-) -> Decision {
+) -> Decision<Looked> {
     // SAFETY: as the caller promises; it may be unaligned.
     let header = copy.write(unsafe { message.read_unaligned() });
     if header.msg_controllen != 0 && route::in_message(header) {
@@ -335,7 +402,7 @@ pub(super) unsafe fn judged_message(
         }
         // The copy, in which nobody puts an address now.
         header.msg_name = core::ptr::null_mut();
-        return Ok(());
+        return Ok(Looked::Whole);
     }
     // Linux cuts what is longer, and refuses what is negative before it reads.
     if header.msg_namelen as i32 > ADDRESS_MAX as i32 {
@@ -343,13 +410,12 @@ pub(super) unsafe fn judged_message(
     }
     let address = address.write(Address::none());
     // SAFETY: as the caller promises.
-    if unsafe { address.copy(header.msg_name, header.msg_namelen) } {
-        judged(fd, address, header.msg_namelen, sending(flags))?;
-        header.msg_name = address.as_ptr().cast_mut().cast();
-    } else {
+    if !unsafe { address.copy(header.msg_name, header.msg_namelen) } {
         header.msg_name = NOWHERE.cast_mut();
+        return Ok(Looked::Whole);
     }
-    Ok(())
+    header.msg_name = address.as_ptr().cast_mut().cast();
+    judged(fd, address, header.msg_namelen, sending(flags))
 }
 
 /// A message without an address.
@@ -398,7 +464,9 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
     // SAFETY: as the caller promises; the copy was made.
     match unsafe { judged_message(fd, message, flags, &mut copy, &mut address) } {
         // SAFETY: as above.
-        Ok(()) => unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) },
+        Ok(Looked::Whole) => unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) },
+        // SAFETY: as above.
+        Ok(looked) => looked.call(fd, |fd| unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) }),
         Err(Refused(errno)) => fail(errno) as libc::ssize_t,
     }
 }

@@ -1,6 +1,7 @@
 //! What opens a port: listen, and bind of a datagram socket, which needs no listen.
 
 use super::fail;
+use super::held::Held;
 use crate::address::{Address, NOWHERE};
 use crate::gate::{self, Way};
 use crate::judge::{self, By, Decision, Refused};
@@ -9,7 +10,7 @@ use crate::sys::{Unspecified, is_unspecified, unspecified};
 use crate::{listeners, request, sys};
 use core::ffi::c_int;
 use core::net::IpAddr;
-use portcullis_policy::Unknown;
+use portcullis_policy::{Rule, Unknown};
 
 /// Judges the port of a socket.
 fn judged(fd: c_int, ip: IpAddr, port: u16) -> Decision {
@@ -44,15 +45,16 @@ pub(super) fn listening(way: Way, fd: c_int, backlog: c_int) -> c_int {
         }
         return done;
     }
-    let decision = match sys::known_own_address(fd) {
-        Ok(Some((ip, port))) => judged(fd, ip, port),
-        Ok(None) => Ok(()),
-        Err(_) => unexamined(fd),
+    let held = Held::of(fd, &[Rule::ListenPort]);
+    let decision = match held.as_ref().map(|held| sys::known_own_address(held.at())) {
+        Some(Ok(Some((ip, port)))) => judged(fd, ip, port),
+        Some(Ok(None)) => Ok(()),
+        Some(Err(_)) | None => unexamined(fd),
     };
     if let Err(Refused(errno)) = decision {
         return fail(errno);
     }
-    gate::listen(way, fd, backlog)
+    gate::listen(way, held.as_ref().map_or(fd, Held::at), backlog)
 }
 
 /// bind(2).
@@ -72,28 +74,44 @@ pub(super) fn binding(way: Way, fd: c_int, address: *const libc::sockaddr, len: 
         // SAFETY: the kernel takes it for a fault, or does not read it.
         return unsafe { gate::bind(way, fd, NOWHERE.cast(), len) };
     }
-    if let Err(Refused(errno)) = judged_binding(fd, &copy, len) {
-        return fail(errno);
+    match bound(&copy, len) {
+        Some((ip, port)) if port != 0 => {
+            // SAFETY: as the caller promises.
+            unsafe { bind_port(way, fd, &copy, len, ip, port) }
+        }
+        // SAFETY: the copy has as many bytes.
+        _ => unsafe { gate::bind(way, fd, copy.as_ptr(), len) },
     }
-    // SAFETY: the copy has as many bytes.
-    unsafe { gate::bind(way, fd, copy.as_ptr(), len) }
 }
 
-/// Judges binding a socket.
-#[inline(always)]
-fn judged_binding(fd: c_int, copy: &Address, len: libc::socklen_t) -> Decision {
-    let Some((ip, port)) = bound(copy, len).filter(|(_, port)| *port != 0) else { return Ok(()) };
-    match (sys::known_stream(fd), state::role()) {
+/// `bind` to a port of the internet.
+///
+/// # Safety
+/// The copy must have as many bytes.
+#[inline(never)]
+unsafe fn bind_port(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t, ip: IpAddr, port: u16) -> c_int {
+    let is_master = state::role() == Role::Master;
+    let held = if is_master { None } else { Held::of(fd, &[Rule::ListenPort]) };
+    let stream = match &held {
+        None if !is_master => None,
+        held => sys::known_stream(held.as_ref().map_or(fd, Held::at)),
+    };
+    let decision = match stream {
         // It is judged, or remembered, when it listens.
-        (Some(true), _) => Ok(()),
-        (Some(false), Role::Master) => {
+        Some(true) => Ok(()),
+        Some(false) if is_master => {
             listeners::remember_port(port);
             Ok(())
         }
-        (None, Role::Master) => Ok(()),
-        (Some(false), _) => judged(fd, ip, port),
-        (None, _) => unexamined(fd),
+        None if is_master => Ok(()),
+        Some(false) => judged(fd, ip, port),
+        None => unexamined(fd),
+    };
+    if let Err(Refused(errno)) = decision {
+        return fail(errno);
     }
+    // SAFETY: as the caller promises.
+    unsafe { gate::bind(way, held.as_ref().map_or(fd, Held::at), copy.as_ptr(), len) }
 }
 
 /// The internet address that a socket is bound to by a copy. One without a family is 0.0.0.0 to sockets of v4, and to no

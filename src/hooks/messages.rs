@@ -6,6 +6,7 @@
 
 use super::egress::judged_message;
 use super::fail;
+use super::held::Held;
 use super::signals::with_cleanup;
 use crate::address::{Address, NOWHERE, readable};
 use crate::gate::{self, Way};
@@ -121,6 +122,8 @@ impl Messages {
         let mut reader = Reader::default();
         let mut can_read = |at: usize| at & !(PAGE - 1) == first_page || reader.ok(at);
         let mut judged = 0_usize;
+        // The socket that was looked at for a message is that of those behind it, and of the call.
+        let mut held = None;
         for (index, (header, address)) in headers.iter_mut().zip(addresses).take(self.count).enumerate() {
             let message = self.at.wrapping_add(index) as usize;
             if !can_read(message) || !can_read(message.wrapping_add(size_of::<libc::mmsghdr>() - 1)) {
@@ -129,21 +132,26 @@ impl Messages {
             // SAFETY: a mmsghdr begins with a msghdr; both may be anything.
             let header = unsafe { &mut *header.as_mut_ptr().cast::<MaybeUninit<libc::msghdr>>() };
             // SAFETY: it is readable; the rest is as the caller promises.
-            let decision =
-                unsafe { judged_message(self.fd, message as *const libc::msghdr, self.flags, header, address) };
+            let decision = unsafe {
+                let fd = held.as_ref().map_or(self.fd, Held::at);
+                judged_message(fd, message as *const libc::msghdr, self.flags, header, address)
+            };
             match decision {
-                Ok(()) => judged = index.wrapping_add(1),
+                Ok(looked) => {
+                    held = held.or(looked.held());
+                    judged = index.wrapping_add(1);
+                }
                 Err(Refused(errno)) if judged == 0 => return fail(errno),
                 Err(_) => break,
             }
         }
+        let fd = held.as_ref().map_or(self.fd, Held::at);
         if judged == 0 {
             // SAFETY: the kernel takes it for a fault.
-            return unsafe { gate::sendmmsg(self.way, self.fd, NOWHERE.cast_mut().cast(), 1, self.flags) };
+            return unsafe { gate::sendmmsg(self.way, fd, NOWHERE.cast_mut().cast(), 1, self.flags) };
         }
         // SAFETY: so many copies were made, with their addresses.
-        let sent =
-            unsafe { gate::sendmmsg(self.way, self.fd, headers.as_mut_ptr().cast(), judged as c_uint, self.flags) };
+        let sent = unsafe { gate::sendmmsg(self.way, fd, headers.as_mut_ptr().cast(), judged as c_uint, self.flags) };
         for (index, header) in headers.iter().enumerate().take(usize::try_from(sent).unwrap_or(0)) {
             let message = self.at.wrapping_add(index);
             // SAFETY: the caller's message, which the kernel would write to; it has written to the copy.

@@ -10,6 +10,7 @@ mod exec;
 mod file_actions;
 mod filters;
 pub mod find;
+mod held;
 mod inject;
 mod listen;
 mod loaded;

@@ -288,6 +288,12 @@ pub fn getcwd(into: &mut [u8]) -> &[u8] {
     into.get(..len).unwrap_or_default()
 }
 
+/// Whether this process has one thread, as far as /proc says.
+pub fn is_alone() -> bool {
+    // A folder has two links besides those of its folders.
+    stat(c"/proc/self/task").is_some_and(|task| task.links == 3)
+}
+
 /// A duplicate of a descriptor with a number of at least `from`, closed on exec.
 pub fn duplicate_high(fd: i32, from: i32) -> Result<i32, i32> {
     // SAFETY: takes no pointer.

@@ -30,7 +30,9 @@ mod supervised_files;
 mod supervised_paths;
 mod supervised_threads;
 mod supervisor;
+mod swapped;
 mod tools;
+
 mod uwsgi;
 
 use crate::harness::{Place, http};
