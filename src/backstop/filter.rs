@@ -70,7 +70,12 @@ impl Filter {
 
     /// Loads it so that a supervisor is asked; the descriptor on which that is done.
     pub fn supervise(&self, no_new_privs: bool) -> Result<sys::Fd, i32> {
-        let asking = self.with(USER_NOTIF);
+        let mut asking = self.with(USER_NOTIF);
+        for instruction in &mut asking.program {
+            if instruction.code.get() == RETURN && instruction.k.get() == placeholder::NOTE {
+                instruction.k = USER_NOTIF.into();
+            }
+        }
         let flags = sys::NEW_LISTENER | sys::TSYNC | sys::TSYNC_ESRCH;
         // Kernels before 5.19 do not know the last flag.
         let load = || match sys::seccomp(asking.program(), flags | sys::WAIT_KILLABLE_RECV) {

@@ -393,6 +393,9 @@ pub mod placeholder {
     pub const ROOM: [u32; 2] = [0x0004_0008, 0x2004_0000];
     /// What a `return` says where the call is the backstop's: SECCOMP_RET_LOG.
     pub const ACTION: u32 = 0x7ffc_0000;
+    /// What one says where a supervisor is to know of the call, and nobody else: SECCOMP_RET_ALLOW, with data that Linux does
+    /// not look at.
+    pub const NOTE: u32 = 0x7fff_0001;
 }
 
 /// The room for the environments of programs that libc spawns: places, each of which begins a stride behind the one before.

@@ -10,12 +10,12 @@ use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
 use super::subject::{self, Subject};
-use crate::emit;
 use crate::judge::{self, By, Decision, Other, Refused};
 use crate::program::Place;
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
+use crate::{emit, files};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, Unknown};
@@ -92,6 +92,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         width: decoded.width,
         listener,
         id: notice.id,
+        worker: member.pid.load(Ordering::Relaxed),
         with,
         told: Cell::new(false),
         written: Cell::new(false),
@@ -116,6 +117,10 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
             Some(case.by(|by| judge::routed(by, &subject.served, lent.fd())).into())
         }
         Call::Option(_, false) => Some(Decision::Ok(()).into()),
+        Call::Restrict => {
+            with.records.restrict(subject.pid);
+            Some(Reply::GoOn)
+        }
         Call::Ring => Some(case.by(|by| judge::ring(by, &subject.served)).into()),
         Call::Other => Some(case.by(|by| judge::system_call(by, &subject.served)).into()),
         Call::Unreadable => Some(case.by(|by| judge::memory(by, &subject.served)).into()),
@@ -205,6 +210,8 @@ pub(super) struct Case<'c> {
     pub(super) width: usize,
     pub(super) listener: i32,
     pub(super) id: u64,
+    /// The worker that it descends from.
+    pub(super) worker: u32,
     pub(super) with: &'c With<'c>,
     /// A hook has written the event of this call.
     pub(super) told: Cell<bool>,
@@ -232,6 +239,17 @@ impl Case<'_> {
             written: &self.written,
         };
         look(By::Other(&other))
+    }
+
+    /// Where the process has fewer rights than this one by what looks at who makes a call (Landlock, AppArmor, SELinux), and not at
+    /// the socket: the process has to make the call itself. Says whether nobody can change in between what was judged and lies
+    /// at an address of the process's memory.
+    pub(super) fn confined(&self, at: u64) -> Option<bool> {
+        let (mut own, mut other) = ([0; 256], [0; 256]);
+        let own = files::proc_read(0, b"attr/current", &mut own);
+        let is_other = files::proc_read(self.subject.thread, b"attr/current", &mut other) != own;
+        let is_confined = is_other || self.with.records.is_restricted(self.subject.pid, self.worker);
+        is_confined.then(|| self.subject.threads == 1 && subject::is_private(self.subject.thread, at))
     }
 
     /// The thread's own descriptor, borrowed; -1 where the kernel does not lend it.

@@ -25,6 +25,8 @@ pub enum Call {
     Execute(i32, u64, u64, u64, i32),
     /// One whose arguments cannot be read.
     Unreadable,
+    /// landlock_restrict_self.
+    Restrict,
     /// io_uring_setup.
     Ring,
     /// One that the filter is not for, or of an architecture that is not known.
@@ -68,6 +70,7 @@ fn native(number: libc::c_long, args: &[u64; 6]) -> Call {
         libc::SYS_setsockopt => Call::Option(fd, route::is_set(b as i32, c as i32, e as u32)),
         libc::SYS_getsockopt => Call::Option(fd, route::is_asked(b as i32, c as i32)),
         libc::SYS_io_uring_setup => Call::Ring,
+        libc::SYS_landlock_restrict_self => Call::Restrict,
         _ => Call::Other,
     }
 }
@@ -88,6 +91,7 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
         366 => Call::Option(fd, route::is_set(b as i32, c as i32, e as u32)),
         365 => Call::Option(fd, route::is_asked(b as i32, c as i32)),
         425 => Call::Ring,
+        446 => Call::Restrict,
         102 => {
             let mut words = [0_u8; 24];
             // As many words as the function has (net/socket.c).

@@ -21,6 +21,7 @@ mod python;
 mod replaced;
 mod requests;
 mod routes;
+mod sandboxed;
 mod shells;
 mod sinks;
 mod spawn;

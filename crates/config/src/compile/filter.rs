@@ -22,6 +22,8 @@ const JUMP_GREATER: u16 = 0x25;
 const JUMP_GREATER_EQUAL: u16 = 0x35;
 const RETURN: u16 = 0x06;
 const ALLOW: u32 = 0x7fff_0000;
+/// landlock_restrict_self, on every architecture: a supervisor is told of it, and it goes on.
+const RESTRICT_SELF: u32 = 446;
 /// The instructions with which seccompiler begins: a look at the architecture that kills.
 const ARCHITECTURE_CHECK: usize = 3;
 
@@ -213,6 +215,8 @@ pub(super) fn program() -> Vec<Instruction> {
         other.push(one(JUMP_EQUAL, 0, inner.len() as u8, number));
         other.extend(inner);
     }
+    other.push(one(JUMP_EQUAL, 0, 1, RESTRICT_SELF));
+    other.push(one(RETURN, 0, 0, placeholder::NOTE));
     decided(&mut other, CALLS.other.numbers);
 
     let mut out = vec![one(LOAD, 0, 0, ARCHITECTURE)];
@@ -224,6 +228,9 @@ pub(super) fn program() -> Vec<Instruction> {
         out.push(one(JUMP_GREATER_EQUAL, 0, 1, 0x4000_0000));
         out.push(one(RETURN, 0, 0, placeholder::ACTION));
     }
+    out.push(one(LOAD, 0, 0, NUMBER));
+    out.push(one(JUMP_EQUAL, 0, 1, RESTRICT_SELF));
+    out.push(one(RETURN, 0, 0, placeholder::NOTE));
     out.extend(programs(one));
     out.extend(options(one));
     let native = native();
@@ -309,6 +316,8 @@ mod tests {
             assert_eq!(native(number, [3, 7 << 32 | level, option, 1, len, 0]), passes, "{call} {level} {option}");
             assert!(native(number, [3, level, option, 1, len, secret]));
         }
+        assert_eq!(run(&program, CALLS.audit, RESTRICT_SELF, [0; 6]), placeholder::NOTE);
+        assert_eq!(run(&program, CALLS.other.audit, RESTRICT_SELF, [0; 6]), placeholder::NOTE);
         // read, write, openat, close: nobody's business.
         for number in [0, 1, 257, 3, 56, 63, 64] {
             if !CALLS.by_secret.contains(&number) {

@@ -1,0 +1,27 @@
+//! A program that gave up rights of its own: the supervisor, which has them, makes no call in its place.
+
+use super::supervisor::servers_with;
+use super::{compile, run};
+use crate::harness::{Place, enter};
+use std::net::TcpListener;
+use std::process::Command;
+
+#[test]
+fn who_is_sandboxed_stays_so() {
+    enter();
+    let place = Place::new();
+    let program = compile(&place, "landlocked", &["-static"]);
+    let _listener = TcpListener::bind("127.0.0.1:4444").expect("a listener");
+    let done = Command::new(&program).output().expect("the program");
+    let bare = String::from_utf8_lossy(&done.stdout).into_owned();
+    if !bare.contains("itself 13 13") {
+        // A kernel whose Landlock knows no network (before 6.7).
+        assert!(bare.contains("restricted -1"), "{bare}");
+        return;
+    }
+    for mode in ["audit", "enforce"] {
+        let rule = format!("[rules.listen-port]\nmode = \"{mode}\"\nallow = [45678]\n");
+        let (_guard, _fpm, nginx) = servers_with(&place, &rule);
+        assert_eq!(run(nginx.port, "other1.example", &[&program]).trim_end_matches(" 0"), bare, "{mode}");
+    }
+}
