@@ -160,7 +160,8 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     let as_shell = exec.shell_fallback && program.unknown_format;
     // What another process starts without the hooks has no library in any case.
     let is_there = program.foreign || matches!(by, By::Other(_)) || environment::library_is_there();
-    if !is_there && program.unguarded.is_empty() && (as_shell || !program.unknown_format) {
+    let would_load = program.unguarded.is_empty() || program.has_own_loader;
+    if !is_there && would_load && (as_shell || !program.unknown_format) {
         program.unguarded = MISSING;
     }
     let guarding = match (program.foreign || !is_there, program.unguarded) {

@@ -96,6 +96,7 @@ impl Program<'_> {
             return Ok(());
         };
         if self.unguarded.is_empty() {
+            self.has_own_loader = true;
             // Whatever else the file names is not loaded.
             self.foreign |= name.starts_with(b"ld-musl");
             self.unguarded = if self.foreign { FOREIGN } else { "static" };

@@ -45,6 +45,8 @@ pub struct Program<'p> {
     pub foreign: bool,
     /// Why the preload will not hold in it: `static`, `setuid`, `foreign`; empty where it will.
     pub unguarded: &'static str,
+    /// Its loader is none of the system's.
+    pub has_own_loader: bool,
     /// What could not be read; the first of it.
     pub unknown: Option<Unknown>,
     /// The dynamic loader is run as a program, and told to load a library.
@@ -91,6 +93,7 @@ impl<'p> Program<'p> {
             unknown_format: false,
             foreign: false,
             unguarded: "",
+            has_own_loader: false,
             unknown: None,
             loads_library: false,
             stat: Stat::default(),

@@ -169,10 +169,13 @@ pub fn announced(notice: &Notice, secret: u64) -> Option<Announced> {
 fn say(secret: u64, what: u64, [one, two]: [&[u8]; 2]) -> isize {
     let mark = secret ^ what;
     let args = [0, one.as_ptr() as usize, one.len(), two.as_ptr() as usize, two.len(), mark as usize];
-    let mask = super::block_signals(libc::SIG_SETMASK, u64::MAX);
+    let blocks = super::lets(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, 0, 0, 8, 0, 0]);
+    let mask = if blocks { super::block_signals(libc::SIG_SETMASK, u64::MAX) } else { 0 };
     // SAFETY: the kernel at most reads and writes what it takes for the ring's parameters; without entries it writes nothing.
     let said = unsafe { syscall(libc::SYS_io_uring_setup, args) };
-    super::block_signals(libc::SIG_SETMASK, mask);
+    if blocks {
+        super::block_signals(libc::SIG_SETMASK, mask);
+    }
     said
 }
 

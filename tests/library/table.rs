@@ -176,7 +176,20 @@ fn the_rows_have_every_rule() {
     };
     assert_eq!(
         of("fpm-socket"),
-        ["connect", "sendto", "sendmsg", "sendmmsg", "accept", "accept4", "read", "__connect", "__read"]
+        [
+            "connect",
+            "sendto",
+            "sendmsg",
+            "sendmmsg",
+            "accept",
+            "accept4",
+            "read",
+            "__read_chk",
+            "__connect",
+            "__sendmmsg",
+            "__read",
+            "__read_nocancel"
+        ]
     );
 }
 
