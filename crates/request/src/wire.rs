@@ -56,7 +56,7 @@ fn hex_digit(value: u8) -> u8 {
     if value < 10 { b'0'.wrapping_add(value) } else { b'a'.wrapping_add(value.wrapping_sub(10)) }
 }
 
-/// Reads what [`write`] wrote; `None` where it is anything else.
+/// Reads what [`write()`] wrote; `None` where it is anything else.
 #[must_use]
 pub fn read(text: &[u8]) -> Option<Request> {
     let mut request = Request::none();
