@@ -69,7 +69,9 @@ pub fn each_descriptor(header: &libc::msghdr, mut with: impl FnMut(i32)) {
 
 /// Calls `with` with level, type, place and length of each control message, as far as the kernel reads them.
 fn each(header: &libc::msghdr, mut with: impl FnMut(i32, i32, *const u8, usize)) {
-    let (at, len) = (header.msg_control.cast_const().cast::<u8>(), header.msg_controllen);
+    // Of more the kernel reads nothing (ENOBUFS).
+    let at = header.msg_control.cast_const().cast::<u8>();
+    let len = if header.msg_controllen > i32::MAX as usize { 0 } else { header.msg_controllen };
     let mut place = 0_usize;
     let mut reader = Reader::default();
     while !at.is_null() && place.checked_add(HEAD).is_some_and(|end| end <= len) {
@@ -101,6 +103,10 @@ mod tests {
         // Data of 4 bytes, then a route of 24.
         let mut words = [20, kind(0, libc::IP_TTL), 9, 40, kind(41, 57), 0, 0, 0];
         assert!(in_message(&with_control(&mut words, 64)));
+        // As long as the address space.
+        words[0] = usize::MAX - 2;
+        assert!(!in_message(&with_control(&mut words, usize::MAX)));
+        words[0] = 20;
         // Cut, so that the kernel refuses it.
         assert!(!in_message(&with_control(&mut words, 63)));
         words[4] = kind(41, 67);

@@ -60,12 +60,15 @@ fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
 /// Attempts `exec`, of a path relative to `at`.
 fn attempt_at(way: Way, exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c_int) -> Failed {
     attempt(exec, served, |argv, envp, by| match by {
+        // What other flags say (AT_SYMLINK_NOFOLLOW, AT_EXECVE_CHECK), they say of a path.
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks; the path is a C string.
-        Some(file) => unsafe { gate::execveat(way, file, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH) },
+        Some(file) if flags & !libc::AT_EMPTY_PATH == 0 => unsafe {
+            gate::execveat(way, file, c"".as_ptr(), argv, envp, libc::AT_EMPTY_PATH)
+        },
         // SAFETY: as above.
-        None if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(way, path.as_ptr(), argv, envp) },
+        _ if at == libc::AT_FDCWD && flags == 0 => unsafe { gate::execve(way, path.as_ptr(), argv, envp) },
         // SAFETY: as above.
-        None => unsafe { gate::execveat(way, at, path.as_ptr(), argv, envp, flags) },
+        _ => unsafe { gate::execveat(way, at, path.as_ptr(), argv, envp, flags) },
     })
 }
 

@@ -65,7 +65,7 @@ pub use serving::{
 };
 pub use setting::{putenv, setenv};
 pub use shell::{__libc_system, _IO_proc_open, system, wordexp};
-pub use socket::{__socket, getsockopt, recvmsg, setsockopt, socket};
+pub use socket::{__socket, getsockopt, recvmmsg, recvmsg, setsockopt, socket};
 pub use stream::{_IO_popen, popen};
 pub use syscall::syscall;
 

@@ -39,6 +39,8 @@ macro_rules! rows {
                 getsockopt: fn(c_int, c_int, c_int, *mut c_void, *mut libc::socklen_t) -> c_int;
                 [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "ssize_t (int, struct msghdr *, int)"]
                 recvmsg: fn(c_int, *mut libc::msghdr, c_int) -> libc::ssize_t;
+                [network: "egress-port, dns-direct, metadata"; <sys/socket.h>; "int (int, struct mmsghdr *, unsigned int, int, struct timespec *)"]
+                recvmmsg: fn(c_int, *mut libc::mmsghdr, c_uint, c_int, *mut libc::timespec) -> c_int;
                 [request: "php-ini, fpm-socket"; <sys/socket.h>; "int (int, struct sockaddr *, socklen_t *)"]
                 accept: fn(c_int, *mut libc::sockaddr, *mut libc::socklen_t) -> c_int;
                 [request: "php-ini, fpm-socket"; <sys/socket.h>; "int (int, struct sockaddr *, socklen_t *, int)"]

@@ -1,11 +1,11 @@
-//! What makes a socket, or gives it a route: socket, setsockopt, getsockopt; recvmsg, by which one comes from elsewhere.
+//! What makes a socket, or gives it a route: socket, setsockopt, getsockopt; recvmsg and recvmmsg, by which one comes from elsewhere.
 
 use super::fail;
 use super::table::real;
 use crate::judge::{self, By, Decision, Refused};
 use crate::state::{self, Role};
 use crate::{allowed, gate, request, route, sys};
-use core::ffi::{c_int, c_void};
+use core::ffi::{c_int, c_uint, c_void};
 
 /// socket(2). Of one without ports, what was allowed of another says nothing.
 ///
@@ -116,6 +116,35 @@ pub(super) unsafe fn came_with(got: libc::ssize_t, message: *const libc::msghdr)
     if got >= 0 && unsafe { (&raw const (*message).msg_controllen).read_unaligned() } > 0 {
         // SAFETY: as above.
         came(unsafe { message.read_unaligned() });
+    }
+    got
+}
+
+/// recvmmsg(2), likewise.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn recvmmsg(
+    fd: c_int,
+    messages: *mut libc::mmsghdr,
+    count: c_uint,
+    flags: c_int,
+    timeout: *mut libc::timespec,
+) -> c_int {
+    let Some(real) = real::recvmmsg() else { return fail(libc::ENOSYS) };
+    // SAFETY: as the caller promises.
+    unsafe { came_with_many(real(fd, messages, count, flags, timeout), messages) }
+}
+
+/// Looks at the descriptors that came with so many messages.
+///
+/// # Safety
+/// As recvmmsg's.
+pub(super) unsafe fn came_with_many(got: c_int, messages: *const libc::mmsghdr) -> c_int {
+    for index in 0..usize::try_from(got).unwrap_or(0) {
+        // SAFETY: the kernel has just written there; a mmsghdr begins with a msghdr.
+        unsafe { came_with(0, messages.wrapping_add(index).cast()) };
     }
     got
 }

@@ -28,6 +28,7 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_setsockopt,
         libc::SYS_getsockopt,
         libc::SYS_recvmsg,
+        libc::SYS_recvmmsg,
         libc::SYS_pidfd_getfd,
         libc::SYS_sendto,
         libc::SYS_sendmsg,
@@ -139,6 +140,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
                 Err(Refused(errno)) => to_long(fail(errno)),
             },
             libc::SYS_recvmsg => socket::came_with(as_libc_size(go()), b as *const _) as c_long,
+            libc::SYS_recvmmsg => to_long(socket::came_with_many(as_libc(go()), b as *const _)),
             // Which socket that is of another process's, nobody looks.
             libc::SYS_pidfd_getfd => {
                 crate::allowed::distrust();

@@ -243,6 +243,7 @@ impl<'p> Program<'p> {
             // Executable without being readable. Root's own are what they are called.
             self.cannot(Unknown::Program);
         }
+        let is_read = head.is_some();
         let head = head.unwrap_or_default();
         self.file = Some(file);
         let format = Format::of(head);
@@ -279,7 +280,7 @@ impl<'p> Program<'p> {
                 self.foreign = true;
                 self.unguarded = FOREIGN;
             }
-            Format::Broken | Format::Other => self.unknown_format = !head.is_empty() || self.unknown.is_none(),
+            Format::Broken | Format::Other => self.unknown_format = is_read,
         }
         self.own_names = self.count;
         Ok(())

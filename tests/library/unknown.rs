@@ -129,14 +129,15 @@ fn each_is_refused_in_enforce_and_let_go_in_audit() {
     }
 }
 
-/// What the kernel would not find is not unknown, even where nothing can be opened.
+/// What the kernel would not find is not unknown, even where nothing can be opened; a program of root's is what it is called.
 #[test]
 fn what_is_not_there_is_known() {
     let bench = Bench::new();
-    let way = "a program that is nowhere";
-    let bare = bench.said(&mut Command::new("env"), way);
-    for (mode, layer) in [("audit", "off"), ("enforce", "off"), ("audit", "supervise"), ("enforce", "supervise")] {
-        assert_eq!(bench.guarded(way, mode, layer), (bare.clone(), Vec::new()), "{mode} {layer}");
+    for way in ["a program that is nowhere", "a program of root's that cannot be read"] {
+        let bare = bench.said(&mut Command::new("env"), way);
+        for (mode, layer) in [("audit", "off"), ("enforce", "off"), ("audit", "supervise"), ("enforce", "supervise")] {
+            assert_eq!(bench.guarded(way, mode, layer), (bare.clone(), Vec::new()), "{way} {mode} {layer}");
+        }
     }
 }
 

@@ -12,7 +12,7 @@ echo trim(stream_get_contents($pipes[1]));
 ";
 
 /// A way, and what its event says: that the route is not known, or nothing beside the rule; no event where there is none.
-const WAYS: [(&str, Option<&str>); 10] = [
+const WAYS: [(&str, Option<&str>); 11] = [
     ("option", Some("route")),
     ("older option", Some("route")),
     ("nothing set", None),
@@ -23,6 +23,7 @@ const WAYS: [(&str, Option<&str>); 10] = [
     ("ping", Some("")),
     ("ping behind", Some("")),
     ("ping handed on", Some("")),
+    ("ping among many", Some("")),
 ];
 
 fn run(command: &mut Command) {
