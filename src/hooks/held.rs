@@ -1,7 +1,7 @@
 //! The descriptor on which a call is both judged and made.
 //!
 //! A verdict may hang on what the socket is, and another thread may put another socket in the descriptor's place between the
-//! look and the call. So where a rule refuses, both are done on a duplicate, whose number no other thread knows. It is the same
+//! look and the call. So where a rule refuses, both are done on a duplicate, whose number no other thread is told. It is the same
 //! socket: what the call does to it, and what it says, is the same.
 //!
 //! **Limits**: one that guesses the number of the duplicate. A program that leaves the call by siglongjmp keeps the duplicate.
