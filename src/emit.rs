@@ -24,7 +24,7 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (own, thread, parent) = match by {
-        By::This => (sys::getpid(), 0, sys::getppid()),
+        By::This | By::Again => (sys::getpid(), 0, sys::getppid()),
         By::Other(other) => (other.pid, other.thread, other.parent),
     };
     let now = sys::now();
@@ -58,7 +58,7 @@ fn host_of(kind: &mut Kind, served: &Served, by: By<'_>) {
     let request = &served.request;
     kind.number(u64::from(served.vhost.map_or(0, |vhost| vhost.wrapping_add(1))));
     kind.number(u64::from(match by {
-        By::This => sys::geteuid(),
+        By::This | By::Again => sys::geteuid(),
         By::Other(other) => other.user.0,
     }));
     // A name that the client chooses is not among it.
@@ -140,7 +140,7 @@ pub fn merged(policy: &Policy<'_>, merged: Merged) {
 
 fn chain(by: By<'_>, served: &Served) -> Text<256> {
     match by {
-        By::This => context::own_chain(served),
+        By::This | By::Again => context::own_chain(served),
         By::Other(other) => {
             let mut chain = Text::new();
             chain.push(other.chain);
@@ -175,8 +175,8 @@ pub fn exec(
     // A program that replaces this process has this process's parent; one in a new process has this one.
     let parent = match by {
         By::Other(other) => other.parent,
-        By::This if exec.replaces => sys::getppid(),
-        By::This => 0,
+        By::This | By::Again if exec.replaces => sys::getppid(),
+        By::This | By::Again => 0,
     };
     let now = sys::now();
     let parent = actor::facts(now, parent, &mut room, &mut args);
@@ -189,20 +189,20 @@ pub fn exec(
     let process = Process {
         pid: match by {
             By::Other(other) => other.pid,
-            By::This if exec.replaces => sys::getpid(),
-            By::This => 0,
+            By::This | By::Again if exec.replaces => sys::getpid(),
+            By::This | By::Again => 0,
         },
         name: if name.bytes().is_empty() { base_name(executable) } else { name.bytes() },
         executable,
         working_directory: match by {
-            By::This => sys::getcwd(&mut folder),
+            By::This | By::Again => sys::getcwd(&mut folder),
             By::Other(other) => sys::readlink(files::proc_path(other.thread, b"cwd").c_str(), &mut folder),
         },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
     let chain = match by {
-        By::This => context::chain_of(process.name, served),
+        By::This | By::Again => context::chain_of(process.name, served),
         By::Other(other) => context::chain_from(other.chain, process.name),
     };
     let unguarded = program.unguarded;
@@ -271,7 +271,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole
 /// What does not depend on the verdict.
 fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
     let (role, uid, layer) = match by {
-        By::This => (state::role(), sys::geteuid(), "libc"),
+        By::This | By::Again => (state::role(), sys::geteuid(), "libc"),
         By::Other(other) => (other.role, other.user.0, "backstop"),
     };
     let role = match role {

@@ -102,16 +102,16 @@ pub fn any_shut() -> bool {
 }
 
 /// A socket goes where it may: if it was shut, the kernel has no way back, so another socket of its kind takes its place,
-/// without what it was bound to, in descriptor `number`; not where that does not go there, by `goes`. A copy of the old one
-/// stays shut.
+/// without what it was bound to; not where that does not go there, by `goes`. A copy of the old one stays shut.
 #[cold]
-pub fn revive(fd: i32, number: i32, goes: impl FnOnce(i32) -> bool) -> Option<sys::Fd> {
-    if !sys::cookie(fd).is_some_and(is_shut) {
-        return None;
+pub fn revive(fd: i32, goes: impl FnOnce(i32) -> bool) {
+    if sys::cookie(fd).is_some_and(is_shut)
+        && let Some(new) = sys::socket_like(fd)
+        && goes(new.0)
+        && sys::put_in_place_of(&new, fd)
+    {
+        unmark(fd);
     }
-    let new = sys::socket_like(fd).filter(|new| goes(new.0) && sys::put_in_place_of(new, number))?;
-    unmark(number);
-    Some(new)
 }
 
 #[cfg(test)]

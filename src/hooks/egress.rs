@@ -1,7 +1,7 @@
 //! What opens a connection or sends to an address: connect, sendto, sendmsg; sendmmsg is in [`super::messages`].
 
-use super::fail;
-use super::held::Held;
+use super::apart::{self, Call, as_kernel};
+use super::{as_libc, as_libc_size, fail};
 use crate::address::{Address, NOWHERE, readable};
 use crate::allowed::Destination;
 use crate::gate::{self, Way};
@@ -15,42 +15,16 @@ use core::net::IpAddr;
 use portcullis_policy::{Rule, Unknown};
 
 /// How a call was judged.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looked {
-    /// By its destination alone.
+    /// By its destination alone; or nobody else can touch the socket.
     Whole,
-    /// With the socket, on which it is to be made.
-    On((c_int, bool)),
-    /// It has to be looked at once it is made, likewise.
-    Afterwards((c_int, bool)),
-}
-
-impl Looked {
-    fn on(held: Held) -> Looked {
-        Looked::On(held.words())
-    }
-
-    /// The socket that was looked at.
-    #[cold]
-    pub(super) fn held(self) -> Option<Held> {
-        match self {
-            Looked::Whole => None,
-            Looked::On(words) | Looked::Afterwards(words) => Some(Held::again(words)),
-        }
-    }
-
-    /// Makes the call on the socket that was looked at.
-    #[cold]
-    #[inline(never)]
-    fn call<R>(self, fd: c_int, call: impl FnOnce(c_int) -> R) -> R {
-        match self {
-            Looked::Whole => call(fd),
-            Looked::On(words) | Looked::Afterwards(words) => {
-                let held = Held::again(words);
-                call(held.at())
-            }
-        }
-    }
+    /// The socket takes no notice of the address, so it is sent without.
+    WithoutAddress,
+    /// By its socket too: it is to be made apart.
+    OnSocket,
+    /// It has to be looked at once it is made.
+    Afterwards,
 }
 
 /// What the policy says, which for most destinations is what it said last time.
@@ -62,71 +36,92 @@ fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decisi
         counters::decision();
         return Ok(Looked::Whole);
     }
-    anew(fd, copy, len, deed)
+    anew(By::This, fd, copy, len, deed)
 }
 
+const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
+
 #[inline(never)]
-fn anew(number: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
-    const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
-    let destination = copy.internet(len);
-    let is_local = || deed == Deed::Connect && pools::any();
-    let means = || deed != Deed::Connect && is_unspecified(copy.head(), len as usize);
-    if destination.is_none() && !is_local() && !means() {
-        return Ok(Looked::Whole);
-    }
-    let Some(held) = Held::of(number, &RULES) else {
-        request::current(|served| judge::unexamined(By::This, served, number, deed))?;
-        return Ok(Looked::Whole);
-    };
-    let fd = held.at();
-    let at = match destination {
+fn anew(by: By<'_>, fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
+    let is_first = matches!(by, By::This);
+    let on = |looked| if is_first && !apart::is_needed(&RULES) { Looked::Whole } else { looked };
+    let at = match copy.internet(len) {
         Some(at) => Some(at),
         // A connect of it takes a socket's peer away.
-        None if means() => match sys::meaning_of_unspecified(fd) {
-            Ok(sys::Unspecified::Nothing) => return sent(number).map(|()| Looked::on(held)),
-            Ok(meant) => unspecified(copy.head(), len as usize, meant),
-            Err(_) => {
-                let decision = request::current(|served| judge::unexamined(By::This, served, fd, deed));
-                return decision.map(|()| Looked::on(held));
+        None if deed != Deed::Connect && is_unspecified(copy.head(), len as usize) => {
+            match sys::meaning_of_unspecified(fd) {
+                Ok(sys::Unspecified::Nothing) => return sent(by, fd).map(|()| on(Looked::OnSocket)),
+                Ok(meant) => match unspecified(copy.head(), len as usize, meant) {
+                    None => return Ok(on(Looked::OnSocket)),
+                    at => at,
+                },
+                Err(_) => return unexamined(by, fd, deed).map(|()| Looked::Whole),
             }
-        },
+        }
         None => None,
     };
     let Some((ip, port)) = at else {
-        return Ok(if is_local() { Looked::Afterwards(held.words()) } else { Looked::on(held) });
+        let is_local = deed == Deed::Connect && pools::any();
+        return Ok(if is_local { Looked::Afterwards } else { Looked::Whole });
     };
     if pools::any()
-        && let Some(decision) = to_own_pool(ip, port, deed)
+        && let Some(decision) = to_own_pool(by, ip, port, deed)
     {
-        return decision.map(|()| Looked::on(held));
+        return decision.map(|()| Looked::Whole);
     }
-    let revived = request::current(|served| {
-        let mut revived = None;
+    // What is an address to some sockets only.
+    let is_meant = copy.internet(len).is_none();
+    let holds = request::current(|served| {
         // As it is before the policy is asked.
         let destination = Destination::new(served.scope, copy.head(), len as usize, deed != Deed::Connect);
-        match judge::egress(By::This, served, fd, deed, ip, port)? {
+        let holds = judge::egress(by, served, fd, deed, ip, port)?;
+        match holds {
             Holds::UntilSent(refused) => {
                 if refused {
                     peers::shut(fd);
                 }
-                peers::mark(number);
+                peers::mark(fd);
             }
-            _ if peers::any_shut() => {
+            _ if is_first && peers::any_shut() => {
                 // SAFETY: the copy has as many bytes.
                 let goes =
                     |new| deed != Deed::Connect || unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) };
-                revived = peers::revive(fd, number, goes);
+                peers::revive(fd, goes);
             }
             Holds::WhilePolicy => {
                 if let Some(destination) = destination {
                     destination.remember();
                 }
             }
-            Holds::Once => {}
+            Holds::Once | Holds::OnSocket | Holds::Ignored => {}
         }
-        Ok(revived)
+        Ok(holds)
     })?;
-    Ok(Looked::on(revived.map_or(held, Held::new)))
+    Ok(match holds {
+        Holds::OnSocket | Holds::UntilSent(_) => on(Looked::OnSocket),
+        Holds::Ignored => on(Looked::WithoutAddress),
+        Holds::Once | Holds::WhilePolicy if is_meant => on(Looked::OnSocket),
+        Holds::Once | Holds::WhilePolicy => Looked::Whole,
+    })
+}
+
+/// Judges a socket that cannot be examined.
+#[cold]
+fn unexamined(by: By<'_>, fd: c_int, deed: Deed) -> Decision {
+    request::current(|served| judge::unexamined(by, served, fd, deed))
+}
+
+/// Makes a call apart, whose verdict hangs on the socket: negative errno on failure.
+#[cold]
+pub(super) fn make_apart(
+    fd: c_int,
+    deed: Deed,
+    judge: &dyn Fn(By<'_>) -> Decision,
+    make: &dyn Fn() -> Option<isize>,
+) -> Decision<isize> {
+    let waits = deed == Deed::Connect && sys::known_stream(fd) != Some(false);
+    let unexamined = &|| unexamined(By::This, fd, deed);
+    Call { waits, judge, make, undone: unexamined, unexamined }.run()
 }
 
 /// Whether it goes to the port of name servers, perhaps to ask one; of another family these two bytes are no port.
@@ -134,15 +129,6 @@ fn anew(number: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Deci
 fn is_dns(copy: &Address, len: libc::socklen_t) -> bool {
     let [_, _, high, low, ..] = *copy.head();
     u16::from_be_bytes([high, low]) == names::DNS && copy.internet(len).is_some()
-}
-
-/// Connects to a name server.
-#[cold]
-fn connect_dns(way: Way, fd: c_int, at: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
-    // SAFETY: the copy has as many bytes.
-    let done = unsafe { gate::connect(way, at, copy.as_ptr(), len) };
-    names::asking(fd);
-    done
 }
 
 /// Sends with an address that a stream may be connected by to a name server (MSG_FASTOPEN).
@@ -154,9 +140,9 @@ fn opened_to_dns(fd: c_int) {
 }
 
 /// What is sent without an address goes to where the socket is connected.
-fn sent(fd: c_int) -> Decision {
+fn sent(by: By<'_>, fd: c_int) -> Decision {
     if peers::is_marked(fd) && state::role() != Role::Master {
-        return request::current(|served| judge::sent(By::This, served, fd));
+        return request::current(|served| judge::sent(by, served, fd));
     }
     Ok(())
 }
@@ -167,7 +153,7 @@ fn sent(fd: c_int) -> Decision {
 /// `bytes` must be what the caller of the hook gave, `size` of them.
 #[cold]
 pub(super) unsafe fn sending_to_peer(fd: c_int, bytes: *const c_void, size: usize) -> Decision {
-    sent(fd)?;
+    sent(By::This, fd)?;
     if names::is_asking(fd) {
         // SAFETY: as the caller promises.
         unsafe { names::asked(fd, bytes.cast(), size) };
@@ -202,53 +188,60 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
         // SAFETY: the kernel takes it for a fault, or does not read it.
         return unsafe { gate::connect(way, fd, NOWHERE.cast(), len) };
     }
-    match judged(fd, &copy, len, Deed::Connect) {
+    let looked = match judged(fd, &copy, len, Deed::Connect) {
         Err(Refused(errno)) => return fail(errno),
-        Ok(Looked::Whole) => {}
+        Ok(looked) => looked,
+    };
+    if looked == Looked::Afterwards {
         // SAFETY: as the caller promises.
-        Ok(looked) => return looked.call(fd, |at| unsafe { connect_looked(way, looked, fd, at, &copy, len) }),
+        return unsafe { connect_local(way, fd, &copy, len) };
     }
-    if is_dns(&copy, len) {
-        return connect_dns(way, fd, fd, &copy, len);
-    }
-    // SAFETY: the copy has as many bytes.
-    unsafe { gate::connect(way, fd, copy.as_ptr(), len) }
-}
-
-/// `connect` on the socket that was looked at.
-///
-/// # Safety
-/// As [`connect`]'s.
-unsafe fn connect_looked(
-    way: Way,
-    looked: Looked,
-    fd: c_int,
-    at: c_int,
-    copy: &Address,
-    len: libc::socklen_t,
-) -> c_int {
-    if let Looked::Afterwards(_) = looked {
+    if looked == Looked::OnSocket {
         // SAFETY: as the caller promises.
-        return unsafe { connect_local(way, at, copy, len) };
+        return unsafe { connect_apart(fd, &copy, len) };
     }
-    if is_dns(copy, len) {
-        return connect_dns(way, fd, at, copy, len);
-    }
-    // SAFETY: the copy has as many bytes.
-    unsafe { gate::connect(way, at, copy.as_ptr(), len) }
-}
-
-/// Connects a local socket.
-///
-/// # Safety
-/// As [`connect`]'s.
-#[cold]
-unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
     // SAFETY: the copy has as many bytes.
     let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
-    // The kernel says only now whose listener that is. Who is refused has a socket by which nothing goes.
+    if is_dns(&copy, len) {
+        names::asking(fd);
+    }
+    done
+}
+
+/// `connect` on the socket that is judged, in the child.
+///
+/// # Safety
+/// The copy must have as many bytes.
+#[cold]
+unsafe fn connect_apart(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+    let judge = |by: By<'_>| anew(by, fd, copy, len, Deed::Connect).map(|_| ());
+    // SAFETY: as the caller promises.
+    let make = || Some(unsafe { gate::connect_raw(fd, copy.as_ptr(), len) });
+    let done = match make_apart(fd, Deed::Connect, &judge, &make) {
+        Ok(done) => as_libc(done),
+        Err(Refused(errno)) => return fail(errno),
+    };
+    if is_dns(copy, len) {
+        names::asking(fd);
+    }
+    done
+}
+
+/// Connects a local socket. The kernel says only then whose listener that is. Who is refused has a socket by which nothing
+/// goes.
+///
+/// # Safety
+/// The copy must have as many bytes.
+#[cold]
+unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+    if apart::is_needed(&[Rule::FpmSocket]) {
+        // SAFETY: as the caller promises.
+        return unsafe { connect_local_apart(fd, copy, len) };
+    }
+    // SAFETY: the copy has as many bytes.
+    let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
     if done == 0
-        && let Some(Err(Refused(errno))) = to_pool(pools::is_masters(fd))
+        && let Some(Err(Refused(errno))) = to_pool(By::This, pools::is_masters(fd))
     {
         sys::end_connection(fd);
         return fail(errno);
@@ -256,27 +249,57 @@ unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_
     done
 }
 
+/// The same, where another thread could put another socket in its place.
+///
+/// # Safety
+/// As [`connect_local`].
+unsafe fn connect_local_apart(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+    const POOL: isize = -4096;
+    const PERHAPS: isize = -4097;
+    let make = || {
+        // SAFETY: as the caller promises.
+        let done = unsafe { gate::connect_raw(fd, copy.as_ptr(), len) };
+        let is_pools = if done == 0 { pools::is_masters(fd) } else { Some(false) };
+        if let Some(Err(_)) = to_pool(By::Again, is_pools) {
+            sys::end_connection(fd);
+        }
+        Some(match is_pools {
+            Some(false) => done,
+            Some(true) => POOL,
+            None => PERHAPS,
+        })
+    };
+    match make_apart(fd, Deed::Connect, &|_| Ok(()), &make) {
+        Err(Refused(errno)) => fail(errno),
+        Ok(is @ (POOL | PERHAPS)) => match to_pool(By::This, (is == POOL).then_some(true)) {
+            Some(Err(Refused(errno))) => fail(errno),
+            _ => 0,
+        },
+        Ok(done) => as_libc(done),
+    }
+}
+
 /// Judges a connection, where that goes to a pool of this process's own server, or may.
 #[cold]
 #[inline(never)]
-fn to_own_pool(ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
+fn to_own_pool(by: By<'_>, ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
     if deed == Deed::Send(false) {
         return None;
     }
-    to_pool(pools::is_masters_address(ip, port))
+    to_pool(by, pools::is_masters_address(ip, port))
 }
 
 /// Judges a connection to a pool of this process's own server, where it is one, or may be.
 #[cold]
 #[inline(never)]
-fn to_pool(is_pools: Option<bool>) -> Option<Decision> {
+fn to_pool(by: By<'_>, is_pools: Option<bool>) -> Option<Decision> {
     let unknown = match is_pools {
         Some(false) => return None,
         Some(true) => None,
         None => Some(Unknown::Socket),
     };
     let how = b"a connection to a listener of PHP-FPM's";
-    Some(request::current(|served| judge::fpm_socket(By::This, served, unknown, how)))
+    Some(request::current(|served| judge::fpm_socket(by, served, unknown, how)))
 }
 
 /// `connect` by its other name.
@@ -372,9 +395,40 @@ unsafe fn sendto_address<const IS_LIBCS: bool>(
     if flags & libc::MSG_FASTOPEN != 0 && is_dns(&copy, len) {
         opened_to_dns(fd);
     }
-    // SAFETY: as the caller promises; the copy has as many bytes.
-    let send = |fd| unsafe { gate::sendto(way, fd, buffer, size, flags, copy.as_ptr(), len) };
-    if let Looked::Whole = looked { send(fd) } else { looked.call(fd, send) }
+    match looked {
+        // SAFETY: as the caller promises.
+        Looked::WithoutAddress => unsafe { gate::sendto(way, fd, buffer, size, flags, core::ptr::null(), 0) },
+        Looked::OnSocket => {
+            let piece = libc::iovec { iov_base: buffer.cast_mut(), iov_len: size };
+            // SAFETY: as the caller promises.
+            unsafe { sendto_apart(fd, piece, flags, &copy, len) }
+        }
+        // SAFETY: as the caller promises; the copy has as many bytes.
+        Looked::Whole | Looked::Afterwards => unsafe { gate::sendto(way, fd, buffer, size, flags, copy.as_ptr(), len) },
+    }
+}
+
+/// Sends to an address on the socket that is judged, in the child.
+///
+/// # Safety
+/// As [`sendto`]; the copy must have as many bytes.
+#[cold]
+#[inline(never)]
+unsafe fn sendto_apart(
+    fd: c_int,
+    piece: libc::iovec,
+    flags: c_int,
+    copy: &Address,
+    len: libc::socklen_t,
+) -> libc::ssize_t {
+    let deed = sending(flags);
+    let judge = |by: By<'_>| anew(by, fd, copy, len, deed).map(|_| ());
+    // SAFETY: as the caller promises.
+    let send = || unsafe { gate::sendto(Way::Kernel, fd, piece.iov_base, piece.iov_len, flags, copy.as_ptr(), len) };
+    match make_apart(fd, deed, &judge, &|| Some(as_kernel(send()))) {
+        Ok(done) => as_libc_size(done),
+        Err(Refused(errno)) => fail(errno) as libc::ssize_t,
+    }
 }
 
 /// Judges a message, and puts what the kernel is to have of it in the caller's room: its header, with its address in
@@ -415,7 +469,24 @@ pub(super) unsafe fn judged_message(
         return Ok(Looked::Whole);
     }
     header.msg_name = address.as_ptr().cast_mut().cast();
-    judged(fd, address, header.msg_namelen, sending(flags))
+    let looked = judged(fd, address, header.msg_namelen, sending(flags))?;
+    if looked == Looked::WithoutAddress {
+        (header.msg_name, header.msg_namelen) = (core::ptr::null_mut(), 0);
+    }
+    Ok(looked)
+}
+
+/// Judges a copy of a message once more, where it has an address.
+///
+/// # Safety
+/// The header must be one that [`judged_message`] has written, with its address.
+pub(super) unsafe fn judged_again(by: By<'_>, fd: c_int, header: &libc::msghdr, flags: c_int) -> Decision {
+    if header.msg_name.is_null() || header.msg_name.cast_const() == NOWHERE.cast() {
+        return Ok(());
+    }
+    // SAFETY: as the caller promises.
+    let address = unsafe { &*header.msg_name.cast::<Address>() };
+    anew(by, fd, address, header.msg_namelen, sending(flags)).map(|_| ())
 }
 
 /// A message without an address.
@@ -463,10 +534,27 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
     let (mut copy, mut address) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: as the caller promises; the copy was made.
     match unsafe { judged_message(fd, message, flags, &mut copy, &mut address) } {
+        // SAFETY: both were written, as an address was looked at.
+        Ok(Looked::OnSocket) => unsafe { send_message_apart(fd, copy.assume_init_ref(), flags) },
         // SAFETY: as above.
-        Ok(Looked::Whole) => unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) },
-        // SAFETY: as above.
-        Ok(looked) => looked.call(fd, |fd| unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) }),
+        Ok(_) => unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) },
+        Err(Refused(errno)) => fail(errno) as libc::ssize_t,
+    }
+}
+
+/// Sends a message on the socket that is judged, in the child.
+///
+/// # Safety
+/// The header must be one that [`judged_message`] has written, with its address.
+#[cold]
+#[inline(never)]
+unsafe fn send_message_apart(fd: c_int, header: &libc::msghdr, flags: c_int) -> libc::ssize_t {
+    // SAFETY: as the caller promises.
+    let judge = |by: By<'_>| unsafe { judged_again(by, fd, header, flags) };
+    // SAFETY: likewise.
+    let send = || Some(as_kernel(unsafe { gate::sendmsg(Way::Kernel, fd, header, flags) }));
+    match make_apart(fd, sending(flags), &judge, &send) {
+        Ok(done) => as_libc_size(done),
         Err(Refused(errno)) => fail(errno) as libc::ssize_t,
     }
 }

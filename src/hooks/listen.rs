@@ -1,7 +1,7 @@
 //! What opens a port: listen, and bind of a datagram socket, which needs no listen.
 
-use super::fail;
-use super::held::Held;
+use super::apart::{self, Call, as_kernel};
+use super::{as_libc, fail};
 use crate::address::{Address, NOWHERE};
 use crate::gate::{self, Way};
 use crate::judge::{self, By, Decision, Refused};
@@ -13,17 +13,37 @@ use core::net::IpAddr;
 use portcullis_policy::{Rule, Unknown};
 
 /// Judges the port of a socket.
-fn judged(fd: c_int, ip: IpAddr, port: u16) -> Decision {
+fn judged(by: By<'_>, fd: c_int, ip: IpAddr, port: u16) -> Decision {
     if listeners::is_masters(port) {
         return Ok(());
     }
-    request::current(|served| judge::listen(By::This, served, fd, ip, port))
+    request::current(|served| judge::listen(by, served, fd, ip, port))
 }
 
 /// Judges a socket that cannot be examined.
 #[cold]
-fn unexamined(fd: c_int) -> Decision {
-    request::current(|served| judge::listen_unknown(By::This, served, fd, Unknown::Socket))
+fn unexamined(by: By<'_>, fd: c_int) -> Decision {
+    request::current(|served| judge::listen_unknown(by, served, fd, Unknown::Socket))
+}
+
+/// Judges a socket that is to listen, by what it is bound to.
+fn judged_to_listen(by: By<'_>, fd: c_int) -> Decision {
+    match sys::known_own_address(fd) {
+        Ok(Some((ip, port))) => judged(by, fd, ip, port),
+        Ok(None) => Ok(()),
+        Err(_) => unexamined(by, fd),
+    }
+}
+
+/// Makes a call apart, whose verdict hangs on the socket.
+#[cold]
+#[inline(never)]
+fn make_apart(fd: c_int, judge: &dyn Fn(By<'_>) -> Decision, make: &dyn Fn() -> Option<isize>) -> c_int {
+    let unexamined = &|| unexamined(By::This, fd);
+    match (Call { waits: false, judge, make, undone: unexamined, unexamined }).run() {
+        Ok(done) => as_libc(done),
+        Err(Refused(errno)) => fail(errno),
+    }
 }
 
 /// listen(2).
@@ -45,16 +65,33 @@ pub(super) fn listening(way: Way, fd: c_int, backlog: c_int) -> c_int {
         }
         return done;
     }
-    let held = Held::of(fd, &[Rule::ListenPort]);
-    let decision = match held.as_ref().map(|held| sys::known_own_address(held.at())) {
-        Some(Ok(Some((ip, port)))) => judged(fd, ip, port),
-        Some(Ok(None)) => Ok(()),
-        Some(Err(_)) | None => unexamined(fd),
-    };
-    if let Err(Refused(errno)) = decision {
+    if let Err(Refused(errno)) = judged_to_listen(By::This, fd) {
         return fail(errno);
     }
-    gate::listen(way, held.as_ref().map_or(fd, Held::at), backlog)
+    if apart::is_needed(&[Rule::ListenPort]) {
+        return make_apart(fd, &|by| judged_to_listen(by, fd), &|| listen_as_bound(fd, backlog));
+    }
+    gate::listen(way, fd, backlog)
+}
+
+/// `listen` on the port that the socket is bound to when that is called; `None` where another thread has bound it to another
+/// meanwhile.
+fn listen_as_bound(fd: c_int, backlog: c_int) -> Option<isize> {
+    let before = sys::known_own_address(fd).ok()?;
+    // Listening on no port binds it to one that the kernel chooses: that is done first, as another thread might choose it.
+    if let Some((ip, 0)) = before
+        && !sys::bind_to_any_port(fd, ip)
+    {
+        return None;
+    }
+    let bound = sys::known_own_address(fd).ok()?;
+    let done = as_kernel(gate::listen(Way::Kernel, fd, backlog) as isize);
+    let is_same = |after| after == bound && before.is_none_or(|(_, port)| port == 0 || after == before);
+    if done == 0 && !sys::known_own_address(fd).is_ok_and(is_same) {
+        sys::end_connection(fd);
+        return None;
+    }
+    Some(done)
 }
 
 /// bind(2).
@@ -91,12 +128,7 @@ pub(super) fn binding(way: Way, fd: c_int, address: *const libc::sockaddr, len: 
 #[inline(never)]
 unsafe fn bind_port(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t, ip: IpAddr, port: u16) -> c_int {
     let is_master = state::role() == Role::Master;
-    let held = if is_master { None } else { Held::of(fd, &[Rule::ListenPort]) };
-    let stream = match &held {
-        None if !is_master => None,
-        held => sys::known_stream(held.as_ref().map_or(fd, Held::at)),
-    };
-    let decision = match stream {
+    let judge = |by: By<'_>| match sys::known_stream(fd) {
         // It is judged, or remembered, when it listens.
         Some(true) => Ok(()),
         Some(false) if is_master => {
@@ -104,14 +136,18 @@ unsafe fn bind_port(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t, i
             Ok(())
         }
         None if is_master => Ok(()),
-        Some(false) => judged(fd, ip, port),
-        None => unexamined(fd),
+        Some(false) => judged(by, fd, ip, port),
+        None => unexamined(by, fd),
     };
-    if let Err(Refused(errno)) = decision {
+    if let Err(Refused(errno)) = judge(By::This) {
         return fail(errno);
     }
     // SAFETY: as the caller promises.
-    unsafe { gate::bind(way, held.as_ref().map_or(fd, Held::at), copy.as_ptr(), len) }
+    let bind = |way| unsafe { gate::bind(way, fd, copy.as_ptr(), len) };
+    if !is_master && apart::is_needed(&[Rule::ListenPort]) {
+        return make_apart(fd, &judge, &|| Some(as_kernel(bind(Way::Kernel) as isize)));
+    }
+    bind(way)
 }
 
 /// The internet address that a socket is bound to by a copy. One without a family is 0.0.0.0 to sockets of v4, and to no

@@ -4,13 +4,13 @@
 //! first that fails. What the policy refuses is to the caller what the kernel refuses: as the first message it is the
 //! call's error, behind others they are sent, and the error comes with the call that begins with it.
 
-use super::egress::judged_message;
-use super::fail;
-use super::held::Held;
+use super::apart::as_kernel;
+use super::egress::{Looked, judged_again, judged_message, make_apart};
 use super::signals::with_cleanup;
+use super::{as_libc, fail};
 use crate::address::{Address, NOWHERE, readable};
 use crate::gate::{self, Way};
-use crate::judge::Refused;
+use crate::judge::{By, Deed, Refused};
 use crate::memory::Reader;
 use crate::state::{self, Role};
 use crate::sys;
@@ -122,8 +122,7 @@ impl Messages {
         let mut reader = Reader::default();
         let mut can_read = |at: usize| at & !(PAGE - 1) == first_page || reader.ok(at);
         let mut judged = 0_usize;
-        // The socket that was looked at for a message is that of those behind it, and of the call.
-        let mut held = None;
+        let mut is_apart = false;
         for (index, (header, address)) in headers.iter_mut().zip(addresses).take(self.count).enumerate() {
             let message = self.at.wrapping_add(index) as usize;
             if !can_read(message) || !can_read(message.wrapping_add(size_of::<libc::mmsghdr>() - 1)) {
@@ -132,26 +131,39 @@ impl Messages {
             // SAFETY: a mmsghdr begins with a msghdr; both may be anything.
             let header = unsafe { &mut *header.as_mut_ptr().cast::<MaybeUninit<libc::msghdr>>() };
             // SAFETY: it is readable; the rest is as the caller promises.
-            let decision = unsafe {
-                let fd = held.as_ref().map_or(self.fd, Held::at);
-                judged_message(fd, message as *const libc::msghdr, self.flags, header, address)
-            };
+            let decision =
+                unsafe { judged_message(self.fd, message as *const libc::msghdr, self.flags, header, address) };
             match decision {
                 Ok(looked) => {
-                    held = held.or(looked.held());
+                    is_apart |= looked == Looked::OnSocket;
                     judged = index.wrapping_add(1);
                 }
                 Err(Refused(errno)) if judged == 0 => return fail(errno),
                 Err(_) => break,
             }
         }
-        let fd = held.as_ref().map_or(self.fd, Held::at);
+        let fd = self.fd;
         if judged == 0 {
             // SAFETY: the kernel takes it for a fault.
             return unsafe { gate::sendmmsg(self.way, fd, NOWHERE.cast_mut().cast(), 1, self.flags) };
         }
+        let at = headers.as_mut_ptr().cast();
         // SAFETY: so many copies were made, with their addresses.
-        let sent = unsafe { gate::sendmmsg(self.way, fd, headers.as_mut_ptr().cast(), judged as c_uint, self.flags) };
+        let send = |way| unsafe { gate::sendmmsg(way, fd, at, judged as c_uint, self.flags) };
+        let sent = if is_apart {
+            let judge = |by: By<'_>| {
+                headers.iter().take(judged).try_for_each(|header| {
+                    // SAFETY: so many copies were made; a mmsghdr begins with a msghdr.
+                    unsafe { judged_again(by, fd, &(*header.as_ptr()).msg_hdr, self.flags) }
+                })
+            };
+            match make_apart(fd, Deed::Send(false), &judge, &|| Some(as_kernel(send(Way::Kernel) as isize))) {
+                Ok(done) => as_libc(done),
+                Err(Refused(errno)) => fail(errno),
+            }
+        } else {
+            send(self.way)
+        };
         for (index, header) in headers.iter().enumerate().take(usize::try_from(sent).unwrap_or(0)) {
             let message = self.at.wrapping_add(index);
             // SAFETY: the caller's message, which the kernel would write to; it has written to the copy.

@@ -2,6 +2,7 @@
 // The names are libc's.
 #![allow(non_snake_case)]
 
+mod apart;
 mod attempt;
 mod descriptor;
 mod egress;
@@ -10,7 +11,6 @@ mod exec;
 mod file_actions;
 mod filters;
 pub mod find;
-mod held;
 mod inject;
 mod listen;
 mod loaded;

@@ -14,6 +14,10 @@ pub type Decision<T = ()> = Result<T, Refused>;
 pub enum Holds {
     /// For this call.
     Once,
+    /// For this call, on the socket that was looked at.
+    OnSocket,
+    /// For a call without its address, of which the socket takes no notice.
+    Ignored,
     /// For every call to the same destination while this policy is in force.
     WhilePolicy,
     /// Until something is sent on the socket, which was connected to learn its own address; true where that is refused.

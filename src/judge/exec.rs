@@ -136,13 +136,13 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(fault(by, &exec.target))) };
     let place = match by {
-        By::This => None,
+        By::This | By::Again => None,
         By::Other(other) => other.place,
     };
     let mut program = Program::none(place);
     let enforced = PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
     let starter = match by {
-        By::This => Starter::this(),
+        By::This | By::Again => Starter::this(),
         By::Other(other) => Starter::other(other.thread, other.user.0),
     };
     program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then_some(starter);
@@ -246,8 +246,8 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
 #[cold]
 fn fault(by: By<'_>, target: &Target<'_>) -> i32 {
     match (by, *target) {
-        (By::This, Target::Path(at, path)) => sys::execute_nothing(at, path),
-        (By::This, Target::Descriptor(fd)) => sys::execute_nothing(fd, c""),
+        (By::This | By::Again, Target::Path(at, path)) => sys::execute_nothing(at, path),
+        (By::This | By::Again, Target::Descriptor(fd)) => sys::execute_nothing(fd, c""),
         (By::Other(_), _) => libc::EFAULT,
     }
 }
@@ -326,7 +326,7 @@ pub fn replaced(served: &Served) -> Decision {
 #[cold]
 pub fn absent(by: By<'_>, exec: &Exec<'_>) -> i32 {
     let place = match by {
-        By::This => None,
+        By::This | By::Again => None,
         By::Other(other) => other.place,
     };
     let (arguments, mut program) = (Arguments::read(exec.argv), Program::none(place));

@@ -25,6 +25,8 @@ use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 pub enum By<'b> {
     /// This process, as its hooks see it.
     This,
+    /// The same once more, immediately before the call: there is no event.
+    Again,
     /// Another one, as the supervisor sees it.
     Other(&'b Other<'b>),
 }
@@ -56,6 +58,7 @@ impl By<'_> {
     fn writes(self, outcome: Outcome, supervised: bool) -> bool {
         match self {
             _ if outcome == Outcome::Allow => false,
+            By::Again => false,
             By::This => outcome == Outcome::Deny || !supervised || !backstop::is_judged_elsewhere(),
             By::Other(other) => {
                 other.written.set(true);
@@ -85,7 +88,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     };
     let ip = if names_no_host { this_host(fd, ip) } else { ip };
     let has_ports = match by {
-        By::This if !allowed::is_distrusted() => Some(true),
+        By::This | By::Again if !allowed::is_distrusted() => Some(true),
         // What could not be borrowed is judged by who asks.
         _ if fd < 0 => Some(true),
         _ => sys::has_ports(fd),
@@ -95,18 +98,22 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         Some(false) => 0,
         None => return unexamined(by, served, fd, deed).map(|()| Holds::Once),
     };
-    // Whether the verdict hangs on more than the destination.
-    let looked = Cell::new(names_no_host || allowed::is_distrusted());
+    // Whether the verdict hangs on more than the destination, and on what the socket is.
+    let (looked, of_socket) = (Cell::new(false), names_no_host || allowed::is_distrusted());
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
     let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
+    // Asked once: another thread may put another socket in its place, and a stream's verdict holds for every socket.
+    let asked = Cell::new(None);
     let transport = || {
         looked.set(true);
-        if is_stream() { Transport::Stream } else { Transport::Datagram }
+        let answer = asked.get().unwrap_or_else(|| if is_stream() { Transport::Stream } else { Transport::Datagram });
+        asked.set(Some(answer));
+        answer
     };
     let name = &|| {
         looked.set(true);
         match by {
-            By::This => names::of(ip),
+            By::This | By::Again => names::of(ip),
             // What another process resolved is in its own memory.
             By::Other(_) => HostName::none(),
         }
@@ -115,34 +122,42 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     let to = Destination { address: ip, port, sends: deed != Deed::Connect || has_ports == Some(false) };
     counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
-    if verdict.outcome == Outcome::Allow {
-        if !looked.get() {
-            return Ok(Holds::WhilePolicy);
+    let mut holds = match (of_socket, looked.get()) {
+        (true, _) => Holds::OnSocket,
+        (false, true) => Holds::Once,
+        (false, false) => Holds::WhilePolicy,
+    };
+    // What a connect may do because it sends nothing, the socket may not do once something is sent.
+    if deed == Deed::Connect
+        && verdict.outcome != Outcome::Deny
+        && (looked.get() || of_socket)
+        && transport() == Transport::Datagram
+    {
+        let sends = Destination { sends: true, ..to };
+        let sent = policy.decide_connect(served.scope, sends, || Transport::Datagram, name);
+        if sent.outcome > verdict.outcome {
+            holds = Holds::UntilSent(sent.outcome == Outcome::Deny);
         }
-        // What a connect may do because it sends nothing, the socket may not do once something is sent.
-        if deed == Deed::Connect && transport() == Transport::Datagram {
-            let sent =
-                policy.decide_connect(served.scope, Destination { sends: true, ..to }, || Transport::Datagram, name);
-            if sent.outcome != Outcome::Allow {
-                return Ok(Holds::UntilSent(sent.outcome == Outcome::Deny));
-            }
-        }
-        return Ok(Holds::Once);
     }
+    if verdict.outcome == Outcome::Allow {
+        return Ok(holds);
+    }
+    // It is to have an event the next time, too.
+    let holds = if holds == Holds::WhilePolicy { Holds::Once } else { holds };
     // A stream that is connected, or not to be connected, does not look at the address.
     if deed == Deed::Send(false) && transport() == Transport::Stream && sys::ignores_address(fd) {
-        return Ok(Holds::Once);
+        return Ok(if sys::is_tcp(fd) { Holds::Ignored } else { Holds::OnSocket });
     }
     let word = sys::transport(fd);
     // Who asks again how a connection is getting on (Perl's IO::Socket does) begins no other.
     if verdict.outcome == Outcome::Audit && word == "tcp" && sys::is_begun(fd) {
-        return Ok(Holds::Once);
+        return Ok(holds);
     }
     let name = name();
     let at = Endpoint { ip: canonical(ip), port, transport: word, domain: name.bytes() };
     let action =
         if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
-    conclude(&policy, verdict, served, by, action, b"").map(|()| Holds::Once)
+    conclude(&policy, verdict, served, by, action, b"").map(|()| holds)
 }
 
 /// Where Linux goes that is told to go to no address in particular: an IPv4 socket, to the address that it is bound to
@@ -328,7 +343,7 @@ pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: 
     let policy = state::policy();
     counters::decision();
     let pid = match by {
-        By::This => 0,
+        By::This | By::Again => 0,
         By::Other(other) => other.thread,
     };
     let mut buffer = [0; 512];

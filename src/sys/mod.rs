@@ -1,6 +1,7 @@
 //! System calls without libc: they touch neither errno nor the guard's own hooks. Results are the kernel's: negative
 //! errno on failure.
 
+mod apart;
 mod children;
 mod confined;
 mod descriptors;
@@ -13,6 +14,7 @@ mod seccomp;
 mod sockets;
 mod within;
 
+pub use apart::apart;
 pub use children::*;
 pub use confined::{lets, loading};
 pub use descriptors::*;

@@ -81,13 +81,14 @@ pub fn meaning_of_unspecified(fd: i32) -> Result<Unspecified, i32> {
 /// Whether a socket of streams takes no notice of an address that it is to send to: TCP and its kin, and what is not of the
 /// internet. SCTP connects to it.
 pub fn ignores_address(fd: i32) -> bool {
+    is_tcp(fd)
+        || matches!(option(fd, libc::SO_DOMAIN), Ok(domain) if domain > 0 && !matches!(domain, libc::AF_INET | libc::AF_INET6))
+}
+
+/// Whether a socket of streams speaks TCP or MPTCP.
+pub fn is_tcp(fd: i32) -> bool {
     const IPPROTO_MPTCP: i32 = 262;
-    match option(fd, libc::SO_PROTOCOL) {
-        Ok(libc::IPPROTO_TCP | IPPROTO_MPTCP) => true,
-        _ => {
-            matches!(option(fd, libc::SO_DOMAIN), Ok(domain) if domain > 0 && !matches!(domain, libc::AF_INET | libc::AF_INET6))
-        }
-    }
+    matches!(option(fd, libc::SO_PROTOCOL), Ok(libc::IPPROTO_TCP | IPPROTO_MPTCP))
 }
 
 /// What a socket is, as far as the kernel says: one of streams or not; `None` where it does not say, for whatever reason.
@@ -274,6 +275,15 @@ pub fn own_local_name(fd: i32, into: &mut [u8; ADDRESS_MAX]) -> Option<&[u8]> {
     let done = unsafe { syscall(libc::SYS_getsockname, args) };
     // Of a path of the greatest length, the NUL behind it is counted, too.
     if done == 0 { local_name(into, (len as usize).min(LOCAL_MAX.wrapping_add(2))) } else { None }
+}
+
+/// `bind` to an address's family and no port, which gives the socket one that the kernel chooses; false where it has one.
+pub fn bind_to_any_port(fd: i32, of: IpAddr) -> bool {
+    let mut bytes = [0_u8; V6_MIN];
+    let (family, len) = if of.is_ipv4() { (libc::AF_INET, V4_MIN) } else { (libc::AF_INET6, V6_MIN) };
+    bytes[0] = family as u8;
+    // SAFETY: the kernel reads the address.
+    unsafe { super::confined::marked(libc::SYS_bind, [fd as usize, bytes.as_ptr() as usize, len, 0, 0]) == 0 }
 }
 
 /// Whether an address is one of this host's: a socket can be bound to it. `None` where that cannot be tried, as without a free

@@ -1,5 +1,6 @@
 /* Another thread puts another socket in the place of the descriptor of a call, for as many milliseconds as the second argument
-   says. Says how often the call was made on the socket for which it is refused, and of how many. */
+   says, and a third one in the place of every descriptor that comes and goes. Says how often the call was made on the socket for
+   which it is refused, and of how many. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PLACE = 60 };
+enum { PLACE = 60, FIRST = 61, MANY = 64, HIGH = 768, KEPT = HIGH + MANY };
 static _Atomic int harmless, wanted, stop;
 
 static void *swap(void *nothing)
@@ -22,6 +23,19 @@ static void *swap(void *nothing)
         dup2(harmless, PLACE);
         dup2(wanted, PLACE);
     }
+    return nothing;
+}
+
+/* The lowest free numbers, and round ones. */
+static void *guess(void *nothing)
+{
+    while (!stop)
+        for (int n = 0; n < MANY && !stop; n++) {
+            dup2(wanted, HIGH + n % 2);
+            dup2(wanted, FIRST + n);
+            close(FIRST + n);
+            close(HIGH + n % 2);
+        }
     return nothing;
 }
 
@@ -70,8 +84,10 @@ int main(int count, char **arguments)
     harmless = listens ? pair[0] : sends ? peer : socket(AF_INET, SOCK_DGRAM, 0);
     wanted = sends ? socket(AF_INET, SOCK_DGRAM, 0) : stream(listens ? 5555 : 0);
     dup2(harmless, PLACE);
-    pthread_t thread;
+    dup2(harmless, KEPT);
+    pthread_t thread, other;
     pthread_create(&thread, 0, swap, 0);
+    pthread_create(&other, 0, guess, 0);
     long hits = 0, tries = 0;
     for (; milliseconds() < end; tries++) {
         int done = 0;
@@ -99,8 +115,9 @@ int main(int count, char **arguments)
     }
     stop = 1;
     pthread_join(thread, 0);
+    pthread_join(other, 0);
     int left = 0;
-    for (int fd = 64; fd < 4096; fd++) left += fcntl(fd, F_GETFD) >= 0;
+    for (int fd = FIRST; fd < 4096; fd++) left += fcntl(fd, F_GETFD) >= 0;
     printf("%s %ld of %ld, left %d\n", arguments[1], hits, tries, left);
     return 0;
 }
