@@ -5,7 +5,8 @@
 //! call's error, behind others they are sent, and the error comes with the call that begins with it.
 
 use super::apart::as_kernel;
-use super::egress::{Looked, judged_again, judged_message, make_apart};
+use super::egress::{Looked, make_apart};
+use super::sendto::{judged_again, judged_message};
 use super::signals::with_cleanup;
 use super::{as_libc, fail};
 use crate::address::{Address, NOWHERE, readable};

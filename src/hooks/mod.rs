@@ -4,6 +4,7 @@
 
 mod apart;
 mod attempt;
+mod connect;
 mod descriptor;
 mod egress;
 mod end;
@@ -25,6 +26,7 @@ mod resolve;
 mod rows;
 pub mod search;
 mod send;
+mod sendto;
 mod serving;
 mod setting;
 mod shell;
@@ -36,8 +38,8 @@ pub mod table;
 mod trampoline;
 mod turn;
 
+pub use connect::{__connect, connect};
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
-pub use egress::{__connect, connect, sendmsg, sendto};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use filters::prctl;
@@ -60,6 +62,7 @@ pub use resolve::{
     res_nquerydomain, res_nsearch, res_nsend, res_query, res_querydomain, res_search, res_send,
 };
 pub use send::{__send, __write, __write_nocancel, send, sendfile, sendfile64, splice, write, writev};
+pub use sendto::{sendmsg, sendto};
 pub use serving::{
     __read, __read_chk, __read_nocancel, __recv, __recv_chk, __recvfrom_chk, accept, accept4, read, recv, recvfrom,
 };

@@ -7,7 +7,9 @@
 use super::table::real;
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
-use super::{descriptor, egress, exec, filters, inject, listen, messages, namespace, open, send, serving, socket};
+use super::{
+    connect, descriptor, exec, filters, inject, listen, messages, namespace, open, send, sendto, serving, socket,
+};
 use crate::environment::Vector;
 use crate::gate::Way;
 use crate::judge::{self, By, Decision, Refused};
@@ -120,11 +122,11 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
     // SAFETY: as above.
     unsafe {
         match number {
-            libc::SYS_connect => to_long(egress::connecting(WAY, fd, b as *const _, c as u32)),
+            libc::SYS_connect => to_long(connect::connecting(WAY, fd, b as *const _, c as u32)),
             libc::SYS_sendto => {
-                egress::sending_to(WAY, fd, b as *const _, c, d as c_int, e as *const _, f as u32) as c_long
+                sendto::sending_to(WAY, fd, b as *const _, c, d as c_int, e as *const _, f as u32) as c_long
             }
-            libc::SYS_sendmsg => egress::sending_message(WAY, fd, b as *const _, c as c_int) as c_long,
+            libc::SYS_sendmsg => sendto::sending_message(WAY, fd, b as *const _, c as c_int) as c_long,
             libc::SYS_sendmmsg => to_long(messages::sending_messages(WAY, fd, b as *mut _, c as u32, d as c_int)),
             libc::SYS_write => with(send::look(fd, b as *const _, c)),
             libc::SYS_writev => with(send::look_at_first(fd, b as *const _, c as c_int)),

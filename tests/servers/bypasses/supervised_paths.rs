@@ -91,10 +91,13 @@ fn another_process_cannot_swap_what_was_judged() {
     let mut events = guard.events();
     for way in WAYS {
         events.fresh();
-        let said = ask(nginx.port, "localhost", way, "enforce");
-        assert_eq!(number(&said, "shells"), 0, "{way}: {said}");
-        let seen = events.fresh();
-        assert!(seen.iter().any(|event| event.text("portcullis.unknown") == "replaced"), "{way}: {said} {seen:#?}");
+        // A race is met by chance, on a busy machine seldom.
+        let is_seen = (0..20).any(|_| {
+            let said = ask(nginx.port, "localhost", way, "enforce");
+            assert_eq!(number(&said, "shells"), 0, "{way}: {said}");
+            events.fresh().iter().any(|event| event.text("portcullis.unknown") == "replaced")
+        });
+        assert!(is_seen, "{way}: no event");
     }
     // In audit there is no event but that of the shell.
     for way in WAYS {
