@@ -173,3 +173,16 @@ fn a_shell_by_another_name_is_not_proposed() {
     let script = started("shell-spawn", "/srv/app/cron.sh", &["/srv/app/cron.sh"]);
     assert_eq!(learn(&[script], &["--include", "/srv/app/cron.sh"]).0, [["exec.allow", "/srv/app/cron.sh"]]);
 }
+
+/// The value of any variable that loads code can be named, as the policy takes it.
+#[test]
+fn a_variable_that_loads_code_is_learnt_by_value() {
+    for detail in ["LD_PRELOAD=/opt/x.so", "PYTHONPATH=/opt/x.so", "NODE_OPTIONS=/opt/x.so"] {
+        let mut event = example("loader-env");
+        event["portcullis"]["detail"] = detail.into();
+        let (_, refused) = learn(&[event.clone()], &[]);
+        assert!(refused[0][0] == "/opt/x.so" && refused[0][1].contains("load code"), "{refused:?}");
+        let (proposed, _) = learn(&[event], &["--include", "/opt/x.so"]);
+        assert_eq!(proposed, [["rules.loader-env.allow", "/opt/x.so"]]);
+    }
+}
