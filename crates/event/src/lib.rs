@@ -232,7 +232,7 @@ pub enum Action<'a> {
     Merged {
         /// How many they are.
         count: u64,
-        /// `event.sequence` of the event that they are like.
+        /// `event.sequence` of the event that they are like; 0 where they are of several kinds.
         like: u64,
     },
     /// The guard itself; the sentence says what it is about.

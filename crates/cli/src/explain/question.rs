@@ -85,6 +85,13 @@ impl Question {
             "namespace" => Question::Namespace(event.text("/process/executable").to_owned()),
             "io_uring_setup" => Question::Ring,
             "system_call" => Question::Unknown(Unknown::SystemCall, u16::MAX),
+            "merged" if event.text("/portcullis/like").is_empty() => {
+                return Err(
+                    "the event is the count of calls of several kinds, and no event has their details; help: with \
+                     `merge = false` in `[log]` every call has an event"
+                        .to_owned(),
+                );
+            }
             "merged" => {
                 return Err(format!(
                     "the event is the count of calls like those of event {}; help: explain that event",
