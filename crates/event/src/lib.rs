@@ -210,6 +210,8 @@ pub enum Action<'a> {
     Connect(Endpoint<'a>),
     /// A datagram to an address.
     Send(Endpoint<'a>),
+    /// What sends a socket's packets elsewhere than its address says.
+    Route,
     /// A port that is opened.
     Listen(Endpoint<'a>),
     /// A program.

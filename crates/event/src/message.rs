@@ -22,6 +22,12 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
                 json.raw(b")");
             }
         }
+        Action::Route => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to set " } else { b" sets " });
+            json.raw(b"where a socket's packets go: ");
+            json.text(event.detail, 128);
+        }
         Action::Listen(on) => {
             json.text(chain, 256);
             json.raw(if event.refused { b" was refused to listen on " } else { b" listens on " });

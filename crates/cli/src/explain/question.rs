@@ -144,7 +144,7 @@ impl Question {
 /// is known. As src/judge/mod.rs has it.
 fn unknown_of(action: &str) -> Option<u16> {
     Some(match action {
-        "connection_attempted" => !Rule::ListenPort.bit(),
+        "connection_attempted" | "socket_route" => !Rule::ListenPort.bit(),
         "listen" => Rule::ListenPort.bit(),
         "php_setting" => Rule::PhpIni.bit(),
         "process_memory" => Rule::ProcessMemory.bit(),
