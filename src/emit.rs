@@ -162,8 +162,12 @@ pub fn exec(
     arguments: &Arguments<'_>,
     detail: &[u8],
 ) {
+    let executable = match (program.real.bytes(), exec.target) {
+        (b"", Target::Path(_, path)) => path.to_bytes(),
+        (real, _) => real,
+    };
     let mut kind = kind(verdict, served, by, detail);
-    kind.bytes(program.real.bytes());
+    kind.bytes(executable);
     kind.number(arguments.count as u64);
     for word in arguments.words() {
         kind.bytes(word);
@@ -182,10 +186,6 @@ pub fn exec(
     let parent = actor::facts(now, parent, &mut room, &mut args);
     let name = exec.name();
     let mut folder = [0; 512];
-    let executable = match (program.real.bytes(), exec.target) {
-        (b"", Target::Path(_, path)) => path.to_bytes(),
-        (real, _) => real,
-    };
     let process = Process {
         pid: match by {
             By::Other(other) => other.pid,

@@ -154,8 +154,10 @@ pub(super) unsafe fn judged_message(
 ) -> Decision<Looked> {
     // SAFETY: as the caller promises; it may be unaligned.
     let header = copy.write(unsafe { message.read_unaligned() });
-    if header.msg_controllen != 0 && route::in_message(header) {
-        request::current(|served| judge::routed(By::This, served, fd))?;
+    if header.msg_controllen != 0
+        && let Some(how) = route::in_message(header)
+    {
+        request::current(|served| judge::routed(By::This, served, how))?;
     }
     if header.msg_name.is_null() || header.msg_namelen == 0 {
         if peers::is_watched() {

@@ -3,8 +3,9 @@
 use super::fail;
 use super::table::real;
 use crate::judge::{self, By, Decision, Refused};
+use crate::route::{self, Effect};
 use crate::state::{self, Role};
-use crate::{allowed, gate, request, route, sys};
+use crate::{allowed, gate, request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 
 /// socket(2). Of one without ports, what was allowed of another says nothing.
@@ -39,23 +40,51 @@ pub unsafe extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -
 /// Judges an option by which a socket goes elsewhere than its address says.
 #[cold]
 #[inline(never)]
-fn routed(fd: c_int) -> Decision {
+fn routed(how: &'static str) -> Decision {
     match state::role() {
         Role::Master => Ok(()),
-        _ => request::current(|served| judge::routed(By::This, served, fd)),
+        _ => request::current(|served| judge::routed(By::This, served, how)),
     }
 }
 
-/// Judges setsockopt.
+/// Room for a value that was judged: the kernel gets that, and not what another thread may put in its place.
+pub(super) type Room = [u8; route::OPTIONS_MAX];
+
+/// Judges setsockopt; gives the value that the kernel is to have.
 #[inline]
-pub(super) fn may_set(fd: c_int, level: c_int, option: c_int, len: libc::socklen_t) -> Decision {
-    if route::is_set(level, option, len) { routed(fd) } else { Ok(()) }
+pub(super) fn may_set(
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    len: libc::socklen_t,
+    room: &mut Room,
+) -> Decision<*const c_void> {
+    if route::may_set(level, option) { judged_value(level, option, value, len, room) } else { Ok(value) }
+}
+
+#[cold]
+#[inline(never)]
+fn judged_value(
+    level: c_int,
+    option: c_int,
+    value: *const c_void,
+    len: libc::socklen_t,
+    room: &mut Room,
+) -> Decision<*const c_void> {
+    match route::set(level, option, len, room, |into| route::copy(value.cast(), into)) {
+        Effect::None => Ok(value),
+        Effect::NoneAsRead => Ok(room.as_ptr().cast()),
+        Effect::Elsewhere(how) => routed(how).map(|()| value),
+    }
 }
 
 /// Judges getsockopt.
 #[inline]
-pub(super) fn may_ask(fd: c_int, level: c_int, option: c_int) -> Decision {
-    if route::is_asked(level, option) { routed(fd) } else { Ok(()) }
+pub(super) fn may_ask(level: c_int, option: c_int) -> Decision {
+    match route::asked(level, option) {
+        None => Ok(()),
+        Some(how) => routed(how),
+    }
 }
 
 /// setsockopt(2).
@@ -70,11 +99,12 @@ pub unsafe extern "C" fn setsockopt(
     value: *const c_void,
     len: libc::socklen_t,
 ) -> c_int {
-    if let Err(Refused(errno)) = may_set(fd, level, option, len) {
-        return fail(errno);
+    let mut room = [0; route::OPTIONS_MAX];
+    match may_set(level, option, value, len, &mut room) {
+        // SAFETY: as the caller promises, or `room`, of which no more is read than it has.
+        Ok(value) => unsafe { gate::setsockopt(fd, level, option, value, len) },
+        Err(Refused(errno)) => fail(errno),
     }
-    // SAFETY: as the caller promises.
-    unsafe { gate::setsockopt(fd, level, option, value, len) }
 }
 
 /// getsockopt(2).
@@ -89,7 +119,7 @@ pub unsafe extern "C" fn getsockopt(
     value: *mut c_void,
     len: *mut libc::socklen_t,
 ) -> c_int {
-    if let Err(Refused(errno)) = may_ask(fd, level, option) {
+    if let Err(Refused(errno)) = may_ask(level, option) {
         return fail(errno);
     }
     // SAFETY: as the caller promises.

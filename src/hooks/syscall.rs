@@ -133,11 +133,14 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_sendfile => with(send::look(fd, core::ptr::null(), 0)),
             libc::SYS_splice => with(send::look(c as c_int, core::ptr::null(), 0)),
             libc::SYS_socket => to_long(socket::made(as_libc(go()), fd, b as c_int, c as c_int)),
-            libc::SYS_setsockopt => match socket::may_set(fd, b as c_int, c as c_int, e as u32) {
-                Ok(()) => as_libc_size(sys::on_behalf(number, [a, b, c, d, e])) as c_long,
-                Err(Refused(errno)) => to_long(fail(errno)),
-            },
-            libc::SYS_getsockopt => match socket::may_ask(fd, b as c_int, c as c_int) {
+            libc::SYS_setsockopt => {
+                let mut room = [0; crate::route::OPTIONS_MAX];
+                match socket::may_set(b as c_int, c as c_int, d as *const _, e as u32, &mut room) {
+                    Ok(value) => as_libc_size(sys::on_behalf(number, [a, b, c, value as usize, e])) as c_long,
+                    Err(Refused(errno)) => to_long(fail(errno)),
+                }
+            }
+            libc::SYS_getsockopt => match socket::may_ask(b as c_int, c as c_int) {
                 Ok(()) => as_libc_size(sys::on_behalf(number, [a, b, c, d, e])) as c_long,
                 Err(Refused(errno)) => to_long(fail(errno)),
             },

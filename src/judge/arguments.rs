@@ -26,6 +26,14 @@ impl<'a> Arguments<'a> {
         Arguments { words: [b""; WORDS], count: 0, text: [None; 2] }
     }
 
+    /// These, of a program that has begun.
+    pub(super) fn of(words: &[&'a [u8]]) -> Arguments<'a> {
+        let mut arguments = Arguments::none();
+        arguments.count = words.len();
+        arguments.words.iter_mut().zip(words).for_each(|(to, word)| *to = word);
+        arguments
+    }
+
     pub(super) fn read(argv: Vector) -> Option<Arguments<'a>> {
         let mut arguments = Arguments::none();
         if argv.is_null() {

@@ -2,13 +2,15 @@
 
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
+use crate::files;
 use crate::memory::{Reader, Text, base_name};
 use crate::program::{Place, Program, ScriptLine, Starter};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
-use crate::{counters, emit};
+use crate::{actor, counters, emit};
 use core::ffi::CStr;
+use portcullis_event::ARGS_SHOWN;
 use portcullis_policy::exec::MISSING;
 use portcullis_policy::{Mode, Outcome, Rule, Unknown};
 
@@ -291,13 +293,25 @@ pub fn enforces_programs(scope: u32) -> bool {
 
 /// Judges a program of which something is not known once it was judged: it was replaced, again and again; it is this process.
 pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision {
+    unjudged(served, exec, what, || Arguments::read(exec.argv).unwrap_or(Arguments::none()))
+}
+
+fn unjudged<'a>(
+    served: &Served,
+    exec: &Exec<'_>,
+    what: Unknown,
+    arguments: impl FnOnce() -> Arguments<'a>,
+) -> Decision {
     let policy = state::policy();
     let verdict = policy.decide_unknown(served.scope, what, u16::MAX);
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
-    let arguments = Arguments::read(exec.argv).unwrap_or(Arguments::none());
-    emit::exec(&policy, verdict, served, By::This, exec, &Program::none(None), &arguments, b"");
+    let mut program = Program::none(None);
+    if let Target::Descriptor(fd) = exec.target {
+        program.real.fill(|buffer| sys::readlink(files::proc_descriptor(fd).c_str(), buffer).len());
+    }
+    emit::exec(&policy, verdict, served, By::This, exec, &program, &arguments(), b"");
     match verdict.outcome {
         Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
@@ -307,8 +321,14 @@ pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision
 /// Judges this process, whose program is another than the one that was judged.
 #[cold]
 pub fn replaced(served: &Served) -> Decision {
+    let (mut room, mut args) = (actor::Room::new(), [&b""[..]; ARGS_SHOWN]);
+    let own = actor::facts(sys::now(), 0, &mut room, &mut args);
+    let path = match own.executable {
+        b"" => Text::<512>::of(b"/proc/self/exe"),
+        executable => Text::of(executable),
+    };
     let exec = Exec {
-        target: Target::Path(libc::AT_FDCWD, c"/proc/self/exe"),
+        target: Target::Path(libc::AT_FDCWD, path.c_str()),
         searched: None,
         unknown: None,
         argv: core::ptr::null(),
@@ -318,7 +338,7 @@ pub fn replaced(served: &Served) -> Decision {
         shell_fallback: false,
         replaces: true,
     };
-    unknown_exec(served, &exec, Unknown::Replaced)
+    unjudged(served, &exec, Unknown::Replaced, || Arguments::of(own.args))
 }
 
 /// The errno with which the kernel does not run a program. What cannot be read of its arguments and environment cannot be read by the

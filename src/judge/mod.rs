@@ -199,10 +199,13 @@ pub fn unexamined(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision 
     unknown(by, served, Unknown::Socket, !Rule::ListenPort.bit(), action)
 }
 
-/// Judges what lets a socket go elsewhere than its address says.
+/// Judges what lets a socket go elsewhere than its address says; `how` says by what.
 #[cold]
-pub fn routed(by: By<'_>, served: &Served, fd: i32) -> Decision {
-    unknown(by, served, Unknown::Route, !Rule::ListenPort.bit(), Action::Connect(nowhere(fd)))
+pub fn routed(by: By<'_>, served: &Served, how: &'static str) -> Decision {
+    let policy = state::policy();
+    counters::decision();
+    let verdict = policy.decide_unknown(served.scope, Unknown::Route, !Rule::ListenPort.bit());
+    conclude(&policy, verdict, served, by, Action::Route, how.as_bytes())
 }
 
 /// Judges what is done with an address that cannot be read.
@@ -367,7 +370,7 @@ fn conclude(
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
-    let supervised = matches!(action, Action::Connect(_) | Action::Listen(_) | Action::Ring);
+    let supervised = matches!(action, Action::Connect(_) | Action::Route | Action::Listen(_) | Action::Ring);
     if by.writes(verdict.outcome, supervised) {
         emit::action(policy, verdict, served, by, action, detail);
     }

@@ -84,7 +84,7 @@ impl About {
 pub struct Merged {
     /// What they were about.
     pub about: About,
-    /// The number of the event that they are like.
+    /// The number of the event that they are like; 0 where no event is: they were of kinds that were not told apart.
     pub like: u64,
     /// How many they were.
     pub count: u64,
@@ -97,7 +97,7 @@ struct Slot {
     /// Since when they are counted.
     began: AtomicU64,
     about: AtomicU64,
-    /// The number of the first that was written.
+    /// The number of the first that was written; 0 as long as it has none.
     like: AtomicU64,
     merged: AtomicU64,
     seen: AtomicU32,
@@ -139,6 +139,7 @@ impl Slot {
     /// Begins anew with an event that is written.
     fn first(&self, about: About, now: u64) -> Fate<'_> {
         let left = self.take();
+        self.like.store(0, Ordering::Relaxed);
         self.about.store(about.packed(), Ordering::Relaxed);
         self.began.store(now, Ordering::Relaxed);
         self.seen.store(1, Ordering::Relaxed);
@@ -238,7 +239,11 @@ impl Table {
         let slot = self.beyond.get(part.wrapping_mul(RULES).wrapping_add(place))?;
         // A rule's place is no virtual host's.
         let whole = if is_grave { GRAVE_MAX } else { WHOLE_MAX };
-        Some(self.count(slot, About { vhost: None, ..about }, now, whole))
+        Some(match self.count(slot, About { vhost: None, ..about }, now, whole) {
+            // The next in this place may be of any other kind: none is like the first.
+            Fate::Whole(Whole { left, .. }) => Fate::Whole(Whole { slot: None, is_first: false, left }),
+            Fate::Merged => Fate::Merged,
+        })
     }
 
     fn count<'t>(&self, slot: &'t Slot, about: About, now: u64, whole: u32) -> Fate<'t> {

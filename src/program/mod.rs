@@ -8,6 +8,7 @@ mod format;
 mod interpreter;
 mod loader;
 mod place;
+mod privileges;
 mod real_path;
 mod script;
 mod starter;
@@ -302,16 +303,11 @@ impl<'p> Program<'p> {
 
     /// Notes why a preload will not hold in a program with this loader.
     fn guard_in(&mut self, loader: &Loader<'_>, stat: &Stat) {
-        let group = libc::S_ISGID | libc::S_IXGRP;
         let is_musl = matches!(loader, Loader::Named(path) if base_name(path).starts_with(b"ld-musl"));
-        let gains_user = stat.mode & libc::S_ISUID != 0 && stat.uid != sys::geteuid();
-        let gains_group = stat.mode & group == group && stat.gid != sys::getegid();
         if is_musl {
             self.foreign = true;
             self.unguarded = FOREIGN;
-        } else if self.file.as_ref().is_none_or(|file| {
-            (gains_user || gains_group || sys::has_capabilities(file.0)) && !sys::gives_no_privileges(file.0)
-        }) {
+        } else if self.file.as_ref().is_none_or(|file| privileges::gains(file.0, stat, self.place.is_none())) {
             self.unguarded = "setuid";
         } else if matches!(loader, Loader::None) {
             self.unguarded = "static";

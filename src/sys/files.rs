@@ -92,14 +92,17 @@ pub fn filesystem(fd: i32) -> Option<i64> {
     statfs(fd).map(|[kind, ..]| kind)
 }
 
-/// Whether the kernel gives a program no privileges of its file: by the flag of its mount (ST_NOSUID), or by that of this
-/// process (no_new_privs).
-pub fn gives_no_privileges(fd: i32) -> bool {
+/// Whether a file is on a mount whose programs gain nothing by their files (ST_NOSUID).
+pub fn is_nosuid(fd: i32) -> bool {
     /// include/linux/statfs.h.
     const ST_NOSUID: i64 = 2;
+    statfs(fd).is_some_and(|[.., flags, _, _, _, _]| flags & ST_NOSUID != 0)
+}
+
+/// Whether this process gains no privileges by executing a file (no_new_privs).
+pub fn has_no_new_privs() -> bool {
     // SAFETY: takes no pointer.
-    let no_new = unsafe { syscall(libc::SYS_prctl, [libc::PR_GET_NO_NEW_PRIVS as usize, 0, 0, 0, 0, 0]) };
-    no_new == 1 || statfs(fd).is_some_and(|[.., flags, _, _, _, _]| flags & ST_NOSUID != 0)
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_GET_NO_NEW_PRIVS as usize, 0, 0, 0, 0, 0]) == 1 }
 }
 
 /// `struct statfs` of 64-bit machines (include/uapi/asm-generic/statfs.h): words, the first of which is the type and the last

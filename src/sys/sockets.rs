@@ -53,6 +53,13 @@ pub fn is_stream(fd: i32) -> bool {
     asked_stream(fd).unwrap_or(true)
 }
 
+/// Sets an option; as the kernel says it: 0 or a negative errno.
+pub fn set_option(fd: i32, level: i32, option: i32, value: &[u8]) -> i64 {
+    let args = [fd as usize, level as usize, option as usize, value.as_ptr() as usize, value.len(), 0];
+    // SAFETY: the kernel reads as many bytes as there are.
+    unsafe { syscall(libc::SYS_setsockopt, args) as i64 }
+}
+
 /// Whether a descriptor is a socket of the internet.
 pub fn is_internet(fd: i32) -> bool {
     matches!(option(fd, libc::SO_DOMAIN), Ok(libc::AF_INET | libc::AF_INET6))

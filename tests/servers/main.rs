@@ -18,6 +18,7 @@ mod instructions;
 mod matrix;
 mod merging;
 mod modules;
+mod named;
 mod operator;
 mod report;
 mod requests;

@@ -119,6 +119,8 @@ fn an_entry_that_explain_names_holds() {
         // Beside the library's own path, which the program was given.
         ("$ENV{LD_PRELOAD} .= ':/nowhere/x.so'; exec '/bin/true'", "loader-env"),
         ("$ENV{LD_LIBRARY_PATH} = '/nowhere'; exec '/bin/true'", "loader-env"),
+        ("$ENV{PYTHONPATH} = '/nowhere; /else'; exec '/bin/true'", "loader-env"),
+        ("$ENV{NODE_OPTIONS} = '--require=/nowhere'; exec '/bin/true'", "loader-env"),
         ("exec {'/usr/bin/whoami'} 'whoami'", "exec-tool"),
         ("exec {'whoami'} 'whoami'", "exec-tool"),
         ("exec {'/usr/bin/uname'} '/usr/bin/uname', '-r'", "exec-tool"),

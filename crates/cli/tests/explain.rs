@@ -177,3 +177,35 @@ fn a_variable_that_steers_is_named() {
         assert!(answer["allow_by"][0]["note"].as_str().is_some_and(|note| note.contains("unset it")), "{answer:#}");
     }
 }
+
+/// Whichever variable it is: an entry with its value allows it, and the answer is about the event's own rule.
+#[test]
+fn every_variable_that_loads_code_has_an_entry() {
+    let place = Place::new();
+    let explain = |config: &str, detail: &str, also: Value| {
+        let (_, mut event) = example("loader-env");
+        event["portcullis"]["detail"] = detail.into();
+        event["portcullis"]["also"] = also;
+        place.explain(config, &event).expect("an answer")
+    };
+    for row in portcullis_policy::startup::ROWS.iter().filter(|row| row.loads) {
+        let detail = format!("{}=/opt/a; /opt/b", row.name.trim_end_matches('*'));
+        let answer = explain("", &detail, json!([]));
+        let way = &answer["allow_by"][0];
+        assert_eq!((&way["key"], &way["entries"]), (&json!("rules.loader-env.allow"), &json!(["/opt/a; /opt/b"])));
+        assert!(way["note"].as_str().is_some_and(|note| note.contains(row.effect)), "{way:#}");
+        let answer = explain(&with_entries(&answer).expect("an entry"), &detail, json!([]));
+        assert_eq!((&answer["verdict"], &answer["rule"]), (&json!("allowed"), &json!("loader-env")), "{answer:#}");
+    }
+    // Behind what another rule says.
+    let answer = explain("", "standard input is tcp 10.0.0.1:5; PYTHONPATH=/q", json!(["stdio-socket"]));
+    assert_eq!(answer["allow_by"][1]["entries"], json!(["/q"]), "{answer:#}");
+    // Of a value that the event has only a part of, or of none, no entry can be made.
+    for detail in ["PYTHONPATH=/q\u{2026}", "the loader's own arguments", "PYTHONPATH=/q\u{fffd}"] {
+        let answer = explain("", detail, json!([]));
+        assert!(answer["allow_by"][0]["key"].is_null(), "{detail}: {answer:#}");
+    }
+    // Off, it is that rule that is off.
+    let answer = explain("rules.loader-env.mode = \"off\"\n", "PYTHONPATH=/q", json!([]));
+    assert_eq!((&answer["rule"], &answer["mode"]), (&json!("loader-env"), &json!("off")), "{answer:#}");
+}

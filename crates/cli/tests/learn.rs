@@ -173,3 +173,58 @@ fn a_shell_by_another_name_is_not_proposed() {
     let script = started("shell-spawn", "/srv/app/cron.sh", &["/srv/app/cron.sh"]);
     assert_eq!(learn(&[script], &["--include", "/srv/app/cron.sh"]).0, [["exec.allow", "/srv/app/cron.sh"]]);
 }
+
+/// The value of any variable that loads code can be named, as the policy takes it.
+#[test]
+fn a_variable_that_loads_code_is_learnt_by_value() {
+    for detail in ["LD_PRELOAD=/opt/x.so", "PYTHONPATH=/opt/x.so", "NODE_OPTIONS=/opt/x.so"] {
+        let mut event = example("loader-env");
+        event["portcullis"]["detail"] = detail.into();
+        let (_, refused) = learn(&[event.clone()], &[]);
+        assert!(refused[0][0] == "/opt/x.so" && refused[0][1].contains("load code"), "{refused:?}");
+        let (proposed, _) = learn(&[event], &["--include", "/opt/x.so"]);
+        assert_eq!(proposed, [["rules.loader-env.allow", "/opt/x.so"]]);
+    }
+}
+
+/// Calls that were merged into no event which is read are a number of their own, and no command's.
+#[test]
+fn merged_calls_of_unknown_commands_are_said() {
+    let event = started("exec-tool", "/usr/bin/whoami", &["whoami"]);
+    for like in [Value::Null, "8c1f0e52a7d94b36-77".into(), "".into()] {
+        let mut merged = json!({
+            "@timestamp": "2026-11-26T03:12:45Z", "event": { "action": "merged", "outcome": "success" },
+            "rule": { "id": "exec-tool" }, "portcullis": { "repeated": 18, "mode": "audit" },
+        });
+        if !like.is_null() {
+            merged["portcullis"]["like"] = like;
+        }
+        let (proposed, refused) = learn(&[event.clone(), merged], &[]);
+        assert!(proposed.is_empty(), "{proposed:?}");
+        let all: Vec<&str> = refused.iter().map(|[what, _]| what.as_str()).collect();
+        assert!(all.contains(&"calls that were merged (exec-tool)"), "{refused:?}");
+    }
+}
+
+/// Each entry is listed once, whatever the events of it looked like.
+#[test]
+fn an_entry_is_listed_once() {
+    let event = |script: &str, chain: &str| {
+        let mut event = example("shell-spawn");
+        event["process"]["args"] = json!(["sh", "-c", "/usr/bin/convert -version"]);
+        event["process"]["args_count"] = 3.into();
+        event["portcullis"]["request"]["script"] = script.into();
+        event["portcullis"]["chain"] = chain.into();
+        event
+    };
+    let fine = event("/srv/www/shop/index.php", "php-fpm > sh");
+    let (proposed, refused) = learn(std::slice::from_ref(&fine), &[]);
+    assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"]], "{refused:?}");
+    let upload = event("/srv/www/shop/uploads/x.php", "php-fpm > sh");
+    let deep = event("/srv/www/shop/index.php", "php-fpm > perl > sh");
+    let (proposed, refused) = learn(&[fine, upload.clone(), deep], &[]);
+    assert_eq!((proposed.len(), refused.len()), (0, 1), "{proposed:?} {refused:?}");
+    assert!(refused[0][0] == "/usr/bin/convert -version" && refused[0][1].contains("; and: "), "{refused:?}");
+    let (proposed, _) = learn(&[upload], &["--include", "/usr/bin/convert -version"]);
+    assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"]]);
+}

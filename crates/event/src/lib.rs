@@ -210,6 +210,8 @@ pub enum Action<'a> {
     Connect(Endpoint<'a>),
     /// A datagram to an address.
     Send(Endpoint<'a>),
+    /// What sends a socket's packets elsewhere than its address says.
+    Route,
     /// A port that is opened.
     Listen(Endpoint<'a>),
     /// A program.
@@ -232,7 +234,7 @@ pub enum Action<'a> {
     Merged {
         /// How many they are.
         count: u64,
-        /// `event.sequence` of the event that they are like.
+        /// `event.sequence` of the event that they are like; 0 where they are of several kinds.
         like: u64,
     },
     /// The guard itself; the sentence says what it is about.

@@ -22,6 +22,12 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
                 json.raw(b")");
             }
         }
+        Action::Route => {
+            json.text(chain, 256);
+            json.raw(if event.refused { b" was refused to set " } else { b" sets " });
+            json.raw(b"where a socket's packets go: ");
+            json.text(event.detail, 128);
+        }
         Action::Listen(on) => {
             json.text(chain, 256);
             json.raw(if event.refused { b" was refused to listen on " } else { b" listens on " });
@@ -89,9 +95,14 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Merged { count, like } => {
             json.digits_text(count);
             json.raw(if event.refused { b" more calls were refused" } else { b" more calls went ahead" });
-            json.raw(b" that are like those of event ");
-            json.digits_text(like);
-            json.raw(b": ");
+            match like {
+                0 => json.raw(b" of kinds that no event names: "),
+                like => {
+                    json.raw(b" that are like those of event ");
+                    json.digits_text(like);
+                    json.raw(b": ");
+                }
+            }
             json.text(event.rule.name.as_bytes(), 96);
         }
         Action::Guard(sentence) => {

@@ -280,6 +280,18 @@ pub fn loads(entry: &[u8]) -> Option<&[u8]> {
     if nothing { None } else { place(LOADING, name).map(|_| value) }
 }
 
+/// The row of an entry that [`loads`] is about, for people.
+#[must_use]
+pub fn loading_row(entry: &[u8]) -> Option<&'static Row> {
+    let end = entry.iter().position(|&byte| byte == b'=')?;
+    let name = entry.get(..end)?;
+    let is = |row: &&Row| match row.name.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning.as_bytes()),
+        None => name == row.name.as_bytes(),
+    };
+    ROWS.iter().filter(|row| row.loads).find(is)
+}
+
 /// The word and the bit of the first two bytes of a name in [`BEGINNINGS`].
 const fn beginning(first: u8, second: u8) -> (usize, u64) {
     let at = first.wrapping_mul(37).wrapping_add(second);

@@ -112,11 +112,9 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Bind(fd, at, len) => Some(case.bind(fd, at, len)),
         Call::Listen(fd, backlog) => Some(case.listen(fd, backlog)),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
-        Call::Option(fd, true) => {
-            let lent = case.lend(fd);
-            Some(case.by(|by| judge::routed(by, &subject.served, lent.fd())).into())
-        }
-        Call::Option(_, false) => Some(Decision::Ok(()).into()),
+        Call::Set(fd, level, option, at, len) => Some(case.set(fd, (level, option), at, len)),
+        Call::Asked(Some(how)) => Some(case.by(|by| judge::routed(by, &subject.served, how)).into()),
+        Call::Asked(None) => Some(Decision::Ok(()).into()),
         Call::Restrict => {
             with.records.restrict(subject.pid);
             Some(Reply::GoOn)

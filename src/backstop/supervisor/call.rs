@@ -19,8 +19,10 @@ pub enum Call {
     Bind(i32, u64, u64),
     /// Descriptor, backlog.
     Listen(i32, i32),
-    /// Descriptor; whether it goes elsewhere by the option than its address says.
-    Option(i32, bool),
+    /// Descriptor, level, option, value, length.
+    Set(i32, i32, i32, u64, u32),
+    /// By what a socket goes elsewhere than its address says.
+    Asked(Option<&'static str>),
     /// Descriptor of the folder, path, arguments, environment, flags.
     Execute(i32, u64, u64, u64, i32),
     /// One whose arguments cannot be read.
@@ -67,8 +69,8 @@ fn native(number: libc::c_long, args: &[u64; 6]) -> Call {
         libc::SYS_listen => Call::Listen(fd, b as i32),
         libc::SYS_execve => Call::Execute(libc::AT_FDCWD, a, b, c, 0),
         libc::SYS_execveat => Call::Execute(fd, b, c, d, e as i32),
-        libc::SYS_setsockopt => Call::Option(fd, route::is_set(b as i32, c as i32, e as u32)),
-        libc::SYS_getsockopt => Call::Option(fd, route::is_asked(b as i32, c as i32)),
+        libc::SYS_setsockopt => Call::Set(fd, b as i32, c as i32, d, e as u32),
+        libc::SYS_getsockopt => Call::Asked(route::asked(b as i32, c as i32)),
         libc::SYS_io_uring_setup => Call::Ring,
         libc::SYS_landlock_restrict_self => Call::Restrict,
         _ => Call::Other,
@@ -88,8 +90,8 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
         369 => Call::SendTo(fd, (b, c), e, f, d as i32),
         370 => Call::SendMessage(fd, b, c as i32),
         345 => Call::SendMessages(fd, b, c, d as i32),
-        366 => Call::Option(fd, route::is_set(b as i32, c as i32, e as u32)),
-        365 => Call::Option(fd, route::is_asked(b as i32, c as i32)),
+        366 => Call::Set(fd, b as i32, c as i32, d, e as u32),
+        365 => Call::Asked(route::asked(b as i32, c as i32)),
         425 => Call::Ring,
         446 => Call::Restrict,
         102 => {
@@ -116,8 +118,8 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
                 2 => Call::Bind(fd, word(1), word(2)),
                 3 => Call::Connect(fd, word(1), word(2)),
                 4 => Call::Listen(fd, word(1) as i32),
-                14 => Call::Option(fd, route::is_set(word(1) as i32, word(2) as i32, word(4) as u32)),
-                15 => Call::Option(fd, route::is_asked(word(1) as i32, word(2) as i32)),
+                14 => Call::Set(fd, word(1) as i32, word(2) as i32, word(3), word(4) as u32),
+                15 => Call::Asked(route::asked(word(1) as i32, word(2) as i32)),
                 11 => Call::SendTo(fd, (word(1), word(2)), word(4), word(5), word(3) as i32),
                 16 => Call::SendMessage(fd, word(1), word(2) as i32),
                 20 => Call::SendMessages(fd, word(1), word(2), word(3) as i32),

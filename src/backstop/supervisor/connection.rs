@@ -7,6 +7,7 @@
 
 use super::answer::{Case, Handed, Lent};
 use crate::judge::{self, Decision, Deed, Holds};
+use crate::route::{self, Effect};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 use portcullis_policy::Rule;
 
@@ -59,6 +60,32 @@ impl Case<'_> {
             Lent::Local(_) => self.subject.threads != 1,
             Lent::Internet(_) | Lent::Fails(_) => false,
         }
+    }
+
+    /// The answer to setsockopt. Where a rule on connections refuses, the supervisor itself sets a value that it has judged.
+    pub(super) fn set(&self, fd: i32, (level, option): (i32, i32), at: u64, len: u32) -> Reply {
+        let mut value = [0; route::OPTIONS_MAX];
+        let read = |into: &mut [u8]| {
+            let wanted = into.len();
+            self.memory.read(at, into).len() == wanted
+        };
+        match route::set(level, option, len, &mut value, read) {
+            Effect::NoneAsRead if self.enforces(&RULES) => match self.lend(fd) {
+                Lent::Internet(fd) => {
+                    let value = value.get(..len as usize).unwrap_or_default();
+                    Reply::Result(sys::set_option(fd.0, level, option, value))
+                }
+                Lent::Fails(errno) => self.fails(errno, &RULES),
+                // The kernel knows no such options of other sockets; what may be another by then is not known.
+                Lent::Local(_) | Lent::Unknown => self.routed("options that may be others (IP_OPTIONS)"),
+            },
+            Effect::None | Effect::NoneAsRead => Decision::Ok(()).into(),
+            Effect::Elsewhere(how) => self.routed(how),
+        }
+    }
+
+    fn routed(&self, how: &'static str) -> Reply {
+        self.by(|by| judge::routed(by, &self.subject.served, how)).into()
     }
 
     pub(super) fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {

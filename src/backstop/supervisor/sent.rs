@@ -9,6 +9,7 @@ use super::answer::{Case, Handed, Lent};
 use super::connection::RULES;
 use super::remote::put;
 use crate::judge::Deed;
+use crate::route;
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
@@ -290,9 +291,10 @@ impl Case<'_> {
         while place.wrapping_add(16) <= len {
             let index = place / 8;
             let (size, kind) = (*words.get(index)?, *words.get(index.wrapping_add(1))?);
-            let is_harmless = HARMLESS.contains(&(kind as i32, (kind >> 32) as i32));
             let size = usize::try_from(size).ok().filter(|size| (16..=len.wrapping_sub(place)).contains(size))?;
-            if !is_harmless {
+            let data = bytes.get(place.wrapping_add(16)..place.wrapping_add(size)).unwrap_or_default();
+            let kind = (kind as i32, (kind >> 32) as i32);
+            if !HARMLESS.contains(&kind) && !route::is_harmless(kind, data) {
                 return None;
             }
             place = place.wrapping_add(size.next_multiple_of(8));

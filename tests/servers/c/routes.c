@@ -95,6 +95,19 @@ int main(int count, char **arguments)
         unsigned char loose[8] = {131, 7, 4, 192, 88, 1, 10};
         return end("route", set(SOCK_DGRAM, IPPROTO_IP, IP_OPTIONS, loose, 8));
     }
+    /* Options that change no destination: fillers, and the record of the way. */
+    unsigned char record[8] = {1, 7, 7, 4}, fillers[4] = {1, 1, 1, 0}, half[8] = {131, 6, 4, 192, 88, 1};
+    unsigned char loose[8] = {131, 7, 4, 192, 88, 1, 10};
+    if (!strcmp(way, "record"))
+        return end("sendto", sendto(set(SOCK_DGRAM, IPPROTO_IP, IP_OPTIONS, record, 8), "x", 1, 0, (void *)&v4, sizeof v4));
+    if (!strcmp(way, "fillers"))
+        return end("sendto", sendto(set(SOCK_DGRAM, IPPROTO_IP, IP_OPTIONS, fillers, 4), "x", 1, 0, (void *)&v4, sizeof v4));
+    if (!strcmp(way, "half a route"))
+        return end("set", set(SOCK_DGRAM, IPPROTO_IP, IP_OPTIONS, half, 8));
+    if (!strcmp(way, "message with a route"))
+        return end("sendmsg", message(IPPROTO_IP, IP_RETOPTS, loose, 8, (void *)&v4, sizeof v4));
+    if (!strcmp(way, "message with a record"))
+        return end("sendmsg", message(IPPROTO_IP, IP_RETOPTS, record, 8, (void *)&v4, sizeof v4));
     if (!strcmp(way, "ping"))
         return end("sendto", sendto(socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP), echo, 9, 0, (void *)&v4, sizeof v4));
     if (!strcmp(way, "ping behind")) {

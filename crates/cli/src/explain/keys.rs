@@ -163,7 +163,9 @@ fn of_rule(question: &Question, rule: Rule, is_denied: bool) -> Way {
         (Rule::PhpIni, _) => Way::nothing(alone, "the event has only a part of the settings"),
         (Rule::LoaderEnv, Question::Exec(started)) => match &started.loader {
             Some(Some(value)) => {
-                Way::entry(alone, "rules.loader-env.allow", value.as_str()).noting("the whole value of the variable")
+                let about = started.loading.as_deref().unwrap_or("it is none that this version knows");
+                Way::entry(alone, "rules.loader-env.allow", value.as_str())
+                    .noting(&format!("the whole value of the variable; {about}"))
             }
             _ => Way::nothing(
                 alone,

@@ -69,9 +69,9 @@ pub fn run(arguments: &Explain) -> u8 {
     };
     let asked = match &arguments.event {
         Some(file) => of_file(file),
-        None => of_arguments(arguments),
+        None => of_arguments(arguments).map(|(question, request)| (question, request, None)),
     };
-    let (question, request) = match asked {
+    let (question, request, fired) = match asked {
         Ok(asked) => asked,
         Err(message) => return complain(message),
     };
@@ -82,7 +82,7 @@ pub fn run(arguments: &Explain) -> u8 {
         },
         None => find(&policy, &request),
     };
-    let answer = Answer::new(&policy, whose, &question);
+    let answer = Answer::new(&policy, whose, &question, fired);
     if arguments.json {
         println!("{:#}", answer.json());
     } else {
@@ -151,7 +151,8 @@ fn source(word: &str) -> u8 {
     all.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown) as u8
 }
 
-fn of_file(file: &Path) -> Result<(Question, Request), String> {
+/// What an event is about, and the rule that decided then.
+fn of_file(file: &Path) -> Result<(Question, Request, Option<Rule>), String> {
     let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let last = || text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     // One event over several lines, as somebody made it readable, or a log.
@@ -160,7 +161,10 @@ fn of_file(file: &Path) -> Result<(Question, Request), String> {
         _ => Event::parse(last().as_bytes()),
     };
     match parsed {
-        Some(Ok(event)) => Ok((Question::of(&event)?, request_of(&event))),
+        Some(Ok(event)) => {
+            let fired = Rule::ALL.into_iter().find(|rule| rule.word() == event.rule());
+            Ok((Question::of(&event)?, request_of(&event), fired))
+        }
         Some(Err(error)) => Err(format!("the last line of {} is not an event: {error}", file.display())),
         None => Err(format!("{} has no event", file.display())),
     }
@@ -234,9 +238,14 @@ fn verdict(mode: Option<Mode>) -> &'static str {
 }
 
 impl Answer {
-    fn new(policy: &Policy<'_>, whose: Whose, question: &Question) -> Answer {
+    /// `fired`: the rule of the event that is asked about.
+    fn new(policy: &Policy<'_>, whose: Whose, question: &Question, fired: Option<Rule>) -> Answer {
         let scope = whose.scope(policy);
         let (mut decided, mut steps) = question.decide(policy, scope);
+        // An action on which no rule fires has no rule in the verdict.
+        if let Some(rule) = fired.filter(|_| decided.outcome == Outcome::Allow) {
+            decided.rule = rule;
+        }
         steps.retain(|step| step.clause.is_some());
         // A verdict names the entries of the first lists alone.
         let quiet = steps.iter().find(|step| step.fires.is_none()).and_then(|step| step.clause);

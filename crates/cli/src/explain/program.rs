@@ -9,7 +9,7 @@ use crate::log::Event;
 use portcullis_config::lists;
 use portcullis_policy::egress::Step;
 use portcullis_policy::exec::{HIDDEN, MEMFD, Program, WRITABLE};
-use portcullis_policy::startup::{Steering, Variable, variable};
+use portcullis_policy::startup::{Steering, Variable, loading_row, loads, variable};
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
 /// What an event has at the end of a text of which it has only the beginning.
@@ -37,6 +37,8 @@ pub struct Started {
     on_connection: bool,
     /// The value of a variable for its loader, in the form of [`Program::loader`].
     pub loader: Option<Option<String>>,
+    /// The variable of that value, and what it does.
+    pub loading: Option<String>,
     /// Why the library is not active in it.
     pub unguarded: String,
     unknown: Option<Unknown>,
@@ -62,7 +64,7 @@ fn entry(clause: &str) -> Option<&str> {
 }
 
 /// The variable that a clause names.
-fn steered(clause: &str) -> Option<Variable> {
+fn steering(clause: &str) -> Option<Variable> {
     let name = clause.strip_prefix(STEERED)?.split(' ').next()?;
     match name {
         "a" => variable(b"x=() {", false),
@@ -130,6 +132,8 @@ impl Started {
         by.dedup();
         let rest = || args.iter().skip(1).map(|word| (*word).to_owned());
         let words = by.iter().map(|first| std::iter::once((*first).to_owned()).chain(rest()).collect());
+        let steered = clause.starts_with(STEERED);
+        let loader = loader(event.text("/portcullis/detail"), steered).filter(|_| fired(Rule::LoaderEnv));
         Ok(Started {
             command: form.filter(|_| of_system && !is_cut).map(str::to_owned),
             words: if form.is_some() || is_cut { Vec::new() } else { words.collect() },
@@ -139,10 +143,14 @@ impl Started {
             of_system,
             writable: fired(Rule::ExecPlace) && is_writable(of_rule(Rule::ExecPlace), path, &names),
             on_connection: fired(Rule::StdioSocket),
-            loader: fired(Rule::LoaderEnv).then(|| loader(event.text("/portcullis/detail"))),
+            loading: loader
+                .as_deref()
+                .and_then(|entry| loading_row(entry.as_bytes()))
+                .map(|row| format!("{} chooses for {}: {}", row.name, row.readers, row.effect)),
+            loader: fired(Rule::LoaderEnv).then(|| Some(loader?.split_once('=')?.1.to_owned())),
             unguarded: event.text("/portcullis/unguarded").to_owned(),
             unknown: unknown(event.unknown()),
-            steering: steered(clause).map(Steering::By),
+            steering: steering(clause).map(Steering::By),
             names,
         })
     }
@@ -233,16 +241,19 @@ fn is_writable(place: Option<&str>, path: &str, names: &[String]) -> bool {
     }
 }
 
-/// The value of the loader's variable that a detail shows; `None` where it shows no whole one.
-fn loader(detail: &str) -> Option<String> {
+/// The entry (`NAME=VALUE`) that loads code, as a detail shows it behind what other rules say there; `None` where it shows no whole
+/// one. `steered`: another variable stands behind it.
+fn loader(detail: &str, steered: bool) -> Option<String> {
     // As much of it as an event shows.
     const DETAIL_MAX: usize = 250;
-    if detail.ends_with(CUT) || detail.len() > DETAIL_MAX {
-        return None;
+    let is_cut = detail.ends_with(CUT) || detail.len() > DETAIL_MAX || detail.contains(char::REPLACEMENT_CHARACTER);
+    let parts: Vec<&str> = detail.split("; ").collect();
+    let loads = |part: &str| loads(part.as_bytes()).is_some();
+    let at = parts.iter().position(|part| loads(part)).filter(|_| !is_cut)?;
+    match (steered, parts.get(at..)?) {
+        // Without another variable behind it, a semicolon is part of the value.
+        (false, entry) => Some(entry.join("; ")),
+        (true, [entry, _]) => Some((*entry).to_owned()),
+        (true, _) => None,
     }
-    let of = |part: &str| {
-        let (name, value) = part.split_once('=')?;
-        ["LD_PRELOAD", "LD_AUDIT", "LD_LIBRARY_PATH"].contains(&name).then(|| value.to_owned())
-    };
-    detail.split("; ").find_map(of)
 }

@@ -85,6 +85,13 @@ impl Question {
             "namespace" => Question::Namespace(event.text("/process/executable").to_owned()),
             "io_uring_setup" => Question::Ring,
             "system_call" => Question::Unknown(Unknown::SystemCall, u16::MAX),
+            "merged" if event.text("/portcullis/like").is_empty() => {
+                return Err(
+                    "the event is the count of calls of several kinds, and no event has their details; help: with \
+                     `merge = false` in `[log]` every call has an event"
+                        .to_owned(),
+                );
+            }
             "merged" => {
                 return Err(format!(
                     "the event is the count of calls like those of event {}; help: explain that event",
@@ -137,7 +144,7 @@ impl Question {
 /// is known. As src/judge/mod.rs has it.
 fn unknown_of(action: &str) -> Option<u16> {
     Some(match action {
-        "connection_attempted" => !Rule::ListenPort.bit(),
+        "connection_attempted" | "socket_route" => !Rule::ListenPort.bit(),
         "listen" => Rule::ListenPort.bit(),
         "php_setting" => Rule::PhpIni.bit(),
         "process_memory" => Rule::ProcessMemory.bit(),

@@ -143,8 +143,45 @@ pub struct Proposal {
     pub entries: BTreeMap<(List, String), Evidence>,
     /// What is not proposed: what it is, and why.
     pub refused: BTreeMap<(String, String), Evidence>,
+    /// Entries that look like an intrusion in some event.
+    suspicious: BTreeSet<(List, String)>,
     /// Document roots of the requests.
     pub roots: BTreeSet<String>,
+}
+
+/// Why calls are not learnt that were merged into no event which is read.
+const OF_MERGED: &str = "no event that is read says which commands or destinations they were: nothing is proposed \
+                         for them. Learn again once what is listed is allowed, or with `merge = false` in `[log]`";
+/// How many reasons are given why something is not proposed.
+const REASONS: usize = 3;
+
+impl Proposal {
+    /// Names each thing once: an entry that was also seen where it looks like an intrusion is not proposed, for it would allow that as
+    /// well; what is not proposed for several reasons has them together.
+    fn name_once(&mut self) {
+        for key in &self.suspicious {
+            if let Some(seen) = self.entries.remove(key)
+                && let Some((_, refused)) = self.refused.iter_mut().find(|((what, _), _)| *what == key.1)
+            {
+                refused.join(&seen);
+            }
+        }
+        let mut together: BTreeMap<String, (Vec<String>, Evidence)> = BTreeMap::new();
+        for ((what, why), seen) in std::mem::take(&mut self.refused) {
+            let (reasons, evidence) = together.entry(what).or_default();
+            reasons.push(why);
+            evidence.join(&seen);
+        }
+        self.refused = together
+            .into_iter()
+            .map(|(what, (mut reasons, evidence))| {
+                let more = reasons.len().saturating_sub(REASONS);
+                reasons.truncate(REASONS);
+                let more = if more == 0 { String::new() } else { format!("; and for {more} more reasons") };
+                ((what, format!("{}{more}", reasons.join("; and: "))), evidence)
+            })
+            .collect();
+    }
 }
 
 /// What to learn from.
@@ -158,10 +195,14 @@ pub struct Choice<'c> {
 /// The proposals by virtual host; that of the global policy under the empty name.
 pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> BTreeMap<String, Proposal> {
     let mut out: BTreeMap<String, Proposal> = BTreeMap::new();
-    for event in events
-        .iter()
-        .filter(|event| !event.is_of_guard() && !event.is_of_merged() && (choice.refused || !event.refused()))
-    {
+    for event in events.iter().filter(|event| !event.is_of_guard() && (choice.refused || !event.refused())) {
+        if event.is_of_merged() {
+            // Those whose kind has an event were added to that.
+            let what = format!("calls that were merged ({})", event.rule());
+            let refused = &mut out.entry(event.vhost().to_owned()).or_default().refused;
+            refused.entry((what, OF_MERGED.to_owned())).or_default().add(event);
+            continue;
+        }
         if is_probe(event) || explain::fires(policy, event) == Some(false) {
             continue;
         }
@@ -178,6 +219,7 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
                 for (list, text) in entries {
                     match suspicion(event).filter(|_| !choice.include.contains(&text)) {
                         Some(why) => {
+                            proposal.suspicious.insert((list, text.clone()));
                             let more = if is_alone { String::new() } else { format!("; {}", explain::AMBIGUOUS) };
                             proposal.refused.entry((text, format!("{why}{more}"))).or_default().add(event);
                         }
@@ -191,6 +233,9 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
                 }
             }
         }
+    }
+    for proposal in out.values_mut() {
+        proposal.name_once();
     }
     out.retain(|_, proposal| !proposal.entries.is_empty() || !proposal.refused.is_empty());
     out

@@ -11,7 +11,7 @@ const WRITABLE: [&str; 7] = ["upload", "uploads", "tmp", "temp", "cache", "shm",
 const GRAVE: [(&str, &str); 8] = [
     ("stdio-socket", "a program's standard input or output is a connection"),
     ("exec-place", "the program lies where anybody could have put it"),
-    ("loader-env", "a library is loaded into a program"),
+    ("loader-env", "a variable makes a program load code"),
     ("metadata", "it is the cloud's metadata service, which gives out credentials"),
     ("php-ini", "a request changes PHP's settings"),
     ("fpm-socket", "the server's own pool is reached past the server"),

@@ -128,7 +128,7 @@ pub(crate) fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
         events.iter().enumerate().map(|(place, event)| (event.text("/event/id").to_owned(), place)).collect();
     let mut others = Vec::new();
     for event in merged {
-        match places.get(event.text("/portcullis/like")) {
+        match places.get(event.text("/portcullis/like")).filter(|_| !event.text("/portcullis/like").is_empty()) {
             Some(&place) => events[place].add(event.count()),
             None if of_requests => {}
             None => others.push(event),

@@ -3,6 +3,7 @@
 pub(crate) mod defaults;
 mod entries;
 mod hints;
+mod loading;
 mod places;
 mod rules;
 mod values;

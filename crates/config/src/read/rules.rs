@@ -59,6 +59,7 @@ impl Reader<'_> {
                     scope.tools = Some(tools);
                 }
                 Rule::LoaderEnv => {
+                    self.loaded_values(value);
                     scope.libraries = Some(self.words_of(value, key, None, |global| &global.libraries, any_text));
                 }
                 Rule::PhpIni => {

@@ -120,6 +120,7 @@ fn list(json: &mut Json<'_>, key: Name, values: &[&'static str]) {
 fn about(json: &mut Json<'_>, event: &Event<'_>) {
     let (category, kind, action): (&str, &str, &str) = match event.action {
         Action::Connect(_) | Action::Send(_) => ("network", "start", "connection_attempted"),
+        Action::Route => ("network", "info", "socket_route"),
         Action::Listen(_) => ("network", "start", "listen"),
         Action::Exec => ("process", "start", "exec"),
         Action::Descriptor => ("process", "change", "stdio_socket"),
@@ -146,7 +147,9 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.open(b'[');
     json.word(kind);
     match event.action {
-        Action::Connect(_) | Action::Send(_) | Action::Listen(_) | Action::Pool if event.refused => json.word("denied"),
+        Action::Connect(_) | Action::Send(_) | Action::Route | Action::Listen(_) | Action::Pool if event.refused => {
+            json.word("denied")
+        }
         Action::Exec | Action::Descriptor | Action::Memory | Action::Namespace | Action::Ring | Action::Call
             if event.refused =>
         {

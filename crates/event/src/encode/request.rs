@@ -115,12 +115,14 @@ pub(super) fn own(json: &mut Json<'_>, event: &Event<'_>) {
     if let Action::Merged { count, like } = event.action {
         json.key(name!("repeated"));
         json.number(count);
-        json.key(name!("like"));
-        json.open(b'"');
-        json.hex(event.stream);
-        json.raw(b"-");
-        json.digits_text(like);
-        json.close(b'"');
+        if like != 0 {
+            json.key(name!("like"));
+            json.open(b'"');
+            json.hex(event.stream);
+            json.raw(b"-");
+            json.digits_text(like);
+            json.close(b'"');
+        }
     }
     json.close(b'}');
 }
