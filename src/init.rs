@@ -141,6 +141,7 @@ pub fn before_fork() {
 
 /// Notes the path of this library, as the loader has it, made absolute, and which file it is.
 fn library(settled: &mut Settled, first: usize, own: &[u8]) {
+    let own = environment::without_detour(own);
     let path = &mut settled.library;
     let mut buffer = [0; 512];
     if !own.starts_with(b"/") {

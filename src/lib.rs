@@ -18,6 +18,7 @@ mod hooks;
 mod host;
 mod init;
 mod judge;
+mod left;
 mod listeners;
 mod load;
 mod local_listeners;

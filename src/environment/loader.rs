@@ -1,9 +1,8 @@
 //! The variables that make a program load code (`portcullis_policy::startup::loads`): what they said when this process
 //! began, and what a new program's environment says.
 
-use super::{PRELOAD, Vector};
+use super::{PRELOAD, Vector, is_this};
 use crate::memory::{Reader, Text};
-use crate::state;
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
 use portcullis_policy::startup;
@@ -20,8 +19,7 @@ static OWN: [AtomicU64; OWN_MAX] = [const { AtomicU64::new(0) }; OWN_MAX];
 /// The value of an LD_PRELOAD without this library.
 pub(super) fn without_guard(value: &[u8]) -> Text<ENTRY_MAX> {
     let mut rest = Text::new();
-    let library = state::settled().library.bytes();
-    for part in libraries(value).filter(|part| *part != library) {
+    for part in libraries(value).filter(|part| !is_this(part)) {
         if !rest.bytes().is_empty() {
             rest.push(b":");
         }

@@ -5,6 +5,7 @@
 
 use super::plan::{Entry, Plan};
 use super::{New, Vector, room};
+use crate::left::{FROM, Lent};
 use crate::request::Served;
 use crate::sys;
 use core::ffi::c_void;
@@ -14,8 +15,8 @@ use portcullis_policy::Unknown;
 /// Entries that the stack has room for; more go into a mapping.
 const ON_STACK: usize = 384;
 
-/// Calls `go` with the environment for the program that replaces this one: `envp` with LD_PRELOAD (the library first, the
-/// others kept) and the context.
+/// Calls `go` with the environment for the program that replaces this one: `envp` with what loads the library, and
+/// the context.
 #[inline(never)]
 pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
     let mut plan = Plan::new();
@@ -27,9 +28,11 @@ pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vect
         plan.fill(envp, &mut vector, plan.texts());
         return Ok(go(vector.as_ptr().cast()));
     }
-    // In a vfork child this mapping stays with the parent; only an environment of hundreds of entries comes here.
-    let made = Made::of(&plan, envp, |size| sys::allocate(size).map(|at| Place { at, size, from: 0 }))?;
-    Ok(go(made.vector()))
+    let lent = Lent::new(size_of_made(&plan)?).ok_or(Unknown::Environment)?;
+    let at = lent.at().wrapping_add(FROM);
+    // SAFETY: a new mapping of that size.
+    unsafe { lay(&plan, envp, at)? };
+    Ok(go(at.cast_const().cast()))
 }
 
 /// Calls `go` with the environment for a program in a new process. Where the backstop is on, it lies in the room, by which
@@ -41,7 +44,7 @@ pub fn for_new_process<R>(
     go: impl FnOnce(Vector) -> R,
 ) -> Result<R, Unknown> {
     // A program without the guard passes by the supervisor, which puts it on record.
-    if !new.guarded {
+    if !new.is_guarded() {
         return with(envp, new, served, go);
     }
     Ok(match made(envp, new, served)? {
@@ -78,24 +81,38 @@ struct Made(Place);
 
 impl Made {
     fn of(plan: &Plan, envp: Vector, place: impl FnOnce(usize) -> Option<Place>) -> Result<Made, Unknown> {
-        let entries = plan.entries();
-        let vector = entries.checked_mul(size_of::<Entry>()).ok_or(Unknown::Environment)?;
-        let place = place(vector.wrapping_add(plan.size())).ok_or(Unknown::Environment)?;
-        let at = place.at.cast::<u8>().wrapping_add(place.from);
-        // SAFETY: the mapping has room for the vector and the texts behind `from`, a multiple of eight; nobody else has it.
-        let (vector, texts) = unsafe {
-            let texts = at.wrapping_add(vector);
-            (
-                core::slice::from_raw_parts_mut(at.cast::<Entry>(), entries),
-                core::slice::from_raw_parts_mut(texts, plan.size()),
-            )
-        };
-        let texts = plan.copy(envp, texts)?;
-        plan.fill(envp, vector, texts);
+        let place = place(size_of_made(plan)?).ok_or(Unknown::Environment)?;
+        // SAFETY: the mapping has that size behind `from`, a multiple of eight; nobody else has it.
+        unsafe { lay(plan, envp, place.at.cast::<u8>().wrapping_add(place.from))? };
         Ok(Made(place))
     }
 
     fn vector(&self) -> Vector {
         self.0.at.cast_const().cast::<u8>().wrapping_add(self.0.from).cast()
     }
+}
+
+/// The size of the vector and the texts behind it.
+fn size_of_made(plan: &Plan) -> Result<usize, Unknown> {
+    let vector = plan.entries().checked_mul(size_of::<Entry>()).ok_or(Unknown::Environment)?;
+    Ok(vector.wrapping_add(plan.size()))
+}
+
+/// Lays the vector and the texts down.
+///
+/// # Safety
+/// There must be [`size_of_made`] zeros at `at`, aligned as a pointer, which nobody else has.
+unsafe fn lay(plan: &Plan, envp: Vector, at: *mut u8) -> Result<(), Unknown> {
+    let entries = plan.entries();
+    // SAFETY: as the caller promises.
+    let (vector, texts) = unsafe {
+        let texts = at.wrapping_add(entries.wrapping_mul(size_of::<Entry>()));
+        (
+            core::slice::from_raw_parts_mut(at.cast::<Entry>(), entries),
+            core::slice::from_raw_parts_mut(texts, plan.size()),
+        )
+    };
+    let texts = plan.copy(texts)?;
+    plan.fill(envp, vector, texts);
+    Ok(())
 }

@@ -4,12 +4,14 @@ mod loader;
 mod made;
 mod plan;
 mod room;
+mod scrub;
 mod start;
 mod steering;
 
 pub use loader::{foreign_loader, remember_loader};
 pub use made::{for_new_process, with};
 pub use room::{room_address, set_room};
+pub use scrub::scrub;
 pub use start::start;
 pub use steering::{remember_start, steering};
 
@@ -17,8 +19,9 @@ use crate::judge::Guarding;
 use crate::memory::Reader;
 use crate::state;
 use crate::sys;
+use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use portcullis_request::environment::{KEY, OWN, PRELOAD};
+use portcullis_request::environment::{OWN, PRELOAD};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
@@ -41,15 +44,34 @@ unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
     start.iter().enumerate().all(|(at, byte)| unsafe { text.wrapping_add(at).read() } == *byte)
 }
 
+/// What stands before this library's path in the LD_PRELOAD of a program that does not load it, and hands it on. glibc's loader
+/// replaces `$LIB` by a folder that is there, and goes up from it to the root; musl's finds no such file, and says nothing.
+const PASSED_OVER: &[u8] = b"/$LIB/../../../../../../../..";
+
+/// A variable that says nothing, where the others would be an odd number.
+const PADDING_ENTRY: &CStr = c"PORTCULLIS_PADDING=";
+
+/// Whether an entry of an LD_PRELOAD is this library.
+fn is_this(entry: &[u8]) -> bool {
+    let library = state::settled().library.bytes();
+    !library.is_empty() && entry.strip_prefix(PASSED_OVER).unwrap_or(entry) == library
+}
+
+/// The path of this library, of which the loader has `found` as it stood in LD_PRELOAD.
+pub fn without_detour(found: &[u8]) -> &[u8] {
+    // Expanded, only the end of what goes before is known.
+    let up = PASSED_OVER.get(b"/$LIB".len()..).unwrap_or_default();
+    let at = found.windows(up.len()).position(|part| part == up);
+    at.and_then(|at| found.get(at.wrapping_add(up.len())..)).filter(|path| path.starts_with(b"/")).unwrap_or(found)
+}
+
 /// The program that an environment is for.
 #[derive(Clone, Copy)]
 pub struct New<'n> {
     /// Its name.
     pub name: &'n [u8],
-    /// Its loader can load this library.
-    pub preload: bool,
-    /// The guard will be in it, so it gets the backstop's key.
-    pub guarded: bool,
+    /// How much of the guard it gets.
+    pub guarding: Guarding,
     /// Device and inode that it must have as its program; zeros where the guard in it is not to look.
     pub image: (u64, u64),
 }
@@ -57,8 +79,12 @@ pub struct New<'n> {
 impl<'n> New<'n> {
     /// A program named `name` that is guarded so far.
     pub fn of(name: &'n [u8], guarding: Guarding) -> New<'n> {
-        let guarded = matches!(guarding, Guarding::Whole);
-        New { name, preload: !matches!(guarding, Guarding::None), guarded, image: (0, 0) }
+        New { name, guarding, image: (0, 0) }
+    }
+
+    /// Whether the guard will be in it, so that it gets the backstop's key.
+    pub fn is_guarded(&self) -> bool {
+        matches!(self.guarding, Guarding::Whole)
     }
 
     /// The same, of which it is known what it must run.
@@ -148,63 +174,4 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
         }
     }
     None
-}
-
-/// Takes out of `environ` what the guard put in, before the program looks at it. The strings stay where they are, but for
-/// the key, which is nobody else's business.
-pub fn scrub(injected: bool) {
-    let vector = of_process().load(Ordering::Acquire);
-    if vector.is_null() {
-        return;
-    }
-    let (mut from, mut to) = (0_usize, 0_usize);
-    loop {
-        // SAFETY: in the constructor `environ` is the vector that the kernel laid down, which ends in NULL.
-        let entry = unsafe { *vector.wrapping_add(from) };
-        if !entry.is_null() {
-            // SAFETY: as above; the entries are C strings.
-            if unsafe { begins(entry, KEY) } {
-                let mut at = entry.cast_mut().wrapping_add(KEY.len());
-                // SAFETY: the kernel laid the string on this process's stack, and it ends in NUL.
-                unsafe {
-                    while at.read() != 0 {
-                        at.write(b'0');
-                        at = at.wrapping_add(1);
-                    }
-                }
-            }
-            // SAFETY: as above.
-            if unsafe { is_own(entry) || (injected && begins(entry, PRELOAD)) } {
-                from = from.wrapping_add(1);
-                continue;
-            }
-        }
-        if from != to {
-            // SAFETY: `to` is behind `from` in the same vector.
-            unsafe { *vector.wrapping_add(to) = entry };
-        }
-        if entry.is_null() {
-            // SAFETY: what lies between the two ends of the vector was entries of it.
-            unsafe { ignore(vector.wrapping_add(to).wrapping_add(1).cast(), from.wrapping_sub(to)) };
-            return;
-        }
-        from = from.wrapping_add(1);
-        to = to.wrapping_add(1);
-    }
-}
-
-/// Makes words between the environment's end and the auxiliary values values that say nothing (AT_IGNORE, and 0): programs
-/// without libc, such as Go's, begin to read there. The guard puts in an even number of variables; of an odd number, which
-/// only somebody else can have put in, one stays.
-///
-/// # Safety
-/// The words must be the caller's to write.
-unsafe fn ignore(at: *mut [usize; 2], words: usize) {
-    const AT_IGNORE: usize = 1;
-    if words.is_multiple_of(2) {
-        for pair in 0..words / 2 {
-            // SAFETY: as the caller promises.
-            unsafe { at.wrapping_add(pair).write([AT_IGNORE, 0]) };
-        }
-    }
 }

@@ -1,32 +1,52 @@
 //! Composes the guard's variables for a new program, and fills the vector of its environment.
+//!
+//! **Invariants**: what the caller set stays, entry by entry and byte by byte. The guard's LD_PRELOAD comes behind the caller's, which
+//! it repeats: glibc's loader takes the last one, and the constructor takes it away again. A caller's LD_PRELOAD that has the library
+//! in it stays as it is, in its order, but for programs that cannot load the library: they get it without, or under a name that
+//! they pass over.
 
-use super::{New, PRELOAD, Vector, begins, is_own};
+use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, Vector, begins, is_own, is_this};
 use crate::backstop;
 use crate::context;
+use crate::judge::Guarding;
 use crate::memory::{Reader, Text};
 use crate::request::Served;
 use crate::state;
 use crate::sys;
 use core::mem::MaybeUninit;
 use portcullis_policy::Unknown;
-use portcullis_request::environment::{KEY, REQUEST, libraries};
+use portcullis_request::environment::{KEY, REQUEST, libraries, replace};
 
 /// An entry of a vector that is being written.
 pub type Entry = MaybeUninit<*const u8>;
 /// LD_PRELOAD, the context, the request, the backstop's key, the padding and the closing NULL.
 const ADDED: usize = 6;
-/// The padding, as an entry.
-const PADDING_ENTRY: &core::ffi::CStr = c"PORTCULLIS_PADDING=";
 /// The longest variable that Linux hands to a program (MAX_ARG_STRLEN).
 const VARIABLE_MAX: usize = 1 << 17;
 /// Room for the variable of the request.
 const REQUEST_MAX: usize = portcullis_request::wire::WIRE_MAX + 32;
 
+/// What becomes of an environment's LD_PRELOAD.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Change {
+    /// It stays.
+    Nothing,
+    /// Another comes behind it: this path, the library's, and what the caller's last one says.
+    Add(&'static [u8]),
+    /// Where the library is in one, this path goes before its own; `None`: it is left out.
+    Replace(Option<&'static [u8]>),
+}
+
 /// The variables that the guard puts into an environment.
 pub struct Plan {
-    /// LD_PRELOAD as far as it fits; a longer one is composed where the environment is placed.
+    change: Change,
+    /// The caller's LD_PRELOAD that is repeated or replaced.
+    value: &'static [u8],
+    /// Its place in the vector.
+    place: usize,
+    /// The new LD_PRELOAD as far as it fits; a longer one is composed where the environment is placed.
     preload: Text<2048>,
-    /// The length of all of LD_PRELOAD.
+    /// The length of all of it; 0 where there is none.
     preload_len: usize,
     context: Text<1024>,
     request: Text<REQUEST_MAX>,
@@ -40,6 +60,9 @@ impl Plan {
     /// Nothing as yet.
     pub fn new() -> Plan {
         Plan {
+            change: Change::Nothing,
+            value: b"",
+            place: 0,
             preload: Text::new(),
             preload_len: 0,
             context: Text::new(),
@@ -50,46 +73,55 @@ impl Plan {
         }
     }
 
-    /// Composes the variables, in place; false where there is nothing to put in.
+    /// Composes the variables, in place; false where there is nothing to change.
     #[inline(never)]
     pub fn make(&mut self, envp: Vector, new: New<'_>, served: &Served) -> Result<bool, Unknown> {
-        let library = state::settled().library.bytes();
-        let preloads = new.preload && !library.is_empty();
-        // Without the guard in it, what a program's request is concerns the backstop alone.
-        if !preloads && sys::secret() == 0 {
-            return Ok(false);
-        }
-        let mut had = false;
-        let (preload, len) = (&mut self.preload, &mut self.preload_len);
-        let mut push = |part: &[u8]| {
-            preload.push(part);
-            *len = len.wrapping_add(part.len());
-        };
-        if preloads {
-            push(PRELOAD);
-            push(library);
-        }
-        let count = preloaded(envp, |other| {
-            had = true;
-            if preloads && other != library {
-                push(b":");
-                push(other);
-            }
-        });
-        self.count = count.ok_or(Unknown::Environment)?;
-        context::compose(&mut self.context, &new, preloads && !had, served);
-        context::compose_request(&mut self.request, served);
+        let preloads = !matches!(new.guarding, Guarding::None) && !state::settled().library.bytes().is_empty();
         let secret = sys::secret();
-        if new.guarded && preloads && secret != 0 {
+        let found = Found::of(envp).ok_or(Unknown::Environment)?;
+        self.count = found.count;
+        let last = found.last.unwrap_or((usize::MAX, b""));
+        (self.change, (self.place, self.value)) = match (found.with_this, new.guarding) {
+            (Some(place), _) if !preloads => (Change::Replace(None), place),
+            (None, _) if !preloads => (Change::Nothing, (0, &b""[..])),
+            (Some(place), Guarding::Passed) => (Change::Replace(Some(PASSED_OVER)), place),
+            (None, Guarding::Passed) => (Change::Add(PASSED_OVER), last),
+            // The loader takes the last.
+            (Some(place), _) if place == last => (Change::Nothing, place),
+            _ => (Change::Add(b""), last),
+        };
+        self.compose_preload();
+        // Without the guard in it, what a program's request is concerns the backstop alone.
+        if !preloads && secret == 0 {
+            return Ok(self.change != Change::Nothing);
+        }
+        let injected = matches!(self.change, Change::Add(_));
+        context::compose(&mut self.context, &new, injected, served);
+        context::compose_request(&mut self.request, served);
+        if new.is_guarded() && preloads && secret != 0 {
             self.key.push(KEY);
             self.key.number(secret);
         } else if secret != 0 {
             backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
-        let injected = usize::from(preloads && !had);
-        self.pads = injected.wrapping_add(usize::from(!self.key.bytes().is_empty())) == 1;
+        self.pads = usize::from(injected).wrapping_add(usize::from(!self.key.bytes().is_empty())) == 1;
         let fit = self.context.fits() && self.request.fits() && self.key.fits();
         fit.then_some(true).ok_or(Unknown::Environment)
+    }
+
+    /// Composes the new LD_PRELOAD, as far as it fits.
+    fn compose_preload(&mut self) {
+        let (change, value, preload) = (self.change, self.value, &mut self.preload);
+        let mut len = 0_usize;
+        compose(change, value, |part| {
+            preload.push(part);
+            len = len.wrapping_add(part.len());
+        });
+        // Nothing of a replaced one may be left.
+        self.preload_len = if len == PRELOAD.len() { 0 } else { len };
+        if self.preload_len == 0 {
+            preload.set(b"");
+        }
     }
 
     /// The number of entries that the vector needs.
@@ -114,7 +146,7 @@ impl Plan {
     }
 
     /// Copies the variables into `room`, which has [`Plan::size`] zeros.
-    pub fn copy<'r>(&self, envp: Vector, mut room: &'r mut [u8]) -> Result<[&'r [u8]; 4], Unknown> {
+    pub fn copy<'r>(&self, mut room: &'r mut [u8]) -> Result<[&'r [u8]; 4], Unknown> {
         let mut copies = [&b""[..]; 4];
         for (number, (copy, text)) in copies.iter_mut().zip(self.texts()).enumerate() {
             let len = if number == 0 { self.preload_len } else { text.len() };
@@ -124,7 +156,7 @@ impl Plan {
                     to.copy_from_slice(text);
                     true
                 }
-                _ => compose_preload(envp, place) == Some(len),
+                _ => self.place_preload(place) == len,
             };
             // Another thread changed the environment meanwhile.
             if !whole {
@@ -136,12 +168,25 @@ impl Plan {
         Ok(copies)
     }
 
+    /// Composes LD_PRELOAD in a place; its length.
+    #[cold]
+    #[inline(never)]
+    fn place_preload(&self, place: &mut [u8]) -> usize {
+        let mut len = 0_usize;
+        compose(self.change, self.value, |part| {
+            if let Some(to) = place.get_mut(len..).and_then(|rest| rest.get_mut(..part.len())) {
+                to.copy_from_slice(part);
+            }
+            len = len.wrapping_add(part.len());
+        });
+        len
+    }
+
     /// Fills a vector of [`Plan::entries`], which are to point at the [`Plan::texts`] or copies of them.
     pub fn fill(&self, envp: Vector, vector: &mut [Entry], texts: [&[u8]; 4]) {
         let [preload, others @ ..] = texts;
-        // Without this library to put in, what the caller says to the loader stays as it is.
-        let preloads = !preload.is_empty();
-        let mut preload_done = !preloads;
+        let replaces = matches!(self.change, Change::Replace(_));
+        let mut strings = Reader::default();
         let mut to = vector.iter_mut();
         let mut put = |entry: *const u8| {
             if let Some(to) = to.next() {
@@ -152,15 +197,20 @@ impl Plan {
             // SAFETY: `Plan::make` has read this entry and the string behind it.
             let (entry, own, is_preload) = unsafe {
                 let entry = *envp.wrapping_add(index);
-                (entry, is_own(entry), preloads && begins(entry, PRELOAD))
+                (entry, is_own(entry), replaces && begins(entry, PRELOAD))
             };
-            if own || (is_preload && preload_done) {
+            if own {
                 continue;
             }
-            preload_done |= is_preload;
-            put(if is_preload { preload.as_ptr() } else { entry });
+            if is_preload && (index == self.place || has_this(&mut strings, entry)) {
+                if index == self.place && !preload.is_empty() {
+                    put(preload.as_ptr());
+                }
+                continue;
+            }
+            put(entry);
         }
-        if !preload_done {
+        if !replaces && !preload.is_empty() {
             put(preload.as_ptr());
         }
         others.into_iter().filter(|text| !text.is_empty()).for_each(|text| put(text.as_ptr()));
@@ -171,47 +221,68 @@ impl Plan {
     }
 }
 
-/// Calls `found` with each library that an environment wants to be preloaded; the number of its entries, or `None` where it
-/// cannot be read.
-fn preloaded(envp: Vector, mut found: impl FnMut(&[u8])) -> Option<usize> {
-    // One for each: the vector and the strings lie on different pages.
-    let (mut vector, mut strings) = (Reader::default(), Reader::default());
-    let mut count = 0_usize;
-    while !envp.is_null() {
-        let entry = vector.pointer(envp, count)?;
-        if entry.is_null() {
-            break;
+/// Gives `push` the parts of the new LD_PRELOAD.
+fn compose(change: Change, value: &'static [u8], mut push: impl FnMut(&[u8])) {
+    let library = state::settled().library.bytes();
+    match change {
+        Change::Nothing => {}
+        Change::Add(before) => {
+            push(PRELOAD);
+            push(before);
+            push(library);
+            if !value.is_empty() {
+                push(b":");
+                push(value);
+            }
         }
-        // Most entries differ in the first byte, and are not read any further.
-        if strings.byte(entry)? == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
-            // A variable that is longer makes execve fail with E2BIG, with the library put in front as well.
-            let value = strings.string(entry.wrapping_add(PRELOAD.len()), VARIABLE_MAX)?;
-            libraries(value).for_each(&mut found);
+        Change::Replace(by) => {
+            push(PRELOAD);
+            match by {
+                Some(before) => replace(value, is_this, &[before, library], push),
+                None => replace(value, is_this, &[], push),
+            }
         }
-        count = count.wrapping_add(1);
     }
-    Some(count)
 }
 
-/// Composes LD_PRELOAD in a place; its length, or `None` where the environment cannot be read.
-#[cold]
-#[inline(never)]
-fn compose_preload(envp: Vector, place: &mut [u8]) -> Option<usize> {
-    let library = state::settled().library.bytes();
-    let mut len = 0_usize;
-    let mut push = |part: &[u8]| {
-        if let Some(to) = place.get_mut(len..).and_then(|rest| rest.get_mut(..part.len())) {
-            to.copy_from_slice(part);
+/// Whether an entry names this library; it is one of LD_PRELOAD.
+fn has_this(strings: &mut Reader, entry: *const u8) -> bool {
+    let value = strings.string(entry.wrapping_add(PRELOAD.len()), VARIABLE_MAX);
+    value.is_some_and(|value| libraries(value).any(is_this))
+}
+
+/// What an environment says of preloads.
+struct Found {
+    /// The number of its entries.
+    count: usize,
+    /// Place and value of the last LD_PRELOAD, and of the last that has this library in it.
+    last: Option<(usize, &'static [u8])>,
+    with_this: Option<(usize, &'static [u8])>,
+}
+
+impl Found {
+    /// Reads an environment; `None` where it cannot be read.
+    fn of(envp: Vector) -> Option<Found> {
+        // One for each: the vector and the strings lie on different pages.
+        let (mut vector, mut strings) = (Reader::default(), Reader::default());
+        let mut found = Found { count: 0, last: None, with_this: None };
+        while !envp.is_null() {
+            let entry = vector.pointer(envp, found.count)?;
+            if entry.is_null() {
+                break;
+            }
+            // Most entries differ in the first byte, and are not read any further.
+            if strings.byte(entry)? == b'L' && strings.string(entry, PRELOAD.len())? == PRELOAD {
+                // A variable that is longer makes execve fail with E2BIG, with the library put in front as well.
+                let value = strings.string(entry.wrapping_add(PRELOAD.len()), VARIABLE_MAX)?;
+                let place = Some((found.count, value));
+                found.last = place;
+                if libraries(value).any(is_this) {
+                    found.with_this = place;
+                }
+            }
+            found.count = found.count.wrapping_add(1);
         }
-        len = len.wrapping_add(part.len());
-    };
-    push(PRELOAD);
-    push(library);
-    preloaded(envp, |other| {
-        if other != library {
-            push(b":");
-            push(other);
-        }
-    })?;
-    Some(len)
+        Some(found)
+    }
 }

@@ -4,9 +4,9 @@
 use super::attempt::Failed;
 use super::errno;
 use crate::environment::{self, Vector};
+use crate::left::{FROM, Lent};
 use crate::memory::{Reader, Text};
 use crate::program::PATH_MAX;
-use crate::sys;
 use core::ffi::CStr;
 
 /// The longest name of a file.
@@ -87,13 +87,12 @@ pub fn with_arguments(head: &[&CStr], argv: Vector, go: impl FnOnce(Vector)) {
         fill(&mut stack, head, argv, count);
         return go(stack.as_ptr());
     }
-    let size = needed.wrapping_mul(8);
-    let Some(at) = sys::allocate(size) else { return };
+    let Some(lent) = Lent::new(needed.wrapping_mul(8)) else { return };
+    let at = lent.at().wrapping_add(FROM).cast::<*const u8>();
     // SAFETY: the mapping is that long, zeroed (null pointers) and nobody else's.
-    let vector = unsafe { core::slice::from_raw_parts_mut(at.cast::<*const u8>(), needed) };
+    let vector = unsafe { core::slice::from_raw_parts_mut(at, needed) };
     fill(vector, head, argv, count);
     go(vector.as_ptr());
-    sys::munmap(at, size);
 }
 
 /// The head, and the arguments behind the first.

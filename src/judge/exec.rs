@@ -4,7 +4,7 @@ use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::files;
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{Place, Program, ScriptLine, Starter};
+use crate::program::{Place, Program, SETUID, ScriptLine, Starter};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
@@ -67,9 +67,11 @@ impl Exec<'_> {
 pub enum Guarding {
     /// All.
     Whole,
-    /// The preload, which will not hold in it, but in what it starts.
+    /// The preload, which is not likely to hold in it.
     Handed,
-    /// None: its loader could not load the library.
+    /// The preload under a name that it passes over, and that holds in what it starts.
+    Passed,
+    /// None: its loader, and most of what it starts, could not load the library, or there is none.
     None,
 }
 
@@ -161,15 +163,16 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     let as_shell = exec.shell_fallback && program.unknown_format;
     // What another process starts without the hooks has no library in any case.
-    let is_there = program.foreign || matches!(by, By::Other(_)) || environment::library_is_there();
+    let is_there = program.is_of_other_width() || matches!(by, By::Other(_)) || environment::library_is_there();
     let would_load = program.unguarded.is_empty() || program.has_own_loader;
     if !is_there && would_load && (as_shell || !program.unknown_format) {
         program.unguarded = MISSING;
     }
-    let guarding = match (program.foreign || !is_there, program.unguarded) {
+    let guarding = match (program.is_of_other_width() || !is_there, program.unguarded) {
         (true, _) => Guarding::None,
         (false, "") => Guarding::Whole,
-        (false, _) => Guarding::Handed,
+        (false, SETUID) => Guarding::Handed,
+        (false, _) => Guarding::Passed,
     };
     if as_shell {
         program.push(b"sh");

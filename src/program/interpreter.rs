@@ -98,7 +98,8 @@ impl Program<'_> {
         if self.unguarded.is_empty() {
             self.has_own_loader = true;
             // Whatever else the file names is not loaded.
-            self.foreign |= name.starts_with(b"ld-musl");
+            self.is_musl |= name.starts_with(b"ld-musl");
+            self.foreign |= self.is_musl;
             self.unguarded = if self.foreign { FOREIGN } else { "static" };
         }
         let policy = state::policy();

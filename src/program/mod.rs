@@ -27,6 +27,8 @@ pub use script::{ScriptLine, words};
 pub use starter::Starter;
 
 const FOREIGN: &str = "foreign";
+/// Why the preload does not hold in a program that gains privileges.
+pub const SETUID: &str = "setuid";
 /// Base names that one program may go by.
 const NAMES: usize = 16;
 /// Folders in which a shell is the system's own, so that `allow` can be believed.
@@ -43,7 +45,9 @@ pub struct Program<'p> {
     /// The file is neither ELF nor a script, so that execvp and its kin run it with sh.
     pub unknown_format: bool,
     /// Its loader cannot load this library: another word size, or musl's.
-    pub foreign: bool,
+    foreign: bool,
+    /// Its loader is musl's.
+    is_musl: bool,
     /// Why the preload will not hold in it: `static`, `setuid`, `foreign`; empty where it will.
     pub unguarded: &'static str,
     /// Its loader is none of the system's.
@@ -93,6 +97,7 @@ impl<'p> Program<'p> {
             real: Text::new(),
             unknown_format: false,
             foreign: false,
+            is_musl: false,
             unguarded: "",
             has_own_loader: false,
             unknown: None,
@@ -172,6 +177,11 @@ impl<'p> Program<'p> {
     /// Whether who starts it could have put another program in its place, or in that of its interpreter.
     pub fn is_own(&self) -> bool {
         self.starter.is_some_and(|starter| self.runs_own || starter.may_replace(self.real.bytes()))
+    }
+
+    /// Whether it is of another word size, whose loader complains of a library that it cannot load.
+    pub fn is_of_other_width(&self) -> bool {
+        self.foreign && !self.is_musl
     }
 
     /// Notes where an interpreter lies.
@@ -305,10 +315,10 @@ impl<'p> Program<'p> {
     fn guard_in(&mut self, loader: &Loader<'_>, stat: &Stat) {
         let is_musl = matches!(loader, Loader::Named(path) if base_name(path).starts_with(b"ld-musl"));
         if is_musl {
-            self.foreign = true;
+            (self.foreign, self.is_musl) = (true, true);
             self.unguarded = FOREIGN;
         } else if self.file.as_ref().is_none_or(|file| privileges::gains(file.0, stat, self.place.is_none())) {
-            self.unguarded = "setuid";
+            self.unguarded = SETUID;
         } else if matches!(loader, Loader::None) {
             self.unguarded = "static";
         }

@@ -46,6 +46,20 @@ pub fn munmap(at: *mut c_void, len: usize) {
     unsafe { syscall(libc::SYS_munmap, [at as usize, len, 0, 0, 0, 0]) };
 }
 
+/// The address that the kernel clears when this thread leaves its memory; 0 for none, `None` where it does not tell.
+pub fn tid_address() -> Option<usize> {
+    let mut at = 0_usize;
+    let args = [libc::PR_GET_TID_ADDRESS as usize, &raw mut at as usize, 0, 0, 0, 0];
+    // SAFETY: the kernel writes one word.
+    (unsafe { syscall(libc::SYS_prctl, args) } == 0).then_some(at)
+}
+
+/// Makes the kernel clear another address then; 0 for none.
+pub fn set_tid_address(at: usize) {
+    // SAFETY: the callers give the address of a word that is theirs as long as the thread has that memory.
+    unsafe { syscall(libc::SYS_set_tid_address, [at, 0, 0, 0, 0, 0]) };
+}
+
 /// `mprotect` of whole pages.
 ///
 /// # Safety

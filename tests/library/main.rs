@@ -13,6 +13,7 @@ mod inside;
 mod languages;
 mod messages;
 mod names;
+mod observed;
 mod programs;
 mod reach;
 mod schema;

@@ -25,4 +25,5 @@ mod requests;
 mod rules;
 mod silence;
 mod sinks;
+mod unloadable;
 mod vhosts;

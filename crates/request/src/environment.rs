@@ -62,9 +62,59 @@ pub fn libraries(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b':' || byte == b' ').filter(|library| !library.is_empty())
 }
 
+/// Gives `push` the parts of an LD_PRELOAD in which each library that is the guard's own is replaced by `by`, or left out with
+/// the separator before it, or else the one behind it. All other bytes stay as they are.
+pub fn replace<'v>(value: &'v [u8], is_own: impl Fn(&[u8]) -> bool, by: &[&'v [u8]], mut push: impl FnMut(&'v [u8])) {
+    let separates = |byte: &u8| matches!(byte, b':' | b' ');
+    let mut rest = value;
+    while !rest.is_empty() {
+        let begin = rest.iter().position(|byte| !separates(byte)).unwrap_or(rest.len());
+        let (before, tail) = rest.split_at_checked(begin).unwrap_or((rest, b""));
+        let end = tail.iter().position(separates).unwrap_or(tail.len());
+        let (library, behind) = tail.split_at_checked(end).unwrap_or((tail, b""));
+        rest = behind;
+        if !is_own(library) {
+            push(before);
+            push(library);
+        } else if !by.is_empty() {
+            push(before);
+            by.iter().for_each(|part| push(part));
+        } else if let Some((_, others)) = before.split_last() {
+            push(others);
+        } else {
+            rest = behind.get(1..).unwrap_or_default();
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    extern crate std;
     use super::*;
+    use std::string::String;
+    use std::vec::Vec;
+
+    #[test]
+    fn only_the_own_library_is_replaced() {
+        let replaced = |value: &[u8], by: &[&[u8]]| {
+            let by: Vec<&'static [u8]> = by.iter().map(|part| &*part.to_vec().leak()).collect();
+            let mut text = Vec::new();
+            replace(value.to_vec().leak(), |library| library == b"/g", &by, |part| text.extend(part));
+            String::from_utf8(text).unwrap()
+        };
+        for (value, without, with) in [
+            ("", "", ""),
+            ("/g", "", "/h/g"),
+            ("/g:/a", "/a", "/h/g:/a"),
+            ("/a /g", "/a", "/a /h/g"),
+            ("/a:/g:/b  /c:", "/a:/b  /c:", "/a:/h/g:/b  /c:"),
+            ("/g:/g /g", "", "/h/g:/h/g /h/g"),
+            (" /a::/gg", " /a::/gg", " /a::/gg"),
+        ] {
+            assert_eq!(replaced(value.as_bytes(), &[]), without, "{value}");
+            assert_eq!(replaced(value.as_bytes(), &[b"/h", b"/g"]), with, "{value}");
+        }
+    }
 
     #[test]
     fn the_first_of_a_name_counts() {
