@@ -175,3 +175,18 @@ pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_is_what_stands_behind_the_way_round() {
+        let expanded = b"/lib/x86_64-linux-gnu/../../../../../../../../usr/lib/guard.so";
+        assert_eq!(without_detour(expanded), b"/usr/lib/guard.so");
+        assert_eq!(without_detour(&[PASSED_OVER, b"/guard.so"].concat()), b"/guard.so");
+        for path in [&b"/usr/lib/guard.so"[..], b"guard.so", b"/a/../guard.so", b""] {
+            assert_eq!(without_detour(path), path);
+        }
+    }
+}

@@ -86,8 +86,8 @@ impl Plan {
             (None, _) if !preloads => (Change::Nothing, (0, &b""[..])),
             (Some(place), Guarding::Passed) => (Change::Replace(Some(PASSED_OVER)), place),
             (None, Guarding::Passed) => (Change::Add(PASSED_OVER), last),
-            // The loader takes the last.
-            (Some(place), _) if place == last => (Change::Nothing, place),
+            // The loader takes the last, and finds the library by its path: the way round leads past what may not be there.
+            (Some(place), _) if place.0 == last.0 && libraries(place.1).any(is_path) => (Change::Nothing, place),
             _ => (Change::Add(b""), last),
         };
         self.compose_preload();
@@ -243,6 +243,11 @@ fn compose(change: Change, value: &'static [u8], mut push: impl FnMut(&[u8])) {
             }
         }
     }
+}
+
+/// Whether an entry of an LD_PRELOAD is this library's path.
+fn is_path(entry: &[u8]) -> bool {
+    entry == state::settled().library.bytes()
 }
 
 /// Whether an entry names this library; it is one of LD_PRELOAD.
