@@ -209,3 +209,23 @@ fn every_variable_that_loads_code_has_an_entry() {
     let answer = explain("rules.loader-env.mode = \"off\"\n", "PYTHONPATH=/q", json!([]));
     assert_eq!((&answer["rule"], &answer["mode"]), (&json!("loader-env"), &json!("off")), "{answer:#}");
 }
+
+/// An entry that allows a namespace to whatever a program starts says so.
+#[test]
+fn a_namespace_of_a_launcher_has_a_caveat() {
+    let place = Place::new();
+    for (program, has) in [
+        ("/usr/bin/unshare", true),
+        ("/usr/bin/bwrap", true),
+        ("/usr/bin/python3.11", true),
+        ("/usr/lib/chromium/chromium", false),
+    ] {
+        let (_, mut event) = example("namespace");
+        event["process"]["executable"] = program.into();
+        let answer = place.explain("", &event).expect("an answer");
+        let way = &answer["allow_by"][0];
+        assert_eq!(way["entries"], json!([program]), "{answer:#}");
+        let caveat = way["note"].as_str().is_some_and(|note| note.contains("allows a namespace to all of them"));
+        assert_eq!(caveat, has, "{way:#}");
+    }
+}

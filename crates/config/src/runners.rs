@@ -100,7 +100,7 @@ fn of_name(name: &str) -> Option<Runner> {
 }
 
 /// Whether a program of that name runs any command.
-pub(crate) fn is_runner(name: &str) -> bool {
+pub fn is_runner(name: &str) -> bool {
     of_name(name).is_some() || MAILERS.contains(&name)
 }
 

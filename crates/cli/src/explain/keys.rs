@@ -173,7 +173,7 @@ fn of_rule(question: &Question, rule: Rule, is_denied: bool) -> Way {
             ),
         },
         (Rule::Namespace, Question::Namespace(program)) if program.starts_with('/') => {
-            Way::entry(alone, "rules.namespace.allow", program.as_str())
+            Way::entry(alone, "rules.namespace.allow", program.as_str()).noting(&learn::namespace_note(program))
         }
         (Rule::Namespace, Question::Namespace(_)) => Way::nothing(alone, "the event has no whole path of the program"),
         _ => without_list(),

@@ -83,6 +83,18 @@ pub fn runs_commands(path: &str, reason: &str) -> Option<String> {
     })
 }
 
+/// What to know of an entry of `[rules.namespace] allow` for a program that runs any command; empty for others.
+pub fn namespace_note(path: &str) -> String {
+    let name = base_name(path);
+    match portcullis_config::runners::is_runner(name) {
+        true => format!(
+            "{name} runs any command or script that its caller names: the entry allows a namespace to all of them. Name the program \
+             that needs the namespace instead, if that makes the call itself"
+        ),
+        false => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ use crate::arguments::Learn;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 use anstream::{eprintln, print, println};
-pub use launchers::runs_commands;
+pub use launchers::{namespace_note, runs_commands};
 use portcullis_config::{Config, Loaded};
 use portcullis_policy::Policy;
 use propose::{Choice, Evidence, List, Proposal};

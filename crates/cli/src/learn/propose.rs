@@ -1,5 +1,6 @@
 //! From events to the smallest list that would have allowed them: literal entries, each with its evidence.
 
+use super::launchers::namespace_note;
 use super::suspicion::suspicion;
 use crate::explain;
 use crate::log::Event;
@@ -350,6 +351,9 @@ pub fn of_finders(rule: &str, more: &str) -> String {
 fn note(list: List, text: &str, is_alone: bool) -> String {
     if list == List::Exec && !is_alone {
         return explain::AMBIGUOUS.to_owned();
+    }
+    if list == List::Namespaces {
+        return namespace_note(text);
     }
     let program = words(text).and_then(|words| words.into_iter().next()).unwrap_or_default();
     if list != List::Exec || program.contains('/') {
