@@ -71,7 +71,7 @@ pub fn set(
             elsewhere(len > FLOWLABEL, "a flow label with options (IPV6_FLOWLABEL_MGR)")
         }
         // Units of eight bytes, as many as a header can have. It has addresses, whatever its kind.
-        (libc::IPPROTO_IPV6, IPV6_RTHDR) => elsewhere(matches!(len, 8..=2040) && len % 8 == 0, ROUTING_HEADER),
+        (libc::IPPROTO_IPV6, IPV6_RTHDR) => elsewhere(matches!(len, 8..=2040) && len.is_multiple_of(8), ROUTING_HEADER),
         (libc::IPPROTO_IPV6, IPV6_2292PKTOPTIONS) => elsewhere(len > 0, "options of its packets (IPV6_2292PKTOPTIONS)"),
         (libc::IPPROTO_IP, IP_OPTIONS) => {
             let Some(part) = options.get_mut(..len as usize).filter(|_| len != 0) else { return Effect::None };

@@ -12,7 +12,7 @@ fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8], refused:
         dropped: u64::MAX,
         merged: u64::MAX,
         rule: match action {
-            Action::Connect(_) | Action::Send(_) | Action::Ring | Action::Route | Action::Call => &RULES[0],
+            Action::Connect(_) | Action::Send(_) | Action::Route | Action::Ring | Action::Call => &RULES[0],
             Action::Exec | Action::Merged { .. } => &RULES[1],
             Action::Descriptor => &RULES[4],
             Action::Listen(_) => &RULES[6],
@@ -92,8 +92,8 @@ fn any_event_is_as_the_schema_has_it() {
                 Action::Pool,
                 Action::Memory,
                 Action::Namespace,
-                Action::Ring,
                 Action::Route,
+                Action::Ring,
                 Action::Call,
                 Action::Merged { count: u64::MAX, like: u64::MAX },
                 Action::Guard("why"),

@@ -129,3 +129,24 @@ fn a_setuid_bit_counts_where_the_kernel_counts_it() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(seen, [true; 2]);
 }
+
+/// The event of a variable is worded by what the variable is for.
+#[test]
+fn a_variable_that_loads_code_is_worded_by_its_kind() {
+    enter();
+    let place = Place::new();
+    let config = place.write("portcullis.toml", "[log]\nsink = [\"stderr\"]\nmerge = false\n");
+    for (name, kind) in [
+        ("LD_LIBRARY_PATH", "a variable for its loader: /bin/true"),
+        ("NODE_OPTIONS", "a variable that chooses code: /bin/true"),
+        ("PYTHONPATH", "a variable that chooses code: /bin/true"),
+    ] {
+        let mut command = place.portcullis();
+        command.args(["run", "--role", "serving", "--config"]).arg(&config).args(["--", "/usr/bin/perl", "-e"]);
+        command.arg(format!("$ENV{{{name}}} = '/nowhere'; exec '/bin/true'"));
+        let said = String::from_utf8_lossy(&command.output().expect("portcullis run").stderr).into_owned();
+        let event: Value = said.lines().find_map(|line| serde_json::from_str(line).ok()).expect("an event");
+        assert!(event.text("message").ends_with(kind), "{event:#}");
+        assert!(!event.text("portcullis.clause").contains("the loader"), "{event:#}");
+    }
+}

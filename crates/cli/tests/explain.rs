@@ -174,7 +174,12 @@ fn a_variable_that_steers_is_named() {
         event["portcullis"]["clause"] = clause.into();
         let answer = place.explain("[exec]\nallow = [\"id\"]\n", &event).expect("an answer");
         assert!(answer["clauses"][0]["clause"].as_str().is_some_and(|text| text.contains("BASH_ENV")), "{answer:#}");
-        assert!(answer["allow_by"][0]["note"].as_str().is_some_and(|note| note.contains("unset it")), "{answer:#}");
+        for (role, advice) in [("serving", "so the application sets it"), ("descendant", "`env[]` of a PHP-FPM pool")] {
+            event["portcullis"]["role"] = role.into();
+            let answer = place.explain("[exec]\nallow = [\"id\"]\n", &event).expect("an answer");
+            let note = answer["allow_by"][0]["note"].as_str().expect("a note");
+            assert!(note.contains(advice) && note.contains("unset it"), "{role}: {note}");
+        }
     }
 }
 

@@ -134,7 +134,7 @@ fn what_could_not_be_judged_is_no_proposal() {
     event["portcullis"]["clause"] = "allow does not hold: BASH_ENV is not known to be the server's own".into();
     event["portcullis"]["detail"] = "BASH_ENV=/tmp/x".into();
     let (proposed, refused) = learn(&[event], &[]);
-    assert!(proposed.is_empty() && refused[0][1].contains("Unset it") && refused[0][1].contains("BASH_ENV=/tmp/x"));
+    assert!(proposed.is_empty() && refused[0][1].contains("unset it") && refused[0][1].contains("BASH_ENV=/tmp/x"));
 }
 
 /// The start of a program, by a rule on programs.
@@ -227,4 +227,18 @@ fn an_entry_is_listed_once() {
     assert!(refused[0][0] == "/usr/bin/convert -version" && refused[0][1].contains("; and: "), "{refused:?}");
     let (proposed, _) = learn(&[upload], &["--include", "/usr/bin/convert -version"]);
     assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"]]);
+}
+
+/// Where a variable may be the server's own, the advice is not to look for it in the application alone.
+#[test]
+fn a_variable_of_the_pool_is_not_looked_for_in_the_application() {
+    for (role, advice) in [("serving", "so the application sets it"), ("descendant", "`env[]` of a PHP-FPM pool")] {
+        let mut event = example("shell-spawn");
+        event["portcullis"]["role"] = role.into();
+        event["portcullis"]["clause"] = "allow does not hold: NODE_* is not known to be the server's own".into();
+        event["portcullis"]["detail"] = "NODE_ENV=production".into();
+        let (proposed, refused) = learn(&[event], &[]);
+        assert!(proposed.is_empty() && refused[0][1].contains(advice), "{role}: {refused:?}");
+        assert!(refused[0][1].contains("NODE_ENV=production"), "{role}: {refused:?}");
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Exec => {
             json.text(chain, 256);
             json.raw(if event.refused { b" was refused " } else { b" starts " });
-            json.raw(program_kind(event.rule.id));
+            json.raw(program_kind(event.rule.id, event.detail));
             let mut left = 384;
             for (index, argument) in event.process.args.iter().enumerate() {
                 if left == 0 {
@@ -136,15 +136,16 @@ fn address_text(json: &mut Json<'_>, to: &Endpoint<'_>) {
     json.text(to.transport.as_bytes(), 16);
 }
 
-/// What a program is by the rule that fired.
-fn program_kind(rule: &str) -> &'static [u8] {
+/// What a program is by the rule that fired; of a variable, its name says for what it is.
+fn program_kind(rule: &str, detail: &[u8]) -> &'static [u8] {
     match rule {
         "shell-spawn" => b"a shell: ",
         "exec-place" => b"a program in an unusual place: ",
         "exec-tool" => b"a tool: ",
         "stdio-socket" => b"a program on a network connection: ",
         "exec-unguarded" => b"a program without the guard: ",
-        "loader-env" => b"a program with a variable for its loader: ",
+        "loader-env" if detail.starts_with(b"LD_") => b"a program with a variable for its loader: ",
+        "loader-env" => b"a program with a variable that chooses code: ",
         _ => b"a program: ",
     }
 }

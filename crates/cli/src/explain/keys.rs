@@ -88,6 +88,19 @@ pub fn ways(question: &Question, decided: &Verdict, steps: &[Step]) -> Vec<Way> 
     ways
 }
 
+/// What to do about a variable because of which an entry does not hold. `is_further`: a program that the server had started before has
+/// it, so that nothing tells whether it is the server's.
+pub fn of_steered(is_further: bool) -> &'static str {
+    match is_further {
+        false => "the server was started without it, so the application sets it: unset it there",
+        true => {
+            "if the application sets it, unset it there; if the server was started with it (the unit, or `env[]` of a PHP-FPM pool), \
+             a program that another program starts cannot tell: set it only for those that need it, or unset it in the script that \
+             starts this one"
+        }
+    }
+}
+
 /// Why no list is for what could not be judged.
 pub fn of_unknown(what: Unknown) -> String {
     format!("{}; no list allows what could not be judged: {TRIAGE}, `{}`, says what to do", what.clause(), what.word())
@@ -96,8 +109,10 @@ pub fn of_unknown(what: Unknown) -> String {
 fn of_program(question: &Question, decided: &Verdict, rules: &[Rule]) -> Way {
     let Question::Exec(started) = question else { return Way::nothing(rules, "the program is not known") };
     if decided.steered.is_some() {
-        let note = "an entry of `[exec] allow` names the command, and does not hold while this variable has this value; \
-                    unset it in the application";
+        let advice = of_steered(started.is_further);
+        let note = format!(
+            "an entry of `[exec] allow` names the command, and does not hold while this variable has this value; {advice}"
+        );
         return Way::nothing(rules, note);
     }
     let program = started.path.as_str();

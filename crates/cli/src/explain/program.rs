@@ -42,6 +42,8 @@ pub struct Started {
     /// Why the library is not active in it.
     pub unguarded: String,
     unknown: Option<Unknown>,
+    /// A program that the server had started before starts it.
+    pub is_further: bool,
     steering: Option<Steering>,
 }
 
@@ -61,6 +63,11 @@ fn entry(clause: &str) -> Option<&str> {
         Some((_, entry)) => Some(entry.trim_matches('"')),
         None => clause.strip_suffix(" (default)")?.split_once(' ').map(|(_, entry)| entry),
     }
+}
+
+/// Whether a program that the server had started before does what an event is about.
+pub fn is_further(event: &Event) -> bool {
+    event.text("/portcullis/role") == "descendant"
 }
 
 /// The variable that a clause names.
@@ -150,6 +157,7 @@ impl Started {
             loader: fired(Rule::LoaderEnv).then(|| Some(loader?.split_once('=')?.1.to_owned())),
             unguarded: event.text("/portcullis/unguarded").to_owned(),
             unknown: unknown(event.unknown()),
+            is_further: is_further(event),
             steering: steering(clause).map(Steering::By),
             names,
         })

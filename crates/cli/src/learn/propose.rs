@@ -281,7 +281,8 @@ fn without_list(event: &Event) -> Option<String> {
     let clause = event.text("/portcullis/clause");
     clause.starts_with("allow does not hold: ").then(|| {
         let detail = event.text("/portcullis/detail");
-        format!("`[exec] allow` names the command already; {clause}. Unset it in the application: {detail}")
+        let advice = explain::of_steered(explain::is_further(event));
+        format!("`[exec] allow` names the command already; {clause} ({detail}): {advice}")
     })
 }
 

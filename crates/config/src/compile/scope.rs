@@ -21,7 +21,7 @@ const OTHERWISE: [&str; RULES] = [
     "a place of its own kind",
     "a tool",
     "standard input or output on a network connection",
-    "a variable that makes the loader load something else than the server was started with",
+    "a variable that makes a program load other code than the server was started with",
     "a port that the server itself did not open",
     "a name server that is not in /etc/resolv.conf",
     "a metadata service",
