@@ -9,6 +9,7 @@ use super::expected::Expected;
 use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
+use super::restricted::{Restricted, Since};
 use super::subject::{self, Subject};
 use crate::judge::{self, By, Decision, Other, Refused};
 use crate::program::Place;
@@ -30,6 +31,10 @@ pub struct With<'w> {
     pub borrows: bool,
     /// Which process does what for which request.
     pub records: &'w Records,
+    /// Which processes have given up rights.
+    pub restricted: &'w Restricted,
+    /// Since when processes of the worker's have.
+    pub since: &'w Since,
     /// The programs that libc is about to execute for a hook.
     pub expected: &'w Expected,
     /// The pools of the worker's server.
@@ -116,7 +121,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Asked(Some(how)) => Some(case.by(|by| judge::routed(by, &subject.served, how)).into()),
         Call::Asked(None) => Some(Decision::Ok(()).into()),
         Call::Restrict => {
-            with.records.restrict(subject.pid);
+            with.restricted.restrict(subject.pid, with.since);
             Some(Reply::GoOn)
         }
         Call::Ring => Some(case.by(|by| judge::ring(by, &subject.served)).into()),
@@ -246,7 +251,7 @@ impl Case<'_> {
         let (mut own, mut other) = ([0; 256], [0; 256]);
         let own = files::proc_read(0, b"attr/current", &mut own);
         let is_other = files::proc_read(self.subject.thread, b"attr/current", &mut other) != own;
-        let is_confined = is_other || self.with.records.is_restricted(self.subject.pid, self.worker);
+        let is_confined = is_other || self.with.restricted.may_have(self.subject.pid, self.worker, self.with.since);
         is_confined.then(|| self.subject.threads == 1 && subject::is_private(self.subject.thread, at))
     }
 

@@ -15,6 +15,7 @@ mod pool;
 mod program;
 mod records;
 mod remote;
+mod restricted;
 mod sent;
 mod shared;
 mod subject;
@@ -48,6 +49,8 @@ pub struct Member {
     secret_at: AtomicU64,
     role_at: AtomicU64,
     slots_at: AtomicU64,
+    /// Since when a process of its may have given up rights.
+    restricted: restricted::Since,
 }
 
 /// What the two processes share.
@@ -63,6 +66,7 @@ struct Shared {
     /// The pools of each one's server.
     pools: [pool::Pools; MEMBERS],
     records: records::Records,
+    restricted: restricted::Restricted,
     expected: expected::Expected,
 }
 
@@ -217,6 +221,7 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     if let Some(pools) = shared.pools.get(member.index(shared)) {
         pools.take(pid, &told);
     }
+    member.restricted.forget();
     member.listener.store(listener.0, Ordering::Release);
     core::mem::forget(listener);
     let _ = sys::send_bytes(socket.0, b"k");
@@ -242,8 +247,15 @@ fn one(shared: &Shared, member: &Member) {
     shared.at_hand.1.store(notice.id, Ordering::Release);
     sys::end_in(PATIENCE);
     let borrows = shared.borrows.load(Ordering::Relaxed);
-    let with =
-        answer::With { scope: &shared.scope, borrows, records: &shared.records, expected: &shared.expected, pools };
+    let with = answer::With {
+        scope: &shared.scope,
+        borrows,
+        records: &shared.records,
+        restricted: &shared.restricted,
+        since: &member.restricted,
+        expected: &shared.expected,
+        pools,
+    };
     let reply = answer::answer(member, &notice, &with);
     sys::end_in(0);
     if let Some(reply) = reply {

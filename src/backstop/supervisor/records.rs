@@ -7,7 +7,7 @@
 
 use super::subject;
 use crate::memory::Text;
-use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_request::wire::WIRE_MAX;
 
 /// Processes on record at a time.
@@ -15,8 +15,6 @@ const RECORDS: usize = 1024;
 /// Records that are looked through for one whose process has ended, each time that one is wanted or a second has passed.
 const LOOKED_AT: usize = 128;
 const CHAIN_MAX: usize = 256;
-/// Processes that restricted themselves, at a time.
-const RESTRICTED: usize = 256;
 
 /// Whose record it is; 0 for a free place.
 struct Key {
@@ -39,10 +37,6 @@ pub struct Records {
     hand: AtomicU32,
     keys: [Key; RECORDS],
     bodies: [Body; RECORDS],
-    /// Processes that have given up rights by Landlock, or were forked from one; which those are, the kernel does not say.
-    restricted: [Key; RESTRICTED],
-    /// There were more, or one that is not known.
-    any: AtomicBool,
 }
 
 /// The files that a process's program may be, by device and inode; zeros where that is not known.
@@ -112,55 +106,6 @@ impl Records {
         put(&body.chain, &body.chain_len, chain);
         key.start.store(start, Ordering::Relaxed);
         key.pid.store(pid, Ordering::Release);
-    }
-
-    /// Puts a process on record that restricts itself.
-    pub fn restrict(&self, pid: u32) {
-        let start = subject::start_of(pid);
-        let is_free = |key: &&Key| match key.pid.load(Ordering::Relaxed) {
-            0 => true,
-            other if other == pid => true,
-            other => subject::start_of(other) != Some(key.start.load(Ordering::Relaxed)),
-        };
-        let Some((key, start)) = self.restricted.iter().find(is_free).zip(start) else {
-            return self.any.store(true, Ordering::Relaxed);
-        };
-        key.pid.store(0, Ordering::Release);
-        key.start.store(start, Ordering::Relaxed);
-        key.pid.store(pid, Ordering::Release);
-    }
-
-    /// Whether a process has restricted itself, or may come from one that has: of one whose parents have ended nobody knows.
-    pub fn is_restricted(&self, pid: u32, worker: u32) -> bool {
-        if self.any.load(Ordering::Relaxed) {
-            return true;
-        }
-        if self.restricted.iter().all(|key| key.pid.load(Ordering::Relaxed) == 0) {
-            return false;
-        }
-        let is = |pid: u32| {
-            let has = |key: &Key| {
-                key.pid.load(Ordering::Relaxed) == pid
-                    && subject::start_of(pid) == Some(key.start.load(Ordering::Relaxed))
-            };
-            self.restricted.iter().any(has)
-        };
-        let mut ancestor = pid;
-        for _ in 0..subject::ANCESTORS {
-            if is(ancestor) {
-                // Its own children outlive it, perhaps.
-                self.restrict(pid);
-                return true;
-            }
-            if ancestor == worker {
-                return false;
-            }
-            match subject::parent_of(ancestor) {
-                Some(parent) if parent > 1 => ancestor = parent,
-                _ => return true,
-            }
-        }
-        true
     }
 
     /// Frees places of processes that have ended, of some of them each time.

@@ -25,3 +25,26 @@ fn who_is_sandboxed_stays_so() {
         assert_eq!(run(nginx.port, "other1.example", &[&program]).trim_end_matches(" 0"), bare, "{mode}");
     }
 }
+
+/// However many processes of one page restrict themselves, what other pages start is none of them.
+#[test]
+fn a_crowd_that_restricts_itself_is_no_other_page_s() {
+    enter();
+    let place = Place::new();
+    let program = compile(&place, "crowd", &["-static"]);
+    if !run_bare(&program, "1").contains("restricted 1") {
+        // A kernel without Landlock.
+        return;
+    }
+    let (_guard, _fpm, nginx) = servers_with(&place, "[rules.listen-port]\nmode = \"enforce\"\nallow = [45678]\n");
+    let alone = run(nginx.port, "other1.example", &[&program]);
+    assert!(alone.contains("itself 0\nchild 0"), "{alone}");
+    let crowd = run(nginx.port, "strict.example", &[&program, "300"]);
+    assert!(crowd.contains("restricted 300"), "{crowd}");
+    assert_eq!(run(nginx.port, "other1.example", &[&program]), alone);
+}
+
+fn run_bare(program: &str, word: &str) -> String {
+    let done = Command::new(program).arg(word).output().expect("the program");
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
