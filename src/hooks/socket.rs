@@ -36,12 +36,14 @@ pub unsafe extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -
     unsafe { socket(domain, kind, protocol) }
 }
 
-/// Judges an option by which a socket goes elsewhere than its address says.
+/// Judges an option by which a socket goes elsewhere than its address says. On what is no socket it is the kernel's error, and
+/// no event; another thread may make it one meanwhile, so the kernel does not get it.
 #[cold]
 #[inline(never)]
 fn routed(fd: c_int) -> Decision {
-    match state::role() {
-        Role::Master => Ok(()),
+    match (state::role(), sys::no_socket(fd)) {
+        (Role::Master, _) => Ok(()),
+        (_, Some(errno)) => Err(Refused(errno)),
         _ => request::current(|served| judge::routed(By::This, served, fd)),
     }
 }

@@ -5,6 +5,7 @@
 
 use super::Member;
 use super::call::{Call, decode};
+use super::connection;
 use super::expected::Expected;
 use super::pool::Pools;
 use super::records::Records;
@@ -119,7 +120,10 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
         Call::Option(fd, true) => {
             let lent = case.lend(fd);
-            Some(case.by(|by| judge::routed(by, &subject.served, lent.fd())).into())
+            match lent {
+                Lent::Fails(errno) => Some(case.fails(errno, &connection::RULES)),
+                _ => Some(case.by(|by| judge::routed(by, &subject.served, lent.fd())).into()),
+            }
         }
         Call::Option(_, false) => Some(Decision::Ok(()).into()),
         Call::Restrict => {
