@@ -23,3 +23,4 @@ mod variadic;
 mod vectors;
 mod ways;
 mod wild;
+mod without_proc;
