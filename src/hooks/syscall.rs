@@ -189,7 +189,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_ptrace | libc::SYS_process_vm_writev => with(Ok(())),
             libc::SYS_prctl if a as c_int == libc::PR_SET_SECCOMP => to_long(filters::by_prctl(b, c, || as_libc(go()))),
             libc::SYS_prctl => with(Ok(())),
-            libc::SYS_seccomp => to_long(filters::by_seccomp(a, c, || as_libc(go()))),
+            libc::SYS_seccomp => to_long(filters::by_seccomp(a, b, c, || as_libc(go()))),
             libc::SYS_unshare => with(namespace::left(fd)),
             libc::SYS_setns => with(namespace::entered(fd)),
             number => undecoded(number, [a, b, c, d, e, f]),

@@ -14,7 +14,7 @@ mod sockets;
 mod within;
 
 pub use children::*;
-pub use confined::{lets, loading};
+pub use confined::{For, lets, loading, making_thread, share_with_new};
 pub use descriptors::*;
 pub use files::*;
 pub use lookup::*;

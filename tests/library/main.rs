@@ -4,6 +4,7 @@ mod addresses;
 mod build;
 mod conditions;
 mod confined;
+mod confined_thread;
 mod deepbind;
 mod directly;
 mod elf;
