@@ -15,6 +15,7 @@ use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 type Kind = Text<4097>;
 
 /// What the kernel is to have of a type.
+#[expect(clippy::large_enum_variant, reason = "nothing is allocated, and it lives for one call")]
 enum Given {
     /// NULL, as the caller gave it.
     Null,

@@ -9,6 +9,7 @@ mod deepbind;
 mod directly;
 mod elf;
 mod environment;
+mod full;
 mod inside;
 mod interpreted;
 mod languages;
