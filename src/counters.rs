@@ -22,6 +22,8 @@ pub struct Counters {
     shards: [Shard; SHARDS],
     /// The kinds of events that are merged.
     pub merged: Table,
+    /// The last line of the log's file has no end.
+    pub cut: AtomicBool,
 }
 
 /// What some of the processes count, so that two workers seldom write to one line of the cache.
@@ -55,6 +57,7 @@ impl Counters {
             backstop: AtomicU64::new(0),
             shards: [const { Shard::new() }; SHARDS],
             merged: Table::new(),
+            cut: AtomicBool::new(false),
         }
     }
 }

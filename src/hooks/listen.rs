@@ -20,9 +20,13 @@ fn judged(by: By<'_>, fd: c_int, ip: IpAddr, port: u16) -> Decision {
     request::current(|served| judge::listen(by, served, fd, ip, port))
 }
 
-/// Judges a socket that cannot be examined.
+/// Judges a socket that cannot be examined. What says that it is none has the kernel's error and no event; it may be one all the
+/// same, so the kernel does not get it.
 #[cold]
 fn unexamined(by: By<'_>, fd: c_int) -> Decision {
+    if let Some(errno) = sys::no_socket(fd) {
+        return Err(Refused(errno));
+    }
     request::current(|served| judge::listen_unknown(by, served, fd, Unknown::Socket))
 }
 

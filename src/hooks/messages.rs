@@ -24,13 +24,36 @@ const FEW: usize = 4;
 const MANY: usize = 1024;
 const PAGE: usize = 4096;
 
+/// Where the kernel writes how much of a message it has sent.
+const LENGTH: usize = core::mem::offset_of!(libc::mmsghdr, msg_len);
+
+/// Asks of each page once whether lengths can be written there.
+#[derive(Default)]
+struct Writer {
+    page: usize,
+}
+
+impl Writer {
+    fn ok(&mut self, at: usize) -> bool {
+        let mut is_fine = |at: usize| {
+            let page = at & !(PAGE - 1);
+            let fine = page == self.page || sys::writable(at);
+            if fine {
+                self.page = page;
+            }
+            fine
+        };
+        is_fine(at) && is_fine(at.wrapping_add(3))
+    }
+}
+
 type Copy = MaybeUninit<libc::mmsghdr>;
 type Copied = MaybeUninit<Address>;
 
 /// sendmmsg(2).
 ///
 /// # Safety
-/// As libc's; of the headers and the addresses as [`super::connect`]. Headers behind the first page may be wild.
+/// As libc's; of the headers and the addresses as [`super::connect`]. Headers may be wild, or in memory that cannot be written.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.
@@ -119,14 +142,11 @@ impl Messages {
     /// # Safety
     /// As [`sendmmsg`].
     unsafe fn send(self, headers: &mut [Copy], addresses: &mut [Copied]) -> c_int {
-        let first_page = self.at as usize & !(PAGE - 1);
-        let mut reader = Reader::default();
-        let mut can_read = |at: usize| at & !(PAGE - 1) == first_page || reader.ok(at);
-        let mut judged = 0_usize;
-        let mut is_apart = false;
+        let (mut reader, mut writer) = (Reader::default(), Writer::default());
+        let (mut judged, mut unwritten, mut is_apart) = (0_usize, false, false);
         for (index, (header, address)) in headers.iter_mut().zip(addresses).take(self.count).enumerate() {
             let message = self.at.wrapping_add(index) as usize;
-            if !can_read(message) || !can_read(message.wrapping_add(size_of::<libc::mmsghdr>() - 1)) {
+            if !reader.ok(message) || !reader.ok(message.wrapping_add(size_of::<libc::mmsghdr>() - 1)) {
                 break;
             }
             // SAFETY: a mmsghdr begins with a msghdr; both may be anything.
@@ -141,6 +161,11 @@ impl Messages {
                 }
                 Err(Refused(errno)) if judged == 0 => return fail(errno),
                 Err(_) => break,
+            }
+            // The kernel sends it, does not count it, and goes no further.
+            unwritten = !writer.ok(message.wrapping_add(LENGTH));
+            if unwritten {
+                break;
             }
         }
         let fd = self.fd;
@@ -165,12 +190,20 @@ impl Messages {
         } else {
             send(self.way)
         };
-        for (index, header) in headers.iter().enumerate().take(usize::try_from(sent).unwrap_or(0)) {
+        let mut counted = usize::try_from(sent).unwrap_or(0);
+        if unwritten && counted == judged {
+            counted = counted.wrapping_sub(1);
+        }
+        for (index, header) in headers.iter().enumerate().take(counted) {
             let message = self.at.wrapping_add(index);
             // SAFETY: the caller's message, which the kernel would write to; it has written to the copy.
             unsafe { (&raw mut (*message).msg_len).write_unaligned((*header.as_ptr()).msg_len) };
         }
-        sent
+        match counted {
+            0 if sent > 0 => fail(libc::EFAULT),
+            counted if sent > 0 => counted as c_int,
+            _ => sent,
+        }
     }
 }
 

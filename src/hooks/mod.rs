@@ -42,7 +42,7 @@ pub use connect::{__connect, connect};
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
-pub use filters::prctl;
+pub use filters::{prctl, pthread_create, thrd_create};
 pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, __libc_fork, dlsym, fork};

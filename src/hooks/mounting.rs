@@ -3,6 +3,7 @@
 
 use super::fail;
 use super::table::real;
+use crate::address::NOWHERE;
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::{Reader, Text};
 use crate::request;
@@ -13,16 +14,28 @@ use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 /// A type, which the kernel reads a page of, as it stood when it was judged: nobody can change it then.
 type Kind = Text<4097>;
 
-/// Judges mounting what `kind` is, and gives the copy of it that was judged, none for NULL. The errno where that fails.
-fn judged(call: &[u8], kind: *const c_char) -> Result<Option<Kind>, i32> {
+/// What the kernel is to have of a type.
+#[expect(clippy::large_enum_variant, reason = "nothing is allocated, and it lives for one call")]
+enum Given {
+    /// NULL, as the caller gave it.
+    Null,
+    /// The copy that was judged.
+    Copy(Kind),
+    /// What cannot be read: the kernel says so in its own order, behind what it asks of the caller's rights.
+    Nowhere,
+}
+
+/// Judges mounting what `kind` is.
+fn judged(call: &[u8], kind: *const c_char) -> Decision<Given> {
     if kind.is_null() {
-        return Ok(None);
+        return Ok(Given::Null);
     }
-    let copy = Kind::of(Reader::default().string(kind.cast(), 4096).ok_or(libc::EFAULT)?);
-    match if copy.bytes() == b"binfmt_misc" { formats(call) } else { Ok(()) } {
-        Ok(()) => Ok(Some(copy)),
-        Err(Refused(errno)) => Err(errno),
+    let Some(text) = Reader::default().string(kind.cast(), 4096) else { return Ok(Given::Nowhere) };
+    let copy = Kind::of(text);
+    if copy.bytes() == b"binfmt_misc" {
+        formats(call)?;
     }
+    Ok(Given::Copy(copy))
 }
 
 #[cold]
@@ -36,8 +49,14 @@ fn formats(call: &[u8]) -> Decision {
     request::current(|served| judge::formats(By::This, served, detail.bytes()))
 }
 
-fn pointer(kind: &Option<Kind>) -> *const c_char {
-    kind.as_ref().map_or(core::ptr::null(), |kind| kind.c_str().as_ptr())
+impl Given {
+    fn pointer(&self) -> *const c_char {
+        match self {
+            Given::Null => core::ptr::null(),
+            Given::Copy(kind) => kind.c_str().as_ptr(),
+            Given::Nowhere => NOWHERE.cast(),
+        }
+    }
 }
 
 /// mount(2).
@@ -54,9 +73,9 @@ pub unsafe extern "C" fn mount(
 ) -> c_int {
     let Some(real) = real::mount() else { return fail(libc::ENOSYS) };
     match judged(b"mount", kind) {
-        // SAFETY: as the caller promises; the type is a C string, or NULL as the caller gave it.
-        Ok(kind) => unsafe { real(source, target, pointer(&kind), flags, data) },
-        Err(errno) => fail(errno),
+        // SAFETY: as the caller promises; the type is a C string, or what the kernel reads none from.
+        Ok(kind) => unsafe { real(source, target, kind.pointer(), flags, data) },
+        Err(Refused(errno)) => fail(errno),
     }
 }
 
@@ -69,8 +88,8 @@ pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
     let Some(real) = real::fsopen() else { return fail(libc::ENOSYS) };
     match judged(b"fsopen", kind) {
         // SAFETY: as above.
-        Ok(kind) => unsafe { real(pointer(&kind), flags) },
-        Err(errno) => fail(errno),
+        Ok(kind) => unsafe { real(kind.pointer(), flags) },
+        Err(Refused(errno)) => fail(errno),
     }
 }
 
@@ -81,11 +100,11 @@ pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
 pub(super) unsafe fn system_call(number: c_long, at: usize, mut args: [usize; 6]) -> c_long {
     let Some(kind) = args.get_mut(at) else { return -1 };
     match judged(if at == 0 { b"fsopen" } else { b"mount" }, *kind as *const c_char) {
-        Ok(copy) => {
-            *kind = pointer(&copy) as usize;
+        Ok(given) => {
+            *kind = given.pointer() as usize;
             // SAFETY: as the caller promises.
             super::as_libc_size(unsafe { sys::any(number, args) }) as c_long
         }
-        Err(errno) => super::to_long(fail(errno)),
+        Err(Refused(errno)) => super::to_long(fail(errno)),
     }
 }

@@ -98,9 +98,17 @@ unsafe extern "C" fn refused() -> isize {
     -1
 }
 
+/// A thread with a name of its own, to libc, is about to be made.
+fn making(flags: u64) {
+    if flags & libc::CLONE_SETTLS as u64 != 0 {
+        sys::share_with_new();
+    }
+}
+
 /// Where clone goes on: in libc's, or where it is refused.
 extern "C" fn before_clone(_function: usize, _stack: usize, flags: c_int) -> *const c_void {
     let wanted = u64::from(flags.cast_unsigned()) & OF_CLONE;
+    making(u64::from(flags.cast_unsigned()));
     let refuse = |errno| {
         fail(errno);
         refused as *const c_void
@@ -116,12 +124,18 @@ extern "C" fn before_clone(_function: usize, _stack: usize, flags: c_int) -> *co
 /// since its child may run on the caller's stack.
 pub(super) fn before_system_call(number: libc::c_long, first: usize, second: usize) -> Option<*const c_void> {
     let answer = match number {
-        libc::SYS_clone if first as u64 & OF_CLONE == 0 => Ok(()),
+        libc::SYS_clone if first as u64 & OF_CLONE == 0 => {
+            making(first as u64);
+            Ok(())
+        }
         libc::SYS_clone => judged(b"clone", first as u64 & OF_CLONE, None),
         // Shorter than the first struct clone_args there was, which the kernel refuses.
         _ if second < 64 => Ok(()),
         _ => match Reader::default().pointer(first as *const *const u8, 0).map(|flags| flags as u64) {
-            Some(flags) if flags & (OF_CLONE | NEWTIME) == 0 => Ok(()),
+            Some(flags) if flags & (OF_CLONE | NEWTIME) == 0 => {
+                making(flags);
+                Ok(())
+            }
             Some(flags) => judged(b"clone3", flags & (OF_CLONE | NEWTIME), None),
             None => judged(b"clone3", 0, Some(Unknown::Namespace)),
         },

@@ -56,13 +56,18 @@ fn attempt(
                 .by_descriptor()
                 .map(|file| HIGH.into_iter().find_map(|from| sys::duplicate_high(file, from).ok()));
             let high = high.map(|fd| fd.map(Fd));
-            let go = |envp| {
-                let named = match (&high, start.by_descriptor()) {
-                    (None, _) | (_, None) => None,
-                    (Some(high), Some(file)) => Some(effects.path_of(high.as_ref().map_or(file, |high| high.0))),
-                };
-                let path = named.as_ref().map_or(path, |named| named.c_str());
-                attempt::arguments(start, exec, |argv| go(path, argv, envp)).unwrap_or(libc::E2BIG)
+            let named = || {
+                let (high, file) = (high.as_ref()?, start.by_descriptor()?);
+                let named = effects.path_of(high.as_ref().map_or(file, |high| high.0));
+                // Where /proc is not there, or is covered, the path leads to it, which was compared just now.
+                let leads = sys::stat(named.c_str()).zip(sys::fstat(file));
+                leads.is_some_and(|(found, file)| found.identity == file.identity).then_some(named)
+            };
+            let go = |envp| match named() {
+                None => go(path, exec.argv, envp),
+                Some(named) => {
+                    attempt::arguments(start, exec, |argv| go(named.c_str(), argv, envp)).unwrap_or(libc::E2BIG)
+                }
             };
             let started = environment::for_new_process(exec.envp, new, served, |envp| {
                 (!is_checked || start.still_is(&exec.target)).then(|| go(envp))

@@ -56,6 +56,19 @@ remote! {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn bindresvport(fd: c_int, address: *mut libc::sockaddr_in) -> c_int {
     let Some(real) = real::bindresvport() else { return fail(libc::ENOSYS) };
+    // What is no socket opens no port. Another thread may make it one meanwhile, so libc does not get it.
+    match sys::no_socket(fd) {
+        // SAFETY: as the caller promises.
+        Some(libc::EBADF) => return unsafe { real(-1, address) },
+        Some(errno) => {
+            // SAFETY: as the caller promises.
+            let family = (!address.is_null()).then(|| unsafe { (&raw const (*address).sin_family).read_unaligned() });
+            // As glibc has it (sunrpc/bindrsvprt.c).
+            let is_other = family.is_some_and(|family| i32::from(family) != libc::AF_INET);
+            return fail(if is_other { libc::EAFNOSUPPORT } else { errno });
+        }
+        None => {}
+    }
     if state::role() != Role::Master && sys::known_stream(fd) != Some(true) {
         let judged = |served: &request::Served| judge::listen_unknown(By::This, served, fd, Unknown::Address);
         if let Err(Refused(errno)) = request::current(judged) {

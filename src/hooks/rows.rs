@@ -112,6 +112,11 @@ macro_rules! rows {
             }
             // The same, of what the libc crate does not have.
             unchecked {
+                [end: ""; <pthread.h>; "int (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)"]
+                pthread_create: fn(*mut libc::pthread_t, *const libc::pthread_attr_t, extern "C" fn(*mut c_void) -> *mut c_void,
+                    *mut c_void) -> c_int;
+                [end: ""; <threads.h>; "int (thrd_t *, int (*)(void *), void *)"]
+                thrd_create: fn(*mut libc::pthread_t, extern "C" fn(*mut c_void) -> c_int, *mut c_void) -> c_int;
                 [program: "shell-spawn, exec-place, exec-tool, exec-unguarded"; <sys/mount.h>; "int (const char *, unsigned int)"]
                 fsopen: fn(*const c_char, c_uint) -> c_int;
                 [program: "shell-spawn, exec-place, exec-tool, stdio-socket, loader-env, exec-unguarded"; <spawn.h>; "int (int *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *, char *const *, char *const *)"]

@@ -37,12 +37,14 @@ pub unsafe extern "C" fn __socket(domain: c_int, kind: c_int, protocol: c_int) -
     unsafe { socket(domain, kind, protocol) }
 }
 
-/// Judges an option by which a socket goes elsewhere than its address says.
+/// Judges an option by which a socket goes elsewhere than its address says. On what is no socket it is the kernel's error, and
+/// no event; another thread may make it one meanwhile, so the kernel does not get it.
 #[cold]
 #[inline(never)]
-fn routed(how: &'static str) -> Decision {
-    match state::role() {
-        Role::Master => Ok(()),
+fn routed(fd: c_int, how: &'static str) -> Decision {
+    match (state::role(), sys::no_socket(fd)) {
+        (Role::Master, _) => Ok(()),
+        (_, Some(errno)) => Err(Refused(errno)),
         _ => request::current(|served| judge::routed(By::This, served, how)),
     }
 }
@@ -53,18 +55,20 @@ pub(super) type Room = [u8; route::OPTIONS_MAX];
 /// Judges setsockopt; gives the value that the kernel is to have.
 #[inline]
 pub(super) fn may_set(
+    fd: c_int,
     level: c_int,
     option: c_int,
     value: *const c_void,
     len: libc::socklen_t,
     room: &mut Room,
 ) -> Decision<*const c_void> {
-    if route::may_set(level, option) { judged_value(level, option, value, len, room) } else { Ok(value) }
+    if route::may_set(level, option) { judged_value(fd, level, option, value, len, room) } else { Ok(value) }
 }
 
 #[cold]
 #[inline(never)]
 fn judged_value(
+    fd: c_int,
     level: c_int,
     option: c_int,
     value: *const c_void,
@@ -74,16 +78,16 @@ fn judged_value(
     match route::set(level, option, len, room, |into| route::copy(value.cast(), into)) {
         Effect::None => Ok(value),
         Effect::NoneAsRead => Ok(room.as_ptr().cast()),
-        Effect::Elsewhere(how) => routed(how).map(|()| value),
+        Effect::Elsewhere(how) => routed(fd, how).map(|()| value),
     }
 }
 
 /// Judges getsockopt.
 #[inline]
-pub(super) fn may_ask(level: c_int, option: c_int) -> Decision {
+pub(super) fn may_ask(fd: c_int, level: c_int, option: c_int) -> Decision {
     match route::asked(level, option) {
         None => Ok(()),
-        Some(how) => routed(how),
+        Some(how) => routed(fd, how),
     }
 }
 
@@ -100,7 +104,7 @@ pub unsafe extern "C" fn setsockopt(
     len: libc::socklen_t,
 ) -> c_int {
     let mut room = [0; route::OPTIONS_MAX];
-    match may_set(level, option, value, len, &mut room) {
+    match may_set(fd, level, option, value, len, &mut room) {
         // SAFETY: as the caller promises, or `room`, of which no more is read than it has.
         Ok(value) => unsafe { gate::setsockopt(fd, level, option, value, len) },
         Err(Refused(errno)) => fail(errno),
@@ -119,7 +123,7 @@ pub unsafe extern "C" fn getsockopt(
     value: *mut c_void,
     len: *mut libc::socklen_t,
 ) -> c_int {
-    if let Err(Refused(errno)) = may_ask(level, option) {
+    if let Err(Refused(errno)) = may_ask(fd, level, option) {
         return fail(errno);
     }
     // SAFETY: as the caller promises.

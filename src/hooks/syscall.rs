@@ -135,12 +135,12 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_socket => to_long(socket::made(as_libc(go()), fd, b as c_int, c as c_int)),
             libc::SYS_setsockopt => {
                 let mut room = [0; crate::route::OPTIONS_MAX];
-                match socket::may_set(b as c_int, c as c_int, d as *const _, e as u32, &mut room) {
+                match socket::may_set(fd, b as c_int, c as c_int, d as *const _, e as u32, &mut room) {
                     Ok(value) => as_libc_size(sys::on_behalf(number, [a, b, c, value as usize, e])) as c_long,
                     Err(Refused(errno)) => to_long(fail(errno)),
                 }
             }
-            libc::SYS_getsockopt => match socket::may_ask(b as c_int, c as c_int) {
+            libc::SYS_getsockopt => match socket::may_ask(fd, b as c_int, c as c_int) {
                 Ok(()) => as_libc_size(sys::on_behalf(number, [a, b, c, d, e])) as c_long,
                 Err(Refused(errno)) => to_long(fail(errno)),
             },
@@ -194,7 +194,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_ptrace | libc::SYS_process_vm_writev => with(Ok(())),
             libc::SYS_prctl if a as c_int == libc::PR_SET_SECCOMP => to_long(filters::by_prctl(b, c, || as_libc(go()))),
             libc::SYS_prctl => with(Ok(())),
-            libc::SYS_seccomp => to_long(filters::by_seccomp(a, c, || as_libc(go()))),
+            libc::SYS_seccomp => to_long(filters::by_seccomp(a, b, c, || as_libc(go()))),
             libc::SYS_unshare => with(namespace::left(fd)),
             libc::SYS_setns => with(namespace::entered(fd)),
             number => undecoded(number, [a, b, c, d, e, f]),

@@ -46,6 +46,8 @@ const COMPATIBLE: u16 = if cfg!(target_arch = "x86_64") { 3 } else { 40 };
 
 /// PT_INTERP.
 const INTERPRETER: usize = 3;
+/// How long the kernel takes its path to be, with its NUL: the file is no program else (fs/binfmt_elf.c).
+const PATH: core::ops::RangeInclusive<usize> = 2..=4096;
 /// The size of a program header.
 const ENTRY: usize = 56;
 
@@ -96,7 +98,7 @@ fn script(rest: &[u8], whole: bool) -> Format<'_> {
     if trimmed.is_empty() || !complete { Format::Broken } else { Format::Script(line) }
 }
 
-/// The loader and the build-id of an ELF file; `None` where the kernel does not take its program headers.
+/// The loader and the build-id of an ELF file; `None` where the kernel does not take its program headers, or its loader's path.
 fn elf(head: &[u8]) -> Option<Elf<'_>> {
     // e_phoff, e_phentsize, e_phnum.
     let (table, size, count) = (long(head, 32)?, short(head, 54)?, short(head, 56)?);
@@ -115,7 +117,11 @@ fn elf(head: &[u8]) -> Option<Elf<'_>> {
         }
         // The first is the one. p_offset, p_filesz.
         let part = long(head, at.wrapping_add(8)).zip(long(head, at.wrapping_add(32)));
+        if part.is_some_and(|(_, len)| !PATH.contains(&len)) {
+            return None;
+        }
         elf.loader = match part.and_then(|(start, len)| head.get(start..)?.get(..len)) {
+            Some(path) if path.last() != Some(&0) => return None,
             Some(path) => Loader::Named(path.split(|&byte| byte == 0).next().unwrap_or_default()),
             None => Loader::Unknown,
         };
@@ -124,31 +130,60 @@ fn elf(head: &[u8]) -> Option<Elf<'_>> {
     Some(elf)
 }
 
-/// The loader of an ELF file that names it far from its beginning; `None` where it names none. `read` reads at an offset, and
-/// says how much.
-pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> Option<Text<N>> {
+/// The loader of an ELF file that names it far from its beginning.
+pub enum Far<const N: usize> {
+    /// It names none.
+    None,
+    Named(Text<N>),
+    /// The kernel does not take the file for a program.
+    Broken,
+    /// The file ends before the path does, which to the kernel is an error of the disk's.
+    Cut,
+}
+
+/// Finds it. `read` reads at an offset, and says how much.
+pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> Far<N> {
     let mut header = [0; 64];
     read(0, &mut header);
-    let (table, size, count) = (long(&header, 32)?, short(&header, 54)?, short(&header, 56)?);
+    let Some(((table, size), count)) = long(&header, 32).zip(short(&header, 54)).zip(short(&header, 56)) else {
+        return Far::Broken;
+    };
     let mut entry = [0; ENTRY];
-    for index in 0..count {
+    // The kernel does not run a file of which it cannot read the table.
+    let entry_at = |index: usize, entry: &mut [u8; ENTRY]| {
         let at = table.wrapping_add(index.wrapping_mul(size)) as u64;
-        // The kernel does not run a file of which it cannot read the table.
-        if read(at, &mut entry) != ENTRY {
-            return None;
-        }
-        if word(&entry, 0) == Some(INTERPRETER) {
-            let (start, len) = long(&entry, 8).zip(long(&entry, 32))?;
-            let mut path = Text::new();
-            path.fill(|into| {
-                let wanted = len.min(into.len());
-                let got = into.get_mut(..wanted).map_or(0, |into| read(start as u64, into));
-                into.get(..got).and_then(|path| path.iter().position(|&byte| byte == 0)).unwrap_or(into.len())
-            });
-            return Some(path);
-        }
+        read(at, entry) == ENTRY
+    };
+    if !entry_at(count.wrapping_sub(1), &mut entry) {
+        return Far::Broken;
     }
-    None
+    for index in 0..count {
+        if !entry_at(index, &mut entry) {
+            return Far::Broken;
+        }
+        if word(&entry, 0) != Some(INTERPRETER) {
+            continue;
+        }
+        let Some((start, len)) = long(&entry, 8).zip(long(&entry, 32)) else { return Far::Broken };
+        if !PATH.contains(&len) {
+            return Far::Broken;
+        }
+        let mut last = [1];
+        if read(start.wrapping_add(len).wrapping_sub(1) as u64, &mut last) != 1 {
+            return Far::Cut;
+        }
+        if last != [0] {
+            return Far::Broken;
+        }
+        let mut path = Text::new();
+        path.fill(|into| {
+            let wanted = len.min(into.len());
+            let got = into.get_mut(..wanted).map_or(0, |into| read(start as u64, into));
+            into.get(..got).and_then(|path| path.iter().position(|&byte| byte == 0)).unwrap_or(into.len())
+        });
+        return Far::Named(path);
+    }
+    Far::None
 }
 
 #[cfg(test)]
@@ -194,10 +229,13 @@ mod tests {
             into[..len].copy_from_slice(&rest[..len]);
             len
         };
-        let path = far_loader::<256>(|at, into| read(&far, at, into)).unwrap();
-        assert!(path.fits() && path.bytes() == b"/first");
-        assert!(!far_loader::<4>(|at, into| read(&far, at, into)).unwrap().fits());
-        assert!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 64), at, into)).is_none());
+        let is = |far: &[u8], wanted: &[u8]| {
+            let found = far_loader::<256>(|at, into| read(far, at, into));
+            matches!(found, Far::Named(path) if path.fits() && path.bytes() == wanted)
+        };
+        assert!(is(&far, b"/first"));
+        assert!(matches!(far_loader::<4>(|at, into| read(&far, at, into)), Far::Named(path) if !path.fits()));
+        assert!(matches!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 64), at, into)), Far::None));
     }
 
     #[test]

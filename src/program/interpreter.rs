@@ -1,7 +1,7 @@
 //! The loader that an ELF file names (PT_INTERP): the kernel runs that, with the file as what it is told to load. One of the
 //! system's loads the file and the guard; any other is a program that does as it likes.
 
-use super::format::{Format, HEAD, Loader, far_loader};
+use super::format::{Far, Format, HEAD, Loader, far_loader};
 use super::{FOREIGN, PATH_MAX, Program, loader, read, readable, real_path, starter};
 use crate::memory::{Text, base_name};
 use crate::state;
@@ -29,13 +29,22 @@ impl Program<'_> {
             Loader::Named(named) => path.set(named),
             Loader::Unknown => match readable(file, opened, stat) {
                 Some(file) => match far_loader(|at, into| sys::read_at(file.0, into, at).len()) {
-                    Some(far) => path = far,
-                    None => return Ok(()),
+                    Far::Named(far) => path = far,
+                    Far::None => return Ok(()),
+                    Far::Broken => {
+                        self.unknown_format = true;
+                        return Ok(());
+                    }
+                    Far::Cut => return Err(libc::EIO),
                 },
                 // Root's own are what they are called.
                 None if stat.uid == 0 => return Ok(()),
                 None => path.push(&[b'x'; LOADER_MAX]),
             },
+        }
+        // It leads to the folder that the process is in.
+        if path.fits() && path.bytes().is_empty() {
+            return Err(libc::EACCES);
         }
         // Whose folder a relative one is in, is not known yet.
         if !path.fits() || !path.bytes().starts_with(b"/") {
@@ -90,6 +99,11 @@ impl Program<'_> {
             self.cannot(Unknown::Interpreter);
             return Ok(());
         };
+        match head.get(..4) {
+            Some(b"\x7fELF") => {}
+            _ if head.len() < 64 => return Err(libc::EIO),
+            _ => return Err(libc::ELIBBAD),
+        }
         let Format::Native(elf) = Format::of(head) else {
             // The kernel runs no other.
             self.cannot(Unknown::Interpreter);

@@ -1,8 +1,10 @@
 //! Opening and writing what the sinks are, without ever waiting.
 
+use crate::counters;
 use crate::memory::Text;
 use crate::sys::{self, Fd};
 use core::ffi::CStr;
+use core::sync::atomic::Ordering;
 
 /// journald's socket.
 pub const JOURNALD: &[u8] = b"/run/systemd/journal/socket";
@@ -52,9 +54,21 @@ pub fn is_stderr(identity: (u64, u64)) -> bool {
     identity != (0, 0) && sys::fstat(2).is_some_and(|stat| stat.identity == identity)
 }
 
-/// Appends a line to a regular file, which neither waits nor breaks like a pipe; whether all of it was taken.
+/// Appends a line to a regular file, which neither waits nor breaks like a pipe; whether all of it was taken. Where the disk was
+/// full before the last line's end, this one ends that first.
 pub fn appended(fd: i32, line: &[u8]) -> bool {
-    sys::write_plain(fd, line) == Ok(line.len())
+    let cut = &counters::in_force().cut;
+    let head: &[u8] = if cut.load(Ordering::Relaxed) && cut.swap(false, Ordering::Relaxed) { b"\n" } else { b"" };
+    let written = if head.is_empty() { sys::write_plain(fd, line) } else { sys::write_both(fd, head, line) };
+    let whole = head.len().wrapping_add(line.len());
+    let is_cut = match written {
+        Ok(len) => len < whole && (len > head.len() || len == 0 && !head.is_empty()),
+        Err(_) => !head.is_empty(),
+    };
+    if is_cut {
+        cut.store(true, Ordering::Relaxed);
+    }
+    written == Ok(whole)
 }
 
 /// Writes a line at once; whether all of it was taken.

@@ -4,10 +4,12 @@
 //! would end the thread or the process, or send it SIGSYS, the call fails here as under a filter that gives EPERM, and what
 //! hangs on it is unknown. What the guard calls on the program's behalf is the program's own and is not asked about.
 //!
+//! A filter is the thread's that loads it, that of the processes that it forks, and of all threads once it makes another thread.
+//!
 //! Filters that the program had when it began are not known, nor those that it loads past libc.
 
 use crate::memory::Reader;
-use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// BPF_MAXINSNS: the kernel takes no longer program.
 const LONGEST: usize = 4096;
@@ -45,6 +47,8 @@ struct Filter {
     next: AtomicPtr<Filter>,
     /// False where the kernel did not take it.
     holds: AtomicBool,
+    /// The one thread that has loaded it; 0 where others have it, too. What that forks has the same name.
+    thread: AtomicUsize,
     is_strict: bool,
     len: usize,
 }
@@ -95,21 +99,70 @@ fn asked(number: libc::c_long, args: &[usize; 6]) -> bool {
     if UNKNOWN.load(Ordering::Relaxed) {
         return false;
     }
-    let mut at = FIRST.load(Ordering::Acquire);
-    loop {
+    let own = this_thread();
+    let forbids = |filter: &Filter| filter.is_of(own) && !filter.lets(number, args);
+    !each(FIRST.load(Ordering::Acquire)).any(forbids)
+}
+
+/// The filters from one on, the newest first.
+fn each(first: *mut Filter) -> impl Iterator<Item = &'static Filter> {
+    let mut at = first;
+    core::iter::from_fn(move || {
         // SAFETY: null, or a filter, which stays for ever.
-        let Some(filter) = (unsafe { at.as_ref() }) else { return true };
-        if filter.holds.load(Ordering::Relaxed) && !filter.lets(number, args) {
-            return false;
-        }
+        let filter = unsafe { at.as_ref() }?;
         at = filter.next.load(Ordering::Acquire);
+        Some(filter)
+    })
+}
+
+/// The calling thread, as libc names it, without a system call.
+fn this_thread() -> usize {
+    // SAFETY: asks for nothing.
+    unsafe { libc::pthread_self() as usize }
+}
+
+/// What this thread has loaded others have from now on.
+fn share() {
+    let own = this_thread();
+    let is_own = |filter: &&Filter| filter.thread.load(Ordering::Relaxed) == own;
+    each(FIRST.load(Ordering::Acquire)).filter(is_own).for_each(|filter| filter.thread.store(0, Ordering::Relaxed));
+}
+
+/// Notes that this thread is about to make another, which has its filters.
+#[inline]
+pub fn share_with_new() {
+    if is_any() {
+        share();
     }
 }
 
+/// Calls `make`, which makes a thread and gives its name. Who had that name before has ended, and with it what it had loaded.
+pub fn making_thread<R>(make: impl FnOnce() -> (R, Option<usize>)) -> R {
+    share_with_new();
+    let before = FIRST.load(Ordering::Acquire);
+    let (done, name) = make();
+    if let Some(name) = name.filter(|name| *name != 0) {
+        let ended = |filter: &&Filter| filter.thread.load(Ordering::Relaxed) == name;
+        each(before).filter(ended).for_each(|filter| filter.holds.store(false, Ordering::Relaxed));
+    }
+    done
+}
+
+/// For which threads a filter is loaded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum For {
+    This,
+    /// With all that this one has loaded (SECCOMP_FILTER_FLAG_TSYNC).
+    All,
+}
+
 /// Keeps a filter that the program is about to load, calls `load`, and forgets the filter where that says no.
-pub fn loading(strict: bool, program: usize, load: impl FnOnce() -> bool) {
+pub fn loading(strict: bool, program: usize, threads: For, load: impl FnOnce() -> bool) {
     let kept = keep(strict, program);
     let is_loaded = load();
+    if is_loaded && threads == For::All {
+        share();
+    }
     match kept {
         // SAFETY: a filter, which stays for ever.
         Ok(at) => unsafe { &*at }.holds.store(is_loaded, Ordering::Relaxed),
@@ -142,7 +195,13 @@ fn keep(is_strict: bool, program: usize) -> Result<*mut Filter, Unkept> {
     }
     let size = len.wrapping_mul(size_of::<Instruction>()).wrapping_add(size_of::<Filter>());
     let at = super::allocate(size).ok_or(Unkept::NoMemory)?.cast::<Filter>();
-    let filter = Filter { next: AtomicPtr::default(), holds: AtomicBool::new(true), is_strict, len };
+    let filter = Filter {
+        next: AtomicPtr::default(),
+        holds: AtomicBool::new(true),
+        thread: AtomicUsize::new(this_thread()),
+        is_strict,
+        len,
+    };
     // SAFETY: a mapping of that size, which nobody else has.
     unsafe { at.write(filter) };
     let to = at.wrapping_add(1).cast::<Instruction>();
@@ -169,6 +228,11 @@ fn keep(is_strict: bool, program: usize) -> Result<*mut Filter, Unkept> {
 }
 
 impl Filter {
+    fn is_of(&self, thread: usize) -> bool {
+        let own = self.thread.load(Ordering::Relaxed);
+        self.holds.load(Ordering::Relaxed) && (own == 0 || own == thread)
+    }
+
     fn lets(&self, number: libc::c_long, args: &[usize; 6]) -> bool {
         if self.is_strict {
             return STRICT.contains(&number);

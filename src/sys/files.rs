@@ -206,6 +206,13 @@ pub fn write_plain(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
     result(unsafe { syscall(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
 }
 
+/// `write` of one behind the other, once.
+pub fn write_both(fd: i32, first: &[u8], second: &[u8]) -> Result<usize, i32> {
+    let pieces = [first.as_ptr() as usize, first.len(), second.as_ptr() as usize, second.len()];
+    // SAFETY: the kernel reads the slices.
+    result(unsafe { syscall(libc::SYS_writev, [fd as usize, pieces.as_ptr() as usize, 2, 0, 0, 0]) })
+}
+
 /// The set of signals that has only SIGPIPE.
 static SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
 

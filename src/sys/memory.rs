@@ -69,6 +69,17 @@ pub unsafe fn mprotect(at: usize, len: usize, protection: i32) -> bool {
     unsafe { syscall(libc::SYS_mprotect, [at, len, protection as usize, 0, 0, 0]) == 0 }
 }
 
+/// Whether the four bytes around an address can be written, by a change that changes nothing: an or with 0, which wakes who
+/// waits there. What cannot be asked is taken to be.
+pub fn writable(address: usize) -> bool {
+    const OPERATION: libc::c_int = libc::FUTEX_WAKE_OP | libc::FUTEX_PRIVATE_FLAG;
+    const OR_NOTHING: usize = 2 << 28;
+    let own = 0_u32;
+    let args = [&raw const own as usize, OPERATION as usize, 0, 0, address & !3, OR_NOTHING];
+    // SAFETY: the word keeps its value.
+    unsafe { syscall(libc::SYS_futex, args) != -(libc::EFAULT as isize) }
+}
+
 /// Whether eight bytes at an address can be read: rt_sigprocmask copies them in before it sees that its first
 /// argument is none (absl's AddressIsReadable has the idea).
 pub fn readable(address: usize) -> bool {

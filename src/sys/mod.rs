@@ -16,7 +16,7 @@ mod within;
 
 pub use apart::apart;
 pub use children::*;
-pub use confined::{lets, loading};
+pub use confined::{For, lets, loading, making_thread, share_with_new};
 pub use descriptors::*;
 pub use files::*;
 pub use lookup::*;

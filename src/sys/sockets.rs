@@ -98,6 +98,16 @@ pub fn is_tcp(fd: i32) -> bool {
     matches!(option(fd, libc::SO_PROTOCOL), Ok(libc::IPPROTO_TCP | IPPROTO_MPTCP))
 }
 
+/// The error with which the kernel refuses a socket's call on what is no socket; `None` where it is one, or is not known.
+pub fn no_socket(fd: i32) -> Option<i32> {
+    let (mut value, mut len) = (0_i32, 4_u32);
+    let (level, option) = (libc::SOL_SOCKET as usize, libc::SO_TYPE as usize);
+    let args = [fd as usize, level, option, &raw mut value as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes an int and its length.
+    let done = result(unsafe { syscall(libc::SYS_getsockopt, args) });
+    done.err().filter(|errno| matches!(*errno, libc::EBADF | libc::ENOTSOCK))
+}
+
 /// What a socket is, as far as the kernel says: one of streams or not; `None` where it does not say, for whatever reason.
 pub fn known_stream(fd: i32) -> Option<bool> {
     let kind = option(fd, libc::SO_TYPE).ok().filter(|kind| *kind > 0)?;

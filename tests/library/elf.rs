@@ -17,7 +17,7 @@ fn hooks() -> Vec<String> {
 
 /// All that the guard needs of libc: no memory, no locks, no stdio. The last four are weak, from the compiler's
 /// start-up files.
-const IMPORTS: [&str; 14] = [
+const IMPORTS: [&str; 15] = [
     "__errno_location",
     "bcmp",
     "dl_iterate_phdr",
@@ -32,6 +32,8 @@ const IMPORTS: [&str; 14] = [
     "_ITM_registerTMCloneTable",
     "__cxa_finalize",
     "__gmon_start__",
+    // Its thread, without a system call.
+    "pthread_self",
 ];
 
 struct Library {

@@ -118,8 +118,8 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Listen(fd, backlog) => Some(case.listen(fd, backlog)),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
         Call::Set(fd, level, option, at, len) => Some(case.set(fd, (level, option), at, len)),
-        Call::Asked(Some(how)) => Some(case.by(|by| judge::routed(by, &subject.served, how)).into()),
-        Call::Asked(None) => Some(Decision::Ok(()).into()),
+        Call::Asked(fd, Some(how)) => Some(case.routed(fd, how)),
+        Call::Asked(_, None) => Some(Decision::Ok(()).into()),
         Call::Restrict => {
             with.restricted.restrict(subject.pid, with.since);
             Some(Reply::GoOn)

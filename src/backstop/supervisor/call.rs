@@ -21,8 +21,8 @@ pub enum Call {
     Listen(i32, i32),
     /// Descriptor, level, option, value, length.
     Set(i32, i32, i32, u64, u32),
-    /// By what a socket goes elsewhere than its address says.
-    Asked(Option<&'static str>),
+    /// Descriptor; by what the socket goes elsewhere than its address says.
+    Asked(i32, Option<&'static str>),
     /// Descriptor of the folder, path, arguments, environment, flags.
     Execute(i32, u64, u64, u64, i32),
     /// One whose arguments cannot be read.
@@ -70,7 +70,7 @@ fn native(number: libc::c_long, args: &[u64; 6]) -> Call {
         libc::SYS_execve => Call::Execute(libc::AT_FDCWD, a, b, c, 0),
         libc::SYS_execveat => Call::Execute(fd, b, c, d, e as i32),
         libc::SYS_setsockopt => Call::Set(fd, b as i32, c as i32, d, e as u32),
-        libc::SYS_getsockopt => Call::Asked(route::asked(b as i32, c as i32)),
+        libc::SYS_getsockopt => Call::Asked(fd, route::asked(b as i32, c as i32)),
         libc::SYS_io_uring_setup => Call::Ring,
         libc::SYS_landlock_restrict_self => Call::Restrict,
         _ => Call::Other,
@@ -91,7 +91,7 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
         370 => Call::SendMessage(fd, b, c as i32),
         345 => Call::SendMessages(fd, b, c, d as i32),
         366 => Call::Set(fd, b as i32, c as i32, d, e as u32),
-        365 => Call::Asked(route::asked(b as i32, c as i32)),
+        365 => Call::Asked(fd, route::asked(b as i32, c as i32)),
         425 => Call::Ring,
         446 => Call::Restrict,
         102 => {
@@ -119,7 +119,7 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
                 3 => Call::Connect(fd, word(1), word(2)),
                 4 => Call::Listen(fd, word(1) as i32),
                 14 => Call::Set(fd, word(1) as i32, word(2) as i32, word(3), word(4) as u32),
-                15 => Call::Asked(route::asked(word(1) as i32, word(2) as i32)),
+                15 => Call::Asked(fd, route::asked(word(1) as i32, word(2) as i32)),
                 11 => Call::SendTo(fd, (word(1), word(2)), word(4), word(5), word(3) as i32),
                 16 => Call::SendMessage(fd, word(1), word(2) as i32),
                 20 => Call::SendMessages(fd, word(1), word(2), word(3) as i32),

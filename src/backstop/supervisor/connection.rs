@@ -77,14 +77,18 @@ impl Case<'_> {
                 }
                 Lent::Fails(errno) => self.fails(errno, &RULES),
                 // The kernel knows no such options of other sockets; what may be another by then is not known.
-                Lent::Local(_) | Lent::Unknown => self.routed("options that may be others (IP_OPTIONS)"),
+                Lent::Local(_) | Lent::Unknown => self.routed(fd, "options that may be others (IP_OPTIONS)"),
             },
             Effect::None | Effect::NoneAsRead => Decision::Ok(()).into(),
-            Effect::Elsewhere(how) => self.routed(how),
+            Effect::Elsewhere(how) => self.routed(fd, how),
         }
     }
 
-    fn routed(&self, how: &'static str) -> Reply {
+    /// The answer to what lets a socket go elsewhere than its address says.
+    pub(super) fn routed(&self, fd: i32, how: &'static str) -> Reply {
+        if let Lent::Fails(errno) = self.lend(fd) {
+            return self.fails(errno, &RULES);
+        }
         self.by(|by| judge::routed(by, &self.subject.served, how)).into()
     }
 

@@ -104,6 +104,9 @@ int main(int count, char **arguments)
     SAY("listen on no port", listen(fd, 1), port_of(fd) > 0 ? "has one" : "has none");
     SAY("listen once more", listen(fd, 1), "");
     SAY("bind what listens", bind(fd, TO(near)), "");
+    SAY("listen on no socket", listen(0, 1), "");
+    SAY("listen on nothing", listen(999, 1), "");
+    SAY("bind nothing", bind(999, TO(near)), "");
     int receiver = socket(AF_INET, SOCK_DGRAM, 0);
     SAY("bind a datagram", bind(receiver, TO(near)), port_of(receiver) == 5571 ? "bound" : "not");
     int sender = socket(AF_INET, SOCK_DGRAM, 0);
