@@ -235,7 +235,7 @@ mod tests {
         };
         assert!(is(&far, b"/first"));
         assert!(matches!(far_loader::<4>(|at, into| read(&far, at, into)), Far::Named(path) if !path.fits()));
-        assert!(matches!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 64), at, into)), Far::None));
+        assert!(matches!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 120), at, into)), Far::None));
     }
 
     #[test]

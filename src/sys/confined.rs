@@ -49,6 +49,8 @@ struct Filter {
     holds: AtomicBool,
     /// The one thread that has loaded it; 0 where others have it, too. What that forks has the same name.
     thread: AtomicUsize,
+    /// That thread's number.
+    tid: u32,
     is_strict: bool,
     len: usize,
 }
@@ -136,9 +138,26 @@ pub fn share_with_new() {
     }
 }
 
+/// Forgets the filters of threads that are not there any more, of this process: a new one may get the name of one of them.
+#[cold]
+fn forget_ended() {
+    let pid = super::getpid() as usize;
+    let has_ended = |filter: &&Filter| {
+        let args = [pid, filter.tid as usize, 0, 0, 0, 0];
+        filter.thread.load(Ordering::Relaxed) != 0
+            // SAFETY: sends no signal.
+            && unsafe { super::raw::syscall(libc::SYS_tgkill, args) } == -(libc::ESRCH as isize)
+    };
+    let ended = each(FIRST.load(Ordering::Acquire)).filter(has_ended);
+    ended.for_each(|filter| filter.holds.store(false, Ordering::Relaxed));
+}
+
 /// Calls `make`, which makes a thread and gives its name. Who had that name before has ended, and with it what it had loaded.
 pub fn making_thread<R>(make: impl FnOnce() -> (R, Option<usize>)) -> R {
-    share_with_new();
+    if is_any() {
+        share();
+        forget_ended();
+    }
     let before = FIRST.load(Ordering::Acquire);
     let (done, name) = make();
     if let Some(name) = name.filter(|name| *name != 0) {
@@ -199,6 +218,7 @@ fn keep(is_strict: bool, program: usize) -> Result<*mut Filter, Unkept> {
         next: AtomicPtr::default(),
         holds: AtomicBool::new(true),
         thread: AtomicUsize::new(this_thread()),
+        tid: super::gettid(),
         is_strict,
         len,
     };
