@@ -131,13 +131,31 @@ fn sent(level: i32, kind: i32, size: usize, read: impl FnOnce(&mut [u8]) -> bool
     }
 }
 
-/// Whether a control message has options of IPv4 without a source route.
+/// Whether the first `len` bytes are options of IPv4 for which the kernel wants no rights of whoever sets them (ip_options_compile):
+/// fillers, routes, the record of the way, times and the router's alert. Others the supervisor does not set with its own.
+pub fn needs_no_rights(options: &[u8; OPTIONS_MAX], len: usize) -> bool {
+    const PLAIN: [u8; 5] = [7, 68, LOOSE, STRICT, 148];
+    let mut rest = options.get(..len.next_multiple_of(4)).unwrap_or(options);
+    loop {
+        rest = match *rest {
+            [] | [END, ..] => return true,
+            [NOTHING, ref rest @ ..] => rest,
+            [kind, size, ..] if PLAIN.contains(&kind) && size >= 2 => match rest.get(usize::from(size)..) {
+                Some(rest) => rest,
+                None => return false,
+            },
+            _ => return false,
+        };
+    }
+}
+
+/// Whether a control message has options of IPv4 without a source route, for which the kernel wants no rights.
 pub fn is_harmless((level, kind): (i32, i32), data: &[u8]) -> bool {
-    let read = |into: &mut [u8]| {
-        into.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
-        true
-    };
-    (level, kind) == (libc::IPPROTO_IP, IP_RETOPTS) && sent(level, kind, data.len(), read).is_none()
+    let mut options = [0; OPTIONS_MAX];
+    options.iter_mut().zip(data).for_each(|(to, from)| *to = *from);
+    let len = data.len().min(OPTIONS_MAX);
+    let is_plain = needs_no_rights(&options, len) && !has_source_route(&options, len);
+    (level, kind) == (libc::IPPROTO_IP, IP_RETOPTS) && is_plain
 }
 
 /// Copies bytes of this process; false where they cannot be read.
@@ -268,6 +286,7 @@ mod tests {
             (&[7, 1, 131, 7, 4, 1, 2, 3, 4], false),
         ];
         for (value, is_route) in all {
+            assert!(!(is_route && is_harmless((0, IP_RETOPTS), value)), "{value:?}");
             let wanted = if is_route { Effect::Elsewhere(SOURCE_ROUTE) } else { Effect::NoneAsRead };
             assert_eq!(effect(0, 4, value.len() as u32, value), wanted, "{value:?}");
             let mut words = [16 + value.len(), IP_RETOPTS as usize * (1 << 32), 0, 0, 0, 0, 0];
@@ -275,6 +294,13 @@ mod tests {
                 words[2 + index / 8] |= usize::from(*byte) << (index % 8 * 8);
             }
             assert_eq!(in_message(&with_control(&mut words, 56)).is_some(), is_route, "{value:?}");
+        }
+        // Security (RFC 1108), a stream's number, a label, and none that there is.
+        for kind in [130, 136, 134, 99] {
+            assert!(!is_harmless((0, IP_RETOPTS), &[1, kind, 3, 0]), "{kind}");
+        }
+        for value in [&[1, 7, 7, 4][..], &[148, 4, 0, 0], &[0], &[]] {
+            assert!(is_harmless((0, IP_RETOPTS), value) == (value != [1, 7, 7, 4]), "{value:?}");
         }
         let unread = set(0, 4, 8, &mut [0; OPTIONS_MAX], |_| false);
         assert!(matches!(unread, Effect::Elsewhere(_)), "what cannot be read is not known");

@@ -71,13 +71,16 @@ impl Case<'_> {
         };
         match route::set(level, option, len, &mut value, read) {
             Effect::NoneAsRead if self.enforces(&RULES) => match self.lend(fd) {
-                Lent::Internet(fd) => {
+                Lent::Internet(fd) if route::needs_no_rights(&value, len as usize) => {
                     let value = value.get(..len as usize).unwrap_or_default();
                     Reply::Result(sys::set_option(fd.0, level, option, value))
                 }
                 Lent::Fails(errno) => self.fails(errno, &RULES),
-                // The kernel knows no such options of other sockets; what may be another by then is not known.
-                Lent::Local(_) | Lent::Unknown => self.routed(fd, "options that may be others (IP_OPTIONS)"),
+                // The kernel knows no such options of other sockets; what may be another by then is not known, and what needs rights
+                // is not set with the supervisor's.
+                Lent::Internet(_) | Lent::Local(_) | Lent::Unknown => {
+                    self.routed(fd, "options that may be others (IP_OPTIONS)")
+                }
             },
             Effect::None | Effect::NoneAsRead => Decision::Ok(()).into(),
             Effect::Elsewhere(how) => self.routed(fd, how),

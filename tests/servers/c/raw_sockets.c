@@ -109,7 +109,8 @@ int main(int count, char **arguments)
     } else if (!strcmp(way, "control")) {
         int fd = socket(AF_INET, SOCK_DGRAM, 0);
         say(with_control(fd, &to, IPPROTO_IP, IP_TTL, 9));
-        say(with_control(fd, &to, IPPROTO_IP, IP_RETOPTS, 0));
+        /* A security option (RFC 1108), for which the kernel wants CAP_NET_RAW. */
+        say(with_control(fd, &to, IPPROTO_IP, IP_RETOPTS, 0x0482));
     } else if (!strcmp(way, "rights")) {
         int pair[2];
         socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
