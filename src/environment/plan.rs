@@ -87,7 +87,7 @@ impl Plan {
             (Some(place), Guarding::Passed) => (Change::Replace(Some(PASSED_OVER)), place),
             (None, Guarding::Passed) => (Change::Add(PASSED_OVER), last),
             // The loader takes the last, and finds the library by its path: the way round leads past what may not be there.
-            (Some(place), _) if place.0 == last.0 && libraries(place.1).any(is_path) => (Change::Nothing, place),
+            (Some(place), _) if place.0 == last.0 && found.is_loaded => (Change::Nothing, place),
             _ => (Change::Add(b""), last),
         };
         self.compose_preload();
@@ -263,6 +263,8 @@ struct Found {
     /// Place and value of the last LD_PRELOAD, and of the last that has this library in it.
     last: Option<(usize, &'static [u8])>,
     with_this: Option<(usize, &'static [u8])>,
+    /// The last LD_PRELOAD has this library's path in it.
+    is_loaded: bool,
 }
 
 impl Found {
@@ -270,7 +272,7 @@ impl Found {
     fn of(envp: Vector) -> Option<Found> {
         // One for each: the vector and the strings lie on different pages.
         let (mut vector, mut strings) = (Reader::default(), Reader::default());
-        let mut found = Found { count: 0, last: None, with_this: None };
+        let mut found = Found { count: 0, last: None, with_this: None, is_loaded: false };
         while !envp.is_null() {
             let entry = vector.pointer(envp, found.count)?;
             if entry.is_null() {
@@ -282,7 +284,8 @@ impl Found {
                 let value = strings.string(entry.wrapping_add(PRELOAD.len()), VARIABLE_MAX)?;
                 let place = Some((found.count, value));
                 found.last = place;
-                if libraries(value).any(is_this) {
+                found.is_loaded = libraries(value).any(is_path);
+                if found.is_loaded || libraries(value).any(is_this) {
                     found.with_this = place;
                 }
             }

@@ -11,7 +11,7 @@ use crate::sys::{self, Fd, Stat};
 use crate::{actor, counters, emit};
 use core::ffi::CStr;
 use portcullis_event::ARGS_SHOWN;
-use portcullis_policy::exec::MISSING;
+use portcullis_policy::exec::{MISSING, SANITIZER};
 use portcullis_policy::{Mode, Outcome, Rule, Unknown};
 
 /// A program that is about to be started.
@@ -71,7 +71,7 @@ pub enum Guarding {
     Handed,
     /// The preload under a name that it passes over, and that holds in what it starts.
     Passed,
-    /// None: its loader, and most of what it starts, could not load the library, or there is none.
+    /// None: it, or its loader, ends or complains where the library is in LD_PRELOAD, or there is none.
     None,
 }
 
@@ -171,6 +171,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     let guarding = match (program.is_of_other_width() || !is_there, program.unguarded) {
         (true, _) => Guarding::None,
         (false, "") => Guarding::Whole,
+        (false, SANITIZER) => Guarding::None,
         (false, SETUID) => Guarding::Handed,
         (false, _) => Guarding::Passed,
     };

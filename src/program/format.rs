@@ -40,10 +40,19 @@ pub enum Loader<'h> {
     Unknown,
 }
 
+/// How the names of the libraries begin that have to be the first: they replace libc's functions, and end the program, or crash it,
+/// where another library comes before them.
+const FIRST: [&[u8]; 4] = [b"libasan.", b"libtsan.", b"libhwasan.", b"libclang_rt."];
+
 const NATIVE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 /// 32-bit x86, and 32-bit ARM.
 const COMPATIBLE: u16 = if cfg!(target_arch = "x86_64") { 3 } else { 40 };
 
+/// PT_LOAD, PT_DYNAMIC; DT_NEEDED, DT_STRTAB.
+const LOAD: [u8; 4] = 1_u32.to_le_bytes();
+const DYNAMIC: [u8; 4] = 2_u32.to_le_bytes();
+const NEEDED: usize = 1;
+const NAMES: usize = 5;
 /// PT_INTERP.
 const INTERPRETER: usize = 3;
 /// How long the kernel takes its path to be, with its NUL: the file is no program else (fs/binfmt_elf.c).
@@ -184,6 +193,47 @@ pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> Far
         return Far::Named(path);
     }
     Far::None
+}
+
+/// Whether the first library that an ELF file needs is one that has to be the first of all. `read` reads at an offset, and says how
+/// much. What cannot be read says nothing.
+#[inline(never)]
+pub fn needs_to_be_first(head: &[u8], read: impl Fn(u64, &mut [u8]) -> usize) -> bool {
+    let (table, count) = long(head, 32).zip(short(head, 56)).unwrap_or_default();
+    let headers = || head.get(table..).unwrap_or_default().chunks_exact(ENTRY).take(count);
+    let Some(dynamic) = headers().find(|header| header.starts_with(&DYNAMIC)) else { return false };
+    let (Some(begin), Some(size)) = (long(dynamic, 8), long(dynamic, 32)) else { return false };
+    let (mut name, mut names, mut at) = (None, None, 0_usize);
+    let mut entries = [0; 512];
+    'read: while at < size {
+        let got = read(begin.wrapping_add(at) as u64, &mut entries);
+        for entry in entries.get(..got).unwrap_or_default().chunks_exact(16) {
+            match long(entry, 0) {
+                Some(NEEDED) if name.is_none() => name = long(entry, 8),
+                Some(NAMES) => names = long(entry, 8),
+                Some(0) => break 'read,
+                _ => continue,
+            }
+            if name.is_some() && names.is_some() {
+                break 'read;
+            }
+        }
+        if got < entries.len() {
+            break;
+        }
+        at = at.wrapping_add(got);
+    }
+    let Some((name, names)) = name.zip(names) else { return false };
+    // Where in the file what lies at that address is.
+    let place = headers().filter(|header| header.starts_with(&LOAD)).find_map(|header| {
+        let (offset, address, size) = (long(header, 8)?, long(header, 16)?, long(header, 32)?);
+        let into = names.checked_sub(address).filter(|into| *into < size)?;
+        Some(offset.wrapping_add(into))
+    });
+    let Some(place) = place else { return false };
+    let mut text = [0; 16];
+    read(place.wrapping_add(name) as u64, &mut text);
+    FIRST.into_iter().any(|first| text.starts_with(first))
 }
 
 #[cfg(test)]

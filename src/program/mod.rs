@@ -21,6 +21,7 @@ use core::ffi::CStr;
 use format::{Format, HEAD, Loader};
 pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;
+use portcullis_policy::exec::SANITIZER;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
 pub use real_path::PATH_MAX;
 pub use script::{ScriptLine, words};
@@ -48,7 +49,7 @@ pub struct Program<'p> {
     foreign: bool,
     /// Its loader is musl's.
     is_musl: bool,
-    /// Why the preload will not hold in it: `static`, `setuid`, `foreign`; empty where it will.
+    /// Why the preload will not hold in it: `static`, `setuid`, `foreign`, `sanitizer`; empty where it will.
     pub unguarded: &'static str,
     /// Its loader is none of the system's.
     pub has_own_loader: bool,
@@ -249,7 +250,8 @@ impl<'p> Program<'p> {
         let name = Text::<64>::of(base_name(self.real.bytes()));
         self.push(name.bytes());
         let mut head = [0; HEAD];
-        let head = read(&file, opened, &stat, &mut head);
+        let readable = readable(&file, opened, &stat);
+        let head = readable.as_ref().and_then(|file| sys::read_head(file.0, &mut head));
         if head.is_none() && stat.uid != 0 {
             // Executable without being readable. Root's own are what they are called.
             self.cannot(Unknown::Program);
@@ -276,6 +278,7 @@ impl<'p> Program<'p> {
             }
             Format::Native(elf) => {
                 self.guard_in(&elf.loader, &stat);
+                self.first_in(head, readable.as_ref());
                 let is_loader = loader::is_loader(name.bytes()) || kind == Some(Kind::Loader);
                 if matches!(elf.loader, Loader::None) && is_loader {
                     let is_known = interpreter::is_of_system(&stat, name.bytes());
@@ -309,6 +312,16 @@ impl<'p> Program<'p> {
     fn kind(&self) -> Option<Kind> {
         let (device, inode) = self.identity;
         state::policy().image(device, inode, self.build_id()).map(|(kind, _)| kind)
+    }
+
+    /// Notes whether a library of the program's own has to come before this one.
+    fn first_in(&mut self, head: &[u8], file: Option<&Fd>) {
+        if self.unguarded.is_empty()
+            && let Some(file) = file
+            && format::needs_to_be_first(head, |at, into| sys::read_at(file.0, into, at).len())
+        {
+            self.unguarded = SANITIZER;
+        }
     }
 
     /// Notes why a preload will not hold in a program with this loader.

@@ -1,7 +1,7 @@
 //! What runs in a program's place: the interpreter of a script, and what the dynamic loader is told to run.
 
 use super::format::{self, Format, HEAD, Loader};
-use super::{FOREIGN, PATH_MAX, Program, interpreter, is_multicall, loader, read, real_path};
+use super::{FOREIGN, PATH_MAX, Program, interpreter, is_multicall, loader, read, readable, real_path};
 use crate::memory::{Text, base_name};
 use crate::sys;
 use core::ffi::CStr;
@@ -118,7 +118,8 @@ impl Program<'_> {
             let name = base_name(real.bytes());
             self.push(name);
             let mut head = [0; HEAD];
-            let head = read(&file, opened, &stat, &mut head);
+            let readable = readable(&file, opened, &stat);
+            let head = readable.as_ref().and_then(|file| sys::read_head(file.0, &mut head));
             if let Some(Format::Native(elf)) = head.map(Format::of) {
                 self.take_build_id(elf.build_id);
             }
@@ -144,6 +145,7 @@ impl Program<'_> {
                 }
                 Format::Native(elf) => {
                     self.guard_in(&elf.loader, &stat);
+                    self.first_in(head, readable.as_ref());
                     let is_loader = loader::is_loader(name) || kind == Some(Kind::Loader);
                     if matches!(elf.loader, Loader::None) && is_loader {
                         let first = if argument.is_empty() { script } else { argument };

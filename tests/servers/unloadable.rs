@@ -50,6 +50,12 @@ fn run(guarded: bool, clear: &str, more: &str) -> (Vec<Value>, Vec<Vec<String>>)
         words(&["/usr/bin/git-lfs", "version"]),
         words(&["/bin/sh", "-c", "/usr/bin/git-lfs version"]),
     ];
+    // Their library has to come first.
+    for sanitizer in ["address", "thread"] {
+        let built = compile(&place, "cc", "seen", sanitizer, &[&format!("-fsanitize={sanitizer}")]);
+        commands.push(words(&[&built]));
+        commands.push(words(&["/bin/sh", "-c", &built]));
+    }
     if cfg!(target_arch = "x86_64") {
         let flags = ["-m32", "-nostdlib", "-fno-pic", "-no-pie", "-fno-stack-protector"];
         let alone = compile(&place, "cc", "seen32", "alone32", &[&flags[..], &["-static"]].concat());
@@ -91,7 +97,10 @@ fn without_guard(said: &Value) -> Vec<String> {
             lines.push(line);
         }
     }
-    lines.push(format!("{} {}", said[1], said[2]));
+    let error = said[1].as_str().unwrap_or_default();
+    // With the number of its process.
+    let error = error.split_once("==ASan runtime does not").map_or(error, |(_, rest)| rest);
+    lines.push(format!("{error} {}", said[2]));
     lines
 }
 

@@ -57,10 +57,12 @@ pub const MEMFD: &str = "memfd";
 pub const HIDDEN: &str = "hidden";
 
 /// Why the library is not active in a program: it gains a user, a group or capabilities by its file; it has no loader;
-/// its loader cannot load the library; the library is not where its loader looks.
-pub const REASONS: [&str; 4] = ["setuid", "static", "foreign", MISSING];
+/// its loader cannot load the library; the library is not where its loader looks; its own library has to be the first.
+pub const REASONS: [&str; 5] = ["setuid", "static", "foreign", MISSING, SANITIZER];
 /// The word for a program whose loader does not find the library.
 pub const MISSING: &str = "missing";
+/// The word for a program that was built with a sanitizer, whose library has to be loaded before every other.
+pub const SANITIZER: &str = "sanitizer";
 
 /// The bit of a reason in [`Scope::reasons`]; all bits for one that is not in the list, so that it always fires.
 #[must_use]
