@@ -166,7 +166,8 @@ fn compare(programs: &'static [Program], by: By) {
     std::fs::rename(&full, &library).expect("moved back");
     let mut wrong = Vec::new();
     for (program, (first, second)) in programs.iter().zip(bare.iter().zip(&again)) {
-        if first != second {
+        let ends = program.sees == Sees::Sanitized && by != By::Fpm("yes");
+        if first != second && !ends {
             wrong.push(format!("{} says something else each time: {}", program.name, difference(first, second)));
         }
     }
@@ -181,7 +182,12 @@ fn compare(programs: &'static [Program], by: By) {
         let guard = zoo.place.guard(&config);
         let guarded = zoo.run(by, Some(&guard));
         for (program, (bare, guarded)) in programs.iter().zip(bare.iter().zip(&guarded)) {
-            if allowed_for(program, bare) != allowed_for(program, guarded) {
+            if program.sees == Sees::Sanitized && by != By::Fpm("yes") {
+                // Bare, it ends because of the unit's preload.
+                if !String::from_utf8_lossy(guarded).contains("ended with 3") {
+                    wrong.push(format!("{by:?} {config:?} {}: does not work", program.name));
+                }
+            } else if allowed_for(program, bare) != allowed_for(program, guarded) {
                 wrong.push(format!("{by:?} {config:?} {}: {}", program.name, difference(bare, guarded)));
             }
         }
@@ -237,7 +243,7 @@ fn the_document_has_them() {
     for program in PROGRAMS.iter().chain(LONG) {
         let sees = match program.sees {
             Sees::Nothing => "nothing",
-            Sees::Variables => "the guard's variables",
+            Sees::Variables | Sees::Sanitized => "the guard's variables",
             Sees::Gap => "the guard's variables, unused words behind its environment",
         };
         let row = format!("| {} | {sees} |", program.name);

@@ -7,6 +7,8 @@ pub enum Sees {
     Nothing,
     /// It is static or musl's: it gets the guard's variables to hand on.
     Variables,
+    /// Its sanitizer bears no preload before it, not even an empty one: what it inherits is without the library.
+    Sanitized,
     /// It gains privileges: what its loader leaves where `LD_PRELOAD` was, too.
     Gap,
 }
@@ -29,6 +31,10 @@ const fn made(name: &'static str, make: &'static str, command: &'static [&'stati
 
 const fn seeing(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
     Program { name, make, command, sees: Sees::Variables }
+}
+
+const fn sanitized(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
+    Program { name, make, command, sees: Sees::Sanitized }
 }
 
 const fn gaining(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
@@ -77,14 +83,14 @@ pub const PROGRAMS: &[Program] = &[
     made("C, in memory by tcc", "true", &["/usr/bin/tcc", "-run", "ZOO/own.c", "WITNESS"]),
     made("C, threads", "cc -O1 -pthread -o PLACE/bin/threads ZOO/threads.c", &["PLACE/bin/threads"]),
     made("C++", "g++ -x c++ -w -fpermissive -o PLACE/bin/cpp ZOO/own.c", &["PLACE/bin/cpp", "WITNESS"]),
-    made("AddressSanitizer", "cc -fsanitize=address -o PLACE/bin/asan ZOO/own.c", &["PLACE/bin/asan", "WITNESS"]),
-    made("ThreadSanitizer", "cc -fsanitize=thread -o PLACE/bin/tsan ZOO/own.c", &["PLACE/bin/tsan", "WITNESS"]),
+    sanitized("AddressSanitizer", "cc -fsanitize=address -o PLACE/bin/asan ZOO/own.c", &["PLACE/bin/asan", "WITNESS"]),
+    sanitized("ThreadSanitizer", "cc -fsanitize=thread -o PLACE/bin/tsan ZOO/own.c", &["PLACE/bin/tsan", "WITNESS"]),
     made(
         "UndefinedBehaviorSanitizer",
         "cc -fsanitize=undefined -o PLACE/bin/ubsan ZOO/own.c",
         &["PLACE/bin/ubsan", "WITNESS"],
     ),
-    made("libasan behind a script", "true", &["/bin/sh", "-c", "PLACE/bin/asan WITNESS; echo $?"]),
+    sanitized("libasan behind a script", "true", &["/bin/sh", "-c", "PLACE/bin/asan WITNESS; echo $?"]),
     seeing("C, static", "cc -static -o PLACE/bin/static ZOO/own.c", &["PLACE/bin/static", "WITNESS"]),
     seeing(
         "C, static and position-independent",
