@@ -5,10 +5,10 @@
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sees {
     Nothing,
+    /// No library that the unit preloads: a sanitizer's has to be the first. With a backstop, it gets the guard's variables.
+    NoPreload,
     /// It is static or musl's: it gets the guard's variables to hand on.
     Variables,
-    /// Its sanitizer bears no preload before it, not even an empty one: what it inherits is without the library.
-    Sanitized,
     /// It gains privileges: what its loader leaves where `LD_PRELOAD` was, too.
     Gap,
 }
@@ -29,12 +29,12 @@ const fn made(name: &'static str, make: &'static str, command: &'static [&'stati
     Program { name, make, command, sees: Sees::Nothing }
 }
 
-const fn seeing(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
-    Program { name, make, command, sees: Sees::Variables }
+const fn sanitized(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
+    Program { name, make, command, sees: Sees::NoPreload }
 }
 
-const fn sanitized(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
-    Program { name, make, command, sees: Sees::Sanitized }
+const fn seeing(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
+    Program { name, make, command, sees: Sees::Variables }
 }
 
 const fn gaining(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
