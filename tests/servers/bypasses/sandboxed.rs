@@ -31,7 +31,7 @@ fn who_is_sandboxed_stays_so() {
 fn a_crowd_that_restricts_itself_is_no_other_page_s() {
     enter();
     let place = Place::new();
-    let program = compile(&place, "crowd", &["-static"]);
+    let program = compile(&place, "restricted", &["-static"]);
     if !run_bare(&program, "1").contains("restricted 1") {
         // A kernel without Landlock.
         return;

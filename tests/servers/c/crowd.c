@@ -1,72 +1,147 @@
-/* With a number: so many processes that give up a right by Landlock and live on for some seconds. Without one: a program with
-   threads that opens a port, and a child of it that does. Without libc's functions. */
-#include <arpa/inet.h>
+/* Threads that start shells at once, each for a request of its own: `crowd WAY THREADS ROUNDS VARIABLES PRELOAD ROOM`. WAY is popen,
+ * system or spawn; the environment has VARIABLES more variables, and LD_PRELOAD is of PRELOAD bytes; with ROOM, no more than that
+ * many bytes can be mapped. Says how many shells were given another thread's request, no guard, another LD_PRELOAD, or were not
+ * started, with the last errno. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
-#include <stdint.h>
+#include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
+#include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static void *idle(void *nothing)
+#include "../../../shim/include/portcullis.h"
+
+extern char **environ;
+static const char *way;
+static int threads, rounds, variables;
+static char *preload, folder[] = "/tmp/crowd-XXXXXX";
+static portcullis_begin_function *begin;
+static atomic_int wrong, unguarded, preloads, failed, last;
+static pthread_barrier_t barrier;
+
+/* What the shell was given, from a file or a stream: the environment as the kernel laid it down. */
+static void look(FILE *from, const char *host)
 {
-    sleep(5);
-    return nothing;
+    size_t size = 0, len = 0, got;
+    char *text = NULL;
+    do {
+        text = realloc(text, size += 1 << 20);
+        got = fread(text + len, 1, size - len, from);
+        len += got;
+    } while (got);
+    int guarded = 0, own = 0, loads = !preload;
+    for (char *at = text; at < text + len; at += strlen(at) + 1) {
+        guarded |= !strncmp(at, "PORTCULLIS_CONTEXT=", 19);
+        own |= !strncmp(at, "PORTCULLIS_REQUEST=", 19) && strstr(at, host);
+        if (preload && !strncmp(at, "LD_PRELOAD=", 11))
+            loads |= strlen(at) > strlen(preload) && !strcmp(at + strlen(at) - strlen(preload), preload);
+    }
+    unguarded += !guarded;
+    wrong += guarded && !own;
+    preloads += !loads;
+    free(text);
 }
 
-static void attempt(const char *who)
+static void fail(int error)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(45678)};
-    inet_pton(AF_INET, "127.0.0.1", &address.sin_addr);
-    pthread_t thread;
-    pthread_create(&thread, 0, idle, 0);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    int bound = syscall(SYS_bind, fd, &address, sizeof address, 0, 0, 0) ? errno : 0;
-    close(fd);
-    printf("%s %d\n", who, bound);
-    fflush(stdout);
+    failed++;
+    last = error;
 }
 
-int main(int count, char **words)
+static void one(int number, const char *host)
 {
-    struct { uint64_t files; } handled = {1 << 12};
-    if (count < 2) {
-        attempt("itself");
-        if (!fork()) {
-            attempt("child");
-            _exit(0);
-        }
-        wait(0);
-        return 0;
+    char command[256], path[128];
+    snprintf(path, sizeof path, "%s/%d", folder, number);
+    snprintf(command, sizeof command, "exec cat /proc/$$/environ > %s", path);
+    if (!strcmp(way, "popen")) {
+        FILE *stream = popen("exec cat /proc/$$/environ", "r");
+        if (!stream)
+            return fail(errno);
+        look(stream, host);
+        if (pclose(stream))
+            fail(0);
+        return;
     }
-    int pipes[2], many = atoi(words[1]);
-    pipe(pipes);
-    for (int i = 0; i < many; i++)
-        if (!fork()) {
-            int rules = syscall(444, &handled, sizeof handled, 0);
-            prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
-            char failed = syscall(446, rules, 0) != 0;
-            write(pipes[1], &failed, 1);
-            int null = open("/dev/null", O_RDWR);
-            for (int fd = 0; fd < 3; fd++)
-                dup2(null, fd);
-            for (int fd = 3; fd < 1024; fd++)
-                close(fd);
-            sleep(8);
-            _exit(0);
-        }
-    int restricted = 0;
-    for (int i = 0; i < many; i++) {
-        char failed = 1;
-        read(pipes[0], &failed, 1);
-        restricted += !failed;
+    if (!strcmp(way, "system")) {
+        int status = system(command);
+        if (status)
+            return fail(status == -1 ? errno : status);
+    } else {
+        pid_t child;
+        int status, error = posix_spawn(&child, "/bin/sh", NULL, NULL, (char *[]){"sh", "-c", command, NULL}, environ);
+        if (error)
+            return fail(error);
+        waitpid(child, &status, 0);
+        if (status)
+            return fail(status);
     }
-    printf("restricted %d\n", restricted);
+    FILE *file = fopen(path, "r");
+    look(file, host);
+    fclose(file);
+}
+
+static void *serve(void *argument)
+{
+    int number = (int)(long)argument;
+    char host[64];
+    snprintf(host, sizeof host, "site%d.example", number);
+    struct portcullis_request request = {.size = sizeof request, .server_name = host, .method = "GET", .uri = "/", .script = "/srv/index.php"};
+    begin(&request);
+    pthread_barrier_wait(&barrier);
+    for (int round = 0; round < rounds; round++)
+        one(number, host);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 7)
+        return 98;
+    way = argv[1], threads = atoi(argv[2]), rounds = atoi(argv[3]), variables = atoi(argv[4]);
+    begin = (portcullis_begin_function *)dlsym(RTLD_DEFAULT, "portcullis_request_begin");
+    if (!begin || !mkdtemp(folder))
+        return 97;
+    char **more = calloc(variables + 3, sizeof *more), *path = NULL;
+    for (int i = 0; i < variables; i++)
+        asprintf(&more[i], "V%d=", i);
+    asprintf(&more[variables], "PATH=%s", getenv("PATH"));
+    if (atoi(argv[5])) {
+        const char *one = "/lib/x86_64-linux-gnu/././././././././././././././libdl.so.2";
+        preload = calloc(1, atoi(argv[5]) + strlen(one) + 2);
+        while (strlen(preload) < (size_t)atoi(argv[5]))
+            strcat(strcat(preload, *preload ? ":" : ""), one);
+        asprintf(&more[variables + 1], "LD_PRELOAD=%s", preload);
+    }
+    environ = more;
+    pthread_barrier_init(&barrier, NULL, threads);
+    pthread_t ids[threads];
+    if (atoi(argv[6])) {
+        long pages = 0;
+        FILE *statm = fopen("/proc/self/statm", "r");
+        if (fscanf(statm, "%ld", &pages) != 1)
+            return 96;
+        fclose(statm);
+        struct rlimit limit = {pages * 4096 + atoi(argv[6]), RLIM_INFINITY};
+        setrlimit(RLIMIT_AS, &limit);
+        serve(NULL);
+    } else {
+        for (long i = 0; i < threads; i++)
+            pthread_create(&ids[i], NULL, serve, (void *)i);
+        for (int i = 0; i < threads; i++)
+            pthread_join(ids[i], NULL);
+    }
+    printf("wrong %d unguarded %d preloads %d failed %d errno %d\n", wrong, unguarded, preloads, failed, last);
+    free(path);
+    for (int i = 0; i < threads; i++) {
+        asprintf(&path, "%s/%d", folder, i);
+        unlink(path);
+    }
+    rmdir(folder);
     return 0;
 }
