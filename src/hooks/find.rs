@@ -6,12 +6,8 @@ use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// glibc's versions of dlsym: 2.34 moved it into libc.so.6.
-const DLSYM_VERSION: &CStr = c"GLIBC_2.34";
-
 unsafe extern "C" {
     fn gnu_get_libc_version() -> *const c_char;
-    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
 }
 
 /// dlsym.
@@ -88,13 +84,12 @@ fn ask_loader() {
         if !slot.load(Ordering::Relaxed).is_null() || lacks(name) {
             continue;
         }
-        // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library. By its version, since `dlsym`
-        // itself is one of the hooks.
-        let dlsym = unsafe { dlvsym(libc::RTLD_NEXT, c"dlsym".as_ptr(), DLSYM_VERSION.as_ptr()) };
+        // libc's own: this library's is a hook, and another's may ask this library.
+        let dlsym = objects::libcs(c"dlsym", const { gnu_hash(c"dlsym") });
         // SAFETY: this is dlsym, or there is none.
-        let dlsym = unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(dlsym) };
+        let dlsym = unsafe { core::mem::transmute::<usize, Option<Dlsym>>(dlsym.unwrap_or(0)) };
         if let Some(dlsym) = dlsym {
-            // SAFETY: as above.
+            // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library.
             slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
         }
     }
@@ -169,7 +164,70 @@ pub(super) fn late(index: usize) -> *mut c_void {
             slot.store(at as *mut c_void, Ordering::Release);
         }
     }
-    slot.load(Ordering::Acquire)
+    let at = slot.load(Ordering::Acquire);
+    if at.is_null() { anytime(index) } else { at }
+}
+
+/// The same where the constructor has not come to the functions yet: it runs in another thread, or what it has called has
+/// called a hook.
+fn anytime(index: usize) -> *mut c_void {
+    let (Some(slot), Some(&hash)) = (REAL.get(index), HASHES.get(index)) else { return core::ptr::null_mut() };
+    for (base, tables) in objects::behind() {
+        // SAFETY: the tables of an object that the loader has loaded, and does not unload.
+        if let Found::Function(at) = unsafe { tables.function(base, wanted(index), hash) } {
+            slot.store(at as *mut c_void, Ordering::Release);
+            return at as *mut c_void;
+        }
+    }
+    core::ptr::null_mut()
+}
+
+/// Where the code that asks the loader for a function lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// In the program, or in another preload before this library.
+    Before,
+    /// In another preload behind this library: an object of the start before libc that has functions by the names of hooks.
+    /// What it asks for is what it goes on with where a hook has called it.
+    Interposer,
+    /// Elsewhere.
+    Other,
+}
+
+impl Caller {
+    /// That of an address.
+    pub fn at(address: usize) -> Caller {
+        let (mut is_behind, mut caller) = (false, Caller::Other);
+        objects::walk(&mut |object, _| {
+            if object.contains(resolve as *const () as usize) {
+                is_behind = true;
+                return true;
+            }
+            let has = object.contains(address);
+            if !is_behind {
+                if has {
+                    caller = Caller::Before;
+                }
+                return !has;
+            }
+            let Some(tables) = object.tables() else { return !has };
+            let is_libc = tables.is_libc();
+            if has && !is_libc && interposes(object.base, &tables) {
+                caller = Caller::Interposer;
+            }
+            !has && !is_libc
+        });
+        caller
+    }
+}
+
+/// Whether an object has a function by the name of a hook.
+fn interposes(base: usize, tables: &Tables) -> bool {
+    HASHES.iter().enumerate().take(super::table::REALS).any(|(index, hash)| {
+        // SAFETY: the object's own tables.
+        let found = unsafe { tables.function(base, wanted(index), *hash) };
+        found != Found::Nothing
+    })
 }
 
 #[cfg(test)]

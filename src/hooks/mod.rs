@@ -43,7 +43,7 @@ pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, 
 pub use filters::prctl;
 pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
-pub use loaded::{__fork, __libc_fork, dlsym, fork};
+pub use loaded::{__fork, __libc_fork, dlopen, dlsym, dlvsym, fork};
 pub use messages::{__sendmmsg, sendmmsg};
 pub use mounting::{fsopen, mount};
 pub use namespace::{__clone, clone, setns, unshare};
@@ -66,7 +66,7 @@ pub use serving::{
 pub use setting::{putenv, setenv};
 pub use shell::{__libc_system, _IO_proc_open, system, wordexp};
 pub use socket::{__socket, getsockopt, recvmmsg, recvmsg, setsockopt, socket};
-pub use stream::{_IO_popen, popen};
+pub use stream::{_IO_popen, pclose, popen};
 pub use syscall::syscall;
 
 use core::ffi::{c_int, c_long};

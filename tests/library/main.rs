@@ -12,6 +12,7 @@ mod inside;
 mod languages;
 mod messages;
 mod names;
+mod preloads;
 mod programs;
 mod reach;
 mod schema;
