@@ -129,7 +129,7 @@ impl Object {
             return;
         }
         // SAFETY: inside the object, in its string table, whose strings end in NUL.
-        let Some((hook, real)) = (unsafe { table::hook_for(name as *const u8) }) else { return };
+        let Some(hook) = (unsafe { table::hook_for(name as *const u8) }) else { return };
         let slot = self.base.wrapping_add(relocation.offset as usize);
         if !self.contains(slot) || !self.contains(slot.wrapping_add(7)) || !slot.is_multiple_of(8) {
             return;
@@ -139,8 +139,11 @@ impl Object {
         let now = place.load(Ordering::Relaxed) as usize;
         // What is not deepbound binds to this library by itself, or to another preload before it.
         let unbound = kind == relocation::JUMP_SLOT && self.contains(now) && how != PLAINLY;
-        if now == real as usize || is_libcs(now) || unbound {
-            self.write(slot, place, hook);
+        // What is deepbound goes past other preloads, and still does.
+        if is_libcs(now) || (unbound && how & DEEPBOUND != 0) {
+            self.write(slot, place, hook.straight);
+        } else if now == hook.real as usize || unbound {
+            self.write(slot, place, hook.hook);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Finding the functions behind the hooks: when the library is loaded, or, in what a server starts, when they are called.
 
-use super::table::{REAL, WANTED, wanted};
+use super::table::{WANTED, keep, known, wanted};
 use crate::objects::{self, Found, Object, Tables, gnu_hash};
 use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
@@ -49,11 +49,11 @@ pub fn resolve() {
             return true;
         }
         let Some(tables) = object.tables() else { return true };
-        for (index, (slot, hash)) in REAL.iter().zip(&HASHES).enumerate() {
-            if readable && slot.load(Ordering::Relaxed).is_null() {
+        for (index, hash) in HASHES.iter().enumerate() {
+            if readable && known(index).is_null() {
                 // SAFETY: the object's own tables.
                 match unsafe { tables.function(object.base, wanted(index), *hash) } {
-                    Found::Function(address) => slot.store(address as *mut c_void, Ordering::Release),
+                    Found::Function(address) => keep(index, address as *mut c_void),
                     Found::Nothing => {}
                     Found::AskLoader => readable = false,
                 }
@@ -79,9 +79,9 @@ fn clock(object: &Object) {
 fn ask_loader() {
     // Asking for what is not there would allocate the words of an error.
     let lacks = |name: &CStr| name.to_bytes().starts_with(b"pidfd_spawn") && libc_minor() < PIDFD_SPAWN;
-    for (index, slot) in REAL.iter().enumerate() {
+    for index in 0..WANTED {
         let name = wanted(index);
-        if !slot.load(Ordering::Relaxed).is_null() || lacks(name) {
+        if !known(index).is_null() || lacks(name) {
             continue;
         }
         // libc's own: this library's is a hook, and another's may ask this library.
@@ -90,7 +90,10 @@ fn ask_loader() {
         let dlsym = unsafe { core::mem::transmute::<usize, Option<Dlsym>>(dlsym.unwrap_or(0)) };
         if let Some(dlsym) = dlsym {
             // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library.
-            slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
+            let found = unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+            if !found.is_null() {
+                keep(index, found);
+            }
         }
     }
 }
@@ -151,31 +154,35 @@ impl Behind {
 /// it is looked up (STT_GNU_IFUNC), which none of libc's are, is passed by: that is the loader's work, and it may not be
 /// asked here.
 pub(super) fn late(index: usize) -> *mut c_void {
-    let (Some(slot), Some(&hash)) = (REAL.get(index), HASHES.get(index)) else { return core::ptr::null_mut() };
+    let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
     let count = NEARS.load(Ordering::Acquire);
     for near in NEAR.iter().take(count) {
-        if !slot.load(Ordering::Acquire).is_null() {
-            break;
-        }
         let tables = Tables::of_hashed(near.tables.each_ref().map(|word| word.load(Ordering::Relaxed)));
         // SAFETY: the tables of an object that the loader has loaded, and does not unload.
         if let Found::Function(at) = unsafe { tables.function(near.base.load(Ordering::Relaxed), wanted(index), hash) }
         {
-            slot.store(at as *mut c_void, Ordering::Release);
+            keep(index, at as *mut c_void);
+            break;
         }
     }
-    let at = slot.load(Ordering::Acquire);
+    let at = known(index);
     if at.is_null() { anytime(index) } else { at }
+}
+
+/// libc's own function.
+pub(super) fn libcs(index: usize) -> *mut c_void {
+    let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
+    objects::libcs(wanted(index), hash).unwrap_or(0) as *mut c_void
 }
 
 /// The same where the constructor has not come to the functions yet: it runs in another thread, or what it has called has
 /// called a hook.
 fn anytime(index: usize) -> *mut c_void {
-    let (Some(slot), Some(&hash)) = (REAL.get(index), HASHES.get(index)) else { return core::ptr::null_mut() };
+    let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
     for (base, tables) in objects::behind() {
         // SAFETY: the tables of an object that the loader has loaded, and does not unload.
         if let Found::Function(at) = unsafe { tables.function(base, wanted(index), hash) } {
-            slot.store(at as *mut c_void, Ordering::Release);
+            // Not kept: whose it is may not be known yet.
             return at as *mut c_void;
         }
     }
@@ -234,6 +241,14 @@ fn interposes(base: usize, tables: &Tables) -> bool {
 mod tests {
     use super::*;
 
+    fn forget(index: usize) {
+        use crate::hooks::table::{NEXT, REAL};
+        REAL[index].store(core::ptr::null_mut(), Ordering::Relaxed);
+        if let Some(slot) = NEXT.get(index) {
+            slot.store(core::ptr::null_mut(), Ordering::Relaxed);
+        }
+    }
+
     fn said(index: usize) -> *mut c_void {
         // SAFETY: the name is a C string.
         unsafe { libc::dlsym(libc::RTLD_NEXT, wanted(index).as_ptr()) }
@@ -241,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_read_from_the_loaders_tables_is_what_the_loader_says() {
-        let found = |index: usize| REAL[index].load(Ordering::Relaxed);
+        let found = known;
         // At the first call.
         let mut behind = Behind::default();
         objects::walk(&mut |object, _| {
@@ -255,11 +270,11 @@ mod tests {
         });
         assert!(compared.count() > 40);
         // At the start.
-        REAL.iter().for_each(|slot| slot.store(core::ptr::null_mut(), Ordering::Relaxed));
+        (0..WANTED).for_each(forget);
         resolve();
         (0..WANTED).for_each(|index| assert_eq!(found(index), said(index), "{:?}", wanted(index)));
         // Without the tables the loader is asked, and says the same.
-        REAL[0].store(core::ptr::null_mut(), Ordering::Relaxed);
+        forget(0);
         ask_loader();
         assert_eq!(found(0), said(0));
     }

@@ -2,7 +2,8 @@
 
 use super::fail;
 use super::find::Caller;
-use super::table::{self, real};
+use super::table::{self, Hook, real};
+use crate::state::{self, Role};
 use crate::{deepbind, init};
 use core::ffi::{c_char, c_int, c_void};
 
@@ -15,7 +16,9 @@ pub unsafe extern "C" fn fork() -> libc::pid_t {
     let Some(real) = real::fork() else { return fail(libc::ENOSYS) };
     init::before_fork();
     // What a server has loaded before it makes its workers, by whatever functions another preload has for that.
-    deepbind::guard_new_objects();
+    if state::role() == Role::Master {
+        deepbind::guard_new_objects();
+    }
     // SAFETY: as the caller promises.
     unsafe { real() }
 }
@@ -92,32 +95,37 @@ extern "C" fn nothing(_: *mut c_void, _: *const c_char) -> *mut c_void {
 /// ask libc itself for it), the hook is.
 extern "C" fn hooked(handle: *mut c_void, name: *const c_char) -> *mut c_void {
     // SAFETY: dlsym's name is a C string.
-    let (Some(dlsym), Some((hook, real))) = (real::dlsym(), unsafe { table::hook_for(name.cast()) }) else {
+    let (Some(dlsym), Some(hook)) = (real::dlsym(), unsafe { table::hook_for(name.cast()) }) else {
         return core::ptr::null_mut();
     };
     // SAFETY: as the caller promises. RTLD_DEFAULT from here is the program's own order of search.
     let found = unsafe { dlsym(handle, name) };
-    if found == hook && real.is_null() && table::has_real(name.cast()) {
+    if found == hook.hook && hook.real.is_null() && table::has_real(name.cast()) {
         // This libc has no such function, and the guard does not make it one.
         // SAFETY: as the caller promises.
         return unsafe { dlsym(libc::RTLD_NEXT, name) };
     }
-    instead(found, hook, real)
+    instead(found, &hook)
 }
 
 /// The same of dlvsym. RTLD_NEXT is what comes behind this library, since it is behind the caller.
 extern "C" fn hooked_version(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void {
     // SAFETY: dlvsym's name is a C string.
-    let (Some(dlvsym), Some((hook, real))) = (real::dlvsym(), unsafe { table::hook_for(name.cast()) }) else {
+    let (Some(dlvsym), Some(hook)) = (real::dlvsym(), unsafe { table::hook_for(name.cast()) }) else {
         return core::ptr::null_mut();
     };
     // SAFETY: as the caller promises.
-    instead(unsafe { dlvsym(handle, name, version) }, hook, real)
+    instead(unsafe { dlvsym(handle, name, version) }, &hook)
 }
 
 /// The hook in the place of what it stands before.
-fn instead(found: *mut c_void, hook: *mut c_void, real: *mut c_void) -> *mut c_void {
-    if !found.is_null() && (found == real || deepbind::is_libcs(found as usize)) { hook } else { found }
+fn instead(found: *mut c_void, hook: &Hook) -> *mut c_void {
+    match found {
+        _ if found.is_null() => found,
+        _ if deepbind::is_libcs(found as usize) => hook.straight,
+        _ if found == hook.real => hook.hook,
+        _ => found,
+    }
 }
 
 /// A function of up to three arguments that goes on where `$before` says, which is also told where it returns to. The real

@@ -30,6 +30,7 @@ mod setting;
 mod shell;
 mod signals;
 mod socket;
+mod straight;
 mod stream;
 mod syscall;
 pub mod table;

@@ -237,7 +237,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     }
     match verdict.outcome {
-        Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable))),
     }
 }
@@ -299,7 +299,7 @@ pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision
     let arguments = Arguments::read(exec.argv).unwrap_or(Arguments::none());
     emit::exec(&policy, verdict, served, By::This, exec, &Program::none(None), &arguments, b"");
     match verdict.outcome {
-        Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
     }
 }

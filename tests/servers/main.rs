@@ -19,6 +19,7 @@ mod matrix;
 mod merging;
 mod modules;
 mod operator;
+mod preloads;
 mod report;
 mod requests;
 mod rules;
