@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How another preload finds what stands behind its own functions, and what else it has.
-const KINDS: [(&str, &[&str]); 14] = [
+const KINDS: [(&str, &[&str]); 16] = [
     ("next", &[]),
     ("version", &[]),
     // By a handle of libc: called by a hook, it called that hook again, and so on.
@@ -21,6 +21,9 @@ const KINDS: [(&str, &[&str]); 14] = [
     // It asks for functions while the guard's constructor walks along what is loaded.
     ("next", &["-DITERATE"]),
     ("handle", &["-DITERATE"]),
+    // The loader calls its malloc before libc has begun, and that asks dlsym.
+    ("next", &["-DMALLOC"]),
+    ("handle", &["-DMALLOC"]),
     // dlsym and dlopen are its own; dlvsym too, which it finds in libc's own table.
     ("next", &["-DWRAP"]),
     ("handle", &["-DITERATE", "-DWRAP"]),

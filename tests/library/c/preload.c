@@ -199,6 +199,66 @@ void *dlvsym(void *handle, const char *name, const char *version)
 }
 #endif
 
+#ifdef MALLOC
+/* The loader itself calls these, before libc has begun. */
+static char arena[1 << 16];
+static size_t taken;
+static int is_resolving;
+
+static void *next(const char *name)
+{
+    is_resolving++;
+    void *found = dlsym(RTLD_NEXT, name);
+    is_resolving--;
+    return found;
+}
+
+static void *of_arena(size_t size)
+{
+    void *at = arena + taken;
+    taken += (size + 15) & ~15UL;
+    return at;
+}
+
+void *malloc(size_t size)
+{
+    static void *(*real)(size_t);
+    if (is_resolving)
+        return of_arena(size);
+    if (!real)
+        real = (void *(*)(size_t))next("malloc");
+    return real(size);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    static void *(*real)(size_t, size_t);
+    if (is_resolving)
+        return of_arena(count * size);
+    if (!real)
+        real = (void *(*)(size_t, size_t))next("calloc");
+    return real(count, size);
+}
+
+void *realloc(void *was, size_t size)
+{
+    static void *(*real)(void *, size_t);
+    if (!real)
+        real = (void *(*)(void *, size_t))next("realloc");
+    return real(was, size);
+}
+
+void free(void *at)
+{
+    static void (*real)(void *);
+    if ((char *)at >= arena && (char *)at < arena + sizeof arena)
+        return;
+    if (!real)
+        real = (void (*)(void *))next("free");
+    real(at);
+}
+#endif
+
 /* Calls hooks before other constructors have run. */
 __attribute__((constructor)) static void early(void)
 {
