@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// How another preload finds what stands behind its own functions, and what else it has.
-const KINDS: [(&str, &[&str]); 16] = [
+const KINDS: [(&str, &[&str]); 17] = [
     ("next", &[]),
     ("version", &[]),
     // By a handle of libc: called by a hook, it called that hook again, and so on.
@@ -24,6 +24,8 @@ const KINDS: [(&str, &[&str]); 16] = [
     // The loader calls its malloc before libc has begun, and that asks dlsym.
     ("next", &["-DMALLOC"]),
     ("handle", &["-DMALLOC"]),
+    // It puts variables into the environment before main, and has a getenv.
+    ("next", &["-DINJECT"]),
     // dlsym and dlopen are its own; dlvsym too, which it finds in libc's own table.
     ("next", &["-DWRAP"]),
     ("handle", &["-DITERATE", "-DWRAP"]),

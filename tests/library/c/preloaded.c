@@ -84,8 +84,18 @@ static void by_library(const char *path, const char *flags_name, int flags)
     say(text, outside(how));
 }
 
+/* The variables but those of the loader, which name the guard. */
+static void variables(void)
+{
+    extern char **environ;
+    for (char **at = environ; *at; at++)
+        if (strncmp(*at, "LD_PRELOAD=", 11))
+            dprintf(1, "variable %s\n", *at);
+}
+
 int main(int count, char **words)
 {
+    variables();
     inside();
     seen("called");
     say("connect", outside(connect));
