@@ -211,13 +211,15 @@ impl Site {
         let mut words = vec!["/usr/bin/env".to_owned(), format!("LD_PRELOAD={preload}")];
         words.extend(other.variables.iter().map(|(name, value)| format!("{name}={}", value.replace("WORK", work))));
         words.extend(guard.map(|guard| format!("PORTCULLIS_CONFIG={}", guard.config.display())));
+        let faked = (other.name == "fakeroot").then(Faked::start);
+        words.extend(faked.iter().map(|faked| format!("FAKEROOTKEY={}", faked.key)));
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         // As Docker's images of PHP have it.
         let stderr = Some(self.place.join("stderr"));
         let pool = Pool { lines: "clear_env = no".into(), stderr, ..Pool::default() };
         let fpm = Fpm::start_in(&self.place, None, &pool, &words);
         let answer = http::get(self.nginx.port, "/preloads.php");
-        drop(fpm);
+        drop((fpm, faked));
         assert_eq!(answer.status, 200, "{}: {preload}: {}", other.name, answer.body);
         answer.body
     }
@@ -226,6 +228,28 @@ impl Site {
 fn of(events: &[Value], rule: &str) -> u64 {
     let events: Vec<Value> = events.iter().filter(|event| event["rule"]["id"] == rule).cloned().collect();
     calls(&events)
+}
+
+/// The daemon of fakeroot, which ends with the value.
+struct Faked {
+    key: String,
+    pid: i32,
+}
+
+impl Faked {
+    fn start() -> Faked {
+        let done = Command::new("/usr/bin/faked-sysv").output().expect("faked");
+        let text = String::from_utf8_lossy(&done.stdout);
+        let (key, pid) = text.trim().split_once(':').expect("a key and a process");
+        Faked { key: key.to_owned(), pid: pid.parse().expect("a number") }
+    }
+}
+
+impl Drop for Faked {
+    fn drop(&mut self) {
+        // SAFETY: a process that this test started.
+        unsafe { libc::kill(self.pid, libc::SIGTERM) };
+    }
 }
 
 /// The page without the line about the connection that is allowed.
