@@ -12,7 +12,7 @@ fn main() {
         .file("shim/variadic.c")
         .file("shim/stream.c")
         .file("shim/thread.c")
-        .file("shim/stream.c")
+        .file("shim/loaded.c")
         .flag("-fvisibility=hidden")
         .flag("-fno-stack-protector")
         .warnings_into_errors(true)
@@ -32,11 +32,11 @@ fn main() {
         Ok("x86_64") => "--no-rosegment",
         _ => "-z,noseparate-code",
     };
-    // -Bsymbolic: the hooks name each other, and what they mean is in here: so the loader has a fifth of the names to look
-    // up, for every program that is started.
+    // -Bsymbolic-functions: the hooks name each other, and what they mean is in here: so the loader has a fifth of the names
+    // to look up, for every program that is started. Not -Bsymbolic, by which RTLD_DEFAULT means this library first.
     for flag in [
         one_segment,
-        "-Bsymbolic",
+        "-Bsymbolic-functions",
         "-z,separate-loadable-segments",
         "-z,defs",
         "-z,now",

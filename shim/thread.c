@@ -4,6 +4,8 @@ struct portcullis_thread {
     void *slot;
     /* The descriptor whose reads are looked at, plus one; 0 for none. */
     int watched;
+    /* The hook that goes on in libc; 0 for none. */
+    unsigned int straight;
 };
 
 _Thread_local struct portcullis_thread portcullis_thread

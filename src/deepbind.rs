@@ -5,7 +5,7 @@ use crate::hooks::table;
 use crate::objects::{Object, Symbol, Tables, walk};
 use crate::sys;
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicPtr, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
 
@@ -55,17 +55,35 @@ fn remember(object: &Object, index: usize) {
     COUNT.store(index.wrapping_add(1), Ordering::Relaxed);
 }
 
+/// How what is new was loaded, as dlopen was told: by others than another preload, with the flag and without, and by one.
+static LOADED: AtomicU8 = AtomicU8::new(0);
+const DEEPBOUND: u8 = 1;
+const PLAINLY: u8 = 2;
+const BY_INTERPOSER: u8 = 4;
+
+/// An object is about to be loaded.
+pub fn loading(flags: c_int, by_interposer: bool) {
+    guard_new_objects();
+    let how = match (by_interposer, flags & libc::RTLD_DEEPBIND != 0) {
+        (true, _) => BY_INTERPOSER,
+        (false, true) => DEEPBOUND,
+        (false, false) => PLAINLY,
+    };
+    LOADED.fetch_or(how, Ordering::Relaxed);
+}
+
 /// Guards the objects that were loaded since the last call.
 pub fn guard_new_objects() {
     let (adds, subs) = (ADDS.load(Ordering::Relaxed), SUBS.load(Ordering::Relaxed));
     let seen = COUNT.load(Ordering::Relaxed);
+    let mut how = None;
     walk(&mut |object, index| {
         if index == 0 && object.adds == adds && object.subs == subs {
             return false;
         }
         // New objects come last, unless some in between were unloaded.
         if object.subs != subs || index >= seen {
-            object.guard();
+            object.guard(*how.get_or_insert_with(|| LOADED.swap(0, Ordering::Relaxed)));
         }
         remember(object, index);
         true
@@ -74,7 +92,11 @@ pub fn guard_new_objects() {
 
 impl Object {
     /// Points the object's slots of hooked functions at the hooks, where they point to libc or are not bound yet.
-    fn guard(&self) {
+    fn guard(&self, how: u8) {
+        // Another preload that a hook calls, and which loads a library past itself, would be called again by that.
+        if how == BY_INTERPOSER {
+            return;
+        }
         let Some(tables) = self.tables() else { return };
         for (at, size) in tables.relocations {
             for offset in (0..size).step_by(size_of::<Relocation>()) {
@@ -84,12 +106,12 @@ impl Object {
                 }
                 // SAFETY: inside the object, in the table that its dynamic section names.
                 let relocation = unsafe { (at as *const Relocation).read_unaligned() };
-                self.guard_slot(&tables, &relocation);
+                self.guard_slot(&tables, &relocation, how);
             }
         }
     }
 
-    fn guard_slot(&self, tables: &Tables, relocation: &Relocation) {
+    fn guard_slot(&self, tables: &Tables, relocation: &Relocation, how: u8) {
         let kind = relocation.info as u32;
         let known = [relocation::JUMP_SLOT, relocation::GLOBAL_DATA, relocation::ABSOLUTE].contains(&kind);
         if !known || relocation.addend != 0 {
@@ -107,7 +129,7 @@ impl Object {
             return;
         }
         // SAFETY: inside the object, in its string table, whose strings end in NUL.
-        let Some((hook, real)) = (unsafe { table::hook_for(name as *const u8) }) else { return };
+        let Some(hook) = (unsafe { table::hook_for(name as *const u8) }) else { return };
         let slot = self.base.wrapping_add(relocation.offset as usize);
         if !self.contains(slot) || !self.contains(slot.wrapping_add(7)) || !slot.is_multiple_of(8) {
             return;
@@ -115,9 +137,13 @@ impl Object {
         // SAFETY: an aligned word of the object that the loader itself writes; other threads read it as a whole.
         let place = unsafe { AtomicPtr::from_ptr(slot as *mut *mut c_void) };
         let now = place.load(Ordering::Relaxed) as usize;
-        let unbound = kind == relocation::JUMP_SLOT && self.contains(now);
-        if now == real as usize || is_libcs(now) || unbound {
-            self.write(slot, place, hook);
+        // What is not deepbound binds to this library by itself, or to another preload before it.
+        let unbound = kind == relocation::JUMP_SLOT && self.contains(now) && how != PLAINLY;
+        // What is deepbound goes past other preloads, and still does.
+        if is_libcs(now) || (unbound && how & DEEPBOUND != 0) {
+            self.write(slot, place, hook.straight);
+        } else if now == hook.real as usize || unbound {
+            self.write(slot, place, hook.hook);
         }
     }
 

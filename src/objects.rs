@@ -1,10 +1,93 @@
 //! The objects that the loader has loaded, their tables, and the functions in them. The tables are read as the loader itself
-//! reads them: they are what the process runs by.
+//! reads them: they are what the process runs by. Nothing here calls what another library may have put in libc's place: that
+//! may call this library again, which has not found what it needs yet.
 
 use crate::memory::Reader;
 use core::ffi::{CStr, c_char, c_int, c_void};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 const PAGE: usize = 4096;
+
+/// An object in the loader's list (link.h).
+#[repr(C)]
+pub struct Listed {
+    base: usize,
+    /// Its path.
+    _name: *const c_char,
+    dynamic: usize,
+    next: *const Listed,
+}
+
+unsafe extern "C" {
+    // shim/loaded.c.
+    fn portcullis_shim_loaded() -> *const Listed;
+    fn portcullis_shim_dynamic() -> usize;
+}
+
+/// The loader's list, from the program on; without a call, and at any time.
+fn listed() -> impl Iterator<Item = &'static Listed> {
+    // SAFETY: no arguments; the list's first is the program, which is never unloaded.
+    let mut next = unsafe { portcullis_shim_loaded() };
+    core::iter::from_fn(move || {
+        // SAFETY: an object of the start, or null: no caller goes on behind libc.
+        let object = unsafe { next.as_ref() }?;
+        next = object.next;
+        Some(object)
+    })
+}
+
+impl Listed {
+    fn is_own(&self) -> bool {
+        // SAFETY: no arguments.
+        self.dynamic == unsafe { portcullis_shim_dynamic() }
+    }
+
+    fn tables(&self) -> Option<(usize, Tables)> {
+        // SAFETY: the loader's own word for it.
+        Some((self.base, unsafe { Tables::read(self.base, self.dynamic) }?))
+    }
+}
+
+/// The objects of the start that names are looked up in behind this library, up to libc, the last. None of them is ever
+/// unloaded.
+pub fn behind() -> impl Iterator<Item = (usize, Tables)> {
+    let mut is_done = false;
+    listed().skip_while(|object| !object.is_own()).skip(1).filter_map(Listed::tables).take_while(move |(_, tables)| {
+        let goes_on = !is_done;
+        is_done = tables.is_libc();
+        goes_on
+    })
+}
+
+/// A function of libc's own, whatever stands before it.
+pub fn libcs(name: &CStr, hash: u32) -> Option<usize> {
+    behind().find(|(_, tables)| tables.is_libc()).and_then(|(base, tables)| {
+        // SAFETY: libc's own tables.
+        match unsafe { tables.function(base, name, hash) } {
+            Found::Function(address) => Some(address),
+            _ => None,
+        }
+    })
+}
+
+type Iterate = unsafe extern "C" fn(
+    Option<unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> c_int>,
+    *mut c_void,
+) -> c_int;
+
+/// libc's dl_iterate_phdr, where it was found.
+fn iterate() -> Option<Iterate> {
+    const NAME: &CStr = c"dl_iterate_phdr";
+    const HASH: u32 = gnu_hash(NAME);
+    static FOUND: AtomicUsize = AtomicUsize::new(0);
+    let mut at = FOUND.load(Ordering::Relaxed);
+    if at == 0 {
+        at = libcs(NAME, HASH)?;
+        FOUND.store(at, Ordering::Relaxed);
+    }
+    // SAFETY: libc's function of that name.
+    Some(unsafe { core::mem::transmute::<usize, Iterate>(at) })
+}
 
 /// Calls `visit` for each loaded object, in the order in which names are looked up in those of the start, until it gives false.
 pub fn walk(visit: &mut dyn FnMut(&Object, usize) -> bool) {
@@ -24,8 +107,10 @@ pub fn walk(visit: &mut dyn FnMut(&Object, usize) -> bool) {
         c_int::from(!go_on)
     }
     let mut walk = Walk { visit, index: 0 };
-    // SAFETY: `each` has the signature that the function calls.
-    unsafe { libc::dl_iterate_phdr(Some(each), (&raw mut walk).cast()) };
+    if let Some(iterate) = iterate() {
+        // SAFETY: `each` has the signature that the function calls.
+        unsafe { iterate(Some(each), (&raw mut walk).cast()) };
+    }
 }
 
 /// A loaded object.
@@ -59,6 +144,8 @@ pub struct Tables {
     hash: usize,
     /// DT_VERSYM; 0 where there is none.
     versions: usize,
+    /// DT_SONAME, in the strings.
+    soname: usize,
 }
 
 impl Object {
@@ -112,41 +199,8 @@ impl Object {
 
     /// Its tables; `None` where it has no symbols.
     pub fn tables(&self) -> Option<Tables> {
-        const NULL: i64 = 0;
-        const JUMP_SIZE: i64 = 2;
-        const STRINGS: i64 = 5;
-        const SYMBOLS: i64 = 6;
-        const RELA: i64 = 7;
-        const RELA_SIZE: i64 = 8;
-        const JUMP: i64 = 23;
-        const GNU_HASH: i64 = 0x6fff_fef5;
-        const VERSIONS: i64 = 0x6fff_fff0;
-        if self.dynamic == 0 {
-            return None;
-        }
-        let mut tables = Tables::default();
-        let mut entry = self.dynamic;
-        while self.contains(entry) && self.contains(entry.wrapping_add(15)) {
-            // SAFETY: inside the object, in its dynamic section, which ends in a NULL entry.
-            let (tag, value) =
-                unsafe { ((entry as *const i64).read(), (entry as *const usize).wrapping_add(1).read()) };
-            // The loader has turned addresses into absolute ones.
-            let address = if self.contains(value) { value } else { self.base.wrapping_add(value) };
-            match tag {
-                NULL => break,
-                STRINGS => tables.strings = address,
-                SYMBOLS => tables.symbols = address,
-                RELA => tables.relocations[0].0 = address,
-                RELA_SIZE => tables.relocations[0].1 = value,
-                JUMP => tables.relocations[1].0 = address,
-                JUMP_SIZE => tables.relocations[1].1 = value,
-                GNU_HASH => tables.hash = address,
-                VERSIONS => tables.versions = address,
-                _ => {}
-            }
-            entry = entry.wrapping_add(16);
-        }
-        (tables.symbols != 0 && tables.strings != 0).then_some(tables)
+        // SAFETY: the loader has mapped it.
+        unsafe { Tables::read(self.base, self.dynamic) }
     }
 }
 
@@ -183,6 +237,56 @@ unsafe fn word(at: usize) -> u32 {
 }
 
 impl Tables {
+    /// Those that a dynamic section names; `None` where there are no symbols.
+    ///
+    /// # Safety
+    /// The dynamic section must be that of a loaded object, or 0.
+    unsafe fn read(base: usize, dynamic: usize) -> Option<Tables> {
+        const NULL: i64 = 0;
+        const JUMP_SIZE: i64 = 2;
+        const STRINGS: i64 = 5;
+        const SYMBOLS: i64 = 6;
+        const RELA: i64 = 7;
+        const RELA_SIZE: i64 = 8;
+        const SONAME: i64 = 14;
+        const JUMP: i64 = 23;
+        const GNU_HASH: i64 = 0x6fff_fef5;
+        const VERSIONS: i64 = 0x6fff_fff0;
+        if dynamic == 0 {
+            return None;
+        }
+        let mut tables = Tables::default();
+        let mut entry = dynamic as *const (i64, usize);
+        loop {
+            // SAFETY: in the dynamic section, which ends in a NULL entry.
+            let (tag, value) = unsafe { entry.read() };
+            // The loader has turned addresses into absolute ones, but not in what is mapped read-only.
+            let address = if value < base { base.wrapping_add(value) } else { value };
+            match tag {
+                NULL => break,
+                STRINGS => tables.strings = address,
+                SYMBOLS => tables.symbols = address,
+                RELA => tables.relocations[0].0 = address,
+                RELA_SIZE => tables.relocations[0].1 = value,
+                JUMP => tables.relocations[1].0 = address,
+                JUMP_SIZE => tables.relocations[1].1 = value,
+                GNU_HASH => tables.hash = address,
+                VERSIONS => tables.versions = address,
+                SONAME => tables.soname = value,
+                _ => {}
+            }
+            entry = entry.wrapping_add(1);
+        }
+        (tables.symbols != 0 && tables.strings != 0).then_some(tables)
+    }
+
+    /// Whether they are libc's.
+    pub fn is_libc(&self) -> bool {
+        // SAFETY: a C string among the object's own.
+        self.soname != 0
+            && unsafe { CStr::from_ptr(self.strings.wrapping_add(self.soname) as *const c_char) } == c"libc.so.6"
+    }
+
     /// What [`Tables::function`] needs of them; `None` where there is no table of hashes.
     pub fn hashed(&self) -> Option<[usize; 4]> {
         (self.hash != 0).then_some([self.symbols, self.strings, self.hash, self.versions])

@@ -1,17 +1,13 @@
 //! Finding the functions behind the hooks: when the library is loaded, or, in what a server starts, when they are called.
 
-use super::table::{REAL, WANTED, wanted};
+use super::table::{WANTED, keep, known, wanted};
 use crate::objects::{self, Found, Object, Tables, gnu_hash};
 use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// glibc's versions of dlsym: 2.34 moved it into libc.so.6.
-const DLSYM_VERSION: &CStr = c"GLIBC_2.34";
-
 unsafe extern "C" {
     fn gnu_get_libc_version() -> *const c_char;
-    fn dlvsym(handle: *mut c_void, name: *const c_char, version: *const c_char) -> *mut c_void;
 }
 
 /// dlsym.
@@ -53,11 +49,11 @@ pub fn resolve() {
             return true;
         }
         let Some(tables) = object.tables() else { return true };
-        for (index, (slot, hash)) in REAL.iter().zip(&HASHES).enumerate() {
-            if readable && slot.load(Ordering::Relaxed).is_null() {
+        for (index, hash) in HASHES.iter().enumerate() {
+            if readable && known(index).is_null() {
                 // SAFETY: the object's own tables.
                 match unsafe { tables.function(object.base, wanted(index), *hash) } {
-                    Found::Function(address) => slot.store(address as *mut c_void, Ordering::Release),
+                    Found::Function(address) => keep(index, address as *mut c_void),
                     Found::Nothing => {}
                     Found::AskLoader => readable = false,
                 }
@@ -83,19 +79,21 @@ fn clock(object: &Object) {
 fn ask_loader() {
     // Asking for what is not there would allocate the words of an error.
     let lacks = |name: &CStr| name.to_bytes().starts_with(b"pidfd_spawn") && libc_minor() < PIDFD_SPAWN;
-    for (index, slot) in REAL.iter().enumerate() {
+    for index in 0..WANTED {
         let name = wanted(index);
-        if !slot.load(Ordering::Relaxed).is_null() || lacks(name) {
+        if !known(index).is_null() || lacks(name) {
             continue;
         }
-        // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library. By its version, since `dlsym`
-        // itself is one of the hooks.
-        let dlsym = unsafe { dlvsym(libc::RTLD_NEXT, c"dlsym".as_ptr(), DLSYM_VERSION.as_ptr()) };
+        // libc's own: this library's is a hook, and another's may ask this library.
+        let dlsym = objects::libcs(c"dlsym", const { gnu_hash(c"dlsym") });
         // SAFETY: this is dlsym, or there is none.
-        let dlsym = unsafe { core::mem::transmute::<*mut c_void, Option<Dlsym>>(dlsym) };
+        let dlsym = unsafe { core::mem::transmute::<usize, Option<Dlsym>>(dlsym.unwrap_or(0)) };
         if let Some(dlsym) = dlsym {
-            // SAFETY: as above.
-            slot.store(unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) }, Ordering::Release);
+            // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library.
+            let found = unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) };
+            if !found.is_null() {
+                keep(index, found);
+            }
         }
     }
 }
@@ -156,25 +154,100 @@ impl Behind {
 /// it is looked up (STT_GNU_IFUNC), which none of libc's are, is passed by: that is the loader's work, and it may not be
 /// asked here.
 pub(super) fn late(index: usize) -> *mut c_void {
-    let (Some(slot), Some(&hash)) = (REAL.get(index), HASHES.get(index)) else { return core::ptr::null_mut() };
+    let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
     let count = NEARS.load(Ordering::Acquire);
     for near in NEAR.iter().take(count) {
-        if !slot.load(Ordering::Acquire).is_null() {
-            break;
-        }
         let tables = Tables::of_hashed(near.tables.each_ref().map(|word| word.load(Ordering::Relaxed)));
         // SAFETY: the tables of an object that the loader has loaded, and does not unload.
         if let Found::Function(at) = unsafe { tables.function(near.base.load(Ordering::Relaxed), wanted(index), hash) }
         {
-            slot.store(at as *mut c_void, Ordering::Release);
+            keep(index, at as *mut c_void);
+            break;
         }
     }
-    slot.load(Ordering::Acquire)
+    let at = known(index);
+    if at.is_null() { anytime(index) } else { at }
+}
+
+/// libc's own function.
+pub(super) fn libcs(index: usize) -> *mut c_void {
+    let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
+    objects::libcs(wanted(index), hash).unwrap_or(0) as *mut c_void
+}
+
+/// The same where the constructor has not come to the functions yet: it runs in another thread, or what it has called has
+/// called a hook.
+fn anytime(index: usize) -> *mut c_void {
+    let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
+    for (base, tables) in objects::behind() {
+        // SAFETY: the tables of an object that the loader has loaded, and does not unload.
+        if let Found::Function(at) = unsafe { tables.function(base, wanted(index), hash) } {
+            // Not kept: whose it is may not be known yet.
+            return at as *mut c_void;
+        }
+    }
+    core::ptr::null_mut()
+}
+
+/// Where the code that asks the loader for a function lies.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// In the program, or in another preload before this library.
+    Before,
+    /// In another preload behind this library: an object of the start before libc that has functions by the names of hooks.
+    /// What it asks for is what it goes on with where a hook has called it.
+    Interposer,
+    /// Elsewhere.
+    Other,
+}
+
+impl Caller {
+    /// That of an address.
+    pub fn at(address: usize) -> Caller {
+        let (mut is_behind, mut caller) = (false, Caller::Other);
+        objects::walk(&mut |object, _| {
+            if object.contains(resolve as *const () as usize) {
+                is_behind = true;
+                return true;
+            }
+            let has = object.contains(address);
+            if !is_behind {
+                if has {
+                    caller = Caller::Before;
+                }
+                return !has;
+            }
+            let Some(tables) = object.tables() else { return !has };
+            let is_libc = tables.is_libc();
+            if has && !is_libc && interposes(object.base, &tables) {
+                caller = Caller::Interposer;
+            }
+            !has && !is_libc
+        });
+        caller
+    }
+}
+
+/// Whether an object has a function by the name of a hook.
+fn interposes(base: usize, tables: &Tables) -> bool {
+    HASHES.iter().enumerate().take(super::table::REALS).any(|(index, hash)| {
+        // SAFETY: the object's own tables.
+        let found = unsafe { tables.function(base, wanted(index), *hash) };
+        found != Found::Nothing
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn forget(index: usize) {
+        use crate::hooks::table::{NEXT, REAL};
+        REAL[index].store(core::ptr::null_mut(), Ordering::Relaxed);
+        if let Some(slot) = NEXT.get(index) {
+            slot.store(core::ptr::null_mut(), Ordering::Relaxed);
+        }
+    }
 
     fn said(index: usize) -> *mut c_void {
         // SAFETY: the name is a C string.
@@ -183,7 +256,7 @@ mod tests {
 
     #[test]
     fn what_is_read_from_the_loaders_tables_is_what_the_loader_says() {
-        let found = |index: usize| REAL[index].load(Ordering::Relaxed);
+        let found = known;
         // At the first call.
         let mut behind = Behind::default();
         objects::walk(&mut |object, _| {
@@ -197,11 +270,11 @@ mod tests {
         });
         assert!(compared.count() > 40);
         // At the start.
-        REAL.iter().for_each(|slot| slot.store(core::ptr::null_mut(), Ordering::Relaxed));
+        (0..WANTED).for_each(forget);
         resolve();
         (0..WANTED).for_each(|index| assert_eq!(found(index), said(index), "{:?}", wanted(index)));
         // Without the tables the loader is asked, and says the same.
-        REAL[0].store(core::ptr::null_mut(), Ordering::Relaxed);
+        forget(0);
         ask_loader();
         assert_eq!(found(0), said(0));
     }

@@ -32,6 +32,7 @@ mod setting;
 mod shell;
 mod signals;
 mod socket;
+mod straight;
 mod stream;
 mod syscall;
 pub mod table;
@@ -45,7 +46,7 @@ pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, 
 pub use filters::{prctl, pthread_create, thrd_create};
 pub use inject::{process_vm_writev, ptrace};
 pub use listen::{bind, listen};
-pub use loaded::{__fork, __libc_fork, dlsym, fork};
+pub use loaded::{__fork, __libc_fork, dlopen, dlsym, dlvsym, fork};
 pub use messages::{__sendmmsg, sendmmsg};
 pub use mounting::{fsopen, mount};
 pub use namespace::{__clone, clone, setns, unshare};
@@ -69,7 +70,7 @@ pub use serving::{
 pub use setting::{putenv, setenv};
 pub use shell::{__libc_system, _IO_proc_open, system, wordexp};
 pub use socket::{__socket, getsockopt, recvmmsg, recvmsg, setsockopt, socket};
-pub use stream::{_IO_popen, popen};
+pub use stream::{_IO_popen, pclose, popen};
 pub use syscall::syscall;
 
 use core::ffi::{c_int, c_long};

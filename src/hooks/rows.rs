@@ -89,6 +89,12 @@ macro_rules! rows {
                 freopen: fn(*const c_char, *const c_char, *mut libc::FILE) -> *mut libc::FILE;
                 [memory: "process-memory"; <stdio.h>; "FILE *(const char *, const char *, FILE *)"]
                 freopen64: fn(*const c_char, *const c_char, *mut libc::FILE) -> *mut libc::FILE;
+                [start: ""; <dlfcn.h>; "void *(const char *, int)"]
+                dlopen: fn(*const c_char, c_int) -> *mut c_void;
+                [start: ""; <dlfcn.h>; "void *(void *, const char *, const char *)"]
+                dlvsym: fn(*mut c_void, *const c_char, *const c_char) -> *mut c_void;
+                [start: ""; <stdio.h>; "int (FILE *)"]
+                pclose: fn(*mut libc::FILE) -> c_int;
                 [memory: "process-memory"; <sys/uio.h>; "ssize_t (pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long)"]
                 process_vm_writev: fn(libc::pid_t, *const libc::iovec, c_ulong, *const libc::iovec, c_ulong, c_ulong) -> libc::ssize_t;
                 [namespace: "namespace"; <sched.h>; "int (int)"]

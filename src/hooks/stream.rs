@@ -2,7 +2,8 @@
 //!
 //! The stream is libc's: a custom stream (fopencookie), which reads and writes by the same functions of libc as popen's own
 //! stream does, with popen's descriptor and popen's buffer size. Closing it waits for the shell, whether by pclose, which is
-//! fclose in glibc, or by fclose; so neither is hooked, and there is no list in which a stream would be looked for.
+//! fclose in glibc, or by fclose, which is not hooked. pclose is, for another preload that has both: it keeps a list of the
+//! streams of its own popen, and would not find this one there.
 //!
 //! **Source**: libio/iopopen.c of glibc, and POSIX: the streams of earlier calls are closed in the child.
 //! **Concurrency**: the streams are a list of mappings that grows and never shrinks, changed in turn. The turn lasts until
@@ -13,7 +14,8 @@ use super::shell::{self, Command};
 use super::table::{part, real};
 use super::turn::Turn;
 use crate::judge::Refused;
-use crate::sys;
+use crate::objects::{self, gnu_hash};
+use crate::{deepbind, sys};
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
@@ -39,6 +41,8 @@ struct Stream {
     pid: AtomicI32,
     /// A page for its buffer: what libc would allocate for a pipe.
     buffer: AtomicPtr<c_void>,
+    /// libc's stream, as long as it is open.
+    file: AtomicPtr<libc::FILE>,
 }
 
 const PAGE: usize = 4096;
@@ -183,6 +187,32 @@ pub unsafe extern "C" fn _IO_popen(text: *const c_char, kind: *const c_char) -> 
     unsafe { popen(text, kind) }
 }
 
+/// pclose(3): libc's for the streams of [`popen`], and for any other what comes behind this library.
+///
+/// # Safety
+/// As libc's.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
+    const NAME: &CStr = c"pclose";
+    const HASH: u32 = gnu_hash(NAME);
+    let next = real::pclose();
+    let is_own = || all().any(|stream| stream.file.load(Ordering::Acquire) == file);
+    let close = match next {
+        Some(next) if !deepbind::is_libcs(next as usize) && is_own() => {
+            // SAFETY: libc's function of that name, or none.
+            let libcs: Option<unsafe extern "C" fn(*mut libc::FILE) -> c_int> =
+                unsafe { core::mem::transmute(objects::libcs(NAME, HASH).unwrap_or(0)) };
+            libcs.or(Some(next))
+        }
+        next => next,
+    };
+    match close {
+        // SAFETY: as the caller promises.
+        Some(close) => unsafe { close(file) },
+        None => fail(libc::ENOSYS),
+    }
+}
+
 type Vector = crate::environment::Vector;
 
 /// A stream with a shell at its other end.
@@ -211,6 +241,7 @@ fn open(command: &Command, envp: Vector, does: Does, closes: bool) -> Result<*mu
         Ok(own) => {
             // SAFETY: the stream was opened just now, and nobody else has it.
             unsafe { portcullis_set_fileno(file, own) };
+            stream.file.store(file, Ordering::Release);
             Ok(file)
         }
         Err(errno) => {
@@ -344,6 +375,7 @@ unsafe extern "C" fn seek(cookie: *mut c_void, offset: *mut i64, whence: c_int) 
 unsafe extern "C" fn close(cookie: *mut c_void) -> c_int {
     // SAFETY: libc gives the cookie that it was given.
     let stream = unsafe { of(cookie) };
+    stream.file.store(core::ptr::null_mut(), Ordering::Relaxed);
     let fd = {
         let _held = TURN.take();
         stream.fd.swap(0, Ordering::Relaxed).wrapping_sub(1)

@@ -56,6 +56,12 @@ macro_rules! hooks {
             hooks.get(row).copied().unwrap_or(core::ptr::null_mut())
         }
 
+        /// Address of the entry of a row's hook that goes on in libc; null where the hook goes through another row's.
+        fn straight(row: usize) -> *mut c_void {
+            let entries: [*mut c_void; REALS] = [$(super::straight::entry!(Row::$name, super::$name),)*];
+            entries.get(row).copied().unwrap_or(core::ptr::null_mut())
+        }
+
         /// The same without a look for what was not found yet: for hooks that mostly have nothing to do.
         pub mod ready {
             use super::*;
@@ -214,6 +220,28 @@ pub(super) const fn wanted(at: usize) -> &'static CStr {
     }
 }
 
+/// The functions of other preloads behind this library, by the names of hooks. Those are not in [`REAL`]: the hooks look for
+/// them at each call, and find libc's where they were entered for that (src/hooks/straight.rs).
+pub(super) static NEXT: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
+
+/// What stands behind a hook, as far as it was found.
+pub(super) fn known(index: usize) -> *mut c_void {
+    let next = NEXT.get(index).map_or(core::ptr::null_mut(), |slot| slot.load(Ordering::Acquire));
+    if next.is_null() { REAL.get(index).map_or(next, |slot| slot.load(Ordering::Acquire)) } else { next }
+}
+
+/// Keeps what was found.
+pub(super) fn keep(index: usize, at: *mut c_void) {
+    let slot = match NEXT.get(index) {
+        Some(slot) if !crate::deepbind::is_libcs(at as usize) => slot,
+        _ => match REAL.get(index) {
+            Some(slot) => slot,
+            None => return,
+        },
+    };
+    slot.store(at, Ordering::Release);
+}
+
 #[inline]
 fn real(row: Row) -> *mut c_void {
     found(row as usize)
@@ -239,7 +267,15 @@ pub fn found_read() -> Option<unsafe extern "C" fn(c_int, *mut c_void, libc::siz
 #[inline(never)]
 fn first(index: usize) -> *mut c_void {
     crate::init::ensure();
-    super::find::late(index)
+    let next = looked_for(index);
+    let is_anothers = NEXT.get(index).is_some_and(|slot| !slot.load(Ordering::Acquire).is_null());
+    if is_anothers && super::straight::is(index) { super::find::libcs(index) } else { next }
+}
+
+/// What stands behind a hook.
+fn looked_for(index: usize) -> *mut c_void {
+    let known = known(index);
+    if known.is_null() { super::find::late(index) } else { known }
 }
 
 /// The row of a function of that name.
@@ -255,16 +291,27 @@ unsafe fn row_of(name: *const u8) -> Option<usize> {
     NAMES.iter().position(|known| same(known.c_str()))
 }
 
-/// The hook for a function of that name, and the function that it stands before; null where libc has none, or where the
-/// hook goes through another row's.
+/// The hook for a function of that name, the same for what would go on in libc, and the function that the hook stands before;
+/// that is null where libc has none, or where the hook goes through another row's.
 ///
 /// # Safety
 /// `name` must be a C string.
-pub unsafe fn hook_for(name: *const u8) -> Option<(*mut c_void, *mut c_void)> {
+pub unsafe fn hook_for(name: *const u8) -> Option<Hook> {
     // SAFETY: as the caller promises.
     let row = unsafe { row_of(name) }?;
-    let real = if row < REALS { found(row) } else { core::ptr::null_mut() };
-    Some((own(row), real))
+    let hook = own(row);
+    let Some(next) = NEXT.get(row) else { return Some(Hook { hook, straight: hook, real: core::ptr::null_mut() }) };
+    crate::init::ensure();
+    let real = looked_for(row);
+    let is_anothers = !next.load(Ordering::Acquire).is_null();
+    Some(Hook { hook, straight: if is_anothers { straight(row) } else { hook }, real })
+}
+
+/// See [`hook_for`].
+pub struct Hook {
+    pub hook: *mut c_void,
+    pub straight: *mut c_void,
+    pub real: *mut c_void,
 }
 
 /// Whether a function of that name has a real one of its own.

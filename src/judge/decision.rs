@@ -5,6 +5,14 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused(pub i32);
 
+impl Refused {
+    /// The call ends here.
+    pub fn with(errno: i32) -> Refused {
+        crate::request::forget_straight();
+        Refused(errno)
+    }
+}
+
 /// The action goes ahead, with what its caller needs for that, or is refused. There is no third: what could not be judged
 /// was decided by the policy (`portcullis_policy::Unknown`).
 pub type Decision<T = ()> = Result<T, Refused>;

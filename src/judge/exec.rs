@@ -243,7 +243,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
     }
     match verdict.outcome {
-        Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable))),
     }
 }
@@ -317,7 +317,7 @@ fn unjudged<'a>(
     }
     emit::exec(&policy, verdict, served, By::This, exec, &program, &arguments(), b"");
     match verdict.outcome {
-        Outcome::Deny => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
     }
 }

@@ -376,10 +376,10 @@ fn conclude(
     }
     match (verdict.outcome, action) {
         // What a kernel without it says, so that programs do without.
-        (Outcome::Deny, Action::Ring) => Err(Refused(libc::ENOSYS)),
+        (Outcome::Deny, Action::Ring) => Err(Refused::with(libc::ENOSYS)),
         // What a kernel says that allows its users no namespaces.
-        (Outcome::Deny, Action::Namespace) => Err(Refused(libc::EPERM)),
-        (Outcome::Deny, _) => Err(Refused(policy.errno(served.scope, verdict.rule))),
+        (Outcome::Deny, Action::Namespace) => Err(Refused::with(libc::EPERM)),
+        (Outcome::Deny, _) => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
     }
 }

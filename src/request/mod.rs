@@ -7,6 +7,8 @@ mod peer;
 mod slot;
 mod thread;
 
+pub use thread::{Thread, forget_straight, this as this_thread};
+
 pub use passing::{accepted, fed, idle};
 pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_address, watched};
 

@@ -9,6 +9,8 @@ pub struct Thread {
     pub slot: *mut c_void,
     /// The descriptor whose reads are looked at, plus one; 0 for none.
     pub watched: c_int,
+    /// The hook that goes on in libc (src/hooks/straight.rs); 0 for none.
+    pub straight: u32,
 }
 
 /// Where it lies: for the life of the thread, and only this thread touches it.
@@ -40,4 +42,10 @@ pub fn this() -> *mut Thread {
         );
     }
     at
+}
+
+/// Forgets that a hook was to go on in libc.
+pub fn forget_straight() {
+    // SAFETY: this thread's own memory, which nothing else writes to meanwhile.
+    unsafe { (*this()).straight = 0 };
 }

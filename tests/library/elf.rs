@@ -15,13 +15,12 @@ fn hooks() -> Vec<String> {
     crate::table::rows().into_iter().map(|row| row.name).collect()
 }
 
-/// All that the guard needs of libc: no memory, no locks, no stdio. The last four are weak, from the compiler's
-/// start-up files.
-const IMPORTS: [&str; 15] = [
+/// All that the guard needs of libc: no memory, no locks, no stdio. The first is the loader's, and weak; the last four are weak,
+/// from the compiler's start-up files.
+const IMPORTS: [&str; 14] = [
+    "_r_debug",
     "__errno_location",
     "bcmp",
-    "dl_iterate_phdr",
-    "dlvsym",
     "environ",
     "gnu_get_libc_version",
     "memcmp",

@@ -17,6 +17,7 @@ mod languages;
 mod messages;
 mod names;
 mod observed;
+mod preloads;
 mod programs;
 mod reach;
 mod schema;

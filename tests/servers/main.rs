@@ -20,6 +20,7 @@ mod merging;
 mod modules;
 mod named;
 mod operator;
+mod preloads;
 mod report;
 mod requests;
 mod rules;
