@@ -84,12 +84,12 @@ static void by_library(const char *path, const char *flags_name, int flags)
     say(text, outside(how));
 }
 
-/* The variables but those of the loader, which name the guard. */
+/* The variables but those of the loader, which name the guard, and what stands in the place of an odd one of the guard's. */
 static void variables(void)
 {
     extern char **environ;
     for (char **at = environ; *at; at++)
-        if (strncmp(*at, "LD_PRELOAD=", 11))
+        if (strncmp(*at, "LD_PRELOAD=", 11) && strcmp(*at, "PORTCULLIS_PADDING="))
             dprintf(1, "variable %s\n", *at);
 }
 
