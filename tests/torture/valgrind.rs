@@ -34,14 +34,16 @@ impl<'p> Logs<'p> {
         let (mut reports, mut processes) = (Vec::new(), 0);
         for file in std::fs::read_dir(self.place.join(self.tool)).expect("the folder").flatten() {
             processes += 1;
-            let mut report = String::new();
+            let (mut report, mut announces) = (String::new(), false);
             for line in String::from_utf8_lossy(&std::fs::read(file.path()).expect("a log")).lines() {
                 // `==PID== TEXT`: memcheck's reports end without text, helgrind's with a line.
                 let text = line.splitn(3, "==").nth(2).unwrap_or_default().trim();
                 let ends = if self.tool == "helgrind" { text.starts_with("--------") } else { text.is_empty() };
+                // Where a thread of the next report was made, by the guard's pthread_create as any.
+                announces = !ends && (announces || text.starts_with("---Thread-Announcement"));
                 if ends {
                     reports.push(std::mem::take(&mut report));
-                } else {
+                } else if !announces {
                     report += &format!("{text}\n");
                 }
             }
