@@ -38,25 +38,6 @@ pub fn proc_read<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
     }
 }
 
-/// Calls `look` with each line of a file of /proc, of any length, while it says true; of a long line with its beginning.
-pub fn each_line(pid: u32, name: &[u8], look: &mut dyn FnMut(&[u8]) -> bool) {
-    let Ok(file) = sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) else { return };
-    let (mut line, mut room) = (Text::<128>::new(), [0; 1024]);
-    loop {
-        let got = sys::read(file.0, &mut room);
-        if got.is_empty() {
-            return;
-        }
-        for byte in got {
-            match byte {
-                b'\n' if !look(line.bytes()) => return,
-                b'\n' => line = Text::new(),
-                byte => line.push(core::slice::from_ref(byte)),
-            }
-        }
-    }
-}
-
 /// A file of /proc, as much of it as there is room for; empty where it cannot be read.
 pub fn proc_read_all<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
     let Ok(file) = sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) else { return &[] };

@@ -38,15 +38,6 @@ pub unsafe fn connect(way: Way, fd: c_int, address: *const libc::sockaddr, len: 
     as_libc(unsafe { sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0]) })
 }
 
-/// The same past libc: negative errno on failure.
-///
-/// # Safety
-/// As connect's.
-pub unsafe fn connect_raw(fd: c_int, address: *const libc::sockaddr, len: libc::socklen_t) -> isize {
-    // SAFETY: as the caller promises.
-    unsafe { sys::on_behalf(libc::SYS_connect, [fd as usize, address as usize, len as usize, 0, 0]) }
-}
-
 /// # Safety
 /// As setsockopt's.
 #[inline]

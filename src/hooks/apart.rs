@@ -1,16 +1,18 @@
 //! A call on the very socket that was judged.
 //!
-//! A verdict may hang on what the socket is, and another thread may put another socket in the descriptor's place between the
-//! look and the call. So where a rule refuses and there are other threads, the socket is judged once more, and the call made, in
-//! a child process with the memory of this one and a copy of its descriptors: no thread changes what is in that. It is the same
+//! A verdict may hang on what the socket is, and another thread, or a signal handler, may put another socket in the descriptor's
+//! place between the look and the call. So where a rule refuses, the socket is judged once more and the call made where nobody can:
+//! with the signals blocked and, where there are other threads, in a thread with a copy of the descriptors. It is the same
 //! socket, so what the call does to it stays.
 //!
 //! A verdict that hangs on the destination alone needs none of this: it holds for every socket.
 //!
-//! **Limits**: a child of the program's that shares its descriptors (CLONE_FILES) without being a thread. What is behind the
-//! guard (another preload) does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves
-//! the child to the end of its call.
+//! **Limits**: a process that shares the descriptors (CLONE_FILES) without being a thread; a signal handler, where a stream is
+//! connected to no address in particular by a process without threads. With threads, what is behind the guard (another preload)
+//! does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves the child to the end of its
+//! call.
 
+use crate::gate::Way;
 use crate::judge::{By, Decision};
 use crate::{hooks, request, state, sys};
 use portcullis_policy::{Mode, Rule};
@@ -18,17 +20,16 @@ use portcullis_policy::{Mode, Rule};
 /// How often the socket may be another than the one that was judged; then it is one that cannot be judged.
 const ROUNDS: u32 = 4;
 
-/// Whether a call that these rules are about is to be made so, where its verdict hangs on the socket.
+/// Whether one of these rules refuses, so that a call whose verdict hangs on the socket is to be made so.
 #[cold]
 #[inline(never)]
 pub fn is_needed(rules: &[Rule]) -> bool {
     let policy = state::policy();
     let refuses = |scope| rules.iter().any(|rule| policy.mode(scope, *rule) == Mode::Enforce);
-    let scope = request::scope().unwrap_or_else(|| request::current(|served| served.scope));
-    refuses(scope) && !sys::is_alone()
+    refuses(request::scope().unwrap_or_else(|| request::current(|served| served.scope)))
 }
 
-/// What became of a call in the child.
+/// What became of a call.
 #[derive(Clone, Copy)]
 enum Made {
     /// It is another socket than was judged, which is refused.
@@ -41,15 +42,14 @@ enum Made {
 
 /// A call to be made so.
 pub struct Call<'c> {
-    /// Whether it may wait for long, as a stream's connect does. Then it makes system calls past libc.
+    pub way: Way,
+    /// Whether it may wait for long, as a stream's connect does.
     pub waits: bool,
     /// Judges the socket.
     pub judge: &'c dyn Fn(By<'_>) -> Decision,
     /// Makes the call; negative errno on failure. `None` where it was undone.
-    pub make: &'c dyn Fn() -> Option<isize>,
-    /// Judges a call that was undone.
-    pub undone: &'c dyn Fn() -> Decision,
-    /// Judges a socket that cannot be examined.
+    pub make: &'c dyn Fn(Way) -> Option<isize>,
+    /// Judges a socket that cannot be examined, and a call that was undone.
     pub unexamined: &'c dyn Fn() -> Decision,
 }
 
@@ -58,25 +58,44 @@ impl Call<'_> {
     #[cold]
     #[inline(never)]
     pub fn run(&self) -> Decision<isize> {
+        let is_alone = sys::is_alone();
         for _ in 0..ROUNDS {
-            let work = || match (self.judge)(By::Again).map(|()| (self.make)()) {
-                Err(_) => Made::Other,
-                Ok(None) => Made::Undone,
-                Ok(Some(done)) => Made::Done(done),
-            };
-            // SAFETY: judging once more writes no event and, as the calls do, nothing but what all threads may write at any
-            // time. A call that does not wait may set errno, which nobody looks at meanwhile.
-            match unsafe { sys::apart(self.waits, Made::Done(-(libc::EINTR as isize)), work) } {
+            let made = if is_alone { Some(self.alone()) } else { self.apart() };
+            match made {
                 None => break,
                 Some(Made::Done(done)) => return Ok(done),
                 // With an event, where it still is the other one.
                 Some(Made::Other) => (self.judge)(By::This)?,
-                Some(Made::Undone) => (self.undone)()?,
+                Some(Made::Undone) => (self.unexamined)()?,
             }
         }
         (self.unexamined)()?;
         // The policy lets go what it cannot judge.
-        Ok((self.make)().unwrap_or(-(libc::EACCES as isize)))
+        Ok((self.make)(self.way).unwrap_or(-(libc::EACCES as isize)))
+    }
+
+    fn work(&self, way: Way) -> Made {
+        match (self.judge)(By::Again).map(|()| (self.make)(way)) {
+            Err(_) => Made::Other,
+            Ok(None) => Made::Undone,
+            Ok(Some(done)) => Made::Done(done),
+        }
+    }
+
+    fn alone(&self) -> Made {
+        if self.waits {
+            return self.work(self.way);
+        }
+        let before = sys::block_signals(libc::SIG_BLOCK, u64::MAX);
+        let made = self.work(self.way);
+        sys::block_signals(libc::SIG_SETMASK, before);
+        made
+    }
+
+    fn apart(&self) -> Option<Made> {
+        // SAFETY: judging once more writes no event and, as the calls do, nothing but what all threads may write at any time, and
+        // errno: a signal handler that comes meanwhile keeps its own, and this thread has none before the end.
+        unsafe { sys::apart(self.waits, Made::Done(-(libc::EINTR as isize)), || self.work(Way::Kernel)) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! connect.
 
-use super::apart;
+use super::apart::as_kernel;
 use super::egress::{Looked, anew, is_dns, judged, make_apart, to_pool};
 use super::{as_libc, fail};
 use crate::address::{Address, NOWHERE};
@@ -9,7 +9,6 @@ use crate::judge::{By, Deed, Refused};
 use crate::state::{self, Role};
 use crate::{names, pools, sys};
 use core::ffi::c_int;
-use portcullis_policy::Rule;
 
 /// connect(2).
 ///
@@ -48,7 +47,7 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
     }
     if looked == Looked::OnSocket {
         // SAFETY: as the caller promises.
-        return unsafe { connect_apart(fd, &copy, len) };
+        return unsafe { connect_apart(way, fd, &copy, len) };
     }
     // SAFETY: the copy has as many bytes.
     let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
@@ -58,16 +57,17 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
     done
 }
 
-/// `connect` on the socket that is judged, in the child.
+/// `connect` on the socket that is judged.
 ///
 /// # Safety
 /// The copy must have as many bytes.
 #[cold]
-unsafe fn connect_apart(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
+unsafe fn connect_apart(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
     let judge = |by: By<'_>| anew(by, fd, copy, len, Deed::Connect).map(|_| ());
     // SAFETY: as the caller promises.
-    let make = || Some(unsafe { gate::connect_raw(fd, copy.as_ptr(), len) });
-    let done = match make_apart(fd, Deed::Connect, &judge, &make) {
+    let make = |way| Some(as_kernel(unsafe { gate::connect(way, fd, copy.as_ptr(), len) } as isize));
+    let waits = sys::known_stream(fd) != Some(false);
+    let done = match make_apart(way, fd, Deed::Connect, waits, &judge, &make) {
         Ok(done) => as_libc(done),
         Err(Refused(errno)) => return fail(errno),
     };
@@ -78,16 +78,12 @@ unsafe fn connect_apart(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_in
 }
 
 /// Connects a local socket. The kernel says only then whose listener that is. Who is refused has a socket by which nothing
-/// goes.
+/// goes. Who puts another socket in its place meanwhile is refused at the listener, by the guard in the pool's worker.
 ///
 /// # Safety
 /// The copy must have as many bytes.
 #[cold]
 unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
-    if apart::is_needed(&[Rule::FpmSocket]) {
-        // SAFETY: as the caller promises.
-        return unsafe { connect_local_apart(fd, copy, len) };
-    }
     // SAFETY: the copy has as many bytes.
     let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
     if done == 0
@@ -97,36 +93,6 @@ unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_
         return fail(errno);
     }
     done
-}
-
-/// The same, where another thread could put another socket in its place.
-///
-/// # Safety
-/// As [`connect_local`].
-unsafe fn connect_local_apart(fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
-    const POOL: isize = -4096;
-    const PERHAPS: isize = -4097;
-    let make = || {
-        // SAFETY: as the caller promises.
-        let done = unsafe { gate::connect_raw(fd, copy.as_ptr(), len) };
-        let is_pools = if done == 0 { pools::is_masters(fd) } else { Some(false) };
-        if let Some(Err(_)) = to_pool(By::Again, is_pools) {
-            sys::end_connection(fd);
-        }
-        Some(match is_pools {
-            Some(false) => done,
-            Some(true) => POOL,
-            None => PERHAPS,
-        })
-    };
-    match make_apart(fd, Deed::Connect, &|_| Ok(()), &make) {
-        Err(Refused(errno)) => fail(errno),
-        Ok(is @ (POOL | PERHAPS)) => match to_pool(By::This, (is == POOL).then_some(true)) {
-            Some(Err(Refused(errno))) => fail(errno),
-            _ => 0,
-        },
-        Ok(done) => as_libc(done),
-    }
 }
 
 /// `connect` by its other name.

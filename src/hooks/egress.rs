@@ -3,6 +3,7 @@
 use super::apart::{self, Call};
 use crate::address::Address;
 use crate::allowed::Destination;
+use crate::gate::Way;
 use crate::judge::{self, By, Decision, Deed, Holds};
 use crate::state::{self, Role};
 use crate::sys::{is_unspecified, unspecified};
@@ -108,17 +109,17 @@ fn unexamined(by: By<'_>, fd: c_int, deed: Deed) -> Decision {
     request::current(|served| judge::unexamined(by, served, fd, deed))
 }
 
-/// Makes a call apart, whose verdict hangs on the socket: negative errno on failure.
+/// Makes a call whose verdict hangs on the socket: negative errno on failure.
 #[cold]
 pub(super) fn make_apart(
+    way: Way,
     fd: c_int,
     deed: Deed,
+    waits: bool,
     judge: &dyn Fn(By<'_>) -> Decision,
-    make: &dyn Fn() -> Option<isize>,
+    make: &dyn Fn(Way) -> Option<isize>,
 ) -> Decision<isize> {
-    let waits = deed == Deed::Connect && sys::known_stream(fd) != Some(false);
-    let unexamined = &|| unexamined(By::This, fd, deed);
-    Call { waits, judge, make, undone: unexamined, unexamined }.run()
+    Call { way, waits, judge, make, unexamined: &|| unexamined(By::This, fd, deed) }.run()
 }
 
 /// Whether it goes to the port of name servers, perhaps to ask one; of another family these two bytes are no port.

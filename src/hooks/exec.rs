@@ -7,7 +7,8 @@ use crate::gate::{self, Way};
 use crate::judge::{self, Exec, Target};
 use crate::memory::PathCopy;
 use crate::request::Served;
-use crate::{merge, request};
+use crate::state::{self, Role};
+use crate::{merge, request, sys};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -199,6 +200,13 @@ pub(super) fn executed_at(way: Way, at: c_int, path: *const c_char, vectors: (Ve
         Ok(copy) => copy,
         Err(errno) => return fail(errno),
     };
+    // What flags there are, and what they say of the path, the kernel knows: it looks before it reads the arguments.
+    if flags != 0 && state::role() != Role::Master {
+        match sys::execute_nothing_with(at, copy, flags) {
+            libc::EFAULT => {}
+            errno => return fail(errno),
+        }
+    }
     let by_descriptor = copy.is_empty() && flags & libc::AT_EMPTY_PATH != 0;
     let target = if by_descriptor { Target::Descriptor(at) } else { Target::Path(at, copy) };
     let exec = replace(target, argv, envp);

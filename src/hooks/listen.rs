@@ -39,12 +39,11 @@ fn judged_to_listen(by: By<'_>, fd: c_int) -> Decision {
     }
 }
 
-/// Makes a call apart, whose verdict hangs on the socket.
+/// Makes a call whose verdict hangs on the socket.
 #[cold]
 #[inline(never)]
-fn make_apart(fd: c_int, judge: &dyn Fn(By<'_>) -> Decision, make: &dyn Fn() -> Option<isize>) -> c_int {
-    let unexamined = &|| unexamined(By::This, fd);
-    match (Call { waits: false, judge, make, undone: unexamined, unexamined }).run() {
+fn make_apart(way: Way, fd: c_int, judge: &dyn Fn(By<'_>) -> Decision, make: &dyn Fn(Way) -> Option<isize>) -> c_int {
+    match (Call { way, waits: false, judge, make, unexamined: &|| unexamined(By::This, fd) }).run() {
         Ok(done) => as_libc(done),
         Err(Refused(errno)) => fail(errno),
     }
@@ -73,14 +72,14 @@ pub(super) fn listening(way: Way, fd: c_int, backlog: c_int) -> c_int {
         return fail(errno);
     }
     if apart::is_needed(&[Rule::ListenPort]) {
-        return make_apart(fd, &|by| judged_to_listen(by, fd), &|| listen_as_bound(fd, backlog));
+        return make_apart(way, fd, &|by| judged_to_listen(by, fd), &|way| listen_as_bound(way, fd, backlog));
     }
     gate::listen(way, fd, backlog)
 }
 
 /// `listen` on the port that the socket is bound to when that is called; `None` where another thread has bound it to another
 /// meanwhile.
-fn listen_as_bound(fd: c_int, backlog: c_int) -> Option<isize> {
+fn listen_as_bound(way: Way, fd: c_int, backlog: c_int) -> Option<isize> {
     let before = sys::known_own_address(fd).ok()?;
     // Listening on no port binds it to one that the kernel chooses: that is done first, as another thread might choose it.
     if let Some((ip, 0)) = before
@@ -89,7 +88,7 @@ fn listen_as_bound(fd: c_int, backlog: c_int) -> Option<isize> {
         return None;
     }
     let bound = sys::known_own_address(fd).ok()?;
-    let done = as_kernel(gate::listen(Way::Kernel, fd, backlog) as isize);
+    let done = as_kernel(gate::listen(way, fd, backlog) as isize);
     let is_same = |after| after == bound && before.is_none_or(|(_, port)| port == 0 || after == before);
     if done == 0 && !sys::known_own_address(fd).is_ok_and(is_same) {
         sys::end_connection(fd);
@@ -149,7 +148,7 @@ unsafe fn bind_port(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t, i
     // SAFETY: as the caller promises.
     let bind = |way| unsafe { gate::bind(way, fd, copy.as_ptr(), len) };
     if !is_master && apart::is_needed(&[Rule::ListenPort]) {
-        return make_apart(fd, &judge, &|| Some(as_kernel(bind(Way::Kernel) as isize)));
+        return make_apart(way, fd, &judge, &|way| Some(as_kernel(bind(way) as isize)));
     }
     bind(way)
 }

@@ -6,7 +6,7 @@
 
 use super::apart::as_kernel;
 use super::egress::{Looked, make_apart};
-use super::sendto::{judged_again, judged_message};
+use super::sendto::{judged_again, judged_message, may_wait};
 use super::signals::with_cleanup;
 use super::{as_libc, fail};
 use crate::address::{Address, NOWHERE, readable};
@@ -183,7 +183,9 @@ impl Messages {
                     unsafe { judged_again(by, fd, &(*header.as_ptr()).msg_hdr, self.flags) }
                 })
             };
-            match make_apart(fd, Deed::Send(false), &judge, &|| Some(as_kernel(send(Way::Kernel) as isize))) {
+            let waits = may_wait(fd, self.flags);
+            let send = |way| Some(as_kernel(send(way) as isize));
+            match make_apart(self.way, fd, Deed::Send(false), waits, &judge, &send) {
                 Ok(done) => as_libc(done),
                 Err(Refused(errno)) => fail(errno),
             }

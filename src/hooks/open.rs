@@ -16,7 +16,7 @@ use crate::memory::Text;
 use crate::state::{self, Role};
 use crate::{files, request, sys};
 use core::ffi::{c_char, c_int};
-use portcullis_policy::Unknown;
+use portcullis_policy::{Mode, Rule, Unknown};
 
 /// The flags by which a call makes a new file, which is nobody's memory.
 const NEW: c_int = libc::O_CREAT | libc::O_EXCL;
@@ -54,6 +54,28 @@ pub(super) fn judged(fd: c_int) -> Decision {
     request::current(|served| judge::process_memory(By::This, served, unknown, detail.bytes()))
 }
 
+/// Judges what is to be opened for writing, before there is a descriptor that a signal handler or another thread could copy. Only
+/// where that is refused: in audit nothing is lost. Whose name leads elsewhere by then is judged by the descriptor.
+#[cold]
+#[inline(never)]
+pub(super) fn before(at: c_int, path: *const c_char, flags: c_int) -> Decision {
+    let refuses = |scope| state::policy().mode(scope, Rule::ProcessMemory) == Mode::Enforce;
+    if flags & NEW == NEW || state::role() == Role::Master || !request::current(|served| refuses(served.scope)) {
+        return Ok(());
+    }
+    let flags = libc::O_PATH | libc::O_CLOEXEC | flags & libc::O_NOFOLLOW;
+    let args = [at as usize, path as usize, flags as usize, 0, 0];
+    // SAFETY: the kernel checks the pointer.
+    match unsafe { sys::on_behalf(libc::SYS_openat, args) } {
+        fd if fd >= 0 => {
+            let file = sys::Fd(fd as c_int);
+            judged(file.0)
+        }
+        // The kernel will say so once more, or a new file is made.
+        _ => Ok(()),
+    }
+}
+
 /// Judges what was opened for writing: the descriptor, or -1 where that is refused.
 #[inline(never)]
 pub(super) fn opened(fd: c_int, flags: c_int) -> c_int {
@@ -87,6 +109,9 @@ macro_rules! open {
         pub unsafe extern "C" fn $name(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
             #[inline(never)]
             unsafe fn judged(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
+                if writes(flags) && let Err(Refused(errno)) = before(libc::AT_FDCWD, path, flags) {
+                    return fail(errno);
+                }
                 let fd = match real::$real() {
                     // SAFETY: as the caller promises.
                     Some(real) => unsafe { real(path, flags $(, $mode)?) },
@@ -123,6 +148,9 @@ macro_rules! open {
                 flags: c_int
                 $(, $mode: libc::mode_t)?
             ) -> c_int {
+                if writes(flags) && let Err(Refused(errno)) = before(at, path, flags) {
+                    return fail(errno);
+                }
                 let fd = match real::$real() {
                     // SAFETY: as the caller promises.
                     Some(real) => unsafe { real(at, path, flags $(, $mode)?) },
@@ -194,6 +222,9 @@ macro_rules! nocancel {
         /// As libc's; a wild pointer gives EFAULT.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(path: *const c_char, flags: c_int, mode: libc::mode_t) -> c_int {
+            if writes(flags) && let Err(Refused(errno)) = before(libc::AT_FDCWD, path, flags) {
+                return fail(errno);
+            }
             let fd = bare(libc::AT_FDCWD, path, flags, mode);
             if writes(flags) { opened(fd, flags) } else { fd }
         }
@@ -221,6 +252,9 @@ macro_rules! creat {
         /// As libc's; a wild pointer gives EFAULT.
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(path: *const c_char, mode: libc::mode_t) -> c_int {
+            if let Err(Refused(errno)) = before(libc::AT_FDCWD, path, CREAT) {
+                return fail(errno);
+            }
             let fd = match real::$name() {
                 // SAFETY: as the caller promises.
                 Some(real) => unsafe { real(path, mode) },
@@ -245,9 +279,9 @@ unsafe extern "C" {
     fn portcullis_shim_fileno(stream: *const libc::FILE) -> c_int;
 }
 
-/// Whether a stream of this mode can be written to. A pointer that libc's function was given, and has read.
+/// Whether a stream of this mode can be written to. A pointer that libc's function is given, and reads.
 unsafe fn stream_writes(mode: *const c_char) -> bool {
-    // SAFETY: libc has read the mode just now, so that it is a C string.
+    // SAFETY: libc reads the mode as well, so it is a C string.
     let mode = unsafe { core::ffi::CStr::from_ptr(mode) }.to_bytes();
     mode.iter().take_while(|byte| **byte != b',').any(|byte| matches!(byte, b'w' | b'a' | b'+'))
 }
@@ -305,6 +339,13 @@ macro_rules! fopen {
                 fail(libc::ENOSYS);
                 return core::ptr::null_mut();
             };
+            // SAFETY: as the caller promises.
+            if unsafe { stream_writes(mode) }
+                && let Err(Refused(errno)) = before(libc::AT_FDCWD, path, 0)
+            {
+                fail(errno);
+                return core::ptr::null_mut();
+            }
             // SAFETY: as the caller promises.
             unsafe { stream(real(path, mode), mode, close_stream) }
         }

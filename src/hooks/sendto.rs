@@ -24,6 +24,12 @@ fn sending(flags: c_int) -> Deed {
     Deed::Send(flags & libc::MSG_FASTOPEN != 0)
 }
 
+/// Whether sending may wait, for a connection or for room.
+#[cold]
+pub(super) fn may_wait(fd: c_int, flags: c_int) -> bool {
+    flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd)
+}
+
 /// sendto(2).
 ///
 /// # Safety
@@ -109,20 +115,21 @@ unsafe fn sendto_address<const IS_LIBCS: bool>(
         Looked::OnSocket => {
             let piece = libc::iovec { iov_base: buffer.cast_mut(), iov_len: size };
             // SAFETY: as the caller promises.
-            unsafe { sendto_apart(fd, piece, flags, &copy, len) }
+            unsafe { sendto_apart(way, fd, piece, flags, &copy, len) }
         }
         // SAFETY: as the caller promises; the copy has as many bytes.
         Looked::Whole | Looked::Afterwards => unsafe { gate::sendto(way, fd, buffer, size, flags, copy.as_ptr(), len) },
     }
 }
 
-/// Sends to an address on the socket that is judged, in the child.
+/// Sends to an address on the socket that is judged.
 ///
 /// # Safety
 /// As [`sendto`]; the copy must have as many bytes.
 #[cold]
 #[inline(never)]
 unsafe fn sendto_apart(
+    way: Way,
     fd: c_int,
     piece: libc::iovec,
     flags: c_int,
@@ -132,8 +139,8 @@ unsafe fn sendto_apart(
     let deed = sending(flags);
     let judge = |by: By<'_>| anew(by, fd, copy, len, deed).map(|_| ());
     // SAFETY: as the caller promises.
-    let send = || unsafe { gate::sendto(Way::Kernel, fd, piece.iov_base, piece.iov_len, flags, copy.as_ptr(), len) };
-    match make_apart(fd, deed, &judge, &|| Some(as_kernel(send()))) {
+    let send = |way| unsafe { gate::sendto(way, fd, piece.iov_base, piece.iov_len, flags, copy.as_ptr(), len) };
+    match make_apart(way, fd, deed, may_wait(fd, flags), &judge, &|way| Some(as_kernel(send(way)))) {
         Ok(done) => as_libc_size(done),
         Err(Refused(errno)) => fail(errno) as libc::ssize_t,
     }
@@ -245,25 +252,25 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
     // SAFETY: as the caller promises; the copy was made.
     match unsafe { judged_message(fd, message, flags, &mut copy, &mut address) } {
         // SAFETY: both were written, as an address was looked at.
-        Ok(Looked::OnSocket) => unsafe { send_message_apart(fd, copy.assume_init_ref(), flags) },
+        Ok(Looked::OnSocket) => unsafe { send_message_apart(way, fd, copy.assume_init_ref(), flags) },
         // SAFETY: as above.
         Ok(_) => unsafe { gate::sendmsg(way, fd, copy.as_ptr(), flags) },
         Err(Refused(errno)) => fail(errno) as libc::ssize_t,
     }
 }
 
-/// Sends a message on the socket that is judged, in the child.
+/// Sends a message on the socket that is judged.
 ///
 /// # Safety
 /// The header must be one that [`judged_message`] has written, with its address.
 #[cold]
 #[inline(never)]
-unsafe fn send_message_apart(fd: c_int, header: &libc::msghdr, flags: c_int) -> libc::ssize_t {
+unsafe fn send_message_apart(way: Way, fd: c_int, header: &libc::msghdr, flags: c_int) -> libc::ssize_t {
     // SAFETY: as the caller promises.
     let judge = |by: By<'_>| unsafe { judged_again(by, fd, header, flags) };
     // SAFETY: likewise.
-    let send = || Some(as_kernel(unsafe { gate::sendmsg(Way::Kernel, fd, header, flags) }));
-    match make_apart(fd, sending(flags), &judge, &send) {
+    let send = |way| Some(as_kernel(unsafe { gate::sendmsg(way, fd, header, flags) }));
+    match make_apart(way, fd, sending(flags), may_wait(fd, flags), &judge, &send) {
         Ok(done) => as_libc_size(done),
         Err(Refused(errno)) => fail(errno) as libc::ssize_t,
     }

@@ -181,10 +181,10 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             }
             libc::SYS_io_uring_setup => ring(a, b),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_open => opened(as_libc(go()), b as c_int),
+            libc::SYS_open => opened(libc::AT_FDCWD, a, b as c_int, || as_libc(go())),
             #[cfg(target_arch = "x86_64")]
-            libc::SYS_creat => opened(as_libc(go()), open::CREAT),
-            libc::SYS_openat => opened(as_libc(go()), c as c_int),
+            libc::SYS_creat => opened(libc::AT_FDCWD, a, open::CREAT, || as_libc(go())),
+            libc::SYS_openat => opened(fd, b, c as c_int, || as_libc(go())),
             libc::SYS_openat2 => to_long(open::openat2(a, b, c, d)),
             libc::SYS_process_vm_writev if !inject::may_write(fd) => to_long(fail(libc::EPERM)),
             libc::SYS_ptrace if !inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
@@ -202,9 +202,15 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
     }
 }
 
-/// What was opened by these flags.
-fn opened(fd: c_int, flags: c_int) -> c_long {
-    to_long(if open::writes(flags) { open::opened(fd, flags) } else { fd })
+/// Opens a path with these flags.
+fn opened(at: c_int, path: usize, flags: c_int, open: impl FnOnce() -> c_int) -> c_long {
+    if !open::writes(flags) {
+        return to_long(open());
+    }
+    to_long(match open::before(at, path as *const _, flags) {
+        Ok(()) => open::opened(open(), flags),
+        Err(Refused(errno)) => fail(errno),
+    })
 }
 
 /// A system call of an architecture that is not decoded: x32, whose numbers no program of this architecture has.

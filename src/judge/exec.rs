@@ -157,8 +157,8 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         }
         _ => {}
     }
-    // By the time that the kernel looks, somebody may have put another file there. Where nothing is refused, nothing is lost.
-    if place.is_some_and(Place::may_change) && enforces_programs(served.scope) {
+    // By the time that the kernel looks, somebody may have put another file there.
+    if place.is_some_and(Place::may_change) {
         program.cannot(Unknown::Replaced);
     }
     let as_shell = exec.shell_fallback && program.unknown_format;
@@ -181,8 +181,9 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         program.cannot(Unknown::Format);
     }
     // What the supervisor judges, it does not start.
-    let replaceable = enforced && matches!(by, By::This) && !is_fixed(&starter, &exec.target);
-    if replaceable && program.is_script && !(program.interpreter.is_some() && is_named(&exec.target)) {
+    let has_no_name = program.is_script && !(program.interpreter.is_some() && is_named(&exec.target));
+    let replaceable = (enforced || has_no_name) && matches!(by, By::This) && !is_fixed(&starter, &exec.target);
+    if replaceable && has_no_name {
         program.cannot(Unknown::Replaced);
     }
     let path = match (exec.searched, exec.target) {
@@ -244,7 +245,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     match verdict.outcome {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
-        _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable))),
+        _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable && enforced))),
     }
 }
 

@@ -1,57 +1,73 @@
-//! A child process that has this one's memory and a copy of its descriptors: what it does with them, no thread can change.
+//! A thread or child process that has this one's memory and a copy of its descriptors: what it does with them, nobody changes.
 
 use super::raw::enter;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-/// A mapping: what the child gives in its first page, and the child's stack.
+/// A mapping: what it gives in its first page, and its stack.
 const SIZE: usize = 128 << 10;
+
+/// A thread of this process, with descriptors of its own: what it does is done by this process (SO_PEERCRED). It clears a word
+/// when it ends.
+const THREAD: i32 =
+    libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_SIGHAND | libc::CLONE_THREAD | libc::CLONE_CHILD_CLEARTID;
+/// A child process, which alone can be killed in a call. Its end is no SIGCHLD.
+const CHILD: i32 = libc::CLONE_VM;
 
 #[repr(C)]
 struct Shared<W, T> {
     work: MaybeUninit<W>,
-    /// Whose end ends the child; 0 where it does not wait for long.
+    /// Whose end ends the child; 0 for a thread.
     parent: usize,
     given: MaybeUninit<T>,
     is_given: AtomicBool,
+    /// Not 0 while the thread runs.
+    runs: AtomicU32,
 }
 
-/// Does some work in such a child, and gives what that gives; `None` where there can be no child, or it was killed.
+/// Does some work so, and gives what that gives; `None` where there can be no thread or child, or it was killed.
 ///
-/// Where the work `waits`, signals are handled meanwhile. A handler that was not asked to restart system calls (SA_RESTART) ends
-/// the child, in the call in which it waits: then that gives `interrupted`.
+/// Signals are blocked meanwhile, unless the work `waits`. Then a handler that was not asked to restart system calls (SA_RESTART)
+/// ends it, in the call in which it waits: then that gives `interrupted`.
 ///
 /// # Safety
-/// The work must make system calls only, and write no memory that this thread or a signal handler of its uses. It must not
-/// unwind.
+/// The work must make system calls only, and write no memory that this thread uses, nor, where it waits, that a signal handler
+/// uses. It must not unwind.
 pub unsafe fn apart<W: FnOnce() -> T, T: Copy>(waits: bool, interrupted: T, work: W) -> Option<T> {
     const { assert!(size_of::<Shared<W, T>>() <= 4096 && align_of::<Shared<W, T>>() <= 16) };
-    // What ends the child.
-    let flags = libc::CLONE_VM as usize;
-    if !super::lets(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]) || !super::lets(libc::SYS_wait4, [0; 6]) {
+    let flags = if waits { CHILD } else { THREAD } as usize;
+    let ends = [libc::SYS_wait4, libc::SYS_exit, libc::SYS_futex];
+    if !super::lets(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]) || !ends.iter().all(|number| super::lets(*number, [0; 6]))
+    {
         return None;
     }
     let at = super::allocate(SIZE)?;
     let parent = if waits { super::getpid() as usize } else { 0 };
-    let shared = Shared { work: MaybeUninit::new(work), parent, given: MaybeUninit::uninit(), is_given: false.into() };
+    let given = MaybeUninit::uninit();
+    let shared =
+        Shared { work: MaybeUninit::new(work), parent, given, is_given: false.into(), runs: AtomicU32::new(1) };
     // SAFETY: the mapping is this call's, longer than that, and begins at a page.
     let shared = unsafe {
         at.cast::<Shared<W, T>>().write(shared);
         &*at.cast::<Shared<W, T>>()
     };
     let before = super::block_signals(libc::SIG_BLOCK, u64::MAX);
+    let word = shared.runs.as_ptr() as usize;
     // SAFETY: the stack is the rest of the mapping, which stays until the child has ended.
-    let child = unsafe { clone(flags, at.wrapping_byte_add(SIZE), work_of::<W, T>, at) };
+    let child = unsafe { clone(flags, at.wrapping_byte_add(SIZE), word, work_of::<W, T>, at) };
+    let mut was_interrupted = false;
     if waits {
         super::block_signals(libc::SIG_SETMASK, before);
-    }
-    let was_interrupted = child > 0 && wait(child as usize, waits);
-    if !waits {
+        was_interrupted = child > 0 && wait(child as usize);
+    } else {
+        while child > 0 && shared.runs.load(Ordering::Acquire) != 0 {
+            wait_for_thread(&shared.runs);
+        }
         super::block_signals(libc::SIG_SETMASK, before);
     }
     let given = if child > 0 && shared.is_given.load(Ordering::Acquire) {
-        // SAFETY: the child has written it.
+        // SAFETY: it has written it.
         Some(unsafe { shared.given.assume_init() })
     } else {
         was_interrupted.then_some(interrupted)
@@ -60,8 +76,8 @@ pub unsafe fn apart<W: FnOnce() -> T, T: Copy>(waits: bool, interrupted: T, work
     given
 }
 
-/// Waits for the end of the child; true where a signal came in between, which ends it.
-fn wait(child: usize, waits: bool) -> bool {
+/// Waits for the end of a child; true where a signal came in between, which ends it.
+fn wait(child: usize) -> bool {
     let mut was_interrupted = false;
     loop {
         // SAFETY: no status is asked for.
@@ -70,24 +86,32 @@ fn wait(child: usize, waits: bool) -> bool {
         if done != -(libc::EINTR as isize) {
             return was_interrupted;
         }
-        if waits && !was_interrupted {
+        if !was_interrupted {
             super::kill(child);
             was_interrupted = true;
         }
     }
 }
 
-/// What the child does.
+/// Waits while the kernel has not cleared the word; it wakes whoever waits in any process.
+fn wait_for_thread(word: &AtomicU32) {
+    // SAFETY: the kernel reads the word.
+    unsafe { enter(libc::SYS_futex, [word.as_ptr() as usize, libc::FUTEX_WAIT as usize, 1, 0, 0, 0]) };
+}
+
+/// What it does.
 unsafe extern "C" fn work_of<W: FnOnce() -> T, T: Copy>(at: *mut c_void) {
-    // SAFETY: as `apart` has written it; the work is done once.
-    let shared = unsafe { &mut *at.cast::<Shared<W, T>>() };
-    if shared.parent != 0 && !ends_with(shared.parent) {
-        return;
+    let shared = at.cast::<Shared<W, T>>();
+    // SAFETY: as `apart` has written it, which looks at what is given only behind the flag; the work is done once.
+    unsafe {
+        let parent = (*shared).parent;
+        if parent != 0 && !ends_with(parent) {
+            return;
+        }
+        let given = (&raw const (*shared).work).read().assume_init()();
+        (&raw mut (*shared).given).write(MaybeUninit::new(given));
+        (*shared).is_given.store(true, Ordering::Release);
     }
-    // SAFETY: likewise.
-    let given = unsafe { shared.work.assume_init_read() }();
-    shared.given.write(given);
-    shared.is_given.store(true, Ordering::Release);
 }
 
 /// Ends the child with its parent; false where that has ended.
@@ -99,12 +123,19 @@ fn ends_with(parent: usize) -> bool {
     }
 }
 
-/// clone(2): a child that calls a function on a stack, and ends. The child's number, or an error.
+/// clone(2): what calls a function on a stack, and ends; the kernel clears a word then, where the flags say so. Its number, or an
+/// error.
 ///
 /// # Safety
 /// The stack must be good, and stay until the child has ended; the function must be made for such a child.
 #[cfg(target_arch = "x86_64")]
-unsafe fn clone(flags: usize, stack: *mut c_void, work: unsafe extern "C" fn(*mut c_void), with: *mut c_void) -> isize {
+unsafe fn clone(
+    flags: usize,
+    stack: *mut c_void,
+    word: usize,
+    work: unsafe extern "C" fn(*mut c_void),
+    with: *mut c_void,
+) -> isize {
     let result: isize;
     // SAFETY: as the caller promises; the child never comes back here.
     unsafe {
@@ -120,12 +151,12 @@ unsafe fn clone(flags: usize, stack: *mut c_void, work: unsafe extern "C" fn(*mu
             "syscall",
             "ud2",
             "2:",
-            exit = const libc::SYS_exit_group,
+            exit = const libc::SYS_exit,
             inlateout("rax") libc::SYS_clone as isize => result,
             in("rdi") flags,
             in("rsi") stack,
             in("rdx") 0,
-            in("r10") 0,
+            in("r10") word,
             in("r8") 0,
             in("r12") work,
             in("r13") with,
@@ -137,12 +168,19 @@ unsafe fn clone(flags: usize, stack: *mut c_void, work: unsafe extern "C" fn(*mu
     result
 }
 
-/// clone(2): a child that calls a function on a stack, and ends. The child's number, or an error.
+/// clone(2): what calls a function on a stack, and ends; the kernel clears a word then, where the flags say so. Its number, or an
+/// error.
 ///
 /// # Safety
 /// The stack must be good, and stay until the child has ended; the function must be made for such a child.
 #[cfg(target_arch = "aarch64")]
-unsafe fn clone(flags: usize, stack: *mut c_void, work: unsafe extern "C" fn(*mut c_void), with: *mut c_void) -> isize {
+unsafe fn clone(
+    flags: usize,
+    stack: *mut c_void,
+    word: usize,
+    work: unsafe extern "C" fn(*mut c_void),
+    with: *mut c_void,
+) -> isize {
     let result: isize;
     // SAFETY: as the caller promises; the child never comes back here.
     unsafe {
@@ -157,13 +195,13 @@ unsafe fn clone(flags: usize, stack: *mut c_void, work: unsafe extern "C" fn(*mu
             "svc 0",
             "brk 1",
             "2:",
-            exit = const libc::SYS_exit_group,
+            exit = const libc::SYS_exit,
             in("x8") libc::SYS_clone,
             inlateout("x0") flags as isize => result,
             in("x1") stack,
             in("x2") 0,
             in("x3") 0,
-            in("x4") 0,
+            in("x4") word,
             in("x20") work,
             in("x21") with,
             options(nostack),

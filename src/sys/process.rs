@@ -122,13 +122,17 @@ pub unsafe fn execve(path: *const u8, argv: *const *const u8, envp: *const *cons
 
 /// The error of `execve`, or `execveat`, with arguments that cannot be read, for the calling program.
 pub fn execute_nothing(at: i32, path: &CStr) -> i32 {
-    let (path_at, nowhere) = (path.as_ptr() as usize, crate::address::NOWHERE as usize);
     let by_descriptor = path.is_empty() && at != libc::AT_FDCWD;
-    let flags = if by_descriptor { libc::AT_EMPTY_PATH as usize } else { 0 };
+    execute_nothing_with(at, path, if by_descriptor { libc::AT_EMPTY_PATH } else { 0 })
+}
+
+/// The same with flags of `execveat`; EFAULT where the kernel finds a program.
+pub fn execute_nothing_with(at: i32, path: &CStr, flags: i32) -> i32 {
+    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::address::NOWHERE as usize, flags as usize);
     // SAFETY: the kernel reads a C string, and faults on the arguments before it changes anything.
     let done = unsafe {
         match at {
-            libc::AT_FDCWD => super::on_behalf(libc::SYS_execve, [path_at, nowhere, 0, 0, 0]),
+            libc::AT_FDCWD if flags == 0 => super::on_behalf(libc::SYS_execve, [path_at, nowhere, 0, 0, 0]),
             _ => super::on_behalf(libc::SYS_execveat, [at as usize, path_at, nowhere, 0, flags]),
         }
     };

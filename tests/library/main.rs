@@ -10,6 +10,7 @@ mod deepbind;
 mod directly;
 mod elf;
 mod environment;
+mod execveat;
 mod full;
 mod inside;
 mod interpreted;

@@ -245,14 +245,13 @@ impl Case<'_> {
     }
 
     /// Where the process has fewer rights than this one by what looks at who makes a call (Landlock, AppArmor, SELinux), and not at
-    /// the socket: the process has to make the call itself. Says whether nobody can change in between what was judged and lies
-    /// at an address of the process's memory.
-    pub(super) fn confined(&self, at: u64) -> Option<bool> {
+    /// the socket: the process has to make the call itself. What of the call lies in its memory, somebody can change in between: a process
+    /// that shares it (CLONE_VM), its parent (process_vm_writev).
+    pub(super) fn confined(&self) -> bool {
         let (mut own, mut other) = ([0; 256], [0; 256]);
         let own = files::proc_read(0, b"attr/current", &mut own);
         let is_other = files::proc_read(self.subject.thread, b"attr/current", &mut other) != own;
-        let is_confined = is_other || self.with.restricted.may_have(self.subject.pid, self.worker, self.with.since);
-        is_confined.then(|| self.subject.threads == 1 && subject::is_private(self.subject.thread, at))
+        is_other || self.with.restricted.may_have(self.subject.pid, self.worker, self.with.since)
     }
 
     /// The thread's own descriptor, borrowed; -1 where the kernel does not lend it.

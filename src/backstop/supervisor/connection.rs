@@ -123,8 +123,8 @@ impl Case<'_> {
         if holds == Holds::UntilSent(true) {
             sys::end_sending(borrowed.0);
         }
-        if let Some(is_certain) = self.confined(at) {
-            return Some(if is_certain { decision.into() } else { self.unbound(borrowed.0, Deed::Connect).into() });
+        if self.confined() {
+            return Some(self.unbound(borrowed.0, Deed::Connect).into());
         }
         let go = || sys::connect(borrowed.0, &bytes, size) as i64;
         if sys::is_nonblocking(borrowed.0) || !sys::is_stream(borrowed.0) {

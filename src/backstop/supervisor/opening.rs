@@ -22,7 +22,7 @@ impl Case<'_> {
 
     /// A datagram socket needs no listen.
     pub(super) fn bind(&self, fd: i32, at: u64, len: u64) -> Reply {
-        let (lent, place) = (self.lend(fd), at);
+        let lent = self.lend(fd);
         let (bytes, size) = match self.address(at, len) {
             Handed::Address(bytes, size) => (bytes, size),
             Handed::Nothing(errno) => return self.nowhere(&lent, true, errno, &RULES),
@@ -53,10 +53,9 @@ impl Case<'_> {
             return self.not_known(lent.fd(), Unknown::Socket).into();
         }
         match lent {
-            Lent::Internet(fd) if self.enforces(&RULES) && !is_privileged => match self.confined(place) {
-                None => Reply::Result(sys::bind(fd.0, &bytes, size) as i64),
-                Some(true) => decision.into(),
-                Some(false) => self.not_known(fd.0, Unknown::Socket).into(),
+            Lent::Internet(fd) if self.enforces(&RULES) && !is_privileged => match self.confined() {
+                false => Reply::Result(sys::bind(fd.0, &bytes, size) as i64),
+                true => self.not_known(fd.0, Unknown::Socket).into(),
             },
             _ => decision.into(),
         }
@@ -79,10 +78,10 @@ impl Case<'_> {
         }
         match lent {
             // Nothing of it lies in memory.
-            Lent::Internet(fd) if self.enforces(&RULES) => match self.confined(0) {
-                None => Reply::Result(sys::listen(fd.0, backlog) as i64),
-                Some(_) if self.subject.threads == 1 => decision.into(),
-                Some(_) => self.not_known(fd.0, Unknown::Socket).into(),
+            Lent::Internet(fd) if self.enforces(&RULES) => match self.confined() {
+                false => Reply::Result(sys::listen(fd.0, backlog) as i64),
+                true if self.subject.threads == 1 => decision.into(),
+                true => self.not_known(fd.0, Unknown::Socket).into(),
             },
             _ => decision.into(),
         }

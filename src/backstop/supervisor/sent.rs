@@ -207,14 +207,8 @@ impl Case<'_> {
             Lent::Fails(errno) => return Step::Answer(self.fails(*errno, &RULES)),
             Lent::Local(_) | Lent::Unknown => return Step::Answer(decision.into()),
         };
-        // Of a header, that of what it points to is not looked at: it is in the same hands.
-        let place = match parts.pieces {
-            Pieces::One(_) => parts.name.0,
-            Pieces::Vector((at, _)) => at,
-        };
-        if let Some(is_certain) = self.confined(place) {
-            let is_certain = is_certain && (parts.name.0 == 0 || self.confined(parts.name.0) == Some(true));
-            return Step::Answer(if is_certain { decision.into() } else { self.unbound(fd, deed).into() });
+        if self.confined() {
+            return Step::Answer(self.unbound(fd, deed).into());
         }
         let Some(data) = sys::allocate(DATA_MAX) else { return Step::Answer(self.unbound(fd, deed).into()) };
         let is_named = parts.name.0 != 0;

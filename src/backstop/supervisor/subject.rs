@@ -76,25 +76,6 @@ fn status(thread: u32) -> Option<Status> {
     (status.pid != 0).then_some(status)
 }
 
-/// Whether an address of a process lies in memory that it shares with no other, by a mapping.
-pub fn is_private(pid: u32, at: u64) -> bool {
-    let mut found = None;
-    files::each_line(pid, b"maps", &mut |line| {
-        let hexadecimal = |text: &[u8]| {
-            text.iter().try_fold(0_u64, |sum, digit| Some(sum << 4 | u64::from((*digit as char).to_digit(16)?)))
-        };
-        let mut words = line.split(|&byte| byte == b' ');
-        let mut ends = words.next().unwrap_or_default().split(|&byte| byte == b'-').map(hexadecimal);
-        if let (Some(Some(from)), Some(Some(to))) = (ends.next(), ends.next())
-            && (from..to).contains(&at)
-        {
-            found = words.next().map(|rights| rights.get(3) == Some(&b'p'));
-        }
-        found.is_none()
-    });
-    found == Some(true)
-}
-
 /// The parent of a process.
 pub fn parent_of(pid: u32) -> Option<u32> {
     status(pid).map(|status| status.parent)

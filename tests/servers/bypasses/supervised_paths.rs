@@ -99,13 +99,12 @@ fn another_process_cannot_swap_what_was_judged() {
         });
         assert!(is_seen, "{way}: no event");
     }
-    // In audit there is no event but that of the shell.
+    // In audit the event of what could not be judged goes ahead, as that of the shell.
     for way in WAYS {
         events.fresh();
         let said = ask(nginx.port, "strict.example", way, "audit");
         assert!(number(&said, "shells") > 0, "{way}: {said}");
         let seen = events.fresh();
         assert!(seen.iter().all(|event| event.text("event.outcome") == "success"), "{way}: {seen:#?}");
-        assert!(seen.iter().all(|event| event.text("portcullis.unknown") != "replaced"), "{way}: {seen:#?}");
     }
 }

@@ -5,7 +5,7 @@ use crate::lists;
 use crate::model::{Config, Destinations, From, Host, Net, Origin, ScopeConfig};
 use crate::nets;
 use crate::read::defaults;
-use portcullis_policy::exec::{MISSING, reason};
+use portcullis_policy::exec::{MISSING, SANITIZER, reason};
 use portcullis_policy::format::{AddrSet, Range, Scope, Section, Text};
 use portcullis_policy::{Mode, RULES, Rule};
 use std::collections::BTreeMap;
@@ -63,7 +63,7 @@ impl Scopes {
         let mut probes = lists::PROBE_PORTS;
         probes.sort_unstable();
         self.global = Scope {
-            reasons: (reason("setuid") | reason(MISSING)).into(),
+            reasons: (reason("setuid") | reason(MISSING) | reason(SANITIZER)).into(),
             egress_errno: 13.into(),
             exec_errno: 13.into(),
             local: writer.addresses(&defaults::default_ranges()),
