@@ -56,11 +56,11 @@ pub(super) fn judged(fd: c_int) -> Decision {
 
 /// Judges what is to be opened for writing, before there is a descriptor that a signal handler or another thread could copy. Only
 /// where that is refused: in audit nothing is lost. Whose name leads elsewhere by then is judged by the descriptor.
-#[cold]
 #[inline(never)]
 pub(super) fn before(at: c_int, path: *const c_char, flags: c_int) -> Decision {
-    let refuses = |scope| state::policy().mode(scope, Rule::ProcessMemory) == Mode::Enforce;
-    if flags & NEW == NEW || state::role() == Role::Master || !request::current(|served| refuses(served.scope)) {
+    let scope = || request::scope().unwrap_or_else(|| request::current(|served| served.scope));
+    let refuses = || state::policy().mode(scope(), Rule::ProcessMemory) == Mode::Enforce;
+    if flags & NEW == NEW || state::role() == Role::Master || !refuses() {
         return Ok(());
     }
     let flags = libc::O_PATH | libc::O_CLOEXEC | flags & libc::O_NOFOLLOW;

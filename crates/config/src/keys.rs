@@ -87,8 +87,8 @@ pub const KEYS: [Key; 41] = [
     key(
         "rules.exec-unguarded",
         "reasons",
-        "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`, `\"missing\"`: [why](rules/exec-unguarded.md) the library is not active in a program",
-        "`[\"setuid\", \"missing\"]`",
+        "list of `\"setuid\"`, `\"static\"`, `\"foreign\"`, `\"missing\"`, `\"sanitizer\"`: [why](rules/exec-unguarded.md) the library is not active in a program",
+        "`[\"setuid\", \"missing\", \"sanitizer\"]`",
     ),
     key("rules.namespace", "allow", "real paths of programs; `*` and `?` likewise", "`[]`"),
     key("backstop", "seccomp", "`\"off\"`, `\"log\"`, `\"supervise\"`", "`\"off\"`"),

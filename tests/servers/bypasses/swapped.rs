@@ -47,3 +47,25 @@ fn what_is_judged_is_the_socket_of_the_call() {
         }
     }
 }
+
+#[test]
+fn a_signal_handler_changes_nothing_that_was_judged() {
+    enter();
+    let place = Place::new();
+    std::fs::create_dir_all(place.join("log")).expect("a folder");
+    let program = compile(&place, "handler", &[]);
+    for way in ["bind", "memory"] {
+        let bare = run(&place, None, &[&program, way, "1000"]);
+        assert!(bare.starts_with(way) && !bare.starts_with(&format!("{way} 0 ")), "the race can be lost: {bare}");
+        for layer in ["off", "supervise"] {
+            let guard = place.guard(&format!("{}[backstop]\nseccomp = \"{layer}\"\n", every_rule("enforce")));
+            let said = run(&place, Some(&guard), &[&program, way, "1500"]);
+            assert!(said.starts_with(&format!("{way} 0 of ")), "{layer}: {said}");
+            let events = guard.events().all();
+            assert!(
+                events.iter().any(|event| event.text("event.outcome") == "failure"),
+                "{layer} {way}: nothing refused"
+            );
+        }
+    }
+}
