@@ -18,7 +18,12 @@ const fn key(table: &'static str, name: &'static str, value: &'static str, defau
 
 /// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
 pub const KEYS: [Key; 41] = [
-    key("", "mode", "`\"off\"`, `\"audit\"`, `\"enforce\"`: what `egress-port` and `shell-spawn` do; `\"off\"` also turns off every rule without a mode of its own", "`\"audit\"`"),
+    key(
+        "",
+        "mode",
+        "`\"off\"`, `\"audit\"`, `\"enforce\"`: what `egress-port` and `shell-spawn` do; `\"off\"` also turns off every rule without a mode of its own",
+        "`\"audit\"`",
+    ),
     key("log", "sink", "list of `\"journald\"`, `\"syslog\"`, `\"file\"`, `\"stderr\"`", "`[\"journald\"]`"),
     key("log", "file", "absolute path of the file sink", "`/var/log/portcullis/events.jsonl`"),
     key("log", "merge", "whether [repeated events](events.md#repeated-events) are counted in one", "`true`"),

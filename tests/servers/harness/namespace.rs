@@ -36,7 +36,11 @@ pub fn enter() {
     run("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/run/portcullis"]);
     // An overlay's upper layer has to be on a file system of its own here.
     run("mount", &["-t", "tmpfs", "none", "/mnt"]);
+    // What a program leaves there would meet another one of the same number.
+    run("mount", &["-t", "tmpfs", "-o", "mode=1777", "none", "/dev/shm"]);
     let mail = overlay("mail", "/usr/sbin").join("sendmail");
+    // A link would lead to the host's mailer.
+    let _ = std::fs::remove_file(&mail);
     // PHP notices a program that ends before it has read the mail.
     std::fs::write(&mail, "#!/usr/bin/perl\n1 while <STDIN>;\n").expect("a script");
     std::fs::set_permissions(mail, std::fs::Permissions::from_mode(0o755)).expect("permissions");
