@@ -26,6 +26,27 @@ fn who_is_sandboxed_stays_so() {
     }
 }
 
+/// What such a program is allowed, the kernel would have to do by an address that another process can change by then.
+#[test]
+fn what_lies_in_a_sandboxed_program_s_memory_is_unknown() {
+    enter();
+    let place = Place::new();
+    let program = compile(&place, "landlocked", &["-static"]);
+    let _listener = TcpListener::bind("127.0.0.1:4444").expect("a listener");
+    let bare = run_bare(&program, "files");
+    if bare.contains("restricted -1") {
+        // A kernel without Landlock.
+        return;
+    }
+    assert!(bare.contains("before 0 0\n") && bare.contains("itself 0 0\n"), "{bare}");
+    let rule = "[rules.listen-port]\nmode = \"enforce\"\nallow = [45678]\n";
+    let (guard, _fpm, nginx) = servers_with(&place, rule);
+    let said = run(nginx.port, "other1.example", &[&program, "files"]);
+    assert!(said.contains("before 0 0\n") && said.contains("itself 13 13\nchild 13 13\n"), "{said}");
+    let is_unknown = |event: &serde_json::Value| event["portcullis"]["unknown"] == "socket";
+    assert!(guard.events().all().iter().any(is_unknown), "{said}");
+}
+
 /// However many processes of one page restrict themselves, what other pages start is none of them.
 #[test]
 fn a_crowd_that_restricts_itself_is_no_other_page_s() {

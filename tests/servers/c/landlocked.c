@@ -1,5 +1,5 @@
 /* Gives up connecting and opening ports by TCP, as a sandboxed helper does, and tries both: itself, in a child, and in the child of
-   a child that has ended. Without libc's functions. */
+   a child that has ended. With an argument it gives up a right to files instead. Without libc's functions. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -26,9 +26,10 @@ static void attempt(const char *who)
     fflush(stdout);
 }
 
-int main(void)
+int main(int count, char **arguments)
 {
-    struct { uint64_t files, net; } handled = {0, 3};
+    struct { uint64_t files, net; } handled = {count > 1, count > 1 ? 0 : 3};
+    (void)arguments;
     attempt("before");
     int rules = syscall(444, &handled, sizeof handled, 0);
     prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
