@@ -128,7 +128,6 @@ fn ends_with(parent: usize) -> bool {
 ///
 /// # Safety
 /// The stack must be good, and stay until the child has ended; the function must be made for such a child.
-#[cfg(target_arch = "x86_64")]
 unsafe fn clone(
     flags: usize,
     stack: *mut c_void,
@@ -139,6 +138,7 @@ unsafe fn clone(
     let result: isize;
     // SAFETY: as the caller promises; the child never comes back here.
     unsafe {
+        #[cfg(target_arch = "x86_64")]
         core::arch::asm!(
             "syscall",
             "test rax, rax",
@@ -164,26 +164,7 @@ unsafe fn clone(
             lateout("r11") _,
             options(nostack),
         );
-    }
-    result
-}
-
-/// clone(2): what calls a function on a stack, and ends; the kernel clears a word then, where the flags say so. Its number, or an
-/// error.
-///
-/// # Safety
-/// The stack must be good, and stay until the child has ended; the function must be made for such a child.
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone(
-    flags: usize,
-    stack: *mut c_void,
-    word: usize,
-    work: unsafe extern "C" fn(*mut c_void),
-    with: *mut c_void,
-) -> isize {
-    let result: isize;
-    // SAFETY: as the caller promises; the child never comes back here.
-    unsafe {
+        #[cfg(target_arch = "aarch64")]
         core::arch::asm!(
             "svc 0",
             "cbnz x0, 2f",

@@ -1,0 +1,134 @@
+//! Sockets of the local domain: their names, who is at the other end, descriptors that come with a message.
+
+use super::raw::syscall;
+use super::sockets::{ADDRESS_MAX, said};
+use super::{Fd, result};
+
+/// The name in the address of a local socket, of `len` bytes: a path, or an abstract name, which begins with NUL. `None` for one
+/// of another family, and for none.
+pub fn local_name(address: &[u8], len: usize) -> Option<&[u8]> {
+    let (family, name) = address.get(..len)?.split_first_chunk::<2>()?;
+    if i32::from(u16::from_ne_bytes(*family)) != libc::AF_UNIX || name.len() > LOCAL_MAX {
+        return None;
+    }
+    match name.first()? {
+        0 => Some(name),
+        _ => name.split(|&byte| byte == 0).next(),
+    }
+}
+
+/// The longest name of a local socket.
+pub const LOCAL_MAX: usize = 108;
+
+/// The name that a local socket is bound to, in the buffer; `None` where it is none, or has none.
+pub fn own_local_name(fd: i32, into: &mut [u8; ADDRESS_MAX]) -> Option<&[u8]> {
+    let mut len = ADDRESS_MAX as u32;
+    let args = [fd as usize, into.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most that many bytes, and the length.
+    let done = unsafe { syscall(libc::SYS_getsockname, args) };
+    // Of a path of the greatest length, the NUL behind it is counted, too.
+    if done == 0 { local_name(into, (len as usize).min(LOCAL_MAX.wrapping_add(2))) } else { None }
+}
+
+/// A datagram socket of the local domain that never blocks.
+pub fn local_datagram() -> Result<Fd, i32> {
+    let kind = libc::SOCK_DGRAM | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: takes no pointer.
+    result(unsafe { syscall(libc::SYS_socket, [libc::AF_UNIX as usize, kind as usize, 0, 0, 0, 0]) })
+        .map(|fd| Fd(fd as i32))
+}
+
+/// `connect` of a local socket to a path.
+pub fn connect_local(fd: i32, path: &[u8]) -> bool {
+    let (address, len) = local_address(path);
+    // SAFETY: the kernel reads the address.
+    unsafe { super::confined::marked(libc::SYS_connect, [fd as usize, &raw const address as usize, len, 0, 0]) == 0 }
+}
+
+/// The address of a path; of an abstract name, which begins with NUL and has none at its end.
+fn local_address(path: &[u8]) -> ([u8; 110], usize) {
+    let mut address = [0; 110];
+    let family = (libc::AF_UNIX as u16).to_ne_bytes();
+    for (to, from) in address.iter_mut().zip(family.iter().chain(path).chain(&[0])) {
+        *to = *from;
+    }
+    let end = usize::from(path.first() != Some(&0));
+    (address, path.len().wrapping_add(2).wrapping_add(end).min(110))
+}
+
+/// A socket of the local domain for packets; closed on exec.
+pub fn local_packets() -> Result<Fd, i32> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: takes no pointer.
+    result(unsafe { syscall(libc::SYS_socket, [libc::AF_UNIX as usize, kind as usize, 0, 0, 0, 0]) })
+        .map(|fd| Fd(fd as i32))
+}
+
+/// `bind` and `listen` of a local socket; false where the name is taken.
+pub fn listen_local(fd: i32, name: &[u8]) -> bool {
+    let (address, len) = local_address(name);
+    // SAFETY: the kernel reads the address.
+    unsafe {
+        super::confined::marked(libc::SYS_bind, [fd as usize, &raw const address as usize, len, 0, 0]) == 0
+            && super::confined::marked(libc::SYS_listen, [fd as usize, 64, 0, 0, 0]) == 0
+    }
+}
+
+/// `accept4`, closed on exec.
+pub fn accept_local(fd: i32) -> Result<Fd, i32> {
+    let args = [fd as usize, 0, 0, libc::SOCK_CLOEXEC as usize, 0, 0];
+    // SAFETY: no address is asked for.
+    result(unsafe { syscall(libc::SYS_accept4, args) }).map(|fd| Fd(fd as i32))
+}
+
+/// Process and user at the other end of a local socket; `None` also where the kernel does not say.
+pub fn peer_process(fd: i32) -> Option<(u32, u32)> {
+    asked_peer_process(fd).ok()?
+}
+
+/// The same; `Err` where the kernel does not say.
+pub fn asked_peer_process(fd: i32) -> Result<Option<(u32, u32)>, i32> {
+    let mut credentials = [0_u32; 3];
+    let mut len = 12_u32;
+    let (level, option) = (libc::SOL_SOCKET as usize, libc::SO_PEERCRED as usize);
+    let args = [fd as usize, level, option, credentials.as_mut_ptr() as usize, &raw mut len as usize, 0];
+    // SAFETY: the kernel writes a ucred: three words.
+    let done = unsafe { syscall(libc::SYS_getsockopt, args) };
+    said(done)?;
+    Ok((done == 0 && len == 12).then_some((credentials[0], credentials[1])))
+}
+
+/// A control message with one descriptor: `struct cmsghdr` and the number.
+#[repr(C, align(8))]
+struct Passed {
+    len: usize,
+    level: i32,
+    kind: i32,
+    fd: i32,
+    padding: i32,
+}
+
+/// Sends words with a descriptor.
+pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> bool {
+    let control = Passed { len: 20, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fd, padding: 0 };
+    let vector = [words.as_ptr() as usize, size_of_val(words)];
+    let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, size_of::<Passed>(), 0];
+    let args = [socket as usize, header.as_ptr() as usize, libc::MSG_NOSIGNAL as usize, 0, 0];
+    // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
+    unsafe { super::confined::marked(libc::SYS_sendmsg, args) == size_of_val(words) as isize }
+}
+
+/// Receives words with a descriptor; never waits.
+pub fn passed<const N: usize>(socket: i32) -> Option<([u64; N], Fd)> {
+    let mut words = [0_u64; N];
+    let mut control = Passed { len: 0, level: 0, kind: 0, fd: -1, padding: 0 };
+    let vector = [words.as_mut_ptr() as usize, size_of_val(&words)];
+    let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, size_of::<Passed>(), 0];
+    let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    let args = [socket as usize, header.as_mut_ptr() as usize, flags as usize, 0, 0, 0];
+    // SAFETY: the kernel writes into the words and the control message, at most their lengths.
+    let got = unsafe { syscall(libc::SYS_recvmsg, args) };
+    let is_descriptor = control.len == 20 && control.level == libc::SOL_SOCKET && control.kind == libc::SCM_RIGHTS;
+    let fd = (got >= 0 && is_descriptor).then(|| Fd(control.fd))?;
+    (got == size_of_val(&words) as isize).then_some((words, fd))
+}
