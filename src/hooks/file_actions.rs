@@ -10,12 +10,10 @@ use crate::sys::{self, Fd};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
 
-/// Actions that are looked at; more are not known.
-const ACTIONS_MAX: usize = 4096;
-/// Descriptors of which it is remembered what they became.
-const DESCRIPTORS: usize = 64;
-/// What a file has that an action opens: no connection.
-const OPENED: c_int = -1;
+/// What a standard descriptor is that an action opens or closes: no connection.
+const NO_CONNECTION: c_int = -1;
+
+const FOLDER: c_int = libc::O_PATH | libc::O_DIRECTORY;
 
 /// `struct __spawn_action`: a tag, then a union of at most three words.
 #[repr(C)]
@@ -34,6 +32,13 @@ struct Actions {
     actions: *const Action,
 }
 
+impl Action {
+    /// The descriptors, which share the first word.
+    fn descriptors(&self) -> (c_int, c_int) {
+        (self.words[0] as c_int, (self.words[0] >> 32) as c_int)
+    }
+}
+
 const CLOSE: c_int = 0;
 const DUP2: c_int = 1;
 const OPEN: c_int = 2;
@@ -42,16 +47,35 @@ const FCHDIR: c_int = 4;
 const CLOSE_FROM: c_int = 5;
 const TCSETPGRP: c_int = 6;
 
+/// What a descriptor of the new process is.
+#[derive(Clone, Copy, PartialEq)]
+enum Origin {
+    /// The caller's, with this number.
+    Caller(c_int),
+    /// The file that the action of this index opens: no connection.
+    Opened(usize),
+    Closed,
+}
+
+/// What the actions do to the new process.
+#[derive(Clone, Copy, PartialEq)]
+enum Outcome {
+    Known,
+    /// One of them fails, so that no program is started.
+    Fails,
+    Unknown,
+}
+
 /// What the actions change.
 pub struct Effects {
+    actions: *const Action,
+    /// Those that were read.
+    count: usize,
     /// The folder in which the new program begins; `None` for the caller's.
     folder: Option<Fd>,
-    /// Descriptors of the new process, and which of the caller's they are.
-    became: [(c_int, c_int); DESCRIPTORS],
-    count: usize,
-    /// The first of the descriptors of which all are closed.
-    closed: c_int,
-    unknown: bool,
+    changes_descriptors: bool,
+    standard: [c_int; 3],
+    outcome: Outcome,
     judged: Decision,
 }
 
@@ -59,15 +83,16 @@ impl Effects {
     /// Those of `actions`, which may be null.
     pub fn of(actions: *const libc::posix_spawn_file_actions_t) -> Effects {
         let mut effects = Effects {
-            folder: None,
-            became: [(0, 0); DESCRIPTORS],
+            actions: core::ptr::null(),
             count: 0,
-            closed: c_int::MAX,
-            unknown: false,
+            folder: None,
+            changes_descriptors: false,
+            standard: [0, 1, 2],
+            outcome: Outcome::Known,
             judged: Ok(()),
         };
         if !actions.is_null() && effects.read(actions.cast()).is_none() {
-            effects.unknown = true;
+            effects.outcome = Outcome::Unknown;
         }
         effects
     }
@@ -75,45 +100,93 @@ impl Effects {
     fn read(&mut self, actions: *const Actions) -> Option<()> {
         let mut reader = Reader::default();
         let actions: Actions = reader.value(actions)?;
-        let used = usize::try_from(actions.used).ok().filter(|used| *used <= ACTIONS_MAX)?;
-        for index in 0..used {
-            let action: Action = reader.value(actions.actions.wrapping_add(index))?;
-            // Two ints share the first word.
-            let (first, second) = (action.words[0] as c_int, (action.words[0] >> 32) as c_int);
+        self.actions = actions.actions;
+        for index in 0..usize::try_from(actions.used).ok()? {
+            self.count = index;
+            let action = self.action(&mut reader, index)?;
+            let (first, _) = action.descriptors();
             match action.tag {
-                CLOSE => self.becomes(first, OPENED)?,
-                DUP2 => self.becomes(second, self.source(first))?,
+                CLOSE | DUP2 | CLOSE_FROM => self.changes_descriptors = true,
                 OPEN => {
                     let [_, path, flags] = action.words;
                     if self.judged.is_ok() && open::writes(flags as c_int) {
                         self.opens(path as *const _)?;
                     }
-                    self.becomes(first, OPENED)?;
+                    self.changes_descriptors = true;
                 }
-                CHDIR => {
-                    let mut room = PathCopy::new();
-                    let path = room.of(action.words[0] as *const _).ok()?;
-                    let flags = libc::O_PATH | libc::O_DIRECTORY;
-                    self.folder = Some(sys::open(self.folder(), path, flags, 0).ok()?);
-                }
-                FCHDIR => {
-                    let source = self.source(first);
-                    if source == OPENED {
-                        return None;
-                    }
-                    self.folder = Some(Fd(sys::duplicate_high(source, 0).ok()?));
-                }
-                // Whatever it closes is no connection.
-                CLOSE_FROM => {
-                    self.closed = self.closed.min(first);
-                    for fd in first.max(0)..=2 {
-                        self.becomes(fd, OPENED)?;
-                    }
-                }
+                CHDIR => self.enter(self.folder(), action.words[0] as *const _)?,
+                FCHDIR => self.enter_descriptor(&mut reader, first)?,
                 TCSETPGRP => {}
                 _ => return None,
             }
+            if self.outcome != Outcome::Known {
+                return Some(());
+            }
+            self.count = index.wrapping_add(1);
         }
+        for (fd, standard) in self.standard.iter_mut().enumerate() {
+            *standard = match origin(self.actions, &mut reader, self.count, fd as c_int)? {
+                Origin::Caller(fd) => fd,
+                Origin::Opened(_) | Origin::Closed => NO_CONNECTION,
+            };
+        }
+        Some(())
+    }
+
+    fn action(&self, reader: &mut Reader, index: usize) -> Option<Action> {
+        reader.value(self.actions.wrapping_add(index))
+    }
+
+    /// Changes the folder to the one at `path`, which begins in `from`.
+    fn enter(&mut self, from: c_int, path: *const c_char) -> Option<()> {
+        let mut room = PathCopy::new();
+        let Ok(path) = room.of(path) else { return self.fails() };
+        if self.changes() && sys::leads_through_process(from, path) {
+            return None;
+        }
+        match sys::open(from, path, FOLDER, 0) {
+            Ok(folder) => self.enter_folder(folder.0),
+            Err(errno) => self.not_entered(errno),
+        }
+    }
+
+    fn enter_folder(&mut self, folder: c_int) -> Option<()> {
+        // Asks for the right to search it, as chdir does.
+        let folder =
+            sys::open(folder, c".", FOLDER, 0).map(|folder| sys::duplicate_highest(folder.0).map_or(folder, Fd));
+        match folder {
+            Ok(folder) => {
+                self.folder = Some(folder);
+                Some(())
+            }
+            Err(errno) => self.not_entered(errno),
+        }
+    }
+
+    fn not_entered(&mut self, errno: c_int) -> Option<()> {
+        match errno {
+            libc::EMFILE | libc::ENFILE | libc::ENOMEM => None,
+            _ => self.fails(),
+        }
+    }
+
+    /// Changes the folder to the new process's descriptor `fd`.
+    fn enter_descriptor(&mut self, reader: &mut Reader, fd: c_int) -> Option<()> {
+        match origin(self.actions, reader, self.count, fd)? {
+            Origin::Caller(fd) => self.enter_folder(fd),
+            Origin::Opened(index) => {
+                let [_, path, _] = self.action(reader, index)?.words;
+                let is_absolute = reader.byte(path as *const u8)? == b'/';
+                // A relative path begins in the folder of then.
+                let from = if is_absolute || self.folder.is_none() { libc::AT_FDCWD } else { return None };
+                self.enter(from, path as *const _)
+            }
+            Origin::Closed => self.fails(),
+        }
+    }
+
+    fn fails(&mut self) -> Option<()> {
+        self.outcome = Outcome::Fails;
         Some(())
     }
 
@@ -134,27 +207,16 @@ impl Effects {
         Some(())
     }
 
-    fn becomes(&mut self, fd: c_int, source: c_int) -> Option<()> {
-        let place = self.became.iter().take(self.count).position(|(known, _)| *known == fd).unwrap_or(self.count);
-        *self.became.get_mut(place)? = (fd, source);
-        self.count = self.count.max(place.wrapping_add(1));
-        Some(())
-    }
-
-    /// Which of the caller's descriptors `fd` is by now.
-    fn source(&self, fd: c_int) -> c_int {
-        self.became.iter().take(self.count).find(|(known, _)| *known == fd).map_or(fd, |(_, source)| *source)
-    }
-
     /// Whether an action changes what a path may lead to.
     fn changes(&self) -> bool {
-        self.count > 0 || self.folder.is_some()
+        self.changes_descriptors || self.folder.is_some()
     }
 
     /// The path by which the new process finds what the caller has as `fd`: by its own descriptor where it still has that, else by
     /// the caller's.
     pub fn path_of(&self, fd: c_int) -> Text<64> {
-        if fd < self.closed && self.source(fd) == fd && !self.unknown {
+        let origin = origin(self.actions, &mut Reader::default(), self.count, fd);
+        if origin == Some(Origin::Caller(fd)) && self.outcome == Outcome::Known {
             return files::proc_descriptor(fd);
         }
         let mut name = Text::<16>::of(b"fd/");
@@ -167,6 +229,11 @@ impl Effects {
         self.judged
     }
 
+    /// Whether an action fails, so that no program is started.
+    pub fn fail(&self) -> bool {
+        self.outcome == Outcome::Fails
+    }
+
     /// The descriptor of the folder in which a relative path begins.
     pub fn folder(&self) -> c_int {
         self.folder.as_ref().map_or(libc::AT_FDCWD, |folder| folder.0)
@@ -174,15 +241,33 @@ impl Effects {
 
     /// The caller's descriptors that will be the standard ones.
     pub fn standard(&self) -> [c_int; 3] {
-        [0, 1, 2].map(|fd| self.source(fd))
+        self.standard
     }
 
     /// Whether what `path` refers to is not known: the actions were not read, or the path leads through a descriptor or a
     /// folder of a process (/proc/self/fd/N), which is another one in the new process.
     pub fn unknown_of(&self, path: &CStr) -> Option<Unknown> {
-        (self.unknown || (self.changes() && sys::leads_through_process(self.folder(), path)))
-            .then_some(Unknown::FileActions)
+        let is_unknown =
+            self.outcome == Outcome::Unknown || (self.changes() && sys::leads_through_process(self.folder(), path));
+        is_unknown.then_some(Unknown::FileActions)
     }
+}
+
+/// What `fd` is once the first `count` of `actions` are done; `None` where they cannot be read.
+fn origin(actions: *const Action, reader: &mut Reader, count: usize, fd: c_int) -> Option<Origin> {
+    let mut fd = fd;
+    for index in (0..count).rev() {
+        let action: Action = reader.value(actions.wrapping_add(index))?;
+        let (first, second) = action.descriptors();
+        match action.tag {
+            CLOSE if first == fd => return Some(Origin::Closed),
+            CLOSE_FROM if first <= fd => return Some(Origin::Closed),
+            OPEN if first == fd => return Some(Origin::Opened(index)),
+            DUP2 if second == fd => fd = first,
+            _ => {}
+        }
+    }
+    Some(Origin::Caller(fd))
 }
 
 #[cfg(test)]
@@ -202,8 +287,8 @@ mod tests {
             assert_eq!(libc::posix_spawn_file_actions_adddup2(at, 7, 2), 0);
             assert_eq!(libc::posix_spawn_file_actions_addclose(at, 9), 0);
             let effects = Effects::of(at);
-            assert!(!effects.unknown);
-            assert_eq!(effects.standard(), [9, 9, OPENED]);
+            assert!(effects.outcome == Outcome::Known);
+            assert_eq!(effects.standard(), [9, 9, NO_CONNECTION]);
             assert_eq!(effects.unknown_of(c"/bin/true"), None);
             assert_eq!(effects.unknown_of(c"/proc/self/fd/7"), Some(Unknown::FileActions));
             libc::posix_spawn_file_actions_destroy(at);
@@ -228,7 +313,7 @@ mod tests {
             assert_eq!(posix_spawn_file_actions_addchdir_np(at, c"/usr".as_ptr().cast()), 0);
             assert_eq!(posix_spawn_file_actions_addchdir_np(at, c"bin".as_ptr().cast()), 0);
             let effects = Effects::of(at);
-            assert!(!effects.unknown);
+            assert!(effects.outcome == Outcome::Known);
             let found = sys::stat_at(effects.folder(), c"env").unwrap();
             assert_eq!(Some(found.identity), sys::stat(c"/usr/bin/env").map(|stat| stat.identity));
             libc::posix_spawn_file_actions_destroy(at);

@@ -12,13 +12,10 @@ use crate::memory::{PathCopy, Reader, Text, base_name};
 use crate::program::PATH_MAX;
 use crate::request::{self, Served};
 use crate::state::{self, Role};
-use crate::sys::{self, Fd};
+use crate::sys;
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
-
-/// Numbers from which on a descriptor is looked for by which a program is run.
-const HIGH: [c_int; 3] = [900, 200, 50];
 
 /// A program to be started in a new process, by its path, with these arguments and this environment.
 fn program<'a>(
@@ -51,14 +48,9 @@ fn attempt(
         attempt::attempt(served, exec, |start, is_checked| {
             let name = exec.name();
             let new = New::of(name.bytes(), start.guarding).running(start.image);
-            // Where no file action is likely to put another file.
-            let high = start
-                .by_descriptor()
-                .map(|file| HIGH.into_iter().find_map(|from| sys::duplicate_high(file, from).ok()));
-            let high = high.map(|fd| fd.map(Fd));
             let named = || {
-                let (high, file) = (high.as_ref()?, start.by_descriptor()?);
-                let named = effects.path_of(high.as_ref().map_or(file, |high| high.0));
+                let file = start.by_descriptor()?;
+                let named = effects.path_of(file);
                 // Where /proc is not there, or is covered, the path leads to it, which was compared just now.
                 let leads = sys::stat(named.c_str()).zip(sys::fstat(file));
                 leads.is_some_and(|(found, file)| found.identity == file.identity).then_some(named)
@@ -120,6 +112,10 @@ fn start(
     let effects = Effects::of(actions);
     if let Err(Refused(errno)) = effects.judged() {
         return errno;
+    }
+    if effects.fail() {
+        // An action may itself fail with this one.
+        return failure_before(vectors, go).unwrap_or(libc::ENAMETOOLONG);
     }
     let calls = Cell::new(0_usize);
     let go = |path: &CStr, argv: Vector, envp: Vector| {

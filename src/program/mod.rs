@@ -197,10 +197,12 @@ impl<'p> Program<'p> {
 
     /// The open file by which it can be run; of a script its interpreter's, with the line that names it.
     pub fn into_file(self) -> (Option<Fd>, Option<ScriptLine>) {
-        match self.interpreter {
+        let (file, line) = match self.interpreter {
             Some((file, line)) => (Some(file), Some(line)),
             None => (self.file, None),
-        }
+        };
+        // A file action of posix_spawn, or a script, may mean a low number as one that is free.
+        (file.map(|file| sys::duplicate_highest(file.0).map_or(file, Fd)), line)
     }
 
     /// Notes who may write to a file that it is made of.

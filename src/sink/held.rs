@@ -4,9 +4,6 @@
 use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-/// Numbers above which held descriptors are put, tried in turn: a daemon's own use does not come near them.
-const HIGH: [i32; 3] = [900, 200, 3];
-
 /// Whether a sink has taken an event; the error of what had to be opened for it.
 pub type Taken = Result<bool, i32>;
 
@@ -67,7 +64,7 @@ impl Held {
         }
         self.kept.store(0, Ordering::Release);
         let Ok(low) = open() else { return };
-        let Some(fd) = HIGH.into_iter().find_map(|from| sys::duplicate_high(low.0, from).ok()) else { return };
+        let Ok(fd) = sys::duplicate_highest(low.0) else { return };
         let Some(stat) = sys::fstat(fd) else { return };
         self.device.store(stat.identity.0, Ordering::Relaxed);
         self.inode.store(stat.identity.1, Ordering::Relaxed);

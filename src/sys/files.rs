@@ -311,6 +311,13 @@ pub fn duplicate_high(fd: i32, from: i32) -> Result<i32, i32> {
         .map(|fd| fd as i32)
 }
 
+/// A duplicate of a descriptor with a number that a program is least likely to mean by one that it has not, closed on exec.
+pub fn duplicate_highest(fd: i32) -> Result<i32, i32> {
+    const FROM: [i32; 3] = [900, 200, 50];
+    let found = FROM.into_iter().find_map(|from| duplicate_high(fd, from).ok());
+    found.map_or_else(|| duplicate_high(fd, 3), Ok)
+}
+
 /// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`fork_silent`] only.
 pub fn duplicate_onto(from: i32, to: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.

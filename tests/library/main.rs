@@ -1,5 +1,6 @@
 //! The built library itself: its file, and each hook in every condition, with and without the guard.
 
+mod actions;
 mod addresses;
 mod apart;
 mod build;

@@ -116,7 +116,7 @@ impl Unknown {
             Unknown::Route => CONNECTION,
             Unknown::Environment => PROGRAM | Rule::LoaderEnv.bit(),
             Unknown::Descriptor => Rule::StdioSocket.bit() | Rule::ProcessMemory.bit(),
-            Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit(),
+            Unknown::FileActions => PROGRAM | Rule::StdioSocket.bit() | Rule::ProcessMemory.bit(),
             Unknown::Arguments
             | Unknown::Program
             | Unknown::Path
