@@ -9,7 +9,8 @@ use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, Vector, begins, is_own, is
 use crate::backstop;
 use crate::context;
 use crate::judge::Guarding;
-use crate::memory::{Reader, Text};
+use crate::memory::{Reader, Text, base_name};
+use crate::program::has_to_be_first;
 use crate::request::Served;
 use crate::state;
 use crate::sys;
@@ -31,7 +32,8 @@ const REQUEST_MAX: usize = portcullis_request::wire::WIRE_MAX + 32;
 enum Change {
     /// It stays.
     Nothing,
-    /// Another comes behind it: this path, the library's, and what the caller's last one says.
+    /// Another comes behind it: this path, the library's, and what the caller's last one says; that goes first where a library
+    /// in it has to.
     Add(&'static [u8]),
     /// Where the library is in one, this path goes before its own; `None`: it is left out.
     Replace(Option<&'static [u8]>),
@@ -227,13 +229,11 @@ fn compose(change: Change, value: &'static [u8], mut push: impl FnMut(&[u8])) {
     match change {
         Change::Nothing => {}
         Change::Add(before) => {
+            let yields = before.is_empty() && libraries(value).map(base_name).any(has_to_be_first);
+            let parts = if yields { [b"", value, b":", library] } else { [before, library, b":", value] };
             push(PRELOAD);
-            push(before);
-            push(library);
-            if !value.is_empty() {
-                push(b":");
-                push(value);
-            }
+            let count = if value.is_empty() { 2 } else { parts.len() };
+            parts.into_iter().take(count).for_each(push);
         }
         Change::Replace(by) => {
             push(PRELOAD);

@@ -233,7 +233,12 @@ pub fn needs_to_be_first(head: &[u8], read: impl Fn(u64, &mut [u8]) -> usize) ->
     let Some(place) = place else { return false };
     let mut text = [0; 16];
     read(place.wrapping_add(name) as u64, &mut text);
-    FIRST.into_iter().any(|first| text.starts_with(first))
+    has_to_be_first(&text)
+}
+
+/// Whether the library of this file name has to be the first.
+pub fn has_to_be_first(name: &[u8]) -> bool {
+    FIRST.into_iter().any(|first| name.starts_with(first))
 }
 
 #[cfg(test)]

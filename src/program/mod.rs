@@ -18,6 +18,7 @@ use crate::memory::{Text, base_name};
 use crate::state;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
+pub use format::has_to_be_first;
 use format::{Format, HEAD, Loader};
 pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;

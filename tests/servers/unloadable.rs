@@ -55,6 +55,7 @@ fn run(guarded: bool, clear: &str, more: &str) -> (Vec<Value>, Vec<Vec<String>>)
         let built = compile(&place, "cc", "seen", sanitizer, &[&format!("-fsanitize={sanitizer}")]);
         commands.push(words(&[&built]));
         commands.push(words(&["/bin/sh", "-c", &built]));
+        commands.push(words(&["/bin/sh", "-c", &format!("LD_PRELOAD={} /bin/true", sanitizers_library(&built))]));
     }
     if cfg!(target_arch = "x86_64") {
         let flags = ["-m32", "-nostdlib", "-fno-pic", "-no-pie", "-fno-stack-protector"];
@@ -78,6 +79,14 @@ fn run(guarded: bool, clear: &str, more: &str) -> (Vec<Value>, Vec<Vec<String>>)
     let text = answer.body.replace("\\/", "/").replace(place.library().to_str().expect("a path"), "LIBRARY");
     let text = text.replace(place.path().to_str().expect("a path"), "PLACE");
     (serde_json::from_str(&text).unwrap_or_else(|_| panic!("{answer:?}")), commands)
+}
+
+/// The path of the sanitizer's library in a program that is built with it.
+fn sanitizers_library(program: &str) -> String {
+    let done = Command::new("/usr/bin/ldd").arg(program).output().expect("ldd");
+    let text = String::from_utf8(done.stdout).expect("text");
+    let line = text.lines().find(|line| line.contains("san.so")).unwrap_or_else(|| panic!("{text}"));
+    line.split(' ').nth(2).expect("a path").to_owned()
 }
 
 /// What a program says without what it may see of the guard (docs/threat-model.md): a static one and one of musl's get its
