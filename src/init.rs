@@ -6,7 +6,7 @@ use crate::state::{self, Role, Settled};
 use crate::sys::Which;
 use crate::{
     backstop, counters, deepbind, environment, files, hooks, judge, listeners, load, names, objects, pools, request,
-    sink, sys,
+    rings, sink, sys,
 };
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, Inherited};
@@ -117,6 +117,7 @@ pub extern "C" fn ensure() {
     }
     if state::role() == Role::Serving {
         names::settle();
+        rings::serving();
         backstop::serving();
     }
 }
