@@ -93,6 +93,7 @@ fn serve(listener: c_int, accepted: c_int) {
         names::settle();
         counters::spread();
         rings::serving();
+        request::cgi::serving(listener);
         crate::backstop::serving();
     }
     request::accepted(listener, accepted);

@@ -17,6 +17,8 @@ pub struct Served {
     pub scope: u32,
     /// The virtual host.
     pub vhost: Option<u32>,
+    /// The web server itself starts the program that answers it, and has said so in that program's environment.
+    pub by_server: bool,
     /// The request's number, once somebody has asked for it; else 0.
     id: AtomicU64,
     /// It was found anew, and is not published yet.
@@ -26,7 +28,14 @@ pub struct Served {
 impl Served {
     /// No request.
     pub const fn none() -> Served {
-        Served { request: Request::none(), scope: 0, vhost: None, id: AtomicU64::new(0), fresh: false }
+        Served {
+            request: Request::none(),
+            scope: 0,
+            vhost: None,
+            by_server: false,
+            id: AtomicU64::new(0),
+            fresh: false,
+        }
     }
 
     /// The request's number, the same for all that is done for it; 0 where there is none or it could not be read. Most
