@@ -345,7 +345,7 @@ fn unjudged<'a>(
 #[cold]
 pub fn replaced(served: &Served) -> Decision {
     let (mut room, mut args) = (actor::Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let own = actor::facts(sys::now(), 0, &mut room, &mut args);
+    let own = actor::facts(sys::now(), 0, None, &mut room, &mut args);
     let path = match own.executable {
         b"" => Text::<512>::of(b"/proc/self/exe"),
         executable => Text::of(executable),

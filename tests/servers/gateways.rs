@@ -41,7 +41,8 @@ fn lighttpd(place: &Place, guard: Option<&Guard>) -> Process {
 /// The tools that were seen, with their arguments.
 fn tools(events: &mut crate::harness::Events) -> Vec<String> {
     let all = events.fresh().into_iter();
-    let rule = |event: &serde_json::Value| event.text("rule.id") == "exec-tool" || event.to_string().contains("exec-tool");
+    let rule =
+        |event: &serde_json::Value| event.text("rule.id") == "exec-tool" || event.to_string().contains("exec-tool");
     all.filter(rule).map(|event| event.text("process.command_line").to_owned()).collect()
 }
 
@@ -121,7 +122,16 @@ fn uwsgi(place: &Place, guard: &Guard, app: &str) -> Process {
     std::os::unix::fs::symlink("/usr/bin/uwsgi", &program).expect("a link");
     std::fs::set_permissions(Path::new(&app), PermissionsExt::from_mode(0o644)).expect("permissions");
     let mut command = Command::new(program);
-    command.args(["--plugin", "python3", "--http-socket", "127.0.0.1:8082", "--master", "--need-app", "--processes", "1"]);
+    command.args([
+        "--plugin",
+        "python3",
+        "--http-socket",
+        "127.0.0.1:8082",
+        "--master",
+        "--need-app",
+        "--processes",
+        "1",
+    ]);
     command.args(["--uid", "www-data", "--gid", "www-data", "--die-on-term", "--wsgi-file"]).arg(app);
     let process = Process::start(command, Some(guard));
     wait_until("uwsgi", || TcpStream::connect(("127.0.0.1", 8082)).is_ok());

@@ -15,6 +15,7 @@ mod command;
 mod demo;
 mod examples;
 mod gateways;
+mod hidepid;
 mod instructions;
 mod matrix;
 mod merging;

@@ -88,7 +88,10 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };
-    shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
+    if sys::may_borrow() {
+        shared.borrows.store(true, Ordering::Relaxed);
+        subject::asks();
+    }
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
         // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.
@@ -202,8 +205,14 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     // It has its listener ready at once: nobody else is kept waiting.
     sys::poll(&mut entry, LOOK);
     // The name is for everybody to find: only the master and its children are its workers.
-    let Some((pid, _)) = sys::peer_process(socket.0) else { return };
-    if pid != master && subject::parent_of(pid) != Some(master) {
+    let Some((pid, user)) = sys::peer_process(socket.0) else { return };
+    let is_its = pid == master
+        || match subject::parent_of(pid) {
+            Some(parent) => parent == master,
+            // Nobody says: root is not to be kept out.
+            None => user == 0,
+        };
+    if !is_its {
         return;
     }
     // A worker begins after a reload: what it is judged by is compiled by now.

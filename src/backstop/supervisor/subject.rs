@@ -7,8 +7,8 @@ use crate::files;
 use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
 use crate::state::Role;
-use crate::sys;
-use core::sync::atomic::Ordering;
+use crate::sys::{self, Person};
+use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::environment::Variables;
 use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Request, State, context};
@@ -73,7 +73,21 @@ fn status(thread: u32) -> Option<Status> {
             _ => {}
         }
     }
-    (status.pid != 0).then_some(status)
+    if status.pid != 0 {
+        return Some(status);
+    }
+    // /proc may hide it (hidepid=2, ProtectProc=invisible).
+    let person = if ASKS.load(Ordering::Relaxed) { sys::person(thread) } else { None };
+    let Person { pid, parent, user: (user, group) } = person.filter(|person| person.pid != 0)?;
+    Some(Status { pid, parent, user, group, threads: 0 })
+}
+
+/// Processes can be asked for by descriptors.
+static ASKS: AtomicBool = AtomicBool::new(false);
+
+/// They can.
+pub fn asks() {
+    ASKS.store(true, Ordering::Relaxed);
 }
 
 /// The parent of a process.
