@@ -109,7 +109,7 @@ fn a_hidden_proc_changes_nothing() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Before Linux 6.13, or without pidfd_getfd, the supervisor cannot ask who a hidden process is: its call is unknown, so that audit
+/// Before Linux 6.13, or where a filter ends who calls pidfd_open, the supervisor cannot ask who a hidden process is: its call is unknown, so that audit
 /// lets it go and enforce refuses it.
 #[test]
 fn what_is_hidden_and_cannot_be_asked_for_is_unknown() {
@@ -121,14 +121,49 @@ fn what_is_hidden_and_cannot_be_asked_for_is_unknown() {
         let outer = place.join("outer");
         let done = Command::new("cc").args(["-O1", "-w", "-static", "-o"]).arg(&outer).arg(source).status();
         assert!(done.expect("cc").success());
-        let by = ["setpriv", "--bounding-set=-sys_ptrace", outer.to_str().expect("a path"), "kill-borrow"];
+        let by = ["setpriv", "--bounding-set=-sys_ptrace", outer.to_str().expect("a path"), "kill-pidfd"];
         let guard = place.guard_of_every_event(&format!("{}[backstop]\nseccomp = \"supervise\"\n", every_rule(mode)));
         let (_fpm, nginx) = start(&place, Some(&guard), &by);
         assert_eq!(ask(nginx.port, "static sendto"), said, "{mode}");
         let events = guard.events().all();
         let unknown: Vec<_> = events.iter().filter(|event| event.text("portcullis.unknown") == "memory").collect();
-        assert!(!unknown.is_empty() && unknown.iter().all(|event| event.text("event.outcome") == outcome), "{events:#?}");
+        assert!(
+            !unknown.is_empty() && unknown.iter().all(|event| event.text("event.outcome") == outcome),
+            "{events:#?}"
+        );
         let why = "the backstop's supervisor may not read the memory of what it is to judge: it needs CAP_SYS_PTRACE";
         assert_eq!(events.iter().filter(|event| event.text("message") == why).count(), 1, "{events:#?}");
+    }
+}
+
+/// A request that a page, or what it starts, sends to its own pool is none of the web server's.
+#[test]
+fn a_hidden_process_of_the_pools_own_tree_is_known() {
+    const WITHIN: &str = r#"<?php
+$socket = 'unix://' . $_GET['socket'];
+$code = 'use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => shift) or exit; print {$s} "\1\1\0\1\0\10\0\0\0\1\0\0\0\0\0\0\1\4\0\1\0\0\0\0";';
+if ($_GET['by'] == 'page') {
+    $s = stream_socket_client($socket);
+    fwrite($s, "\1\1\0\1\0\10\0\0\0\1\0\0\0\0\0\0\1\4\0\1\0\0\0\0\1\5\0\1\0\0\0\0");
+    fread($s, 1);
+} else {
+    proc_close(proc_open(['/usr/bin/perl', '-e', $code, $_GET['socket']], [], $pipes));
+}
+"#;
+    enter();
+    hide();
+    let place = Place::new();
+    let guard = place.guard_of_every_event("mode = \"audit\"\n");
+    place.write("www/within.php", WITHIN);
+    let (fpm, nginx) = start(&place, Some(&guard), &[]);
+    let mut events = guard.events();
+    for by in ["page", "perl"] {
+        http::get(nginx.port, &format!("/within.php?by={by}&socket={}", fpm.socket.display()));
+        let mut seen = Vec::new();
+        crate::harness::wait_until("the request", || {
+            seen.extend(events.fresh());
+            let details = seen.iter().map(|event| event.text("portcullis.detail"));
+            details.filter(|detail| detail.starts_with("a request from the pool's own tree")).count() == 1
+        });
     }
 }

@@ -88,10 +88,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };
-    if sys::may_borrow() {
-        shared.borrows.store(true, Ordering::Relaxed);
-        subject::asks();
-    }
+    shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
         // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.

@@ -8,7 +8,7 @@ use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
 use crate::state::Role;
 use crate::sys::{self, Person};
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use portcullis_request::environment::Variables;
 use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Request, State, context};
@@ -77,17 +77,8 @@ fn status(thread: u32) -> Option<Status> {
         return Some(status);
     }
     // /proc may hide it (hidepid=2, ProtectProc=invisible).
-    let person = if ASKS.load(Ordering::Relaxed) { sys::person(thread) } else { None };
-    let Person { pid, parent, user: (user, group) } = person.filter(|person| person.pid != 0)?;
+    let Person { pid, parent, user: (user, group) } = sys::person(thread).filter(|person| person.pid != 0)?;
     Some(Status { pid, parent, user, group, threads: 0 })
-}
-
-/// Processes can be asked for by descriptors.
-static ASKS: AtomicBool = AtomicBool::new(false);
-
-/// They can.
-pub fn asks() {
-    ASKS.store(true, Ordering::Relaxed);
 }
 
 /// The parent of a process.
