@@ -5,7 +5,7 @@
 //! asked for an event would be that.
 
 use crate::files;
-use crate::memory::{Text, base_name};
+use crate::memory::{Paged, Text, base_name};
 use crate::{state, sys};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -184,10 +184,9 @@ fn hidden(parent: u32, child: Child<'_>, said: &mut Said) {
     }
 }
 
+/// This process and its parent.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static OWN: Remembered = Remembered::none();
-#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static PARENT: Remembered = Remembered::none();
+static OF_EVENTS: Paged<[Remembered; 2]> = Paged([const { Remembered::none() }; 2]);
 
 /// The facts on process `pid`, 0 for the calling one; its arguments go into `args`. What cannot be read is empty. The folder
 /// of the calling process is of interest, that of its parent hardly ever. `now` is the time in nanoseconds
@@ -202,7 +201,8 @@ pub fn facts<'a>(
     let own = pid == 0;
     let number = if own { sys::getpid() } else { pid };
     let Room { said, folder } = room;
-    (if own { &OWN } else { &PARENT }).look(now, pid, number, parent_of, said);
+    let [of_own, of_parent] = &OF_EVENTS.0;
+    (if own { of_own } else { of_parent }).look(now, pid, number, parent_of, said);
     let executable = said.executable.bytes();
     let count = files::arguments(said.command_line.bytes(), args);
     Process {

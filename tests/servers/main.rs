@@ -18,6 +18,7 @@ mod gateways;
 mod hidepid;
 mod instructions;
 mod matrix;
+mod memory;
 mod merging;
 mod modules;
 mod named;
