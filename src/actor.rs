@@ -5,8 +5,8 @@
 //! asked for an event would be that.
 
 use crate::files;
-use crate::memory::{Text, base_name};
-use crate::sys;
+use crate::memory::{Paged, Text, base_name};
+use crate::{state, sys};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_event::{ARGS_SHOWN, Process};
@@ -47,11 +47,29 @@ impl Said {
         self.command_line.set(files::proc_read(pid, b"cmdline", &mut command_line));
     }
 
+    /// Asks /proc; of a parent that it hides, who else knows.
+    #[cold]
+    fn ask_of(&mut self, pid: u32, child: Option<Child<'_>>) {
+        self.ask(pid);
+        if let Some(child) = child.filter(|_| self.name.bytes().is_empty()) {
+            hidden(pid, child, self);
+        }
+    }
+
     fn take(&mut self, other: &Said) {
         self.name.set(other.name.bytes());
         self.executable.set(other.executable.bytes());
         self.command_line.set(other.command_line.bytes());
     }
+}
+
+/// A process whose parent is asked for.
+#[derive(Clone, Copy)]
+pub struct Child<'c> {
+    /// The programs that led to it.
+    pub chain: &'c [u8],
+    /// It is the calling one.
+    pub is_this: bool,
 }
 
 impl Room {
@@ -89,13 +107,14 @@ impl Remembered {
         Remembered { taken: AtomicBool::new(false), known: UnsafeCell::new(known) }
     }
 
-    /// Fills `said` with what is said of process `pid`, 0 for the calling one, whose own number is `own`.
-    fn look(&self, now: u64, pid: u32, own: u32, said: &mut Said) {
+    /// Fills `said` with what is said of process `pid`, 0 for the calling one, whose own number is `own`; of the parent of
+    /// `child`, where there is one.
+    fn look(&self, now: u64, pid: u32, own: u32, child: Option<Child<'_>>, said: &mut Said) {
         /// How long what was said holds, and how long that it is the same program, in nanoseconds.
         const HOLDS: u64 = 1_000_000_000;
         const SAME: u64 = 10_000_000;
         if self.taken.swap(true, Ordering::Acquire) {
-            said.ask(pid);
+            said.ask_of(pid, child);
             return;
         }
         // SAFETY: this thread has taken it.
@@ -109,7 +128,7 @@ impl Remembered {
                 _ => sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
             };
             if !said_lately || known.program != program {
-                known.said.ask(pid);
+                known.said.ask_of(pid, child);
                 (known.pid, known.at, known.program) = (own, now, program);
             }
             known.checked = now;
@@ -119,19 +138,71 @@ impl Remembered {
     }
 }
 
+/// The master, as it was when it first forked: for a worker, from which /proc may hide it (hidepid=2).
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static OWN: Remembered = Remembered::none();
+static MASTER: Remembered = Remembered::none();
+
+/// Remembers the master; for a master that is about to fork, the first time.
+pub fn remember_master() {
+    if MASTER.taken.swap(true, Ordering::Acquire) {
+        return;
+    }
+    // SAFETY: this thread has taken it.
+    let known = unsafe { &mut *MASTER.known.get() };
+    if known.pid == 0 {
+        known.said.ask(0);
+        known.pid = sys::getpid();
+    }
+    MASTER.taken.store(false, Ordering::Release);
+}
+
+/// What is known of the parent that /proc hides: the master; of a process that is forked from the parent's program and has begun no
+/// other, what it is itself; of any other, what the chain begins with, since what is hidden is the worker.
+#[cold]
+#[inline(never)]
+fn hidden(parent: u32, child: Child<'_>, said: &mut Said) {
+    if !MASTER.taken.swap(true, Ordering::Acquire) {
+        // SAFETY: this thread has taken it.
+        let known = unsafe { &*MASTER.known.get() };
+        let is_master = known.pid == parent && child.is_this;
+        if is_master {
+            said.take(&known.said);
+        }
+        MASTER.taken.store(false, Ordering::Release);
+        if is_master {
+            return;
+        }
+    }
+    let Child { chain, is_this } = child;
+    if is_this && (parent == state::first_pid() || (parent > 1 && sys::getpid() != state::first_pid())) {
+        return said.ask(0);
+    }
+    let head = chain.windows(3).position(|part| part == b" > ").and_then(|end| chain.get(..end));
+    if let Some(head) = head.filter(|_| parent > 1) {
+        said.name.set(head.split(|&byte| byte == b':').next().unwrap_or_default());
+        said.command_line.set(head);
+    }
+}
+
+/// This process and its parent.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static PARENT: Remembered = Remembered::none();
+static OF_EVENTS: Paged<[Remembered; 2]> = Paged([const { Remembered::none() }; 2]);
 
 /// The facts on process `pid`, 0 for the calling one; its arguments go into `args`. What cannot be read is empty. The folder
 /// of the calling process is of interest, that of its parent hardly ever. `now` is the time in nanoseconds
-/// since 1970.
-pub fn facts<'a>(now: u64, pid: u32, room: &'a mut Room, args: &'a mut [&'a [u8]; ARGS_SHOWN]) -> Process<'a> {
+/// since 1970. `parent_of` is whose parent it is asked for as.
+pub fn facts<'a>(
+    now: u64,
+    pid: u32,
+    parent_of: Option<Child<'_>>,
+    room: &'a mut Room,
+    args: &'a mut [&'a [u8]; ARGS_SHOWN],
+) -> Process<'a> {
     let own = pid == 0;
     let number = if own { sys::getpid() } else { pid };
     let Room { said, folder } = room;
-    (if own { &OWN } else { &PARENT }).look(now, pid, number, said);
+    let [of_own, of_parent] = &OF_EVENTS.0;
+    (if own { of_own } else { of_parent }).look(now, pid, number, parent_of, said);
     let executable = said.executable.bytes();
     let count = files::arguments(said.command_line.bytes(), args);
     Process {

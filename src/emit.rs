@@ -1,6 +1,6 @@
 //! From a verdict to an event in the sinks.
 
-use crate::actor::{self, Room};
+use crate::actor::{self, Child, Room};
 use crate::files;
 use crate::host;
 use crate::judge::{Arguments, By, Exec, Target};
@@ -28,9 +28,9 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
         By::Other(other) => (other.pid, other.thread, other.parent),
     };
     let now = sys::now();
-    let process = Process { pid: own, ..actor::facts(now, thread, &mut room, &mut args) };
-    let parent = actor::facts(now, parent, &mut parent_room, &mut parent_args);
     let chain = chain(by, served);
+    let process = Process { pid: own, ..actor::facts(now, thread, None, &mut room, &mut args) };
+    let parent = actor::facts(now, parent, child(by, chain.bytes()), &mut parent_room, &mut parent_args);
     let event = Event { action, detail, ..common(now, by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
 }
@@ -116,10 +116,11 @@ pub fn merged(policy: &Policy<'_>, merged: Merged) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
-    let process = actor::facts(now, 0, &mut room, &mut args);
-    let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
+    let process = actor::facts(now, 0, None, &mut room, &mut args);
+    let chain = state::settled().chain.bytes();
+    let parent = actor::facts(now, sys::getppid(), child(By::This, chain), &mut parent_room, &mut parent_args);
     let Merged { about, like, count } = merged;
-    let common = common(now, By::This, state::settled().chain.bytes(), process, parent);
+    let common = common(now, By::This, chain, process, parent);
     let event = Event {
         rule: RULES.get(usize::from(about.rule)).unwrap_or(&GUARD_POLICY),
         mode: if about.refused { Mode::Enforce.word() } else { Mode::Audit.word() },
@@ -136,6 +137,11 @@ pub fn merged(policy: &Policy<'_>, merged: Merged) {
         ..common
     };
     finish(policy, event);
+}
+
+/// Whose parent is asked for.
+fn child<'c>(by: By<'_>, chain: &'c [u8]) -> Option<Child<'c>> {
+    Some(Child { chain, is_this: matches!(by, By::This | By::Again) })
 }
 
 fn chain(by: By<'_>, served: &Served) -> Text<256> {
@@ -183,7 +189,8 @@ pub fn exec(
         By::This | By::Again => 0,
     };
     let now = sys::now();
-    let parent = actor::facts(now, parent, &mut room, &mut args);
+    let own = self::chain(by, served);
+    let parent = actor::facts(now, parent, child(by, own.bytes()), &mut room, &mut args);
     let name = exec.name();
     let mut folder = [0; 512];
     let process = Process {
@@ -202,8 +209,8 @@ pub fn exec(
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
     let chain = match by {
-        By::This | By::Again => context::chain_of(process.name, served),
-        By::Other(other) => context::chain_from(other.chain, process.name),
+        By::This | By::Again if state::role() == Role::Master => context::chain_from(b"", process.name),
+        _ => context::chain_from(own.bytes(), process.name),
     };
     let unguarded = program.unguarded;
     let event = Event { detail, unguarded, ..common(now, by, chain.bytes(), process, parent) };
@@ -222,9 +229,9 @@ pub fn guard_on(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unk
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
-    let process = actor::facts(now, 0, &mut room, &mut args);
-    let parent = actor::facts(now, sys::getppid(), &mut parent_room, &mut parent_args);
+    let process = actor::facts(now, 0, None, &mut room, &mut args);
     let chain = state::settled().chain.bytes();
+    let parent = actor::facts(now, sys::getppid(), child(By::This, chain), &mut parent_room, &mut parent_args);
     let action = Action::Guard(sentence);
     let common = common(now, By::This, chain, process, parent);
     let unknown = unknown.map_or("", Unknown::word);

@@ -5,8 +5,8 @@ use crate::memory::{Text, base_name};
 use crate::state::{self, Role, Settled};
 use crate::sys::Which;
 use crate::{
-    backstop, counters, deepbind, environment, files, hooks, judge, listeners, load, names, objects, pools, request,
-    sink, sys,
+    actor, backstop, counters, deepbind, environment, files, hooks, judge, listeners, load, names, objects, pools,
+    request, rings, sink, sys,
 };
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, Inherited};
@@ -117,6 +117,7 @@ pub extern "C" fn ensure() {
     }
     if state::role() == Role::Serving {
         names::settle();
+        rings::serving();
         backstop::serving();
     }
 }
@@ -134,6 +135,7 @@ pub fn before_fork() {
     }
     backstop::before_fork();
     listeners::remember_all();
+    actor::remember_master();
     load::sum_once();
     load::renew();
     sink::hold(&state::policy());

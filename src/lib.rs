@@ -30,6 +30,7 @@ mod peers;
 mod pools;
 mod program;
 mod request;
+mod rings;
 mod route;
 mod seqlock;
 mod sink;

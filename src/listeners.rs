@@ -1,6 +1,6 @@
 //! The ports that the server itself has opened, before it served.
 
-use crate::{local_listeners, sys};
+use crate::{local_listeners, rings, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Every port's bit. Only the pages of ports that are in it are ever made.
@@ -34,6 +34,8 @@ pub fn remember_all() {
     sys::each_descriptor(|fd| {
         if sys::listens(fd) {
             remember(fd);
+        } else {
+            rings::remember_if(fd);
         }
     });
 }

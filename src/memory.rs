@@ -8,6 +8,11 @@ const PAGE: usize = 4096;
 /// Linux's bound on a path, with its NUL.
 const PATH_MAX: usize = 4096;
 
+/// What begins a page of its own: a worker copies each page of the library's data that it writes to, so what it writes lies together,
+/// apart from what only the constructor and the master write.
+#[repr(C, align(4096))]
+pub struct Paged<T>(pub T);
+
 /// Reads through pointers that may be wild: each page is asked for once.
 #[derive(Default)]
 pub struct Reader {

@@ -76,6 +76,7 @@ struct Cell(UnsafeCell<Settled>);
 // SAFETY: written in the constructor only, which runs before the process has threads of its own; see `settle`.
 unsafe impl Sync for Cell {}
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static SETTLED: Cell = Cell(UnsafeCell::new(Settled {
     chain: Text::zeroed(),
     policy_path: Text::zeroed(),

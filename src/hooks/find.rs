@@ -107,6 +107,7 @@ struct Near {
     tables: [AtomicUsize; 4],
 }
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static NEAR: [Near; NEAR_MAX] =
     [const { Near { base: AtomicUsize::new(0), tables: [const { AtomicUsize::new(0) }; 4] } }; NEAR_MAX];
 /// How many of them are kept, once they can be searched.

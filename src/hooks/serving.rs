@@ -3,7 +3,7 @@
 use super::table::{self, real};
 use super::{as_libc_size, fail};
 use crate::judge::{self, By, Decision, Refused};
-use crate::{counters, listeners, load, merge, names, pools, request, state, sys};
+use crate::{counters, listeners, load, merge, names, pools, request, rings, state, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -92,6 +92,8 @@ fn serve(listener: c_int, accepted: c_int) {
         state::set_role(state::Role::Serving);
         names::settle();
         counters::spread();
+        rings::serving();
+        request::cgi::serving(listener);
         crate::backstop::serving();
     }
     request::accepted(listener, accepted);

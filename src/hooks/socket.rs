@@ -5,7 +5,7 @@ use super::table::real;
 use crate::judge::{self, By, Decision, Refused};
 use crate::route::{self, Effect};
 use crate::state::{self, Role};
-use crate::{allowed, gate, request, sys};
+use crate::{allowed, gate, request, rings, sys};
 use core::ffi::{c_int, c_uint, c_void};
 
 /// socket(2). Of one without ports, what was allowed of another says nothing.
@@ -189,6 +189,7 @@ fn came(header: libc::msghdr) {
     route::each_descriptor(&header, |fd| {
         if sys::has_ports(fd) != Some(true) {
             allowed::distrust();
+            rings::received(fd);
         }
     });
 }

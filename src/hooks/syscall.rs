@@ -149,7 +149,9 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             // Which socket that is of another process's, nobody looks.
             libc::SYS_pidfd_getfd => {
                 crate::allowed::distrust();
-                with(Ok(()))
+                let got = with(Ok(()));
+                crate::rings::received(got as c_int);
+                got
             }
             libc::SYS_bind => to_long(listen::binding(WAY, fd, b as *const _, c as u32)),
             libc::SYS_listen => to_long(listen::listening(WAY, fd, b as c_int)),
@@ -233,9 +235,9 @@ unsafe fn undecoded(number: c_long, args: [usize; 6]) -> c_long {
 /// # Safety
 /// As the system call's: the kernel checks the pointer.
 unsafe fn ring(entries: usize, parameters: usize) -> c_long {
-    if state::role() != Role::Master
-        && let Err(Refused(errno)) = request::current(|served| judge::ring(By::This, served))
-    {
+    if state::role() == Role::Master {
+        crate::rings::remember();
+    } else if let Err(Refused(errno)) = request::current(|served| judge::ring(By::This, served)) {
         return to_long(fail(errno));
     }
     // SAFETY: as the caller promises.

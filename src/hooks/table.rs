@@ -205,6 +205,7 @@ const FCLOSE: usize = REALS + 3;
 pub(super) const WANTED: usize = FCLOSE + 1 + PARTS.len();
 
 /// The real functions, as far as they were found: in a program that a server starts, at their first call.
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 pub(super) static REAL: [AtomicPtr<c_void>; WANTED] = [const { AtomicPtr::new(core::ptr::null_mut()) }; WANTED];
 
 /// The name of a real function.
@@ -222,6 +223,7 @@ pub(super) const fn wanted(at: usize) -> &'static CStr {
 
 /// The functions of other preloads behind this library, by the names of hooks. Those are not in [`REAL`]: the hooks look for
 /// them at each call, and find libc's where they were entered for that (src/hooks/straight.rs).
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 pub(super) static NEXT: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
 
 /// What stands behind a hook, as far as it was found.

@@ -4,7 +4,7 @@ use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
 use crate::files;
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{Place, Program, SETUID, ScriptLine, Starter};
+use crate::program::{self, Place, Program, SETUID, ScriptLine, Starter};
 use crate::request::Served;
 use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
@@ -216,12 +216,14 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         false => None,
     };
     let writable = program.is_own();
+    let is_gateway =
+        served.by_server && matches!(by, By::This | By::Again) && runs_script(served, &starter, &arguments, path);
     counters::decision();
     let verdict = program.with_names(|names| {
         let program = portcullis_policy::exec::Program {
             names,
-            own_names: program.own_names,
-            is_script: program.is_script,
+            own_names: if is_gateway { 0 } else { program.own_names },
+            is_script: program.is_script || is_gateway,
             command: form.flatten().filter(|_| program.of_system()),
             words: match form {
                 Some(_) => None,
@@ -247,6 +249,22 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable && enforced))),
     }
+}
+
+/// Whether a web server runs the script of a request by the interpreter that its configuration names (lighttpd's `cgi.assign`, Apache's
+/// `Action`), and with nothing more. It is that script, as one that names its interpreter itself is. Not one that the server could
+/// have written: that anybody may have uploaded.
+#[cold]
+#[inline(never)]
+fn runs_script(served: &Served, starter: &Starter, arguments: &Arguments<'_>, path: &[u8]) -> bool {
+    let script = served.request.script.whole();
+    let is_named = match arguments.words() {
+        [_] => path == script,
+        [_, first] => *first == script,
+        _ => false,
+    };
+    let is_hidden = base_name(script).starts_with(b".");
+    is_named && script.starts_with(b"/") && !is_hidden && !program::is_own_script(starter, script)
 }
 
 /// What the kernel says of a program whose arguments cannot be read: first it looks for the program.
@@ -327,7 +345,7 @@ fn unjudged<'a>(
 #[cold]
 pub fn replaced(served: &Served) -> Decision {
     let (mut room, mut args) = (actor::Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let own = actor::facts(sys::now(), 0, &mut room, &mut args);
+    let own = actor::facts(sys::now(), 0, None, &mut room, &mut args);
     let path = match own.executable {
         b"" => Text::<512>::of(b"/proc/self/exe"),
         executable => Text::of(executable),

@@ -310,10 +310,16 @@ pub fn unknown_settings(served: &Served) -> Decision {
 /// Judges an io_uring.
 #[inline(never)]
 pub fn ring(by: By<'_>, served: &Served) -> Decision {
+    held_ring(by, served, b"io_uring_setup")
+}
+
+/// Judges an io_uring that a process has without having set it up where it was judged; `detail` says whence.
+#[cold]
+pub fn held_ring(by: By<'_>, served: &Served, detail: &'static [u8]) -> Decision {
     let policy = state::policy();
     counters::decision();
     let verdict = policy.decide_ring(served.scope);
-    conclude(&policy, verdict, served, by, Action::Ring, b"io_uring_setup")
+    conclude(&policy, verdict, served, by, Action::Ring, detail)
 }
 
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.

@@ -89,6 +89,17 @@ fn is_absent(errno: i32) -> bool {
     )
 }
 
+/// Whether `starter` could have put another file where an absolute path leads.
+#[cold]
+#[inline(never)]
+pub fn is_own_script(starter: &Starter, path: &[u8]) -> bool {
+    let (path, mut real) = (Text::<513>::of(path), Text::<PATH_MAX>::new());
+    let Ok(file) = sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0) else { return true };
+    let Some(stat) = sys::fstat(file.0) else { return true };
+    let is_known = real_path::find(file.0, &stat, Some((libc::AT_FDCWD, path.c_str())), &mut real);
+    stat.mode & libc::S_IFMT != libc::S_IFREG || !is_known || starter.may_replace(real.bytes())
+}
+
 impl<'p> Program<'p> {
     /// No program yet, of a process there.
     pub fn none(place: Option<&'p Place>) -> Program<'p> {

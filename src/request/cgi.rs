@@ -1,8 +1,31 @@
 //! The request in the environment that a server gives to a CGI program.
 
 use crate::environment::Vector;
-use crate::memory::Reader;
+use crate::memory::{Reader, base_name};
+use crate::{files, sys};
+use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::{Request, State};
+
+/// This process is a web server's, runs no page's code, and starts the programs of CGI.
+static STARTS: AtomicBool = AtomicBool::new(false);
+
+/// Notes what begins to serve on `listener`: lighttpd, or mod_cgid's daemon, which alone of Apache's processes has a local socket. An
+/// environment of CGI that such a process makes is the server's. Of any other, the code of a page may have made it: PHP in
+/// Apache's worker, an application in uWSGI's.
+pub fn serving(listener: i32) {
+    let mut buffer = [0; 512];
+    let starts = match base_name(sys::readlink(files::proc_path(0, b"exe").c_str(), &mut buffer)) {
+        b"lighttpd" => true,
+        b"apache2" | b"httpd" => sys::own_address(listener) == Ok(None),
+        _ => false,
+    };
+    STARTS.store(starts, Ordering::Relaxed);
+}
+
+/// Whether an environment of CGI is the server's.
+pub fn is_of_server() -> bool {
+    STARTS.load(Ordering::Relaxed)
+}
 
 /// The request that `envp` carries; `None` where it is no CGI environment (RFC 3875 asks for GATEWAY_INTERFACE).
 pub fn request(envp: Vector) -> Option<Request> {

@@ -35,6 +35,7 @@ fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) ->
     let Some(request) = cgi::request(envp) else { return look(served) };
     let mut found = Served::none();
     found.request = request;
+    found.by_server = cgi::is_of_server();
     found.settle();
     look(&found)
 }

@@ -29,8 +29,8 @@ pub fn of_own_tree(fd: i32) -> Option<u32> {
     is_within.then_some(pid)
 }
 
-/// Whether a process has ended, or is one of this worker's service without a parent in it. One that /proc hides (hidepid=2, of a
-/// web server's worker too) is neither.
+/// Whether a process has ended, or is one of this worker's service without a parent in it. Of one that /proc hides
+/// (hidepid=2, of a web server's worker too) the service is not known, and it is neither.
 fn is_left(pid: u32) -> bool {
     if !sys::process_exists(pid) {
         return true;
@@ -51,7 +51,9 @@ fn descends(pid: u32, from: u32) -> bool {
             return false;
         }
         let mut room = [0; 512];
-        match parent(files::proc_read(pid, b"stat", &mut room)) {
+        // /proc may hide it (hidepid=2).
+        let said = parent(files::proc_read(pid, b"stat", &mut room));
+        match said.or_else(|| sys::person(pid).map(|person| person.parent)) {
             Some(parent) if parent == from => return true,
             Some(parent) => pid = parent,
             None => return false,

@@ -2,6 +2,7 @@
 //! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
 
 use super::{settle_scope, thread};
+use crate::memory::Paged;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
@@ -17,6 +18,8 @@ pub struct Served {
     pub scope: u32,
     /// The virtual host.
     pub vhost: Option<u32>,
+    /// The web server itself starts the program that answers it, and has said so in that program's environment.
+    pub by_server: bool,
     /// The request's number, once somebody has asked for it; else 0.
     id: AtomicU64,
     /// It was found anew, and is not published yet.
@@ -26,7 +29,14 @@ pub struct Served {
 impl Served {
     /// No request.
     pub const fn none() -> Served {
-        Served { request: Request::none(), scope: 0, vhost: None, id: AtomicU64::new(0), fresh: false }
+        Served {
+            request: Request::none(),
+            scope: 0,
+            vhost: None,
+            by_server: false,
+            id: AtomicU64::new(0),
+            fresh: false,
+        }
     }
 
     /// The request's number, the same for all that is done for it; 0 where there is none or it could not be read. Most
@@ -84,7 +94,7 @@ pub struct Slot {
     pub token: AtomicU64,
     /// The request is a module's, and holds as long as the token is not 0.
     pub by_module: bool,
-    /// Place in [`ALL`], plus one; 0 for none.
+    /// Place in [`Slots::all`], plus one; 0 for none.
     index: u32,
     generation: u32,
 }
@@ -118,14 +128,23 @@ struct First(core::cell::UnsafeCell<Slot>);
 // SAFETY: whoever swaps FIRST_TAKEN has it, and hands it to one thread.
 unsafe impl Sync for First {}
 
-#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static FIRST: First = First(core::cell::UnsafeCell::new(Slot::new()));
 static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
 
 /// The slots that a request can be ended in from another thread.
 const ALL_MAX: usize = 1024;
+
+/// What the first thread that serves writes to.
+#[repr(C)]
+struct Slots {
+    first: First,
+    all: [AtomicPtr<Slot>; ALL_MAX],
+}
+
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static ALL: [AtomicPtr<Slot>; ALL_MAX] = [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX];
+static SLOTS: Paged<Slots> = Paged(Slots {
+    first: First(core::cell::UnsafeCell::new(Slot::new())),
+    all: [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX],
+});
 static ALL_USED: AtomicU32 = AtomicU32::new(0);
 
 #[inline]
@@ -199,7 +218,7 @@ fn publish(published: &mut Published, served: &Served) {
 
 /// Where the list of the threads' slots lies, and how long it is.
 pub fn slots_address() -> usize {
-    ALL.as_ptr() as usize
+    SLOTS.0.all.as_ptr() as usize
 }
 
 /// How many there may be.
@@ -207,7 +226,7 @@ pub const SLOTS_MAX: usize = ALL_MAX;
 
 fn make() -> Option<*mut Slot> {
     let at = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
-        false => FIRST.0.get(),
+        false => SLOTS.0.first.0.get(),
         true => sys::allocate(size_of::<Slot>())?.cast::<Slot>(),
     };
     // SAFETY: this thread alone has it.
@@ -216,7 +235,7 @@ fn make() -> Option<*mut Slot> {
         (*at).published.thread.store(sys::gettid(), Ordering::Relaxed);
     }
     let used = ALL_USED.fetch_add(1, Ordering::Relaxed);
-    if let Some(place) = ALL.get(used as usize) {
+    if let Some(place) = SLOTS.0.all.get(used as usize) {
         // SAFETY: as above.
         unsafe { (*at).index = used.wrapping_add(1) };
         place.store(at, Ordering::Release);
@@ -228,7 +247,7 @@ fn make() -> Option<*mut Slot> {
 pub fn end(token: u64) {
     let index = ((token >> 32) as usize).wrapping_sub(1);
     let own = own_slot();
-    let slot = match ALL.get(index) {
+    let slot = match SLOTS.0.all.get(index) {
         Some(place) => place.load(Ordering::Acquire),
         None => own,
     };
@@ -298,6 +317,7 @@ struct Inherited(core::cell::UnsafeCell<Served>);
 // SAFETY: written by the constructor only; see `inherit`.
 unsafe impl Sync for Inherited {}
 
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static INHERITED: Inherited = Inherited(core::cell::UnsafeCell::new(Served::none()));
 static HAS_INHERITED: AtomicBool = AtomicBool::new(false);
 

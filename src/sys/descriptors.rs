@@ -1,6 +1,6 @@
 //! The descriptors of this process.
 
-use super::{Fd, open, raw::syscall, result};
+use super::{Fd, close, open, raw::syscall, result};
 use portcullis_request::context::number;
 
 /// Without /proc, as far as they are looked for.
@@ -25,6 +25,25 @@ pub fn each_descriptor(mut with: impl FnMut(i32)) {
                 with(number(name) as i32);
             }
         }
+    }
+}
+
+/// Whether a descriptor is a ring of io_uring's, by what the kernel says to a question that is none (io_uring_register(2)).
+pub fn is_ring(fd: i32) -> bool {
+    const PROBE: usize = 8;
+    // SAFETY: without a place for the answer, nothing is written.
+    let said = result(unsafe { syscall(libc::SYS_io_uring_register, [fd as usize, PROBE, 0, 0, 0, 0]) });
+    !matches!(said, Err(libc::EOPNOTSUPP | libc::EBADF | libc::ENOSYS | libc::EPERM | libc::EACCES))
+}
+
+/// Puts /dev/null in the place of a descriptor; closes it where there is none.
+pub fn replace_by_null(fd: i32) {
+    match open(libc::AT_FDCWD, c"/dev/null", libc::O_RDWR | libc::O_CLOEXEC, 0) {
+        // SAFETY: takes no pointer.
+        Ok(null) => unsafe {
+            syscall(libc::SYS_dup3, [null.0 as usize, fd as usize, libc::O_CLOEXEC as usize, 0, 0, 0]);
+        },
+        Err(_) => close(fd),
     }
 }
 

@@ -71,7 +71,7 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut Fields) -> &'b [u8] {
     fields.push(b"SYSLOG_IDENTIFIER=portcullis");
     number!(fields, "PRIORITY", u64::from(priority(event.severity())));
     text!(fields, "RULE_ID", event.rule.id.as_bytes());
-    text!(fields, "RULE_NAME", event.rule.name.as_bytes());
+    text!(fields, "RULE_NAME", event.title().as_bytes());
     number!(fields, "EVENT_SEVERITY", u64::from(event.severity()));
     number!(fields, "EVENT_SEQUENCE", event.sequence);
     text!(fields, "EVENT_OUTCOME", if event.refused { b"failure" } else { b"success" });

@@ -33,6 +33,11 @@ pub struct RuleFacts {
     pub subtechniques: &'static [&'static str],
 }
 
+/// `rule.name` of what has no rule of its own: the rule that judges it is named after something else.
+const RING: &str = "Web Server Process Using io_uring";
+const ROUTE: &str = "Web Server Process Sending Packets Elsewhere Than Address Says";
+const CALL: &str = "Web Server Process Making System Call That Portcullis Cannot Judge";
+
 /// The rules, in the order of the policy's numbers. Severity and techniques of the first are those of Elastic's rule
 /// 00546494-5bb0-49d6-9220-5f3b4c12f26a, the severity of the second that of its rule f16fca20-4d6c-43f9-aec1-20b6de3b0aeb.
 pub const RULES: [RuleFacts; 14] = [
@@ -314,6 +319,17 @@ pub struct Event<'a> {
 }
 
 impl Event<'_> {
+    /// `rule.name`: what the rule is about, or what is done where that is something else than the rule is named after.
+    #[must_use]
+    pub fn title(&self) -> &'static str {
+        match self.action {
+            Action::Ring => RING,
+            Action::Route => ROUTE,
+            Action::Call => CALL,
+            _ => self.rule.name,
+        }
+    }
+
     /// `event.severity`: that of the gravest rule that fired.
     #[must_use]
     pub fn severity(&self) -> u8 {

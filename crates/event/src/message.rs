@@ -79,7 +79,16 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         }
         Action::Ring => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused an io_uring" } else { b" sets up an io_uring" });
+            let is_new = event.detail == b"io_uring_setup";
+            json.raw(match (event.refused, is_new) {
+                (true, _) => b" was refused an io_uring",
+                (false, true) => b" sets up an io_uring",
+                (false, false) => b" has an io_uring",
+            });
+            if !is_new {
+                json.raw(b" ");
+                json.text(event.detail, 64);
+            }
             json.raw(b", whose connections cannot be seen");
         }
         Action::Call => {

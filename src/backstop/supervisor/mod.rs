@@ -202,8 +202,14 @@ fn welcome(shared: &Shared, master: u32, socket: &Fd) {
     // It has its listener ready at once: nobody else is kept waiting.
     sys::poll(&mut entry, LOOK);
     // The name is for everybody to find: only the master and its children are its workers.
-    let Some((pid, _)) = sys::peer_process(socket.0) else { return };
-    if pid != master && subject::parent_of(pid) != Some(master) {
+    let Some((pid, user)) = sys::peer_process(socket.0) else { return };
+    let is_its = pid == master
+        || match subject::parent_of(pid) {
+            Some(parent) => parent == master,
+            // Nobody says: root is not to be kept out.
+            None => user == 0,
+        };
+    if !is_its {
         return;
     }
     // A worker begins after a reload: what it is judged by is compiled by now.

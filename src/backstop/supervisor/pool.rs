@@ -33,7 +33,7 @@ pub struct Pools {
 impl Pools {
     /// Takes over what a worker tells that has run no request's code yet.
     pub fn take(&self, pid: u32, told: &Told) {
-        if !is_fpm(pid) {
+        if is_fpm(pid) == Some(false) {
             return self.known.store(NONE, Ordering::Relaxed);
         }
         let done = of_process(pid, |memory| {
@@ -60,11 +60,13 @@ impl Pools {
     }
 }
 
-/// Whether a process is of PHP-FPM, by its name, or the title that its master has.
-fn is_fpm(pid: u32) -> bool {
+/// Whether a process is of PHP-FPM, by its name, or the title that its master has; `None` where /proc hides it.
+fn is_fpm(pid: u32) -> Option<bool> {
     let (mut name, mut title) = ([0; 16], [0; 64]);
     let is = |text: &[u8]| text.starts_with(b"php-fpm");
-    is(files::proc_read(pid, b"comm", &mut name)) || is(files::proc_read(pid, b"cmdline", &mut title))
+    let name = files::proc_read(pid, b"comm", &mut name);
+    let is_so = is(name) || is(files::proc_read(pid, b"cmdline", &mut title));
+    (!name.is_empty()).then_some(is_so)
 }
 
 /// Calls `go` with a process's memory; where that may not be read, as its user.

@@ -7,7 +7,7 @@ use crate::files;
 use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
 use crate::state::Role;
-use crate::sys;
+use crate::sys::{self, Person};
 use core::sync::atomic::Ordering;
 use portcullis_request::environment::Variables;
 use portcullis_request::wire::WIRE_MAX;
@@ -73,7 +73,12 @@ fn status(thread: u32) -> Option<Status> {
             _ => {}
         }
     }
-    (status.pid != 0).then_some(status)
+    if status.pid != 0 {
+        return Some(status);
+    }
+    // /proc may hide it (hidepid=2, ProtectProc=invisible).
+    let Person { pid, parent, user: (user, group) } = sys::person(thread).filter(|person| person.pid != 0)?;
+    Some(Status { pid, parent, user, group, threads: 0 })
 }
 
 /// The parent of a process.

@@ -20,6 +20,7 @@ mod programs;
 mod python;
 mod replaced;
 mod requests;
+mod rings;
 mod routes;
 mod sandboxed;
 mod shells;

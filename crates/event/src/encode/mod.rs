@@ -27,7 +27,7 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut Line) -> &'b [u8] {
     json.key(name!("rule"));
     json.open(b'{');
     word(&mut json, name!("id"), event.rule.id);
-    word(&mut json, name!("name"), event.rule.name);
+    word(&mut json, name!("name"), event.title());
     json.close(b'}');
     if !event.rule.techniques.is_empty() {
         json.key(name!("threat"));
