@@ -15,6 +15,7 @@ mod full;
 mod inside;
 mod interpreted;
 mod languages;
+mod limits;
 mod messages;
 mod names;
 mod observed;
