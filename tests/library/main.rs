@@ -16,6 +16,7 @@ mod inside;
 mod interpreted;
 mod languages;
 mod limits;
+mod loading;
 mod messages;
 mod names;
 mod observed;
