@@ -1,7 +1,7 @@
 //! Getting a compiled policy: mapped from its file, compiled first where it is missing or old; else the built-in one.
 
 use crate::compiler::{self, Failure};
-use crate::state::{self, Settled};
+use crate::state::{self, Mapped, Settled};
 use crate::{emit, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::overlay::Overlay;
@@ -127,8 +127,8 @@ fn is_of(tree: &Tree<'_>, stat: &sys::Stat) -> bool {
 /// Maps the compiled policy and checks it by `check`.
 fn map(
     of: Of<'_>,
-    check: impl Fn(&'static [u8], &sys::Stat) -> Result<Policy<'static>, Malformed>,
-) -> Result<(&'static [u8], sys::Stat), Unusable> {
+    check: impl Fn(&[u8], &sys::Stat) -> Result<(), Malformed>,
+) -> Result<(Mapped, sys::Stat), Unusable> {
     let path = state::settled().policy_path.c_str();
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = sys::open(libc::AT_FDCWD, path, flags, 0).map_err(|errno| match errno {
@@ -142,24 +142,24 @@ fn map(
     if stat.size == 0 || stat.size > SIZE_MAX {
         return Err(Unusable::For(Reason::Damaged));
     }
-    let at = sys::mmap(Some(file.0), stat.size as usize).ok_or(Unusable::For(Reason::Unreadable))?;
-    // SAFETY: a read-only mapping of that length, of a file that only its trusted owner may write to, and which the
-    // command replaces by rename.
-    let bytes = unsafe { core::slice::from_raw_parts(at.cast::<u8>(), stat.size as usize) };
-    match check(bytes, &stat) {
-        Ok(_) => Ok((bytes, stat)),
-        Err(_) => {
-            sys::munmap(at, stat.size as usize);
-            Err(Unusable::For(Reason::Damaged))
-        }
+    // SAFETY: only its trusted owner may write to the file, which the command replaces by rename.
+    let mapped = unsafe { Mapped::of(&file, stat.size as usize) }.ok_or(Unusable::For(Reason::Unreadable))?;
+    match check(mapped.bytes(), &stat) {
+        Ok(()) => Ok((mapped, stat)),
+        Err(_) => Err(Unusable::For(Reason::Damaged)),
     }
+}
+
+/// The checks of [`map`].
+fn unsummed(bytes: &[u8], _: &sys::Stat) -> Result<(), Malformed> {
+    Policy::unsummed(bytes).map(|_| ())
 }
 
 /// For what is told that it serves: the policy as it lies there.
 pub fn in_serving() -> Option<Reason> {
-    match map(Of::First, |bytes, _| Policy::unsummed(bytes)) {
-        Ok((bytes, stat)) => {
-            state::set_policy(bytes, &stat);
+    match map(Of::First, unsummed) {
+        Ok((mapped, stat)) => {
+            state::set_policy(mapped, &stat);
             None
         }
         Err(Unusable::Missing) => Some(Reason::NoConfiguration),
@@ -171,17 +171,17 @@ pub fn in_serving() -> Option<Reason> {
 /// Where neither can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
 /// tree's policy is anywhere.
 pub fn in_descendant(tree: Option<&Tree<'_>>) -> Option<Reason> {
-    let checked = |bytes, stat: &sys::Stat| match tree {
-        Some(tree) if !is_of(tree, stat) => Policy::new(bytes),
+    let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
+        Some(tree) if !is_of(tree, stat) => Policy::new(bytes).map(|_| ()),
         Some(tree) => Policy::unsummed(bytes).and_then(|policy| match policy.digest() == tree.digest {
-            true => Ok(policy),
+            true => Ok(()),
             false => Err(Malformed::Damaged),
         }),
-        None => Policy::unsummed(bytes),
+        None => unsummed(bytes, stat),
     };
     let reason = match map(Of::Descendant(tree), checked) {
-        Ok((bytes, stat)) => {
-            state::set_policy(bytes, &stat);
+        Ok((mapped, stat)) => {
+            state::set_policy(mapped, &stat);
             return None;
         }
         Err(Unusable::Missing) => Reason::NoConfiguration,
@@ -210,16 +210,16 @@ static UNSUMMED: AtomicBool = AtomicBool::new(false);
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
 /// the first of the tree does it in [`sum_once`], once it comes to what is judged.
 pub fn in_master(first: bool) -> Option<Reason> {
-    match map(Of::First, |bytes, _| Policy::unsummed(bytes)) {
-        Ok((bytes, stat)) => {
-            state::set_policy(bytes, &stat);
+    match map(Of::First, unsummed) {
+        Ok((mapped, stat)) => {
+            state::set_policy(mapped, &stat);
             UNSUMMED.store(first, Ordering::Relaxed);
             let sources = sources();
             if sources == 0 {
                 return None;
             }
             // What is damaged may only seem to have other sources.
-            if Policy::new(bytes).is_err() {
+            if is_damaged() {
                 state::no_policy();
                 return instead_of(Unusable::For(Reason::Damaged));
             }
@@ -239,9 +239,14 @@ pub fn sum_once() {
     }
 }
 
+/// Whether the bytes of the policy in force do not have the sum that they should.
+fn is_damaged() -> bool {
+    state::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err())
+}
+
 #[cold]
 fn sum() {
-    if state::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err()) {
+    if is_damaged() {
         state::no_policy();
         report(instead_of(Unusable::For(Reason::Damaged)));
     }
@@ -275,9 +280,9 @@ fn compile() -> Result<(), Failure> {
 
 /// Puts the policy that lies there now in force.
 fn renewed() -> bool {
-    match map(Of::First, |bytes, _| Policy::new(bytes)) {
-        Ok((bytes, stat)) => {
-            state::set_policy(bytes, &stat);
+    match map(Of::First, |bytes, _| Policy::new(bytes).map(|_| ())) {
+        Ok((mapped, stat)) => {
+            state::set_policy(mapped, &stat);
             UNSUMMED.store(false, Ordering::Relaxed);
             true
         }

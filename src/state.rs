@@ -189,8 +189,8 @@ pub fn policy() -> Policy<'static> {
 /// Its bytes, where it is not the built-in one.
 pub fn policy_bytes() -> Option<&'static [u8]> {
     let at = POLICY.load(Ordering::Acquire);
-    // SAFETY: `set_policy` took a mapping of the length that its header says, which stays mapped while it is in force
-    // and a while longer.
+    // SAFETY: `set_policy` took a mapping of the length that its header says, which stays mapped while it is in force, and longer
+    // than any decision: see there.
     mapped_len(at).map(|len| unsafe { core::slice::from_raw_parts(at, len) })
 }
 
@@ -205,19 +205,49 @@ static POLICY_FILE: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
 /// The policy before the one in force.
 static EARLIER: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Puts a mapped policy in force. The one before it stays mapped for whoever is reading it; the one before that, which
-/// was replaced at least a second ago, is unmapped. Only a master comes here more than once.
-pub fn set_policy(bytes: &'static [u8], file: &Stat) {
+/// A policy's file in memory, which is unmapped unless it is put in force.
+pub struct Mapped {
+    at: *const u8,
+    len: usize,
+}
+
+impl Mapped {
+    /// The first `len` bytes of a file; `None` where it cannot be mapped.
+    ///
+    /// # Safety
+    /// Nobody may write to the file or cut it.
+    pub unsafe fn of(file: &sys::Fd, len: usize) -> Option<Mapped> {
+        sys::mmap(Some(file.0), len).map(|at| Mapped { at: at.cast_const().cast(), len })
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> &[u8] {
+        // SAFETY: a mapping of that length, of a file that does not change, as [`Mapped::of`] was promised.
+        unsafe { core::slice::from_raw_parts(self.at, self.len) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        sys::munmap(self.at.cast_mut().cast(), self.len);
+    }
+}
+
+/// Puts a mapped policy in force, whose header says how long it is. The one before it stays mapped for whoever is reading it. The
+/// one before that, which was replaced at least a second ago, is unmapped where this thread is the only one: in another, a decision
+/// may go on with it for ever. Only a master comes here more than once.
+pub fn set_policy(mapped: Mapped, file: &Stat) {
     let earlier = EARLIER.swap(POLICY.load(Ordering::Relaxed), Ordering::Relaxed);
-    POLICY.store(bytes.as_ptr().cast_mut(), Ordering::Release);
+    POLICY.store(mapped.at.cast_mut(), Ordering::Release);
+    core::mem::forget(mapped);
     allowed::forget();
     for (to, from) in POLICY_FILE.iter().zip(file_marks(file)) {
         to.store(from, Ordering::Relaxed);
     }
     LOST.store(false, Ordering::Relaxed);
     // The built-in one as a lost process has it is no mapping.
-    let mapped = !core::ptr::eq(earlier, STRICT.0.get().cast());
-    if let Some(len) = mapped_len(earlier).filter(|_| mapped) {
+    let is_mapping = !core::ptr::eq(earlier, STRICT.0.get().cast());
+    if let Some(len) = mapped_len(earlier).filter(|_| is_mapping && sys::is_alone()) {
         sys::munmap(earlier.cast(), len);
     }
 }

@@ -196,9 +196,9 @@ impl Plan {
             }
         };
         for index in 0..self.count {
-            // SAFETY: `Plan::make` has read this entry and the string behind it.
+            // SAFETY: `Plan::make` has read this entry, which may be unaligned, and the string behind it.
             let (entry, own, is_preload) = unsafe {
-                let entry = *envp.wrapping_add(index);
+                let entry = envp.wrapping_add(index).read_unaligned();
                 (entry, is_own(entry), replaces && begins(entry, PRELOAD))
             };
             if own {

@@ -35,11 +35,12 @@ fn take<const N: usize>(field: &mut Field<N>, text: *const c_char) {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn portcullis_request_begin(told: *const Told) -> u64 {
     slot::replace(|request| {
-        // SAFETY: as the caller promises; a smaller struct is one of an earlier version.
-        let told = match unsafe { told.as_ref() } {
-            Some(told) if told.size >= size_of::<Told>() => told,
-            _ => return,
-        };
+        // SAFETY: as the caller promises: the size comes first, and is there where the rest is not.
+        if told.is_null() || unsafe { told.cast::<usize>().read_unaligned() } < size_of::<Told>() {
+            return;
+        }
+        // SAFETY: as the caller promises, by the size: it is not a smaller struct, of an earlier version.
+        let told = unsafe { told.read_unaligned() };
         take(&mut request.server_name, told.server_name);
         take(&mut request.document_root, told.document_root);
         take(&mut request.script, told.script);

@@ -28,7 +28,7 @@ fn is_servers(listener: i32) -> bool {
 pub fn idle(listener: i32) {
     if is_watching() && is_servers(listener) {
         watch(None);
-        let _ = change(|slot| {
+        let _ = change(|slot, _| {
             if !slot.by_module {
                 slot.served.request.reset(State::None);
                 slot.served.settle();
@@ -44,8 +44,8 @@ pub fn accepted(listener: i32, fd: i32) {
     }
     let connection = sys::fstat(fd).map_or((0, 0), |stat| stat.identity);
     let mut is_fpm = false;
-    let fresh = change(|slot| {
-        if slot.by_module && slot.token.load(Ordering::Acquire) != 0 {
+    let fresh = change(|slot, is_modules| {
+        if is_modules {
             return false;
         }
         is_fpm = !titled(&mut slot.pool).is_empty();
@@ -68,8 +68,8 @@ pub fn accepted(listener: i32, fd: i32) {
 /// request that is refused.
 pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
     let (mut brings_settings, mut is_malformed, mut within_by) = (false, false, 0);
-    let go_on = change(|slot| {
-        let slot::Slot { decoder, served, connection, pool, from_within, .. } = slot;
+    let go_on = change(|slot, _| {
+        let slot::Own { decoder, served, connection, pool, from_within, .. } = slot;
         let before = served.request.state;
         // A request's code may close the connection early and open something else that gets its number.
         if decoder.is_complete() && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
@@ -118,7 +118,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
     };
     let Err(refused) = within.and(decision) else { return Ok(()) };
     watch(None);
-    let _ = change(|slot| {
+    let _ = change(|slot, _| {
         slot.served.request.reset(State::None);
         slot.served.settle();
     });

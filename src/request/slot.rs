@@ -4,6 +4,7 @@
 use super::{settle_scope, thread};
 use crate::memory::Paged;
 use crate::sys;
+use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
 use portcullis_request::fastcgi::{Decoder, Reader};
@@ -73,13 +74,26 @@ pub const PUBLISHED_MAX: usize = WIRE_MAX;
 struct Published {
     thread: AtomicU32,
     len: AtomicU32,
-    text: [u8; PUBLISHED_MAX],
+    /// In this process, only the thread touches it, and only in [`change`].
+    text: UnsafeCell<[u8; PUBLISHED_MAX]>,
 }
 
-/// What a thread that serves has.
+/// What a thread that serves has: what others may look at, which is atomic, and what is its own. A slot lives for ever.
 #[repr(C)]
-pub struct Slot {
+struct Slot {
     published: Published,
+    /// What is the thread's own is being written: a signal handler that comes in between must not look.
+    busy: AtomicBool,
+    /// Which request of a module it is; 0 where that has ended, or where none is a module's. Any thread may end it.
+    token: AtomicU64,
+    own: UnsafeCell<Own>,
+}
+
+// SAFETY: the atomics may be anybody's, the cells are touched by the slot's thread alone.
+unsafe impl Sync for Slot {}
+
+/// What only the thread itself touches.
+pub struct Own {
     pub served: Served,
     pub decoder: Decoder,
     /// Device and inode of the connection whose reads are looked at.
@@ -88,10 +102,6 @@ pub struct Slot {
     pub pool: Field<64>,
     /// The process of the pool's own tree that the connection comes from; 0 where it comes from elsewhere.
     pub from_within: u32,
-    /// It is being written: a signal handler that comes in between must not look.
-    pub busy: AtomicBool,
-    /// Which request of a module it is; 0 where that has ended, or where none is a module's.
-    pub token: AtomicU64,
     /// The request is a module's, and holds as long as the token is not 0.
     pub by_module: bool,
     /// Place in [`Slots::all`], plus one; 0 for none.
@@ -102,14 +112,26 @@ pub struct Slot {
 impl Slot {
     const fn new() -> Slot {
         Slot {
-            published: Published { thread: AtomicU32::new(0), len: AtomicU32::new(0), text: [0; PUBLISHED_MAX] },
+            published: Published {
+                thread: AtomicU32::new(0),
+                len: AtomicU32::new(0),
+                text: UnsafeCell::new([0; PUBLISHED_MAX]),
+            },
+            busy: AtomicBool::new(false),
+            token: AtomicU64::new(0),
+            own: UnsafeCell::new(Own::new()),
+        }
+    }
+}
+
+impl Own {
+    const fn new() -> Own {
+        Own {
             served: Served::none(),
             decoder: Decoder::new(Reader::Other),
             connection: (0, 0),
             pool: Field::new(),
             from_within: 0,
-            busy: AtomicBool::new(false),
-            token: AtomicU64::new(0),
             by_module: false,
             index: 0,
             generation: 0,
@@ -117,16 +139,11 @@ impl Slot {
     }
 
     /// A token that no request had before, or not for four thousand million requests of this thread.
-    pub fn next_token(&mut self) -> u64 {
+    fn next_token(&mut self) -> u64 {
         self.generation = self.generation.wrapping_add(1).max(1);
         (u64::from(self.index) << 32) | u64::from(self.generation)
     }
 }
-
-struct First(core::cell::UnsafeCell<Slot>);
-
-// SAFETY: whoever swaps FIRST_TAKEN has it, and hands it to one thread.
-unsafe impl Sync for First {}
 
 static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
 
@@ -136,21 +153,20 @@ const ALL_MAX: usize = 1024;
 /// What the first thread that serves writes to.
 #[repr(C)]
 struct Slots {
-    first: First,
+    /// The place of the first thread that serves, whose it is that swaps FIRST_TAKEN.
+    first: Slot,
     all: [AtomicPtr<Slot>; ALL_MAX],
 }
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static SLOTS: Paged<Slots> = Paged(Slots {
-    first: First(core::cell::UnsafeCell::new(Slot::new())),
-    all: [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX],
-});
+static SLOTS: Paged<Slots> =
+    Paged(Slots { first: Slot::new(), all: [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX] });
 static ALL_USED: AtomicU32 = AtomicU32::new(0);
 
 #[inline]
-fn own_slot() -> *mut Slot {
-    // SAFETY: the thread's own state, which only this thread touches.
-    unsafe { (*thread::this()).slot.cast() }
+fn own_slot() -> Option<&'static Slot> {
+    // SAFETY: the thread's own state, which only this thread touches: null, or a slot, which lives for ever.
+    unsafe { (*thread::this()).slot.cast::<Slot>().as_ref() }
 }
 
 #[inline]
@@ -176,36 +192,42 @@ pub fn is_watching() -> bool {
     watched_number() != 0
 }
 
-/// Changes the thread's slot, which is made first where it has none; `None` where there is no memory, or where a signal
-/// handler finds it being written.
-pub fn change<R>(write: impl FnOnce(&mut Slot) -> R) -> Option<R> {
-    let mut at = own_slot();
-    if at.is_null() {
-        at = make()?;
-        // SAFETY: the thread's own state, which only this thread touches.
-        unsafe { (*thread::this()).slot = at.cast() };
-    }
-    // SAFETY: the thread's own slot, which lives for ever; `busy` keeps a second reference away.
-    let slot = unsafe { &mut *at };
+/// Changes what the thread's slot has, which is made first where it has none; `None` where there is no memory, or where a signal
+/// handler finds it being written. `write` is also told whether a request of a module is going on.
+pub fn change<R>(write: impl FnOnce(&mut Own, bool) -> R) -> Option<R> {
+    change_of(|own, slot| {
+        let is_modules = own.by_module && slot.token.load(Ordering::Acquire) != 0;
+        write(own, is_modules)
+    })
+}
+
+fn change_of<R>(write: impl FnOnce(&mut Own, &Slot) -> R) -> Option<R> {
+    let slot = match own_slot() {
+        Some(slot) => slot,
+        None => make()?,
+    };
     if slot.busy.swap(true, Ordering::Relaxed) {
         return None;
     }
-    let result = write(slot);
-    if slot.served.fresh && sys::secret() != 0 {
-        slot.served.fresh = false;
-        publish(&mut slot.published, &slot.served);
+    // SAFETY: only this thread touches it, and not again while it is busy.
+    let own = unsafe { &mut *slot.own.get() };
+    let result = write(own, slot);
+    if own.served.fresh && sys::secret() != 0 {
+        own.served.fresh = false;
+        publish(&slot.published, &own.served);
     }
     slot.busy.store(false, Ordering::Relaxed);
     Some(result)
 }
 
-/// Writes the request down where the supervisor looks for it. While it is written it is unknown.
-fn publish(published: &mut Published, served: &Served) {
+/// Writes the request down where the supervisor looks for it. While it is written it is unknown. For [`change_of`].
+fn publish(published: &Published, served: &Served) {
     published.len.store(1, Ordering::Release);
     fence(Ordering::Release);
     let mut len = 0_usize;
     if served.request.state != State::None {
-        let text = &mut published.text;
+        // SAFETY: only this thread touches it, and not again while its slot is busy.
+        let text = unsafe { &mut *published.text.get() };
         portcullis_request::wire::write(&served.request, served.id(), |bytes| {
             if let Some(to) = text.get_mut(len..).and_then(|rest| rest.get_mut(..bytes.len())) {
                 to.copy_from_slice(bytes);
@@ -224,39 +246,49 @@ pub fn slots_address() -> usize {
 /// How many there may be.
 pub const SLOTS_MAX: usize = ALL_MAX;
 
-fn make() -> Option<*mut Slot> {
-    let at = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
-        false => SLOTS.0.first.0.get(),
-        true => sys::allocate(size_of::<Slot>())?.cast::<Slot>(),
+/// Makes the thread's slot.
+fn make() -> Option<&'static Slot> {
+    let slot = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
+        false => {
+            // What is laid out with the library is zeros.
+            // SAFETY: whoever swaps the flag has it, and hands it to one thread.
+            unsafe { SLOTS.0.first.own.get().write(Own::new()) };
+            &SLOTS.0.first
+        }
+        true => {
+            let at = sys::allocate(size_of::<Slot>())?.cast::<Slot>();
+            // SAFETY: a new mapping of that size, which stays for ever and which nobody else has yet.
+            unsafe {
+                at.write(Slot::new());
+                &*at
+            }
+        }
     };
-    // SAFETY: this thread alone has it.
-    unsafe {
-        at.write(Slot::new());
-        (*at).published.thread.store(sys::gettid(), Ordering::Relaxed);
-    }
+    slot.published.thread.store(sys::gettid(), Ordering::Relaxed);
     let used = ALL_USED.fetch_add(1, Ordering::Relaxed);
     if let Some(place) = SLOTS.0.all.get(used as usize) {
-        // SAFETY: as above.
-        unsafe { (*at).index = used.wrapping_add(1) };
-        place.store(at, Ordering::Release);
+        // SAFETY: nobody else has it yet.
+        unsafe { (*slot.own.get()).index = used.wrapping_add(1) };
+        place.store((&raw const *slot).cast_mut(), Ordering::Release);
     }
-    Some(at)
+    // SAFETY: the thread's own state, which only this thread touches.
+    unsafe { (*thread::this()).slot = (&raw const *slot).cast_mut().cast() };
+    Some(slot)
 }
 
 /// Ends the request of a token, on whichever thread it is.
 pub fn end(token: u64) {
     let index = ((token >> 32) as usize).wrapping_sub(1);
-    let own = own_slot();
     let slot = match SLOTS.0.all.get(index) {
-        Some(place) => place.load(Ordering::Acquire),
-        None => own,
+        // SAFETY: null, or a slot, which lives for ever.
+        Some(place) => unsafe { place.load(Ordering::Acquire).as_ref() },
+        None => own_slot(),
     };
-    if !slot.is_null() && token != 0 {
-        // SAFETY: a slot lives for ever, and the token is atomic.
-        let (token_of, published) = unsafe { (&(*slot).token, &(*slot).published.len) };
-        if token_of.compare_exchange(token, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
-            published.store(0, Ordering::Release);
-        }
+    if let Some(slot) = slot
+        && token != 0
+        && slot.token.compare_exchange(token, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    {
+        slot.published.len.store(0, Ordering::Release);
     }
 }
 
@@ -268,19 +300,17 @@ fn served() -> Option<*const Served> {
     if let Some(inherited) = inherited() {
         return Some(inherited);
     }
-    let slot = own_slot();
-    if slot.is_null() {
-        return Some(&raw const NOBODY);
-    }
-    // SAFETY: the thread's own slot, which lives for ever; while it is being written, nothing but `busy` is read.
-    let slot = unsafe { &*slot };
+    let Some(slot) = own_slot() else { return Some(&raw const NOBODY) };
     if slot.busy.load(Ordering::Relaxed) {
         return None;
     }
-    if slot.by_module && slot.token.load(Ordering::Acquire) == 0 {
+    let own = slot.own.get();
+    // SAFETY: only this thread touches it, and it is not being written.
+    if unsafe { (*own).by_module } && slot.token.load(Ordering::Acquire) == 0 {
         return Some(&raw const NOBODY);
     }
-    Some(&raw const slot.served)
+    // SAFETY: as above.
+    Some(unsafe { &raw const (*own).served })
 }
 
 /// Calls `look` with the request that the thread serves.
@@ -312,13 +342,12 @@ fn while_written<R>(look: impl FnOnce(&Served) -> R) -> R {
     look(&unknown)
 }
 
-struct Inherited(core::cell::UnsafeCell<Served>);
+struct Inherited(UnsafeCell<Served>);
 
 // SAFETY: written by the constructor only; see `inherit`.
 unsafe impl Sync for Inherited {}
 
-#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static INHERITED: Inherited = Inherited(core::cell::UnsafeCell::new(Served::none()));
+static INHERITED: Inherited = Inherited(UnsafeCell::new(Served::none()));
 static HAS_INHERITED: AtomicBool = AtomicBool::new(false);
 
 /// What the process has from the request that led to it, as that was handed down: for all its threads. For the constructor.
@@ -341,12 +370,12 @@ fn inherited() -> Option<&'static Served> {
 
 /// Puts a request into the thread's slot; gives its token.
 pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
-    let token = change(|slot| {
-        slot.served.request.reset(State::Unknown);
-        write(&mut slot.served.request);
-        slot.served.settle();
-        slot.by_module = true;
-        let token = slot.next_token();
+    let token = change_of(|own, slot| {
+        own.served.request.reset(State::Unknown);
+        write(&mut own.served.request);
+        own.served.settle();
+        own.by_module = true;
+        let token = own.next_token();
         slot.token.store(token, Ordering::Release);
         token
     });

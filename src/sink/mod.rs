@@ -45,40 +45,51 @@ pub fn hold(policy: &Policy<'_>) {
     }
 }
 
-/// Writes the event to every sink of the policy; whether all that there are have taken it.
+/// Writes the event to every sink of the policy; whether all that there are have taken it. What none has taken goes to the journal,
+/// or else to syslog, though the policy does not name them.
 pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
     let mut buffer = Line::new();
     let line = encode(event, &mut buffer);
-    let text = line.strip_suffix(b"\n").unwrap_or(line);
     let sinks = policy.sinks();
-    let mut taken = true;
-    if sinks & JOURNALD != 0 {
-        let mut buffer = Fields::new();
-        let pieces = [fields(event, &mut buffer), b"MESSAGE=", line];
-        taken &=
-            taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)));
+    let (mut all, mut any) = (true, false);
+    for sink in [JOURNALD, SYSLOG, FILE, STDERR] {
+        if sinks & sink != 0 {
+            let taken = sent_to(sink, policy, event, line);
+            all &= taken;
+            any |= taken;
+        }
     }
-    if sinks & SYSLOG != 0 {
-        let head = write::syslog_head(priority(event.rule.severity), crate::sys::getpid());
-        let pieces = [head.bytes(), text, b""];
-        taken &= taken_by(|| HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &pieces)));
+    if !any {
+        let _ = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event, line));
     }
-    if sinks & FILE != 0 {
-        let path = write::c_path(policy.log_file());
-        taken &= written_by(|| to_file(path, event.time, line));
-    }
-    if sinks & STDERR != 0 {
-        let open = || if write::is_stderr(crate::state::settled().stderr) { write::stderr() } else { Err(libc::EBADF) };
-        taken &= written_by(|| HELD_STDERR.with(open, |fd| write::whole(fd, line)));
-    }
-    taken
+    all
 }
 
-/// Whether a sink that may be a regular file has taken an event. A write past the limit of a file's size brings a signal that
-/// ends the program: where there is a limit, a child process writes.
+fn sent_to(sink: u32, policy: &Policy<'_>, event: &Event<'_>, line: &[u8]) -> bool {
+    match sink {
+        JOURNALD => {
+            let mut buffer = Fields::new();
+            let pieces = [fields(event, &mut buffer), b"MESSAGE=", line];
+            taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)))
+        }
+        SYSLOG => {
+            let head = write::syslog_head(priority(event.rule.severity), crate::sys::getpid());
+            let pieces = [head.bytes(), line.strip_suffix(b"\n").unwrap_or(line), b""];
+            taken_by(|| HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &pieces)))
+        }
+        FILE => written_by(|| to_file(write::c_path(policy.log_file()), event.time, line)),
+        _ => {
+            let is_stderr = || write::is_stderr(crate::state::settled().stderr);
+            let open = || if is_stderr() { write::stderr() } else { Err(libc::EBADF) };
+            written_by(|| HELD_STDERR.with(open, |fd| write::whole(fd, line)))
+        }
+    }
+}
+
+/// Whether a sink that may be a regular file has taken an event. Where the soft limit of a file's size has kept it from that, a
+/// child process writes.
 fn written_by(work: impl Fn() -> Taken) -> bool {
-    let is_limited = crate::sys::limit(libc::RLIMIT_FSIZE).is_some_and(|[soft, _]| soft != libc::RLIM_INFINITY);
-    if is_limited { in_child(work) } else { taken_by(work) }
+    taken_by(&work) || crate::sys::limit(libc::RLIMIT_FSIZE).is_some_and(|[soft, hard]| soft < hard) && in_child(&work)
 }
 
 /// Whether a sink has taken an event. Where no descriptor was free, a child process tries again.

@@ -55,11 +55,15 @@ pub fn is_stderr(identity: (u64, u64)) -> bool {
 }
 
 /// Appends a line to a regular file, which neither waits nor breaks like a pipe; whether all of it was taken. Where the disk was
-/// full before the last line's end, this one ends that first.
+/// full before the last line's end, this one ends that first. What this process's limit of a file's size has no room for is not
+/// begun: no later line of the process could end it.
 pub fn appended(fd: i32, line: &[u8]) -> bool {
+    if !sys::within_limit(fd, line.len().wrapping_add(1)) {
+        return false;
+    }
     let cut = &counters::in_force().cut;
     let head: &[u8] = if cut.load(Ordering::Relaxed) && cut.swap(false, Ordering::Relaxed) { b"\n" } else { b"" };
-    let written = if head.is_empty() { sys::write_plain(fd, line) } else { sys::write_both(fd, head, line) };
+    let written = sys::write(fd, head, line);
     let whole = head.len().wrapping_add(line.len());
     let is_cut = match written {
         Ok(len) => len < whole && (len > head.len() || len == 0 && !head.is_empty()),
@@ -74,7 +78,9 @@ pub fn appended(fd: i32, line: &[u8]) -> bool {
 /// Writes a line at once; whether all of it was taken.
 pub fn whole(fd: i32, line: &[u8]) -> bool {
     let written = match sys::send_bytes(fd, line) {
-        Err(libc::ENOTSOCK) if sys::never_blocks(fd, line.len()) => sys::write(fd, line),
+        Err(libc::ENOTSOCK) if sys::within_limit(fd, line.len()) && sys::never_blocks(fd, line.len()) => {
+            sys::write(fd, b"", line)
+        }
         other => other,
     };
     written == Ok(line.len())

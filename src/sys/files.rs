@@ -200,59 +200,6 @@ pub fn may_execute(at: i32, path: &CStr) -> bool {
     unsafe { syscall(FACCESSAT2, args) != -(libc::EACCES as isize) }
 }
 
-/// `write`, once.
-pub fn write_plain(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
-    // SAFETY: the kernel reads the slice.
-    result(unsafe { syscall(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]) })
-}
-
-/// `write` of one behind the other, once.
-pub fn write_both(fd: i32, first: &[u8], second: &[u8]) -> Result<usize, i32> {
-    let pieces = [first.as_ptr() as usize, first.len(), second.as_ptr() as usize, second.len()];
-    // SAFETY: the kernel reads the slices.
-    result(unsafe { syscall(libc::SYS_writev, [fd as usize, pieces.as_ptr() as usize, 2, 0, 0, 0]) })
-}
-
-/// The set of signals that has only SIGPIPE.
-static SIGPIPE: u64 = 1 << (libc::SIGPIPE - 1);
-
-/// `write`, once, without a SIGPIPE for the program where nobody reads any more: the signal is held back meanwhile, and
-/// taken away where this write brought it. For a descriptor of which [`never_blocks`] holds.
-pub fn write(fd: i32, bytes: &[u8]) -> Result<usize, i32> {
-    let (mut mask, mut pending) = (0_u64, 0_u64);
-    let time = [0_usize; 2];
-    let set = &raw const SIGPIPE as usize;
-    // SAFETY: the kernel reads and writes sets of eight bytes, reads the slice, and reads a timespec.
-    unsafe {
-        syscall(libc::SYS_rt_sigprocmask, [libc::SIG_BLOCK as usize, set, &raw mut mask as usize, 8, 0, 0]);
-        syscall(libc::SYS_rt_sigpending, [&raw mut pending as usize, 8, 0, 0, 0, 0]);
-        let written = result(syscall(libc::SYS_write, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0, 0]));
-        if written == Err(libc::EPIPE) && pending & SIGPIPE == 0 {
-            syscall(libc::SYS_rt_sigtimedwait, [set, 0, time.as_ptr() as usize, 8, 0, 0]);
-        }
-        let back = &raw const mask as usize;
-        syscall(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, back, 0, 8, 0, 0]);
-        written
-    }
-}
-
-/// Whether a write of `len` bytes will not wait: to a regular file or a non-blocking description, or where the kernel
-/// says that it has room and promises to take that many bytes at once (PIPE_BUF).
-pub fn never_blocks(fd: i32, len: usize) -> bool {
-    const PIPE_BUF: usize = 4096;
-    if flags(fd).is_some_and(|flags| flags & libc::O_NONBLOCK != 0) {
-        return true;
-    }
-    if fstat(fd).is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG) {
-        return true;
-    }
-    let mut poll = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
-    let timeout = [0_usize; 2];
-    // SAFETY: the kernel reads and writes one pollfd, and reads a timespec.
-    let ready = unsafe { syscall(libc::SYS_ppoll, [&raw mut poll as usize, 1, timeout.as_ptr() as usize, 0, 0, 0]) };
-    ready == 1 && poll.revents & libc::POLLOUT != 0 && len <= PIPE_BUF
-}
-
 /// `fchmod`.
 pub fn chmod(fd: i32, mode: u32) {
     // SAFETY: takes no pointer.

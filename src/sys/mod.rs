@@ -14,6 +14,7 @@ mod raw;
 mod seccomp;
 mod sockets;
 mod within;
+mod written;
 
 pub use apart::apart;
 pub use children::*;
@@ -27,6 +28,7 @@ pub use process::*;
 pub use seccomp::*;
 pub use sockets::*;
 pub use within::*;
+pub use written::*;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

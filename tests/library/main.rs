@@ -16,6 +16,8 @@ mod full;
 mod inside;
 mod interpreted;
 mod languages;
+mod limits;
+mod loading;
 mod messages;
 mod names;
 mod observed;

@@ -80,6 +80,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     }
     sys::default_action(libc::SIGALRM);
     sys::raise_limit(libc::RLIMIT_NOFILE);
+    sys::raise_limit(libc::RLIMIT_FSIZE);
     counters::share();
     sink::hold(&state::policy());
     if state::is_lost() {

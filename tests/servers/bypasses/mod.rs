@@ -7,6 +7,7 @@ mod egress;
 mod formats;
 mod fpm_socket;
 mod interpreters;
+mod limits;
 mod loading;
 mod lost_library;
 mod merging;

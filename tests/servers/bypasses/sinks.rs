@@ -84,6 +84,7 @@ const WAYS: &[(&str, &str, &[&str])] = &[
         &["file", "journald", "syslog"],
     ),
     ("closed_and_chroot", "libc.closefrom(3); os.chroot(jail)", &["stderr"]),
+    ("no_file_size", "limit(resource.RLIMIT_FSIZE, 0, 0)", &["journald", "syslog"]),
     ("no_limit_left", "libc.closefrom(3); limit(resource.RLIMIT_NOFILE, 0, 0)", &[]),
 ];
 
