@@ -14,6 +14,7 @@ mod children;
 mod command;
 mod demo;
 mod examples;
+mod host;
 mod instructions;
 mod matrix;
 mod merging;
