@@ -18,39 +18,38 @@ build:
 	cargo build --release --workspace --locked
 
 # The modules for Apache and nginx in target/modules/.
-modules: setup
+modules: setup-modules
 	scripts/modules
 
 # The packages in target/packages/.
-packages: build modules
+packages: setup-packages build modules
 	scripts/packages
 
 # The machine that the tests boot, in target/machine/.
-machine: setup
+machine: setup-machine
 	$(SUDO) scripts/machine
 
 # The Python environment that the tests of examples/siem/ and examples/fleet/ use, in target/tools/python/.
-tools: setup
+tools: setup-tools
 	scripts/tools
 
-# What the demo and the tests need from the distribution.
-setup:
-	$(SUDO) scripts/setup
+# What the tests need from the distribution; setup-PART is what that part needs.
+setup: setup-test
+setup-%:
+	$(SUDO) scripts/setup $*
 
-demo: setup build
+demo: setup-demo build
 	$(SUDO) scripts/demo
 
 test: setup build modules packages machine tools
 	scripts/test
 
 # The guard under conditions that no server should meet; takes an hour and a half.
-torture: setup build
-	$(SUDO) scripts/setup torture
+torture: setup-torture build
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
 # What the guard costs, with what else there is beside it: calls, processes, servers, a flood.
-bench: setup build
-	$(SUDO) scripts/setup bench
+bench: setup setup-bench build
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard | tee target/figures.md
 
 # The same into docs/performance.md.

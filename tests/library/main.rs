@@ -24,6 +24,8 @@ mod observed;
 mod preloads;
 mod programs;
 mod reach;
+#[path = "../servers/harness/root.rs"]
+mod root;
 mod schema;
 mod table;
 mod twins;

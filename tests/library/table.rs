@@ -1,6 +1,7 @@
 //! The table of hooks, whose rows are in src/hooks/rows.rs: against the headers, against what libc exports, and against docs/hooks.md.
 
 use crate::build::compile;
+use crate::root::own_root;
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol, SymbolKind};
 use portcullis_policy::RULE_WORDS;
@@ -89,6 +90,7 @@ fn signatures_are_the_headers() {
         );
     }
     text += "int main(void) { return 0; }\n";
+    own_root(&[]);
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("signatures.c");
     std::fs::write(&source, text).expect("a file");

@@ -1,6 +1,7 @@
 //! A function that is hooked is hooked by every name that libc has for it, and in every form that the compiler makes of a call.
 
 use crate::build::compile;
+use crate::root::own_root;
 use crate::table::{libc_path, rows};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSymbol, SymbolKind};
@@ -95,6 +96,7 @@ int main(int count, char **words)
 
 #[test]
 fn every_call_is_hooked_however_it_is_compiled() {
+    own_root(&[]);
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("calls.c");
     let (functions, hooks) = (functions(), hooks());

@@ -2,6 +2,7 @@
 //! with a change after which the site does not answer.
 
 use crate::machine::{Machine, target, turn, wait_until};
+use crate::root::own_root;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -48,6 +49,7 @@ struct Fleet {
 
 impl Fleet {
     fn boot() -> Fleet {
+        own_root(&[]);
         // SAFETY: affects this thread, and what it starts.
         assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "the tests need root");
         run("ip link set lo up; ip link add br0 type bridge; ip address add 10.8.0.1/24 dev br0; ip link set br0 up");

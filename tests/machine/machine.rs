@@ -1,5 +1,6 @@
 //! A machine with systemd: booted for one test, on a root that it changes in memory alone.
 
+use crate::root::own_root;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -26,6 +27,8 @@ pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Machines and containers run one after the other: the one that has the lock.
 pub fn turn() -> File {
+    // What systemd-nspawn keeps in /run and /var is this test's.
+    own_root(&[]);
     let turn = File::create(target().join("machine/turn")).expect("make the machine first: scripts/machine");
     turn.lock().expect("a lock");
     turn

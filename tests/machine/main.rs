@@ -8,3 +8,5 @@ mod life;
 mod machine;
 mod packages;
 mod recipes;
+#[path = "../servers/harness/root.rs"]
+mod root;

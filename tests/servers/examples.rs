@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Apache, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, enter, from_journal, http, journald,
-    overlay, own_run_and_dev,
+    own_run_and_dev,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -136,10 +136,10 @@ fn installed(place: &Place, unit: &str, config: &Path) -> Guard {
     let preload = setting(unit, "Environment");
     let library = PathBuf::from(preload.strip_prefix("LD_PRELOAD=").expect("LD_PRELOAD"));
     let folder = library.parent().and_then(Path::to_str).expect("a folder");
-    std::fs::copy(place.library(), overlay("lib", folder).join("libportcullis.so")).expect("the library");
-    std::fs::copy(place.join("bin/portcullis"), overlay("bin", "/usr/bin").join("portcullis")).expect("the command");
-    let etc = overlay("etc", "/etc").join("portcullis");
-    std::fs::create_dir(&etc).expect("a folder");
+    std::fs::copy(place.library(), Path::new(folder).join("libportcullis.so")).expect("the library");
+    std::fs::copy(place.join("bin/portcullis"), "/usr/bin/portcullis").expect("the command");
+    let etc = Path::new("/etc/portcullis");
+    std::fs::create_dir(etc).expect("a folder");
     std::fs::copy(config, etc.join("portcullis.toml")).expect("the configuration");
     let before = setting(unit, "ExecStartPre");
     let before: Vec<&str> = before.trim_start_matches(['-', '+']).split(' ').collect();

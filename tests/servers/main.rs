@@ -16,6 +16,7 @@ mod demo;
 mod examples;
 mod gateways;
 mod hidepid;
+mod host;
 mod instructions;
 mod matrix;
 mod memory;

@@ -2,7 +2,7 @@
 //! changes nothing. In CI each case of its corpus, by itself, and the same generated ones each time; in the long form half an hour
 //! of new ones.
 
-use crate::harness::built;
+use crate::harness::{built, own_root};
 use crate::is_long;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -30,6 +30,7 @@ fn found(fuzzer: &Path, seccomp: &str, arguments: &[&str]) -> Option<String> {
 
 fn fuzz(seccomp: &str) {
     let fuzzer = fuzzer();
+    own_root(&[]);
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/differential/corpus");
     let mut cases: Vec<PathBuf> =
         std::fs::read_dir(&corpus).expect("the corpus").map(|entry| entry.expect("a case").path()).collect();

@@ -9,15 +9,17 @@ mod journal;
 mod namespace;
 mod nginx;
 mod process;
+mod root;
 
 pub use apache::{Apache, Kind};
 pub use browser::Browser;
 pub use events::{Events, Parts, calls};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};
-pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, overlay, own_run_and_dev};
+pub use namespace::{INSIDE, Listeners, OUTSIDE4, enter, own_run_and_dev};
 pub use nginx::Nginx;
 pub use process::{Guard, Process, children, wait_until};
+pub use root::own_root;
 
 use std::path::{Path, PathBuf};
 
@@ -60,6 +62,10 @@ pub struct Place {
 impl Place {
     pub fn new() -> Place {
         use std::os::unix::fs::PermissionsExt;
+        // Also of a test that needs no network of its own.
+        if !Path::new(root::LAYERS).exists() {
+            own_root(&[]);
+        }
         // Not in /tmp, which is no place for programs.
         let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).expect("permissions");

@@ -1,9 +1,9 @@
 //! A network of the test's own, in which an outside address is one that the test put on an interface.
 
+use super::root::own_root;
 use std::io::{Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -19,30 +19,26 @@ fn run(program: &str, arguments: &[&str]) {
     assert!(done.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
-/// Moves this thread, and what it starts, into a network and mount namespace of its own, with a /usr/sbin/sendmail
-/// that takes any mail.
+/// Moves this thread, and what it starts, into a network and a root of its own, with a /usr/sbin/sendmail that takes any
+/// mail.
 pub fn enter() {
+    own_root(&[]);
     // SAFETY: affects this thread only.
-    let done = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
+    let done = unsafe { libc::unshare(libc::CLONE_NEWNET) };
     assert_eq!(done, 0, "the tests need root: {}", std::io::Error::last_os_error());
     run("ip", &["link", "set", "lo", "up"]);
     for address in [OUTSIDE4, INSIDE] {
         run("ip", &["address", "add", &format!("{address}/32"), "dev", "lo"]);
     }
     run("ip", &["address", "add", &format!("{OUTSIDE6}/128"), "dev", "lo", "nodad"]);
-    run("mount", &["--make-rprivate", "/"]);
     // What is compiled here is this test's alone.
     std::fs::create_dir_all("/run/portcullis").expect("a folder");
     run("mount", &["-t", "tmpfs", "-o", "mode=755", "none", "/run/portcullis"]);
-    // An overlay's upper layer has to be on a file system of its own here.
-    run("mount", &["-t", "tmpfs", "none", "/mnt"]);
-    // What a program leaves there would meet another one of the same number.
-    run("mount", &["-t", "tmpfs", "-o", "mode=1777", "none", "/dev/shm"]);
-    let mail = overlay("mail", "/usr/sbin").join("sendmail");
-    // A link would lead to the host's mailer.
-    let _ = std::fs::remove_file(&mail);
+    let mail = "/usr/sbin/sendmail";
+    // A link would lead to another mailer.
+    let _ = std::fs::remove_file(mail);
     // PHP notices a program that ends before it has read the mail.
-    std::fs::write(&mail, "#!/usr/bin/perl\n1 while <STDIN>;\n").expect("a script");
+    std::fs::write(mail, "#!/usr/bin/perl\n1 while <STDIN>;\n").expect("a script");
     std::fs::set_permissions(mail, std::fs::Permissions::from_mode(0o755)).expect("permissions");
 }
 
@@ -59,17 +55,6 @@ pub fn own_run_and_dev() {
     }
     std::os::unix::fs::symlink("/proc/self/fd", "/mnt/dev/fd").expect("a link");
     run("mount", &["--move", "/mnt/dev", "/dev"]);
-}
-
-/// Lays a folder over `folder` whose files this thread and what it starts see there; gives its path.
-pub fn overlay(name: &str, folder: &str) -> PathBuf {
-    let (upper, work) = (format!("/mnt/{name}-upper"), format!("/mnt/{name}-work"));
-    for made in [&upper, &work] {
-        std::fs::create_dir(made).expect("a folder");
-    }
-    let options = format!("lowerdir={folder},upperdir={upper},workdir={work}");
-    run("mount", &["-t", "overlay", "-o", &options, "none", folder]);
-    folder.into()
 }
 
 /// Listeners that answer like a small web server, on the outside addresses and the inside one.

@@ -1,6 +1,6 @@
 //! A host: a thread in namespaces of its own, with a name, a journal, and a cable to the others.
 
-use crate::harness::{Process, enter, overlay, own_run_and_dev};
+use crate::harness::{Process, enter, own_run_and_dev};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
@@ -28,7 +28,7 @@ pub struct Host {
 }
 
 impl Host {
-    /// One with its own network, mounts, name, /run, /dev, /etc, /var/lib and /var/log.
+    /// One with its own network, root, name and /dev.
     pub fn new(name: &str) -> Host {
         let (jobs, inbox) = mpsc::channel::<Job>();
         let (started, thread) = mpsc::channel();
@@ -36,9 +36,6 @@ impl Host {
         std::thread::spawn(move || {
             enter();
             own_run_and_dev();
-            for (layer, folder) in [("etc", "/etc"), ("lib", "/var/lib"), ("log", "/var/log")] {
-                overlay(layer, folder);
-            }
             // SAFETY: affects this thread only, and the name is as long as it says.
             let named = unsafe {
                 libc::unshare(libc::CLONE_NEWUTS) == 0 && libc::sethostname(own.as_ptr().cast(), own.len()) == 0

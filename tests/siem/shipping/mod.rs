@@ -223,7 +223,8 @@ fn strangers_are_refused(host: &Host) {
 
 #[test]
 fn nothing_is_lost_on_the_way() {
-    let folder = tempfile::tempdir().expect("a folder");
+    // What every host sees.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     let names = ["web1", "web2", "web3"];
     certificates(folder.path(), &["centre.example", "web1.web.example", "web2.web.example", "web3.web.example"]);
     let centre = Host::new("centre");
@@ -310,7 +311,8 @@ fn nothing_is_lost_on_the_way() {
 /// Further outputs, and what systemd is to start: taken by the programs that they are for.
 #[test]
 fn every_configuration_is_taken() {
-    let folder = tempfile::tempdir().expect("a folder");
+    // What every host sees.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
     certificates(folder.path(), &["centre.example"]);
     let host = Host::new("centre");
     let names = ["journal", "file", "centre", "elasticsearch", "kafka"];
