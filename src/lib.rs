@@ -33,6 +33,7 @@ mod request;
 mod route;
 mod seqlock;
 mod sink;
+mod stack;
 mod state;
 mod sys;
 

@@ -2,7 +2,7 @@
 //! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
 
 use super::{settle_scope, thread};
-use crate::sys;
+use crate::{stack, sys};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
 use portcullis_request::fastcgi::{Decoder, Reader};
@@ -210,9 +210,9 @@ fn make() -> Option<*mut Slot> {
         false => FIRST.0.get(),
         true => sys::allocate(size_of::<Slot>())?.cast::<Slot>(),
     };
-    // SAFETY: this thread alone has it.
+    // SAFETY: this thread alone has it. It is made on the stack first.
     unsafe {
-        at.write(Slot::new());
+        stack::on(|| at.write(Slot::new()));
         (*at).published.thread.store(sys::gettid(), Ordering::Relaxed);
     }
     let used = ALL_USED.fetch_add(1, Ordering::Relaxed);

@@ -22,6 +22,7 @@ mod preloads;
 mod programs;
 mod reach;
 mod schema;
+mod stacks;
 mod table;
 mod twins;
 mod unknown;
