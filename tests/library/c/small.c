@@ -1,6 +1,7 @@
 /* What a program does where it has little stack: `small thread`, in threads of PTHREAD_STACK_MIN; `small handler`, in a signal
  * handler on an alternate stack of 8 KiB. `small left` leaves calls by siglongjmp from a handler, and starts programs in vfork
- * children; it says how much memory that took for good. */
+ * children; it says how much memory that took for good. `small shortage` can map nothing
+ * more. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -190,8 +192,16 @@ int main(int argc, char **argv)
         leaving();
         return 0;
     }
+    struct rlimit none = {1, 1};
+    if (!strcmp(word, "shortage") && (printf("\n"), setrlimit(RLIMIT_AS, &none)))
+        return 95;
     for (number = 0; number < CALLS; number++) {
-        if (!strcmp(word, "thread")) {
+        if (!strcmp(word, "shortage")) {
+            /* libc's own posix_spawn maps its child's stack. */
+            if (calls[number].of == do_spawn)
+                break;
+            in_handler(0);
+        } else if (!strcmp(word, "thread")) {
             pthread_attr_t attributes;
             pthread_t other;
             pthread_attr_init(&attributes);
