@@ -46,6 +46,8 @@ struct Entered {
     caller: usize,
     /// The signals that it had blocked.
     mask: u64,
+    /// Two words that stay: the last is valgrind's number for it.
+    kept: MaybeUninit<[usize; 2]>,
 }
 
 /// What is done, and what came of it.
@@ -109,6 +111,8 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
         let free =
             |place: &AtomicPtr<c_void>| Some(place.swap(null_mut(), Ordering::AcqRel)).filter(|at| !at.is_null());
         let stack = FREE.iter().find_map(free).or_else(make)?;
+        // What another thread has written there is no race.
+        sys::tell_valgrind(sys::CLEAN, stack as usize, SIZE);
         Some((stack, (stack as usize).wrapping_add(SIZE)))
     };
     let give = |stack| {
@@ -135,12 +139,18 @@ fn make() -> Option<*mut c_void> {
         unmake(stack);
         return None;
     }
+    let end = (stack as usize).wrapping_add(SIZE);
+    // SAFETY: the new stack's last word.
+    unsafe { (end as *mut usize).wrapping_sub(1).write(sys::tell_valgrind(sys::STACK, stack as usize, end)) };
     Some(stack)
 }
 
 #[cold]
 #[inline(never)]
 fn unmake(stack: *mut c_void) {
+    // SAFETY: its last word.
+    let number = unsafe { stack.cast::<usize>().wrapping_add(SIZE / 8 - 1).read() };
+    sys::tell_valgrind(sys::STACK_GONE, number, 0);
     sys::munmap(stack, SIZE);
     MADE.fetch_sub(1, Ordering::Relaxed);
 }
@@ -203,7 +213,7 @@ unsafe fn run<S>(work: Call, at: *mut c_void, take: impl FnOnce() -> Option<(S, 
     let entered = top as *mut Entered;
     // SAFETY: the stack is this call's alone; the rest is as the caller promises.
     unsafe {
-        entered.write(Entered { caller: 0, mask });
+        (&raw mut (*entered).mask).write(mask);
         let thread = request::this_thread();
         let before = (*thread).stack;
         (*thread).stack = top;
@@ -223,7 +233,7 @@ unsafe fn run_back(work: Call, at: *mut c_void) {
     let entered = top as *const Entered;
     // SAFETY: the thread is on that stack; below the caller's stack pointer nothing is in use.
     unsafe {
-        let Entered { caller, mask } = entered.read();
+        let (caller, mask) = ((*entered).caller, (*entered).mask);
         let blocked = sys::block_signals(libc::SIG_SETMASK, mask);
         let mut unused = 0;
         switch(at, work, caller, &raw mut unused);
