@@ -212,14 +212,15 @@ unsafe fn run<S>(work: Call, at: *mut c_void, take: impl FnOnce() -> Option<(S, 
     let top = end.wrapping_sub(size_of::<Entered>());
     let entered = top as *mut Entered;
     // SAFETY: the stack is this call's alone; the rest is as the caller promises.
-    unsafe {
+    let mask = unsafe {
         (&raw mut (*entered).mask).write(mask);
         let thread = request::this_thread();
         let before = (*thread).stack;
         (*thread).stack = top;
         switch(at, work, top, &raw mut (*entered).caller);
         (*request::this_thread()).stack = before;
-    }
+        (*entered).mask
+    };
     give(stack);
     sys::block_signals(set, mask);
 }
@@ -230,14 +231,14 @@ unsafe fn run_back(work: Call, at: *mut c_void) {
         // SAFETY: as the caller promises.
         return unsafe { work(at) };
     };
-    let entered = top as *const Entered;
+    let entered = top as *mut Entered;
     // SAFETY: the thread is on that stack; below the caller's stack pointer nothing is in use.
     unsafe {
-        let (caller, mask) = ((*entered).caller, (*entered).mask);
-        let blocked = sys::block_signals(libc::SIG_SETMASK, mask);
+        sys::block_signals(libc::SIG_SETMASK, (*entered).mask);
         let mut unused = 0;
-        switch(at, work, caller, &raw mut unused);
-        sys::block_signals(libc::SIG_SETMASK, blocked);
+        switch(at, work, (*entered).caller, &raw mut unused);
+        // The call may have changed it, as system does.
+        (*entered).mask = sys::block_signals(libc::SIG_BLOCK, BLOCKED);
         (*request::this_thread()).stack = top;
     }
 }
