@@ -9,7 +9,7 @@ use crate::merge::{self, About, Fate, Kind, Marks, Merged, Whole};
 use crate::program::Program;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{context, counters, sink, sys};
+use crate::{context, counters, sink, stack, sys};
 use core::sync::atomic::Ordering;
 use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
 use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown, Verdict};
@@ -21,6 +21,25 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
     let mut kind = kind(verdict, served, by, detail);
     action.each_part(|part| kind.bytes(part));
     let Some(whole) = counted(policy, verdict, served, by, &kind) else { return };
+    let write = || done(policy, verdict, served, by, action, detail, &whole);
+    match by {
+        By::This | By::Again => stack::on(write),
+        // The supervisor has a stack of its own.
+        By::Other(_) => write(),
+    }
+}
+
+/// Writes the event of what is done with a descriptor.
+#[inline(never)]
+fn done(
+    policy: &Policy<'_>,
+    verdict: Verdict,
+    served: &Served,
+    by: By<'_>,
+    action: Action<'_>,
+    detail: &[u8],
+    whole: &Whole<'_>,
+) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (own, thread, parent) = match by {
@@ -32,7 +51,7 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
     let process = Process { pid: own, ..actor::facts(now, thread, None, &mut room, &mut args) };
     let parent = actor::facts(now, parent, child(by, chain.bytes()), &mut parent_room, &mut parent_args);
     let event = Event { action, detail, ..common(now, by, chain.bytes(), process, parent) };
-    decided(policy, verdict, served, &whole, event);
+    decided(policy, verdict, served, whole, event);
 }
 
 /// What makes the kind of an event, beside its action. Its request is not among it, but whose it is: the virtual host in all
@@ -99,7 +118,7 @@ fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, k
     )? {
         Fate::Whole(whole) => {
             if let Some(left) = whole.left {
-                merged(policy, left);
+                stack::on(|| merged(policy, left));
             }
             Some(whole)
         }
@@ -226,6 +245,10 @@ pub fn guard(policy: &Policy<'_>, sentence: &'static str) {
 /// The guard's word on itself, and what it cannot judge therefore.
 #[cold]
 pub fn guard_on(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unknown>) {
+    stack::on(|| guard_event(policy, sentence, unknown));
+}
+
+fn guard_event(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unknown>) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();

@@ -33,9 +33,15 @@ static BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// The constructor; a hook that another library's constructor calls earlier runs it then.
 pub extern "C" fn ensure() {
-    if BEGUN.swap(true, Ordering::AcqRel) {
-        return;
+    if !BEGUN.swap(true, Ordering::AcqRel) {
+        begin();
     }
+}
+
+/// Its own function, so that a hook that looks whether it was done needs no room for it.
+#[cold]
+#[inline(never)]
+fn begin() {
     state::set_first_pid();
     let start = environment::start();
     // What has the guard's other variables was started by a hook, which gives every program a context.

@@ -34,6 +34,7 @@ mod rings;
 mod route;
 mod seqlock;
 mod sink;
+mod stack;
 mod state;
 mod sys;
 

@@ -14,7 +14,7 @@ use crate::environment::{self, Vector};
 use crate::memory::{Reader, Text};
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{counters, emit, sys};
+use crate::{counters, emit, stack, sys};
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::{Backstop, BackstopKind, Outcome, Policy, STRICTEST_SCOPE, Unknown};
@@ -118,7 +118,8 @@ fn load() {
     if backstop.kind == BackstopKind::Off || sys::secret() != 0 || TRIED.swap(true, Ordering::AcqRel) {
         return;
     }
-    if !install(&policy, backstop) {
+    // Whom it starts unblocks the signals.
+    if !stack::on(|| install(&policy, backstop)) {
         sys::set_secret(0);
         TRIED.store(AGAIN.swap(true, Ordering::AcqRel), Ordering::Release);
     }

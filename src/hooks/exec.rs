@@ -8,7 +8,7 @@ use crate::judge::{self, Exec, Target};
 use crate::memory::PathCopy;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{merge, request, sys};
+use crate::{merge, request, stack, sys};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -18,7 +18,8 @@ use portcullis_policy::Unknown;
 fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Vector, Option<c_int>) -> c_int) -> Failed {
     let run = |start: &judge::Start, is_checked: bool| {
         let go = |envp| {
-            let done = attempt::arguments(start, exec, |argv| go(argv, envp, start.by_descriptor()));
+            let go = |argv| stack::back(|| go(argv, envp, start.by_descriptor()));
+            let done = attempt::arguments(start, exec, go);
             done.unwrap_or_else(|| fail(libc::E2BIG))
         };
         merge::say_all();
@@ -84,6 +85,10 @@ pub unsafe extern "C" fn execve(path: *const c_char, argv: *const *const c_char,
 
 /// Executes a path.
 pub(super) fn executed(way: Way, path: *const c_char, argv: Vector, envp: Vector) -> c_int {
+    stack::through(|| executed_here(way, path, argv, envp))
+}
+
+fn executed_here(way: Way, path: *const c_char, argv: Vector, envp: Vector) -> c_int {
     let mut room = PathCopy::new();
     let copy = match room.of(path) {
         Ok(copy) => copy,
@@ -110,7 +115,10 @@ pub unsafe extern "C" fn execv(path: *const c_char, argv: *const *const c_char) 
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execvpe(file: *const c_char, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let (argv, envp): (Vector, Vector) = (argv.cast(), envp.cast());
+    stack::through(|| searched(file, argv.cast(), envp.cast()))
+}
+
+fn searched(file: *const c_char, argv: Vector, envp: Vector) -> c_int {
     let mut room = PathCopy::new();
     let copy = match room.of(file) {
         Ok(copy) => copy,
@@ -137,7 +145,7 @@ fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Fail
         failed.set(if judged {
             let new = New::of(b"sh", environment::guarding());
             // SAFETY: the vector ends in NULL and has the caller's arguments; the kernel checks every pointer.
-            let go = |envp| unsafe { gate::execve(Way::Libc, c"/bin/sh".as_ptr(), argv, envp) };
+            let go = |envp| stack::back(|| unsafe { gate::execve(Way::Libc, c"/bin/sh".as_ptr(), argv, envp) });
             match environment::with(exec.envp, new, served, go) {
                 Ok(_) => Failed::Kernel(errno()),
                 Err(what) => unmade(served, &shell, what, || go(exec.envp)),
@@ -174,7 +182,7 @@ pub unsafe extern "C" fn fexecve(fd: c_int, argv: *const *const c_char, envp: *c
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks.
         unsafe { gate::fexecve(by.unwrap_or(fd), argv, envp) }
     };
-    request::for_exec(exec.envp, |served| attempt(&exec, served, go)).fail()
+    stack::through(|| request::for_exec(exec.envp, |served| attempt(&exec, served, go)).fail())
 }
 
 /// execveat(2).
@@ -194,6 +202,10 @@ pub unsafe extern "C" fn execveat(
 
 /// Executes a path relative to `at`, or what `at` refers to.
 pub(super) fn executed_at(way: Way, at: c_int, path: *const c_char, vectors: (Vector, Vector), flags: c_int) -> c_int {
+    stack::through(|| executed_at_here(way, at, path, vectors, flags))
+}
+
+fn executed_at_here(way: Way, at: c_int, path: *const c_char, vectors: (Vector, Vector), flags: c_int) -> c_int {
     let (argv, envp) = vectors;
     let mut room = PathCopy::new();
     let copy = match room.of(path) {

@@ -7,6 +7,7 @@ use crate::address::NOWHERE;
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::{Reader, Text};
 use crate::request;
+use crate::stack;
 use crate::state::{self, Role};
 use crate::sys;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
@@ -72,11 +73,11 @@ pub unsafe extern "C" fn mount(
     data: *const c_void,
 ) -> c_int {
     let Some(real) = real::mount() else { return fail(libc::ENOSYS) };
-    match judged(b"mount", kind) {
+    stack::through(|| match judged(b"mount", kind) {
         // SAFETY: as the caller promises; the type is a C string, or what the kernel reads none from.
-        Ok(kind) => unsafe { real(source, target, kind.pointer(), flags, data) },
+        Ok(kind) => stack::back(|| unsafe { real(source, target, kind.pointer(), flags, data) }),
         Err(Refused(errno)) => fail(errno),
-    }
+    })
 }
 
 /// fsopen(2), from glibc 2.36 on.
@@ -86,11 +87,11 @@ pub unsafe extern "C" fn mount(
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
     let Some(real) = real::fsopen() else { return fail(libc::ENOSYS) };
-    match judged(b"fsopen", kind) {
+    stack::through(|| match judged(b"fsopen", kind) {
         // SAFETY: as above.
-        Ok(kind) => unsafe { real(kind.pointer(), flags) },
+        Ok(kind) => stack::back(|| unsafe { real(kind.pointer(), flags) }),
         Err(Refused(errno)) => fail(errno),
-    }
+    })
 }
 
 /// Either as a system call: the type is argument `at` of them.
@@ -98,13 +99,15 @@ pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
 /// # Safety
 /// As the system call's.
 pub(super) unsafe fn system_call(number: c_long, at: usize, mut args: [usize; 6]) -> c_long {
-    let Some(kind) = args.get_mut(at) else { return -1 };
-    match judged(if at == 0 { b"fsopen" } else { b"mount" }, *kind as *const c_char) {
+    let Some(given) = args.get(at).map(|kind| *kind as *const c_char) else { return -1 };
+    stack::through(|| match judged(if at == 0 { b"fsopen" } else { b"mount" }, given) {
         Ok(given) => {
-            *kind = given.pointer() as usize;
+            if let Some(kind) = args.get_mut(at) {
+                *kind = given.pointer() as usize;
+            }
             // SAFETY: as the caller promises.
-            super::as_libc_size(unsafe { sys::any(number, args) }) as c_long
+            super::as_libc_size(stack::back(|| unsafe { sys::any(number, args) })) as c_long
         }
         Err(Refused(errno)) => super::to_long(fail(errno)),
-    }
+    })
 }

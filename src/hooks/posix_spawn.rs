@@ -11,6 +11,7 @@ use crate::judge::{Exec, Refused, Target};
 use crate::memory::{PathCopy, Reader, Text, base_name};
 use crate::program::PATH_MAX;
 use crate::request::{self, Served};
+use crate::stack;
 use crate::state::{self, Role};
 use crate::sys;
 use core::cell::Cell;
@@ -188,16 +189,18 @@ macro_rules! spawns {
             ) -> c_int {
                 if state::role() == Role::Master {
                     let Some(real) = real::$name() else { return libc::ENOSYS };
-                    return of_master(path, (argv.cast(), envp.cast()), |envp| {
+                    let go = |envp: Vector| {
                         // SAFETY: as the caller promises.
-                        unsafe { real(first, path, actions, attributes, argv, envp.cast()) }
-                    });
+                        stack::back(|| unsafe { real(first, path, actions, attributes, argv, envp.cast()) })
+                    };
+                    return stack::through(|| of_master(path, (argv.cast(), envp.cast()), go));
                 }
                 let Some(real) = real::$by() else { return libc::ENOSYS };
-                start(path, $searches, actions, (argv.cast(), envp.cast()), |path, argv, envp| {
+                let go = |path: &CStr, argv: Vector, envp: Vector| {
                     // SAFETY: as the caller promises; the path is a C string.
-                    unsafe { real(first, path.as_ptr(), actions, attributes, argv.cast(), envp.cast()) }
-                })
+                    stack::back(|| unsafe { real(first, path.as_ptr(), actions, attributes, argv.cast(), envp.cast()) })
+                };
+                stack::through(|| start(path, $searches, actions, (argv.cast(), envp.cast()), go))
             }
         )*
     };

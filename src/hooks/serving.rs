@@ -3,7 +3,7 @@
 use super::table::{self, real};
 use super::{as_libc_size, fail};
 use crate::judge::{self, By, Decision, Refused};
-use crate::{counters, listeners, load, merge, names, pools, request, rings, state, sys};
+use crate::{counters, listeners, load, merge, names, pools, request, rings, stack, state, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -83,18 +83,25 @@ fn taken(listener: c_int) -> Decision {
     request::current(|served| judge::fpm_socket(By::This, served, unknown, how))
 }
 
+/// The master takes its first connection: it serves from now on.
+#[cold]
+#[inline(never)]
+fn begin(listener: c_int) {
+    load::sum_once();
+    listeners::remember_all();
+    listeners::remember(listener);
+    crate::environment::remember_start();
+    state::set_role(state::Role::Serving);
+    names::settle();
+    counters::spread();
+    rings::serving();
+    request::cgi::serving(listener);
+    crate::backstop::serving();
+}
+
 fn serve(listener: c_int, accepted: c_int) {
     if state::role() == state::Role::Master {
-        load::sum_once();
-        listeners::remember_all();
-        listeners::remember(listener);
-        crate::environment::remember_start();
-        state::set_role(state::Role::Serving);
-        names::settle();
-        counters::spread();
-        rings::serving();
-        request::cgi::serving(listener);
-        crate::backstop::serving();
+        stack::on(|| begin(listener));
     }
     request::accepted(listener, accepted);
 }

@@ -13,6 +13,7 @@ use crate::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
 use crate::memory::Reader;
 use crate::request::{self, Served};
+use crate::stack;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -81,16 +82,19 @@ pub fn in_new_process<R>(
 }
 
 /// Judges the shell for a command, and calls `go` with its environment.
-pub fn judged<R>(command: &Command, go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
+pub fn judged<R>(command: &Command, mut go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
     let envp = environment::current();
-    request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), go))
+    let go = |envp| stack::back(|| go(envp));
+    stack::through(|| request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), go)))
 }
 
 /// Judges a shell that libc starts with `environ`, and that therefore cannot be handed the guard.
 fn judged_unguarded(text: *const c_char) -> Decision {
     let (command, envp) = (Command::of(text), environment::current());
-    request::for_exec(envp, |served| {
-        judge::exec(By::This, served, &command.exec(envp, Some(Unknown::Environment))).map(|_| ())
+    stack::on(|| {
+        request::for_exec(envp, |served| {
+            judge::exec(By::This, served, &command.exec(envp, Some(Unknown::Environment))).map(|_| ())
+        })
     })
 }
 
@@ -153,9 +157,12 @@ pub unsafe extern "C" fn __libc_system(text: *const c_char) -> c_int {
 fn is_there_a_shell() -> bool {
     let (command, nothing) = (Command::of(c"exit 0".as_ptr()), [core::ptr::null::<u8>()]);
     let signals = Signals::enter();
-    let started = request::current(|served| {
-        let new = New::of(b"sh", environment::guarding());
-        environment::for_new_process(nothing.as_ptr(), new, served, |envp| run(&command, envp, &signals))
+    let started = stack::through(|| {
+        request::current(|served| {
+            let new = New::of(b"sh", environment::guarding());
+            let go = |envp| stack::back(|| run(&command, envp, &signals));
+            environment::for_new_process(nothing.as_ptr(), new, served, go)
+        })
     });
     finish(started.unwrap_or(Err(libc::ENOMEM)), signals) == 0
 }

@@ -9,7 +9,7 @@ mod table;
 pub use table::{About, Fate, Marks, Merged, Table, Whole};
 
 use crate::state::Role;
-use crate::{counters, emit, state, sys};
+use crate::{counters, emit, stack, state, sys};
 use core::hash::Hasher;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::Policy;
@@ -104,6 +104,6 @@ fn say(table: &Table, all: bool) {
     let now = sys::since_boot();
     if all || table.due.load(Ordering::Relaxed) <= now {
         let policy = state::policy();
-        table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged));
+        stack::on(|| table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged)));
     }
 }

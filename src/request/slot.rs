@@ -3,7 +3,7 @@
 
 use super::{settle_scope, thread};
 use crate::memory::Paged;
-use crate::sys;
+use crate::{stack, sys};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
@@ -250,16 +250,16 @@ pub const SLOTS_MAX: usize = ALL_MAX;
 fn make() -> Option<&'static Slot> {
     let slot = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
         false => {
-            // What is laid out with the library is zeros.
+            // What is laid out with the library is zeros. It is made on the stack first.
             // SAFETY: whoever swaps the flag has it, and hands it to one thread.
-            unsafe { SLOTS.0.first.own.get().write(Own::new()) };
+            stack::on(|| unsafe { SLOTS.0.first.own.get().write(Own::new()) });
             &SLOTS.0.first
         }
         true => {
             let at = sys::allocate(size_of::<Slot>())?.cast::<Slot>();
             // SAFETY: a new mapping of that size, which stays for ever and which nobody else has yet.
             unsafe {
-                at.write(Slot::new());
+                stack::on(|| at.write(Slot::new()));
                 &*at
             }
         }

@@ -25,6 +25,7 @@ pub use local::*;
 pub use lookup::*;
 pub use memory::*;
 pub use process::*;
+pub use raw::{CLEAN, STACK, STACK_GONE, tell_valgrind};
 pub use seccomp::*;
 pub use sockets::*;
 pub use within::*;

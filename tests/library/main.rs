@@ -27,6 +27,7 @@ mod reach;
 #[path = "../servers/harness/root.rs"]
 mod root;
 mod schema;
+mod stacks;
 mod table;
 mod twins;
 mod unknown;
