@@ -51,15 +51,33 @@ pub struct Lent {
 impl Lent {
     /// One of `size` bytes; `None` where there is no memory.
     pub fn new(size: usize) -> Option<Lent> {
-        give_back(LEFT.swap(null_mut(), Ordering::AcqRel));
         let size = size.checked_add(FROM)?;
-        let header = sys::allocate(size)?.cast::<Header>();
+        give_back(LEFT.swap(null_mut(), Ordering::AcqRel), None);
+        Lent::of(sys::allocate(size)?.cast(), size)
+    }
+
+    /// The same, or one of that size that nobody uses any more, as that was left. What is new, `prepare` makes what it is to be.
+    pub fn again(size: usize, prepare: impl FnOnce(*mut u8) -> bool) -> Option<Lent> {
+        let size = size.checked_add(FROM)?;
+        let left = give_back(LEFT.swap(null_mut(), Ordering::AcqRel), Some(size));
+        let Some(header) = left else {
+            let new = sys::allocate(size)?;
+            if !prepare(new.cast()) {
+                sys::munmap(new, size);
+                return None;
+            }
+            return Lent::of(new.cast(), size);
+        };
+        Lent::of(header, size)
+    }
+
+    fn of(header: *mut Header, size: usize) -> Option<Lent> {
         let owner = match sys::tid_address() {
             Some(0) => Owner::Next,
             Some(at) if is_header(at) => Owner::With(at as *mut Header),
             _ => Owner::Maker,
         };
-        // SAFETY: a new mapping that has room for it.
+        // SAFETY: a mapping of nobody else's, that has room for it.
         unsafe {
             (*header).size = size;
             (*header).mark = mark(header);
@@ -117,8 +135,9 @@ fn is_header(at: usize) -> bool {
     at.is_multiple_of(4096) && unsafe { (&raw const (*header).mark).read() } == mark(header)
 }
 
-/// Gives back what is not used any more.
-fn give_back(mut header: *mut Header) {
+/// Gives back what is not used any more, but for one of the size that is `wanted`.
+fn give_back(mut header: *mut Header, wanted: Option<usize>) -> Option<*mut Header> {
+    let mut found = None;
     while !header.is_null() {
         // SAFETY: it was in the list, which this thread has taken: nobody else gives it back.
         unsafe {
@@ -130,13 +149,19 @@ fn give_back(mut header: *mut Header) {
                     unmap(also);
                     also = after;
                 }
-                unmap(header);
+                if found.is_none() && wanted == Some((*header).size) {
+                    (*header).also.store(null_mut(), Ordering::Relaxed);
+                    found = Some(header);
+                } else {
+                    unmap(header);
+                }
             } else {
                 put_back(header);
             }
             header = next;
         }
     }
+    found
 }
 
 /// Puts a mapping into the list.

@@ -13,14 +13,14 @@
 //!
 //! **Who has it**: a few are kept when they are not used, taken and put back by one atomic exchange each; so threads, handlers and
 //! vfork children never have the same one, and after fork the child lacks those that other threads had. A vfork child that executes
-//! a program never comes back: it gets one that is given back behind it ([`Lent`]).
+//! a program never comes back: it gets one that the next such child takes over ([`Lent`]).
 //!
 //! **Where there is none** (no memory, a filter of the program's against mmap), all is done on the caller's stack.
 //!
-//! Call and return stay in pairs, so that a shadow stack (CET) is none the wiser; the frame has its CFI, so that debuggers find the
-//! caller and a thread that is cancelled unwinds past it.
+//! Call and return stay in pairs, so that a shadow stack (CET) is none the wiser; the frame has its CFI, so that who unwinds finds the
+//! caller (a thread that is cancelled, C++, backtrace(3); gdb does not go on where a stack changes).
 
-use crate::left::{FROM, Lent};
+use crate::left::Lent;
 use crate::{request, sys};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -164,10 +164,9 @@ unsafe fn run_through(work: Call, at: *mut c_void) {
             None => work(at),
             Some(0) => {
                 let take = || {
-                    let lent = Lent::new(SIZE)?;
-                    let from = (lent.at() as usize).wrapping_add(FROM).next_multiple_of(PAGE);
+                    let lent = Lent::again(SIZE, |new| guarded((new as usize).wrapping_add(PAGE)))?;
                     let end = (lent.at() as usize).wrapping_add(SIZE);
-                    guarded(from).then_some((lent, end))
+                    Some((lent, end))
                 };
                 run(work, at, take, drop);
             }
