@@ -17,6 +17,7 @@ mod examples;
 mod gateways;
 mod hidepid;
 mod instructions;
+mod jails;
 mod matrix;
 mod memory;
 mod merging;
