@@ -93,14 +93,19 @@ impl Plan {
             _ => (Change::Add(b""), last),
         };
         self.compose_preload();
-        // Without the guard in it, what a program's request is concerns the backstop alone.
-        if !preloads && secret == 0 {
+        // Without the guard in it, and in what it starts, a program has no use for its request: the supervisor is told.
+        if !preloads {
+            if secret != 0 {
+                context::compose_request(&mut self.request, served);
+                backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
+                self.request = Text::new();
+            }
             return Ok(self.change != Change::Nothing);
         }
         let injected = matches!(self.change, Change::Add(_));
         context::compose(&mut self.context, &new, injected, served);
         context::compose_request(&mut self.request, served);
-        if new.is_guarded() && preloads && secret != 0 {
+        if new.is_guarded() && secret != 0 {
             self.key.push(KEY);
             self.key.number(secret);
         } else if secret != 0 {

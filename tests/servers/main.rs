@@ -18,6 +18,7 @@ mod gateways;
 mod hidepid;
 mod host;
 mod instructions;
+mod jails;
 mod matrix;
 mod memory;
 mod merging;

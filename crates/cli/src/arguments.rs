@@ -49,6 +49,9 @@ pub enum Verb {
         /// Where to
         folder: PathBuf,
     },
+    /// Renew the copies of the library in the root directories of pools, after an upgrade
+    #[command(hide = true)]
+    Renew,
     /// What the guard itself starts where the backstop has a supervisor
     #[command(hide = true)]
     Supervise,
@@ -119,6 +122,9 @@ pub struct Install {
     /// Enable the server's module too (Apache, nginx)
     #[arg(long)]
     pub module: bool,
+    /// Place a copy of the library in the root directory (`chroot`) of each pool of PHP-FPM
+    #[arg(long)]
+    pub jails: bool,
     /// Show what would be written, and write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -41,6 +41,7 @@ pub fn main() -> ExitCode {
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Probe { token, port } => doctor::probe(&token, port),
+        Verb::Renew => install::renew(std::path::Path::new("/")),
         Verb::Generate { folder } => generate::run(&folder),
         Verb::Events(arguments) => events::run(&arguments),
         // The library takes the process over before it comes here.

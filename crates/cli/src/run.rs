@@ -43,33 +43,61 @@ fn is_server(program: &Path) -> bool {
     SERVERS.contains(&name.as_ref()) || SERVERS.contains(&bare)
 }
 
+/// This command's own file. Without /proc it is what the command was called by, looked for along PATH as the shell did.
+fn own() -> Option<PathBuf> {
+    std::env::current_exe().ok().or_else(|| {
+        let called = PathBuf::from(std::env::args_os().next()?);
+        if called.components().count() > 1 {
+            return std::path::absolute(called).ok();
+        }
+        let folders = std::env::var_os("PATH")?;
+        std::env::split_paths(&folders).map(|folder| folder.join(&called)).find(|path| path.is_file())
+    })
+}
+
 /// The library beside this command, else the installed one.
 fn library() -> Option<PathBuf> {
     const NAME: &str = "libportcullis.so";
-    let beside = std::env::current_exe().ok()?.parent()?.join(NAME);
+    let beside = own().and_then(|own| Some(own.parent()?.join(NAME)));
     let multiarch = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
     let installed = [multiarch.as_str(), "/usr/lib64", "/usr/lib"].map(|folder| Path::new(folder).join(NAME));
-    std::iter::once(beside).chain(installed).find(|path| path.is_file())
+    beside.into_iter().chain(installed).find(|path| path.is_file())
 }
 
-/// A folder for compiled policies that nobody else can write to.
-fn folder() -> std::io::Result<PathBuf> {
-    // /proc/self belongs to the effective user.
-    let user = std::fs::metadata("/proc/self")?.uid();
-    let folder = match user {
-        0 => PathBuf::from("/run/portcullis"),
-        _ => match std::env::var_os("XDG_RUNTIME_DIR") {
-            Some(runtime) => Path::new(&runtime).join("portcullis"),
-            None => std::env::temp_dir().join(format!("portcullis-{user}")),
-        },
+/// This process's effective user, to whom a file belongs that it makes.
+fn user() -> std::io::Result<u32> {
+    // /proc/self is the effective user's; where there is no /proc, so is a new file.
+    let asked = std::fs::metadata("/proc/self").or_else(|_| tempfile::tempfile()?.metadata());
+    asked.map(|meta| meta.uid())
+}
+
+/// Writes the compiled policy into a folder that nobody else can write to: the usual one, or where that cannot be written to
+/// (a read-only /run), one in the folder for temporary files.
+fn lay(bytes: &[u8], name: &str) -> std::io::Result<PathBuf> {
+    let user = user()?;
+    let usual = match (user, std::env::var_os("XDG_RUNTIME_DIR")) {
+        (0, _) => Some(PathBuf::from("/run/portcullis")),
+        (_, runtime) => runtime.map(|runtime| Path::new(&runtime).join("portcullis")),
     };
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(&folder)?;
-    let found = std::fs::symlink_metadata(&folder)?;
+    let other = std::env::temp_dir().join(format!("portcullis-{user}"));
+    let into = |folder: &Path| {
+        let path = own_folder(folder, user)?.join(name);
+        compile::write(bytes, &path).map(|()| path)
+    };
+    match usual {
+        Some(usual) => into(&usual).or_else(|first| into(&other).map_err(|_| first)),
+        None => into(&other),
+    }
+}
+
+fn own_folder(folder: &Path, user: u32) -> std::io::Result<PathBuf> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
+    let found = std::fs::symlink_metadata(folder)?;
     if !found.is_dir() || found.uid() != user || found.mode() & 0o022 != 0 {
         let message = format!("{} is not a folder of this user's own", folder.display());
         return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message));
     }
-    Ok(folder)
+    Ok(folder.to_owned())
 }
 
 /// The configuration; where none is named and the default one is not there, the built-in one with events on standard
@@ -103,11 +131,7 @@ pub fn run(arguments: &Run) -> u8 {
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
     let bytes = portcullis_config::compile(&config);
-    let written = folder().and_then(|folder| {
-        let path = folder.join(policy_name(arguments));
-        compile::write(&bytes, &path).map(|()| path)
-    });
-    let policy = match written {
+    let policy = match lay(&bytes, &policy_name(arguments)) {
         Ok(path) => path,
         Err(error) => return complain(format_args!("cannot write the compiled policy: {error}")),
     };

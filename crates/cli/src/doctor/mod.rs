@@ -128,6 +128,13 @@ fn examine(unit: &Unit, findings: &mut Findings) {
     {
         findings.add(Outcome::Warning, "unit", format!("{} {}", warning.place, warning.message), "");
     }
+    for jail in install::jails::of_unit(Path::new("/"), unit) {
+        let state = jail.state(Path::new("/"), &library);
+        match install::jails::lack(&jail, &unit.name, &state) {
+            Some(lack) => findings.add(Outcome::Warning, "pool", format!("{} {lack}", jail.place), ""),
+            None => findings.fine("pool", format!("{} has the library in {}", jail.pool, jail.folder.display())),
+        }
+    }
     let policy = compile::default_output(&config_path);
     let Some(bytes) = on_disk(&policy, findings) else { return };
     let Ok(compiled) = Policy::new(&bytes) else { return };

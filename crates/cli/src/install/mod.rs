@@ -1,5 +1,6 @@
 //! `portcullis install`: a drop-in for a unit, shown and written; the server restarted with it, and settled.
 
+pub mod jails;
 mod mode;
 mod module;
 pub mod plan;
@@ -16,6 +17,7 @@ use crate::arguments::Install;
 use crate::{FINE, WRONG, check, complain, status};
 use anstream::println;
 use anstyle::{AnsiColor, Style};
+use jails::State;
 use plan::Change;
 use portcullis_config::{Config, DEFAULT_CONFIG};
 use review::{Review, Warning};
@@ -115,6 +117,8 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
 struct Guarded {
     unit: Unit,
     change: Change,
+    /// Copies of the library in its pools' root directories.
+    copies: Vec<Change>,
     warnings: Vec<Warning>,
 }
 
@@ -139,7 +143,36 @@ fn guard(arguments: &Install, name: &str, library: &Path, config: &Config) -> Re
         );
         review.warnings.push(Warning { place: setting.place(), message });
     }
-    Ok(Guarded { unit: found, change: Change::Write(path, text), warnings: review.warnings })
+    let mut copies = Vec::new();
+    for jail in jails::of_unit(&arguments.root, &found) {
+        let state = jail.state(&arguments.root, library);
+        match state {
+            // A copy that is there is renewed in any case.
+            State::Other => copies.push(jail.placing(&arguments.root, library)),
+            State::Missing if arguments.jails => copies.push(jail.placing(&arguments.root, library)),
+            _ => {
+                let lacks =
+                    jails::lack(&jail, &found.name, &state).map(|message| Warning { place: jail.place, message });
+                review.warnings.extend(lacks);
+            }
+        }
+    }
+    Ok(Guarded { unit: found, change: Change::Write(path, text), copies, warnings: review.warnings })
+}
+
+/// Renews the copies of the library in the root directories of the pools of every guarded unit; for an upgrade.
+pub fn renew(root: &Path) -> u8 {
+    let library = library();
+    let units = installed(root).into_iter().filter_map(|name| Unit::find(root, &name).ok());
+    let mut code = FINE;
+    for jail in units.flat_map(|unit| jails::of_unit(root, &unit)) {
+        if jail.state(root, &library) == State::Other {
+            let change = jail.placing(root, &library);
+            change.show();
+            code = code.max(change.make().map_or_else(complain, |()| FINE));
+        }
+    }
+    code
 }
 
 pub fn install(arguments: &Install) -> u8 {
@@ -162,7 +195,8 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     for name in &arguments.units {
         guarded.push(guard(arguments, name, &library, &config)?);
     }
-    for change in config_change.iter().chain(guarded.iter().map(|guarded| &guarded.change)) {
+    let of_units = || guarded.iter().flat_map(|guarded| std::iter::once(&guarded.change).chain(&guarded.copies));
+    for change in config_change.iter().chain(of_units()) {
         change.show();
     }
     for part in &guarded {
@@ -179,7 +213,7 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
         return Ok(FINE);
     }
     let is_guarded = guarded.iter().all(|part| part.change.is_done());
-    for change in config_change.iter().chain(guarded.iter().map(|guarded| &guarded.change)) {
+    for change in config_change.iter().chain(of_units()) {
         change.make()?;
     }
     if arguments.module {

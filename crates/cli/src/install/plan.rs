@@ -16,6 +16,8 @@ const TEMPORARY: &str = ".portcullis-";
 pub enum Change {
     /// It has this text.
     Write(PathBuf, String),
+    /// It is what the first file is.
+    Copy(PathBuf, PathBuf),
     /// It is gone.
     Remove(PathBuf),
 }
@@ -23,7 +25,7 @@ pub enum Change {
 impl Change {
     fn path(&self) -> &Path {
         match self {
-            Change::Write(path, _) | Change::Remove(path) => path,
+            Change::Write(path, _) | Change::Copy(_, path) | Change::Remove(path) => path,
         }
     }
 
@@ -31,6 +33,10 @@ impl Change {
     pub fn is_done(&self) -> bool {
         match self {
             Change::Write(path, text) => std::fs::read(path).is_ok_and(|now| now == text.as_bytes()),
+            Change::Copy(from, path) => {
+                let bytes = |path: &Path| std::fs::read(path).ok();
+                bytes(path).is_some_and(|now| bytes(from).is_some_and(|from| from == now))
+            }
             Change::Remove(path) => std::fs::symlink_metadata(path).is_err(),
         }
     }
@@ -41,6 +47,10 @@ impl Change {
         match self {
             _ if self.is_done() => println!("{BOLD}{path}{BOLD:#}: as it is to be"),
             Change::Remove(_) => println!("{BOLD}{path}{BOLD:#}: {GONE}removed{GONE:#}"),
+            Change::Copy(from, at) => {
+                let word = if at.exists() { "renewed" } else { "new" };
+                println!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}, a copy of {}", from.display());
+            }
             Change::Write(at, text) => {
                 let before = std::fs::read_to_string(at).unwrap_or_default();
                 println!("{BOLD}{path}{BOLD:#}: {ADDED}{}{ADDED:#}", if before.is_empty() { "new" } else { "changed" });
@@ -61,6 +71,7 @@ impl Change {
             _ if self.is_done() => Ok(()),
             Change::Remove(path) => std::fs::remove_file(path),
             Change::Write(path, text) => write(path, text),
+            Change::Copy(from, path) => std::fs::read(from).and_then(|bytes| write(path, &bytes)),
         };
         done.map_err(|error| format!("cannot change {}: {error}", path.display()))
     }
@@ -71,14 +82,14 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Writes a file atomically, with the permissions of the one before it.
-pub fn write(path: &Path, text: &str) -> std::io::Result<()> {
+pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
     // An administrator's link stays one.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = folder_of(path);
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
     let mode = std::fs::metadata(path).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes.as_ref())?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path)?;

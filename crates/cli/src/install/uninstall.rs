@@ -1,8 +1,9 @@
 //! `portcullis uninstall`: the drop-ins taken away again, and with the last of them what `install` made.
 
+use super::jails::{self, Jail, State};
 use super::plan::{self, Change};
 use super::unit::Unit;
-use super::{Systemd, below, drop_in, installed, is_ours, main_file, module, short};
+use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, short};
 use crate::arguments::Uninstall;
 use crate::{FINE, complain, status};
 use anstream::println;
@@ -37,6 +38,19 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
             return Err(format!("{} is not the guard's; nothing was removed", path.display()));
         }
     }
+    let library = library();
+    let of_pools = |unit: &String| Unit::find(root, unit).map(|unit| jails::of_unit(root, &unit)).unwrap_or_default();
+    // Another unit's pool may have the same root directory.
+    let kept: Vec<_> = installed(root).iter().filter(|unit| !units.contains(unit)).flat_map(of_pools).collect();
+    let is_kept = |jail: &Jail| kept.iter().any(|other| other.folder == jail.folder);
+    let freed: Vec<Jail> = units.iter().flat_map(of_pools).filter(|jail| !is_kept(jail)).collect();
+    let has_copy = |jail: &&Jail| matches!(jail.state(root, &library), State::Same | State::Other);
+    changes.extend(freed.iter().filter(has_copy).map(|jail| Change::Remove(jail.copy(root, &library))));
+    for jail in &freed {
+        if let (State::Unfit(why), true) = (jail.state(root, &library), jail.copy(root, &library).exists()) {
+            println!("warning: {} stays: {why}", jail.copy(root, &library).display());
+        }
+    }
     let last = installed(root).iter().all(|unit| units.contains(unit));
     let main = below(root, Path::new(DEFAULT_CONFIG));
     if last {
@@ -59,6 +73,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     for change in &changes {
         change.make()?;
     }
+    freed.iter().for_each(|jail| jails::tidy(jail, root, &library));
     for unit in &units {
         drop_in(root, unit).parent().map(plan::tidy);
         module::disable(root, unit)?;
