@@ -123,6 +123,13 @@ impl Drop for Lent {
     }
 }
 
+/// Gives back all that is not used where the program has a limit of memory, which what it does next may need.
+pub fn spare() {
+    if !LEFT.load(Ordering::Relaxed).is_null() && sys::is_memory_limited() {
+        give_back(LEFT.swap(null_mut(), Ordering::AcqRel), None);
+    }
+}
+
 /// What no other memory has at its place.
 fn mark(header: *mut Header) -> usize {
     (header as usize).rotate_left(32) ^ (&raw const LEFT) as usize

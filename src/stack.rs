@@ -11,8 +11,9 @@
 //! then, as it is where a thread is cancelled in there, or a vfork child is killed. So that this has an end, there are not more than
 //! [`MANY`].
 //!
-//! **Who has it**: a few are kept when they are not used, taken and put back by one atomic exchange each; so threads, handlers and
-//! vfork children never have the same one, and after fork the child lacks those that other threads had. A vfork child that executes
+//! **Who has it**: one is laid out with the library, so that a limit of memory which a program sets later is not used up by it; more
+//! are kept when they are not used. Each is taken and put back by one atomic exchange; so threads, handlers and vfork children never
+//! have the same one, and after fork the child lacks those that other threads had. A vfork child that executes
 //! a program never comes back: it gets one that the next such child takes over ([`Lent`]).
 //!
 //! **Where there is none** (no memory, a filter of the program's against mmap), all is done on the caller's stack.
@@ -20,21 +21,34 @@
 //! Call and return stay in pairs, so that a shadow stack (CET) is none the wiser; the frame has its CFI, so that who unwinds finds the
 //! caller (a thread that is cancelled, C++, backtrace(3); gdb does not go on where a stack changes).
 
-use crate::left::Lent;
+use crate::left::{self, Lent};
 use crate::{request, sys};
+use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// A mapping: a page that nobody touches, and the stack above it.
-const SIZE: usize = 128 << 10;
+const SIZE: usize = 96 << 10;
 const PAGE: usize = 4096;
 /// How many are kept, and how many there are at a time: more than are used are lost.
 const KEPT: usize = 4;
 const MANY: usize = 64;
 
-/// Those that nobody uses.
+#[repr(C, align(4096))]
+struct First(UnsafeCell<[u8; SIZE]>);
+
+// SAFETY: whoever swaps FIRST_TAKEN has it.
+unsafe impl Sync for First {}
+
+/// The one that is always there, and whether it is in use.
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
+static FIRST: First = First(UnsafeCell::new([0; SIZE]));
+static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
+static FIRST_IS_MADE: AtomicBool = AtomicBool::new(false);
+
+/// The others that nobody uses.
 static FREE: [AtomicPtr<c_void>; KEPT] = [const { AtomicPtr::new(null_mut()) }; KEPT];
 /// How many there are.
 static MADE: AtomicUsize = AtomicUsize::new(0);
@@ -110,7 +124,7 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
     let take = || {
         let free =
             |place: &AtomicPtr<c_void>| Some(place.swap(null_mut(), Ordering::AcqRel)).filter(|at| !at.is_null());
-        let stack = FREE.iter().find_map(free).or_else(make)?;
+        let stack = first().or_else(|| FREE.iter().find_map(free)).or_else(make)?;
         // What another thread has written there is no race.
         sys::tell_valgrind(sys::CLEAN, stack as usize, SIZE);
         Some((stack, (stack as usize).wrapping_add(SIZE)))
@@ -119,12 +133,31 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
         let is_free = |place: &AtomicPtr<c_void>| {
             place.compare_exchange(null_mut(), stack, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        if !FREE.iter().any(is_free) {
+        if stack == FIRST.0.get().cast() {
+            FIRST_TAKEN.store(false, Ordering::Release);
+        } else if !FREE.iter().any(is_free) {
             unmake(stack);
         }
     };
     // SAFETY: as the caller promises.
     unsafe { run(work, at, take, give) };
+}
+
+fn first() -> Option<*mut c_void> {
+    let stack = FIRST.0.get().cast();
+    if FIRST_TAKEN.swap(true, Ordering::AcqRel) {
+        return None;
+    }
+    // Whoever finds the page guarded by another has as good a stack.
+    (FIRST_IS_MADE.load(Ordering::Relaxed) || prepared(stack)).then_some(stack)
+}
+
+#[cold]
+#[inline(never)]
+fn prepared(stack: *mut c_void) -> bool {
+    let is = enter(stack);
+    FIRST_IS_MADE.store(is, Ordering::Relaxed);
+    is
 }
 
 #[cold]
@@ -135,14 +168,22 @@ fn make() -> Option<*mut c_void> {
     }
     let stack = sys::allocate(SIZE)?;
     MADE.fetch_add(1, Ordering::Relaxed);
-    if !guarded(stack as usize) {
+    if !enter(stack) {
         unmake(stack);
         return None;
     }
-    let end = (stack as usize).wrapping_add(SIZE);
-    // SAFETY: the new stack's last word.
-    unsafe { (end as *mut usize).wrapping_sub(1).write(sys::tell_valgrind(sys::STACK, stack as usize, end)) };
     Some(stack)
+}
+
+/// Makes memory a stack: guards its lower end, and tells valgrind.
+fn enter(stack: *mut c_void) -> bool {
+    let end = (stack as usize).wrapping_add(SIZE);
+    let is = guarded(stack as usize);
+    if is {
+        // SAFETY: the new stack's last word.
+        unsafe { (end as *mut usize).wrapping_sub(1).write(sys::tell_valgrind(sys::STACK, stack as usize, end)) };
+    }
+    is
 }
 
 #[cold]
@@ -170,7 +211,10 @@ unsafe fn run_through(work: Call, at: *mut c_void) {
                 };
                 run(work, at, take, drop);
             }
-            Some(_) => run_on(work, at),
+            Some(_) => {
+                left::spare();
+                run_on(work, at);
+            }
         }
     }
 }

@@ -182,6 +182,12 @@ pub fn limit(resource: u32) -> Option<[u64; 2]> {
     (unsafe { syscall(libc::SYS_prlimit64, args) } == 0).then_some(limits)
 }
 
+/// Whether there is a limit of the address space, or of the data, of this process.
+pub fn is_memory_limited() -> bool {
+    let is_limited = |resource| limit(resource).is_some_and(|[soft, _]| soft != libc::RLIM_INFINITY);
+    is_limited(libc::RLIMIT_AS) || is_limited(libc::RLIMIT_DATA)
+}
+
 /// Raises the soft limit of a resource to its hard one. For a process of the guard's own only.
 pub fn raise_limit(resource: u32) {
     if let Some([_, hard]) = limit(resource) {
