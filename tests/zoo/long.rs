@@ -120,4 +120,21 @@ pub const LONG: &[Program] = &[
             "ffmpeg -v error -f lavfi -i testsrc=duration=1:size=64x64 -c:v mpeg4 -f avi - | ffmpeg -v error -i - -f rawvideo -pix_fmt rgb24 - | sha256sum",
         ],
     ),
+    made(
+        "Exim, setuid",
+        "sh ZOO/mail.sh PYTHON/.. PLACE/bin",
+        &[
+            "/bin/sh",
+            "-c",
+            "printf 'Subject: a\\n\\nb\\n' | /usr/sbin/exim4 -odi -f a@b.example c@d.example; echo $?; /usr/sbin/exim4 -bt c@d.example",
+        ],
+    ),
+    program(
+        "Postfix's postdrop, setgid",
+        &[
+            "/bin/sh",
+            "-c",
+            "printf 'Subject: a\\n\\nb\\n' | PLACE/bin/postfix/sendmail -f a@b.example c@d.example; echo $?; /usr/sbin/postdrop -r < /dev/null > /dev/null; echo $?",
+        ],
+    ),
 ];
