@@ -46,6 +46,7 @@ test: setup build modules packages machine tools
 
 # The guard under conditions that no server should meet; takes an hour and a half.
 torture: setup-torture build
+	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
 # What the guard costs, with what else there is beside it: calls, processes, servers, a flood.

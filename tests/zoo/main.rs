@@ -4,10 +4,12 @@
 #[allow(dead_code, unused_imports)]
 #[path = "../servers/harness/mod.rs"]
 mod harness;
+mod long;
 mod programs;
 
 use harness::{Apache, Fpm, Guard, Kind, Nginx, Place, Pool, Process, enter, http, wait_until};
-use programs::{LONG, PROGRAMS, Program, Sees};
+use long::LONG;
+use programs::{PROGRAMS, Program, Sees};
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
@@ -74,7 +76,12 @@ impl Zoo {
         }
         let zoo = zoo.to_str().expect("a path");
         let place = self.place.path().to_str().expect("a path");
-        text.replace("WITNESS", &format!("{zoo}/witness.sh")).replace("ZOO", zoo).replace("PLACE", place)
+        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/zoo/python");
+        text.replace("PYTHON", python)
+            .replace("RAW", "-O1 -nostdlib -ffreestanding -fno-stack-protector")
+            .replace("WITNESS", &format!("{zoo}/witness.sh"))
+            .replace("ZOO", zoo)
+            .replace("PLACE", place)
     }
 
     /// Tells the pages what to start.
@@ -236,10 +243,26 @@ fn uwsgi() {
 
 #[test]
 #[ignore = "make torture"]
-fn large_ones() {
-    for by in [By::Fpm("yes"), By::Fpm("no")] {
-        compare(LONG, by);
-    }
+fn large_ones_of_php_fpm() {
+    compare(LONG, By::Fpm("yes"));
+}
+
+#[test]
+#[ignore = "make torture"]
+fn large_ones_of_php_fpm_that_keeps_its_environment() {
+    compare(LONG, By::Fpm("no"));
+}
+
+#[test]
+#[ignore = "make torture"]
+fn large_ones_of_mod_php() {
+    compare(LONG, By::ModPhp);
+}
+
+#[test]
+#[ignore = "make torture"]
+fn large_ones_of_uwsgi() {
+    compare(LONG, By::Uwsgi);
 }
 
 /// docs/coverage.md names each.

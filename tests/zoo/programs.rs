@@ -1,11 +1,13 @@
 //! The programs: how each is made and started. `ZOO` stands for the folder of their sources, `PLACE` for the test's own,
-//! `WITNESS` for the script that says what a started program sees.
+//! `WITNESS` for the script that says what a started program sees, `RAW` for a compiler's flags without libc, `PYTHON` for what
+//! scripts/zoo makes.
 
 /// What a program may see of the guard (docs/threat-model.md).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sees {
     Nothing,
-    /// No library that the unit preloads: a sanitizer's has to be the first. With a backstop, it gets the guard's variables.
+    /// No library that the unit preloads: a sanitizer's has to be the first, and a 32-bit program cannot load it. With a backstop, it
+    /// gets the guard's variables.
     NoPreload,
     /// It is static or musl's: it gets the guard's variables to hand on.
     Variables,
@@ -21,19 +23,19 @@ pub struct Program {
     pub sees: Sees,
 }
 
-const fn program(name: &'static str, command: &'static [&'static str]) -> Program {
+pub const fn program(name: &'static str, command: &'static [&'static str]) -> Program {
     Program { name, make: "", command, sees: Sees::Nothing }
 }
 
-const fn made(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
+pub const fn made(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
     Program { name, make, command, sees: Sees::Nothing }
 }
 
-const fn sanitized(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
+const fn unpreloaded(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
     Program { name, make, command, sees: Sees::NoPreload }
 }
 
-const fn seeing(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
+pub const fn seeing(name: &'static str, make: &'static str, command: &'static [&'static str]) -> Program {
     Program { name, make, command, sees: Sees::Variables }
 }
 
@@ -83,14 +85,18 @@ pub const PROGRAMS: &[Program] = &[
     made("C, in memory by tcc", "true", &["/usr/bin/tcc", "-run", "ZOO/own.c", "WITNESS"]),
     made("C, threads", "cc -O1 -pthread -o PLACE/bin/threads ZOO/threads.c", &["PLACE/bin/threads"]),
     made("C++", "g++ -x c++ -w -fpermissive -o PLACE/bin/cpp ZOO/own.c", &["PLACE/bin/cpp", "WITNESS"]),
-    sanitized("AddressSanitizer", "cc -fsanitize=address -o PLACE/bin/asan ZOO/own.c", &["PLACE/bin/asan", "WITNESS"]),
-    sanitized("ThreadSanitizer", "cc -fsanitize=thread -o PLACE/bin/tsan ZOO/own.c", &["PLACE/bin/tsan", "WITNESS"]),
+    unpreloaded(
+        "AddressSanitizer",
+        "cc -fsanitize=address -o PLACE/bin/asan ZOO/own.c",
+        &["PLACE/bin/asan", "WITNESS"],
+    ),
+    unpreloaded("ThreadSanitizer", "cc -fsanitize=thread -o PLACE/bin/tsan ZOO/own.c", &["PLACE/bin/tsan", "WITNESS"]),
     made(
         "UndefinedBehaviorSanitizer",
         "cc -fsanitize=undefined -o PLACE/bin/ubsan ZOO/own.c",
         &["PLACE/bin/ubsan", "WITNESS"],
     ),
-    sanitized("libasan behind a script", "true", &["/bin/sh", "-c", "PLACE/bin/asan WITNESS; echo $?"]),
+    unpreloaded("libasan behind a script", "true", &["/bin/sh", "-c", "PLACE/bin/asan WITNESS; echo $?"]),
     seeing("C, static", "cc -static -o PLACE/bin/static ZOO/own.c", &["PLACE/bin/static", "WITNESS"]),
     seeing(
         "C, static and position-independent",
@@ -102,6 +108,36 @@ pub const PROGRAMS: &[Program] = &[
         "C, musl, static",
         "musl-gcc -static -o PLACE/bin/muslstatic ZOO/own.c",
         &["PLACE/bin/muslstatic", "WITNESS"],
+    ),
+    seeing(
+        "C, without libc, static",
+        "cc RAW -static -no-pie -fno-pie -o PLACE/bin/rawstatic ZOO/raw.c",
+        &["PLACE/bin/rawstatic", "WITNESS"],
+    ),
+    seeing(
+        "C, without libc, position-independent",
+        "cc RAW -static-pie -fpie -o PLACE/bin/rawstaticpie ZOO/raw.c",
+        &["PLACE/bin/rawstaticpie", "WITNESS"],
+    ),
+    made(
+        "C, without libc, dynamic",
+        "cc RAW -pie -fpie -Wl,--dynamic-linker=$(readelf -lW /bin/true | sed -n 's/.*interpreter: \\(.*\\)]/\\1/p') -o PLACE/bin/rawdynamic ZOO/raw.c",
+        &["PLACE/bin/rawdynamic", "WITNESS"],
+    ),
+    unpreloaded(
+        "C, 32-bit, static",
+        "cc RAW -m32 -static -no-pie -fno-pie -o PLACE/bin/raw32 ZOO/raw.c",
+        &["PLACE/bin/raw32", "WITNESS"],
+    ),
+    unpreloaded(
+        "C, 32-bit, dynamic",
+        "cc RAW -m32 -pie -fpie -Wl,--dynamic-linker=/lib/ld-linux.so.2 -o PLACE/bin/raw32dynamic ZOO/raw.c",
+        &["PLACE/bin/raw32dynamic", "WITNESS"],
+    ),
+    made(
+        "C, packed by gzexe",
+        "cp PLACE/bin/c PLACE/bin/packed && gzexe PLACE/bin/packed 2> /dev/null",
+        &["PLACE/bin/packed", "WITNESS"],
     ),
     made("Rust", "rustc -o PLACE/bin/rust ZOO/own.rs", &["PLACE/bin/rust", "WITNESS"]),
     seeing(
@@ -188,20 +224,4 @@ pub const PROGRAMS: &[Program] = &[
     program("nothing of that name", &["PLACE/none"]),
     program("a folder", &["PLACE"]),
     program("no program", &["/bin/sh", "-c", "ZOO/own.c; echo $?"]),
-];
-
-/// What is too large for each run.
-pub const LONG: &[Program] = &[
-    seeing("Go, static", "CGO_ENABLED=0 go build -o PLACE/bin/gostatic ZOO/own.go", &["PLACE/bin/gostatic", "WITNESS"]),
-    made("Go, cgo", "CGO_ENABLED=1 go build -o PLACE/bin/gocgo ZOO/own.go", &["PLACE/bin/gocgo", "WITNESS"]),
-    made(
-        "Go, linked by cc",
-        "CGO_ENABLED=1 go build -ldflags=-linkmode=external -o PLACE/bin/goexternal ZOO/own.go",
-        &["PLACE/bin/goexternal", "WITNESS"],
-    ),
-    made(
-        "Go, position-independent",
-        "go build -buildmode=pie -o PLACE/bin/gopie ZOO/own.go",
-        &["PLACE/bin/gopie", "WITNESS"],
-    ),
 ];

@@ -53,9 +53,11 @@ int main(int count, char **arguments)
         if (fork())
             return 0;
         setsid();
+        pid_t parent = getpid();
         if (fork())
             return 0;
-        while (getppid() != 1)
+        /* Whoever takes it then: the first process, or one that takes orphans. */
+        while (getppid() == parent)
             usleep(1000);
     }
     if (!strcmp(how, "relative")) {
