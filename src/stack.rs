@@ -152,6 +152,16 @@ fn first() -> Option<*mut c_void> {
     (FIRST_IS_MADE.load(Ordering::Relaxed) || prepared(stack)).then_some(stack)
 }
 
+/// Gives the kernel back what work that is done once has touched of the first one, but for its upper end.
+pub fn shrink() {
+    let stack = FIRST.0.get() as usize;
+    if !FIRST_TAKEN.swap(true, Ordering::AcqRel) {
+        // SAFETY: nobody is on it.
+        unsafe { sys::discard(stack.wrapping_add(PAGE), SIZE - 2 * PAGE) };
+        FIRST_TAKEN.store(false, Ordering::Release);
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn prepared(stack: *mut c_void) -> bool {

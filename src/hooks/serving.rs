@@ -102,6 +102,7 @@ fn begin(listener: c_int) {
 fn serve(listener: c_int, accepted: c_int) {
     if state::role() == state::Role::Master {
         stack::on(|| begin(listener));
+        stack::shrink();
     }
     request::accepted(listener, accepted);
 }

@@ -46,6 +46,15 @@ pub fn munmap(at: *mut c_void, len: usize) {
     unsafe { syscall(libc::SYS_munmap, [at as usize, len, 0, 0, 0, 0]) };
 }
 
+/// Gives the pages of private memory back, which are zeros then.
+///
+/// # Safety
+/// Nobody may need what is there.
+pub unsafe fn discard(at: usize, len: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { syscall(libc::SYS_madvise, [at, len, libc::MADV_DONTNEED as usize, 0, 0, 0]) };
+}
+
 /// The address that the kernel clears when this thread leaves its memory; 0 for none, `None` where it does not tell.
 pub fn tid_address() -> Option<usize> {
     let mut at = 0_usize;

@@ -133,7 +133,11 @@ static void writing(void)
         errno = 0;
         done("fclose", fclose(stream));
     }
-    stream = popen("cat >&9", "w");
+    int ends[2];
+    char line[16] = "";
+    if (pipe(ends) || dup2(ends[1], 8) < 0)
+        abort();
+    stream = popen("cat >&8", "w");
     setvbuf(stream, NULL, _IOLBF, 0);
     fputs("line\n", stream);
     errno = 0;
@@ -142,6 +146,11 @@ static void writing(void)
     errno = 0;
     done("pclose of a closed descriptor", pclose(stream));
     done("wait", wait(NULL) > 0);
+    done("read", read(ends[0], line, sizeof line));
+    say("%s", line);
+    close(ends[0]);
+    close(ends[1]);
+    close(8);
 }
 
 static void streams(void)
