@@ -5,7 +5,7 @@
 use super::open;
 use crate::files;
 use crate::judge::Decision;
-use crate::memory::{PathCopy, Reader, Text};
+use crate::memory::{PathCopy, Plain, Reader, Text};
 use crate::sys::{self, Fd};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -25,6 +25,9 @@ struct Action {
     words: [usize; 3],
 }
 
+// SAFETY: numbers.
+unsafe impl Plain for Action {}
+
 /// The public type's beginning.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -33,6 +36,9 @@ struct Actions {
     used: c_int,
     actions: *const Action,
 }
+
+// SAFETY: numbers and a pointer.
+unsafe impl Plain for Actions {}
 
 const CLOSE: c_int = 0;
 const DUP2: c_int = 1;
@@ -73,7 +79,7 @@ impl Effects {
     }
 
     fn read(&mut self, actions: *const Actions) -> Option<()> {
-        let mut reader = Reader::default();
+        let reader = Reader::default();
         let actions: Actions = reader.value(actions)?;
         let used = usize::try_from(actions.used).ok().filter(|used| *used <= ACTIONS_MAX)?;
         for index in 0..used {

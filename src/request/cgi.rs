@@ -6,7 +6,7 @@ use portcullis_request::{Request, State};
 
 /// The request that `envp` carries; `None` where it is no CGI environment (RFC 3875 asks for GATEWAY_INTERFACE).
 pub fn request(envp: Vector) -> Option<Request> {
-    let (mut entries, mut strings) = (Reader::default(), Reader::default());
+    let (entries, strings) = (Reader::default(), Reader::default());
     let mut request = Request::none();
     let mut is_cgi = false;
     if envp.is_null() {
