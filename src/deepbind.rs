@@ -43,7 +43,7 @@ pub fn remember_startup(object: &Object, index: usize, own_path: impl FnOnce(&[u
         LIBC[0].store(object.first, Ordering::Relaxed);
         LIBC[1].store(object.last, Ordering::Relaxed);
     } else if object.contains(guard_new_objects as *const () as usize) {
-        own_path(object.path());
+        object.with_path(own_path);
     }
     remember(object, index);
 }

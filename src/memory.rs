@@ -1,6 +1,7 @@
 //! Reading the caller's memory without trusting its pointers, and building C strings in fixed buffers.
 
 use crate::sys;
+use core::cell::Cell;
 use core::ffi::{CStr, c_char};
 use core::mem::MaybeUninit;
 
@@ -13,33 +14,47 @@ const PATH_MAX: usize = 4096;
 #[repr(C, align(4096))]
 pub struct Paged<T>(pub T);
 
-/// Reads through pointers that may be wild: each page is asked for once.
+/// Types of which any bytes are a value.
+///
+/// # Safety
+/// They must be, and none may be larger than a page.
+pub unsafe trait Plain: Copy {}
+
+// SAFETY: numbers.
+unsafe impl Plain for u16 {}
+// SAFETY: a number.
+unsafe impl Plain for i32 {}
+// SAFETY: numbers.
+unsafe impl Plain for [usize; 2] {}
+
+/// Reads through pointers that may be wild: each page is asked for once. What it gives is borrowed from it, so that nothing of the
+/// caller's memory is kept for longer than the call of a hook in which the reader is.
 #[derive(Default)]
 pub struct Reader {
-    page: usize,
+    page: Cell<usize>,
 }
 
 impl Reader {
     /// Whether the page of an address can be read.
     #[inline(always)]
-    pub fn ok(&mut self, address: usize) -> bool {
+    pub fn ok(&self, address: usize) -> bool {
         let page = address & !(PAGE - 1);
-        (page == self.page && page != 0) || self.ask(address)
+        (page == self.page.get() && page != 0) || self.ask(address)
     }
 
     #[inline(never)]
-    fn ask(&mut self, address: usize) -> bool {
+    fn ask(&self, address: usize) -> bool {
         let page = address & !(PAGE - 1);
         let fine = page != 0 && sys::readable(address);
         if fine {
-            self.page = page;
+            self.page.set(page);
         }
         fine
     }
 
     /// The entry at `index` of a vector of pointers; `None` on a fault.
     #[inline]
-    pub fn pointer(&mut self, vector: *const *const u8, index: usize) -> Option<*const u8> {
+    pub fn pointer(&self, vector: *const *const u8, index: usize) -> Option<*const u8> {
         let at = vector.wrapping_add(index);
         let last = (at as usize).wrapping_add(7);
         if !self.ok(at as usize) || !self.ok(last) {
@@ -49,27 +64,26 @@ impl Reader {
         Some(unsafe { at.read_unaligned() })
     }
 
-    /// The value at an address, which may be unaligned; `None` on a fault. For types of which any bytes are a value, no larger
-    /// than a page.
-    pub fn value<T: Copy>(&mut self, at: *const T) -> Option<T> {
+    /// The value at an address, which may be unaligned; `None` on a fault.
+    pub fn value<T: Plain>(&self, at: *const T) -> Option<T> {
         let last = (at as usize).wrapping_add(size_of::<T>()).wrapping_sub(1);
         if !self.ok(at as usize) || !self.ok(last) {
             return None;
         }
-        // SAFETY: both ends are readable, and nothing lies between their pages; the type is the caller's promise.
+        // SAFETY: both ends are readable, and nothing lies between their pages; any bytes are a value.
         Some(unsafe { at.read_unaligned() })
     }
 
     /// The byte at an address; `None` on a fault.
     #[inline]
-    pub fn byte(&mut self, at: *const u8) -> Option<u8> {
+    pub fn byte(&self, at: *const u8) -> Option<u8> {
         // SAFETY: its page is readable.
         self.ok(at as usize).then(|| unsafe { at.read() })
     }
 
     /// The bytes of a C string, at most `max` of them; `None` on a fault.
     #[inline(never)]
-    pub fn string<'a>(&mut self, at: *const u8, max: usize) -> Option<&'a [u8]> {
+    pub fn string(&self, at: *const u8, max: usize) -> Option<&[u8]> {
         let mut len = 0_usize;
         while len < max {
             let byte = at.wrapping_add(len);
@@ -210,7 +224,8 @@ impl PathCopy {
     /// The copy of `path`; the errno with which the kernel refuses a wild pointer, or what is longer than PATH_MAX. It must
     /// not be handed on then: another thread may have made it readable meanwhile.
     pub fn of(&mut self, path: *const c_char) -> Result<&CStr, i32> {
-        let text = Reader::default().string(path.cast(), PATH_MAX).ok_or(libc::EFAULT)?;
+        let reader = Reader::default();
+        let text = reader.string(path.cast(), PATH_MAX).ok_or(libc::EFAULT)?;
         self.0.set(text);
         if text.len() < PATH_MAX { Ok(self.0.c_str()) } else { Err(libc::ENAMETOOLONG) }
     }
@@ -230,7 +245,7 @@ mod tests {
 
     #[test]
     fn wild_pointers_are_found() {
-        let mut reader = Reader::default();
+        let reader = Reader::default();
         assert!(reader.string(core::ptr::null(), 10).is_none());
         assert!(reader.string(core::ptr::without_provenance(1), 10).is_none());
         assert!(reader.string(0x7fff_ffff_0000_0000 as *const u8, 10).is_none());

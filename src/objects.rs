@@ -181,9 +181,9 @@ impl Object {
         (object.first < object.last).then_some(object)
     }
 
-    /// Its path, as the loader has it.
-    pub fn path(&self) -> &[u8] {
-        Reader::default().string(self.name.cast(), 512).unwrap_or_default()
+    /// Calls `look` with its path, as the loader has it.
+    pub fn with_path(&self, look: impl FnOnce(&[u8])) {
+        look(Reader::default().string(self.name.cast(), 512).unwrap_or_default());
     }
 
     /// Whether it is the one that the kernel maps into every process.

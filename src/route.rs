@@ -160,7 +160,7 @@ pub fn is_harmless((level, kind): (i32, i32), data: &[u8]) -> bool {
 
 /// Copies bytes of this process; false where they cannot be read.
 pub fn copy(at: *const u8, into: &mut [u8]) -> bool {
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     into.iter_mut().enumerate().all(|(index, byte)| match reader.byte(at.wrapping_add(index)) {
         Some(read) => {
             *byte = read;
@@ -181,7 +181,7 @@ pub fn in_message(header: &libc::msghdr) -> Option<&'static str> {
 pub fn each_descriptor(header: &libc::msghdr, mut with: impl FnMut(i32)) {
     each(header, |level, kind, at, size| {
         if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
-            let mut reader = Reader::default();
+            let reader = Reader::default();
             (0..size / 4).filter_map(|index| reader.value(at.cast::<i32>().wrapping_add(index))).for_each(&mut with);
         }
     });
@@ -193,7 +193,7 @@ fn each(header: &libc::msghdr, mut with: impl FnMut(i32, i32, *const u8, usize))
     let at = header.msg_control.cast_const().cast::<u8>();
     let len = if header.msg_controllen > i32::MAX as usize { 0 } else { header.msg_controllen };
     let mut place = 0_usize;
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     while !at.is_null() && place.checked_add(HEAD).is_some_and(|end| end <= len) {
         let Some([size, kind]) = reader.value(at.wrapping_add(place).cast::<[usize; 2]>()) else { return };
         if size < HEAD || size > len.wrapping_sub(place) {

@@ -36,14 +36,15 @@ pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
         return go();
     }
     let mut text = Text::<{ supervisor::ARGUMENTS_MAX + 1 }>::new();
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     let path = match what {
         Executes::Program(path, arguments) => {
             for index in 0..supervisor::ARGUMENTS_MAX {
                 let Some(argument) = reader.pointer(arguments, index).filter(|argument| !argument.is_null()) else {
                     break;
                 };
-                let string = Reader::default().string(argument, supervisor::ARGUMENTS_MAX).unwrap_or_default();
+                let strings = Reader::default();
+                let string = strings.string(argument, supervisor::ARGUMENTS_MAX).unwrap_or_default();
                 text.push(if index == 0 { b"" } else { b"\0" });
                 text.push(string);
             }

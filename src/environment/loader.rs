@@ -29,11 +29,11 @@ pub(super) fn without_guard(value: &[u8]) -> Text<ENTRY_MAX> {
 }
 
 /// An entry of an environment that loads something.
-struct Found<'f> {
+struct Found<'f, 's> {
     /// Its name, with the equals sign.
     name: &'f [u8],
     /// Its value as it stands there.
-    value: &'static [u8],
+    value: &'s [u8],
     /// The value without this library.
     rest: &'f [u8],
     /// 0 where it is too long to be compared.
@@ -41,8 +41,8 @@ struct Found<'f> {
 }
 
 /// Calls `found` with each entry of an environment that loads something else than this library; stops where that gives true.
-fn each(envp: Vector, mut found: impl FnMut(Found<'_>) -> bool) {
-    let (mut entries, mut strings) = (Reader::default(), Reader::default());
+fn each<'s>(strings: &'s Reader, envp: Vector, mut found: impl FnMut(Found<'_, 's>) -> bool) {
+    let entries = Reader::default();
     if envp.is_null() {
         return;
     }
@@ -76,7 +76,7 @@ fn each(envp: Vector, mut found: impl FnMut(Found<'_>) -> bool) {
 /// Takes note of what the process was started with; for the constructor, once the library's path is known, and for a worker
 /// that begins to serve, in whose environment PHP-FPM has put the `env[]` of its pool.
 pub fn remember_loader() {
-    each(super::current(), |found| {
+    each(&Reader::default(), super::current(), |found| {
         for own in &OWN {
             let known = own.load(Ordering::Relaxed);
             if found.hash == 0 || known == found.hash {
@@ -93,13 +93,14 @@ pub fn remember_loader() {
 
 /// What a new program's environment loads that this process was not started with, and that is not allowed; inside, `None`
 /// where that is too long to be looked at. Says so in `detail`.
-pub fn foreign_loader(
+pub fn foreign_loader<'s>(
+    strings: &'s Reader,
     envp: Vector,
     is_allowed: impl Fn(&[u8]) -> bool,
     detail: &mut Text<256>,
-) -> Option<Option<&'static [u8]>> {
+) -> Option<Option<&'s [u8]>> {
     let mut foreign = None;
-    each(envp, |found| {
+    each(strings, envp, |found| {
         let is_own = || OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash);
         if found.hash != 0 && (is_own() || is_allowed(found.rest)) {
             return false;

@@ -6,6 +6,7 @@
 use super::plan::{Entry, Plan};
 use super::{New, Vector, room};
 use crate::left::{FROM, Lent};
+use crate::memory::Reader;
 use crate::request::Served;
 use crate::sys;
 use core::ffi::c_void;
@@ -19,8 +20,9 @@ const ON_STACK: usize = 384;
 /// the context.
 #[inline(never)]
 pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
+    let strings = Reader::default();
     let mut plan = Plan::new();
-    if !plan.make(envp, new, served)? {
+    if !plan.make(&strings, envp, new, served)? {
         return Ok(go(envp));
     }
     if plan.entries() <= ON_STACK && plan.has_all() {
@@ -56,8 +58,9 @@ pub fn for_new_process<R>(
 /// Its own function: the plan leaves the stack before the program is started.
 #[inline(never)]
 fn made(envp: Vector, new: New<'_>, served: &Served) -> Result<Option<Made>, Unknown> {
+    let strings = Reader::default();
     let mut plan = Plan::new();
-    if !plan.make(envp, new, served)? {
+    if !plan.make(&strings, envp, new, served)? {
         return Ok(None);
     }
     Made::of(&plan, envp, room::place).map(Some)
@@ -80,7 +83,7 @@ impl Drop for Place {
 struct Made(Place);
 
 impl Made {
-    fn of(plan: &Plan, envp: Vector, place: impl FnOnce(usize) -> Option<Place>) -> Result<Made, Unknown> {
+    fn of(plan: &Plan<'_>, envp: Vector, place: impl FnOnce(usize) -> Option<Place>) -> Result<Made, Unknown> {
         let place = place(size_of_made(plan)?).ok_or(Unknown::Environment)?;
         // SAFETY: the mapping has that size behind `from`, a multiple of eight; nobody else has it.
         unsafe { lay(plan, envp, place.at.cast::<u8>().wrapping_add(place.from))? };
@@ -93,7 +96,7 @@ impl Made {
 }
 
 /// The size of the vector and the texts behind it.
-fn size_of_made(plan: &Plan) -> Result<usize, Unknown> {
+fn size_of_made(plan: &Plan<'_>) -> Result<usize, Unknown> {
     let vector = plan.entries().checked_mul(size_of::<Entry>()).ok_or(Unknown::Environment)?;
     Ok(vector.wrapping_add(plan.size()))
 }
@@ -102,7 +105,7 @@ fn size_of_made(plan: &Plan) -> Result<usize, Unknown> {
 ///
 /// # Safety
 /// There must be [`size_of_made`] zeros at `at`, aligned as a pointer, which nobody else has.
-unsafe fn lay(plan: &Plan, envp: Vector, at: *mut u8) -> Result<(), Unknown> {
+unsafe fn lay(plan: &Plan<'_>, envp: Vector, at: *mut u8) -> Result<(), Unknown> {
     let entries = plan.entries();
     // SAFETY: as the caller promises.
     let (vector, texts) = unsafe {

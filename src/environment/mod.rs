@@ -155,12 +155,12 @@ pub fn current() -> Vector {
 }
 
 /// The value of a variable in `environ`; for the search along PATH.
-pub fn variable(name: &[u8]) -> Option<&'static [u8]> {
+pub fn variable<'s>(strings: &'s Reader, name: &[u8]) -> Option<&'s [u8]> {
     let vector = of_process().load(Ordering::Acquire).cast_const();
     if vector.is_null() {
         return None;
     }
-    let (mut entries, mut strings) = (Reader::default(), Reader::default());
+    let entries = Reader::default();
     for index in 0.. {
         let entry = entries.pointer(vector, index)?;
         if entry.is_null() {

@@ -40,10 +40,10 @@ enum Change {
 }
 
 /// The variables that the guard puts into an environment.
-pub struct Plan {
+pub struct Plan<'e> {
     change: Change,
     /// The caller's LD_PRELOAD that is repeated or replaced.
-    value: &'static [u8],
+    value: &'e [u8],
     /// Its place in the vector.
     place: usize,
     /// The new LD_PRELOAD as far as it fits; a longer one is composed where the environment is placed.
@@ -58,9 +58,9 @@ pub struct Plan {
     count: usize,
 }
 
-impl Plan {
+impl<'e> Plan<'e> {
     /// Nothing as yet.
-    pub fn new() -> Plan {
+    pub fn new() -> Plan<'e> {
         Plan {
             change: Change::Nothing,
             value: b"",
@@ -77,10 +77,10 @@ impl Plan {
 
     /// Composes the variables, in place; false where there is nothing to change.
     #[inline(never)]
-    pub fn make(&mut self, envp: Vector, new: New<'_>, served: &Served) -> Result<bool, Unknown> {
+    pub fn make(&mut self, strings: &'e Reader, envp: Vector, new: New<'_>, served: &Served) -> Result<bool, Unknown> {
         let preloads = !matches!(new.guarding, Guarding::None) && !state::settled().library.bytes().is_empty();
         let secret = sys::secret();
-        let found = Found::of(envp).ok_or(Unknown::Environment)?;
+        let found = Found::of(strings, envp).ok_or(Unknown::Environment)?;
         self.count = found.count;
         let last = found.last.unwrap_or((usize::MAX, b""));
         (self.change, (self.place, self.value)) = match (found.with_this, new.guarding) {
@@ -193,7 +193,7 @@ impl Plan {
     pub fn fill(&self, envp: Vector, vector: &mut [Entry], texts: [&[u8]; 4]) {
         let [preload, others @ ..] = texts;
         let replaces = matches!(self.change, Change::Replace(_));
-        let mut strings = Reader::default();
+        let strings = Reader::default();
         let mut to = vector.iter_mut();
         let mut put = |entry: *const u8| {
             if let Some(to) = to.next() {
@@ -209,7 +209,7 @@ impl Plan {
             if own {
                 continue;
             }
-            if is_preload && (index == self.place || has_this(&mut strings, entry)) {
+            if is_preload && (index == self.place || has_this(&strings, entry)) {
                 if index == self.place && !preload.is_empty() {
                     put(preload.as_ptr());
                 }
@@ -229,7 +229,7 @@ impl Plan {
 }
 
 /// Gives `push` the parts of the new LD_PRELOAD.
-fn compose(change: Change, value: &'static [u8], mut push: impl FnMut(&[u8])) {
+fn compose(change: Change, value: &[u8], mut push: impl FnMut(&[u8])) {
     let library = state::settled().library.bytes();
     match change {
         Change::Nothing => {}
@@ -256,27 +256,27 @@ fn is_path(entry: &[u8]) -> bool {
 }
 
 /// Whether an entry names this library; it is one of LD_PRELOAD.
-fn has_this(strings: &mut Reader, entry: *const u8) -> bool {
+fn has_this(strings: &Reader, entry: *const u8) -> bool {
     let value = strings.string(entry.wrapping_add(PRELOAD.len()), VARIABLE_MAX);
     value.is_some_and(|value| libraries(value).any(is_this))
 }
 
 /// What an environment says of preloads.
-struct Found {
+struct Found<'e> {
     /// The number of its entries.
     count: usize,
     /// Place and value of the last LD_PRELOAD, and of the last that has this library in it.
-    last: Option<(usize, &'static [u8])>,
-    with_this: Option<(usize, &'static [u8])>,
+    last: Option<(usize, &'e [u8])>,
+    with_this: Option<(usize, &'e [u8])>,
     /// The last LD_PRELOAD has this library's path in it.
     is_loaded: bool,
 }
 
-impl Found {
+impl<'e> Found<'e> {
     /// Reads an environment; `None` where it cannot be read.
-    fn of(envp: Vector) -> Option<Found> {
+    fn of(strings: &'e Reader, envp: Vector) -> Option<Found<'e>> {
         // One for each: the vector and the strings lie on different pages.
-        let (mut vector, mut strings) = (Reader::default(), Reader::default());
+        let vector = Reader::default();
         let mut found = Found { count: 0, last: None, with_this: None, is_loaded: false };
         while !envp.is_null() {
             let entry = vector.pointer(envp, found.count)?;

@@ -23,16 +23,16 @@ const OWN_MAX: usize = 16;
 static OWN: [AtomicU64; OWN_MAX] = [const { AtomicU64::new(0) }; OWN_MAX];
 
 /// An entry of an environment that steers.
-struct Found {
+struct Found<'f> {
     row: Variable,
-    entry: &'static [u8],
+    entry: &'f [u8],
     /// 0 where it is too long to be compared.
     hash: u64,
 }
 
 /// Calls `found` with each entry that steers; stops where that gives true. False where the environment cannot be read.
-fn each(envp: Vector, bare: bool, mut found: impl FnMut(Found) -> bool) -> bool {
-    let (mut entries, mut strings) = (Reader::default(), Reader::default());
+fn each(envp: Vector, bare: bool, mut found: impl FnMut(Found<'_>) -> bool) -> bool {
+    let (entries, strings) = (Reader::default(), Reader::default());
     if envp.is_null() {
         return true;
     }
@@ -62,7 +62,7 @@ fn each(envp: Vector, bare: bool, mut found: impl FnMut(Found) -> bool) -> bool 
 
 /// Takes note of what steers or loads code in the server's own environment; for the constructor and for a worker that begins to serve.
 pub fn remember_start() {
-    let note = |found: Found| {
+    let note = |found: Found<'_>| {
         for own in &OWN {
             let known = own.load(Ordering::Relaxed);
             if found.hash == 0 || known == found.hash {
@@ -85,7 +85,7 @@ pub fn remember_start() {
 #[inline(never)]
 pub fn steering(envp: Vector, bare: bool, detail: &mut Text<256>) -> Steering {
     let mut steering = Steering::None;
-    let foreign = |found: Found| {
+    let foreign = |found: Found<'_>| {
         if found.hash != 0 && OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash) {
             return false;
         }

@@ -5,7 +5,7 @@
 use super::open;
 use crate::files;
 use crate::judge::Decision;
-use crate::memory::{PathCopy, Reader, Text};
+use crate::memory::{PathCopy, Plain, Reader, Text};
 use crate::sys::{self, Fd};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -23,6 +23,9 @@ struct Action {
     words: [usize; 3],
 }
 
+// SAFETY: numbers.
+unsafe impl Plain for Action {}
+
 /// The public type's beginning.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -38,6 +41,9 @@ impl Action {
         (self.words[0] as c_int, (self.words[0] >> 32) as c_int)
     }
 }
+
+// SAFETY: numbers and a pointer.
+unsafe impl Plain for Actions {}
 
 const CLOSE: c_int = 0;
 const DUP2: c_int = 1;
@@ -98,12 +104,12 @@ impl Effects {
     }
 
     fn read(&mut self, actions: *const Actions) -> Option<()> {
-        let mut reader = Reader::default();
+        let reader = Reader::default();
         let actions: Actions = reader.value(actions)?;
         self.actions = actions.actions;
         for index in 0..usize::try_from(actions.used).ok()? {
             self.count = index;
-            let action = self.action(&mut reader, index)?;
+            let action = self.action(&reader, index)?;
             let (first, _) = action.descriptors();
             match action.tag {
                 CLOSE | DUP2 | CLOSE_FROM => self.changes_descriptors = true,
@@ -115,7 +121,7 @@ impl Effects {
                     self.changes_descriptors = true;
                 }
                 CHDIR => self.enter(self.folder(), action.words[0] as *const _)?,
-                FCHDIR => self.enter_descriptor(&mut reader, first)?,
+                FCHDIR => self.enter_descriptor(&reader, first)?,
                 TCSETPGRP => {}
                 _ => return None,
             }
@@ -125,7 +131,7 @@ impl Effects {
             self.count = index.wrapping_add(1);
         }
         for (fd, standard) in self.standard.iter_mut().enumerate() {
-            *standard = match origin(self.actions, &mut reader, self.count, fd as c_int)? {
+            *standard = match origin(self.actions, &reader, self.count, fd as c_int)? {
                 Origin::Caller(fd) => fd,
                 Origin::Opened(_) | Origin::Closed => NO_CONNECTION,
             };
@@ -133,7 +139,7 @@ impl Effects {
         Some(())
     }
 
-    fn action(&self, reader: &mut Reader, index: usize) -> Option<Action> {
+    fn action(&self, reader: &Reader, index: usize) -> Option<Action> {
         reader.value(self.actions.wrapping_add(index))
     }
 
@@ -171,7 +177,7 @@ impl Effects {
     }
 
     /// Changes the folder to the new process's descriptor `fd`.
-    fn enter_descriptor(&mut self, reader: &mut Reader, fd: c_int) -> Option<()> {
+    fn enter_descriptor(&mut self, reader: &Reader, fd: c_int) -> Option<()> {
         match origin(self.actions, reader, self.count, fd)? {
             Origin::Caller(fd) => self.enter_folder(fd),
             Origin::Opened(index) => {
@@ -215,7 +221,7 @@ impl Effects {
     /// The path by which the new process finds what the caller has as `fd`: by its own descriptor where it still has that, else by
     /// the caller's.
     pub fn path_of(&self, fd: c_int) -> Text<64> {
-        let origin = origin(self.actions, &mut Reader::default(), self.count, fd);
+        let origin = origin(self.actions, &Reader::default(), self.count, fd);
         if origin == Some(Origin::Caller(fd)) && self.outcome == Outcome::Known {
             return files::proc_descriptor(fd);
         }
@@ -254,7 +260,7 @@ impl Effects {
 }
 
 /// What `fd` is once the first `count` of `actions` are done; `None` where they cannot be read.
-fn origin(actions: *const Action, reader: &mut Reader, count: usize, fd: c_int) -> Option<Origin> {
+fn origin(actions: *const Action, reader: &Reader, count: usize, fd: c_int) -> Option<Origin> {
     let mut fd = fd;
     for index in (0..count).rev() {
         let action: Action = reader.value(actions.wrapping_add(index))?;

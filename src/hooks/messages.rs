@@ -142,7 +142,7 @@ impl Messages {
     /// # Safety
     /// As [`sendmmsg`].
     unsafe fn send(self, headers: &mut [Copy], addresses: &mut [Copied]) -> c_int {
-        let (mut reader, mut writer) = (Reader::default(), Writer::default());
+        let (reader, mut writer) = (Reader::default(), Writer::default());
         let (mut judged, mut unwritten, mut is_apart) = (0_usize, false, false);
         for (index, (header, address)) in headers.iter_mut().zip(addresses).take(self.count).enumerate() {
             let message = self.at.wrapping_add(index) as usize;

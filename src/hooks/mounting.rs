@@ -31,7 +31,8 @@ fn judged(call: &[u8], kind: *const c_char) -> Decision<Given> {
     if kind.is_null() {
         return Ok(Given::Null);
     }
-    let Some(text) = Reader::default().string(kind.cast(), 4096) else { return Ok(Given::Nowhere) };
+    let reader = Reader::default();
+    let Some(text) = reader.string(kind.cast(), 4096) else { return Ok(Given::Nowhere) };
     let copy = Kind::of(text);
     if copy.bytes() == b"binfmt_misc" {
         formats(call)?;

@@ -31,7 +31,8 @@ pub struct Hostent {
 
 /// The name that was asked for; none for an address in digits.
 fn asked(name: *const c_char) -> Option<HostName> {
-    let text = Reader::default().string(name.cast(), NAME_MAX.wrapping_add(2))?;
+    let reader = Reader::default();
+    let text = reader.string(name.cast(), NAME_MAX.wrapping_add(2))?;
     let is_address = text.contains(&b':') || text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
     Some(if is_address { HostName::none() } else { HostName::of(text) })
 }

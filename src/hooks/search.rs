@@ -29,7 +29,8 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
     if name.len() > NAME_MAX {
         return Failed::Kernel(libc::ENAMETOOLONG);
     }
-    let path = environment::variable(b"PATH").unwrap_or(DEFAULT_PATH);
+    let reader = Reader::default();
+    let path = environment::variable(&reader, b"PATH").unwrap_or(DEFAULT_PATH);
     // What glibc has room for: of a longer PATH, a folder that is longer is passed over.
     let longest = path.len().min(PATH_MAX - 1);
     // Where glibc tries nothing, errno stays what it was.
@@ -76,7 +77,7 @@ pub fn with_shell_arguments(file: &CStr, argv: Vector, go: impl FnOnce(Vector)) 
 
 /// Calls `go` with `head` in the place of the first argument; not where there is no memory for that.
 pub fn with_arguments(head: &[&CStr], argv: Vector, go: impl FnOnce(Vector)) {
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     let mut count = 0_usize;
     while !argv.is_null() && reader.pointer(argv, count).is_some_and(|argument| !argument.is_null()) {
         count = count.wrapping_add(1);
@@ -98,7 +99,7 @@ pub fn with_arguments(head: &[&CStr], argv: Vector, go: impl FnOnce(Vector)) {
 /// The head, and the arguments behind the first.
 fn fill(vector: &mut [*const u8], head: &[&CStr], argv: Vector, count: usize) {
     let head = head.iter().map(|text| text.as_ptr().cast());
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     let rest = (1..count).map(|index| reader.pointer(argv, index).unwrap_or(core::ptr::null()));
     for (to, from) in vector.iter_mut().zip(head.chain(rest)) {
         *to = from;

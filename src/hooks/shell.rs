@@ -221,6 +221,7 @@ pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flag
 /// Whether a command substitution may be in the words; longer ones are taken to have one.
 fn substitutes(words: *const c_char) -> bool {
     const LOOKED_AT: usize = 1 << 16;
-    let text = Reader::default().string(words.cast(), LOOKED_AT).unwrap_or_default();
+    let reader = Reader::default();
+    let text = reader.string(words.cast(), LOOKED_AT).unwrap_or_default();
     text.len() == LOOKED_AT || text.contains(&b'`') || text.windows(2).any(|two| two == b"$(")
 }

@@ -34,13 +34,12 @@ impl<'a> Arguments<'a> {
         arguments
     }
 
-    pub(super) fn read(argv: Vector) -> Option<Arguments<'a>> {
+    pub(super) fn read(strings: &'a Reader, argv: Vector) -> Option<Arguments<'a>> {
         let mut arguments = Arguments::none();
         if argv.is_null() {
             return Some(arguments);
         }
-        let mut vector = Reader::default();
-        let mut strings = Reader::default();
+        let vector = Reader::default();
         while arguments.count < COUNT_MAX {
             let argument = vector.pointer(argv, arguments.count)?;
             if argument.is_null() {

@@ -53,7 +53,7 @@ impl Exec<'_> {
         match self.target {
             Target::Path(_, path) => name.push(base_name(path.to_bytes())),
             Target::Descriptor(_) => {
-                let mut reader = Reader::default();
+                let reader = Reader::default();
                 let first = reader.pointer(self.argv, 0).and_then(|argument| reader.string(argument, 64));
                 name.push(base_name(first.unwrap_or_default()));
             }
@@ -138,7 +138,10 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     if matches!(by, By::This) && state::role() == Role::Master {
         return Ok(Cleared::Start(Start::unchecked()));
     }
-    let Some(arguments) = Arguments::read(exec.argv) else { return Ok(Cleared::Absent(fault(by, &exec.target))) };
+    let strings = Reader::default();
+    let Some(arguments) = Arguments::read(&strings, exec.argv) else {
+        return Ok(Cleared::Absent(fault(by, &exec.target)));
+    };
     let place = match by {
         By::This | By::Again => None,
         By::Other(other) => other.place,
@@ -211,7 +214,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         }
         true => {
             let is_allowed = |value: &[u8]| policy.is_loaded(served.scope, value);
-            environment::foreign_loader(exec.envp, is_allowed, &mut detail)
+            environment::foreign_loader(&strings, exec.envp, is_allowed, &mut detail)
         }
         false => None,
     };
@@ -316,7 +319,8 @@ pub fn enforces_programs(scope: u32) -> bool {
 
 /// Judges a program of which something is not known once it was judged: it was replaced, again and again; it is this process.
 pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision {
-    unjudged(served, exec, what, || Arguments::read(exec.argv).unwrap_or(Arguments::none()))
+    let strings = Reader::default();
+    unjudged(served, exec, what, || Arguments::read(&strings, exec.argv).unwrap_or(Arguments::none()))
 }
 
 fn unjudged<'a>(
@@ -372,8 +376,9 @@ pub fn absent(by: By<'_>, exec: &Exec<'_>) -> i32 {
         By::This | By::Again => None,
         By::Other(other) => other.place,
     };
-    let (arguments, mut program) = (Arguments::read(exec.argv), Program::none(place));
-    let is_readable = arguments.is_some() && Arguments::read(exec.envp).is_some();
+    let strings = Reader::default();
+    let (arguments, mut program) = (Arguments::read(&strings, exec.argv), Program::none(place));
+    let is_readable = arguments.is_some() && Arguments::read(&strings, exec.envp).is_some();
     match find(&mut program, exec, arguments.as_ref().unwrap_or(&Arguments::none())) {
         Err(errno) if is_readable || !program.is_script => errno,
         _ if !is_readable => libc::EFAULT,

@@ -100,7 +100,7 @@ fn hash(cookie: u64, (number, question): (u16, &[u8])) -> u64 {
 /// The bytes must be what the caller of a hook gave; they are read where they can be.
 pub unsafe fn asked(fd: i32, bytes: *const u8, size: usize) {
     let size = size.min(QUESTION_MAX);
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     let last = bytes.wrapping_add(size.wrapping_sub(1));
     if size == 0 || !reader.ok(bytes as usize) || !reader.ok(last as usize) {
         return;

@@ -25,7 +25,7 @@ const SETTINGS_MAX: usize = 4096;
 pub fn each(of: *const c_void, mut with: impl FnMut(IpAddr, u16) -> bool) -> bool {
     let bytes = |at: usize, len: usize| {
         let mut bytes = [0_u8; 32];
-        let mut reader = Reader::default();
+        let reader = Reader::default();
         for (index, byte) in bytes.iter_mut().enumerate().take(len) {
             *byte = reader.byte(of.cast::<u8>().wrapping_add(at).wrapping_add(index))?;
         }
@@ -50,7 +50,7 @@ pub fn each(of: *const c_void, mut with: impl FnMut(IpAddr, u16) -> bool) -> boo
             if elsewhere.is_null() {
                 continue;
             }
-            let mut reader = Reader::default();
+            let reader = Reader::default();
             for (index, byte) in address.iter_mut().enumerate().take(sys::V6_MIN) {
                 let Some(read) = reader.byte(elsewhere.wrapping_add(index)) else { return false };
                 *byte = read;

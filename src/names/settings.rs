@@ -32,7 +32,7 @@ fn is_setting(entry: &[u8]) -> bool {
 /// The settings in the environment now, as a hash; `None` where that cannot be read.
 fn now() -> Option<u64> {
     let vector = environment::current();
-    let (mut entries, mut strings, mut sum) = (Reader::default(), Reader::default(), 0_u64);
+    let (entries, strings, mut sum) = (Reader::default(), Reader::default(), 0_u64);
     for index in 0.. {
         let entry = if vector.is_null() { vector.cast() } else { entries.pointer(vector, index)? };
         if entry.is_null() {

@@ -65,6 +65,7 @@ pub extern "C" fn portcullis_request_end(token: u64) {
 /// `profile` must be a C string or NULL.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn portcullis_profile_known(profile: *const c_char) -> c_int {
-    let profile = Reader::default().string(profile.cast(), 65).unwrap_or_default();
+    let reader = Reader::default();
+    let profile = reader.string(profile.cast(), 65).unwrap_or_default();
     c_int::from(state::policy().has_profile(profile))
 }

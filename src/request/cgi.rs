@@ -29,7 +29,7 @@ pub fn is_of_server() -> bool {
 
 /// The request that `envp` carries; `None` where it is no CGI environment (RFC 3875 asks for GATEWAY_INTERFACE).
 pub fn request(envp: Vector) -> Option<Request> {
-    let (mut entries, mut strings) = (Reader::default(), Reader::default());
+    let (entries, strings) = (Reader::default(), Reader::default());
     let mut request = Request::none();
     let mut is_cgi = false;
     if envp.is_null() {

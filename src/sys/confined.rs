@@ -8,7 +8,7 @@
 //!
 //! Filters that the program had when it began are not known, nor those that it loads past libc.
 
-use crate::memory::Reader;
+use crate::memory::{Plain, Reader};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// BPF_MAXINSNS: the kernel takes no longer program.
@@ -41,6 +41,9 @@ struct Instruction {
     jf: u8,
     k: u32,
 }
+
+// SAFETY: numbers.
+unsafe impl Plain for Instruction {}
 
 /// A filter in a mapping of its own, which stays for ever; its program lies behind it.
 struct Filter {
@@ -203,7 +206,7 @@ enum Unkept {
 
 /// `program` is the address of a `struct sock_fprog`.
 fn keep(is_strict: bool, program: usize) -> Result<*mut Filter, Unkept> {
-    let mut reader = Reader::default();
+    let reader = Reader::default();
     let (mut len, mut from) = (0, core::ptr::null::<Instruction>());
     if !is_strict {
         len = usize::from(reader.value(program as *const u16).ok_or(Unkept::Fault)?);

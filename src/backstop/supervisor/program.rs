@@ -113,9 +113,10 @@ impl Case<'_> {
         if !self.is_at_home() && sys::stat(real.c_str()).is_none_or(|own| own.identity != stat.identity) {
             unknown = unknown.or(Some(Unknown::Path));
         }
+        let strings = Reader::default();
         let arguments_of = || {
             let at = |index| Reader::default().pointer(arguments, index).filter(|argument| !argument.is_null());
-            (0..).map_while(at).map(|argument| Reader::default().string(argument, WIRE_MAX).unwrap_or_default())
+            (0..).map_while(at).map(|argument| strings.string(argument, WIRE_MAX).unwrap_or_default())
         };
         // Judged here whatever was announced; but a call has one event.
         self.told.set(unknown.is_none() && self.with.expected.has(self.subject, path, arguments_of()));
