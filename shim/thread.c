@@ -6,8 +6,6 @@ struct portcullis_thread {
     int watched;
     /* The hook that goes on in libc; 0 for none. */
     unsigned int straight;
-    /* Where the stack of the guard's ends that the thread went onto last (src/stack.rs); 0 for none. */
-    unsigned long stack;
 };
 
 _Thread_local struct portcullis_thread portcullis_thread

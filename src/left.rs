@@ -8,7 +8,7 @@
 //! **Concurrency**: a list that is taken as a whole and put back mapping by mapping, without a lock. A child that is killed between
 //! the two loses what it took.
 
-use crate::sys;
+use crate::{stack, sys};
 use core::ffi::c_void;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
@@ -138,8 +138,8 @@ fn mark(header: *mut Header) -> usize {
 /// Whether the address that the kernel clears for this thread is that of a mapping.
 fn is_header(at: usize) -> bool {
     let header = at as *mut Header;
-    // SAFETY: a word that libc gave the kernel lies in memory that can be read up to the page's end.
-    at.is_multiple_of(4096) && unsafe { (&raw const (*header).mark).read() } == mark(header)
+    // SAFETY: the page can be read: the program may have named any.
+    at.is_multiple_of(4096) && sys::readable(at) && unsafe { (&raw const (*header).mark).read() } == mark(header)
 }
 
 /// Gives back what is not used any more, but for one of the size that is `wanted`.
@@ -190,6 +190,7 @@ unsafe fn put_back(header: *mut Header) {
 /// # Safety
 /// It must be there, and nobody may use it any more.
 unsafe fn unmap(header: *mut Header) {
+    stack::forget(header as usize);
     // SAFETY: as the caller promises.
     sys::munmap(header.cast::<c_void>(), unsafe { (*header).size });
 }

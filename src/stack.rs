@@ -22,7 +22,7 @@
 //! caller (a thread that is cancelled, C++, backtrace(3); gdb does not go on where a stack changes).
 
 use crate::left::{self, Lent};
-use crate::{request, sys};
+use crate::sys;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -34,7 +34,7 @@ const SIZE: usize = 96 << 10;
 const PAGE: usize = 4096;
 /// How many are kept, and how many there are at a time: more than are used are lost.
 const KEPT: usize = 4;
-const MANY: usize = 64;
+const MANY: usize = 128;
 
 #[repr(C, align(4096))]
 struct First(UnsafeCell<[u8; SIZE]>);
@@ -50,8 +50,10 @@ static FIRST_IS_MADE: AtomicBool = AtomicBool::new(false);
 
 /// The others that nobody uses.
 static FREE: [AtomicPtr<c_void>; KEPT] = [const { AtomicPtr::new(null_mut()) }; KEPT];
-/// How many there are.
-static MADE: AtomicUsize = AtomicUsize::new(0);
+/// Where those are that were mapped; 0 where there is none. What is in here is mapped, so nothing of the program's can lie there.
+static MADE: [AtomicUsize; MANY] = [const { AtomicUsize::new(0) }; MANY];
+/// How many places of it were ever used.
+static PLACES: AtomicUsize = AtomicUsize::new(0);
 
 /// What lies at the upper end of a stack.
 #[repr(C, align(16))]
@@ -110,13 +112,31 @@ pub fn back<R>(work: impl FnOnce() -> R) -> R {
     job(work, run_back)
 }
 
-/// The upper end of the stack that the thread is on; `None` where that is none of these. Where a stack was left without coming back,
-/// the thread still has its number, and is somewhere else.
+/// The upper end of the stack that the thread is on; `None` where that is none of these. By its address alone: whatever a thread
+/// remembers of itself, a vfork child that executes a program, or a handler that leaves, may have made untrue.
 fn current() -> Option<usize> {
-    // SAFETY: this thread's own memory.
-    let top = unsafe { (*request::this_thread()).stack };
-    let here = (&raw const top) as usize;
-    (top != 0 && here < top && here >= top.wrapping_sub(SIZE)).then_some(top)
+    let here = 0_u8;
+    let at = core::hint::black_box(&raw const here) as usize;
+    let has = |from: usize| from != 0 && at.wrapping_sub(from) < SIZE;
+    let mapped = || MADE.iter().take(PLACES.load(Ordering::Acquire)).map(|place| place.load(Ordering::Acquire));
+    let from = core::iter::once(FIRST.0.get() as usize).chain(mapped()).find(|from| has(*from))?;
+    Some(from.wrapping_add(SIZE).wrapping_sub(size_of::<Entered>()))
+}
+
+/// Notes that a stack is mapped from `from` on; false where there are too many.
+fn note(from: usize) -> bool {
+    let place =
+        MADE.iter().position(|place| place.compare_exchange(0, from, Ordering::AcqRel, Ordering::Relaxed).is_ok());
+    let Some(place) = place else { return false };
+    PLACES.fetch_max(place.wrapping_add(1), Ordering::AcqRel);
+    true
+}
+
+/// A mapping from `from` on is about to go: it is no stack any more, if it was one.
+pub fn forget(from: usize) {
+    for place in MADE.iter().take(PLACES.load(Ordering::Acquire)) {
+        let _ = place.compare_exchange(from, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
 }
 
 #[inline(never)]
@@ -173,11 +193,11 @@ fn prepared(stack: *mut c_void) -> bool {
 #[cold]
 #[inline(never)]
 fn make() -> Option<*mut c_void> {
-    if MADE.load(Ordering::Relaxed) >= MANY {
+    let stack = sys::allocate(SIZE)?;
+    if !note(stack as usize) {
+        sys::munmap(stack, SIZE);
         return None;
     }
-    let stack = sys::allocate(SIZE)?;
-    MADE.fetch_add(1, Ordering::Relaxed);
     if !enter(stack) {
         unmake(stack);
         return None;
@@ -202,8 +222,8 @@ fn unmake(stack: *mut c_void) {
     // SAFETY: its last word.
     let number = unsafe { stack.cast::<usize>().wrapping_add(SIZE / 8 - 1).read() };
     sys::tell_valgrind(sys::STACK_GONE, number, 0);
+    forget(stack as usize);
     sys::munmap(stack, SIZE);
-    MADE.fetch_sub(1, Ordering::Relaxed);
 }
 
 #[inline(never)]
@@ -215,7 +235,8 @@ unsafe fn run_through(work: Call, at: *mut c_void) {
             None => work(at),
             Some(0) => {
                 let take = || {
-                    let lent = Lent::again(SIZE, |new| guarded((new as usize).wrapping_add(PAGE)))?;
+                    let lent =
+                        Lent::again(SIZE, |new| guarded((new as usize).wrapping_add(PAGE)) && note(new as usize))?;
                     let end = (lent.at() as usize).wrapping_add(SIZE);
                     Some((lent, end))
                 };
@@ -267,11 +288,7 @@ unsafe fn run<S>(work: Call, at: *mut c_void, take: impl FnOnce() -> Option<(S, 
     // SAFETY: the stack is this call's alone; the rest is as the caller promises.
     let mask = unsafe {
         (&raw mut (*entered).mask).write(mask);
-        let thread = request::this_thread();
-        let before = (*thread).stack;
-        (*thread).stack = top;
         switch(at, work, top, &raw mut (*entered).caller);
-        (*request::this_thread()).stack = before;
         (*entered).mask
     };
     give(stack);
@@ -292,7 +309,6 @@ unsafe fn run_back(work: Call, at: *mut c_void) {
         switch(at, work, (*entered).caller, &raw mut unused);
         // The call may have changed it, as system does.
         (*entered).mask = sys::block_signals(libc::SIG_BLOCK, BLOCKED);
-        (*request::this_thread()).stack = top;
     }
 }
 

@@ -11,8 +11,6 @@ pub struct Thread {
     pub watched: c_int,
     /// The hook that goes on in libc (src/hooks/straight.rs); 0 for none.
     pub straight: u32,
-    /// Where the stack of the guard's ends that it went onto last (src/stack.rs); 0 for none.
-    pub stack: usize,
 }
 
 /// Where it lies: for the life of the thread, and only this thread touches it.

@@ -148,7 +148,7 @@ fn is_hardened() {
     assert_eq!(of(elf::PT_GNU_STACK).count(), 1);
     assert!(of(elf::PT_LOAD).all(|flags| flags & (elf::PF_W | elf::PF_X) != elf::PF_W | elf::PF_X), "W^X");
     let segment = file.elf_program_headers().iter().find(|segment| segment.p_type(endian) == elf::PT_TLS);
-    assert!(segment.is_some_and(|tls| tls.p_memsz(endian) <= 24), "little thread-local storage");
+    assert!(segment.is_some_and(|tls| tls.p_memsz(endian) <= 16), "little thread-local storage");
     let dynamic = file.dynamic_symbols().any(|symbol| symbol.name() == Ok("__tls_get_addr"));
     assert!(!dynamic, "no dynamic thread-local storage");
     let flags = library.tags(elf::DT_FLAGS_1).into_iter().fold(0, |all, flags| all | flags);

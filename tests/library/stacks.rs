@@ -194,6 +194,23 @@ fn a_small_stack_is_enough() {
     }
 }
 
+/// What lies where a stack of the guard's was is the program's own.
+#[test]
+fn a_programs_own_memory_is_not_taken_for_a_stack() {
+    enter();
+    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let program = compile(&source("foreign.c"), folder.path(), "foreign", &["-pthread"]);
+    for word in ["coroutines", "many", "named"] {
+        let bare = lines(&run(folder.path(), &program, None, &[word]));
+        for role in ROLES.into_iter().skip(1) {
+            for mode in ["audit", "supervised"] {
+                let guarded = lines(&run(folder.path(), &program, Some((mode, role)), &[word]));
+                assert_eq!(guarded, bare, "{word} {mode} {role:?}");
+            }
+        }
+    }
+}
+
 /// Who looks for the callers of a call that is made for a hook finds them, and a thread that ends in it unwinds past it.
 #[test]
 fn a_call_is_unwound_past_the_hook() {

@@ -138,11 +138,12 @@ impl Jail {
         if self.folder.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_))) {
             return Some(format!("{} is no plain path", self.folder.display()));
         }
-        let mut at = below(root, &self.folder);
-        if !at.is_dir() {
+        if !below(root, &self.folder).is_dir() {
             return Some(format!("{} is no folder", self.folder.display()));
         }
-        let mut parts = library.components().skip(1).peekable();
+        // From the system's root on: who may rename a folder above the jail may put another in its place.
+        let mut at = root.to_owned();
+        let mut parts = self.folder.components().skip(1).chain(library.components().skip(1)).peekable();
         loop {
             match std::fs::symlink_metadata(&at) {
                 Err(_) => return None,
@@ -180,6 +181,9 @@ pub fn lack(jail: &Jail, unit: &str, state: &State) -> Option<String> {
 
 /// Takes away the folders that a removed copy has left empty, up to the jail.
 pub fn tidy(jail: &Jail, root: &Path, library: &Path) {
+    if jail.unfit(root, library).is_some() {
+        return;
+    }
     let end = below(root, &jail.folder);
     let copy = jail.copy(root, library);
     copy.ancestors().skip(1).take_while(|folder| **folder != end).all(|folder| std::fs::remove_dir(folder).is_ok());
@@ -250,9 +254,19 @@ mod tests {
         Change::Remove(a.copy(root, library)).make().unwrap();
         tidy(&a, root, library);
         assert!(!root.join("srv/a/usr").exists() && root.join("srv/a/x").exists());
-        // A link leads out of the jail, and who may write to a folder of it could replace the library.
+        // A link leads out of the jail, and who may write to a folder of it, or above it, could replace the library.
         std::os::unix::fs::symlink("/", root.join("srv/c/usr")).unwrap();
         assert!(matches!(c.state(root, library), State::Unfit(why) if why.contains("is a link")));
+        tidy(&c, root, library);
+        assert!(root.join("usr/lib/x").exists());
+        std::fs::set_permissions(root.join("srv"), PermissionsExt::from_mode(0o777)).unwrap();
+        assert!(
+            matches!(a.state(root, library), State::Unfit(why) if why.contains("srv does not belong to root alone"))
+        );
+        std::fs::set_permissions(root.join("srv"), PermissionsExt::from_mode(0o755)).unwrap();
+        std::os::unix::fs::symlink("srv", root.join("moved")).unwrap();
+        let moved = Jail { pool: "m".into(), folder: "/moved/a".into(), place: String::new() };
+        assert!(matches!(moved.state(root, library), State::Unfit(why) if why.contains("is a link")));
         std::fs::set_permissions(root.join("srv/a"), PermissionsExt::from_mode(0o777)).unwrap();
         assert!(matches!(a.state(root, library), State::Unfit(why) if why.contains("root alone")));
     }
