@@ -46,7 +46,8 @@ impl Bench {
 }
 
 fn said(command: &mut Command) -> String {
-    let done = command.env_remove("LD_PRELOAD").output().expect("a program");
+    // The guard needs memory for an environment that is large, where the kernel ends such a program.
+    let done = command.env_clear().env("PATH", "/usr/bin:/bin").output().expect("a program");
     // What ld.so says where it has no memory or descriptors differs with what it would load.
     format!("{}{}\n", String::from_utf8_lossy(&done.stdout), done.status)
 }

@@ -77,6 +77,8 @@ fn run(folder: &Path, program: &Path, mode: Option<(&str, &[&str])>, arguments: 
             command
         }
     };
+    // libc's search takes stack for the longest folder of PATH; and a large environment lies in memory, which may be short.
+    command.env_clear().env("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     // A descriptor that hits are put onto.
     command.stdin(std::process::Stdio::null()).args(arguments).output().expect("the program")
 }
