@@ -32,7 +32,7 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 /// A mapping: a page that nobody touches, and the stack above it.
 const SIZE: usize = 96 << 10;
 const PAGE: usize = 4096;
-/// How many are kept, and how many there are at a time: more than are used are lost.
+/// How many are kept for the next call, and how many there can be: those in use, kept and lost.
 const KEPT: usize = 4;
 const MANY: usize = 128;
 
