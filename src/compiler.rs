@@ -20,8 +20,17 @@ pub enum Failure {
     Slow,
 }
 
-/// Compiles the configuration `config` into the file `output`.
-pub fn run(config: &Text<512>, output: &Text<512>) -> Result<(), Failure> {
+/// Where the policy goes.
+#[derive(Clone, Copy)]
+pub enum Output<'o> {
+    /// Into the file of this path.
+    Path(&'o Text<512>),
+    /// Into what this descriptor refers to.
+    Descriptor(i32),
+}
+
+/// Compiles the configuration `config`.
+pub fn run(config: &Text<512>, output: Output<'_>) -> Result<(), Failure> {
     let command = command().ok_or(Failure::NoCommand)?;
     let arguments = [
         c"portcullis".as_ptr(),
@@ -29,7 +38,10 @@ pub fn run(config: &Text<512>, output: &Text<512>) -> Result<(), Failure> {
         c"--config".as_ptr(),
         config.c_str().as_ptr(),
         c"-o".as_ptr(),
-        output.c_str().as_ptr(),
+        match output {
+            Output::Path(path) => path.c_str().as_ptr(),
+            Output::Descriptor(_) => c"-".as_ptr(),
+        },
         core::ptr::null(),
     ];
     let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr(), core::ptr::null()];
@@ -43,6 +55,9 @@ pub fn run(config: &Text<512>, output: &Text<512>) -> Result<(), Failure> {
                     sys::duplicate_onto(nothing.0, standard);
                 }
                 core::mem::forget(nothing);
+            }
+            if let Output::Descriptor(fd) = output {
+                sys::duplicate_onto(fd, 1);
             }
             let path = command.c_str().as_ptr().cast();
             // SAFETY: the vectors end in NULL and hold C strings.

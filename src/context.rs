@@ -7,7 +7,7 @@ use crate::request::Served;
 use crate::state::{self, Role};
 use crate::{names, pools};
 use portcullis_policy::overlay;
-use portcullis_request::context::{self, Inherited, Tree};
+use portcullis_request::context::{self, HANDED, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
 
 /// Between the programs of a chain.
@@ -65,7 +65,8 @@ pub fn compose(text: &mut Text<1024>, new: &New<'_>, injected: bool, served: &Se
     let tried = crate::load::tried();
     let (reported, image) = (state::reported(), new.image);
     with_tree(if role == Role::Master { backstop::link_number() } else { 0 }, |tree| {
-        write(text, &Inherited { role, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
+        let handed = new.handed;
+        write(text, &Inherited { role, handed, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
     });
 }
 
@@ -93,8 +94,8 @@ fn with_tree(link: u64, go: impl FnOnce(Tree<'_>)) {
 fn with_chain<'a>(chain: &'a [u8], tree: Tree<'a>) -> Inherited<'a> {
     let settled = state::settled();
     let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());
-    let (role, tree) = (Role::Master, Some(tree));
-    Inherited { role, tree, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
+    let (role, tree, handed) = (Role::Master, Some(tree), [0; HANDED]);
+    Inherited { role, tree, handed, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
 }
 
 fn write(text: &mut Text<1024>, inherited: &Inherited<'_>) {

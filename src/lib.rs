@@ -14,6 +14,7 @@ mod emit;
 mod environment;
 mod files;
 mod gate;
+mod handed;
 mod hooks;
 mod host;
 mod init;

@@ -1,12 +1,12 @@
 //! Getting a compiled policy: mapped from its file, compiled first where it is missing or old; else the built-in one.
 
-use crate::compiler::{self, Failure};
+use crate::compiler::{self, Failure, Output};
 use crate::state::{self, Mapped, Settled};
-use crate::{emit, sys};
+use crate::{emit, handed, names, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::overlay::Overlay;
 use portcullis_policy::{Malformed, Policy, Unknown, place};
-use portcullis_request::context::Tree;
+use portcullis_request::context::{HANDED, Tree};
 
 /// The largest compiled policy, in bytes.
 const SIZE_MAX: u64 = 1 << 30;
@@ -107,16 +107,36 @@ enum Of<'t> {
 }
 
 /// Whether a policy's file counts: its owner is trusted, and nobody else may write to it. In a user namespace of its own, a
-/// process's root is anybody, and the host's is nobody: there only the tree's own file counts, whoever it belongs to.
+/// process's root is anybody, and the host's is nobody: there only the tree's own file counts, whoever it belongs to. In a root
+/// folder of its own, a process's user may have put a file there: of another file than the tree's, only root's counts.
 fn is_trusted(stat: &sys::Stat, of: Of<'_>) -> bool {
     let regular = stat.mode & libc::S_IFMT == libc::S_IFREG;
-    let owned = || stat.uid == 0 || stat.uid == sys::geteuid();
     let counts = match of {
-        Of::First => owned(),
+        Of::First => stat.uid == 0 || stat.uid == sys::geteuid(),
         Of::Descendant(Some(tree)) if is_of(tree, stat) => true,
-        Of::Descendant(_) => owned() && sys::sees_root(),
+        Of::Descendant(_) => is_root_s(stat),
     };
     regular && stat.mode & 0o022 == 0 && counts
+}
+
+/// Whether a file may replace a tree's policy for its descendants: nobody but root can have put it there.
+fn is_root_s(stat: &sys::Stat) -> bool {
+    stat.uid == 0 && stat.mode & 0o022 == 0 && sys::sees_root()
+}
+
+/// Whether the path of the policy in force leads to it, or to one that root has put in its place, in the server's own mounts.
+pub fn has_path() -> bool {
+    if names::has_root() == Some(false) {
+        return false;
+    }
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+    match sys::open(libc::AT_FDCWD, state::settled().policy_path.c_str(), flags, 0) {
+        Ok(file) => {
+            sys::fstat(file.0).is_some_and(|stat| state::file_marks(&stat) == state::policy_marks() || is_root_s(&stat))
+        }
+        // It takes a descriptor to hand one down.
+        Err(errno) => matches!(errno, libc::EMFILE | libc::ENFILE),
+    }
 }
 
 /// Whether a file is the one that a tree's policy was mapped from.
@@ -167,10 +187,16 @@ pub fn in_serving() -> Option<Reason> {
     }
 }
 
-/// For a descendant: the policy of its tree as it lies there, which a master has checked whole, or what has replaced it since.
+/// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what has replaced it since.
 /// Where neither can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
 /// tree's policy is anywhere.
-pub fn in_descendant(tree: Option<&Tree<'_>>) -> Option<Reason> {
+pub fn in_descendant(tree: Option<&Tree<'_>>, handed: [u64; HANDED]) -> Option<Reason> {
+    if let Some(tree) = tree
+        && let Some(mapped) = handed::take_policy(tree, handed)
+    {
+        state::put_in_force(mapped, tree.file);
+        return None;
+    }
     let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
         Some(tree) if !is_of(tree, stat) => Policy::new(bytes).map(|_| ()),
         Some(tree) => Policy::unsummed(bytes).and_then(|policy| match policy.digest() == tree.digest {
@@ -223,7 +249,7 @@ pub fn in_master(first: bool) -> Option<Reason> {
                 state::no_policy();
                 return instead_of(Unusable::For(Reason::Damaged));
             }
-            if TRIED.swap(sources, Ordering::Relaxed) != sources && compile().is_ok() && renewed() {
+            if TRIED.swap(sources, Ordering::Relaxed) != sources && compile() == Ok(true) {
                 return None;
             }
             Some(Reason::Old)
@@ -261,11 +287,11 @@ fn instead_of(unusable: Unusable) -> Option<Reason> {
         (Unusable::For(reason), 0) => Some(reason),
         (unusable, _) if TRIED.swap(sources, Ordering::Relaxed) == sources => Some(unusable.reason()),
         (unusable, _) => match compile() {
-            Ok(()) if renewed() => match unusable {
+            Ok(true) => match unusable {
                 Unusable::Missing => None,
                 Unusable::For(_) => Some(Reason::Anew),
             },
-            Ok(()) => Some(unusable.reason()),
+            Ok(false) => Some(unusable.reason()),
             Err(Failure::NoCommand) => Some(Reason::NoCommand),
             Err(Failure::Slow) => Some(Reason::Slow),
             Err(Failure::Refused) => Some(Reason::Broken),
@@ -273,17 +299,43 @@ fn instead_of(unusable: Unusable) -> Option<Reason> {
     }
 }
 
-fn compile() -> Result<(), Failure> {
+/// Compiles, and puts the policy in force; whether it is. Where its file cannot be written (a read-only /run), into memory.
+fn compile() -> Result<bool, Failure> {
     let settled = state::settled();
-    compiler::run(&settled.config_path, &settled.policy_path)
+    match compiler::run(&settled.config_path, Output::Path(&settled.policy_path)) {
+        Ok(()) => Ok(renewed()),
+        Err(Failure::Refused) => in_memory(),
+        Err(failure) => Err(failure),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn in_memory() -> Result<bool, Failure> {
+    let file = sys::memory_file(handed::NAME).ok_or(Failure::Refused)?;
+    compiler::run(&state::settled().config_path, Output::Descriptor(file.0))?;
+    let Some(stat) = sys::fstat(file.0).filter(|_| sys::seal(file.0)) else { return Ok(false) };
+    // SAFETY: the seals keep everybody from writing to the file and from cutting it.
+    let mapped = unsafe { Mapped::of(&file, stat.size as usize) }.filter(|mapped| Policy::new(mapped.bytes()).is_ok());
+    Ok(match mapped {
+        Some(mapped) => {
+            put_in_force(mapped, &stat);
+            true
+        }
+        None => false,
+    })
+}
+
+fn put_in_force(mapped: Mapped, stat: &sys::Stat) {
+    state::set_policy(mapped, stat);
+    UNSUMMED.store(false, Ordering::Relaxed);
 }
 
 /// Puts the policy that lies there now in force.
 fn renewed() -> bool {
     match map(Of::First, |bytes, _| Policy::new(bytes).map(|_| ())) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
-            UNSUMMED.store(false, Ordering::Relaxed);
+            put_in_force(mapped, &stat);
             true
         }
         Err(_) => false,
@@ -344,7 +396,7 @@ pub fn renew() {
         return;
     }
     match compile() {
-        Ok(()) if renewed() => state::set_reported(0),
+        Ok(true) => state::set_reported(0),
         _ if state::is_built_in() => report(Some(Reason::Broken)),
         _ => report(Some(Reason::Old)),
     }

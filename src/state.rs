@@ -237,11 +237,16 @@ impl Drop for Mapped {
 /// one before that, which was replaced at least a second ago, is unmapped where this thread is the only one: in another, a decision
 /// may go on with it for ever. Only a master comes here more than once.
 pub fn set_policy(mapped: Mapped, file: &Stat) {
+    put_in_force(mapped, file_marks(file));
+}
+
+/// The same, of a policy that was handed down, whose own file has these marks.
+pub fn put_in_force(mapped: Mapped, marks: [u64; 3]) {
     let earlier = EARLIER.swap(POLICY.load(Ordering::Relaxed), Ordering::Relaxed);
     POLICY.store(mapped.at.cast_mut(), Ordering::Release);
     core::mem::forget(mapped);
     allowed::forget();
-    for (to, from) in POLICY_FILE.iter().zip(file_marks(file)) {
+    for (to, from) in POLICY_FILE.iter().zip(marks) {
         to.store(from, Ordering::Relaxed);
     }
     LOST.store(false, Ordering::Relaxed);

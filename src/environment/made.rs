@@ -5,7 +5,8 @@
 
 use super::plan::{Entry, Plan};
 use super::{New, Vector, room};
-use crate::left::{FROM, Lent};
+use crate::handed::Lent;
+use crate::left::{self, FROM};
 use crate::memory::Reader;
 use crate::request::Served;
 use crate::sys;
@@ -20,6 +21,8 @@ const ON_STACK: usize = 384;
 /// the context.
 #[inline(never)]
 pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
+    let lent = Lent::to(&new);
+    let new = New { handed: lent.numbers(), ..new };
     let strings = Reader::default();
     let mut plan = Plan::new();
     if !plan.make(&strings, envp, new, served)? {
@@ -30,8 +33,8 @@ pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vect
         plan.fill(envp, &mut vector, plan.texts());
         return Ok(go(vector.as_ptr().cast()));
     }
-    let lent = Lent::new(size_of_made(&plan)?).ok_or(Unknown::Environment)?;
-    let at = lent.at().wrapping_add(FROM);
+    let mapping = left::Lent::new(size_of_made(&plan)?).ok_or(Unknown::Environment)?;
+    let at = mapping.at().wrapping_add(FROM);
     // SAFETY: a new mapping of that size.
     unsafe { lay(&plan, envp, at)? };
     Ok(go(at.cast_const().cast()))
@@ -49,7 +52,8 @@ pub fn for_new_process<R>(
     if !new.is_guarded() {
         return with(envp, new, served, go);
     }
-    Ok(match made(envp, new, served)? {
+    let lent = Lent::to(&new);
+    Ok(match made(envp, New { handed: lent.numbers(), ..new }, served)? {
         Some(made) => go(made.vector()),
         None => go(envp),
     })

@@ -21,6 +21,7 @@ use crate::state;
 use crate::sys;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, Ordering};
+use portcullis_request::context::HANDED;
 use portcullis_request::environment::{OWN, PRELOAD};
 
 /// A vector of C strings that ends in NULL.
@@ -74,12 +75,14 @@ pub struct New<'n> {
     pub guarding: Guarding,
     /// Device and inode that it must have as its program; zeros where the guard in it is not to look.
     pub image: (u64, u64),
+    /// The descriptors that it is handed, as in [`Inherited::handed`](portcullis_request::context::Inherited::handed).
+    pub handed: [u64; HANDED],
 }
 
 impl<'n> New<'n> {
     /// A program named `name` that is guarded so far.
     pub fn of(name: &'n [u8], guarding: Guarding) -> New<'n> {
-        New { name, guarding, image: (0, 0) }
+        New { name, guarding, image: (0, 0), handed: [0; HANDED] }
     }
 
     /// Whether the guard will be in it, so that it gets the backstop's key.

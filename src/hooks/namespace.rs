@@ -6,7 +6,7 @@ use super::trampoline::trampoline;
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::{Reader, Text};
 use crate::state::{self, Role};
-use crate::{files, request, sys};
+use crate::{files, request, sink, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -42,7 +42,11 @@ fn judged(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
         detail.push(name.trim_ascii_end());
         before = b", ";
     }
-    request::current(|served| judge::namespace(By::This, served, unknown, detail.bytes()))
+    request::current(|served| judge::namespace(By::This, served, unknown, detail.bytes()))?;
+    if flags & libc::CLONE_NEWNS as u64 != 0 {
+        sink::hold_before_leaving();
+    }
+    Ok(())
 }
 
 /// unshare(2).
@@ -90,7 +94,9 @@ pub(super) fn entered(fd: c_int) -> Decision {
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"setns: ");
     detail.push(sys::readlink(files::proc_path(0, path.bytes()).c_str(), &mut buffer));
-    request::current(|served| judge::namespace(By::This, served, None, detail.bytes()))
+    request::current(|served| judge::namespace(By::This, served, None, detail.bytes()))?;
+    sink::hold_before_leaving();
+    Ok(())
 }
 
 /// What a call is answered with whose errno has been set.

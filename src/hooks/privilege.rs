@@ -2,7 +2,7 @@
 
 use super::fail;
 use super::table::real;
-use crate::{backstop, names};
+use crate::{backstop, names, sink};
 use core::ffi::{c_char, c_int};
 
 /// setuid(2).
@@ -47,18 +47,24 @@ pub unsafe extern "C" fn setresuid(own: libc::uid_t, effective: libc::uid_t, sav
     unsafe { real(own, effective, saved) }
 }
 
-/// chroot(2): behind it the supervisor can no longer be started.
+/// Makes a call that changes the root folder: behind it the supervisor can no longer be started, and no sink opened.
+pub(super) fn leaving(call: impl FnOnce() -> c_int) -> c_int {
+    backstop::leaving_root();
+    sink::hold_before_leaving();
+    let done = call();
+    if done == 0 {
+        names::note_root();
+    }
+    done
+}
+
+/// chroot(2).
 ///
 /// # Safety
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn chroot(path: *const c_char) -> c_int {
     let Some(real) = real::chroot() else { return fail(libc::ENOSYS) };
-    backstop::leaving_root();
     // SAFETY: as the caller promises.
-    let done = unsafe { real(path) };
-    if done == 0 {
-        names::note_root();
-    }
-    done
+    leaving(|| unsafe { real(path) })
 }

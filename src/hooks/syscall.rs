@@ -8,7 +8,8 @@ use super::table::real;
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
 use super::{
-    connect, descriptor, exec, filters, inject, listen, messages, namespace, open, send, sendto, serving, socket,
+    connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto, serving,
+    socket,
 };
 use crate::environment::Vector;
 use crate::gate::Way;
@@ -173,10 +174,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
                 serving::was_received(fd, b as *mut _, got, c);
                 got as c_long
             }
-            libc::SYS_chroot => {
-                crate::backstop::leaving_root();
-                with(Ok(()))
-            }
+            libc::SYS_chroot => to_long(privilege::leaving(|| as_libc(go()))),
             libc::SYS_exit_group => {
                 crate::merge::say_all();
                 with(Ok(()))

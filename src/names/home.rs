@@ -42,6 +42,13 @@ pub fn is_here() -> Option<bool> {
     (servers != [0; HOME]).then_some(servers == now)
 }
 
+/// Whether this process's root folder and mounts are the server's; `None` where that is not known.
+pub fn has_root() -> Option<bool> {
+    let [mount, device, inode, _] = handed_down();
+    let now = sys::root_folder()?;
+    (mount != 0).then_some(now == [mount, device, inode])
+}
+
 /// Whether a socket is of the server's network.
 pub fn has(fd: i32) -> bool {
     let [.., network] = handed_down();
@@ -62,7 +69,7 @@ mod tests {
             let mut other = home;
             other[place] ^= 1;
             inherit(other);
-            assert_eq!(is_here(), Some(false));
+            assert_eq!((is_here(), has_root()), (Some(false), Some(place == HOME - 1)));
         }
         inherit([0; HOME]);
         assert_eq!((is_here(), has(0)), (None, false));

@@ -11,7 +11,7 @@ mod servers;
 mod settings;
 
 pub use asking::{DNS, answered, asked, asking, is_asking};
-pub use home::{handed_down as home, inherit as inherit_home};
+pub use home::{handed_down as home, has_root, inherit as inherit_home};
 pub use servers::each as each_server;
 pub use settings::{believes, note_root, note_setting, resolved, settle};
 

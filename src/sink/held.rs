@@ -57,6 +57,24 @@ impl Held {
         self.kept.store(0, Ordering::Release);
     }
 
+    /// A duplicate that survives exec.
+    pub fn lend(&self) -> Option<Fd> {
+        let fd = Fd(sys::duplicate_highest(self.ours()?).ok()?);
+        sys::keep_over_exec(fd.0);
+        Some(fd)
+    }
+
+    /// Holds a descriptor that was handed down, where it still is what it was: a socket, or a file to which one can only append.
+    pub fn keep(&self, fd: i32, is_socket: bool) {
+        let Some(stat) = sys::fstat(fd) else { return };
+        let appends = || sys::flags(fd).is_some_and(|flags| flags & libc::O_APPEND != 0);
+        let is = |kind| stat.mode & libc::S_IFMT == kind;
+        if if is_socket { is(libc::S_IFSOCK) } else { !is(libc::S_IFSOCK) && appends() } {
+            sys::close_on_exec(fd);
+            self.hold(fd, &stat);
+        }
+    }
+
     /// Opens it where it is not held or no longer the guard's. For a master, whose other threads do not come here.
     pub fn refresh(&self, open: impl FnOnce() -> Result<Fd, i32>) {
         if self.ours().is_some() {
@@ -66,6 +84,10 @@ impl Held {
         let Ok(low) = open() else { return };
         let Ok(fd) = sys::duplicate_highest(low.0) else { return };
         let Some(stat) = sys::fstat(fd) else { return };
+        self.hold(fd, &stat);
+    }
+
+    fn hold(&self, fd: i32, stat: &sys::Stat) {
         self.device.store(stat.identity.0, Ordering::Relaxed);
         self.inode.store(stat.identity.1, Ordering::Relaxed);
         self.kept.store(fd.wrapping_add(1), Ordering::Release);

@@ -7,6 +7,8 @@
 mod held;
 mod write;
 
+use crate::state::{self, Role};
+use crate::sys::Fd;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{Held, Taken};
@@ -24,7 +26,36 @@ static HELD_SYSLOG: Held = Held::new();
 static HELD_FILE: Held = Held::new();
 static HELD_STDERR: Held = Held::new();
 
-/// Opens the sinks of `policy` that are not held yet; for a master, before it forks.
+/// The sinks that a process may hold and hand down.
+pub const KINDS: usize = 3;
+const HELD: [&Held; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
+
+/// Duplicates of those that are held, which survive exec.
+#[cold]
+#[inline(never)]
+pub fn lend() -> [Option<Fd>; KINDS] {
+    HELD.map(Held::lend)
+}
+
+/// Holds what this program was handed; for the constructor.
+pub fn keep(handed: [Option<i32>; KINDS]) {
+    for (place, (fd, is_socket)) in HELD.into_iter().zip(handed.into_iter().zip([true, true, false])) {
+        if let Some(fd) = fd {
+            place.keep(fd, is_socket);
+        }
+    }
+}
+
+/// A program is about to leave its root folder or its mounts: what it cannot open there, it holds.
+#[cold]
+#[inline(never)]
+pub fn hold_before_leaving() {
+    if state::role() == Role::Descendant && state::ready() {
+        hold(&state::policy());
+    }
+}
+
+/// Opens the sinks of `policy` that are not held yet. Where two threads meet, one's are left open.
 pub fn hold(policy: &Policy<'_>) {
     let sinks = policy.sinks();
     if sinks & JOURNALD != 0 {

@@ -162,6 +162,36 @@ pub fn lookup_error(at: i32, path: &CStr, errno: i32) -> i32 {
     }
 }
 
+/// The seals that keep everybody from writing to a file in memory, and from cutting it.
+const SEALS: i32 = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+
+/// `memfd_create`: an empty file that is in no folder, not executable where the kernel can have it so (6.3).
+pub fn memory_file(name: &CStr) -> Option<Fd> {
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    let made = |flags: libc::c_uint| {
+        // SAFETY: the name ends in NUL.
+        result(unsafe { syscall(libc::SYS_memfd_create, [name.as_ptr() as usize, flags as usize, 0, 0, 0, 0]) })
+    };
+    let made = match made(flags | libc::MFD_NOEXEC_SEAL) {
+        Err(libc::EINVAL) => made(flags),
+        made => made,
+    };
+    made.ok().map(|fd| Fd(fd as i32))
+}
+
+/// Seals a file of [`memory_file`] for good; whether that was done.
+pub fn seal(fd: i32) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_ADD_SEALS as usize, SEALS as usize, 0, 0, 0]) == 0 }
+}
+
+/// Whether a descriptor is of a file that is sealed so.
+pub fn is_sealed(fd: i32) -> bool {
+    // SAFETY: takes no pointer.
+    let seals = result(unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GET_SEALS as usize, 0, 0, 0, 0]) });
+    seals.is_ok_and(|seals| seals as i32 & SEALS == SEALS)
+}
+
 /// `close`.
 pub fn close(fd: i32) {
     // SAFETY: takes no pointer; the callers close only what they opened.

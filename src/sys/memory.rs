@@ -7,7 +7,8 @@ use core::ffi::c_void;
 /// Maps a whole file read-only; or, with no descriptor, zeroed memory that children share.
 pub fn mmap(fd: Option<i32>, len: usize) -> Option<*mut c_void> {
     let (protection, flags) = match fd {
-        Some(_) => (libc::PROT_READ, libc::MAP_SHARED),
+        // Before Linux 6.7, a file that is sealed against writing is not mapped shared.
+        Some(_) => (libc::PROT_READ, libc::MAP_PRIVATE),
         None => (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_ANONYMOUS),
     };
     let args = [0, len, protection as usize, flags as usize, fd.unwrap_or(-1) as usize, 0];

@@ -19,19 +19,23 @@ const WAYS: [&str; 5] = [
     "/bin/ways|libc|execve",
 ];
 
-fn jail(place: &Place) -> PathBuf {
+pub fn jail(place: &Place) -> PathBuf {
     let jail = place.join("jail");
     place.write("jail/www/page.php", PAGE);
-    let static_ways = place.join("ways-static");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/c/ways.c");
-    let done = Command::new("cc").args(["-O1", "-w", "-static", "-o"]).arg(&static_ways).arg(source).status();
-    assert!(done.expect("cc").success());
+    let [static_ways, dynamic_ways] = ["-static", "-no-pie"].map(|linked| {
+        let program = place.join(&format!("ways{linked}"));
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/library/c/ways.c");
+        let done = Command::new("cc").args(["-O1", "-w", linked, "-o"]).arg(&program).arg(source).status();
+        assert!(done.expect("cc").success());
+        program
+    });
     for (from, to) in [
         (Path::new("/bin/dash"), "bin/sh"),
         (Path::new("/bin/dash"), "bin/dash"),
         (Path::new("/usr/bin/env"), "bin/env"),
         (Path::new("/bin/busybox"), "bin/busybox"),
         (&static_ways, "bin/ways"),
+        (&dynamic_ways, "bin/dynamic-ways"),
         (Path::new("/lib/x86_64-linux-gnu/libc.so.6"), "lib/x86_64-linux-gnu/libc.so.6"),
         (Path::new("/lib64/ld-linux-x86-64.so.2"), "lib64/ld-linux-x86-64.so.2"),
     ] {
@@ -53,9 +57,13 @@ fn start(place: &Place, guard: Option<&Guard>) -> (Fpm, Nginx) {
     (fpm, nginx)
 }
 
+/// Words for a query.
+pub fn encoded(words: &str) -> String {
+    words.bytes().map(|byte| format!("%{byte:02x}")).collect()
+}
+
 fn ask(server: &(Fpm, Nginx), words: &str) -> String {
-    let encoded: String = words.bytes().map(|byte| format!("%{byte:02x}")).collect();
-    http::get(server.1.port, &format!("/?words={encoded}")).body
+    http::get(server.1.port, &format!("/?words={}", encoded(words))).body
 }
 
 fn is_missing(events: &[Value]) -> bool {

@@ -13,6 +13,7 @@ mod bypasses;
 mod children;
 mod command;
 mod demo;
+mod elsewhere;
 mod examples;
 mod gateways;
 mod hidepid;

@@ -80,7 +80,7 @@ pub struct Check {
 pub struct Compile {
     #[command(flatten)]
     pub source: Source,
-    /// Where to write the compiled policy [default: in /run/portcullis]
+    /// Where to write the compiled policy, `-` for standard output [default: in /run/portcullis]
     #[arg(short, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Use this mode for every rule, whatever the configuration says

@@ -82,7 +82,7 @@ fn here(loaded: &Loaded) {
         eprintln!(
             "portcullis: warning: CAP_SYS_PTRACE is not in the bounding set here\n  help: where the server has no more, the \
              backstop judges programs without the guard by the strictest policy, and an enforced one refuses their \
-             connections; in a container, add `--cap-add SYS_PTRACE`\n"
+             connections and what they start; in a container, add `--cap-add SYS_PTRACE`\n"
         );
     }
 }

@@ -66,6 +66,12 @@ pub fn run(arguments: &Compile) -> u8 {
     prepare(&loaded.config);
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&path));
     let bytes = compile(&loaded.config);
+    if output.as_os_str() == "-" {
+        return match std::io::stdout().write_all(&bytes) {
+            Ok(()) => FINE,
+            Err(error) => complain(format_args!("cannot write the policy: {error}")),
+        };
+    }
     match write(&bytes, &output) {
         Ok(()) => {
             println!("{}: {} bytes", output.display(), bytes.len());

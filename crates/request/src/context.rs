@@ -1,12 +1,12 @@
 //! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
 //!
-//! `PORTCULLIS_CONTEXT=2;ROLE;TREE;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`;
-//! what the tree of processes is judged by; device and inode of the program that was judged; whether LD_PRELOAD was put in by the guard; the reason last reported; the state of the
+//! `PORTCULLIS_CONTEXT=3;ROLE;TREE;HANDED;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`;
+//! what the tree of processes is judged by; the descriptors that are handed down; device and inode of the program that was judged; whether LD_PRELOAD was put in by the guard; the reason last reported; the state of the
 //! sources for which compiling was tried; standard error of the tree's first process; the path of the compiled policy; the
 //! programs that led here. In every later version the first three fields stay where they are.
 //!
-//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:MOUNT:DEVICE:INODE:NETWORK:POOLS:LOG`, of which [`Tree`] says more. Version 1 has neither TREE nor IMAGE:
-//! it is what a unit or the command writes, for the first process of a tree.
+//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:MOUNT:DEVICE:INODE:NETWORK:POOLS:LOG`, of which [`Tree`] says more. Version 2 has no HANDED: it is written where
+//! nothing is handed down. Version 1 has neither TREE nor IMAGE: it is what a unit or the command writes, for the first process of a tree.
 
 /// What a process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,9 @@ pub enum Role {
 
 /// Numbers that tell where a server is.
 pub const HOME: usize = 4;
+
+/// Descriptors that a program may be handed: of the policy, of journald's socket, of syslog's, of the log.
+pub const HANDED: usize = 4;
 
 /// What a tree of processes is judged by. It tells the tree's own policy from what a process puts in its place, in namespaces
 /// of its own, and says how strict it was where that cannot be had.
@@ -89,6 +92,8 @@ pub struct Inherited<'a> {
     pub role: Role,
     /// What its tree is judged by; `None` at the beginning of one.
     pub tree: Option<Tree<'a>>,
+    /// Numbers of the descriptors that are handed down, and one; 0 for none.
+    pub handed: [u64; HANDED],
     /// LD_PRELOAD is there only because the guard put it in.
     pub injected: bool,
     /// The reason last reported.
@@ -113,7 +118,19 @@ impl<'a> Inherited<'a> {
         let tree = value.splitn(4, |&byte| byte == b';').nth(2).and_then(Tree::parse);
         let (none, policy, chain) = ((0, 0), &b""[..], &b""[..]);
         let (stderr, image) = (none, none);
-        Inherited { role: Role::Descendant, tree, injected: false, reported: 0, tried: 0, stderr, image, policy, chain }
+        let handed = [0; HANDED];
+        Inherited {
+            role: Role::Descendant,
+            tree,
+            handed,
+            injected: false,
+            reported: 0,
+            tried: 0,
+            stderr,
+            image,
+            policy,
+            chain,
+        }
     }
 }
 
@@ -121,25 +138,34 @@ impl<'a> Inherited<'a> {
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     let (version, rest) = value.split_first_chunk::<2>()?;
-    let has_tree = match version {
-        b"1;" => false,
-        b"2;" => true,
+    let (has_tree, has_handed) = match version {
+        b"1;" => (false, false),
+        b"2;" => (true, false),
+        b"3;" => (true, true),
         _ => return None,
     };
-    let mut fields = rest.splitn(if has_tree { 9 } else { 7 }, |&byte| byte == b';');
+    let count = 7_usize.wrapping_add(usize::from(has_tree) * 2).wrapping_add(usize::from(has_handed));
+    let mut fields = rest.splitn(count, |&byte| byte == b';');
     let role = match fields.next()? {
         b"m" => Role::Master,
         b"s" => Role::Serving,
         _ => Role::Descendant,
     };
     let tree = if has_tree { Some(Tree::parse(fields.next()?)?) } else { None };
+    let mut handed = [0; HANDED];
+    if has_handed {
+        let mut numbers = fields.next()?.splitn(HANDED, |&byte| byte == b':');
+        for place in &mut handed {
+            *place = number(numbers.next()?);
+        }
+    }
     let image = if has_tree { identity(fields.next()?)? } else { (0, 0) };
     let injected = fields.next()? == b"1";
     let reported = number(fields.next()?) as u8;
     let tried = number(fields.next()?);
     let stderr = identity(fields.next()?)?;
     let (policy, chain) = (fields.next()?, fields.next()?);
-    Some(Inherited { role, tree, injected, reported, tried, stderr, image, policy, chain })
+    Some(Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain })
 }
 
 /// A device and an inode.
@@ -150,8 +176,13 @@ fn identity(field: &[u8]) -> Option<(u64, u64)> {
 
 /// Writes the variable's value by `push`.
 pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
-    let Inherited { role, tree, injected, reported, tried, stderr, image, policy, chain } = *inherited;
-    push(if tree.is_some() { b"2;" } else { b"1;" });
+    let Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain } = *inherited;
+    let hands = handed != [0; HANDED];
+    push(match tree {
+        None => b"1;",
+        Some(_) if hands => b"3;",
+        Some(_) => b"2;",
+    });
     push(match role {
         Role::Master => b"m;",
         Role::Serving => b"s;",
@@ -160,6 +191,12 @@ pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
     if let Some(tree) = tree {
         tree.write(&mut push);
         push(b";");
+        if hands {
+            for (value, end) in handed.into_iter().zip([b":", b":", b":", b";"]) {
+                decimal(value, &mut push);
+                push(end);
+            }
+        }
         for (value, end) in [(image.0, b":"), (image.1, b";")] {
             decimal(value, &mut push);
             push(end);
@@ -205,7 +242,7 @@ mod tests {
     #[test]
     fn what_is_no_context_is_refused() {
         assert_eq!(parse(b"2;m"), None);
-        assert_eq!(parse(b"3;m;0;0;5;7:9;/p;a"), None);
+        assert_eq!(parse(b"4;m;0;0;5;7:9;/p;a"), None);
         assert_eq!(parse(b"2;d;22;0;0;5;7:9;/p;a"), None, "no tree");
         assert_eq!(parse(b"1;d;0;0;5;7;/p;sh"), None, "no inode");
         assert_eq!(parse(b"1;d;0;0;5;7:9;/p;a;b").unwrap().chain, b"a;b");

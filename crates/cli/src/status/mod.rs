@@ -218,7 +218,9 @@ fn print(units: &[Unit], disk: &OnDisk) {
         println!("  {GOOD}{count}{GOOD:#} guarded{version}");
         for policy in unit.policies() {
             let state = match (&policy.file, policy.is_current) {
-                (None, _) => format!("{OLD}built in{OLD:#}: no configuration was found when it started"),
+                (None, _) => format!(
+                    "{OLD}built in{OLD:#}: it had no compiled policy when it started; its event of guard-policy says why"
+                ),
                 (Some(_), true) => format!("{:016x}, {GOOD}the one on disk{GOOD:#}", policy.digest),
                 (Some(_), false) => {
                     format!("{:016x}, {OLD}not the one on disk: reload the server{OLD:#}", policy.digest)
