@@ -94,8 +94,8 @@ fn facts(events: &[Value]) -> Vec<[&str; 4]> {
 
 const LOST: [&str; 4] = ["guard-policy", "success", "libc", "policy"];
 
-/// The policy's file is hidden by a mount in a namespace of the process's own: the built-in lists hold, as strictly as the policy
-/// does anywhere.
+/// The policy's file is hidden by a mount in a namespace of the process's own: where it cannot be handed down, the built-in lists
+/// hold, as strictly as the policy does anywhere.
 #[test]
 fn a_hidden_policy_is_no_milder() {
     enter();
@@ -106,8 +106,19 @@ fn a_hidden_policy_is_no_milder() {
         assert!(site.connects("nothing", "", ALLOWED), "{seccomp}");
         assert!(!site.connects("nothing", "", REFUSED), "{seccomp}");
         assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""]], "{seccomp}");
-        assert!(!site.connects("mount", "/run/portcullis", REFUSED), "{seccomp}: connected where the policy is hidden");
-        assert_eq!(facts(&events.fresh()), [["egress-port", "failure", "libc", ""], LOST], "{seccomp}");
+        for way in ["mount", "alone"] {
+            assert!(!site.connects(way, "/run/portcullis", REFUSED), "{seccomp}: connected where the policy is hidden");
+            let fresh = events.fresh();
+            // A helper that has the guard hands the policy down, where it can.
+            let is_lost = seccomp == "off" || way == "alone";
+            assert_eq!(
+                facts(&fresh),
+                [&[["egress-port", "failure", "libc", ""]], &[LOST][..usize::from(is_lost)]].concat(),
+                "{seccomp}"
+            );
+            assert_eq!(site.connects(way, "/run/portcullis", ALLOWED), !is_lost, "{seccomp} {way}");
+            events.fresh();
+        }
     }
 }
 
@@ -121,8 +132,10 @@ fn without_the_policy_there_is_no_key() {
     let mut events = site.guard.events();
     assert!(site.connects("nothing", "", REFUSED));
     assert_eq!(facts(&events.fresh()), [["egress-port", "success", "libc", ""]]);
-    assert!(site.connects("mount", "/run/portcullis", REFUSED));
+    assert!(site.connects("alone", "/run/portcullis", REFUSED));
     assert_eq!(facts(&events.fresh()), [["egress-port", "success", "backstop", ""], LOST]);
+    assert!(site.connects("mount", "/run/portcullis", REFUSED));
+    assert_eq!(facts(&events.fresh()), [["egress-port", "success", "libc", ""]]);
 }
 
 /// In a user namespace root's file belongs to nobody: it is the tree's own all the same, and the whole policy holds.

@@ -1,14 +1,20 @@
 /* Goes where the guard's policy cannot be seen, or takes away what was handed down, then starts a program: `hide WAY ARGUMENT
- * PROGRAM ARGUMENTS...`. Static, so that no hook is in it. Ways: `nothing`; `user`: a user namespace of its own; `mount`: that, and
- * a mount namespace in which ARGUMENT is empty; `link`, `relative`: that, with a symlink to sh in it, called by its path or from
+ * PROGRAM ARGUMENTS...`. Ways: `nothing`; `user`: a user namespace of its own; `mount`: that, and
+ * a mount namespace in which ARGUMENT is empty; `alone`: that, and there are no files in memory; `link`, `relative`: that, with a symlink to sh in it, called by its path or from
  * there; `bind`: sh is mounted over PROGRAM; `context`: PORTCULLIS_CONTEXT is ARGUMENT, or is not there where that is empty. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static void put(const char *path, const char *text)
@@ -35,6 +41,19 @@ static void enter(int more)
     put("/proc/self/gid_map", group);
 }
 
+/* Has a system call fail from now on. */
+static int refuse(int number)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {4, filter};
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+}
+
 int main(int count, char **arguments)
 {
     if (count < 4)
@@ -42,12 +61,16 @@ int main(int count, char **arguments)
     const char *way = arguments[1], *argument = arguments[2];
     if (!strcmp(way, "user"))
         enter(0);
-    if (!strcmp(way, "mount")) {
+    if (!strcmp(way, "mount") || !strcmp(way, "alone")) {
         enter(CLONE_NEWNS);
         if (mount("none", argument, "tmpfs", 0, NULL)) {
             perror("mount");
             return 102;
         }
+    }
+    if (!strcmp(way, "alone") && refuse(SYS_memfd_create)) {
+        perror("seccomp");
+        return 105;
     }
     if (!strcmp(way, "link") || !strcmp(way, "relative")) {
         enter(CLONE_NEWNS);
