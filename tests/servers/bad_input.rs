@@ -94,7 +94,7 @@ fn no_run() {
     let place = Place::new();
     let guard = place.guard("mode = \"enforce\"");
     let php = php(&place, &guard);
-    assert!(http::get(php.nginx.port, SHELL).body.contains("[\"33\",0]"), "the built-in audit default");
+    assert!(!http::get(php.nginx.port, SHELL).body.contains("[\"33\",0]"), "the policy is in memory");
     assert!(php.fpm.process.pid() > 0);
 }
 
