@@ -1,6 +1,5 @@
 //! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
 
-use crate::backstop;
 use crate::environment::New;
 use crate::memory::Text;
 use crate::request::Served;
@@ -64,7 +63,7 @@ pub fn compose(text: &mut Text<1024>, new: &New<'_>, injected: bool, served: &Se
     let chain = chain_of(new.name, served);
     let tried = crate::load::tried();
     let (reported, image) = (state::reported(), new.image);
-    with_tree(if role == Role::Master { backstop::link_number() } else { 0 }, |tree| {
+    with_tree(|tree| {
         let handed = new.handed;
         write(text, &Inherited { role, handed, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
     });
@@ -73,12 +72,12 @@ pub fn compose(text: &mut Text<1024>, new: &New<'_>, injected: bool, served: &Se
 /// The variable for the supervisor.
 pub fn compose_supervisor() -> Text<1024> {
     let mut text = Text::new();
-    with_tree(0, |tree| write(&mut text, &with_chain(b"supervisor", tree)));
+    with_tree(|tree| write(&mut text, &with_chain(b"supervisor", tree)));
     text
 }
 
 /// Calls `go` with what the tree of this process is judged by: what it was handed down itself, where it cannot use that.
-fn with_tree(link: u64, go: impl FnOnce(Tree<'_>)) {
+fn with_tree(go: impl FnOnce(Tree<'_>)) {
     let policy = state::policy();
     let modes = overlay::digits(&policy);
     let log = policy.log_file();
@@ -87,7 +86,7 @@ fn with_tree(link: u64, go: impl FnOnce(Tree<'_>)) {
     let (sinks, file, digest) = (policy.sinks(), state::policy_marks(), policy.digest());
     let mut text = Text::<{ pools::TEXT_MAX }>::new();
     pools::write(&mut text);
-    go(Tree { modes: &modes, sinks, file, digest, link, home: names::home(), pools: text.bytes(), log });
+    go(Tree { modes: &modes, sinks, file, digest, home: names::home(), pools: text.bytes(), log });
 }
 
 /// What a program with this chain inherits from one that has just begun.

@@ -17,13 +17,15 @@ pub struct Counters {
     pub sequence: AtomicU64,
     /// Of these, the ones that a sink did not take.
     pub dropped: AtomicU64,
-    /// Whether an event has said that the backstop is not as it should be.
+    /// What events have said of the backstop, as a bit each.
     pub backstop: AtomicU64,
     shards: [Shard; SHARDS],
     /// The kinds of events that are merged.
     pub merged: Table,
     /// The last line of the log's file has no end.
     pub cut: AtomicBool,
+    /// The backstop's supervisor: the number of its group of processes, or who is starting one.
+    pub supervisor: AtomicU64,
 }
 
 /// What some of the processes count, so that two workers seldom write to one line of the cache.
@@ -58,6 +60,7 @@ impl Counters {
             shards: [const { Shard::new() }; SHARDS],
             merged: Table::new(),
             cut: AtomicBool::new(false),
+            supervisor: AtomicU64::new(0),
         }
     }
 }
@@ -166,6 +169,7 @@ pub fn share() {
     let new = unsafe { &*shared };
     new.stream.store(OWN.stream.load(Ordering::Relaxed), Ordering::Relaxed);
     new.sequence.store(OWN.sequence.load(Ordering::Relaxed), Ordering::Relaxed);
+    new.supervisor.store(OWN.supervisor.load(Ordering::Relaxed), Ordering::Relaxed);
     new.dropped.store(OWN.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
     for (to, from) in new.shards.iter().zip(&OWN.shards) {
         to.decisions.store(from.decisions.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -100,7 +100,6 @@ fn begin() {
         // Without the policy, what it does is the supervisor's to judge: it gets no key.
         Role::Descendant if !state::is_lost() => backstop::inherit(key),
         Role::Descendant => backstop::ask(key),
-        Role::Master => backstop::set_link_number(tree.map_or(0, |tree| tree.link)),
         _ => {}
     }
     if state::role() == Role::Descendant {
@@ -141,11 +140,11 @@ pub fn before_fork() {
     if state::role() != Role::Master || !state::ready() {
         return;
     }
-    backstop::before_fork();
     listeners::remember_all();
     actor::remember_master();
     load::sum_once();
     load::renew();
+    backstop::before_fork();
     sink::hold(&state::policy());
 }
 

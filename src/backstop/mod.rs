@@ -91,12 +91,10 @@ pub fn announce(request: &[u8], name: &[u8], served: &Served) {
     }
 }
 
-pub use link::{number as link_number, set_number as set_link_number};
-
-/// A master is about to fork: its workers will find their supervisor by a number that nobody can know before.
+/// A master is about to fork: its workers will reach their supervisor by what nobody else can.
 pub fn before_fork() {
-    if state::policy().backstop().kind == BackstopKind::Supervise {
-        let _ = link::choose();
+    if sys::secret() == 0 && state::policy().backstop().kind == BackstopKind::Supervise {
+        link::hold(false);
     }
 }
 
@@ -120,9 +118,14 @@ fn load() {
         return;
     }
     // Whom it starts unblocks the signals.
-    if !stack::on(|| install(&policy, backstop)) {
+    let is_loaded = stack::on(|| install(&policy, backstop));
+    if !is_loaded {
         sys::set_secret(0);
         TRIED.store(AGAIN.swap(true, Ordering::AcqRel), Ordering::Release);
+    }
+    // Before the next attempt nothing runs for a request; what runs from now on has no way to the supervisor.
+    if is_loaded || TRIED.load(Ordering::Acquire) {
+        link::release();
     }
 }
 
@@ -156,12 +159,21 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
     };
     if backstop.kind == BackstopKind::Supervise {
         let why = match link::link() {
-            None => Without::Supervisor,
-            Some(link) => {
+            Err(why) => why,
+            Ok(link) => {
+                if link.is_anew {
+                    let sentence = "the backstop's supervisor was ended, and another has begun: what workers before would have it judge fails";
+                    say_once(policy, ENDED, sentence, None);
+                }
                 // From here on the calls of this process carry the secret.
                 sys::set_secret(secret);
                 match filter.supervise(backstop.no_new_privs) {
                     Ok(listener) => {
+                        if sys::geteuid() != 0 {
+                            let sentence =
+                                "the backstop's supervisor has the server's own user, whose programs can end it";
+                            say_once(policy, UNPRIVILEGED, sentence, None);
+                        }
                         if !link.hand_over(listener, secret) {
                             say(policy, "the backstop's supervisor does not answer: what it would judge fails");
                         }
@@ -184,6 +196,10 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
 enum Without {
     /// The supervisor could not be started.
     Supervisor,
+    /// It does not answer in time.
+    Answer,
+    /// It has as many workers as it can have.
+    Room,
     /// The process has another one.
     Place,
     /// The kernel is too old.
@@ -198,10 +214,18 @@ fn alone(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secre
     let refuses = verdict.outcome == Outcome::Deny;
     let sentence = match (why, refuses) {
         (Without::Supervisor, false) => "the backstop logs only: its supervisor could not be started",
+        (Without::Answer, false) => "the backstop logs only: its supervisor does not answer",
+        (Without::Room, false) => "the backstop logs only: its supervisor has no place for another worker",
         (Without::Place, false) => "the backstop logs only: the process has a filter with a supervisor of its own",
         (Without::Notification, false) => "the backstop logs only: the kernel has no user notification of seccomp",
         (Without::Supervisor, true) => {
             "the backstop refuses what did not come through the hooks: its supervisor could not be started"
+        }
+        (Without::Answer, true) => {
+            "the backstop refuses what did not come through the hooks: its supervisor does not answer"
+        }
+        (Without::Room, true) => {
+            "the backstop refuses what did not come through the hooks: its supervisor has no place for another worker"
         }
         (Without::Place, true) => {
             "the backstop refuses what did not come through the hooks: the process has a filter with a supervisor of its own"
@@ -240,13 +264,23 @@ fn loaded(policy: &Policy<'_>, done: Result<(), i32>) -> bool {
     }
 }
 
+/// What has been said of the backstop: that it is not as it should be, that its supervisor has no more rights than the server, and
+/// that it was ended.
+const WRONG: u64 = 1;
+const UNPRIVILEGED: u64 = 2;
+const ENDED: u64 = 4;
+
 /// Writes an event on the backstop, unless another worker has written one.
 fn say(policy: &Policy<'_>, sentence: &'static str) {
     say_of(policy, sentence, None);
 }
 
 fn say_of(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unknown>) {
-    if counters::counters().backstop.swap(1, Ordering::Relaxed) == 0 {
+    say_once(policy, WRONG, sentence, unknown);
+}
+
+fn say_once(policy: &Policy<'_>, what: u64, sentence: &'static str, unknown: Option<Unknown>) {
+    if counters::counters().backstop.fetch_or(what, Ordering::Relaxed) & what == 0 {
         emit::guard_on(policy, sentence, unknown);
     }
 }

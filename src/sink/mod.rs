@@ -4,7 +4,7 @@
 //! the sinks before it forks and its workers inherit them, closed on exec and with high numbers. Every other process
 //! opens what it needs for one event and closes it again.
 
-mod held;
+pub mod held;
 mod write;
 
 use crate::state::{self, Role};

@@ -1,4 +1,4 @@
-//! Sockets of the local domain: their names, who is at the other end, descriptors that come with a message.
+//! Sockets of the local domain: their names, pairs of them, who is at the other end, descriptors that come with a message.
 
 use super::raw::syscall;
 use super::sockets::{ADDRESS_MAX, said};
@@ -56,29 +56,13 @@ fn local_address(path: &[u8]) -> ([u8; 110], usize) {
     (address, path.len().wrapping_add(2).wrapping_add(end).min(110))
 }
 
-/// A socket of the local domain for packets; closed on exec.
-pub fn local_packets() -> Result<Fd, i32> {
-    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
-    // SAFETY: takes no pointer.
-    result(unsafe { syscall(libc::SYS_socket, [libc::AF_UNIX as usize, kind as usize, 0, 0, 0, 0]) })
-        .map(|fd| Fd(fd as i32))
-}
-
-/// `bind` and `listen` of a local socket; false where the name is taken.
-pub fn listen_local(fd: i32, name: &[u8]) -> bool {
-    let (address, len) = local_address(name);
-    // SAFETY: the kernel reads the address.
-    unsafe {
-        super::confined::marked(libc::SYS_bind, [fd as usize, &raw const address as usize, len, 0, 0]) == 0
-            && super::confined::marked(libc::SYS_listen, [fd as usize, 64, 0, 0, 0]) == 0
-    }
-}
-
-/// `accept4`, closed on exec.
-pub fn accept_local(fd: i32) -> Result<Fd, i32> {
-    let args = [fd as usize, 0, 0, libc::SOCK_CLOEXEC as usize, 0, 0];
-    // SAFETY: no address is asked for.
-    result(unsafe { syscall(libc::SYS_accept4, args) }).map(|fd| Fd(fd as i32))
+/// A pair of connected sockets for packets, without a name by which anybody else could reach them; closed on exec.
+pub fn local_pair() -> Result<[Fd; 2], i32> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let mut pair = [-1_i32; 2];
+    let args = [libc::AF_UNIX as usize, kind as usize, 0, pair.as_mut_ptr() as usize, 0, 0];
+    // SAFETY: the kernel writes two ints.
+    result(unsafe { syscall(libc::SYS_socketpair, args) }).map(|_| pair.map(Fd))
 }
 
 /// Process and user at the other end of a local socket; `None` also where the kernel does not say.
@@ -108,14 +92,15 @@ struct Passed {
     padding: i32,
 }
 
-/// Sends words with a descriptor.
-pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> bool {
+/// Sends words with a descriptor; never waits.
+pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> Result<(), i32> {
     let control = Passed { len: 20, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fd, padding: 0 };
     let vector = [words.as_ptr() as usize, size_of_val(words)];
     let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, size_of::<Passed>(), 0];
-    let args = [socket as usize, header.as_ptr() as usize, libc::MSG_NOSIGNAL as usize, 0, 0];
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    let args = [socket as usize, header.as_ptr() as usize, flags as usize, 0, 0];
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
-    unsafe { super::confined::marked(libc::SYS_sendmsg, args) == size_of_val(words) as isize }
+    result(unsafe { super::confined::marked(libc::SYS_sendmsg, args) }).map(|_| ())
 }
 
 /// Receives words with a descriptor; never waits.

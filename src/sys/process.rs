@@ -268,6 +268,13 @@ pub fn exists(pid: u32) -> bool {
     unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
 }
 
+/// Whether a group of processes has one.
+pub fn exists_group(number: u32) -> bool {
+    let group = (number as isize).wrapping_neg();
+    // SAFETY: signal 0 does nothing.
+    number > 1 && unsafe { syscall(libc::SYS_kill, [group as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
+}
+
 /// Sends a signal to a thread of another process.
 pub fn signal_thread(pid: u32, thread: u32, signal: i32) {
     // SAFETY: takes no pointer.

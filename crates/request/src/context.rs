@@ -39,8 +39,6 @@ pub struct Tree<'a> {
     pub file: [u64; 3],
     /// The policy's digest.
     pub digest: u64,
-    /// A number that the server's master chose, by which its workers find their supervisor; 0 for none.
-    pub link: u64,
     /// Where the server looks names up: its root folder's mount, device and inode, and its network; zeros where that is not known.
     pub home: [u64; HOME],
     /// The number of PHP-FPM's master, then the ports on which it listens, with commas; empty for another server.
@@ -51,7 +49,7 @@ pub struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn parse(field: &'a [u8]) -> Option<Tree<'a>> {
-        let mut fields = field.splitn(13, |&byte| byte == b':');
+        let mut fields = field.splitn(12, |&byte| byte == b':');
         let modes = fields.next()?;
         let sinks = number(fields.next()?) as u32;
         let file = [number(fields.next()?), number(fields.next()?), number(fields.next()?)];
@@ -60,7 +58,6 @@ impl<'a> Tree<'a> {
             sinks,
             file,
             digest: number(fields.next()?),
-            link: number(fields.next()?),
             home: [number(fields.next()?), number(fields.next()?), number(fields.next()?), number(fields.next()?)],
             pools: fields.next()?,
             log: fields.next()?,
@@ -70,7 +67,7 @@ impl<'a> Tree<'a> {
     fn write(&self, mut push: impl FnMut(&[u8])) {
         push(self.modes);
         let [device, inode, changed] = self.file;
-        for value in [u64::from(self.sinks), device, inode, changed, self.digest, self.link] {
+        for value in [u64::from(self.sinks), device, inode, changed, self.digest] {
             push(b":");
             decimal(value, &mut push);
         }
@@ -250,10 +247,10 @@ mod tests {
 
     #[test]
     fn of_another_version_the_tree_is_left() {
-        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:5:6:7:8:9:7,9000:/log:x;anything");
+        let lost = Inherited::lost(b"9;s;22:9:1:2:3:4:6:7:8:9:7,9000:/log:x;anything");
         let tree = lost.tree.unwrap();
         assert_eq!((lost.role, tree.modes, tree.sinks, tree.file), (Role::Descendant, &b"22"[..], 9, [1, 2, 3]));
-        assert_eq!((tree.digest, tree.link, tree.home), (4, 5, [6, 7, 8, 9]));
+        assert_eq!((tree.digest, tree.home), (4, [6, 7, 8, 9]));
         assert_eq!((tree.pools, tree.log), (&b"7,9000"[..], &b"/log:x"[..]));
         for value in [&b""[..], b"9", b"9;d;", b"9;d;22:1;x", b"\xff;;;;"] {
             assert_eq!(Inherited::lost(value).tree, None);

@@ -38,10 +38,10 @@ proptest! {
         chain in vec(any::<u8>(), 0..80),
         has_tree in any::<bool>(),
         (modes, pools, log) in ("[012]{0,12}", "([0-9]{1,5}(,[0-9]{1,5}){0,3})?", "[^;\0]{0,40}"),
-        (sinks, file, digest, link, home) in any::<(u32, [u64; 3], u64, u64, [u64; 4])>(),
+        (sinks, file, digest, home) in any::<(u32, [u64; 3], u64, [u64; 4])>(),
     ) {
         let (policy, chain) = (policy.as_bytes(), &chain[..]);
-        let tree = Tree { modes: modes.as_bytes(), sinks, file, digest, link, home, pools: pools.as_bytes(), log: log.as_bytes() };
+        let tree = Tree { modes: modes.as_bytes(), sinks, file, digest, home, pools: pools.as_bytes(), log: log.as_bytes() };
         let tree = has_tree.then_some(tree);
         // Only a tree's variable has it.
         let image = if has_tree { image } else { (0, 0) };

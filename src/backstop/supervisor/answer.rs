@@ -6,6 +6,7 @@
 use super::Member;
 use super::call::{Call, decode};
 use super::expected::Expected;
+use super::helpers::Helpers;
 use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
@@ -31,6 +32,8 @@ pub struct With<'w> {
     pub borrows: bool,
     /// Which process does what for which request.
     pub records: &'w Records,
+    /// The processes that wait for callers.
+    pub helpers: &'w Helpers,
     /// Which processes have given up rights.
     pub restricted: &'w Restricted,
     /// Since when processes of the worker's have.

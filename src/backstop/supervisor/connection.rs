@@ -127,14 +127,19 @@ impl Case<'_> {
             return Some(self.unbound(borrowed.0, Deed::Connect).into());
         }
         let go = || sys::connect(borrowed.0, &bytes, size) as i64;
-        if sys::is_nonblocking(borrowed.0) || !sys::is_stream(borrowed.0) {
+        // Whether it waits is for whoever else has the socket to say, at any time: O_NONBLOCK is the socket's own.
+        if sys::known_stream(borrowed.0) == Some(false) {
             return Some(Reply::Result(go()));
         }
         self.in_child(borrowed.0, Deed::Connect, go)
     }
 
-    /// Makes a call that may take minutes: a process of its own waits for it.
+    /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.
     pub(super) fn in_child(&self, fd: i32, deed: Deed, go: impl FnOnce() -> i64) -> Option<Reply> {
+        let helpers = self.with.helpers;
+        if !helpers.have_place(self.subject, self.worker) {
+            return Some(self.unbound(fd, deed).into());
+        }
         // SAFETY: the child only makes system calls of `sys`.
         match unsafe { sys::fork_silent() } {
             Ok(0) => {
@@ -142,7 +147,10 @@ impl Case<'_> {
                 sys::reply(self.listener, self.id, Reply::Result(go()));
                 sys::exit(0)
             }
-            Ok(_) => None,
+            Ok(child) => {
+                helpers.put(child as u32, (self.listener, self.id), self.subject, self.worker);
+                None
+            }
             // What was judged could be another address by the time that the kernel reads it.
             Err(_) => Some(self.unbound(fd, deed).into()),
         }

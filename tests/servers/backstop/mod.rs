@@ -4,6 +4,7 @@
 mod deaths;
 mod expected;
 mod judged;
+mod link;
 mod privileges;
 
 use crate::harness::{

@@ -43,7 +43,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// A program of tests/servers/c in the place; with `-static` among the flags no hook is in it.
-fn compile(place: &Place, name: &str, flags: &[&str]) -> String {
+pub fn compile(place: &Place, name: &str, flags: &[&str]) -> String {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/servers/c/{name}.c"));
     let output = place.join(name);
     let done = Command::new("cc").args(["-O1", "-w"]).args(flags).arg("-o").arg(&output).arg(source).status();
@@ -52,7 +52,7 @@ fn compile(place: &Place, name: &str, flags: &[&str]) -> String {
 }
 
 /// Puts a page that starts the program that its query names, and prints what that says, into the root and into `strict/` and `other1/`.
-fn run_page(place: &Place) {
+pub fn run_page(place: &Place) {
     let page = "<?php $p = proc_open(json_decode($_GET['argv']), [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes);\n\
                 echo is_resource($p) ? stream_get_contents($pipes[1]) . ' ' . proc_close($p) : 'refused';";
     for folder in ["", "strict/", "other1/"] {
@@ -61,7 +61,7 @@ fn run_page(place: &Place) {
 }
 
 /// What a program says that the page starts.
-fn run(port: u16, host: &str, words: &[&str]) -> String {
+pub fn run(port: u16, host: &str, words: &[&str]) -> String {
     let argv = serde_json::to_string(words).expect("words");
     let encoded: String = argv.bytes().map(|byte| format!("%{byte:02x}")).collect();
     http::get_host(port, host, &format!("/run.php?argv={encoded}")).body

@@ -1,0 +1,94 @@
+//! Processes that wait in the place of a caller: for a connection to stand, or a socket to have room.
+//!
+//! There is a bound on them, for all, for a user and for a worker, and each ends with the call that it waits for. What finds no place is
+//! `Unknown`, which the policy decides.
+
+use super::subject::{self, Subject};
+use crate::sys::{self, Reply};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// At a time.
+const HELPERS: usize = 128;
+/// Of these, for processes of one user, and below one worker.
+const OF_USER: usize = 96;
+const OF_WORKER: usize = 32;
+/// How often is looked whether their callers wait, in nanoseconds.
+const LOOK: u64 = 100_000_000;
+
+/// One of them, by its number and start; the number is 0 for a free place.
+struct Helper {
+    pid: AtomicU32,
+    start: AtomicU64,
+    /// The call that it answers.
+    listener: AtomicI32,
+    id: AtomicU64,
+    user: AtomicU32,
+    worker: AtomicU32,
+}
+
+/// The helpers, in memory that both processes of the supervisor share, of which one writes at a time.
+pub struct Helpers {
+    looked: AtomicU64,
+    all: [Helper; HELPERS],
+}
+
+impl Helper {
+    fn is_there(&self) -> bool {
+        self.pid.load(Ordering::Relaxed) != 0
+    }
+
+    /// Ends it where its caller does not wait any more; answers that where it has ended itself.
+    fn look(&self) {
+        let pid = self.pid.load(Ordering::Relaxed);
+        let (listener, id) = (self.listener.load(Ordering::Relaxed), self.id.load(Ordering::Relaxed));
+        // Whoever has its number by now did not begin then.
+        let lives = subject::start_of(pid).unwrap_or(0) == self.start.load(Ordering::Relaxed) && sys::exists(pid);
+        match (sys::still_waits(listener, id), lives) {
+            (true, true) => return,
+            (true, false) => sys::reply(listener, id, Reply::Result(-i64::from(libc::EACCES))),
+            (false, true) => sys::kill(pid as usize),
+            (false, false) => {}
+        }
+        self.pid.store(0, Ordering::Relaxed);
+    }
+}
+
+impl Helpers {
+    /// Ends those whose callers have ended, each time that some time has passed; whether there are any.
+    pub fn look(&self, now: u64) -> bool {
+        if now.wrapping_sub(self.looked.load(Ordering::Relaxed)) >= LOOK {
+            self.looked.store(now, Ordering::Relaxed);
+            self.look_at_all();
+        }
+        self.all.iter().any(Helper::is_there)
+    }
+
+    fn look_at_all(&self) {
+        self.all.iter().filter(|helper| helper.is_there()).for_each(Helper::look);
+    }
+
+    /// Whether there is a place for one more.
+    pub fn have_place(&self, subject: &Subject, worker: u32) -> bool {
+        let has_place = || {
+            let there = || self.all.iter().filter(|helper| helper.is_there());
+            let of_user = there().filter(|helper| helper.user.load(Ordering::Relaxed) == subject.user.0).count();
+            let of_worker = there().filter(|helper| helper.worker.load(Ordering::Relaxed) == worker).count();
+            of_user < OF_USER && of_worker < OF_WORKER && there().count() < HELPERS
+        };
+        has_place() || {
+            self.look_at_all();
+            has_place()
+        }
+    }
+
+    /// Takes note of one that waits for a call.
+    pub fn put(&self, pid: u32, (listener, id): (i32, u64), subject: &Subject, worker: u32) {
+        let Some(place) = self.all.iter().find(|helper| !helper.is_there()) else { return };
+        place.start.store(subject::start_of(pid).unwrap_or(0), Ordering::Relaxed);
+        place.listener.store(listener, Ordering::Relaxed);
+        place.id.store(id, Ordering::Relaxed);
+        place.user.store(subject.user.0, Ordering::Relaxed);
+        place.worker.store(worker, Ordering::Relaxed);
+        place.pid.store(pid, Ordering::Release);
+    }
+}

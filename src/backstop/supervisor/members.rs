@@ -1,0 +1,215 @@
+//! The workers of a server, each with one place.
+//!
+//! A worker asks for its place, and then hands over its filter's listener. Neither is waited for: a worker that says nothing has
+//! its place, and costs the others nothing. Who asks is known before anything that it says is read; what it hands over is
+//! a listener of seccomp's, or it loses its place. Without a place left the worker hears so, and goes on as the policy says.
+
+use super::{LISTENER, PATIENCE, Shared, pool, restricted, subject};
+use crate::backstop::link::{ADMITTED, ASKED, FULL, TOLD, Told};
+use crate::sys::{self, Fd};
+use crate::{files, load};
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
+
+/// Workers at a time.
+pub const MEMBERS: usize = 1024;
+/// How many are welcomed at a time, so that those who wait for a judgement have their turn.
+const WELCOMED: usize = 16;
+
+/// A worker.
+pub struct Member {
+    /// Its filter's listener; 0 for none.
+    pub(super) listener: AtomicI32,
+    /// What it talks by as long as it has handed over none; 0 for none.
+    asking: AtomicI32,
+    pub(super) pid: AtomicU32,
+    /// When it began; 0 where that is not known.
+    start: AtomicU64,
+    pub(super) secret: AtomicU64,
+    pub(super) secret_at: AtomicU64,
+    pub(super) role_at: AtomicU64,
+    pub(super) slots_at: AtomicU64,
+    /// Since when a process of its may have given up rights.
+    pub(super) restricted: restricted::Since,
+}
+
+impl Member {
+    /// What is waited for; -1 for nothing.
+    pub(super) fn descriptor(&self) -> i32 {
+        match self.asking.load(Ordering::Relaxed) {
+            0 => match self.listener.load(Ordering::Relaxed) {
+                0 => -1,
+                listener => listener,
+            },
+            asking => asking,
+        }
+    }
+
+    pub(super) fn is_asking(&self) -> bool {
+        self.asking.load(Ordering::Relaxed) != 0
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.descriptor() < 0
+    }
+
+    /// Frees the place.
+    pub(super) fn leave(&self) {
+        for descriptor in [&self.asking, &self.listener] {
+            match descriptor.swap(0, Ordering::Relaxed) {
+                0 => {}
+                open => sys::close(open),
+            }
+        }
+    }
+
+    fn is_of(&self, pid: u32, start: u64) -> bool {
+        !self.is_free() && self.pid.load(Ordering::Relaxed) == pid && self.start.load(Ordering::Relaxed) == start
+    }
+}
+
+/// Whether a descriptor is a listener of seccomp's: no file can have this name.
+fn is_listener(fd: &Fd) -> bool {
+    let mut name = [0; 32];
+    sys::readlink(files::proc_descriptor(fd.0).c_str(), &mut name) == b"anon_inode:seccomp notify"
+}
+
+impl Shared {
+    /// Hears those who ask for a place; whether there was one.
+    pub(super) fn welcome_all(&self, master: u32) -> bool {
+        let mut any = false;
+        for _ in 0..WELCOMED {
+            match sys::passed::<{ ASKED.len() }>(LISTENER) {
+                Some((ASKED, socket)) => self.welcome(master, socket),
+                Some(_) => {}
+                None => break,
+            }
+            any = true;
+        }
+        any
+    }
+
+    /// Gives a worker its place.
+    fn welcome(&self, master: u32, socket: Fd) {
+        // Only the master and its children are its workers.
+        let Some((pid, user)) = sys::peer_process(socket.0) else { return };
+        let is_its = pid == master
+            || match subject::parent_of(pid) {
+                Some(parent) => parent == master,
+                // Nobody says: root is not to be kept out.
+                None => user == 0,
+            };
+        if !is_its {
+            return;
+        }
+        let start = subject::start_of(pid).unwrap_or(0);
+        let own = self.members.iter().find(|member| member.is_of(pid, start));
+        let member = match own {
+            // It asks once more, and lets go of what it asked by before.
+            Some(member) if member.is_asking() => Some(member),
+            Some(_) => return,
+            None => self.members.iter().find(|member| member.is_free()),
+        };
+        let answer = if member.is_some() { ADMITTED } else { FULL };
+        let words = [answer, u64::from(self.keeper.load(Ordering::Relaxed))].map(u64::to_ne_bytes);
+        if sys::send_bytes(socket.0, words.as_flattened()).is_err() {
+            return;
+        }
+        let Some(member) = member else { return };
+        member.leave();
+        member.pid.store(pid, Ordering::Relaxed);
+        member.start.store(start, Ordering::Relaxed);
+        member.asking.store(socket.0, Ordering::Release);
+        core::mem::forget(socket);
+    }
+
+    /// Takes what a worker hands over, or its place, where it has ended or hands over something else.
+    pub(super) fn settle(&self, member: &Member, pools: &pool::Pools) {
+        let asking = member.asking.load(Ordering::Relaxed);
+        let handed = sys::passed::<TOLD>(asking).filter(|(_, listener)| is_listener(listener));
+        let Some((told, listener)) = handed.and_then(|(words, listener)| Told::of(&words).zip(Some(listener))) else {
+            return member.leave();
+        };
+        // A worker begins after a reload: what it is judged by is compiled by now.
+        load::look_again();
+        member.secret.store(told.secret, Ordering::Relaxed);
+        member.secret_at.store(told.secret_at, Ordering::Relaxed);
+        member.role_at.store(told.role_at, Ordering::Relaxed);
+        member.slots_at.store(told.slots_at, Ordering::Relaxed);
+        sys::end_in(PATIENCE);
+        pools.take(member.pid.load(Ordering::Relaxed), &told);
+        sys::end_in(0);
+        member.restricted.forget();
+        member.listener.store(listener.0, Ordering::Release);
+        core::mem::forget(listener);
+        let _ = sys::send_bytes(asking, b"k");
+        member.asking.store(0, Ordering::Release);
+        sys::close(asking);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+
+    fn shared() -> &'static Shared {
+        let at = sys::mmap(None, size_of::<Shared>()).expect("memory");
+        // SAFETY: a zeroed mapping of that size, never unmapped; zero bytes are valid atomics.
+        unsafe { &*at.cast::<Shared>() }
+    }
+
+    /// Asks as this process does; the answer.
+    fn ask(shared: &Shared, master: u32) -> (Fd, Option<u64>) {
+        let [own, theirs] = sys::local_pair().expect("a pair");
+        shared.welcome(master, theirs);
+        let mut answer = [0; 16];
+        let kind = sys::read(own.0, &mut answer).first_chunk::<8>().map(|kind| u64::from_ne_bytes(*kind));
+        (own, kind)
+    }
+
+    fn used(shared: &Shared) -> usize {
+        shared.members.iter().filter(|member| !member.is_free()).count()
+    }
+
+    #[test]
+    fn a_process_has_one_place_and_none_is_left_over() {
+        let (shared, own) = (shared(), std::process::id());
+        let parent = subject::parent_of(own).expect("a parent");
+        assert_eq!((ask(shared, 1 << 22).1, used(shared)), (None, 0), "it is no worker of that server's");
+        assert_eq!(ask(shared, parent).1, Some(ADMITTED));
+        let (link, answer) = ask(shared, own);
+        assert_eq!((answer, used(shared)), (Some(ADMITTED), 1));
+        let (place, pools) = (&shared.members[0], &shared.pools[0]);
+        // With a listener it has all that it can have.
+        let asking = place.asking.swap(0, Ordering::Relaxed);
+        place.listener.store(1 << 30, Ordering::Relaxed);
+        assert_eq!((ask(shared, own).1, used(shared)), (None, 1));
+        // All places are others'.
+        for member in &shared.members {
+            member.listener.store(1 << 30, Ordering::Relaxed);
+        }
+        place.start.store(1, Ordering::Relaxed);
+        assert_eq!((ask(shared, own).1, used(shared)), (Some(FULL), MEMBERS));
+        // What is no listener is closed, and the place is free.
+        place.listener.store(0, Ordering::Relaxed);
+        place.asking.store(asking, Ordering::Relaxed);
+        let [socket, _other] = sys::local_pair().expect("a pair");
+        let words = [5, 1, 2, 3, 4, 5, 6];
+        assert!(Told::of(&words).is_some());
+        assert_eq!(sys::pass(link.0, &words, socket.0), Ok(()));
+        shared.settle(place, pools);
+        assert!(place.is_free());
+        assert!(sys::read(link.0, &mut [0]).is_empty());
+    }
+
+    #[test]
+    fn only_a_listener_of_seccomps_is_one() {
+        let folder = std::env::temp_dir().join(format!("portcullis-{}", std::process::id()));
+        std::fs::create_dir(&folder).expect("a folder");
+        let file = std::fs::File::create(folder.join("anon_inode:seccomp notify")).expect("a file");
+        std::fs::remove_dir_all(&folder).expect("the folder");
+        let own = |fd: i32| Fd(sys::duplicate_high(fd, 3).expect("a duplicate"));
+        assert!(!is_listener(&own(file.as_raw_fd())));
+        assert!(!is_listener(&own(std::io::stdin().as_raw_fd())));
+    }
+}
