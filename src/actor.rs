@@ -4,7 +4,7 @@
 //! the parent is the same program still is asked where that was longer ago than a hundredth of a second: half of what is
 //! asked for an event would be that.
 
-use crate::files;
+use crate::files::{self, Whose};
 use crate::memory::{Paged, Text, base_name};
 use crate::{state, sys};
 use core::cell::UnsafeCell;
@@ -36,22 +36,22 @@ impl Said {
 
     /// Asks /proc.
     #[cold]
-    fn ask(&mut self, pid: u32) {
+    fn ask(&mut self, whose: Whose) {
         let (mut name, mut executable, mut command_line) = ([0; 16], [0; 512], [0; 1024]);
-        self.executable.set(sys::readlink(files::proc_path(pid, b"exe").c_str(), &mut executable));
-        self.name.set(match pid {
+        self.executable.set(sys::readlink(files::proc_path(whose, b"exe").c_str(), &mut executable));
+        self.name.set(match whose {
             // Without /proc, as in a chroot, the kernel still tells the name of the thread.
-            0 if self.executable.bytes().is_empty() => sys::thread_name(&mut name),
-            _ => files::proc_read(pid, b"comm", &mut name),
+            Whose::Own if self.executable.bytes().is_empty() => sys::thread_name(&mut name),
+            _ => files::proc_read(whose, b"comm", &mut name),
         });
-        self.command_line.set(files::proc_read(pid, b"cmdline", &mut command_line));
+        self.command_line.set(files::proc_read(whose, b"cmdline", &mut command_line));
     }
 
     /// Asks /proc; of a parent that it hides, who else knows.
     #[cold]
-    fn ask_of(&mut self, pid: u32, child: Option<Child<'_>>) {
-        self.ask(pid);
-        if let Some(child) = child.filter(|_| self.name.bytes().is_empty()) {
+    fn ask_of(&mut self, whose: Whose, child: Option<Child<'_>>) {
+        self.ask(whose);
+        if let (Whose::Of(pid), Some(child)) = (whose, child.filter(|_| self.name.bytes().is_empty())) {
             hidden(pid, child, self);
         }
     }
@@ -107,14 +107,14 @@ impl Remembered {
         Remembered { taken: AtomicBool::new(false), known: UnsafeCell::new(known) }
     }
 
-    /// Fills `said` with what is said of process `pid`, 0 for the calling one, whose own number is `own`; of the parent of
+    /// Fills `said` with what is said of a process, whose number is `own`; of the parent of
     /// `child`, where there is one.
-    fn look(&self, now: u64, pid: u32, own: u32, child: Option<Child<'_>>, said: &mut Said) {
+    fn look(&self, now: u64, whose: Whose, own: u32, child: Option<Child<'_>>, said: &mut Said) {
         /// How long what was said holds, and how long that it is the same program, in nanoseconds.
         const HOLDS: u64 = 1_000_000_000;
         const SAME: u64 = 10_000_000;
         if self.taken.swap(true, Ordering::Acquire) {
-            said.ask_of(pid, child);
+            said.ask_of(whose, child);
             return;
         }
         // SAFETY: this thread has taken it.
@@ -122,13 +122,13 @@ impl Remembered {
         // The clock may be set, back too.
         let said_lately = known.pid == own && now.abs_diff(known.at) <= HOLDS;
         // Another process may have become another program; this one's memory would be gone.
-        if !said_lately || (pid != 0 && now.abs_diff(known.checked) > SAME) {
-            let program = match pid {
-                0 => None,
-                _ => sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
+        if !said_lately || (whose != Whose::Own && now.abs_diff(known.checked) > SAME) {
+            let program = match whose {
+                Whose::Own => None,
+                Whose::Of(pid) => sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
             };
             if !said_lately || known.program != program {
-                known.said.ask_of(pid, child);
+                known.said.ask_of(whose, child);
                 (known.pid, known.at, known.program) = (own, now, program);
             }
             known.checked = now;
@@ -150,7 +150,7 @@ pub fn remember_master() {
     // SAFETY: this thread has taken it.
     let known = unsafe { &mut *MASTER.known.get() };
     if known.pid == 0 {
-        known.said.ask(0);
+        known.said.ask(Whose::Own);
         known.pid = sys::getpid();
     }
     MASTER.taken.store(false, Ordering::Release);
@@ -175,7 +175,7 @@ fn hidden(parent: u32, child: Child<'_>, said: &mut Said) {
     }
     let Child { chain, is_this } = child;
     if is_this && (parent == state::first_pid() || (parent > 1 && sys::getpid() != state::first_pid())) {
-        return said.ask(0);
+        return said.ask(Whose::Own);
     }
     let head = chain.windows(3).position(|part| part == b" > ").and_then(|end| chain.get(..end));
     if let Some(head) = head.filter(|_| parent > 1) {
@@ -188,21 +188,24 @@ fn hidden(parent: u32, child: Child<'_>, said: &mut Said) {
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static OF_EVENTS: Paged<[Remembered; 2]> = Paged([const { Remembered::none() }; 2]);
 
-/// The facts on process `pid`, 0 for the calling one; its arguments go into `args`. What cannot be read is empty. The folder
+/// The facts on a process; its arguments go into `args`. What cannot be read is empty. The folder
 /// of the calling process is of interest, that of its parent hardly ever. `now` is the time in nanoseconds
 /// since 1970. `parent_of` is whose parent it is asked for as.
 pub fn facts<'a>(
     now: u64,
-    pid: u32,
+    whose: Whose,
     parent_of: Option<Child<'_>>,
     room: &'a mut Room,
     args: &'a mut [&'a [u8]; ARGS_SHOWN],
 ) -> Process<'a> {
-    let own = pid == 0;
-    let number = if own { sys::getpid() } else { pid };
+    let own = whose == Whose::Own;
+    let number = match whose {
+        Whose::Own => sys::getpid(),
+        Whose::Of(pid) => pid,
+    };
     let Room { said, folder } = room;
     let [of_own, of_parent] = &OF_EVENTS.0;
-    (if own { of_own } else { of_parent }).look(now, pid, number, parent_of, said);
+    (if own { of_own } else { of_parent }).look(now, whose, number, parent_of, said);
     let executable = said.executable.bytes();
     let count = files::arguments(said.command_line.bytes(), args);
     Process {

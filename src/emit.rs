@@ -1,7 +1,7 @@
 //! From a verdict to an event in the sinks.
 
 use crate::actor::{self, Child, Room};
-use crate::files;
+use crate::files::{self, Whose};
 use crate::host;
 use crate::judge::{Arguments, By, Exec, Target};
 use crate::memory::{Text, base_name};
@@ -42,14 +42,14 @@ fn done(
 ) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let (own, thread, parent) = match by {
-        By::This | By::Again => (sys::getpid(), 0, sys::getppid()),
-        By::Other(other) => (other.pid, other.thread, other.parent),
+    let (own, whose, parent) = match by {
+        By::This | By::Again => (sys::getpid(), Whose::Own, sys::getppid()),
+        By::Other(other) => (other.pid, Whose::Of(other.thread), other.parent),
     };
     let now = sys::now();
     let chain = chain(by, served);
-    let process = Process { pid: own, ..actor::facts(now, thread, None, &mut room, &mut args) };
-    let parent = actor::facts(now, parent, child(by, chain.bytes()), &mut parent_room, &mut parent_args);
+    let process = Process { pid: own, ..actor::facts(now, whose, None, &mut room, &mut args) };
+    let parent = actor::facts(now, Whose::Of(parent), child(by, chain.bytes()), &mut parent_room, &mut parent_args);
     let event = Event { action, detail, ..common(now, by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, whole, event);
 }
@@ -135,9 +135,10 @@ pub fn merged(policy: &Policy<'_>, merged: Merged) {
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
-    let process = actor::facts(now, 0, None, &mut room, &mut args);
+    let process = actor::facts(now, Whose::Own, None, &mut room, &mut args);
     let chain = state::settled().chain.bytes();
-    let parent = actor::facts(now, sys::getppid(), child(By::This, chain), &mut parent_room, &mut parent_args);
+    let parent =
+        actor::facts(now, Whose::Of(sys::getppid()), child(By::This, chain), &mut parent_room, &mut parent_args);
     let Merged { about, like, count } = merged;
     let common = common(now, By::This, chain, process, parent);
     let event = Event {
@@ -203,9 +204,9 @@ pub fn exec(
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
     let parent = match by {
-        By::Other(other) => other.parent,
-        By::This | By::Again if exec.replaces => sys::getppid(),
-        By::This | By::Again => 0,
+        By::Other(other) => Whose::Of(other.parent),
+        By::This | By::Again if exec.replaces => Whose::Of(sys::getppid()),
+        By::This | By::Again => Whose::Own,
     };
     let now = sys::now();
     let own = self::chain(by, served);
@@ -252,9 +253,10 @@ fn guard_event(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unkn
     let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
-    let process = actor::facts(now, 0, None, &mut room, &mut args);
+    let process = actor::facts(now, Whose::Own, None, &mut room, &mut args);
     let chain = state::settled().chain.bytes();
-    let parent = actor::facts(now, sys::getppid(), child(By::This, chain), &mut parent_room, &mut parent_args);
+    let parent =
+        actor::facts(now, Whose::Of(sys::getppid()), child(By::This, chain), &mut parent_room, &mut parent_args);
     let action = Action::Guard(sentence);
     let common = common(now, By::This, chain, process, parent);
     let unknown = unknown.map_or("", Unknown::word);

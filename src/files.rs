@@ -5,14 +5,33 @@ use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU8, Ordering};
 
-/// `/proc/PID/NAME`; 0 for the process itself.
-pub fn proc_path(pid: u32, name: &[u8]) -> Text<64> {
+/// A process, as /proc has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The calling one.
+    Own,
+    /// The one with this number. The kernel says 0 of one outside the PID namespace of whoever asks: /proc has no such.
+    Of(u32),
+}
+
+impl From<u32> for Whose {
+    fn from(pid: u32) -> Whose {
+        Whose::Of(pid)
+    }
+}
+
+/// `/proc/PID/NAME`.
+#[inline(always)]
+pub fn proc_path(whose: impl Into<Whose>, name: &[u8]) -> Text<64> {
+    path_of(whose.into(), name)
+}
+
+fn path_of(whose: Whose, name: &[u8]) -> Text<64> {
     let mut path = Text::new();
     path.push(b"/proc/");
-    if pid == 0 {
-        path.push(b"self");
-    } else {
-        path.number(u64::from(pid));
+    match whose {
+        Whose::Own => path.push(b"self"),
+        Whose::Of(pid) => path.number(u64::from(pid)),
     }
     path.push(b"/");
     path.push(name);
@@ -28,8 +47,8 @@ pub fn proc_descriptor(fd: i32) -> Text<64> {
 }
 
 /// The beginning of a file of /proc, without a newline at its end; empty where it cannot be read.
-pub fn proc_read<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    match sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) {
+pub fn proc_read<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
+    match sys::open(libc::AT_FDCWD, path_of(whose.into(), name).c_str(), libc::O_RDONLY, 0) {
         Ok(file) => {
             let got = sys::read(file.0, into);
             got.strip_suffix(b"\n").unwrap_or(got)
@@ -39,8 +58,10 @@ pub fn proc_read<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
 }
 
 /// A file of /proc, as much of it as there is room for; empty where it cannot be read.
-pub fn proc_read_all<'b>(pid: u32, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    let Ok(file) = sys::open(libc::AT_FDCWD, proc_path(pid, name).c_str(), libc::O_RDONLY, 0) else { return &[] };
+pub fn proc_read_all<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
+    let Ok(file) = sys::open(libc::AT_FDCWD, path_of(whose.into(), name).c_str(), libc::O_RDONLY, 0) else {
+        return &[];
+    };
     let mut len = 0_usize;
     while let Some(rest) = into.get_mut(len..) {
         match sys::read(file.0, rest).len() {
@@ -145,6 +166,16 @@ fn read_user_name(uid: u32) -> Text<64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the kernel cannot name is not whoever asks.
+    #[test]
+    fn the_number_0_is_nobody_s() {
+        let mut room = [0; 64];
+        assert!(!proc_read(Whose::Own, b"comm", &mut room).is_empty());
+        assert!(proc_read(0, b"comm", &mut room).is_empty());
+        assert!(proc_read_all(0, b"status", &mut room).is_empty());
+        assert!(sys::stat(proc_path(0, b"exe").c_str()).is_none());
+    }
 
     #[test]
     fn titles_and_arguments() {

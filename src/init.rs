@@ -117,7 +117,8 @@ fn begin() {
     // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
     if let Some(inherited) = &inherited
         && inherited.image != (0, 0)
-        && sys::stat(files::proc_path(0, b"exe").c_str()).is_some_and(|stat| stat.identity != inherited.image)
+        && sys::stat(files::proc_path(files::Whose::Own, b"exe").c_str())
+            .is_some_and(|stat| stat.identity != inherited.image)
         && request::current(judge::replaced).is_err()
     {
         sys::exit(CANNOT_EXECUTE);
@@ -164,6 +165,6 @@ fn library(settled: &mut Settled, first: usize, own: &[u8]) {
 fn own_name(chain: &mut Text<256>) {
     let mut buffer = [0; 512];
     let mut name = [0; 16];
-    let executable = sys::readlink(files::proc_path(0, b"exe").c_str(), &mut buffer);
+    let executable = sys::readlink(files::proc_path(files::Whose::Own, b"exe").c_str(), &mut buffer);
     chain.push(if executable.is_empty() { sys::thread_name(&mut name) } else { base_name(executable) });
 }

@@ -129,7 +129,7 @@ pub fn is_masters(fd: i32) -> Option<bool> {
 
 /// The inode of this process's PID namespace; 0 where it is not known.
 fn namespace() -> u64 {
-    sys::stat(files::proc_path(0, b"ns/pid").c_str()).map_or(0, |stat| stat.identity.1)
+    sys::stat(files::proc_path(files::Whose::Own, b"ns/pid").c_str()).map_or(0, |stat| stat.identity.1)
 }
 
 /// Whether an address of this host is one on which the master listens; `None` where that is not known.

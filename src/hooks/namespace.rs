@@ -93,7 +93,7 @@ pub(super) fn entered(fd: c_int) -> Decision {
     path.push(b"fd/");
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"setns: ");
-    detail.push(sys::readlink(files::proc_path(0, path.bytes()).c_str(), &mut buffer));
+    detail.push(sys::readlink(files::proc_path(files::Whose::Own, path.bytes()).c_str(), &mut buffer));
     request::current(|served| judge::namespace(By::This, served, None, detail.bytes()))?;
     sink::hold_before_leaving();
     Ok(())

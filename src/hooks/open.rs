@@ -50,7 +50,7 @@ pub(super) fn judged(fd: c_int) -> Decision {
     path.push(b"fd/");
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"open for writing: ");
-    detail.push(sys::readlink(files::proc_path(0, path.bytes()).c_str(), &mut buffer));
+    detail.push(sys::readlink(files::proc_path(files::Whose::Own, path.bytes()).c_str(), &mut buffer));
     request::current(|served| judge::process_memory(By::This, served, unknown, detail.bytes()))
 }
 

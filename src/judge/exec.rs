@@ -2,7 +2,7 @@
 
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
 use crate::environment::{self, Vector};
-use crate::files;
+use crate::files::{self, Whose};
 use crate::memory::{Reader, Text, base_name};
 use crate::program::{self, Place, Program, SETUID, ScriptLine, Starter};
 use crate::request::Served;
@@ -349,7 +349,7 @@ fn unjudged<'a>(
 #[cold]
 pub fn replaced(served: &Served) -> Decision {
     let (mut room, mut args) = (actor::Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let own = actor::facts(sys::now(), 0, None, &mut room, &mut args);
+    let own = actor::facts(sys::now(), Whose::Own, None, &mut room, &mut args);
     let path = match own.executable {
         b"" => Text::<512>::of(b"/proc/self/exe"),
         executable => Text::of(executable),

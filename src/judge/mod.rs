@@ -8,6 +8,7 @@ pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
 pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs, exec, replaced, unknown_exec};
 
+use crate::files::Whose;
 use crate::memory::Text;
 use crate::program::Place;
 use crate::request::Served;
@@ -99,7 +100,11 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         None => return unexamined(by, served, fd, deed).map(|()| Holds::Once),
     };
     // Whether the verdict hangs on more than the destination, and on what the socket is.
-    let (looked, of_socket) = (Cell::new(false), names_no_host || allowed::is_distrusted());
+    let is_distrusted = match by {
+        By::This | By::Again => allowed::is_distrusted(),
+        By::Other(_) => has_ports == Some(false),
+    };
+    let (looked, of_socket) = (Cell::new(false), names_no_host || is_distrusted);
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
     let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
     // Asked once: another thread may put another socket in its place, and a stream's verdict holds for every socket.
@@ -351,12 +356,12 @@ pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, det
 pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = state::policy();
     counters::decision();
-    let pid = match by {
-        By::This | By::Again => 0,
-        By::Other(other) => other.thread,
+    let whose = match by {
+        By::This | By::Again => Whose::Own,
+        By::Other(other) => Whose::Of(other.thread),
     };
     let mut buffer = [0; 512];
-    let program = sys::readlink(crate::files::proc_path(pid, b"exe").c_str(), &mut buffer);
+    let program = sys::readlink(crate::files::proc_path(whose, b"exe").c_str(), &mut buffer);
     let verdict = match unknown {
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),

@@ -344,7 +344,7 @@ impl<'p> Program<'p> {
         if is_musl {
             (self.foreign, self.is_musl) = (true, true);
             self.unguarded = FOREIGN;
-        } else if self.file.as_ref().is_none_or(|file| privileges::gains(file.0, stat, self.place.is_none())) {
+        } else if self.file.as_ref().is_none_or(|file| privileges::gains(file.0, stat, self.place)) {
             self.unguarded = SETUID;
         } else if matches!(loader, Loader::None) {
             self.unguarded = "static";

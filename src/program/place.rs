@@ -81,6 +81,11 @@ impl Place {
         Some(Place { pid, thread, root, working: folder(b"cwd")?, counts, changeable: Cell::new(false) })
     }
 
+    /// The thread that is there.
+    pub fn thread(&self) -> u32 {
+        self.thread
+    }
+
     /// Whether somebody other than root could change what a path led to that was looked up here.
     pub fn may_change(&self) -> bool {
         self.changeable.get()

@@ -3,23 +3,29 @@
 //! **Source**: bprm_fill_uid in Linux's fs/exec.c, cap_bprm_creds_from_file and rootid_owns_currentns in security/commoncap.c.
 //! What cannot be told counts as gained.
 
+use super::place::Place;
+use super::starter;
 use crate::files;
 use crate::sys::{self, Stat};
 
 /// The user and group that the kernel shows for those that have no number in this user namespace (/proc/sys/kernel/overflowuid).
 const NOBODY: u32 = 65534;
 
-/// Whether an executable file gives this process, or another one that is judged, a user, a group or capabilities.
-pub fn gains(fd: i32, stat: &Stat, is_own: bool) -> bool {
+/// Whether an executable file gives this process, or the one that is judged and is at `place`, a user, a group or capabilities.
+pub fn gains(fd: i32, stat: &Stat, place: Option<&Place>) -> bool {
     let group = libc::S_ISGID | libc::S_IXGRP;
-    let gains_user = stat.mode & libc::S_ISUID != 0 && stat.uid != sys::geteuid();
-    let gains_group = stat.mode & group == group && stat.gid != sys::getegid();
+    let (gives_user, gives_group) = (stat.mode & libc::S_ISUID != 0, stat.mode & group == group);
     // Neither counts under no_new_privs, or where the file's user or its group has no number in the user namespace.
-    let is_void = || sys::has_no_new_privs() || (is_own && is_owned_outside(stat));
-    let by_owner = (gains_user || gains_group) && !is_void();
+    let by_owner = (gives_user || gives_group) && {
+        let (user, group, is_void) = match place {
+            None => (Some(sys::geteuid()), Some(sys::getegid()), sys::has_no_new_privs() || is_owned_outside(stat)),
+            Some(place) => starter::rights_of(place.thread()),
+        };
+        (gives_user && Some(stat.uid) != user || gives_group && Some(stat.gid) != group) && !is_void
+    };
     // no_new_privs takes capabilities away, and the loader ignores its variables all the same. Root has all capabilities: a file
     // gives it none, and the kernel goes by the real user.
-    let by_capabilities = || sys::has_capabilities(fd) && !(is_own && sys::real_user() == Some(0));
+    let by_capabilities = || sys::has_capabilities(fd) && !(place.is_none() && sys::real_user() == Some(0));
     (by_owner || by_capabilities()) && !sys::is_nosuid(fd)
 }
 
@@ -34,7 +40,7 @@ fn is_owned_outside(stat: &Stat) -> bool {
 fn has(map: &[u8], id: u32) -> Option<bool> {
     let mut room = [0; 1024];
     let full = room.len();
-    let file = sys::open(libc::AT_FDCWD, files::proc_path(0, map).c_str(), libc::O_RDONLY, 0).ok()?;
+    let file = sys::open(libc::AT_FDCWD, files::proc_path(files::Whose::Own, map).c_str(), libc::O_RDONLY, 0).ok()?;
     let text = sys::read_head(file.0, &mut room)?;
     if text.len() == full { None } else { covers(text, id) }
 }

@@ -4,8 +4,9 @@
 //! An owner counts, whatever the mode says and however it is mounted: who takes a permission away can give it back.
 
 use super::{PATH_MAX, SYSTEM, is_of_system, real_path};
+use crate::files::{self, Whose};
 use crate::memory::Text;
-use crate::{files, sys};
+use crate::sys;
 use core::ffi::CStr;
 use portcullis_request::context;
 
@@ -25,8 +26,8 @@ pub struct Starter {
     users: [u32; 3],
     /// It is root, who can write to everything: only what everybody can write to counts.
     is_root: bool,
-    /// Its process, where that is another one; else 0.
-    pid: u32,
+    /// Its process.
+    whose: Whose,
 }
 
 impl Starter {
@@ -35,7 +36,7 @@ impl Starter {
         let users = sys::users();
         // In a namespace that a user makes, that user alone is root.
         let is_root = users[1] == 0 && knows_root();
-        Starter { users, is_root, pid: 0 }
+        Starter { users, is_root, whose: Whose::Own }
     }
 
     /// Process `pid`, whose effective user the supervisor knows.
@@ -47,7 +48,7 @@ impl Starter {
         for (to, from) in users.iter_mut().zip(numbers(status, b"Uid:")) {
             *to = from;
         }
-        Starter { users, is_root: user == 0, pid }
+        Starter { users, is_root: user == 0, whose: Whose::Of(pid) }
     }
 
     /// Whether it could have put another program at `path`, of which every symlink is resolved. What is not known to be
@@ -77,7 +78,7 @@ impl Starter {
     pub fn is_fixed(&self, at: i32, path: &CStr) -> bool {
         let bytes = path.to_bytes();
         // In a namespace of its own, it can mount another file over any.
-        if self.pid != 0 || !knows_root() || !bytes.starts_with(b"/") && at != libc::AT_FDCWD {
+        if self.whose != Whose::Own || !knows_root() || !bytes.starts_with(b"/") && at != libc::AT_FDCWD {
             return false;
         }
         let is_roots = |path: &CStr| {
@@ -110,9 +111,9 @@ impl Starter {
         }
         match stat.uid {
             // Of a process that can become root, what is root's says nothing. In a namespace of its own, root is itself.
-            0 => self.pid == 0 && !knows_root(),
+            0 => self.whose == Whose::Own && !knows_root(),
             // In a namespace that maps nobody, everything has this owner. An owner could write where the owner may.
-            NOBODY if self.pid == 0 && !knows_root() => {
+            NOBODY if self.whose == Whose::Own && !knows_root() => {
                 stat.mode & OWNER == 0 || sys::may_write(path) != Err(libc::EACCES)
             }
             _ => true,
@@ -125,7 +126,7 @@ impl Starter {
         match stat.mode & (GROUP | OTHERS) {
             0 => false,
             bits if self.is_root => bits & OTHERS != 0,
-            _ if self.pid == 0 => match sys::may_write(path) {
+            _ if self.whose == Whose::Own => match sys::may_write(path) {
                 Err(libc::EACCES | libc::EPERM) => false,
                 // Who has made a namespace can mount what it may write to so that it may not.
                 Err(libc::EROFS) => !knows_root(),
@@ -140,7 +141,7 @@ impl Starter {
     #[inline(never)]
     fn may_write_by_mode(&self, path: &CStr, bits: u32, group: u32) -> bool {
         let mut buffer = [0; STATUS];
-        let status = files::proc_read_all(self.pid, b"status", &mut buffer);
+        let status = files::proc_read_all(self.whose, b"status", &mut buffer);
         // Behind them, status has more lines.
         let is_cut = !status.split(|&byte| byte == b'\n').rev().skip(1).any(|line| line.starts_with(b"Groups:"));
         let is_in = |group: u32| {
@@ -193,6 +194,15 @@ fn numbers<'s>(status: &'s [u8], name: &'s [u8]) -> impl Iterator<Item = u32> + 
     let line = status.split(|&byte| byte == b'\n').find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let words = line.split(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     words.map(|word| u32::try_from(context::number(word)).unwrap_or(u32::MAX))
+}
+
+/// Effective user and group of another thread, and whether no file gives it any other (no_new_privs); `None` where /proc hides it.
+#[cold]
+pub(super) fn rights_of(thread: u32) -> (Option<u32>, Option<u32>, bool) {
+    let mut buffer = [0; STATUS];
+    let status = files::proc_read_all(thread, b"status", &mut buffer);
+    let effective = |name| numbers(status, name).nth(1);
+    (effective(b"Uid:"), effective(b"Gid:"), numbers(status, b"NoNewPrivs:").next() == Some(1))
 }
 
 /// Whether root is root here: the host's, or that of a container, whose user namespace has more users than the one who made

@@ -14,7 +14,7 @@ static STARTS: AtomicBool = AtomicBool::new(false);
 /// Apache's worker, an application in uWSGI's.
 pub fn serving(listener: i32) {
     let mut buffer = [0; 512];
-    let starts = match base_name(sys::readlink(files::proc_path(0, b"exe").c_str(), &mut buffer)) {
+    let starts = match base_name(sys::readlink(files::proc_path(files::Whose::Own, b"exe").c_str(), &mut buffer)) {
         b"lighttpd" => true,
         b"apache2" | b"httpd" => sys::own_address(listener) == Ok(None),
         _ => false,

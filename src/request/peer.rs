@@ -36,7 +36,8 @@ fn is_left(pid: u32) -> bool {
         return true;
     }
     let (mut own, mut other) = ([0; 512], [0; 512]);
-    let (own, other) = (files::proc_read(0, b"cgroup", &mut own), files::proc_read(pid, b"cgroup", &mut other));
+    let (own, other) =
+        (files::proc_read(files::Whose::Own, b"cgroup", &mut own), files::proc_read(pid, b"cgroup", &mut other));
     // A container has one group for all of its servers.
     own == other && own.windows(SERVICE.len()).any(|part| part == SERVICE)
 }

@@ -252,7 +252,7 @@ impl Case<'_> {
     /// that shares it (CLONE_VM), its parent (process_vm_writev).
     pub(super) fn confined(&self) -> bool {
         let (mut own, mut other) = ([0; 256], [0; 256]);
-        let own = files::proc_read(0, b"attr/current", &mut own);
+        let own = files::proc_read(files::Whose::Own, b"attr/current", &mut own);
         let is_other = files::proc_read(self.subject.thread, b"attr/current", &mut other) != own;
         is_other || self.with.restricted.may_have(self.subject.pid, self.worker, self.with.since)
     }

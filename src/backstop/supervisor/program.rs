@@ -4,12 +4,13 @@ use super::answer::Case;
 use super::caller::not_executable;
 use super::copied::{Not, ROOM, Room};
 use super::subject;
+use crate::context;
+use crate::files::{self, Whose};
 use crate::judge::{self, Cleared, Decision, Exec, Target};
 use crate::memory::{Reader, Text};
 use crate::program::Place;
 use crate::state::Role;
 use crate::sys::{self, Fd, Reply};
-use crate::{context, files};
 use portcullis_policy::{Rule, Unknown, startup};
 use portcullis_request::environment::REQUEST;
 use portcullis_request::wire::WIRE_MAX;
@@ -176,9 +177,9 @@ impl Case<'_> {
 
     /// Whether what /proc has of the process by this name is this process's own.
     fn has_own(&self, name: &[u8]) -> bool {
-        let of = |pid: u32| sys::stat(files::proc_path(pid, name).c_str()).map(|stat| stat.identity);
-        let own = of(0);
-        own.is_some() && own == of(self.subject.thread)
+        let of = |whose: Whose| sys::stat(files::proc_path(whose, name).c_str()).map(|stat| stat.identity);
+        let own = of(Whose::Own);
+        own.is_some() && own == of(Whose::Of(self.subject.thread))
     }
 
     /// Whether the process has this one's root and mounts.

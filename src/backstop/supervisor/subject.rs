@@ -3,7 +3,7 @@
 use super::Member;
 use super::records::{Record, Records};
 use super::remote::Memory;
-use crate::files;
+use crate::files::{self, Whose};
 use crate::memory::{Text, base_name};
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
 use crate::state::Role;
@@ -250,18 +250,18 @@ pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
 
 /// Whether a thread's process has the secret where this library has it: nobody else knows it.
 fn has_secret(thread: u32, memory: &Memory, secret: u64) -> bool {
-    let own = library_at(0).map(|at| (sys::secret_address() as u64).wrapping_sub(at));
-    let at = own.zip(library_at(thread)).map(|(offset, at)| at.wrapping_add(offset));
+    let own = library_at(Whose::Own).map(|at| (sys::secret_address() as u64).wrapping_sub(at));
+    let at = own.zip(library_at(Whose::Of(thread))).map(|(offset, at)| at.wrapping_add(offset));
     secret != 0 && at.is_some_and(|at| memory.number(at, 8) == Some(secret))
 }
 
-/// Where a thread's process has this library; 0 for this one.
-fn library_at(thread: u32) -> Option<u64> {
+/// Where a process has this library.
+fn library_at(whose: Whose) -> Option<u64> {
     let room = sys::allocate(ENVIRONMENT_MAX)?;
     // SAFETY: a new mapping of that size, which nobody else has.
     let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ENVIRONMENT_MAX) };
     let name = base_name(crate::state::settled().library.bytes());
-    let text = files::proc_read_all(thread, b"maps", bytes);
+    let text = files::proc_read_all(whose, b"maps", bytes);
     let line = text.split(|&byte| byte == b'\n').find(|line| base_name(line).starts_with(name));
     let at = line.and_then(|line| line.split(|&byte| byte == b'-').next()).map(|digits| {
         let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
