@@ -4,7 +4,10 @@ use super::raw::syscall;
 use super::{Fd, result};
 use core::ffi::CStr;
 
-const OPENAT2: libc::c_long = 437;
+pub const OPENAT2: libc::c_long = 437;
+/// How it looks for such a link, a struct open_how: three numbers of 64 bits, which nobody can write to.
+pub static AS_LINK: [u64; 3] = [(libc::O_PATH | libc::O_CLOEXEC) as u64, 0, RESOLVE_NO_MAGICLINKS];
+const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 
 /// What the link says that a descriptor refers to (O_PATH, O_NOFOLLOW); empty on failure.
 pub fn readlink_of(fd: i32, into: &mut [u8]) -> &[u8] {
@@ -16,10 +19,8 @@ pub fn readlink_of(fd: i32, into: &mut [u8]) -> &[u8] {
 
 /// Whether a name in a folder is a link that says nothing, and leads to what a process has all the same.
 pub fn is_magic_link(folder: i32, name: &CStr) -> bool {
-    const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
-    let how = [(libc::O_PATH | libc::O_CLOEXEC) as u64, 0, RESOLVE_NO_MAGICLINKS];
-    let args = [folder as usize, name.as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how), 0, 0];
-    // SAFETY: the path ends in NUL; the kernel reads a struct open_how: three numbers of 64 bits.
+    let args = [folder as usize, name.as_ptr() as usize, AS_LINK.as_ptr() as usize, size_of_val(&AS_LINK), 0, 0];
+    // SAFETY: the path ends in NUL; the kernel reads a struct open_how.
     match result(unsafe { syscall(OPENAT2, args) }) {
         Ok(fd) => {
             super::close(fd as i32);

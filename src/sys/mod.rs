@@ -2,6 +2,7 @@
 //! errno on failure.
 
 mod apart;
+mod cage;
 mod children;
 mod confined;
 mod descriptors;
@@ -13,10 +14,10 @@ mod process;
 mod raw;
 mod seccomp;
 mod sockets;
-mod within;
 mod written;
 
 pub use apart::apart;
+pub use cage::*;
 pub use children::*;
 pub use confined::{For, lets, loading, making_thread, share_with_new};
 pub use descriptors::*;
@@ -28,7 +29,6 @@ pub use process::*;
 pub use raw::{CLEAN, STACK, STACK_GONE, tell_valgrind};
 pub use seccomp::*;
 pub use sockets::*;
-pub use within::*;
 pub use written::*;
 
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -17,9 +17,9 @@ pub const TSYNC_ESRCH: usize = 1 << 4;
 pub const WAIT_KILLABLE_RECV: usize = 1 << 5;
 
 const SET_MODE_FILTER: usize = 1;
-const NOTIF_RECV: usize = 0xc050_2100;
-const NOTIF_SEND: usize = 0xc018_2101;
-const NOTIF_ID_VALID: usize = 0x4008_2102;
+pub const NOTIF_RECV: usize = 0xc050_2100;
+pub const NOTIF_SEND: usize = 0xc018_2101;
+pub const NOTIF_ID_VALID: usize = 0x4008_2102;
 const FLAG_CONTINUE: u32 = 1;
 
 /// A call that waits for an answer: `struct seccomp_notif`.
@@ -53,7 +53,7 @@ pub fn seccomp(program: &[Instruction], flags: usize) -> Result<usize, i32> {
 }
 
 /// Whether a call returns at all: a unit's SystemCallFilter= may kill whoever makes it. A child tries it.
-fn returns(call: impl FnOnce()) -> bool {
+pub fn returns(call: impl FnOnce()) -> bool {
     // SAFETY: the child only makes system calls of this module.
     match unsafe { super::fork_silent() } {
         Ok(0) => {
@@ -264,8 +264,9 @@ pub fn person(thread: u32) -> Option<Person> {
 }
 
 /// PIDFD_GET_INFO (linux/pidfd.h).
+pub const PERSON: usize = 0xc040_ff0b;
+
 fn asked_person(thread: u32) -> Option<Person> {
-    const INFO: usize = 0xc040_ff0b;
     const THREAD: usize = libc::O_EXCL as usize;
     const CREDENTIALS: u32 = 3;
     // SAFETY: takes no pointer.
@@ -275,7 +276,7 @@ fn asked_person(thread: u32) -> Option<Person> {
     let mut info = [0_u32; 16];
     info[0] = CREDENTIALS;
     // SAFETY: the kernel writes at most the 64 bytes that the request's number says.
-    let done = unsafe { syscall(libc::SYS_ioctl, [whom.0 as usize, INFO, info.as_mut_ptr() as usize, 0, 0, 0]) };
+    let done = unsafe { syscall(libc::SYS_ioctl, [whom.0 as usize, PERSON, info.as_mut_ptr() as usize, 0, 0, 0]) };
     let is_all = done == 0 && info[0] & CREDENTIALS == CREDENTIALS;
     is_all.then_some(Person { pid: info[5], parent: info[6], user: (info[9], info[10]) })
 }

@@ -157,6 +157,7 @@ fn is_hardened() {
     assert!(library.tags(elf::DT_TEXTREL).is_empty(), "no text relocations");
 }
 
+/// Each process of a server maps it; the supervisor's own filter has its share.
 #[test]
 fn is_under_512_kib() {
     let size = std::fs::metadata(library()).expect("the library").len();

@@ -42,9 +42,9 @@ pub struct Decoded {
 }
 
 #[cfg(target_arch = "x86_64")]
-const NATIVE: u32 = 0xc000_003e;
+pub(super) const NATIVE: u32 = 0xc000_003e;
 #[cfg(target_arch = "aarch64")]
-const NATIVE: u32 = 0xc000_00b7;
+pub(super) const NATIVE: u32 = 0xc000_00b7;
 const I386: u32 = 0x4000_0003;
 
 /// Decodes what the kernel tells.

@@ -5,6 +5,7 @@
 //! the death of either changes nothing for the server. Both end with the server, at once, or with the last process that they judge.
 
 mod answer;
+mod cage;
 mod call;
 mod caller;
 mod connection;
@@ -27,7 +28,7 @@ pub use expected::ARGUMENTS_MAX;
 
 use crate::judge::{Decision, Refused};
 use crate::sys;
-use crate::{counters, load, merge, sink, state};
+use crate::{counters, emit, load, merge, sink, state};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
@@ -83,6 +84,12 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
+    if !cage::enter() {
+        emit::guard(
+            &state::policy(),
+            "the backstop's supervisor keeps rights that it does not need: it could not give them up",
+        );
+    }
     let mut pause = pause::Pause::default();
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);

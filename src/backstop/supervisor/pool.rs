@@ -12,7 +12,8 @@ use crate::judge::{self, Decision, Deed};
 use crate::listeners::Ports;
 use crate::local_listeners::{self, Marks};
 use crate::memory::Text;
-use crate::sys::{self, ADDRESS_MAX, Fd, LOCAL_MAX};
+use crate::program::Place;
+use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use portcullis_policy::Unknown;
@@ -134,13 +135,9 @@ impl Case<'_> {
     /// Whether a path leads to a listener of a pool's; `None` where that is not known.
     fn is_pools_file(&self, path: &[u8]) -> Option<bool> {
         let path = Text::<{ LOCAL_MAX + 1 }>::of(path);
-        let folder = |name: &[u8]| {
-            let path = files::proc_path(self.subject.thread, name);
-            sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).ok()
-        };
-        let (root, working): (Fd, Fd) = (folder(b"root")?, folder(b"cwd")?);
-        match sys::stat_within(&root, &working, path.c_str()) {
-            Ok(stat) => self.with.pools.has_mark(local_listeners::mark_of(stat.identity)),
+        let place = Place::of(self.subject.pid, self.subject.thread, false)?;
+        match place.open(None, path.c_str(), true) {
+            Ok(file) => self.with.pools.has_mark(local_listeners::mark_of(sys::fstat(file.0)?.identity)),
             // The kernel finds nothing either.
             Err(Some(_)) => Some(false),
             Err(None) => None,

@@ -49,8 +49,13 @@ impl Memory {
     }
 }
 
-/// Writes into the memory of a thread's process; whether all of it was.
+/// Writes into the memory of a thread's process; whether all of it was. Without CAP_SYS_PTRACE that is done as its user, by its
+/// file, which is opened as the supervisor opens what it writes to: to append.
 pub fn put(thread: u32, at: u64, bytes: &[u8]) -> bool {
-    let file = sys::open(libc::AT_FDCWD, files::proc_path(thread, b"mem").c_str(), libc::O_WRONLY, 0);
+    if sys::write_into(thread, at, bytes) {
+        return true;
+    }
+    let flags = libc::O_WRONLY | libc::O_APPEND;
+    let file = sys::open(libc::AT_FDCWD, files::proc_path(thread, b"mem").c_str(), flags, 0);
     at < 1 << 62 && file.is_ok_and(|file| sys::write_at(file.0, bytes, at) == bytes.len() as isize)
 }

@@ -1,6 +1,7 @@
 //! The backstop in real servers: what does not come through libc is judged for its request, and neither the supervisor nor its
 //! end is a reason for the server to fail.
 
+mod cage;
 mod deaths;
 mod expected;
 mod judged;

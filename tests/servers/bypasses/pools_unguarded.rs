@@ -90,7 +90,7 @@ fn connects(site: &Site, mode: &str) {
     std::fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("permissions");
     let tcp = std::net::TcpListener::bind("0.0.0.0:9472").expect("a port");
     let (link, name) = (format!("{path}/link"), format!("{path}/name"));
-    let (pool, none, unknown) = (Some(""), None, Some("socket"));
+    let (pool, none) = (Some(""), None);
     let ways = [
         ("plain", socket.as_str(), pool),
         ("orphan", &socket, pool),
@@ -100,7 +100,7 @@ fn connects(site: &Site, mode: &str) {
         ("mount", &socket, pool),
         ("plain", &link, pool),
         ("plain", &name, pool),
-        ("descriptor", &socket, unknown),
+        ("descriptor", &socket, pool),
         ("plain", "127.0.0.1:9471", pool),
         ("orphan", "127.0.0.1:9471", pool),
         ("plain", "192.88.1.10:9471", pool),

@@ -34,8 +34,19 @@ fn only_regular_files_are_opened() {
         // SAFETY: as above.
         assert!(unsafe { libc::inotify_add_watch(watch, c_path(path).as_ptr(), libc::IN_OPEN) } >= 0);
     }
+    // The same behind a link, and as what a script names.
+    let named: Vec<_> = [("fifo", &fifo), ("device", &device)]
+        .into_iter()
+        .map(|(name, path)| {
+            let (link, script) = (place.join(&format!("{name}-link")), place.join(&format!("{name}-script")));
+            std::os::unix::fs::symlink(path, &link).expect("a link");
+            std::fs::write(&script, format!("#!{}\n", path.display())).expect("a script");
+            std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).expect("permissions");
+            [link, script]
+        })
+        .collect();
     for host in ["localhost", "other1.example"] {
-        for path in [&fifo, &device, &socket] {
+        for path in [&fifo, &device, &socket].into_iter().chain(named.iter().flatten()) {
             let answer = run(nginx.port, host, &[&sockets, "exec", path.to_str().expect("a path")]);
             assert_eq!(answer, "-1:13  0", "{}", path.display());
         }

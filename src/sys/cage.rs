@@ -1,0 +1,69 @@
+//! Rights that a process of the guard's own gives up for good.
+
+use super::raw::syscall;
+
+/// _LINUX_CAPABILITY_VERSION_3 (linux/capability.h).
+const VERSION: u32 = 0x2008_0522;
+
+/// `prctl` with one number; negative errno on failure.
+fn set(option: i32, value: usize) -> isize {
+    // SAFETY: the callers' options take no pointer.
+    unsafe { syscall(libc::SYS_prctl, [option as usize, value, 0, 0, 0, 0]) }
+}
+
+/// Keeps of the capabilities that the process has those alone that are chosen; a program that it executes has none.
+pub fn keep_capabilities(chosen: impl FnOnce(u64) -> u64) {
+    let mut capability = 0;
+    while set(libc::PR_CAPBSET_DROP, capability) == 0 {
+        capability = capability.wrapping_add(1);
+    }
+    let header = [VERSION, 0];
+    // Twice 32 of each: effective, permitted, inheritable.
+    let mut sets = [0_u32; 6];
+    let args = [header.as_ptr() as usize, sets.as_mut_ptr() as usize, 0, 0, 0, 0];
+    // SAFETY: the kernel writes two structures of three numbers.
+    if unsafe { syscall(libc::SYS_capget, args) } != 0 {
+        return;
+    }
+    let [_, low, _, _, high, _] = sets;
+    let kept = chosen(u64::from(high) << 32 | u64::from(low));
+    let masks = [kept as u32, (kept >> 32) as u32];
+    for ([effective, permitted, inheritable], mask) in sets.as_chunks_mut::<3>().0.iter_mut().zip(masks) {
+        (*effective, *permitted, *inheritable) = (*effective & mask, *permitted & mask, 0);
+    }
+    // SAFETY: the kernel reads the same.
+    unsafe { syscall(libc::SYS_capset, args) };
+}
+
+/// Leaves the groups of whom the process was started by, where it is root.
+pub fn leave_groups() {
+    if super::geteuid() == 0 {
+        // SAFETY: no group is read.
+        unsafe {
+            syscall(libc::SYS_setgroups, [0; 6]);
+            syscall(libc::SYS_setresgid, [0; 6]);
+        }
+    }
+}
+
+/// Makes this the most that the process may have of a resource, now and later.
+pub fn limit_to(resource: u32, most: u64) {
+    if let Some([_, hard]) = super::limit(resource) {
+        let limits = [hard.min(most); 2];
+        // SAFETY: the kernel reads a rlimit64.
+        unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
+    }
+}
+
+/// Lets nobody without privileges look into this process, of whichever user: there is no core of it, either.
+pub fn hide() {
+    set(libc::PR_SET_DUMPABLE, 0);
+}
+
+/// Writes into the memory of a thread's process, as that itself could; whether all of it was.
+pub fn write_into(thread: u32, at: u64, bytes: &[u8]) -> bool {
+    let (from, to) = ([bytes.as_ptr() as usize, bytes.len()], [at as usize, bytes.len()]);
+    let args = [thread as usize, from.as_ptr() as usize, 1, to.as_ptr() as usize, 1, 0];
+    // SAFETY: the kernel reads two pieces of one place each, and the bytes.
+    unsafe { syscall(libc::SYS_process_vm_writev, args) == bytes.len() as isize }
+}
