@@ -88,3 +88,56 @@ fn what_a_program_gains_is_the_callers() {
     let unguarded: Vec<_> = events.iter().filter(|event| event.text("rule.id") == "exec-unguarded").map(of).collect();
     assert_eq!(unguarded, list[..2].iter().map(|file| (file.clone(), "setuid".to_owned())).collect::<Vec<_>>());
 }
+
+/// The filter refuses nothing that judging makes, in audit and in enforce, also after the log was rotated.
+#[test]
+fn it_makes_no_call_that_it_may_not() {
+    const WAYS: [&str; 18] = [
+        "connect",
+        "connect nonblocking",
+        "connect common port",
+        "sendto",
+        "sendto connected",
+        "sendto fast open",
+        "sendmsg",
+        "sendmmsg",
+        "listen",
+        "bind udp",
+        "execve",
+        "execveat",
+        "execveat by descriptor",
+        "execve in memory",
+        "execve forged",
+        "io_uring",
+        "i386 socketcall",
+        "i386 execve",
+    ];
+    enter();
+    let _listeners = Listeners::on(&[4444, 8080]);
+    let place = Place::new();
+    let (guard, fpm, nginx) = fpm_and_nginx(&place, "audit");
+    assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
+    let (keeper, judge) = standing_pair(fpm.process.pid());
+    let calls = place.join("calls");
+    let mut strace = Command::new("strace")
+        .args(["-f", "-q", "-Z", "-p", &judge.to_string(), "-p", &keeper.to_string(), "-o"])
+        .arg(&calls)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .expect("strace");
+    wait_until("strace", || word(judge, "status", "TracerPid:").is_some_and(|pid| pid != "0"));
+    for host in ["localhost", "strict.example"] {
+        WAYS.iter().for_each(|way| drop(ask(nginx.port, host, way)));
+        let log = &guard.log;
+        std::fs::rename(log, log.with_extension("1")).expect("another name");
+    }
+    assert_eq!(ask(nginx.port, "strict.example", "sendto"), "-1 13 0");
+    assert!(guard.log.exists(), "no new log");
+    // SAFETY: this test's own process.
+    assert_eq!(unsafe { libc::kill(strace.id() as i32, libc::SIGINT) }, 0);
+    strace.wait().expect("strace's end");
+    let calls = std::fs::read_to_string(calls).expect("calls");
+    let refused: Vec<&str> = calls.lines().filter(|line| line.contains("ENOSYS")).collect();
+    assert!(calls.lines().count() > 10 && refused.is_empty(), "{refused:#?}");
+    assert!(supervisors(fpm.process.pid()).len() >= 2);
+}
