@@ -1,12 +1,12 @@
 //! `portcullis check`: every error of the configuration, with its place.
 
 use crate::arguments::{Check, Source};
-use crate::{FINE, WRONG};
-use anstream::{eprintln, println};
+use crate::{FINE, WRONG, out};
+use portcullis_config::reading::{self, Links};
 use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
 use portcullis_policy::BackstopKind;
 use serde_json::{Value, json};
-use std::io::IsTerminal;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 /// The main file that is meant.
@@ -34,9 +34,24 @@ pub fn hint(loaded: &Loaded) {
 }
 
 fn render(loaded: &Loaded, shown: impl Fn(&Diagnostic) -> bool) {
-    let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    let colour = out::is_terminal(true) && std::env::var_os("NO_COLOR").is_none();
+    let may_quote = is_for_the_caller(out::is_terminal(true));
     for diagnostic in loaded.diagnostics.iter().filter(|diagnostic| shown(diagnostic)) {
-        eprintln!("{}\n", diagnostic.render(colour));
+        eprintln!("{}\n", readable(diagnostic, may_quote).render(colour));
+    }
+}
+
+/// Whether what is printed is read by the user who runs this, with that user's rights to files. A journal and a server's log have other
+/// readers; behind sudo is somebody who may have no right but to this command.
+fn is_for_the_caller(is_terminal: bool) -> bool {
+    is_terminal && ["SUDO_UID", "DOAS_USER", "PKEXEC_UID"].iter().all(|name| std::env::var_os(name).is_none())
+}
+
+/// A diagnostic as its reader may see it.
+fn readable(diagnostic: &Diagnostic, may_quote: bool) -> Cow<'_, Diagnostic> {
+    match diagnostic.is_private && !may_quote {
+        true => Cow::Owned(diagnostic.without_text()),
+        false => Cow::Borrowed(diagnostic),
     }
 }
 
@@ -55,8 +70,9 @@ pub fn summary(loaded: &Loaded, path: &Path) -> String {
     format!("{}: {}, {}", path.display(), counted(errors, "error"), counted(warnings, "warning"))
 }
 
-fn as_json(diagnostic: &Diagnostic) -> Value {
+fn as_json(diagnostic: &Diagnostic, may_quote: bool) -> Value {
     let (line, column) = diagnostic.position();
+    let diagnostic = readable(diagnostic, may_quote);
     json!({
         "severity": match diagnostic.severity { Severity::Error => "error", Severity::Warning => "warning" },
         "file": diagnostic.file.display().to_string(),
@@ -77,7 +93,7 @@ fn lacks_ptrace(status: &str) -> bool {
 
 /// What this place, a container for one, lacks for the configuration. Of a unit, `doctor` says so.
 fn here(loaded: &Loaded) {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let status = reading::text(Path::new("/proc/self/status"), Links::Follow, 1 << 16).unwrap_or_default();
     if loaded.usable() && loaded.config.backstop.kind == BackstopKind::Supervise && lacks_ptrace(&status) {
         eprintln!(
             "portcullis: warning: CAP_SYS_PTRACE is not in the bounding set here\n  help: where the server has no more, the \
@@ -91,7 +107,8 @@ pub fn run(arguments: &Check) -> u8 {
     let path = path_of(&arguments.source);
     let loaded = portcullis_config::load(&path);
     if arguments.json {
-        let diagnostics: Vec<Value> = loaded.diagnostics.iter().map(as_json).collect();
+        let may_quote = is_for_the_caller(out::is_terminal(false));
+        let diagnostics: Vec<Value> = loaded.diagnostics.iter().map(|one| as_json(one, may_quote)).collect();
         let result = json!({
             "config": path.display().to_string(),
             "usable": loaded.usable(),
@@ -99,7 +116,7 @@ pub fn run(arguments: &Check) -> u8 {
             "warnings": count(&loaded, Severity::Warning),
             "diagnostics": diagnostics,
         });
-        println!("{result:#}");
+        println!("{}", crate::out::json(&result, true));
     } else {
         show(&loaded);
         here(&loaded);

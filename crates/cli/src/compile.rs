@@ -3,8 +3,8 @@
 
 use crate::arguments::Compile;
 use crate::{FINE, WRONG, check, complain};
-use anstream::{eprintln, println};
 use portcullis_config::model::Sink;
+use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, compile};
 use portcullis_policy::place;
 use std::io::Write;
@@ -41,7 +41,7 @@ fn is_there(bytes: &[u8], output: &Path) -> bool {
     let Ok(meta) = std::fs::symlink_metadata(output) else { return false };
     let own = std::fs::metadata("/proc/self").map(|own| own.uid());
     let is_right = meta.is_file() && meta.mode() & 0o777 == 0o644 && own.is_ok_and(|own| own == meta.uid());
-    is_right && std::fs::read(output).is_ok_and(|now| now == bytes)
+    is_right && reading::bytes(output, Links::Refuse, bytes.len() as u64).is_ok_and(|now| now == bytes)
 }
 
 /// Makes the folder of the file sink, where that is used.

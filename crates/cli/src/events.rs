@@ -4,7 +4,6 @@ use crate::arguments::Events;
 use crate::incident::{self, Incident};
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, complain, show};
-use anstream::println;
 use anstyle::Style;
 use serde_json::{Value, json};
 
@@ -16,7 +15,11 @@ pub fn run(arguments: &Events) -> u8 {
         arguments.selection.all().map(|(events, unreadable)| {
             let incidents = incident::group(events);
             for incident in &incidents {
-                if arguments.json { println!("{}", as_json(incident)) } else { println!("{}", tree(incident)) }
+                if arguments.json {
+                    println!("{}", crate::out::json(&as_json(incident), false))
+                } else {
+                    println!("{}", tree(incident))
+                }
             }
             unreadable
         })
@@ -35,7 +38,7 @@ pub fn run(arguments: &Events) -> u8 {
 
 fn print(event: &Event, arguments: &Events) {
     if arguments.json {
-        println!("{}", event.value());
+        println!("{}", crate::out::json(event.value(), false));
     } else if arguments.table {
         println!("{}", show::row(event));
     } else {

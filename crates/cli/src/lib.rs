@@ -1,5 +1,9 @@
 //! The `portcullis` command: everything that parses, allocates and talks to people.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
+#[macro_use]
+mod out;
 
 mod arguments;
 mod check;
@@ -9,6 +13,8 @@ mod events;
 mod explain;
 mod generate;
 mod incident;
+// What it reads is the system's: units, folders and programs that only root writes.
+#[allow(clippy::disallowed_methods)]
 mod install;
 mod learn;
 mod log;
@@ -56,7 +62,7 @@ pub fn main() -> ExitCode {
 
 /// Says on standard error what went wrong; gives the exit code.
 fn complain(message: impl std::fmt::Display) -> u8 {
-    anstream::eprintln!("portcullis: {message}");
+    eprintln!("portcullis: {message}");
     WRONG
 }
 

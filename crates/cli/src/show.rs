@@ -1,6 +1,8 @@
 //! An event for people: what happened, who did it, which clause decided.
 
 use crate::log::Event;
+pub use crate::out::printable;
+use crate::out::shown;
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 use std::fmt::Write;
@@ -19,9 +21,9 @@ fn rule_width() -> usize {
     crate::log::rules().into_iter().map(str::len).max().unwrap_or_default()
 }
 
-/// The event in two or three lines. Every value comes from an attacker: no control character gets through.
+/// The event in two or three lines. Every value comes from an attacker and may be of any type: all go through [`shown`].
 pub fn event(event: &Value) -> String {
-    let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    let text = |path: &str| shown(event.pointer(path));
     let number = |path: &str| event.pointer(path).and_then(Value::as_u64);
     let (style, word) = outcome(event);
     let time = shown_time(&text("/@timestamp"));
@@ -55,11 +57,17 @@ pub fn event(event: &Value) -> String {
         let _ = write!(out, "\n    {detail}");
     }
     let also: Vec<String> = match event.pointer("/portcullis/also").and_then(Value::as_array) {
-        Some(also) => also.iter().filter_map(Value::as_str).map(printable).collect(),
+        Some(also) => also.iter().map(|rule| shown(Some(rule))).collect(),
         None => Vec::new(),
     };
     if !also.is_empty() {
         let _ = write!(out, "\n    also: {}", also.join(", "));
+    }
+    for (field, journal) in contradicted(event) {
+        let _ = write!(
+            out,
+            "\n    {DENIED}NOT WHAT THE JOURNAL SAYS:{DENIED:#} {field} is {journal} there; somebody else may have written this event"
+        );
     }
     let unguarded = text("/portcullis/unguarded");
     if !unguarded.is_empty() {
@@ -80,6 +88,21 @@ pub fn event(event: &Value) -> String {
     out
 }
 
+/// What the journal says otherwise, as it is shown.
+fn contradicted(event: &Value) -> Vec<(String, String)> {
+    let found = event.pointer("/portcullis/contradicted").and_then(Value::as_object);
+    found.into_iter().flatten().map(|(field, value)| (printable(field), shown(Some(value)))).collect()
+}
+
+/// The word for that behind one line.
+fn doubt(event: &Value) -> String {
+    if contradicted(event).is_empty() {
+        String::new()
+    } else {
+        format!("  {DENIED}NOT WHAT THE JOURNAL SAYS{DENIED:#}")
+    }
+}
+
 /// What became of it: how that looks, and the word for it.
 fn outcome(event: &Value) -> (Style, &'static str) {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
@@ -97,9 +120,10 @@ fn shown_time(time: &str) -> String {
 
 /// Who did what.
 pub fn deed(event: &Value) -> String {
-    let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    let text = |path: &str| shown(event.pointer(path));
     match event.pointer("/destination/port") {
         Some(port) => {
+            let port = shown(Some(port));
             let ip = text("/destination/ip");
             let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
             let domain = match text("/destination/domain") {
@@ -129,7 +153,11 @@ pub fn brief(event: &Event) -> String {
         _ => String::new(),
     };
     let width = rule_width();
-    format!("{style}{word:<6}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}", deed(event.value()))
+    format!(
+        "{style}{word:<6}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
+        deed(event.value()),
+        doubt(event.value())
+    )
 }
 
 /// The head of a table of events.
@@ -156,18 +184,19 @@ pub fn row(event: &Event) -> String {
         long => std::iter::once('\u{2026}').chain(script.chars().skip(long - 23)).collect(),
     };
     format!(
-        "{DIM}{}{DIM:#}  {style}{word:<6}{style:#}  {:<width$}  {:<16}  {:<15}  {script:<24}  {}",
+        "{DIM}{}{DIM:#}  {style}{word:<6}{style:#}  {:<width$}  {:<16}  {:<15}  {script:<24}  {}{}",
         time(event),
         cell(event.rule()),
         cell(event.vhost()),
         cell(event.text("/client/address")),
         deed(event.value()),
+        doubt(event.value()),
     )
 }
 
 /// The request behind an event, in a line; empty where there is none.
 pub fn request(event: &Value) -> String {
-    let text = |path: &str| printable(event.pointer(path).and_then(Value::as_str).unwrap_or_default());
+    let text = |path: &str| shown(event.pointer(path));
     let mut out = match text("/portcullis/request/state").as_str() {
         "known" => format!("for {} {}{}", text("/http/request/method"), text("/url/domain"), text("/url/original")),
         "unknown" => format!(
@@ -188,20 +217,6 @@ pub fn request(event: &Value) -> String {
     let why = text("/portcullis/why");
     if !why.is_empty() {
         let _ = write!(out, " ({why})");
-    }
-    out
-}
-
-/// `text` with what could move a terminal's cursor, or change the direction of text, made visible.
-pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        let bidi = matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if character.is_control() || bidi {
-            out.extend(character.escape_unicode());
-        } else {
-            out.push(character);
-        }
     }
     out
 }

@@ -1,5 +1,6 @@
 //! `portcullis events` for an operator: what could not be judged, wide columns, and a log that is somewhere else; and the warnings
 //! of the configuration, which `check` and `compile` alone show.
+#![allow(clippy::disallowed_methods)]
 
 use serde_json::Value;
 use std::path::{Path, PathBuf};

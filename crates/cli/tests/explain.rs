@@ -1,4 +1,5 @@
 //! `portcullis explain --event`: the example event of every rule, and what the policy says of it now.
+#![allow(clippy::disallowed_methods)]
 
 use portcullis_policy::{Mode, Rule};
 use serde_json::{Value, json};

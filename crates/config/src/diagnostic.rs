@@ -28,6 +28,8 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+    /// Not everybody may read the file: whoever reads the message need not be one who may.
+    pub is_private: bool,
 }
 
 impl Diagnostic {
@@ -38,6 +40,21 @@ impl Diagnostic {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         (line, column)
+    }
+
+    /// The same without anything of the file's text: where it is wrong, and in what way. For a reader who may not read the file.
+    #[must_use]
+    pub fn without_text(&self) -> Diagnostic {
+        let (line, column) = self.position();
+        let place = if self.text.is_empty() { String::new() } else { format!("line {line}, column {column}: ") };
+        let help = "others may not read the file, so its text is not shown: `portcullis check` on a terminal shows it";
+        Diagnostic {
+            text: "".into(),
+            span: 0..0,
+            message: format!("{place}{}", unquoted(&self.message)),
+            help: Some(if self.text.is_empty() { self.help.clone().unwrap_or_default() } else { help.to_owned() }),
+            ..self.clone()
+        }
     }
 
     /// The diagnostic as text of several lines, with the line of the file and a caret under the place.
@@ -63,4 +80,23 @@ impl Diagnostic {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         renderer.render(&[group])
     }
+}
+
+/// A message without what it quotes, in backticks or in quotation marks: that may be of the file. Several lines are one.
+fn unquoted(message: &str) -> String {
+    let mut out = String::new();
+    let mut open = None;
+    for character in message.chars() {
+        match (open, character) {
+            (None, '`' | '"') => {
+                open = Some(character);
+                out.push_str("`\u{2026}`");
+            }
+            (Some(mark), mark_or_not) if mark == mark_or_not => open = None,
+            (Some(_), _) => {}
+            (None, '\n') => out.push(' '),
+            (None, other) => out.push(other),
+        }
+    }
+    out
 }

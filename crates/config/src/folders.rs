@@ -34,7 +34,7 @@ impl Folders {
 
 fn list(path: &Path) -> Vec<Entry> {
     let (Some(folder), Some(pattern)) = (path.parent(), path.file_name()) else { return Vec::new() };
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = crate::reading::entries(folder, crate::reading::ENTRIES_MAX).unwrap_or_default().into_iter();
     let mut found: Vec<Entry> = entries
         .filter(|entry| glob(pattern.as_encoded_bytes(), entry.file_name().as_encoded_bytes(), true))
         .filter_map(|entry| {

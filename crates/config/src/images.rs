@@ -5,10 +5,10 @@
 use crate::load::note;
 use crate::model::{Config, From, ImageFile, Origin};
 use crate::read::defaults;
+use crate::reading::{self, Links};
 use portcullis_policy::exec::is_tool;
 use portcullis_policy::image::{Kind, build_id};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -82,8 +82,7 @@ fn find_tools(folders: &BTreeSet<PathBuf>, config: &mut Config) {
         let real = file.canonicalize().map(|real| name_of(&real)).unwrap_or_default();
         let is_of_many = many.contains(&(meta.dev(), meta.ino())) || MANY.iter().any(|start| real.starts_with(start));
         // A script is known by its name alone.
-        let mut head = Vec::new();
-        let _ = std::fs::File::open(&file).and_then(|file| file.take(4).read_to_end(&mut head));
+        let head = reading::head(&file, Links::Follow, 4).unwrap_or_default();
         if !is_of_many && head == b"\x7fELF" {
             add(&file, &name, Some(Kind::Tool), origin.clone(), config);
         }
@@ -122,7 +121,8 @@ fn name_of(path: &Path) -> String {
 
 /// The entries of a folder whose names begin so, in order.
 fn beginning_with(folder: &Path, beginnings: &[&str]) -> impl Iterator<Item = PathBuf> + use<> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let entries =
+        reading::entries(folder, reading::ENTRIES_MAX).unwrap_or_default().into_iter().map(|entry| entry.path());
     let mut found: Vec<PathBuf> =
         entries.filter(|path| beginnings.iter().any(|beginning| name_of(path).starts_with(beginning))).collect();
     found.sort();
@@ -138,9 +138,8 @@ fn add(path: &Path, name: &str, kind: Option<Kind>, origin: Origin, config: &mut
     let real = path.canonicalize().map(|real| name_of(&real)).unwrap_or_default();
     let has_applets = APPLETS.iter().any(|applets| real.starts_with(applets));
     let kind = kind.unwrap_or(if has_applets { Kind::Applets } else { Kind::Shell });
-    let mut head = Vec::new();
     // One that cannot be read is known by device and inode.
-    let _ = std::fs::File::open(path).and_then(|file| file.take(HEAD).read_to_end(&mut head));
+    let head = reading::head(path, Links::Follow, HEAD).unwrap_or_default();
     // A script under a shell's name is known by that name; its build-id would be none.
     config.images.push(ImageFile {
         name: name.to_owned(),

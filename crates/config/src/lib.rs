@@ -12,6 +12,7 @@ mod load;
 pub mod model;
 mod nets;
 mod read;
+pub mod reading;
 pub mod runners;
 mod syntax;
 

@@ -4,6 +4,8 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::images;
 use crate::model::{Config, SourceFile};
 use crate::read::Reader;
+use crate::reading::{self, Links};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -34,27 +36,40 @@ pub fn load(path: &Path) -> Loaded {
     let mut diagnostics = Vec::new();
     let folders = Rc::default();
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if let Some(text) = text_of(&path, &mut config, &mut diagnostics) {
+    if let Some((text, is_private)) = text_of(&path, &mut config, &mut diagnostics) {
         Reader::new(&path, &text, &folders, &mut diagnostics).main(&mut config);
+        keep_private(&path, is_private, &mut diagnostics);
     }
     let beside = path.parent().unwrap_or(Path::new("/")).join("vhosts.d");
     note(&beside, &mut config);
-    let mut files: Vec<PathBuf> = match std::fs::read_dir(&beside) {
-        Ok(entries) => entries.filter_map(|entry| entry.ok().map(|entry| entry.path())).collect(),
-        Err(_) => Vec::new(),
+    let mut files: Vec<PathBuf> = match reading::entries(&beside, reading::ENTRIES_MAX) {
+        Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        Err(error) => {
+            diagnostics.push(unreadable(&beside, format!("cannot be read: {error}")));
+            Vec::new()
+        }
     };
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
     for file in files {
-        if let Some(text) = text_of(&file, &mut config, &mut diagnostics) {
+        if let Some((text, is_private)) = text_of(&file, &mut config, &mut diagnostics) {
             Reader::new(&file, &text, &folders, &mut diagnostics).vhost_file(&mut config);
+            keep_private(&file, is_private, &mut diagnostics);
         }
     }
     note(Path::new(RESOLV_CONF), &mut config);
-    config.resolvers = resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default());
+    config.resolvers = resolvers(&resolv_conf());
     images::find(Path::new("/"), &mut config);
     in_order(&mut diagnostics);
     Loaded { config, diagnostics }
+}
+
+/// Marks what is said about a file that not everybody may read.
+fn keep_private(file: &Path, is_private: bool, diagnostics: &mut [Diagnostic]) {
+    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.file == file) {
+        diagnostic.is_private = is_private;
+    }
 }
 
 /// By place, the files in the order in which they were read.
@@ -68,7 +83,7 @@ fn in_order(diagnostics: &mut [Diagnostic]) {
 /// The built-in configuration, with this host's name servers and files.
 #[must_use]
 pub fn built_in() -> Config {
-    let resolvers = resolvers(&std::fs::read_to_string(RESOLV_CONF).unwrap_or_default());
+    let resolvers = resolvers(&resolv_conf());
     let mut config = Config { resolvers, ..Config::default() };
     images::find(Path::new("/"), &mut config);
     config
@@ -84,23 +99,39 @@ pub fn parse_text(path: &Path, text: &str) -> Loaded {
     Loaded { config, diagnostics }
 }
 
-fn text_of(path: &Path, config: &mut Config, diagnostics: &mut Vec<Diagnostic>) -> Option<String> {
+/// The text of a file, and whether others than its owner and its group may read it.
+fn text_of(path: &Path, config: &mut Config, diagnostics: &mut Vec<Diagnostic>) -> Option<(String, bool)> {
     note(path, config);
-    let message = match std::fs::read(path).map(String::from_utf8) {
-        Ok(Ok(text)) => return Some(text),
-        Ok(Err(error)) => format!("not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()),
+    let read = || {
+        let file = reading::open(path, Links::Follow)?;
+        let is_private = file.metadata()?.mode() & 0o004 == 0;
+        reading::rest(file, reading::CONFIG_MAX).map(|bytes| (bytes, is_private))
+    };
+    let message = match read().map(|(bytes, is_private)| (String::from_utf8(bytes), is_private)) {
+        Ok((Ok(text), is_private)) => return Some((text, is_private)),
+        Ok((Err(error), _)) => format!("not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()),
         Err(error) => format!("cannot be read: {error}"),
     };
-    let help = Some("the built-in audit default holds until there is a file".to_owned());
-    diagnostics.push(Diagnostic {
+    diagnostics.push(unreadable(path, message));
+    None
+}
+
+/// The error of a file that could not be read.
+fn unreadable(path: &Path, message: String) -> Diagnostic {
+    Diagnostic {
         severity: Severity::Error,
         file: path.to_owned(),
         text: "".into(),
         span: 0..0,
         message,
-        help,
-    });
-    None
+        help: Some("the built-in audit default holds until there is a file".to_owned()),
+        is_private: false,
+    }
+}
+
+/// resolv.conf, as much of it as libc would read with reason.
+fn resolv_conf() -> String {
+    reading::text(Path::new(RESOLV_CONF), Links::Follow, reading::CONFIG_MAX).unwrap_or_default()
 }
 
 /// Notes a file as a source of the policy.

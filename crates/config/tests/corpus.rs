@@ -1,4 +1,5 @@
 //! What the fuzzer found worth keeping, replayed.
+#![allow(clippy::disallowed_methods)]
 
 use portcullis_config::{Config, compile, parse_text};
 use portcullis_policy::address::internet;

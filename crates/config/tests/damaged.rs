@@ -1,5 +1,6 @@
 //! A compiled policy as an enemy would make it: bits flipped, cut short, numbers in it replaced, its checksum put right.
 //! Whatever its bytes are, it is refused or gives a verdict.
+#![allow(clippy::disallowed_methods)]
 
 mod asking;
 

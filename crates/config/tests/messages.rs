@@ -1,4 +1,5 @@
 //! What an error says, where its caret is, and what its help tells to write.
+#![allow(clippy::disallowed_methods)]
 
 use portcullis_config::{Severity, parse_text};
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! The compiled view against a slow, obvious model of the same configuration.
+#![allow(clippy::disallowed_methods)]
 
 use ipnet::IpNet;
 use portcullis_config::{compile, parse_text};

@@ -2,7 +2,7 @@
 //! Nothing can be laid where the unit's own workers would serve it without changing what the server has.
 
 use super::proof::{self, Script};
-use super::{Findings, Outcome};
+use super::{Findings, Outcome, fact};
 use crate::install::Systemd;
 use crate::install::unit::Unit;
 use crate::log::Selection;
@@ -33,7 +33,7 @@ const LAYOUTS: [Layout; 2] = [
 /// The layout of the Apache whose master is `pid`, where that has PHP in it.
 pub fn layout(pid: u32) -> Option<&'static Layout> {
     let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
+    let maps = fact(format!("/proc/{pid}/maps"))?;
     let name = program.file_name()?.to_str()?;
     LAYOUTS.iter().find(|layout| layout.program == name).filter(|_| maps.contains("/libphp"))
 }
@@ -77,7 +77,7 @@ pub fn in_its_php(
                     findings.of_event(&what, sink, event);
                 }
                 Err(why) => {
-                    let log = std::fs::read_to_string(script.path().with_file_name("error")).unwrap_or_default();
+                    let log = fact(script.path().with_file_name("error")).unwrap_or_default();
                     findings.add(Outcome::Skipped, &what, format!("{why} {}", log.trim()), "");
                 }
             }
@@ -112,10 +112,10 @@ fn prepare(layout: &Layout, master: u32, script: &Script) -> std::io::Result<(St
 
 /// User and group of a worker of the server; its own where it has none.
 fn worker(master: u32) -> (u32, u32) {
-    let children = std::fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+    let children = fact(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
     // The folder in /proc of a process that gave up root belongs to root.
     let user = |pid: &str| {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let status = fact(format!("/proc/{pid}/status"))?;
         let effective = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().nth(1)?.parse::<u32>().ok()

@@ -1,9 +1,11 @@
 //! One request to PHP-FPM on its own socket, as a web server sends it. Protocol: FastCGI 1.0.
 
+use super::fact;
+use portcullis_config::reading;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Where PHP-FPM listens.
@@ -88,11 +90,11 @@ fn exchange(mut stream: impl Read + Write, params: &[(&str, &str)]) -> std::io::
 
 /// Where a process listens: its descriptors, held against /proc/net.
 pub fn listeners(pid: u32) -> Vec<Listener> {
-    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let entries = reading::entries(Path::new(&format!("/proc/{pid}/fd")), reading::ENTRIES_MAX).into_iter().flatten();
     let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let sockets: Vec<String> =
         links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect();
-    let table = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let table = |name: &str| fact(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     let mut found = Vec::new();
     for line in table("unix").lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();

@@ -9,16 +9,18 @@ use crate::install::unit::Unit;
 use crate::install::{self, Systemd, program, review};
 use crate::status::process::Process;
 use crate::{FINE, WRONG, check, compile, complain, show, status};
-use anstream::println;
 use anstyle::{AnsiColor, Style};
 use portcullis_config::Config;
 use portcullis_config::model::Sink;
+use portcullis_config::reading::{self, Links};
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
 pub use proof::probe;
 
+/// The largest file that is read of a server, in bytes.
+const FACT_MAX: u64 = 256 << 20;
 const DIM: Style = Style::new().dimmed();
 
 /// How a check ended.
@@ -94,7 +96,7 @@ pub fn run(arguments: &Doctor) -> u8 {
     examine(&unit, &mut findings);
     let is_wrong = findings.0.iter().any(|finding| finding.outcome == Outcome::Wrong);
     if arguments.json {
-        println!("{:#}", as_json(&unit, &findings));
+        println!("{}", crate::out::json(&as_json(&unit, &findings), true));
     } else {
         for finding in &findings.0 {
             let (style, word) = (finding.outcome.style(), finding.outcome.word());
@@ -175,8 +177,13 @@ fn settings(unit: &Unit, library: &Path, findings: &mut Findings) -> Option<(Con
     None
 }
 
+/// A file about a process, or one that the server writes.
+fn fact(path: impl AsRef<Path>) -> Option<String> {
+    reading::text(path.as_ref(), Links::Follow, FACT_MAX).ok()
+}
+
 fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
-    let bytes = std::fs::read(policy).unwrap_or_default();
+    let bytes = reading::bytes(policy, Links::Follow, FACT_MAX).unwrap_or_default();
     match Policy::new(&bytes) {
         Ok(found) => {
             findings.fine("policy", format!("{} {:016x}", policy.display(), found.digest()));

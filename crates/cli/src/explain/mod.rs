@@ -9,9 +9,9 @@ use crate::arguments::Explain;
 use crate::log::Event;
 use crate::show::printable;
 use crate::{FINE, WRONG, check, complain, show};
-use anstream::{eprintln, println};
 use keys::Way;
 pub use keys::{AMBIGUOUS, of_steered, of_unknown};
+use portcullis_config::reading::{self, Links};
 use portcullis_policy::egress::Transport;
 use portcullis_policy::vhost::Asked;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, STRICTEST_SCOPE};
@@ -84,7 +84,7 @@ pub fn run(arguments: &Explain) -> u8 {
     };
     let answer = Answer::new(&policy, whose, &question, fired);
     if arguments.json {
-        println!("{:#}", answer.json());
+        println!("{}", crate::out::json(&answer.json(), true));
     } else {
         answer.print();
     }
@@ -151,9 +151,13 @@ fn source(word: &str) -> u8 {
     all.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown) as u8
 }
 
+/// The largest file with an event, in bytes.
+const FILE_MAX: u64 = 256 << 20;
+
 /// What an event is about, and the rule that decided then.
 fn of_file(file: &Path) -> Result<(Question, Request, Option<Rule>), String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("cannot read {}: {error}", file.display()))?;
+    let text = reading::text(file, Links::Follow, FILE_MAX)
+        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
     let last = || text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
     // One event over several lines, as somebody made it readable, or a log.
     let parsed = match Event::parse(text.as_bytes()) {

@@ -15,7 +15,6 @@ pub use uninstall::uninstall;
 
 use crate::arguments::Install;
 use crate::{FINE, WRONG, check, complain, status};
-use anstream::println;
 use anstyle::{AnsiColor, Style};
 use jails::State;
 use plan::Change;

@@ -1,6 +1,5 @@
 //! The modules for Apache and nginx, as Debian's packages lay them: enabled by a link.
 
-use anstream::println;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;

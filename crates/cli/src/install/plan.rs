@@ -1,6 +1,5 @@
 //! Changes to files: shown before they are made, each made at once or not at all.
 
-use anstream::println;
 use anstyle::{AnsiColor, Style};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};

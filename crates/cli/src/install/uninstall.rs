@@ -6,7 +6,6 @@ use super::unit::Unit;
 use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, short};
 use crate::arguments::Uninstall;
 use crate::{FINE, complain, status};
-use anstream::println;
 use portcullis_config::DEFAULT_CONFIG;
 use std::path::Path;
 

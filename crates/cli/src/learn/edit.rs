@@ -7,7 +7,7 @@ use toml_edit::{Array, DocumentMut, Item, Table, Value};
 
 /// The text of a file with a proposal in it, for the virtual host of that name or, without one, for everything.
 pub fn edited(text: &str, vhost: &str, proposal: &Proposal) -> Result<String, String> {
-    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.to_string())?;
+    let mut document: DocumentMut = text.parse().map_err(|error: toml_edit::TomlError| error.message().to_owned())?;
     let table =
         scope(document.as_table_mut(), vhost).ok_or_else(|| format!("the file has no virtual host `{vhost}`"))?;
     put(table, !vhost.is_empty(), proposal)?;

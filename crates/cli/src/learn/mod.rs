@@ -10,8 +10,8 @@ mod widen;
 use crate::arguments::Learn;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, explain, install, show};
-use anstream::{eprintln, print, println};
 pub use launchers::{namespace_note, runs_commands};
+use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, Loaded};
 use portcullis_policy::Policy;
 use propose::{Choice, Evidence, List, Proposal};
@@ -19,6 +19,9 @@ pub use propose::{literal, settings, words};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
+
+/// The largest configuration of nginx, in bytes.
+const NGINX_MAX: u64 = 256 << 20;
 
 pub fn run(arguments: &Learn) -> u8 {
     match try_run(arguments) {
@@ -65,7 +68,7 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
     } else if let Some(output) = &arguments.output {
         install::plan::write(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
     } else if arguments.json {
-        println!("{:#}", as_json(&proposals));
+        println!("{}", crate::out::json(&as_json(&proposals), true));
     } else {
         print!("{text}");
     }
@@ -131,10 +134,11 @@ fn candidate(path: &Path, edits: &[(PathBuf, String)]) -> Result<(Loaded, tempfi
     let folder = path.parent().unwrap_or(Path::new("/"));
     let main = copy.path().join(path.file_name().unwrap_or_default());
     std::fs::create_dir(copy.path().join("vhosts.d")).map_err(failed)?;
-    std::fs::write(&main, std::fs::read(path).unwrap_or_default()).map_err(failed)?;
-    for entry in std::fs::read_dir(folder.join("vhosts.d")).into_iter().flatten().flatten() {
+    std::fs::write(&main, file(path).unwrap_or_default()).map_err(failed)?;
+    for entry in reading::entries(&folder.join("vhosts.d"), reading::ENTRIES_MAX).into_iter().flatten() {
         if entry.path().is_file() {
-            std::fs::copy(entry.path(), copy.path().join("vhosts.d").join(entry.file_name())).map_err(failed)?;
+            let text = file(&entry.path()).map_err(failed)?;
+            std::fs::write(copy.path().join("vhosts.d").join(entry.file_name()), text).map_err(failed)?;
         }
     }
     for (target, text) in edits {
@@ -144,6 +148,11 @@ fn candidate(path: &Path, edits: &[(PathBuf, String)]) -> Result<(Loaded, tempfi
         std::fs::write(copy.path().join(within), text).map_err(failed)?;
     }
     Ok((portcullis_config::load(&main), copy))
+}
+
+/// The text of a file of the configuration.
+fn file(path: &Path) -> std::io::Result<String> {
+    reading::text(path, Links::Follow, reading::CONFIG_MAX)
 }
 
 /// Where a virtual host is written.
@@ -162,9 +171,9 @@ fn every_edit(
 ) -> Result<Vec<(PathBuf, String)>, String> {
     let mut edits: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (vhost, proposal) in proposals {
-        let Some(file) = home(vhost, config, main) else { continue };
-        let before = edits.get(&file).cloned().unwrap_or_else(|| std::fs::read_to_string(&file).unwrap_or_default());
-        edits.insert(file, edit::edited(&before, vhost, proposal)?);
+        let Some(home) = home(vhost, config, main) else { continue };
+        let before = edits.get(&home).cloned().unwrap_or_else(|| file(&home).unwrap_or_default());
+        edits.insert(home, edit::edited(&before, vhost, proposal)?);
     }
     Ok(edits.into_iter().collect())
 }
@@ -179,7 +188,7 @@ fn edited(
     let of_target: Vec<&String> =
         proposals.keys().filter(|vhost| home(vhost, config, main).as_deref() == Some(target)).collect();
     if !of_target.is_empty() {
-        let mut text = std::fs::read_to_string(target).unwrap_or_default();
+        let mut text = file(target).unwrap_or_default();
         for vhost in of_target {
             text = edit::edited(&text, vhost, &proposals[vhost])?;
         }
@@ -283,7 +292,8 @@ fn of_nginx(file: &str, policy: &Policy<'_>) -> Result<BTreeMap<String, Proposal
         }
         String::from_utf8_lossy(&done.stdout).into_owned()
     } else {
-        std::fs::read_to_string(file).map_err(|error| format!("cannot read {file}: {error}"))?
+        reading::text(Path::new(file), Links::Follow, NGINX_MAX)
+            .map_err(|error| format!("cannot read {file}: {error}"))?
     };
     let found = nginx::read(&text);
     let now = jiff::Timestamp::now().to_string();

@@ -209,7 +209,7 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
         }
         let proposal = out.entry(event.vhost().to_owned()).or_default();
         let root = event.text("/portcullis/request/document_root");
-        if !root.is_empty() {
+        if !root.is_empty() && is_plain(root) {
             proposal.roots.insert(root.to_owned());
         }
         match entries(event) {
@@ -218,6 +218,11 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
                 // Several settings are several entries; several commands are one under two names.
                 let is_alone = entries.len() == 1 || !entries.iter().any(|(list, _)| *list == List::Exec);
                 for (list, text) in entries {
+                    if !is_plain(&text) {
+                        let why = "it has characters that do not print, so nobody could read what the entry allows";
+                        proposal.refused.entry((text, why.to_owned())).or_default().add(event);
+                        continue;
+                    }
                     match suspicion(event).filter(|_| !choice.include.contains(&text)) {
                         Some(why) => {
                             proposal.suspicious.insert((list, text.clone()));
@@ -242,6 +247,11 @@ pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> 
     out
 }
 
+/// Whether an entry reads as what it is.
+fn is_plain(text: &str) -> bool {
+    crate::show::printable(text) == text
+}
+
 /// Whether `portcullis doctor` did it.
 fn is_probe(event: &Event) -> bool {
     event.text("/destination/ip") == "0.0.0.1"
@@ -262,6 +272,9 @@ fn described(event: &Event) -> String {
 
 /// Why no list is for an event, whatever it is about.
 fn without_list(event: &Event) -> Option<String> {
+    if let Some((field, journal)) = event.contradicted().into_iter().next() {
+        return Some(format!("somebody else may have written the event: its {field} is {journal} in the journal"));
+    }
     match event.text("/portcullis/request/state") {
         "lost" => return Some("its request was taken away: no host's policy would allow it".into()),
         "unknown" => {

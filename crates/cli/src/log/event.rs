@@ -1,10 +1,11 @@
 //! One event, as it was written.
 
-use serde_json::Value;
+use super::journal::CONTRADICTED;
+use serde_json::{Map, Value};
 
 /// An event.
 #[derive(Clone, Debug)]
-pub struct Event(Value);
+pub struct Event(Value, usize);
 
 impl Event {
     /// Reads a line; `None` for an empty one.
@@ -14,7 +15,7 @@ impl Event {
             return None;
         }
         Some(match serde_json::from_slice(line) {
-            Ok(value @ Value::Object(_)) => Ok(Event(value)),
+            Ok(value @ Value::Object(_)) => Ok(Event(value, line.len())),
             Ok(_) => Err("it is JSON, but no object".to_owned()),
             Err(error) => Err(error.to_string()),
         })
@@ -23,7 +24,12 @@ impl Event {
     /// An event that is there already.
     #[cfg(test)]
     pub fn of(value: Value) -> Event {
-        Event(value)
+        Event(value, 0)
+    }
+
+    /// How long it was as a line, in bytes.
+    pub fn size(&self) -> usize {
+        self.1
     }
 
     /// All of it.
@@ -49,6 +55,27 @@ impl Event {
         if let Some(own) = self.0.get_mut("portcullis").and_then(Value::as_object_mut) {
             own.insert("repeated".to_owned(), repeated.into());
         }
+    }
+
+    /// Puts in what differs from what the journal vouches for, in place of what is there.
+    pub fn contradict(&mut self, found: Map<String, Value>) {
+        let Some(all) = self.0.as_object_mut() else { return };
+        if !found.is_empty() && !all.get("portcullis").is_some_and(Value::is_object) {
+            all.insert("portcullis".to_owned(), Value::Object(Map::new()));
+        }
+        if let Some(own) = all.get_mut("portcullis").and_then(Value::as_object_mut) {
+            own.remove(CONTRADICTED);
+            if !found.is_empty() {
+                own.insert(CONTRADICTED.to_owned(), Value::Object(found));
+            }
+        }
+    }
+
+    /// What the journal says otherwise of its sender: the event's field, and the journal's value.
+    pub fn contradicted(&self) -> Vec<(String, String)> {
+        let found = self.0.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        found.into_iter().flatten().map(|(field, value)| (field.clone(), text(value))).collect()
     }
 
     /// A string by its JSON pointer; empty where there is none.

@@ -1,5 +1,10 @@
 //! Events out of files: compressed ones, rotated ones, and those that still grow.
+//!
+//! Whoever may write to the log, or to its folder, may write anything there: each file has a bound in what it expands to, each line
+//! in its length, and what is no regular file is not read.
 
+use super::lines::Lines;
+use portcullis_config::reading::{self, Links};
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek};
 use std::os::unix::fs::MetadataExt;
@@ -8,77 +13,109 @@ use std::time::Duration;
 
 /// How often a followed file is looked at.
 const LOOK: Duration = Duration::from_millis(200);
-/// The longest line, in bytes; what is longer is no event, and is cut.
-const LINE_MAX: usize = 1 << 20;
+/// The most entries of a log's folder, and the most files that a log was rotated to.
+const ENTRIES_MAX: usize = 100_000;
+const ROTATED_MAX: usize = 1000;
+/// What a compressed file may expand to whatever its own size; beyond that, so many times its size.
+const EXPANDED_FREE: u64 = 64 << 20;
+const EXPANDED_TIMES: u64 = 200;
+/// The memory of the decoder of xz, in KiB: `xz -9` needs 65 MiB. That of zstd has its own bound, 100 MiB.
+const XZ_MEMORY: u32 = 96 << 10;
+/// How much of the log one call of [`read_from`] reads, about: the next one goes on.
+const ONCE_MAX: u64 = 512 << 20;
 
 type Line<'l> = &'l mut dyn FnMut(&[u8]);
 
-/// Reads the files, each after those that it was rotated to where `rotated` says so.
-pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) -> Result<(), String> {
+/// Reads the files, each after those that it was rotated to where `rotated` says so. Gives how many of the rotated ones could not be
+/// read: anybody may have left one there, and the others are read all the same.
+pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) -> Result<usize, String> {
     let failed = |path: &Path, error: &std::io::Error| format!("cannot read {}: {error}", path.display());
-    let mut open = Vec::new();
+    let (mut open, mut unreadable) = (Vec::new(), 0);
     for path in files {
-        if rotated {
-            for older in rotations(path) {
-                let mut followed = Followed::open(&older).map_err(|error| failed(&older, &error))?;
-                followed.lines(line).map_err(|error| failed(&older, &error))?;
-                line(&followed.partial);
+        let older = if rotated { rotations(path).map_err(|error| failed(path, &error))? } else { Vec::new() };
+        for older in older {
+            let read = Followed::open(&older).and_then(|mut followed| {
+                let read = followed.lines.read(line);
+                followed.lines.end(line);
+                read
+            });
+            if let Err(error) = read {
+                unreadable += 1;
+                crate::complain(failed(&older, &error));
             }
         }
         let mut followed = Followed::open(path).map_err(|error| failed(path, &error))?;
-        followed.lines(line).map_err(|error| failed(path, &error))?;
+        followed.lines.read(line).map_err(|error| failed(path, &error))?;
         open.push(followed);
     }
     if follow {
         loop {
             std::thread::sleep(LOOK);
             for followed in &mut open {
-                followed.lines(line).map_err(|error| failed(&followed.path, &error))?;
-                followed.reopen();
+                followed.lines.read(line).map_err(|error| failed(&followed.path, &error))?;
+                followed.reopen(line);
             }
         }
     }
-    for followed in &open {
-        line(&followed.partial);
+    for followed in &mut open {
+        followed.lines.end(line);
     }
-    Ok(())
+    Ok(unreadable)
 }
 
 /// Reads what came since `place`, an inode and how much of it was read, and moves it on; lines without an end stay for the next
-/// time. Where that file was rotated away, what it and those after it have is read before.
+/// time. Where that file was rotated away, what it and those after it have is read before. A rotated file that cannot be read is passed
+/// over, and is the error.
 pub fn read_from(path: &Path, place: &mut Option<(u64, u64)>, line: Line<'_>) -> Result<(), String> {
+    let failed = |file: &Path, error: &std::io::Error| format!("cannot read {}: {error}", file.display());
     let inode = |path: &Path| std::fs::metadata(path).map(|meta| meta.ino()).ok();
-    let files: Vec<PathBuf> = rotations(path).into_iter().chain([path.to_owned()]).collect();
+    let older = rotations(path).map_err(|error| failed(path, &error))?;
+    let files: Vec<PathBuf> = older.into_iter().chain([path.to_owned()]).collect();
     let first = place.and_then(|(last, _)| files.iter().position(|file| inode(file) == Some(last)));
     // Without an earlier place, all that is there; where the earlier file is gone, what is new for certain.
     let first = first.unwrap_or(if place.is_none() { 0 } else { files.len() - 1 });
+    let (mut done, mut all) = (Ok(()), 0);
     for file in &files[first..] {
-        let failed = |error: std::io::Error| format!("cannot read {}: {error}", file.display());
         let mut followed = match Followed::open(file) {
-            Err(error) if error.kind() == ErrorKind::NotFound && file == path => return Ok(()),
-            opened => opened.map_err(failed)?,
+            Err(error) if error.kind() == ErrorKind::NotFound && file == path => return done,
+            Err(error) => {
+                done = Err(failed(file, &error));
+                continue;
+            }
+            Ok(followed) => followed,
         };
-        let (number, size) = (inode(file), std::fs::metadata(file).map_or(0, |meta| meta.len()));
-        // Of the file that was read last, what was read; a compressed one is read from its start.
-        let read = place.filter(|(last, read)| number == Some(*last) && *read <= size).map(|(_, read)| read);
+        let (number, size) = (followed.inode, followed.size);
+        // A compressed file was read as a whole.
+        if followed.file.is_none() && place.is_some_and(|(last, _)| last == number) {
+            continue;
+        }
+        // Of the file that was read last, what was read.
+        let read = place.filter(|(last, read)| number == *last && *read <= size).map(|(_, read)| read);
         let mut at = 0;
         if let (Some(read), Some(file)) = (read, &mut followed.file) {
             // The reader has its own handle on the same place.
-            at = file.seek(std::io::SeekFrom::Start(read)).map_err(failed)?;
+            at = file.seek(std::io::SeekFrom::Start(read)).map_err(|error| failed(path, &error))?;
         }
-        followed
-            .lines(&mut |text| {
-                at += text.len() as u64;
-                line(text);
-            })
-            .map_err(failed)?;
-        *place = number.map(|number| (number, at));
+        if followed.file.is_some() {
+            followed.lines.stop_after(ONCE_MAX);
+        }
+        let begun = at;
+        let read = followed.lines.read(&mut |text| line(text));
+        at += followed.lines.taken();
+        if let Err(error) = read {
+            done = Err(failed(file, &error));
+        }
+        *place = Some((number, at));
+        all += at - begun;
+        if all >= ONCE_MAX {
+            break;
+        }
     }
-    Ok(())
+    done
 }
 
 /// The files that `path` was rotated to, the oldest first: `PATH.1`, `PATH.2.gz`, `PATH-20261124.zst` and the like.
-fn rotations(path: &Path) -> Vec<PathBuf> {
+fn rotations(path: &Path) -> std::io::Result<Vec<PathBuf>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let is_rotation = |other: &str| {
@@ -87,65 +124,55 @@ fn rotations(path: &Path) -> Vec<PathBuf> {
         let number = rest.strip_prefix(['.', '-']).unwrap_or_default();
         !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-')
     };
-    let mut found: Vec<(std::time::SystemTime, PathBuf)> = std::fs::read_dir(folder)
+    let entries = match reading::entries(folder, ENTRIES_MAX) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        read => read?,
+    };
+    let mut found: Vec<(std::time::SystemTime, PathBuf)> = entries
         .into_iter()
-        .flatten()
-        .flatten()
         .filter(|entry| entry.file_name().to_str().is_some_and(is_rotation))
-        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        // No rotation leaves a link, a FIFO or a folder.
+        .filter_map(|entry| {
+            Some((entry.metadata().ok().filter(std::fs::Metadata::is_file)?.modified().ok()?, entry.path()))
+        })
         .collect();
+    if found.len() > ROTATED_MAX {
+        return Err(std::io::Error::other(format!("it was rotated to more than {ROTATED_MAX} files")));
+    }
     // Of two of one moment, the higher number is the older.
     found.sort_by(|(one, first), (other, second)| one.cmp(other).then_with(|| second.cmp(first)));
-    found.into_iter().map(|(_, path)| path).collect()
+    Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
 /// A file that may grow, and may be rotated.
 struct Followed {
     path: PathBuf,
-    reader: Box<dyn BufRead>,
+    inode: u64,
+    size: u64,
+    lines: Lines<Box<dyn BufRead>>,
     /// The file itself, where it is not compressed.
     file: Option<File>,
-    /// A line whose end is not written yet.
-    partial: Vec<u8>,
 }
 
 impl Followed {
     fn open(path: &Path) -> std::io::Result<Followed> {
-        let (reader, file) = reader(File::open(path)?)?;
-        Ok(Followed { path: path.to_owned(), reader, file, partial: Vec::new() })
-    }
-
-    fn lines(&mut self, line: Line<'_>) -> std::io::Result<()> {
-        loop {
-            let got = match self.reader.fill_buf() {
-                Ok([]) => return Ok(()),
-                Ok(got) => got,
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(error) => return Err(error),
-            };
-            let end = got.iter().position(|&byte| byte == b'\n');
-            let taken = end.map_or(got.len(), |end| end + 1);
-            let room = LINE_MAX.saturating_sub(self.partial.len());
-            self.partial.extend_from_slice(&got[..taken.min(room)]);
-            self.reader.consume(taken);
-            if end.is_some() {
-                line(&std::mem::take(&mut self.partial));
-            }
-        }
+        let file = reading::open(path, Links::Own)?;
+        let meta = file.metadata()?;
+        let (reader, file) = reader(file)?;
+        Ok(Followed { path: path.to_owned(), inode: meta.ino(), size: meta.len(), lines: Lines::new(reader), file })
     }
 
     /// Goes on with the file that has the path now, where that is another one or was truncated.
-    fn reopen(&mut self) {
+    fn reopen(&mut self, line: Line<'_>) {
         let Some(file) = &mut self.file else { return };
         let (Ok(now), Ok(own)) = (std::fs::metadata(&self.path), file.metadata()) else { return };
         let read = file.stream_position().unwrap_or(0);
         let replaced = (now.dev(), now.ino()) != (own.dev(), own.ino()) || now.len() < read;
-        if replaced && let Ok(next) = File::open(&self.path).and_then(reader) {
+        if replaced && let Ok((next, file)) = reading::open(&self.path, Links::Own).and_then(reader) {
             // What was written to the old one since is still read.
-            let mut rest = Vec::new();
-            let _ = self.reader.read_to_end(&mut rest);
-            self.partial.extend(rest);
-            (self.reader, self.file) = next;
+            let _ = self.lines.read(line);
+            self.lines.go_on_with(next);
+            self.file = file;
         }
     }
 }
@@ -160,23 +187,60 @@ fn reader(mut file: File) -> std::io::Result<(Box<dyn BufRead>, Option<File>)> {
             more => got += more,
         }
     }
-    file.rewind()?;
     let invalid = |error: &dyn std::fmt::Display| std::io::Error::new(ErrorKind::InvalidData, error.to_string());
-    Ok(match &head[..got] {
-        [0x1f, 0x8b, ..] => (Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file))), None),
+    let max = file.metadata()?.len().saturating_mul(EXPANDED_TIMES).max(EXPANDED_FREE);
+    let head = &head[..got];
+    if !file.metadata()?.is_file() {
+        // A pipe of the caller's own cannot go back.
+        return Ok((Box::new(std::io::Cursor::new(head.to_vec()).chain(BufReader::new(file))), None));
+    }
+    file.rewind()?;
+    Ok(match head {
+        [0x1f, 0x8b, ..] => (Expanded::of(flate2::read::MultiGzDecoder::new(file), max), None),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             let decoder = ruzstd::decoding::StreamingDecoder::new(BufReader::new(file));
-            (Box::new(BufReader::new(decoder.map_err(|error| invalid(&error))?)), None)
+            (Expanded::of(decoder.map_err(|error| invalid(&error))?, max), None)
         }
         [0xfd, b'7', b'z', b'X', b'Z', 0] => {
-            let mut out = Vec::new();
-            lzma_rs::xz_decompress(&mut BufReader::new(file), &mut out)
-                .map_err(|error| invalid(&format!("{error:?}")))?;
-            (Box::new(std::io::Cursor::new(out)), None)
+            (Expanded::of(lzma_rust2::XzReader::new_mem_limit(BufReader::new(file), true, XZ_MEMORY), max), None)
         }
         [b'B', b'Z', b'h', ..] => return Err(invalid(&"it is compressed by bzip2: decompress it first (bunzip2)")),
         _ => (Box::new(BufReader::new(file.try_clone()?)), Some(file)),
     })
+}
+
+/// What a decoder gives, with a bound, and nothing after an error.
+struct Expanded<D> {
+    decoder: D,
+    left: u64,
+    has_failed: bool,
+}
+
+impl<D: Read + 'static> Expanded<D> {
+    fn of(decoder: D, max: u64) -> Box<dyn BufRead> {
+        Box::new(BufReader::new(Expanded { decoder, left: max, has_failed: false }))
+    }
+}
+
+impl<D: Read> Read for Expanded<D> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        if self.has_failed {
+            return Ok(0);
+        }
+        let read = self.decoder.read(buffer);
+        self.left = self.left.saturating_sub(read.as_ref().map_or(0, |read| *read as u64));
+        let read = match self.left {
+            0 => Err(std::io::Error::new(
+                ErrorKind::FileTooLarge,
+                format!(
+                    "it expands to more than {EXPANDED_TIMES} times its size: look at what it is before you decompress it"
+                ),
+            )),
+            _ => read,
+        };
+        self.has_failed = read.as_ref().is_err_and(|error| error.kind() != ErrorKind::Interrupted);
+        read
+    }
 }
 
 #[cfg(test)]
@@ -205,8 +269,9 @@ mod tests {
     fn rotated_and_compressed_files_come_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let mut xz = Vec::new();
-        lzma_rs::xz_compress(&mut &b"1\n"[..], &mut xz).unwrap();
+        let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();
+        xz.write_all(b"1\n").unwrap();
+        let xz = xz.finish().unwrap();
         let zstd = ruzstd::encoding::compress_to_vec(&b"2\n"[..], ruzstd::encoding::CompressionLevel::Fastest);
         let files: [(&str, Vec<u8>); 5] = [
             ("events.jsonl-20261120.xz", xz),
@@ -230,7 +295,8 @@ mod tests {
     fn a_line_without_an_end_is_bounded() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("long.gz");
-        std::fs::write(&path, gzip(&"x".repeat(3 * LINE_MAX))).unwrap();
-        assert_eq!(read(&[path], false)[0].len(), LINE_MAX);
+        let longest = crate::log::lines::LINE_MAX;
+        std::fs::write(&path, gzip(&"x".repeat(3 * longest))).unwrap();
+        assert_eq!(read(&[path], false)[0].len(), longest);
     }
 }

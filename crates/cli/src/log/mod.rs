@@ -3,6 +3,7 @@
 mod event;
 mod file;
 mod journal;
+mod lines;
 mod time;
 mod whereabouts;
 
@@ -56,6 +57,11 @@ pub fn rules() -> Vec<&'static str> {
     portcullis_policy::RULE_WORDS.into_iter().chain(["guard-policy"]).collect()
 }
 
+/// How many lines that are no events are complained of, each; of the others, their number is said.
+const UNREADABLE_SHOWN: usize = 20;
+/// How many bytes of events are held at once, as they were written.
+const ALL_MAX: usize = 256 << 20;
+
 /// The word for any word of `portcullis.unknown`.
 const ANYTHING: &str = "any";
 
@@ -90,28 +96,52 @@ impl Selection {
 
     /// Calls `each` with the chosen events, as they are written; gives how many lines were no events.
     pub fn read(&self, follow: bool, each: &mut dyn FnMut(Event)) -> Result<usize, String> {
-        let mut unreadable = 0;
-        let mut line = |line: &[u8]| match Event::parse(line) {
-            None => {}
-            Some(Ok(event)) if self.has(&event) => each(event),
-            Some(Ok(_)) => {}
-            Some(Err(error)) => {
+        let (mut unreadable, mut others) = (0, 0);
+        let mut parsed = |parsed: Result<Event, String>| match parsed {
+            Ok(event) if self.has(&event) => each(event),
+            Ok(_) => {}
+            Err(error) => {
                 unreadable += 1;
-                crate::complain(format_args!("a line is not an event: {error}"));
+                // Whoever fills the log with rubbish is not to fill the terminal.
+                if unreadable <= UNREADABLE_SHOWN {
+                    crate::complain(format_args!("a line is not an event: {error}"));
+                }
             }
         };
         match self.files.as_slice() {
-            [] => journal::read(self.since.as_ref(), follow, &mut line)?,
-            files => file::read_all(files, self.rotated, follow, &mut line)?,
+            [] => journal::read(self.since.as_ref(), follow, &mut parsed)?,
+            files => {
+                others = file::read_all(files, self.rotated, follow, &mut |line| {
+                    if let Some(event) = Event::parse(line) {
+                        parsed(event);
+                    }
+                })?;
+            }
         }
-        Ok(unreadable)
+        if unreadable > UNREADABLE_SHOWN {
+            crate::complain(format_args!("{} more lines are not events", unreadable - UNREADABLE_SHOWN));
+        }
+        Ok(unreadable + others)
     }
 
     /// All chosen events, in the order of time. What was merged is added to the event that it is like; where that is not
     /// among them, it stays an event of its own, unless the choice is one of requests, of which it knows nothing.
     pub fn all(&self) -> Result<(Vec<Event>, usize), String> {
         let mut events = Vec::new();
-        let unreadable = self.read(false, &mut |event| events.push(event))?;
+        let mut left = ALL_MAX;
+        let unreadable = self.read(false, &mut |event| {
+            left = left.saturating_sub(event.size());
+            if left > 0 {
+                events.push(event);
+            }
+        })?;
+        if left == 0 {
+            let most = ALL_MAX >> 20;
+            return Err(format!(
+                "there are more than {most} MiB of events, which are not held at once; help: choose with --since, --until, --vhost, \
+                 --rule or --client"
+            ));
+        }
         events.sort_by(|one, other| one.text("/@timestamp").cmp(other.text("/@timestamp")));
         let of_requests = self.script.is_some() || self.client.is_some();
         Ok((together(events, of_requests), unreadable))

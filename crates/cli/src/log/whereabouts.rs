@@ -18,7 +18,7 @@ pub fn note(source: &Source, selection: &Selection) {
     if config.usable()
         && let Some(note) = elsewhere(&config.config, &selection.files)
     {
-        anstream::eprintln!("portcullis: note: {note} ({})", path.display());
+        eprintln!("portcullis: note: {note} ({})", path.display());
     }
 }
 

@@ -6,7 +6,6 @@ mod page;
 use crate::arguments::Report;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, incident, install, learn};
-use std::io::Write;
 
 pub fn run(arguments: &Report) -> u8 {
     match try_run(arguments) {
@@ -26,14 +25,14 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     match &arguments.output {
         Some(path) => {
             install::plan::write(path, &html).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-            anstream::println!(
+            println!(
                 "{}: {}, {}",
                 path.display(),
                 check::counted(events.len(), "event"),
                 check::counted(incidents.len(), "incident")
             );
         }
-        None => std::io::stdout().write_all(html.as_bytes()).map_err(|error| format!("cannot write: {error}"))?,
+        None => print!("{html}"),
     }
     Ok(if unreadable == 0 { FINE } else { WRONG })
 }

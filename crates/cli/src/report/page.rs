@@ -94,7 +94,8 @@ pub fn page(facts: &Facts<'_>) -> String {
             }
         }
     };
-    page.into_string()
+    // Whatever has no neutral text of its own yet has one now.
+    visible(&page.into_string())
 }
 
 /// Several lines, each made visible.
@@ -109,7 +110,7 @@ fn dropped(events: &[Event]) -> usize {
         let most = streams.entry(event.text("/portcullis/stream")).or_default();
         *most = (*most).max(event.number("/portcullis/dropped").unwrap_or(0));
     }
-    streams.values().sum::<u64>() as usize
+    streams.values().fold(0, |sum: u64, dropped| sum.saturating_add(*dropped)) as usize
 }
 
 /// How many events there are of each kind, the most first.
@@ -158,6 +159,7 @@ fn node(incident: &Incident, place: usize, depth: usize) -> Markup {
     html! {
         li {
             span class=(format!("word {word}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed(event.value())) }
+            @if !event.contradicted().is_empty() { " " span class="word DENIED" { "NOT WHAT THE JOURNAL SAYS" } }
             @if event.count() > 1 { " " span class="dim" { (event.count()) " times" } }
             @if !event.text("/portcullis/clause").is_empty() { div class="dim" { "because: " (text(event.text("/portcullis/clause"))) } }
             // A chain of programs may be as long as an intruder likes.

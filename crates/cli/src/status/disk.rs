@@ -3,8 +3,12 @@
 use super::tally::Log;
 use crate::arguments::Status;
 use crate::{check, compile};
+use portcullis_config::reading::{self, Links};
 use std::collections::BTreeSet;
 use std::path::Path;
+
+/// The largest compiled policy, in bytes.
+const POLICY_MAX: u64 = 256 << 20;
 
 /// The compiled policy that lies there, and whether the configuration has changed since.
 pub struct OnDisk {
@@ -19,7 +23,7 @@ pub struct OnDisk {
 
 pub fn on_disk(arguments: &Status) -> OnDisk {
     let path = compile::default_output(&check::path_of(&arguments.source));
-    let bytes = std::fs::read(&path).unwrap_or_default();
+    let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
     let policy = portcullis_policy::Policy::new(&bytes).ok();
     let changed = |(file, mtime, size): (&[u8], i64, u64)| {
         use std::os::unix::ffi::OsStrExt;

@@ -1,15 +1,17 @@
 //! `portcullis status`: what is guarded, by which policy, and what is not and should be.
 
 mod disk;
+mod memory;
 pub mod process;
 mod prometheus;
 mod tally;
 
 use crate::arguments::Status;
+use crate::out::printable;
 use crate::{FINE, WRONG, check, complain, install};
-use anstream::println;
 use anstyle::{AnsiColor, Style};
 use disk::{OnDisk, on_disk};
+use portcullis_config::reading;
 use process::{Counters, InForce, Process};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +24,9 @@ const DIM: Style = Style::new().dimmed();
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const OLD: Style = AnsiColor::Yellow.on_default();
+
+/// How many versions of the guard are shown of one unit: each process can say any.
+const VERSIONS: usize = 4;
 
 /// A unit, or what belongs to none.
 pub struct Unit {
@@ -56,13 +61,14 @@ impl Unit {
             }
         }
         let mut sum = Counters::default();
+        // A process can have any numbers in its memory.
         for counters in streams.values() {
-            sum.events += counters.events;
-            sum.dropped += counters.dropped;
-            sum.merged += counters.merged;
-            sum.decisions += counters.decisions;
-            sum.audits += counters.audits;
-            sum.denials += counters.denials;
+            sum.events = sum.events.wrapping_add(counters.events);
+            sum.dropped = sum.dropped.wrapping_add(counters.dropped);
+            sum.merged = sum.merged.wrapping_add(counters.merged);
+            sum.decisions = sum.decisions.wrapping_add(counters.decisions);
+            sum.audits = sum.audits.wrapping_add(counters.audits);
+            sum.denials = sum.denials.wrapping_add(counters.denials);
         }
         sum
     }
@@ -108,7 +114,7 @@ pub fn settled(name: &str, guarded: bool) -> Result<usize, String> {
             None => return Err("it has no process".to_owned()),
             Some(process) => {
                 let why = process.guard.as_ref().err().map_or("the guard is still in it", String::as_str);
-                return Err(format!("process {} ({}): {why}", process.pid, crate::show::printable(&process.command)));
+                return Err(format!("process {} ({}): {why}", process.pid, printable(&process.command)));
             }
         }
     }
@@ -151,7 +157,7 @@ pub fn run(arguments: &Status) -> u8 {
             return complain(message);
         }
     } else if arguments.json {
-        println!("{:#}", as_json(&units, &disk));
+        println!("{}", crate::out::json(&as_json(&units, &disk), true));
     } else {
         print(&units, &disk);
     }
@@ -165,8 +171,8 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     let folder = arguments.state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
     // Two at once would count twice.
-    let turn = std::fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder));
-    let _turn = turn.map_err(|error| format!("cannot lock {}: {error}", folder.display()))?;
+    let lock = arguments.state.with_extension("lock");
+    let _turn = reading::lock(&lock).map_err(|error| format!("cannot lock {}: {error}", lock.display()))?;
     let mut tally = tally::Tally::load(&arguments.state)?;
     // Where the log cannot be read, what was counted before is still said, and so is everything else.
     let counted = match (&arguments.log, &disk.log) {
@@ -177,7 +183,7 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     };
     let text = prometheus::text(units, disk.is_stale, &tally, counted.is_ok());
     if is_shown {
-        anstream::print!("{text}");
+        print!("{text}");
     } else {
         tally.save(&arguments.state)?;
         install::plan::write(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
@@ -194,8 +200,8 @@ fn modes(policy: &InForce) -> String {
 
 fn print(units: &[Unit], disk: &OnDisk) {
     match disk.digest {
-        Some(digest) => println!("policy on disk: {} {digest:016x}", disk.path),
-        None => println!("policy on disk: none at {} (the built-in audit default holds)", disk.path),
+        Some(digest) => println!("policy on disk: {} {digest:016x}", printable(&disk.path)),
+        None => println!("policy on disk: none at {} (the built-in audit default holds)", printable(&disk.path)),
     }
     if disk.is_stale {
         println!("{OLD}The configuration has changed since: the next reload of a server compiles it.{OLD:#}");
@@ -204,7 +210,7 @@ fn print(units: &[Unit], disk: &OnDisk) {
         println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
     }
     for unit in units {
-        let name = if unit.name.is_empty() { "outside of units" } else { &unit.name };
+        let name = if unit.name.is_empty() { "outside of units".to_owned() } else { printable(&unit.name) };
         println!("\n{BOLD}{name}{BOLD:#}");
         if unit.processes.is_empty() {
             println!("  not running");
@@ -212,8 +218,9 @@ fn print(units: &[Unit], disk: &OnDisk) {
         }
         let guarded = unit.guarded().count();
         let versions: BTreeSet<&str> = unit.guarded().map(|(_, guard)| guard.version.as_str()).collect();
-        let versions: Vec<&str> = versions.into_iter().collect();
-        let version = if guarded == 0 { String::new() } else { format!(", version {}", versions.join(" and ")) };
+        let more = if versions.len() > VERSIONS { " and others" } else { "" };
+        let versions: Vec<String> = versions.into_iter().take(VERSIONS).map(printable).collect();
+        let version = if guarded == 0 { String::new() } else { format!(", version {}{more}", versions.join(" and ")) };
         let count = check::counted(guarded, "process").replace("processs", "processes");
         println!("  {GOOD}{count}{GOOD:#} guarded{version}");
         for policy in unit.policies() {
@@ -237,8 +244,8 @@ fn print(units: &[Unit], disk: &OnDisk) {
             println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
         }
         for (process, why) in unit.unguarded() {
-            let command = crate::show::printable(&process.command);
-            println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {why}", process.pid);
+            let command = printable(&process.command);
+            println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {}", process.pid, printable(why));
         }
     }
 }

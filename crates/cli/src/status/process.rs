@@ -1,14 +1,19 @@
 //! A process as /proc has it: whether the guard is in it, and what the guard's memory says.
 
+use super::memory::{self, Devices, Mapping, Memory, mappings};
+use portcullis_config::reading::{self, Links};
 use portcullis_policy::beacon as at;
 use portcullis_policy::format::Header;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-/// The largest policy that is read out of a process's memory, in bytes.
-const POLICY_MAX: usize = 1 << 30;
+/// The largest policy that is read, in bytes.
+const POLICY_MAX: usize = 256 << 20;
+/// How many mappings of the library are looked at, and how much of each.
+const LIBRARIES_MAX: usize = 32;
+const LIBRARY_MAX: usize = 1 << 24;
 /// The entry of the auxiliary vector that says whether the loader was to trust the environment (getauxval(3)).
 const AT_SECURE: u64 = 23;
 
@@ -70,77 +75,123 @@ pub struct Counters {
     pub merged: u64,
 }
 
+/// Where processes are looked up.
+const PROC: &str = "/proc";
+/// How much is read of a process's command line, of its environment and of other files about it, in bytes.
+const FACTS_MAX: u64 = 1 << 18;
+/// How much of the command line is shown.
+const COMMAND_MAX: usize = 4096;
+/// How long all processes together are looked at; what is left after that is not, and counts as not guarded.
+const LOOKING: Duration = Duration::from_secs(20);
+/// How much of policies is read out of processes' memory in one run: what lies on the disk is read there.
+const POLICIES_MAX: usize = 512 << 20;
+
+/// What does not depend on one process.
+struct Around {
+    proc: PathBuf,
+    devices: Devices,
+    /// The control group of the manager of the system's units.
+    manager: String,
+    /// Bytes of policies that may still be read.
+    left: Cell<usize>,
+    begun: Instant,
+}
+
+impl Around {
+    fn new(proc: &Path) -> Around {
+        let own = group(&proc.join("1"));
+        let manager = own.strip_suffix("/init.scope").or_else(|| own.strip_suffix("/")).unwrap_or(&own).to_owned();
+        let devices = Devices::here(proc);
+        Around { proc: proc.to_owned(), devices, manager, left: Cell::new(POLICIES_MAX), begun: Instant::now() }
+    }
+}
+
 /// Reads a process; `None` where it is gone, or is the kernel's.
 pub fn read(pid: u32) -> Option<Process> {
-    let folder = PathBuf::from(format!("/proc/{pid}"));
-    let maps = std::fs::read_to_string(folder.join("maps"));
+    read_in(&Around::new(Path::new(PROC)), pid)
+}
+
+fn read_in(around: &Around, pid: u32) -> Option<Process> {
+    let folder = around.proc.join(pid.to_string());
+    let maps = memory::maps(&folder);
     if maps.as_ref().is_ok_and(String::is_empty) {
         return None;
     }
-    let line = std::fs::read(folder.join("cmdline")).ok()?;
+    let line = fact(&folder, "cmdline")?;
+    let is_supervisor = line.starts_with(b"portcullis\0supervise\0");
     let command = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
-    let is_supervisor = line.starts_with(b"portcullis\0supervise\0") || command.ends_with("/portcullis supervise");
+    let is_supervisor = is_supervisor || command.ends_with("/portcullis supervise");
     let guard = match maps {
-        Ok(maps) => guard(&folder, &maps),
-        Err(error) => Err(format!("cannot be read: {error}")),
+        _ if around.begun.elapsed() > LOOKING => {
+            Err("it was not looked at: looking at the others took too long".to_owned())
+        }
+        Ok(maps) => guard(around, &folder, &maps),
+        Err(error) => Err(error),
     };
-    Some(Process { pid, unit: unit(&folder), command, guard, is_supervisor })
+    let command = match command.char_indices().nth(COMMAND_MAX) {
+        Some((end, _)) => format!("{}\u{2026}", &command[..end]),
+        None => command,
+    };
+    Some(Process { pid, unit: unit(&group(&folder), &around.manager), command, guard, is_supervisor })
 }
 
 /// Every process that can be seen.
 pub fn all() -> Vec<Process> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    all_in(Path::new(PROC))
+}
+
+fn all_in(proc: &Path) -> Vec<Process> {
+    let around = Around::new(proc);
+    let entries = reading::entries(proc, usize::MAX).unwrap_or_default();
+    let pids = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut pids: Vec<u32> = pids.filter(|&pid| pid != std::process::id()).collect();
     pids.sort_unstable();
-    pids.into_iter().filter_map(read).collect()
+    pids.into_iter().filter_map(|pid| read_in(&around, pid)).collect()
 }
 
-/// The unit that a process belongs to by its control group.
-fn unit(folder: &Path) -> String {
-    let text = std::fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
-    // `ID:CONTROLLERS:PATH`; of a hierarchy of its own for systemd, or of the only one.
-    let groups = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    let unit = |group: &str| group.split('/').rev().find(|part| part.ends_with(".service")).map(str::to_owned);
-    groups.filter_map(unit).next().unwrap_or_default()
+/// A file about a process, its beginning where it is long.
+fn fact(folder: &Path, name: &str) -> Option<Vec<u8>> {
+    reading::head(&folder.join(name), Links::Refuse, FACTS_MAX).ok()
 }
 
-/// A mapping: where it lies, and what of.
-struct Mapping<'m> {
-    start: u64,
-    end: u64,
-    path: &'m str,
+/// The control group of a process; in the hierarchy of systemd, where there are several.
+fn group(folder: &Path) -> String {
+    let text = fact(folder, "cgroup").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    // `ID:CONTROLLERS:PATH` (cgroups(7)).
+    let of = |controllers: &str| {
+        let mut groups = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        groups.find(|(these, _)| *these == controllers).map(|(_, path)| path.to_owned())
+    };
+    of("name=systemd").or_else(|| of("")).unwrap_or_default()
 }
 
-fn mappings(maps: &str) -> impl Iterator<Item = Mapping<'_>> {
-    maps.lines().filter_map(|line| {
-        let (range, rest) = line.split_once(' ')?;
-        let (start, end) = range.split_once('-')?;
-        let hex = |text: &str| u64::from_str_radix(text, 16).ok();
-        let mut fields = rest.splitn(5, ' ');
-        fields.nth(3)?;
-        Some(Mapping { start: hex(start)?, end: hex(end)?, path: fields.next().unwrap_or_default().trim_start() })
-    })
+/// The unit of the system that a control group belongs to: the first below the system's manager. What lies below that is named by whom it
+/// was given to, a user's own manager or a container, and may have any name.
+fn unit(group: &str, manager: &str) -> String {
+    let below = group.strip_prefix(manager).unwrap_or(group);
+    let mut units = below.split('/').filter(|part| part.ends_with(".service") || part.ends_with(".scope"));
+    units.next().filter(|name| name.ends_with(".service")).unwrap_or_default().to_owned()
 }
 
 fn is_library(mapping: &Mapping<'_>) -> bool {
     mapping.path.trim_end_matches(" (deleted)").ends_with("/libportcullis.so")
 }
 
-fn guard(folder: &Path, maps: &str) -> Result<Guard, String> {
-    let mapped: Vec<Mapping<'_>> = mappings(maps).filter(is_library).collect();
+fn guard(around: &Around, folder: &Path, maps: &str) -> Result<Guard, String> {
+    let mapped: Vec<Mapping<'_>> = mappings(maps).filter(is_library).take(LIBRARIES_MAX).collect();
     if mapped.is_empty() {
         return Err(absent(folder, maps));
     }
-    let memory = File::open(folder.join("mem")).map_err(|error| format!("its memory cannot be read: {error}"))?;
+    let memory = Memory::open(folder, maps, &around.devices)?;
     let word = |place: u64| {
         let mut bytes = [0; 8];
-        memory.read_exact_at(&mut bytes, place).ok().map(|()| u64::from_ne_bytes(bytes))
+        memory.read(place, &mut bytes).map(|()| u64::from_ne_bytes(bytes))
     };
     let beacon = mapped.iter().find_map(|mapping| {
         let size = usize::try_from(mapping.end.checked_sub(mapping.start)?).ok()?;
-        let mut bytes = vec![0; size.min(1 << 24)];
-        memory.read_exact_at(&mut bytes, mapping.start).ok()?;
+        let mut bytes = vec![0; size.min(LIBRARY_MAX)];
+        memory.read(mapping.start, &mut bytes)?;
         let candidates = (0..bytes.len().saturating_sub(at::SIZE - 1))
             .step_by(8)
             .filter_map(|place| bytes.get(place..place + at::SIZE));
@@ -156,10 +207,10 @@ fn guard(folder: &Path, maps: &str) -> Result<Guard, String> {
         u64::from_ne_bytes(bytes)
     };
     let mut role = [0];
-    let _ = memory.read_exact_at(&mut role, address(at::ROLE_AT));
+    let _ = memory.read(address(at::ROLE_AT), &mut role);
     let shared = word(address(at::SHARED_AT)).filter(|&shared| shared != 0).unwrap_or(address(at::OWN_AT));
     let mut counted = vec![0; at::COUNTERS_SIZE];
-    let _ = memory.read_exact_at(&mut counted, shared);
+    let _ = memory.read(shared, &mut counted);
     let policy = word(address(at::POLICY_AT)).unwrap_or(0);
     let version = beacon[at::VERSION..at::ROLE_AT].split(|&byte| byte == 0).next().unwrap_or_default();
     Ok(Guard {
@@ -170,7 +221,7 @@ fn guard(folder: &Path, maps: &str) -> Result<Guard, String> {
             3 => "descendant",
             _ => "starting",
         },
-        policy: in_force(folder, maps, &memory, policy).ok_or("its policy cannot be read")?,
+        policy: in_force(around, folder, maps, &memory, policy).ok_or("its policy cannot be read")?,
         counters: counters(&counted),
     })
 }
@@ -180,7 +231,8 @@ fn counters(bytes: &[u8]) -> Counters {
         let bytes = bytes.get(place..place + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
         u64::from_ne_bytes(bytes)
     };
-    let sum = |of: usize| (0..at::SHARDS).map(|shard| number(at::FIRST_SHARD + shard * at::SHARD_SIZE + of)).sum();
+    let shards = |of: usize| (0..at::SHARDS).map(move |shard| at::FIRST_SHARD + shard * at::SHARD_SIZE + of);
+    let sum = |of: usize| shards(of).fold(0, |sum: u64, place| sum.wrapping_add(number(place)));
     Counters {
         stream: number(at::STREAM),
         events: number(at::SEQUENCE),
@@ -200,35 +252,41 @@ pub fn facts(bytes: &[u8]) -> Option<(u64, [Mode; 2])> {
 }
 
 /// The policy whose bytes lie at `place` in a process; the built-in one for 0.
-fn in_force(folder: &Path, maps: &str, memory: &File, place: u64) -> Option<InForce> {
+fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: u64) -> Option<InForce> {
     if place == 0 {
         return Some(InForce { digest: 0, modes: [Mode::Audit; 2], file: None, is_current: true });
     }
     let mapping = mappings(maps).find(|mapping| mapping.start == place)?;
     let mut header = vec![0; size_of::<Header>()];
-    memory.read_exact_at(&mut header, place).ok()?;
-    let mut bytes = vec![0; Policy::length(&header).filter(|&length| length <= POLICY_MAX)?];
-    memory.read_exact_at(&mut bytes, place).ok()?;
-    let (digest, modes) = facts(&bytes)?;
+    memory.read(place, &mut header)?;
+    let length = Policy::length(&header).filter(|&length| length <= POLICY_MAX)?;
     let file = PathBuf::from(mapping.path.trim_end_matches(" (deleted)"));
     let seen = folder.join("root").join(file.strip_prefix("/").unwrap_or(&file));
-    // A worker may have changed its root since.
-    let now = File::open(seen).or_else(|_| File::open(&file)).and_then(|file| {
-        let mut now = vec![0; header.len()];
-        file.read_exact_at(&mut now, 0).map(|()| now)
-    });
-    let is_current = now.is_ok_and(|now| now == header);
+    // The process says which file it is: only root's own is opened. A worker may have changed its root since.
+    let now = reading::open_trusted(&seen).or_else(|_| reading::open_trusted(&file)).ok();
+    let now = now.and_then(|file| reading::rest(file, POLICY_MAX as u64).ok()).filter(|now| now.starts_with(&header));
+    let is_current = now.is_some();
+    let bytes = match now {
+        Some(now) => now,
+        None => {
+            around.left.set(around.left.get().checked_sub(length)?);
+            let mut bytes = vec![0; length];
+            memory.read(place, &mut bytes)?;
+            bytes
+        }
+    };
+    let (digest, modes) = facts(&bytes)?;
     Some(InForce { digest, modes, file: Some(file), is_current })
 }
 
 /// Why the guard is not in a process.
 fn absent(folder: &Path, maps: &str) -> String {
-    let auxiliary = std::fs::read(folder.join("auxv")).unwrap_or_default();
+    let auxiliary = fact(folder, "auxv").unwrap_or_default();
     let secure = auxiliary.chunks_exact(16).any(|entry| {
         let number = |range: std::ops::Range<usize>| entry[range].try_into().map(u64::from_ne_bytes).unwrap_or(0);
         number(0..8) == AT_SECURE && number(8..16) != 0
     });
-    let environment = std::fs::read(folder.join("environ")).unwrap_or_default();
+    let environment = fact(folder, "environ").unwrap_or_default();
     let preload = environment.split(|&byte| byte == 0).any(|entry| {
         entry.starts_with(b"LD_PRELOAD=")
             && entry.ends_with(b".so")
@@ -260,10 +318,94 @@ mod tests {
     }
 
     #[test]
-    fn mappings_are_read() {
-        let maps = "7f0000000000-7f0000001000 r--p 00000000 fd:01 77  /usr/lib/libportcullis.so (deleted)\n7f1-7f2 rw-p 0 0:0 0\n";
-        let all: Vec<Mapping<'_>> = mappings(maps).collect();
-        assert_eq!((all[0].start, is_library(&all[0])), (0x7f00_0000_0000, true));
-        assert_eq!(all[1].path, "");
+    fn a_unit_is_one_of_the_systems() {
+        for (group, manager, wanted) in [
+            ("/system.slice/php8.2-fpm.service", "", "php8.2-fpm.service"),
+            ("/system.slice/system-x.slice/x@a.service/inner", "", "x@a.service"),
+            ("/user.slice/user-1000.slice/user@1000.service/app.slice/php8.2-fpm.service", "", "user@1000.service"),
+            ("/user.slice/user-1000.slice/session-3.scope/php8.2-fpm.service", "", ""),
+            ("/system.slice/docker-ab.scope/system.slice/nginx.service", "", ""),
+            ("/machine/one/system.slice/nginx.service", "/machine/one", "nginx.service"),
+            ("/a.scope/payload/system.slice/nginx.service", "/a.scope/payload", "nginx.service"),
+            ("/user.slice", "", ""),
+        ] {
+            assert_eq!(unit(group, manager), wanted, "{group}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("cgroup"),
+            "8:pids:/forged.service\n9:name=systemd:/a:b.service\n0::/c.service\n",
+        )
+        .unwrap();
+        assert_eq!(group(folder.path()), "/a:b.service");
+    }
+
+    /// A tree like /proc of a process that is all lies.
+    fn lie(proc: &Path, pid: u32, name: &str, what: &str) {
+        let folder = proc.join(pid.to_string());
+        std::fs::create_dir_all(&folder).unwrap();
+        let maps = "1000-2000 rw-p 0 00:00 0 /x/libportcullis.so\n2000-3000 r--p 0 00:00 9 /srv/fifo\n";
+        for (file, text) in [
+            ("maps", maps),
+            ("cmdline", "sh\0\x1b[2J\n\0"),
+            ("cgroup", "0::/a\x1b.service\n"),
+            ("mem", ""),
+            ("environ", ""),
+            ("auxv", "x"),
+        ] {
+            std::fs::write(folder.join(file), text).unwrap();
+        }
+        let path = folder.join(name);
+        let _ = std::fs::remove_file(&path);
+        match what {
+            "fifo" => assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success()),
+            "link" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+            "folder" => std::fs::create_dir(&path).unwrap(),
+            "endless" => std::fs::File::create(&path).unwrap().set_len(1 << 42).unwrap(),
+            "noise" => {
+                let bytes: Vec<u8> = (0..60_000_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+                std::fs::write(&path, bytes).unwrap();
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_process_says_of_itself_is_waited_for() {
+        let root = tempfile::tempdir().unwrap();
+        let mut pid = 2;
+        for name in ["maps", "cmdline", "cgroup", "mem", "environ", "auxv", "root", "odd"] {
+            for what in ["fifo", "link", "folder", "endless", "noise", "gone"] {
+                lie(root.path(), pid, name, what);
+                pid += 1;
+            }
+        }
+        let begun = Instant::now();
+        let all = all_in(root.path());
+        assert!(begun.elapsed() < LOOKING, "{:?}", begun.elapsed());
+        assert!(all.len() > 30 && all.iter().all(|process| process.guard.is_err()));
+    }
+
+    #[test]
+    fn a_policy_is_compared_with_a_file_of_roots_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |name: &str| root.path().join(name);
+        let policy = portcullis_config::compile(&portcullis_config::Config::default());
+        lie(root.path(), 7, "odd", "");
+        let fifo = at("7/root/srv/fifo");
+        std::fs::create_dir_all(fifo.parent().unwrap()).unwrap();
+        let maps = format!("{:x}-{:x} r--p 0 00:00 9 /srv/fifo\n", 0x2000, 0x2000 + policy.len());
+        std::fs::write(at("7/mem"), [vec![0; 0x2000], policy.clone()].concat()).unwrap();
+        let around = Around::new(root.path());
+        let memory = Memory::open(&at("7"), &maps, &around.devices).unwrap();
+        let now = || in_force(&around, &at("7"), &maps, &memory, 0x2000).unwrap().is_current;
+        assert!(!now());
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        assert!(!now(), "a FIFO is not opened");
+        std::fs::remove_file(&fifo).unwrap();
+        std::fs::write(&fifo, &policy).unwrap();
+        assert!(now());
+        std::fs::set_permissions(&fifo, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
+        assert!(!now(), "anybody can write it");
     }
 }

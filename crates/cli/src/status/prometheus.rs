@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// A value of a label, between its quotes.
 fn escaped(value: &str) -> String {
-    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+    crate::out::printable(value).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {

@@ -6,6 +6,7 @@
 use crate::install::plan;
 use crate::log::{self, Event};
 use portcullis_config::Sink;
+use portcullis_config::reading::{self, Links};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -16,6 +17,9 @@ use std::path::{Path, PathBuf};
 const NONE: &str = "-";
 /// The label of all virtual hosts beyond the limit.
 const OTHERS: &str = "_others";
+
+/// The largest state, in bytes.
+const STATE_MAX: u64 = 64 << 20;
 
 /// Where the last count ended.
 #[derive(Clone, Default, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,7 +65,7 @@ impl Log {
 impl Tally {
     /// What an earlier run left; nothing where there was none.
     pub fn load(path: &Path) -> Result<Tally, String> {
-        match std::fs::read(path) {
+        match reading::bytes(path, Links::Refuse, STATE_MAX) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
                 format!("{}: {error}: remove it, and counting begins anew with all that the log has", path.display())
             }),
@@ -81,15 +85,22 @@ impl Tally {
     pub fn advance(&mut self, log: &Log, limit: usize, is_known: &dyn Fn(&str) -> bool) -> Result<(), String> {
         let mut place = std::mem::take(&mut self.place);
         let mut calls: BTreeMap<(String, String, String), u64> = std::mem::take(&mut self.calls).into_iter().collect();
-        let mut line = |line: &[u8]| {
-            if let Some(Ok(event)) = Event::parse(line) {
-                self.latest = self.latest.max(event.seconds().unwrap_or(0));
-                *calls.entry(self.labels(&event, limit, is_known)).or_default() += event.count() as u64;
+        let now = jiff::Timestamp::now().as_second();
+        let mut parsed = |event: Result<Event, String>| {
+            if let Ok(event) = event {
+                // A time that is still to come would hide all others.
+                self.latest = self.latest.max(event.seconds().unwrap_or(0).min(now));
+                let sum = calls.entry(self.labels(&event, limit, is_known)).or_default();
+                *sum = sum.saturating_add(event.count() as u64);
             }
         };
         let done = match log {
-            Log::Journal => log::journal_from(&mut place.cursor, &mut line),
-            Log::File(path) => log::file_from(path, &mut place.file, &mut line),
+            Log::Journal => log::journal_from(&mut place.cursor, &mut parsed),
+            Log::File(path) => log::file_from(path, &mut place.file, &mut |line| {
+                if let Some(event) = Event::parse(line) {
+                    parsed(event);
+                }
+            }),
         };
         self.place = place;
         self.calls = calls.into_iter().collect();

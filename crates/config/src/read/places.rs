@@ -94,7 +94,7 @@ impl Reader<'_> {
 
     pub(super) fn push(&mut self, severity: Severity, span: Range<usize>, message: String, help: Option<String>) {
         let (file, text) = (self.file.clone(), Rc::clone(&self.text));
-        self.diagnostics.push(Diagnostic { severity, file, text, span, message, help });
+        self.diagnostics.push(Diagnostic { severity, file, text, span, message, help, is_private: false });
     }
 
     /// The place of a span, without a text.

@@ -1,0 +1,175 @@
+//! Writes to standard output and standard error: the only module that does.
+//!
+//! **Invariants**: nothing but printable characters, line ends, tabs and this program's own colours gets to a terminal, whoever wrote the
+//! text. [`printable`] does more for a single value: nothing in it ends the line or has a colour.
+//!
+//! **Why a module**: `clippy.toml` forbids the printing macros of others in this crate.
+#![allow(clippy::disallowed_methods)]
+
+use serde_json::Value;
+use std::fmt::Arguments;
+use std::io::{IsTerminal, Write};
+
+/// Prints to standard output, through [`safe`].
+macro_rules! print {
+    ($($text:tt)*) => { $crate::out::write(false, format_args!($($text)*)) };
+}
+
+/// Prints a line to standard output, through [`safe`].
+macro_rules! println {
+    ($($text:tt)*) => { $crate::out::write(false, format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Prints a line to standard error, through [`safe`].
+macro_rules! eprintln {
+    ($($text:tt)*) => { $crate::out::write(true, format_args!("{}\n", format_args!($($text)*))) };
+}
+
+/// Letters and signs that print as nothing.
+const BLANK: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
+/// The longest sequence that sets a colour, without its first two characters.
+const COLOUR_MAX: usize = 12;
+
+/// Writes text; ends the program where nobody reads it any more.
+pub fn write(is_error: bool, text: Arguments<'_>) {
+    let text = safe(&text.to_string());
+    let done = match is_error {
+        true => anstream::stderr().lock().write_all(text.as_bytes()),
+        false => anstream::stdout().lock().write_all(text.as_bytes()),
+    };
+    if done.is_err() && !is_error {
+        std::process::exit(i32::from(crate::WRONG));
+    }
+}
+
+/// Whether standard output, or standard error, is a terminal.
+pub fn is_terminal(is_error: bool) -> bool {
+    if is_error { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
+}
+
+/// Whether a character takes its place and does nothing else: no control character, none that changes the direction of text, ends a
+/// line, joins the one before or is not there.
+fn is_printable(character: char) -> bool {
+    matches!(character, ' '..='~')
+        // The standard library knows of all others what prints as itself.
+        || (!character.is_ascii() && character.escape_debug().count() == 1 && !BLANK.contains(&character))
+}
+
+/// A value that anybody may have written, as a part of a line.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for character in text.chars() {
+        if is_printable(character) {
+            out.push(character);
+        } else {
+            out.extend(character.escape_unicode());
+        }
+    }
+    out
+}
+
+/// A value of an event, whatever its type; empty where there is none.
+pub fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => printable(text),
+        Some(other) => printable(&other.to_string()),
+    }
+}
+
+/// JSON in ASCII, over several lines where `pretty` says so.
+pub fn json(value: &Value, pretty: bool) -> String {
+    let text = if pretty { format!("{value:#}") } else { value.to_string() };
+    let mut out = String::with_capacity(text.len());
+    // What is not ASCII is within a string.
+    for character in text.chars() {
+        if matches!(character, ' '..='~' | '\n') {
+            out.push(character);
+        } else {
+            let mut units = [0; 2];
+            for unit in character.encode_utf16(&mut units) {
+                out.push_str(&format!("\\u{unit:04x}"));
+            }
+        }
+    }
+    out
+}
+
+/// Text as it goes out: with its lines, and with the colours that this program uses.
+pub fn safe(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let length = colour(rest).unwrap_or(character.len_utf8());
+        let (part, behind) = rest.split_at(length);
+        if length > character.len_utf8() || matches!(character, '\n' | '\t') || is_printable(character) {
+            out.push_str(part);
+        } else {
+            out.extend(character.escape_unicode());
+        }
+        rest = behind;
+    }
+    out
+}
+
+/// How long the sequence is that `text` begins with and that sets a colour, bold or dim; nothing else passes, for text can be hidden, too.
+fn colour(text: &str) -> Option<usize> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.bytes().take(COLOUR_MAX).position(|byte| byte == b'm')?;
+    let is_own = |code: &str| matches!(code, "" | "0" | "1" | "2") || matches!(code.parse(), Ok(30_u8..=37 | 90..=97));
+    codes.get(..end)?.split(';').all(is_own).then_some(end + 3)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const HOSTILE: &str =
+        "\u{1b}[2J\r\u{9b}31m\u{202e}\u{2028}\u{2029}\u{61c}\u{200b}\u{ad}\u{feff}\u{e0041}\u{3164}e\u{301}\u{7f}\t";
+
+    fn is_safe(text: &str) -> bool {
+        text.chars().all(|character| matches!(character, '\n' | '\t') || is_printable(character))
+    }
+
+    #[test]
+    fn every_character_prints_or_is_escaped() {
+        for character in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
+            let shown = printable(&character.to_string());
+            assert!(is_safe(&shown) && !shown.contains(['\n', '\t']), "{character:?}");
+        }
+        assert_eq!(printable("Grüße, 日本 ~"), "Grüße, 日本 ~");
+        assert_eq!(printable("a\u{202e}\n"), "a\\u{202e}\\u{a}");
+    }
+
+    #[test]
+    fn a_value_of_any_type_prints() {
+        for value in [json!(HOSTILE), json!([HOSTILE]), json!({ HOSTILE: HOSTILE }), json!([[{ "a": [HOSTILE] }]])] {
+            assert!(is_safe(&shown(Some(&value))) && !shown(Some(&value)).contains('\n'), "{value}");
+        }
+        assert_eq!(shown(Some(&json!(80))), "80");
+        assert_eq!(shown(None), "");
+    }
+
+    #[test]
+    fn json_is_ascii_and_the_same() {
+        let value = json!({ HOSTILE: [HOSTILE, "\u{1f600}ü", 7] });
+        for pretty in [false, true] {
+            let text = json(&value, pretty);
+            assert!(text.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\n')), "{text}");
+            assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+        }
+    }
+
+    #[test]
+    fn only_own_colours_pass() {
+        let own = "\u{1b}[1m\u{1b}[31mDENIED\u{1b}[0m\n";
+        assert_eq!(safe(own), own);
+        for hidden in
+            ["\u{1b}[8m", "\u{1b}[7m", "\u{1b}[2J", "\u{1b}]0;title\u{7}", "\u{1b}[1;8m", "\u{1b}", "\u{1b}[38;5;0m"]
+        {
+            assert!(is_safe(&safe(hidden)), "{hidden:?}");
+        }
+        assert!(is_safe(&safe(HOSTILE)));
+    }
+}
