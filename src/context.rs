@@ -4,10 +4,13 @@ use crate::environment::New;
 use crate::memory::Text;
 use crate::request::Served;
 use crate::state::{self, Role};
-use crate::{names, pools};
+use crate::{load, names, pools};
 use portcullis_policy::overlay;
-use portcullis_request::context::{self, HANDED, Inherited, Tree};
+use portcullis_request::context::{self, HANDED, Handed, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
+
+/// Room for the variable of what is inherited.
+pub type Context = Text<1280>;
 
 /// Between the programs of a chain.
 const ARROW: &[u8] = b" > ";
@@ -58,21 +61,23 @@ pub fn compose_request<const N: usize>(text: &mut Text<N>, served: &Served) {
 }
 
 /// The variable for a program that this process starts.
-pub fn compose(text: &mut Text<1024>, new: &New<'_>, injected: bool, served: &Served) {
+pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Served) {
     let role = if state::role() == Role::Master { Role::Master } else { Role::Descendant };
     let chain = chain_of(new.name, served);
-    let tried = crate::load::tried();
+    let tried = load::tried();
     let (reported, image) = (state::reported(), new.image);
     with_tree(|tree| {
         let handed = new.handed;
+        // A policy in memory is compiled anew by a master that does not get it.
+        let tried = if load::is_in_memory() { 0 } else { tried };
         write(text, &Inherited { role, handed, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
     });
 }
 
-/// The variable for the supervisor.
-pub fn compose_supervisor() -> Text<1024> {
+/// The variable for the supervisor, which is handed these descriptors.
+pub fn compose_supervisor(handed: Handed) -> Context {
     let mut text = Text::new();
-    with_tree(|tree| write(&mut text, &with_chain(b"supervisor", tree)));
+    with_tree(|tree| write(&mut text, &Inherited { handed, ..with_chain(b"supervisor", tree) }));
     text
 }
 
@@ -93,11 +98,11 @@ fn with_tree(go: impl FnOnce(Tree<'_>)) {
 fn with_chain<'a>(chain: &'a [u8], tree: Tree<'a>) -> Inherited<'a> {
     let settled = state::settled();
     let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());
-    let (role, tree, handed) = (Role::Master, Some(tree), [0; HANDED]);
+    let (role, tree, handed) = (Role::Master, Some(tree), [[0; 3]; HANDED]);
     Inherited { role, tree, handed, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
 }
 
-fn write(text: &mut Text<1024>, inherited: &Inherited<'_>) {
+fn write(text: &mut Context, inherited: &Inherited<'_>) {
     text.push(CONTEXT);
     context::write(inherited, |bytes| text.push(bytes));
 }

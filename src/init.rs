@@ -61,7 +61,7 @@ fn begin() {
         hooks::find::resolve();
     }
     let tree = inherited.as_ref().and_then(|inherited| inherited.tree.as_ref());
-    let handed = inherited.as_ref().map_or([0; HANDED], |inherited| inherited.handed);
+    let handed = inherited.as_ref().map_or([[0; 3]; HANDED], |inherited| inherited.handed);
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
     let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
@@ -85,16 +85,16 @@ fn begin() {
     let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);
     if master != 0 {
-        let lost = load::in_descendant(tree, handed);
+        let lost = load::in_descendant(tree, &handed);
         backstop::supervisor::run(master as u32, lost);
     }
-    handed::take_sinks(handed);
+    handed::take_sinks(&handed);
     let policy = match state::role() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
-        Role::Master => load::in_master(fresh),
+        Role::Master => load::in_master(fresh, tree, &handed),
         Role::Serving => load::in_serving(),
-        Role::Descendant => load::in_descendant(tree, handed),
+        Role::Descendant => load::in_descendant(tree, &handed),
     };
     match state::role() {
         // Without the policy, what it does is the supervisor's to judge: it gets no key.

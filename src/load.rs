@@ -2,11 +2,12 @@
 
 use crate::compiler::{self, Failure, Output};
 use crate::state::{self, Mapped, Settled};
-use crate::{emit, handed, names, sys};
+use crate::{emit, handed, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use portcullis_policy::format::Header;
 use portcullis_policy::overlay::Overlay;
 use portcullis_policy::{Malformed, Policy, Unknown, place};
-use portcullis_request::context::{HANDED, Tree};
+use portcullis_request::context::{Handed, Tree};
 
 /// The largest compiled policy, in bytes.
 const SIZE_MAX: u64 = 1 << 30;
@@ -124,16 +125,24 @@ fn is_root_s(stat: &sys::Stat) -> bool {
     stat.uid == 0 && stat.mode & 0o022 == 0 && sys::sees_root()
 }
 
-/// Whether the path of the policy in force leads to it, or to one that root has put in its place, in the server's own mounts.
+/// Whether a file of this size begins as a policy of this version, and is as long as it says.
+#[cold]
+fn is_whole(file: &sys::Fd, size: u64) -> bool {
+    /// The magic and the version.
+    const BEGIN: usize = 12;
+    let mut header = [0; size_of::<Header>()];
+    let Some(header) = sys::read_head(file.0, &mut header) else { return false };
+    let is_of_version = state::policy_bytes().is_some_and(|own| own.get(..BEGIN) == header.get(..BEGIN));
+    is_of_version && Policy::length(header).is_some_and(|length| length as u64 == size)
+}
+
+/// Whether the path of the policy in force leads to it, or to one that root has put in its place.
 pub fn has_path() -> bool {
-    if names::has_root() == Some(false) {
-        return false;
-    }
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     match sys::open(libc::AT_FDCWD, state::settled().policy_path.c_str(), flags, 0) {
-        Ok(file) => {
-            sys::fstat(file.0).is_some_and(|stat| state::file_marks(&stat) == state::policy_marks() || is_root_s(&stat))
-        }
+        Ok(file) => sys::fstat(file.0).is_some_and(|stat| {
+            state::file_marks(&stat) == state::policy_marks() || (is_root_s(&stat) && is_whole(&file, stat.size))
+        }),
         // It takes a descriptor to hand one down.
         Err(errno) => matches!(errno, libc::EMFILE | libc::ENFILE),
     }
@@ -187,14 +196,25 @@ pub fn in_serving() -> Option<Reason> {
     }
 }
 
+/// The policy in force is in no file.
+static IN_MEMORY: AtomicBool = AtomicBool::new(false);
+
+/// Whether the policy in force is in no file.
+pub fn is_in_memory() -> bool {
+    IN_MEMORY.load(Ordering::Relaxed)
+}
+
+/// Puts the policy in force that this program was handed; whether it was.
+fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
+    let taken = tree.and_then(|tree| handed::take_policy(tree, handed).map(|mapped| (mapped, tree.file)));
+    taken.map(|(mapped, marks)| state::put_in_force(mapped, marks)).is_some()
+}
+
 /// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what has replaced it since.
 /// Where neither can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
 /// tree's policy is anywhere.
-pub fn in_descendant(tree: Option<&Tree<'_>>, handed: [u64; HANDED]) -> Option<Reason> {
-    if let Some(tree) = tree
-        && let Some(mapped) = handed::take_policy(tree, handed)
-    {
-        state::put_in_force(mapped, tree.file);
+pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
+    if take(tree, handed) {
         return None;
     }
     let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
@@ -235,7 +255,13 @@ static UNSUMMED: AtomicBool = AtomicBool::new(false);
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
 /// the first of the tree does it in [`sum_once`], once it comes to what is judged.
-pub fn in_master(first: bool) -> Option<Reason> {
+pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
+    // What was handed down has no file that could be newer.
+    if take(tree, handed) {
+        IN_MEMORY.store(true, Ordering::Relaxed);
+        let sources = sources();
+        return if sources == 0 || compile() == Ok(true) { None } else { Some(Reason::Old) };
+    }
     match map(Of::First, unsummed) {
         Ok((mapped, stat)) => {
             state::set_policy(mapped, &stat);
@@ -320,6 +346,7 @@ fn in_memory() -> Result<bool, Failure> {
     Ok(match mapped {
         Some(mapped) => {
             put_in_force(mapped, &stat);
+            IN_MEMORY.store(true, Ordering::Relaxed);
             true
         }
         None => false,
@@ -336,6 +363,7 @@ fn renewed() -> bool {
     match map(Of::First, |bytes, _| Policy::new(bytes).map(|_| ())) {
         Ok((mapped, stat)) => {
             put_in_force(mapped, &stat);
+            IN_MEMORY.store(false, Ordering::Relaxed);
             true
         }
         Err(_) => false,

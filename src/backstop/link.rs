@@ -11,7 +11,7 @@ use super::Without;
 use crate::memory::Text;
 use crate::request::slots_address;
 use crate::sink::held::Held;
-use crate::{compiler, context, counters, listeners, local_listeners, state, sys};
+use crate::{compiler, context, counters, handed, listeners, local_listeners, state, sys};
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_request::environment::SUPERVISE;
 use sys::Fd;
@@ -26,6 +26,9 @@ const ANEW: u64 = 2000;
 const LOOK: u32 = 50;
 /// How often a worker starts one.
 const STARTS: usize = 3;
+
+/// The descriptor of the supervisor that is its policy's, where that is handed down.
+const POLICY: i32 = super::supervisor::LISTENER + 1;
 
 /// A worker asks for a place.
 pub const ASKED: [u64; 1] = [VERSION];
@@ -195,10 +198,11 @@ fn launch() -> Option<u64> {
     let end = SUPERVISORS.ours()?;
     let command = compiler::command()?;
     let settled = state::settled();
-    let (mut preload, mut inherited, mut supervise) = (Text::<600>::new(), Text::<1024>::new(), Text::<64>::new());
+    let policy = handed::for_supervisor();
+    let inherited = context::compose_supervisor(handed::told_supervisor(policy.as_ref(), POLICY));
+    let (mut preload, mut supervise) = (Text::<600>::new(), Text::<64>::new());
     preload.push(b"LD_PRELOAD=");
     preload.push(settled.library.bytes());
-    inherited.push(context::compose_supervisor().bytes());
     supervise.push(SUPERVISE);
     supervise.number(u64::from(master()));
     let environment = [
@@ -228,8 +232,13 @@ fn launch() -> Option<u64> {
             }
             // It may be that number already, and would then be closed on exec.
             let high = sys::duplicate_high(end, 64).unwrap_or(end);
+            let policy = policy.as_ref().map(|policy| sys::duplicate_high(policy.0, 64).unwrap_or(policy.0));
             sys::duplicate_onto(high, super::supervisor::LISTENER);
-            sys::close_from(super::supervisor::LISTENER.wrapping_add(1));
+            match policy {
+                Some(policy) => sys::duplicate_onto(policy, POLICY),
+                None => sys::close(POLICY),
+            }
+            sys::close_from(POLICY.wrapping_add(1));
             sys::unblock_signals();
             // SAFETY: the vectors end in NULL and hold C strings.
             unsafe {

@@ -21,8 +21,11 @@ const ON_STACK: usize = 384;
 /// the context.
 #[inline(never)]
 pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
-    let lent = Lent::to(&new);
-    let new = New { handed: lent.numbers(), ..new };
+    let lent = Lent::to_next(&new);
+    placed(envp, New { handed: lent.told(), ..new }, served, go)
+}
+
+fn placed<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
     let strings = Reader::default();
     let mut plan = Plan::new();
     if !plan.make(&strings, envp, new, served)? {
@@ -48,12 +51,13 @@ pub fn for_new_process<R>(
     served: &Served,
     go: impl FnOnce(Vector) -> R,
 ) -> Result<R, Unknown> {
+    let lent = Lent::to_child(&new);
+    let new = New { handed: lent.told(), ..new };
     // A program without the guard passes by the supervisor, which puts it on record.
     if !new.is_guarded() {
-        return with(envp, new, served, go);
+        return placed(envp, new, served, go);
     }
-    let lent = Lent::to(&new);
-    Ok(match made(envp, New { handed: lent.numbers(), ..new }, served)? {
+    Ok(match made(envp, new, served)? {
         Some(made) => go(made.vector()),
         None => go(envp),
     })

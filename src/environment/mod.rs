@@ -21,8 +21,8 @@ use crate::state;
 use crate::sys;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicPtr, Ordering};
-use portcullis_request::context::HANDED;
-use portcullis_request::environment::{OWN, PRELOAD};
+use portcullis_request::context::{self, HANDED, Handed};
+use portcullis_request::environment::{CONTEXT, OWN, PRELOAD};
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
@@ -52,6 +52,24 @@ const PASSED_OVER: &[u8] = b"/$LIB/../../../../../../../..";
 /// A variable that says nothing, where the others would be an odd number.
 const PADDING_ENTRY: &CStr = c"PORTCULLIS_PADDING=";
 
+/// What an environment that was made here says of what its program is handed.
+pub fn handed_in(envp: Vector) -> Option<Handed> {
+    let reader = Reader::default();
+    for index in 0.. {
+        let entry = reader.pointer(envp, index)?;
+        if entry.is_null() {
+            break;
+        }
+        if let Some(value) = reader.string(entry, CONTEXT.len())?.strip_prefix(CONTEXT)
+            && value.is_empty()
+        {
+            let value = reader.string(entry.wrapping_add(CONTEXT.len()), usize::MAX)?;
+            return context::parse(value).map(|inherited| inherited.handed);
+        }
+    }
+    None
+}
+
 /// Whether an entry of an LD_PRELOAD is this library.
 fn is_this(entry: &[u8]) -> bool {
     let library = state::settled().library.bytes();
@@ -76,13 +94,13 @@ pub struct New<'n> {
     /// Device and inode that it must have as its program; zeros where the guard in it is not to look.
     pub image: (u64, u64),
     /// The descriptors that it is handed, as in [`Inherited::handed`](portcullis_request::context::Inherited::handed).
-    pub handed: [u64; HANDED],
+    pub handed: Handed,
 }
 
 impl<'n> New<'n> {
     /// A program named `name` that is guarded so far.
     pub fn of(name: &'n [u8], guarding: Guarding) -> New<'n> {
-        New { name, guarding, image: (0, 0), handed: [0; HANDED] }
+        New { name, guarding, image: (0, 0), handed: [[0; 3]; HANDED] }
     }
 
     /// Whether the guard will be in it, so that it gets the backstop's key.

@@ -50,7 +50,7 @@ pub struct Plan<'e> {
     preload: Text<2048>,
     /// The length of all of it; 0 where there is none.
     preload_len: usize,
-    context: Text<1024>,
+    context: context::Context,
     request: Text<REQUEST_MAX>,
     key: Text<48>,
     /// What the new program takes out again would be an odd number otherwise.

@@ -18,9 +18,9 @@ const FOLDER: c_int = libc::O_PATH | libc::O_DIRECTORY;
 /// `struct __spawn_action`: a tag, then a union of at most three words.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Action {
-    tag: c_int,
-    words: [usize; 3],
+pub struct Action {
+    pub tag: c_int,
+    pub words: [usize; 3],
 }
 
 // SAFETY: numbers.
@@ -29,15 +29,15 @@ unsafe impl Plain for Action {}
 /// The public type's beginning.
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Actions {
-    allocated: c_int,
-    used: c_int,
-    actions: *const Action,
+pub struct Actions {
+    pub allocated: c_int,
+    pub used: c_int,
+    pub actions: *const Action,
 }
 
 impl Action {
     /// The descriptors, which share the first word.
-    fn descriptors(&self) -> (c_int, c_int) {
+    pub fn descriptors(&self) -> (c_int, c_int) {
         (self.words[0] as c_int, (self.words[0] >> 32) as c_int)
     }
 }
@@ -45,12 +45,12 @@ impl Action {
 // SAFETY: numbers and a pointer.
 unsafe impl Plain for Actions {}
 
-const CLOSE: c_int = 0;
-const DUP2: c_int = 1;
+pub const CLOSE: c_int = 0;
+pub const DUP2: c_int = 1;
 const OPEN: c_int = 2;
 const CHDIR: c_int = 3;
 const FCHDIR: c_int = 4;
-const CLOSE_FROM: c_int = 5;
+pub const CLOSE_FROM: c_int = 5;
 const TCSETPGRP: c_int = 6;
 
 /// What a descriptor of the new process is.

@@ -13,6 +13,7 @@ mod file_actions;
 mod filters;
 pub mod find;
 mod inject;
+mod lent_actions;
 mod listen;
 mod loaded;
 mod messages;

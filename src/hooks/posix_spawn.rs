@@ -3,8 +3,8 @@
 
 use super::attempt::{self, Failed};
 use super::file_actions::Effects;
-use super::search;
 use super::table::real;
+use super::{lent_actions, search};
 use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
 use crate::judge::{Exec, Refused, Target};
@@ -190,15 +190,20 @@ macro_rules! spawns {
                 if state::role() == Role::Master {
                     let Some(real) = real::$name() else { return libc::ENOSYS };
                     let go = |envp: Vector| {
-                        // SAFETY: as the caller promises.
-                        stack::back(|| unsafe { real(first, path, actions, attributes, argv, envp.cast()) })
+                        lent_actions::with(actions, envp, |actions| {
+                            // SAFETY: as the caller promises.
+                            stack::back(|| unsafe { real(first, path, actions, attributes, argv, envp.cast()) })
+                        })
                     };
                     return stack::through(|| of_master(path, (argv.cast(), envp.cast()), go));
                 }
                 let Some(real) = real::$by() else { return libc::ENOSYS };
                 let go = |path: &CStr, argv: Vector, envp: Vector| {
-                    // SAFETY: as the caller promises; the path is a C string.
-                    stack::back(|| unsafe { real(first, path.as_ptr(), actions, attributes, argv.cast(), envp.cast()) })
+                    lent_actions::with(actions, envp, |actions| {
+                        let (path, argv) = (path.as_ptr(), argv.cast());
+                        // SAFETY: as the caller promises; the path is a C string.
+                        stack::back(|| unsafe { real(first, path, actions, attributes, argv, envp.cast()) })
+                    })
                 };
                 stack::through(|| start(path, $searches, actions, (argv.cast(), envp.cast()), go))
             }

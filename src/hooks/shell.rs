@@ -4,10 +4,10 @@
 //! an environment of the shell's own. wordexp and `_IO_proc_open` cannot be: their shell is judged as one that cannot be
 //! handed the guard.
 
-use super::fail;
 use super::find::libc_minor;
 use super::signals::{self, Signals};
 use super::table::real;
+use super::{fail, lent_actions};
 use crate::backstop::{self, Executes};
 use crate::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
@@ -102,9 +102,12 @@ fn judged_unguarded(text: *const c_char) -> Decision {
 fn run(command: &Command, envp: Vector, signals: &Signals) -> Result<libc::pid_t, i32> {
     let Some(spawn) = real::posix_spawn() else { return Err(libc::ENOSYS) };
     let (mut pid, attributes) = (0, signals.attributes());
-    let (attributes, nothing) = ((&raw const attributes).cast(), core::ptr::null());
-    // SAFETY: the attributes are of libc's layout; the vectors end in NULL, or the kernel finds the fault.
-    match unsafe { spawn(&raw mut pid, SHELL.as_ptr(), nothing, attributes, command.vector().cast(), envp.cast()) } {
+    let (argv, attributes) = (command.vector().cast(), (&raw const attributes).cast());
+    let started = lent_actions::with(core::ptr::null(), envp, |actions| {
+        // SAFETY: the attributes are of libc's layout; the vectors end in NULL, or the kernel finds the fault.
+        unsafe { spawn(&raw mut pid, SHELL.as_ptr(), actions, attributes, argv, envp.cast()) }
+    });
+    match started {
         0 => Ok(pid),
         errno => Err(errno),
     }

@@ -9,10 +9,10 @@
 //! **Concurrency**: the streams are a list of mappings that grows and never shrinks, changed in turn. The turn lasts until
 //! the shell is started, as in glibc: a descriptor that loses close-on-exec is closed in every shell that is started later.
 
-use super::fail;
 use super::shell::{self, Command};
 use super::table::{part, real};
 use super::turn::Turn;
+use super::{fail, lent_actions};
 use crate::judge::Refused;
 use crate::objects::{self, gnu_hash};
 use crate::{deepbind, sys};
@@ -310,9 +310,12 @@ fn start(
         }
     }
     let (mut pid, nothing) = (0, core::ptr::null());
-    let (argv, envp) = (command.vector().cast(), envp.cast());
-    // SAFETY: as above; the vectors end in NULL, or the kernel finds the fault.
-    match unsafe { spawn(&raw mut pid, shell::SHELL.as_ptr(), to, nothing, argv, envp) } {
+    let argv = command.vector().cast();
+    let started = lent_actions::with(to, envp, |actions| {
+        // SAFETY: as above; the vectors end in NULL, or the kernel finds the fault.
+        unsafe { spawn(&raw mut pid, shell::SHELL.as_ptr(), actions, nothing, argv, envp.cast()) }
+    });
+    match started {
         0 => {}
         // As glibc has it.
         _ => return Err(libc::ENOMEM),

@@ -57,22 +57,9 @@ impl Held {
         self.kept.store(0, Ordering::Release);
     }
 
-    /// A duplicate that survives exec.
+    /// A duplicate.
     pub fn lend(&self) -> Option<Fd> {
-        let fd = Fd(sys::duplicate_highest(self.ours()?).ok()?);
-        sys::keep_over_exec(fd.0);
-        Some(fd)
-    }
-
-    /// Holds a descriptor that was handed down, where it still is what it was: a socket, or a file to which one can only append.
-    pub fn keep(&self, fd: i32, is_socket: bool) {
-        let Some(stat) = sys::fstat(fd) else { return };
-        let appends = || sys::flags(fd).is_some_and(|flags| flags & libc::O_APPEND != 0);
-        let is = |kind| stat.mode & libc::S_IFMT == kind;
-        if if is_socket { is(libc::S_IFSOCK) } else { !is(libc::S_IFSOCK) && appends() } {
-            sys::close_on_exec(fd);
-            self.hold(fd, &stat);
-        }
+        sys::duplicate_to_lend(self.ours()?)
     }
 
     /// Opens it where it is not held or no longer the guard's. For a master, whose other threads do not come here.
@@ -87,19 +74,23 @@ impl Held {
         self.hold(fd, &stat);
     }
 
-    fn hold(&self, fd: i32, stat: &sys::Stat) {
+    /// Holds a descriptor with this status.
+    pub fn hold(&self, fd: i32, stat: &sys::Stat) {
         self.device.store(stat.identity.0, Ordering::Relaxed);
         self.inode.store(stat.identity.1, Ordering::Relaxed);
         self.kept.store(fd.wrapping_add(1), Ordering::Release);
     }
 
-    /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives. The error is
-    /// why nothing could be opened.
+    /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives, unless the process
+    /// is elsewhere than where this was opened. The error is why nothing could be opened.
     pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> Taken {
-        if let Some(fd) = self.ours()
-            && write(fd)
-        {
-            return Ok(true);
+        if let Some(fd) = self.ours() {
+            if write(fd) {
+                return Ok(true);
+            }
+            if super::is_elsewhere() {
+                return Ok(false);
+            }
         }
         open().map(|fd| write(fd.0))
     }

@@ -8,7 +8,7 @@ pub mod held;
 mod write;
 
 use crate::state::{self, Role};
-use crate::sys::Fd;
+use crate::sys::{self, Fd};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{Held, Taken};
@@ -26,11 +26,26 @@ static HELD_SYSLOG: Held = Held::new();
 static HELD_FILE: Held = Held::new();
 static HELD_STDERR: Held = Held::new();
 
+/// The root folder in which the sinks that are held were opened: its mount, device and inode. Zeros: none is held; ones: they were
+/// handed down.
+static HELD_IN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// Whether what is held was opened in another root folder, or in other mounts, than this process's: there somebody else may have put
+/// a log or a socket at the path of one.
+pub fn is_elsewhere() -> bool {
+    let held_in = [0, 1, 2].map(|at: usize| HELD_IN.get(at).map_or(0, |word| word.load(Ordering::Relaxed)));
+    held_in != [0; 3] && sys::root_folder().map_or(held_in == [u64::MAX; 3], |now| now != held_in)
+}
+
+fn set_held_in(root: [u64; 3]) {
+    HELD_IN.iter().zip(root).for_each(|(word, now)| word.store(now, Ordering::Relaxed));
+}
+
 /// The sinks that a process may hold and hand down.
 pub const KINDS: usize = 3;
 const HELD: [&Held; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
 
-/// Duplicates of those that are held, which survive exec.
+/// Duplicates of those that are held.
 #[cold]
 #[inline(never)]
 pub fn lend() -> [Option<Fd>; KINDS] {
@@ -38,10 +53,12 @@ pub fn lend() -> [Option<Fd>; KINDS] {
 }
 
 /// Holds what this program was handed; for the constructor.
-pub fn keep(handed: [Option<i32>; KINDS]) {
-    for (place, (fd, is_socket)) in HELD.into_iter().zip(handed.into_iter().zip([true, true, false])) {
-        if let Some(fd) = fd {
-            place.keep(fd, is_socket);
+pub fn keep(handed: [Option<(i32, sys::Stat)>; KINDS]) {
+    for (place, file) in HELD.into_iter().zip(handed) {
+        if let Some((fd, stat)) = file {
+            sys::close_on_exec(fd);
+            place.hold(fd, &stat);
+            set_held_in([u64::MAX; 3]);
         }
     }
 }
@@ -57,6 +74,10 @@ pub fn hold_before_leaving() {
 
 /// Opens the sinks of `policy` that are not held yet. Where two threads meet, one's are left open.
 pub fn hold(policy: &Policy<'_>) {
+    if is_elsewhere() {
+        return;
+    }
+    set_held_in(sys::root_folder().unwrap_or_default());
     let sinks = policy.sinks();
     if sinks & JOURNALD != 0 {
         HELD_JOURNALD.refresh(|| write::datagram(write::JOURNALD));
@@ -175,6 +196,8 @@ static HAD_PATH: AtomicU64 = AtomicU64::new(0);
 /// may not open the new one). A log is rotated within its file system: where the path leads to another one, a mount of the
 /// process's own may hide the log, and both files get the event.
 ///
+/// Where the process is elsewhere than where the file was opened, it is the file that is held, and no other.
+///
 /// Between two events of a burst nobody rotates a log, has read it to its end and removed it: within half a millisecond
 /// the path is not looked up again, only whether the file has a name.
 fn to_file(path: &CStr, time: u64, line: &[u8]) -> Taken {
@@ -183,6 +206,11 @@ fn to_file(path: &CStr, time: u64, line: &[u8]) -> Taken {
         && let Some(fd) = HELD_FILE.file()
     {
         return Ok(write::appended(fd, line));
+    }
+    if let Some(fd) = HELD_FILE.ours()
+        && is_elsewhere()
+    {
+        return Ok(HELD_FILE.file().is_some() && write::appended(fd, line));
     }
     let stat = crate::sys::stat(path);
     let now = stat.map(|stat| stat.identity);

@@ -288,11 +288,19 @@ pub fn duplicate_high(fd: i32, from: i32) -> Result<i32, i32> {
         .map(|fd| fd as i32)
 }
 
+/// From where on a descriptor of the guard's is least in the way, and from where on it may be in a program that does not know of it.
+const HIGHEST: i32 = 900;
+const HIGH: i32 = 50;
+
 /// A duplicate of a descriptor with a number that a program is least likely to mean by one that it has not, closed on exec.
 pub fn duplicate_highest(fd: i32) -> Result<i32, i32> {
-    const FROM: [i32; 3] = [900, 200, 50];
-    let found = FROM.into_iter().find_map(|from| duplicate_high(fd, from).ok());
+    let found = [HIGHEST, 200, HIGH].into_iter().find_map(|from| duplicate_high(fd, from).ok());
     found.map_or_else(|| duplicate_high(fd, 3), Ok)
+}
+
+/// A duplicate that is closed on exec, with a number that no program means by one that it has not, so not a low one.
+pub fn duplicate_to_lend(fd: i32) -> Option<Fd> {
+    duplicate_high(fd, HIGHEST).or_else(|_| duplicate_high(fd, HIGH)).ok().map(Fd)
 }
 
 /// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`fork_silent`] only.

@@ -188,13 +188,32 @@ pub fn is_memory_limited() -> bool {
     is_limited(libc::RLIMIT_AS) || is_limited(libc::RLIMIT_DATA)
 }
 
-/// Raises the soft limit of a resource to its hard one. For a process of the guard's own only.
+/// Raises the soft limit of a resource to its hard one. For a process of the guard's own, or for a while.
 pub fn raise_limit(resource: u32) {
     if let Some([_, hard]) = limit(resource) {
         let limits = [hard; 2];
         // SAFETY: the kernel reads a rlimit64.
         unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
     }
+}
+
+/// Does some work with the soft limits of files and of a file's size at their hard ones.
+pub fn with_raised_limits<R>(work: impl FnOnce() -> R) -> R {
+    let raised = [libc::RLIMIT_NOFILE, libc::RLIMIT_FSIZE].map(|resource| {
+        let before = limit(resource).filter(|[soft, hard]| soft < hard);
+        if before.is_some() {
+            raise_limit(resource);
+        }
+        (resource, before)
+    });
+    let done = work();
+    for (resource, before) in raised {
+        if let Some(limits) = before {
+            // SAFETY: the kernel reads a rlimit64.
+            unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
+        }
+    }
+    done
 }
 
 /// Ends the process.

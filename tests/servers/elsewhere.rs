@@ -1,7 +1,7 @@
 //! Programs that begin in another root folder or in other mounts than their server, where neither the policy nor the log is at its
 //! path, or somebody else's file is: they are judged by their tree's policy, and their events arrive.
 
-use crate::harness::{Fpm, Guard, Listeners, Nginx, Parts, Place, Pool, enter, every_rule, http};
+use crate::harness::{Fpm, Guard, Listeners, Nginx, Parts, Place, Pool, children, enter, every_rule, http, wait_until};
 use crate::jails::{encoded, jail};
 use std::os::unix::fs::chown;
 use std::path::Path;
@@ -30,7 +30,7 @@ const HOSTS: [&str; 3] = ["blog.example", "shop.example", "wiki.example"];
 const SHELLS: &str = "/bin/env|/bin/dash|-c|/bin/env -i /bin/dash -c '/bin/sh -c \"echo \\$((40+2))\"'";
 const CONNECTS: &str = "/bin/env|/bin/dash|-c|/bin/dynamic-ways libc connect";
 
-fn start(place: &Place, guard: Option<&Guard>, root: Option<&Path>) -> (Fpm, Nginx) {
+pub fn start(place: &Place, guard: Option<&Guard>, root: Option<&Path>) -> (Fpm, Nginx) {
     start_in(place, guard, root, &[])
 }
 
@@ -49,17 +49,17 @@ fn start_in(place: &Place, guard: Option<&Guard>, root: Option<&Path>, by: &[&st
     (fpm, Nginx::start(place, None, &format!("{location}\n{more}")))
 }
 
-fn ask(server: &(Fpm, Nginx), host: &str, words: &str) -> String {
+pub fn ask(server: &(Fpm, Nginx), host: &str, words: &str) -> String {
     http::get_host(server.1.port, host, &format!("/?words={}", encoded(words))).body
 }
 
-fn place_library(place: &Place) {
+pub fn place_library(place: &Place) {
     let copy = place.join("jail").join(place.library().strip_prefix("/").expect("a path"));
     std::fs::create_dir_all(copy.parent().expect("a folder")).expect("folders");
     std::fs::copy(place.library(), &copy).expect("a copy");
 }
 
-fn configuration(layer: &str) -> String {
+pub fn configuration(layer: &str) -> String {
     // That a program was handed its request is what the supervisor would doubt.
     let [audit, enforce] = ["audit", "enforce"].map(|mode| format!("[rules.loader-env]\nmode = \"{mode}\"\n"));
     let rules = every_rule("audit");
@@ -108,6 +108,11 @@ fn in_a_pools_own_root_the_trees_policy_holds() {
         let guard = place.guard_of_every_event(&configuration(layer));
         let server = start(&place, Some(&guard), Some(&root));
         hold(&server, &guard, &bare, [SHELLS, CONNECTS], 3, layer);
+        // A program without a loader hands it on.
+        let ways = [SHELLS, CONNECTS].map(|way| way.replace("/bin/env|/bin/dash|-c|", "/bin/busybox|sh|-c|"));
+        if layer == "off" {
+            hold(&server, &guard, &bare, [&ways[0], &ways[1]], 1, "by busybox");
+        }
     }
 }
 
@@ -187,5 +192,17 @@ fn with_a_read_only_run_the_configuration_holds() {
         let server = start_in(&place, None, None, &by);
         assert!(!guard.policy().exists());
         hold(&server, &guard, &bare, ways, 3, layer);
+        // The supervisor has the policy, too, and so has the next master.
+        let by_static = connects.replace("ways-no-pie", "ways-static");
+        if layer == "supervise" {
+            hold(&server, &guard, &bare, [SHELLS, &by_static], 1, "a static program");
+        }
+        let before = children(server.0.process.pid());
+        server.0.process.signal(libc::SIGUSR2);
+        wait_until("the next master's workers", || {
+            let now = children(server.0.process.pid());
+            now.len() == before.len() && now.iter().all(|worker| !before.contains(worker))
+        });
+        hold(&server, &guard, &bare, ways, 3, "after a reload");
     }
 }

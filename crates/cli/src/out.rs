@@ -42,6 +42,14 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
     }
 }
 
+/// Writes bytes that are not for people to standard output; not to a terminal.
+pub fn write_bytes(bytes: &[u8]) -> std::io::Result<()> {
+    match is_terminal(false) {
+        true => Err(std::io::Error::other("standard output is a terminal")),
+        false => std::io::stdout().lock().write_all(bytes),
+    }
+}
+
 /// Whether standard output, or standard error, is a terminal.
 pub fn is_terminal(is_error: bool) -> bool {
     if is_error { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }

@@ -25,6 +25,8 @@ pub const HOME: usize = 4;
 
 /// Descriptors that a program may be handed: of the policy, of journald's socket, of syslog's, of the log.
 pub const HANDED: usize = 4;
+/// Of each, its number and one (0 for none), and two numbers that tell its file from others.
+pub type Handed = [[u64; 3]; HANDED];
 
 /// What a tree of processes is judged by. It tells the tree's own policy from what a process puts in its place, in namespaces
 /// of its own, and says how strict it was where that cannot be had.
@@ -89,8 +91,8 @@ pub struct Inherited<'a> {
     pub role: Role,
     /// What its tree is judged by; `None` at the beginning of one.
     pub tree: Option<Tree<'a>>,
-    /// Numbers of the descriptors that are handed down, and one; 0 for none.
-    pub handed: [u64; HANDED],
+    /// The descriptors that are handed down.
+    pub handed: Handed,
     /// LD_PRELOAD is there only because the guard put it in.
     pub injected: bool,
     /// The reason last reported.
@@ -115,7 +117,7 @@ impl<'a> Inherited<'a> {
         let tree = value.splitn(4, |&byte| byte == b';').nth(2).and_then(Tree::parse);
         let (none, policy, chain) = ((0, 0), &b""[..], &b""[..]);
         let (stderr, image) = (none, none);
-        let handed = [0; HANDED];
+        let handed = [[0; 3]; HANDED];
         Inherited {
             role: Role::Descendant,
             tree,
@@ -149,10 +151,10 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
         _ => Role::Descendant,
     };
     let tree = if has_tree { Some(Tree::parse(fields.next()?)?) } else { None };
-    let mut handed = [0; HANDED];
+    let mut handed = [[0; 3]; HANDED];
     if has_handed {
-        let mut numbers = fields.next()?.splitn(HANDED, |&byte| byte == b':');
-        for place in &mut handed {
+        let mut numbers = fields.next()?.splitn(HANDED * 3, |&byte| byte == b':');
+        for place in handed.as_flattened_mut() {
             *place = number(numbers.next()?);
         }
     }
@@ -174,7 +176,7 @@ fn identity(field: &[u8]) -> Option<(u64, u64)> {
 /// Writes the variable's value by `push`.
 pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
     let Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain } = *inherited;
-    let hands = handed != [0; HANDED];
+    let hands = handed != [[0; 3]; HANDED];
     push(match tree {
         None => b"1;",
         Some(_) if hands => b"3;",
@@ -189,10 +191,13 @@ pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
         tree.write(&mut push);
         push(b";");
         if hands {
-            for (value, end) in handed.into_iter().zip([b":", b":", b":", b";"]) {
-                decimal(value, &mut push);
-                push(end);
+            let mut before = &b""[..];
+            for value in handed.as_flattened() {
+                push(before);
+                decimal(*value, &mut push);
+                before = b":";
             }
+            push(b";");
         }
         for (value, end) in [(image.0, b":"), (image.1, b";")] {
             decimal(value, &mut push);

@@ -33,7 +33,7 @@ proptest! {
     fn what_is_written_is_read(
         (role, injected, reported, tried) in (role(), any::<bool>(), any::<u8>(), any::<u64>()),
         (stderr, image) in any::<((u64, u64), (u64, u64))>(),
-        handed in any::<[u64; 4]>(),
+        handed in any::<[[u64; 3]; 4]>(),
         policy in "[^;\0]{0,40}",
         chain in vec(any::<u8>(), 0..80),
         has_tree in any::<bool>(),
@@ -45,7 +45,7 @@ proptest! {
         let tree = has_tree.then_some(tree);
         // Only a tree's variable has it.
         let image = if has_tree { image } else { (0, 0) };
-        let handed = if has_tree { handed } else { [0; 4] };
+        let handed = if has_tree { handed } else { [[0; 3]; 4] };
         let inherited = Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain };
         let text = written(&inherited);
         prop_assert_eq!(context::parse(&text), Some(inherited));

@@ -4,6 +4,7 @@ mod cgi;
 mod chrooted;
 mod confined;
 mod egress;
+mod elsewhere;
 mod formats;
 mod fpm_socket;
 mod interpreters;

@@ -1,0 +1,119 @@
+//! A program in another root folder that puts something else in the place of what the guard hands down, or at the paths of policy
+//! and log, or has no room for it.
+
+use super::compile;
+use crate::elsewhere::{ask, configuration, place_library, start};
+use crate::harness::{Parts, Place, enter};
+use crate::jails::jail;
+use serde_json::Value;
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+
+fn jail_with_helper(place: &Place) -> PathBuf {
+    let root = jail(place);
+    place_library(place);
+    std::fs::copy(compile(place, "elsewhere", &["-pthread"]), root.join("bin/elsewhere")).expect("a copy");
+    for folder in ["tmp", "log"] {
+        std::fs::create_dir_all(root.join(folder)).expect("a folder");
+        chown(root.join(folder), Some(33), Some(33)).expect("www-data's");
+    }
+    root
+}
+
+fn chains(events: &[Value]) -> Vec<&str> {
+    let shells = events.iter().filter(|event| event.text("rule.id") == "shell-spawn");
+    shells.map(|event| event.text("portcullis.chain")).collect()
+}
+
+#[test]
+fn what_is_handed_down_is_told_from_what_is_put_in_its_place() {
+    enter();
+    for layer in ["off", "supervise"] {
+        let place = Place::new();
+        let root = jail_with_helper(&place);
+        // One that refuses nothing, and says of itself that it is the tree's.
+        let lenient = place.guard_of_every_event("mode = \"off\"\n");
+        let compile = |config: &PathBuf| {
+            assert!(place.portcullis().args(["compile", "--config"]).arg(config).status().expect("a status").success());
+        };
+        compile(&lenient.config);
+        let mut forged = std::fs::read(lenient.policy()).expect("a policy");
+        let guard = place.guard_of_every_event(
+            &configuration(layer).replace("loader-env]\nmode = \"enforce\"", "loader-env]\nmode = \"audit\""),
+        );
+        compile(&guard.config);
+        let own = std::fs::read(guard.policy()).expect("a policy");
+        forged[16..24].copy_from_slice(&own[16..24]);
+        std::fs::write(root.join("www/forged"), forged).expect("a file");
+        let server = start(&place, Some(&guard), Some(&root));
+        let mut events = guard.events();
+        for (way, argument) in [("policy", "/www/forged"), ("sink", "/tmp/mine")] {
+            for (host, is_refused) in [("blog.example", false), ("shop.example", true)] {
+                let said = ask(&server, host, &format!("/bin/elsewhere|{way}|{argument}"));
+                let seen = events.fresh();
+                assert!(!chains(&seen).is_empty(), "{layer} {host} {way}: {said} {seen:#?}");
+                assert!(!(is_refused && said.contains("through")), "{layer} {host} {way}: {said}");
+            }
+        }
+        assert_eq!(std::fs::read_to_string(root.join("tmp/mine")).expect("a file"), "");
+    }
+}
+
+/// Neither a log of its own at the log's path, nor a policy that root has placed in it, nor a failing call takes the events away.
+#[test]
+fn events_arrive_wherever_its_paths_lead() {
+    enter();
+    for layer in ["off", "supervise"] {
+        let place = Place::new();
+        let root = jail_with_helper(&place);
+        let guard = place.guard_of_every_event(&configuration(layer));
+        let server = start(&place, Some(&guard), Some(&root));
+        let within = |path: PathBuf| root.join(path.strip_prefix("/").expect("a path"));
+        let (policy, log) = (within(guard.policy()), within(guard.log.clone()));
+        let mut events = guard.events();
+        let mut hold = |what: &str, words: &str| {
+            let said = ask(&server, "blog.example", words);
+            assert!(said.contains("through"), "{layer} {what}: {said}");
+            let seen = events.fresh();
+            assert!(chains(&seen).iter().any(|chain| chain.ends_with("dash > sh")), "{layer} {what}: {seen:#?}");
+        };
+        hold("nothing", "/bin/dash|-c|/bin/sh -c 'echo through'");
+        hold("a call that fails", "/bin/elsewhere|chroot|/x");
+        std::fs::create_dir_all(policy.parent().expect("a folder")).expect("folders");
+        std::fs::copy(guard.policy(), &policy).expect("a copy");
+        hold("a copy of the policy", "/bin/dash|-c|/bin/sh -c 'echo through'");
+        std::fs::create_dir_all(log.parent().expect("a folder")).expect("folders");
+        chown(log.parent().expect("a folder"), Some(33), Some(33)).expect("www-data's");
+        hold("a folder for a log", "/bin/dash|-c|/bin/sh -c 'echo through'");
+        std::fs::write(&log, "").expect("a file");
+        chown(&log, Some(33), Some(33)).expect("www-data's");
+        hold("a log", "/bin/dash|-c|/bin/sh -c 'echo through'");
+        assert_eq!(std::fs::read_to_string(&log).expect("a file"), "");
+    }
+}
+
+/// Where no descriptor of a high number is free, the policy alone is handed down.
+#[test]
+fn at_a_low_limit_of_descriptors_programs_start() {
+    enter();
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    let guard = place.guard_of_every_event(&configuration("off"));
+    let server = start(&place, Some(&guard), Some(&root));
+    for number in ["8", "12", "64"] {
+        let said = ask(&server, "blog.example", &format!("/bin/elsewhere|limit|{number}"));
+        assert!(said.contains("through"), "{number}: {said}");
+    }
+}
+
+#[test]
+fn threads_hand_nothing_to_each_others_programs() {
+    enter();
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    let bare = ask(&start(&place, None, Some(&root)), "blog.example", "/bin/elsewhere|threads|");
+    assert!(bare.starts_with(|byte: char| byte.is_ascii_digit()), "{bare}");
+    let guard = place.guard_of_every_event(&configuration("off"));
+    let server = start(&place, Some(&guard), Some(&root));
+    assert_eq!(ask(&server, "blog.example", "/bin/elsewhere|threads|"), bare);
+}

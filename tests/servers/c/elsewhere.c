@@ -1,0 +1,89 @@
+/* What a program in another root folder does with what the guard hands down: `elsewhere WAY ARGUMENT`. Ways: `policy`: starts a
+ * shell with a sealed file in memory, of the bytes of the file ARGUMENT, in the place of all that is handed down; `sink`: the same
+ * with the file ARGUMENT, opened to append; `chroot`: tries to enter the folder ARGUMENT, then starts a shell; `limit`: at a limit of
+ * ARGUMENT descriptors; `threads`: says how many descriptors programs have that four threads start; `count` is such a program. */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int start(posix_spawn_file_actions_t *actions, char *const *arguments)
+{
+    pid_t pid;
+    int status, error = posix_spawn(&pid, arguments[0], actions, NULL, arguments, environ);
+    if (error)
+        return printf("%s\n", strerror(error)), -1;
+    waitpid(pid, &status, 0);
+    return status;
+}
+
+static int in_place(int fd)
+{
+    char *const shell[] = {"/bin/dash", "-c", "/bin/sh -c 'echo through'", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    for (int number = 900; number < 908; number++)
+        posix_spawn_file_actions_adddup2(&actions, fd, number);
+    return start(&actions, shell);
+}
+
+static void *starts(void *sum)
+{
+    char *const count[] = {"/bin/elsewhere", "count", "", NULL};
+    for (int turn = 0; turn < 20; turn++) {
+        int status = start(NULL, count);
+        __atomic_add_fetch((int *)sum, WEXITSTATUS(status), __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+int main(int count, char **arguments)
+{
+    if (count < 3)
+        return 99;
+    const char *way = arguments[1], *argument = arguments[2];
+    setvbuf(stdout, NULL, _IONBF, 0);
+    if (!strcmp(way, "policy")) {
+        static char bytes[1 << 20];
+        int from = open(argument, O_RDONLY), to = memfd_create("policy", MFD_ALLOW_SEALING);
+        ssize_t len = read(from, bytes, sizeof bytes);
+        if (len <= 0 || write(to, bytes, len) != len || fcntl(to, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE))
+            return 98;
+        return in_place(to) != 0;
+    }
+    if (!strcmp(way, "sink"))
+        return in_place(open(argument, O_WRONLY | O_APPEND | O_CREAT, 0600)) != 0;
+    if (!strcmp(way, "threads")) {
+        pthread_t threads[4];
+        int sum = 0;
+        for (int number = 0; number < 4; number++)
+            pthread_create(&threads[number], NULL, starts, &sum);
+        for (int number = 0; number < 4; number++)
+            pthread_join(threads[number], NULL);
+        return printf("%d\n", sum), 0;
+    }
+    if (!strcmp(way, "count")) {
+        int found = 0;
+        for (int fd = 3; fd < 1100; fd++)
+            found += fcntl(fd, F_GETFD) == 0;
+        return found;
+    }
+    if (!strcmp(way, "chroot"))
+        printf("%d\n", chroot(argument));
+    if (!strcmp(way, "limit")) {
+        rlim_t number = atoi(argument);
+        setrlimit(RLIMIT_NOFILE, &(struct rlimit){number, number});
+    }
+    execl("/bin/dash", "/bin/dash", "-c", "/bin/sh -c 'echo through'", (char *)NULL);
+    perror("dash");
+    return 97;
+}
