@@ -42,6 +42,13 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
     }
 }
 
+/// Writes what is no text, a compiled policy, to standard output.
+pub fn bytes(bytes: &[u8]) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(bytes)?;
+    output.flush()
+}
+
 /// Whether standard output, or standard error, is a terminal.
 pub fn is_terminal(is_error: bool) -> bool {
     if is_error { std::io::stderr().is_terminal() } else { std::io::stdout().is_terminal() }
