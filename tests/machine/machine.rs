@@ -109,6 +109,11 @@ impl Machine {
         out
     }
 
+    /// A file in the machine, as it is seen from outside.
+    pub fn file(&self, path: &str) -> PathBuf {
+        Path::new("/proc").join(self.leader.to_string()).join("root").join(path)
+    }
+
     /// What was printed, as JSON.
     pub fn json(&self, commands: &str) -> serde_json::Value {
         let done = self.try_run(commands);

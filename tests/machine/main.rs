@@ -4,6 +4,7 @@ mod container;
 mod docs;
 mod fleet;
 mod hardened;
+mod hostile;
 mod life;
 mod machine;
 mod packages;

@@ -67,7 +67,7 @@ pub fn run(arguments: &Compile) -> u8 {
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&path));
     let bytes = compile(&loaded.config);
     if output.as_os_str() == "-" {
-        return match crate::out::write_bytes(&bytes) {
+        return match crate::out::bytes(&bytes) {
             Ok(()) => FINE,
             Err(error) => complain(format_args!("cannot write the policy: {error}")),
         };

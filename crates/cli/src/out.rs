@@ -42,12 +42,11 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
     }
 }
 
-/// Writes bytes that are not for people to standard output; not to a terminal.
-pub fn write_bytes(bytes: &[u8]) -> std::io::Result<()> {
-    match is_terminal(false) {
-        true => Err(std::io::Error::other("standard output is a terminal")),
-        false => std::io::stdout().lock().write_all(bytes),
-    }
+/// Writes what is no text, a compiled policy, to standard output.
+pub fn bytes(bytes: &[u8]) -> std::io::Result<()> {
+    let mut output = std::io::stdout().lock();
+    output.write_all(bytes)?;
+    output.flush()
 }
 
 /// Whether standard output, or standard error, is a terminal.

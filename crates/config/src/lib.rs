@@ -1,5 +1,6 @@
 //! The configuration: TOML files to a compiled policy, with a diagnostic for every error.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 mod compile;
 pub mod diagnostic;

@@ -154,7 +154,7 @@ fn fact(folder: &Path, name: &str) -> Option<Vec<u8>> {
     reading::head(&folder.join(name), Links::Refuse, FACTS_MAX).ok()
 }
 
-/// The control group of a process; in the hierarchy of systemd, where there are several.
+/// The control group of a process: in the one hierarchy, or, where that is not used, in systemd's own.
 fn group(folder: &Path) -> String {
     let text = fact(folder, "cgroup").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
@@ -163,7 +163,7 @@ fn group(folder: &Path) -> String {
         let mut groups = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
         groups.find(|(these, _)| *these == controllers).map(|(_, path)| path.to_owned())
     };
-    of("name=systemd").or_else(|| of("")).unwrap_or_default()
+    of("").filter(|path| path != "/").or_else(|| of("name=systemd")).unwrap_or_default()
 }
 
 /// The unit of the system that a control group belongs to: the first below the system's manager. What lies below that is named by whom it
@@ -332,11 +332,8 @@ mod tests {
             assert_eq!(unit(group, manager), wanted, "{group}");
         }
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("cgroup"),
-            "8:pids:/forged.service\n9:name=systemd:/a:b.service\n0::/c.service\n",
-        )
-        .unwrap();
+        std::fs::write(folder.path().join("cgroup"), "8:pids:/forged.service\n9:name=systemd:/a:b.service\n0::/\n")
+            .unwrap();
         assert_eq!(group(folder.path()), "/a:b.service");
     }
 
