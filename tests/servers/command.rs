@@ -123,6 +123,27 @@ fn run_needs_neither_root_nor_a_configuration() {
     }
 }
 
+/// To the first process of a PID namespace the kernel says 0 for its parent: that is not itself.
+#[test]
+fn the_first_process_has_no_parent() {
+    enter();
+    let place = Place::new();
+    for program in [
+        "socket(S, AF_INET, SOCK_DGRAM, 0); send(S, 'x', 0, pack_sockaddr_in(4444, inet_aton('192.88.1.10')))",
+        "exec('/bin/sh', '-c', 'true; true')",
+    ] {
+        let mut command = Command::new("unshare");
+        command.args(["-fp", "--mount-proc"]).arg(place.join("bin/portcullis"));
+        command.args(["run", "--mode", "audit", "--role", "serving", "--", "/usr/bin/perl", "-MSocket", "-e"]);
+        let done = run(command.arg(program));
+        let events: Vec<Value> =
+            text(&done.stderr).lines().map(|line| serde_json::from_str(line).expect("only events")).collect();
+        assert_eq!(events.len(), 1, "{}", text(&done.stderr));
+        assert_eq!(events[0].pointer("/process/pid").and_then(Value::as_u64), Some(1), "{:#}", events[0]);
+        assert_eq!(events[0].pointer("/process/parent"), None, "{:#}", events[0]);
+    }
+}
+
 #[test]
 fn run_off_writes_nothing() {
     enter();

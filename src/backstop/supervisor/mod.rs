@@ -84,6 +84,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
     let shared = unsafe { &*at.cast::<Shared>() };
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
+    remote::try_to_write();
     if !cage::enter() {
         emit::guard(
             &state::policy(),

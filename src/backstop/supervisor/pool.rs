@@ -4,8 +4,7 @@
 //! another process, so it looks at the file to which the path leads for that process, before the kernel does.
 
 use super::answer::Case;
-use super::remote::Memory;
-use super::subject;
+use super::remote::{Memory, or_as_user};
 use crate::backstop::link::Told;
 use crate::files;
 use crate::judge::{self, Decision, Deed};
@@ -72,15 +71,7 @@ fn is_fpm(pid: u32) -> Option<bool> {
 
 /// Calls `go` with a process's memory; where that may not be read, as its user.
 fn of_process<R>(pid: u32, go: impl FnOnce(&Memory) -> Option<R>) -> Option<R> {
-    if let Ok(memory) = Memory::of(pid) {
-        return go(&memory);
-    }
-    let own = (sys::geteuid(), sys::getegid());
-    let (uid, gid) = subject::user_of(pid)?;
-    sys::look_as(uid, gid);
-    let memory = Memory::of(pid);
-    sys::look_as(own.0, own.1);
-    go(&memory.ok()?)
+    go(&or_as_user(pid, || Memory::of(pid).ok())?)
 }
 
 /// Copies words; what is the same stays as it is, so that nothing is written to where there is nothing.

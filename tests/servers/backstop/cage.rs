@@ -141,3 +141,24 @@ fn it_makes_no_call_that_it_may_not() {
     assert!(calls.lines().count() > 10 && refused.is_empty(), "{refused:#?}");
     assert!(supervisors(fpm.process.pid()).len() >= 2);
 }
+
+/// The lengths that sendmmsg gives are written into the caller's memory, whatever the unit lets: in its place, or by its file.
+#[test]
+fn what_a_call_gives_is_written() {
+    enter();
+    for outer in ["", "kill-write"] {
+        let place = Place::new();
+        page(&place);
+        let program = compile(&place, "tests/servers/c/outer.c", "outer", &[]);
+        let guard = place.guard(
+            "mode = \"enforce\"\n[backstop]\nseccomp = \"supervise\"\n[rules.exec-place]\nmode = \"off\"\n\
+             [egress]\nallow = [\"192.88.1.10:*\"]\n",
+        );
+        let by = [program.as_str(), outer];
+        let by = if outer.is_empty() { &[][..] } else { &by[..] };
+        let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), by);
+        let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
+        assert_eq!(ask(nginx.port, "localhost", "sendmmsg"), "1 0 0", "{outer}");
+        assert!(guard.events().all().is_empty(), "{outer}");
+    }
+}

@@ -126,6 +126,13 @@ fn a_units_own_filter_is_no_danger() {
         ),
         // Without descriptors of other processes it judges what it can.
         ("kill-borrow", "2", "", vec!["backstop", "backstop"]),
+        // Without a cage, it judges all the same.
+        (
+            "kill-capset",
+            "2",
+            "the backstop's supervisor keeps rights that it does not need: it could not give them up",
+            vec!["backstop", "backstop"],
+        ),
     ] {
         let place = Place::new();
         page(&place);

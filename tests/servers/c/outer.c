@@ -1,6 +1,7 @@
 /* Runs a command under a filter of its own: `outer listener CMD...` has a listener already, so that no other can be made;
  * under `outer none CMD...` the kernel knows no listeners; `outer kill-seccomp CMD...` and `outer kill-borrow CMD...` end whoever
- * calls seccomp or pidfd_getfd, as SystemCallFilter=@system-service does, and `outer kill-pidfd CMD...` whoever calls pidfd_open. */
+ * calls seccomp or pidfd_getfd, as SystemCallFilter=@system-service does, `outer kill-pidfd CMD...` whoever calls pidfd_open,
+ * `outer kill-capset CMD...` capset, and `outer kill-write CMD...` process_vm_writev. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -28,7 +29,8 @@ int main(int argc, char **argv)
     struct sock_fprog program = {sizeof nothing / sizeof *nothing, nothing};
     if (!listener)
         program = (struct sock_fprog){sizeof refuse / sizeof *refuse, refuse};
-    int number = !strcmp(argv[1], "kill-seccomp") ? SYS_seccomp : !strcmp(argv[1], "kill-pidfd") ? SYS_pidfd_open : SYS_pidfd_getfd;
+    int number = !strcmp(argv[1], "kill-seccomp") ? SYS_seccomp : !strcmp(argv[1], "kill-pidfd") ? SYS_pidfd_open
+        : !strcmp(argv[1], "kill-capset") ? SYS_capset : !strcmp(argv[1], "kill-write") ? SYS_process_vm_writev : SYS_pidfd_getfd;
     struct sock_filter ends[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),

@@ -53,7 +53,8 @@ pub(super) fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option
         }
         json.close(b'"');
     }
-    if let Some(parent) = parent {
+    // Of one outside of the PID namespace nothing is known.
+    if let Some(parent) = parent.filter(|parent| parent.pid != 0 || !parent.name.is_empty()) {
         json.key(name!("parent"));
         self::process(json, parent, None);
     }
