@@ -4,6 +4,7 @@ mod cgi;
 mod chrooted;
 mod confined;
 mod egress;
+mod evidence;
 mod formats;
 mod fpm_socket;
 mod interpreters;
