@@ -10,8 +10,12 @@ use core::sync::atomic::Ordering;
 pub const JOURNALD: &[u8] = b"/run/systemd/journal/socket";
 /// syslog's socket.
 pub const SYSLOG: &[u8] = b"/dev/log";
-/// Permissions of a new log file: everybody may append, since descendants run as any user; root reads.
-const FILE_MODE: u32 = 0o622;
+/// Permissions of a new log file: root appends, and its group reads.
+const MODE: u32 = 0o640;
+/// In a folder that gives its group to new files: that group appends.
+const GROUP_MODE: u32 = 0o620;
+/// Others than its owner may write to a file or a folder.
+const OTHERS: u32 = libc::S_IWGRP | libc::S_IWOTH;
 
 /// A datagram socket connected to a path.
 pub fn datagram(path: &[u8]) -> Result<Fd, i32> {
@@ -19,18 +23,53 @@ pub fn datagram(path: &[u8]) -> Result<Fd, i32> {
     if sys::connect_local(socket.0, path) { Ok(socket) } else { Err(libc::ENOENT) }
 }
 
-/// The log file, opened to append; made where it is not there.
+/// The log file, opened to append; made where it is not there. Never through a link, and only where nobody but root, or this
+/// process's own user, can put another file in its place.
 pub fn file(path: &CStr) -> Result<Fd, i32> {
-    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
-    match sys::open(libc::AT_FDCWD, path, flags, 0) {
-        Err(libc::ENOENT) => {
-            let file = sys::open(libc::AT_FDCWD, path, flags | libc::O_CREAT | libc::O_NOFOLLOW, FILE_MODE)?;
-            // The process's umask took bits away.
-            sys::chmod(file.0, FILE_MODE);
-            Ok(file)
-        }
-        other => other,
+    let bytes = path.to_bytes();
+    let end = bytes.iter().rposition(|&byte| byte == b'/').ok_or(libc::ENOENT)?;
+    let folder = Text::<1024>::of(bytes.get(..=end).unwrap_or_default());
+    if !folder.fits() {
+        return Err(libc::ENAMETOOLONG);
     }
+    // No descriptor of the folder: a process may have one that is free, and no more.
+    let place = sys::stat_at(libc::AT_FDCWD, folder.c_str())?;
+    if !is_own(&place) {
+        return Err(libc::EPERM);
+    }
+    let is_shared = place.mode & OTHERS != 0;
+    if is_shared && place.mode & libc::S_ISVTX == 0 {
+        return Err(libc::EPERM);
+    }
+    let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let open = |more, mode| sys::open(libc::AT_FDCWD, path, flags | more, mode);
+    let file = match open(0, 0) {
+        Err(libc::ENOENT) => {
+            let mode = if place.mode & libc::S_ISGID != 0 { GROUP_MODE } else { MODE };
+            let file = open(libc::O_CREAT, mode)?;
+            // The process's umask took bits away.
+            sys::chmod(file.0, mode);
+            file
+        }
+        other => other?,
+    };
+    let stat = sys::fstat(file.0);
+    // In a folder that all may write to, the name may be anybody's, or another one of a file of root's.
+    if is_shared && !stat.is_some_and(|stat| is_own(&stat) && stat.links == 1) {
+        return Err(libc::EPERM);
+    }
+    let is_open = |stat: &sys::Stat| stat.mode & (libc::S_IFMT | libc::S_IWOTH) == libc::S_IFREG | libc::S_IWOTH;
+    if let Some(stat) = stat.filter(is_open) {
+        // As an earlier version made it; for root alone.
+        sys::chmod(file.0, stat.mode & 0o7775);
+    }
+    Ok(file)
+}
+
+/// Whether a file is root's or this process's own user's; in a user namespace that does not map the host's root, that cannot be
+/// told, and what is done there has no more rights than that namespace.
+fn is_own(stat: &sys::Stat) -> bool {
+    stat.uid == 0 || stat.uid == sys::geteuid() || !sys::sees_root()
 }
 
 /// Standard error with an open file description of the guard's own, so that it can be non-blocking; a socket, or

@@ -31,13 +31,12 @@ impl Bench {
     fn guarded(&self, mode: &str, filled: usize, words: &[&str]) -> (String, Vec<Value>) {
         let config = self.folder.path().join("config.toml");
         let text = format!(
-            "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nmerge = false\nfile = \"{}\"\n[rules.listen-port]\nmode = \"{mode}\"\n\
+            "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nmerge = false\ngroup = \"61234\"\nfile = \"{}\"\n[rules.listen-port]\nmode = \"{mode}\"\n\
              [rules.stdio-socket]\nmode = \"{mode}\"\n[rules.process-memory]\nmode = \"{mode}\"\n",
             self.log.display()
         );
         std::fs::write(&config, text).expect("a file");
         std::fs::write(&self.log, "\n".repeat(filled)).expect("a file");
-        std::fs::set_permissions(&self.log, PermissionsExt::from_mode(0o622)).expect("permissions");
         let mut command = Command::new(built().join("portcullis"));
         command.args(["run", "--role", "serving", "--config"]).arg(&config).arg("--").arg(&self.program);
         let said = said(command.args(words));

@@ -84,9 +84,7 @@ impl Bench {
 
     fn guarded(&self, way: &str, mode: &str, layer: &str) -> (String, Vec<(String, String)>) {
         let events = self.folder.path().join("events.jsonl");
-        // As a master makes it.
         std::fs::write(&events, "").expect("a file");
-        std::fs::set_permissions(&events, PermissionsExt::from_mode(0o622)).expect("permissions");
         let config = self.folder.path().join("config.toml");
         let rules: String = RULES.map(|rule| format!("[rules.{rule}]\nmode = \"{mode}\"\n")).concat();
         let rules = rules.replace("[rules.egress-port]", "[egress]");

@@ -183,10 +183,23 @@ fn rotates(machine: &Machine) {
         lines("") > 0
     });
     let before = lines("");
+    // Nothing in it can be taken back.
+    let said = machine.run("portcullis install php8.2-fpm");
+    assert!(said.contains("/var/log/portcullis/events.jsonl: append-only"), "{said}");
+    let is_kept = || {
+        let found = machine
+            .run("stat -c '%a %U %G' /var/log/portcullis/events.jsonl && lsattr /var/log/portcullis/events.jsonl");
+        assert!(found.starts_with("620 root www-data\n-----a"), "{found}");
+        assert_eq!(ask(machine, "spoil"), "whole");
+    };
+    is_kept();
     machine.run("logrotate -f /etc/logrotate.d/portcullis");
+    is_kept();
+    let rotated = machine.run("stat -c '%a %U %G' /var/log/portcullis/events.jsonl.1");
+    assert_eq!(rotated, "640 root adm\n");
     ask(machine, "shell");
     wait_until("the new file", || lines("") == 1);
-    machine.run("logrotate -f /etc/logrotate.d/portcullis && ls /var/log/portcullis/events.jsonl.2.gz");
+    machine.run("logrotate -f /etc/logrotate.d/portcullis && stat -c '%a %U %G' /var/log/portcullis/events.jsonl.2.gz | grep -x '640 root adm'");
     ask(machine, "shell");
     wait_until("every event", || lines("--rotated") == before + 2);
 }

@@ -183,7 +183,8 @@ fn events_for_people_and_for_programs() {
     assert!(next().contains("shell-spawn"));
     std::fs::rename(&guard.log, guard.log.with_extension("1")).expect("rotated");
     std::fs::write(&guard.log, "").expect("a file");
-    std::fs::set_permissions(&guard.log, std::os::unix::fs::PermissionsExt::from_mode(0o622)).expect("permissions");
+    std::os::unix::fs::chown(&guard.log, Some(0), Some(33)).expect("owner");
+    std::fs::set_permissions(&guard.log, std::os::unix::fs::PermissionsExt::from_mode(0o620)).expect("permissions");
     http::get(nginx.port, "/way.php?way=sockets%20tcp%20v4");
     assert!(next().contains("egress-port"));
     child.kill().expect("killed");

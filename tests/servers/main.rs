@@ -30,6 +30,7 @@ mod preloads;
 mod report;
 mod requests;
 mod rules;
+mod shipped;
 mod silence;
 mod sinks;
 mod unloadable;

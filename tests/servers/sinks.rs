@@ -161,9 +161,9 @@ fn a_rotated_file_is_left_and_the_new_one_used() {
     // As logrotate's `create` does it.
     let old = guard.log.with_extension("1");
     std::fs::rename(&guard.log, &old).expect("rotated");
-    let new = std::fs::File::create(&guard.log).expect("a file");
-    std::os::unix::fs::fchown(&new, Some(0), Some(0)).expect("owner");
-    std::fs::set_permissions(&guard.log, std::os::unix::fs::PermissionsExt::from_mode(0o622)).expect("permissions");
+    std::fs::write(&guard.log, "").expect("a file");
+    std::os::unix::fs::chown(&guard.log, Some(0), Some(33)).expect("owner");
+    std::fs::set_permissions(&guard.log, std::os::unix::fs::PermissionsExt::from_mode(0o620)).expect("permissions");
     http::get(nginx.port, "/way.php?way=system");
     assert_eq!(guard.events().all().len(), 1, "the new file");
     // A new file that the worker may not open, and no permission to make one: what it holds is still right.

@@ -97,9 +97,6 @@ fn setting(config: &str) -> Setting {
     let guard = place.guard(config);
     let done = place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
     assert!(done.status.success());
-    std::fs::create_dir_all(place.join("log")).expect("a folder");
-    std::fs::set_permissions(place.join("log"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
-        .expect("permissions");
     Setting { place, guard }
 }
 

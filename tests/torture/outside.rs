@@ -113,7 +113,7 @@ fn the_logs_folder_is_removed() {
     std::fs::remove_dir_all(place.join("log")).expect("removed");
     servers.refuses(10, 5);
     std::fs::create_dir(place.join("log")).expect("a folder");
-    std::fs::set_permissions(place.join("log"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+    std::fs::set_permissions(place.join("log"), std::os::unix::fs::PermissionsExt::from_mode(0o1777))
         .expect("permissions");
     servers.refuses(20, 1);
     assert_eq!(told(&whole_lines(&log)), (1, 5), "what went nowhere is counted");

@@ -3,7 +3,7 @@
 use crate::arguments::{Check, Source};
 use crate::{FINE, WRONG, out};
 use portcullis_config::reading::{self, Links};
-use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
+use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity, trust};
 use portcullis_policy::BackstopKind;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -105,7 +105,8 @@ fn here(loaded: &Loaded) {
 
 pub fn run(arguments: &Check) -> u8 {
     let path = path_of(&arguments.source);
-    let loaded = portcullis_config::load(&path);
+    let mut loaded = portcullis_config::load(&path);
+    trust::check(&path, &mut loaded);
     if arguments.json {
         let may_quote = is_for_the_caller(out::is_terminal(false));
         let diagnostics: Vec<Value> = loaded.diagnostics.iter().map(|one| as_json(one, may_quote)).collect();

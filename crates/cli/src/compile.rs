@@ -2,14 +2,13 @@
 //! reader finds the old one or the new one, and a broken configuration changes nothing.
 
 use crate::arguments::Compile;
-use crate::{FINE, WRONG, check, complain};
-use portcullis_config::model::Sink;
+use crate::{FINE, WRONG, check, complain, sink};
 use portcullis_config::reading::{self, Links};
-use portcullis_config::{Config, compile};
+use portcullis_config::{Config, compile, trust};
 use portcullis_policy::place;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Where the compiled policy of the configuration `config` lies.
@@ -23,12 +22,19 @@ pub fn default_output(config: &Path) -> PathBuf {
 
 /// Writes `bytes` to `output` atomically, readable by all and writable by the owner.
 pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
+    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    sink::make_folder(folder, 0o755)?;
+    // The guard's own folder, which every process of every server has to get through.
+    if Some(folder) == Path::new(place::DEFAULT_POLICY).parent() {
+        let mode = std::fs::metadata(folder)?.mode();
+        if mode & 0o777 != 0o755 {
+            std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))?;
+        }
+    }
     // The same policy stays where it is, mapped as it is.
     if is_there(bytes, output) {
         return Ok(());
     }
-    let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
     let mut file = tempfile::Builder::new().prefix(".policy-").tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
@@ -44,19 +50,17 @@ fn is_there(bytes: &[u8], output: &Path) -> bool {
     is_right && reading::bytes(output, Links::Refuse, bytes.len() as u64).is_ok_and(|now| now == bytes)
 }
 
-/// Makes the folder of the file sink, where that is used.
-fn prepare(config: &Config) {
-    if config.sinks.contains(&Sink::File)
-        && let Some(folder) = config.log_file.parent()
-        && let Err(error) = std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)
-    {
-        eprintln!("portcullis: warning: cannot make {}: {error}", folder.display());
+/// Makes the log of the file sink, where that is used.
+pub fn prepare(config: &Config) {
+    if let Err(error) = sink::prepare(Path::new("/"), config) {
+        eprintln!("portcullis: warning: cannot make {}: {error}", config.log_file.display());
     }
 }
 
 pub fn run(arguments: &Compile) -> u8 {
     let path = check::path_of(&arguments.source);
     let mut loaded = portcullis_config::load(&path);
+    trust::check(&path, &mut loaded);
     check::show(&loaded);
     if !loaded.usable() {
         eprintln!("{}; nothing was written", check::summary(&loaded, &path));

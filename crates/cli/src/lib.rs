@@ -21,6 +21,7 @@ mod log;
 mod report;
 mod run;
 mod show;
+mod sink;
 mod status;
 
 use arguments::{Arguments, Verb};

@@ -130,6 +130,7 @@ pub fn run(arguments: &Run) -> u8 {
     config.force = arguments.mode.map(Into::into);
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
+    compile::prepare(&config);
     let bytes = portcullis_config::compile(&config);
     let policy = match lay(&bytes, &policy_name(arguments)) {
         Ok(path) => path,

@@ -17,7 +17,7 @@ const fn key(table: &'static str, name: &'static str, value: &'static str, defau
 }
 
 /// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
-pub const KEYS: [Key; 41] = [
+pub const KEYS: [Key; 42] = [
     key(
         "",
         "mode",
@@ -26,6 +26,12 @@ pub const KEYS: [Key; 41] = [
     ),
     key("log", "sink", "list of `\"journald\"`, `\"syslog\"`, `\"file\"`, `\"stderr\"`", "`[\"journald\"]`"),
     key("log", "file", "absolute path of the file sink", "`/var/log/portcullis/events.jsonl`"),
+    key(
+        "log",
+        "group",
+        "group whose processes may [append to the file](events.md#the-log-file), by name or number; `\"\"`: none",
+        "the first of `www-data`, `apache`, `nginx`, `http` that exists",
+    ),
     key("log", "merge", "whether [repeated events](events.md#repeated-events) are counted in one", "`true`"),
     key("egress", "mode", "as `mode`, for `egress-port` alone", "`mode`"),
     key(

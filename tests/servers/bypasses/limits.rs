@@ -64,7 +64,6 @@ fn a_log_that_is_longer_than_a_file_may_be() {
             let log = place.join("log/events.jsonl");
             let guard = guard(&place, &log, mode);
             std::fs::write(&log, "\n".repeat(filled)).expect("a file");
-            std::fs::set_permissions(&log, std::os::unix::fs::PermissionsExt::from_mode(0o622)).expect("permissions");
             let by = format!("--fsize={limit}");
             let by = ["setpriv", "--bounding-set=-sys_resource", "prlimit", by.as_str()];
             let bare = bodies(&place, None, "", &by, PAGES);

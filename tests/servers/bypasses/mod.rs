@@ -5,6 +5,7 @@ mod chrooted;
 mod confined;
 mod egress;
 mod elsewhere;
+mod evidence;
 mod formats;
 mod fpm_socket;
 mod interpreters;

@@ -3,8 +3,8 @@
 use super::below;
 use super::plan::Change;
 use super::unit::{Unit, words};
+use portcullis_config::trust::{self, Weak};
 use std::collections::BTreeSet;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 /// Files that a configuration includes, at most: one may include itself.
@@ -142,25 +142,17 @@ impl Jail {
             return Some(format!("{} is no folder", self.folder.display()));
         }
         // From the system's root on: who may rename a folder above the jail may put another in its place.
-        let mut at = root.to_owned();
-        let mut parts = self.folder.components().skip(1).chain(library.components().skip(1)).peekable();
-        loop {
-            match std::fs::symlink_metadata(&at) {
-                Err(_) => return None,
-                Ok(meta) => {
-                    let is_kind = if parts.peek().is_some() { meta.is_dir() } else { meta.is_file() };
-                    if !is_kind {
-                        return Some(format!("{} is a link, or not what it should be", at.display()));
-                    }
-                    if meta.uid() != 0 || meta.mode() & 0o022 != 0 {
-                        return Some(format!(
-                            "{} does not belong to root alone: who may write there could replace the library",
-                            at.display()
-                        ));
-                    }
-                }
+        let way = self.folder.join(library.strip_prefix("/").unwrap_or(library));
+        match trust::walk(root, &way, &[0], false) {
+            Ok(Some(meta)) if !meta.is_file() => {
+                Some(format!("{} is a link, or not what it should be", below(root, &way).display()))
             }
-            at.push(parts.next()?);
+            Ok(_) => None,
+            Err(Weak::Kind(at)) => Some(format!("{} is a link, or not what it should be", at.display())),
+            Err(weak) => Some(format!(
+                "{} does not belong to root alone: who may write there could replace the library",
+                weak.path().display()
+            )),
         }
     }
 }
@@ -192,7 +184,7 @@ pub fn tidy(jail: &Jail, root: &Path, library: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn system() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();

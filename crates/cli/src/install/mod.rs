@@ -14,11 +14,11 @@ pub use systemd::Systemd;
 pub use uninstall::uninstall;
 
 use crate::arguments::Install;
-use crate::{FINE, WRONG, check, complain, status};
+use crate::{FINE, WRONG, check, complain, sink, status};
 use anstyle::{AnsiColor, Style};
 use jails::State;
 use plan::Change;
-use portcullis_config::{Config, DEFAULT_CONFIG};
+use portcullis_config::{Config, DEFAULT_CONFIG, Sink, trust};
 use review::{Review, Warning};
 use std::path::{Path, PathBuf};
 use unit::Unit;
@@ -98,7 +98,10 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
         }
         return Ok((Some(Change::Write(path, main_file(mode.unwrap_or("audit")))), Config::default()));
     }
-    let loaded = portcullis_config::load(&path);
+    let mut loaded = portcullis_config::load(&path);
+    if arguments.root == Path::new("/") {
+        trust::check(&path, &mut loaded);
+    }
     check::show_errors(&loaded);
     if !loaded.usable() {
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
@@ -220,6 +223,7 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
             module::enable(&arguments.root, &part.unit.name)?;
         }
     }
+    log(&arguments.root, &config)?;
     systemd.reload()?;
     let names: Vec<&str> = guarded.iter().map(|guarded| guarded.unit.name.as_str()).collect();
     if !arguments.now {
@@ -236,6 +240,24 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
         short(names.get(..1).unwrap_or_default())
     );
     Ok(code)
+}
+
+/// Makes the log of the file sink, where that is used, so that nothing in it can be taken back.
+fn log(root: &Path, config: &Config) -> Result<(), String> {
+    if !config.sinks.contains(&Sink::File) {
+        return Ok(());
+    }
+    let path = config.log_file.display();
+    sink::prepare(root, config).map_err(|error| format!("cannot make the log {path}: {error}"))?;
+    if sink::append_only(root, config, true) {
+        println!("{path}: append-only; logrotate's rule of the package takes that away while it rotates");
+    } else {
+        println!(
+            "{WARNING}warning:{WARNING:#} {path}: its file system has no append-only attribute: what may append to the log may \
+             also empty it"
+        );
+    }
+    Ok(())
 }
 
 fn short(names: &[&str]) -> String {

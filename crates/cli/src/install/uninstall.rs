@@ -5,7 +5,7 @@ use super::plan::{self, Change};
 use super::unit::Unit;
 use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, short};
 use crate::arguments::Uninstall;
-use crate::{FINE, complain, status};
+use crate::{FINE, complain, sink, status};
 use portcullis_config::DEFAULT_CONFIG;
 use std::path::Path;
 
@@ -52,6 +52,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     }
     let last = installed(root).iter().all(|unit| units.contains(unit));
     let main = below(root, Path::new(DEFAULT_CONFIG));
+    let config = last.then(|| portcullis_config::load(&main).config);
     if last {
         let text = std::fs::read_to_string(&main).unwrap_or_default();
         if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
@@ -87,7 +88,9 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
             println!("{unit}: restarted.");
         }
     }
-    if last {
+    if let Some(config) = config {
+        // What is append-only nobody removes.
+        sink::append_only(root, &config, false);
         clean(arguments, &main);
     }
     if !arguments.now && units.iter().any(|unit| systemd.is_active(unit)) {

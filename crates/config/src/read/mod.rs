@@ -149,10 +149,13 @@ impl<'d> Reader<'d> {
                 })
                 .collect();
             if config.sinks == [Sink::File] {
-                let message = "every program that the server runs may write to the log file, and can empty it".into();
+                let message = "every program of the log's group may write to the log file, and can empty it unless it is append-only".into();
                 let help = "add a second sink, `journald` or `syslog`, whose entries a program cannot take back".into();
                 self.warn(value.span(), message, help);
             }
+        }
+        if let Some(value) = log.get("group") {
+            config.log_group = self.string(value);
         }
         if let Some(value) = log.get("merge") {
             match value.get_ref() {
