@@ -1,5 +1,5 @@
 //! What the guard costs: a call, a process, a server, a flood, and its peers. Ratios of one run on one machine; `make bench`
-//! runs it, or a part of it: `calls`, `process`, `peers`, `servers`, `flood`.
+//! runs it, or a part of it: `calls`, `process`, `peers`, `servers`, `flood`, `hostile`.
 
 #[path = "../../tests/servers/harness/mod.rs"]
 // A benchmark uses a part of it.
@@ -11,6 +11,7 @@ mod calls;
 #[allow(dead_code)]
 mod counting;
 mod flood;
+mod hostile;
 mod load;
 mod process;
 mod servers;
@@ -29,12 +30,13 @@ fn main() {
     harness::own_run_and_dev();
     counting::addresses();
     journal();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("calls", calls::run),
         ("process", process::run),
         ("peers", process::peers),
         ("servers", servers::run),
         ("flood", flood::run),
+        ("hostile", hostile::run),
     ];
     let named = |name: &str| arguments.iter().any(|argument| argument == name);
     let all = !parts.iter().any(|(name, _)| named(name));

@@ -28,6 +28,8 @@ pub struct Member {
     pub(super) secret_at: AtomicU64,
     pub(super) role_at: AtomicU64,
     pub(super) slots_at: AtomicU64,
+    /// The time that its calls have taken, in nanoseconds.
+    taken: AtomicU64,
     /// Since when a process of its may have given up rights.
     pub(super) restricted: restricted::Since,
 }
@@ -60,6 +62,23 @@ impl Member {
                 open => sys::close(open),
             }
         }
+    }
+
+    /// What its calls have taken; one that was idle has no claim to what others had meanwhile.
+    fn taken(&self, last: &AtomicU64) -> u64 {
+        self.taken.load(Ordering::Relaxed).max(last.load(Ordering::Relaxed))
+    }
+
+    /// Whether its next call comes before another one's.
+    pub(super) fn comes_before(&self, other: &Member, last: &AtomicU64) -> bool {
+        self.taken(last) < other.taken(last)
+    }
+
+    /// A call of its has taken so long.
+    pub(super) fn takes(&self, time: u64, last: &AtomicU64) {
+        let before = self.taken(last);
+        last.store(before, Ordering::Relaxed);
+        self.taken.store(before.wrapping_add(time.max(1)), Ordering::Relaxed);
     }
 
     fn is_of(&self, pid: u32, start: u64) -> bool {
@@ -118,6 +137,7 @@ impl Shared {
         member.leave();
         member.pid.store(pid, Ordering::Relaxed);
         member.start.store(start, Ordering::Relaxed);
+        member.taken.store(0, Ordering::Relaxed);
         member.asking.store(socket.0, Ordering::Release);
         core::mem::forget(socket);
     }
@@ -200,6 +220,23 @@ mod tests {
         shared.settle(place, pools);
         assert!(place.is_free());
         assert!(sys::read(link.0, &mut [0]).is_empty());
+    }
+
+    #[test]
+    fn who_seldom_asks_does_not_wait_for_who_always_does() {
+        let shared = shared();
+        let [busy, other, seldom, ..] = &shared.members;
+        let last = &shared.taken;
+        for _ in 0..100 {
+            let next = if busy.comes_before(other, last) { busy } else { other };
+            next.takes(1000, last);
+        }
+        let taken = |member: &Member| member.taken.load(Ordering::Relaxed);
+        assert_eq!((taken(busy), taken(other)), (50_000, 50_000));
+        assert!(seldom.comes_before(busy, last) && seldom.comes_before(other, last));
+        seldom.takes(1000, last);
+        // What it did not take before is nothing that it may take now.
+        assert!(!seldom.comes_before(busy, last) && !seldom.comes_before(other, last));
     }
 
     #[test]

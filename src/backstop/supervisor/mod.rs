@@ -52,6 +52,8 @@ struct Shared {
     at_hand: (AtomicI32, AtomicU64),
     scope: AtomicU32,
     members: [Member; MEMBERS],
+    /// The time that the worker had taken whose call was the last, in nanoseconds: no other counts as having taken less.
+    taken: AtomicU64,
     /// The pools of each one's server.
     pools: [pool::Pools; MEMBERS],
     records: records::Records,
@@ -184,16 +186,27 @@ fn turn(shared: &Shared, master: u32, has_helpers: bool, is_last: &mut bool) -> 
     let wait = if used == 1 || has_helpers { LOOK / 10 } else { LOOK };
     sys::poll(entries.get_mut(..used).unwrap_or(&mut []), wait);
     let members = shared.members.iter().zip(&shared.pools);
+    let mut next: Option<(&Member, &pool::Pools)> = None;
     for (entry, (member, pools)) in entries.iter().skip(1).zip(members) {
         if entry.revents == 0 {
             continue;
         }
         match member.is_asking() {
             true => shared.settle(member, pools),
-            false if entry.revents & libc::POLLIN != 0 => one(shared, member, pools),
+            false if entry.revents & libc::POLLIN != 0 => {
+                if next.is_none_or(|(before, _)| member.comes_before(before, &shared.taken)) {
+                    next = Some((member, pools));
+                }
+            }
             // The worker and all that descended from it have ended.
             false => member.leave(),
         }
+    }
+    // One call, and then whoever has come meanwhile: those who ask all the time wait for those who seldom do.
+    if let Some((member, pools)) = next {
+        let begun = sys::since_boot();
+        one(shared, member, pools);
+        member.takes(sys::since_boot().wrapping_sub(begun), &shared.taken);
     }
     if entries[0].revents != 0 {
         *is_last = !shared.welcome_all(master) && entries[0].revents & libc::POLLHUP != 0;
