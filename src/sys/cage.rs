@@ -11,12 +11,16 @@ fn set(option: i32, value: usize) -> isize {
     unsafe { syscall(libc::SYS_prctl, [option as usize, value, 0, 0, 0, 0]) }
 }
 
-/// Keeps of the capabilities that the process has those alone that are chosen; a program that it executes has none.
-pub fn keep_capabilities(chosen: impl FnOnce(u64) -> u64) {
+/// No program that it executes gains a capability.
+pub fn empty_bounding_set() {
     let mut capability = 0;
     while set(libc::PR_CAPBSET_DROP, capability) == 0 {
         capability = capability.wrapping_add(1);
     }
+}
+
+/// Keeps of the capabilities that the process has those alone that are chosen; a program that it executes inherits none.
+pub fn keep_capabilities(chosen: impl FnOnce(u64) -> u64) {
     let header = [VERSION, 0];
     // Twice 32 of each: effective, permitted, inheritable.
     let mut sets = [0_u32; 6];

@@ -47,7 +47,7 @@ const FACCESSAT2: libc::c_long = 439;
 const TEMPORARY: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
 
 /// Calls that it makes, whatever their arguments.
-const ANY: [libc::c_long; 58] = [
+const ANY: [libc::c_long; 60] = [
     // Time, itself, its children.
     libc::SYS_ppoll,
     libc::SYS_restart_syscall,
@@ -71,7 +71,9 @@ const ANY: [libc::c_long; 58] = [
     libc::SYS_getegid,
     libc::SYS_getresuid,
     libc::SYS_getgroups,
-    // As whom it looks at files.
+    // Fewer capabilities, for a child that waits; and as whom it looks at files.
+    libc::SYS_capget,
+    libc::SYS_capset,
     libc::SYS_setgroups,
     libc::SYS_setfsuid,
     libc::SYS_setfsgid,
@@ -247,6 +249,7 @@ fn give_up() -> bool {
     sys::limit_to(libc::RLIMIT_DATA, DATA_MAX);
     sys::hide();
     sys::leave_groups();
+    sys::empty_bounding_set();
     // Without the right to trace, the kernel lets it look into what has no capability that it lacks.
     sys::keep_capabilities(|held| if held & capability::SYS_PTRACE == 0 { held } else { KEPT });
     sys::set_no_new_privs() && sys::seccomp(&Filter::new().program, 0).is_ok()

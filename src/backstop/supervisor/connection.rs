@@ -131,7 +131,11 @@ impl Case<'_> {
         if sys::known_stream(borrowed.0) == Some(false) {
             return Some(Reply::Result(go()));
         }
-        self.in_child(borrowed.0, Deed::Connect, go)
+        self.in_child(borrowed.0, Deed::Connect, || {
+            // Nothing else is left to do, for minutes perhaps.
+            sys::keep_capabilities(|_| 0);
+            go()
+        })
     }
 
     /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.

@@ -176,10 +176,16 @@ fn who_waits_for_others_is_bounded() {
         run_page(&place);
         let (port, master) = (nginx.port, fpm.process.pid());
         assert_eq!(ask(port, "localhost", "sendto"), "-1 13 0");
-        standing_pair(master);
+        let (_, judge) = standing_pair(master);
         let number = if way == "connect" { "100" } else { "6" };
         let asked = std::thread::spawn(move || run(port, "localhost", &[&program, way, number]));
         wait_until("those who wait", || supervisors(master).len() > 4);
+        wait_until("helpers without rights", || {
+            let helpers =
+                supervisors(master).into_iter().filter(|pid| word(*pid, "status", "PPid:") == Some(judge.to_string()));
+            let sets: Vec<_> = helpers.filter_map(|pid| word(pid, "status", "CapPrm:")).collect();
+            sets.len() > 2 && sets.iter().all(|set| set == "0000000000000000")
+        });
         let begun = Instant::now();
         let mut most = 0;
         while begun.elapsed() < Duration::from_secs(3) {
