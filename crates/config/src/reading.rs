@@ -191,6 +191,17 @@ mod tests {
     }
 
     #[test]
+    fn who_locks_the_folder_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = File::open(folder.path()).unwrap();
+        held.lock().unwrap();
+        let path = folder.path().join("lock");
+        let turn = lock(&path).unwrap();
+        assert_eq!(turn.metadata().unwrap().mode() & 0o777, 0o600);
+        assert!(File::open(&path).unwrap().try_lock().is_err(), "it is held");
+    }
+
+    #[test]
     fn what_others_can_write_is_not_trusted() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
