@@ -17,11 +17,13 @@ fn a_replaceable_program_starts_without_proc() {
     for path in [folder.path(), &own, &at("script")] {
         chown(path, Some(33), Some(33)).expect("an owner");
     }
-    let config = at("config.toml");
+    // Of root's, as is the configuration: the log of a folder of others is not made.
+    let roots = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let [config, log] = ["config.toml", "events.jsonl"].map(|name| roots.path().join(name));
     let text = format!(
         "mode = \"audit\"\n[rules.exec-unguarded]\nmode = \"enforce\"\nreasons = [\"setuid\", \"static\", \"foreign\"]\n\
          [log]\nsink = [\"file\"]\nfile = \"{}\"\n",
-        at("events.jsonl").display()
+        log.display()
     );
     std::fs::write(&config, text).expect("a file");
     let said = |command: &mut Command| {
@@ -33,6 +35,6 @@ fn a_replaceable_program_starts_without_proc() {
     let mut guarded = Command::new("unshare");
     guarded.arg("-m").arg(built().join("portcullis")).args(["run", "--role", "serving", "--config"]);
     let guarded = said(guarded.arg(&config).arg("--").arg(&starter));
-    let events = std::fs::read_to_string(at("events.jsonl")).unwrap_or_default();
+    let events = std::fs::read_to_string(&log).unwrap_or_default();
     assert_eq!(guarded, bare, "{events}");
 }
