@@ -113,7 +113,11 @@ fn is_needed() -> bool {
 fn lend(policy: &[u8]) -> Lent {
     // What a master starts opens its own.
     let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
-    sys::with_raised_limits(|| Lent { policy: copied(policy), sinks: sinks(), to_child: false })
+    let lend = || Lent { policy: copied(policy), sinks: sinks(), to_child: false };
+    // Another thread's child would see the limits: they are raised only where they have to be.
+    let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
+    let lent = if is_low { None } else { Some(lend()) };
+    lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(|| sys::with_raised_limits(lend))
 }
 
 /// A copy of the policy in force for the supervisor, where that does not find it by its path.

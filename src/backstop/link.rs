@@ -124,9 +124,14 @@ pub fn link() -> Result<Link, Without> {
     let begun = sys::since_boot();
     let waited = || sys::since_boot().wrapping_sub(begun) / 1_000_000;
     let (mut asked, mut starts, mut insists, mut is_anew) = (None, 0_usize, false, false);
+    let mut seen = (group().load(Ordering::Acquire), 0);
     while waited() < PATIENCE {
         let word = group().load(Ordering::Acquire);
-        let is_late = !insists && waited() >= ANEW;
+        // Another worker has started one meanwhile: that has its own time.
+        if word != seen.0 {
+            seen = (word, waited());
+        }
+        let is_late = !insists && waited().wrapping_sub(seen.1) >= ANEW;
         if is_late || !is_there(word) {
             insists |= is_late;
             is_anew |= word != 0 && word & STARTING == 0;

@@ -289,7 +289,7 @@ pub fn duplicate_high(fd: i32, from: i32) -> Result<i32, i32> {
 }
 
 /// From where on a descriptor of the guard's is least in the way, and from where on it may be in a program that does not know of it.
-const HIGHEST: i32 = 900;
+pub const HIGHEST: i32 = 900;
 const HIGH: i32 = 50;
 
 /// A duplicate of a descriptor with a number that a program is least likely to mean by one that it has not, closed on exec.

@@ -15,7 +15,7 @@ if ($words[0] == 'own') {
     echo $s ? 'connected' : "refused $errno";
 } else {
     $command = ['shell' => ['/bin/sh', '-c', 'echo $((40+2))'], 'deeper' => ['/usr/bin/env', '/bin/sh', '-c', 'echo $((40+2)); true'],
-        'static' => ['PROGRAM', 'libc', $words[1] ?? '']][$words[0]];
+        'busybox' => ['/bin/busybox', 'sh', '-c', '/usr/bin/env true; /bin/dash -c true'], 'static' => ['PROGRAM', 'libc', $words[1] ?? '']][$words[0]];
     $p = @proc_open($command, [1 => ['pipe', 'w'], 2 => ['redirect', 1]], $pipes);
     echo $p ? trim(stream_get_contents($pipes[1])) . ' ' . proc_close($p) : 'refused';
 }
@@ -166,5 +166,23 @@ if ($_GET['by'] == 'page') {
             let details = seen.iter().map(|event| event.text("portcullis.detail"));
             details.filter(|detail| detail.starts_with("a request from the pool's own tree")).count() == 1
         });
+    }
+}
+
+/// Without CAP_SYS_PTRACE the supervisor does not learn whose request a program without the guard has: the one that it hands on is
+/// not taken for a forged one.
+#[test]
+fn a_request_of_which_nothing_is_known_is_not_forged() {
+    enter();
+    for by in [&[][..], &["setpriv", "--bounding-set=-sys_ptrace"]] {
+        let place = Place::new();
+        let guard =
+            place.guard_of_every_event(&format!("{}[backstop]\nseccomp = \"supervise\"\n", every_rule("audit")));
+        let (_fpm, nginx) = start(&place, Some(&guard), by);
+        let mut events = guard.events();
+        assert!(ask(nginx.port, "busybox").ends_with('0'), "{by:?}");
+        let fresh = events.fresh();
+        assert!(fresh.iter().any(|event| event.text("portcullis.layer") == "backstop"), "{by:?}: {fresh:#?}");
+        assert!(fresh.iter().all(|event| event.text("rule.id") != "loader-env"), "{by:?}: {fresh:#?}");
     }
 }

@@ -84,7 +84,7 @@ fn a_full_disk() {
     let place = Place::new();
     let disk = place.join("disk");
     std::fs::create_dir(&disk).expect("a folder");
-    let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=777", "none"]).arg(&disk).status();
+    let done = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k,mode=755", "none"]).arg(&disk).status();
     assert!(done.expect("mount").success());
     let log = disk.join("events.jsonl");
     let guard = every_event(&place, "file", &log);

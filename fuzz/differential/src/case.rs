@@ -104,6 +104,11 @@ pub struct Case {
 }
 
 impl Case {
+    /// Whether it enters mounts of its own.
+    pub fn has_own_mounts(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.verb.as_str(), "cover" | "bind-mount"))
+    }
+
     pub fn parse(text: &str) -> Result<Case, String> {
         let mut case =
             Case { class: "unnamed".to_owned(), limit: None, is_race: false, events: None, steps: Vec::new() };

@@ -69,9 +69,7 @@ pub fn furnish(library: &Path, command: &Path) -> Result<(), String> {
     for folder in ["bin", "mark", "log", "w", "sbin", "sbin-work"] {
         std::fs::create_dir(format!("/srv/{folder}")).map_err(fail)?;
     }
-    for folder in ["mark", "log"] {
-        std::fs::set_permissions(format!("/srv/{folder}"), std::fs::Permissions::from_mode(0o777)).map_err(fail)?;
-    }
+    std::fs::set_permissions("/srv/mark", std::fs::Permissions::from_mode(0o777)).map_err(fail)?;
     let view = own.with_file_name("view");
     for (from, to) in [
         (library, "/srv/bin/libportcullis.so"),

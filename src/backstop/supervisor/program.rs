@@ -12,6 +12,7 @@ use crate::program::Place;
 use crate::state::Role;
 use crate::sys::{self, Fd, Reply};
 use portcullis_policy::{Rule, Unknown, startup};
+use portcullis_request::State;
 use portcullis_request::environment::REQUEST;
 use portcullis_request::wire::WIRE_MAX;
 
@@ -53,7 +54,8 @@ impl Case<'_> {
                     let is_theirs = announced.is_some_and(|record| record.request.bytes() == value);
                     forged |= !is_theirs && !self.subject.inherited(value);
                 } else {
-                    forged |= !handed_down;
+                    // Of whose request nobody knows, the strictest policy holds, whatever is in it.
+                    forged |= !handed_down && self.subject.served.request.state != State::Lost;
                 }
             }
             startup::variable(entry, true).is_some()

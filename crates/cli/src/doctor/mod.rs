@@ -191,7 +191,9 @@ fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
         }
         Err(why) => {
             let found = format!("{}: {}", policy.display(), if bytes.is_empty() { "not there" } else { why.reason() });
-            findings.add(Outcome::Wrong, "policy", found, "portcullis compile, then reload the server");
+            let advice =
+                "portcullis compile, then reload the server; where /run is read-only, the server has it in memory";
+            findings.add(Outcome::Wrong, "policy", found, advice);
             None
         }
     }

@@ -138,6 +138,9 @@ impl Jail {
         if self.folder.components().any(|part| !matches!(part, Component::RootDir | Component::Normal(_))) {
             return Some(format!("{} is no plain path", self.folder.display()));
         }
+        if self.folder.to_string_lossy().contains("$prefix") {
+            return Some("`$prefix` is PHP-FPM's to know: write the path out".into());
+        }
         if !below(root, &self.folder).is_dir() {
             return Some(format!("{} is no folder", self.folder.display()));
         }
@@ -150,7 +153,8 @@ impl Jail {
             Ok(_) => None,
             Err(Weak::Kind(at)) => Some(format!("{} is a link, or not what it should be", at.display())),
             Err(weak) => Some(format!(
-                "{} does not belong to root alone: who may write there could replace the library",
+                "{} does not belong to root alone: who may write there could replace the library; give it to root \
+                 (chown root, chmod go-w), and the pool's user the folders in it",
                 weak.path().display()
             )),
         }

@@ -201,7 +201,10 @@ fn modes(policy: &InForce) -> String {
 fn print(units: &[Unit], disk: &OnDisk) {
     match disk.digest {
         Some(digest) => println!("policy on disk: {} {digest:016x}", printable(&disk.path)),
-        None => println!("policy on disk: none at {} (the built-in audit default holds)", printable(&disk.path)),
+        None => println!(
+            "policy on disk: none at {}: a server that starts compiles it, or has the built-in audit default",
+            printable(&disk.path)
+        ),
     }
     if disk.is_stale {
         println!("{OLD}The configuration has changed since: the next reload of a server compiles it.{OLD:#}");
@@ -228,6 +231,12 @@ fn print(units: &[Unit], disk: &OnDisk) {
                 (None, _) => format!(
                     "{OLD}built in{OLD:#}: it had no compiled policy when it started; its event of guard-policy says why"
                 ),
+                (Some(_), true) if policy.is_in_memory() => {
+                    format!(
+                        "{:016x}, in memory: its file could not be written, or is out of reach there",
+                        policy.digest
+                    )
+                }
                 (Some(_), true) => format!("{:016x}, {GOOD}the one on disk{GOOD:#}", policy.digest),
                 (Some(_), false) => {
                     format!("{:016x}, {OLD}not the one on disk: reload the server{OLD:#}", policy.digest)

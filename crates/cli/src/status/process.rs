@@ -251,6 +251,20 @@ pub fn facts(bytes: &[u8]) -> Option<(u64, [Mode; 2])> {
     Some((policy.digest(), modes))
 }
 
+/// How the file of a policy begins that is in memory, since there is no place for one.
+const IN_MEMORY: &[u8] = b"/memfd:portcullis-policy";
+
+fn is_in_memory(file: &Path) -> bool {
+    file.as_os_str().as_encoded_bytes().starts_with(IN_MEMORY)
+}
+
+impl InForce {
+    /// Whether it is in memory alone.
+    pub fn is_in_memory(&self) -> bool {
+        self.file.as_deref().is_some_and(is_in_memory)
+    }
+}
+
 /// The policy whose bytes lie at `place` in a process; the built-in one for 0.
 fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: u64) -> Option<InForce> {
     if place == 0 {
@@ -265,7 +279,7 @@ fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: 
     // The process says which file it is: only root's own is opened. A worker may have changed its root since.
     let now = reading::open_trusted(&seen).or_else(|_| reading::open_trusted(&file)).ok();
     let now = now.and_then(|file| reading::rest(file, POLICY_MAX as u64).ok()).filter(|now| now.starts_with(&header));
-    let is_current = now.is_some();
+    let is_current = now.is_some() || is_in_memory(&file);
     let bytes = match now {
         Some(now) => now,
         None => {

@@ -132,7 +132,7 @@ fn setid(random: &mut Random, lines: &mut Lines) -> &'static str {
     let from = random.pick(&["/usr/bin/env", "/bin/dash", "/usr/bin/nice"]);
     let (owner, mode) = random.pick(&[("group=33", "2755"), ("user=0", "4755"), ("user=33", "6755")]);
     lines.push(format!("copy x from={from} {owner} mode={mode}"));
-    lines.push("user 65534");
+    lines.push("user 33");
     let inner = if from == "/bin/dash" { "" } else { " a=/bin/sh" };
     lines.push(format!("exec how=execv path=/srv/w/x a=x{inner} a=-c a=${{mark}}"));
     "setid"
