@@ -164,8 +164,8 @@ int main(void)
         if (pipe(pipes) || write(pipes[1], "x", 1) != 1)
             return 1;
         SAY("read", read(pipes[0], &byte, 1));
-        SAY("dup2", dup2(pipes[0], 50));
-        SAY("close", close(50) + close(pipes[0]) + close(pipes[1]));
+        SAY("dup2", dup2(pipes[0], 700));
+        SAY("close", close(700) + close(pipes[0]) + close(pipes[1]));
         if (!round)
             SAY("setuid", setuid(33));
     }
