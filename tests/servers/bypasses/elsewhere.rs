@@ -52,7 +52,9 @@ fn what_is_handed_down_is_told_from_what_is_put_in_its_place() {
                 let said = ask(&server, host, &format!("/bin/elsewhere|{way}|{argument}"));
                 let seen = events.fresh();
                 assert!(!chains(&seen).is_empty(), "{layer} {host} {way}: {said} {seen:#?}");
-                assert!(!(is_refused && said.contains("through")), "{layer} {host} {way}: {said}");
+                // Without what it was handed, a program has the strictest lists: one with the forged policy would start the shell.
+                let may_start = !is_refused && way == "sink";
+                assert!(may_start || !said.contains("through"), "{layer} {host} {way}: {said}");
             }
         }
         assert_eq!(std::fs::read_to_string(root.join("tmp/mine")).expect("a file"), "");
