@@ -29,25 +29,25 @@ pub const NAME: &CStr = c"portcullis-policy";
 static LENT: AtomicUsize = AtomicUsize::new(0);
 
 /// What one program is lent, until it runs or has failed to.
-pub struct Lent {
+pub struct Loan {
     policy: Option<Fd>,
     sinks: [Option<Fd>; sink::KINDS],
     to_child: bool,
 }
 
-impl Lent {
-    const NOTHING: Lent = Lent { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
+impl Loan {
+    const NOTHING: Loan = Loan { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
 
     /// What the program has to be lent that takes the place of this one: it survives exec.
-    pub fn to_next(new: &New<'_>) -> Lent {
-        let lent = Lent::to(new);
+    pub fn to_next(new: &New<'_>) -> Loan {
+        let lent = Loan::to(new);
         lent.files().for_each(|fd| sys::keep_over_exec(fd.0));
         lent
     }
 
     /// What a program in a new process has to be lent: closed on exec, but for what [`is_for_children`] makes of it.
-    pub fn to_child(new: &New<'_>) -> Lent {
-        let mut lent = Lent::to(new);
+    pub fn to_child(new: &New<'_>) -> Loan {
+        let mut lent = Loan::to(new);
         let any = lent.files().next().is_some();
         if any {
             lent.to_child = true;
@@ -56,10 +56,10 @@ impl Lent {
         lent
     }
 
-    fn to(new: &New<'_>) -> Lent {
+    fn to(new: &New<'_>) -> Loan {
         match state::policy_bytes() {
             Some(bytes) if !matches!(new.guarding, Guarding::None) && !state::is_lost() && is_needed() => lend(bytes),
-            _ => Lent::NOTHING,
+            _ => Loan::NOTHING,
         }
     }
 
@@ -78,7 +78,7 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Loan {
     fn drop(&mut self) {
         if self.to_child {
             LENT.fetch_sub(1, Ordering::Relaxed);
@@ -110,10 +110,10 @@ fn is_needed() -> bool {
 
 #[cold]
 #[inline(never)]
-fn lend(policy: &[u8]) -> Lent {
+fn lend(policy: &[u8]) -> Loan {
     // What a master starts opens its own.
     let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
-    let lend = || Lent { policy: copied(policy), sinks: sinks(), to_child: false };
+    let lend = || Loan { policy: copied(policy), sinks: sinks(), to_child: false };
     // Another thread's child would see the limits: they are raised only where they have to be.
     let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
     let lent = if is_low { None } else { Some(lend()) };

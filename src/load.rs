@@ -210,8 +210,8 @@ fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
     taken.map(|(mapped, marks)| state::put_in_force(mapped, marks)).is_some()
 }
 
-/// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what has replaced it since.
-/// Where neither can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
+/// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what
+/// has replaced it since. Where none can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
 /// tree's policy is anywhere.
 pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     if take(tree, handed) {

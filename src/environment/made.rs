@@ -5,7 +5,7 @@
 
 use super::plan::{Entry, Plan};
 use super::{New, Vector, room};
-use crate::handed::Lent;
+use crate::handed::Loan;
 use crate::left::{self, FROM};
 use crate::memory::Reader;
 use crate::request::Served;
@@ -21,7 +21,7 @@ const ON_STACK: usize = 384;
 /// the context.
 #[inline(never)]
 pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
-    let lent = Lent::to_next(&new);
+    let lent = Loan::to_next(&new);
     placed(envp, New { handed: lent.told(), ..new }, served, go)
 }
 
@@ -51,7 +51,7 @@ pub fn for_new_process<R>(
     served: &Served,
     go: impl FnOnce(Vector) -> R,
 ) -> Result<R, Unknown> {
-    let lent = Lent::to_child(&new);
+    let lent = Loan::to_child(&new);
     let new = New { handed: lent.told(), ..new };
     // A program without the guard passes by the supervisor, which puts it on record.
     if !new.is_guarded() {
