@@ -2,6 +2,7 @@
 //! connections; but not where the process's own rights count.
 
 use super::answer::{Case, Handed, Lent};
+use super::ask;
 use crate::judge::{self, Decision};
 use crate::sys::{self, Reply};
 use portcullis_policy::{Rule, Unknown};
@@ -54,7 +55,7 @@ impl Case<'_> {
         }
         match lent {
             Lent::Internet(fd) if self.enforces(&RULES) && !is_privileged => match self.confined() {
-                false => Reply::Result(sys::bind(fd.0, &bytes, size) as i64),
+                false => Reply::Result(ask::bind(fd.0, &bytes, size)),
                 true => self.not_known(fd.0, Unknown::Socket).into(),
             },
             _ => decision.into(),
@@ -79,7 +80,7 @@ impl Case<'_> {
         match lent {
             // Nothing of it lies in memory.
             Lent::Internet(fd) if self.enforces(&RULES) => match self.confined() {
-                false => Reply::Result(sys::listen(fd.0, backlog) as i64),
+                false => Reply::Result(ask::listen(fd.0, backlog)),
                 true if self.subject.threads == 1 => decision.into(),
                 true => self.not_known(fd.0, Unknown::Socket).into(),
             },

@@ -4,8 +4,8 @@
 //! another process, so it looks at the file to which the path leads for that process, before the kernel does.
 
 use super::answer::Case;
-use super::remote::{Memory, or_as_user};
-use crate::backstop::link::Told;
+use super::remote::Memory;
+use super::{Member, ask};
 use crate::files;
 use crate::judge::{self, Decision, Deed};
 use crate::listeners::Ports;
@@ -31,15 +31,22 @@ pub struct Pools {
 }
 
 impl Pools {
+    /// Nothing is known of a new worker's.
+    pub fn lose(&self) {
+        self.known.store(LOST, Ordering::Relaxed);
+    }
+
     /// Takes over what a worker tells that has run no request's code yet.
-    pub fn take(&self, pid: u32, told: &Told) {
+    pub fn take(&self, member: &Member) {
+        let pid = member.pid.load(Ordering::Relaxed);
+        let [ports_at, marks_at] = [&member.ports_at, &member.marks_at].map(|word| word.load(Ordering::Relaxed));
         if is_fpm(pid) == Some(false) {
             return self.known.store(NONE, Ordering::Relaxed);
         }
-        let done = of_process(pid, |memory| {
+        let done = Memory::of(pid).ok().and_then(|memory| {
             let marks = core::iter::once(&self.marks.is_more).chain(&self.marks.marks);
-            copy(memory, told.ports_at, self.ports.iter())?;
-            copy(memory, told.marks_at, marks)
+            copy(&memory, ports_at, self.ports.iter())?;
+            copy(&memory, marks_at, marks)
         });
         self.known.store(if done.is_some() { TOLD } else { LOST }, Ordering::Relaxed);
     }
@@ -67,11 +74,6 @@ fn is_fpm(pid: u32) -> Option<bool> {
     let name = files::proc_read(pid, b"comm", &mut name);
     let is_so = is(name) || is(files::proc_read(pid, b"cmdline", &mut title));
     (!name.is_empty()).then_some(is_so)
-}
-
-/// Calls `go` with a process's memory; where that may not be read, as its user.
-fn of_process<R>(pid: u32, go: impl FnOnce(&Memory) -> Option<R>) -> Option<R> {
-    go(&or_as_user(pid, || Memory::of(pid).ok())?)
 }
 
 /// Copies words; what is the same stays as it is, so that nothing is written to where there is nothing.
@@ -105,7 +107,7 @@ impl Case<'_> {
         let is_pools = match pools.has_port(port) {
             Some(false) => Some(false),
             known if canonical(ip).is_loopback() => known,
-            known => sys::is_own(ip).and_then(|own| if own { known } else { Some(false) }),
+            known => ask::is_own(ip).and_then(|own| if own { known } else { Some(false) }),
         };
         self.to_pool(is_pools)
     }
