@@ -309,6 +309,16 @@ pub fn duplicate_onto(from: i32, to: i32) {
     unsafe { syscall(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0, 0]) };
 }
 
+/// Closes the descriptors from `first` to `last`, on behalf of the program.
+pub fn close_between(first: i32, last: i32) {
+    // SAFETY: takes no pointer; the program closes them.
+    let done = unsafe { syscall(libc::SYS_close_range, [first as usize, last as usize, 0, 0, 0, 0]) };
+    if done < 0 {
+        // Kernels before 5.9, and an empty range.
+        (first..=last).for_each(close);
+    }
+}
+
 /// Closes every descriptor from `first` on. For a child of [`fork_silent`] only.
 pub fn close_from(first: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.
