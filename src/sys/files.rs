@@ -303,7 +303,7 @@ pub fn duplicate_to_lend(fd: i32) -> Option<Fd> {
     duplicate_high(fd, HIGHEST).or_else(|_| duplicate_high(fd, HIGH)).ok().map(Fd)
 }
 
-/// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`fork_silent`] only.
+/// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`super::fork_silent`] only.
 pub fn duplicate_onto(from: i32, to: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.
     unsafe { syscall(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0, 0]) };
@@ -319,7 +319,7 @@ pub fn close_between(first: i32, last: i32) {
     }
 }
 
-/// Closes every descriptor from `first` on. For a child of [`fork_silent`] only.
+/// Closes every descriptor from `first` on. For a child of [`super::fork_silent`] only.
 pub fn close_from(first: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.
     let done = unsafe { syscall(libc::SYS_close_range, [first as usize, u32::MAX as usize, 0, 0, 0, 0]) };
