@@ -6,7 +6,8 @@
 
 use super::fail;
 use super::table::{ready, real};
-use crate::{sink, sys};
+use crate::report::sink;
+use crate::sys;
 use core::ffi::{c_int, c_uint};
 
 /// Closes one descriptor by `go`.

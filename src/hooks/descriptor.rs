@@ -2,9 +2,11 @@
 
 use super::fail;
 use super::table::real;
+use crate::judge::peers;
 use crate::judge::{self, By, Decision, Refused};
-use crate::state::{self, Role};
-use crate::{peers, request, sink, sys};
+use crate::process::state::{self, Role};
+use crate::report::sink;
+use crate::{request, sys};
 use core::ffi::c_int;
 
 /// The highest standard descriptor.

@@ -4,8 +4,9 @@
 
 use super::fail;
 use super::table::real;
+use crate::report::merge;
+use crate::sys;
 use crate::sys::For;
-use crate::{merge, sys};
 use core::ffi::{c_int, c_ulong, c_void};
 
 /// SECCOMP_SET_MODE_STRICT and SECCOMP_SET_MODE_FILTER (include/uapi/linux/seccomp.h).

@@ -4,8 +4,8 @@ use super::fail;
 use super::table::real;
 use crate::judge::{self, By};
 use crate::memory::Text;
+use crate::process::state::{self, Role};
 use crate::request;
-use crate::state::{self, Role};
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 
 /// Requests of ptrace(2) that take a process over, or change its memory or registers, with the ends of their names, which

@@ -9,12 +9,12 @@ use super::egress::{Looked, make_apart};
 use super::sendto::{judged_again, judged_message, may_wait};
 use super::signals::with_cleanup;
 use super::{as_libc, fail};
-use crate::address::{Address, NOWHERE, readable};
-use crate::gate::{self, Way};
 use crate::judge::{By, Deed, Refused};
 use crate::memory::Reader;
-use crate::state::{self, Role};
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
 use crate::sys;
+use crate::sys::address::{Address, NOWHERE, readable};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
 

@@ -3,16 +3,17 @@
 #![allow(non_snake_case)]
 
 mod apart;
-mod attempt;
+pub mod attempt;
 mod closing;
 mod connect;
+pub mod deepbind;
 mod descriptor;
 mod egress;
 mod end;
 mod exec;
 mod file_actions;
 mod filters;
-pub mod find;
+pub mod init;
 mod inject;
 mod lent_actions;
 mod listen;
@@ -26,7 +27,6 @@ mod privilege;
 mod remote;
 mod resolve;
 mod rows;
-pub mod search;
 mod send;
 mod sendto;
 mod serving;

@@ -3,9 +3,10 @@
 
 use super::table::real;
 use super::{as_libc_size, fail};
-use crate::address::readable;
+use crate::judge::peers;
 use crate::judge::{Decision, Refused};
-use crate::{peers, sys};
+use crate::sys;
+use crate::sys::address::readable;
 use core::ffi::{c_int, c_uint, c_void};
 
 use super::egress::sending_to_peer as looked;

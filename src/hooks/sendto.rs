@@ -3,12 +3,13 @@
 use super::apart::as_kernel;
 use super::egress::{Looked, anew, is_dns, judged, make_apart, sending_to_peer};
 use super::{as_libc_size, fail};
-use crate::address::{Address, NOWHERE, readable};
-use crate::gate::{self, Way};
 use crate::judge::{self, By, Decision, Deed, Refused};
-use crate::state::{self, Role};
+use crate::judge::{names, peers, route};
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
 use crate::sys::ADDRESS_MAX;
-use crate::{names, peers, request, route, sys};
+use crate::sys::address::{Address, NOWHERE, readable};
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 
