@@ -126,7 +126,7 @@ fn variables(place: &Place, library: &Path, policy: Policy) -> [(&'static str, S
     }
     [
         ("LD_PRELOAD", library.display().to_string()),
-        // The variable of src/context.rs.
+        // The variable of src/child/context.rs.
         ("PORTCULLIS_CONTEXT", format!("1;m;0;0;0;0:0;{};bench", compiled.display())),
     ]
 }

@@ -9,12 +9,14 @@ mod filter;
 mod link;
 pub mod supervisor;
 
-use crate::context;
-use crate::environment::{self, Vector};
+use crate::child::context;
+use crate::child::environment::{self, Vector};
+use crate::memory::stack;
 use crate::memory::{Reader, Text};
+use crate::process::state::{self, Role};
+use crate::report::{counters, emit};
 use crate::request::Served;
-use crate::state::{self, Role};
-use crate::{counters, emit, stack, sys};
+use crate::sys;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::{Backstop, BackstopKind, Outcome, Policy, STRICTEST_SCOPE, Unknown};

@@ -12,9 +12,10 @@
 //! does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves the child to the end of its
 //! call.
 
-use crate::gate::Way;
 use crate::judge::{By, Decision};
-use crate::{hooks, request, state, sys};
+use crate::process::state;
+use crate::real::gate::Way;
+use crate::{hooks, request, sys};
 use portcullis_policy::{Mode, Rule};
 
 /// How often the socket may be another than the one that was judged; then it is one that cannot be judged.

@@ -1,9 +1,10 @@
 //! A program that is about to be started: it is judged, and judged anew where another file takes its place meanwhile.
 
-use super::{fail, search};
-use crate::environment::Vector;
+use super::fail;
+use crate::child::environment::Vector;
+use crate::judge::program;
 use crate::judge::{self, By, Cleared, Exec, Refused, Start, Target};
-use crate::program;
+use crate::real::search;
 use crate::request::Served;
 use core::ffi::c_int;
 use portcullis_policy::Unknown;

@@ -1,14 +1,17 @@
 //! The exec family: everything that replaces the program of the calling process.
 
 use super::attempt::{self, Failed};
-use super::{errno, fail, search};
-use crate::environment::{self, New, Vector};
-use crate::gate::{self, Way};
+use super::{errno, fail};
+use crate::child::environment::{self, New, Vector};
 use crate::judge::{self, Exec, Target};
 use crate::memory::PathCopy;
+use crate::memory::stack;
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
+use crate::real::search;
+use crate::report::merge;
 use crate::request::Served;
-use crate::state::{self, Role};
-use crate::{merge, request, stack, sys};
+use crate::{request, sys};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;

@@ -3,9 +3,9 @@
 //! caller's.
 
 use super::open;
-use crate::files;
 use crate::judge::Decision;
 use crate::memory::{PathCopy, Plain, Reader, Text};
+use crate::process::files;
 use crate::sys::{self, Fd};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;

@@ -1,10 +1,10 @@
 //! What tells the guard that objects were loaded (dlsym) and that a master makes a worker (fork).
 
 use super::fail;
-use super::find::Caller;
 use super::table::{self, Hook, real};
-use crate::state::{self, Role};
-use crate::{deepbind, init};
+use crate::hooks::{deepbind, init};
+use crate::process::state::{self, Role};
+use crate::real::find::Caller;
 use core::ffi::{c_char, c_int, c_void};
 
 /// fork(2). A master that forks makes sure that the child finds the policy and the sinks ready.

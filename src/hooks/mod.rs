@@ -3,15 +3,17 @@
 #![allow(non_snake_case)]
 
 mod apart;
-mod attempt;
+pub mod attempt;
+mod closing;
 mod connect;
+pub mod deepbind;
 mod descriptor;
 mod egress;
 mod end;
 mod exec;
 mod file_actions;
 mod filters;
-pub mod find;
+pub mod init;
 mod inject;
 mod lent_actions;
 mod listen;
@@ -25,7 +27,6 @@ mod privilege;
 mod remote;
 mod resolve;
 mod rows;
-pub mod search;
 mod send;
 mod sendto;
 mod serving;
@@ -40,6 +41,7 @@ pub mod table;
 mod trampoline;
 mod turn;
 
+pub use closing::{__close, close, close_range, closefrom};
 pub use connect::{__connect, connect};
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use end::{_Exit, _exit};

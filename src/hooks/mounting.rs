@@ -3,13 +3,13 @@
 
 use super::fail;
 use super::table::real;
-use crate::address::NOWHERE;
 use crate::judge::{self, By, Decision, Refused};
+use crate::memory::stack;
 use crate::memory::{Reader, Text};
+use crate::process::state::{self, Role};
 use crate::request;
-use crate::stack;
-use crate::state::{self, Role};
 use crate::sys;
+use crate::sys::address::NOWHERE;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 /// A type, which the kernel reads a page of, as it stood when it was judged: nobody can change it then.

@@ -5,8 +5,10 @@ use super::table::real;
 use super::trampoline::trampoline;
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::{Reader, Text};
-use crate::state::{self, Role};
-use crate::{files, request, sink, sys};
+use crate::process::files;
+use crate::process::state::{self, Role};
+use crate::report::sink;
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 

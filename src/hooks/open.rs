@@ -13,8 +13,9 @@ use super::table::{ready, real};
 use super::{as_libc, fail};
 use crate::judge::{self, By, Decision, Refused};
 use crate::memory::Text;
-use crate::state::{self, Role};
-use crate::{files, request, sys};
+use crate::process::files;
+use crate::process::state::{self, Role};
+use crate::{request, sys};
 use core::ffi::{c_char, c_int};
 use portcullis_policy::{Mode, Rule, Unknown};
 

@@ -3,16 +3,17 @@
 
 use super::attempt::{self, Failed};
 use super::file_actions::Effects;
+use super::lent_actions;
 use super::table::real;
-use super::{lent_actions, search};
 use crate::backstop::{self, Executes};
-use crate::environment::{self, New, Vector};
+use crate::child::environment::{self, New, Vector};
+use crate::judge::program::PATH_MAX;
 use crate::judge::{Exec, Refused, Target};
+use crate::memory::stack;
 use crate::memory::{PathCopy, Reader, Text, base_name};
-use crate::program::PATH_MAX;
+use crate::process::state::{self, Role};
+use crate::real::search;
 use crate::request::{self, Served};
-use crate::stack;
-use crate::state::{self, Role};
 use crate::sys;
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};

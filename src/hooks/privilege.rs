@@ -2,7 +2,9 @@
 
 use super::fail;
 use super::table::real;
-use crate::{backstop, names, sink};
+use crate::backstop;
+use crate::judge::names;
+use crate::report::sink;
 use core::ffi::{c_char, c_int};
 
 /// setuid(2).

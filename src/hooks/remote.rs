@@ -4,7 +4,7 @@
 use super::fail;
 use super::table::real;
 use crate::judge::{self, By, Decision, Deed, Refused};
-use crate::state::{self, Role};
+use crate::process::state::{self, Role};
 use crate::{request, sys};
 use core::ffi::{c_char, c_int};
 use portcullis_policy::Unknown;

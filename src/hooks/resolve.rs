@@ -3,11 +3,12 @@
 
 use super::fail;
 use super::table::{part, real};
-use crate::address::Address;
+use crate::judge::names;
 use crate::judge::{self, By, Decision, Deed, Refused};
 use crate::memory::Reader;
-use crate::state::{self, Role};
-use crate::{names, request};
+use crate::process::state::{self, Role};
+use crate::request;
+use crate::sys::address::Address;
 use core::ffi::{c_char, c_int, c_uchar, c_void};
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_policy::dns;

@@ -2,8 +2,14 @@
 
 use super::table::{self, real};
 use super::{as_libc_size, fail};
+use crate::judge::names;
 use crate::judge::{self, By, Decision, Refused};
-use crate::{counters, listeners, load, merge, names, pools, request, rings, stack, state, sys};
+use crate::memory::stack;
+use crate::policy::load;
+use crate::process::state;
+use crate::report::{counters, merge};
+use crate::server::{listeners, pools, rings};
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -90,7 +96,7 @@ fn begin(listener: c_int) {
     load::sum_once();
     listeners::remember_all();
     listeners::remember(listener);
-    crate::environment::remember_start();
+    crate::child::environment::remember_start();
     state::set_role(state::Role::Serving);
     names::settle();
     counters::spread();

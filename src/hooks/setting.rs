@@ -2,8 +2,8 @@
 
 use super::fail;
 use super::table::real;
+use crate::judge::names;
 use crate::memory::{Reader, Text};
-use crate::names;
 use core::ffi::{c_char, c_int};
 
 /// putenv(3).

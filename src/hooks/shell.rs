@@ -4,16 +4,16 @@
 //! an environment of the shell's own. wordexp and `_IO_proc_open` cannot be: their shell is judged as one that cannot be
 //! handed the guard.
 
-use super::find::libc_minor;
 use super::signals::{self, Signals};
 use super::table::real;
 use super::{fail, lent_actions};
 use crate::backstop::{self, Executes};
-use crate::environment::{self, New, Vector};
+use crate::child::environment::{self, New, Vector};
 use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
 use crate::memory::Reader;
+use crate::memory::stack;
+use crate::real::find::libc_minor;
 use crate::request::{self, Served};
-use crate::stack;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use portcullis_policy::Unknown;
 

@@ -2,10 +2,13 @@
 
 use super::fail;
 use super::table::real;
+use crate::judge::allowed;
+use crate::judge::route::{self, Effect};
 use crate::judge::{self, By, Decision, Refused};
-use crate::route::{self, Effect};
-use crate::state::{self, Role};
-use crate::{allowed, gate, request, rings, sys};
+use crate::process::state::{self, Role};
+use crate::real::gate;
+use crate::server::rings;
+use crate::{request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 
 /// socket(2). Of one without ports, what was allowed of another says nothing.

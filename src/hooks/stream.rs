@@ -13,9 +13,10 @@ use super::shell::{self, Command};
 use super::table::{part, real};
 use super::turn::Turn;
 use super::{fail, lent_actions};
+use crate::hooks::deepbind;
 use crate::judge::Refused;
-use crate::objects::{self, gnu_hash};
-use crate::{deepbind, sys};
+use crate::real::objects::{self, gnu_hash};
+use crate::sys;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
 
@@ -213,7 +214,7 @@ pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
     }
 }
 
-type Vector = crate::environment::Vector;
+type Vector = crate::child::environment::Vector;
 
 /// A stream with a shell at its other end.
 fn open(command: &Command, envp: Vector, does: Does, closes: bool) -> Result<*mut libc::FILE, i32> {

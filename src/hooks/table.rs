@@ -31,7 +31,7 @@ macro_rules! hooks {
         enum Row { $($name,)* }
 
         /// How many rows have a real function of their own.
-        pub(super) const REALS: usize = [$(stringify!($name),)*].len();
+        pub const REALS: usize = [$(stringify!($name),)*].len();
         const ROWS: usize = REALS + [$(stringify!($via),)* $(stringify!($variadic),)*].len();
 
         pub(super) static NAMES: [Name; ROWS] = [
@@ -114,10 +114,10 @@ macro_rules! hooks {
 
             /// The real dlsym: only jumped to, since RTLD_NEXT and RTLD_DEFAULT mean the caller's object.
             #[inline]
-            pub fn dlsym() -> Option<crate::hooks::find::Dlsym> {
+            pub fn dlsym() -> Option<crate::real::find::Dlsym> {
                 let at = super::found(super::DLSYM);
                 // SAFETY: null is `None`; else it is libc's dlsym, or that of the next preload.
-                unsafe { core::mem::transmute::<*mut c_void, Option<crate::hooks::find::Dlsym>>(at) }
+                unsafe { core::mem::transmute::<*mut c_void, Option<crate::real::find::Dlsym>>(at) }
             }
         }
     };
@@ -202,14 +202,14 @@ const SYSCALL: usize = REALS + 1;
 const CLONE: usize = REALS + 2;
 const FCLOSE: usize = REALS + 3;
 /// How many real functions there are.
-pub(super) const WANTED: usize = FCLOSE + 1 + PARTS.len();
+pub const WANTED: usize = FCLOSE + 1 + PARTS.len();
 
 /// The real functions, as far as they were found: in a program that a server starts, at their first call.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-pub(super) static REAL: [AtomicPtr<c_void>; WANTED] = [const { AtomicPtr::new(core::ptr::null_mut()) }; WANTED];
+pub static REAL: [AtomicPtr<c_void>; WANTED] = [const { AtomicPtr::new(core::ptr::null_mut()) }; WANTED];
 
 /// The name of a real function.
-pub(super) const fn wanted(at: usize) -> &'static CStr {
+pub const fn wanted(at: usize) -> &'static CStr {
     match at {
         DLSYM => c"dlsym",
         SYSCALL => c"syscall",
@@ -224,18 +224,18 @@ pub(super) const fn wanted(at: usize) -> &'static CStr {
 /// The functions of other preloads behind this library, by the names of hooks. Those are not in [`REAL`]: the hooks look for
 /// them at each call, and find libc's where they were entered for that (src/hooks/straight.rs).
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-pub(super) static NEXT: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
+pub static NEXT: [AtomicPtr<c_void>; REALS] = [const { AtomicPtr::new(core::ptr::null_mut()) }; REALS];
 
 /// What stands behind a hook, as far as it was found.
-pub(super) fn known(index: usize) -> *mut c_void {
+pub fn known(index: usize) -> *mut c_void {
     let next = NEXT.get(index).map_or(core::ptr::null_mut(), |slot| slot.load(Ordering::Acquire));
     if next.is_null() { REAL.get(index).map_or(next, |slot| slot.load(Ordering::Acquire)) } else { next }
 }
 
 /// Keeps what was found.
-pub(super) fn keep(index: usize, at: *mut c_void) {
+pub fn keep(index: usize, at: *mut c_void) {
     let slot = match NEXT.get(index) {
-        Some(slot) if !crate::deepbind::is_libcs(at as usize) => slot,
+        Some(slot) if !crate::hooks::deepbind::is_libcs(at as usize) => slot,
         _ => match REAL.get(index) {
             Some(slot) => slot,
             None => return,
@@ -268,16 +268,16 @@ pub fn found_read() -> Option<unsafe extern "C" fn(c_int, *mut c_void, libc::siz
 #[cold]
 #[inline(never)]
 fn first(index: usize) -> *mut c_void {
-    crate::init::ensure();
+    crate::hooks::init::ensure();
     let next = looked_for(index);
     let is_anothers = NEXT.get(index).is_some_and(|slot| !slot.load(Ordering::Acquire).is_null());
-    if is_anothers && super::straight::is(index) { super::find::libcs(index) } else { next }
+    if is_anothers && super::straight::is(index) { crate::real::find::libcs(index) } else { next }
 }
 
 /// What stands behind a hook.
 fn looked_for(index: usize) -> *mut c_void {
     let known = known(index);
-    if known.is_null() { super::find::late(index) } else { known }
+    if known.is_null() { crate::real::find::late(index) } else { known }
 }
 
 /// The row of a function of that name.
@@ -303,7 +303,7 @@ pub unsafe fn hook_for(name: *const u8) -> Option<Hook> {
     let row = unsafe { row_of(name) }?;
     let hook = own(row);
     let Some(next) = NEXT.get(row) else { return Some(Hook { hook, straight: hook, real: core::ptr::null_mut() }) };
-    crate::init::ensure();
+    crate::hooks::init::ensure();
     let real = looked_for(row);
     let is_anothers = !next.load(Ordering::Acquire).is_null();
     Some(Hook { hook, straight: if is_anothers { straight(row) } else { hook }, real })

@@ -1,6 +1,6 @@
 //! The arguments of a program that is about to be started.
 
-use crate::environment::Vector;
+use crate::child::environment::Vector;
 use crate::memory::Reader;
 
 /// How many words a command may have that `allow` can name.

@@ -1,14 +1,14 @@
 //! The judgement on a program that is about to be started.
 
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
-use crate::environment::{self, Vector};
-use crate::files::{self, Whose};
+use crate::child::environment::{self, Vector};
+use crate::judge::program::{self, Place, Program, SETUID, ScriptLine, Starter};
 use crate::memory::{Reader, Text, base_name};
-use crate::program::{self, Place, Program, SETUID, ScriptLine, Starter};
+use crate::process::files::{self, Whose};
+use crate::process::state::{self, Role};
+use crate::report::{actor, counters, emit};
 use crate::request::Served;
-use crate::state::{self, Role};
 use crate::sys::{self, Fd, Stat};
-use crate::{actor, counters, emit};
 use core::ffi::CStr;
 use portcullis_event::ARGS_SHOWN;
 use portcullis_policy::exec::{MISSING, SANITIZER};

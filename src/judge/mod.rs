@@ -1,19 +1,25 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
+pub mod allowed;
 mod arguments;
 mod decision;
 mod exec;
+pub mod names;
+pub mod peers;
+pub mod program;
+pub mod route;
 
 pub use arguments::Arguments;
 pub use decision::{Decision, Holds, Refused};
 pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs, exec, replaced, unknown_exec};
 
-use crate::files::Whose;
+use crate::judge::program::Place;
 use crate::memory::Text;
-use crate::program::Place;
+use crate::process::files::Whose;
+use crate::process::state::{self, Role};
+use crate::report::{counters, emit};
 use crate::request::Served;
-use crate::state::{self, Role};
-use crate::{allowed, backstop, counters, emit, names, sys};
+use crate::{backstop, sys};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
@@ -187,7 +193,7 @@ pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
         // not say the peer.
         Ok(_) => match sys::own_address(fd) {
             _ if sys::asked_stream(fd) == Some(true) => {
-                crate::peers::unmark(fd);
+                crate::judge::peers::unmark(fd);
                 Ok(())
             }
             Ok(Some((_, 1..))) => unexamined(by, served, fd, Deed::Send(false)),
@@ -361,7 +367,7 @@ pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: 
         By::Other(other) => Whose::Of(other.thread),
     };
     let mut buffer = [0; 512];
-    let program = sys::readlink(crate::files::proc_path(whose, b"exe").c_str(), &mut buffer);
+    let program = sys::readlink(crate::process::files::proc_path(whose, b"exe").c_str(), &mut buffer);
     let verdict = match unknown {
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),

@@ -2,7 +2,7 @@
 
 use super::slot;
 use crate::memory::Reader;
-use crate::state;
+use crate::process::state;
 use core::ffi::{c_char, c_int};
 use portcullis_request::{Field, Source, State};
 

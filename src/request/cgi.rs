@@ -1,8 +1,9 @@
 //! The request in the environment that a server gives to a CGI program.
 
-use crate::environment::Vector;
+use crate::child::environment::Vector;
 use crate::memory::{Reader, base_name};
-use crate::{files, sys};
+use crate::process::files;
+use crate::sys;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::{Request, State};
 

@@ -12,8 +12,8 @@ pub use thread::{Thread, forget_straight, this as this_thread};
 pub use passing::{accepted, fed, idle};
 pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_address, watched};
 
-use crate::environment::Vector;
-use crate::state::{self, Role};
+use crate::child::environment::Vector;
+use crate::process::state::{self, Role};
 use portcullis_policy::vhost::{Asked, Key, Unread};
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
 use portcullis_request::{Field, Request, State, normalise};

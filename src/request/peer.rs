@@ -1,6 +1,8 @@
 //! Who connected to a pool: a web server, or a process of the pool's own tree.
 
-use crate::{files, pools, sys};
+use crate::process::files;
+use crate::server::pools;
+use crate::sys;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many generations are looked at. A chain of parents ends at the first process; no web server's worker has as many, so what

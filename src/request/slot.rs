@@ -3,7 +3,8 @@
 
 use super::{settle_scope, thread};
 use crate::memory::Paged;
-use crate::{stack, sys};
+use crate::memory::stack;
+use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
@@ -53,7 +54,7 @@ impl Served {
         if id != 0 || !is_one {
             return id;
         }
-        let new = crate::counters::fresh_number();
+        let new = crate::report::counters::fresh_number();
         self.id.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|other| other, |_| new)
     }
 

@@ -1,6 +1,7 @@
 //! System calls without libc: they touch neither errno nor the guard's own hooks. Results are the kernel's: negative
 //! errno on failure.
 
+pub mod address;
 mod apart;
 mod cage;
 mod children;

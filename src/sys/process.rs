@@ -128,7 +128,7 @@ pub fn execute_nothing(at: i32, path: &CStr) -> i32 {
 
 /// The same with flags of `execveat`; EFAULT where the kernel finds a program.
 pub fn execute_nothing_with(at: i32, path: &CStr, flags: i32) -> i32 {
-    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::address::NOWHERE as usize, flags as usize);
+    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::sys::address::NOWHERE as usize, flags as usize);
     // SAFETY: the kernel reads a C string, and faults on the arguments before it changes anything.
     let done = unsafe {
         match at {
@@ -396,7 +396,7 @@ mod tests {
             (now(), since_boot())
         };
         let before = asked();
-        crate::hooks::find::resolve();
+        crate::real::find::resolve();
         assert!(!MAPPED.load(Ordering::Relaxed).is_null(), "the kernel's object was not found");
         let read = (now(), since_boot());
         let after = asked();

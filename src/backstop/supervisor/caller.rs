@@ -2,8 +2,8 @@
 //! find, is for nobody else to know.
 
 use super::answer::Case;
-use crate::files;
 use crate::memory::Text;
+use crate::process::files;
 use crate::sys::{self, Eyes, Reply};
 use portcullis_policy::Rule;
 use portcullis_request::context;

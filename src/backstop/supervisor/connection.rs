@@ -6,8 +6,8 @@
 //! internet it does not: it would connect with its own rights, and as root.
 
 use super::answer::{Case, Handed, Lent};
+use crate::judge::route::{self, Effect};
 use crate::judge::{self, Decision, Deed, Holds};
-use crate::route::{self, Effect};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 use portcullis_policy::Rule;
 

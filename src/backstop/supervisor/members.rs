@@ -6,8 +6,9 @@
 
 use super::{LISTENER, PATIENCE, Shared, pool, restricted, subject};
 use crate::backstop::link::{ADMITTED, ASKED, FULL, TOLD, Told};
+use crate::policy::load;
+use crate::process::files;
 use crate::sys::{self, Fd};
-use crate::{files, load};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// Workers at a time.

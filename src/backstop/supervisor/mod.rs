@@ -27,8 +27,10 @@ mod subject;
 pub use expected::ARGUMENTS_MAX;
 
 use crate::judge::{Decision, Refused};
+use crate::policy::load;
+use crate::process::state;
+use crate::report::{counters, emit, merge, sink};
 use crate::sys;
-use crate::{counters, emit, load, merge, sink, state};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};

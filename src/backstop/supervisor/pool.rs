@@ -6,12 +6,12 @@
 use super::answer::Case;
 use super::remote::{Memory, or_as_user};
 use crate::backstop::link::Told;
-use crate::files;
+use crate::judge::program::Place;
 use crate::judge::{self, Decision, Deed};
-use crate::listeners::Ports;
-use crate::local_listeners::{self, Marks};
 use crate::memory::Text;
-use crate::program::Place;
+use crate::process::files;
+use crate::server::listeners::Ports;
+use crate::server::local_listeners::{self, Marks};
 use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};

@@ -1,7 +1,7 @@
 //! Another process's memory, read through /proc.
 
 use super::subject;
-use crate::files;
+use crate::process::files;
 use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicBool, Ordering};
 

@@ -2,9 +2,10 @@
 //! mapping that both have, or by a file that is mapped.
 
 use super::answer::Case;
+use crate::judge::program;
 use crate::memory::Text;
+use crate::process::files;
 use crate::sys;
-use crate::{files, program};
 use portcullis_request::context::number;
 
 /// What is looked at of the mappings of a process.

@@ -3,10 +3,10 @@
 use super::Member;
 use super::records::{Record, Records};
 use super::remote::Memory;
-use crate::files::{self, Whose};
 use crate::memory::{Text, base_name};
+use crate::process::files::{self, Whose};
+use crate::process::state::Role;
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
-use crate::state::Role;
 use crate::sys::{self, Person};
 use core::sync::atomic::Ordering;
 use portcullis_request::environment::Variables;
@@ -260,7 +260,7 @@ fn library_at(whose: Whose) -> Option<u64> {
     let room = sys::allocate(ENVIRONMENT_MAX)?;
     // SAFETY: a new mapping of that size, which nobody else has.
     let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ENVIRONMENT_MAX) };
-    let name = base_name(crate::state::settled().library.bytes());
+    let name = base_name(crate::process::state::settled().library.bytes());
     let text = files::proc_read_all(whose, b"maps", bytes);
     let line = text.split(|&byte| byte == b'\n').find(|line| base_name(line).starts_with(name));
     let at = line.and_then(|line| line.split(|&byte| byte == b'-').next()).map(|digits| {

@@ -1,0 +1,4 @@
+//! The policy of the process: found, compiled where it is missing or old, and mapped.
+
+pub mod compiler;
+pub mod load;
