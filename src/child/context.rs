@@ -3,6 +3,7 @@
 use crate::child::environment::New;
 use crate::judge::names;
 use crate::memory::Text;
+use crate::policy::in_force;
 use crate::policy::load;
 use crate::process::state::{self, Role};
 use crate::request::Served;
@@ -85,12 +86,12 @@ pub fn compose_supervisor(handed: Handed) -> Context {
 
 /// Calls `go` with what the tree of this process is judged by: what it was handed down itself, where it cannot use that.
 fn with_tree(go: impl FnOnce(Tree<'_>)) {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let modes = overlay::digits(&policy);
     let log = policy.log_file();
     let log = log.strip_suffix(&[0]).unwrap_or(log);
-    let log = if log.len() < state::LOG_MAX && !log.contains(&b';') { log } else { b"" };
-    let (sinks, file, digest) = (policy.sinks(), state::policy_marks(), policy.digest());
+    let log = if log.len() < in_force::LOG_MAX && !log.contains(&b';') { log } else { b"" };
+    let (sinks, file, digest) = (policy.sinks(), in_force::policy_marks(), policy.digest());
     let mut text = Text::<{ pools::TEXT_MAX }>::new();
     pools::write(&mut text);
     go(Tree { modes: &modes, sinks, file, digest, home: names::home(), pools: text.bytes(), log });

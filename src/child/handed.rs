@@ -15,8 +15,9 @@
 use crate::child::environment::New;
 use crate::judge::Guarding;
 use crate::judge::names;
+use crate::policy::in_force::{self, Mapped};
 use crate::policy::load;
-use crate::process::state::{self, Mapped, Role};
+use crate::process::state::{self, Role};
 use crate::report::sink;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
@@ -59,8 +60,10 @@ impl Loan {
     }
 
     fn to(new: &New<'_>) -> Loan {
-        match state::policy_bytes() {
-            Some(bytes) if !matches!(new.guarding, Guarding::None) && !state::is_lost() && is_needed() => lend(bytes),
+        match in_force::policy_bytes() {
+            Some(bytes) if !matches!(new.guarding, Guarding::None) && !in_force::is_lost() && is_needed() => {
+                lend(bytes)
+            }
             _ => Loan::NOTHING,
         }
     }
@@ -124,7 +127,7 @@ fn lend(policy: &[u8]) -> Loan {
 
 /// A copy of the policy in force for the supervisor, where that does not find it by its path.
 pub fn for_supervisor() -> Option<Fd> {
-    state::policy_bytes().filter(|_| !load::has_path()).and_then(copied)
+    in_force::policy_bytes().filter(|_| !load::has_path()).and_then(copied)
 }
 
 /// What the supervisor is told of it, which has it with the number `as_number`.

@@ -1,11 +1,11 @@
 //! A program that is about to be started: it is judged, and judged anew where another file takes its place meanwhile.
 
 use super::fail;
-use crate::child::environment::Vector;
 use crate::judge::program;
 use crate::judge::{self, By, Cleared, Exec, Refused, Start, Target};
 use crate::real::search;
 use crate::request::Served;
+use crate::sys::Vector;
 use core::ffi::c_int;
 use portcullis_policy::Unknown;
 

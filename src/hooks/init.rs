@@ -5,13 +5,14 @@ use crate::child::{environment, handed};
 use crate::hooks::deepbind;
 use crate::judge::names;
 use crate::memory::{Text, base_name};
+use crate::policy::in_force;
 use crate::policy::load;
-use crate::process::files;
 use crate::process::state::{self, Role, Settled};
 use crate::real::objects;
 use crate::report::{actor, counters, sink};
 use crate::server::{listeners, pools, rings};
 use crate::sys::Which;
+use crate::sys::procfs;
 use crate::{backstop, judge, request, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, HANDED, Inherited};
@@ -103,7 +104,7 @@ fn begin() {
     };
     match state::role() {
         // Without the policy, what it does is the supervisor's to judge: it gets no key.
-        Role::Descendant if !state::is_lost() => backstop::inherit(key),
+        Role::Descendant if !in_force::is_lost() => backstop::inherit(key),
         Role::Descendant => backstop::ask(key),
         _ => {}
     }
@@ -115,14 +116,14 @@ fn begin() {
         counters::share();
     }
     if fresh && state::role() == Role::Master {
-        sink::hold(&state::policy());
+        sink::hold(&in_force::policy());
     }
     state::set_ready();
     load::report(policy);
     // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
     if let Some(inherited) = &inherited
         && inherited.image != (0, 0)
-        && sys::stat(files::proc_path(files::Whose::Own, b"exe").c_str())
+        && sys::stat(procfs::proc_path(procfs::Whose::Own, b"exe").c_str())
             .is_some_and(|stat| stat.identity != inherited.image)
         && request::current(judge::replaced).is_err()
     {
@@ -151,7 +152,7 @@ pub fn before_fork() {
     load::sum_once();
     load::renew();
     backstop::before_fork();
-    sink::hold(&state::policy());
+    sink::hold(&in_force::policy());
 }
 
 /// Notes the path of this library, as the loader has it, made absolute, and which file it is.
@@ -170,6 +171,6 @@ fn library(settled: &mut Settled, first: usize, own: &[u8]) {
 fn own_name(chain: &mut Text<256>) {
     let mut buffer = [0; 512];
     let mut name = [0; 16];
-    let executable = sys::readlink(files::proc_path(files::Whose::Own, b"exe").c_str(), &mut buffer);
+    let executable = sys::readlink(procfs::proc_path(procfs::Whose::Own, b"exe").c_str(), &mut buffer);
     chain.push(if executable.is_empty() { sys::thread_name(&mut name) } else { base_name(executable) });
 }

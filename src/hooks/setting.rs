@@ -3,7 +3,8 @@
 use super::fail;
 use super::table::real;
 use crate::judge::names;
-use crate::memory::{Reader, Text};
+use crate::memory::Text;
+use crate::sys::Reader;
 use core::ffi::{c_char, c_int};
 
 /// putenv(3).

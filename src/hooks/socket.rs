@@ -2,9 +2,9 @@
 
 use super::fail;
 use super::table::real;
-use crate::judge::allowed;
 use crate::judge::route::{self, Effect};
 use crate::judge::{self, By, Decision, Refused};
+use crate::policy::verdict_cache;
 use crate::process::state::{self, Role};
 use crate::real::gate;
 use crate::server::rings;
@@ -25,7 +25,7 @@ pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> 
 /// A socket was made, or an error is handed on.
 pub(super) fn made(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     if fd >= 0 && matches!(domain, libc::AF_INET | libc::AF_INET6) && !sys::is_protocol_with_ports(kind, protocol) {
-        allowed::distrust();
+        verdict_cache::distrust();
     }
     fd
 }
@@ -191,7 +191,7 @@ pub(super) unsafe fn came_with_many(got: c_int, messages: *const libc::mmsghdr) 
 fn came(header: libc::msghdr) {
     route::each_descriptor(&header, |fd| {
         if sys::has_ports(fd) != Some(true) {
-            allowed::distrust();
+            verdict_cache::distrust();
             rings::received(fd);
         }
     });

@@ -5,7 +5,7 @@
 //! The entry notes the row, and where the stack was, in the thread's memory. The next look for the real function of that row takes
 //! the note, if it comes from within the call.
 
-use crate::request::{Thread, this_thread};
+use crate::process::thread::{Thread, this};
 
 /// How far below the entry a hook looks for the real function, in sixteens of bytes.
 const DEPTH: u32 = 4096;
@@ -76,7 +76,7 @@ pub(super) unsafe extern "C" fn enter() {
 pub(super) fn is(row: usize) -> bool {
     let here = 0_u8;
     // SAFETY: this thread's own memory, which nothing else writes to meanwhile.
-    let note = unsafe { &raw mut (*this_thread()).straight };
+    let note = unsafe { &raw mut (*this()).straight };
     // SAFETY: as above.
     let was = unsafe { note.read() };
     if was & 0xff != (row as u32).wrapping_add(1) {

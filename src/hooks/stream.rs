@@ -214,7 +214,7 @@ pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
     }
 }
 
-type Vector = crate::child::environment::Vector;
+type Vector = crate::sys::Vector;
 
 /// A stream with a shell at its other end.
 fn open(command: &Command, envp: Vector, does: Does, closes: bool) -> Result<*mut libc::FILE, i32> {

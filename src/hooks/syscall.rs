@@ -11,10 +11,10 @@ use super::{
     connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto, serving,
     socket,
 };
-use crate::child::environment::Vector;
 use crate::judge::{self, By, Decision, Refused};
 use crate::process::state::{self, Role};
 use crate::real::gate::Way;
+use crate::sys::Vector;
 use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_void};
 
@@ -149,7 +149,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_recvmmsg => to_long(socket::came_with_many(as_libc(go()), b as *const _)),
             // Which socket that is of another process's, nobody looks.
             libc::SYS_pidfd_getfd => {
-                crate::judge::allowed::distrust();
+                crate::policy::verdict_cache::distrust();
                 let got = with(Ok(()));
                 crate::server::rings::received(got as c_int);
                 got

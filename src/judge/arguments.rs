@@ -1,7 +1,7 @@
 //! The arguments of a program that is about to be started.
 
-use crate::child::environment::Vector;
-use crate::memory::Reader;
+use crate::sys::Reader;
+use crate::sys::Vector;
 
 /// How many words a command may have that `allow` can name.
 const WORDS: usize = 48;

@@ -1,13 +1,16 @@
 //! The judgement on a program that is about to be started.
 
 use super::{Arguments, By, Decision, Refused, is_on, on_connection};
-use crate::child::environment::{self, Vector};
+use crate::child::environment;
 use crate::judge::program::{self, Place, Program, SETUID, ScriptLine, Starter};
-use crate::memory::{Reader, Text, base_name};
-use crate::process::files::{self, Whose};
+use crate::memory::{Text, base_name};
+use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::report::{actor, counters, emit};
 use crate::request::Served;
+use crate::sys::Reader;
+use crate::sys::Vector;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
 use portcullis_event::ARGS_SHOWN;
@@ -134,7 +137,7 @@ impl Start {
 /// Judges a program that is started for a request.
 #[inline(never)]
 pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
-    let policy = state::policy();
+    let policy = in_force::policy();
     if matches!(by, By::This) && state::role() == Role::Master {
         return Ok(Cleared::Start(Start::unchecked()));
     }
@@ -312,7 +315,7 @@ const PROGRAM_RULES: [Rule; 4] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecT
 
 /// Whether a rule refuses anything in a scope that has to know which program it is.
 pub fn enforces_programs(scope: u32) -> bool {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let is_about = |rule: &Rule| Unknown::Replaced.rules() & rule.bit() != 0;
     Rule::ALL.into_iter().filter(is_about).any(|rule| policy.mode(scope, rule) == Mode::Enforce)
 }
@@ -329,14 +332,14 @@ fn unjudged<'a>(
     what: Unknown,
     arguments: impl FnOnce() -> Arguments<'a>,
 ) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let verdict = policy.decide_unknown(served.scope, what, u16::MAX);
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
     let mut program = Program::none(None);
     if let Target::Descriptor(fd) = exec.target {
-        program.real.fill(|buffer| sys::readlink(files::proc_descriptor(fd).c_str(), buffer).len());
+        program.real.fill(|buffer| sys::readlink(procfs::proc_descriptor(fd).c_str(), buffer).len());
     }
     emit::exec(&policy, verdict, served, By::This, exec, &program, &arguments(), b"");
     match verdict.outcome {

@@ -1,6 +1,5 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
-pub mod allowed;
 mod arguments;
 mod decision;
 mod exec;
@@ -15,10 +14,12 @@ pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs
 
 use crate::judge::program::Place;
 use crate::memory::Text;
-use crate::process::files::Whose;
-use crate::process::state::{self, Role};
+use crate::policy::in_force;
+use crate::policy::verdict_cache;
+use crate::process::state::Role;
 use crate::report::{counters, emit};
 use crate::request::Served;
+use crate::sys::procfs::Whose;
 use crate::{backstop, sys};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
@@ -87,7 +88,7 @@ pub enum Deed {
 /// Judges what is done with socket `fd` towards an address.
 #[inline(never)]
 pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Decision<Holds> {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let names_no_host = match ip {
         IpAddr::V4(v4) => v4.is_unspecified(),
         // ::ffff:0.0.0.0
@@ -95,7 +96,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     };
     let ip = if names_no_host { this_host(fd, ip) } else { ip };
     let has_ports = match by {
-        By::This | By::Again if !allowed::is_distrusted() => Some(true),
+        By::This | By::Again if !verdict_cache::is_distrusted() => Some(true),
         // What could not be borrowed is judged by who asks.
         _ if fd < 0 => Some(true),
         _ => sys::has_ports(fd),
@@ -107,7 +108,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     };
     // Whether the verdict hangs on more than the destination, and on what the socket is.
     let is_distrusted = match by {
-        By::This | By::Again => allowed::is_distrusted(),
+        By::This | By::Again => verdict_cache::is_distrusted(),
         By::Other(_) => has_ports == Some(false),
     };
     let (looked, of_socket) = (Cell::new(false), names_no_host || is_distrusted);
@@ -213,7 +214,7 @@ pub fn unexamined(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision 
 /// Judges what lets a socket go elsewhere than its address says; `how` says by what.
 #[cold]
 pub fn routed(by: By<'_>, served: &Served, how: &'static str) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Route, !Rule::ListenPort.bit());
     conclude(&policy, verdict, served, by, Action::Route, how.as_bytes())
@@ -258,7 +259,7 @@ fn nowhere(fd: i32) -> Endpoint<'static> {
 /// Judges an action of which something is not known; `rules` (a bit for each) are about it.
 #[cold]
 fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Action<'_>) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, what, rules);
     conclude(&policy, verdict, served, by, action, b"")
@@ -267,7 +268,7 @@ fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Actio
 /// Judges what changes which program a file is, to the kernel: what is not known then is the format of any; `detail` says how.
 #[cold]
 pub fn formats(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Format, u16::MAX);
     conclude(&policy, verdict, served, by, Action::Call, detail)
@@ -276,7 +277,7 @@ pub fn formats(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
 /// Judges the opening of a port that the master has not opened.
 #[inline(never)]
 pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
     let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
@@ -286,7 +287,7 @@ pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> De
 /// Judges putting `fd` on standard descriptor `onto`.
 #[inline(never)]
 pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_stdio(served.scope);
     if verdict.outcome == Outcome::Allow {
@@ -302,7 +303,7 @@ pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Decision {
 /// Judges the PHP settings that a request brings.
 #[inline(never)]
 pub fn settings(served: &Served) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let settings = &served.request.settings;
     counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
@@ -312,7 +313,7 @@ pub fn settings(served: &Served) -> Decision {
 /// Judges the PHP settings of a request that could not be read.
 #[inline(never)]
 pub fn unknown_settings(served: &Served) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Request, Rule::PhpIni.bit());
     conclude(&policy, verdict, served, By::This, Action::Settings, b"")
@@ -327,7 +328,7 @@ pub fn ring(by: By<'_>, served: &Served) -> Decision {
 /// Judges an io_uring that a process has without having set it up where it was judged; `detail` says whence.
 #[cold]
 pub fn held_ring(by: By<'_>, served: &Served, detail: &'static [u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_ring(served.scope);
     conclude(&policy, verdict, served, by, Action::Ring, detail)
@@ -336,7 +337,7 @@ pub fn held_ring(by: By<'_>, served: &Served, detail: &'static [u8]) -> Decision
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
 #[inline(never)]
 pub fn fpm_socket(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
         None => policy.decide_fpm_socket(served.scope),
@@ -348,7 +349,7 @@ pub fn fpm_socket(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail:
 /// Judges what writes the memory of a process; `detail` says how, and whose.
 #[inline(never)]
 pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
         None => policy.decide_memory(served.scope),
@@ -360,14 +361,14 @@ pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, det
 /// Judges making or entering a namespace; `detail` says how, and which.
 #[inline(never)]
 pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let whose = match by {
         By::This | By::Again => Whose::Own,
         By::Other(other) => Whose::Of(other.thread),
     };
     let mut buffer = [0; 512];
-    let program = sys::readlink(crate::process::files::proc_path(whose, b"exe").c_str(), &mut buffer);
+    let program = sys::readlink(crate::sys::procfs::proc_path(whose, b"exe").c_str(), &mut buffer);
     let verdict = match unknown {
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),

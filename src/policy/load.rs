@@ -2,7 +2,8 @@
 
 use crate::child::handed;
 use crate::policy::compiler::{self, Failure, Output};
-use crate::process::state::{self, Mapped, Settled};
+use crate::policy::in_force::{self, Mapped};
+use crate::process::state::{self, Settled};
 use crate::report::emit;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -134,7 +135,7 @@ fn is_whole(file: &sys::Fd, size: u64) -> bool {
     const BEGIN: usize = 12;
     let mut header = [0; size_of::<Header>()];
     let Some(header) = sys::read_head(file.0, &mut header) else { return false };
-    let is_of_version = state::policy_bytes().is_some_and(|own| own.get(..BEGIN) == header.get(..BEGIN));
+    let is_of_version = in_force::policy_bytes().is_some_and(|own| own.get(..BEGIN) == header.get(..BEGIN));
     is_of_version && Policy::length(header).is_some_and(|length| length as u64 == size)
 }
 
@@ -143,7 +144,7 @@ pub fn has_path() -> bool {
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     match sys::open(libc::AT_FDCWD, state::settled().policy_path.c_str(), flags, 0) {
         Ok(file) => sys::fstat(file.0).is_some_and(|stat| {
-            state::file_marks(&stat) == state::policy_marks() || (is_root_s(&stat) && is_whole(&file, stat.size))
+            in_force::file_marks(&stat) == in_force::policy_marks() || (is_root_s(&stat) && is_whole(&file, stat.size))
         }),
         // It takes a descriptor to hand one down.
         Err(errno) => matches!(errno, libc::EMFILE | libc::ENFILE),
@@ -152,7 +153,7 @@ pub fn has_path() -> bool {
 
 /// Whether a file is the one that a tree's policy was mapped from.
 fn is_of(tree: &Tree<'_>, stat: &sys::Stat) -> bool {
-    tree.file == state::file_marks(stat)
+    tree.file == in_force::file_marks(stat)
 }
 
 /// Maps the compiled policy and checks it by `check`.
@@ -190,7 +191,7 @@ fn unsummed(bytes: &[u8], _: &sys::Stat) -> Result<(), Malformed> {
 pub fn in_serving() -> Option<Reason> {
     match map(Of::First, unsummed) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
+            in_force::set_policy(mapped, &stat);
             None
         }
         Err(Unusable::Missing) => Some(Reason::NoConfiguration),
@@ -209,7 +210,7 @@ pub fn is_in_memory() -> bool {
 /// Puts the policy in force that this program was handed; whether it was.
 fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
     let taken = tree.and_then(|tree| handed::take_policy(tree, handed).map(|mapped| (mapped, tree.file)));
-    taken.map(|(mapped, marks)| state::put_in_force(mapped, marks)).is_some()
+    taken.map(|(mapped, marks)| in_force::put_in_force(mapped, marks)).is_some()
 }
 
 /// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what
@@ -229,7 +230,7 @@ pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason>
     };
     let reason = match map(Of::Descendant(tree), checked) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
+            in_force::set_policy(mapped, &stat);
             return None;
         }
         Err(Unusable::Missing) => Reason::NoConfiguration,
@@ -241,13 +242,13 @@ pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason>
         Some(tree) => {
             lose(Overlay { modes: tree.modes, sinks: tree.sinks, digest: tree.digest, log: tree.log }, tree.file)
         }
-        None => lose(Overlay { modes: b"", sinks: state::policy().sinks(), digest: 0, log: b"" }, [0; 3]),
+        None => lose(Overlay { modes: b"", sinks: in_force::policy().sinks(), digest: 0, log: b"" }, [0; 3]),
     }
 }
 
 #[cold]
 fn lose(overlay: Overlay<'_>, file: [u64; 3]) -> Option<Reason> {
-    state::set_lost(overlay, file);
+    in_force::set_lost(overlay, file);
     Some(Reason::Lost)
 }
 
@@ -266,7 +267,7 @@ pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Optio
     }
     match map(Of::First, unsummed) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
+            in_force::set_policy(mapped, &stat);
             UNSUMMED.store(first, Ordering::Relaxed);
             let sources = sources();
             if sources == 0 {
@@ -274,7 +275,7 @@ pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Optio
             }
             // What is damaged may only seem to have other sources.
             if is_damaged() {
-                state::no_policy();
+                in_force::no_policy();
                 return instead_of(Unusable::For(Reason::Damaged));
             }
             if TRIED.swap(sources, Ordering::Relaxed) != sources && compile() == Ok(true) {
@@ -295,13 +296,13 @@ pub fn sum_once() {
 
 /// Whether the bytes of the policy in force do not have the sum that they should.
 fn is_damaged() -> bool {
-    state::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err())
+    in_force::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err())
 }
 
 #[cold]
 fn sum() {
     if is_damaged() {
-        state::no_policy();
+        in_force::no_policy();
         report(instead_of(Unusable::For(Reason::Damaged)));
     }
 }
@@ -356,7 +357,7 @@ fn in_memory() -> Result<bool, Failure> {
 }
 
 fn put_in_force(mapped: Mapped, stat: &sys::Stat) {
-    state::set_policy(mapped, stat);
+    in_force::set_policy(mapped, stat);
     UNSUMMED.store(false, Ordering::Relaxed);
 }
 
@@ -393,10 +394,10 @@ fn sources() -> u64 {
         let (mtime, size) = stat.map_or((-1, 0), |stat| (stat.mtime, stat.size));
         (hash ^ mtime.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
     };
-    if state::is_built_in() {
+    if in_force::is_built_in() {
         return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
     }
-    let policy = state::policy();
+    let policy = in_force::policy();
     let (mut hash, mut changed) = (1, false);
     for (path, mtime, size) in policy.sources() {
         let stat = core::ffi::CStr::from_bytes_with_nul(path).ok().and_then(sys::stat);
@@ -418,7 +419,7 @@ pub fn renew() {
         LOOKED.store(looked, Ordering::Relaxed);
         return;
     }
-    if state::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
+    if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();
     }
     let sources = sources();
@@ -427,14 +428,14 @@ pub fn renew() {
     }
     match compile() {
         Ok(true) => state::set_reported(0),
-        _ if state::is_built_in() => report(Some(Reason::Broken)),
+        _ if in_force::is_built_in() => report(Some(Reason::Broken)),
         _ => report(Some(Reason::Old)),
     }
 }
 
 /// Puts a policy in force that was compiled since; for the supervisor.
 pub fn look_again() {
-    if state::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
+    if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();
     }
 }
@@ -447,6 +448,6 @@ pub fn report(reason: Option<Reason>) {
     if reported == 0 || (reason == Reason::Lost && reported != Reason::Lost as u8) {
         state::set_reported(reason as u8);
         let unknown = (reason == Reason::Lost).then_some(Unknown::Policy);
-        emit::guard_on(&state::policy(), reason.sentence(), unknown);
+        emit::guard_on(&in_force::policy(), reason.sentence(), unknown);
     }
 }

@@ -2,7 +2,7 @@
 //! reads them: they are what the process runs by. Nothing here calls what another library may have put in libc's place: that
 //! may call this library again, which has not found what it needs yet.
 
-use crate::memory::Reader;
+use crate::sys::Reader;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,12 +1,14 @@
 //! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
 //! (posix/execvpe.c): each candidate is judged, and it alone is executed.
 
-use crate::child::environment::{self, Vector};
 use crate::hooks::attempt::Failed;
 use crate::hooks::errno;
 use crate::judge::program::PATH_MAX;
-use crate::memory::left::{FROM, Lent};
-use crate::memory::{Reader, Text};
+use crate::memory::Text;
+use crate::process::environ;
+use crate::process::left::{FROM, Lent};
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::ffi::CStr;
 
 /// The longest name of a file.
@@ -30,7 +32,7 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
         return Failed::Kernel(libc::ENAMETOOLONG);
     }
     let reader = Reader::default();
-    let path = environment::variable(&reader, b"PATH").unwrap_or(DEFAULT_PATH);
+    let path = environ::variable(&reader, b"PATH").unwrap_or(DEFAULT_PATH);
     // What glibc has room for: of a longer PATH, a folder that is longer is passed over.
     let longest = path.len().min(PATH_MAX - 1);
     // Where glibc tries nothing, errno stays what it was.

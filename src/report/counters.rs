@@ -1,6 +1,7 @@
 //! Counters that a process shares with all that are forked from it, and the beacon by which `portcullis status` finds
 //! them, the policy in force and the role in the memory of a guarded process.
 
+use crate::policy::in_force;
 use crate::process::state;
 use crate::report::merge::{self, Table};
 use crate::sys;
@@ -212,7 +213,7 @@ static BEACON: Beacon = Beacon {
     magic: beacon::MAGIC,
     version: version(),
     role: &raw const state::ROLE,
-    policy: &raw const state::POLICY,
+    policy: &raw const in_force::POLICY,
     shared: &raw const SHARED,
     own: &raw const OWN,
 };

@@ -3,9 +3,8 @@
 use crate::child::context;
 use crate::judge::program::Program;
 use crate::judge::{Arguments, By, Exec, Target};
-use crate::memory::stack;
 use crate::memory::{Text, base_name};
-use crate::process::files::{self, Whose};
+use crate::process::stack;
 use crate::process::state::{self, Role};
 use crate::report::actor::{self, Child, Room};
 use crate::report::host;
@@ -13,6 +12,8 @@ use crate::report::merge::{self, About, Fate, Kind, Marks, Merged, Whole};
 use crate::report::{counters, sink};
 use crate::request::Served;
 use crate::sys;
+use crate::sys::procfs::{self, Whose};
+use crate::sys::users;
 use core::sync::atomic::Ordering;
 use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
 use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown, Verdict};
@@ -226,7 +227,7 @@ pub fn exec(
         executable,
         working_directory: match by {
             By::This | By::Again => sys::getcwd(&mut folder),
-            By::Other(other) => sys::readlink(files::proc_path(other.thread, b"cwd").c_str(), &mut folder),
+            By::Other(other) => sys::readlink(procfs::proc_path(other.thread, b"cwd").c_str(), &mut folder),
         },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
@@ -348,7 +349,7 @@ fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, paren
 #[inline(never)]
 fn finish(policy: &Policy<'_>, event: Event<'_>) -> u64 {
     let counters = counters::counters();
-    let user = files::user_name(event.uid);
+    let user = users::user_name(event.uid);
     let mut host = [0; 64];
     let event = Event {
         stream: counters.stream.load(Ordering::Relaxed),

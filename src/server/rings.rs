@@ -4,10 +4,11 @@
 //! the strictest policy judges it. What is refused is taken away: its number is that of /dev/null from then on.
 
 use crate::judge::{self, By, Decision};
-use crate::process::files;
+use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::request::{self, Served};
 use crate::sys;
+use crate::sys::procfs;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
@@ -30,7 +31,7 @@ pub fn remember_if(fd: i32) {
 #[cold]
 #[inline(never)]
 pub fn serving() {
-    if state::policy().mode(STRICTEST_SCOPE, Rule::EgressPort) == Mode::Off {
+    if in_force::policy().mode(STRICTEST_SCOPE, Rule::EgressPort) == Mode::Off {
         return;
     }
     sys::each_descriptor(|fd| {
@@ -63,7 +64,7 @@ fn settle(fd: i32, decision: Decision) {
 /// kills, a call that the program does not make itself would be its end.
 fn is_ring(fd: i32) -> bool {
     let mut room = [0; 32];
-    match sys::readlink(files::proc_descriptor(fd).c_str(), &mut room) {
+    match sys::readlink(procfs::proc_descriptor(fd).c_str(), &mut room) {
         b"" => KNOWN.load(Ordering::Relaxed) && sys::is_ring(fd),
         found => found == b"anon_inode:[io_uring]",
     }

@@ -7,9 +7,10 @@ use super::subject;
 use crate::child::context;
 use crate::judge::program::Place;
 use crate::judge::{self, Cleared, Decision, Exec, Target};
-use crate::memory::{Reader, Text};
-use crate::process::files::{self, Whose};
+use crate::memory::Text;
 use crate::process::state::Role;
+use crate::sys::Reader;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Reply};
 use portcullis_policy::{Rule, Unknown, startup};
 use portcullis_request::State;
@@ -179,7 +180,7 @@ impl Case<'_> {
 
     /// Whether what /proc has of the process by this name is this process's own.
     fn has_own(&self, name: &[u8]) -> bool {
-        let of = |whose: Whose| sys::stat(files::proc_path(whose, name).c_str()).map(|stat| stat.identity);
+        let of = |whose: Whose| sys::stat(procfs::proc_path(whose, name).c_str()).map(|stat| stat.identity);
         let own = of(Whose::Own);
         own.is_some() && own == of(Whose::Of(self.subject.thread))
     }

@@ -5,15 +5,17 @@
 //! in it stays as it is, in its order, but for programs that cannot load the library: they get it without, or under a name that
 //! they pass over.
 
-use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, Vector, begins, is_own, is_this};
+use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, begins, is_own, is_this};
 use crate::backstop;
 use crate::child::context;
 use crate::judge::Guarding;
 use crate::judge::program::has_to_be_first;
-use crate::memory::{Reader, Text, base_name};
+use crate::memory::{Text, base_name};
 use crate::process::state;
 use crate::request::Served;
 use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::mem::MaybeUninit;
 use portcullis_policy::Unknown;
 use portcullis_request::environment::{KEY, REQUEST, libraries, replace};

@@ -8,7 +8,8 @@ mod table;
 
 pub use table::{About, Fate, Marks, Merged, Table, Whole};
 
-use crate::memory::stack;
+use crate::policy::in_force;
+use crate::process::stack;
 use crate::process::state;
 use crate::process::state::Role;
 use crate::report::{counters, emit};
@@ -106,7 +107,7 @@ pub fn say_all_of(table: &Table) {
 fn say(table: &Table, all: bool) {
     let now = sys::since_boot();
     if all || table.due.load(Ordering::Relaxed) <= now {
-        let policy = state::policy();
+        let policy = in_force::policy();
         stack::on(|| table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged)));
     }
 }
