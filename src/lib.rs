@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, allow(dead_code))]
 
+mod action;
 mod backstop;
 mod child;
 mod hooks;

@@ -12,7 +12,7 @@
 //! does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves the child to the end of its
 //! call.
 
-use crate::judge::{By, Decision};
+use crate::action::{By, Decision};
 use crate::policy::in_force;
 use crate::real::gate::Way;
 use crate::{hooks, request, sys};

@@ -1,8 +1,9 @@
 //! A program that is about to be started: it is judged, and judged anew where another file takes its place meanwhile.
 
 use super::fail;
+use crate::action::{By, Exec, Refused, Target};
 use crate::judge::program;
-use crate::judge::{self, By, Cleared, Exec, Refused, Start, Target};
+use crate::judge::{self, Cleared, Start};
 use crate::real::search;
 use crate::request::Served;
 use crate::sys::Vector;

@@ -2,8 +2,9 @@
 
 use super::fail;
 use super::table::real;
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::judge::peers;
-use crate::judge::{self, By, Decision, Refused};
 use crate::process::state::{self, Role};
 use crate::{request, sys};
 use core::ffi::c_int;

@@ -1,7 +1,8 @@
 //! Judges what opens a connection or sends to an address: [`super::connect`], [`super::sendto`], [`super::messages`].
 
 use super::apart::{self, Call};
-use crate::judge::{self, By, Decision, Deed, Holds};
+use crate::action::{By, Decision, Deed, Holds};
+use crate::judge;
 use crate::judge::{names, peers};
 use crate::policy::verdict_cache::Destination;
 use crate::process::state::{self, Role};

@@ -2,8 +2,9 @@
 
 use super::attempt::{self, Failed};
 use super::{errno, fail};
+use crate::action::{Exec, Target};
 use crate::child::environment::{self, New};
-use crate::judge::{self, Exec, Target};
+use crate::judge;
 use crate::process::environ;
 use crate::process::stack;
 use crate::process::state::{self, Role};

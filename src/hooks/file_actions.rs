@@ -3,7 +3,7 @@
 //! caller's.
 
 use super::open;
-use crate::judge::Decision;
+use crate::action::Decision;
 use crate::memory::Text;
 use crate::sys::procfs;
 use crate::sys::{self, Fd};

@@ -4,13 +4,15 @@
 use crate::child::{environment, handed};
 use crate::hooks::deepbind;
 use crate::judge::names;
+use crate::judge::rings;
 use crate::memory::{Text, base_name};
 use crate::policy::in_force;
 use crate::policy::load;
 use crate::process::state::{self, Role, Settled};
 use crate::real::objects;
+use crate::report::fallback;
 use crate::report::{actor, counters, sink};
-use crate::server::{listeners, pools, rings};
+use crate::server::{listeners, pools};
 use crate::sys::Which;
 use crate::sys::procfs;
 use crate::{backstop, judge, request, sys};
@@ -111,7 +113,7 @@ fn begin() {
     if state::role() == Role::Descendant {
         request::inherit(start.request);
         pools::inherit(tree.map_or(b"", |tree| tree.pools));
-        names::inherit_home(tree.map_or_else(Default::default, |tree| tree.home));
+        crate::process::home::inherit(tree.map_or_else(Default::default, |tree| tree.home));
     } else {
         counters::share();
     }
@@ -119,7 +121,7 @@ fn begin() {
         sink::hold(&in_force::policy());
     }
     state::set_ready();
-    load::report(policy);
+    fallback::report(policy);
     // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
     if let Some(inherited) = &inherited
         && inherited.image != (0, 0)
@@ -149,8 +151,8 @@ pub fn before_fork() {
     }
     listeners::remember_all();
     actor::remember_master();
-    load::sum_once();
-    load::renew();
+    fallback::report(load::sum_once());
+    fallback::report(load::renew());
     backstop::before_fork();
     sink::hold(&in_force::policy());
 }

@@ -2,7 +2,8 @@
 
 use super::fail;
 use super::table::real;
-use crate::judge::{self, By};
+use crate::action::By;
+use crate::judge;
 use crate::memory::Text;
 use crate::process::state::{self, Role};
 use crate::request;

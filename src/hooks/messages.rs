@@ -9,7 +9,7 @@ use super::egress::{Looked, make_apart};
 use super::sendto::{judged_again, judged_message, may_wait};
 use super::signals::with_cleanup;
 use super::{as_libc, fail};
-use crate::judge::{By, Deed, Refused};
+use crate::action::{By, Deed, Refused};
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
 use crate::sys;

@@ -3,7 +3,8 @@
 use super::fail;
 use super::table::real;
 use super::trampoline::trampoline;
-use crate::judge::{self, By, Decision, Refused};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::memory::Text;
 use crate::process::state::{self, Role};
 use crate::report::sink;

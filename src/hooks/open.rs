@@ -11,7 +11,8 @@
 
 use super::table::{ready, real};
 use super::{as_libc, fail};
-use crate::judge::{self, By, Decision, Refused};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::memory::Text;
 use crate::policy::in_force;
 use crate::process::state::{self, Role};

@@ -3,7 +3,8 @@
 
 use super::fail;
 use super::table::real;
-use crate::judge::{self, By, Decision, Deed, Refused};
+use crate::action::{By, Decision, Deed, Refused};
+use crate::judge;
 use crate::process::state::{self, Role};
 use crate::{request, sys};
 use core::ffi::{c_char, c_int};

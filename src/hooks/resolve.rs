@@ -3,8 +3,9 @@
 
 use super::fail;
 use super::table::{part, real};
+use crate::action::{By, Decision, Deed, Refused};
+use crate::judge;
 use crate::judge::names;
-use crate::judge::{self, By, Decision, Deed, Refused};
 use crate::process::state::{self, Role};
 use crate::request;
 use crate::sys::Reader;

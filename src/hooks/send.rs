@@ -3,8 +3,8 @@
 
 use super::table::real;
 use super::{as_libc_size, fail};
+use crate::action::{Decision, Refused};
 use crate::judge::peers;
-use crate::judge::{Decision, Refused};
 use crate::sys;
 use crate::sys::address::readable;
 use core::ffi::{c_int, c_uint, c_void};

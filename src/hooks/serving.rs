@@ -2,13 +2,16 @@
 
 use super::table::{self, real};
 use super::{as_libc_size, fail};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::judge::names;
-use crate::judge::{self, By, Decision, Refused};
+use crate::judge::rings;
 use crate::policy::load;
 use crate::process::stack;
 use crate::process::state;
+use crate::report::fallback;
 use crate::report::{counters, merge};
-use crate::server::{listeners, pools, rings};
+use crate::server::{listeners, pools};
 use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
@@ -93,7 +96,7 @@ fn taken(listener: c_int) -> Decision {
 #[cold]
 #[inline(never)]
 fn begin(listener: c_int) {
-    load::sum_once();
+    fallback::report(load::sum_once());
     listeners::remember_all();
     listeners::remember(listener);
     crate::child::environment::remember_start();

@@ -7,9 +7,10 @@
 use super::signals::{self, Signals};
 use super::table::real;
 use super::{fail, lent_actions};
+use crate::action::{By, Decision, Exec, Refused, Target};
 use crate::backstop::{self, Executes};
 use crate::child::environment::{self, New};
-use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
+use crate::judge::{self, Cleared};
 use crate::process::environ;
 use crate::process::stack;
 use crate::real::find::libc_minor;

@@ -2,12 +2,13 @@
 
 use super::fail;
 use super::table::real;
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::judge::rings;
 use crate::judge::route::{self, Effect};
-use crate::judge::{self, By, Decision, Refused};
 use crate::policy::verdict_cache;
 use crate::process::state::{self, Role};
 use crate::real::gate;
-use crate::server::rings;
 use crate::{request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 

@@ -11,7 +11,8 @@ use super::{
     connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto, serving,
     socket,
 };
-use crate::judge::{self, By, Decision, Refused};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::gate::Way;
 use crate::sys::Vector;
@@ -151,7 +152,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_pidfd_getfd => {
                 crate::policy::verdict_cache::distrust();
                 let got = with(Ok(()));
-                crate::server::rings::received(got as c_int);
+                crate::judge::rings::received(got as c_int);
                 got
             }
             libc::SYS_bind => to_long(listen::binding(WAY, fd, b as *const _, c as u32)),

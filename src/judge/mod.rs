@@ -1,89 +1,28 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
-mod arguments;
-mod decision;
 mod exec;
 pub mod names;
 pub mod peers;
 pub mod program;
+pub mod rings;
 pub mod route;
 
-pub use arguments::Arguments;
-pub use decision::{Decision, Holds, Refused};
-pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Start, absent, enforces_programs, exec, replaced, unknown_exec};
 
-use crate::judge::program::Place;
+use crate::action::{By, Decision, Deed, Holds, Refused};
 use crate::memory::Text;
 use crate::policy::in_force;
 use crate::policy::verdict_cache;
-use crate::process::state::Role;
 use crate::report::{counters, emit};
 use crate::request::Served;
+use crate::sys;
 use crate::sys::procfs::Whose;
-use crate::{backstop, sys};
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
-
-/// Who does it.
-#[derive(Clone, Copy)]
-pub enum By<'b> {
-    /// This process, as its hooks see it.
-    This,
-    /// The same once more, immediately before the call: there is no event.
-    Again,
-    /// Another one, as the supervisor sees it.
-    Other(&'b Other<'b>),
-}
-
-/// A process that the supervisor judges.
-pub struct Other<'b> {
-    /// Its number.
-    pub pid: u32,
-    /// Its thread at hand: what /proc shows of it is this one's view.
-    pub thread: u32,
-    /// Its parent's.
-    pub parent: u32,
-    /// What it is.
-    pub role: Role,
-    /// The programs that led to it, itself included.
-    pub chain: &'b [u8],
-    /// Effective user and group.
-    pub user: (u32, u32),
-    /// Where it is, for what it starts.
-    pub place: Option<&'b Place>,
-    /// A hook has written the event of what it does.
-    pub told: bool,
-    /// Becomes true with an event.
-    pub written: &'b Cell<bool>,
-}
-
-impl By<'_> {
-    /// Whether an event of what went ahead is to be written here: a call has one. `supervised` is what the supervisor sees too.
-    fn writes(self, outcome: Outcome, supervised: bool) -> bool {
-        match self {
-            _ if outcome == Outcome::Allow => false,
-            By::Again => false,
-            By::This => outcome == Outcome::Deny || !supervised || !backstop::is_judged_elsewhere(),
-            By::Other(other) => {
-                other.written.set(true);
-                outcome == Outcome::Deny || !other.told
-            }
-        }
-    }
-}
-
-/// What is done with a socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// It is connected.
-    Connect,
-    /// Something is sent to an address; true where that may connect it (MSG_FASTOPEN).
-    Send(bool),
-}
 
 /// Judges what is done with socket `fd` towards an address.
 #[inline(never)]

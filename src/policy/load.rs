@@ -1,15 +1,14 @@
 //! Getting a compiled policy: mapped from its file, compiled first where it is missing or old; else the built-in one.
 
-use crate::child::handed;
 use crate::policy::compiler::{self, Failure, Output};
+use crate::policy::handed_down;
 use crate::policy::in_force::{self, Mapped};
 use crate::process::state::{self, Settled};
-use crate::report::emit;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::format::Header;
 use portcullis_policy::overlay::Overlay;
-use portcullis_policy::{Malformed, Policy, Unknown, place};
+use portcullis_policy::{Malformed, Policy, place};
 use portcullis_request::context::{Handed, Tree};
 
 /// The largest compiled policy, in bytes.
@@ -44,7 +43,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    fn sentence(self) -> &'static str {
+    /// In words.
+    pub fn sentence(self) -> &'static str {
         match self {
             Reason::NoConfiguration => "there is no configuration file: the built-in audit default holds",
             Reason::NoCommand => {
@@ -209,7 +209,7 @@ pub fn is_in_memory() -> bool {
 
 /// Puts the policy in force that this program was handed; whether it was.
 fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
-    let taken = tree.and_then(|tree| handed::take_policy(tree, handed).map(|mapped| (mapped, tree.file)));
+    let taken = tree.and_then(|tree| handed_down::take_policy(tree, handed).map(|mapped| (mapped, tree.file)));
     taken.map(|(mapped, marks)| in_force::put_in_force(mapped, marks)).is_some()
 }
 
@@ -287,11 +287,10 @@ pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Optio
     }
 }
 
-/// For a master, before it forks or serves: sums the policy in force, where that was not done yet.
-pub fn sum_once() {
-    if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) {
-        sum();
-    }
+/// For a master, before it forks or serves: sums the policy in force, where that was not done yet. Gives why another one is in
+/// force now.
+pub fn sum_once() -> Option<Reason> {
+    if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) { sum() } else { None }
 }
 
 /// Whether the bytes of the policy in force do not have the sum that they should.
@@ -300,11 +299,12 @@ fn is_damaged() -> bool {
 }
 
 #[cold]
-fn sum() {
-    if is_damaged() {
-        in_force::no_policy();
-        report(instead_of(Unusable::For(Reason::Damaged)));
+fn sum() -> Option<Reason> {
+    if !is_damaged() {
+        return None;
     }
+    in_force::no_policy();
+    instead_of(Unusable::For(Reason::Damaged))
 }
 
 /// Compiles where there is no usable policy.
@@ -341,7 +341,7 @@ fn compile() -> Result<bool, Failure> {
 #[cold]
 #[inline(never)]
 fn in_memory() -> Result<bool, Failure> {
-    let file = sys::memory_file(handed::NAME).ok_or(Failure::Refused)?;
+    let file = sys::memory_file(handed_down::NAME).ok_or(Failure::Refused)?;
     compiler::run(&state::settled().config_path, Output::Descriptor(file.0))?;
     let Some(stat) = sys::fstat(file.0).filter(|_| sys::seal(file.0)) else { return Ok(false) };
     // SAFETY: the seals keep everybody from writing to the file and from cutting it.
@@ -411,25 +411,28 @@ fn sources() -> u64 {
     if changed { hash | 1 } else { 0 }
 }
 
-/// Puts a newer policy in force where there is one; for a master before it forks.
-pub fn renew() {
+/// Puts a newer policy in force where there is one; for a master before it forks. Gives why that did not succeed.
+pub fn renew() -> Option<Reason> {
     let now = sys::since_boot();
     let looked = LOOKED.swap(now, Ordering::Relaxed);
     if now.wrapping_sub(looked) < INTERVAL {
         LOOKED.store(looked, Ordering::Relaxed);
-        return;
+        return None;
     }
     if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();
     }
     let sources = sources();
     if sources == 0 || TRIED.swap(sources, Ordering::Relaxed) == sources {
-        return;
+        return None;
     }
     match compile() {
-        Ok(true) => state::set_reported(0),
-        _ if in_force::is_built_in() => report(Some(Reason::Broken)),
-        _ => report(Some(Reason::Old)),
+        Ok(true) => {
+            state::set_reported(0);
+            None
+        }
+        _ if in_force::is_built_in() => Some(Reason::Broken),
+        _ => Some(Reason::Old),
     }
 }
 
@@ -437,17 +440,5 @@ pub fn renew() {
 pub fn look_again() {
     if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();
-    }
-}
-
-/// Writes the event for a reason, unless this tree of processes has told it already.
-pub fn report(reason: Option<Reason>) {
-    let Some(reason) = reason else { return };
-    let reported = state::reported();
-    // What a descendant lacks is told of each: it is no matter of its tree's.
-    if reported == 0 || (reason == Reason::Lost && reported != Reason::Lost as u8) {
-        state::set_reported(reason as u8);
-        let unknown = (reason == Reason::Lost).then_some(Unknown::Policy);
-        emit::guard_on(&in_force::policy(), reason.sentence(), unknown);
     }
 }

@@ -133,3 +133,16 @@ pub fn reported() -> u8 {
 pub fn set_reported(reason: u8) {
     REPORTED.store(reason, Ordering::Relaxed);
 }
+
+/// This process has no key, and there is a supervisor, which judges what it does.
+static JUDGED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+
+/// Whether the supervisor judges what this process does as well, by the policy, so that an event is its to write.
+pub fn is_judged_elsewhere() -> bool {
+    JUDGED_ELSEWHERE.load(Ordering::Relaxed)
+}
+
+/// Sets it; for the constructor.
+pub fn set_judged_elsewhere(is: bool) {
+    JUDGED_ELSEWHERE.store(is, Ordering::Relaxed);
+}

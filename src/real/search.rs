@@ -3,10 +3,10 @@
 
 use crate::hooks::attempt::Failed;
 use crate::hooks::errno;
-use crate::judge::program::PATH_MAX;
 use crate::memory::Text;
 use crate::process::environ;
 use crate::process::left::{FROM, Lent};
+use crate::sys::PATH_MAX;
 use crate::sys::Reader;
 use crate::sys::Vector;
 use core::ffi::CStr;

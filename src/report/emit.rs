@@ -1,12 +1,11 @@
 //! From a verdict to an event in the sinks.
 
-use crate::child::context;
-use crate::judge::program::Program;
-use crate::judge::{Arguments, By, Exec, Target};
+use crate::action::{Arguments, By, Exec, Target};
 use crate::memory::{Text, base_name};
 use crate::process::stack;
 use crate::process::state::{self, Role};
 use crate::report::actor::{self, Child, Room};
+use crate::report::chain as chains;
 use crate::report::host;
 use crate::report::merge::{self, About, Fate, Kind, Marks, Merged, Whole};
 use crate::report::{counters, sink};
@@ -170,7 +169,7 @@ fn child<'c>(by: By<'_>, chain: &'c [u8]) -> Option<Child<'c>> {
 
 fn chain(by: By<'_>, served: &Served) -> Text<256> {
     match by {
-        By::This | By::Again => context::own_chain(served),
+        By::This | By::Again => chains::own(served),
         By::Other(other) => {
             let mut chain = Text::new();
             chain.push(other.chain);
@@ -188,11 +187,12 @@ pub fn exec(
     served: &Served,
     by: By<'_>,
     exec: &Exec<'_>,
-    program: &Program<'_>,
+    real: &[u8],
+    unguarded: &'static str,
     arguments: &Arguments<'_>,
     detail: &[u8],
 ) {
-    let executable = match (program.real.bytes(), exec.target) {
+    let executable = match (real, exec.target) {
         (b"", Target::Path(_, path)) => path.to_bytes(),
         (real, _) => real,
     };
@@ -233,10 +233,9 @@ pub fn exec(
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
     let chain = match by {
-        By::This | By::Again if state::role() == Role::Master => context::chain_from(b"", process.name),
-        _ => context::chain_from(own.bytes(), process.name),
+        By::This | By::Again if state::role() == Role::Master => chains::from(b"", process.name),
+        _ => chains::from(own.bytes(), process.name),
     };
-    let unguarded = program.unguarded;
     let event = Event { detail, unguarded, ..common(now, by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
 }

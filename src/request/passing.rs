@@ -2,7 +2,9 @@
 
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
-use crate::judge::{self, Decision};
+use crate::action;
+use crate::action::Decision;
+use crate::judge;
 use crate::memory::Text;
 use crate::process::state;
 use crate::server::pools;
@@ -109,7 +111,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
         pid => {
             let mut detail = Text::<64>::of(b"a request from the pool's own tree: process ");
             detail.number(u64::from(pid));
-            slot::current(|served| judge::fpm_socket(judge::By::This, served, None, detail.bytes()))
+            slot::current(|served| judge::fpm_socket(action::By::This, served, None, detail.bytes()))
         }
     };
     let decision = match (is_malformed, brings_settings) {

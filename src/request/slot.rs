@@ -55,7 +55,7 @@ impl Served {
         if id != 0 || !is_one {
             return id;
         }
-        let new = crate::report::counters::fresh_number();
+        let new = sys::fresh_number();
         self.id.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|other| other, |_| new)
     }
 

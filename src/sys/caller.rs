@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_char};
 
 const PAGE: usize = 4096;
 /// Linux's bound on a path, with its NUL.
-const PATH_LEN: usize = 4096;
+pub const PATH_MAX: usize = 4096;
 
 /// A vector of C strings that ends in NULL.
 pub type Vector = *const *const u8;
@@ -107,7 +107,7 @@ impl Reader {
 }
 
 /// A path of the caller, copied, so that what is judged is what is used.
-pub struct PathCopy(Text<PATH_LEN>);
+pub struct PathCopy(Text<PATH_MAX>);
 
 impl PathCopy {
     /// Room for one.
@@ -119,9 +119,9 @@ impl PathCopy {
     /// not be handed on then: another thread may have made it readable meanwhile.
     pub fn of(&mut self, path: *const c_char) -> Result<&CStr, i32> {
         let reader = Reader::default();
-        let text = reader.string(path.cast(), PATH_LEN).ok_or(libc::EFAULT)?;
+        let text = reader.string(path.cast(), PATH_MAX).ok_or(libc::EFAULT)?;
         self.0.set(text);
-        if text.len() < PATH_LEN { Ok(self.0.c_str()) } else { Err(libc::ENAMETOOLONG) }
+        if text.len() < PATH_MAX { Ok(self.0.c_str()) } else { Err(libc::ENAMETOOLONG) }
     }
 }
 

@@ -26,9 +26,10 @@ mod subject;
 
 pub use expected::ARGUMENTS_MAX;
 
-use crate::judge::{Decision, Refused};
+use crate::action::{Decision, Refused};
 use crate::policy::in_force;
 use crate::policy::load;
+use crate::report::fallback;
 use crate::report::{counters, emit, merge, sink};
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -82,7 +83,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     counters::share();
     sink::hold(&in_force::policy());
     if in_force::is_lost() {
-        load::report(lost);
+        fallback::report(lost);
     }
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.

@@ -5,9 +5,10 @@
 
 use super::answer::Case;
 use super::remote::{Memory, or_as_user};
+use crate::action::Place;
+use crate::action::{Decision, Deed};
 use crate::backstop::link::Told;
-use crate::judge::program::Place;
-use crate::judge::{self, Decision, Deed};
+use crate::judge;
 use crate::memory::Text;
 use crate::server::listeners::Ports;
 use crate::server::local_listeners::{self, Marks};

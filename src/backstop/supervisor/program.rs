@@ -4,11 +4,12 @@ use super::answer::Case;
 use super::caller::not_executable;
 use super::copied::{Not, ROOM, Room};
 use super::subject;
-use crate::child::context;
-use crate::judge::program::Place;
-use crate::judge::{self, Cleared, Decision, Exec, Target};
+use crate::action::Place;
+use crate::action::{Decision, Exec, Target};
+use crate::judge::{self, Cleared};
 use crate::memory::Text;
 use crate::process::state::Role;
+use crate::report::chain;
 use crate::sys::Reader;
 use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Reply};
@@ -155,7 +156,7 @@ impl Case<'_> {
     fn note(&self, handed: &[u8], name: &[u8], runs: (u64, u64)) {
         let subject = self.subject;
         let Some(start) = subject::start_of(subject.pid) else { return };
-        let chain = context::chain_from(subject.chain.bytes(), name);
+        let chain = chain::from(subject.chain.bytes(), name);
         let mut own = Text::<{ WIRE_MAX + 1 }>::new();
         let served = &subject.served;
         portcullis_request::wire::write(&served.request, served.id(), |bytes| own.push(bytes));

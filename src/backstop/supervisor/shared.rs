@@ -2,7 +2,7 @@
 //! mapping that both have, or by a file that is mapped.
 
 use super::answer::Case;
-use crate::judge::program;
+use crate::action;
 use crate::memory::Text;
 use crate::sys;
 use crate::sys::procfs;
@@ -53,7 +53,7 @@ impl Case<'_> {
         let file = sys::stat(procfs::proc_path(self.subject.thread, link.bytes()).c_str())
             .or_else(|| sys::stat(path.c_str()).filter(|file| path.fits() && file.identity.1 == mapping.inode));
         let program = super::subject::image_of(self.subject.thread);
-        file.is_none_or(|file| program::is_changeable(&file) && Some(file.identity) != program)
+        file.is_none_or(|file| action::is_changeable(&file) && Some(file.identity) != program)
     }
 }
 

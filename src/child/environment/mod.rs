@@ -15,7 +15,7 @@ pub use scrub::scrub;
 pub use start::start;
 pub use steering::{remember_start, steering};
 
-use crate::judge::Guarding;
+use crate::action::Guarding;
 use crate::process::state;
 use crate::sys;
 use crate::sys::Reader;
@@ -40,6 +40,15 @@ unsafe fn is_own(entry: *const u8) -> bool {
 unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
     // SAFETY: no byte behind the first difference is read, so none behind the NUL.
     start.iter().enumerate().all(|(at, byte)| unsafe { text.wrapping_add(at).read() } == *byte)
+}
+
+/// How the names of the libraries begin that have to be the first: they replace libc's functions, and end the program, or crash it,
+/// where another library comes before them.
+const FIRST: [&[u8]; 4] = [b"libasan.", b"libtsan.", b"libhwasan.", b"libclang_rt."];
+
+/// Whether the library of this file name has to be the first.
+pub fn has_to_be_first(name: &[u8]) -> bool {
+    FIRST.into_iter().any(|first| name.starts_with(first))
 }
 
 /// What stands before this library's path in the LD_PRELOAD of a program that does not load it, and hands it on. glibc's loader

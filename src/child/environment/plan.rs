@@ -5,11 +5,10 @@
 //! in it stays as it is, in its order, but for programs that cannot load the library: they get it without, or under a name that
 //! they pass over.
 
+use super::has_to_be_first;
 use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, begins, is_own, is_this};
-use crate::backstop;
+use crate::action::Guarding;
 use crate::child::context;
-use crate::judge::Guarding;
-use crate::judge::program::has_to_be_first;
 use crate::memory::{Text, base_name};
 use crate::process::state;
 use crate::request::Served;
@@ -99,7 +98,7 @@ impl<'e> Plan<'e> {
         if !preloads {
             if secret != 0 {
                 context::compose_request(&mut self.request, served);
-                backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
+                context::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
                 self.request = Text::new();
             }
             return Ok(self.change != Change::Nothing);
@@ -111,7 +110,7 @@ impl<'e> Plan<'e> {
             self.key.push(KEY);
             self.key.number(secret);
         } else if secret != 0 {
-            backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
+            context::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
         self.pads = usize::from(injected).wrapping_add(usize::from(!self.key.bytes().is_empty())) == 1;
         let fit = self.context.fits() && self.request.fits() && self.key.fits();

@@ -5,9 +5,10 @@
 //! nobody else in), where it still is the same socket, and where the question, with its number, was sent on it. In another network
 //! than the server's, the name server's address is anybody's.
 
-use super::{home, remember};
+use super::remember;
 use crate::judge::peers;
 use crate::policy::in_force;
+use crate::process::home;
 use crate::sys;
 use crate::sys::Reader;
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};

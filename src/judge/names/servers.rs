@@ -1,7 +1,8 @@
 //! The name servers that libc's resolver asks: those in its state, which a program may write to.
 
-use super::{DNS, home};
+use super::DNS;
 use crate::policy::in_force;
+use crate::process::home;
 use crate::request;
 use crate::sys::Reader;
 use crate::sys::{self, internet};

@@ -4,8 +4,9 @@
 //! libc reads them once for a thread, and keeps them. So once they were seen to be others than the server's own, no name that
 //! libc resolves for this process is believed any more.
 
-use super::{home, remember, servers};
+use super::{remember, servers};
 use crate::process::environ;
+use crate::process::home;
 use crate::process::state::{self, Role};
 use crate::sys::Reader;
 use core::ffi::c_void;

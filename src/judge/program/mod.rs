@@ -7,24 +7,23 @@
 mod format;
 mod interpreter;
 mod loader;
-mod place;
 mod privileges;
 mod real_path;
 mod script;
 mod starter;
 
+use crate::action;
+use crate::action::Place;
 use crate::memory::{Text, base_name};
 use crate::policy::in_force;
+use crate::sys::PATH_MAX;
 use crate::sys::procfs;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
-pub use format::has_to_be_first;
 use format::{Format, HEAD, Loader};
-pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;
 use portcullis_policy::exec::SANITIZER;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
-pub use real_path::PATH_MAX;
 pub use script::{ScriptLine, words};
 pub use starter::Starter;
 
@@ -220,7 +219,7 @@ impl<'p> Program<'p> {
     /// Notes who may write to a file that it is made of.
     fn note(&self, stat: &Stat) {
         if let Some(place) = self.place {
-            place.note(place::is_changeable(stat));
+            place.note(action::is_changeable(stat));
         }
     }
 

@@ -3,8 +3,8 @@
 //! **Source**: bprm_fill_uid in Linux's fs/exec.c, cap_bprm_creds_from_file and rootid_owns_currentns in security/commoncap.c.
 //! What cannot be told counts as gained.
 
-use super::place::Place;
 use super::starter;
+use crate::action::Place;
 use crate::sys::procfs;
 use crate::sys::{self, Stat};
 

@@ -2,12 +2,11 @@
 //! covered that; where it is not there, found by following the links, and checked likewise.
 
 use crate::memory::Text;
+use crate::sys::PATH_MAX;
 use crate::sys::procfs;
 use crate::sys::{self, Stat};
 use core::ffi::CStr;
 
-/// Linux's bound on a path, with its NUL.
-pub const PATH_MAX: usize = 4096;
 /// Symlinks that the kernel follows in one path (MAXSYMLINKS).
 const LINKS_MAX: usize = 40;
 

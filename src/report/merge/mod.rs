@@ -29,7 +29,7 @@ impl Kind {
         let counters = counters::counters();
         let key = &counters.merged.key;
         if key.load(Ordering::Relaxed) == 0 {
-            let new = sys::random().unwrap_or_else(counters::fresh_number);
+            let new = sys::random().unwrap_or_else(sys::fresh_number);
             let _ = key.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
         }
         Kind(core::hash::SipHasher::new_with_keys(key.load(Ordering::Relaxed), counters.stream.load(Ordering::Relaxed)))

@@ -4,8 +4,8 @@
 //! What the kernel finds a moment later is the same file only where nobody can put another in its place meanwhile: so it is
 //! noted who may change what was looked up.
 
-use super::PATH_MAX;
 use crate::memory::Text;
+use crate::sys::PATH_MAX;
 use crate::sys::procfs;
 use crate::sys::{self, Fd, Stat};
 use core::cell::Cell;
