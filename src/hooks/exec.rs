@@ -1,6 +1,6 @@
 //! The exec family: everything that replaces the program of the calling process.
 
-use super::attempt::{self, Failed};
+use super::attempt::{self};
 use super::{errno, fail};
 use crate::action::{Exec, Target};
 use crate::child::environment::{self, New};
@@ -10,6 +10,7 @@ use crate::process::stack;
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
 use crate::real::search;
+use crate::real::search::Failed;
 use crate::report::merge;
 use crate::request::Served;
 use crate::sys::PathCopy;

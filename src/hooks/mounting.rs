@@ -2,12 +2,12 @@
 //! mount it (from Linux 6.7 on), and have any file run by any interpreter.
 
 use super::fail;
-use super::table::real;
 use crate::action::{By, Decision, Refused};
 use crate::judge;
 use crate::memory::Text;
 use crate::process::stack;
 use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::request;
 use crate::sys;
 use crate::sys::Reader;

@@ -1,12 +1,12 @@
 //! Hooks what makes or enters a namespace: unshare, setns, and clone, which is jumped to.
 
 use super::fail;
-use super::table::real;
 use super::trampoline::trampoline;
 use crate::action::{By, Decision, Refused};
 use crate::judge;
 use crate::memory::Text;
 use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::report::sink;
 use crate::sys::Reader;
 use crate::sys::procfs;

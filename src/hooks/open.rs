@@ -9,13 +9,13 @@
 //! in which they pass named ones. Where the caller gave none, what the register holds is handed on, and libc reads it only
 //! with O_CREAT or O_TMPFILE.
 
-use super::table::{ready, real};
 use super::{as_libc, fail};
 use crate::action::{By, Decision, Refused};
 use crate::judge;
 use crate::memory::Text;
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
+use crate::real::table::{ready, real};
 use crate::sys::procfs;
 use crate::{request, sys};
 use core::ffi::{c_char, c_int};

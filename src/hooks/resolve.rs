@@ -2,11 +2,12 @@
 //! and whom they ask is judged.
 
 use super::fail;
-use super::table::{part, real};
 use crate::action::{By, Decision, Deed, Refused};
 use crate::judge;
 use crate::judge::names;
 use crate::process::state::{self, Role};
+use crate::real::table::{part, real};
+use crate::real::types::Hostent;
 use crate::request;
 use crate::sys::Reader;
 use crate::sys::address::Address;
@@ -20,16 +21,6 @@ const TRY_AGAIN: c_int = 2;
 
 /// The same for an error that errno tells.
 const NETDB_INTERNAL: c_int = -1;
-
-/// `struct hostent` (netdb.h).
-#[repr(C)]
-pub struct Hostent {
-    name: *mut c_char,
-    aliases: *mut *mut c_char,
-    family: c_int,
-    length: c_int,
-    addresses: *const *const u8,
-}
 
 /// The name that was asked for; none for an address in digits.
 fn asked(name: *const c_char) -> Option<HostName> {

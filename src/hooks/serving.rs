@@ -1,6 +1,5 @@
 //! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
 
-use super::table::{self, real};
 use super::{as_libc_size, fail};
 use crate::action::{By, Decision, Refused};
 use crate::judge;
@@ -9,6 +8,7 @@ use crate::judge::rings;
 use crate::policy::load;
 use crate::process::stack;
 use crate::process::state;
+use crate::real::table::real;
 use crate::report::fallback;
 use crate::report::{counters, merge};
 use crate::server::{listeners, pools};
@@ -122,7 +122,7 @@ fn serve(listener: c_int, accepted: c_int) {
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
-    match table::found_read() {
+    match crate::real::table::found_read() {
         // Nearly every read is of another descriptor, and goes on by a jump.
         // SAFETY: as the caller promises.
         Some(real) if !request::watched(fd) => unsafe { real(fd, buffer, size) },
@@ -151,7 +151,7 @@ pub(super) unsafe fn was_read(fd: c_int, buffer: *mut c_void, got: libc::ssize_t
     if got > 0
         && request::watched(fd)
         // SAFETY: as the caller promises.
-        && let Err(Refused(errno)) = request::fed(fd, unsafe { bytes(buffer, got) }, size)
+        && let Err(Refused(errno)) = judge::fed(request::fed(fd, unsafe { bytes(buffer, got) }, size))
     {
         return fail(errno) as libc::ssize_t;
     }

@@ -5,7 +5,6 @@
 //! handed the guard.
 
 use super::signals::{self, Signals};
-use super::table::real;
 use super::{fail, lent_actions};
 use crate::action::{By, Decision, Exec, Refused, Target};
 use crate::backstop::{self, Executes};
@@ -14,6 +13,7 @@ use crate::judge::{self, Cleared};
 use crate::process::environ;
 use crate::process::stack;
 use crate::real::find::libc_minor;
+use crate::real::table::real;
 use crate::request::{self, Served};
 use crate::sys::Reader;
 use crate::sys::Vector;

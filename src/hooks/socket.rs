@@ -1,7 +1,6 @@
 //! What makes a socket, or gives it a route: socket, setsockopt, getsockopt; recvmsg and recvmmsg, by which one comes from elsewhere.
 
 use super::fail;
-use super::table::real;
 use crate::action::{By, Decision, Refused};
 use crate::judge;
 use crate::judge::rings;
@@ -9,6 +8,7 @@ use crate::judge::route::{self, Effect};
 use crate::policy::verdict_cache;
 use crate::process::state::{self, Role};
 use crate::real::gate;
+use crate::real::table::real;
 use crate::{request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 

@@ -4,7 +4,6 @@
 //! No call ends in a function of libc: syscall(2) is no cancellation point, and those functions are. Nor in another library's:
 //! one that makes its own call by syscall(2) would never end.
 
-use super::table::real;
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
 use super::{
@@ -15,6 +14,7 @@ use crate::action::{By, Decision, Refused};
 use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::gate::Way;
+use crate::real::table::real;
 use crate::sys::Vector;
 use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_void};

@@ -1,6 +1,7 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
 mod exec;
+mod fed;
 pub mod names;
 pub mod peers;
 pub mod program;
@@ -8,6 +9,7 @@ pub mod rings;
 pub mod route;
 
 pub use exec::{Cleared, Start, absent, enforces_programs, exec, replaced, unknown_exec};
+pub use fed::fed;
 
 use crate::action::{By, Decision, Deed, Holds, Refused};
 use crate::memory::Text;

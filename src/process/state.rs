@@ -22,7 +22,7 @@ pub fn role() -> Role {
 
 #[cold]
 fn early() -> Role {
-    crate::hooks::init::ensure();
+    (crate::ENSURE)();
     match ROLE.load(Ordering::Relaxed) {
         2 => Role::Serving,
         3 => Role::Descendant,

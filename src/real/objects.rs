@@ -367,3 +367,17 @@ pub struct Symbol {
     /// Its size.
     pub size: u64,
 }
+
+/// First and last address of libc.
+static LIBC: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Notes which object libc is; for the constructor.
+pub fn remember_libc(object: &Object) {
+    LIBC[0].store(object.first, Ordering::Relaxed);
+    LIBC[1].store(object.last, Ordering::Relaxed);
+}
+
+/// Whether an address lies in libc.
+pub fn is_libcs(address: usize) -> bool {
+    (LIBC[0].load(Ordering::Relaxed)..LIBC[1].load(Ordering::Relaxed)).contains(&address)
+}

@@ -6,7 +6,7 @@ mod passing;
 mod peer;
 mod slot;
 
-pub use passing::{accepted, fed, idle};
+pub use passing::{Fed, accepted, fed, idle, refused};
 pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_address, watched};
 
 use crate::policy::in_force;

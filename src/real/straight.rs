@@ -23,7 +23,7 @@ macro_rules! entry {
                 "jmp {enter}",
                 row = const $row as u32 + 1,
                 hook = sym $hook,
-                enter = sym crate::hooks::straight::enter,
+                enter = sym crate::real::straight::enter,
             );
             #[cfg(target_arch = "aarch64")]
             core::arch::naked_asm!(
@@ -33,17 +33,17 @@ macro_rules! entry {
                 "b {enter}",
                 row = const $row as u32 + 1,
                 hook = sym $hook,
-                enter = sym crate::hooks::straight::enter,
+                enter = sym crate::real::straight::enter,
             );
         }
         entry as *mut core::ffi::c_void
     }};
 }
-pub(super) use entry;
+pub(crate) use entry;
 
 /// Notes a row and the stack, and goes on at a hook, which come in registers that no call uses; the caller's are as they were.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter() {
+pub unsafe extern "C" fn enter() {
     #[cfg(target_arch = "x86_64")]
     core::arch::naked_asm!(
         "push rax",
@@ -73,7 +73,7 @@ pub(super) unsafe extern "C" fn enter() {
 }
 
 /// Whether the hook of that row was entered so; takes the note.
-pub(super) fn is(row: usize) -> bool {
+pub fn is(row: usize) -> bool {
     let here = 0_u8;
     // SAFETY: this thread's own memory, which nothing else writes to meanwhile.
     let note = unsafe { &raw mut (*this()).straight };
