@@ -14,6 +14,8 @@ const THREAD: i32 =
     libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_SIGHAND | libc::CLONE_THREAD | libc::CLONE_CHILD_CLEARTID;
 /// A child process, which alone can be killed in a call. Its end is no SIGCHLD.
 const CHILD: i32 = libc::CLONE_VM;
+/// A child process that has this one's descriptors, and limits of its own.
+const WITH_LIMITS: i32 = libc::CLONE_VM | libc::CLONE_FILES;
 
 #[repr(C)]
 struct Shared<W, T> {
@@ -35,15 +37,37 @@ struct Shared<W, T> {
 /// The work must make system calls only, and write no memory that this thread uses, nor, where it waits, that a signal handler
 /// uses. It must not unwind.
 pub unsafe fn apart<W: FnOnce() -> T, T: Copy>(waits: bool, interrupted: T, work: W) -> Option<T> {
+    // SAFETY: as the caller promises.
+    unsafe { run(if waits { CHILD } else { THREAD }, interrupted, work) }
+}
+
+/// Does some work with this process's descriptors and the soft limits of files and of a file's size at their hard ones, which no
+/// other thread of it sees; `None` where there can be no child.
+///
+/// # Safety
+/// As [`apart`].
+pub unsafe fn with_raised_limits<T: Copy>(work: impl FnOnce() -> T) -> Option<T> {
+    let raised = || {
+        super::raise_limit(libc::RLIMIT_NOFILE);
+        super::raise_limit(libc::RLIMIT_FSIZE);
+        Some(work())
+    };
+    // SAFETY: as the caller promises.
+    unsafe { run(WITH_LIMITS, None, raised) }.flatten()
+}
+
+/// # Safety
+/// As [`apart`].
+unsafe fn run<W: FnOnce() -> T, T: Copy>(flags: i32, interrupted: T, work: W) -> Option<T> {
+    let (is_thread, waits, flags) = (flags == THREAD, flags == CHILD, flags as usize);
     const { assert!(size_of::<Shared<W, T>>() <= 4096 && align_of::<Shared<W, T>>() <= 16) };
-    let flags = if waits { CHILD } else { THREAD } as usize;
     let ends = [libc::SYS_wait4, libc::SYS_exit, libc::SYS_futex];
     if !super::lets(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]) || !ends.iter().all(|number| super::lets(*number, [0; 6]))
     {
         return None;
     }
     let at = super::allocate(SIZE)?;
-    let parent = if waits { super::getpid() as usize } else { 0 };
+    let parent = if is_thread { 0 } else { super::getpid() as usize };
     let given = MaybeUninit::uninit();
     let shared =
         Shared { work: MaybeUninit::new(work), parent, given, is_given: false.into(), runs: AtomicU32::new(1) };
@@ -59,11 +83,15 @@ pub unsafe fn apart<W: FnOnce() -> T, T: Copy>(waits: bool, interrupted: T, work
     let mut was_interrupted = false;
     if waits {
         super::block_signals(libc::SIG_SETMASK, before);
+    }
+    if !is_thread {
         was_interrupted = child > 0 && wait(child as usize);
     } else {
         while child > 0 && shared.runs.load(Ordering::Acquire) != 0 {
             wait_for_thread(&shared.runs);
         }
+    }
+    if !waits {
         super::block_signals(libc::SIG_SETMASK, before);
     }
     let given = if child > 0 && shared.is_given.load(Ordering::Acquire) {

@@ -1,8 +1,11 @@
 //! System calls without libc: they touch neither errno nor the guard's own hooks. Results are the kernel's: negative
 //! errno on failure.
 
+pub mod address;
 mod apart;
+pub mod broker;
 mod cage;
+mod caller;
 mod children;
 mod confined;
 mod descriptors;
@@ -11,13 +14,16 @@ mod local;
 mod lookup;
 mod memory;
 mod process;
+pub mod procfs;
 mod raw;
 mod seccomp;
 mod sockets;
+pub mod users;
 mod written;
 
-pub use apart::apart;
+pub use apart::{apart, with_raised_limits};
 pub use cage::*;
+pub use caller::*;
 pub use children::*;
 pub use confined::{For, lets, loading, making_thread, share_with_new};
 pub use descriptors::*;
@@ -35,6 +41,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A descriptor that is closed when it goes out of scope.
 pub struct Fd(pub i32);
+
+impl Fd {
+    /// The number, whose descriptor stays open.
+    pub fn leave_open(self) -> i32 {
+        let number = self.0;
+        core::mem::forget(self);
+        number
+    }
+}
 
 impl Drop for Fd {
     fn drop(&mut self) {

@@ -128,7 +128,7 @@ pub fn execute_nothing(at: i32, path: &CStr) -> i32 {
 
 /// The same with flags of `execveat`; EFAULT where the kernel finds a program.
 pub fn execute_nothing_with(at: i32, path: &CStr, flags: i32) -> i32 {
-    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::address::NOWHERE as usize, flags as usize);
+    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::sys::address::NOWHERE as usize, flags as usize);
     // SAFETY: the kernel reads a C string, and faults on the arguments before it changes anything.
     let done = unsafe {
         match at {
@@ -195,25 +195,6 @@ pub fn raise_limit(resource: u32) {
         // SAFETY: the kernel reads a rlimit64.
         unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
     }
-}
-
-/// Does some work with the soft limits of files and of a file's size at their hard ones.
-pub fn with_raised_limits<R>(work: impl FnOnce() -> R) -> R {
-    let raised = [libc::RLIMIT_NOFILE, libc::RLIMIT_FSIZE].map(|resource| {
-        let before = limit(resource).filter(|[soft, hard]| soft < hard);
-        if before.is_some() {
-            raise_limit(resource);
-        }
-        (resource, before)
-    });
-    let done = work();
-    for (resource, before) in raised {
-        if let Some(limits) = before {
-            // SAFETY: the kernel reads a rlimit64.
-            unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
-        }
-    }
-    done
 }
 
 /// Ends the process.
@@ -368,6 +349,19 @@ impl Eyes {
         Some(eyes)
     }
 
+    /// Whether the mode of a file lets them write to it.
+    pub fn may_write(&self, stat: &super::Stat) -> bool {
+        let groups = self.groups.get(..self.count).unwrap_or_default();
+        let bit = if stat.uid == self.uid {
+            libc::S_IWUSR
+        } else if stat.gid == self.gid || groups.contains(&stat.gid) {
+            libc::S_IWGRP
+        } else {
+            libc::S_IWOTH
+        };
+        self.uid == 0 || stat.mode & bit != 0
+    }
+
     /// Looks with them from now on; whether that is so.
     pub fn take(&self) -> bool {
         let Some(groups) = self.groups.get(..self.count) else { return false };
@@ -391,6 +385,15 @@ pub fn look_as(uid: u32, gid: u32) {
     }
 }
 
+/// A number for a stream or a request: never 0, and most unlikely to be another's.
+pub fn fresh_number() -> u64 {
+    // Where the stack lies is random, and differs between two processes of one number in one instant.
+    let here = 0_u8;
+    let place = &raw const here as u64;
+    let mixed = (now() ^ (u64::from(getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
+    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -402,7 +405,7 @@ mod tests {
             (now(), since_boot())
         };
         let before = asked();
-        crate::hooks::find::resolve();
+        crate::real::find::resolve();
         assert!(!MAPPED.load(Ordering::Relaxed).is_null(), "the kernel's object was not found");
         let read = (now(), since_boot());
         let after = asked();

@@ -2,11 +2,11 @@
 //! and writes events. The judge may be in anybody's hands: nothing is done but for the call at hand, and what it says is numbers
 //! and bytes that are copied once.
 
-use super::desk::{ASKED, Copied, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
 use super::remote::{or_as_user, put};
 use super::{Member, Shared, subject};
-use crate::sink::{self, Told, Written};
-use crate::state;
+use crate::policy::in_force;
+use crate::report::sink::{self, Told, Written};
+use crate::sys::broker::desk::{ASKED, Copied, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
 use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
 use core::cell::Cell;
 use core::net::IpAddr;
@@ -156,7 +156,7 @@ impl<'a> Job<'a> {
                 };
                 let priority = (a as u8).min(7);
                 let event = Written { priority, time: b, line, fields: Told::As(fields) };
-                Said::Answer(i64::from(sink::write(&state::policy(), &event)), None)
+                Said::Answer(i64::from(sink::write(&in_force::policy(), &event)), None)
             }
             asked::DONE => self.done(a, b as i64),
             _ => Said::Nonsense,
@@ -183,7 +183,7 @@ impl<'a> Job<'a> {
             At::Nothing => false,
         };
         let Some(flags) = opens(name, is_place, is_callers) else { return failed(libc::EPERM) };
-        let path = crate::files::proc_path(thread, name);
+        let path = crate::sys::procfs::proc_path(thread, name);
         match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
             Some(file) => Said::Answer(0, Some(file)),
             None => failed(libc::EACCES),

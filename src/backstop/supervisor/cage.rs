@@ -9,9 +9,9 @@
 //! whoever's eyes it takes. The broker cannot be in such a domain. A user of its own neither has: the policy and the logs are root's, and so
 //! is what journald says of who has sent an event.
 
-use super::ask::CHANNEL;
 use super::call::NATIVE;
 use crate::sys;
+use crate::sys::broker::CHANNEL;
 use portcullis_policy::format::Instruction;
 
 /// Numbers of linux/capability.h.

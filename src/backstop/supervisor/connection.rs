@@ -6,10 +6,11 @@
 //! internet it does not: it would connect with its own rights, and as root.
 
 use super::answer::{Case, Handed, Lent};
-use super::ask;
-use super::desk::{LATER, NO_PLACE};
-use crate::judge::{self, Decision, Deed, Holds};
-use crate::route::{self, Effect};
+use crate::action::{Decision, Deed, Holds};
+use crate::judge;
+use crate::judge::route::{self, Effect};
+use crate::sys::broker as ask;
+use crate::sys::broker::desk::{LATER, NO_PLACE};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 use portcullis_policy::Rule;
 

@@ -4,12 +4,13 @@
 //! Where it dies, says nothing for too long, or says nothing that makes sense, the broker ends it, answers the call as one that
 //! cannot be judged, and starts another.
 
-use super::ask::{self, CHANNEL};
 use super::broker::{At, Job, Said};
-use super::desk::{self, Copied, JOB, job};
 use super::{Judged, Member, PATIENCE, Shared, answer, cage, pause};
+use crate::policy::load;
+use crate::report::merge;
+use crate::sys::broker::desk::{self, Copied, JOB, job};
+use crate::sys::broker::{self as ask, CHANNEL};
 use crate::sys::{self, Fd, Notice, Reply};
-use crate::{load, merge};
 use core::sync::atomic::Ordering;
 
 /// Whether what a judge left undone may be begun again.

@@ -7,14 +7,12 @@
 //! death of any of them changes nothing for the server. All end with the server, at once, or with the last process that they judge.
 
 mod answer;
-pub mod ask;
 mod broker;
 mod cage;
 mod call;
 mod caller;
 mod connection;
 mod copied;
-mod desk;
 mod expected;
 mod helpers;
 mod judge;
@@ -32,12 +30,15 @@ mod subject;
 
 pub use expected::ARGUMENTS_MAX;
 
-use crate::judge::{Decision, Refused};
+use crate::action::{Decision, Refused};
+use crate::policy::in_force;
+use crate::policy::load;
+use crate::report::fallback;
+use crate::report::{counters, emit, merge, sink};
 use crate::sys;
-use crate::{counters, emit, load, merge, sink, state};
+use crate::sys::broker::desk::{self, job};
 use broker::At;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
-use desk::job;
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
@@ -113,9 +114,9 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     sys::raise_limit(libc::RLIMIT_NOFILE);
     sys::raise_limit(libc::RLIMIT_FSIZE);
     counters::share();
-    sink::hold(&state::policy());
-    if state::is_lost() {
-        load::report(lost);
+    sink::hold(&in_force::policy());
+    if in_force::is_lost() {
+        fallback::report(lost);
     }
     // SAFETY: both are atomics and bytes.
     let (shared, judged) = unsafe { (share::<Shared>(), share::<Judged>()) };
@@ -127,7 +128,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     shared.cage.store(cage, Ordering::Relaxed);
     if cage == cage::NONE {
         emit::guard(
-            &state::policy(),
+            &in_force::policy(),
             "the backstop's supervisor keeps rights that it does not need: it could not give them up",
         );
     }
@@ -192,7 +193,7 @@ fn settle_left_over(shared: &Shared, judged: &Judged) {
     // Whether it would have been an event nobody knows any more.
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let scope = judged.scope.load(Ordering::Acquire);
-    let strict = |rule| state::policy().mode(scope, rule) == Mode::Enforce;
+    let strict = |rule| in_force::policy().mode(scope, rule) == Mode::Enforce;
     let refused = Rule::ALL.into_iter().any(strict);
     let decision: Decision = if refused { Err(Refused(libc::EACCES)) } else { Ok(()) };
     sys::reply(shared.at_hand.0.load(Ordering::Acquire), id, decision.into());

@@ -2,8 +2,9 @@
 //! connections; but not where the process's own rights count.
 
 use super::answer::{Case, Handed, Lent};
-use super::ask;
-use crate::judge::{self, Decision};
+use crate::action::Decision;
+use crate::judge;
+use crate::sys::broker as ask;
 use crate::sys::{self, Reply};
 use portcullis_policy::{Rule, Unknown};
 

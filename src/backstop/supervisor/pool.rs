@@ -3,15 +3,17 @@
 //! The hooks ask the kernel whose listener a socket was connected to. The supervisor does not connect a local socket for
 //! another process, so it looks at the file to which the path leads for that process, before the kernel does.
 
+use super::Member;
 use super::answer::Case;
 use super::remote::Memory;
-use super::{Member, ask};
-use crate::files;
-use crate::judge::{self, Decision, Deed};
-use crate::listeners::Ports;
-use crate::local_listeners::{self, Marks};
+use crate::action::Place;
+use crate::action::{Decision, Deed};
+use crate::judge;
 use crate::memory::Text;
-use crate::program::Place;
+use crate::server::listeners::Ports;
+use crate::server::local_listeners::{self, Marks};
+use crate::sys::broker as ask;
+use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -71,8 +73,8 @@ impl Pools {
 fn is_fpm(pid: u32) -> Option<bool> {
     let (mut name, mut title) = ([0; 16], [0; 64]);
     let is = |text: &[u8]| text.starts_with(b"php-fpm");
-    let name = files::proc_read(pid, b"comm", &mut name);
-    let is_so = is(name) || is(files::proc_read(pid, b"cmdline", &mut title));
+    let name = procfs::proc_read(pid, b"comm", &mut name);
+    let is_so = is(name) || is(procfs::proc_read(pid, b"cmdline", &mut title));
     (!name.is_empty()).then_some(is_so)
 }
 

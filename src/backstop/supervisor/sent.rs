@@ -6,12 +6,12 @@
 //! need no right of the sender's. Descriptors (SCM_RIGHTS) and credentials belong to local sockets, on which it never sends.
 
 use super::answer::{Case, Handed, Lent};
-use super::ask::{self, Message};
 use super::broker::CONTROL_MAX;
 use super::connection::RULES;
-use super::desk::{DATA_MAX, Shape};
-use crate::judge::Deed;
-use crate::route;
+use crate::action::Deed;
+use crate::judge::route;
+use crate::sys::broker::desk::{DATA_MAX, Shape};
+use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
