@@ -2,6 +2,7 @@
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, allow(dead_code))]
 
+mod action;
 mod backstop;
 mod child;
 mod hooks;
@@ -14,6 +15,9 @@ mod report;
 mod request;
 mod server;
 mod sys;
+
+/// The constructor, for what another library's constructor calls before it: the one name by which a lower room reaches the highest.
+const ENSURE: extern "C" fn() = hooks::init::ensure;
 
 /// A reachable panic calls a function that does not exist: the release library then does not link.
 #[cfg(all(not(test), not(debug_assertions)))]

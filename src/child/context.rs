@@ -1,12 +1,16 @@
 //! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
 
 use crate::child::environment::New;
-use crate::judge::names;
 use crate::memory::Text;
+use crate::policy::in_force;
 use crate::policy::load;
+use crate::process::home;
 use crate::process::state::{self, Role};
+use crate::report::chain;
 use crate::request::Served;
 use crate::server::pools;
+use crate::sys;
+use portcullis_policy::BackstopKind;
 use portcullis_policy::overlay;
 use portcullis_request::context::{self, HANDED, Handed, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
@@ -14,46 +18,13 @@ use portcullis_request::environment::{CONTEXT, REQUEST};
 /// Room for the variable of what is inherited.
 pub type Context = Text<1280>;
 
-/// Between the programs of a chain.
-const ARROW: &[u8] = b" > ";
-/// The length of a chain, in bytes; a longer one keeps its beginning and its last program.
-const CHAIN_MAX: usize = 200;
-
-/// The chain of a program named `name` that this process starts. One begins where a server does: what started that,
-/// and the binary that a reload replaced, are not in it.
-pub fn chain_of(name: &[u8], served: &Served) -> Text<256> {
-    let own = own_chain(served);
-    chain_from(if state::role() == Role::Master { b"" } else { own.bytes() }, name)
-}
-
-/// The chain of a program named `name` that a process with the chain `mine` starts.
-pub fn chain_from(mine: &[u8], name: &[u8]) -> Text<256> {
-    let mut chain = Text::new();
-    let room = CHAIN_MAX.saturating_sub(name.len().min(64));
-    if mine.len() > room {
-        chain.push(mine.get(..room).unwrap_or_default());
-        chain.push("\u{2026}".as_bytes());
-    } else {
-        chain.push(mine);
+/// Tells the supervisor for which request this process is about to execute a program, named `name`, in which the guard will not
+/// be: what that says of itself is not believed.
+#[inline(never)]
+pub fn announce(request: &[u8], name: &[u8], served: &Served) {
+    if in_force::policy().backstop().kind == BackstopKind::Supervise {
+        sys::announce(request, chain::of_new(name, served).bytes());
     }
-    if !mine.is_empty() {
-        chain.push(ARROW);
-    }
-    chain.push(name.get(..name.len().min(64)).unwrap_or_default());
-    chain
-}
-
-/// The chain up to this process; PHP-FPM's worker goes by its title, which names the pool.
-pub fn own_chain(served: &Served) -> Text<256> {
-    let mut chain = Text::new();
-    let pool = served.request.pool.bytes();
-    if state::role() == Role::Serving && !pool.is_empty() {
-        chain.push(b"php-fpm: pool ");
-        chain.push(pool);
-    } else {
-        chain.push(state::settled().chain.bytes());
-    }
-    chain
 }
 
 /// The variable of the request for a program that this process starts.
@@ -65,7 +36,7 @@ pub fn compose_request<const N: usize>(text: &mut Text<N>, served: &Served) {
 /// The variable for a program that this process starts.
 pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Served) {
     let role = if state::role() == Role::Master { Role::Master } else { Role::Descendant };
-    let chain = chain_of(new.name, served);
+    let chain = chain::of_new(new.name, served);
     let tried = load::tried();
     let (reported, image) = (state::reported(), new.image);
     with_tree(|tree| {
@@ -85,15 +56,15 @@ pub fn compose_supervisor(handed: Handed) -> Context {
 
 /// Calls `go` with what the tree of this process is judged by: what it was handed down itself, where it cannot use that.
 fn with_tree(go: impl FnOnce(Tree<'_>)) {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let modes = overlay::digits(&policy);
     let log = policy.log_file();
     let log = log.strip_suffix(&[0]).unwrap_or(log);
-    let log = if log.len() < state::LOG_MAX && !log.contains(&b';') { log } else { b"" };
-    let (sinks, file, digest) = (policy.sinks(), state::policy_marks(), policy.digest());
+    let log = if log.len() < in_force::LOG_MAX && !log.contains(&b';') { log } else { b"" };
+    let (sinks, file, digest) = (policy.sinks(), in_force::policy_marks(), policy.digest());
     let mut text = Text::<{ pools::TEXT_MAX }>::new();
     pools::write(&mut text);
-    go(Tree { modes: &modes, sinks, file, digest, home: names::home(), pools: text.bytes(), log });
+    go(Tree { modes: &modes, sinks, file, digest, home: home::handed_down(), pools: text.bytes(), log });
 }
 
 /// What a program with this chain inherits from one that has just begun.
@@ -112,7 +83,7 @@ fn write(text: &mut Context, inherited: &Inherited<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::judge::Guarding;
+    use crate::action::Guarding;
 
     #[test]
     fn what_is_composed_is_parsed() {

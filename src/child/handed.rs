@@ -12,20 +12,16 @@
 //! **Limits**: where no descriptor is free, or the program is spawned with an action that closes it, nothing is handed down, and what
 //! [`crate::policy::load::in_descendant`] says of a lost policy holds.
 
+use crate::action::Guarding;
 use crate::child::environment::New;
-use crate::judge::Guarding;
-use crate::judge::names;
-use crate::policy::load;
-use crate::process::state::{self, Mapped, Role};
+use crate::policy::in_force::{self};
+use crate::policy::{handed_down, load};
+use crate::process::home;
+use crate::process::state::{self, Role};
 use crate::report::sink;
-use crate::sys::{self, Fd, Stat};
-use core::ffi::CStr;
+use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicUsize, Ordering};
-use portcullis_policy::Policy;
-use portcullis_request::context::{HANDED, Handed, Tree};
-
-/// The name of a policy in memory, as /proc/PID/maps shows it.
-pub const NAME: &CStr = c"portcullis-policy";
+use portcullis_request::context::{HANDED, Handed};
 
 /// How many are lent to children at the moment.
 static LENT: AtomicUsize = AtomicUsize::new(0);
@@ -59,8 +55,10 @@ impl Loan {
     }
 
     fn to(new: &New<'_>) -> Loan {
-        match state::policy_bytes() {
-            Some(bytes) if !matches!(new.guarding, Guarding::None) && !state::is_lost() && is_needed() => lend(bytes),
+        match in_force::policy_bytes() {
+            Some(bytes) if !matches!(new.guarding, Guarding::None) && !in_force::is_lost() && is_needed() => {
+                lend(bytes)
+            }
             _ => Loan::NOTHING,
         }
     }
@@ -90,14 +88,8 @@ impl Drop for Loan {
 
 /// A descriptor's number and one, and what tells its file from others.
 fn told_of(file: &Fd, is_policy: bool) -> Option<[u64; 3]> {
-    let [first, second] = marks(&sys::fstat(file.0)?, is_policy);
+    let [first, second] = handed_down::marks(&sys::fstat(file.0)?, is_policy);
     Some([u64::from(file.0.cast_unsigned()).wrapping_add(1), first, second])
-}
-
-/// All files in memory are on one device.
-fn marks(stat: &Stat, is_policy: bool) -> [u64; 2] {
-    let (device, inode) = stat.identity;
-    [if is_policy { stat.ctime.cast_unsigned() } else { device }, inode]
 }
 
 /// Whether anything is lent to a program in a new process, which is to have it beyond exec.
@@ -107,7 +99,7 @@ pub fn is_for_children() -> bool {
 
 /// Whether a program that this process starts may not find policy and sinks by their paths.
 fn is_needed() -> bool {
-    names::has_root() == Some(false) || sink::is_elsewhere() || !load::has_path()
+    home::has_root() == Some(false) || sink::is_elsewhere() || !load::has_path()
 }
 
 #[cold]
@@ -124,7 +116,7 @@ fn lend(policy: &[u8]) -> Loan {
 
 /// A copy of the policy in force for the supervisor, where that does not find it by its path.
 pub fn for_supervisor() -> Option<Fd> {
-    state::policy_bytes().filter(|_| !load::has_path()).and_then(copied)
+    in_force::policy_bytes().filter(|_| !load::has_path()).and_then(copied)
 }
 
 /// What the supervisor is told of it, which has it with the number `as_number`.
@@ -136,19 +128,11 @@ pub fn told_supervisor(file: Option<&Fd>, as_number: i32) -> Handed {
     told
 }
 
-/// The descriptor that was handed down, where it still is of that file.
-fn descriptor(told: [u64; 3], is_policy: bool) -> Option<(i32, Stat)> {
-    let [number, told @ ..] = told;
-    let fd = i32::try_from(number).ok()?.checked_sub(1).filter(|fd| *fd >= 0)?;
-    let stat = sys::fstat(fd)?;
-    (marks(&stat, is_policy) == told).then_some((fd, stat))
-}
-
 /// A copy that nobody can write to.
 #[cold]
 #[inline(never)]
 fn copied(bytes: &[u8]) -> Option<Fd> {
-    let low = sys::memory_file(NAME)?;
+    let low = sys::memory_file(handed_down::NAME)?;
     let mut rest = bytes;
     while !rest.is_empty() {
         let written = sys::write(low.0, rest, b"").ok().filter(|len| *len > 0)?;
@@ -165,19 +149,8 @@ fn leaves_room(low: &Fd) -> bool {
     sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| needed < soft)
 }
 
-/// For the constructor: maps the policy that this program was handed, and closes its descriptor. `None` where it was handed none, or
-/// has another in its place.
-pub fn take_policy(tree: &Tree<'_>, handed: &Handed) -> Option<Mapped> {
-    let (fd, stat) = descriptor(*handed.first()?, true)?;
-    let file = Fd(fd);
-    // SAFETY: the seals keep everybody from writing to the file and from cutting it.
-    let mapped = unsafe { sys::is_sealed(fd).then(|| Mapped::of(&file, stat.size as usize))? }?;
-    let is_tree_s = Policy::unsummed(mapped.bytes()).is_ok_and(|policy| policy.digest() == tree.digest);
-    is_tree_s.then_some(mapped)
-}
-
 /// For the constructor: keeps the sinks that this program was handed.
 pub fn take_sinks(handed: &Handed) {
     let [_, sinks @ ..] = *handed;
-    sink::keep(sinks.map(|told| descriptor(told, false)));
+    sink::keep(sinks.map(|told| handed_down::descriptor(told, false)));
 }

@@ -12,8 +12,8 @@
 //! does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves the child to the end of its
 //! call.
 
-use crate::judge::{By, Decision};
-use crate::process::state;
+use crate::action::{By, Decision};
+use crate::policy::in_force;
 use crate::real::gate::Way;
 use crate::{hooks, request, sys};
 use portcullis_policy::{Mode, Rule};
@@ -25,7 +25,7 @@ const ROUNDS: u32 = 4;
 #[cold]
 #[inline(never)]
 pub fn is_needed(rules: &[Rule]) -> bool {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let refuses = |scope| rules.iter().any(|rule| policy.mode(scope, *rule) == Mode::Enforce);
     refuses(request::scope().unwrap_or_else(|| request::current(|served| served.scope)))
 }

@@ -5,7 +5,7 @@
 //! Where a process can open its sinks by their paths, nothing is spared.
 
 use super::fail;
-use super::table::{ready, real};
+use crate::real::table::{ready, real};
 use crate::report::sink;
 use crate::sys;
 use core::ffi::{c_int, c_uint};

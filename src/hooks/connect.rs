@@ -3,8 +3,8 @@
 use super::apart::as_kernel;
 use super::egress::{Looked, anew, is_dns, judged, make_apart, to_pool};
 use super::{as_libc, fail};
+use crate::action::{By, Deed, Refused};
 use crate::judge::names;
-use crate::judge::{By, Deed, Refused};
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
 use crate::server::pools;

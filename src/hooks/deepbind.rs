@@ -6,7 +6,7 @@
 //! keeps its protection.
 
 use crate::hooks::table;
-use crate::real::objects::{Object, Symbol, Tables, walk};
+use crate::real::objects::{self, Object, Symbol, Tables, is_libcs, walk};
 use crate::sys;
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
@@ -16,8 +16,6 @@ const PAGE: usize = 4096;
 static ADDS: AtomicU64 = AtomicU64::new(0);
 static SUBS: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-/// First and last address of libc, whose functions the slots in question point to.
-static LIBC: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
 #[cfg(target_arch = "x86_64")]
 mod relocation {
@@ -40,17 +38,11 @@ unsafe extern "C" {
 /// library's path.
 pub fn remember_startup(object: &Object, index: usize, own_path: impl FnOnce(&[u8])) {
     if object.contains(__errno_location as *const () as usize) {
-        LIBC[0].store(object.first, Ordering::Relaxed);
-        LIBC[1].store(object.last, Ordering::Relaxed);
+        objects::remember_libc(object);
     } else if object.contains(guard_new_objects as *const () as usize) {
         object.with_path(own_path);
     }
     remember(object, index);
-}
-
-/// Whether an address lies in libc.
-pub fn is_libcs(address: usize) -> bool {
-    (LIBC[0].load(Ordering::Relaxed)..LIBC[1].load(Ordering::Relaxed)).contains(&address)
 }
 
 /// What is not new any more: up to this object. Another thread may load others meanwhile, and the loader lists an object before it

@@ -1,10 +1,11 @@
 //! What puts a descriptor on standard input or output: dup, dup2, dup3, and the same in a posix_spawn.
 
 use super::fail;
-use super::table::real;
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::judge::peers;
-use crate::judge::{self, By, Decision, Refused};
 use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::report::sink;
 use crate::{request, sys};
 use core::ffi::c_int;

@@ -1,9 +1,10 @@
 //! Judges what opens a connection or sends to an address: [`mod@super::connect`], [`mod@super::sendto`], [`super::messages`].
 
 use super::apart::{self, Call};
-use crate::judge::allowed::Destination;
-use crate::judge::{self, By, Decision, Deed, Holds};
+use crate::action::{By, Decision, Deed, Holds};
+use crate::judge;
 use crate::judge::{names, peers};
+use crate::policy::verdict_cache::Destination;
 use crate::process::state::{self, Role};
 use crate::real::gate::Way;
 use crate::report::counters;

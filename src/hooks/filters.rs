@@ -3,7 +3,7 @@
 //! From then on the guard makes no call that would end the program ([`crate::sys::loading`]). So what was merged is said before.
 
 use super::fail;
-use super::table::real;
+use crate::real::table::real;
 use crate::report::merge;
 use crate::sys;
 use crate::sys::For;

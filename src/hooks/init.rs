@@ -4,14 +4,17 @@
 use crate::child::{environment, handed};
 use crate::hooks::deepbind;
 use crate::judge::names;
+use crate::judge::rings;
 use crate::memory::{Text, base_name};
+use crate::policy::in_force;
 use crate::policy::load;
-use crate::process::files;
 use crate::process::state::{self, Role, Settled};
 use crate::real::objects;
+use crate::report::fallback;
 use crate::report::{actor, counters, sink};
-use crate::server::{listeners, pools, rings};
+use crate::server::{listeners, pools};
 use crate::sys::Which;
+use crate::sys::procfs;
 use crate::{backstop, judge, request, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::context::{self, HANDED, Inherited};
@@ -103,26 +106,26 @@ fn begin() {
     };
     match state::role() {
         // Without the policy, what it does is the supervisor's to judge: it gets no key.
-        Role::Descendant if !state::is_lost() => backstop::inherit(key),
+        Role::Descendant if !in_force::is_lost() => backstop::inherit(key),
         Role::Descendant => backstop::ask(key),
         _ => {}
     }
     if state::role() == Role::Descendant {
         request::inherit(start.request);
         pools::inherit(tree.map_or(b"", |tree| tree.pools));
-        names::inherit_home(tree.map_or_else(Default::default, |tree| tree.home));
+        crate::process::home::inherit(tree.map_or_else(Default::default, |tree| tree.home));
     } else {
         counters::share();
     }
     if fresh && state::role() == Role::Master {
-        sink::hold(&state::policy());
+        sink::hold(&in_force::policy());
     }
     state::set_ready();
-    load::report(policy);
+    fallback::report(policy);
     // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
     if let Some(inherited) = &inherited
         && inherited.image != (0, 0)
-        && sys::stat(files::proc_path(files::Whose::Own, b"exe").c_str())
+        && sys::stat(procfs::proc_path(procfs::Whose::Own, b"exe").c_str())
             .is_some_and(|stat| stat.identity != inherited.image)
         && request::current(judge::replaced).is_err()
     {
@@ -148,10 +151,10 @@ pub fn before_fork() {
     }
     listeners::remember_all();
     actor::remember_master();
-    load::sum_once();
-    load::renew();
+    fallback::report(load::sum_once());
+    fallback::report(load::renew());
     backstop::before_fork();
-    sink::hold(&state::policy());
+    sink::hold(&in_force::policy());
 }
 
 /// Notes the path of this library, as the loader has it, made absolute, and which file it is.
@@ -170,6 +173,6 @@ fn library(settled: &mut Settled, first: usize, own: &[u8]) {
 fn own_name(chain: &mut Text<256>) {
     let mut buffer = [0; 512];
     let mut name = [0; 16];
-    let executable = sys::readlink(files::proc_path(files::Whose::Own, b"exe").c_str(), &mut buffer);
+    let executable = sys::readlink(procfs::proc_path(procfs::Whose::Own, b"exe").c_str(), &mut buffer);
     chain.push(if executable.is_empty() { sys::thread_name(&mut name) } else { base_name(executable) });
 }

@@ -1,10 +1,11 @@
 //! Hooks what changes the memory of another process without opening it: process_vm_writev and ptrace.
 
 use super::fail;
-use super::table::real;
-use crate::judge::{self, By};
+use crate::action::By;
+use crate::judge;
 use crate::memory::Text;
 use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::request;
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 

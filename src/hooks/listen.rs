@@ -2,7 +2,8 @@
 
 use super::apart::{self, Call, as_kernel};
 use super::{as_libc, fail};
-use crate::judge::{self, By, Decision, Refused};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
 use crate::server::listeners;

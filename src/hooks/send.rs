@@ -1,10 +1,10 @@
 //! What sends on a connected socket, without an address: send, write, writev, sendfile and splice. Nearly every call is of
 //! another descriptor, and goes on by a jump.
 
-use super::table::real;
 use super::{as_libc_size, fail};
+use crate::action::{Decision, Refused};
 use crate::judge::peers;
-use crate::judge::{Decision, Refused};
+use crate::real::table::real;
 use crate::sys;
 use crate::sys::address::readable;
 use core::ffi::{c_int, c_uint, c_void};

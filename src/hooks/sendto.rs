@@ -3,7 +3,8 @@
 use super::apart::as_kernel;
 use super::egress::{Looked, anew, is_dns, judged, make_apart, sending_to_peer};
 use super::{as_libc_size, fail};
-use crate::judge::{self, By, Decision, Deed, Refused};
+use crate::action::{By, Decision, Deed, Refused};
+use crate::judge;
 use crate::judge::{names, peers, route};
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};

@@ -4,17 +4,18 @@
 //! No call ends in a function of libc: syscall(2) is no cancellation point, and those functions are. Nor in another library's:
 //! one that makes its own call by syscall(2) would never end.
 
-use super::table::real;
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
 use super::{
     closing, connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto,
     serving, socket,
 };
-use crate::child::environment::Vector;
-use crate::judge::{self, By, Decision, Refused};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::gate::Way;
+use crate::real::table::real;
+use crate::sys::Vector;
 use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_void};
 
@@ -151,9 +152,9 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_recvmmsg => to_long(socket::came_with_many(as_libc(go()), b as *const _)),
             // Which socket that is of another process's, nobody looks.
             libc::SYS_pidfd_getfd => {
-                crate::judge::allowed::distrust();
+                crate::policy::verdict_cache::distrust();
                 let got = with(Ok(()));
-                crate::server::rings::received(got as c_int);
+                crate::judge::rings::received(got as c_int);
                 got
             }
             libc::SYS_bind => to_long(listen::binding(WAY, fd, b as *const _, c as u32)),

@@ -8,7 +8,7 @@
 //! **Limits**: a copy by fcntl(F_DUPFD) or SCM_RIGHTS, and the socket in a program that was executed since, have no mark:
 //! what they send is refused in enforce, by the kernel and without an event, and in audit not seen.
 
-use crate::judge::allowed;
+use crate::policy::verdict_cache;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
@@ -88,7 +88,7 @@ pub fn shut(fd: i32) {
             place.store(cookie, Ordering::Release);
         }
         // What was allowed lately is asked about anew.
-        allowed::forget();
+        verdict_cache::forget();
     }
 }
 

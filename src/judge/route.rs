@@ -4,7 +4,7 @@
 //! Numbers from linux/in.h, linux/in6.h and linux/sctp.h. What each does: ip6_flowlabel.c, exthdrs.c, ip_options.c, sctp/socket.c
 //! in Linux's net/.
 
-use crate::memory::Reader;
+use crate::sys::Reader;
 
 const IPPROTO_SCTP: i32 = libc::IPPROTO_SCTP;
 const IP_OPTIONS: i32 = 4;

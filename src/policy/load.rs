@@ -1,14 +1,14 @@
 //! Getting a compiled policy: mapped from its file, compiled first where it is missing or old; else the built-in one.
 
-use crate::child::handed;
 use crate::policy::compiler::{self, Failure, Output};
-use crate::process::state::{self, Mapped, Settled};
-use crate::report::emit;
+use crate::policy::handed_down;
+use crate::policy::in_force::{self, Mapped};
+use crate::process::state::{self, Settled};
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::format::Header;
 use portcullis_policy::overlay::{self, Overlay};
-use portcullis_policy::{Malformed, Policy, Unknown, place};
+use portcullis_policy::{Malformed, Policy, place};
 use portcullis_request::context::{Handed, Tree};
 
 /// The largest compiled policy, in bytes.
@@ -43,7 +43,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    fn sentence(self) -> &'static str {
+    /// In words.
+    pub fn sentence(self) -> &'static str {
         match self {
             Reason::NoConfiguration => "there is no configuration file: the built-in audit default holds",
             Reason::NoCommand => {
@@ -134,7 +135,7 @@ fn is_whole(file: &sys::Fd, size: u64) -> bool {
     const BEGIN: usize = 12;
     let mut header = [0; size_of::<Header>()];
     let Some(header) = sys::read_head(file.0, &mut header) else { return false };
-    let is_of_version = state::policy_bytes().is_some_and(|own| own.get(..BEGIN) == header.get(..BEGIN));
+    let is_of_version = in_force::policy_bytes().is_some_and(|own| own.get(..BEGIN) == header.get(..BEGIN));
     is_of_version && Policy::length(header).is_some_and(|length| length as u64 == size)
 }
 
@@ -143,7 +144,7 @@ pub fn has_path() -> bool {
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
     match sys::open(libc::AT_FDCWD, state::settled().policy_path.c_str(), flags, 0) {
         Ok(file) => sys::fstat(file.0).is_some_and(|stat| {
-            state::file_marks(&stat) == state::policy_marks() || (is_root_s(&stat) && is_whole(&file, stat.size))
+            in_force::file_marks(&stat) == in_force::policy_marks() || (is_root_s(&stat) && is_whole(&file, stat.size))
         }),
         // It takes a descriptor to hand one down.
         Err(errno) => matches!(errno, libc::EMFILE | libc::ENFILE),
@@ -152,7 +153,7 @@ pub fn has_path() -> bool {
 
 /// Whether a file is the one that a tree's policy was mapped from.
 fn is_of(tree: &Tree<'_>, stat: &sys::Stat) -> bool {
-    tree.file == state::file_marks(stat)
+    tree.file == in_force::file_marks(stat)
 }
 
 /// Maps the compiled policy and checks it by `check`.
@@ -196,7 +197,7 @@ fn summed(bytes: &[u8], _: &sys::Stat) -> Result<(), Malformed> {
 pub fn in_serving(is_named: bool) -> Option<Reason> {
     match map(Of::First, summed) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
+            in_force::set_policy(mapped, &stat);
             None
         }
         Err(Unusable::Missing) if !is_named => Some(Reason::NoConfiguration),
@@ -206,7 +207,7 @@ pub fn in_serving(is_named: bool) -> Option<Reason> {
 
 /// Nobody knows how strict the policy was: every rule of the built-in one is enforced.
 fn lose_all() -> Option<Reason> {
-    lose(Overlay { modes: b"", sinks: state::policy().sinks(), digest: 0, log: b"" }, [0; 3])
+    lose(Overlay { modes: b"", sinks: in_force::policy().sinks(), digest: 0, log: b"" }, [0; 3])
 }
 
 /// Without a usable policy, the built-in lists hold, as strictly as the tree's policy is anywhere. A tree that never had another than
@@ -224,7 +225,7 @@ fn without(tree: Option<&Tree<'_>>, reason: Reason) -> Option<Reason> {
 /// Whether a tree that has no policy's file is as strict as the built-in policy, which is in force, and not as one that was lost. An
 /// earlier version has fewer rules.
 fn is_built_in_s(modes: &[u8]) -> bool {
-    !modes.is_empty() && overlay::digits(&state::policy()).starts_with(modes)
+    !modes.is_empty() && overlay::digits(&in_force::policy()).starts_with(modes)
 }
 
 /// The policy in force is in no file.
@@ -237,8 +238,8 @@ pub fn is_in_memory() -> bool {
 
 /// Puts the policy in force that this program was handed; whether it was.
 fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
-    let taken = tree.and_then(|tree| handed::take_policy(tree, handed).map(|mapped| (mapped, tree.file)));
-    taken.map(|(mapped, marks)| state::put_in_force(mapped, marks)).is_some()
+    let taken = tree.and_then(|tree| handed_down::take_policy(tree, handed).map(|mapped| (mapped, tree.file)));
+    taken.map(|(mapped, marks)| in_force::put_in_force(mapped, marks)).is_some()
 }
 
 /// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what
@@ -258,7 +259,7 @@ pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason>
     };
     let reason = match map(Of::Descendant(tree), checked) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
+            in_force::set_policy(mapped, &stat);
             return None;
         }
         Err(Unusable::Missing) => Reason::NoConfiguration,
@@ -269,7 +270,7 @@ pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason>
 
 #[cold]
 fn lose(overlay: Overlay<'_>, file: [u64; 3]) -> Option<Reason> {
-    state::set_lost(overlay, file);
+    in_force::set_lost(overlay, file);
     Some(Reason::Lost)
 }
 
@@ -282,7 +283,7 @@ static UNSUMMED: AtomicBool = AtomicBool::new(false);
 /// a newer one is in a descendant's place: see [`without`].
 pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     let reason = found_or_compiled(first, tree, handed)?;
-    if tree.is_some() && state::is_built_in() { without(tree, reason) } else { Some(reason) }
+    if tree.is_some() && in_force::is_built_in() { without(tree, reason) } else { Some(reason) }
 }
 
 fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
@@ -298,7 +299,7 @@ fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> O
     };
     match map(Of::First, checked) {
         Ok((mapped, stat)) => {
-            state::set_policy(mapped, &stat);
+            in_force::set_policy(mapped, &stat);
             UNSUMMED.store(first, Ordering::Relaxed);
             let sources = sources();
             if sources == 0 {
@@ -306,7 +307,7 @@ fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> O
             }
             // What is damaged may only seem to have other sources.
             if is_damaged() {
-                state::no_policy();
+                in_force::no_policy();
                 return instead_of(Unusable::For(Reason::Damaged));
             }
             if TRIED.swap(sources, Ordering::Relaxed) != sources && compile() == Ok(true) {
@@ -318,24 +319,24 @@ fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> O
     }
 }
 
-/// For a master, before it forks or serves: sums the policy in force, where that was not done yet.
-pub fn sum_once() {
-    if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) {
-        sum();
-    }
+/// For a master, before it forks or serves: sums the policy in force, where that was not done yet. Gives why another one is in
+/// force now.
+pub fn sum_once() -> Option<Reason> {
+    if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) { sum() } else { None }
 }
 
 /// Whether the bytes of the policy in force do not have the sum that they should.
 fn is_damaged() -> bool {
-    state::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err())
+    in_force::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err())
 }
 
 #[cold]
-fn sum() {
-    if is_damaged() {
-        state::no_policy();
-        report(instead_of(Unusable::For(Reason::Damaged)));
+fn sum() -> Option<Reason> {
+    if !is_damaged() {
+        return None;
     }
+    in_force::no_policy();
+    instead_of(Unusable::For(Reason::Damaged))
 }
 
 /// Compiles where there is no usable policy.
@@ -372,7 +373,7 @@ fn compile() -> Result<bool, Failure> {
 #[cold]
 #[inline(never)]
 fn in_memory() -> Result<bool, Failure> {
-    let file = sys::memory_file(handed::NAME).ok_or(Failure::Refused)?;
+    let file = sys::memory_file(handed_down::NAME).ok_or(Failure::Refused)?;
     compiler::run(&state::settled().config_path, Output::Descriptor(file.0))?;
     let Some(stat) = sys::fstat(file.0).filter(|_| sys::seal(file.0)) else { return Ok(false) };
     // SAFETY: the seals keep everybody from writing to the file and from cutting it.
@@ -388,7 +389,7 @@ fn in_memory() -> Result<bool, Failure> {
 }
 
 fn put_in_force(mapped: Mapped, stat: &sys::Stat) {
-    state::set_policy(mapped, stat);
+    in_force::set_policy(mapped, stat);
     UNSUMMED.store(false, Ordering::Relaxed);
 }
 
@@ -425,10 +426,10 @@ fn sources() -> u64 {
         let (mtime, size) = stat.map_or((-1, 0), |stat| (stat.mtime, stat.size));
         (hash ^ mtime.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
     };
-    if state::is_built_in() || state::is_lost() {
+    if in_force::is_built_in() || in_force::is_lost() {
         return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
     }
-    let policy = state::policy();
+    let policy = in_force::policy();
     let (mut hash, mut changed) = (1, false);
     for (path, mtime, size) in policy.sources() {
         let stat = core::ffi::CStr::from_bytes_with_nul(path).ok().and_then(sys::stat);
@@ -442,44 +443,35 @@ fn sources() -> u64 {
     if changed { hash | 1 } else { 0 }
 }
 
-/// Puts a newer policy in force where there is one; for a master before it forks.
-pub fn renew() {
+/// Puts a newer policy in force where there is one; for a master before it forks. Gives why that did not succeed.
+pub fn renew() -> Option<Reason> {
     let now = sys::since_boot();
     let looked = LOOKED.swap(now, Ordering::Relaxed);
     if now.wrapping_sub(looked) < INTERVAL {
         LOOKED.store(looked, Ordering::Relaxed);
-        return;
+        return None;
     }
-    if state::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
+    if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();
     }
     let sources = sources();
     if sources == 0 || TRIED.swap(sources, Ordering::Relaxed) == sources {
-        return;
+        return None;
     }
     match compile() {
-        Ok(true) => state::set_reported(0),
-        _ if state::is_built_in() => report(Some(Reason::Broken)),
-        _ if state::is_lost() => report(Some(Reason::Lost)),
-        _ => report(Some(Reason::Old)),
+        Ok(true) => {
+            state::set_reported(0);
+            None
+        }
+        _ if in_force::is_built_in() => Some(Reason::Broken),
+        _ if in_force::is_lost() => Some(Reason::Lost),
+        _ => Some(Reason::Old),
     }
 }
 
 /// Puts a policy in force that was compiled since; for the supervisor.
 pub fn look_again() {
-    if state::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
+    if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();
-    }
-}
-
-/// Writes the event for a reason, unless this tree of processes has told it already.
-pub fn report(reason: Option<Reason>) {
-    let Some(reason) = reason else { return };
-    let reported = state::reported();
-    // What a descendant lacks is told of each: it is no matter of its tree's.
-    if reported == 0 || (reason == Reason::Lost && reported != Reason::Lost as u8) {
-        state::set_reported(reason as u8);
-        let unknown = (reason == Reason::Lost).then_some(Unknown::Policy);
-        emit::guard_on(&state::policy(), reason.sentence(), unknown);
     }
 }

@@ -1,7 +1,7 @@
 //! Finding the functions behind the hooks: when the library is loaded, or, in what a server starts, when they are called.
 
-use crate::hooks::table::{WANTED, keep, known, wanted};
 use crate::real::objects::{self, Found, Object, Tables, gnu_hash};
+use crate::real::table::{WANTED, keep, known, wanted};
 use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
@@ -231,7 +231,7 @@ impl Caller {
 
 /// Whether an object has a function by the name of a hook.
 fn interposes(base: usize, tables: &Tables) -> bool {
-    HASHES.iter().enumerate().take(crate::hooks::table::REALS).any(|(index, hash)| {
+    HASHES.iter().enumerate().take(crate::real::table::REALS).any(|(index, hash)| {
         // SAFETY: the object's own tables.
         let found = unsafe { tables.function(base, wanted(index), *hash) };
         found != Found::Nothing
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn forget(index: usize) {
-        use crate::hooks::table::{NEXT, REAL};
+        use crate::real::table::{NEXT, REAL};
         REAL[index].store(core::ptr::null_mut(), Ordering::Relaxed);
         if let Some(slot) = NEXT.get(index) {
             slot.store(core::ptr::null_mut(), Ordering::Relaxed);

@@ -1,9 +1,9 @@
 //! The real calls behind the hooks of what the backstop looks at. Where that is on they are made without libc, so that
 //! they carry the secret by which the kernel's filter knows that they were judged.
 
-use crate::child::environment::Vector;
-use crate::hooks::table::real;
-use crate::hooks::{as_libc, as_libc_size, fail};
+use crate::real::errno::{as_libc, as_libc_size, fail};
+use crate::real::table::real;
+use crate::sys::Vector;
 use crate::sys::{self, secret};
 use core::ffi::{c_char, c_int, c_void};
 

@@ -2,7 +2,7 @@
 //! reads them: they are what the process runs by. Nothing here calls what another library may have put in libc's place: that
 //! may call this library again, which has not found what it needs yet.
 
-use crate::memory::Reader;
+use crate::sys::Reader;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -366,4 +366,18 @@ pub struct Symbol {
     pub value: u64,
     /// Its size.
     pub size: u64,
+}
+
+/// First and last address of libc.
+static LIBC: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Notes which object libc is; for the constructor.
+pub fn remember_libc(object: &Object) {
+    LIBC[0].store(object.first, Ordering::Relaxed);
+    LIBC[1].store(object.last, Ordering::Relaxed);
+}
+
+/// Whether an address lies in libc.
+pub fn is_libcs(address: usize) -> bool {
+    (LIBC[0].load(Ordering::Relaxed)..LIBC[1].load(Ordering::Relaxed)).contains(&address)
 }

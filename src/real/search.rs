@@ -1,13 +1,14 @@
 //! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
 //! (posix/execvpe.c): each candidate is judged, and it alone is executed.
 
-use crate::child::environment::{self, Vector};
-use crate::hooks::attempt::Failed;
-use crate::hooks::errno;
-use crate::judge::program::PATH_MAX;
-use crate::memory::left::{FROM, Lent};
-use crate::memory::{Reader, Text};
-use core::ffi::CStr;
+use crate::memory::Text;
+use crate::process::environ;
+use crate::process::left::{FROM, Lent};
+use crate::real::errno::{errno, fail};
+use crate::sys::PATH_MAX;
+use crate::sys::Reader;
+use crate::sys::Vector;
+use core::ffi::{CStr, c_int};
 
 /// The longest name of a file.
 const NAME_MAX: usize = 255;
@@ -15,6 +16,27 @@ const NAME_MAX: usize = 255;
 const ON_STACK: usize = 128;
 /// The default of glibc's confstr(_CS_PATH).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+
+/// Why a program is not started.
+#[derive(Clone, Copy)]
+pub enum Failed {
+    /// The policy refuses it.
+    Refused(i32),
+    /// The kernel does not run it.
+    Kernel(i32),
+    /// The kernel does not know its format; true where it was judged as what sh runs.
+    Format(bool),
+}
+
+impl Failed {
+    /// Gives the caller its errno.
+    pub fn fail(self) -> c_int {
+        fail(match self {
+            Failed::Refused(errno) | Failed::Kernel(errno) => errno,
+            Failed::Format(_) => libc::ENOEXEC,
+        })
+    }
+}
 
 /// Calls `attempt` with each candidate for `file`, and whether that was looked for, until one fails otherwise than by not
 /// being there.
@@ -30,7 +52,7 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
         return Failed::Kernel(libc::ENAMETOOLONG);
     }
     let reader = Reader::default();
-    let path = environment::variable(&reader, b"PATH").unwrap_or(DEFAULT_PATH);
+    let path = environ::variable(&reader, b"PATH").unwrap_or(DEFAULT_PATH);
     // What glibc has room for: of a longer PATH, a folder that is longer is passed over.
     let longest = path.len().min(PATH_MAX - 1);
     // Where glibc tries nothing, errno stays what it was.

@@ -5,9 +5,9 @@
 //! asked for an event would be that.
 
 use crate::memory::{Paged, Text, base_name};
-use crate::process::files::{self, Whose};
 use crate::process::state;
 use crate::sys;
+use crate::sys::procfs::{self, Whose};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_event::{ARGS_SHOWN, Process};
@@ -39,13 +39,13 @@ impl Said {
     #[cold]
     fn ask(&mut self, whose: Whose) {
         let (mut name, mut executable, mut command_line) = ([0; 16], [0; 512], [0; 1024]);
-        self.executable.set(sys::readlink(files::proc_path(whose, b"exe").c_str(), &mut executable));
+        self.executable.set(sys::readlink(procfs::proc_path(whose, b"exe").c_str(), &mut executable));
         self.name.set(match whose {
             // Without /proc, as in a chroot, the kernel still tells the name of the thread.
             Whose::Own if self.executable.bytes().is_empty() => sys::thread_name(&mut name),
-            _ => files::proc_read(whose, b"comm", &mut name),
+            _ => procfs::proc_read(whose, b"comm", &mut name),
         });
-        self.command_line.set(files::proc_read(whose, b"cmdline", &mut command_line));
+        self.command_line.set(procfs::proc_read(whose, b"cmdline", &mut command_line));
     }
 
     /// Asks /proc; of a parent that it hides, who else knows.
@@ -126,7 +126,7 @@ impl Remembered {
         if !said_lately || (whose != Whose::Own && now.abs_diff(known.checked) > SAME) {
             let program = match whose {
                 Whose::Own => None,
-                Whose::Of(pid) => sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
+                Whose::Of(pid) => sys::stat(procfs::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
             };
             if !said_lately || known.program != program {
                 known.said.ask_of(whose, child);
@@ -208,7 +208,7 @@ pub fn facts<'a>(
     let [of_own, of_parent] = &OF_EVENTS.0;
     (if own { of_own } else { of_parent }).look(now, whose, number, parent_of, said);
     let executable = said.executable.bytes();
-    let count = files::arguments(said.command_line.bytes(), args);
+    let count = procfs::arguments(said.command_line.bytes(), args);
     Process {
         pid: number,
         name: if said.name.bytes().is_empty() { base_name(executable) } else { said.name.bytes() },

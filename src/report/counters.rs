@@ -1,6 +1,7 @@
 //! Counters that a process shares with all that are forked from it, and the beacon by which `portcullis status` finds
 //! them, the policy in force and the role in the memory of a guarded process.
 
+use crate::policy::in_force;
 use crate::process::state;
 use crate::report::merge::{self, Table};
 use crate::sys;
@@ -105,7 +106,7 @@ pub fn counters() -> &'static Counters {
     let counters = in_force();
     if counters.stream.load(Ordering::Relaxed) == 0 {
         USED.store(true, Ordering::Relaxed);
-        let _ = counters.stream.compare_exchange(0, fresh_number(), Ordering::Relaxed, Ordering::Relaxed);
+        let _ = counters.stream.compare_exchange(0, sys::fresh_number(), Ordering::Relaxed, Ordering::Relaxed);
     }
     counters
 }
@@ -146,15 +147,6 @@ pub fn all_merged() -> u64 {
 /// Gives this process a shard of its own, as far as there are any; for a process that begins to serve.
 pub fn spread() {
     SHARD.store(sys::gettid() % SHARDS as u32, Ordering::Relaxed);
-}
-
-/// A number for a stream or a request: never 0, and most unlikely to be another's.
-pub fn fresh_number() -> u64 {
-    // Where the stack lies is random, and differs between two processes of one number in one instant.
-    let here = 0_u8;
-    let place = &raw const here as u64;
-    let mixed = (sys::now() ^ (u64::from(sys::getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
-    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
 }
 
 /// Shares the counters over every fork from now on; without memory for that, each process counts by itself. Where many
@@ -212,7 +204,7 @@ static BEACON: Beacon = Beacon {
     magic: beacon::MAGIC,
     version: version(),
     role: &raw const state::ROLE,
-    policy: &raw const state::POLICY,
+    policy: &raw const in_force::POLICY,
     shared: &raw const SHARED,
     own: &raw const OWN,
 };

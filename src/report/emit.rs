@@ -1,18 +1,18 @@
 //! From a verdict to an event in the sinks.
 
-use crate::child::context;
-use crate::judge::program::Program;
-use crate::judge::{Arguments, By, Exec, Target};
-use crate::memory::stack;
+use crate::action::{Arguments, By, Exec, Target};
 use crate::memory::{Text, base_name};
-use crate::process::files::{self, Whose};
+use crate::process::stack;
 use crate::process::state::{self, Role};
 use crate::report::actor::{self, Child, Room};
+use crate::report::chain as chains;
 use crate::report::host;
 use crate::report::merge::{self, About, Fate, Kind, Marks, Merged, Whole};
 use crate::report::{counters, sink};
 use crate::request::Served;
 use crate::sys;
+use crate::sys::procfs::{self, Whose};
+use crate::sys::users;
 use core::sync::atomic::Ordering;
 use portcullis_event::{ARGS_SHOWN, Action, Event, GUARD_POLICY, Process, RULES};
 use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown, Verdict};
@@ -169,7 +169,7 @@ fn child<'c>(by: By<'_>, chain: &'c [u8]) -> Option<Child<'c>> {
 
 fn chain(by: By<'_>, served: &Served) -> Text<256> {
     match by {
-        By::This | By::Again => context::own_chain(served),
+        By::This | By::Again => chains::own(served),
         By::Other(other) => {
             let mut chain = Text::new();
             chain.push(other.chain);
@@ -187,11 +187,12 @@ pub fn exec(
     served: &Served,
     by: By<'_>,
     exec: &Exec<'_>,
-    program: &Program<'_>,
+    real: &[u8],
+    unguarded: &'static str,
     arguments: &Arguments<'_>,
     detail: &[u8],
 ) {
-    let executable = match (program.real.bytes(), exec.target) {
+    let executable = match (real, exec.target) {
         (b"", Target::Path(_, path)) => path.to_bytes(),
         (real, _) => real,
     };
@@ -226,16 +227,15 @@ pub fn exec(
         executable,
         working_directory: match by {
             By::This | By::Again => sys::getcwd(&mut folder),
-            By::Other(other) => sys::readlink(files::proc_path(other.thread, b"cwd").c_str(), &mut folder),
+            By::Other(other) => sys::readlink(procfs::proc_path(other.thread, b"cwd").c_str(), &mut folder),
         },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
     let chain = match by {
-        By::This | By::Again if state::role() == Role::Master => context::chain_from(b"", process.name),
-        _ => context::chain_from(own.bytes(), process.name),
+        By::This | By::Again if state::role() == Role::Master => chains::from(b"", process.name),
+        _ => chains::from(own.bytes(), process.name),
     };
-    let unguarded = program.unguarded;
     let event = Event { detail, unguarded, ..common(now, by, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
 }
@@ -348,7 +348,7 @@ fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, paren
 #[inline(never)]
 fn finish(policy: &Policy<'_>, event: Event<'_>) -> u64 {
     let counters = counters::counters();
-    let user = files::user_name(event.uid);
+    let user = users::user_name(event.uid);
     let mut host = [0; 64];
     let event = Event {
         stream: counters.stream.load(Ordering::Relaxed),

@@ -2,9 +2,11 @@
 //! told on a local socket, by its ports on the host.
 
 use crate::memory::Text;
-use crate::process::{files, state};
+use crate::policy::in_force;
+use crate::process::state;
 use crate::server::listeners;
 use crate::sys;
+use crate::sys::procfs;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use portcullis_policy::egress::canonical;
@@ -38,7 +40,7 @@ pub fn any() -> bool {
 pub fn parent() -> Option<u32> {
     let parent = sys::getppid();
     let mut room = [0; 32];
-    (parent > 1 || files::proc_read(1, b"comm", &mut room).starts_with(b"php-fpm")).then_some(parent)
+    (parent > 1 || procfs::proc_read(1, b"comm", &mut room).starts_with(b"php-fpm")).then_some(parent)
 }
 
 /// A worker of PHP-FPM has accepted its first connection on `listener`. Where the rule refuses, what the worker starts does not
@@ -131,7 +133,7 @@ pub fn is_masters(fd: i32) -> Option<bool> {
 
 /// The inode of this process's PID namespace; 0 where it is not known.
 fn namespace() -> u64 {
-    sys::stat(files::proc_path(files::Whose::Own, b"ns/pid").c_str()).map_or(0, |stat| stat.identity.1)
+    sys::stat(procfs::proc_path(procfs::Whose::Own, b"ns/pid").c_str()).map_or(0, |stat| stat.identity.1)
 }
 
 /// Whether an address of this host is one on which the master listens; `None` where that is not known.
@@ -157,5 +159,5 @@ pub fn is_masters_port(port: u16) -> Option<bool> {
 
 /// Whether the rule refuses for anybody.
 fn is_refused() -> bool {
-    state::policy().mode(STRICTEST_SCOPE, Rule::FpmSocket) == Mode::Enforce
+    in_force::policy().mode(STRICTEST_SCOPE, Rule::FpmSocket) == Mode::Enforce
 }

@@ -214,7 +214,7 @@ pub fn read_head(fd: i32, into: &mut [u8]) -> Option<&[u8]> {
 
 /// Whether a file has capabilities, which a program gains by executing it.
 pub fn has_capabilities(fd: i32) -> bool {
-    let path = crate::process::files::proc_descriptor(fd);
+    let path = crate::sys::procfs::proc_descriptor(fd);
     let args = [path.c_str().as_ptr() as usize, c"security.capability".as_ptr() as usize, 0, 0, 0, 0];
     // SAFETY: both strings end in NUL; without a buffer, the kernel gives the size.
     unsafe { syscall(libc::SYS_getxattr, args) > 0 }

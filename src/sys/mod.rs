@@ -4,6 +4,7 @@
 pub mod address;
 mod apart;
 mod cage;
+mod caller;
 mod children;
 mod confined;
 mod descriptors;
@@ -12,13 +13,16 @@ mod local;
 mod lookup;
 mod memory;
 mod process;
+pub mod procfs;
 mod raw;
 mod seccomp;
 mod sockets;
+pub mod users;
 mod written;
 
 pub use apart::apart;
 pub use cage::*;
+pub use caller::*;
 pub use children::*;
 pub use confined::{For, lets, loading, making_thread, share_with_new};
 pub use descriptors::*;

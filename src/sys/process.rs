@@ -385,6 +385,15 @@ pub fn look_as(uid: u32, gid: u32) {
     }
 }
 
+/// A number for a stream or a request: never 0, and most unlikely to be another's.
+pub fn fresh_number() -> u64 {
+    // Where the stack lies is random, and differs between two processes of one number in one instant.
+    let here = 0_u8;
+    let place = &raw const here as u64;
+    let mixed = (now() ^ (u64::from(getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
+    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

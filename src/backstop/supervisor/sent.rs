@@ -8,7 +8,7 @@
 use super::answer::{Case, Handed, Lent};
 use super::connection::RULES;
 use super::remote::put;
-use crate::judge::Deed;
+use crate::action::Deed;
 use crate::judge::route;
 use crate::sys::{self, ADDRESS_MAX, Reply};
 

@@ -1,8 +1,11 @@
 //! The variables that make a program load code (`portcullis_policy::startup::loads`): what they said when this process
 //! began, and what a new program's environment says.
 
-use super::{PRELOAD, Vector, is_this};
-use crate::memory::{Reader, Text};
+use super::{PRELOAD, is_this};
+use crate::memory::Text;
+use crate::process::environ;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
 use portcullis_policy::startup;
@@ -76,7 +79,7 @@ fn each<'s>(strings: &'s Reader, envp: Vector, mut found: impl FnMut(Found<'_, '
 /// Takes note of what the process was started with; for the constructor, once the library's path is known, and for a worker
 /// that begins to serve, in whose environment PHP-FPM has put the `env[]` of its pool.
 pub fn remember_loader() {
-    each(&Reader::default(), super::current(), |found| {
+    each(&Reader::default(), environ::current(), |found| {
         for own in &OWN {
             let known = own.load(Ordering::Relaxed);
             if found.hash == 0 || known == found.hash {

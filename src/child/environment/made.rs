@@ -4,12 +4,13 @@
 //! cannot get each other's. An environment that cannot be made is [`Unknown::Environment`], and the policy decides.
 
 use super::plan::{Entry, Plan};
-use super::{New, Vector, room};
+use super::{New, room};
 use crate::child::handed::Loan;
-use crate::memory::Reader;
-use crate::memory::left::{self, FROM};
+use crate::process::left::{self, FROM};
 use crate::request::Served;
 use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use portcullis_policy::Unknown;

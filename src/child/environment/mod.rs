@@ -15,17 +15,14 @@ pub use scrub::scrub;
 pub use start::start;
 pub use steering::{remember_start, steering};
 
-use crate::judge::Guarding;
-use crate::memory::Reader;
+use crate::action::Guarding;
 use crate::process::state;
 use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::ffi::CStr;
-use core::sync::atomic::{AtomicPtr, Ordering};
 use portcullis_request::context::{self, HANDED, Handed};
 use portcullis_request::environment::{CONTEXT, OWN, PRELOAD};
-
-/// A vector of C strings that ends in NULL.
-pub type Vector = *const *const u8;
 
 /// Whether an entry of an environment is one of the guard's own variables.
 ///
@@ -43,6 +40,15 @@ unsafe fn is_own(entry: *const u8) -> bool {
 unsafe fn begins(text: *const u8, start: &[u8]) -> bool {
     // SAFETY: no byte behind the first difference is read, so none behind the NUL.
     start.iter().enumerate().all(|(at, byte)| unsafe { text.wrapping_add(at).read() } == *byte)
+}
+
+/// How the names of the libraries begin that have to be the first: they replace libc's functions, and end the program, or crash it,
+/// where another library comes before them.
+const FIRST: [&[u8]; 4] = [b"libasan.", b"libtsan.", b"libhwasan.", b"libclang_rt."];
+
+/// Whether the library of this file name has to be the first.
+pub fn has_to_be_first(name: &[u8]) -> bool {
+    FIRST.into_iter().any(|first| name.starts_with(first))
 }
 
 /// What stands before this library's path in the LD_PRELOAD of a program that does not load it, and hands it on. glibc's loader
@@ -157,44 +163,6 @@ fn is_another_of_it(now: sys::Which) -> bool {
     // SAFETY: the library's first segment begins with the file's first page, and stays mapped as long as this code.
     let running = unsafe { core::slice::from_raw_parts(first as *const u8, HEAD) };
     sys::read_head(file.0, &mut [0; HEAD]) == Some(running)
-}
-
-unsafe extern "C" {
-    static mut environ: *mut *const u8;
-}
-
-/// libc's `environ`.
-pub fn of_process() -> &'static AtomicPtr<*const u8> {
-    // SAFETY: it is a pointer that lives as long as the process. libc writes it without synchronisation too, always
-    // as one aligned word.
-    unsafe { AtomicPtr::from_ptr(&raw mut environ) }
-}
-
-/// libc's `environ` as it is now.
-pub fn current() -> Vector {
-    of_process().load(Ordering::Acquire).cast_const().cast()
-}
-
-/// The value of a variable in `environ`; for the search along PATH.
-pub fn variable<'s>(strings: &'s Reader, name: &[u8]) -> Option<&'s [u8]> {
-    let vector = of_process().load(Ordering::Acquire).cast_const();
-    if vector.is_null() {
-        return None;
-    }
-    let entries = Reader::default();
-    for index in 0.. {
-        let entry = entries.pointer(vector, index)?;
-        if entry.is_null() {
-            break;
-        }
-        // Most entries differ in the first byte, and are not read any further.
-        if strings.byte(entry)? == *name.first()?
-            && let Some(b"=") = strings.string(entry, name.len().wrapping_add(1))?.strip_prefix(name)
-        {
-            return strings.string(entry.wrapping_add(name.len()).wrapping_add(1), usize::MAX);
-        }
-    }
-    None
 }
 
 #[cfg(test)]

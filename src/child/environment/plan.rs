@@ -5,15 +5,16 @@
 //! in it stays as it is, in its order, but for programs that cannot load the library: they get it without, or under a name that
 //! they pass over.
 
-use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, Vector, begins, is_own, is_this};
-use crate::backstop;
+use super::has_to_be_first;
+use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, begins, is_own, is_this};
+use crate::action::Guarding;
 use crate::child::context;
-use crate::judge::Guarding;
-use crate::judge::program::has_to_be_first;
-use crate::memory::{Reader, Text, base_name};
+use crate::memory::{Text, base_name};
 use crate::process::state;
 use crate::request::Served;
 use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::mem::MaybeUninit;
 use portcullis_policy::Unknown;
 use portcullis_request::environment::{KEY, REQUEST, libraries, replace};
@@ -97,7 +98,7 @@ impl<'e> Plan<'e> {
         if !preloads {
             if secret != 0 {
                 context::compose_request(&mut self.request, served);
-                backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
+                context::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
                 self.request = Text::new();
             }
             return Ok(self.change != Change::Nothing);
@@ -109,7 +110,7 @@ impl<'e> Plan<'e> {
             self.key.push(KEY);
             self.key.number(secret);
         } else if secret != 0 {
-            backstop::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
+            context::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
         }
         self.pads = usize::from(injected).wrapping_add(usize::from(!self.key.bytes().is_empty())) == 1;
         let fit = self.context.fits() && self.request.fits() && self.key.fits();

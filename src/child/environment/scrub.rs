@@ -4,8 +4,9 @@
 //! that say nothing (AT_IGNORE), which whoever walks there skips: programs without libc, Go's, the start files of others. The
 //! kernel's copy of the strings (/proc/PID/environ) stays, but for the key: the supervisor and the command read it.
 
-use super::{PADDING_ENTRY, PRELOAD, begins, is_own, is_this, of_process};
+use super::{PADDING_ENTRY, PRELOAD, begins, is_own, is_this};
 use crate::memory::Text;
+use crate::process::environ;
 use crate::process::state;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering;
@@ -16,7 +17,7 @@ const VALUE_MAX: usize = 4096;
 
 /// Takes the guard's variables out of `environ`; `injected`: the library stands in LD_PRELOAD because the guard put it there.
 pub fn scrub(injected: bool) {
-    let vector = of_process().load(Ordering::Acquire);
+    let vector = environ::of_process().load(Ordering::Acquire);
     if vector.is_null() {
         return;
     }

@@ -1,5 +1,6 @@
 //! What the process finds in its environment when it starts, in one pass over it.
 
+use crate::process::environ;
 use core::ffi::CStr;
 use core::sync::atomic::Ordering;
 use portcullis_request::environment::Variables;
@@ -7,7 +8,7 @@ use portcullis_request::environment::Variables;
 /// Reads `environ`; for the constructor.
 pub fn start() -> Variables<'static> {
     let mut start = Variables::default();
-    let vector = super::of_process().load(Ordering::Acquire);
+    let vector = environ::of_process().load(Ordering::Acquire);
     if vector.is_null() {
         return start;
     }

@@ -5,9 +5,12 @@
 //! connection, in which PHP-FPM has put the `env[]` of its pool. In a descendant every such variable counts as foreign: the
 //! environment that it was started with is a script's.
 
+use super::PRELOAD;
 use super::loader::{remember_loader, without_guard};
-use super::{PRELOAD, Vector};
-use crate::memory::{Reader, Text};
+use crate::memory::Text;
+use crate::process::environ;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
 use portcullis_policy::startup::{Steering, Variable, variable};
@@ -77,7 +80,7 @@ pub fn remember_start() {
     };
     remember_loader();
     // What cannot be read is foreign later on.
-    let _ = each(super::current(), true, note);
+    let _ = each(environ::current(), true, note);
 }
 
 /// Whether a new program's environment steers an allowed command; `bare`: the command names its program without a folder.

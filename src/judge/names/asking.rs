@@ -5,11 +5,12 @@
 //! nobody else in), where it still is the same socket, and where the question, with its number, was sent on it. In another network
 //! than the server's, the name server's address is anybody's.
 
-use super::{home, remember};
+use super::remember;
 use crate::judge::peers;
-use crate::memory::Reader;
-use crate::process::state;
+use crate::policy::in_force;
+use crate::process::home;
 use crate::sys;
+use crate::sys::Reader;
 use core::sync::atomic::{AtomicI32, AtomicU64, AtomicUsize, Ordering};
 use portcullis_policy::dns;
 
@@ -125,7 +126,7 @@ pub fn answered(scope: u32, fd: i32, bytes: &[u8]) {
     let Some(cookie) = place(fd).map(|place| place.cookie.load(Ordering::Relaxed)) else { return };
     // The number may be another socket's by now. Only what a configured name server says on a connected socket is an
     // answer: on any other socket anybody could say anything.
-    let is_resolver = |ip| state::policy().is_resolver(scope, ip);
+    let is_resolver = |ip| in_force::policy().is_resolver(scope, ip);
     let is_same = sys::cookie(fd) == Some(cookie);
     if !is_same || !sys::peer(fd).is_some_and(|(ip, port)| port == DNS && is_resolver(ip)) {
         return forget(fd);

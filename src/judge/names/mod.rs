@@ -6,12 +6,10 @@
 //! A table of fixed size, without a lock. Where two threads meet, a name is unknown for a while, and unknown allows nothing.
 
 mod asking;
-mod home;
 mod servers;
 mod settings;
 
 pub use asking::{DNS, answered, asked, asking, is_asking};
-pub use home::{handed_down as home, has_root, inherit as inherit_home};
 pub use servers::each as each_server;
 pub use settings::{believes, note_root, note_setting, resolved, settle};
 

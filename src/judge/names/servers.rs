@@ -1,9 +1,10 @@
 //! The name servers that libc's resolver asks: those in its state, which a program may write to.
 
-use super::{DNS, home};
-use crate::memory::Reader;
-use crate::process::state;
+use super::DNS;
+use crate::policy::in_force;
+use crate::process::home;
 use crate::request;
+use crate::sys::Reader;
 use crate::sys::{self, internet};
 use core::ffi::c_void;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -67,7 +68,7 @@ pub fn each(of: *const c_void, mut with: impl FnMut(IpAddr, u16) -> bool) -> boo
 
 /// Whether a name server is one of the policy's, or of the settings that the server itself works by.
 pub fn is_configured(ip: IpAddr, port: u16) -> bool {
-    let is_policys = || request::current(|served| state::policy().is_resolver(served.scope, ip));
+    let is_policys = || request::current(|served| in_force::policy().is_resolver(served.scope, ip));
     port == DNS && (is_policys() || home::is_here() == Some(true) && is_in_settings(ip))
 }
 

@@ -4,10 +4,11 @@
 //! libc reads them once for a thread, and keeps them. So once they were seen to be others than the server's own, no name that
 //! libc resolves for this process is believed any more.
 
-use super::{home, remember, servers};
-use crate::child::environment;
-use crate::memory::Reader;
+use super::{remember, servers};
+use crate::process::environ;
+use crate::process::home;
 use crate::process::state::{self, Role};
+use crate::sys::Reader;
 use core::ffi::c_void;
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,7 +32,7 @@ fn is_setting(entry: &[u8]) -> bool {
 
 /// The settings in the environment now, as a hash; `None` where that cannot be read.
 fn now() -> Option<u64> {
-    let vector = environment::current();
+    let vector = environ::current();
     let (entries, strings, mut sum) = (Reader::default(), Reader::default(), 0_u64);
     for index in 0.. {
         let entry = if vector.is_null() { vector.cast() } else { entries.pointer(vector, index)? };

@@ -40,10 +40,6 @@ pub enum Loader<'h> {
     Unknown,
 }
 
-/// How the names of the libraries begin that have to be the first: they replace libc's functions, and end the program, or crash it,
-/// where another library comes before them.
-const FIRST: [&[u8]; 4] = [b"libasan.", b"libtsan.", b"libhwasan.", b"libclang_rt."];
-
 const NATIVE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
 /// 32-bit x86, and 32-bit ARM.
 const COMPATIBLE: u16 = if cfg!(target_arch = "x86_64") { 3 } else { 40 };
@@ -233,12 +229,7 @@ pub fn needs_to_be_first(head: &[u8], read: impl Fn(u64, &mut [u8]) -> usize) ->
     let Some(place) = place else { return false };
     let mut text = [0; 16];
     read(place.wrapping_add(name) as u64, &mut text);
-    has_to_be_first(&text)
-}
-
-/// Whether the library of this file name has to be the first.
-pub fn has_to_be_first(name: &[u8]) -> bool {
-    FIRST.into_iter().any(|first| name.starts_with(first))
+    crate::child::environment::has_to_be_first(&text)
 }
 
 #[cfg(test)]

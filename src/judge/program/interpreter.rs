@@ -4,7 +4,7 @@
 use super::format::{Far, Format, HEAD, Loader, far_loader};
 use super::{FOREIGN, PATH_MAX, Program, loader, read, readable, real_path, starter};
 use crate::memory::{Text, base_name};
-use crate::process::state;
+use crate::policy::in_force;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
 use portcullis_policy::Unknown;
@@ -53,7 +53,7 @@ impl Program<'_> {
         }
         if self.place.is_none()
             && is_below_lib(path.bytes())
-            && sys::stat(path.c_str()).is_some_and(|stat| state::policy().is_file(stat.identity, Kind::Loader))
+            && sys::stat(path.c_str()).is_some_and(|stat| in_force::policy().is_file(stat.identity, Kind::Loader))
         {
             return Ok(());
         }
@@ -116,7 +116,7 @@ impl Program<'_> {
             self.foreign |= self.is_musl;
             self.unguarded = if self.foreign { FOREIGN } else { "static" };
         }
-        let policy = state::policy();
+        let policy = in_force::policy();
         let (device, inode) = stat.identity;
         match policy.image(device, inode, elf.build_id) {
             Some((Kind::Applets, _)) => argv.iter().take(2).for_each(|argument| self.push(base_name(argument))),
@@ -136,6 +136,6 @@ fn is_below_lib(path: &[u8]) -> bool {
 /// Whether the file with this status and name is a loader that root has put there, and nobody else can write to.
 pub(super) fn is_of_system(stat: &Stat, name: &[u8]) -> bool {
     let is_roots = stat.uid == 0 && stat.mode & 0o022 == 0;
-    let is_listed = || state::policy().is_file(stat.identity, Kind::Loader);
+    let is_listed = || in_force::policy().is_file(stat.identity, Kind::Loader);
     (is_roots && loader::is_loader(name) && starter::knows_root()) || is_listed()
 }

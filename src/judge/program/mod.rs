@@ -7,24 +7,23 @@
 mod format;
 mod interpreter;
 mod loader;
-mod place;
 mod privileges;
 mod real_path;
 mod script;
 mod starter;
 
+use crate::action;
+use crate::action::Place;
 use crate::memory::{Text, base_name};
-use crate::process::files;
-use crate::process::state;
+use crate::policy::in_force;
+use crate::sys::PATH_MAX;
+use crate::sys::procfs;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
-pub use format::has_to_be_first;
 use format::{Format, HEAD, Loader};
-pub use place::{Place, is_changeable};
 use portcullis_policy::Unknown;
 use portcullis_policy::exec::SANITIZER;
 use portcullis_policy::image::{BUILD_ID_MAX, Kind};
-pub use real_path::PATH_MAX;
 pub use script::{ScriptLine, words};
 pub use starter::Starter;
 
@@ -220,7 +219,7 @@ impl<'p> Program<'p> {
     /// Notes who may write to a file that it is made of.
     fn note(&self, stat: &Stat) {
         if let Some(place) = self.place {
-            place.note(place::is_changeable(stat));
+            place.note(action::is_changeable(stat));
         }
     }
 
@@ -325,7 +324,7 @@ impl<'p> Program<'p> {
     /// What the policy knows its file to be, whatever its name.
     fn kind(&self) -> Option<Kind> {
         let (device, inode) = self.identity;
-        state::policy().image(device, inode, self.build_id()).map(|(kind, _)| kind)
+        in_force::policy().image(device, inode, self.build_id()).map(|(kind, _)| kind)
     }
 
     /// Notes whether a library of the program's own has to come before this one.
@@ -371,7 +370,7 @@ fn read<'h>(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat, into: &'h mut 
 /// The same file, opened for reading.
 fn readable(file: &Fd, opened: Option<(i32, &CStr)>, stat: &Stat) -> Option<Fd> {
     let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY;
-    let readable = match sys::open(libc::AT_FDCWD, files::proc_descriptor(file.0).c_str(), flags, 0) {
+    let readable = match sys::open(libc::AT_FDCWD, procfs::proc_descriptor(file.0).c_str(), flags, 0) {
         Ok(readable) => readable,
         Err(_) => {
             let (at, path) = opened?;

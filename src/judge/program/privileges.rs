@@ -3,9 +3,9 @@
 //! **Source**: bprm_fill_uid in Linux's fs/exec.c, cap_bprm_creds_from_file and rootid_owns_currentns in security/commoncap.c.
 //! What cannot be told counts as gained.
 
-use super::place::Place;
 use super::starter;
-use crate::process::files;
+use crate::action::Place;
+use crate::sys::procfs;
 use crate::sys::{self, Stat};
 
 /// The user and group that the kernel shows for those that have no number in this user namespace (/proc/sys/kernel/overflowuid).
@@ -40,7 +40,7 @@ fn is_owned_outside(stat: &Stat) -> bool {
 fn has(map: &[u8], id: u32) -> Option<bool> {
     let mut room = [0; 1024];
     let full = room.len();
-    let file = sys::open(libc::AT_FDCWD, files::proc_path(files::Whose::Own, map).c_str(), libc::O_RDONLY, 0).ok()?;
+    let file = sys::open(libc::AT_FDCWD, procfs::proc_path(procfs::Whose::Own, map).c_str(), libc::O_RDONLY, 0).ok()?;
     let text = sys::read_head(file.0, &mut room)?;
     if text.len() == full { None } else { covers(text, id) }
 }

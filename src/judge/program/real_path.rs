@@ -2,19 +2,18 @@
 //! covered that; where it is not there, found by following the links, and checked likewise.
 
 use crate::memory::Text;
-use crate::process::files;
+use crate::sys::PATH_MAX;
+use crate::sys::procfs;
 use crate::sys::{self, Stat};
 use core::ffi::CStr;
 
-/// Linux's bound on a path, with its NUL.
-pub const PATH_MAX: usize = 4096;
 /// Symlinks that the kernel follows in one path (MAXSYMLINKS).
 const LINKS_MAX: usize = 40;
 
 /// Writes the real path of the open file `fd`, whose status is `stat`, into `real`. `at` and `path` are what it was opened
 /// by; no path where only the descriptor is known. False where the real path cannot be known.
 pub fn find(fd: i32, stat: &Stat, opened: Option<(i32, &CStr)>, real: &mut Text<PATH_MAX>) -> bool {
-    real.fill(|buffer| sys::readlink(files::proc_descriptor(fd).c_str(), buffer).len());
+    real.fill(|buffer| sys::readlink(procfs::proc_descriptor(fd).c_str(), buffer).len());
     if is_of(real, stat) {
         return true;
     }

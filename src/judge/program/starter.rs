@@ -5,8 +5,8 @@
 
 use super::{PATH_MAX, SYSTEM, is_of_system, real_path};
 use crate::memory::Text;
-use crate::process::files::{self, Whose};
 use crate::sys;
+use crate::sys::procfs::{self, Whose};
 use core::ffi::CStr;
 use portcullis_request::context;
 
@@ -43,7 +43,7 @@ impl Starter {
     #[inline(never)]
     pub fn other(pid: u32, user: u32) -> Starter {
         let mut buffer = [0; STATUS];
-        let status = files::proc_read_all(pid, b"status", &mut buffer);
+        let status = procfs::proc_read_all(pid, b"status", &mut buffer);
         let mut users = [user; 3];
         for (to, from) in users.iter_mut().zip(numbers(status, b"Uid:")) {
             *to = from;
@@ -141,7 +141,7 @@ impl Starter {
     #[inline(never)]
     fn may_write_by_mode(&self, path: &CStr, bits: u32, group: u32) -> bool {
         let mut buffer = [0; STATUS];
-        let status = files::proc_read_all(self.whose, b"status", &mut buffer);
+        let status = procfs::proc_read_all(self.whose, b"status", &mut buffer);
         // Behind them, status has more lines.
         let is_cut = !status.split(|&byte| byte == b'\n').rev().skip(1).any(|line| line.starts_with(b"Groups:"));
         let is_in = |group: u32| {
@@ -200,7 +200,7 @@ fn numbers<'s>(status: &'s [u8], name: &'s [u8]) -> impl Iterator<Item = u32> + 
 #[cold]
 pub(super) fn rights_of(thread: u32) -> (Option<u32>, Option<u32>, bool) {
     let mut buffer = [0; STATUS];
-    let status = files::proc_read_all(thread, b"status", &mut buffer);
+    let status = procfs::proc_read_all(thread, b"status", &mut buffer);
     let effective = |name| numbers(status, name).nth(1);
     (effective(b"Uid:"), effective(b"Gid:"), numbers(status, b"NoNewPrivs:").next() == Some(1))
 }

@@ -8,7 +8,8 @@ mod table;
 
 pub use table::{About, Fate, Marks, Merged, Table, Whole};
 
-use crate::memory::stack;
+use crate::policy::in_force;
+use crate::process::stack;
 use crate::process::state;
 use crate::process::state::Role;
 use crate::report::{counters, emit};
@@ -28,7 +29,7 @@ impl Kind {
         let counters = counters::counters();
         let key = &counters.merged.key;
         if key.load(Ordering::Relaxed) == 0 {
-            let new = sys::random().unwrap_or_else(counters::fresh_number);
+            let new = sys::random().unwrap_or_else(sys::fresh_number);
             let _ = key.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
         }
         Kind(core::hash::SipHasher::new_with_keys(key.load(Ordering::Relaxed), counters.stream.load(Ordering::Relaxed)))
@@ -106,7 +107,7 @@ pub fn say_all_of(table: &Table) {
 fn say(table: &Table, all: bool) {
     let now = sys::since_boot();
     if all || table.due.load(Ordering::Relaxed) <= now {
-        let policy = state::policy();
+        let policy = in_force::policy();
         stack::on(|| table.flush((!all).then_some(now), |merged| emit::merged(&policy, merged)));
     }
 }

@@ -7,6 +7,7 @@
 pub mod held;
 mod write;
 
+use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::sys::{self, Fd};
 use core::ffi::CStr;
@@ -95,7 +96,7 @@ pub fn make_way(fd: i32) {
 #[inline(never)]
 pub fn hold_before_leaving() {
     if state::role() == Role::Descendant && state::ready() {
-        hold(&state::policy());
+        hold(&in_force::policy());
     }
 }
 

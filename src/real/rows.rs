@@ -295,4 +295,4 @@ macro_rules! rows {
         }
     };
 }
-pub(super) use rows;
+pub(crate) use rows;

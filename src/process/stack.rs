@@ -21,7 +21,7 @@
 //! Call and return stay in pairs, so that a shadow stack (CET) is none the wiser; the frame has its CFI, so that who unwinds finds the
 //! caller (a thread that is cancelled, C++, backtrace(3); gdb does not go on where a stack changes).
 
-use crate::memory::left::{self, Lent};
+use crate::process::left::{self, Lent};
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;

@@ -8,7 +8,7 @@
 //! **Concurrency**: a list that is taken as a whole and put back mapping by mapping, without a lock. A child that is killed between
 //! the two loses what it took.
 
-use crate::memory::stack;
+use crate::process::stack;
 use crate::sys;
 use core::ffi::c_void;
 use core::ptr::null_mut;

@@ -8,7 +8,7 @@ pub struct Refused(pub i32);
 impl Refused {
     /// The call ends here.
     pub fn with(errno: i32) -> Refused {
-        crate::request::forget_straight();
+        crate::process::thread::forget_straight();
         Refused(errno)
     }
 }

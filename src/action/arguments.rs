@@ -1,7 +1,7 @@
 //! The arguments of a program that is about to be started.
 
-use crate::child::environment::Vector;
-use crate::memory::Reader;
+use crate::sys::Reader;
+use crate::sys::Vector;
 
 /// How many words a command may have that `allow` can name.
 const WORDS: usize = 48;
@@ -22,19 +22,19 @@ pub struct Arguments<'a> {
 const COUNT_MAX: usize = 100_000;
 
 impl<'a> Arguments<'a> {
-    pub(super) fn none() -> Arguments<'a> {
+    pub fn none() -> Arguments<'a> {
         Arguments { words: [b""; WORDS], count: 0, text: [None; 2] }
     }
 
     /// These, of a program that has begun.
-    pub(super) fn of(words: &[&'a [u8]]) -> Arguments<'a> {
+    pub fn of(words: &[&'a [u8]]) -> Arguments<'a> {
         let mut arguments = Arguments::none();
         arguments.count = words.len();
         arguments.words.iter_mut().zip(words).for_each(|(to, word)| *to = word);
         arguments
     }
 
-    pub(super) fn read(strings: &'a Reader, argv: Vector) -> Option<Arguments<'a>> {
+    pub fn read(strings: &'a Reader, argv: Vector) -> Option<Arguments<'a>> {
         let mut arguments = Arguments::none();
         if argv.is_null() {
             return Some(arguments);

@@ -4,9 +4,9 @@
 //! What the kernel finds a moment later is the same file only where nobody can put another in its place meanwhile: so it is
 //! noted who may change what was looked up.
 
-use super::PATH_MAX;
 use crate::memory::Text;
-use crate::process::files;
+use crate::sys::PATH_MAX;
+use crate::sys::procfs;
 use crate::sys::{self, Fd, Stat};
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -76,7 +76,7 @@ impl Place {
     /// interest.
     pub fn of(pid: u32, thread: u32, counts: bool) -> Option<Place> {
         let folder =
-            |name: &[u8]| sys::open(libc::AT_FDCWD, files::proc_path(thread, name).c_str(), libc::O_PATH, 0).ok();
+            |name: &[u8]| sys::open(libc::AT_FDCWD, procfs::proc_path(thread, name).c_str(), libc::O_PATH, 0).ok();
         let root = Here::of(folder(b"root")?, None)?;
         Some(Place { pid, thread, root, working: folder(b"cwd")?, counts, changeable: Cell::new(false) })
     }
@@ -205,7 +205,7 @@ impl Place {
                 }
                 _ => return Ok(None),
             }
-            let path = files::proc_path(self.pid, own.bytes());
+            let path = procfs::proc_path(self.pid, own.bytes());
             let fd = sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).map_err(|_| None)?;
             let there = Here::of(fd, None).ok_or(None)?;
             return Ok(Some(Here { is_own: true, ..there }));

@@ -9,7 +9,7 @@ pub struct Thread {
     pub slot: *mut c_void,
     /// The descriptor whose reads are looked at, plus one; 0 for none.
     pub watched: c_int,
-    /// The hook that goes on in libc (src/hooks/straight.rs); 0 for none.
+    /// The hook that goes on in libc (src/real/straight.rs); 0 for none.
     pub straight: u32,
 }
 

@@ -5,7 +5,7 @@
 //! The entry notes the row, and where the stack was, in the thread's memory. The next look for the real function of that row takes
 //! the note, if it comes from within the call.
 
-use crate::request::{Thread, this_thread};
+use crate::process::thread::{Thread, this};
 
 /// How far below the entry a hook looks for the real function, in sixteens of bytes.
 const DEPTH: u32 = 4096;
@@ -23,7 +23,7 @@ macro_rules! entry {
                 "jmp {enter}",
                 row = const $row as u32 + 1,
                 hook = sym $hook,
-                enter = sym crate::hooks::straight::enter,
+                enter = sym crate::real::straight::enter,
             );
             #[cfg(target_arch = "aarch64")]
             core::arch::naked_asm!(
@@ -33,17 +33,17 @@ macro_rules! entry {
                 "b {enter}",
                 row = const $row as u32 + 1,
                 hook = sym $hook,
-                enter = sym crate::hooks::straight::enter,
+                enter = sym crate::real::straight::enter,
             );
         }
         entry as *mut core::ffi::c_void
     }};
 }
-pub(super) use entry;
+pub(crate) use entry;
 
 /// Notes a row and the stack, and goes on at a hook, which come in registers that no call uses; the caller's are as they were.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn enter() {
+pub unsafe extern "C" fn enter() {
     #[cfg(target_arch = "x86_64")]
     core::arch::naked_asm!(
         "push rax",
@@ -73,10 +73,10 @@ pub(super) unsafe extern "C" fn enter() {
 }
 
 /// Whether the hook of that row was entered so; takes the note.
-pub(super) fn is(row: usize) -> bool {
+pub fn is(row: usize) -> bool {
     let here = 0_u8;
     // SAFETY: this thread's own memory, which nothing else writes to meanwhile.
-    let note = unsafe { &raw mut (*this_thread()).straight };
+    let note = unsafe { &raw mut (*this()).straight };
     // SAFETY: as above.
     let was = unsafe { note.read() };
     if was & 0xff != (row as u32).wrapping_add(1) {
