@@ -61,7 +61,9 @@ bench: setup setup-bench build
 figures: bench
 	python3 scripts/figures.py < target/figures.md
 
+# Format, lints, dependency policy, and the wording of the documentation.
 lint:
+	scripts/prose
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
