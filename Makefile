@@ -1,4 +1,4 @@
-# Builds the guard, shows it at work, tests it. Works on a fresh Debian 12 with Rust, as root or with sudo.
+# Builds Portcullis, runs the demo and the tests. Works on a fresh Debian 12 with Rust, as root or with sudo.
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ifneq ($(SUDO),)
@@ -48,16 +48,16 @@ picture: setup-demo build
 test: setup build modules packages machine tools
 	scripts/test
 
-# The guard under conditions that no server should meet; takes an hour and a half.
+# Reliability tests: faults, load, fuzzers, other programs' test suites. Takes an hour and a half.
 torture: setup-torture build
 	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
-# What the guard costs, with what else there is beside it: calls, processes, servers, a flood.
+# Measurements of calls, processes, servers and a flood, beside other tools.
 bench: setup setup-bench build
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard | tee target/figures.md
 
-# The same into docs/performance.md.
+# The same, and puts the tables into docs/performance.md.
 figures: bench
 	python3 scripts/figures.py < target/figures.md
 
