@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules packages machine tools setup demo picture test torture bench figures lint
+.PHONY: all build modules packages machine tools setup demo pictures test torture bench figures lint
 
 all: build
 
@@ -41,9 +41,9 @@ setup-%:
 demo: setup-demo build
 	$(SUDO) scripts/demo
 
-# The picture of the demo in README.md.
-picture: setup-demo build
-	$(SUDO) scripts/demo | python3 scripts/picture.py
+# The pictures of the documentation, from a run of the demo.
+pictures: setup build
+	$(SUDO) scripts/pictures
 
 test: setup build modules packages machine tools
 	scripts/test
