@@ -6,6 +6,7 @@ use crate::judge;
 use crate::judge::peers;
 use crate::process::state::{self, Role};
 use crate::real::table::real;
+use crate::report::sink;
 use crate::{request, sys};
 use core::ffi::c_int;
 
@@ -53,6 +54,9 @@ pub(super) fn duplicating_onto(from: c_int, onto: c_int, go: impl FnOnce() -> c_
     match judged(from, onto) {
         Err(Refused(errno)) => fail(errno),
         Ok(()) => {
+            if sink::may_hold(onto) && from != onto {
+                sink::make_way(onto);
+            }
             let done = go();
             peers::copied(from, done);
             done

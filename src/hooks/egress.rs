@@ -1,4 +1,4 @@
-//! Judges what opens a connection or sends to an address: [`super::connect`], [`super::sendto`], [`super::messages`].
+//! Judges what opens a connection or sends to an address: [`mod@super::connect`], [`mod@super::sendto`], [`super::messages`].
 
 use super::apart::{self, Call};
 use crate::action::{By, Decision, Deed, Holds};

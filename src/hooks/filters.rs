@@ -15,7 +15,7 @@ const SET_FILTER: usize = 1;
 /// SECCOMP_FILTER_FLAG_TSYNC: all threads get it.
 const SYNCHRONIZES: usize = 1;
 
-/// prctl(2), which is variadic in C: see [`super::open`].
+/// prctl(2), which is variadic in C: see [`mod@super::open`].
 ///
 /// # Safety
 /// As libc's; a wild pointer gives EFAULT.

@@ -101,7 +101,7 @@ fn begin() {
         // The command that compiles the policy, in a unit whose environment is for all its programs, needs none.
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
         Role::Master => load::in_master(fresh, tree, &handed),
-        Role::Serving => load::in_serving(),
+        Role::Serving => load::in_serving(inherited.as_ref().is_some_and(|inherited| !inherited.policy.is_empty())),
         Role::Descendant => load::in_descendant(tree, &handed),
     };
     match state::role() {

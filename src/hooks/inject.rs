@@ -67,7 +67,7 @@ pub unsafe extern "C" fn process_vm_writev(
     unsafe { real(pid, from, from_count, to, to_count, flags) }
 }
 
-/// ptrace(2), which is variadic in C: see [`super::open`].
+/// ptrace(2), which is variadic in C: see [`mod@super::open`].
 ///
 /// # Safety
 /// As libc's; a wild pointer gives EFAULT.

@@ -53,7 +53,7 @@ type Copied = MaybeUninit<Address>;
 /// sendmmsg(2).
 ///
 /// # Safety
-/// As libc's; of the headers and the addresses as [`super::connect`]. Headers may be wild, or in memory that cannot be written.
+/// As libc's; of the headers and the addresses as [`super::connect()`]. Headers may be wild, or in memory that cannot be written.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.

@@ -4,6 +4,7 @@
 
 mod apart;
 mod attempt;
+mod closing;
 mod connect;
 pub mod deepbind;
 mod descriptor;
@@ -38,6 +39,7 @@ pub mod table;
 mod trampoline;
 mod turn;
 
+pub use closing::{__close, close, close_range, closefrom};
 pub use connect::{__connect, connect};
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use end::{_Exit, _exit};

@@ -77,7 +77,7 @@ pub unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: libc::siz
 /// `write` by its other name.
 ///
 /// # Safety
-/// As [`write`].
+/// As [`write()`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __write(fd: c_int, buffer: *const c_void, size: libc::size_t) -> libc::ssize_t {
     // SAFETY: as the caller promises.

@@ -35,7 +35,7 @@ pub(super) fn may_wait(fd: c_int, flags: c_int) -> bool {
 /// sendto(2).
 ///
 /// # Safety
-/// As libc's; of the address as [`connect`].
+/// As libc's; of the address as [`super::connect()`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendto(
     fd: c_int,
@@ -229,7 +229,7 @@ unsafe fn message_to_peer(fd: c_int, header: &libc::msghdr) -> Decision {
 /// sendmsg(2).
 ///
 /// # Safety
-/// As libc's; of the header and the address as [`connect`].
+/// As libc's; of the header and the address as [`super::connect()`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
     // SAFETY: as the caller promises.

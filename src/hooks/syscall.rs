@@ -7,8 +7,8 @@
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
 use super::{
-    connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto, serving,
-    socket,
+    closing, connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto,
+    serving, socket,
 };
 use crate::action::{By, Decision, Refused};
 use crate::judge;
@@ -49,6 +49,8 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_execveat,
         libc::SYS_dup,
         libc::SYS_dup3,
+        libc::SYS_close,
+        libc::SYS_close_range,
         libc::SYS_read,
         libc::SYS_recvfrom,
         libc::SYS_chroot,
@@ -169,6 +171,10 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             #[cfg(target_arch = "x86_64")]
             libc::SYS_dup2 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
             libc::SYS_dup3 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
+            libc::SYS_close => to_long(closing::closing_one(fd, || as_libc(go()))),
+            libc::SYS_close_range => to_long(closing::closing(a as u32, b as u32, c as c_int, |first, last, flags| {
+                as_libc(sys::any(number, [first as usize, last as usize, flags as usize, d, e, f]))
+            })),
             libc::SYS_read => serving::was_read(fd, b as *mut _, as_libc_size(go()), c) as c_long,
             libc::SYS_recvfrom => {
                 let got = as_libc_size(go());

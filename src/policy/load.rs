@@ -7,7 +7,7 @@ use crate::process::state::{self, Settled};
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::format::Header;
-use portcullis_policy::overlay::Overlay;
+use portcullis_policy::overlay::{self, Overlay};
 use portcullis_policy::{Malformed, Policy, place};
 use portcullis_request::context::{Handed, Tree};
 
@@ -187,16 +187,45 @@ fn unsummed(bytes: &[u8], _: &sys::Stat) -> Result<(), Malformed> {
     Policy::unsummed(bytes).map(|_| ())
 }
 
-/// For what is told that it serves: the policy as it lies there.
-pub fn in_serving() -> Option<Reason> {
-    match map(Of::First, unsummed) {
+/// The checks of [`map`] for what nobody has summed before.
+fn summed(bytes: &[u8], _: &sys::Stat) -> Result<(), Malformed> {
+    Policy::new(bytes).map(|_| ())
+}
+
+/// For what is told that it serves: the policy as it lies there. One that is there, or that `is_named` by whoever started this, and
+/// cannot be used holds as strictly as any can be: nothing before this process knows how strict it was.
+pub fn in_serving(is_named: bool) -> Option<Reason> {
+    match map(Of::First, summed) {
         Ok((mapped, stat)) => {
             in_force::set_policy(mapped, &stat);
             None
         }
-        Err(Unusable::Missing) => Some(Reason::NoConfiguration),
-        Err(Unusable::For(reason)) => Some(reason),
+        Err(Unusable::Missing) if !is_named => Some(Reason::NoConfiguration),
+        Err(_) => lose_all(),
     }
+}
+
+/// Nobody knows how strict the policy was: every rule of the built-in one is enforced.
+fn lose_all() -> Option<Reason> {
+    lose(Overlay { modes: b"", sinks: in_force::policy().sinks(), digest: 0, log: b"" }, [0; 3])
+}
+
+/// Without a usable policy, the built-in lists hold, as strictly as the tree's policy is anywhere. A tree that never had another than
+/// the built-in one goes on with that, as it is.
+fn without(tree: Option<&Tree<'_>>, reason: Reason) -> Option<Reason> {
+    match tree {
+        Some(tree) if tree.file == [0; 3] && is_built_in_s(tree.modes) => Some(reason),
+        Some(tree) => {
+            lose(Overlay { modes: tree.modes, sinks: tree.sinks, digest: tree.digest, log: tree.log }, tree.file)
+        }
+        None => lose_all(),
+    }
+}
+
+/// Whether a tree that has no policy's file is as strict as the built-in policy, which is in force, and not as one that was lost. An
+/// earlier version has fewer rules.
+fn is_built_in_s(modes: &[u8]) -> bool {
+    !modes.is_empty() && overlay::digits(&in_force::policy()).starts_with(modes)
 }
 
 /// The policy in force is in no file.
@@ -221,12 +250,12 @@ pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason>
         return None;
     }
     let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
-        Some(tree) if !is_of(tree, stat) => Policy::new(bytes).map(|_| ()),
+        Some(tree) if !is_of(tree, stat) => summed(bytes, stat),
         Some(tree) => Policy::unsummed(bytes).and_then(|policy| match policy.digest() == tree.digest {
             true => Ok(()),
             false => Err(Malformed::Damaged),
         }),
-        None => unsummed(bytes, stat),
+        None => summed(bytes, stat),
     };
     let reason = match map(Of::Descendant(tree), checked) {
         Ok((mapped, stat)) => {
@@ -236,14 +265,7 @@ pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason>
         Err(Unusable::Missing) => Reason::NoConfiguration,
         Err(Unusable::For(reason)) => reason,
     };
-    match tree {
-        // The tree never had another policy than the built-in one.
-        Some(tree) if tree.file == [0; 3] => Some(reason),
-        Some(tree) => {
-            lose(Overlay { modes: tree.modes, sinks: tree.sinks, digest: tree.digest, log: tree.log }, tree.file)
-        }
-        None => lose(Overlay { modes: b"", sinks: in_force::policy().sinks(), digest: 0, log: b"" }, [0; 3]),
-    }
+    without(tree, reason)
 }
 
 #[cold]
@@ -257,15 +279,25 @@ static UNSUMMED: AtomicBool = AtomicBool::new(false);
 
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
-/// the first of the tree does it in [`sum_once`], once it comes to what is judged.
+/// the first of the tree does it in [`sum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor
+/// a newer one is in a descendant's place: see [`without`].
 pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
+    let reason = found_or_compiled(first, tree, handed)?;
+    if tree.is_some() && in_force::is_built_in() { without(tree, reason) } else { Some(reason) }
+}
+
+fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     // What was handed down has no file that could be newer.
     if take(tree, handed) {
         IN_MEMORY.store(true, Ordering::Relaxed);
         let sources = sources();
         return if sources == 0 || compile() == Ok(true) { None } else { Some(Reason::Old) };
     }
-    match map(Of::First, unsummed) {
+    let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
+        Some(tree) if !is_of(tree, stat) => summed(bytes, stat),
+        _ => unsummed(bytes, stat),
+    };
+    match map(Of::First, checked) {
         Ok((mapped, stat)) => {
             in_force::set_policy(mapped, &stat);
             UNSUMMED.store(first, Ordering::Relaxed);
@@ -394,7 +426,7 @@ fn sources() -> u64 {
         let (mtime, size) = stat.map_or((-1, 0), |stat| (stat.mtime, stat.size));
         (hash ^ mtime.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
     };
-    if in_force::is_built_in() {
+    if in_force::is_built_in() || in_force::is_lost() {
         return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
     }
     let policy = in_force::policy();
@@ -432,6 +464,7 @@ pub fn renew() -> Option<Reason> {
             None
         }
         _ if in_force::is_built_in() => Some(Reason::Broken),
+        _ if in_force::is_lost() => Some(Reason::Lost),
         _ => Some(Reason::Old),
     }
 }

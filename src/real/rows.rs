@@ -103,6 +103,10 @@ macro_rules! rows {
                 setns: fn(c_int, c_int) -> c_int;
                 [program: "shell-spawn, exec-place, exec-tool, exec-unguarded"; <sys/mount.h>; "int (const char *, const char *, const char *, unsigned long, const void *)"]
                 mount: fn(*const c_char, *const c_char, *const c_char, c_ulong, *const c_void) -> c_int;
+                [sink: ""; <unistd.h>; "int (int)"]
+                close: fn(c_int) -> c_int;
+                [sink: ""; <unistd.h>; "int (unsigned int, unsigned int, int)"]
+                close_range: fn(c_uint, c_uint, c_int) -> c_int;
                 [end: ""; <unistd.h>; "void (int)"]
                 _exit: fn(c_int) -> !;
                 [start: ""; <unistd.h>; "pid_t (void)"]
@@ -118,6 +122,8 @@ macro_rules! rows {
             }
             // The same, of what the libc crate does not have.
             unchecked {
+                [sink: ""; <unistd.h>; "void (int)"]
+                closefrom: fn(c_int) -> ();
                 [end: ""; <pthread.h>; "int (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *)"]
                 pthread_create: fn(*mut libc::pthread_t, *const libc::pthread_attr_t, extern "C" fn(*mut c_void) -> *mut c_void,
                     *mut c_void) -> c_int;
@@ -238,6 +244,8 @@ macro_rules! rows {
                 __read_nocancel: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
                 [descriptor: "stdio-socket"; none; "int (int, int)"]
                 __dup2: fn(c_int, c_int) -> c_int;
+                [sink: ""; none; "int (int)"]
+                __close: fn(c_int) -> c_int;
                 [end: ""; <stdlib.h>; "void (int)"]
                 _Exit: fn(c_int) -> !;
                 [start: ""; none; "pid_t (void)"]

@@ -7,6 +7,15 @@ use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 /// Whether a sink has taken an event; the error of what had to be opened for it.
 pub type Taken = Result<bool, i32>;
 
+/// How far below the highest number of a descriptor the lowest one is that ever was held.
+static DEPTH: AtomicI32 = AtomicI32::new(0);
+
+/// Whether a descriptor may be held: a lower one never was. So says it of a number below 0, of which nobody asks often.
+#[inline(always)]
+pub fn may_be_held(fd: i32) -> bool {
+    i32::MAX.wrapping_sub(fd) <= DEPTH.load(Ordering::Relaxed)
+}
+
 /// The place of one.
 pub struct Held {
     /// The descriptor's number and one; 0 for none: what begins as zeros needs no page of the file.
@@ -57,6 +66,23 @@ impl Held {
         self.kept.store(0, Ordering::Release);
     }
 
+    /// Whether it has this number, whatever that refers to by now.
+    pub fn may_be(&self, fd: i32) -> bool {
+        fd >= 0 && self.kept.load(Ordering::Relaxed) == fd.wrapping_add(1)
+    }
+
+    fn set(&self, fd: i32) {
+        self.kept.store(fd.wrapping_add(1), Ordering::Release);
+        DEPTH.fetch_max(i32::MAX.wrapping_sub(fd), Ordering::Relaxed);
+    }
+
+    /// Gives it another number.
+    pub fn relocate(&self) {
+        if let Some(fd) = self.ours().and_then(|fd| sys::duplicate_highest(fd).ok()) {
+            self.set(fd);
+        }
+    }
+
     /// A duplicate.
     pub fn lend(&self) -> Option<Fd> {
         sys::duplicate_to_lend(self.ours()?)
@@ -78,7 +104,7 @@ impl Held {
     pub fn hold(&self, fd: i32, stat: &sys::Stat) {
         self.device.store(stat.identity.0, Ordering::Relaxed);
         self.inode.store(stat.identity.1, Ordering::Relaxed);
-        self.kept.store(fd.wrapping_add(1), Ordering::Release);
+        self.set(fd);
     }
 
     /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives, unless the process

@@ -64,6 +64,33 @@ pub fn keep(handed: [Option<(i32, sys::Stat)>; KINDS]) {
     }
 }
 
+/// Whether a sink may be held by this descriptor, as none is by a lower one: every close is asked so.
+#[inline(always)]
+pub fn may_hold(fd: i32) -> bool {
+    held::may_be_held(fd)
+}
+
+/// Whether a sink is held by this descriptor which the process could not open again.
+#[cold]
+pub fn is_kept(fd: i32) -> bool {
+    HELD.into_iter().any(|place| place.may_be(fd) && place.ours().is_some()) && is_elsewhere()
+}
+
+/// The lowest descriptor from `first` on of which that is so.
+pub fn kept_from(first: u32) -> Option<u32> {
+    let held = HELD.into_iter().filter_map(Held::ours).map(i32::cast_unsigned);
+    held.filter(|fd| *fd >= first).min().filter(|_| is_elsewhere())
+}
+
+/// Another descriptor is about to take this number: a sink that is kept there moves.
+#[cold]
+#[inline(never)]
+pub fn make_way(fd: i32) {
+    if is_kept(fd) {
+        HELD.into_iter().filter(|place| place.may_be(fd)).for_each(Held::relocate);
+    }
+}
+
 /// A program is about to leave its root folder or its mounts: what it cannot open there, it holds.
 #[cold]
 #[inline(never)]

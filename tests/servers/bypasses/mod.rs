@@ -38,6 +38,7 @@ mod supervisor;
 mod swapped;
 mod tools;
 
+mod unreadable_policy;
 mod uwsgi;
 
 use crate::harness::{Place, http};
