@@ -80,6 +80,17 @@ fn rooms_import_no_room_above_them() {
     }
 }
 
+/// Only src/sys/arch/ knows the processor: another one is another file there.
+#[test]
+fn one_room_knows_the_architecture() {
+    for file in sources().into_iter().filter(|file| !file.starts_with(source().join("sys/arch"))) {
+        let text = std::fs::read_to_string(&file).expect("a source is read");
+        for word in ["target_arch", "asm!"] {
+            assert!(!text.contains(word), "{} has {word}", file.display());
+        }
+    }
+}
+
 fn source() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
 }
