@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules packages machine tools setup demo test torture bench figures lint
+.PHONY: all build modules packages machine tools setup demo picture test torture bench figures lint
 
 all: build
 
@@ -41,6 +41,10 @@ setup-%:
 demo: setup-demo build
 	$(SUDO) scripts/demo
 
+# The picture of the demo in README.md.
+picture: setup-demo build
+	$(SUDO) scripts/demo | python3 scripts/picture.py
+
 test: setup build modules packages machine tools
 	scripts/test
 
@@ -60,4 +64,5 @@ figures: bench
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items
 	scripts/policy

@@ -1,5 +1,5 @@
 /* Thread-local state, which stable Rust without std cannot have: initial-exec, so that reading it is one instruction and
- * never allocates; small, since it is taken from every thread's stack. Read by src/request/thread.rs. */
+ * never allocates; small, since it is taken from every thread's stack. Read by src/process/thread.rs. */
 struct portcullis_thread {
     void *slot;
     /* The descriptor whose reads are looked at, plus one; 0 for none. */

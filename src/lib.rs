@@ -2,42 +2,22 @@
 #![cfg_attr(not(test), no_std)]
 #![cfg_attr(test, allow(dead_code))]
 
-mod actor;
-mod address;
-mod allowed;
+mod action;
 mod backstop;
-mod compiler;
-mod context;
-mod counters;
-mod deepbind;
-mod emit;
-mod environment;
-mod files;
-mod gate;
-mod handed;
+mod child;
 mod hooks;
-mod host;
-mod init;
 mod judge;
-mod left;
-mod listeners;
-mod load;
-mod local_listeners;
 mod memory;
-mod merge;
-mod names;
-mod objects;
-mod peers;
-mod pools;
-mod program;
+mod policy;
+mod process;
+mod real;
+mod report;
 mod request;
-mod rings;
-mod route;
-mod seqlock;
-mod sink;
-mod stack;
-mod state;
+mod server;
 mod sys;
+
+/// The constructor, for what another library's constructor calls before it: the one name by which a lower room reaches the highest.
+const ENSURE: extern "C" fn() = hooks::init::ensure;
 
 /// A reachable panic calls a function that does not exist: the release library then does not link.
 #[cfg(all(not(test), not(debug_assertions)))]

@@ -56,7 +56,7 @@ pub const CALLS: [Call; 28] = [
     call("connect, audited and merged", "audited", Policy { merge: true, ..PLAIN }, 1000, 50_000),
     call("connect, denied, event to a file", "denied", Policy { mode: "enforce", ..PLAIN }, 100, 10_000),
     call("connect, denied and merged", "denied", Policy { mode: "enforce", merge: true, ..PLAIN }, 1000, 50_000),
-    call("read that is nobody's business", "read", PLAIN, 1000, 500_000),
+    call("read on an untracked descriptor", "read", PLAIN, 1000, 500_000),
     call("send and recv without an address", "send", PLAIN, 1000, 100_000),
     call("sendto a local address, and recv", "sendto", PLAIN, 1000, 100_000),
     call("sendmsg without an address, and recv", "sendmsg", PLAIN, 1000, 100_000),
@@ -66,7 +66,7 @@ pub const CALLS: [Call; 28] = [
     call("open to read, close", "open-read", PLAIN, 1000, 200_000),
     call("open to write, close", "open-write", PLAIN, 1000, 200_000),
     call("getaddrinfo of localhost", "getaddrinfo", PLAIN, 100, 5_000),
-    call("syscall(2) that is nobody's business", "syscall", PLAIN, 1000, 500_000),
+    call("syscall(2) of an untracked call", "syscall", PLAIN, 1000, 500_000),
     call("FastCGI request, 10 virtual hosts", "fastcgi", PLAIN, 100, 20_000),
     call("FastCGI request, 10,000 virtual hosts", "fastcgi", BIG, 100, 20_000),
     call("posix_spawn, allowed", "exec", PLAIN, 50, 500),
@@ -126,7 +126,7 @@ fn variables(place: &Place, library: &Path, policy: Policy) -> [(&'static str, S
     }
     [
         ("LD_PRELOAD", library.display().to_string()),
-        // The variable of src/context.rs.
+        // The variable of src/child/context.rs.
         ("PORTCULLIS_CONTEXT", format!("1;m;0;0;0;0:0;{};bench", compiled.display())),
     ]
 }

@@ -1,9 +1,9 @@
 //! Models of the guard's lock-free parts.
 #![cfg(loom)]
 
-#[path = "../../src/seqlock.rs"]
+#[path = "../../src/memory/seqlock.rs"]
 pub mod seqlock;
-#[path = "../../src/merge/table.rs"]
+#[path = "../../src/report/merge/table.rs"]
 pub mod table;
 
 #[cfg(test)]

@@ -8,10 +8,15 @@
 //! knows what to load. It never waits for longer than [`PATIENCE`].
 
 use super::Without;
+use crate::child::{context, handed};
 use crate::memory::Text;
+use crate::policy::compiler;
+use crate::process::state;
+use crate::report::counters;
+use crate::report::sink::held::Held;
 use crate::request::slots_address;
-use crate::sink::held::Held;
-use crate::{compiler, context, counters, handed, listeners, local_listeners, state, sys};
+use crate::server::{listeners, local_listeners};
+use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_request::environment::SUPERVISE;
 use sys::Fd;

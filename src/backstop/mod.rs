@@ -9,12 +9,15 @@ mod filter;
 mod link;
 pub mod supervisor;
 
-use crate::context;
-use crate::environment::{self, Vector};
-use crate::memory::{Reader, Text};
-use crate::request::Served;
-use crate::state::{self, Role};
-use crate::{counters, emit, stack, sys};
+use crate::child::environment;
+use crate::memory::Text;
+use crate::policy::in_force;
+use crate::process::stack;
+use crate::process::state::{self, Role};
+use crate::report::{counters, emit};
+use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::{Backstop, BackstopKind, Outcome, Policy, STRICTEST_SCOPE, Unknown};
@@ -32,7 +35,7 @@ pub enum Executes<'e> {
 /// it of `environ`. The supervisor judges that program as well; what it was told of here, the hook has written an event of.
 #[inline(never)]
 pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
-    if sys::secret() == 0 || state::policy().backstop().kind != BackstopKind::Supervise {
+    if sys::secret() == 0 || in_force::policy().backstop().kind != BackstopKind::Supervise {
         return go();
     }
     let mut text = Text::<{ supervisor::ARGUMENTS_MAX + 1 }>::new();
@@ -65,35 +68,18 @@ pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
     result
 }
 
-/// This process has no key, and there is a supervisor, which judges what it does.
-static JUDGED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
-
 /// For the constructor of a descendant that cannot use the policy, with the key that it was handed and does not take.
 pub fn ask(key: u64) {
-    JUDGED_ELSEWHERE.store(key != 0 && sys::is_supervised(key), Ordering::Relaxed);
-}
-
-/// Whether the supervisor judges what this process does as well, by the policy, so that an event is its to write.
-pub fn is_judged_elsewhere() -> bool {
-    JUDGED_ELSEWHERE.load(Ordering::Relaxed)
+    state::set_judged_elsewhere(key != 0 && sys::is_supervised(key));
 }
 
 static TRIED: AtomicBool = AtomicBool::new(false);
 /// Whether the worker gave up root without being able to load the filter: then it is tried once more.
 static AGAIN: AtomicBool = AtomicBool::new(false);
 
-/// Tells the supervisor for which request this process is about to execute a program, named `name`, in which the guard will not
-/// be: what that says of itself is not believed.
-#[inline(never)]
-pub fn announce(request: &[u8], name: &[u8], served: &Served) {
-    if state::policy().backstop().kind == BackstopKind::Supervise {
-        sys::announce(request, context::chain_of(name, served).bytes());
-    }
-}
-
 /// A master is about to fork: its workers will reach their supervisor by what nobody else can.
 pub fn before_fork() {
-    if sys::secret() == 0 && state::policy().backstop().kind == BackstopKind::Supervise {
+    if sys::secret() == 0 && in_force::policy().backstop().kind == BackstopKind::Supervise {
         link::hold(false);
     }
 }
@@ -112,7 +98,7 @@ pub fn serving() {
 
 #[inline(never)]
 fn load() {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let backstop = policy.backstop();
     if backstop.kind == BackstopKind::Off || sys::secret() != 0 || TRIED.swap(true, Ordering::AcqRel) {
         return;

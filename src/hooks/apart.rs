@@ -12,9 +12,10 @@
 //! does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves the child to the end of its
 //! call.
 
-use crate::gate::Way;
-use crate::judge::{By, Decision};
-use crate::{hooks, request, state, sys};
+use crate::action::{By, Decision};
+use crate::policy::in_force;
+use crate::real::gate::Way;
+use crate::{hooks, request, sys};
 use portcullis_policy::{Mode, Rule};
 
 /// How often the socket may be another than the one that was judged; then it is one that cannot be judged.
@@ -24,7 +25,7 @@ const ROUNDS: u32 = 4;
 #[cold]
 #[inline(never)]
 pub fn is_needed(rules: &[Rule]) -> bool {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let refuses = |scope| rules.iter().any(|rule| policy.mode(scope, *rule) == Mode::Enforce);
     refuses(request::scope().unwrap_or_else(|| request::current(|served| served.scope)))
 }

@@ -1,36 +1,15 @@
 //! A program that is about to be started: it is judged, and judged anew where another file takes its place meanwhile.
 
-use super::{fail, search};
-use crate::environment::Vector;
-use crate::judge::{self, By, Cleared, Exec, Refused, Start, Target};
-use crate::program;
+use crate::action::{By, Exec, Refused, Target};
+use crate::judge::program;
+use crate::judge::{self, Cleared, Start};
+use crate::real::search::{self, Failed};
 use crate::request::Served;
-use core::ffi::c_int;
+use crate::sys::Vector;
 use portcullis_policy::Unknown;
 
 /// How often a program that is replaced while it is judged is judged anew.
 const ATTEMPTS: usize = 3;
-
-/// Why a program is not started.
-#[derive(Clone, Copy)]
-pub enum Failed {
-    /// The policy refuses it.
-    Refused(i32),
-    /// The kernel does not run it.
-    Kernel(i32),
-    /// The kernel does not know its format; true where it was judged as what sh runs.
-    Format(bool),
-}
-
-impl Failed {
-    /// Gives the caller its errno.
-    pub fn fail(self) -> c_int {
-        fail(match self {
-            Failed::Refused(errno) | Failed::Kernel(errno) => errno,
-            Failed::Format(_) => libc::ENOEXEC,
-        })
-    }
-}
 
 /// Judges `exec`, then calls `run`, which is told whether it has to look again at the file that was judged, and gives nothing
 /// where that is another by now.

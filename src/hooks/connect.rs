@@ -3,11 +3,13 @@
 use super::apart::as_kernel;
 use super::egress::{Looked, anew, is_dns, judged, make_apart, to_pool};
 use super::{as_libc, fail};
-use crate::address::{Address, NOWHERE};
-use crate::gate::{self, Way};
-use crate::judge::{By, Deed, Refused};
-use crate::state::{self, Role};
-use crate::{names, pools, sys};
+use crate::action::{By, Deed, Refused};
+use crate::judge::names;
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
+use crate::server::pools;
+use crate::sys;
+use crate::sys::address::{Address, NOWHERE};
 use core::ffi::c_int;
 
 /// connect(2).

@@ -1,10 +1,13 @@
 //! What puts a descriptor on standard input or output: dup, dup2, dup3, and the same in a posix_spawn.
 
 use super::fail;
-use super::table::real;
-use crate::judge::{self, By, Decision, Refused};
-use crate::state::{self, Role};
-use crate::{peers, request, sys};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::judge::peers;
+use crate::process::state::{self, Role};
+use crate::real::table::real;
+use crate::report::sink;
+use crate::{request, sys};
 use core::ffi::c_int;
 
 /// The highest standard descriptor.
@@ -51,6 +54,9 @@ pub(super) fn duplicating_onto(from: c_int, onto: c_int, go: impl FnOnce() -> c_
     match judged(from, onto) {
         Err(Refused(errno)) => fail(errno),
         Ok(()) => {
+            if sink::may_hold(onto) && from != onto {
+                sink::make_way(onto);
+            }
             let done = go();
             peers::copied(from, done);
             done

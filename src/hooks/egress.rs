@@ -1,13 +1,17 @@
-//! Judges what opens a connection or sends to an address: [`super::connect`], [`super::sendto`], [`super::messages`].
+//! Judges what opens a connection or sends to an address: [`mod@super::connect`], [`mod@super::sendto`], [`super::messages`].
 
 use super::apart::{self, Call};
-use crate::address::Address;
-use crate::allowed::Destination;
-use crate::gate::Way;
-use crate::judge::{self, By, Decision, Deed, Holds};
-use crate::state::{self, Role};
+use crate::action::{By, Decision, Deed, Holds};
+use crate::judge;
+use crate::judge::{names, peers};
+use crate::policy::verdict_cache::Destination;
+use crate::process::state::{self, Role};
+use crate::real::gate::Way;
+use crate::report::counters;
+use crate::server::pools;
+use crate::sys::address::Address;
 use crate::sys::{is_unspecified, unspecified};
-use crate::{counters, names, peers, pools, request, sys};
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use core::net::IpAddr;
 use portcullis_policy::{Rule, Unknown};

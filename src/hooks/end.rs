@@ -1,7 +1,8 @@
 //! The end of a process: what was merged is said before it.
 
-use super::table::real;
-use crate::{merge, sys};
+use crate::real::table::real;
+use crate::report::merge;
+use crate::sys;
 use core::ffi::c_int;
 
 #[cfg(not(test))]

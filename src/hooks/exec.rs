@@ -1,14 +1,21 @@
 //! The exec family: everything that replaces the program of the calling process.
 
-use super::attempt::{self, Failed};
-use super::{errno, fail, search};
-use crate::environment::{self, New, Vector};
-use crate::gate::{self, Way};
-use crate::judge::{self, Exec, Target};
-use crate::memory::PathCopy;
+use super::attempt::{self};
+use super::{errno, fail};
+use crate::action::{Exec, Target};
+use crate::child::environment::{self, New};
+use crate::judge;
+use crate::process::environ;
+use crate::process::stack;
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
+use crate::real::search;
+use crate::real::search::Failed;
+use crate::report::merge;
 use crate::request::Served;
-use crate::state::{self, Role};
-use crate::{merge, request, stack, sys};
+use crate::sys::PathCopy;
+use crate::sys::Vector;
+use crate::{request, sys};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
@@ -105,7 +112,7 @@ fn executed_here(way: Way, path: *const c_char, argv: Vector, envp: Vector) -> c
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execv(path: *const c_char, argv: *const *const c_char) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { execve(path, argv, environment::current().cast()) }
+    unsafe { execve(path, argv, environ::current().cast()) }
 }
 
 /// execvpe(3). Each candidate along PATH is judged and executed in turn; what the kernel does not know the format of is run
@@ -164,7 +171,7 @@ fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Fail
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn execvp(file: *const c_char, argv: *const *const c_char) -> c_int {
     // SAFETY: as the caller promises.
-    unsafe { execvpe(file, argv, environment::current().cast()) }
+    unsafe { execvpe(file, argv, environ::current().cast()) }
 }
 
 /// fexecve(3).

@@ -3,10 +3,11 @@
 //! caller's.
 
 use super::open;
-use crate::files;
-use crate::judge::Decision;
-use crate::memory::{PathCopy, Plain, Reader, Text};
+use crate::action::Decision;
+use crate::memory::Text;
+use crate::sys::procfs;
 use crate::sys::{self, Fd};
+use crate::sys::{PathCopy, Plain, Reader};
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;
 
@@ -223,11 +224,11 @@ impl Effects {
     pub fn path_of(&self, fd: c_int) -> Text<64> {
         let origin = origin(self.actions, &Reader::default(), self.count, fd);
         if origin == Some(Origin::Caller(fd)) && self.outcome == Outcome::Known {
-            return files::proc_descriptor(fd);
+            return procfs::proc_descriptor(fd);
         }
         let mut name = Text::<16>::of(b"fd/");
         name.number(u64::from(fd.cast_unsigned()));
-        files::proc_path(sys::getpid(), name.bytes())
+        procfs::proc_path(sys::getpid(), name.bytes())
     }
 
     /// What is decided of the files that the actions open for writing.

@@ -3,9 +3,10 @@
 //! From then on the guard makes no call that would end the program ([`crate::sys::loading`]). So what was merged is said before.
 
 use super::fail;
-use super::table::real;
+use crate::real::table::real;
+use crate::report::merge;
+use crate::sys;
 use crate::sys::For;
-use crate::{merge, sys};
 use core::ffi::{c_int, c_ulong, c_void};
 
 /// SECCOMP_SET_MODE_STRICT and SECCOMP_SET_MODE_FILTER (include/uapi/linux/seccomp.h).
@@ -14,7 +15,7 @@ const SET_FILTER: usize = 1;
 /// SECCOMP_FILTER_FLAG_TSYNC: all threads get it.
 const SYNCHRONIZES: usize = 1;
 
-/// prctl(2), which is variadic in C: see [`super::open`].
+/// prctl(2), which is variadic in C: see [`mod@super::open`].
 ///
 /// # Safety
 /// As libc's; a wild pointer gives EFAULT.

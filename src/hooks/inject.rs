@@ -1,11 +1,12 @@
 //! Hooks what changes the memory of another process without opening it: process_vm_writev and ptrace.
 
 use super::fail;
-use super::table::real;
-use crate::judge::{self, By};
+use crate::action::By;
+use crate::judge;
 use crate::memory::Text;
+use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::request;
-use crate::state::{self, Role};
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 
 /// Requests of ptrace(2) that take a process over, or change its memory or registers, with the ends of their names, which
@@ -66,7 +67,7 @@ pub unsafe extern "C" fn process_vm_writev(
     unsafe { real(pid, from, from_count, to, to_count, flags) }
 }
 
-/// ptrace(2), which is variadic in C: see [`super::open`].
+/// ptrace(2), which is variadic in C: see [`mod@super::open`].
 ///
 /// # Safety
 /// As libc's; a wild pointer gives EFAULT.

@@ -3,9 +3,11 @@
 //! (glibc from 2.29 on, sysdeps/unix/sysv/linux/spawni.c).
 
 use super::file_actions::{Action, Actions, CLOSE, CLOSE_FROM, DUP2};
-use crate::environment::{self, Vector};
-use crate::memory::Reader;
-use crate::{handed, sys};
+use crate::child::environment;
+use crate::child::handed;
+use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::ffi::c_int;
 use libc::posix_spawn_file_actions_t as Public;
 use portcullis_request::context::HANDED;

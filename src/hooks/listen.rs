@@ -2,12 +2,14 @@
 
 use super::apart::{self, Call, as_kernel};
 use super::{as_libc, fail};
-use crate::address::{Address, NOWHERE};
-use crate::gate::{self, Way};
-use crate::judge::{self, By, Decision, Refused};
-use crate::state::{self, Role};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
+use crate::server::listeners;
+use crate::sys::address::{Address, NOWHERE};
 use crate::sys::{Unspecified, is_unspecified, unspecified};
-use crate::{listeners, request, sys};
+use crate::{request, sys};
 use core::ffi::c_int;
 use core::net::IpAddr;
 use portcullis_policy::{Rule, Unknown};

@@ -1,10 +1,12 @@
 //! What tells the guard that objects were loaded (dlsym) and that a master makes a worker (fork).
 
 use super::fail;
-use super::find::Caller;
-use super::table::{self, Hook, real};
-use crate::state::{self, Role};
-use crate::{deepbind, init};
+use super::table::{self, Hook};
+use crate::hooks::{deepbind, init};
+use crate::process::state::{self, Role};
+use crate::real::find::Caller;
+use crate::real::objects;
+use crate::real::table::real;
 use core::ffi::{c_char, c_int, c_void};
 
 /// fork(2). A master that forks makes sure that the child finds the policy and the sinks ready.
@@ -122,7 +124,7 @@ extern "C" fn hooked_version(handle: *mut c_void, name: *const c_char, version: 
 fn instead(found: *mut c_void, hook: &Hook) -> *mut c_void {
     match found {
         _ if found.is_null() => found,
-        _ if deepbind::is_libcs(found as usize) => hook.straight,
+        _ if objects::is_libcs(found as usize) => hook.straight,
         _ if found == hook.real => hook.hook,
         _ => found,
     }

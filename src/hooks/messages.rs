@@ -9,12 +9,12 @@ use super::egress::{Looked, make_apart};
 use super::sendto::{judged_again, judged_message, may_wait};
 use super::signals::with_cleanup;
 use super::{as_libc, fail};
-use crate::address::{Address, NOWHERE, readable};
-use crate::gate::{self, Way};
-use crate::judge::{By, Deed, Refused};
-use crate::memory::Reader;
-use crate::state::{self, Role};
+use crate::action::{By, Deed, Refused};
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
 use crate::sys;
+use crate::sys::Reader;
+use crate::sys::address::{Address, NOWHERE, readable};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
 
@@ -53,7 +53,7 @@ type Copied = MaybeUninit<Address>;
 /// sendmmsg(2).
 ///
 /// # Safety
-/// As libc's; of the headers and the addresses as [`super::connect`]. Headers may be wild, or in memory that cannot be written.
+/// As libc's; of the headers and the addresses as [`super::connect()`]. Headers may be wild, or in memory that cannot be written.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmmsg(fd: c_int, messages: *mut libc::mmsghdr, count: c_uint, flags: c_int) -> c_int {
     // SAFETY: as the caller promises.

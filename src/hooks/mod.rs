@@ -4,14 +4,16 @@
 
 mod apart;
 mod attempt;
+mod closing;
 mod connect;
+pub mod deepbind;
 mod descriptor;
 mod egress;
 mod end;
 mod exec;
 mod file_actions;
 mod filters;
-pub mod find;
+pub mod init;
 mod inject;
 mod lent_actions;
 mod listen;
@@ -24,8 +26,6 @@ mod posix_spawn;
 mod privilege;
 mod remote;
 mod resolve;
-mod rows;
-pub mod search;
 mod send;
 mod sendto;
 mod serving;
@@ -33,13 +33,13 @@ mod setting;
 mod shell;
 mod signals;
 mod socket;
-mod straight;
 mod stream;
 mod syscall;
 pub mod table;
 mod trampoline;
 mod turn;
 
+pub use closing::{__close, close, close_range, closefrom};
 pub use connect::{__connect, connect};
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use end::{_Exit, _exit};
@@ -60,7 +60,7 @@ pub use privilege::{chroot, setresuid, setreuid, setuid};
 pub use remote::{bindresvport, rcmd, rcmd_af, rexec, rexec_af};
 pub use resolve::{
     __res_nquery, __res_nquerydomain, __res_nsearch, __res_nsend, __res_query, __res_querydomain, __res_search,
-    __res_send, Hostent, getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery,
+    __res_send, getaddrinfo, gethostbyname, gethostbyname_r, gethostbyname2, gethostbyname2_r, res_nquery,
     res_nquerydomain, res_nsearch, res_nsend, res_query, res_querydomain, res_search, res_send,
 };
 pub use send::{__send, __write, __write_nocancel, send, sendfile, sendfile64, splice, write, writev};
@@ -74,34 +74,8 @@ pub use socket::{__socket, getsockopt, recvmmsg, recvmsg, setsockopt, socket};
 pub use stream::{_IO_popen, pclose, popen};
 pub use syscall::syscall;
 
+use crate::real::errno::{as_libc, as_libc_size, errno, fail};
 use core::ffi::{c_int, c_long};
-
-unsafe extern "C" {
-    fn __errno_location() -> *mut c_int;
-}
-
-/// The calling thread's errno.
-pub fn errno() -> c_int {
-    // SAFETY: libc gives the calling thread's errno.
-    unsafe { *__errno_location() }
-}
-
-/// Sets errno and gives -1.
-pub fn fail(errno: i32) -> c_int {
-    // SAFETY: libc gives the calling thread's errno.
-    unsafe { __errno_location().write(errno) };
-    -1
-}
-
-/// What a raw system call gave, as libc gives it.
-pub fn as_libc(result: isize) -> c_int {
-    as_libc_size(result) as c_int
-}
-
-/// The same for a number of bytes.
-pub fn as_libc_size(result: isize) -> libc::ssize_t {
-    if result < 0 { fail(result.wrapping_neg() as i32) as libc::ssize_t } else { result }
-}
 
 fn to_long(result: c_int) -> c_long {
     c_long::from(result)

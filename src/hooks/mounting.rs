@@ -2,14 +2,16 @@
 //! mount it (from Linux 6.7 on), and have any file run by any interpreter.
 
 use super::fail;
-use super::table::real;
-use crate::address::NOWHERE;
-use crate::judge::{self, By, Decision, Refused};
-use crate::memory::{Reader, Text};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::memory::Text;
+use crate::process::stack;
+use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::request;
-use crate::stack;
-use crate::state::{self, Role};
 use crate::sys;
+use crate::sys::Reader;
+use crate::sys::address::NOWHERE;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 /// A type, which the kernel reads a page of, as it stood when it was judged: nobody can change it then.

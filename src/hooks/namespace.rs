@@ -1,12 +1,16 @@
 //! Hooks what makes or enters a namespace: unshare, setns, and clone, which is jumped to.
 
 use super::fail;
-use super::table::real;
 use super::trampoline::trampoline;
-use crate::judge::{self, By, Decision, Refused};
-use crate::memory::{Reader, Text};
-use crate::state::{self, Role};
-use crate::{files, request, sink, sys};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::memory::Text;
+use crate::process::state::{self, Role};
+use crate::real::table::real;
+use crate::report::sink;
+use crate::sys::Reader;
+use crate::sys::procfs;
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -93,7 +97,7 @@ pub(super) fn entered(fd: c_int) -> Decision {
     path.push(b"fd/");
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"setns: ");
-    detail.push(sys::readlink(files::proc_path(files::Whose::Own, path.bytes()).c_str(), &mut buffer));
+    detail.push(sys::readlink(procfs::proc_path(procfs::Whose::Own, path.bytes()).c_str(), &mut buffer));
     request::current(|served| judge::namespace(By::This, served, None, detail.bytes()))?;
     sink::hold_before_leaving();
     Ok(())

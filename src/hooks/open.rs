@@ -9,12 +9,15 @@
 //! in which they pass named ones. Where the caller gave none, what the register holds is handed on, and libc reads it only
 //! with O_CREAT or O_TMPFILE.
 
-use super::table::{ready, real};
 use super::{as_libc, fail};
-use crate::judge::{self, By, Decision, Refused};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
 use crate::memory::Text;
-use crate::state::{self, Role};
-use crate::{files, request, sys};
+use crate::policy::in_force;
+use crate::process::state::{self, Role};
+use crate::real::table::{ready, real};
+use crate::sys::procfs;
+use crate::{request, sys};
 use core::ffi::{c_char, c_int};
 use portcullis_policy::{Mode, Rule, Unknown};
 
@@ -50,7 +53,7 @@ pub(super) fn judged(fd: c_int) -> Decision {
     path.push(b"fd/");
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"open for writing: ");
-    detail.push(sys::readlink(files::proc_path(files::Whose::Own, path.bytes()).c_str(), &mut buffer));
+    detail.push(sys::readlink(procfs::proc_path(procfs::Whose::Own, path.bytes()).c_str(), &mut buffer));
     request::current(|served| judge::process_memory(By::This, served, unknown, detail.bytes()))
 }
 
@@ -59,7 +62,7 @@ pub(super) fn judged(fd: c_int) -> Decision {
 #[inline(never)]
 pub(super) fn before(at: c_int, path: *const c_char, flags: c_int) -> Decision {
     let scope = || request::scope().unwrap_or_else(|| request::current(|served| served.scope));
-    let refuses = || state::policy().mode(scope(), Rule::ProcessMemory) == Mode::Enforce;
+    let refuses = || in_force::policy().mode(scope(), Rule::ProcessMemory) == Mode::Enforce;
     if flags & NEW == NEW || state::role() == Role::Master || !refuses() {
         return Ok(());
     }

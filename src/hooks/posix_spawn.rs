@@ -1,19 +1,23 @@
 //! posix_spawn and its kin: a program in a new process, started inside libc. It is judged as it will be once the file actions
 //! are done.
 
-use super::attempt::{self, Failed};
+use super::attempt::{self};
 use super::file_actions::Effects;
-use super::table::real;
-use super::{lent_actions, search};
+use super::lent_actions;
+use crate::action::{Exec, Refused, Target};
 use crate::backstop::{self, Executes};
-use crate::environment::{self, New, Vector};
-use crate::judge::{Exec, Refused, Target};
-use crate::memory::{PathCopy, Reader, Text, base_name};
-use crate::program::PATH_MAX;
+use crate::child::environment::{self, New};
+use crate::memory::{Text, base_name};
+use crate::process::stack;
+use crate::process::state::{self, Role};
+use crate::real::search;
+use crate::real::search::Failed;
+use crate::real::table::real;
 use crate::request::{self, Served};
-use crate::stack;
-use crate::state::{self, Role};
 use crate::sys;
+use crate::sys::PATH_MAX;
+use crate::sys::Vector;
+use crate::sys::{PathCopy, Reader};
 use core::cell::Cell;
 use core::ffi::{CStr, c_char, c_int};
 use portcullis_policy::Unknown;

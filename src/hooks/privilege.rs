@@ -1,8 +1,10 @@
 //! What shows that a worker gives up root: the last moment at which the backstop can be loaded without no_new_privs.
 
 use super::fail;
-use super::table::real;
-use crate::{backstop, names, sink};
+use crate::backstop;
+use crate::judge::names;
+use crate::real::table::real;
+use crate::report::sink;
 use core::ffi::{c_char, c_int};
 
 /// setuid(2).

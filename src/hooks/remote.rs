@@ -2,9 +2,10 @@
 //! libc resolves only then, so where it goes is not known.
 
 use super::fail;
-use super::table::real;
-use crate::judge::{self, By, Decision, Deed, Refused};
-use crate::state::{self, Role};
+use crate::action::{By, Decision, Deed, Refused};
+use crate::judge;
+use crate::process::state::{self, Role};
+use crate::real::table::real;
 use crate::{request, sys};
 use core::ffi::{c_char, c_int};
 use portcullis_policy::Unknown;

@@ -2,12 +2,15 @@
 //! and whom they ask is judged.
 
 use super::fail;
-use super::table::{part, real};
-use crate::address::Address;
-use crate::judge::{self, By, Decision, Deed, Refused};
-use crate::memory::Reader;
-use crate::state::{self, Role};
-use crate::{names, request};
+use crate::action::{By, Decision, Deed, Refused};
+use crate::judge;
+use crate::judge::names;
+use crate::process::state::{self, Role};
+use crate::real::table::{part, real};
+use crate::real::types::Hostent;
+use crate::request;
+use crate::sys::Reader;
+use crate::sys::address::Address;
 use core::ffi::{c_char, c_int, c_uchar, c_void};
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_policy::dns;
@@ -18,16 +21,6 @@ const TRY_AGAIN: c_int = 2;
 
 /// The same for an error that errno tells.
 const NETDB_INTERNAL: c_int = -1;
-
-/// `struct hostent` (netdb.h).
-#[repr(C)]
-pub struct Hostent {
-    name: *mut c_char,
-    aliases: *mut *mut c_char,
-    family: c_int,
-    length: c_int,
-    addresses: *const *const u8,
-}
 
 /// The name that was asked for; none for an address in digits.
 fn asked(name: *const c_char) -> Option<HostName> {

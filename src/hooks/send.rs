@@ -1,11 +1,12 @@
 //! What sends on a connected socket, without an address: send, write, writev, sendfile and splice. Nearly every call is of
 //! another descriptor, and goes on by a jump.
 
-use super::table::real;
 use super::{as_libc_size, fail};
-use crate::address::readable;
-use crate::judge::{Decision, Refused};
-use crate::{peers, sys};
+use crate::action::{Decision, Refused};
+use crate::judge::peers;
+use crate::real::table::real;
+use crate::sys;
+use crate::sys::address::readable;
 use core::ffi::{c_int, c_uint, c_void};
 
 use super::egress::sending_to_peer as looked;
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn write(fd: c_int, buffer: *const c_void, size: libc::siz
 /// `write` by its other name.
 ///
 /// # Safety
-/// As [`write`].
+/// As [`write()`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn __write(fd: c_int, buffer: *const c_void, size: libc::size_t) -> libc::ssize_t {
     // SAFETY: as the caller promises.

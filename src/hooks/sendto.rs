@@ -3,12 +3,14 @@
 use super::apart::as_kernel;
 use super::egress::{Looked, anew, is_dns, judged, make_apart, sending_to_peer};
 use super::{as_libc_size, fail};
-use crate::address::{Address, NOWHERE, readable};
-use crate::gate::{self, Way};
-use crate::judge::{self, By, Decision, Deed, Refused};
-use crate::state::{self, Role};
+use crate::action::{By, Decision, Deed, Refused};
+use crate::judge;
+use crate::judge::{names, peers, route};
+use crate::process::state::{self, Role};
+use crate::real::gate::{self, Way};
 use crate::sys::ADDRESS_MAX;
-use crate::{names, peers, request, route, sys};
+use crate::sys::address::{Address, NOWHERE, readable};
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use core::mem::MaybeUninit;
 
@@ -33,7 +35,7 @@ pub(super) fn may_wait(fd: c_int, flags: c_int) -> bool {
 /// sendto(2).
 ///
 /// # Safety
-/// As libc's; of the address as [`connect`].
+/// As libc's; of the address as [`super::connect()`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendto(
     fd: c_int,
@@ -227,7 +229,7 @@ unsafe fn message_to_peer(fd: c_int, header: &libc::msghdr) -> Decision {
 /// sendmsg(2).
 ///
 /// # Safety
-/// As libc's; of the header and the address as [`connect`].
+/// As libc's; of the header and the address as [`super::connect()`].
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn sendmsg(fd: c_int, message: *const libc::msghdr, flags: c_int) -> libc::ssize_t {
     // SAFETY: as the caller promises.

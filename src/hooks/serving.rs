@@ -1,9 +1,18 @@
 //! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
 
-use super::table::{self, real};
 use super::{as_libc_size, fail};
-use crate::judge::{self, By, Decision, Refused};
-use crate::{counters, listeners, load, merge, names, pools, request, rings, stack, state, sys};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::judge::names;
+use crate::judge::rings;
+use crate::policy::load;
+use crate::process::stack;
+use crate::process::state;
+use crate::real::table::real;
+use crate::report::fallback;
+use crate::report::{counters, merge};
+use crate::server::{listeners, pools};
+use crate::{request, sys};
 use core::ffi::{c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -87,10 +96,10 @@ fn taken(listener: c_int) -> Decision {
 #[cold]
 #[inline(never)]
 fn begin(listener: c_int) {
-    load::sum_once();
+    fallback::report(load::sum_once());
     listeners::remember_all();
     listeners::remember(listener);
-    crate::environment::remember_start();
+    crate::child::environment::remember_start();
     state::set_role(state::Role::Serving);
     names::settle();
     counters::spread();
@@ -113,7 +122,7 @@ fn serve(listener: c_int, accepted: c_int) {
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn read(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> libc::ssize_t {
-    match table::found_read() {
+    match crate::real::table::found_read() {
         // Nearly every read is of another descriptor, and goes on by a jump.
         // SAFETY: as the caller promises.
         Some(real) if !request::watched(fd) => unsafe { real(fd, buffer, size) },
@@ -142,7 +151,7 @@ pub(super) unsafe fn was_read(fd: c_int, buffer: *mut c_void, got: libc::ssize_t
     if got > 0
         && request::watched(fd)
         // SAFETY: as the caller promises.
-        && let Err(Refused(errno)) = request::fed(fd, unsafe { bytes(buffer, got) }, size)
+        && let Err(Refused(errno)) = judge::fed(request::fed(fd, unsafe { bytes(buffer, got) }, size))
     {
         return fail(errno) as libc::ssize_t;
     }

@@ -1,9 +1,10 @@
 //! What changes the environment, as far as libc's resolver takes its settings from there: putenv, setenv.
 
 use super::fail;
-use super::table::real;
-use crate::memory::{Reader, Text};
-use crate::names;
+use crate::judge::names;
+use crate::memory::Text;
+use crate::real::table::real;
+use crate::sys::Reader;
 use core::ffi::{c_char, c_int};
 
 /// putenv(3).

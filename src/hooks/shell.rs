@@ -4,16 +4,19 @@
 //! an environment of the shell's own. wordexp and `_IO_proc_open` cannot be: their shell is judged as one that cannot be
 //! handed the guard.
 
-use super::find::libc_minor;
 use super::signals::{self, Signals};
-use super::table::real;
 use super::{fail, lent_actions};
+use crate::action::{By, Decision, Exec, Refused, Target};
 use crate::backstop::{self, Executes};
-use crate::environment::{self, New, Vector};
-use crate::judge::{self, By, Cleared, Decision, Exec, Refused, Target};
-use crate::memory::Reader;
+use crate::child::environment::{self, New};
+use crate::judge::{self, Cleared};
+use crate::process::environ;
+use crate::process::stack;
+use crate::real::find::libc_minor;
+use crate::real::table::real;
 use crate::request::{self, Served};
-use crate::stack;
+use crate::sys::Reader;
+use crate::sys::Vector;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use portcullis_policy::Unknown;
 
@@ -83,14 +86,14 @@ pub fn in_new_process<R>(
 
 /// Judges the shell for a command, and calls `go` with its environment.
 pub fn judged<R>(command: &Command, mut go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
-    let envp = environment::current();
+    let envp = environ::current();
     let go = |envp| stack::back(|| go(envp));
     stack::through(|| request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), go)))
 }
 
 /// Judges a shell that libc starts with `environ`, and that therefore cannot be handed the guard.
 fn judged_unguarded(text: *const c_char) -> Decision {
-    let (command, envp) = (Command::of(text), environment::current());
+    let (command, envp) = (Command::of(text), environ::current());
     stack::on(|| {
         request::for_exec(envp, |served| {
             judge::exec(By::This, served, &command.exec(envp, Some(Unknown::Environment))).map(|_| ())

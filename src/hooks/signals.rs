@@ -2,8 +2,9 @@
 //!
 //! **Concurrency**: SIGINT and SIGQUIT are ignored from the first of several concurrent calls to the last.
 
-use super::table::part;
 use super::turn::Turn;
+use crate::real::table::part;
+use crate::real::types::Cleanup;
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::ffi::{c_int, c_void};
@@ -115,15 +116,6 @@ pub struct Attributes {
 }
 
 const _: () = assert!(size_of::<Attributes>() == size_of::<libc::posix_spawnattr_t>());
-
-/// `struct _pthread_cleanup_buffer` (pthread.h).
-#[repr(C)]
-pub struct Cleanup {
-    routine: *mut c_void,
-    argument: *mut c_void,
-    kind: c_int,
-    before: *mut c_void,
-}
 
 /// Calls `go`; `routine` with `argument` where the thread is cancelled in it.
 pub fn with_cleanup<R>(routine: unsafe extern "C" fn(*mut c_void), argument: *mut c_void, go: impl FnOnce() -> R) -> R {

@@ -1,11 +1,15 @@
 //! What makes a socket, or gives it a route: socket, setsockopt, getsockopt; recvmsg and recvmmsg, by which one comes from elsewhere.
 
 use super::fail;
-use super::table::real;
-use crate::judge::{self, By, Decision, Refused};
-use crate::route::{self, Effect};
-use crate::state::{self, Role};
-use crate::{allowed, gate, request, rings, sys};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::judge::rings;
+use crate::judge::route::{self, Effect};
+use crate::policy::verdict_cache;
+use crate::process::state::{self, Role};
+use crate::real::gate;
+use crate::real::table::real;
+use crate::{request, sys};
 use core::ffi::{c_int, c_uint, c_void};
 
 /// socket(2). Of one without ports, what was allowed of another says nothing.
@@ -22,7 +26,7 @@ pub unsafe extern "C" fn socket(domain: c_int, kind: c_int, protocol: c_int) -> 
 /// A socket was made, or an error is handed on.
 pub(super) fn made(fd: c_int, domain: c_int, kind: c_int, protocol: c_int) -> c_int {
     if fd >= 0 && matches!(domain, libc::AF_INET | libc::AF_INET6) && !sys::is_protocol_with_ports(kind, protocol) {
-        allowed::distrust();
+        verdict_cache::distrust();
     }
     fd
 }
@@ -188,7 +192,7 @@ pub(super) unsafe fn came_with_many(got: c_int, messages: *const libc::mmsghdr) 
 fn came(header: libc::msghdr) {
     route::each_descriptor(&header, |fd| {
         if sys::has_ports(fd) != Some(true) {
-            allowed::distrust();
+            verdict_cache::distrust();
             rings::received(fd);
         }
     });

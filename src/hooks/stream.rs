@@ -10,23 +10,15 @@
 //! the shell is started, as in glibc: a descriptor that loses close-on-exec is closed in every shell that is started later.
 
 use super::shell::{self, Command};
-use super::table::{part, real};
 use super::turn::Turn;
 use super::{fail, lent_actions};
-use crate::judge::Refused;
-use crate::objects::{self, gnu_hash};
-use crate::{deepbind, sys};
+use crate::action::Refused;
+use crate::real::objects::{self, gnu_hash};
+use crate::real::table::{part, real};
+use crate::real::types::Functions;
+use crate::sys;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
-
-/// `cookie_io_functions_t` (stdio.h).
-#[repr(C)]
-pub struct Functions {
-    read: unsafe extern "C" fn(*mut c_void, *mut c_char, libc::size_t) -> libc::ssize_t,
-    write: unsafe extern "C" fn(*mut c_void, *const c_char, libc::size_t) -> libc::ssize_t,
-    seek: unsafe extern "C" fn(*mut c_void, *mut i64, c_int) -> c_int,
-    close: unsafe extern "C" fn(*mut c_void) -> c_int,
-}
 
 unsafe extern "C" {
     /// shim/stream.c: the descriptor of a stream, which only C's header can name.
@@ -198,7 +190,7 @@ pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
     let next = real::pclose();
     let is_own = || all().any(|stream| stream.file.load(Ordering::Acquire) == file);
     let close = match next {
-        Some(next) if !deepbind::is_libcs(next as usize) && is_own() => {
+        Some(next) if !objects::is_libcs(next as usize) && is_own() => {
             // SAFETY: libc's function of that name, or none.
             let libcs: Option<unsafe extern "C" fn(*mut libc::FILE) -> c_int> =
                 unsafe { core::mem::transmute(objects::libcs(NAME, HASH).unwrap_or(0)) };
@@ -213,7 +205,7 @@ pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
     }
 }
 
-type Vector = crate::environment::Vector;
+type Vector = crate::sys::Vector;
 
 /// A stream with a shell at its other end.
 fn open(command: &Command, envp: Vector, does: Does, closes: bool) -> Result<*mut libc::FILE, i32> {

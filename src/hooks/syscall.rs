@@ -4,17 +4,18 @@
 //! No call ends in a function of libc: syscall(2) is no cancellation point, and those functions are. Nor in another library's:
 //! one that makes its own call by syscall(2) would never end.
 
-use super::table::real;
 use super::trampoline::trampoline;
 use super::{as_libc, as_libc_size, fail, to_long};
 use super::{
-    connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto, serving,
-    socket,
+    closing, connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto,
+    serving, socket,
 };
-use crate::environment::Vector;
-use crate::gate::Way;
-use crate::judge::{self, By, Decision, Refused};
-use crate::state::{self, Role};
+use crate::action::{By, Decision, Refused};
+use crate::judge;
+use crate::process::state::{self, Role};
+use crate::real::gate::Way;
+use crate::real::table::real;
+use crate::sys::Vector;
 use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_void};
 
@@ -48,6 +49,8 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_execveat,
         libc::SYS_dup,
         libc::SYS_dup3,
+        libc::SYS_close,
+        libc::SYS_close_range,
         libc::SYS_read,
         libc::SYS_recvfrom,
         libc::SYS_chroot,
@@ -80,7 +83,7 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
     #[cfg(not(target_arch = "x86_64"))]
     let (is_hooked, is_fork) = (HOOKED.has(number), number == libc::SYS_clone);
     if is_fork {
-        crate::init::before_fork();
+        crate::hooks::init::before_fork();
     }
     match real::syscall() {
         Some(real) if !is_hooked => real,
@@ -135,7 +138,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_splice => with(send::look(c as c_int, core::ptr::null(), 0)),
             libc::SYS_socket => to_long(socket::made(as_libc(go()), fd, b as c_int, c as c_int)),
             libc::SYS_setsockopt => {
-                let mut room = [0; crate::route::OPTIONS_MAX];
+                let mut room = [0; crate::judge::route::OPTIONS_MAX];
                 match socket::may_set(fd, b as c_int, c as c_int, d as *const _, e as u32, &mut room) {
                     Ok(value) => as_libc_size(sys::on_behalf(number, [a, b, c, value as usize, e])) as c_long,
                     Err(Refused(errno)) => to_long(fail(errno)),
@@ -149,9 +152,9 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_recvmmsg => to_long(socket::came_with_many(as_libc(go()), b as *const _)),
             // Which socket that is of another process's, nobody looks.
             libc::SYS_pidfd_getfd => {
-                crate::allowed::distrust();
+                crate::policy::verdict_cache::distrust();
                 let got = with(Ok(()));
-                crate::rings::received(got as c_int);
+                crate::judge::rings::received(got as c_int);
                 got
             }
             libc::SYS_bind => to_long(listen::binding(WAY, fd, b as *const _, c as u32)),
@@ -168,6 +171,10 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             #[cfg(target_arch = "x86_64")]
             libc::SYS_dup2 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
             libc::SYS_dup3 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
+            libc::SYS_close => to_long(closing::closing_one(fd, || as_libc(go()))),
+            libc::SYS_close_range => to_long(closing::closing(a as u32, b as u32, c as c_int, |first, last, flags| {
+                as_libc(sys::any(number, [first as usize, last as usize, flags as usize, d, e, f]))
+            })),
             libc::SYS_read => serving::was_read(fd, b as *mut _, as_libc_size(go()), c) as c_long,
             libc::SYS_recvfrom => {
                 let got = as_libc_size(go());
@@ -176,7 +183,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             }
             libc::SYS_chroot => to_long(privilege::leaving(|| as_libc(go()))),
             libc::SYS_exit_group => {
-                crate::merge::say_all();
+                crate::report::merge::say_all();
                 with(Ok(()))
             }
             libc::SYS_io_uring_setup => ring(a, b),
@@ -234,7 +241,7 @@ unsafe fn undecoded(number: c_long, args: [usize; 6]) -> c_long {
 /// As the system call's: the kernel checks the pointer.
 unsafe fn ring(entries: usize, parameters: usize) -> c_long {
     if state::role() == Role::Master {
-        crate::rings::remember();
+        crate::server::rings::remember();
     } else if let Err(Refused(errno)) = request::current(|served| judge::ring(By::This, served)) {
         return to_long(fail(errno));
     }

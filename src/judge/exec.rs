@@ -1,79 +1,21 @@
 //! The judgement on a program that is about to be started.
 
-use super::{Arguments, By, Decision, Refused, is_on, on_connection};
-use crate::environment::{self, Vector};
-use crate::files::{self, Whose};
-use crate::memory::{Reader, Text, base_name};
-use crate::program::{self, Place, Program, SETUID, ScriptLine, Starter};
+use super::{is_on, on_connection};
+use crate::action::Place;
+use crate::action::{Arguments, By, Decision, Exec, Guarding, Refused, Target};
+use crate::child::environment;
+use crate::judge::program::{self, Program, SETUID, ScriptLine, Starter};
+use crate::memory::{Text, base_name};
+use crate::policy::in_force;
+use crate::process::state::{self, Role};
+use crate::report::{actor, counters, emit};
 use crate::request::Served;
-use crate::state::{self, Role};
+use crate::sys::Reader;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Stat};
-use crate::{actor, counters, emit};
-use core::ffi::CStr;
 use portcullis_event::ARGS_SHOWN;
 use portcullis_policy::exec::{MISSING, SANITIZER};
 use portcullis_policy::{Mode, Outcome, Rule, Unknown};
-
-/// A program that is about to be started.
-#[derive(Clone, Copy)]
-pub struct Exec<'a> {
-    /// Which.
-    pub target: Target<'a>,
-    /// The name by which it was looked for along PATH.
-    pub searched: Option<&'a CStr>,
-    /// Its arguments, as the caller gave them.
-    pub argv: Vector,
-    /// Its environment, likewise.
-    pub envp: Vector,
-    /// The environment has the guard's own variables, and not as they were handed down.
-    pub forged: bool,
-    /// The descriptors that will be its standard ones.
-    pub standard: [i32; 3],
-    /// A file of no known format is run by sh.
-    pub shell_fallback: bool,
-    /// It replaces the program of the calling process, rather than running in a new one.
-    pub replaces: bool,
-    /// What of it is known to be unknown: an environment that it cannot be handed.
-    pub unknown: Option<Unknown>,
-}
-
-/// How the caller named the program.
-#[derive(Clone, Copy)]
-pub enum Target<'a> {
-    /// By its path, relative to a descriptor.
-    Path(i32, &'a CStr),
-    /// By a descriptor.
-    Descriptor(i32),
-}
-
-impl Exec<'_> {
-    /// The base name of the program, for the chain; what a descriptor refers to has the name of its first argument.
-    pub fn name(&self) -> Text<64> {
-        let mut name = Text::new();
-        match self.target {
-            Target::Path(_, path) => name.push(base_name(path.to_bytes())),
-            Target::Descriptor(_) => {
-                let reader = Reader::default();
-                let first = reader.pointer(self.argv, 0).and_then(|argument| reader.string(argument, 64));
-                name.push(base_name(first.unwrap_or_default()));
-            }
-        }
-        name
-    }
-}
-
-/// How much of the guard a program gets.
-#[derive(Clone, Copy)]
-pub enum Guarding {
-    /// All.
-    Whole,
-    /// The preload, which is not likely to hold in it.
-    Handed,
-    /// The preload under a name that it passes over, and that holds in what it starts.
-    Passed,
-    /// None: it, or its loader, ends or complains where the library is in LD_PRELOAD, or there is none.
-    None,
-}
 
 /// What comes of a program that is not refused.
 #[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
@@ -134,7 +76,7 @@ impl Start {
 /// Judges a program that is started for a request.
 #[inline(never)]
 pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
-    let policy = state::policy();
+    let policy = in_force::policy();
     if matches!(by, By::This) && state::role() == Role::Master {
         return Ok(Cleared::Start(Start::unchecked()));
     }
@@ -246,7 +188,17 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         policy.decide_exec_in(served.scope, &program, environment)
     });
     if by.writes(verdict.outcome, true) {
-        emit::exec(&policy, verdict, served, by, exec, &program, &arguments, detail.bytes());
+        emit::exec(
+            &policy,
+            verdict,
+            served,
+            by,
+            exec,
+            program.real.bytes(),
+            program.unguarded,
+            &arguments,
+            detail.bytes(),
+        );
     }
     match verdict.outcome {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
@@ -312,7 +264,7 @@ const PROGRAM_RULES: [Rule; 4] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecT
 
 /// Whether a rule refuses anything in a scope that has to know which program it is.
 pub fn enforces_programs(scope: u32) -> bool {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let is_about = |rule: &Rule| Unknown::Replaced.rules() & rule.bit() != 0;
     Rule::ALL.into_iter().filter(is_about).any(|rule| policy.mode(scope, rule) == Mode::Enforce)
 }
@@ -329,16 +281,16 @@ fn unjudged<'a>(
     what: Unknown,
     arguments: impl FnOnce() -> Arguments<'a>,
 ) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let verdict = policy.decide_unknown(served.scope, what, u16::MAX);
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
     let mut program = Program::none(None);
     if let Target::Descriptor(fd) = exec.target {
-        program.real.fill(|buffer| sys::readlink(files::proc_descriptor(fd).c_str(), buffer).len());
+        program.real.fill(|buffer| sys::readlink(procfs::proc_descriptor(fd).c_str(), buffer).len());
     }
-    emit::exec(&policy, verdict, served, By::This, exec, &program, &arguments(), b"");
+    emit::exec(&policy, verdict, served, By::This, exec, program.real.bytes(), program.unguarded, &arguments(), b"");
     match verdict.outcome {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),

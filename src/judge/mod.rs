@@ -1,19 +1,24 @@
 //! The one way through the house: an action, the actor, the policy's verdict, the event.
 
-mod arguments;
-mod decision;
 mod exec;
+mod fed;
+pub mod names;
+pub mod peers;
+pub mod program;
+pub mod rings;
+pub mod route;
 
-pub use arguments::Arguments;
-pub use decision::{Decision, Holds, Refused};
-pub use exec::{Cleared, Exec, Guarding, Start, Target, absent, enforces_programs, exec, replaced, unknown_exec};
+pub use exec::{Cleared, Start, absent, enforces_programs, exec, replaced, unknown_exec};
+pub use fed::fed;
 
-use crate::files::Whose;
+use crate::action::{By, Decision, Deed, Holds, Refused};
 use crate::memory::Text;
-use crate::program::Place;
+use crate::policy::in_force;
+use crate::policy::verdict_cache;
+use crate::report::{counters, emit};
 use crate::request::Served;
-use crate::state::{self, Role};
-use crate::{allowed, backstop, counters, emit, names, sys};
+use crate::sys;
+use crate::sys::procfs::Whose;
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
@@ -21,67 +26,10 @@ use portcullis_policy::egress::{Target as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
-/// Who does it.
-#[derive(Clone, Copy)]
-pub enum By<'b> {
-    /// This process, as its hooks see it.
-    This,
-    /// The same once more, immediately before the call: there is no event.
-    Again,
-    /// Another one, as the supervisor sees it.
-    Other(&'b Other<'b>),
-}
-
-/// A process that the supervisor judges.
-pub struct Other<'b> {
-    /// Its number.
-    pub pid: u32,
-    /// Its thread at hand: what /proc shows of it is this one's view.
-    pub thread: u32,
-    /// Its parent's.
-    pub parent: u32,
-    /// What it is.
-    pub role: Role,
-    /// The programs that led to it, itself included.
-    pub chain: &'b [u8],
-    /// Effective user and group.
-    pub user: (u32, u32),
-    /// Where it is, for what it starts.
-    pub place: Option<&'b Place>,
-    /// A hook has written the event of what it does.
-    pub told: bool,
-    /// Becomes true with an event.
-    pub written: &'b Cell<bool>,
-}
-
-impl By<'_> {
-    /// Whether an event of what went ahead is to be written here: a call has one. `supervised` is what the supervisor sees too.
-    fn writes(self, outcome: Outcome, supervised: bool) -> bool {
-        match self {
-            _ if outcome == Outcome::Allow => false,
-            By::Again => false,
-            By::This => outcome == Outcome::Deny || !supervised || !backstop::is_judged_elsewhere(),
-            By::Other(other) => {
-                other.written.set(true);
-                outcome == Outcome::Deny || !other.told
-            }
-        }
-    }
-}
-
-/// What is done with a socket.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
-    /// It is connected.
-    Connect,
-    /// Something is sent to an address; true where that may connect it (MSG_FASTOPEN).
-    Send(bool),
-}
-
 /// Judges what is done with socket `fd` towards an address.
 #[inline(never)]
 pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Decision<Holds> {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let names_no_host = match ip {
         IpAddr::V4(v4) => v4.is_unspecified(),
         // ::ffff:0.0.0.0
@@ -89,7 +37,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     };
     let ip = if names_no_host { this_host(fd, ip) } else { ip };
     let has_ports = match by {
-        By::This | By::Again if !allowed::is_distrusted() => Some(true),
+        By::This | By::Again if !verdict_cache::is_distrusted() => Some(true),
         // What could not be borrowed is judged by who asks.
         _ if fd < 0 => Some(true),
         _ => sys::has_ports(fd),
@@ -101,7 +49,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     };
     // Whether the verdict hangs on more than the destination, and on what the socket is.
     let is_distrusted = match by {
-        By::This | By::Again => allowed::is_distrusted(),
+        By::This | By::Again => verdict_cache::is_distrusted(),
         By::Other(_) => has_ports == Some(false),
     };
     let (looked, of_socket) = (Cell::new(false), names_no_host || is_distrusted);
@@ -187,7 +135,7 @@ pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
         // not say the peer.
         Ok(_) => match sys::own_address(fd) {
             _ if sys::asked_stream(fd) == Some(true) => {
-                crate::peers::unmark(fd);
+                crate::judge::peers::unmark(fd);
                 Ok(())
             }
             Ok(Some((_, 1..))) => unexamined(by, served, fd, Deed::Send(false)),
@@ -207,7 +155,7 @@ pub fn unexamined(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision 
 /// Judges what lets a socket go elsewhere than its address says; `how` says by what.
 #[cold]
 pub fn routed(by: By<'_>, served: &Served, how: &'static str) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Route, !Rule::ListenPort.bit());
     conclude(&policy, verdict, served, by, Action::Route, how.as_bytes())
@@ -252,7 +200,7 @@ fn nowhere(fd: i32) -> Endpoint<'static> {
 /// Judges an action of which something is not known; `rules` (a bit for each) are about it.
 #[cold]
 fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Action<'_>) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, what, rules);
     conclude(&policy, verdict, served, by, action, b"")
@@ -261,7 +209,7 @@ fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Actio
 /// Judges what changes which program a file is, to the kernel: what is not known then is the format of any; `detail` says how.
 #[cold]
 pub fn formats(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Format, u16::MAX);
     conclude(&policy, verdict, served, by, Action::Call, detail)
@@ -270,7 +218,7 @@ pub fn formats(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
 /// Judges the opening of a port that the master has not opened.
 #[inline(never)]
 pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
     let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
@@ -280,7 +228,7 @@ pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> De
 /// Judges putting `fd` on standard descriptor `onto`.
 #[inline(never)]
 pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_stdio(served.scope);
     if verdict.outcome == Outcome::Allow {
@@ -296,7 +244,7 @@ pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Decision {
 /// Judges the PHP settings that a request brings.
 #[inline(never)]
 pub fn settings(served: &Served) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     let settings = &served.request.settings;
     counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
@@ -306,7 +254,7 @@ pub fn settings(served: &Served) -> Decision {
 /// Judges the PHP settings of a request that could not be read.
 #[inline(never)]
 pub fn unknown_settings(served: &Served) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Request, Rule::PhpIni.bit());
     conclude(&policy, verdict, served, By::This, Action::Settings, b"")
@@ -321,7 +269,7 @@ pub fn ring(by: By<'_>, served: &Served) -> Decision {
 /// Judges an io_uring that a process has without having set it up where it was judged; `detail` says whence.
 #[cold]
 pub fn held_ring(by: By<'_>, served: &Served, detail: &'static [u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_ring(served.scope);
     conclude(&policy, verdict, served, by, Action::Ring, detail)
@@ -330,7 +278,7 @@ pub fn held_ring(by: By<'_>, served: &Served, detail: &'static [u8]) -> Decision
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
 #[inline(never)]
 pub fn fpm_socket(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
         None => policy.decide_fpm_socket(served.scope),
@@ -342,7 +290,7 @@ pub fn fpm_socket(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail:
 /// Judges what writes the memory of a process; `detail` says how, and whose.
 #[inline(never)]
 pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
         None => policy.decide_memory(served.scope),
@@ -354,14 +302,14 @@ pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, det
 /// Judges making or entering a namespace; `detail` says how, and which.
 #[inline(never)]
 pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = state::policy();
+    let policy = in_force::policy();
     counters::decision();
     let whose = match by {
         By::This | By::Again => Whose::Own,
         By::Other(other) => Whose::Of(other.thread),
     };
     let mut buffer = [0; 512];
-    let program = sys::readlink(crate::files::proc_path(whose, b"exe").c_str(), &mut buffer);
+    let program = sys::readlink(crate::sys::procfs::proc_path(whose, b"exe").c_str(), &mut buffer);
     let verdict = match unknown {
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),

@@ -1,8 +1,8 @@
 //! The C API of shim/include/portcullis.h.
 
 use super::slot;
-use crate::memory::Reader;
-use crate::state;
+use crate::policy::in_force;
+use crate::sys::Reader;
 use core::ffi::{c_char, c_int};
 use portcullis_request::{Field, Source, State};
 
@@ -67,5 +67,5 @@ pub extern "C" fn portcullis_request_end(token: u64) {
 pub unsafe extern "C" fn portcullis_profile_known(profile: *const c_char) -> c_int {
     let reader = Reader::default();
     let profile = reader.string(profile.cast(), 65).unwrap_or_default();
-    c_int::from(state::policy().has_profile(profile))
+    c_int::from(in_force::policy().has_profile(profile))
 }

@@ -1,8 +1,10 @@
 //! The request in the environment that a server gives to a CGI program.
 
-use crate::environment::Vector;
-use crate::memory::{Reader, base_name};
-use crate::{files, sys};
+use crate::memory::base_name;
+use crate::sys;
+use crate::sys::Reader;
+use crate::sys::Vector;
+use crate::sys::procfs;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_request::{Request, State};
 
@@ -14,7 +16,7 @@ static STARTS: AtomicBool = AtomicBool::new(false);
 /// Apache's worker, an application in uWSGI's.
 pub fn serving(listener: i32) {
     let mut buffer = [0; 512];
-    let starts = match base_name(sys::readlink(files::proc_path(files::Whose::Own, b"exe").c_str(), &mut buffer)) {
+    let starts = match base_name(sys::readlink(procfs::proc_path(procfs::Whose::Own, b"exe").c_str(), &mut buffer)) {
         b"lighttpd" => true,
         b"apache2" | b"httpd" => sys::own_address(listener) == Ok(None),
         _ => false,

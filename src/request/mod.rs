@@ -5,15 +5,13 @@ pub mod cgi;
 mod passing;
 mod peer;
 mod slot;
-mod thread;
 
-pub use thread::{Thread, forget_straight, this as this_thread};
-
-pub use passing::{accepted, fed, idle};
+pub use passing::{Fed, accepted, fed, idle, refused};
 pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_address, watched};
 
-use crate::environment::Vector;
-use crate::state::{self, Role};
+use crate::policy::in_force;
+use crate::process::state::{self, Role};
+use crate::sys::Vector;
 use portcullis_policy::vhost::{Asked, Key, Unread};
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
 use portcullis_request::{Field, Request, State, normalise};
@@ -43,7 +41,7 @@ fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) ->
 /// The scope of the policy that holds for a request, and the virtual host's number. A request of which a value is not known
 /// that decides on its virtual host becomes unknown, and so is judged by the strictest scope.
 pub fn settle_scope(request: &mut Request) -> (u32, Option<u32>) {
-    let policy = state::policy();
+    let policy = in_force::policy();
     match request.state {
         State::None => return (GLOBAL_SCOPE, None),
         State::Unknown | State::Lost => return (STRICTEST_SCOPE, None),

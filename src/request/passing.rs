@@ -2,9 +2,9 @@
 
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
-use crate::judge::{self, Decision};
-use crate::memory::Text;
-use crate::{pools, state, sys};
+use crate::process::state;
+use crate::server::pools;
+use crate::sys;
 use core::sync::atomic::{AtomicI32, Ordering};
 use portcullis_request::fastcgi::{Decoder, Reader};
 use portcullis_request::{Field, State};
@@ -65,8 +65,8 @@ pub fn accepted(listener: i32, fd: i32) {
 }
 
 /// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a
-/// request that is refused.
-pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
+/// request that is to be judged.
+pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Fed {
     let (mut brings_settings, mut is_malformed, mut within_by) = (false, false, 0);
     let go_on = change(|slot, _| {
         let slot::Own { decoder, served, connection, pool, from_within, .. } = slot;
@@ -102,27 +102,27 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Decision {
     if go_on == Some(false) {
         watch(None);
     }
-    let within = match within_by {
-        0 => Ok(()),
-        pid => {
-            let mut detail = Text::<64>::of(b"a request from the pool's own tree: process ");
-            detail.number(u64::from(pid));
-            slot::current(|served| judge::fpm_socket(judge::By::This, served, None, detail.bytes()))
-        }
-    };
-    let decision = match (is_malformed, brings_settings) {
-        // Which settings it brings cannot be told either.
-        (true, _) => slot::current(judge::unknown_settings),
-        (false, true) => slot::current(judge::settings),
-        (false, false) => Ok(()),
-    };
-    let Err(refused) = within.and(decision) else { return Ok(()) };
+    Fed { within_by, is_malformed, brings_settings }
+}
+
+/// What has to be judged of a request that the thread has read.
+#[derive(Clone, Copy)]
+pub struct Fed {
+    /// The process of the pool's own tree that it comes from; 0 where it comes from the server.
+    pub within_by: u32,
+    /// It is no FastCGI, though it began so.
+    pub is_malformed: bool,
+    /// It brings PHP settings.
+    pub brings_settings: bool,
+}
+
+/// The request that the thread has read is refused: it is none.
+pub fn refused() {
     watch(None);
     let _ = change(|slot, _| {
         slot.served.request.reset(State::None);
         slot.served.settle();
     });
-    Err(refused)
 }
 
 /// The worker's pool, out of the process's title, which a worker of PHP-FPM has before its first request and keeps.

@@ -1,6 +1,8 @@
 //! Who connected to a pool: a web server, or a process of the pool's own tree.
 
-use crate::{files, pools, sys};
+use crate::server::pools;
+use crate::sys;
+use crate::sys::procfs;
 use core::sync::atomic::{AtomicU64, Ordering};
 
 /// How many generations are looked at. A chain of parents ends at the first process; no web server's worker has as many, so what
@@ -37,7 +39,7 @@ fn is_left(pid: u32) -> bool {
     }
     let (mut own, mut other) = ([0; 512], [0; 512]);
     let (own, other) =
-        (files::proc_read(files::Whose::Own, b"cgroup", &mut own), files::proc_read(pid, b"cgroup", &mut other));
+        (procfs::proc_read(procfs::Whose::Own, b"cgroup", &mut own), procfs::proc_read(pid, b"cgroup", &mut other));
     // A container has one group for all of its servers.
     own == other && own.windows(SERVICE.len()).any(|part| part == SERVICE)
 }
@@ -53,7 +55,7 @@ fn descends(pid: u32, from: u32) -> bool {
         }
         let mut room = [0; 512];
         // /proc may hide it (hidepid=2).
-        let said = parent(files::proc_read(pid, b"stat", &mut room));
+        let said = parent(procfs::proc_read(pid, b"stat", &mut room));
         match said.or_else(|| sys::person(pid).map(|person| person.parent)) {
             Some(parent) if parent == from => return true,
             Some(parent) => pid = parent,

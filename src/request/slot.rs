@@ -1,9 +1,11 @@
 //! Where a thread's request is kept. The first thread that serves has a static place; any other gets a mapping of its own
 //! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
 
-use super::{settle_scope, thread};
+use super::settle_scope;
 use crate::memory::Paged;
-use crate::{stack, sys};
+use crate::process::stack;
+use crate::process::thread;
+use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
@@ -53,7 +55,7 @@ impl Served {
         if id != 0 || !is_one {
             return id;
         }
-        let new = crate::counters::fresh_number();
+        let new = sys::fresh_number();
         self.id.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|other| other, |_| new)
     }
 

@@ -8,7 +8,7 @@
 //!
 //! Filters that the program had when it began are not known, nor those that it loads past libc.
 
-use crate::memory::{Plain, Reader};
+use crate::sys::{Plain, Reader};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// BPF_MAXINSNS: the kernel takes no longer program.

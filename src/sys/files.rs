@@ -214,7 +214,7 @@ pub fn read_head(fd: i32, into: &mut [u8]) -> Option<&[u8]> {
 
 /// Whether a file has capabilities, which a program gains by executing it.
 pub fn has_capabilities(fd: i32) -> bool {
-    let path = crate::files::proc_descriptor(fd);
+    let path = crate::sys::procfs::proc_descriptor(fd);
     let args = [path.c_str().as_ptr() as usize, c"security.capability".as_ptr() as usize, 0, 0, 0, 0];
     // SAFETY: both strings end in NUL; without a buffer, the kernel gives the size.
     unsafe { syscall(libc::SYS_getxattr, args) > 0 }
@@ -303,13 +303,23 @@ pub fn duplicate_to_lend(fd: i32) -> Option<Fd> {
     duplicate_high(fd, HIGHEST).or_else(|_| duplicate_high(fd, HIGH)).ok().map(Fd)
 }
 
-/// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`fork_silent`] only.
+/// `dup3` without flags: `to` becomes a duplicate of `from` that survives exec. For a child of [`super::fork_silent`] only.
 pub fn duplicate_onto(from: i32, to: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.
     unsafe { syscall(libc::SYS_dup3, [from as usize, to as usize, 0, 0, 0, 0]) };
 }
 
-/// Closes every descriptor from `first` on. For a child of [`fork_silent`] only.
+/// Closes the descriptors from `first` to `last`, on behalf of the program.
+pub fn close_between(first: i32, last: i32) {
+    // SAFETY: takes no pointer; the program closes them.
+    let done = unsafe { syscall(libc::SYS_close_range, [first as usize, last as usize, 0, 0, 0, 0]) };
+    if done < 0 {
+        // Kernels before 5.9, and an empty range.
+        (first..=last).for_each(close);
+    }
+}
+
+/// Closes every descriptor from `first` on. For a child of [`super::fork_silent`] only.
 pub fn close_from(first: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.
     let done = unsafe { syscall(libc::SYS_close_range, [first as usize, u32::MAX as usize, 0, 0, 0, 0]) };

@@ -1,8 +1,10 @@
 //! System calls without libc: they touch neither errno nor the guard's own hooks. Results are the kernel's: negative
 //! errno on failure.
 
+pub mod address;
 mod apart;
 mod cage;
+mod caller;
 mod children;
 mod confined;
 mod descriptors;
@@ -11,13 +13,16 @@ mod local;
 mod lookup;
 mod memory;
 mod process;
+pub mod procfs;
 mod raw;
 mod seccomp;
 mod sockets;
+pub mod users;
 mod written;
 
 pub use apart::apart;
 pub use cage::*;
+pub use caller::*;
 pub use children::*;
 pub use confined::{For, lets, loading, making_thread, share_with_new};
 pub use descriptors::*;

@@ -128,7 +128,7 @@ pub fn execute_nothing(at: i32, path: &CStr) -> i32 {
 
 /// The same with flags of `execveat`; EFAULT where the kernel finds a program.
 pub fn execute_nothing_with(at: i32, path: &CStr, flags: i32) -> i32 {
-    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::address::NOWHERE as usize, flags as usize);
+    let (path_at, nowhere, flags) = (path.as_ptr() as usize, crate::sys::address::NOWHERE as usize, flags as usize);
     // SAFETY: the kernel reads a C string, and faults on the arguments before it changes anything.
     let done = unsafe {
         match at {
@@ -385,6 +385,15 @@ pub fn look_as(uid: u32, gid: u32) {
     }
 }
 
+/// A number for a stream or a request: never 0, and most unlikely to be another's.
+pub fn fresh_number() -> u64 {
+    // Where the stack lies is random, and differs between two processes of one number in one instant.
+    let here = 0_u8;
+    let place = &raw const here as u64;
+    let mixed = (now() ^ (u64::from(getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
+    mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,7 +405,7 @@ mod tests {
             (now(), since_boot())
         };
         let before = asked();
-        crate::hooks::find::resolve();
+        crate::real::find::resolve();
         assert!(!MAPPED.load(Ordering::Relaxed).is_null(), "the kernel's object was not found");
         let read = (now(), since_boot());
         let after = asked();

@@ -213,13 +213,13 @@ fn borrow_of_first(pid: u32, thread: u32, number: i32) -> Result<Fd, i32> {
     let mut name = Text::<32>::new();
     name.push(b"fd/");
     name.number(u64::from(number.cast_unsigned()));
-    let own = super::stat_at(libc::AT_FDCWD, crate::files::proc_path(thread, name.bytes()).c_str());
+    let own = super::stat_at(libc::AT_FDCWD, crate::sys::procfs::proc_path(thread, name.bytes()).c_str());
     let first = duplicate(pid, 0, number);
     match (own, &first) {
         (Ok(own), Ok(fd)) if super::fstat(fd.0).is_some_and(|stat| stat.identity == own.identity) => first,
         // What is not there by that name in /proc is not open; where there is no /proc, that is not known.
         (Err(libc::ENOENT), Err(libc::EBADF))
-            if super::stat(crate::files::proc_path(thread, b"fd").c_str()).is_some() =>
+            if super::stat(crate::sys::procfs::proc_path(thread, b"fd").c_str()).is_some() =>
         {
             Err(libc::EBADF)
         }

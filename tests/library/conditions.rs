@@ -136,7 +136,7 @@ fn before_the_constructor() {
     assert!(done.expect("portcullis").status.success());
     for order in [[&library(), &early], [&early, &library()]] {
         let preload = format!("{}:{}", order[0].display(), order[1].display());
-        // The context of a process that serves (src/context.rs).
+        // The context of a process that serves (src/child/context.rs).
         let context = format!("1;s;0;0;0;0:0;{};early", policy.display());
         let mut command = Command::new("/bin/true");
         command.env("LD_PRELOAD", &preload).env("PORTCULLIS_CONTEXT", context).env("EARLY", "1");

@@ -1,4 +1,4 @@
-//! The table of hooks, whose rows are in src/hooks/rows.rs: against the headers, against what libc exports, and against docs/hooks.md.
+//! The table of hooks, whose rows are in src/real/rows.rs: against the headers, against what libc exports, and against docs/hooks.md.
 
 use crate::build::compile;
 use crate::root::own_root;
@@ -25,7 +25,7 @@ fn file(name: &str) -> String {
 
 /// All rows of the table.
 pub fn rows() -> Vec<Row> {
-    let text = file("src/hooks/rows.rs");
+    let text = file("src/real/rows.rs");
     let mut rows = Vec::new();
     for note in text.split("                [").skip(1) {
         let (note, rest) = note.split_once("\"]").expect("a note");

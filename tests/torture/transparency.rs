@@ -18,7 +18,7 @@ fn compare(what: &str, run: impl Fn(&dyn Fn(&mut Command)) -> Results) {
     assert!(done.status.success());
     let load = |command: &mut Command| {
         guard.load(command);
-        // The variable of src/context.rs.
+        // The variable of src/child/context.rs.
         command.env("PORTCULLIS_CONTEXT", format!("1;s;0;0;0;0:0;{};torture", guard.policy().display()));
     };
     let bare = run(&|_| {});

@@ -273,9 +273,9 @@ fn the_document_has_them() {
     for program in PROGRAMS.iter().chain(LONG) {
         let sees = match program.sees {
             Sees::Nothing => "nothing",
-            Sees::NoPreload => "nothing; with a backstop the guard's variables",
-            Sees::Variables => "the guard's variables",
-            Sees::Gap => "the guard's variables, unused words behind its environment",
+            Sees::NoPreload => "nothing; with a backstop Portcullis's variables",
+            Sees::Variables => "Portcullis's variables",
+            Sees::Gap => "Portcullis's variables, unused words behind its environment",
         };
         let row = format!("| {} | {sees} |", program.name);
         assert!(document.lines().any(|line| line == row), "docs/coverage.md has no {row}");

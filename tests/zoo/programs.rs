@@ -222,6 +222,6 @@ pub const PROGRAMS: &[Program] = &[
     program("file", &["/usr/bin/file", "-b", "ZOO/own.c"]),
     program("a name", &["/usr/bin/getent", "hosts", "localhost"]),
     program("nothing of that name", &["PLACE/none"]),
-    program("a folder", &["PLACE"]),
+    program("a directory", &["PLACE"]),
     program("no program", &["/bin/sh", "-c", "ZOO/own.c; echo $?"]),
 ];

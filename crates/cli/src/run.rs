@@ -149,7 +149,7 @@ pub fn run(arguments: &Run) -> u8 {
         }
     };
     let before = std::env::var_os("LD_PRELOAD").filter(|value| !value.is_empty());
-    // The variable of src/context.rs: the guard finds its chain and standard error itself.
+    // The variable of src/child/context.rs: the guard finds its chain and standard error itself.
     let context = format!("1;{role};1;0;0;0:0;{};", policy.display());
     let mut preload = OsString::from(&library);
     if let Some(before) = before {

@@ -12,12 +12,15 @@ use super::records::Records;
 use super::remote::Memory;
 use super::restricted::{Restricted, Since};
 use super::subject::{self, Subject};
-use crate::judge::{self, By, Decision, Other, Refused};
-use crate::program::Place;
+use crate::action::Place;
+use crate::action::{By, Decision, Other, Refused};
+use crate::judge;
+use crate::policy::in_force;
+use crate::process::state::Role;
+use crate::report::emit;
 use crate::request::Served;
-use crate::state::{self, Role};
+use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
-use crate::{emit, files};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, Unknown};
@@ -163,7 +166,7 @@ static SAID: AtomicBool = AtomicBool::new(false);
 fn unreadable(notice: &Notice) -> Reply {
     if !SAID.swap(true, Ordering::Relaxed) {
         emit::guard(
-            &state::policy(),
+            &in_force::policy(),
             "the backstop's supervisor may not read the memory of what it is to judge: it needs CAP_SYS_PTRACE",
         );
     }
@@ -252,8 +255,8 @@ impl Case<'_> {
     /// that shares it (CLONE_VM), its parent (process_vm_writev).
     pub(super) fn confined(&self) -> bool {
         let (mut own, mut other) = ([0; 256], [0; 256]);
-        let own = files::proc_read(files::Whose::Own, b"attr/current", &mut own);
-        let is_other = files::proc_read(self.subject.thread, b"attr/current", &mut other) != own;
+        let own = procfs::proc_read(procfs::Whose::Own, b"attr/current", &mut own);
+        let is_other = procfs::proc_read(self.subject.thread, b"attr/current", &mut other) != own;
         is_other || self.with.restricted.may_have(self.subject.pid, self.worker, self.with.since)
     }
 
@@ -301,7 +304,7 @@ impl Case<'_> {
     /// Whether one of these rules refuses anything for this request.
     pub(super) fn enforces(&self, rules: &[Rule]) -> bool {
         let scope = self.subject.served.scope;
-        rules.iter().any(|rule| state::policy().mode(scope, *rule) == Mode::Enforce)
+        rules.iter().any(|rule| in_force::policy().mode(scope, *rule) == Mode::Enforce)
     }
 
     /// The answer to a call with an address that the kernel does not read, because of its place or its length. Where those are in

@@ -1,7 +1,7 @@
 //! Which call was stopped, with its arguments, whatever the architecture that it was made for.
 
 use super::remote::Memory;
-use crate::route;
+use crate::judge::route;
 use crate::sys::Notice;
 
 /// A call.

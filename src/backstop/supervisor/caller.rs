@@ -2,8 +2,8 @@
 //! find, is for nobody else to know.
 
 use super::answer::Case;
-use crate::files;
 use crate::memory::Text;
+use crate::sys::procfs;
 use crate::sys::{self, Eyes, Reply};
 use portcullis_policy::Rule;
 use portcullis_request::context;
@@ -14,7 +14,7 @@ const STATUS_MAX: usize = 8192;
 /// User, group and further groups by which a thread looks at files.
 fn eyes_of(thread: u32) -> Option<Eyes> {
     let mut room = [0; STATUS_MAX];
-    let text = files::proc_read_all(thread, b"status", &mut room);
+    let text = procfs::proc_read_all(thread, b"status", &mut room);
     let words = |name: &[u8]| {
         let start = text.windows(name.len()).position(|window| window == name)?;
         let rest = text.get(start.wrapping_add(name.len())..)?;
@@ -60,6 +60,6 @@ pub(super) fn not_executable(opened: Result<sys::Fd, Option<i32>>) -> Option<i32
         Ok(file) => file,
         Err(errno) => return Some(errno.unwrap_or(libc::EACCES)),
     };
-    let path: Text<64> = files::proc_descriptor(file.0);
+    let path: Text<64> = procfs::proc_descriptor(file.0);
     (!sys::may_execute(libc::AT_FDCWD, path.c_str())).then_some(libc::EACCES)
 }

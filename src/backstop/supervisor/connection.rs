@@ -6,8 +6,9 @@
 //! internet it does not: it would connect with its own rights, and as root.
 
 use super::answer::{Case, Handed, Lent};
-use crate::judge::{self, Decision, Deed, Holds};
-use crate::route::{self, Effect};
+use crate::action::{Decision, Deed, Holds};
+use crate::judge;
+use crate::judge::route::{self, Effect};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 use portcullis_policy::Rule;
 

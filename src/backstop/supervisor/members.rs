@@ -6,8 +6,9 @@
 
 use super::{LISTENER, PATIENCE, Shared, pool, restricted, subject};
 use crate::backstop::link::{ADMITTED, ASKED, FULL, TOLD, Told};
+use crate::policy::load;
+use crate::sys::procfs;
 use crate::sys::{self, Fd};
-use crate::{files, load};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
 /// Workers at a time.
@@ -89,7 +90,7 @@ impl Member {
 /// Whether a descriptor is a listener of seccomp's: no file can have this name.
 fn is_listener(fd: &Fd) -> bool {
     let mut name = [0; 32];
-    sys::readlink(files::proc_descriptor(fd.0).c_str(), &mut name) == b"anon_inode:seccomp notify"
+    sys::readlink(procfs::proc_descriptor(fd.0).c_str(), &mut name) == b"anon_inode:seccomp notify"
 }
 
 impl Shared {

@@ -26,9 +26,12 @@ mod subject;
 
 pub use expected::ARGUMENTS_MAX;
 
-use crate::judge::{Decision, Refused};
+use crate::action::{Decision, Refused};
+use crate::policy::in_force;
+use crate::policy::load;
+use crate::report::fallback;
+use crate::report::{counters, emit, merge, sink};
 use crate::sys;
-use crate::{counters, emit, load, merge, sink, state};
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
@@ -78,9 +81,9 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     sys::raise_limit(libc::RLIMIT_NOFILE);
     sys::raise_limit(libc::RLIMIT_FSIZE);
     counters::share();
-    sink::hold(&state::policy());
-    if state::is_lost() {
-        load::report(lost);
+    sink::hold(&in_force::policy());
+    if in_force::is_lost() {
+        fallback::report(lost);
     }
     let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
     // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
@@ -89,7 +92,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     remote::try_to_write();
     if !cage::enter() {
         emit::guard(
-            &state::policy(),
+            &in_force::policy(),
             "the backstop's supervisor keeps rights that it does not need: it could not give them up",
         );
     }
@@ -165,7 +168,7 @@ fn settle_left_over(shared: &Shared) {
     // Whether it would have been an event nobody knows any more.
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let scope = shared.scope.load(Ordering::Acquire);
-    let strict = |rule| state::policy().mode(scope, rule) == Mode::Enforce;
+    let strict = |rule| in_force::policy().mode(scope, rule) == Mode::Enforce;
     let refused = Rule::ALL.into_iter().any(strict);
     let decision: Decision = if refused { Err(Refused(libc::EACCES)) } else { Ok(()) };
     sys::reply(shared.at_hand.0.load(Ordering::Acquire), id, decision.into());

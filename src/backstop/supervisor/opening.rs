@@ -2,7 +2,8 @@
 //! connections; but not where the process's own rights count.
 
 use super::answer::{Case, Handed, Lent};
-use crate::judge::{self, Decision};
+use crate::action::Decision;
+use crate::judge;
 use crate::sys::{self, Reply};
 use portcullis_policy::{Rule, Unknown};
 

@@ -5,13 +5,14 @@
 
 use super::answer::Case;
 use super::remote::{Memory, or_as_user};
+use crate::action::Place;
+use crate::action::{Decision, Deed};
 use crate::backstop::link::Told;
-use crate::files;
-use crate::judge::{self, Decision, Deed};
-use crate::listeners::Ports;
-use crate::local_listeners::{self, Marks};
+use crate::judge;
 use crate::memory::Text;
-use crate::program::Place;
+use crate::server::listeners::Ports;
+use crate::server::local_listeners::{self, Marks};
+use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -64,8 +65,8 @@ impl Pools {
 fn is_fpm(pid: u32) -> Option<bool> {
     let (mut name, mut title) = ([0; 16], [0; 64]);
     let is = |text: &[u8]| text.starts_with(b"php-fpm");
-    let name = files::proc_read(pid, b"comm", &mut name);
-    let is_so = is(name) || is(files::proc_read(pid, b"cmdline", &mut title));
+    let name = procfs::proc_read(pid, b"comm", &mut name);
+    let is_so = is(name) || is(procfs::proc_read(pid, b"cmdline", &mut title));
     (!name.is_empty()).then_some(is_so)
 }
 

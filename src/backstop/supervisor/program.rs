@@ -4,12 +4,14 @@ use super::answer::Case;
 use super::caller::not_executable;
 use super::copied::{Not, ROOM, Room};
 use super::subject;
-use crate::context;
-use crate::files::{self, Whose};
-use crate::judge::{self, Cleared, Decision, Exec, Target};
-use crate::memory::{Reader, Text};
-use crate::program::Place;
-use crate::state::Role;
+use crate::action::Place;
+use crate::action::{Decision, Exec, Target};
+use crate::judge::{self, Cleared};
+use crate::memory::Text;
+use crate::process::state::Role;
+use crate::report::chain;
+use crate::sys::Reader;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Reply};
 use portcullis_policy::{Rule, Unknown, startup};
 use portcullis_request::State;
@@ -154,7 +156,7 @@ impl Case<'_> {
     fn note(&self, handed: &[u8], name: &[u8], runs: (u64, u64)) {
         let subject = self.subject;
         let Some(start) = subject::start_of(subject.pid) else { return };
-        let chain = context::chain_from(subject.chain.bytes(), name);
+        let chain = chain::from(subject.chain.bytes(), name);
         let mut own = Text::<{ WIRE_MAX + 1 }>::new();
         let served = &subject.served;
         portcullis_request::wire::write(&served.request, served.id(), |bytes| own.push(bytes));
@@ -179,7 +181,7 @@ impl Case<'_> {
 
     /// Whether what /proc has of the process by this name is this process's own.
     fn has_own(&self, name: &[u8]) -> bool {
-        let of = |whose: Whose| sys::stat(files::proc_path(whose, name).c_str()).map(|stat| stat.identity);
+        let of = |whose: Whose| sys::stat(procfs::proc_path(whose, name).c_str()).map(|stat| stat.identity);
         let own = of(Whose::Own);
         own.is_some() && own == of(Whose::Of(self.subject.thread))
     }

@@ -1,7 +1,7 @@
 //! Another process's memory, read through /proc.
 
 use super::subject;
-use crate::files;
+use crate::sys::procfs;
 use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,7 +13,7 @@ pub struct Memory {
 impl Memory {
     /// Of a thread's process; the errno where it may not be read.
     pub fn of(thread: u32) -> Result<Memory, i32> {
-        sys::open(libc::AT_FDCWD, files::proc_path(thread, b"mem").c_str(), libc::O_RDONLY, 0)
+        sys::open(libc::AT_FDCWD, procfs::proc_path(thread, b"mem").c_str(), libc::O_RDONLY, 0)
             .map(|file| Memory { file })
     }
 
@@ -81,7 +81,7 @@ pub fn put(thread: u32, at: u64, bytes: &[u8]) -> bool {
         return true;
     }
     let flags = libc::O_WRONLY | libc::O_APPEND;
-    let path = files::proc_path(thread, b"mem");
+    let path = procfs::proc_path(thread, b"mem");
     let file = or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok());
     at < 1 << 62 && file.is_some_and(|file| sys::write_at(file.0, bytes, at) == bytes.len() as isize)
 }

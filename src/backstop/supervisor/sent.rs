@@ -8,8 +8,8 @@
 use super::answer::{Case, Handed, Lent};
 use super::connection::RULES;
 use super::remote::put;
-use crate::judge::Deed;
-use crate::route;
+use crate::action::Deed;
+use crate::judge::route;
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).

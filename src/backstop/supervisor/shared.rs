@@ -2,9 +2,10 @@
 //! mapping that both have, or by a file that is mapped.
 
 use super::answer::Case;
+use crate::action;
 use crate::memory::Text;
 use crate::sys;
-use crate::{files, program};
+use crate::sys::procfs;
 use portcullis_request::context::number;
 
 /// What is looked at of the mappings of a process.
@@ -19,7 +20,7 @@ impl Case<'_> {
         let Some(room) = sys::allocate(MAPS_MAX) else { return true };
         // SAFETY: a new mapping of that size, which nobody else has.
         let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), MAPS_MAX) };
-        let text = files::proc_read_all(self.subject.thread, b"maps", bytes);
+        let text = procfs::proc_read_all(self.subject.thread, b"maps", bytes);
         let shares = text.is_empty()
             || text.len() == MAPS_MAX
             || text
@@ -49,10 +50,10 @@ impl Case<'_> {
         link.push(b"map_files/");
         link.push(mapping.range);
         // Only who administers the host may follow that.
-        let file = sys::stat(files::proc_path(self.subject.thread, link.bytes()).c_str())
+        let file = sys::stat(procfs::proc_path(self.subject.thread, link.bytes()).c_str())
             .or_else(|| sys::stat(path.c_str()).filter(|file| path.fits() && file.identity.1 == mapping.inode));
         let program = super::subject::image_of(self.subject.thread);
-        file.is_none_or(|file| program::is_changeable(&file) && Some(file.identity) != program)
+        file.is_none_or(|file| action::is_changeable(&file) && Some(file.identity) != program)
     }
 }
 

@@ -3,10 +3,10 @@
 use super::Member;
 use super::records::{Record, Records};
 use super::remote::Memory;
-use crate::files::{self, Whose};
 use crate::memory::{Text, base_name};
+use crate::process::state::Role;
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
-use crate::state::Role;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Person};
 use core::sync::atomic::Ordering;
 use portcullis_request::environment::Variables;
@@ -55,7 +55,7 @@ struct Status {
 
 fn status(thread: u32) -> Option<Status> {
     let mut buffer = [0; 2048];
-    let text = files::proc_read(thread, b"status", &mut buffer);
+    let text = procfs::proc_read(thread, b"status", &mut buffer);
     let number = |line: &[u8], place: usize| {
         let words = line.split(|&byte| byte == b'\t' || byte == b' ').filter(|word| !word.is_empty());
         let digits = words.skip(1).nth(place).unwrap_or_default();
@@ -94,7 +94,7 @@ pub fn process_of(thread: u32) -> Option<u32> {
 /// When a process began, in ticks since the host did: its number may be another one's later, but not with this.
 pub fn start_of(pid: u32) -> Option<u64> {
     let mut buffer = [0; 1024];
-    let text = files::proc_read(pid, b"stat", &mut buffer);
+    let text = procfs::proc_read(pid, b"stat", &mut buffer);
     // Behind the name, which may have anything in it: the state is the third field, the start is the 22nd.
     let end = text.iter().rposition(|&byte| byte == b')')?;
     let field = text.get(end.wrapping_add(2)..)?.split(|&byte| byte == b' ').nth(19)?;
@@ -154,15 +154,16 @@ pub fn is_child_of(process: &Subject, thread: u32) -> bool {
     file.push(b"/children");
     let mut own = Text::<16>::new();
     own.number(u64::from(process.pid));
-    let children = files::proc_read_all(process.parent, file.bytes(), &mut room);
+    let children = procfs::proc_read_all(process.parent, file.bytes(), &mut room);
     children.split(|&byte| byte == b' ').any(|child| child == own.bytes())
 }
 
 /// The base name of the program of a thread's process.
 fn program(thread: u32, chain: &mut Text<256>) {
     let (mut buffer, mut name) = ([0; 512], [0; 16]);
-    let executable = sys::readlink(files::proc_path(thread, b"exe").c_str(), &mut buffer);
-    let name = if executable.is_empty() { files::proc_read(thread, b"comm", &mut name) } else { base_name(executable) };
+    let executable = sys::readlink(procfs::proc_path(thread, b"exe").c_str(), &mut buffer);
+    let name =
+        if executable.is_empty() { procfs::proc_read(thread, b"comm", &mut name) } else { base_name(executable) };
     chain.push(name);
 }
 
@@ -223,7 +224,7 @@ const NO_PROGRAM: (u64, u64) = (u64::MAX, u64::MAX);
 
 /// Device and inode of a process's program.
 pub fn image_of(pid: u32) -> Option<(u64, u64)> {
-    sys::stat(files::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity)
+    sys::stat(procfs::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity)
 }
 
 /// The record of a process. Where it has none, but a process has that it was forked from, it gets the same one: the guard
@@ -260,8 +261,8 @@ fn library_at(whose: Whose) -> Option<u64> {
     let room = sys::allocate(ENVIRONMENT_MAX)?;
     // SAFETY: a new mapping of that size, which nobody else has.
     let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ENVIRONMENT_MAX) };
-    let name = base_name(crate::state::settled().library.bytes());
-    let text = files::proc_read_all(whose, b"maps", bytes);
+    let name = base_name(crate::process::state::settled().library.bytes());
+    let text = procfs::proc_read_all(whose, b"maps", bytes);
     let line = text.split(|&byte| byte == b'\n').find(|line| base_name(line).starts_with(name));
     let at = line.and_then(|line| line.split(|&byte| byte == b'-').next()).map(|digits| {
         let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
@@ -276,7 +277,7 @@ fn of_environment(subject: &mut Subject) {
     let Some(at) = sys::allocate(ENVIRONMENT_MAX) else { return };
     // SAFETY: a new mapping of that size, which nobody else has.
     let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
-    let text = files::proc_read_all(subject.thread, b"environ", room);
+    let text = procfs::proc_read_all(subject.thread, b"environ", room);
     let mut variables = Variables::default();
     text.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
     if let Some(request) = variables.request.and_then(portcullis_request::wire::read) {

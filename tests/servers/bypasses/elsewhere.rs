@@ -20,6 +20,26 @@ fn jail_with_helper(place: &Place) -> PathBuf {
     root
 }
 
+/// What a program is handed down outlasts that it closes all descriptors, or puts its own in their places.
+#[test]
+fn a_program_that_closes_all_descriptors_keeps_its_sinks() {
+    enter();
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    std::fs::copy(super::compile(&place, "closing", &[]), root.join("bin/closing")).expect("a copy");
+    let guard = place.guard_of_every_event(&configuration("off"));
+    let server = start(&place, Some(&guard), Some(&root));
+    let mut events = guard.events();
+    for way in ["close", "close_range", "pieces", "closefrom", "syscall", "syscall of one", "duplicate"] {
+        let said = ask(&server, "blog.example", &format!("/bin/closing|{way}"));
+        assert!(said.contains("through"), "{way}: {said}");
+        let seen = events.fresh();
+        let seen = chains(&seen);
+        assert!(seen.iter().any(|chain| chain.ends_with("closing > dash")), "{way}: {seen:#?}");
+        assert!(seen.iter().any(|chain| chain.ends_with("dash > sh")), "{way}: {seen:#?}");
+    }
+}
+
 fn chains(events: &[Value]) -> Vec<&str> {
     let shells = events.iter().filter(|event| event.text("rule.id") == "shell-spawn");
     shells.map(|event| event.text("portcullis.chain")).collect()

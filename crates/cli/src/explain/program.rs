@@ -51,7 +51,7 @@ fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Whether a path is in a directory of the system, as src/program/mod.rs has it.
+/// Whether a path is in a directory of the system, as src/judge/program/mod.rs has it.
 fn is_of_system(path: &str) -> bool {
     const SYSTEM: [&str; 6] = ["/bin/", "/usr/bin/", "/sbin/", "/usr/sbin/", "/usr/local/bin/", "/usr/lib/"];
     SYSTEM.iter().any(|folder| path.starts_with(folder)) && !path.contains("/../")

@@ -50,7 +50,7 @@ struct Level {
     longer: Option<(u32, u32)>,
 }
 
-/// As src/route.rs has them: IP_OPTIONS; IPV6_RTHDR, IPV6_2292RTHDR, IPV6_2292PKTOPTIONS, and IPV6_FLOWLABEL_MGR with options
+/// As src/judge/route.rs has them: IP_OPTIONS; IPV6_RTHDR, IPV6_2292RTHDR, IPV6_2292PKTOPTIONS, and IPV6_FLOWLABEL_MGR with options
 /// behind its request; SCTP_SOCKOPT_CONNECTX and its older form.
 const SET: &[Level] = &[
     Level { number: 0, options: &[4], longer: None },

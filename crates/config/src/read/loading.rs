@@ -3,7 +3,7 @@
 use super::{Reader, Value};
 use portcullis_policy::startup::ROWS;
 
-/// A longer value is not compared: src/environment/loader.rs in the library looks at entries of so many bytes, name included.
+/// A longer value is not compared: src/child/environment/loader.rs in the library looks at entries of so many bytes, name included.
 const VALUE_MAX: usize = 1050;
 
 /// The variable that an entry begins with, and whether it is one that loads code; and the rest.

@@ -1,0 +1,97 @@
+//! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
+
+use crate::child::environment::New;
+use crate::memory::Text;
+use crate::policy::in_force;
+use crate::policy::load;
+use crate::process::home;
+use crate::process::state::{self, Role};
+use crate::report::chain;
+use crate::request::Served;
+use crate::server::pools;
+use crate::sys;
+use portcullis_policy::BackstopKind;
+use portcullis_policy::overlay;
+use portcullis_request::context::{self, HANDED, Handed, Inherited, Tree};
+use portcullis_request::environment::{CONTEXT, REQUEST};
+
+/// Room for the variable of what is inherited.
+pub type Context = Text<1280>;
+
+/// Tells the supervisor for which request this process is about to execute a program, named `name`, in which the guard will not
+/// be: what that says of itself is not believed.
+#[inline(never)]
+pub fn announce(request: &[u8], name: &[u8], served: &Served) {
+    if in_force::policy().backstop().kind == BackstopKind::Supervise {
+        sys::announce(request, chain::of_new(name, served).bytes());
+    }
+}
+
+/// The variable of the request for a program that this process starts.
+pub fn compose_request<const N: usize>(text: &mut Text<N>, served: &Served) {
+    text.push(REQUEST);
+    portcullis_request::wire::write(&served.request, served.id(), |bytes| text.push(bytes));
+}
+
+/// The variable for a program that this process starts.
+pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Served) {
+    let role = if state::role() == Role::Master { Role::Master } else { Role::Descendant };
+    let chain = chain::of_new(new.name, served);
+    let tried = load::tried();
+    let (reported, image) = (state::reported(), new.image);
+    with_tree(|tree| {
+        let handed = new.handed;
+        // A policy in memory is compiled anew by a master that does not get it.
+        let tried = if load::is_in_memory() { 0 } else { tried };
+        write(text, &Inherited { role, handed, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
+    });
+}
+
+/// The variable for the supervisor, which is handed these descriptors.
+pub fn compose_supervisor(handed: Handed) -> Context {
+    let mut text = Text::new();
+    with_tree(|tree| write(&mut text, &Inherited { handed, ..with_chain(b"supervisor", tree) }));
+    text
+}
+
+/// Calls `go` with what the tree of this process is judged by: what it was handed down itself, where it cannot use that.
+fn with_tree(go: impl FnOnce(Tree<'_>)) {
+    let policy = in_force::policy();
+    let modes = overlay::digits(&policy);
+    let log = policy.log_file();
+    let log = log.strip_suffix(&[0]).unwrap_or(log);
+    let log = if log.len() < in_force::LOG_MAX && !log.contains(&b';') { log } else { b"" };
+    let (sinks, file, digest) = (policy.sinks(), in_force::policy_marks(), policy.digest());
+    let mut text = Text::<{ pools::TEXT_MAX }>::new();
+    pools::write(&mut text);
+    go(Tree { modes: &modes, sinks, file, digest, home: home::handed_down(), pools: text.bytes(), log });
+}
+
+/// What a program with this chain inherits from one that has just begun.
+fn with_chain<'a>(chain: &'a [u8], tree: Tree<'a>) -> Inherited<'a> {
+    let settled = state::settled();
+    let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());
+    let (role, tree, handed) = (Role::Master, Some(tree), [[0; 3]; HANDED]);
+    Inherited { role, tree, handed, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
+}
+
+fn write(text: &mut Context, inherited: &Inherited<'_>) {
+    text.push(CONTEXT);
+    context::write(inherited, |bytes| text.push(bytes));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::Guarding;
+
+    #[test]
+    fn what_is_composed_is_parsed() {
+        let mut text = Text::new();
+        compose(&mut text, &New::of(b"sh", Guarding::Whole).running((5, 7)), true, &Served::none());
+        let inherited = context::parse(text.bytes().strip_prefix(CONTEXT).unwrap()).unwrap();
+        assert_eq!(inherited.role, Role::Master);
+        assert!(inherited.injected);
+        assert_eq!((inherited.chain, inherited.image), (&b"sh"[..], (5, 7)));
+    }
+}

@@ -1,0 +1,156 @@
+//! Hands a program what it cannot reach by path: the policy in force, and the sinks that this process holds.
+//!
+//! A program may begin in another root folder or in other mounts than its server: a pool's chroot, a sandbox. There, neither the
+//! compiled policy nor the log nor journald's socket is at its path, or somebody else's file is. From there, and from where the path
+//! of the policy does not lead to what this process is judged by, a program that it starts gets the policy as a sealed file in memory,
+//! which its constructor maps and closes, and duplicates of the sinks, which it keeps. A program without a loader keeps both, for what
+//! it starts. Elsewhere nothing gets a descriptor.
+//!
+//! The program is told which files they are, and not their numbers alone: the starter may put a file of its own in their place, by
+//! another thread or by an action of posix_spawn, and cannot make one with the device, the inode and the time of another.
+//!
+//! **Limits**: where no descriptor is free, or the program is spawned with an action that closes it, nothing is handed down, and what
+//! [`crate::policy::load::in_descendant`] says of a lost policy holds.
+
+use crate::action::Guarding;
+use crate::child::environment::New;
+use crate::policy::in_force::{self};
+use crate::policy::{handed_down, load};
+use crate::process::home;
+use crate::process::state::{self, Role};
+use crate::report::sink;
+use crate::sys::{self, Fd};
+use core::sync::atomic::{AtomicUsize, Ordering};
+use portcullis_request::context::{HANDED, Handed};
+
+/// How many are lent to children at the moment.
+static LENT: AtomicUsize = AtomicUsize::new(0);
+
+/// What one program is lent, until it runs or has failed to.
+pub struct Loan {
+    policy: Option<Fd>,
+    sinks: [Option<Fd>; sink::KINDS],
+    to_child: bool,
+}
+
+impl Loan {
+    const NOTHING: Loan = Loan { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
+
+    /// What the program has to be lent that takes the place of this one: it survives exec.
+    pub fn to_next(new: &New<'_>) -> Loan {
+        let lent = Loan::to(new);
+        lent.files().for_each(|fd| sys::keep_over_exec(fd.0));
+        lent
+    }
+
+    /// What a program in a new process has to be lent: closed on exec, but for what [`is_for_children`] makes of it.
+    pub fn to_child(new: &New<'_>) -> Loan {
+        let mut lent = Loan::to(new);
+        let any = lent.files().next().is_some();
+        if any {
+            lent.to_child = true;
+            LENT.fetch_add(1, Ordering::Relaxed);
+        }
+        lent
+    }
+
+    fn to(new: &New<'_>) -> Loan {
+        match in_force::policy_bytes() {
+            Some(bytes) if !matches!(new.guarding, Guarding::None) && !in_force::is_lost() && is_needed() => {
+                lend(bytes)
+            }
+            _ => Loan::NOTHING,
+        }
+    }
+
+    fn files(&self) -> impl Iterator<Item = &Fd> {
+        core::iter::once(&self.policy).chain(&self.sinks).flatten()
+    }
+
+    /// What the program is told of them.
+    pub fn told(&self) -> Handed {
+        let mut told = [[0; 3]; HANDED];
+        let files = core::iter::once(&self.policy).chain(&self.sinks);
+        for (at, (place, file)) in told.iter_mut().zip(files).enumerate() {
+            *place = file.as_ref().and_then(|file| told_of(file, at == 0)).unwrap_or_default();
+        }
+        told
+    }
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        if self.to_child {
+            LENT.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A descriptor's number and one, and what tells its file from others.
+fn told_of(file: &Fd, is_policy: bool) -> Option<[u64; 3]> {
+    let [first, second] = handed_down::marks(&sys::fstat(file.0)?, is_policy);
+    Some([u64::from(file.0.cast_unsigned()).wrapping_add(1), first, second])
+}
+
+/// Whether anything is lent to a program in a new process, which is to have it beyond exec.
+pub fn is_for_children() -> bool {
+    LENT.load(Ordering::Relaxed) != 0
+}
+
+/// Whether a program that this process starts may not find policy and sinks by their paths.
+fn is_needed() -> bool {
+    home::has_root() == Some(false) || sink::is_elsewhere() || !load::has_path()
+}
+
+#[cold]
+#[inline(never)]
+fn lend(policy: &[u8]) -> Loan {
+    // What a master starts opens its own.
+    let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
+    let lend = || Loan { policy: copied(policy), sinks: sinks(), to_child: false };
+    // Another thread's child would see the limits: they are raised only where they have to be.
+    let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
+    let lent = if is_low { None } else { Some(lend()) };
+    lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(|| sys::with_raised_limits(lend))
+}
+
+/// A copy of the policy in force for the supervisor, where that does not find it by its path.
+pub fn for_supervisor() -> Option<Fd> {
+    in_force::policy_bytes().filter(|_| !load::has_path()).and_then(copied)
+}
+
+/// What the supervisor is told of it, which has it with the number `as_number`.
+pub fn told_supervisor(file: Option<&Fd>, as_number: i32) -> Handed {
+    let mut told = [[0; 3]; HANDED];
+    if let (Some(place), Some([_, first, second])) = (told.first_mut(), file.and_then(|file| told_of(file, true))) {
+        *place = [u64::from(as_number.cast_unsigned()).wrapping_add(1), first, second];
+    }
+    told
+}
+
+/// A copy that nobody can write to.
+#[cold]
+#[inline(never)]
+fn copied(bytes: &[u8]) -> Option<Fd> {
+    let low = sys::memory_file(handed_down::NAME)?;
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        let written = sys::write(low.0, rest, b"").ok().filter(|len| *len > 0)?;
+        rest = rest.get(written..)?;
+    }
+    sys::seal(low.0).then_some(())?;
+    sys::duplicate_to_lend(low.0).or_else(|| leaves_room(&low).then_some(low))
+}
+
+/// Whether a program's loader has descriptors left beside this one, which a low limit keeps at a low number.
+fn leaves_room(low: &Fd) -> bool {
+    const LOADERS: u64 = 3;
+    let needed = u64::from(low.0.cast_unsigned()).wrapping_add(LOADERS);
+    sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| needed < soft)
+}
+
+/// For the constructor: keeps the sinks that this program was handed.
+pub fn take_sinks(handed: &Handed) {
+    let [_, sinks @ ..] = *handed;
+    sink::keep(sinks.map(|told| handed_down::descriptor(told, false)));
+}

@@ -1,0 +1,32 @@
+//! Judges what a request brings that was read in passing (`request::fed`).
+
+use crate::action::{By, Decision};
+use crate::judge;
+use crate::memory::Text;
+use crate::request::{self, Fed};
+
+/// Judges it; what is refused is forgotten.
+#[inline]
+pub fn fed(fed: Fed) -> Decision {
+    if fed.within_by == 0 && !fed.is_malformed && !fed.brings_settings { Ok(()) } else { brought(fed) }
+}
+
+#[cold]
+#[inline(never)]
+fn brought(fed: Fed) -> Decision {
+    let within = match fed.within_by {
+        0 => Ok(()),
+        pid => {
+            let mut detail = Text::<64>::of(b"a request from the pool's own tree: process ");
+            detail.number(u64::from(pid));
+            request::current(|served| judge::fpm_socket(By::This, served, None, detail.bytes()))
+        }
+    };
+    let decision = match (fed.is_malformed, fed.brings_settings) {
+        // Which settings it brings cannot be told either.
+        (true, _) => request::current(judge::unknown_settings),
+        (false, true) => request::current(judge::settings),
+        (false, false) => Ok(()),
+    };
+    within.and(decision).inspect_err(|_| request::refused())
+}

@@ -1,0 +1,148 @@
+//! What the constructor settles once for the process, and the few things that change afterwards; of the policy see `policy::in_force`.
+
+use crate::memory::Text;
+use crate::sys::{self, Which};
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+pub use portcullis_request::context::Role;
+
+/// 0 before the constructor has run: what begins as zeros needs no page of the file.
+pub(crate) static ROLE: AtomicU8 = AtomicU8::new(0);
+
+/// The role now. Another library's constructor may ask before this library's own has run, which then runs.
+#[inline]
+pub fn role() -> Role {
+    match ROLE.load(Ordering::Relaxed) {
+        1 => Role::Master,
+        2 => Role::Serving,
+        3 => Role::Descendant,
+        _ => early(),
+    }
+}
+
+#[cold]
+fn early() -> Role {
+    (crate::ENSURE)();
+    match ROLE.load(Ordering::Relaxed) {
+        2 => Role::Serving,
+        3 => Role::Descendant,
+        _ => Role::Master,
+    }
+}
+
+/// Sets the role.
+pub fn set_role(role: Role) {
+    ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+/// Where the role lies, for the supervisor.
+pub fn role_address() -> usize {
+    (&raw const ROLE) as usize
+}
+
+static FIRST_PID: AtomicU32 = AtomicU32::new(0);
+
+/// The process in which the program began: another than this, where it has forked since.
+pub fn first_pid() -> u32 {
+    FIRST_PID.load(Ordering::Relaxed)
+}
+
+/// Takes note of it; for the constructor.
+pub fn set_first_pid() {
+    FIRST_PID.store(sys::getpid(), Ordering::Relaxed);
+}
+
+/// Written by the constructor only, read by everything after it.
+pub struct Settled {
+    /// The programs that led here.
+    pub chain: Text<256>,
+    /// Where the compiled policy is, or would be.
+    pub policy_path: Text<512>,
+    /// The library, as LD_PRELOAD is to name it.
+    pub library: Text<512>,
+    /// Which file that is, and where it lies in memory.
+    pub library_file: (Which, usize),
+    /// Identity of standard error where the tree of processes began; zeros where it had none.
+    pub stderr: (u64, u64),
+    /// The main configuration file.
+    pub config_path: Text<512>,
+}
+
+struct Cell(UnsafeCell<Settled>);
+
+// SAFETY: written in the constructor only, which runs before the process has threads of its own; see `settle`.
+unsafe impl Sync for Cell {}
+
+#[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
+static SETTLED: Cell = Cell(UnsafeCell::new(Settled {
+    chain: Text::zeroed(),
+    policy_path: Text::zeroed(),
+    library: Text::zeroed(),
+    library_file: (Which::UNKNOWN, 0),
+    stderr: (0, 0),
+    config_path: Text::zeroed(),
+}));
+static READY: AtomicBool = AtomicBool::new(false);
+
+/// What was settled.
+pub fn settled() -> &'static Settled {
+    // SAFETY: nobody writes after the constructor.
+    unsafe { &*SETTLED.0.get() }
+}
+
+/// Settles; for the constructor.
+pub fn settle(write: impl FnOnce(&mut Settled)) {
+    // SAFETY: the constructor calls this, once at a time, before other threads exist and while no reference that
+    // `settled` gave is alive.
+    write(unsafe { &mut *SETTLED.0.get() });
+}
+
+static TITLE: AtomicPtr<u8> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Notes where the kernel laid the program's first argument, over which programs write their title. For the constructor.
+pub fn set_title(at: *mut u8) {
+    TITLE.store(at, Ordering::Relaxed);
+}
+
+/// Calls `look` with the beginning of the process's title.
+pub fn with_title(look: impl FnOnce(&[u8])) {
+    let at = TITLE.load(Ordering::Relaxed);
+    if !at.is_null() {
+        look(crate::sys::Reader::default().string(at, 80).unwrap_or_default());
+    }
+}
+
+/// Whether the constructor has run.
+pub fn ready() -> bool {
+    READY.load(Ordering::Acquire)
+}
+
+/// The constructor has run.
+pub fn set_ready() {
+    READY.store(true, Ordering::Release);
+}
+
+static REPORTED: AtomicU8 = AtomicU8::new(0);
+
+/// The reason for a fallback that this tree of processes has reported; 0 for none.
+pub fn reported() -> u8 {
+    REPORTED.load(Ordering::Relaxed)
+}
+
+/// Sets it.
+pub fn set_reported(reason: u8) {
+    REPORTED.store(reason, Ordering::Relaxed);
+}
+
+/// This process has no key, and there is a supervisor, which judges what it does.
+static JUDGED_ELSEWHERE: AtomicBool = AtomicBool::new(false);
+
+/// Whether the supervisor judges what this process does as well, by the policy, so that an event is its to write.
+pub fn is_judged_elsewhere() -> bool {
+    JUDGED_ELSEWHERE.load(Ordering::Relaxed)
+}
+
+/// Sets it; for the constructor.
+pub fn set_judged_elsewhere(is: bool) {
+    JUDGED_ELSEWHERE.store(is, Ordering::Relaxed);
+}

@@ -1,0 +1,19 @@
+//! The event that says why the policy in force is not the configured one.
+
+use crate::policy::in_force;
+use crate::policy::load::Reason;
+use crate::process::state;
+use crate::report::emit;
+use portcullis_policy::Unknown;
+
+/// Writes the event for a reason, unless this tree of processes has told it already.
+pub fn report(reason: Option<Reason>) {
+    let Some(reason) = reason else { return };
+    let reported = state::reported();
+    // What a descendant lacks is told of each: it is no matter of its tree's.
+    if reported == 0 || (reason == Reason::Lost && reported != Reason::Lost as u8) {
+        state::set_reported(reason as u8);
+        let unknown = (reason == Reason::Lost).then_some(Unknown::Policy);
+        emit::guard_on(&in_force::policy(), reason.sentence(), unknown);
+    }
+}

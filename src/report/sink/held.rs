@@ -1,0 +1,123 @@
+//! A descriptor that is kept, with the identity of what it refers to, so that it is never used once it is somebody
+//! else's.
+
+use crate::sys::{self, Fd};
+use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
+
+/// Whether a sink has taken an event; the error of what had to be opened for it.
+pub type Taken = Result<bool, i32>;
+
+/// How far below the highest number of a descriptor the lowest one is that ever was held.
+static DEPTH: AtomicI32 = AtomicI32::new(0);
+
+/// Whether a descriptor may be held: a lower one never was. So says it of a number below 0, of which nobody asks often.
+#[inline(always)]
+pub fn may_be_held(fd: i32) -> bool {
+    i32::MAX.wrapping_sub(fd) <= DEPTH.load(Ordering::Relaxed)
+}
+
+/// The place of one.
+pub struct Held {
+    /// The descriptor's number and one; 0 for none: what begins as zeros needs no page of the file.
+    kept: AtomicI32,
+    device: AtomicU64,
+    inode: AtomicU64,
+}
+
+impl Held {
+    /// Nothing is held.
+    pub const fn new() -> Held {
+        Held { kept: AtomicI32::new(0), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+    }
+
+    /// The descriptor where it still is what it was, and the names that this has.
+    fn ours_and_names(&self) -> Option<(i32, u64)> {
+        let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
+        let stat = if fd >= 0 { sys::fstat(fd) } else { None };
+        stat.filter(|stat| self.is(Some(stat.identity))).map(|stat| (fd, stat.links))
+    }
+
+    /// The descriptor where it still is what it was. A socket's inode is unique while the socket lives.
+    pub fn ours(&self) -> Option<i32> {
+        self.ours_and_names().map(|(fd, _)| fd)
+    }
+
+    /// The descriptor of a file that is held, where that has a name still: what was removed nobody reads any more.
+    pub fn file(&self) -> Option<i32> {
+        self.ours_and_names().filter(|(_, names)| *names > 0).map(|(fd, _)| fd)
+    }
+
+    /// Whether what is held has this identity.
+    pub fn is(&self, identity: Option<(u64, u64)>) -> bool {
+        let own = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));
+        self.kept.load(Ordering::Acquire) > 0 && identity == Some(own)
+    }
+
+    /// Whether what is held is on this device.
+    pub fn is_on(&self, device: Option<u64>) -> bool {
+        device == Some(self.device.load(Ordering::Relaxed))
+    }
+
+    /// Lets go of it, and closes it where it still is the guard's.
+    pub fn release(&self) {
+        if let Some(fd) = self.ours() {
+            sys::close(fd);
+        }
+        self.kept.store(0, Ordering::Release);
+    }
+
+    /// Whether it has this number, whatever that refers to by now.
+    pub fn may_be(&self, fd: i32) -> bool {
+        fd >= 0 && self.kept.load(Ordering::Relaxed) == fd.wrapping_add(1)
+    }
+
+    fn set(&self, fd: i32) {
+        self.kept.store(fd.wrapping_add(1), Ordering::Release);
+        DEPTH.fetch_max(i32::MAX.wrapping_sub(fd), Ordering::Relaxed);
+    }
+
+    /// Gives it another number.
+    pub fn relocate(&self) {
+        if let Some(fd) = self.ours().and_then(|fd| sys::duplicate_highest(fd).ok()) {
+            self.set(fd);
+        }
+    }
+
+    /// A duplicate.
+    pub fn lend(&self) -> Option<Fd> {
+        sys::duplicate_to_lend(self.ours()?)
+    }
+
+    /// Opens it where it is not held or no longer the guard's. For a master, whose other threads do not come here.
+    pub fn refresh(&self, open: impl FnOnce() -> Result<Fd, i32>) {
+        if self.ours().is_some() {
+            return;
+        }
+        self.kept.store(0, Ordering::Release);
+        let Ok(low) = open() else { return };
+        let Ok(fd) = sys::duplicate_highest(low.0) else { return };
+        let Some(stat) = sys::fstat(fd) else { return };
+        self.hold(fd, &stat);
+    }
+
+    /// Holds a descriptor with this status.
+    pub fn hold(&self, fd: i32, stat: &sys::Stat) {
+        self.device.store(stat.identity.0, Ordering::Relaxed);
+        self.inode.store(stat.identity.1, Ordering::Relaxed);
+        self.set(fd);
+    }
+
+    /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives, unless the process
+    /// is elsewhere than where this was opened. The error is why nothing could be opened.
+    pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> Taken {
+        if let Some(fd) = self.ours() {
+            if write(fd) {
+                return Ok(true);
+            }
+            if super::is_elsewhere() {
+                return Ok(false);
+            }
+        }
+        open().map(|fd| write(fd.0))
+    }
+}

@@ -1,0 +1,263 @@
+//! Where events go. A sink never blocks, and never writes to a descriptor that is not provably the guard's.
+//!
+//! A worker may be unable to open anything: chrooted, without privileges, /dev/log out of reach. So the master opens
+//! the sinks before it forks and its workers inherit them, closed on exec and with high numbers. Every other process
+//! opens what it needs for one event and closes it again.
+
+pub mod held;
+mod write;
+
+use crate::policy::in_force;
+use crate::process::state::{self, Role};
+use crate::sys::{self, Fd};
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicU64, Ordering};
+use held::{Held, Taken};
+use portcullis_event::journal::{Fields, fields, priority};
+use portcullis_event::{Event, Line, encode};
+use portcullis_policy::Policy;
+
+const JOURNALD: u32 = 1;
+const SYSLOG: u32 = 2;
+const FILE: u32 = 4;
+const STDERR: u32 = 8;
+
+static HELD_JOURNALD: Held = Held::new();
+static HELD_SYSLOG: Held = Held::new();
+static HELD_FILE: Held = Held::new();
+static HELD_STDERR: Held = Held::new();
+
+/// The root folder in which the sinks that are held were opened: its mount, device and inode. Zeros: none is held; ones: they were
+/// handed down.
+static HELD_IN: [AtomicU64; 3] = [const { AtomicU64::new(0) }; 3];
+
+/// Whether what is held was opened in another root folder, or in other mounts, than this process's: there somebody else may have put
+/// a log or a socket at the path of one.
+pub fn is_elsewhere() -> bool {
+    let held_in = [0, 1, 2].map(|at: usize| HELD_IN.get(at).map_or(0, |word| word.load(Ordering::Relaxed)));
+    held_in != [0; 3] && sys::root_folder().map_or(held_in == [u64::MAX; 3], |now| now != held_in)
+}
+
+fn set_held_in(root: [u64; 3]) {
+    HELD_IN.iter().zip(root).for_each(|(word, now)| word.store(now, Ordering::Relaxed));
+}
+
+/// The sinks that a process may hold and hand down.
+pub const KINDS: usize = 3;
+const HELD: [&Held; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
+
+/// Duplicates of those that are held.
+#[cold]
+#[inline(never)]
+pub fn lend() -> [Option<Fd>; KINDS] {
+    HELD.map(Held::lend)
+}
+
+/// Holds what this program was handed; for the constructor.
+pub fn keep(handed: [Option<(i32, sys::Stat)>; KINDS]) {
+    for (place, file) in HELD.into_iter().zip(handed) {
+        if let Some((fd, stat)) = file {
+            sys::close_on_exec(fd);
+            place.hold(fd, &stat);
+            set_held_in([u64::MAX; 3]);
+        }
+    }
+}
+
+/// Whether a sink may be held by this descriptor, as none is by a lower one: every close is asked so.
+#[inline(always)]
+pub fn may_hold(fd: i32) -> bool {
+    held::may_be_held(fd)
+}
+
+/// Whether a sink is held by this descriptor which the process could not open again.
+#[cold]
+pub fn is_kept(fd: i32) -> bool {
+    HELD.into_iter().any(|place| place.may_be(fd) && place.ours().is_some()) && is_elsewhere()
+}
+
+/// The lowest descriptor from `first` on of which that is so.
+pub fn kept_from(first: u32) -> Option<u32> {
+    let held = HELD.into_iter().filter_map(Held::ours).map(i32::cast_unsigned);
+    held.filter(|fd| *fd >= first).min().filter(|_| is_elsewhere())
+}
+
+/// Another descriptor is about to take this number: a sink that is kept there moves.
+#[cold]
+#[inline(never)]
+pub fn make_way(fd: i32) {
+    if is_kept(fd) {
+        HELD.into_iter().filter(|place| place.may_be(fd)).for_each(Held::relocate);
+    }
+}
+
+/// A program is about to leave its root folder or its mounts: what it cannot open there, it holds.
+#[cold]
+#[inline(never)]
+pub fn hold_before_leaving() {
+    if state::role() == Role::Descendant && state::ready() {
+        hold(&in_force::policy());
+    }
+}
+
+/// Opens the sinks of `policy` that are not held yet. Where two threads meet, one's are left open.
+pub fn hold(policy: &Policy<'_>) {
+    if is_elsewhere() {
+        return;
+    }
+    set_held_in(sys::root_folder().unwrap_or_default());
+    let sinks = policy.sinks();
+    if sinks & JOURNALD != 0 {
+        HELD_JOURNALD.refresh(|| write::datagram(write::JOURNALD));
+    }
+    if sinks & SYSLOG != 0 {
+        HELD_SYSLOG.refresh(|| write::datagram(write::SYSLOG));
+    }
+    if sinks & FILE != 0 {
+        let path = write::c_path(policy.log_file());
+        if !HELD_FILE.is(crate::sys::stat(path).map(|stat| stat.identity)) {
+            HELD_FILE.release();
+        }
+        HELD_FILE.refresh(|| write::file(path));
+    }
+    if sinks & STDERR != 0 && write::is_stderr(crate::process::state::settled().stderr) {
+        HELD_STDERR.refresh(write::stderr);
+    }
+}
+
+/// Writes the event to every sink of the policy; whether all that there are have taken it. What none has taken goes to the journal,
+/// or else to syslog, though the policy does not name them.
+pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
+    let mut buffer = Line::new();
+    let line = encode(event, &mut buffer);
+    let sinks = policy.sinks();
+    let (mut all, mut any) = (true, false);
+    for sink in [JOURNALD, SYSLOG, FILE, STDERR] {
+        if sinks & sink != 0 {
+            let taken = sent_to(sink, policy, event, line);
+            all &= taken;
+            any |= taken;
+        }
+    }
+    if !any {
+        let _ = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event, line));
+    }
+    all
+}
+
+fn sent_to(sink: u32, policy: &Policy<'_>, event: &Event<'_>, line: &[u8]) -> bool {
+    match sink {
+        JOURNALD => {
+            let mut buffer = Fields::new();
+            let pieces = [fields(event, &mut buffer), b"MESSAGE=", line];
+            taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)))
+        }
+        SYSLOG => {
+            let head = write::syslog_head(priority(event.rule.severity), crate::sys::getpid());
+            let pieces = [head.bytes(), line.strip_suffix(b"\n").unwrap_or(line), b""];
+            taken_by(|| HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &pieces)))
+        }
+        FILE => written_by(|| to_file(write::c_path(policy.log_file()), event.time, line)),
+        _ => {
+            let is_stderr = || write::is_stderr(crate::process::state::settled().stderr);
+            let open = || if is_stderr() { write::stderr() } else { Err(libc::EBADF) };
+            written_by(|| HELD_STDERR.with(open, |fd| write::whole(fd, line)))
+        }
+    }
+}
+
+/// Whether a sink that may be a regular file has taken an event. Where the soft limit of a file's size has kept it from that, a
+/// child process writes.
+fn written_by(work: impl Fn() -> Taken) -> bool {
+    taken_by(&work) || crate::sys::limit(libc::RLIMIT_FSIZE).is_some_and(|[soft, hard]| soft < hard) && in_child(&work)
+}
+
+/// Whether a sink has taken an event. Where no descriptor was free, a child process tries again.
+fn taken_by(work: impl Fn() -> Taken) -> bool {
+    match work() {
+        Ok(taken) => taken,
+        Err(libc::EMFILE | libc::ENFILE) => in_child(work),
+        Err(_) => false,
+    }
+}
+
+/// Does it in a child process, whose descriptors and limits are its own: there two descriptors are free, and the soft limits
+/// are the hard ones. The child's end brings the program no signal and is seen by no wait of its own.
+#[cold]
+#[inline(never)]
+fn in_child(work: impl Fn() -> Taken) -> bool {
+    /// How often the child is looked for, and how long is slept in between: half a second.
+    const LOOKS: usize = 1000;
+    const PAUSE: usize = 500_000;
+    // SAFETY: the child makes system calls of `sys` only, and ends.
+    match unsafe { crate::sys::fork_silent() } {
+        Ok(0) => {
+            crate::sys::raise_limit(libc::RLIMIT_NOFILE);
+            crate::sys::raise_limit(libc::RLIMIT_FSIZE);
+            crate::sys::close(0);
+            crate::sys::close(1);
+            crate::sys::exit(usize::from(work() != Ok(true)))
+        }
+        Ok(child) => {
+            for _ in 0..LOOKS {
+                if let Some(status) = crate::sys::wait(child) {
+                    return status == 0;
+                }
+                crate::sys::sleep(PAUSE);
+            }
+            // It may be in a call that does not end.
+            crate::sys::kill(child);
+            let _ = (0..LOOKS).any(|_| {
+                crate::sys::sleep(PAUSE);
+                crate::sys::wait(child).is_some()
+            });
+            false
+        }
+        Err(_) => false,
+    }
+}
+
+/// When the held file had the log's path, in nanoseconds since 1970.
+static HAD_PATH: AtomicU64 = AtomicU64::new(0);
+
+/// The file that has the path now; where that cannot be opened, the one that is held (it was rotated, and the process
+/// may not open the new one). A log is rotated within its file system: where the path leads to another one, a mount of the
+/// process's own may hide the log, and both files get the event.
+///
+/// Where the process is elsewhere than where the file was opened, it is the file that is held, and no other.
+///
+/// Between two events of a burst nobody rotates a log, has read it to its end and removed it: within half a millisecond
+/// the path is not looked up again, only whether the file has a name.
+fn to_file(path: &CStr, time: u64, line: &[u8]) -> Taken {
+    const BURST: u64 = 500_000;
+    if time.abs_diff(HAD_PATH.load(Ordering::Relaxed)) <= BURST
+        && let Some(fd) = HELD_FILE.file()
+    {
+        return Ok(write::appended(fd, line));
+    }
+    if let Some(fd) = HELD_FILE.ours()
+        && is_elsewhere()
+    {
+        return Ok(HELD_FILE.file().is_some() && write::appended(fd, line));
+    }
+    let stat = crate::sys::stat(path);
+    let now = stat.map(|stat| stat.identity);
+    let is_regular = stat.is_some_and(|stat| stat.mode & libc::S_IFMT == libc::S_IFREG);
+    let write = |fd| if is_regular { write::appended(fd, line) } else { write::whole(fd, line) };
+    // The path has the file that was held; a child may have closed its descriptor since, and then opens the path again.
+    if now.is_some()
+        && HELD_FILE.is(now)
+        && let Some(fd) = HELD_FILE.ours()
+    {
+        HAD_PATH.store(if is_regular { time } else { 0 }, Ordering::Relaxed);
+        return Ok(write(fd));
+    }
+    match write::file(path) {
+        Ok(file) => {
+            let device = crate::sys::fstat(file.0).map(|stat| stat.identity.0);
+            let hidden = HELD_FILE.file().filter(|_| !HELD_FILE.is_on(device));
+            Ok(write(file.0) | hidden.is_some_and(write))
+        }
+        Err(errno) => HELD_FILE.file().map(write).ok_or(errno),
+    }
+}
