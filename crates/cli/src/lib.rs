@@ -13,8 +13,6 @@ mod events;
 mod explain;
 mod generate;
 mod incident;
-// What it reads is the system's: units, folders and programs that only root writes.
-#[allow(clippy::disallowed_methods)]
 mod install;
 mod learn;
 mod log;
