@@ -45,7 +45,7 @@ test: setup build modules packages machine tools
 	scripts/test
 
 # The guard under conditions that no server should meet; takes an hour and a half.
-torture: setup-torture build
+torture: setup-torture build modules packages machine
 	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
