@@ -49,7 +49,7 @@ test: setup build modules packages machine tools
 	scripts/test
 
 # Reliability tests: faults, load, fuzzers, other programs' test suites. Takes an hour and a half.
-torture: setup-torture build
+torture: setup-torture build modules packages machine
 	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
