@@ -14,8 +14,11 @@ mod explain;
 mod generate;
 mod incident;
 mod install;
+#[allow(clippy::disallowed_methods)]
+mod kill_switch;
 mod learn;
 mod log;
+mod modes;
 mod report;
 mod run;
 mod show;
@@ -54,6 +57,7 @@ pub fn main() -> ExitCode {
             complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");
             USAGE
         }
+        Verb::Panic(arguments) => kill_switch::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)

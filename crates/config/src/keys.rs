@@ -17,12 +17,18 @@ const fn key(table: &'static str, name: &'static str, value: &'static str, defau
 }
 
 /// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
-pub const KEYS: [Key; 42] = [
+pub const KEYS: [Key; 43] = [
     key(
         "",
         "mode",
-        "`\"off\"`, `\"audit\"`, `\"enforce\"`: the mode of `egress-port` and `shell-spawn`; `\"off\"` also turns off every rule without a mode of its own",
+        "`\"off\"`, `\"audit\"`, `\"enforce\"`: the mode of the [rules that it covers](#modes); `\"off\"` also turns off every rule without a mode of its own",
         "`\"audit\"`",
+    ),
+    key(
+        "",
+        "override",
+        "`\"audit\"`, `\"off\"`: the mode of every rule of every virtual host, whatever else is written ([kill switch](#kill-switch))",
+        "",
     ),
     key("log", "sink", "list of `\"journald\"`, `\"syslog\"`, `\"file\"`, `\"stderr\"`", "`[\"journald\"]`"),
     key("log", "file", "absolute path of the file sink", "`/var/log/portcullis/events.jsonl`"),
@@ -64,7 +70,7 @@ pub const KEYS: [Key; 42] = [
         "rules.NAME",
         "mode",
         "as `mode`, for one rule, by its ID",
-        "`mode` for the first two, `\"audit\"` for the others; `\"off\"` where `mode` is off",
+        "`mode` for the [rules that it covers](#modes), `\"audit\"` for the others; `\"off\"` if `mode` is off",
     ),
     key("rules.NAME", "why", "as above", ""),
     key(
