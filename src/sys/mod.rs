@@ -3,6 +3,7 @@
 
 pub mod address;
 mod apart;
+pub mod arch;
 mod cage;
 mod caller;
 mod children;

@@ -24,6 +24,7 @@ mod observed;
 mod preloads;
 mod programs;
 mod reach;
+mod rooms;
 #[path = "../servers/harness/root.rs"]
 mod root;
 mod schema;

@@ -23,7 +23,7 @@ pub use root::own_root;
 
 use std::path::{Path, PathBuf};
 
-/// The rules beside the first two, which a global mode does not change.
+/// The rules beside the first two, of which a global mode changes some.
 const OTHER_RULES: [&str; 12] = [
     "exec-place",
     "exec-tool",
