@@ -7,30 +7,12 @@ use crate::nets;
 use crate::read::defaults;
 use portcullis_policy::exec::{MISSING, SANITIZER, reason};
 use portcullis_policy::format::{AddrSet, Range, Scope, Section, Text};
-use portcullis_policy::{Mode, RULES, Rule};
+use portcullis_policy::{Mode, RULE_TEXTS, RULES, Rule};
 use std::collections::BTreeMap;
 
 fn built_in(text: &str) -> Origin {
     Origin { text: text.into(), file: None, line: 0 }
 }
-
-/// For each rule, by its number, what an event names where nothing in the policy decided.
-const OTHERWISE: [&str; RULES] = [
-    "no allow entry, local range or common port has this destination",
-    "a shell",
-    "a place of its own kind",
-    "a tool",
-    "standard input or output on a network connection",
-    "a variable that makes a program load other code than the server was started with",
-    "a port that the server itself did not open",
-    "a name server that is not in /etc/resolv.conf",
-    "a metadata service",
-    "PHP_VALUE or PHP_ADMIN_VALUE in a request",
-    "a program in which the library is not active",
-    "a socket of the server's own application pool",
-    "the memory of a process",
-    "a namespace",
-];
 
 /// A scope, and what of the global one holds in every other that does not say otherwise.
 #[derive(Default)]
@@ -46,10 +28,7 @@ fn modes(own: &ScopeConfig, config: &Config) -> [Mode; RULES] {
     }
     let (own, global) = (&own.modes, &config.global.modes);
     Rule::ALL.map(|rule| {
-        let of_all = |all: Option<Mode>| match rule {
-            Rule::EgressPort | Rule::ShellSpawn => all,
-            _ => all.filter(|mode| *mode == Mode::Off),
-        };
+        let of_all = |all: Option<Mode>| if rule.is_at_top() { all } else { all.filter(|mode| *mode == Mode::Off) };
         let number = rule as usize;
         let all = if own.all.is_some() { None } else { of_all(global.all) };
         own.rules[number].or(of_all(own.all)).or(global.rules[number]).or(all).unwrap_or(Mode::Audit)
@@ -76,7 +55,7 @@ impl Scopes {
             places: writer.names(defaults::default_places()),
             tools: writer.names(defaults::default_tools()),
             unguarded: writer.names(defaults::default_unguarded()),
-            defaults: OTHERWISE.map(|text| writer.clause(&built_in(text)).into()),
+            defaults: RULE_TEXTS.each_ref().map(|rule| writer.clause(&built_in(rule.otherwise)).into()),
             ..Scope::default()
         };
         self.global = self.merged(&config.global, config, writer);
