@@ -27,6 +27,7 @@ mod reach;
 mod rooms;
 #[path = "../servers/harness/root.rs"]
 mod root;
+mod rules;
 mod schema;
 mod stacks;
 mod table;

@@ -7,30 +7,12 @@ use crate::read::defaults;
 use crate::{lists, modes};
 use portcullis_policy::exec::{MISSING, SANITIZER, reason};
 use portcullis_policy::format::{AddrSet, Range, Scope, Section, Text};
-use portcullis_policy::{Mode, RULES};
+use portcullis_policy::{Mode, RULE_TEXTS, RULES};
 use std::collections::BTreeMap;
 
 fn built_in(text: &str) -> Origin {
     Origin { text: text.into(), file: None, line: 0 }
 }
-
-/// For each rule, by its number, what an event names where nothing in the policy decided.
-const OTHERWISE: [&str; RULES] = [
-    "no allow entry, local range or common port has this destination",
-    "a shell",
-    "a place of its own kind",
-    "a tool",
-    "standard input or output on a network connection",
-    "a variable that makes a program load other code than the server was started with",
-    "a port that the server itself did not open",
-    "a name server that is not in /etc/resolv.conf",
-    "a metadata service",
-    "PHP_VALUE or PHP_ADMIN_VALUE in a request",
-    "a program in which the library is not active",
-    "a socket of the server's own application pool",
-    "the memory of a process",
-    "a namespace",
-];
 
 /// A scope, and what of the global one holds in every other that does not say otherwise.
 #[derive(Default)]
@@ -60,7 +42,7 @@ impl Scopes {
             places: writer.names(defaults::default_places()),
             tools: writer.names(defaults::default_tools()),
             unguarded: writer.names(defaults::default_unguarded()),
-            defaults: OTHERWISE.map(|text| writer.clause(&built_in(text)).into()),
+            defaults: RULE_TEXTS.each_ref().map(|rule| writer.clause(&built_in(rule.otherwise)).into()),
             ..Scope::default()
         };
         let places = config.global.places.clone().unwrap_or_else(defaults::default_places);
