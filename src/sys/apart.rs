@@ -1,5 +1,6 @@
 //! A thread or child process that has this one's memory and a copy of its descriptors: what it does with them, nobody changes.
 
+use super::arch::clone;
 use super::raw::enter;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -149,72 +150,4 @@ fn ends_with(parent: usize) -> bool {
         enter(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0, 0, 0]);
         enter(libc::SYS_getppid, [0; 6]) as usize == parent
     }
-}
-
-/// clone(2): what calls a function on a stack, and ends; the kernel clears a word then, where the flags say so. Its number, or an
-/// error.
-///
-/// # Safety
-/// The stack must be good, and stay until the child has ended; the function must be made for such a child.
-unsafe fn clone(
-    flags: usize,
-    stack: *mut c_void,
-    word: usize,
-    work: unsafe extern "C" fn(*mut c_void),
-    with: *mut c_void,
-) -> isize {
-    let result: isize;
-    // SAFETY: as the caller promises; the child never comes back here.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        core::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r13",
-            "call r12",
-            "xor edi, edi",
-            "mov eax, {exit}",
-            "syscall",
-            "ud2",
-            "2:",
-            exit = const libc::SYS_exit,
-            inlateout("rax") libc::SYS_clone as isize => result,
-            in("rdi") flags,
-            in("rsi") stack,
-            in("rdx") 0,
-            in("r10") word,
-            in("r8") 0,
-            in("r12") work,
-            in("r13") with,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-        #[cfg(target_arch = "aarch64")]
-        core::arch::asm!(
-            "svc 0",
-            "cbnz x0, 2f",
-            "mov x29, xzr",
-            "mov x0, x21",
-            "blr x20",
-            "mov x0, xzr",
-            "mov x8, {exit}",
-            "svc 0",
-            "brk 1",
-            "2:",
-            exit = const libc::SYS_exit,
-            in("x8") libc::SYS_clone,
-            inlateout("x0") flags as isize => result,
-            in("x1") stack,
-            in("x2") 0,
-            in("x3") 0,
-            in("x4") word,
-            in("x20") work,
-            in("x21") with,
-            options(nostack),
-        );
-    }
-    result
 }

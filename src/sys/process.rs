@@ -1,5 +1,6 @@
 //! The process itself, time, and child processes.
 
+pub use super::arch::CLOCK;
 use super::raw::syscall;
 use super::result;
 use core::ffi::{CStr, c_void};
@@ -63,8 +64,6 @@ pub fn since_boot() -> u64 {
 
 /// clock_gettime as the kernel maps it into every process: it reads the clock without a system call.
 type Clock = unsafe extern "C" fn(libc::clockid_t, *mut [i64; 2]) -> i32;
-/// Its name in the kernel's object (vdso(7)).
-pub const CLOCK: &CStr = if cfg!(target_arch = "x86_64") { c"__vdso_clock_gettime" } else { c"__kernel_clock_gettime" };
 /// Where it is; null where that is not known, as in what a server starts, which asks for the time once if ever.
 static MAPPED: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
