@@ -113,21 +113,21 @@ pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> Result<()
 }
 
 /// Sends words, with a descriptor where there is one; never waits. Whether they were sent.
-pub fn tell<const N: usize>(socket: i32, words: &[u64; N], fd: Option<i32>) -> bool {
-    let Some(fd) = fd else {
-        let vector = [words.as_ptr() as usize, size_of_val(words)];
-        let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, 0, 0, 0];
-        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
-        return super::send_message(socket, &header, flags) == size_of_val(words) as isize;
-    };
-    pass(socket, words, fd).is_ok()
+#[inline(never)]
+pub fn tell(socket: i32, words: &[u64], fd: Option<i32>) -> bool {
+    let control = Passed { len: 20, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fd: fd.unwrap_or(-1), padding: 0 };
+    let vector = [words.as_ptr() as usize, size_of_val(words)];
+    let with = if fd.is_some() { size_of::<Passed>() } else { 0 };
+    let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, with, 0];
+    let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+    super::send_message(socket, &header, flags) == size_of_val(words) as isize
 }
 
-/// Receives words, with a descriptor where one came with them; `None` for anything else, the other end's end included.
-pub fn hear<const N: usize>(socket: i32, waits: bool) -> Option<([u64; N], Option<Fd>)> {
-    let mut words = [0_u64; N];
+/// Receives as many words, with a descriptor where one came with them; `None` for anything else, the other end's end included.
+#[inline(never)]
+pub fn hear(socket: i32, words: &mut [u64], waits: bool) -> Option<Option<Fd>> {
     let mut control = Passed { len: 0, level: 0, kind: 0, fd: -1, padding: -1 };
-    let vector = [words.as_mut_ptr() as usize, size_of_val(&words)];
+    let vector = [words.as_mut_ptr() as usize, size_of_val(words)];
     let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, size_of::<Passed>(), 0];
     let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
     let args = [socket as usize, header.as_mut_ptr() as usize, flags as usize, 0, 0, 0];
@@ -137,7 +137,7 @@ pub fn hear<const N: usize>(socket: i32, waits: bool) -> Option<([u64; N], Optio
     // There is room for two; nobody here sends the second.
     drop((has_any && control.len >= 24).then(|| Fd(control.padding)));
     let fd = (has_any && control.len >= 20).then(|| Fd(control.fd));
-    (got == size_of_val(&words) as isize).then_some((words, fd))
+    (got == size_of_val(words) as isize).then_some(fd)
 }
 
 /// Receives words with a descriptor; never waits.

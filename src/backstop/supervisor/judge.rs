@@ -100,8 +100,9 @@ impl Judge {
             if entry[0].revents == 0 {
                 continue;
             }
-            let heard = sys::hear::<{ desk::ASKED }>(channel, false);
-            let (asked, with) = heard.ok_or(if job.acted { Again::MayNot } else { Again::May })?;
+            let mut asked = [0; desk::ASKED];
+            let with =
+                sys::hear(channel, &mut asked, false).ok_or(if job.acted { Again::MayNot } else { Again::May })?;
             match job.answer(&asked, with, copied) {
                 Said::Answer(answer, fd) => {
                     sys::tell(channel, &[answer as u64], fd.as_ref().map(|fd| fd.0));
@@ -131,7 +132,10 @@ fn be(shared: &'static Shared, judged: &'static Judged, broker: u32, channel: i3
     }
     ask::begin(&judged.desk);
     loop {
-        let Some((words, _)) = sys::hear::<JOB>(CHANNEL, true) else { sys::exit(1) };
+        let mut words = [0; JOB];
+        if sys::hear(CHANNEL, &mut words, true).is_none() {
+            sys::exit(1);
+        }
         let place = words[1] as usize;
         let (Some(member), Some(side)) = (shared.members.get(place), judged.sides.get(place)) else { sys::exit(1) };
         let reply = match words[0] {

@@ -34,14 +34,17 @@ fn desk() -> Option<&'static Desk> {
 }
 
 /// Asks; without an answer this process has nothing to do any more.
+#[inline(never)]
 fn ask(words: [u64; ASKED], fd: Option<i32>) -> (i64, Option<Fd>) {
-    match sys::tell(CHANNEL, &words, fd).then(|| sys::hear::<ANSWER>(CHANNEL, true)).flatten() {
-        Some(([answer], fd)) => (answer as i64, fd),
+    let mut answer = [0; ANSWER];
+    match sys::tell(CHANNEL, &words, fd).then(|| sys::hear(CHANNEL, &mut answer, true)).flatten() {
+        Some(fd) => (answer[0] as i64, fd),
         None => sys::exit(1),
     }
 }
 
 /// Puts text on the desk; how much there is of it.
+#[inline(never)]
 fn put(parts: &[&[u8]]) -> Option<()> {
     let mut room = desk()?.text();
     for part in parts {
