@@ -36,7 +36,11 @@ fn what_a_script_starts_is_not_started_by_root() {
     // As the main process itself: systemd takes its word for it.
     let then = "decoy=$$!; systemd-notify --ready; setpriv --reuid 33 --clear-groups --regid 33 systemd-notify MAINPID=$$decoy; exec sleep 1000";
     start(&machine, "Type=notify\nNotifyAccess=all", then);
-    assert_eq!(machine.run("systemctl show -P MainPID decoy"), machine.run("pgrep -f ^/var/tmp/x/apache2"), "the main process");
+    assert_eq!(
+        machine.run("systemctl show -P MainPID decoy"),
+        machine.run("pgrep -f ^/var/tmp/x/apache2"),
+        "the main process"
+    );
     let said = examined(&machine);
     assert!(said.contains("which systemd calls the main process, is not root's but of user 33"), "{said}");
 }
