@@ -1,4 +1,4 @@
-# Builds the guard, shows it at work, tests it. Works on a fresh Debian 12 with Rust, as root or with sudo.
+# Builds Portcullis, runs the demo and the tests. Works on a fresh Debian 12 with Rust, as root or with sudo.
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ifneq ($(SUDO),)
@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules packages machine tools setup demo picture test torture bench figures lint
+.PHONY: all build modules packages machine tools setup demo pictures test torture bench figures lint
 
 all: build
 
@@ -41,27 +41,29 @@ setup-%:
 demo: setup-demo build
 	$(SUDO) scripts/demo
 
-# The picture of the demo in README.md.
-picture: setup-demo build
-	$(SUDO) scripts/demo | python3 scripts/picture.py
+# The pictures of the documentation, from a run of the demo.
+pictures: setup build
+	$(SUDO) scripts/pictures
 
 test: setup build modules packages machine tools
 	scripts/test
 
-# The guard under conditions that no server should meet; takes an hour and a half.
-torture: setup-torture build
+# Reliability tests: faults, load, fuzzers, other programs' test suites. Takes an hour and a half.
+torture: setup-torture build modules packages machine
 	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 
-# What the guard costs, with what else there is beside it: calls, processes, servers, a flood.
+# Measurements of calls, processes, servers and a flood, beside other tools.
 bench: setup setup-bench build
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" cargo bench --locked --bench guard | tee target/figures.md
 
-# The same into docs/performance.md.
+# The same, and puts the tables into docs/performance.md.
 figures: bench
 	python3 scripts/figures.py < target/figures.md
 
+# Format, lints, dependency policy, and the wording of the documentation.
 lint:
+	scripts/prose
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked --document-private-items

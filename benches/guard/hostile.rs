@@ -2,7 +2,7 @@
 //! that does one in each millisecond, of another worker.
 
 use crate::harness::{Fpm, Nginx, Place, Pool, http, wait_until};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -10,8 +10,22 @@ const CLIENTS: usize = 1000;
 const CALLS: usize = 3000;
 const WORKERS: usize = 8;
 
-/// The latencies of one who asks beside so many others, under so many workers, in milliseconds and in order.
-fn latencies(clients: usize, workers: usize, port: u16) -> Vec<f64> {
+/// How long the supervisors of this machine ran and waited for a processor, in seconds (/proc/PID/schedstat).
+fn of_supervisors() -> [f64; 2] {
+    let processes = std::fs::read_dir("/proc").expect("/proc").filter_map(|entry| Some(entry.ok()?.path()));
+    let supervises = |path: &PathBuf| {
+        std::fs::read(path.join("cmdline")).is_ok_and(|line| line.starts_with(b"portcullis\0supervise"))
+    };
+    processes.filter(supervises).fold([0.0; 2], |sums, path| {
+        let text = std::fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+        let mut numbers = text.split_whitespace().filter_map(|number| number.parse::<f64>().ok());
+        sums.map(|sum| sum + numbers.next().unwrap_or(0.0) / 1e9)
+    })
+}
+
+/// The latencies of one who asks beside so many others, under so many workers, and of who asks a process that nobody else does; each in
+/// milliseconds and in order. And how long the supervisor ran meanwhile, and waited for a processor.
+fn latencies(clients: usize, workers: usize, port: u16) -> ([Vec<f64>; 2], [f64; 2]) {
     let place = Place::new();
     place.pages();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/guard/c/clients.c");
@@ -43,28 +57,43 @@ fn latencies(clients: usize, workers: usize, port: u16) -> Vec<f64> {
     };
     wait_until("the clients", || running() >= of_each * workers);
     std::thread::sleep(Duration::from_millis(500));
+    let before = of_supervisors();
     let text = ask("probe", CALLS);
-    let mut all: Vec<f64> = text.lines().map(|line| line.parse::<f64>().expect("a number") / 1e6).collect();
-    assert_eq!(all.len(), CALLS);
+    let after = of_supervisors();
+    let column = |index: usize| {
+        let numbers = text.lines().filter_map(|line| line.split(' ').nth(index)?.parse::<f64>().ok());
+        let mut all: Vec<f64> = numbers.map(|time| time / 1e6).collect();
+        assert_eq!(all.len(), CALLS);
+        all.sort_by(f64::total_cmp);
+        all
+    };
+    let both = [column(0), column(1)];
     assert!(running() >= of_each * workers, "they have ended before");
-    all.sort_by(f64::total_cmp);
     hostile.into_iter().for_each(|one| drop(one.join()));
-    all
+    (both, [after[0] - before[0], after[1] - before[1]])
 }
 
 pub fn run() {
     println!("### Hostile programs\n");
     println!(
         "{CLIENTS} programs without the guard that send datagrams without a pause, with `supervise` in audit, and {CALLS} calls of another \
-         worker's program; what each of these takes, in milliseconds.\n"
+         worker's program; what each of these takes, and between them a byte to a process that nobody else asks, and back, in milliseconds. The supervisor is one process: while it waits for a processor, so does everybody \
+         who asks it; how long it ran and waited meanwhile, in seconds.\n"
     );
-    println!("| hostile programs | below | median | 99th percentile | highest |");
-    println!("| --- | --- | --- | --- | --- |");
+    println!("| hostile programs | below | what | median | 99th percentile | highest | the supervisor ran | waited |");
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
     for (round, (clients, workers)) in [(0, 0), (CLIENTS, 1), (CLIENTS, WORKERS - 1)].into_iter().enumerate() {
-        let all = latencies(clients, workers, 8230 + round as u16);
-        let at = |part: f64| all[((all.len() - 1) as f64 * part) as usize];
         let below = if workers == 1 { "one worker".to_owned() } else { format!("{workers} workers") };
-        println!("| {clients} | {below} | {:.3} | {:.3} | {:.3} |", at(0.5), at(0.99), at(1.0));
+        let (both, [ran, waited]) = latencies(clients, workers, 8230 + round as u16);
+        for (what, all) in ["a judged call", "a byte and back"].into_iter().zip(both) {
+            let at = |part: f64| all[((all.len() - 1) as f64 * part) as usize];
+            println!(
+                "| {clients} | {below} | {what} | {:.3} | {:.3} | {:.3} | {ran:.2} | {waited:.2} |",
+                at(0.5),
+                at(0.99),
+                at(1.0)
+            );
+        }
     }
     println!();
 }

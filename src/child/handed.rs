@@ -36,6 +36,21 @@ pub struct Loan {
 impl Loan {
     const NOTHING: Loan = Loan { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
 
+    /// Its descriptors as numbers, -1 for one that is not there; they stay open.
+    fn into_numbers(mut self) -> [i32; HANDED] {
+        let mut numbers = [-1; HANDED];
+        let files = core::iter::once(&mut self.policy).chain(&mut self.sinks);
+        for (number, file) in numbers.iter_mut().zip(files) {
+            *number = file.take().map_or(-1, Fd::leave_open);
+        }
+        numbers
+    }
+
+    fn of(numbers: [i32; HANDED]) -> Loan {
+        let [policy, sinks @ ..] = numbers.map(|number| (number >= 0).then_some(Fd(number)));
+        Loan { policy, sinks, to_child: false }
+    }
+
     /// What the program has to be lent that takes the place of this one: it survives exec.
     pub fn to_next(new: &New<'_>) -> Loan {
         let lent = Loan::to(new);
@@ -88,7 +103,8 @@ impl Drop for Loan {
 
 /// A descriptor's number and one, and what tells its file from others.
 fn told_of(file: &Fd, is_policy: bool) -> Option<[u64; 3]> {
-    let [first, second] = handed_down::marks(&sys::fstat(file.0)?, is_policy);
+    let stat = if is_policy { sys::fstat(file.0) } else { sys::fstat_of_sink(file.0) };
+    let [first, second] = handed_down::marks(&stat?, is_policy);
     Some([u64::from(file.0.cast_unsigned()).wrapping_add(1), first, second])
 }
 
@@ -108,10 +124,11 @@ fn lend(policy: &[u8]) -> Loan {
     // What a master starts opens its own.
     let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
     let lend = || Loan { policy: copied(policy), sinks: sinks(), to_child: false };
-    // Another thread's child would see the limits: they are raised only where they have to be.
     let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
     let lent = if is_low { None } else { Some(lend()) };
-    lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(|| sys::with_raised_limits(lend))
+    // SAFETY: makes system calls only.
+    let raised = || unsafe { sys::with_raised_limits(|| lend().into_numbers()) }.map_or(Loan::NOTHING, Loan::of);
+    lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(raised)
 }
 
 /// A copy of the policy in force for the supervisor, where that does not find it by its path.

@@ -48,6 +48,15 @@ pub unsafe extern "C" fn __close(fd: c_int) -> c_int {
     unsafe { close(fd) }
 }
 
+/// `close` that is no cancellation point, as libc's own libraries call it.
+///
+/// # Safety
+/// As [`close`].
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn __close_nocancel(fd: c_int) -> c_int {
+    closing_one(fd, || sys::close_checked(fd).map_or_else(fail, |()| 0))
+}
+
 /// close_range(2).
 ///
 /// # Safety

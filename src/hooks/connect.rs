@@ -7,6 +7,7 @@ use crate::action::{By, Deed, Refused};
 use crate::judge::names;
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
+use crate::report::sink;
 use crate::server::pools;
 use crate::sys;
 use crate::sys::address::{Address, NOWHERE};
@@ -32,6 +33,10 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
     if state::role() == Role::Master {
         // SAFETY: as the caller promises.
         return unsafe { gate::connect(way, fd, address, len) };
+    }
+    // A sink that was handed down: bare, there is no such descriptor.
+    if sink::may_hold(fd) && sink::is_kept(fd) {
+        return fail(libc::EBADF);
     }
     let mut copy = Address::none();
     // SAFETY: as the caller promises.

@@ -7,7 +7,7 @@
 
 use crate::hooks::table;
 use crate::real::objects::{self, Object, Symbol, Tables, is_libcs, walk};
-use crate::sys;
+use crate::sys::{self, arch::relocation};
 use core::ffi::{c_int, c_void};
 use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
@@ -16,19 +16,6 @@ const PAGE: usize = 4096;
 static ADDS: AtomicU64 = AtomicU64::new(0);
 static SUBS: AtomicU64 = AtomicU64::new(0);
 static COUNT: AtomicUsize = AtomicUsize::new(0);
-
-#[cfg(target_arch = "x86_64")]
-mod relocation {
-    pub const ABSOLUTE: u32 = 1;
-    pub const GLOBAL_DATA: u32 = 6;
-    pub const JUMP_SLOT: u32 = 7;
-}
-#[cfg(target_arch = "aarch64")]
-mod relocation {
-    pub const ABSOLUTE: u32 = 257;
-    pub const GLOBAL_DATA: u32 = 1025;
-    pub const JUMP_SLOT: u32 = 1026;
-}
 
 unsafe extern "C" {
     fn __errno_location() -> *mut c_int;

@@ -245,10 +245,7 @@ macro_rules! variadic {
             unsafe extern "C" {
                 fn $shim();
             }
-            #[cfg(target_arch = "x86_64")]
-            core::arch::naked_asm!("jmp {}", sym $shim);
-            #[cfg(target_arch = "aarch64")]
-            core::arch::naked_asm!("b {}", sym $shim);
+            crate::sys::arch::jump!($shim);
         }
     };
 }

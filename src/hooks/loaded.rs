@@ -141,33 +141,7 @@ macro_rules! by_caller {
         #[cfg_attr(not(test), unsafe(no_mangle))]
         #[unsafe(naked)]
         pub unsafe extern "C" fn $name($(_: $argument),*) -> *mut c_void {
-            #[cfg(target_arch = "x86_64")]
-            core::arch::naked_asm!(
-                "mov rcx, [rsp]",
-                "push rdi",
-                "push rsi",
-                "push rdx",
-                "call {before}",
-                "pop rdx",
-                "pop rsi",
-                "pop rdi",
-                "jmp rax",
-                before = sym $before,
-            );
-            #[cfg(target_arch = "aarch64")]
-            core::arch::naked_asm!(
-                "stp x29, x30, [sp, #-48]!",
-                "stp x0, x1, [sp, #16]",
-                "str x2, [sp, #32]",
-                "mov x3, x30",
-                "bl {before}",
-                "mov x16, x0",
-                "ldr x2, [sp, #32]",
-                "ldp x0, x1, [sp, #16]",
-                "ldp x29, x30, [sp], #48",
-                "br x16",
-                before = sym $before,
-            );
+            crate::sys::arch::jump_where_by_caller!($before);
         }
     };
 }

@@ -39,7 +39,7 @@ pub mod table;
 mod trampoline;
 mod turn;
 
-pub use closing::{__close, close, close_range, closefrom};
+pub use closing::{__close, __close_nocancel, close, close_range, closefrom};
 pub use connect::{__connect, connect};
 pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
 pub use end::{_Exit, _exit};

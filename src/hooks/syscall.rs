@@ -16,12 +16,9 @@ use crate::process::state::{self, Role};
 use crate::real::gate::Way;
 use crate::real::table::real;
 use crate::sys::Vector;
+use crate::sys::arch;
 use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_void};
-
-/// The bit of x32 in a number (arch/x86/include/uapi/asm/unistd.h).
-#[cfg(target_arch = "x86_64")]
-const X32: i32 = 0x4000_0000;
 
 /// Where a system call goes on: here where it has a hook, else in the real function. The kernel takes 32 bits of the number,
 /// and so does this. setuid and its kin are left alone: the system calls concern one thread, libc's functions all of them.
@@ -68,21 +65,14 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_clone3,
         libc::SYS_prctl,
         libc::SYS_seccomp,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_dup2,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_open,
-        #[cfg(target_arch = "x86_64")]
-        libc::SYS_creat,
+        arch::SYS_DUP2,
+        arch::SYS_OPEN,
+        arch::SYS_CREAT,
     ]);
     let narrow = number as i32;
     let number = c_long::from(narrow);
-    #[cfg(target_arch = "x86_64")]
-    let (is_hooked, is_fork) =
-        (HOOKED.has(number) || (narrow >= 0 && narrow & X32 != 0), matches!(number, libc::SYS_fork | libc::SYS_clone));
-    #[cfg(not(target_arch = "x86_64"))]
-    let (is_hooked, is_fork) = (HOOKED.has(number), number == libc::SYS_clone);
-    if is_fork {
+    let is_hooked = HOOKED.has(number) || (narrow >= 0 && narrow & arch::X32 != 0);
+    if matches!(number, arch::SYS_FORK | libc::SYS_clone) {
         crate::hooks::init::before_fork();
     }
     match real::syscall() {
@@ -101,7 +91,10 @@ impl Set {
     const fn of(numbers: &[c_long]) -> Set {
         let (mut words, mut at) = ([0; 8], 0);
         while at < numbers.len() {
-            words[numbers[at] as usize / 64] |= 1 << (numbers[at] % 64);
+            // Of what this architecture does not have, the number is below 0.
+            if numbers[at] >= 0 {
+                words[numbers[at] as usize / 64] |= 1 << (numbers[at] % 64);
+            }
             at += 1;
         }
         Set(words)
@@ -168,8 +161,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
                 to_long(exec::executed_at(WAY, fd, b as *const _, (c as Vector, d as Vector), e as c_int))
             }
             libc::SYS_dup => to_long(descriptor::duplicating(fd, || as_libc(go()))),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_dup2 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
+            arch::SYS_DUP2 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
             libc::SYS_dup3 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
             libc::SYS_close => to_long(closing::closing_one(fd, || as_libc(go()))),
             libc::SYS_close_range => to_long(closing::closing(a as u32, b as u32, c as c_int, |first, last, flags| {
@@ -187,10 +179,8 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
                 with(Ok(()))
             }
             libc::SYS_io_uring_setup => ring(a, b),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_open => opened(libc::AT_FDCWD, a, b as c_int, || as_libc(go())),
-            #[cfg(target_arch = "x86_64")]
-            libc::SYS_creat => opened(libc::AT_FDCWD, a, open::CREAT, || as_libc(go())),
+            arch::SYS_OPEN => opened(libc::AT_FDCWD, a, b as c_int, || as_libc(go())),
+            arch::SYS_CREAT => opened(libc::AT_FDCWD, a, open::CREAT, || as_libc(go())),
             libc::SYS_openat => opened(fd, b, c as c_int, || as_libc(go())),
             libc::SYS_openat2 => to_long(open::openat2(a, b, c, d)),
             libc::SYS_process_vm_writev if !inject::may_write(fd) => to_long(fail(libc::EPERM)),

@@ -9,7 +9,7 @@ use portcullis_request::context::{Handed, Tree};
 /// The name of a policy in memory, as /proc/PID/maps shows it.
 pub const NAME: &CStr = c"portcullis-policy";
 
-/// All files in memory are on one device.
+/// What tells a file from others. All files in memory are on one device; that of a sink comes of [`sys::fstat_of_sink`].
 pub fn marks(stat: &Stat, is_policy: bool) -> [u64; 2] {
     let (device, inode) = stat.identity;
     [if is_policy { stat.ctime.cast_unsigned() } else { device }, inode]
@@ -19,7 +19,7 @@ pub fn marks(stat: &Stat, is_policy: bool) -> [u64; 2] {
 pub fn descriptor(told: [u64; 3], is_policy: bool) -> Option<(i32, Stat)> {
     let [number, told @ ..] = told;
     let fd = i32::try_from(number).ok()?.checked_sub(1).filter(|fd| *fd >= 0)?;
-    let stat = sys::fstat(fd)?;
+    let stat = if is_policy { sys::fstat(fd) } else { sys::fstat_of_sink(fd) }?;
     (marks(&stat, is_policy) == told).then_some((fd, stat))
 }
 

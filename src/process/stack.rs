@@ -23,6 +23,7 @@
 
 use crate::process::left::{self, Lent};
 use crate::sys;
+use crate::sys::arch::switch;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -310,47 +311,4 @@ unsafe fn run_back(work: Call, at: *mut c_void) {
         // The call may have changed it, as system does.
         (*entered).mask = sys::block_signals(libc::SIG_BLOCK, BLOCKED);
     }
-}
-
-/// Calls a function on another stack, and writes down the stack pointer on this one.
-///
-/// # Safety
-/// The stack must be good, and its end a multiple of 16.
-#[unsafe(naked)]
-unsafe extern "C" fn switch(at: *mut c_void, work: Call, end: usize, own: *mut usize) {
-    #[cfg(target_arch = "x86_64")]
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "push rbp",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset rbp, -16",
-        "mov rbp, rsp",
-        ".cfi_def_cfa_register rbp",
-        "mov qword ptr [rcx], rsp",
-        "mov rsp, rdx",
-        "call rsi",
-        "mov rsp, rbp",
-        "pop rbp",
-        ".cfi_def_cfa rsp, 8",
-        "ret",
-        ".cfi_endproc",
-    );
-    #[cfg(target_arch = "aarch64")]
-    core::arch::naked_asm!(
-        ".cfi_startproc",
-        "stp x29, x30, [sp, #-16]!",
-        ".cfi_def_cfa_offset 16",
-        ".cfi_offset w30, -8",
-        ".cfi_offset w29, -16",
-        "mov x29, sp",
-        ".cfi_def_cfa w29, 16",
-        "str x29, [x3]",
-        "mov sp, x2",
-        "blr x1",
-        "mov sp, x29",
-        "ldp x29, x30, [sp], #16",
-        ".cfi_def_cfa sp, 0",
-        "ret",
-        ".cfi_endproc",
-    );
 }

@@ -1,5 +1,6 @@
 //! The calling thread's state, which shim/thread.c lays into thread-local memory.
 
+use crate::sys::arch;
 use core::ffi::{c_int, c_void};
 
 /// `struct portcullis_thread`.
@@ -16,32 +17,7 @@ pub struct Thread {
 /// Where it lies: for the life of the thread, and only this thread touches it.
 #[inline(always)]
 pub fn this() -> *mut Thread {
-    let at: *mut Thread;
-    // SAFETY: the offset of an initial-exec variable from the thread's pointer, which the loader wrote into the global offset
-    // table. It never changes in a thread.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
-        core::arch::asm!(
-            "mov {at}, qword ptr fs:[0]",
-            "add {at}, qword ptr [rip + portcullis_thread@GOTTPOFF]",
-            at = out(reg) at,
-            options(pure, readonly, nostack),
-        );
-    }
-    // SAFETY: as above.
-    #[cfg(target_arch = "aarch64")]
-    unsafe {
-        core::arch::asm!(
-            "mrs {at}, tpidr_el0",
-            "adrp {offset}, :gottprel:portcullis_thread",
-            "ldr {offset}, [{offset}, :gottprel_lo12:portcullis_thread]",
-            "add {at}, {at}, {offset}",
-            at = out(reg) at,
-            offset = out(reg) _,
-            options(pure, readonly, nostack, preserves_flags),
-        );
-    }
-    at
+    arch::thread_variable().cast()
 }
 
 /// Forgets that a hook was to go on in libc.

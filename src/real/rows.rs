@@ -246,6 +246,8 @@ macro_rules! rows {
                 __dup2: fn(c_int, c_int) -> c_int;
                 [sink: ""; none; "int (int)"]
                 __close: fn(c_int) -> c_int;
+                [sink: ""; none; "int (int)"]
+                __close_nocancel: fn(c_int) -> c_int;
                 [end: ""; <stdlib.h>; "void (int)"]
                 _Exit: fn(c_int) -> !;
                 [start: ""; none; "pid_t (void)"]

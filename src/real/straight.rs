@@ -6,6 +6,7 @@
 //! the note, if it comes from within the call.
 
 use crate::process::thread::{Thread, this};
+use crate::sys::arch;
 
 /// How far below the entry a hook looks for the real function, in sixteens of bytes.
 const DEPTH: u32 = 4096;
@@ -16,25 +17,7 @@ macro_rules! entry {
         const _: () = assert!(($row as usize) < 255);
         #[unsafe(naked)]
         unsafe extern "C" fn entry() {
-            #[cfg(target_arch = "x86_64")]
-            core::arch::naked_asm!(
-                "lea r10, [rip + {hook}]",
-                "mov r11d, {row}",
-                "jmp {enter}",
-                row = const $row as u32 + 1,
-                hook = sym $hook,
-                enter = sym crate::real::straight::enter,
-            );
-            #[cfg(target_arch = "aarch64")]
-            core::arch::naked_asm!(
-                "adrp x16, {hook}",
-                "add x16, x16, :lo12:{hook}",
-                "mov w17, {row}",
-                "b {enter}",
-                row = const $row as u32 + 1,
-                hook = sym $hook,
-                enter = sym crate::real::straight::enter,
-            );
+            crate::sys::arch::enter_with!($row as u32 + 1, $hook, crate::real::straight::enter);
         }
         entry as *mut core::ffi::c_void
     }};
@@ -44,32 +27,7 @@ pub(crate) use entry;
 /// Notes a row and the stack, and goes on at a hook, which come in registers that no call uses; the caller's are as they were.
 #[unsafe(naked)]
 pub unsafe extern "C" fn enter() {
-    #[cfg(target_arch = "x86_64")]
-    core::arch::naked_asm!(
-        "push rax",
-        "mov rax, rsp",
-        "shr rax, 4",
-        "shl eax, 8",
-        "or r11d, eax",
-        "mov rax, qword ptr [rip + portcullis_thread@GOTTPOFF]",
-        "mov dword ptr fs:[rax + {at}], r11d",
-        "pop rax",
-        "jmp r10",
-        at = const core::mem::offset_of!(Thread, straight),
-    );
-    #[cfg(target_arch = "aarch64")]
-    core::arch::naked_asm!(
-        "mov x9, sp",
-        "lsr x9, x9, 4",
-        "orr w17, w17, w9, lsl 8",
-        "mrs x9, tpidr_el0",
-        "adrp x10, :gottprel:portcullis_thread",
-        "ldr x10, [x10, :gottprel_lo12:portcullis_thread]",
-        "add x9, x9, x10",
-        "str w17, [x9, {at}]",
-        "br x16",
-        at = const core::mem::offset_of!(Thread, straight),
-    );
+    arch::note_and_go_on!(core::mem::offset_of!(Thread, straight));
 }
 
 /// Whether the hook of that row was entered so; takes the note.

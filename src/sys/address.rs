@@ -3,7 +3,7 @@
 //! Linux reads as many bytes as the caller says, from 0 to 128, whatever the family. What this copy cannot have, Linux is
 //! not to have either: [`NOWHERE`] goes to the kernel then, which says what is wrong in its own order.
 
-use crate::sys::{self, ADDRESS_HEAD, ADDRESS_MAX, V4_MIN, internet};
+use crate::sys::{self, ADDRESS_HEAD, ADDRESS_MAX, V4_MIN, arch, internet};
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
 use core::net::IpAddr;
@@ -78,9 +78,8 @@ impl Address {
 /// (the first page, the far end of a large address space, the kernel's half) the kernel is asked, which costs system calls.
 #[inline(always)]
 pub fn readable(at: usize, size: usize) -> bool {
-    const END: usize = if cfg!(target_arch = "x86_64") { 1 << 47 } else { 1 << 48 };
     const ROOM: usize = 4096;
-    (4096..END - ROOM).contains(&at) || asked(at, size)
+    (4096..arch::ADDRESS_END - ROOM).contains(&at) || asked(at, size)
 }
 
 #[cold]

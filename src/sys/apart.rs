@@ -1,5 +1,6 @@
 //! A thread or child process that has this one's memory and a copy of its descriptors: what it does with them, nobody changes.
 
+use super::arch::clone;
 use super::raw::enter;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -14,6 +15,8 @@ const THREAD: i32 =
     libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_SIGHAND | libc::CLONE_THREAD | libc::CLONE_CHILD_CLEARTID;
 /// A child process, which alone can be killed in a call. Its end is no SIGCHLD.
 const CHILD: i32 = libc::CLONE_VM;
+/// A child process that has this one's descriptors, and limits of its own.
+const WITH_LIMITS: i32 = libc::CLONE_VM | libc::CLONE_FILES;
 
 #[repr(C)]
 struct Shared<W, T> {
@@ -35,15 +38,37 @@ struct Shared<W, T> {
 /// The work must make system calls only, and write no memory that this thread uses, nor, where it waits, that a signal handler
 /// uses. It must not unwind.
 pub unsafe fn apart<W: FnOnce() -> T, T: Copy>(waits: bool, interrupted: T, work: W) -> Option<T> {
+    // SAFETY: as the caller promises.
+    unsafe { run(if waits { CHILD } else { THREAD }, interrupted, work) }
+}
+
+/// Does some work with this process's descriptors and the soft limits of files and of a file's size at their hard ones, which no
+/// other thread of it sees; `None` where there can be no child.
+///
+/// # Safety
+/// As [`apart`].
+pub unsafe fn with_raised_limits<T: Copy>(work: impl FnOnce() -> T) -> Option<T> {
+    let raised = || {
+        super::raise_limit(libc::RLIMIT_NOFILE);
+        super::raise_limit(libc::RLIMIT_FSIZE);
+        Some(work())
+    };
+    // SAFETY: as the caller promises.
+    unsafe { run(WITH_LIMITS, None, raised) }.flatten()
+}
+
+/// # Safety
+/// As [`apart`].
+unsafe fn run<W: FnOnce() -> T, T: Copy>(flags: i32, interrupted: T, work: W) -> Option<T> {
+    let (is_thread, waits, flags) = (flags == THREAD, flags == CHILD, flags as usize);
     const { assert!(size_of::<Shared<W, T>>() <= 4096 && align_of::<Shared<W, T>>() <= 16) };
-    let flags = if waits { CHILD } else { THREAD } as usize;
     let ends = [libc::SYS_wait4, libc::SYS_exit, libc::SYS_futex];
     if !super::lets(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]) || !ends.iter().all(|number| super::lets(*number, [0; 6]))
     {
         return None;
     }
     let at = super::allocate(SIZE)?;
-    let parent = if waits { super::getpid() as usize } else { 0 };
+    let parent = if is_thread { 0 } else { super::getpid() as usize };
     let given = MaybeUninit::uninit();
     let shared =
         Shared { work: MaybeUninit::new(work), parent, given, is_given: false.into(), runs: AtomicU32::new(1) };
@@ -59,11 +84,15 @@ pub unsafe fn apart<W: FnOnce() -> T, T: Copy>(waits: bool, interrupted: T, work
     let mut was_interrupted = false;
     if waits {
         super::block_signals(libc::SIG_SETMASK, before);
+    }
+    if !is_thread {
         was_interrupted = child > 0 && wait(child as usize);
     } else {
         while child > 0 && shared.runs.load(Ordering::Acquire) != 0 {
             wait_for_thread(&shared.runs);
         }
+    }
+    if !waits {
         super::block_signals(libc::SIG_SETMASK, before);
     }
     let given = if child > 0 && shared.is_given.load(Ordering::Acquire) {
@@ -121,72 +150,4 @@ fn ends_with(parent: usize) -> bool {
         enter(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0, 0, 0]);
         enter(libc::SYS_getppid, [0; 6]) as usize == parent
     }
-}
-
-/// clone(2): what calls a function on a stack, and ends; the kernel clears a word then, where the flags say so. Its number, or an
-/// error.
-///
-/// # Safety
-/// The stack must be good, and stay until the child has ended; the function must be made for such a child.
-unsafe fn clone(
-    flags: usize,
-    stack: *mut c_void,
-    word: usize,
-    work: unsafe extern "C" fn(*mut c_void),
-    with: *mut c_void,
-) -> isize {
-    let result: isize;
-    // SAFETY: as the caller promises; the child never comes back here.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        core::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r13",
-            "call r12",
-            "xor edi, edi",
-            "mov eax, {exit}",
-            "syscall",
-            "ud2",
-            "2:",
-            exit = const libc::SYS_exit,
-            inlateout("rax") libc::SYS_clone as isize => result,
-            in("rdi") flags,
-            in("rsi") stack,
-            in("rdx") 0,
-            in("r10") word,
-            in("r8") 0,
-            in("r12") work,
-            in("r13") with,
-            lateout("rcx") _,
-            lateout("r11") _,
-            options(nostack),
-        );
-        #[cfg(target_arch = "aarch64")]
-        core::arch::asm!(
-            "svc 0",
-            "cbnz x0, 2f",
-            "mov x29, xzr",
-            "mov x0, x21",
-            "blr x20",
-            "mov x0, xzr",
-            "mov x8, {exit}",
-            "svc 0",
-            "brk 1",
-            "2:",
-            exit = const libc::SYS_exit,
-            in("x8") libc::SYS_clone,
-            inlateout("x0") flags as isize => result,
-            in("x1") stack,
-            in("x2") 0,
-            in("x3") 0,
-            in("x4") word,
-            in("x20") work,
-            in("x21") with,
-            options(nostack),
-        );
-    }
-    result
 }

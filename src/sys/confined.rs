@@ -8,16 +8,13 @@
 //!
 //! Filters that the program had when it began are not known, nor those that it loads past libc.
 
+use super::arch::AUDIT;
 use crate::sys::{Plain, Reader};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// BPF_MAXINSNS: the kernel takes no longer program.
 const LONGEST: usize = 4096;
 const WORDS: usize = 16;
-#[cfg(target_arch = "x86_64")]
-const ARCHITECTURE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const ARCHITECTURE: u32 = 0xc000_00b7;
 /// What the strict mode lets.
 const STRICT: [libc::c_long; 4] = [libc::SYS_read, libc::SYS_write, libc::SYS_exit, libc::SYS_rt_sigreturn];
 
@@ -264,7 +261,7 @@ impl Filter {
         let program = unsafe { core::slice::from_raw_parts((&raw const *self).wrapping_add(1).cast(), self.len) };
         let mut data = [0_u32; 16];
         data[0] = number as u32;
-        data[1] = ARCHITECTURE;
+        data[1] = AUDIT;
         // Somewhere in this library: who tells places apart means whole libraries.
         let place = enter as *const () as usize as u64;
         (data[2], data[3]) = (place as u32, (place >> 32) as u32);
@@ -362,7 +359,7 @@ mod tests {
         let program: Vec<Instruction> =
             program.iter().map(|&(code, jt, jf, k)| Instruction { code, jt, jf, k }).collect();
         let mut data = [0; 16];
-        (data[0], data[1], data[4], data[5]) = (number, ARCHITECTURE, arguments[0], arguments[1]);
+        (data[0], data[1], data[4], data[5]) = (number, AUDIT, arguments[0], arguments[1]);
         run(&program, &data)
     }
 

@@ -50,6 +50,34 @@ pub fn fstat(fd: i32) -> Option<Stat> {
     stat_of(|to| unsafe { syscall(libc::SYS_fstat, [fd as usize, to as usize, 0, 0, 0, 0]) }).ok()
 }
 
+/// [`fstat`] of what an event is written to: of a local socket, where it leads takes the place of the device. A socket can be
+/// connected anew by all who have a descriptor of it.
+pub fn fstat_of_sink(fd: i32) -> Option<Stat> {
+    let mut stat = fstat(fd)?;
+    if stat.mode & libc::S_IFMT == libc::S_IFSOCK {
+        stat.identity.0 = super::hash_of_peer(fd);
+    }
+    Some(stat)
+}
+
+/// Whether nobody can do more with a file, by any descriptor of it, than append (`chattr +a`).
+pub fn is_append_only(fd: i32) -> bool {
+    let mut statx = core::mem::MaybeUninit::<libc::statx>::zeroed();
+    let (path, flags) = (c"".as_ptr() as usize, libc::AT_EMPTY_PATH as usize);
+    let args = [fd as usize, path, flags, libc::STATX_TYPE as usize, statx.as_mut_ptr() as usize, 0];
+    // SAFETY: the path ends in NUL, and the kernel writes one statx.
+    let done = result(unsafe { syscall(libc::SYS_statx, args) });
+    // SAFETY: all zero bytes are a valid statx.
+    let attributes = unsafe { statx.assume_init() }.stx_attributes;
+    done.is_ok() && attributes & libc::STATX_ATTR_APPEND as u64 != 0
+}
+
+/// Sets the flags of an open file description.
+pub fn set_flags(fd: i32, flags: i32) -> bool {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_SETFL as usize, flags as usize, 0, 0, 0]) == 0 }
+}
+
 /// `stat` of a path.
 pub fn stat(path: &CStr) -> Option<Stat> {
     stat_at(libc::AT_FDCWD, path).ok()

@@ -3,6 +3,7 @@
 
 pub mod address;
 mod apart;
+pub mod arch;
 mod cage;
 mod caller;
 mod children;
@@ -20,7 +21,7 @@ mod sockets;
 pub mod users;
 mod written;
 
-pub use apart::apart;
+pub use apart::{apart, with_raised_limits};
 pub use cage::*;
 pub use caller::*;
 pub use children::*;
@@ -40,6 +41,15 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 /// A descriptor that is closed when it goes out of scope.
 pub struct Fd(pub i32);
+
+impl Fd {
+    /// The number, whose descriptor stays open.
+    pub fn leave_open(self) -> i32 {
+        let number = self.0;
+        core::mem::forget(self);
+        number
+    }
+}
 
 impl Drop for Fd {
     fn drop(&mut self) {

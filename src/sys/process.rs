@@ -1,5 +1,6 @@
 //! The process itself, time, and child processes.
 
+pub use super::arch::CLOCK;
 use super::raw::syscall;
 use super::result;
 use core::ffi::{CStr, c_void};
@@ -63,8 +64,6 @@ pub fn since_boot() -> u64 {
 
 /// clock_gettime as the kernel maps it into every process: it reads the clock without a system call.
 type Clock = unsafe extern "C" fn(libc::clockid_t, *mut [i64; 2]) -> i32;
-/// Its name in the kernel's object (vdso(7)).
-pub const CLOCK: &CStr = if cfg!(target_arch = "x86_64") { c"__vdso_clock_gettime" } else { c"__kernel_clock_gettime" };
 /// Where it is; null where that is not known, as in what a server starts, which asks for the time once if ever.
 static MAPPED: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -195,25 +194,6 @@ pub fn raise_limit(resource: u32) {
         // SAFETY: the kernel reads a rlimit64.
         unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
     }
-}
-
-/// Does some work with the soft limits of files and of a file's size at their hard ones.
-pub fn with_raised_limits<R>(work: impl FnOnce() -> R) -> R {
-    let raised = [libc::RLIMIT_NOFILE, libc::RLIMIT_FSIZE].map(|resource| {
-        let before = limit(resource).filter(|[soft, hard]| soft < hard);
-        if before.is_some() {
-            raise_limit(resource);
-        }
-        (resource, before)
-    });
-    let done = work();
-    for (resource, before) in raised {
-        if let Some(limits) = before {
-            // SAFETY: the kernel reads a rlimit64.
-            unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
-        }
-    }
-    done
 }
 
 /// Ends the process.
@@ -360,6 +340,19 @@ impl Eyes {
         // SAFETY: the kernel writes at most that many groups.
         eyes.count = super::result(unsafe { syscall(libc::SYS_getgroups, args) }).ok()?;
         Some(eyes)
+    }
+
+    /// Whether the mode of a file lets them write to it.
+    pub fn may_write(&self, stat: &super::Stat) -> bool {
+        let groups = self.groups.get(..self.count).unwrap_or_default();
+        let bit = if stat.uid == self.uid {
+            libc::S_IWUSR
+        } else if stat.gid == self.gid || groups.contains(&stat.gid) {
+            libc::S_IWGRP
+        } else {
+            libc::S_IWOTH
+        };
+        self.uid == 0 || stat.mode & bit != 0
     }
 
     /// Looks with them from now on; whether that is so.

@@ -253,6 +253,20 @@ fn name_of(number: libc::c_long, fd: i32) -> Result<Option<(IpAddr, u16)>, i32> 
     Ok(if done == 0 { internet(&bytes, len as usize) } else { None })
 }
 
+/// A digest of the address to which a socket is connected, whatever its family; 0 where it is not.
+pub fn hash_of_peer(fd: i32) -> u64 {
+    let mut bytes = [0_u8; ADDRESS_MAX];
+    let mut len = ADDRESS_MAX as u32;
+    let args = [fd as usize, bytes.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    // SAFETY: the kernel writes at most that many bytes, and the length.
+    if unsafe { syscall(libc::SYS_getpeername, args) } != 0 {
+        return 0;
+    }
+    let address = bytes.get(..len as usize).unwrap_or(&bytes);
+    // FNV-1a: who could make another path with this digest can make one with the same path.
+    address.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
 /// To which internet address a socket is connected.
 pub fn peer(fd: i32) -> Option<(IpAddr, u16)> {
     asked_peer(fd).ok()?

@@ -2,25 +2,16 @@
 //! Each runs bare, in audit and in enforce, without and with the backstop's supervisor.
 
 use crate::build::{built, compile, enter, source};
+use portcullis_policy::Rule;
 use std::fmt::Write;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// All beside the first two and exec-unguarded, which is about the static program itself.
-const RULES: [&str; 11] = [
-    "exec-place",
-    "exec-tool",
-    "stdio-socket",
-    "loader-env",
-    "listen-port",
-    "dns-direct",
-    "metadata",
-    "php-ini",
-    "fpm-socket",
-    "process-memory",
-    "namespace",
-];
+fn rules() -> impl Iterator<Item = &'static str> {
+    Rule::ALL.into_iter().filter(|rule| !rule.is_at_top() && *rule != Rule::ExecUnguarded).map(Rule::word)
+}
 
 /// A language: its name, the program, options before the script, the script.
 struct Language {
@@ -64,7 +55,7 @@ impl Place {
                     "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[backstop]\nseccomp = \"{layer}\"\n",
                     events.display()
                 );
-                for rule in RULES {
+                for rule in rules() {
                     // The programs that the ways start are tools, and lie in a folder of the test.
                     let mode = if rule == "exec-tool" { "off" } else { mode };
                     let _ = writeln!(text, "[rules.{rule}]\nmode = \"{mode}\"");

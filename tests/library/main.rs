@@ -24,8 +24,10 @@ mod observed;
 mod preloads;
 mod programs;
 mod reach;
+mod rooms;
 #[path = "../servers/harness/root.rs"]
 mod root;
+mod rules;
 mod schema;
 mod stacks;
 mod table;

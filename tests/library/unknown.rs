@@ -2,7 +2,7 @@
 //! event says what could not be judged.
 
 use crate::build::{built, compile, enter, source};
-use portcullis_policy::Unknown;
+use portcullis_policy::{Rule, Unknown};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -34,22 +34,6 @@ const ELSEWHERE: [(Unknown, &str); 4] = [
     (Unknown::Request, "tests/servers/bypasses/requests.rs"),
     (Unknown::Policy, "tests/servers/bypasses/policy.rs"),
     (Unknown::Route, "tests/servers/bypasses/routes.rs"),
-];
-
-const RULES: [&str; 13] = [
-    "exec-place",
-    "exec-tool",
-    "stdio-socket",
-    "loader-env",
-    "listen-port",
-    "dns-direct",
-    "metadata",
-    "php-ini",
-    "exec-unguarded",
-    "fpm-socket",
-    "process-memory",
-    "namespace",
-    "egress-port",
 ];
 
 struct Bench {
@@ -86,7 +70,8 @@ impl Bench {
         let events = self.folder.path().join("events.jsonl");
         std::fs::write(&events, "").expect("a file");
         let config = self.folder.path().join("config.toml");
-        let rules: String = RULES.map(|rule| format!("[rules.{rule}]\nmode = \"{mode}\"\n")).concat();
+        let of = |rule: Rule| format!("[rules.{}]\nmode = \"{mode}\"\n", rule.word());
+        let rules: String = Rule::ALL.into_iter().filter(|rule| *rule != Rule::ShellSpawn).map(of).collect();
         let rules = rules.replace("[rules.egress-port]", "[egress]");
         let text = format!(
             "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[backstop]\nseccomp = \"{layer}\"\n{rules}",

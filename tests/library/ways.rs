@@ -2,6 +2,7 @@
 //! of docs/threat-model.md.
 
 use crate::build::{built, compile, enter, source};
+use portcullis_policy::Rule;
 use std::fmt::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -26,19 +27,9 @@ const WAYS: [(&str, &str); 12] = [
 const I386: [(&str, &str); 3] =
     [("i386 connect", "egress-port"), ("i386 socketcall", "egress-port"), ("i386 execve", "shell-spawn")];
 /// All beside the first two and exec-unguarded, which is about the static program itself.
-const RULES: [&str; 11] = [
-    "exec-place",
-    "exec-tool",
-    "stdio-socket",
-    "loader-env",
-    "listen-port",
-    "dns-direct",
-    "metadata",
-    "php-ini",
-    "fpm-socket",
-    "process-memory",
-    "namespace",
-];
+fn rules() -> impl Iterator<Item = &'static str> {
+    Rule::ALL.into_iter().filter(|rule| !rule.is_at_top() && *rule != Rule::ExecUnguarded).map(Rule::word)
+}
 
 /// How a program goes about it.
 #[derive(Clone, Copy, PartialEq)]
@@ -147,7 +138,7 @@ impl Bench {
             "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[backstop]\nseccomp = \"{layer}\"\n",
             events.display()
         );
-        for rule in RULES {
+        for rule in rules() {
             let _ = writeln!(text, "[rules.{rule}]\nmode = \"{mode}\"");
         }
         text += "[rules.exec-unguarded]\nmode = \"off\"\n";

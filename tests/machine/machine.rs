@@ -60,7 +60,13 @@ impl Machine {
         let nspawn = Command::new("systemd-nspawn")
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .args(["--register=no", "--keep-unit", "--private-network", "--boot", "--console=read-only", "--quiet"])
-            .args(["--volatile=overlay", &format!("--machine={name}"), "--directory"])
+            // Of what the kernel has and systemd-nspawn refuses: by this a supervisor borrows descriptors.
+            .args([
+                "--volatile=overlay",
+                "--system-call-filter=pidfd_getfd",
+                &format!("--machine={name}"),
+                "--directory",
+            ])
             .arg(folder.join(root))
             .arg(format!("--bind-ro={}:/packages", target().join("packages").display()))
             .arg(format!("--bind-ro={}:/var/www/html", pages.display()))

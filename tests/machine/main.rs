@@ -7,8 +7,10 @@ mod fleet;
 mod hardened;
 mod hostile;
 mod life;
+mod load;
 mod machine;
 mod packages;
 mod recipes;
 #[path = "../servers/harness/root.rs"]
 mod root;
+mod siege;

@@ -20,6 +20,7 @@ mod hidepid;
 mod host;
 mod instructions;
 mod jails;
+mod kill_switch;
 mod matrix;
 mod memory;
 mod merging;

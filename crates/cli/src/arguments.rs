@@ -57,6 +57,30 @@ pub enum Verb {
     Supervise,
     /// Say what the policy decides on a connection or a command, and which clause does
     Explain(Box<Explain>),
+    /// Refuse nothing any more: set `override` in the configuration and reload every guarded unit
+    Panic(Panic),
+}
+
+/// What is left when nothing is refused.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum PanicWord {
+    /// Events are still written
+    Audit,
+    /// Nothing is written either
+    Off,
+}
+
+#[derive(Args)]
+pub struct Panic {
+    /// The main configuration file; without it, that of every guarded unit
+    #[command(flatten)]
+    pub source: Source,
+    /// What every rule does from now on
+    #[arg(long, value_enum, default_value_t = PanicWord::Audit, conflicts_with = "undo")]
+    pub mode: PanicWord,
+    /// Take `override` out again and reload
+    #[arg(long)]
+    pub undo: bool,
 }
 
 /// Which configuration.

@@ -115,12 +115,15 @@ pub fn run(arguments: &Check) -> u8 {
             "usable": loaded.usable(),
             "errors": count(&loaded, Severity::Error),
             "warnings": count(&loaded, Severity::Warning),
+            "override": loaded.config.force.map(portcullis_policy::Mode::word),
+            "modes": crate::modes::json(&portcullis_config::modes::of(&loaded.config.global, &loaded.config)),
             "diagnostics": diagnostics,
         });
         println!("{}", crate::out::json(&result, true));
     } else {
         show(&loaded);
         here(&loaded);
+        crate::modes::said(&loaded.config).iter().for_each(|line| println!("{line}"));
         println!("{}", summary(&loaded, &path));
     }
     if loaded.usable() { FINE } else { WRONG }

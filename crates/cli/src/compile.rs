@@ -66,7 +66,7 @@ pub fn run(arguments: &Compile) -> u8 {
         eprintln!("{}; nothing was written", check::summary(&loaded, &path));
         return WRONG;
     }
-    loaded.config.force = arguments.mode.map(Into::into);
+    loaded.config.force = arguments.mode.map(Into::into).or(loaded.config.force);
     prepare(&loaded.config);
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&path));
     let bytes = compile(&loaded.config);
@@ -78,6 +78,7 @@ pub fn run(arguments: &Compile) -> u8 {
     }
     match write(&bytes, &output) {
         Ok(()) => {
+            crate::modes::said(&loaded.config).iter().for_each(|line| println!("{line}"));
             println!("{}: {} bytes", output.display(), bytes.len());
             FINE
         }

@@ -13,11 +13,12 @@ mod events;
 mod explain;
 mod generate;
 mod incident;
-// What it reads is the system's: units, folders and programs that only root writes.
-#[allow(clippy::disallowed_methods)]
 mod install;
+#[allow(clippy::disallowed_methods)]
+mod kill_switch;
 mod learn;
 mod log;
+mod modes;
 mod report;
 mod run;
 mod show;
@@ -56,6 +57,7 @@ pub fn main() -> ExitCode {
             complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");
             USAGE
         }
+        Verb::Panic(arguments) => kill_switch::run(&arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)

@@ -127,7 +127,7 @@ pub fn run(arguments: &Run) -> u8 {
     let Some(library) = library() else {
         return complain("libportcullis.so is neither beside this command nor in /usr/lib");
     };
-    config.force = arguments.mode.map(Into::into);
+    config.force = arguments.mode.map(Into::into).or(config.force);
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
     compile::prepare(&config);

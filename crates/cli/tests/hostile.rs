@@ -256,3 +256,63 @@ fn what_the_journal_says_otherwise_is_shown_and_not_learnt() {
             && !learnt.contains("allow = [")
     );
 }
+
+/// A system with a guarded unit, whose pools are in files that others may write.
+fn system(root: &Path, library: &str) {
+    let unit = "[Service]\nExecStart=/usr/sbin/php-fpm8.2 --fpm-config /etc/php/8.2/fpm/php-fpm.conf\n\
+                EnvironmentFile=-/etc/default/php\n";
+    for (path, text) in [
+        ("lib/systemd/system/php8.2-fpm.service", unit),
+        ("etc/php/8.2/fpm/php-fpm.conf", "include=/srv/a/*.conf\n[b]\nchroot = /srv/b\n"),
+        ("etc/systemd/system/php8.2-fpm.service.d/portcullis.conf", "# libportcullis.so\n"),
+        (library, ""),
+    ] {
+        let path = root.join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, text).expect("a file");
+    }
+    // Any file for this machine does.
+    std::fs::copy("/bin/true", root.join(library)).expect("a library");
+}
+
+/// What a pool's user can write is among what `install` reads, and so is what a package of somebody else's has laid there.
+#[test]
+fn install_waits_for_no_fifo_and_reads_nothing_without_an_end() {
+    let place = Place::new();
+    let library = format!("usr/lib/{}-linux-gnu/libportcullis.so", std::env::consts::ARCH);
+    let fifo = |path: &Path| assert!(Command::new("mkfifo").arg(path).status().expect("mkfifo").success());
+    let zero = |path: &Path| std::os::unix::fs::symlink("/dev/zero", path).expect("a link");
+    let long = |path: &Path| std::fs::File::create(path).expect("a file").set_len(1 << 42).expect("a sparse file");
+    let folder = |path: &Path| std::fs::create_dir(path).expect("a folder");
+    for (name, lay) in [("fifo", &fifo as &dyn Fn(&Path)), ("zero", &zero), ("long", &long), ("folder", &folder)] {
+        for spoiled in [
+            "srv/a/pool.conf",
+            "etc/default/php",
+            "usr/sbin/php-fpm8.2",
+            "etc/php/8.2/fpm/php-fpm.conf",
+            "lib/systemd/system/php8.2-fpm.service",
+            "etc/systemd/system/php8.2-fpm.service.d/other.conf",
+            "etc/systemd/system/php8.2-fpm.service.d/portcullis.conf",
+            "etc/systemd/system/nginx.service.d/portcullis.conf",
+            "etc/portcullis/portcullis.toml",
+            library.as_str(),
+            &format!("srv/b/{library}"),
+        ] {
+            let root = place.at(&format!("{name}/{}", spoiled.replace('/', "-")));
+            system(&root, &library);
+            let path = root.join(spoiled);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            let _ = std::fs::remove_file(&path);
+            lay(&path);
+            let root = root.to_str().expect("a path");
+            for arguments in [
+                &["install", "php8.2-fpm", "--dry-run", "--root", root][..],
+                &["install", "php8.2-fpm", "--jails", "--mode", "enforce", "--dry-run", "--root", root],
+                &["uninstall", "--dry-run", "--root", root],
+                &["uninstall", "php8.2-fpm", "--purge", "--dry-run", "--root", root],
+            ] {
+                place.run(arguments);
+            }
+        }
+    }
+}

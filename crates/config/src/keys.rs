@@ -17,12 +17,18 @@ const fn key(table: &'static str, name: &'static str, value: &'static str, defau
 }
 
 /// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
-pub const KEYS: [Key; 42] = [
+pub const KEYS: [Key; 43] = [
     key(
         "",
         "mode",
-        "`\"off\"`, `\"audit\"`, `\"enforce\"`: what `egress-port` and `shell-spawn` do; `\"off\"` also turns off every rule without a mode of its own",
+        "`\"off\"`, `\"audit\"`, `\"enforce\"`: the mode of the [rules that it covers](#modes); `\"off\"` also turns off every rule without a mode of its own",
         "`\"audit\"`",
+    ),
+    key(
+        "",
+        "override",
+        "`\"audit\"`, `\"off\"`: the mode of every rule of every virtual host, whatever else is written ([kill switch](#kill-switch))",
+        "",
     ),
     key("log", "sink", "list of `\"journald\"`, `\"syslog\"`, `\"file\"`, `\"stderr\"`", "`[\"journald\"]`"),
     key("log", "file", "absolute path of the file sink", "`/var/log/portcullis/events.jsonl`"),
@@ -32,12 +38,12 @@ pub const KEYS: [Key; 42] = [
         "group whose processes may [append to the file](events.md#the-log-file), by name or number; `\"\"`: none",
         "the first of `www-data`, `apache`, `nginx`, `http` that exists",
     ),
-    key("log", "merge", "whether [repeated events](events.md#repeated-events) are counted in one", "`true`"),
+    key("log", "merge", "whether [repeated events](events.md#repeated-events) are merged", "`true`"),
     key("egress", "mode", "as `mode`, for `egress-port` alone", "`mode`"),
     key(
         "egress",
         "common_ports",
-        "ports and ranges (`8983`, `\"9000-9010\"`); `\"default\"` stands for the built-in list",
+        "ports and ranges (`8983`, `\"9000-9010\"`); `\"default\"` means the built-in list",
         "`[\"default\"]`",
     ),
     key(
@@ -47,24 +53,24 @@ pub const KEYS: [Key; 42] = [
         "`[\"default\"]`",
     ),
     key("egress", "allow", "destinations, `\"HOST:PORTS\"`", "`[]`"),
-    key("egress", "deny", "destinations; wins over everything else", "`[]`"),
+    key("egress", "deny", "destinations; takes precedence over everything else", "`[]`"),
     key(
         "egress",
         "errno",
-        "what a refused connect gives: `EACCES`, `EPERM`, `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT`, `ENOENT`",
+        "errno of a denied connect: `EACCES`, `EPERM`, `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT`, `ENOENT`",
         "`\"EACCES\"`",
     ),
-    key("egress", "why", "a sentence of at most 240 bytes that events carry", ""),
+    key("egress", "why", "a sentence of at most 240 bytes, copied into events", ""),
     key("exec", "mode", "as `mode`, for `shell-spawn` alone", "`mode`"),
     key("exec", "shells", "names of programs that are shells; `\"default\"` likewise", "`[\"default\"]`"),
     key("exec", "allow", "simple commands that a shell may run; `\"default\"` likewise", "`[\"default\"]`"),
-    key("exec", "errno", "what a refused program gives", "`\"EACCES\"`"),
+    key("exec", "errno", "errno of a denied program", "`\"EACCES\"`"),
     key("exec", "why", "as above", ""),
     key(
         "rules.NAME",
         "mode",
-        "as `mode`, for one rule by its word",
-        "`mode` for the first two, `\"audit\"` for the others; `\"off\"` where `mode` is off",
+        "as `mode`, for one rule, by its ID",
+        "`mode` for the [rules that it covers](#modes), `\"audit\"` for the others; `\"off\"` if `mode` is off",
     ),
     key("rules.NAME", "why", "as above", ""),
     key(
@@ -84,11 +90,11 @@ pub const KEYS: [Key; 42] = [
     key(
         "rules.dns-direct",
         "resolvers",
-        "addresses of name servers; `\"default\"` stands for those of /etc/resolv.conf",
+        "addresses of name servers; `\"default\"` means those of /etc/resolv.conf",
         "`[\"default\"]`",
     ),
     key("rules.metadata", "addresses", "metadata services; `\"default\"` likewise", "`[\"default\"]`"),
-    key("rules.php-ini", "allow", "names of PHP settings that a request may bring", "`[]`"),
+    key("rules.php-ini", "allow", "names of PHP settings that a request may contain", "`[]`"),
     key(
         "rules.exec-unguarded",
         "allow",
@@ -109,7 +115,7 @@ pub const KEYS: [Key; 42] = [
         "whether a worker that has no CAP_SYS_ADMIN may set no_new_privs to load the filter",
         "`false`",
     ),
-    key("vhost", "name", "the name that events show; each once", ""),
+    key("vhost", "name", "the name in events; each once", ""),
     key("vhost", "why", "as above", ""),
     key("vhost", "match", "a table of the keys below", ""),
     key("vhost", "mode", "as `mode`; and all of `egress`, `exec` and `rules`", "the global one"),
@@ -117,7 +123,7 @@ pub const KEYS: [Key; 42] = [
     key(
         "vhost.match",
         "server_name_from",
-        "who is believed about it: `\"module\"`, `\"nginx\"`, `\"apache\"`, `\"any\"`",
+        "trusted sources of `server_name`: `\"module\"`, `\"nginx\"`, `\"apache\"`, `\"any\"`",
         "`[\"module\", \"nginx\"]`",
     ),
     key("vhost.match", "document_root", "absolute paths", ""),

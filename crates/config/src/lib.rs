@@ -11,6 +11,7 @@ pub mod keys;
 pub mod lists;
 mod load;
 pub mod model;
+pub mod modes;
 mod nets;
 mod read;
 pub mod reading;

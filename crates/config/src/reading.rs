@@ -18,6 +18,9 @@ pub const CONFIG_MAX: u64 = 16 << 20;
 /// The most files in a folder of the configuration, and the most entries of a folder of programs.
 pub const ENTRIES_MAX: usize = 100_000;
 
+/// The largest program or library, in bytes.
+pub const PROGRAM_MAX: u64 = 512 << 20;
+
 /// How long a lock is waited for.
 const LOCKED_MAX: Duration = Duration::from_secs(10);
 
@@ -96,12 +99,14 @@ pub fn bytes(path: &Path, links: Links, max: u64) -> Result<Vec<u8>> {
 
 /// What is left of an open file, likewise.
 pub fn rest(file: File, max: u64) -> Result<Vec<u8>> {
+    let too_large = || Error::new(ErrorKind::FileTooLarge, format!("it is larger than {max} bytes"));
+    if file.metadata()?.len() > max {
+        return Err(too_large());
+    }
+    // It may grow, and what /proc has seems empty.
     let mut bytes = Vec::new();
     file.take(max.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > max {
-        return Err(Error::new(ErrorKind::FileTooLarge, format!("it is larger than {max} bytes")));
-    }
-    Ok(bytes)
+    if bytes.len() as u64 > max { Err(too_large()) } else { Ok(bytes) }
 }
 
 /// A file as text, likewise.
@@ -127,6 +132,11 @@ pub fn entries(folder: &Path, max: usize) -> Result<Vec<DirEntry>> {
         return Err(Error::other(format!("it has more than {max} entries")));
     }
     Ok(found)
+}
+
+/// Writes to the disk which entries a folder has.
+pub fn sync_folder(folder: &Path) -> Result<()> {
+    OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder)?.sync_all()
 }
 
 /// Finds what a path leads to, without opening it.

@@ -12,134 +12,18 @@ mod time;
 
 pub use encode::encode;
 pub use json::{Json, Line, Name};
+pub use portcullis_policy::{RULE_FACTS as RULES, RuleFacts};
 
 /// The size of the buffer that an encoded event always fits into, newline included, in bytes.
 pub const EVENT_MAX: usize = 12288;
 /// How many arguments of a program an event shows; `process.args_count` has the real number.
 pub const ARGS_SHOWN: usize = 16;
 
-/// Facts on the rule that fired.
-#[derive(Clone, Copy, Debug)]
-pub struct RuleFacts {
-    /// `rule.id`
-    pub id: &'static str,
-    /// `rule.name`
-    pub name: &'static str,
-    /// `event.severity`, on Elastic's scale: 21 low, 47 medium, 73 high.
-    pub severity: u8,
-    /// `threat.technique.id`: ATT&CK's techniques, those that the subtechniques belong to included.
-    pub techniques: &'static [&'static str],
-    /// `threat.technique.subtechnique.id`
-    pub subtechniques: &'static [&'static str],
-}
-
 /// `rule.name` of what has no rule of its own: the rule that judges it is named after something else.
 const RING: &str = "Web Server Process Using io_uring";
 const ROUTE: &str = "Web Server Process Sending Packets Elsewhere Than Address Says";
 const CALL: &str = "Web Server Process Making System Call That Portcullis Cannot Judge";
 
-/// The rules, in the order of the policy's numbers. Severity and techniques of the first are those of Elastic's rule
-/// 00546494-5bb0-49d6-9220-5f3b4c12f26a, the severity of the second that of its rule f16fca20-4d6c-43f9-aec1-20b6de3b0aeb.
-pub const RULES: [RuleFacts; 14] = [
-    RuleFacts {
-        id: "egress-port",
-        name: "Uncommon Destination Port Connection by Linux Web Server",
-        severity: 21,
-        techniques: &["T1505", "T1571", "T1071"],
-        subtechniques: &["T1505.003"],
-    },
-    RuleFacts {
-        id: "shell-spawn",
-        name: "Web Server Process Spawning Shell",
-        severity: 47,
-        techniques: &["T1505", "T1059"],
-        subtechniques: &["T1505.003", "T1059.004"],
-    },
-    RuleFacts {
-        id: "exec-place",
-        name: "Web Server Process Starting Program From Unusual Place",
-        severity: 47,
-        techniques: &["T1505", "T1105"],
-        subtechniques: &["T1505.003"],
-    },
-    RuleFacts {
-        id: "exec-tool",
-        name: "Web Server Process Starting Network, Scripting or Reconnaissance Tool",
-        severity: 21,
-        techniques: &["T1505", "T1059", "T1082"],
-        subtechniques: &["T1505.003"],
-    },
-    RuleFacts {
-        id: "stdio-socket",
-        name: "Web Server Process With Standard Input or Output on Network Connection",
-        severity: 73,
-        techniques: &["T1505", "T1059", "T1095"],
-        subtechniques: &["T1505.003", "T1059.004"],
-    },
-    RuleFacts {
-        id: "loader-env",
-        name: "Web Server Process Setting Loader Variable for Child",
-        severity: 73,
-        techniques: &["T1505", "T1574"],
-        subtechniques: &["T1505.003", "T1574.006"],
-    },
-    RuleFacts {
-        id: "listen-port",
-        name: "Web Server Process Listening on Port of Its Own",
-        severity: 47,
-        techniques: &["T1505", "T1571"],
-        subtechniques: &["T1505.003"],
-    },
-    RuleFacts {
-        id: "dns-direct",
-        name: "Web Server Process Asking Unconfigured Name Server",
-        severity: 21,
-        techniques: &["T1505", "T1071"],
-        subtechniques: &["T1505.003", "T1071.004"],
-    },
-    RuleFacts {
-        id: "metadata",
-        name: "Web Server Process Accessing Cloud Metadata Service",
-        severity: 47,
-        techniques: &["T1505", "T1552"],
-        subtechniques: &["T1505.003", "T1552.005"],
-    },
-    RuleFacts {
-        id: "php-ini",
-        name: "FastCGI Request Changing PHP Settings",
-        severity: 47,
-        techniques: &["T1505", "T1190"],
-        subtechniques: &["T1505.003"],
-    },
-    RuleFacts {
-        id: "exec-unguarded",
-        name: "Web Server Process Starting Program Out of Sight of Portcullis",
-        severity: 47,
-        techniques: &["T1505", "T1548"],
-        subtechniques: &["T1505.003", "T1548.001"],
-    },
-    RuleFacts {
-        id: "fpm-socket",
-        name: "Web Server Process Reaching Application Pool Past Web Server",
-        severity: 73,
-        techniques: &["T1505", "T1559"],
-        subtechniques: &["T1505.003"],
-    },
-    RuleFacts {
-        id: "process-memory",
-        name: "Web Server Process Writing Memory of Process",
-        severity: 73,
-        techniques: &["T1505", "T1055"],
-        subtechniques: &["T1505.003", "T1055.009"],
-    },
-    RuleFacts {
-        id: "namespace",
-        name: "Web Server Process Entering Namespace",
-        severity: 47,
-        techniques: &["T1505", "T1611"],
-        subtechniques: &["T1505.003"],
-    },
-];
 /// The guard's word on itself: its policy is not what the configuration asks for.
 pub const GUARD_POLICY: RuleFacts = RuleFacts {
     id: "guard-policy",
@@ -147,6 +31,7 @@ pub const GUARD_POLICY: RuleFacts = RuleFacts {
     severity: 73,
     techniques: &[],
     subtechniques: &[],
+    category: "process",
 };
 
 /// A process as an event shows it; what is unknown is empty or 0.

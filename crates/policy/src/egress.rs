@@ -1,6 +1,6 @@
 //! The verdict on a connection: deny, allow, local range, common port, otherwise the rule fires.
 
-use crate::format::{AddrSet, Net4, Net6, Ports, Range, Section};
+use crate::format::{AddrSet, Net4, Net6, Ports, Range, Scope, Section};
 use crate::name::HostName;
 use crate::rest::{default, mode};
 use crate::{Findings, Mode, Outcome, Policy, Rule, Verdict};
@@ -84,9 +84,7 @@ impl<'a> Policy<'a> {
                 self.has_names(scope.deny_names).then(|| self.host(scope.deny_names, name().bytes(), port)).flatten()
             });
             if let Some(clause) = denied {
-                let mut findings = Findings::none(RULE, clause);
-                findings.fire(RULE, mode(RULE), clause);
-                return findings.verdict();
+                return self.decide_denied(scope, address, port, clause);
             }
         }
         if let Some(clause) = self.find(scope.allow, address, port) {
@@ -126,6 +124,21 @@ impl<'a> Policy<'a> {
             return Verdict::allow(RULE, clause);
         }
         verdict
+    }
+
+    /// The verdict on what an entry of `deny` names. The entry is of its own rule: it takes nothing from what another refuses.
+    #[cold]
+    fn decide_denied(&self, scope: &Scope, address: IpAddr, port: u16, clause: u32) -> Verdict {
+        const RULE: Rule = Rule::EgressPort;
+        let mut findings = Findings::none(RULE, clause);
+        findings.fire(RULE, mode(scope, RULE), clause);
+        if let Some(clause) = self.find(scope.metadata, address, port) {
+            findings.fire(Rule::Metadata, mode(scope, Rule::Metadata), clause);
+        }
+        if DNS_PORTS.contains(&port) && !is_loopback(address) && self.find(scope.resolvers, address, port).is_none() {
+            findings.fire(Rule::DnsDirect, mode(scope, Rule::DnsDirect), default(scope, Rule::DnsDirect));
+        }
+        findings.verdict()
     }
 
     /// Whether an address is a configured name server in scope `scope`.

@@ -127,7 +127,7 @@ impl<'a> Policy<'a> {
             }
             for (rule, clause) in found {
                 if let Some(clause) = clause {
-                    findings.fire(rule, mode(scope, rule), clause);
+                    findings.fire(rule, self.mode_there(scope, rule, program), clause);
                 }
             }
             if let Some(Steering::By(variable)) = steering {
@@ -169,7 +169,7 @@ impl<'a> Policy<'a> {
         // A script's interpreter is none.
         let tool_image = || self.tool_image(scope, program.identity, program.build_id).filter(|_| !program.is_script);
         let tool = if on(Rule::ExecTool) { self.tool(scope, own()).or_else(tool_image) } else { None };
-        let place = if on(Rule::ExecPlace) { self.place(scope, program, own()) } else { None };
+        let place = if on(Rule::ExecPlace) { self.place(scope.places, program, own()) } else { None };
         let unguarded = if on(Rule::ExecUnguarded) { self.unguarded(scope, program) } else { None };
         [shell, tool, place, unguarded]
     }
@@ -195,8 +195,17 @@ impl<'a> Policy<'a> {
         tools.iter().find(is).map(|tool| tool.clause.get())
     }
 
-    fn place(&self, scope: &Scope, program: &Program<'_>, names: &[&[u8]]) -> Option<u32> {
-        let places: &[Name] = self.range(Section::Names, scope.places);
+    /// The mode of a rule that this program triggers: stricter in some places.
+    #[cold]
+    fn mode_there(&self, scope: &Scope, rule: Rule, program: &Program<'_>) -> Mode {
+        match rule {
+            Rule::ExecPlace if self.place(scope.enforced_places, program, &[]).is_some() => Mode::Enforce,
+            _ => mode(scope, rule),
+        }
+    }
+
+    fn place(&self, places: Range, program: &Program<'_>, names: &[&[u8]]) -> Option<u32> {
+        let places: &[Name] = self.range(Section::Names, places);
         let is_here = |place: &&Name| match self.text(place.text) {
             word if word == WRITABLE.as_bytes() => program.writable,
             word if word == MEMFD.as_bytes() => {

@@ -10,7 +10,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 /// The first eight bytes of a compiled policy.
 pub const MAGIC: [u8; 8] = *b"PORTCULL";
 /// The version of this format; a file of another version is refused.
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 
 /// The sections, in the order of the header's table.
 #[derive(Clone, Copy)]
@@ -68,6 +68,8 @@ pub type Text = Range;
 
 /// In [`Header::sinks`]: repeated events are not merged.
 pub const EVERY_EVENT: u32 = 1 << 8;
+/// A bit of [`Header::sinks`]: one mode holds for every rule, whatever the configuration says beside it.
+pub const OVERRIDDEN: u32 = 1 << 9;
 
 /// The head of the file.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -166,6 +168,8 @@ pub struct Scope {
     pub metadata: AddrSet,
     /// Places of programs: paths, and words for what is no path; into [`Section::Names`].
     pub places: Range,
+    /// Those of them in which a program is refused although the rule only audits, likewise.
+    pub enforced_places: Range,
     /// Tools, with a `*` at the end of some; into [`Section::Names`].
     pub tools: Range,
     /// What a loader's variable may say, into [`Section::Names`].
@@ -206,6 +210,7 @@ impl Scope {
             deny_names: NONE,
             metadata: EMPTY,
             places: NONE,
+            enforced_places: NONE,
             tools: NONE,
             libraries: NONE,
             listen: NONE,

@@ -98,6 +98,14 @@ pub(crate) fn mode(scope: &Scope, rule: Rule) -> Mode {
     Mode::from_byte(scope.modes.get(rule as usize).copied().unwrap_or(0))
 }
 
+/// The strictest that a rule may be in a scope, for what cannot be judged.
+pub(crate) fn strictest_mode(scope: &Scope, rule: Rule) -> Mode {
+    match rule {
+        Rule::ExecPlace if scope.enforced_places.len.get() != 0 => Mode::Enforce,
+        _ => mode(scope, rule),
+    }
+}
+
 /// The clause of a rule that fires where nothing more particular does.
 pub(crate) fn default(scope: &Scope, rule: Rule) -> u32 {
     scope.defaults.get(rule as usize).map_or(u32::MAX, |clause| clause.get())

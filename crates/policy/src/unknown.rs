@@ -1,6 +1,6 @@
 //! What could not be judged: an outcome of its own, which the policy decides like any other.
 
-use crate::rest::{default, mode};
+use crate::rest::{default, strictest_mode};
 use crate::{Findings, Policy, Rule, Verdict};
 
 /// What could not be read, found, parsed or bounded. A closed list: `portcullis.unknown`.
@@ -136,7 +136,7 @@ impl Findings {
     pub(crate) fn unknown(&mut self, scope: &crate::format::Scope, what: Unknown, rules: u16) {
         let (outcome, fired) = self.so_far();
         for rule in Rule::ALL.into_iter().filter(|rule| what.rules() & rules & rule.bit() != 0) {
-            self.fire(rule, mode(scope, rule), default(scope, rule));
+            self.fire(rule, strictest_mode(scope, rule), default(scope, rule));
         }
         let (now, also) = self.so_far();
         if now > outcome {

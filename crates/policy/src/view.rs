@@ -155,9 +155,15 @@ impl<'a> Policy<'a> {
         }
     }
 
-    /// The mode of `rule` in a scope.
+    /// The mode of `rule` in a scope, the strictest where it has more than one.
     #[must_use]
     pub fn mode(&self, scope: u32, rule: crate::Rule) -> crate::Mode {
+        crate::rest::strictest_mode(self.scope(scope), rule)
+    }
+
+    /// The mode of a rule in a scope for what it finds anywhere: `exec-place` may be stricter in some places.
+    #[must_use]
+    pub fn general_mode(&self, scope: u32, rule: crate::Rule) -> crate::Mode {
         crate::rest::mode(self.scope(scope), rule)
     }
 
@@ -180,6 +186,12 @@ impl<'a> Policy<'a> {
     #[must_use]
     pub fn sinks(&self) -> u32 {
         self.header.sinks.get()
+    }
+
+    /// Whether one mode overrides every other.
+    #[must_use]
+    pub fn is_overridden(&self) -> bool {
+        self.header.sinks.get() & crate::format::OVERRIDDEN != 0
     }
 
     /// Whether repeated events are merged.

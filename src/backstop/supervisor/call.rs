@@ -3,6 +3,7 @@
 use super::remote::Memory;
 use crate::judge::route;
 use crate::sys::Notice;
+use crate::sys::arch;
 
 /// A call.
 #[derive(Clone, Copy)]
@@ -41,18 +42,14 @@ pub struct Decoded {
     pub width: usize,
 }
 
-#[cfg(target_arch = "x86_64")]
-pub(super) const NATIVE: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-pub(super) const NATIVE: u32 = 0xc000_00b7;
-const I386: u32 = 0x4000_0003;
+pub(super) use crate::sys::arch::AUDIT as NATIVE;
 
 /// Decodes what the kernel tells.
 pub fn decode(notice: &Notice, memory: &Memory) -> Decoded {
     let args = &notice.args;
     match notice.architecture {
         NATIVE => Decoded { call: native(i64::from(notice.number), args), width: 8 },
-        I386 if cfg!(target_arch = "x86_64") => Decoded { call: i386(notice.number, args, memory), width: 4 },
+        other if arch::AUDIT_COMPATIBLE == Some(other) => Decoded { call: i386(notice.number, args, memory), width: 4 },
         _ => Decoded { call: Call::Other, width: 8 },
     }
 }

@@ -1,6 +1,7 @@
 //! What a program's file is, from its first bytes, as the kernel's loaders read it (fs/binfmt_elf.c, fs/binfmt_script.c).
 
 use crate::memory::Text;
+use crate::sys::arch::{MACHINE, MACHINE_COMPATIBLE};
 use portcullis_policy::image::build_id;
 
 /// What the kernel reads of a script's first line (BINPRM_BUF_SIZE).
@@ -40,10 +41,6 @@ pub enum Loader<'h> {
     Unknown,
 }
 
-const NATIVE: u16 = if cfg!(target_arch = "x86_64") { 62 } else { 183 };
-/// 32-bit x86, and 32-bit ARM.
-const COMPATIBLE: u16 = if cfg!(target_arch = "x86_64") { 3 } else { 40 };
-
 /// PT_LOAD, PT_DYNAMIC; DT_NEEDED, DT_STRTAB.
 const LOAD: [u8; 4] = 1_u32.to_le_bytes();
 const DYNAMIC: [u8; 4] = 2_u32.to_le_bytes();
@@ -77,13 +74,13 @@ impl<'h> Format<'h> {
         // The magic number alone makes no program: execvp runs the rest by a shell.
         let executable = matches!(short(head, 16), Some(2 | 3));
         match (head.strip_prefix(b"\x7fELF").and_then(<[u8]>::first), short(head, 18)) {
-            (Some(2), Some(machine)) if executable && machine == usize::from(NATIVE) => match elf(head) {
+            (Some(2), Some(machine)) if executable && machine == usize::from(MACHINE) => match elf(head) {
                 Some(elf) => Format::Native(elf),
                 None => Format::Other,
             },
             // x32 has the word size of the one and the machine of the other.
             (Some(1), Some(machine))
-                if executable && (machine == usize::from(COMPATIBLE) || machine == usize::from(NATIVE)) =>
+                if executable && (machine == usize::from(MACHINE_COMPATIBLE) || machine == usize::from(MACHINE)) =>
             {
                 Format::Foreign
             }
@@ -250,7 +247,7 @@ mod tests {
         let with = |entries: &[(u32, u64, u64)], far: usize| {
             let mut file = vec![0; 64];
             file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-            (file[16], file[18], file[32], file[54], file[56]) = (2, NATIVE as u8, 64, 56, entries.len() as u8);
+            (file[16], file[18], file[32], file[54], file[56]) = (2, MACHINE as u8, 64, 56, entries.len() as u8);
             for (kind, start, len) in entries {
                 let mut entry = [0; ENTRY];
                 entry[..4].copy_from_slice(&kind.to_le_bytes());

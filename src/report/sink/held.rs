@@ -33,7 +33,7 @@ impl Held {
     /// The descriptor where it still is what it was, and the names that this has.
     fn ours_and_names(&self) -> Option<(i32, u64)> {
         let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
-        let stat = if fd >= 0 { sys::fstat(fd) } else { None };
+        let stat = if fd >= 0 { sys::fstat_of_sink(fd) } else { None };
         stat.filter(|stat| self.is(Some(stat.identity))).map(|stat| (fd, stat.links))
     }
 
@@ -83,9 +83,9 @@ impl Held {
         }
     }
 
-    /// A duplicate.
-    pub fn lend(&self) -> Option<Fd> {
-        sys::duplicate_to_lend(self.ours()?)
+    /// Forgets it, and leaves the descriptor as it is.
+    pub fn forget(&self) {
+        self.kept.store(0, Ordering::Release);
     }
 
     /// Opens it where it is not held or no longer the guard's. For a master, whose other threads do not come here.
@@ -96,7 +96,7 @@ impl Held {
         self.kept.store(0, Ordering::Release);
         let Ok(low) = open() else { return };
         let Ok(fd) = sys::duplicate_highest(low.0) else { return };
-        let Some(stat) = sys::fstat(fd) else { return };
+        let Some(stat) = sys::fstat_of_sink(fd) else { return };
         self.hold(fd, &stat);
     }
 

@@ -5,14 +5,16 @@
 //! opens what it needs for one event and closes it again.
 
 pub mod held;
+mod lent;
 mod write;
 
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
-use crate::sys::{self, Fd};
+use crate::sys;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{Held, Taken};
+pub use lent::lend;
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;
@@ -38,6 +40,11 @@ pub fn is_elsewhere() -> bool {
     held_in != [0; 3] && sys::root_folder().map_or(held_in == [u64::MAX; 3], |now| now != held_in)
 }
 
+/// Whether what is held was handed down.
+fn is_handed() -> bool {
+    HELD_IN.first().is_some_and(|word| word.load(Ordering::Relaxed) == u64::MAX)
+}
+
 fn set_held_in(root: [u64; 3]) {
     HELD_IN.iter().zip(root).for_each(|(word, now)| word.store(now, Ordering::Relaxed));
 }
@@ -45,13 +52,6 @@ fn set_held_in(root: [u64; 3]) {
 /// The sinks that a process may hold and hand down.
 pub const KINDS: usize = 3;
 const HELD: [&Held; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
-
-/// Duplicates of those that are held.
-#[cold]
-#[inline(never)]
-pub fn lend() -> [Option<Fd>; KINDS] {
-    HELD.map(Held::lend)
-}
 
 /// Holds what this program was handed; for the constructor.
 pub fn keep(handed: [Option<(i32, sys::Stat)>; KINDS]) {
@@ -70,15 +70,19 @@ pub fn may_hold(fd: i32) -> bool {
     held::may_be_held(fd)
 }
 
+fn kept() -> impl Iterator<Item = &'static Held> {
+    HELD.into_iter().chain(lent::LENT)
+}
+
 /// Whether a sink is held by this descriptor which the process could not open again.
 #[cold]
 pub fn is_kept(fd: i32) -> bool {
-    HELD.into_iter().any(|place| place.may_be(fd) && place.ours().is_some()) && is_elsewhere()
+    kept().any(|place| place.may_be(fd) && place.ours().is_some()) && is_elsewhere()
 }
 
 /// The lowest descriptor from `first` on of which that is so.
 pub fn kept_from(first: u32) -> Option<u32> {
-    let held = HELD.into_iter().filter_map(Held::ours).map(i32::cast_unsigned);
+    let held = kept().filter_map(Held::ours).map(i32::cast_unsigned);
     held.filter(|fd| *fd >= first).min().filter(|_| is_elsewhere())
 }
 
@@ -87,17 +91,18 @@ pub fn kept_from(first: u32) -> Option<u32> {
 #[inline(never)]
 pub fn make_way(fd: i32) {
     if is_kept(fd) {
-        HELD.into_iter().filter(|place| place.may_be(fd)).for_each(Held::relocate);
+        kept().filter(|place| place.may_be(fd)).for_each(Held::relocate);
     }
 }
 
-/// A program is about to leave its root folder or its mounts: what it cannot open there, it holds.
+/// A process is about to leave its root folder or its mounts: what it cannot open there, it holds, and what it has to lend.
 #[cold]
 #[inline(never)]
 pub fn hold_before_leaving() {
     if state::role() == Role::Descendant && state::ready() {
         hold(&in_force::policy());
     }
+    lent::open(&in_force::policy());
 }
 
 /// Opens the sinks of `policy` that are not held yet. Where two threads meet, one's are left open.
@@ -128,6 +133,9 @@ pub fn hold(policy: &Policy<'_>) {
 /// Writes the event to every sink of the policy; whether all that there are have taken it. What none has taken goes to the journal,
 /// or else to syslog, though the policy does not name them.
 pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
+    if is_handed() {
+        lent::look();
+    }
     let mut buffer = Line::new();
     let line = encode(event, &mut buffer);
     let sinks = policy.sinks();

@@ -3,10 +3,11 @@
 
 use super::compile;
 use crate::elsewhere::{ask, configuration, place_library, start};
-use crate::harness::{Parts, Place, enter};
+use crate::harness::{Guard, Parts, Place, enter};
 use crate::jails::jail;
 use serde_json::Value;
 use std::os::unix::fs::chown;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 
 fn jail_with_helper(place: &Place) -> PathBuf {
@@ -38,6 +39,57 @@ fn a_program_that_closes_all_descriptors_keeps_its_sinks() {
         assert!(seen.iter().any(|chain| chain.ends_with("closing > dash")), "{way}: {seen:#?}");
         assert!(seen.iter().any(|chain| chain.ends_with("dash > sh")), "{way}: {seen:#?}");
     }
+}
+
+/// Whoever has a descriptor of a socket can connect it anew, for all that have one of the same open file description.
+#[test]
+fn a_program_leads_nobody_elses_events_to_itself() {
+    enter();
+    std::fs::create_dir_all("/run/systemd/journal").expect("folders");
+    let journal = UnixDatagram::bind("/run/systemd/journal/socket").expect("a socket");
+    journal.set_nonblocking(true).expect("nonblocking");
+    let fresh = || {
+        let mut bytes = vec![0; 1 << 16];
+        let mut all = String::new();
+        while let Ok(len) = journal.recv(&mut bytes) {
+            all += &String::from_utf8_lossy(&bytes[..len]);
+        }
+        all
+    };
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    let text = configuration("off") + "[log]\nsink = [\"journald\"]\nmerge = false\n";
+    let guard = Guard::new(&place, place.write("etc/portcullis.toml", &text), place.join("log/none"));
+    let server = start(&place, Some(&guard), Some(&root));
+    let shell = "/bin/dash|-c|/bin/sh -c 'echo through'";
+    assert!(ask(&server, "blog.example", shell).contains("through"));
+    assert!(fresh().contains("dash > sh"));
+    let said = ask(&server, "blog.example", "/bin/elsewhere|rebind|/tmp/mine");
+    assert!(said.contains("through") && said.contains("led 1, came 0"), "{said}");
+    fresh();
+    assert!(ask(&server, "blog.example", shell).contains("through"));
+    let seen = fresh();
+    assert!(seen.contains("pool www > dash"), "the worker's own event: {seen}");
+}
+
+/// Nor do flags that a program takes from the log's descriptor count for others.
+#[test]
+fn a_program_makes_nobody_overwrite_the_log() {
+    enter();
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    let guard = place.guard_of_every_event(&configuration("off"));
+    let server = start(&place, Some(&guard), Some(&root));
+    ask(&server, "blog.example", "/bin/dash|-c|/bin/sh -c 'echo through'");
+    let before = std::fs::read_to_string(&guard.log).expect("a log");
+    assert!(ask(&server, "blog.example", "/bin/elsewhere|flags|").contains("0\n"));
+    ask(&server, "blog.example", "/bin/dash|-c|/bin/sh -c 'echo through'");
+    let after = std::fs::read_to_string(&guard.log).expect("a log");
+    assert!(after.starts_with(&before), "{after}");
+    assert!(
+        after[before.len()..].contains("elsewhere > dash") && after[before.len()..].contains("dash > sh"),
+        "{after}"
+    );
 }
 
 fn chains(events: &[Value]) -> Vec<&str> {

@@ -9,6 +9,7 @@ mod evidence;
 mod formats;
 mod fpm_socket;
 mod interpreters;
+mod journal_sender;
 mod limits;
 mod loading;
 mod lost_library;

@@ -21,28 +21,15 @@ pub use nginx::Nginx;
 pub use process::{Guard, Process, children, wait_until};
 pub use root::own_root;
 
+use portcullis_policy::Rule;
 use std::path::{Path, PathBuf};
-
-/// The rules beside the first two, which a global mode does not change.
-const OTHER_RULES: [&str; 12] = [
-    "exec-place",
-    "exec-tool",
-    "stdio-socket",
-    "loader-env",
-    "listen-port",
-    "dns-direct",
-    "metadata",
-    "php-ini",
-    "exec-unguarded",
-    "fpm-socket",
-    "process-memory",
-    "namespace",
-];
 
 /// A configuration in which every rule has this mode.
 pub fn every_rule(mode: &str) -> String {
-    let rules = OTHER_RULES.map(|rule| format!("[rules.{rule}]\nmode = \"{mode}\"\n"));
-    format!("mode = \"{mode}\"\n{}", rules.concat())
+    // A global mode does not change the others.
+    let others = Rule::ALL.into_iter().filter(|rule| !rule.is_at_top());
+    let rules: String = others.map(|rule| format!("[rules.{}]\nmode = \"{mode}\"\n", rule.word())).collect();
+    format!("mode = \"{mode}\"\n{rules}")
 }
 
 /// The folder with the built library and command.

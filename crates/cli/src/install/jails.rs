@@ -3,6 +3,7 @@
 use super::below;
 use super::plan::Change;
 use super::unit::{Unit, words};
+use portcullis_config::reading::{self, Links};
 use portcullis_config::trust::{self, Weak};
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -73,7 +74,7 @@ impl Reader<'_> {
         if self.files.len() >= FILES || !self.files.insert(path.to_owned()) {
             return;
         }
-        let text = std::fs::read_to_string(below(self.root, path)).unwrap_or_default();
+        let text = reading::text(&below(self.root, path), Links::Follow, reading::CONFIG_MAX).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             let line = line.split(';').next().unwrap_or_default().trim();
             if let Some(section) = line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
@@ -98,7 +99,7 @@ impl Reader<'_> {
     fn included(&mut self, pattern: &str) {
         let pattern = Path::new(pattern);
         let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else { return };
-        let entries = std::fs::read_dir(below(self.root, folder)).into_iter().flatten().flatten();
+        let entries = reading::entries(&below(self.root, folder), reading::ENTRIES_MAX).into_iter().flatten();
         let matching = |file: &std::ffi::OsString| {
             portcullis_policy::command::glob(name.as_encoded_bytes(), file.as_encoded_bytes(), true)
         };
@@ -119,8 +120,8 @@ impl Jail {
         if let Some(why) = self.unfit(root, library) {
             return State::Unfit(why);
         }
-        let read = |path: &Path| std::fs::read(path).ok();
-        match (read(&self.copy(root, library)), read(&below(root, library))) {
+        let read = |path: &Path, links| reading::bytes(path, links, reading::PROGRAM_MAX).ok();
+        match (read(&self.copy(root, library), Links::Refuse), read(&below(root, library), Links::Own)) {
             (None, _) => State::Missing,
             (Some(there), Some(here)) if there == here => State::Same,
             (Some(_), _) => State::Other,

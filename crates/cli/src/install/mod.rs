@@ -18,6 +18,7 @@ use crate::{FINE, WRONG, check, complain, sink, status};
 use anstyle::{AnsiColor, Style};
 use jails::State;
 use plan::Change;
+use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, DEFAULT_CONFIG, Sink, trust};
 use review::{Review, Warning};
 use std::path::{Path, PathBuf};
@@ -51,9 +52,14 @@ pub fn drop_in(root: &Path, unit: &str) -> PathBuf {
     root.join("etc/systemd/system").join(format!("{unit}.d")).join(DROP_IN)
 }
 
+/// A file of the configuration.
+fn text_of(path: &Path) -> std::io::Result<String> {
+    reading::text(path, Links::Follow, reading::CONFIG_MAX)
+}
+
 /// Whether a drop-in is the guard's: written by `install`, or copied from the examples.
 fn is_ours(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.starts_with(MARK) || text.contains("libportcullis.so"))
+    text_of(path).is_ok_and(|text| text.starts_with(MARK) || text.contains("libportcullis.so"))
 }
 
 /// The text of a unit's drop-in.
@@ -127,8 +133,7 @@ struct Guarded {
 fn guard(arguments: &Install, name: &str, library: &Path, config: &Config) -> Result<Guarded, String> {
     let found = Unit::find(&arguments.root, name)?;
     let path = drop_in(&arguments.root, &found.name);
-    let foreign =
-        std::fs::read_to_string(&path).is_ok_and(|text| !text.starts_with(MARK) && !text.contains("libportcullis.so"));
+    let foreign = path.symlink_metadata().is_ok() && !is_ours(&path);
     if foreign {
         return Err(format!("{} is there already, and not the guard's: move it away", path.display()));
     }
@@ -297,9 +302,8 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
 /// The units that have the guard's drop-in.
 pub fn installed(root: &Path) -> Vec<String> {
     let folder = root.join("etc/systemd/system");
-    let mut found: Vec<String> = std::fs::read_dir(folder)
+    let mut found: Vec<String> = reading::entries(&folder, reading::ENTRIES_MAX)
         .into_iter()
-        .flatten()
         .flatten()
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".d")?.to_owned()))
         .filter(|unit| is_ours(&drop_in(root, unit)))

@@ -2,6 +2,7 @@
 
 use super::plan::Change;
 use portcullis_config::Config;
+use portcullis_config::reading::{self, Links};
 use std::path::Path;
 use toml_edit::{DocumentMut, Item, Table};
 
@@ -28,7 +29,8 @@ pub fn of_vhost(config: &Config, name: &str, mode: &str) -> Result<Change, Strin
 }
 
 fn change(path: &Path, mode: &str, at: impl Fn(&mut DocumentMut) -> Option<&mut Table>) -> Result<Change, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    let text = reading::text(path, Links::Follow, reading::CONFIG_MAX)
+        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let changed = with_mode(&text, mode, at).map_err(|why| format!("{}: {why}", path.display()))?;
     Ok(Change::Write(path.to_owned(), changed))
 }

@@ -1,5 +1,6 @@
 //! The modules for Apache and nginx, as Debian's packages lay them: enabled by a link.
 
+use portcullis_config::reading;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -63,7 +64,7 @@ pub fn hint(root: &Path, unit: &str) -> Option<String> {
 }
 
 fn in_process(root: &Path) -> bool {
-    let enabled = std::fs::read_dir(root.join("etc/apache2/mods-enabled")).into_iter().flatten().flatten();
+    let enabled = reading::entries(&root.join("etc/apache2/mods-enabled"), reading::ENTRIES_MAX).into_iter().flatten();
     enabled
         .filter_map(|entry| entry.file_name().into_string().ok())
         .any(|name| name.starts_with("php") && name.ends_with(".load"))

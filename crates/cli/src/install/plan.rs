@@ -1,6 +1,7 @@
 //! Changes to files: shown before they are made, each made at once or not at all.
 
 use anstyle::{AnsiColor, Style};
+use portcullis_config::reading::{self, Links};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -31,9 +32,11 @@ impl Change {
     /// Whether the file is so already.
     pub fn is_done(&self) -> bool {
         match self {
-            Change::Write(path, text) => std::fs::read(path).is_ok_and(|now| now == text.as_bytes()),
+            Change::Write(path, text) => {
+                reading::bytes(path, Links::Follow, reading::CONFIG_MAX).is_ok_and(|now| now == text.as_bytes())
+            }
             Change::Copy(from, path) => {
-                let bytes = |path: &Path| std::fs::read(path).ok();
+                let bytes = |path: &Path| reading::bytes(path, Links::Follow, reading::PROGRAM_MAX).ok();
                 bytes(path).is_some_and(|now| bytes(from).is_some_and(|from| from == now))
             }
             Change::Remove(path) => std::fs::symlink_metadata(path).is_err(),
@@ -51,7 +54,7 @@ impl Change {
                 println!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}, a copy of {}", from.display());
             }
             Change::Write(at, text) => {
-                let before = std::fs::read_to_string(at).unwrap_or_default();
+                let before = reading::text(at, Links::Follow, reading::CONFIG_MAX).unwrap_or_default();
                 println!("{BOLD}{path}{BOLD:#}: {ADDED}{}{ADDED:#}", if before.is_empty() { "new" } else { "changed" });
                 for line in before.lines().filter(|line| !text.lines().any(|now| now == *line)) {
                     println!("  {GONE}- {line}{GONE:#}");
@@ -70,7 +73,9 @@ impl Change {
             _ if self.is_done() => Ok(()),
             Change::Remove(path) => std::fs::remove_file(path),
             Change::Write(path, text) => write(path, text),
-            Change::Copy(from, path) => std::fs::read(from).and_then(|bytes| write(path, &bytes)),
+            Change::Copy(from, path) => {
+                reading::bytes(from, Links::Own, reading::PROGRAM_MAX).and_then(|bytes| write(path, &bytes))
+            }
         };
         done.map_err(|error| format!("cannot change {}: {error}", path.display()))
     }
@@ -92,12 +97,12 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
     file.as_file().sync_all()?;
     file.persist(path)?;
-    std::fs::File::open(folder)?.sync_all()
+    reading::sync_folder(folder)
 }
 
 /// Takes away what an interrupted run has left in a folder, and the folder itself where nothing else is in it.
 pub fn tidy(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in reading::entries(folder, reading::ENTRIES_MAX).into_iter().flatten() {
         if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
             let _ = std::fs::remove_file(entry.path());
         }

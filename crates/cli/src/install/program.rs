@@ -3,6 +3,7 @@
 use object::elf;
 use object::read::elf::{FileHeader, ProgramHeader};
 use object::{Endianness, FileKind};
+use portcullis_config::reading::{self, Links};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
@@ -18,7 +19,7 @@ pub fn defeats(path: &Path) -> Option<&'static str> {
              the unit AmbientCapabilities= instead",
         );
     }
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = reading::bytes(path, Links::Follow, reading::PROGRAM_MAX).ok()?;
     match FileKind::parse(&*bytes).ok()? {
         FileKind::Elf64 => of_elf::<elf::FileHeader64<Endianness>>(&bytes),
         FileKind::Elf32 => Some("it is a 32-bit program, and the guard is a 64-bit library"),
@@ -53,7 +54,7 @@ pub fn unfit_library(path: &Path) -> Option<String> {
     if meta.mode() & 0o022 != 0 || meta.uid() != 0 {
         return Some(format!("{} does not belong to root alone: who may write to it owns the server", path.display()));
     }
-    let bytes = std::fs::read(path).unwrap_or_default();
+    let bytes = reading::bytes(path, Links::Own, reading::PROGRAM_MAX).unwrap_or_default();
     let machine = match FileKind::parse(&*bytes) {
         Ok(FileKind::Elf64) => elf::FileHeader64::<Endianness>::parse(&*bytes)
             .ok()

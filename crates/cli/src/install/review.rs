@@ -183,7 +183,7 @@ fn environment(root: &Path, unit: &Unit, review: &mut Review) {
     }
     for setting in unit.values("EnvironmentFile") {
         let path = setting.value.trim_start_matches('-');
-        let text = std::fs::read_to_string(below(root, Path::new(path))).unwrap_or_default();
+        let text = super::text_of(&below(root, Path::new(path))).unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             if let Some(value) = line.trim().strip_prefix("LD_PRELOAD=") {
                 let message = format!(
@@ -205,7 +205,7 @@ fn confinement(unit: &Unit, review: &mut Review) {
             review.warn(Some(setting), message);
         }
     }
-    if std::fs::read_to_string("/sys/fs/selinux/enforce").is_ok() && unit.value("SELinuxContext").is_none() {
+    if super::text_of(Path::new("/sys/fs/selinux/enforce")).is_ok() && unit.value("SELinuxContext").is_none() {
         let message = "SELinux is on: where its policy changes the domain at exec without `noatsecure`, the loader ignores \
                        LD_PRELOAD silently. After the restart, `portcullis status` shows it, and docs/troubleshooting.md has the \
                        policy module";

@@ -54,6 +54,11 @@ impl Systemd {
         if self.is_active(unit) { Ok(()) } else { Err(format!("{unit} ended at once; journalctl -u {unit} says why")) }
     }
 
+    /// Has a unit's server read its configuration anew.
+    pub fn reload_unit(&self, unit: &str) -> Result<(), String> {
+        self.call(&["reload", unit]).map(drop)
+    }
+
     /// Starts a unit, and waits until it has started or, of Type=oneshot, has ended.
     pub fn start(&self, unit: &str) -> Result<(), String> {
         self.call(&["start", unit]).map(drop)

@@ -54,7 +54,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     let main = below(root, Path::new(DEFAULT_CONFIG));
     let config = last.then(|| portcullis_config::load(&main).config);
     if last {
-        let text = std::fs::read_to_string(&main).unwrap_or_default();
+        let text = super::text_of(&main).unwrap_or_default();
         if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
             changes.push(Change::Remove(main.clone()));
         }

@@ -1,5 +1,6 @@
 //! A unit of systemd as its files have it: the unit file and its drop-ins, each setting with its place.
 
+use portcullis_config::reading::{self, Links};
 use std::path::{Path, PathBuf};
 
 /// Where units are looked for, the first wins (systemd.unit(5)).
@@ -77,7 +78,7 @@ impl Unit {
 
     /// Adds what a file says.
     fn take(&mut self, path: &Path) {
-        let text = std::fs::read(path).unwrap_or_default();
+        let text = reading::bytes(path, Links::Follow, reading::CONFIG_MAX).unwrap_or_default();
         self.settings.extend(settings(path, &String::from_utf8_lossy(&text)));
     }
 
@@ -197,13 +198,17 @@ fn fragment(root: &Path, name: &str) -> Option<PathBuf> {
     names.flat_map(|name| FOLDERS.map(|folder| root.join(folder).join(&name))).find(|path| path.exists())
 }
 
+fn folder_of(path: &Path) -> Vec<std::fs::DirEntry> {
+    reading::entries(path, reading::ENTRIES_MAX).unwrap_or_default()
+}
+
 /// The drop-ins of a unit: those of every service, then its own; of the same name in two folders the first counts.
 fn drop_ins(root: &Path, name: &str) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     for suffix in ["service.d".to_owned(), format!("{name}.d")] {
         for folder in FOLDERS {
-            let entries = std::fs::read_dir(root.join(folder).join(&suffix)).into_iter().flatten().flatten();
-            for path in entries.map(|entry| entry.path()) {
+            let entries = folder_of(&root.join(folder).join(&suffix));
+            for path in entries.into_iter().map(|entry| entry.path()) {
                 let is_drop_in = path.extension().is_some_and(|end| end == "conf");
                 if is_drop_in && found.iter().all(|other| other.file_name() != path.file_name()) {
                     found.push(path);
@@ -223,7 +228,7 @@ pub fn servers(root: &Path) -> Vec<String> {
     };
     let mut found: Vec<String> = FOLDERS
         .iter()
-        .flat_map(|folder| std::fs::read_dir(root.join(folder)).into_iter().flatten().flatten())
+        .flat_map(|folder| folder_of(&root.join(folder)))
         .filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".service")?.to_owned()))
         .filter(|name| is_server(name))
         .collect();

@@ -4,28 +4,29 @@ use super::launchers::runs_commands;
 use super::propose::{of_finders, words};
 use crate::log::Event;
 use portcullis_config::lists;
+use portcullis_policy::{RULE_FACTS, RULE_TEXTS, RuleText};
 
 /// Parts of a script's path that anybody's upload may lie in.
 const WRITABLE: [&str; 7] = ["upload", "uploads", "tmp", "temp", "cache", "shm", "sessions"];
-/// Rules that do not fire on what applications do.
-const GRAVE: [(&str, &str); 8] = [
-    ("stdio-socket", "a program's standard input or output is a connection"),
-    ("exec-place", "the program lies where anybody could have put it"),
-    ("loader-env", "a variable makes a program load code"),
-    ("metadata", "it is the cloud's metadata service, which gives out credentials"),
-    ("php-ini", "a request changes PHP's settings"),
-    ("fpm-socket", "the server's own pool is reached past the server"),
-    ("process-memory", "the memory of a process is written"),
-    ("namespace", "in a namespace of its own a process sees other files and other users"),
-];
-
 /// What to do where a command is to be allowed all the same.
 const INCLUDE: &str = "`--include 'ENTRY'` proposes it";
 
+/// The gravest rule of an event of which nothing is learnt, and why.
+fn grave(event: &Event) -> Option<(&'static str, &'static str)> {
+    let fired = |rule: &&RuleText| !rule.grave.is_empty() && event.rules().any(|word| word == rule.rule.word());
+    let severity = |rule: &RuleText| RULE_FACTS[rule.rule as usize].severity;
+    // Of two that are as grave, the first.
+    let rule = RULE_TEXTS
+        .iter()
+        .filter(fired)
+        .reduce(|most, rule| if severity(rule) > severity(most) { rule } else { most })?;
+    Some((rule.rule.word(), rule.grave))
+}
+
 /// Why an event looks like an intrusion.
 pub fn suspicion(event: &Event) -> Option<String> {
-    if let Some((rule, why)) = GRAVE.iter().find(|(grave, _)| event.rules().any(|rule| rule == *grave)) {
-        let more = if *rule == "exec-place" { of_finders(rule, INCLUDE) } else { String::new() };
+    if let Some((rule, why)) = grave(event) {
+        let more = if rule == "exec-place" { of_finders(rule, INCLUDE) } else { String::new() };
         return Some(format!("{why} ({rule}). {more}").trim_end_matches([' ', '.']).to_owned());
     }
     if event.rule() == "exec-tool" {

@@ -2,6 +2,11 @@
 //!
 //! **What vouches for an entry**: journald writes who sent it (`_UID`, `_PID`, `_SYSTEMD_UNIT`), by what the kernel says of the sender. Any
 //! local user can send an entry under any identifier; what its event claims is compared with that, and what differs is put into the event.
+//!
+//! **What a process of root's vouches for**: itself, and as the supervisor, others. A daemon that passes on what it was given (a container
+//! engine, a relay of syslog) sends as root, too: so the entry's `_PID` has to be of the event's own processes, and its `_EXE` the program
+//! that the event says they run, or, where the event is of the backstop, `_EXE` and `_COMM` have to be the supervisor's, which is the
+//! `portcullis` command. journald reads these of `/proc/PID`: where the process has ended they are not there, and contradict nothing.
 
 use super::lines::Lines;
 use super::{Event, Moment};
@@ -50,7 +55,7 @@ fn entries(more: &[String], each: &mut dyn FnMut(&Value)) -> Result<(), String> 
     command.args([
         "--output=json",
         "--all",
-        "--output-fields=MESSAGE,_UID,_PID,_SYSTEMD_UNIT",
+        "--output-fields=MESSAGE,_UID,_PID,_SYSTEMD_UNIT,_EXE,_COMM",
         "--identifier=portcullis",
     ]);
     // What the command itself prints in a unit has the same identifier, and comes by its standard output.
@@ -91,30 +96,61 @@ fn contradicted(event: &Event, entry: &Value) -> Map<String, Value> {
     let number = |name: &str| entry.get(name).and_then(Value::as_str).and_then(|text| text.parse::<u64>().ok());
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut out = Map::new();
-    // The supervisor, which says what others do, is root; root may say anything.
-    if number("_UID") == Some(0) {
-        return out;
-    }
+    let is_root = number("_UID") == Some(0);
+    let is_backstop = event.text("/portcullis/layer") == "backstop";
     let user = event.text("/user/id");
     match number("_UID") {
+        // A process of root's may have any effective user, and the supervisor says what others do.
+        Some(0) => {}
         Some(uid) if user == uid.to_string() => {}
         Some(uid) => drop(out.insert("user.id".to_owned(), uid.to_string().into())),
         None => drop(out.insert("user.id".to_owned(), "none".into())),
     }
     // The event of a program that is about to be started comes from the process that starts it.
     let own = [event.number("/process/pid"), event.number("/process/parent/pid")];
-    if let Some(pid) = number("_PID").filter(|_| event.text("/portcullis/layer") != "backstop")
-        && own.iter().any(Option::is_some)
+    let pid = number("_PID").filter(|_| !is_backstop);
+    if let Some(pid) = pid
+        && (is_root || own.iter().any(Option::is_some))
         && !own.contains(&Some(pid))
     {
         out.insert("process.pid".to_owned(), pid.into());
     }
-    // A session, a user's own manager and its units run no server of the system's.
+    let program = program_of(event, pid);
+    let program = if is_backstop { SUPERVISOR } else { program };
+    let is_other = |name: &str| {
+        let runs = base_name(text(name));
+        !runs.is_empty() && !program.is_empty() && runs != program
+    };
+    if is_root && (is_other("_EXE") || is_backstop && is_other("_COMM")) {
+        let runs = if text("_EXE").is_empty() { text("_COMM") } else { text("_EXE") };
+        out.insert("process.executable".to_owned(), runs.into());
+    }
+    // A session, a user's own manager and its units run no server of the system's; root starts one wherever it is.
     let unit = text("_SYSTEMD_UNIT");
-    if unit.starts_with("user@") || unit.starts_with("session-") {
+    if !is_root && (unit.starts_with("user@") || unit.starts_with("session-")) {
         out.insert("unit".to_owned(), unit.into());
     }
     out
+}
+
+/// The program that the supervisor runs, and its name as a process.
+const SUPERVISOR: &str = "portcullis";
+
+/// The program that the process `pid` runs by what an event says; empty where it does not: a process that is about to execute another
+/// program has the number and runs that one only later.
+fn program_of(event: &Event, pid: Option<u64>) -> &str {
+    let path = match pid {
+        Some(_) if pid == event.number("/process/pid") && !event.is_exec() => "/process/executable",
+        Some(_) if pid == event.number("/process/parent/pid") => "/process/parent/executable",
+        _ => return "",
+    };
+    base_name(event.text(path))
+}
+
+/// The name in a path, which is another in another root folder.
+fn base_name(path: &str) -> &str {
+    let path = path.strip_suffix(" (deleted)").unwrap_or(path);
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 fn message_of(entry: &Value) -> Option<Vec<u8>> {
@@ -151,12 +187,37 @@ mod tests {
         let unit = "php8.2-fpm.service";
         assert!(marked("33", "70", unit).is_empty(), "whatever the entry itself says");
         assert!(marked("33", "60", unit).is_empty(), "a program that it starts");
-        assert!(marked("0", "1", unit).is_empty(), "the supervisor");
+        assert_eq!(marked("0", "1", unit), [("process.pid".to_owned(), "1".to_owned())], "a relay of root's");
         assert_eq!(marked("1000", "70", unit), [("user.id".to_owned(), "1000".to_owned())]);
         assert_eq!(marked("33", "71", unit), [("process.pid".to_owned(), "71".to_owned())]);
         assert_eq!(marked("33", "70", "user@33.service"), [("unit".to_owned(), "user@33.service".to_owned())]);
         assert_eq!(marked("1000", "9", "session-2.scope").len(), 3);
+        assert!(marked("0", "60", "session-2.scope").is_empty(), "a server that root has started by hand");
         let foreign = event_of(&json!({ "MESSAGE": "{}", "_UID": "1000" })).unwrap().unwrap();
         assert_eq!(foreign.contradicted().len(), 1);
+    }
+    #[test]
+    fn root_speaks_for_itself_and_as_the_supervisor() {
+        let marked = |layer: &str, action: &str, exe: &str, comm: &str| {
+            let event = json!({
+                "user": { "id": "33" }, "portcullis": { "layer": layer }, "event": { "action": action },
+                "process": {
+                    "pid": 70, "executable": "/usr/sbin/nginx",
+                    "parent": { "pid": 60, "executable": "/usr/sbin/apache2" }
+                },
+            });
+            let pid = if layer == "backstop" { "5" } else { "70" };
+            let entry = json!({ "MESSAGE": event.to_string(), "_UID": "0", "_PID": pid, "_EXE": exe, "_COMM": comm });
+            event_of(&entry).unwrap().unwrap().contradicted()
+        };
+        let other = |exe: &str| vec![("process.executable".to_owned(), exe.to_owned())];
+        assert!(marked("backstop", "connect", "/usr/bin/portcullis", "portcullis").is_empty());
+        assert!(marked("backstop", "connect", "", "").is_empty(), "it has ended");
+        assert_eq!(marked("backstop", "connect", "/usr/bin/dockerd", "dockerd"), other("/usr/bin/dockerd"));
+        assert_eq!(marked("backstop", "connect", "/usr/bin/portcullis", "bash"), other("/usr/bin/portcullis"));
+        assert_eq!(marked("backstop", "connect", "", "dockerd"), other("dockerd"));
+        assert!(marked("libc", "connect", "/jail/usr/sbin/nginx (deleted)", "worker").is_empty());
+        assert_eq!(marked("libc", "connect", "/usr/bin/dockerd", "nginx"), other("/usr/bin/dockerd"));
+        assert!(marked("libc", "exec", "/usr/bin/sh", "sh").is_empty(), "it executes another program");
     }
 }

@@ -8,7 +8,7 @@ mod tally;
 
 use crate::arguments::Status;
 use crate::out::printable;
-use crate::{FINE, WRONG, check, complain, install};
+use crate::{FINE, WRONG, check, complain, install, modes};
 use anstyle::{AnsiColor, Style};
 use disk::{OnDisk, on_disk};
 use portcullis_config::reading;
@@ -71,6 +71,11 @@ impl Unit {
             sum.denials = sum.denials.wrapping_add(counters.denials);
         }
         sum
+    }
+
+    /// Processes with a policy that is no longer the one on disk.
+    pub fn outdated(&self) -> Vec<u32> {
+        self.guarded().filter(|(_, guard)| !guard.policy.is_current).map(|(process, _)| process.pid).collect()
     }
 
     /// The policies in force, each once.
@@ -191,13 +196,6 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     counted
 }
 
-fn modes(policy: &InForce) -> String {
-    match policy.modes {
-        [egress, exec] if egress == exec => egress.word().to_owned(),
-        [egress, exec] => format!("egress-port {}, shell-spawn {}", egress.word(), exec.word()),
-    }
-}
-
 fn print(units: &[Unit], disk: &OnDisk) {
     match disk.digest {
         Some(digest) => println!("policy on disk: {} {digest:016x}", printable(&disk.path)),
@@ -242,7 +240,15 @@ fn print(units: &[Unit], disk: &OnDisk) {
                     format!("{:016x}, {OLD}not the one on disk: reload the server{OLD:#}", policy.digest)
                 }
             };
-            println!("  mode {}, policy {state}", modes(policy));
+            println!("  policy {state}");
+            if policy.is_overridden {
+                println!("  {BAD}override{BAD:#} is in force: nothing is refused; `{}` removes it", modes::UNDO);
+            }
+            println!("  modes: {}", policy.modes.said());
+            for other in &policy.differing {
+                let names: Vec<String> = other.names.iter().map(|name| printable(name)).collect();
+                println!("  modes of {}: {}", modes::some(&names, other.count), other.modes.said());
+            }
         }
         let counters = unit.counters();
         println!(
@@ -268,7 +274,7 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
             "policy": {
                 "digest": guard.policy.file.as_ref().map(|_| digest(guard.policy.digest)),
                 "file": guard.policy.file, "current": guard.policy.is_current,
-                "mode": { "egress-port": guard.policy.modes[0].word(), "shell-spawn": guard.policy.modes[1].word() },
+                "override": guard.policy.is_overridden, "mode": modes::json(&guard.policy.modes),
             },
             "stream": digest(guard.counters.stream),
         }),
@@ -300,7 +306,7 @@ mod tests {
     use process::Guard;
 
     fn process(stream: u64, decisions: u64, is_supervisor: bool) -> Process {
-        let policy = InForce { digest: 1, modes: [portcullis_policy::Mode::Audit; 2], file: None, is_current: true };
+        let policy = InForce { digest: 1, ..InForce::built_in() };
         let counters = Counters { stream, decisions, audits: stream, ..Counters::default() };
         let guard = Guard { version: "1".into(), role: "serving", policy, counters };
         Process { pid: 1, unit: "x.service".into(), command: "x".into(), guard: Ok(guard), is_supervisor }

@@ -1,10 +1,12 @@
 //! A process as /proc has it: whether the guard is in it, and what the guard's memory says.
 
 use super::memory::{self, Devices, Mapping, Memory, mappings};
+use crate::modes::{self, Alike};
+use portcullis_config::modes::Modes;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::beacon as at;
 use portcullis_policy::format::Header;
-use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -48,8 +50,12 @@ pub struct Guard {
 pub struct InForce {
     /// Its digest; 0 for the built-in one.
     pub digest: u64,
-    /// The mode of `egress-port` and of `shell-spawn`, outside of virtual hosts.
-    pub modes: [Mode; 2],
+    /// The modes outside of virtual hosts.
+    pub modes: Modes,
+    /// One mode overrides every other.
+    pub is_overridden: bool,
+    /// The virtual hosts with other modes.
+    pub differing: Vec<Alike>,
     /// The file that it was mapped from; `None` for the built-in one.
     pub file: Option<PathBuf>,
     /// Whether what lies there now is the same.
@@ -244,13 +250,6 @@ fn counters(bytes: &[u8]) -> Counters {
     }
 }
 
-/// The digest and the modes of a compiled policy.
-pub fn facts(bytes: &[u8]) -> Option<(u64, [Mode; 2])> {
-    let policy = Policy::new(bytes).ok()?;
-    let modes = [Rule::EgressPort, Rule::ShellSpawn].map(|rule| policy.mode(GLOBAL_SCOPE, rule));
-    Some((policy.digest(), modes))
-}
-
 /// How the file of a policy begins that is in memory, since there is no place for one.
 const IN_MEMORY: &[u8] = b"/memfd:portcullis-policy";
 
@@ -259,6 +258,12 @@ fn is_in_memory(file: &Path) -> bool {
 }
 
 impl InForce {
+    /// The one that holds where none was compiled.
+    pub fn built_in() -> InForce {
+        let modes = Modes::all(Mode::Audit);
+        InForce { digest: 0, modes, is_overridden: false, differing: Vec::new(), file: None, is_current: true }
+    }
+
     /// Whether it is in memory alone.
     pub fn is_in_memory(&self) -> bool {
         self.file.as_deref().is_some_and(is_in_memory)
@@ -268,7 +273,7 @@ impl InForce {
 /// The policy whose bytes lie at `place` in a process; the built-in one for 0.
 fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: u64) -> Option<InForce> {
     if place == 0 {
-        return Some(InForce { digest: 0, modes: [Mode::Audit; 2], file: None, is_current: true });
+        return Some(InForce::built_in());
     }
     let mapping = mappings(maps).find(|mapping| mapping.start == place)?;
     let mut header = vec![0; size_of::<Header>()];
@@ -289,8 +294,15 @@ fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: 
             bytes
         }
     };
-    let (digest, modes) = facts(&bytes)?;
-    Some(InForce { digest, modes, file: Some(file), is_current })
+    let policy = Policy::new(&bytes).ok()?;
+    Some(InForce {
+        digest: policy.digest(),
+        modes: modes::compiled(&policy, GLOBAL_SCOPE),
+        is_overridden: policy.is_overridden(),
+        differing: modes::differing(&policy),
+        file: Some(file),
+        is_current,
+    })
 }
 
 /// Why the guard is not in a process.

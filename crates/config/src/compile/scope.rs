@@ -1,59 +1,25 @@
 //! Scopes: the global one, the strictest one, and those of virtual hosts, each complete in itself.
 
 use super::writer::Writer;
-use crate::lists;
 use crate::model::{Config, Destinations, From, Host, Net, Origin, ScopeConfig};
 use crate::nets;
 use crate::read::defaults;
+use crate::{lists, modes};
 use portcullis_policy::exec::{MISSING, SANITIZER, reason};
 use portcullis_policy::format::{AddrSet, Range, Scope, Section, Text};
-use portcullis_policy::{Mode, RULES, Rule};
+use portcullis_policy::{Mode, RULE_TEXTS, RULES};
 use std::collections::BTreeMap;
 
 fn built_in(text: &str) -> Origin {
     Origin { text: text.into(), file: None, line: 0 }
 }
 
-/// For each rule, by its number, what an event names where nothing in the policy decided.
-const OTHERWISE: [&str; RULES] = [
-    "no allow entry, local range or common port has this destination",
-    "a shell",
-    "a place of its own kind",
-    "a tool",
-    "standard input or output on a network connection",
-    "a variable that makes a program load other code than the server was started with",
-    "a port that the server itself did not open",
-    "a name server that is not in /etc/resolv.conf",
-    "a metadata service",
-    "PHP_VALUE or PHP_ADMIN_VALUE in a request",
-    "a program in which the library is not active",
-    "a socket of the server's own application pool",
-    "the memory of a process",
-    "a namespace",
-];
-
 /// A scope, and what of the global one holds in every other that does not say otherwise.
 #[derive(Default)]
 pub(super) struct Scopes {
     global: Scope,
-}
-
-/// The modes of the rules: a virtual host's rule wins over the virtual host, that over the rule, that over all. A rule
-/// beside the first two is `audit` unless something says that it, or everything, is off, or it has a mode of its own.
-fn modes(own: &ScopeConfig, config: &Config) -> [Mode; RULES] {
-    if let Some(force) = config.force {
-        return [force; RULES];
-    }
-    let (own, global) = (&own.modes, &config.global.modes);
-    Rule::ALL.map(|rule| {
-        let of_all = |all: Option<Mode>| match rule {
-            Rule::EgressPort | Rule::ShellSpawn => all,
-            _ => all.filter(|mode| *mode == Mode::Off),
-        };
-        let number = rule as usize;
-        let all = if own.all.is_some() { None } else { of_all(global.all) };
-        own.rules[number].or(of_all(own.all)).or(global.rules[number]).or(all).unwrap_or(Mode::Audit)
-    })
+    /// What is enforced of the global scope's places where a mode says so.
+    grave: Range,
 }
 
 impl Scopes {
@@ -76,9 +42,11 @@ impl Scopes {
             places: writer.names(defaults::default_places()),
             tools: writer.names(defaults::default_tools()),
             unguarded: writer.names(defaults::default_unguarded()),
-            defaults: OTHERWISE.map(|text| writer.clause(&built_in(text)).into()),
+            defaults: RULE_TEXTS.each_ref().map(|rule| writer.clause(&built_in(rule.otherwise)).into()),
             ..Scope::default()
         };
+        let places = config.global.places.clone().unwrap_or_else(defaults::default_places);
+        self.grave = writer.names(modes::grave(places));
         self.global = self.merged(&config.global, config, writer);
         writer.record(Section::Scopes, &self.global);
     }
@@ -86,7 +54,8 @@ impl Scopes {
     /// The global scope with what `own` says put over it.
     fn merged(&self, own: &ScopeConfig, config: &Config, writer: &mut Writer) -> Scope {
         let mut scope = self.global;
-        scope.modes = modes(own, config).map(|mode| mode as u8);
+        let modes = modes::of(own, config);
+        scope.modes = modes.rules.map(|mode| mode as u8);
         if let Some(errno) = own.egress_errno {
             scope.egress_errno = errno.into();
         }
@@ -118,6 +87,11 @@ impl Scopes {
         if let Some(places) = &own.places {
             scope.places = writer.names(places.clone());
         }
+        scope.enforced_places = match &own.places {
+            _ if !modes.grave_places => Range::default(),
+            None => self.grave,
+            Some(places) => writer.names(modes::grave(places.clone())),
+        };
         if let Some(tools) = &own.tools {
             scope.tools = writer.names(tools.clone());
         }
@@ -164,9 +138,11 @@ impl Scopes {
     pub(super) fn strictest(&self, config: &Config, writer: &mut Writer) {
         let all: Vec<&ScopeConfig> =
             std::iter::once(&config.global).chain(config.vhosts.iter().map(|vhost| &vhost.scope)).collect();
-        let mut strictest = [Mode::Off; RULES];
+        let (mut strictest, mut grave_places) = ([Mode::Off; RULES], false);
         for scope in &all {
-            for (mode, own) in strictest.iter_mut().zip(modes(scope, config)) {
+            let own = modes::of(scope, config);
+            grave_places |= own.grave_places;
+            for (mode, own) in strictest.iter_mut().zip(own.rules) {
                 *mode = own.max(*mode);
             }
         }
@@ -208,6 +184,7 @@ impl Scopes {
             shells: writer.names(shells),
             commands: Range::default(),
             metadata: writer.addresses(&metadata),
+            enforced_places: if grave_places { writer.names(modes::grave(places.clone())) } else { Range::default() },
             places: writer.names(places),
             tools: writer.names(tools),
             libraries: Range::default(),

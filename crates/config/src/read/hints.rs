@@ -7,11 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 /// The table of a rule that has one of its own.
 fn own_table(rule: &str) -> Option<&'static str> {
-    match Rule::ALL.into_iter().find(|known| known.word() == rule)? {
-        Rule::EgressPort => Some("egress"),
-        Rule::ShellSpawn => Some("exec"),
-        _ => None,
-    }
+    let known = Rule::ALL.into_iter().find(|known| known.word() == rule)?;
+    known.is_at_top().then_some(known.text().table)
 }
 
 /// The keys and tables that may stand in the table `at`.

@@ -60,6 +60,7 @@ impl<'d> Reader<'d> {
         let text = Rc::clone(&self.text);
         let Some(table) = self.document(&text) else { return };
         self.known("", &table);
+        config.force = self.overriding(&table);
         self.scope(&table, &mut config.global);
         if let Some(log) = self.table(&table, "log") {
             self.log(log, config);

@@ -19,6 +19,12 @@ impl Reader<'_> {
         })
     }
 
+    /// The kill switch.
+    pub(super) fn overriding(&mut self, table: &DeTable<'_>) -> Option<Mode> {
+        let word = self.one_of(table.get("override")?, &["audit", "off"])?;
+        Some(if word == "off" { Mode::Off } else { Mode::Audit })
+    }
+
     pub(super) fn errno(&mut self, table: &DeTable<'_>) -> Option<u16> {
         let names: Vec<&str> = lists::ERRNOS.iter().map(|errno| errno.0).collect();
         let word = self.one_of(table.get("errno")?, &names)?;

@@ -11,18 +11,6 @@ use toml::de::{DeTable, DeValue};
 /// The port of name servers; DNS over TLS is added when it is compiled.
 const DNS: (u16, u16) = (53, 53);
 
-/// The key of a rule beside `mode` and `why`.
-fn own_key(rule: Rule) -> Option<&'static str> {
-    Some(match rule {
-        Rule::ExecPlace => "places",
-        Rule::ExecTool => "tools",
-        Rule::Metadata => "addresses",
-        Rule::DnsDirect => "resolvers",
-        Rule::LoaderEnv | Rule::ListenPort | Rule::PhpIni | Rule::ExecUnguarded | Rule::Namespace => "allow",
-        _ => return None,
-    })
-}
-
 impl Reader<'_> {
     pub(super) fn rules(&mut self, rules: &DeTable<'_>, modes: &mut Modes, scope: &mut ScopeConfig) {
         self.known("rules", rules);
@@ -44,7 +32,8 @@ impl Reader<'_> {
             {
                 scope.reasons = Some(self.reasons(value));
             }
-            let Some((key, value)) = own_key(rule).and_then(|key| Some((key, table.get(key)?))) else { continue };
+            let key = rule.text().list;
+            let Some(value) = table.get(key).filter(|_| !key.is_empty()) else { continue };
             if matches!(rule, Rule::ExecPlace | Rule::ExecUnguarded | Rule::Namespace) {
                 self.paths_of(value, rule);
             }

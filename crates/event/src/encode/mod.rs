@@ -130,7 +130,7 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Namespace => ("process", "change", "namespace"),
         Action::Ring => ("process", "change", "io_uring_setup"),
         Action::Call => ("process", "change", "system_call"),
-        Action::Merged { .. } => (category_of(event.rule.id), "info", "merged"),
+        Action::Merged { .. } => (event.rule.category, "info", "merged"),
         Action::Guard(_) => ("configuration", "info", "policy_fallback"),
     };
     json.key(name!("event"));
@@ -165,15 +165,6 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.key(name!("sequence"));
     json.number(event.sequence);
     json.close(b'}');
-}
-
-/// What the events of a rule are about.
-fn category_of(rule: &str) -> &'static str {
-    match rule {
-        "egress-port" | "dns-direct" | "metadata" | "listen-port" | "fpm-socket" => "network",
-        "php-ini" => "configuration",
-        _ => "process",
-    }
 }
 
 #[cfg(test)]
