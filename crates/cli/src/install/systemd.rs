@@ -39,6 +39,12 @@ impl Systemd {
         self.running && self.call(&["is-active", "--quiet", unit]).is_ok()
     }
 
+    /// The main process of a unit.
+    pub fn main_process(&self, unit: &str) -> Option<u32> {
+        let said = self.call(&["show", "--property=MainPID", "--value", unit]).ok()?;
+        said.trim().parse().ok().filter(|&pid| pid > 1)
+    }
+
     /// Restarts a unit, and waits until it has started.
     pub fn restart(&self, unit: &str) -> Result<(), String> {
         // What an administrator asks for does not count towards the unit's own limit of starts.
