@@ -133,7 +133,9 @@ impl<'a> Job<'a> {
                 _ => failed(libc::EACCES),
             },
             asked::END_SENDING => {
-                self.lent(a).map(sys::end_sending);
+                if let Some(fd) = self.lent(a) {
+                    sys::end_sending(fd);
+                }
                 Said::Answer(0, None)
             }
             asked::PUT => {
