@@ -6,7 +6,8 @@
 
 use crate::memory::Text;
 use crate::sys::PATH_MAX;
-use crate::sys::procfs;
+use crate::sys::broker as ask;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Stat};
 use core::cell::Cell;
 use core::ffi::CStr;
@@ -75,8 +76,7 @@ impl Place {
     /// Where thread `thread` of process `pid` is; `None` where that cannot be looked at. `counts`: who may change something is of
     /// interest.
     pub fn of(pid: u32, thread: u32, counts: bool) -> Option<Place> {
-        let folder =
-            |name: &[u8]| sys::open(libc::AT_FDCWD, procfs::proc_path(thread, name).c_str(), libc::O_PATH, 0).ok();
+        let folder = |name: &[u8]| procfs::proc_open(Whose::Of(thread), name, libc::O_PATH).ok();
         let root = Here::of(folder(b"root")?, None)?;
         Some(Place { pid, thread, root, working: folder(b"cwd")?, counts, changeable: Cell::new(false) })
     }
@@ -205,17 +205,19 @@ impl Place {
                 }
                 _ => return Ok(None),
             }
-            let path = procfs::proc_path(self.pid, own.bytes());
-            let fd = sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).map_err(|_| None)?;
+            let fd = procfs::proc_open(Whose::Of(self.pid), own.bytes(), libc::O_PATH).map_err(|_| None)?;
             let there = Here::of(fd, None).ok_or(None)?;
             return Ok(Some(Here { is_own: true, ..there }));
         }
-        if !sys::is_magic_link(folder.fd.0, name.c_str()) {
-            return Ok(None);
-        }
+        // Of what the supervisor's judge may not look into, it cannot tell.
+        let followed = match sys::is_magic_link(folder.fd.0, name.c_str()) {
+            true => Some(sys::open(folder.fd.0, name.c_str(), libc::O_PATH, 0).map_err(error)?),
+            false if ask::is_judge() => ask::follow(folder.fd.0, name.bytes()),
+            false => None,
+        };
+        let Some(fd) = followed else { return Ok(None) };
         // What another process has, that process can change.
         self.note(!folder.is_own);
-        let fd = sys::open(folder.fd.0, name.c_str(), libc::O_PATH, 0).map_err(error)?;
         Ok(Some(Here::of(fd, None).ok_or(None)?))
     }
 }

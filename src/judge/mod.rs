@@ -309,7 +309,7 @@ pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: 
         By::Other(other) => Whose::Of(other.thread),
     };
     let mut buffer = [0; 512];
-    let program = sys::readlink(crate::sys::procfs::proc_path(whose, b"exe").c_str(), &mut buffer);
+    let program = crate::sys::procfs::proc_link(whose, b"exe", &mut buffer);
     let verdict = match unknown {
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),

@@ -39,7 +39,7 @@ impl Said {
     #[cold]
     fn ask(&mut self, whose: Whose) {
         let (mut name, mut executable, mut command_line) = ([0; 16], [0; 512], [0; 1024]);
-        self.executable.set(sys::readlink(procfs::proc_path(whose, b"exe").c_str(), &mut executable));
+        self.executable.set(procfs::proc_link(whose, b"exe", &mut executable));
         self.name.set(match whose {
             // Without /proc, as in a chroot, the kernel still tells the name of the thread.
             Whose::Own if self.executable.bytes().is_empty() => sys::thread_name(&mut name),
@@ -126,7 +126,7 @@ impl Remembered {
         if !said_lately || (whose != Whose::Own && now.abs_diff(known.checked) > SAME) {
             let program = match whose {
                 Whose::Own => None,
-                Whose::Of(pid) => sys::stat(procfs::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity),
+                Whose::Of(pid) => procfs::proc_stat(pid, b"exe").map(|stat| stat.identity),
             };
             if !said_lately || known.program != program {
                 known.said.ask_of(whose, child);

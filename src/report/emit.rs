@@ -227,7 +227,7 @@ pub fn exec(
         executable,
         working_directory: match by {
             By::This | By::Again => sys::getcwd(&mut folder),
-            By::Other(other) => sys::readlink(procfs::proc_path(other.thread, b"cwd").c_str(), &mut folder),
+            By::Other(other) => procfs::proc_link(other.thread, b"cwd", &mut folder),
         },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),

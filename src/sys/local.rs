@@ -65,6 +65,15 @@ pub fn local_pair() -> Result<[Fd; 2], i32> {
     result(unsafe { syscall(libc::SYS_socketpair, args) }).map(|_| pair.map(Fd))
 }
 
+/// The same, whose receiver can wait.
+pub fn waiting_pair() -> Result<[Fd; 2], i32> {
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    let mut pair = [-1_i32; 2];
+    let args = [libc::AF_UNIX as usize, kind as usize, 0, pair.as_mut_ptr() as usize, 0, 0];
+    // SAFETY: the kernel writes two ints.
+    result(unsafe { syscall(libc::SYS_socketpair, args) }).map(|_| pair.map(Fd))
+}
+
 /// Process and user at the other end of a local socket; `None` also where the kernel does not say.
 pub fn peer_process(fd: i32) -> Option<(u32, u32)> {
     asked_peer_process(fd).ok()?
@@ -101,6 +110,34 @@ pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> Result<()
     let args = [socket as usize, header.as_ptr() as usize, flags as usize, 0, 0];
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
     result(unsafe { super::confined::marked(libc::SYS_sendmsg, args) }).map(|_| ())
+}
+
+/// Sends words, with a descriptor where there is one; never waits. Whether they were sent.
+pub fn tell<const N: usize>(socket: i32, words: &[u64; N], fd: Option<i32>) -> bool {
+    let Some(fd) = fd else {
+        let vector = [words.as_ptr() as usize, size_of_val(words)];
+        let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, 0, 0, 0];
+        let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
+        return super::send_message(socket, &header, flags) == size_of_val(words) as isize;
+    };
+    pass(socket, words, fd).is_ok()
+}
+
+/// Receives words, with a descriptor where one came with them; `None` for anything else, the other end's end included.
+pub fn hear<const N: usize>(socket: i32, waits: bool) -> Option<([u64; N], Option<Fd>)> {
+    let mut words = [0_u64; N];
+    let mut control = Passed { len: 0, level: 0, kind: 0, fd: -1, padding: -1 };
+    let vector = [words.as_mut_ptr() as usize, size_of_val(&words)];
+    let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, size_of::<Passed>(), 0];
+    let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
+    let args = [socket as usize, header.as_mut_ptr() as usize, flags as usize, 0, 0, 0];
+    // SAFETY: the kernel writes into the words and the control message, at most their lengths.
+    let got = unsafe { syscall(libc::SYS_recvmsg, args) };
+    let has_any = got >= 0 && control.level == libc::SOL_SOCKET && control.kind == libc::SCM_RIGHTS;
+    // There is room for two; nobody here sends the second.
+    drop((has_any && control.len >= 24).then(|| Fd(control.padding)));
+    let fd = (has_any && control.len >= 20).then(|| Fd(control.fd));
+    (got == size_of_val(&words) as isize).then_some((words, fd))
 }
 
 /// Receives words with a descriptor; never waits.

@@ -4,6 +4,7 @@
 pub mod address;
 mod apart;
 pub mod arch;
+pub mod broker;
 mod cage;
 mod caller;
 mod children;

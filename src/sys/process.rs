@@ -246,6 +246,12 @@ pub fn end_in(seconds: usize) {
     unsafe { syscall(libc::SYS_setitimer, [libc::ITIMER_REAL as usize, timer.as_ptr() as usize, 0, 0, 0, 0]) };
 }
 
+/// Ends this process when its parent does.
+pub fn end_with_parent() {
+    // SAFETY: takes no pointer.
+    unsafe { syscall(libc::SYS_prctl, [libc::PR_SET_PDEATHSIG as usize, libc::SIGKILL as usize, 0, 0, 0, 0]) };
+}
+
 /// Does nothing about a signal.
 pub fn default_action(signal: i32) {
     let action: [usize; 4] = [libc::SIG_DFL, 0, 0, 0];

@@ -1,5 +1,6 @@
 //! Small files of /proc, read into fixed buffers.
 
+use super::broker as ask;
 use crate::memory::Text;
 use crate::sys;
 
@@ -44,9 +45,42 @@ pub fn proc_descriptor(fd: i32) -> Text<64> {
     name
 }
 
+/// Opens a file of /proc, to read it or as a place only. What the supervisor's judge may not open itself, its broker opens for it.
+#[inline(never)]
+pub fn proc_open(whose: Whose, name: &[u8], flags: i32) -> Result<sys::Fd, i32> {
+    let opened = sys::open(libc::AT_FDCWD, path_of(whose, name).c_str(), flags, 0);
+    match (opened, whose) {
+        (Err(errno), Whose::Of(pid)) if ask::is_judge() => ask::open(pid, name, flags & libc::O_PATH != 0).ok_or(errno),
+        (opened, _) => opened,
+    }
+}
+
+/// The status of what a link of /proc leads to.
+pub fn proc_stat(whose: impl Into<Whose>, name: &[u8]) -> Option<sys::Stat> {
+    let whose = whose.into();
+    let stat = sys::stat(path_of(whose, name).c_str());
+    if stat.is_none() && ask::is_judge() {
+        return proc_open(whose, name, libc::O_PATH).ok().and_then(|place| sys::fstat(place.0));
+    }
+    stat
+}
+
+/// Where a link of /proc leads; empty where that cannot be read.
+pub fn proc_link<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
+    let whose = whose.into();
+    let len = sys::readlink(path_of(whose, name).c_str(), into).len();
+    if len == 0
+        && ask::is_judge()
+        && let Ok(place) = proc_open(whose, name, libc::O_PATH)
+    {
+        return sys::readlink(proc_descriptor(place.0).c_str(), into);
+    }
+    into.get(..len).unwrap_or_default()
+}
+
 /// The beginning of a file of /proc, without a newline at its end; empty where it cannot be read.
 pub fn proc_read<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    match sys::open(libc::AT_FDCWD, path_of(whose.into(), name).c_str(), libc::O_RDONLY, 0) {
+    match proc_open(whose.into(), name, libc::O_RDONLY) {
         Ok(file) => {
             let got = sys::read(file.0, into);
             got.strip_suffix(b"\n").unwrap_or(got)
@@ -57,9 +91,7 @@ pub fn proc_read<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -
 
 /// A file of /proc, as much of it as there is room for; empty where it cannot be read.
 pub fn proc_read_all<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    let Ok(file) = sys::open(libc::AT_FDCWD, path_of(whose.into(), name).c_str(), libc::O_RDONLY, 0) else {
-        return &[];
-    };
+    let Ok(file) = proc_open(whose.into(), name, libc::O_RDONLY) else { return &[] };
     let mut len = 0_usize;
     while let Some(rest) = into.get_mut(len..) {
         match sys::read(file.0, rest).len() {

@@ -40,6 +40,24 @@ pub struct Notice {
     pub args: [u64; 6],
 }
 
+impl Notice {
+    /// As words.
+    pub fn words(&self) -> [u64; 10] {
+        let pair = |low: u32, high: u32| u64::from(high) << 32 | u64::from(low);
+        let [a, b, c, d, e, f] = self.args;
+        let whose = pair(self.pid, self.flags);
+        [self.id, whose, pair(self.number.cast_unsigned(), self.architecture), self.instruction, a, b, c, d, e, f]
+    }
+
+    /// Of words.
+    pub fn of(words: &[u64; 10]) -> Notice {
+        let [id, whose, what, instruction, args @ ..] = *words;
+        let halves = |word: u64| (word as u32, (word >> 32) as u32);
+        let ((pid, flags), (number, architecture)) = (halves(whose), halves(what));
+        Notice { id, pid, flags, number: number.cast_signed(), architecture, instruction, args }
+    }
+}
+
 /// Loads a filter; the listener's descriptor where one was asked for, else 0.
 pub fn seccomp(program: &[Instruction], flags: usize) -> Result<usize, i32> {
     #[repr(C)]

@@ -6,7 +6,6 @@
 use super::Member;
 use super::call::{Call, decode};
 use super::expected::Expected;
-use super::helpers::Helpers;
 use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
@@ -19,6 +18,7 @@ use crate::policy::in_force;
 use crate::process::state::Role;
 use crate::report::emit;
 use crate::request::Served;
+use crate::sys::broker as ask;
 use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
 use core::cell::Cell;
@@ -35,8 +35,6 @@ pub struct With<'w> {
     pub borrows: bool,
     /// Which process does what for which request.
     pub records: &'w Records,
-    /// The processes that wait for callers.
-    pub helpers: &'w Helpers,
     /// Which processes have given up rights.
     pub restricted: &'w Restricted,
     /// Since when processes of the worker's have.
@@ -70,25 +68,15 @@ pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply
     if let Ok(memory) = &memory {
         return answer_with(member, notice, with, memory);
     }
-    // Without CAP_SYS_PTRACE, root can still look as the process's own user.
-    let own = (sys::geteuid(), sys::getegid());
-    let Some((uid, gid)) = subject::user_of(notice.pid) else { return Some(unreadable(notice)) };
-    sys::look_as(uid, gid);
-    let reply = match Memory::of(notice.pid) {
-        Ok(memory) => answer_with(member, notice, with, &memory),
-        Err(_) => Some(unreadable(notice)),
-    };
-    sys::look_as(own.0, own.1);
-    reply
+    Some(unreadable(notice))
 }
 
 fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memory) -> Option<Reply> {
-    let listener = member.listener.load(Ordering::Relaxed);
     let Some(subject) = subject::of(member, notice.pid, memory, with.records) else {
         return Some(unreadable(notice));
     };
     // What was read may be of a process that has this number by now.
-    if !sys::still_waits(listener, notice.id) {
+    if !ask::still_waits() {
         return None;
     }
     with.scope.store(subject.served.scope, Ordering::Release);
@@ -101,8 +89,6 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         subject: &subject,
         memory,
         width: decoded.width,
-        listener,
-        id: notice.id,
         worker: member.pid.load(Ordering::Relaxed),
         with,
         told: Cell::new(false),
@@ -217,8 +203,6 @@ pub(super) struct Case<'c> {
     pub(super) subject: &'c Subject,
     pub(super) memory: &'c Memory,
     pub(super) width: usize,
-    pub(super) listener: i32,
-    pub(super) id: u64,
     /// The worker that it descends from.
     pub(super) worker: u32,
     pub(super) with: &'c With<'c>,
@@ -262,11 +246,7 @@ impl Case<'_> {
 
     /// The thread's own descriptor, borrowed; -1 where the kernel does not lend it.
     pub(super) fn borrow(&self, fd: i32) -> Fd {
-        if self.with.borrows {
-            sys::borrow(self.subject.pid, self.subject.thread, fd).unwrap_or(Fd(-1))
-        } else {
-            Fd(-1)
-        }
+        if self.with.borrows { ask::borrow(fd).unwrap_or(Fd(-1)) } else { Fd(-1) }
     }
 
     /// The same, with what it is.
@@ -274,15 +254,13 @@ impl Case<'_> {
         if !self.with.borrows {
             return Lent::Unknown;
         }
-        match sys::borrow(self.subject.pid, self.subject.thread, fd) {
-            // It may be of a process that has this number by now.
-            Ok(_) if !sys::still_waits(self.listener, self.id) => Lent::Fails(libc::ESRCH),
+        match ask::borrow(fd) {
             Ok(fd) => match sys::known_internet(fd.0) {
                 Some(true) => Lent::Internet(fd),
                 Some(false) => Lent::Local(fd),
                 None => Lent::Fails(libc::ENOTSOCK),
             },
-            Err(errno @ libc::EBADF) => Lent::Fails(errno),
+            Err(errno @ (libc::EBADF | libc::ESRCH)) => Lent::Fails(errno),
             Err(_) => Lent::Unknown,
         }
     }

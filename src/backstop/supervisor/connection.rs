@@ -9,6 +9,8 @@ use super::answer::{Case, Handed, Lent};
 use crate::action::{Decision, Deed, Holds};
 use crate::judge;
 use crate::judge::route::{self, Effect};
+use crate::sys::broker as ask;
+use crate::sys::broker::desk::{LATER, NO_PLACE};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 use portcullis_policy::Rule;
 
@@ -74,7 +76,7 @@ impl Case<'_> {
             Effect::NoneAsRead if self.enforces(&RULES) => match self.lend(fd) {
                 Lent::Internet(fd) if route::needs_no_rights(&value, len as usize) => {
                     let value = value.get(..len as usize).unwrap_or_default();
-                    Reply::Result(sys::set_option(fd.0, level, option, value))
+                    Reply::Result(ask::set_option(fd.0, level, option, value))
                 }
                 Lent::Fails(errno) => self.fails(errno, &RULES),
                 // The kernel knows no such options of other sockets; what may be another by then is not known, and what needs rights
@@ -122,42 +124,22 @@ impl Case<'_> {
             Lent::Local(_) | Lent::Unknown => return Some(decision.into()),
         };
         if holds == Holds::UntilSent(true) {
-            sys::end_sending(borrowed.0);
+            ask::end_sending(borrowed.0);
         }
         if self.confined() {
             return Some(self.unbound(borrowed.0, Deed::Connect).into());
         }
-        let go = || sys::connect(borrowed.0, &bytes, size) as i64;
-        // Whether it waits is for whoever else has the socket to say, at any time: O_NONBLOCK is the socket's own.
-        if sys::known_stream(borrowed.0) == Some(false) {
-            return Some(Reply::Result(go()));
-        }
-        self.in_child(borrowed.0, Deed::Connect, || {
-            // Nothing else is left to do, for minutes perhaps.
-            sys::keep_capabilities(|_| 0);
-            go()
-        })
+        let done = ask::connect(borrowed.0, &bytes, size, self.subject.user.0);
+        self.made(borrowed.0, Deed::Connect, done)
     }
 
-    /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.
-    pub(super) fn in_child(&self, fd: i32, deed: Deed, go: impl FnOnce() -> i64) -> Option<Reply> {
-        let helpers = self.with.helpers;
-        if !helpers.have_place(self.subject, self.worker) {
-            return Some(self.unbound(fd, deed).into());
-        }
-        // SAFETY: the child only makes system calls of `sys`.
-        match unsafe { sys::fork_silent() } {
-            Ok(0) => {
-                sys::end_in(0);
-                sys::reply(self.listener, self.id, Reply::Result(go()));
-                sys::exit(0)
-            }
-            Ok(child) => {
-                helpers.put(child as u32, (self.listener, self.id), self.subject, self.worker);
-                None
-            }
+    /// The answer to a call that the broker made, or has a process of its own make.
+    pub(super) fn made(&self, fd: i32, deed: Deed, done: i64) -> Option<Reply> {
+        match done {
+            LATER => None,
             // What was judged could be another address by the time that the kernel reads it.
-            Err(_) => Some(self.unbound(fd, deed).into()),
+            NO_PLACE => Some(self.unbound(fd, deed).into()),
+            done => Some(Reply::Result(done)),
         }
     }
 }

@@ -22,7 +22,7 @@ struct Place {
     path: [AtomicU8; PATH_MAX],
 }
 
-/// The announcements, in memory that both processes of the supervisor share, of which one writes at a time.
+/// The announcements, in memory that each judge hands on to the next.
 pub struct Expected {
     places: [Place; PLACES],
 }

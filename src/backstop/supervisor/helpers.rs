@@ -3,7 +3,7 @@
 //! There is a bound on them, for all, for a user and for a worker, and each ends with the call that it waits for. What finds no place is
 //! `Unknown`, which the policy decides.
 
-use super::subject::{self, Subject};
+use super::subject;
 use crate::sys::{self, Reply};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
@@ -26,7 +26,7 @@ struct Helper {
     worker: AtomicU32,
 }
 
-/// The helpers, in memory that both processes of the supervisor share, of which one writes at a time.
+/// The helpers, in memory that the keeper and the broker share.
 pub struct Helpers {
     looked: AtomicU64,
     all: [Helper; HELPERS],
@@ -68,10 +68,10 @@ impl Helpers {
     }
 
     /// Whether there is a place for one more.
-    pub fn have_place(&self, subject: &Subject, worker: u32) -> bool {
+    pub fn have_place(&self, user: u32, worker: u32) -> bool {
         let has_place = || {
             let there = || self.all.iter().filter(|helper| helper.is_there());
-            let of_user = there().filter(|helper| helper.user.load(Ordering::Relaxed) == subject.user.0).count();
+            let of_user = there().filter(|helper| helper.user.load(Ordering::Relaxed) == user).count();
             let of_worker = there().filter(|helper| helper.worker.load(Ordering::Relaxed) == worker).count();
             of_user < OF_USER && of_worker < OF_WORKER && there().count() < HELPERS
         };
@@ -82,12 +82,12 @@ impl Helpers {
     }
 
     /// Takes note of one that waits for a call.
-    pub fn put(&self, pid: u32, (listener, id): (i32, u64), subject: &Subject, worker: u32) {
+    pub fn put(&self, pid: u32, (listener, id): (i32, u64), user: u32, worker: u32) {
         let Some(place) = self.all.iter().find(|helper| !helper.is_there()) else { return };
         place.start.store(subject::start_of(pid).unwrap_or(0), Ordering::Relaxed);
         place.listener.store(listener, Ordering::Relaxed);
         place.id.store(id, Ordering::Relaxed);
-        place.user.store(subject.user.0, Ordering::Relaxed);
+        place.user.store(user, Ordering::Relaxed);
         place.worker.store(worker, Ordering::Relaxed);
         place.pid.store(pid, Ordering::Release);
     }

@@ -4,7 +4,7 @@
 //! its place, and costs the others nothing. Who asks is known before anything that it says is read; what it hands over is
 //! a listener of seccomp's, or it loses its place. Without a place left the worker hears so, and goes on as the policy says.
 
-use super::{LISTENER, PATIENCE, Shared, pool, restricted, subject};
+use super::{LISTENER, Shared, subject};
 use crate::backstop::link::{ADMITTED, ASKED, FULL, TOLD, Told};
 use crate::policy::load;
 use crate::sys::procfs;
@@ -29,10 +29,10 @@ pub struct Member {
     pub(super) secret_at: AtomicU64,
     pub(super) role_at: AtomicU64,
     pub(super) slots_at: AtomicU64,
+    pub(super) ports_at: AtomicU64,
+    pub(super) marks_at: AtomicU64,
     /// The time that its calls have taken, in nanoseconds.
     taken: AtomicU64,
-    /// Since when a process of its may have given up rights.
-    pub(super) restricted: restricted::Since,
 }
 
 impl Member {
@@ -80,6 +80,35 @@ impl Member {
         let before = self.taken(last);
         last.store(before, Ordering::Relaxed);
         self.taken.store(before.wrapping_add(time.max(1)), Ordering::Relaxed);
+    }
+
+    /// Takes what a worker hands over, or its place, where it has ended or hands over something else. `learn` is called in between,
+    /// while the worker waits.
+    pub(super) fn settle(&self, learn: impl FnOnce(u32)) {
+        let asking = self.asking.load(Ordering::Relaxed);
+        let handed = sys::passed::<TOLD>(asking).filter(|(_, listener)| is_listener(listener));
+        let Some((told, listener)) = handed.and_then(|(words, listener)| Told::of(&words).zip(Some(listener))) else {
+            return self.leave();
+        };
+        // A worker begins after a reload: what it is judged by is compiled by now.
+        load::look_again();
+        let Told { secret, secret_at, role_at, slots_at, ports_at, marks_at } = told;
+        for (word, told) in [
+            (&self.secret, secret),
+            (&self.secret_at, secret_at),
+            (&self.role_at, role_at),
+            (&self.slots_at, slots_at),
+            (&self.ports_at, ports_at),
+            (&self.marks_at, marks_at),
+        ] {
+            word.store(told, Ordering::Relaxed);
+        }
+        learn(self.pid.load(Ordering::Relaxed));
+        self.listener.store(listener.0, Ordering::Release);
+        core::mem::forget(listener);
+        let _ = sys::send_bytes(asking, b"k");
+        self.asking.store(0, Ordering::Release);
+        sys::close(asking);
     }
 
     fn is_of(&self, pid: u32, start: u64) -> bool {
@@ -142,30 +171,6 @@ impl Shared {
         member.asking.store(socket.0, Ordering::Release);
         core::mem::forget(socket);
     }
-
-    /// Takes what a worker hands over, or its place, where it has ended or hands over something else.
-    pub(super) fn settle(&self, member: &Member, pools: &pool::Pools) {
-        let asking = member.asking.load(Ordering::Relaxed);
-        let handed = sys::passed::<TOLD>(asking).filter(|(_, listener)| is_listener(listener));
-        let Some((told, listener)) = handed.and_then(|(words, listener)| Told::of(&words).zip(Some(listener))) else {
-            return member.leave();
-        };
-        // A worker begins after a reload: what it is judged by is compiled by now.
-        load::look_again();
-        member.secret.store(told.secret, Ordering::Relaxed);
-        member.secret_at.store(told.secret_at, Ordering::Relaxed);
-        member.role_at.store(told.role_at, Ordering::Relaxed);
-        member.slots_at.store(told.slots_at, Ordering::Relaxed);
-        sys::end_in(PATIENCE);
-        pools.take(member.pid.load(Ordering::Relaxed), &told);
-        sys::end_in(0);
-        member.restricted.forget();
-        member.listener.store(listener.0, Ordering::Release);
-        core::mem::forget(listener);
-        let _ = sys::send_bytes(asking, b"k");
-        member.asking.store(0, Ordering::Release);
-        sys::close(asking);
-    }
 }
 
 #[cfg(test)]
@@ -200,7 +205,7 @@ mod tests {
         assert_eq!(ask(shared, parent).1, Some(ADMITTED));
         let (link, answer) = ask(shared, own);
         assert_eq!((answer, used(shared)), (Some(ADMITTED), 1));
-        let (place, pools) = (&shared.members[0], &shared.pools[0]);
+        let place = &shared.members[0];
         // With a listener it has all that it can have.
         let asking = place.asking.swap(0, Ordering::Relaxed);
         place.listener.store(1 << 30, Ordering::Relaxed);
@@ -218,7 +223,7 @@ mod tests {
         let words = [5, 1, 2, 3, 4, 5, 6];
         assert!(Told::of(&words).is_some());
         assert_eq!(sys::pass(link.0, &words, socket.0), Ok(()));
-        shared.settle(place, pools);
+        place.settle(|_| panic!("a worker"));
         assert!(place.is_free());
         assert!(sys::read(link.0, &mut [0]).is_empty());
     }

@@ -1,10 +1,13 @@
 //! The supervisor: a process of its own, `portcullis supervise`, in which this library judges the calls that the filters of
 //! a server's workers stop.
 //!
-//! It is two processes that share their descriptors: one judges, the other waits for its end and takes its place then. So
-//! the death of either changes nothing for the server. Both end with the server, at once, or with the last process that they judge.
+//! It is three processes with one job each. The broker receives the calls and answers them; it holds the rights that it takes to look
+//! into other processes, and to act in their place, and looks at nothing that they say. The judge looks at it and decides, and holds none
+//! of these rights. The keeper, which shares its descriptors with the broker, waits for the broker's end and takes its place then. So the
+//! death of any of them changes nothing for the server. All end with the server, at once, or with the last process that they judge.
 
 mod answer;
+mod broker;
 mod cage;
 mod call;
 mod caller;
@@ -12,6 +15,7 @@ mod connection;
 mod copied;
 mod expected;
 mod helpers;
+mod judge;
 mod members;
 mod opening;
 mod pause;
@@ -32,6 +36,8 @@ use crate::policy::load;
 use crate::report::fallback;
 use crate::report::{counters, emit, merge, sink};
 use crate::sys;
+use crate::sys::broker::desk::{self, job};
+use broker::At;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
@@ -45,24 +51,51 @@ const LOOK: u32 = 1000;
 /// FUSE that says nothing). The judge ends then, and its successor answers.
 const PATIENCE: usize = 5;
 
-/// What the two processes share.
+/// What the broker and the keeper share, and the judge only reads.
 struct Shared {
     /// Descriptors of other processes can be borrowed.
     borrows: AtomicBool,
+    /// What there is of the cage.
+    cage: AtomicU32,
     /// The process that waits.
     keeper: AtomicU32,
-    /// The call that is being judged: its listener and its number, and the scope that it is judged in.
+    /// The call that is being judged: its listener and its number.
     at_hand: (AtomicI32, AtomicU64),
-    scope: AtomicU32,
     members: [Member; MEMBERS],
     /// The time that the worker had taken whose call was the last, in nanoseconds: no other counts as having taken less.
     taken: AtomicU64,
-    /// The pools of each one's server.
-    pools: [pool::Pools; MEMBERS],
-    records: records::Records,
     helpers: helpers::Helpers,
+}
+
+/// What the judge knows: the broker looks at nothing of it but the scope, and the desk.
+struct Judged {
+    /// The scope that a call is judged in.
+    scope: AtomicU32,
+    sides: [Side; MEMBERS],
+    records: records::Records,
     restricted: restricted::Restricted,
     expected: expected::Expected,
+    desk: desk::Desk,
+}
+
+/// What the judge knows of a worker.
+struct Side {
+    /// The pools of its server.
+    pools: pool::Pools,
+    /// Since when a process of its may have given up rights.
+    restricted: restricted::Since,
+}
+
+/// Zeroed memory that all processes of the supervisor share, for good.
+///
+/// # Safety
+/// Zero bytes are a valid `T`.
+unsafe fn share<T>() -> &'static T {
+    match sys::mmap(None, size_of::<T>()) {
+        // SAFETY: a mapping of that size, never unmapped; the rest as the caller promises.
+        Some(at) => unsafe { &*at.cast::<T>() },
+        None => sys::exit(1),
+    }
 }
 
 /// Supervises the workers of `master`, and ends. `lost` is why the server's policy cannot be used.
@@ -85,38 +118,46 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     if in_force::is_lost() {
         fallback::report(lost);
     }
-    let Some(at) = sys::mmap(None, size_of::<Shared>()) else { sys::exit(1) };
-    // SAFETY: a zeroed mapping of that size, shared and never unmapped; zero bytes are valid atomics.
-    let shared = unsafe { &*at.cast::<Shared>() };
+    // SAFETY: both are atomics and bytes.
+    let (shared, judged) = unsafe { (share::<Shared>(), share::<Judged>()) };
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
     remote::try_to_write();
-    if !cage::enter() {
+    // Whether it may be asked is tried in a child, which the judge cannot make.
+    sys::person(sys::getpid());
+    let cage = cage::enter();
+    shared.cage.store(cage, Ordering::Relaxed);
+    if cage == cage::NONE {
         emit::guard(
             &in_force::policy(),
             "the backstop's supervisor keeps rights that it does not need: it could not give them up",
         );
     }
+    keep(shared, judged);
+    broker(shared, judged, master)
+}
+
+/// Waits for the end of the broker, and makes another one; returns in each, and where none can be made.
+fn keep(shared: &'static Shared, judged: &'static Judged) {
     let mut pause = pause::Pause::default();
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
         pause.begin();
         // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.
         match unsafe { sys::fork_with_files() } {
-            Ok(0) => judge(shared, master),
+            Ok(0) | Err(_) => return,
             Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),
             Ok(_) => {
-                settle_left_over(shared);
+                settle_left_over(shared, judged);
                 pause.take();
             }
-            // No process can be made: judge without a keeper.
-            Err(_) => judge(shared, master),
         }
     }
 }
 
-/// Judges until the server has ended; takes the keeper's place where that has died.
-fn judge(shared: &'static Shared, master: u32) -> ! {
-    settle_left_over(shared);
+/// Serves until the server has ended; takes the keeper's place where that has died.
+fn broker(shared: &'static Shared, judged: &'static Judged, master: u32) -> ! {
+    settle_left_over(shared, judged);
+    let Some(mut judge) = judge::Judge::new(shared, judged) else { sys::exit(1) };
     let (mut looked, mut is_last) = (0, false);
     loop {
         let now = sys::since_boot();
@@ -124,50 +165,34 @@ fn judge(shared: &'static Shared, master: u32) -> ! {
         if now.wrapping_sub(looked) >= u64::from(LOOK).wrapping_mul(1_000_000) {
             looked = now;
             load::look_again();
-            merge::say_due();
-            shared.records.forget_ended();
+            let _ = judge.job(job::LOOK, 0, &sys::Notice::default(), At::Nothing);
             let keeper = shared.keeper.load(Ordering::Acquire);
             if keeper != sys::getpid() && sys::getppid() != keeper {
-                become_keeper(shared);
+                // This process waits from now on; a child of its goes on here, with a judge of its own.
+                judge.end();
+                keep(shared, judged);
             }
             sys::reap();
         }
-        let is_alone = turn(shared, master, has_helpers, &mut is_last);
+        let is_alone = turn(shared, judged, &mut judge, (master, has_helpers), &mut is_last);
         if is_alone && (is_last || !sys::exists(master)) {
+            judge.end();
             merge::say_all_of(&counters::in_force().merged);
             sys::exit(0);
         }
     }
 }
 
-/// The keeper has died: this process waits from now on, and its child judges.
-fn become_keeper(shared: &'static Shared) {
-    let mut pause = pause::Pause::default();
-    loop {
-        pause.begin();
-        shared.keeper.store(sys::getpid(), Ordering::Release);
-        // SAFETY: as in `run`.
-        match unsafe { sys::fork_with_files() } {
-            Ok(0) | Err(_) => return,
-            Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),
-            Ok(_) => {
-                settle_left_over(shared);
-                pause.take();
-            }
-        }
-    }
-}
-
-/// Answers the call that a judge was at when it died: in audit it goes on, else it is refused. Where it was not known yet
-/// whose call it is, the strictest policy says which.
-fn settle_left_over(shared: &Shared) {
+/// Answers the call that was being judged when a broker or a judge died: in audit it goes on, else it is refused. Where it was not known
+/// yet whose call it is, the strictest policy says which.
+fn settle_left_over(shared: &Shared, judged: &Judged) {
     let id = shared.at_hand.1.swap(0, Ordering::AcqRel);
     if id == 0 {
         return;
     }
     // Whether it would have been an event nobody knows any more.
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
-    let scope = shared.scope.load(Ordering::Acquire);
+    let scope = judged.scope.load(Ordering::Acquire);
     let strict = |rule| in_force::policy().mode(scope, rule) == Mode::Enforce;
     let refused = Rule::ALL.into_iter().any(strict);
     let decision: Decision = if refused { Err(Refused(libc::EACCES)) } else { Ok(()) };
@@ -175,7 +200,13 @@ fn settle_left_over(shared: &Shared) {
 }
 
 /// Waits for what comes next, and deals with it; whether there is no worker. No other can come once `is_last` is set.
-fn turn(shared: &Shared, master: u32, has_helpers: bool, is_last: &mut bool) -> bool {
+fn turn(
+    shared: &'static Shared,
+    judged: &'static Judged,
+    judge: &mut judge::Judge,
+    (master, has_helpers): (u32, bool),
+    is_last: &mut bool,
+) -> bool {
     let nothing = libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 };
     let mut entries = [nothing; MEMBERS + 1];
     let mut used = 1_usize;
@@ -188,17 +219,20 @@ fn turn(shared: &Shared, master: u32, has_helpers: bool, is_last: &mut bool) -> 
     }
     let wait = if used == 1 || has_helpers { LOOK / 10 } else { LOOK };
     sys::poll(entries.get_mut(..used).unwrap_or(&mut []), wait);
-    let members = shared.members.iter().zip(&shared.pools);
-    let mut next: Option<(&Member, &pool::Pools)> = None;
-    for (entry, (member, pools)) in entries.iter().skip(1).zip(members) {
+    let mut next: Option<(usize, &Member)> = None;
+    for (entry, (place, member)) in entries.iter().skip(1).zip(shared.members.iter().enumerate()) {
         if entry.revents == 0 {
             continue;
         }
         match member.is_asking() {
-            true => shared.settle(member, pools),
+            true => member.settle(|worker| {
+                let Some(side) = judged.sides.get(place) else { return };
+                side.begin();
+                let _ = judge.job(job::POOLS, place, &sys::Notice::default(), At::Worker(worker));
+            }),
             false if entry.revents & libc::POLLIN != 0 => {
-                if next.is_none_or(|(before, _)| member.comes_before(before, &shared.taken)) {
-                    next = Some((member, pools));
+                if next.is_none_or(|(_, before)| member.comes_before(before, &shared.taken)) {
+                    next = Some((place, member));
                 }
             }
             // The worker and all that descended from it have ended.
@@ -206,9 +240,9 @@ fn turn(shared: &Shared, master: u32, has_helpers: bool, is_last: &mut bool) -> 
         }
     }
     // One call, and then whoever has come meanwhile: those who ask all the time wait for those who seldom do.
-    if let Some((member, pools)) = next {
+    if let Some((place, member)) = next {
         let begun = sys::since_boot();
-        one(shared, member, pools);
+        one(shared, judged, judge, place, member);
         member.takes(sys::since_boot().wrapping_sub(begun), &shared.taken);
     }
     if entries[0].revents != 0 {
@@ -217,8 +251,16 @@ fn turn(shared: &Shared, master: u32, has_helpers: bool, is_last: &mut bool) -> 
     shared.members.iter().all(Member::is_free)
 }
 
-/// Judges the next call of a worker or what descended from it.
-fn one(shared: &Shared, member: &Member, pools: &pool::Pools) {
+impl Side {
+    /// A new worker has the place, of whose server nothing is known.
+    fn begin(&self) {
+        self.pools.lose();
+        self.restricted.forget();
+    }
+}
+
+/// Has the next call of a worker judged, or of what descended from it.
+fn one(shared: &Shared, judged: &Judged, judge: &mut judge::Judge, place: usize, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
     let notice = match sys::receive(listener) {
         Ok(notice) => notice,
@@ -228,24 +270,16 @@ fn one(shared: &Shared, member: &Member, pools: &pool::Pools) {
         Err(_) => return member.leave(),
     };
     shared.at_hand.0.store(listener, Ordering::Relaxed);
-    shared.scope.store(STRICTEST_SCOPE, Ordering::Relaxed);
+    judged.scope.store(STRICTEST_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
-    sys::end_in(PATIENCE);
-    let borrows = shared.borrows.load(Ordering::Relaxed);
-    let with = answer::With {
-        scope: &shared.scope,
-        borrows,
-        records: &shared.records,
-        helpers: &shared.helpers,
-        restricted: &shared.restricted,
-        since: &member.restricted,
-        expected: &shared.expected,
-        pools,
-    };
-    let reply = answer::answer(member, &notice, &with);
+    // A call in the caller's place may not end.
+    sys::end_in(PATIENCE + 1);
+    let done = judge.job(job::CALL, place, &notice, At::Call { member, thread: notice.pid, id: notice.id });
     sys::end_in(0);
-    if let Some(reply) = reply {
-        sys::reply(listener, notice.id, reply);
+    match done {
+        Ok(Some(reply)) => sys::reply(listener, notice.id, reply),
+        Ok(None) => {}
+        Err(()) => settle_left_over(shared, judged),
     }
     shared.at_hand.1.store(0, Ordering::Release);
 }

@@ -4,6 +4,7 @@
 use super::answer::{Case, Handed, Lent};
 use crate::action::Decision;
 use crate::judge;
+use crate::sys::broker as ask;
 use crate::sys::{self, Reply};
 use portcullis_policy::{Rule, Unknown};
 
@@ -55,7 +56,7 @@ impl Case<'_> {
         }
         match lent {
             Lent::Internet(fd) if self.enforces(&RULES) && !is_privileged => match self.confined() {
-                false => Reply::Result(sys::bind(fd.0, &bytes, size) as i64),
+                false => Reply::Result(ask::bind(fd.0, &bytes, size)),
                 true => self.not_known(fd.0, Unknown::Socket).into(),
             },
             _ => decision.into(),
@@ -80,7 +81,7 @@ impl Case<'_> {
         match lent {
             // Nothing of it lies in memory.
             Lent::Internet(fd) if self.enforces(&RULES) => match self.confined() {
-                false => Reply::Result(sys::listen(fd.0, backlog) as i64),
+                false => Reply::Result(ask::listen(fd.0, backlog)),
                 true if self.subject.threads == 1 => decision.into(),
                 true => self.not_known(fd.0, Unknown::Socket).into(),
             },

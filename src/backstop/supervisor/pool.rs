@@ -3,15 +3,16 @@
 //! The hooks ask the kernel whose listener a socket was connected to. The supervisor does not connect a local socket for
 //! another process, so it looks at the file to which the path leads for that process, before the kernel does.
 
+use super::Member;
 use super::answer::Case;
-use super::remote::{Memory, or_as_user};
+use super::remote::Memory;
 use crate::action::Place;
 use crate::action::{Decision, Deed};
-use crate::backstop::link::Told;
 use crate::judge;
 use crate::memory::Text;
 use crate::server::listeners::Ports;
 use crate::server::local_listeners::{self, Marks};
+use crate::sys::broker as ask;
 use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::net::IpAddr;
@@ -32,15 +33,22 @@ pub struct Pools {
 }
 
 impl Pools {
+    /// Nothing is known of a new worker's.
+    pub fn lose(&self) {
+        self.known.store(LOST, Ordering::Relaxed);
+    }
+
     /// Takes over what a worker tells that has run no request's code yet.
-    pub fn take(&self, pid: u32, told: &Told) {
+    pub fn take(&self, member: &Member) {
+        let pid = member.pid.load(Ordering::Relaxed);
+        let [ports_at, marks_at] = [&member.ports_at, &member.marks_at].map(|word| word.load(Ordering::Relaxed));
         if is_fpm(pid) == Some(false) {
             return self.known.store(NONE, Ordering::Relaxed);
         }
-        let done = of_process(pid, |memory| {
+        let done = Memory::of(pid).ok().and_then(|memory| {
             let marks = core::iter::once(&self.marks.is_more).chain(&self.marks.marks);
-            copy(memory, told.ports_at, self.ports.iter())?;
-            copy(memory, told.marks_at, marks)
+            copy(&memory, ports_at, self.ports.iter())?;
+            copy(&memory, marks_at, marks)
         });
         self.known.store(if done.is_some() { TOLD } else { LOST }, Ordering::Relaxed);
     }
@@ -68,11 +76,6 @@ fn is_fpm(pid: u32) -> Option<bool> {
     let name = procfs::proc_read(pid, b"comm", &mut name);
     let is_so = is(name) || is(procfs::proc_read(pid, b"cmdline", &mut title));
     (!name.is_empty()).then_some(is_so)
-}
-
-/// Calls `go` with a process's memory; where that may not be read, as its user.
-fn of_process<R>(pid: u32, go: impl FnOnce(&Memory) -> Option<R>) -> Option<R> {
-    go(&or_as_user(pid, || Memory::of(pid).ok())?)
 }
 
 /// Copies words; what is the same stays as it is, so that nothing is written to where there is nothing.
@@ -106,7 +109,7 @@ impl Case<'_> {
         let is_pools = match pools.has_port(port) {
             Some(false) => Some(false),
             known if canonical(ip).is_loopback() => known,
-            known => sys::is_own(ip).and_then(|own| if own { known } else { Some(false) }),
+            known => ask::is_own(ip).and_then(|own| if own { known } else { Some(false) }),
         };
         self.to_pool(is_pools)
     }

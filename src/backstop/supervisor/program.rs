@@ -181,7 +181,7 @@ impl Case<'_> {
 
     /// Whether what /proc has of the process by this name is this process's own.
     fn has_own(&self, name: &[u8]) -> bool {
-        let of = |whose: Whose| sys::stat(procfs::proc_path(whose, name).c_str()).map(|stat| stat.identity);
+        let of = |whose: Whose| procfs::proc_stat(whose, name).map(|stat| stat.identity);
         let own = of(Whose::Own);
         own.is_some() && own == of(Whose::Of(self.subject.thread))
     }

@@ -22,7 +22,7 @@ struct Key {
     start: AtomicU64,
 }
 
-/// What is on record: in memory that both processes of the supervisor share, of which one writes at a time.
+/// What is on record: in memory that each judge hands on to the next.
 struct Body {
     /// Device and inode of each file that its program may be: the one before, and the one that was judged. Zeros: any.
     images: [[AtomicU64; 2]; 2],

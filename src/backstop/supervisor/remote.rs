@@ -1,7 +1,7 @@
 //! Another process's memory, read through /proc.
 
 use super::subject;
-use crate::sys::procfs;
+use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -13,8 +13,7 @@ pub struct Memory {
 impl Memory {
     /// Of a thread's process; the errno where it may not be read.
     pub fn of(thread: u32) -> Result<Memory, i32> {
-        sys::open(libc::AT_FDCWD, procfs::proc_path(thread, b"mem").c_str(), libc::O_RDONLY, 0)
-            .map(|file| Memory { file })
+        procfs::proc_open(Whose::Of(thread), b"mem", libc::O_RDONLY).map(|file| Memory { file })
     }
 
     /// As many bytes as can be read.

@@ -1,31 +1,27 @@
 //! Messages that did not come through the hooks: `sendto`, `sendmsg` and `sendmmsg` by direct system calls.
 //!
 //! As with connections, where any rule on connections refuses, the supervisor sends an allowed message itself: on the borrowed
-//! socket, to the address that it judged, with its own copy of the data. It tries without waiting first; a process of its own
+//! socket, to the address that it judged, with its own copy of the data. The broker tries without waiting first; a process of its own
 //! waits. What it cannot send as the process would is `Unknown`: a datagram that does not fit, and control messages other than a few that
 //! need no right of the sender's. Descriptors (SCM_RIGHTS) and credentials belong to local sockets, on which it never sends.
 
 use super::answer::{Case, Handed, Lent};
+use super::broker::CONTROL_MAX;
 use super::connection::RULES;
-use super::remote::put;
 use crate::action::Deed;
 use crate::judge::route;
+use crate::sys::broker::desk::{DATA_MAX, Shape};
+use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
 const MESSAGES_MAX: u64 = 1024;
 /// The kernel takes no more pieces of one message, either.
 const PIECES_MAX: u64 = 1024;
-/// Room for the data of one message: any datagram of the internet fits. Of a stream, that much is sent at a time.
-const DATA_MAX: usize = 1 << 17;
 /// The kernel takes a longer piece for one of this length (MAX_RW_COUNT).
 const PIECE_MAX: u64 = 0x7fff_f000;
 /// The longest datagram of the internet; the kernel refuses a longer one (EMSGSIZE) before it looks at the data.
 const DATAGRAM_MAX: u64 = 0xffff;
-/// An address at which no process has memory.
-const NOWHERE: usize = 8;
-/// Room for its control messages.
-const CONTROL_MAX: usize = 256;
 
 /// Control messages that only shape the packet: level and type (linux/in.h, linux/in6.h, linux/udp.h).
 const HARMLESS: [(i32, i32); 8] = [
@@ -54,12 +50,11 @@ enum Pieces {
     Vector((u64, u64)),
 }
 
-/// The supervisor's copy of a message.
+/// A message of which this process has a copy, with the data in its room.
 struct Copied {
     name: ([u8; ADDRESS_MAX], usize),
     is_named: bool,
     control: ([u64; CONTROL_MAX / 8], usize),
-    data: *mut core::ffi::c_void,
     len: usize,
     /// The data cannot be read: the kernel is to say so, in its order.
     faults: bool,
@@ -76,23 +71,22 @@ enum Data {
     Faults(u64),
 }
 
-impl Drop for Copied {
-    fn drop(&mut self) {
-        sys::munmap(self.data, DATA_MAX);
-    }
-}
-
 impl Copied {
-    fn send(&self, fd: i32, flags: i32) -> i64 {
-        let piece = [if self.faults { NOWHERE } else { self.data as usize }, self.len];
-        let (name, control) = (self.name.0.as_ptr() as usize, self.control.0.as_ptr() as usize);
-        let name = if self.is_named { (name, self.name.1) } else { (0, 0) };
-        if self.is_plain {
-            return sys::send_to(fd, piece, flags | libc::MSG_NOSIGNAL, name) as i64;
+    /// Has it sent: without waiting, or in a process that waits, and tells at an address how much was sent.
+    fn send(&self, fd: i32, flags: i32, later: Option<u64>, user: u32) -> i64 {
+        let mut control = [0; CONTROL_MAX];
+        for (to, from) in control.chunks_exact_mut(8).zip(self.control.0) {
+            to.copy_from_slice(&from.to_ne_bytes());
         }
-        let control = if self.control.1 == 0 { (0, 0) } else { (control, self.control.1) };
-        let header = [name.0, name.1, piece.as_ptr() as usize, 1, control.0, control.1, 0];
-        sys::send_message(fd, &header, flags | libc::MSG_NOSIGNAL) as i64
+        let shape = Shape {
+            is_named: self.is_named,
+            name: self.name.1,
+            control: self.control.1,
+            is_plain: self.is_plain,
+            faults: self.faults,
+        };
+        let message = Message { name: &self.name.0, control: &control, shape, len: self.len, flags };
+        ask::send(fd, &message, later, user)
     }
 }
 
@@ -127,7 +121,8 @@ impl Case<'_> {
         match self.step(&lent, parts, flags) {
             Step::Answer(reply) => Some(reply),
             Step::Waits(copied) => {
-                self.in_child(lent.fd(), deed(flags), || self.sent(lent.fd(), copied.send(lent.fd(), flags), flags))
+                let done = copied.send(lent.fd(), flags, Some(0), self.subject.user.0);
+                self.made(lent.fd(), deed(flags), done)
             }
         }
     }
@@ -146,10 +141,10 @@ impl Case<'_> {
             };
             // Each message is a call of its own.
             self.written.set(false);
-            let tell = |sent: i64| put(self.subject.thread, header.wrapping_add(len_at), &(sent as u32).to_le_bytes());
+            let tell_at = header.wrapping_add(len_at);
             match self.step(&lent, &parts, flags) {
                 Step::Answer(Reply::Result(sent @ 0..)) => {
-                    if !tell(sent) {
+                    if !ask::put_number(tell_at, sent as u32) {
                         let fault = -i64::from(libc::EFAULT);
                         return Some(Reply::Result(if done > 0 { done } else { fault }));
                     }
@@ -162,15 +157,8 @@ impl Case<'_> {
                 // The caller may send the rest again.
                 Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
                 Step::Waits(copied) => {
-                    return self.in_child(lent.fd(), deed(flags), || {
-                        match self.sent(lent.fd(), copied.send(lent.fd(), flags), flags) {
-                            sent @ 0.. => {
-                                tell(sent);
-                                1
-                            }
-                            errno => errno,
-                        }
-                    });
+                    let done = copied.send(lent.fd(), flags, Some(tell_at), self.subject.user.0);
+                    return self.made(lent.fd(), deed(flags), done);
                 }
             }
         }
@@ -210,11 +198,9 @@ impl Case<'_> {
         if self.confined() {
             return Step::Answer(self.unbound(fd, deed).into());
         }
-        let Some(data) = sys::allocate(DATA_MAX) else { return Step::Answer(self.unbound(fd, deed).into()) };
+        let Some(room) = ask::data() else { return Step::Answer(self.unbound(fd, deed).into()) };
         let is_named = parts.name.0 != 0;
-        let mut copied = Copied { name: (bytes, size), is_named, control, data, len: 0, faults: false, is_plain };
-        // SAFETY: a new mapping of that size, which nobody else has.
-        let room = unsafe { core::slice::from_raw_parts_mut(data.cast::<u8>(), DATA_MAX) };
+        let mut copied = Copied { name: (bytes, size), is_named, control, len: 0, faults: false, is_plain };
         match self.data(parts.pieces, room) {
             Ok(Data::Whole(len)) => copied.len = len,
             Ok(Data::Partly(len)) if sys::is_stream(fd) => copied.len = len,
@@ -226,20 +212,12 @@ impl Case<'_> {
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
         }
         let waits = flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd);
-        match copied.send(fd, flags | libc::MSG_DONTWAIT) {
+        match copied.send(fd, flags, None, self.subject.user.0) {
             errno if waits && errno == -i64::from(libc::EAGAIN) => Step::Waits(copied),
             // A connection is made while the caller waits.
             errno if waits && errno == -i64::from(libc::EINPROGRESS) => Step::Waits(copied),
-            done => Step::Answer(Reply::Result(self.sent(fd, done, flags))),
+            done => Step::Answer(Reply::Result(done)),
         }
-    }
-
-    /// The result of a message that was sent; the signal that comes with a broken stream is the caller's.
-    fn sent(&self, fd: i32, done: i64, flags: i32) -> i64 {
-        if done == -i64::from(libc::EPIPE) && flags & libc::MSG_NOSIGNAL == 0 && sys::is_stream(fd) {
-            sys::signal_thread(self.subject.pid, self.subject.thread, libc::SIGPIPE);
-        }
-        done
     }
 
     /// The parts of a message, by its header; `None` where that cannot be read.

@@ -50,7 +50,7 @@ impl Case<'_> {
         link.push(b"map_files/");
         link.push(mapping.range);
         // Only who administers the host may follow that.
-        let file = sys::stat(procfs::proc_path(self.subject.thread, link.bytes()).c_str())
+        let file = procfs::proc_stat(self.subject.thread, link.bytes())
             .or_else(|| sys::stat(path.c_str()).filter(|file| path.fits() && file.identity.1 == mapping.inode));
         let program = super::subject::image_of(self.subject.thread);
         file.is_none_or(|file| action::is_changeable(&file) && Some(file.identity) != program)

@@ -161,7 +161,7 @@ pub fn is_child_of(process: &Subject, thread: u32) -> bool {
 /// The base name of the program of a thread's process.
 fn program(thread: u32, chain: &mut Text<256>) {
     let (mut buffer, mut name) = ([0; 512], [0; 16]);
-    let executable = sys::readlink(procfs::proc_path(thread, b"exe").c_str(), &mut buffer);
+    let executable = procfs::proc_link(thread, b"exe", &mut buffer);
     let name =
         if executable.is_empty() { procfs::proc_read(thread, b"comm", &mut name) } else { base_name(executable) };
     chain.push(name);
@@ -224,7 +224,7 @@ const NO_PROGRAM: (u64, u64) = (u64::MAX, u64::MAX);
 
 /// Device and inode of a process's program.
 pub fn image_of(pid: u32) -> Option<(u64, u64)> {
-    sys::stat(procfs::proc_path(pid, b"exe").c_str()).map(|stat| stat.identity)
+    procfs::proc_stat(pid, b"exe").map(|stat| stat.identity)
 }
 
 /// The record of a process. Where it has none, but a process has that it was forked from, it gets the same one: the guard

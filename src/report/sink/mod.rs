@@ -11,6 +11,7 @@ mod write;
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::sys;
+use crate::sys::broker as ask;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{Held, Taken};
@@ -130,6 +131,23 @@ pub fn hold(policy: &Policy<'_>) {
     }
 }
 
+/// An event as it is written: its line, and what the journal has of it.
+pub struct Written<'w> {
+    /// Of syslog.
+    pub priority: u8,
+    /// In nanoseconds since 1970.
+    pub time: u64,
+    pub line: &'w [u8],
+    pub fields: Told<'w>,
+}
+
+/// The journal's fields of an event.
+#[derive(Clone, Copy)]
+pub enum Told<'w> {
+    By(&'w Event<'w>),
+    As(&'w [u8]),
+}
+
 /// Writes the event to every sink of the policy; whether all that there are have taken it. What none has taken goes to the journal,
 /// or else to syslog, though the policy does not name them.
 pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
@@ -138,30 +156,45 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
     }
     let mut buffer = Line::new();
     let line = encode(event, &mut buffer);
+    let (priority, time) = (priority(event.rule.severity), event.time);
+    if ask::is_judge() {
+        let mut buffer = Fields::new();
+        return ask::write(priority, time, fields(event, &mut buffer), line);
+    }
+    write(policy, &Written { priority, time, line, fields: Told::By(event) })
+}
+
+/// The same of one that is encoded.
+pub fn write(policy: &Policy<'_>, event: &Written<'_>) -> bool {
     let sinks = policy.sinks();
     let (mut all, mut any) = (true, false);
     for sink in [JOURNALD, SYSLOG, FILE, STDERR] {
         if sinks & sink != 0 {
-            let taken = sent_to(sink, policy, event, line);
+            let taken = sent_to(sink, policy, event);
             all &= taken;
             any |= taken;
         }
     }
     if !any {
-        let _ = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event, line));
+        let _ = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event));
     }
     all
 }
 
-fn sent_to(sink: u32, policy: &Policy<'_>, event: &Event<'_>, line: &[u8]) -> bool {
+fn sent_to(sink: u32, policy: &Policy<'_>, event: &Written<'_>) -> bool {
+    let line = event.line;
     match sink {
         JOURNALD => {
             let mut buffer = Fields::new();
-            let pieces = [fields(event, &mut buffer), b"MESSAGE=", line];
+            let fields = match event.fields {
+                Told::By(event) => fields(event, &mut buffer),
+                Told::As(fields) => fields,
+            };
+            let pieces = [fields, b"MESSAGE=", line];
             taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)))
         }
         SYSLOG => {
-            let head = write::syslog_head(priority(event.rule.severity), crate::sys::getpid());
+            let head = write::syslog_head(event.priority, crate::sys::getpid());
             let pieces = [head.bytes(), line.strip_suffix(b"\n").unwrap_or(line), b""];
             taken_by(|| HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &pieces)))
         }

@@ -17,9 +17,12 @@ fn limit(pid: i32, name: &str) -> [String; 2] {
     [words.next().expect("the soft one"), words.next().expect("the hard one")]
 }
 
-/// Both processes: the one that judges and the one that waits have the same rights, and so has what takes the place of either.
+/// Of these the judge: DAC_READ_SEARCH, SETGID, SETUID.
+const JUDGES: u64 = 1 << 2 | 1 << 6 | 1 << 7;
+
+/// The judge holds what reading files takes, and what acts has no part in judging; so has what takes the place of each.
 #[test]
-fn both_processes_hold_what_judging_takes() {
+fn each_process_holds_what_its_job_takes() {
     enter();
     let place = Place::new();
     let (_guard, fpm, nginx) = fpm_and_nginx(&place, "audit");
@@ -27,11 +30,12 @@ fn both_processes_hold_what_judging_takes() {
     let master = fpm.process.pid();
     let available = set(master, "CapEff:");
     for round in 0..2 {
-        let (keeper, judge) = standing_pair(master);
-        for pid in [keeper, judge] {
+        let all = standing(master);
+        let judge = all[2];
+        for (pid, kept, filters) in [(all[0], KEPT, "1"), (all[1], KEPT, "1"), (judge, JUDGES, "2")] {
             let held = [
-                ("CapEff:", available & KEPT),
-                ("CapPrm:", available & KEPT),
+                ("CapEff:", available & kept),
+                ("CapPrm:", available & kept),
                 ("CapInh:", 0),
                 ("CapBnd:", 0),
                 ("CapAmb:", 0),
@@ -39,7 +43,7 @@ fn both_processes_hold_what_judging_takes() {
             for (name, wanted) in held {
                 assert_eq!(set(pid, name), wanted, "{round}: {name} {:x}", set(pid, name));
             }
-            for (name, wanted) in [("NoNewPrivs:", "1"), ("Seccomp:", "2"), ("Seccomp_filters:", "1")] {
+            for (name, wanted) in [("NoNewPrivs:", "1"), ("Seccomp:", "2"), ("Seccomp_filters:", filters)] {
                 assert_eq!(word(pid, "status", name).as_deref(), Some(wanted), "{round}: {name}");
             }
             assert_eq!(limit(pid, "Max core file size"), ["0", "0"]);
@@ -50,7 +54,7 @@ fn both_processes_hold_what_judging_takes() {
             }
         }
         kill(judge);
-        wait_until("a successor", || pair(master).is_some_and(|(_, now)| now != judge));
+        wait_until("a successor", || three(master).is_some_and(|now| now[2] != judge));
         assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
     }
 }
@@ -117,11 +121,12 @@ fn it_makes_no_call_that_it_may_not() {
     let place = Place::new();
     let (guard, fpm, nginx) = fpm_and_nginx(&place, "audit");
     assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
-    let (keeper, judge) = standing_pair(fpm.process.pid());
+    let [keeper, broker, judge] = standing(fpm.process.pid());
     let calls = place.join("calls");
     let mut strace = Command::new("strace")
-        .args(["-f", "-q", "-Z", "-p", &judge.to_string(), "-p", &keeper.to_string(), "-o"])
+        .args(["-f", "-q", "-Z", "-o"])
         .arg(&calls)
+        .args([keeper, broker, judge].iter().flat_map(|pid| ["-p".to_owned(), pid.to_string()]))
         .stderr(std::process::Stdio::null())
         .spawn()
         .expect("strace");
@@ -139,7 +144,7 @@ fn it_makes_no_call_that_it_may_not() {
     let calls = std::fs::read_to_string(calls).expect("calls");
     let refused: Vec<&str> = calls.lines().filter(|line| line.contains("ENOSYS")).collect();
     assert!(calls.lines().count() > 10 && refused.is_empty(), "{refused:#?}");
-    assert!(supervisors(fpm.process.pid()).len() >= 2);
+    assert!(supervisors(fpm.process.pid()).len() >= 3);
 }
 
 /// The lengths that sendmmsg gives are written into the caller's memory, whatever the unit lets: in its place, or by its file.

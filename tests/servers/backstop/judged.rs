@@ -53,12 +53,12 @@ fn the_tree_is_as_it_was_but_for_the_supervisor() {
     }
     for master in [fpm_master, nginx_master] {
         assert!(!is_filtered(master), "the master has no filter");
-        standing_pair(master);
+        standing(master);
     }
     assert_eq!((children(fpm_master).len(), children(nginx_master).len()), (2, 1));
     assert!(is_filtered(children(nginx_master)[0]));
     // A reload: other workers. PHP-FPM executes itself anew, and has another supervisor then.
-    let before = (standing_pair(fpm_master), standing_pair(nginx_master));
+    let before = (standing(fpm_master), standing(nginx_master));
     let (fpm_workers, nginx_workers) = (children(fpm_master), children(nginx_master));
     fpm.process.signal(libc::SIGUSR2);
     nginx.process.signal(libc::SIGHUP);
@@ -70,8 +70,8 @@ fn the_tree_is_as_it_was_but_for_the_supervisor() {
             && nginx.iter().all(|worker| !nginx_workers.contains(worker) && is_filtered(*worker))
     });
     assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
-    wait_until("the supervisor before to end", || pair(fpm_master).is_some_and(|now| now != before.0));
-    assert_eq!(pair(nginx_master), Some(before.1));
+    wait_until("the supervisor before to end", || three(fpm_master).is_some_and(|now| now != before.0));
+    assert_eq!(three(nginx_master), Some(before.1));
     let fresh = events.fresh();
     assert_eq!(fresh.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "known", ""]]);
     nginx.process.stop(libc::SIGQUIT);
@@ -96,7 +96,7 @@ fn apache_starts_reloads_and_stops_with_it() {
         });
         let before = children(master);
         assert!(!is_filtered(master));
-        standing_pair(master);
+        standing(master);
         apache.process.signal(libc::SIGUSR1);
         wait_until("the reload", || {
             let now = children(master);

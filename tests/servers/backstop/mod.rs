@@ -71,24 +71,27 @@ pub fn supervisors(master: i32) -> Vec<i32> {
     found
 }
 
-/// Of the two, the one that waits and the one that judges.
-fn pair(master: i32) -> Option<(i32, i32)> {
+/// Of the three, the keeper, its broker, and the judge of that one.
+fn three(master: i32) -> Option<[i32; 3]> {
     let found = supervisors(master);
-    let [a, b] = *found.as_slice() else { return None };
     let parent = |pid| word(pid, "status", "PPid:").and_then(|parent| parent.parse::<i32>().ok());
-    if parent(b) == Some(a) { Some((a, b)) } else { (parent(a) == Some(b)).then_some((b, a)) }
+    let child = |of: i32| found.iter().copied().find(|pid| parent(*pid) == Some(of));
+    let keeper = found.iter().copied().find(|pid| !parent(*pid).is_some_and(|parent| found.contains(&parent)))?;
+    let broker = child(keeper)?;
+    let judge = child(broker)?;
+    (found.len() == 3).then_some([keeper, broker, judge])
 }
 
-/// The same once it stands: a supervisor that has just been started tries what it may do in a child.
-fn standing_pair(master: i32) -> (i32, i32) {
+/// The same once they stand: a supervisor that has just been started tries what it may do in a child.
+fn standing(master: i32) -> [i32; 3] {
     let mut last = None;
-    wait_until("a supervisor of two processes", || {
-        let now = pair(master);
+    wait_until("a supervisor of three processes", || {
+        let now = three(master);
         let stands = now.is_some() && now == last;
         last = now;
         stands
     });
-    last.expect("two processes")
+    last.expect("three processes")
 }
 
 pub fn kill(pid: i32) {

@@ -202,8 +202,8 @@ fn without_the_right_to_trace_it_looks_as_the_user() {
     assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
     let events = guard.events().all();
     assert_eq!(events.iter().map(facts).collect::<Vec<_>>(), [["egress-port", "success", "backstop", "lost", ""]]);
-    let (_, judge) = standing_pair(fpm.process.pid());
-    let effective = word(judge, "status", "CapEff:").expect("capabilities");
+    let [_, broker, _] = standing(fpm.process.pid());
+    let effective = word(broker, "status", "CapEff:").expect("capabilities");
     // CAP_SYS_PTRACE is 19 (linux/capability.h).
     assert_eq!(u64::from_str_radix(&effective, 16).expect("a number") & (1 << 19), 0);
 }

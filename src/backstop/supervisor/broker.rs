@@ -1,0 +1,354 @@
+//! What the broker does for the judge: it lends descriptors of the caller at hand, makes calls in its place, opens what /proc has of it,
+//! and writes events. The judge may be in anybody's hands: nothing is done but for the call at hand, and what it says is numbers
+//! and bytes that are copied once.
+
+use super::remote::{or_as_user, put};
+use super::{Member, Shared, subject};
+use crate::policy::in_force;
+use crate::report::sink::{self, Told, Written};
+use crate::sys::broker::desk::{ASKED, Copied, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
+use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
+use core::cell::Cell;
+use core::net::IpAddr;
+use core::sync::atomic::Ordering;
+
+/// Errnos are below it.
+const ERRNO_MAX: i64 = 4095;
+
+/// What the judge is at.
+#[derive(Clone, Copy)]
+pub enum At<'a> {
+    /// The call of a thread.
+    Call { member: &'a Member, thread: u32, id: u64 },
+    /// A worker of which it learns the pools.
+    Worker(u32),
+    /// Nobody's.
+    Nothing,
+}
+
+/// A job, as long as the judge is at it.
+pub struct Job<'a> {
+    pub shared: &'a Shared,
+    pub desk: &'a Desk,
+    pub at: At<'a>,
+    /// What was lent for it.
+    lent: [Option<Fd>; LENT],
+    /// Something was done that cannot be done once more.
+    pub acted: bool,
+    /// Somebody else answers the call.
+    awaited: bool,
+    /// The caller's process.
+    process: Cell<u32>,
+}
+
+/// What comes of a question.
+pub enum Said {
+    Answer(i64, Option<Fd>),
+    /// What it calls a descriptor that it keeps.
+    Lends(i64, i32),
+    Done(Option<Reply>),
+    /// Nothing that a judge says.
+    Nonsense,
+}
+
+fn failed(errno: i32) -> Said {
+    Said::Answer(-i64::from(errno), None)
+}
+
+/// How a file of /proc is opened for the judge, by its name; `None` for one that it has no business with. What is in the memory of a
+/// process, and where it is, is the caller's alone.
+fn opens(name: &[u8], is_place: bool, is_callers: bool) -> Option<i32> {
+    let number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
+    let range = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
+    let children = name.strip_prefix(b"task/").and_then(|rest| rest.strip_suffix(b"/children"));
+    let is_own = || match (name, name.strip_prefix(b"map_files/")) {
+        (b"mem" | b"maps" | b"environ", _) => !is_place,
+        (b"root" | b"cwd" | b"ns/mnt" | b"ns/user" | b"", _) => is_place,
+        (_, Some(text)) => is_place && range(text),
+        _ => name.strip_prefix(b"task/").is_some_and(|thread| is_place && number(thread)),
+    };
+    let may = match name {
+        b"status" | b"stat" | b"comm" | b"cmdline" | b"cgroup" | b"attr/current" => !is_place,
+        b"exe" => is_place,
+        _ => children.is_some_and(|thread| !is_place && number(thread)) || (is_callers && is_own()),
+    };
+    may.then_some(if is_place { libc::O_PATH } else { libc::O_RDONLY })
+}
+
+impl<'a> Job<'a> {
+    pub fn new(shared: &'a Shared, desk: &'a Desk, at: At<'a>) -> Job<'a> {
+        Job { shared, desk, at, lent: [const { None }; LENT], acted: false, awaited: false, process: Cell::new(0) }
+    }
+
+    /// The caller's thread and its process.
+    fn caller(&self) -> Option<(u32, u32)> {
+        let At::Call { thread, .. } = self.at else { return None };
+        if self.process.get() == 0 {
+            self.process.set(subject::process_of(thread)?);
+        }
+        Some((thread, self.process.get()))
+    }
+
+    fn still_waits(&self) -> bool {
+        match self.at {
+            At::Call { member, id, .. } => sys::still_waits(member.listener.load(Ordering::Relaxed), id),
+            _ => false,
+        }
+    }
+
+    /// A descriptor that was lent, while the call waits.
+    fn lent(&self, token: u64) -> Option<i32> {
+        let fd = self.lent.get(usize::try_from(token).ok()?)?.as_ref()?.0;
+        self.still_waits().then_some(fd)
+    }
+
+    /// Does what the judge asks.
+    pub fn answer(&mut self, words: &[u64; ASKED], with: Option<Fd>, copied: &mut Copied) -> Said {
+        let [what, a, b, c, d, e, f, _] = *words;
+        self.acted |= !matches!(what, asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN);
+        match what {
+            asked::OPEN => {
+                let Some(name) = copied.text(self.desk, c) else { return Said::Nonsense };
+                self.open(a as u32, name, b == 1)
+            }
+            asked::FOLLOW => {
+                let (Some(folder), Some(name)) = (with, copied.text(self.desk, a)) else { return Said::Nonsense };
+                self.follow(&folder, name)
+            }
+            asked::BORROW => self.borrow(a as i32),
+            asked::WAITS => Said::Answer(i64::from(self.still_waits()), None),
+            asked::CONNECT => self.connect(a, b, c as u32, copied),
+            asked::SEND => self.send(a, b as i32, Shape::of(c), d, None, copied),
+            asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, Some((e, f as u32)), copied),
+            asked::BIND => match (self.lent(a), address(self.desk, b, copied)) {
+                (Some(fd), Some((address, len))) => Said::Answer(sys::bind(fd, &address, len) as i64, None),
+                _ => failed(libc::EACCES),
+            },
+            asked::LISTEN => match self.lent(a) {
+                Some(fd) => Said::Answer(sys::listen(fd, b as i32) as i64, None),
+                None => failed(libc::EACCES),
+            },
+            asked::SET => match (self.lent(a), copied.text(self.desk, d)) {
+                (Some(fd), Some(value)) => Said::Answer(sys::set_option(fd, b as i32, c as i32, value), None),
+                _ => failed(libc::EACCES),
+            },
+            asked::END_SENDING => {
+                self.lent(a).map(sys::end_sending);
+                Said::Answer(0, None)
+            }
+            asked::PUT => {
+                let put_there = |(thread, _)| self.still_waits() && put(thread, a, &(b as u32).to_le_bytes());
+                Said::Answer(i64::from(self.caller().is_some_and(put_there)), None)
+            }
+            asked::OWN => {
+                let text = copied.text(self.desk, 16).unwrap_or_default();
+                let ip = match (a, text.first_chunk::<4>(), text.first_chunk::<16>()) {
+                    (4, Some(bytes), _) => IpAddr::from(*bytes),
+                    (6, _, Some(bytes)) => IpAddr::from(*bytes),
+                    _ => return Said::Nonsense,
+                };
+                Said::Answer(sys::is_own(ip).map_or(-1, i64::from), None)
+            }
+            asked::WRITE => {
+                let text = c.checked_add(d).and_then(|len| copied.text(self.desk, len));
+                let Some((fields, line)) = text.and_then(|text| text.split_at_checked(c as usize)) else {
+                    return Said::Nonsense;
+                };
+                let priority = (a as u8).min(7);
+                let event = Written { priority, time: b, line, fields: Told::As(fields) };
+                Said::Answer(i64::from(sink::write(&in_force::policy(), &event)), None)
+            }
+            asked::DONE => self.done(a, b as i64),
+            _ => Said::Nonsense,
+        }
+    }
+
+    /// A decision that there is, for the call at hand.
+    fn done(&self, what: u64, result: i64) -> Said {
+        match what {
+            // Else the call would wait for ever.
+            NOBODY if self.awaited || !matches!(self.at, At::Call { .. }) || !self.still_waits() => Said::Done(None),
+            GO_ON => Said::Done(Some(Reply::GoOn)),
+            RESULT if (-ERRNO_MAX..LATER).contains(&result) => Said::Done(Some(Reply::Result(result))),
+            _ => Said::Nonsense,
+        }
+    }
+
+    fn open(&self, thread: u32, name: &[u8], is_place: bool) -> Said {
+        let is_callers = match self.at {
+            At::Call { thread: caller, .. } => {
+                thread == caller || self.caller().is_some_and(|(_, process)| process == thread)
+            }
+            At::Worker(worker) => worker == thread,
+            At::Nothing => false,
+        };
+        let Some(flags) = opens(name, is_place, is_callers) else { return failed(libc::EPERM) };
+        let path = crate::sys::procfs::proc_path(thread, name);
+        match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
+            Some(file) => Said::Answer(0, Some(file)),
+            None => failed(libc::EACCES),
+        }
+    }
+
+    /// As a place only, and only what is a link of the kernel's own.
+    fn follow(&self, folder: &Fd, name: &[u8]) -> Said {
+        let text = crate::memory::Text::<64>::of(name);
+        let is_name = text.fits() && !name.contains(&b'/') && !name.contains(&0);
+        if !is_name || sys::filesystem(folder.0) != Some(sys::PROC) || !sys::is_magic_link(folder.0, text.c_str()) {
+            return failed(libc::EPERM);
+        }
+        match sys::open(folder.0, text.c_str(), libc::O_PATH, 0) {
+            Ok(place) => Said::Answer(0, Some(place)),
+            Err(errno) => failed(errno),
+        }
+    }
+
+    fn borrow(&mut self, number: i32) -> Said {
+        let Some(free) = self.lent.iter().position(Option::is_none) else { return failed(libc::EMFILE) };
+        let Some((thread, process)) = self.caller() else { return failed(libc::EACCES) };
+        let lent = match sys::borrow(process, thread, number) {
+            Ok(lent) => lent,
+            Err(errno) => return failed(errno),
+        };
+        // It may be of a process that has this number by now.
+        if !self.still_waits() {
+            return failed(libc::ESRCH);
+        }
+        let own = lent.0;
+        if let Some(place) = self.lent.get_mut(free) {
+            *place = Some(lent);
+        }
+        Said::Lends(free as i64, own)
+    }
+
+    fn connect(&mut self, token: u64, len: u64, user: u32, copied: &mut Copied) -> Said {
+        let (Some(fd), Some((address, len))) = (self.lent(token), address(self.desk, len, copied)) else {
+            return failed(libc::EACCES);
+        };
+        let go = || sys::connect(fd, &address, len) as i64;
+        // Whether it waits is for whoever else has the socket to say, at any time: O_NONBLOCK is the socket's own.
+        if sys::known_stream(fd) == Some(false) {
+            return Said::Answer(go(), None);
+        }
+        self.in_child(user, || {
+            // Nothing else is left to do, for minutes perhaps.
+            sys::keep_capabilities(|_| 0);
+            go()
+        })
+    }
+
+    fn send(
+        &mut self,
+        token: u64,
+        flags: i32,
+        shape: Shape,
+        len: u64,
+        later: Option<(u64, u32)>,
+        copied: &mut Copied,
+    ) -> Said {
+        let (Some(fd), Some((thread, process))) = (self.lent(token), self.caller()) else {
+            return failed(libc::EACCES);
+        };
+        let Some(data) = copied.data(self.desk, len).map(<[u8]>::as_ptr) else { return Said::Nonsense };
+        let Some(text) = copied.text(self.desk, (ADDRESS_MAX + CONTROL_MAX) as u64) else { return Said::Nonsense };
+        let (name, control) = text.split_at(ADDRESS_MAX);
+        if shape.name > name.len() || shape.control > control.len() {
+            return Said::Nonsense;
+        }
+        let piece = [if shape.faults { NOWHERE } else { data as usize }, len as usize];
+        let name = if shape.is_named { (name.as_ptr() as usize, shape.name) } else { (0, 0) };
+        let control = if shape.control == 0 { (0, 0) } else { (control.as_ptr() as usize, shape.control) };
+        let send = |flags| {
+            let done = if shape.is_plain {
+                sys::send_to(fd, piece, flags | libc::MSG_NOSIGNAL, name) as i64
+            } else {
+                let header = [name.0, name.1, piece.as_ptr() as usize, 1, control.0, control.1, 0];
+                sys::send_message(fd, &header, flags | libc::MSG_NOSIGNAL) as i64
+            };
+            // The signal that comes with a broken stream is the caller's.
+            if done == -i64::from(libc::EPIPE) && flags & libc::MSG_NOSIGNAL == 0 && sys::is_stream(fd) {
+                sys::signal_thread(process, thread, libc::SIGPIPE);
+            }
+            done
+        };
+        match later {
+            None => Said::Answer(send(flags | libc::MSG_DONTWAIT), None),
+            // The child has the broker's copy as it is now.
+            Some((tell_at, user)) => self.in_child(user, || match send(flags) {
+                sent @ 0.. if tell_at != 0 => {
+                    put(thread, tell_at, &(sent as u32).to_le_bytes());
+                    1
+                }
+                done => done,
+            }),
+        }
+    }
+
+    /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.
+    fn in_child(&mut self, user: u32, go: impl FnOnce() -> i64) -> Said {
+        let At::Call { member, id, .. } = self.at else { return Said::Nonsense };
+        let (listener, worker) = (member.listener.load(Ordering::Relaxed), member.pid.load(Ordering::Relaxed));
+        let helpers = &self.shared.helpers;
+        if self.awaited || !helpers.have_place(user, worker) {
+            return Said::Answer(NO_PLACE, None);
+        }
+        // SAFETY: the child only makes system calls of `sys`.
+        match unsafe { sys::fork_silent() } {
+            Ok(0) => {
+                sys::end_in(0);
+                sys::reply(listener, id, Reply::Result(go()));
+                sys::exit(0)
+            }
+            Ok(child) => {
+                helpers.put(child as u32, (listener, id), user, worker);
+                self.awaited = true;
+                Said::Answer(LATER, None)
+            }
+            // What was judged could be another address by the time that the kernel reads it.
+            Err(_) => Said::Answer(NO_PLACE, None),
+        }
+    }
+}
+
+/// An address at which no process has memory.
+const NOWHERE: usize = 8;
+/// Room for the control messages of a message.
+pub const CONTROL_MAX: usize = 256;
+
+/// The address that lies on the desk.
+fn address(desk: &Desk, len: u64, copied: &mut Copied) -> Option<([u8; ADDRESS_MAX], usize)> {
+    let len = usize::try_from(len).ok().filter(|len| *len <= ADDRESS_MAX)?;
+    let bytes = copied.text(desk, ADDRESS_MAX as u64)?.first_chunk()?;
+    Some((*bytes, len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::opens;
+
+    #[test]
+    fn only_the_caller_is_looked_into() {
+        for name in ["mem", "maps", "environ"] {
+            assert_eq!(opens(name.as_bytes(), false, true), Some(libc::O_RDONLY));
+            assert_eq!(opens(name.as_bytes(), false, false), None);
+            assert_eq!(opens(name.as_bytes(), true, true), None);
+        }
+        for name in ["root", "cwd", "ns/mnt", "map_files/7f0-7f1", "task/12", ""] {
+            assert_eq!(opens(name.as_bytes(), true, true), Some(libc::O_PATH));
+            assert_eq!(opens(name.as_bytes(), true, false), None);
+            assert_eq!(opens(name.as_bytes(), false, true), None);
+        }
+        for name in ["status", "stat", "task/12/children"] {
+            assert_eq!(opens(name.as_bytes(), false, false), Some(libc::O_RDONLY));
+        }
+        for name in
+            ["../1/mem", "fd/3", "task/../../1/mem", "task/1/mem", "map_files/../mem", "task//children", "syscall"]
+        {
+            assert_eq!(
+                (opens(name.as_bytes(), false, true), opens(name.as_bytes(), true, true)),
+                (None, None),
+                "{name}"
+            );
+        }
+    }
+}

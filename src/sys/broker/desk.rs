@@ -1,0 +1,158 @@
+//! What the broker and the judge say to each other: a pair of sockets for a few words and a descriptor, and memory of both
+//! for what is longer.
+//!
+//! The broker takes a copy of what lies there before it looks at any of it: what it looked at is what it does.
+
+use crate::sys;
+use core::cell::UnsafeCell;
+
+/// Room for names, addresses and events.
+pub const TEXT_MAX: usize = 1 << 15;
+/// Room for the data of one message: any datagram of the internet fits. Of a stream, that much is sent at a time.
+pub const DATA_MAX: usize = 1 << 17;
+/// Descriptors that are lent at a time.
+pub const LENT: usize = 24;
+
+/// What the broker gives the judge to do: a call; to learn the pools of a new worker's server; to look for what has changed. The second
+/// word is the place of the worker.
+pub mod job {
+    pub const CALL: u64 = 1;
+    pub const POOLS: u64 = 2;
+    pub const LOOK: u64 = 3;
+}
+
+/// Words of a job: its kind, the place, a notice.
+pub const JOB: usize = 12;
+/// Words of what the judge asks: what, and its arguments.
+pub const ASKED: usize = 8;
+/// Words of what the broker answers: a number, which is a negative errno where something failed.
+pub const ANSWER: usize = 1;
+
+/// What the judge asks.
+pub mod asked {
+    /// Thread, whether as a place, length of the name in the text: a file of the thread's in /proc.
+    pub const OPEN: u64 = 1;
+    /// Length of the name: what a link of /proc leads to, in a folder that comes with it.
+    pub const FOLLOW: u64 = 2;
+    /// Number: the caller's descriptor.
+    pub const BORROW: u64 = 3;
+    /// Whether the call still waits.
+    pub const WAITS: u64 = 4;
+    /// Lent descriptor, length of the address, the caller's user.
+    pub const CONNECT: u64 = 5;
+    /// Lent descriptor, flags, what the message has, length of its data, where its length is told, the caller's user.
+    pub const SEND: u64 = 6;
+    /// The same by a process that waits.
+    pub const SEND_LATER: u64 = 7;
+    /// Lent descriptor, length of the address.
+    pub const BIND: u64 = 8;
+    /// Lent descriptor, backlog.
+    pub const LISTEN: u64 = 9;
+    /// Lent descriptor, level, option, length of the value.
+    pub const SET: u64 = 10;
+    /// Lent descriptor.
+    pub const END_SENDING: u64 = 11;
+    /// Address, number: four bytes of the caller's.
+    pub const PUT: u64 = 12;
+    /// 4 or 6; the address is the text.
+    pub const OWN: u64 = 13;
+    /// Priority, time, length of the fields, length of the line behind them.
+    pub const WRITE: u64 = 14;
+    /// What is decided, and with which result.
+    pub const DONE: u64 = 15;
+}
+
+/// A decision: somebody else answers, the call goes on, it has a result.
+pub const NOBODY: u64 = 0;
+pub const GO_ON: u64 = 1;
+pub const RESULT: u64 = 2;
+
+/// Answers of what makes a call in the caller's place: a process of its own does it, and none has a place. No call has such a result.
+pub const LATER: i64 = i64::MAX;
+pub const NO_PLACE: i64 = i64::MIN;
+
+/// What a message has: an address and its length, control messages and their length, as sendto has it, data that cannot be read.
+#[derive(Clone, Copy)]
+pub struct Shape {
+    pub is_named: bool,
+    pub name: usize,
+    pub control: usize,
+    pub is_plain: bool,
+    pub faults: bool,
+}
+
+impl Shape {
+    pub fn word(self) -> u64 {
+        let Shape { is_named, name, control, is_plain, faults } = self;
+        name as u64
+            | (control as u64) << 16
+            | u64::from(is_named) << 32
+            | u64::from(is_plain) << 33
+            | u64::from(faults) << 34
+    }
+
+    pub fn of(word: u64) -> Shape {
+        let bit = |at: u32| word >> at & 1 != 0;
+        let (name, control) = ((word & 0xffff) as usize, (word >> 16 & 0xffff) as usize);
+        Shape { is_named: bit(32), name, control, is_plain: bit(33), faults: bit(34) }
+    }
+}
+
+/// The memory of both.
+pub struct Desk {
+    text: UnsafeCell<[u8; TEXT_MAX]>,
+    data: UnsafeCell<[u8; DATA_MAX]>,
+}
+
+// SAFETY: one of the two uses it at a time; a judge that does not keep to that changes bytes that mean nothing to the broker.
+unsafe impl Sync for Desk {}
+
+impl Desk {
+    /// The text, for the judge.
+    #[allow(clippy::mut_from_ref, reason = "the judge has one thread, and each use ends before the next")]
+    pub fn text(&self) -> &mut [u8] {
+        // SAFETY: the memory is there, and the broker writes to none of it.
+        unsafe { &mut *self.text.get() }
+    }
+
+    /// The data, for the judge.
+    #[allow(clippy::mut_from_ref, reason = "as above")]
+    pub fn data(&self) -> &mut [u8] {
+        // SAFETY: as above.
+        unsafe { &mut *self.data.get() }
+    }
+}
+
+/// The broker's copy.
+pub struct Copied {
+    text: &'static mut [u8],
+    data: &'static mut [u8],
+}
+
+impl Copied {
+    /// Room for it, for good.
+    pub fn new() -> Option<Copied> {
+        let at = sys::allocate(TEXT_MAX + DATA_MAX)?.cast::<u8>();
+        // SAFETY: a new mapping of that size, which nobody else has, and which is never unmapped.
+        let (text, data) = unsafe {
+            (core::slice::from_raw_parts_mut(at, TEXT_MAX), core::slice::from_raw_parts_mut(at.add(TEXT_MAX), DATA_MAX))
+        };
+        Some(Copied { text, data })
+    }
+
+    /// So much of the text; `None` for more than there is.
+    pub fn text(&mut self, desk: &Desk, len: u64) -> Option<&[u8]> {
+        let to = self.text.get_mut(..usize::try_from(len).ok()?)?;
+        // SAFETY: both are that long, and not the same; what the judge writes meanwhile is some bytes or others.
+        unsafe { core::ptr::copy_nonoverlapping(desk.text.get().cast::<u8>(), to.as_mut_ptr(), to.len()) };
+        Some(to)
+    }
+
+    /// So much of the data.
+    pub fn data(&mut self, desk: &Desk, len: u64) -> Option<&[u8]> {
+        let to = self.data.get_mut(..usize::try_from(len).ok()?)?;
+        // SAFETY: as above.
+        unsafe { core::ptr::copy_nonoverlapping(desk.data.get().cast::<u8>(), to.as_mut_ptr(), to.len()) };
+        Some(to)
+    }
+}

@@ -1,0 +1,183 @@
+//! What the judge has its broker do: each is a question, and the answer to it.
+
+pub mod desk;
+
+use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
+use core::net::IpAddr;
+use core::ptr::null_mut;
+use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use desk::{ANSWER, ASKED, Desk, Shape, asked};
+
+/// The descriptor of the judge's by which it talks to its broker: the cage lets it talk by no other.
+pub const CHANNEL: i32 = 3;
+
+/// The memory that both have; none where this process is no judge.
+static DESK: AtomicPtr<Desk> = AtomicPtr::new(null_mut());
+
+/// The number that the broker has for each descriptor that it lent, and one; by the number that it has here.
+static LENT: [AtomicI32; 64] = [const { AtomicI32::new(0) }; 64];
+
+/// Whether this process is the judge.
+#[inline(always)]
+pub fn is_judge() -> bool {
+    !DESK.load(Ordering::Relaxed).is_null()
+}
+
+/// This process is the judge from now on.
+pub fn begin(desk: &'static Desk) {
+    DESK.store(core::ptr::from_ref(desk).cast_mut(), Ordering::Release);
+}
+
+fn desk() -> Option<&'static Desk> {
+    // SAFETY: what `begin` was given is there for good.
+    unsafe { DESK.load(Ordering::Acquire).as_ref() }
+}
+
+/// Asks; without an answer this process has nothing to do any more.
+fn ask(words: [u64; ASKED], fd: Option<i32>) -> (i64, Option<Fd>) {
+    match sys::tell(CHANNEL, &words, fd).then(|| sys::hear::<ANSWER>(CHANNEL, true)).flatten() {
+        Some(([answer], fd)) => (answer as i64, fd),
+        None => sys::exit(1),
+    }
+}
+
+/// Puts text on the desk; how much there is of it.
+fn put(parts: &[&[u8]]) -> Option<()> {
+    let mut room = desk()?.text();
+    for part in parts {
+        let (to, rest) = room.split_at_mut_checked(part.len())?;
+        to.copy_from_slice(part);
+        room = rest;
+    }
+    Some(())
+}
+
+/// A file of a thread's in /proc, to read it or as a place.
+#[cold]
+#[inline(never)]
+pub fn open(thread: u32, name: &[u8], is_place: bool) -> Option<Fd> {
+    put(&[name])?;
+    ask([asked::OPEN, u64::from(thread), u64::from(is_place), name.len() as u64, 0, 0, 0, 0], None).1
+}
+
+/// What a link in a folder of /proc leads to.
+#[cold]
+pub fn follow(folder: i32, name: &[u8]) -> Option<Fd> {
+    put(&[name])?;
+    ask([asked::FOLLOW, name.len() as u64, 0, 0, 0, 0, 0, 0], Some(folder)).1
+}
+
+/// The caller's descriptor with this number.
+pub fn borrow(number: i32) -> Result<Fd, i32> {
+    match ask([asked::BORROW, u64::from(number.cast_unsigned()), 0, 0, 0, 0, 0, 0], None) {
+        (token @ 0.., Some(fd)) => {
+            let place = usize::try_from(fd.0).ok().and_then(|own| LENT.get(own)).ok_or(libc::EMFILE)?;
+            place.store((token as i32).wrapping_add(1), Ordering::Relaxed);
+            Ok(fd)
+        }
+        (errno, _) => Err(i32::try_from(errno.wrapping_neg()).unwrap_or(libc::EPERM)),
+    }
+}
+
+/// What the broker calls a descriptor that it lent.
+fn token(fd: i32) -> u64 {
+    let place = usize::try_from(fd).ok().and_then(|own| LENT.get(own));
+    place.map_or(u64::MAX, |place| i64::from(place.load(Ordering::Relaxed)).wrapping_sub(1) as u64)
+}
+
+/// Whether the call still waits.
+pub fn still_waits() -> bool {
+    ask([asked::WAITS, 0, 0, 0, 0, 0, 0, 0], None).0 == 1
+}
+
+/// Connects; what comes of it, or that it is awaited.
+pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize, user: u32) -> i64 {
+    match put(&[address]) {
+        Some(()) => ask([asked::CONNECT, token(fd), len as u64, u64::from(user), 0, 0, 0, 0], None).0,
+        None => -i64::from(libc::EACCES),
+    }
+}
+
+/// The room for a message's data.
+pub fn data() -> Option<&'static mut [u8]> {
+    desk().map(Desk::data)
+}
+
+/// A message whose data is in its room.
+pub struct Message<'m> {
+    pub name: &'m [u8; ADDRESS_MAX],
+    pub control: &'m [u8],
+    pub shape: Shape,
+    pub len: usize,
+    pub flags: i32,
+}
+
+/// Sends a message: without waiting, or in a process that waits, and writes to `tell_at` how much was sent.
+pub fn send(fd: i32, message: &Message<'_>, later: Option<u64>, user: u32) -> i64 {
+    if put(&[message.name, message.control]).is_none() {
+        return -i64::from(libc::EACCES);
+    }
+    let what = if later.is_some() { asked::SEND_LATER } else { asked::SEND };
+    let (flags, shape) = (u64::from(message.flags.cast_unsigned()), message.shape.word());
+    ask([what, token(fd), flags, shape, message.len as u64, later.unwrap_or(0), u64::from(user), 0], None).0
+}
+
+pub fn bind(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> i64 {
+    match put(&[address]) {
+        Some(()) => ask([asked::BIND, token(fd), len as u64, 0, 0, 0, 0, 0], None).0,
+        None => -i64::from(libc::EACCES),
+    }
+}
+
+pub fn listen(fd: i32, backlog: i32) -> i64 {
+    ask([asked::LISTEN, token(fd), u64::from(backlog.cast_unsigned()), 0, 0, 0, 0, 0], None).0
+}
+
+pub fn set_option(fd: i32, level: i32, option: i32, value: &[u8]) -> i64 {
+    let [level, option] = [level, option].map(|number| u64::from(number.cast_unsigned()));
+    match put(&[value]) {
+        Some(()) => ask([asked::SET, token(fd), level, option, value.len() as u64, 0, 0, 0], None).0,
+        None => -i64::from(libc::EACCES),
+    }
+}
+
+pub fn end_sending(fd: i32) {
+    ask([asked::END_SENDING, token(fd), 0, 0, 0, 0, 0, 0], None);
+}
+
+/// Writes four bytes into the caller's memory; whether they are there.
+pub fn put_number(at: u64, number: u32) -> bool {
+    ask([asked::PUT, at, u64::from(number), 0, 0, 0, 0, 0], None).0 == 1
+}
+
+/// Whether an address is this host's own.
+pub fn is_own(ip: IpAddr) -> Option<bool> {
+    let kind = match ip {
+        IpAddr::V4(ip) => put(&[&ip.octets()]).map(|()| 4)?,
+        IpAddr::V6(ip) => put(&[&ip.octets()]).map(|()| 6)?,
+    };
+    match ask([asked::OWN, kind, 0, 0, 0, 0, 0, 0], None).0 {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// Writes an event; whether every sink has taken it.
+#[cold]
+pub fn write(priority: u8, time: u64, fields: &[u8], line: &[u8]) -> bool {
+    let words = [asked::WRITE, u64::from(priority), time, fields.len() as u64, line.len() as u64, 0, 0, 0];
+    put(&[fields, line]).is_some_and(|()| ask(words, None).0 == 1)
+}
+
+/// What is done with the job at hand.
+pub fn done(reply: Option<Reply>) {
+    let (what, result) = match reply {
+        None => (desk::NOBODY, 0),
+        Some(Reply::GoOn) => (desk::GO_ON, 0),
+        Some(Reply::Result(result)) => (desk::RESULT, result as u64),
+    };
+    if !sys::tell(CHANNEL, &[asked::DONE, what, result, 0, 0, 0, 0, 0], None) {
+        sys::exit(1);
+    }
+}
