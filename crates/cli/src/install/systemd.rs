@@ -26,7 +26,8 @@ impl Systemd {
         if done.status.success() {
             return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
         }
-        Err(format!("systemctl {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr).trim()))
+        let why: Vec<&str> = std::str::from_utf8(&done.stderr).unwrap_or("?").lines().collect();
+        Err(format!("systemctl {}: {}", arguments.join(" "), why.join(" ")))
     }
 
     /// Has it read its files anew.
