@@ -237,6 +237,15 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
             findings.add(Outcome::Wrong, "processes", format!("{} {}: {why}", process.pid, process.command), &advice);
         }
     }
+    if let Some(unit) = found.as_ref().filter(|unit| unit.lacks_supervisor()) {
+        let advice = format!("systemctl reload {}", unit.name);
+        findings.add(
+            Outcome::Wrong,
+            "backstop",
+            "no supervisor runs: ".to_owned() + &status::no_supervisor(&unit.name),
+            advice,
+        );
+    }
     if all {
         findings.fine("processes", format!("all {} are guarded", own.len()));
     }
