@@ -2,6 +2,7 @@
 
 mod container;
 mod docs;
+mod doctor;
 mod fleet;
 mod hardened;
 mod hostile;

@@ -63,9 +63,9 @@ pub fn main() -> ExitCode {
     ExitCode::from(done)
 }
 
-/// Says on standard error what went wrong; gives the exit code.
+/// Says on standard error what went wrong, in one line, whoever wrote a part of it; gives the exit code.
 fn complain(message: impl std::fmt::Display) -> u8 {
-    eprintln!("portcullis: {message}");
+    eprintln!("portcullis: {}", out::printable(&message.to_string()));
     WRONG
 }
 

@@ -75,6 +75,11 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// A line of a comment in TOML, indented by `indent`: nothing in it ends the comment, whoever wrote a part of it.
+pub fn comment(indent: &str, text: &str) -> String {
+    format!("{indent}# {}\n", printable(text))
+}
+
 /// A value of an event, whatever its type; empty where there is none.
 pub fn shown(value: Option<&Value>) -> String {
     match value {
@@ -147,6 +152,15 @@ mod tests {
         }
         assert_eq!(printable("Grüße, 日本 ~"), "Grüße, 日本 ~");
         assert_eq!(printable("a\u{202e}\n"), "a\\u{202e}\\u{a}");
+    }
+
+    #[test]
+    fn nothing_ends_a_comment() {
+        for character in ['\n', '\r', '\u{85}', '\u{2028}', '\0', '\u{1b}', '\u{b}'] {
+            let text = comment("  ", &format!("a{character}[exec]"));
+            assert!(text.starts_with("  # a\\u{") && text.trim_end().lines().count() == 1, "{text:?}");
+            assert!(text.parse::<toml_edit::DocumentMut>().is_ok_and(|document| document.is_empty()), "{text:?}");
+        }
     }
 
     #[test]

@@ -243,3 +243,71 @@ fn a_variable_of_the_pool_is_not_looked_for_in_the_application() {
         assert!(refused[0][1].contains("NODE_ENV=production"), "{role}: {refused:?}");
     }
 }
+
+/// Each event, once for each of its texts, with a line in that which would be a table of TOML.
+fn with_lines_in_them() -> Vec<Value> {
+    fn texts(value: &Value, at: &str, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => map.iter().for_each(|(key, value)| texts(value, &format!("{at}/{key}"), found)),
+            Value::Array(list) => {
+                list.iter().enumerate().for_each(|(n, value)| texts(value, &format!("{at}/{n}"), found))
+            }
+            Value::String(_) => found.push(at.to_owned()),
+            _ => {}
+        }
+    }
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events");
+    let files = std::fs::read_dir(folder).expect("examples").map(|file| file.expect("a file").path());
+    let mut events = Vec::new();
+    for file in files.filter(|file| file.extension().is_some_and(|end| end == "json")) {
+        let event: Value = serde_json::from_str(&std::fs::read_to_string(&file).expect("a file")).expect("JSON");
+        let mut paths = Vec::new();
+        texts(&event, "", &mut paths);
+        // These are in few events.
+        for more in ["unknown", "clause", "detail", "unguarded", "vhost"] {
+            let mut event = event.clone();
+            event["portcullis"][more] = "x\n[INJECTED]\n\u{1b}[31m".into();
+            events.push(event);
+        }
+        for path in paths {
+            let mut event = event.clone();
+            let text = event.pointer_mut(&path).expect("a text");
+            *text = format!("{}\r\n[INJECTED]\n\u{2028}#\u{1b}[31m", text.as_str().unwrap_or_default()).into();
+            events.push(event);
+        }
+    }
+    assert!(events.len() > 300, "{}", events.len());
+    events
+}
+
+/// What an event says is one line in what is printed, so that `learn > FILE` has no entry that `learn` does not propose.
+#[test]
+fn no_text_of_an_event_becomes_a_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, log) = (folder.path().join("portcullis.toml"), folder.path().join("events.jsonl"));
+    std::fs::write(&config, "").expect("a file");
+    let said = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let done = command.args(arguments).arg("--config").arg(&config).output().expect("portcullis");
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        let is_injected = |line: &str| line.trim_start().starts_with("[INJECTED]");
+        assert!(!said.lines().any(is_injected) && !said.contains('\r'), "{arguments:?}: {said}");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    let events = with_lines_in_them();
+    let log = log.to_str().expect("a path");
+    std::fs::write(log, events.iter().map(|event| format!("{event}\n")).collect::<String>()).expect("a file");
+    for more in [&["learn", log][..], &["learn", "--refused", "--widen", log], &["learn", "--refused", "--check", log]]
+    {
+        let text = said(more);
+        let of_learn = text.split("under the new policy").next().unwrap_or_default();
+        assert!(
+            of_learn.lines().all(|line| line.is_empty() || line.starts_with(['#', ' ', '[', ']', 'a', 'r'])),
+            "{of_learn}"
+        );
+    }
+    for event in events {
+        std::fs::write(log, event.to_string()).expect("a file");
+        said(&["explain", "--event", log]);
+    }
+}

@@ -5,11 +5,6 @@ use crate::model::{Config, From, ScopeConfig};
 use portcullis_policy::exec::MEMFD;
 use portcullis_policy::{Mode, RULES, Rule};
 
-/// The rules that `mode` covers: the two of every web shell, and those that have no benign use in a web worker. Any other is `audit`
-/// unless something says that it, or everything, is off, or it has a mode of its own.
-pub const COVERED: [Rule; 6] =
-    [Rule::EgressPort, Rule::ShellSpawn, Rule::StdioSocket, Rule::LoaderEnv, Rule::Metadata, Rule::PhpIni];
-
 /// The places of `exec-place` that `mode` covers: what is no file, and what anybody can write to.
 pub const GRAVE_PLACES: [&str; 5] = [MEMFD, "/tmp", "/var/tmp", "/dev/shm", "/run/lock"];
 
@@ -69,7 +64,7 @@ pub fn of(own: &ScopeConfig, config: &Config) -> Modes {
     }
     let (own, global) = (&own.modes, &config.global.modes);
     let rules = Rule::ALL.map(|rule| {
-        let of_all = |all: Option<Mode>| match COVERED.contains(&rule) {
+        let of_all = |all: Option<Mode>| match rule.follows_mode() {
             true => all,
             false => all.filter(|mode| *mode == Mode::Off),
         };

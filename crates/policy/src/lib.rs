@@ -20,7 +20,7 @@ mod unknown;
 pub mod vhost;
 mod view;
 
-pub use rule::{RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule, RuleFacts, RuleText};
+pub use rule::{Follows, RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule, RuleFacts, RuleText};
 pub use unknown::Unknown;
 pub use view::{Malformed, Policy};
 

@@ -23,7 +23,7 @@ pub struct RuleFacts {
 pub struct RuleText {
     /// The rule.
     pub rule: Rule,
-    /// Its table in the configuration. A rule with a table at the top follows the global mode.
+    /// Its table in the configuration.
     pub table: &'static str,
     /// The key of what it is about, beside `mode` and `why`; empty where it has none.
     pub list: &'static str,
@@ -31,6 +31,20 @@ pub struct RuleText {
     pub otherwise: &'static str,
     /// Why nothing is learnt from its events, since applications do not do that; empty where they may.
     pub grave: &'static str,
+    /// How far it follows the global mode.
+    pub mode: Follows,
+}
+
+/// How far a rule follows the global `mode`, and a virtual host's. A rule that does not is `audit` unless something says that it, or
+/// everything, is off, or it has a mode of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Follows {
+    /// The rule has no benign use in a web worker, or is one of the two of every web shell.
+    Mode,
+    /// In some places: what is no file, and what anybody can write to.
+    InPlaces,
+    /// Not at all.
+    Nothing,
 }
 
 /// Makes the rules of the table: the number of a rule is its place.
@@ -48,6 +62,7 @@ macro_rules! rules {
             list: $list:literal,
             otherwise: $otherwise:literal,
             grave: $grave:literal,
+            mode: $mode:ident,
         }
     )*) => {
         /// What is looked for.
@@ -80,6 +95,7 @@ macro_rules! rules {
             list: $list,
             otherwise: $otherwise,
             grave: $grave,
+            mode: Follows::$mode,
         }),*];
 
         /// Those of which the events are about a connection, a bit for each.
@@ -107,6 +123,7 @@ rules! {
         list: "",
         otherwise: "no allow entry, local range or common port has this destination",
         grave: "",
+        mode: Mode,
     }
     /// A shell started by a serving process or a descendant of one.
     ShellSpawn: {
@@ -120,6 +137,7 @@ rules! {
         list: "",
         otherwise: "a shell",
         grave: "",
+        mode: Mode,
     }
     /// A program in a place where programs do not belong.
     ExecPlace: {
@@ -133,6 +151,7 @@ rules! {
         list: "places",
         otherwise: "a place of its own kind",
         grave: "the program lies where anybody could have put it",
+        mode: InPlaces,
     }
     /// A network, scripting or reconnaissance tool.
     ExecTool: {
@@ -146,6 +165,7 @@ rules! {
         list: "tools",
         otherwise: "a tool",
         grave: "",
+        mode: Nothing,
     }
     /// Standard input or output on a network connection.
     StdioSocket: {
@@ -159,6 +179,7 @@ rules! {
         list: "",
         otherwise: "standard input or output on a network connection",
         grave: "a program's standard input or output is a connection",
+        mode: Mode,
     }
     /// A new program's environment makes its loader load something.
     LoaderEnv: {
@@ -172,6 +193,7 @@ rules! {
         list: "allow",
         otherwise: "a variable that makes a program load other code than the server was started with",
         grave: "a variable makes a program load code",
+        mode: Mode,
     }
     /// A port is opened that the server itself did not open.
     ListenPort: {
@@ -185,6 +207,7 @@ rules! {
         list: "allow",
         otherwise: "a port that the server itself did not open",
         grave: "",
+        mode: Nothing,
     }
     /// A name server is asked that is no configured one.
     DnsDirect: {
@@ -198,6 +221,7 @@ rules! {
         list: "resolvers",
         otherwise: "a name server that is not in /etc/resolv.conf",
         grave: "",
+        mode: Nothing,
     }
     /// The metadata service of a cloud.
     Metadata: {
@@ -211,6 +235,7 @@ rules! {
         list: "addresses",
         otherwise: "a metadata service",
         grave: "it is the cloud's metadata service, which gives out credentials",
+        mode: Mode,
     }
     /// A FastCGI request changes PHP's settings.
     PhpIni: {
@@ -224,6 +249,7 @@ rules! {
         list: "allow",
         otherwise: "PHP_VALUE or PHP_ADMIN_VALUE in a request",
         grave: "a request changes PHP's settings",
+        mode: Mode,
     }
     /// A program in which this library will not be active.
     ExecUnguarded: {
@@ -237,6 +263,7 @@ rules! {
         list: "allow",
         otherwise: "a program in which the library is not active",
         grave: "",
+        mode: Nothing,
     }
     /// The server's own application pool is reached past the server.
     FpmSocket: {
@@ -250,6 +277,7 @@ rules! {
         list: "",
         otherwise: "a socket of the server's own application pool",
         grave: "the server's own pool is reached past the server",
+        mode: Nothing,
     }
     /// The memory of a process is opened for writing, or written.
     ProcessMemory: {
@@ -263,6 +291,7 @@ rules! {
         list: "",
         otherwise: "the memory of a process",
         grave: "the memory of a process is written",
+        mode: Nothing,
     }
     /// A process makes or enters a namespace.
     Namespace: {
@@ -276,6 +305,7 @@ rules! {
         list: "allow",
         otherwise: "a namespace",
         grave: "in a namespace of its own a process sees other files and other users",
+        mode: Nothing,
     }
 }
 
@@ -292,7 +322,13 @@ impl Rule {
         &RULE_TEXTS[self as usize]
     }
 
-    /// Whether it follows the global mode, and has a table of its own at the top.
+    /// Whether it follows the global mode everywhere.
+    #[must_use]
+    pub fn follows_mode(self) -> bool {
+        self.text().mode == Follows::Mode
+    }
+
+    /// Whether it has a table of its own at the top.
     #[must_use]
     pub fn is_at_top(self) -> bool {
         !self.text().table.starts_with("rules.")

@@ -1,7 +1,7 @@
 //! Which name the process resolved to an address last. Nothing is ever resolved by the guard.
 //!
 //! Two ways lead here: libc's resolver (hooks/resolve.rs), as long as it works by the server's own settings
-//! ([`settings`]) and where the server does ([`mod@home`]), and what a configured name server answers to a question that the process itself sent ([`mod@asking`]).
+//! ([`settings`]) and where the server does ([`crate::process::home`]), and what a configured name server answers to a question that the process itself sent ([`mod@asking`]).
 //!
 //! A table of fixed size, without a lock. Where two threads meet, a name is unknown for a while, and unknown allows nothing.
 

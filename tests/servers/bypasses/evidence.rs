@@ -102,20 +102,39 @@ fn an_append_only_log() {
     let spoil = || http::get(nginx.port, &format!("/spoil.php?log={}", guard.log.display())).body;
     assert_eq!(spoil(), "[]");
     let rotated = guard.log.with_extension("jsonl.1");
-    // As packaging/logrotate does it.
-    chattr("-a", &guard.log);
+    let rule = |script: &str| rotation(&guard.log, script);
+    // What a script has open stays open.
+    let held = std::fs::OpenOptions::new().append(true).open(&guard.log).expect("a log");
+    rule("firstaction");
+    rule("prerotate");
     std::fs::rename(&guard.log, &rotated).expect("rotated");
     let (owner, group, mode) = permissions(&rotated);
     std::fs::write(&guard.log, "").expect("a file");
     chown(&guard.log, Some(owner), Some(group)).expect("owner");
     permit(&guard.log, mode);
-    permit(&rotated, 0o640);
-    chattr("+a", &guard.log);
+    rule("postrotate");
     run(nginx.port, "localhost", &["/usr/bin/env", "sh", "-c", "id; id"]);
     assert_eq!(spoil(), "[]");
+    assert!(held.set_len(0).is_err(), "the rotated one is append-only too");
+    assert_eq!(permissions(&rotated).2 & 0o777, 0o640);
     assert_eq!(std::fs::read_to_string(&rotated).expect("a log"), before);
     assert_eq!(guard.events().all().len(), 1, "the new file, by a descendant");
-    chattr("-a", &guard.log);
+    // The next time, what is compressed and removed is nobody's any more.
+    rule("firstaction");
+    held.set_len(0).expect("a file that has no name");
+    assert_eq!(std::fs::read_to_string(&rotated).expect("a log"), before);
+    std::fs::remove_file(&rotated).expect("compressed");
+    rule("prerotate");
+}
+
+/// Runs a script of packaging/logrotate for a log.
+fn rotation(log: &Path, script: &str) {
+    let text = include_str!("../../../packaging/logrotate");
+    let (_, text) = text.split_once(&format!("\t{script}\n")).expect("the script");
+    let (text, _) = text.split_once("\tendscript").expect("its end");
+    let folder = log.parent().expect("a folder").display().to_string();
+    let done = Command::new("sh").args(["-ec", &text.replace("/var/log/portcullis", &folder)]).status();
+    assert!(done.expect("sh").success(), "{script}");
 }
 
 /// A log folder of the web user's, with a link at the log's place: root appends to nothing else, and the events are in the

@@ -1,18 +1,20 @@
 //! PHP inside Apache: another Apache with the unit's settings and its modules, on a port of loopback, that serves the probe alone.
 //! Nothing can be laid where the unit's own workers would serve it without changing what the server has.
 
-use super::proof::{self, Script};
+use super::bounded::{Bounded, PATIENCE};
+use super::master::Master;
+use super::proof::{self, Script, Service};
 use super::{Findings, Outcome, fact};
 use crate::install::Systemd;
 use crate::install::unit::Unit;
 use crate::log::Selection;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How long Apache may take to listen, and to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How much of its log is shown, in characters.
+const LOG_MAX: usize = 4096;
 
 /// Where a distribution has its Apache.
 pub struct Layout {
@@ -30,10 +32,10 @@ const LAYOUTS: [Layout; 2] = [
     Layout { program: "httpd", root: "/etc/httpd", modules: "conf.modules.d/*.conf" },
 ];
 
-/// The layout of the Apache whose master is `pid`, where that has PHP in it.
-pub fn layout(pid: u32) -> Option<&'static Layout> {
-    let program = std::fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    let maps = fact(format!("/proc/{pid}/maps"))?;
+/// The layout of an Apache, where that has PHP in it.
+pub fn layout(master: Master) -> Option<&'static Layout> {
+    let program = std::fs::read_link(format!("/proc/{}/exe", master.pid())).ok()?;
+    let maps = fact(format!("/proc/{}/maps", master.pid()))?;
     let name = program.file_name()?.to_str()?;
     LAYOUTS.iter().find(|layout| layout.program == name).filter(|_| maps.contains("/libphp"))
 }
@@ -44,7 +46,7 @@ pub fn in_its_php(
     unit: &Unit,
     systemd: &Systemd,
     layout: &Layout,
-    master: u32,
+    master: Master,
     script: &Script,
     token: &str,
     (sink, selection): (&str, &Selection),
@@ -78,7 +80,8 @@ pub fn in_its_php(
                 }
                 Err(why) => {
                     let log = fact(script.path().with_file_name("error")).unwrap_or_default();
-                    findings.add(Outcome::Skipped, &what, format!("{why} {}", log.trim()), "");
+                    let log: String = log.trim().chars().take(LOG_MAX).collect();
+                    findings.add(Outcome::Skipped, &what, format!("{why} {log}"), "");
                 }
             }
         }
@@ -89,11 +92,12 @@ pub fn in_its_php(
 }
 
 /// Writes the configuration; gives the service, and the port that it will listen on.
-fn prepare(layout: &Layout, master: u32, script: &Script) -> std::io::Result<(String, u16)> {
+fn prepare(layout: &Layout, master: Master, script: &Script) -> Result<(Service, u16), String> {
     let path = script.path();
     let folder = path.parent().unwrap_or(Path::new("/"));
-    let program: PathBuf = std::fs::read_link(format!("/proc/{master}/exe"))?;
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+    let program = proof::word(&master.program()?)?;
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+    let port = port.map_err(|error| error.to_string())?.port();
     let (uid, gid) = worker(master);
     let (shown, root, modules) = (folder.display(), layout.root, layout.modules);
     let config = folder.join("apache.conf");
@@ -105,14 +109,14 @@ fn prepare(layout: &Layout, master: u32, script: &Script) -> std::io::Result<(St
          <Directory \"/\">\nRequire all denied\n</Directory>\nDocumentRoot \"{shown}\"\n<Directory \"{shown}\">\n\
          <Files \"probe.php\">\nRequire all granted\nSetHandler application/x-httpd-php\n</Files>\n</Directory>\n"
     );
-    std::fs::write(&config, text)?;
-    let service = format!("Type=exec\nExecStart={} -DFOREGROUND -f {}\n", program.display(), config.display());
-    Ok((service, port))
+    std::fs::write(&config, text).map_err(|error| error.to_string())?;
+    let start = format!("{program} -DFOREGROUND -f {}", proof::word(&config)?);
+    Ok((vec![("Type", "exec".to_owned()), ("ExecStart", start)], port))
 }
 
 /// User and group of a worker of the server; its own where it has none.
-fn worker(master: u32) -> (u32, u32) {
-    let children = fact(format!("/proc/{master}/task/{master}/children")).unwrap_or_default();
+fn worker(master: Master) -> (u32, u32) {
+    let children = fact(format!("/proc/{0}/task/{0}/children", master.pid())).unwrap_or_default();
     // The folder in /proc of a process that gave up root belongs to root.
     let user = |pid: &str| {
         let status = fact(format!("/proc/{pid}/status"))?;
@@ -130,15 +134,15 @@ fn worker(master: u32) -> (u32, u32) {
 fn get(port: u16, how: &str) -> Result<String, String> {
     let begun = Instant::now();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut connection = loop {
-        match TcpStream::connect(address) {
+    let connection = loop {
+        match TcpStream::connect_timeout(&address, PATIENCE) {
             Ok(connection) => break connection,
             Err(error) if begun.elapsed() > PATIENCE => return Err(format!("Apache cannot be reached: {error}")),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     };
+    let mut connection = Bounded::new(connection);
     let mut ask = || -> std::io::Result<String> {
-        connection.set_read_timeout(Some(PATIENCE))?;
         write!(connection, "GET /probe.php?{how} HTTP/1.0\r\nHost: portcullis-doctor.invalid\r\n\r\n")?;
         let mut answer = String::new();
         connection.read_to_string(&mut answer)?;

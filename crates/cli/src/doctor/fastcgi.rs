@@ -1,12 +1,13 @@
 //! One request to PHP-FPM on its own socket, as a web server sends it. Protocol: FastCGI 1.0.
 
+use super::bounded::{Bounded, PATIENCE};
 use super::fact;
+use super::master::Master;
 use portcullis_config::reading;
-use std::io::{Read, Write};
+use std::io::{Error, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// Where PHP-FPM listens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +33,6 @@ const PARAMS: u8 = 4;
 const STDIN: u8 = 5;
 const STDOUT: u8 = 6;
 const STDERR: u8 = 7;
-/// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap_or(u16::MAX).to_be_bytes();
@@ -50,20 +49,29 @@ fn pair(name: &str, value: &str) -> Vec<u8> {
     [length(name), length(value), name.as_bytes().to_vec(), value.as_bytes().to_vec()].concat()
 }
 
-/// Sends a request with these parameters; gives what came back on standard output and on standard error.
-pub fn request(to: &Listener, params: &[(&str, &str)]) -> std::io::Result<(String, String)> {
+/// Sends a request with these parameters to a server; gives what came back on standard output and on standard error.
+pub fn request(to: &Listener, of: Master, params: &[(&str, &str)]) -> std::io::Result<(String, String)> {
     match to {
-        Listener::Local(path) => {
-            let stream = UnixStream::connect(path)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            exchange(stream, params)
-        }
-        Listener::Port(address) => {
-            let stream = TcpStream::connect_timeout(address, PATIENCE)?;
-            stream.set_read_timeout(Some(PATIENCE))?;
-            exchange(stream, params)
-        }
+        Listener::Local(path) => exchange(Bounded::new(connect(path, of)?), params),
+        Listener::Port(address) => exchange(Bounded::new(TcpStream::connect_timeout(address, PATIENCE)?), params),
     }
+}
+
+/// Connects to a local socket on which the server listens, or systemd for it: its folder may be the web user's, who can put a socket of
+/// their own or a link in its place.
+fn connect(path: &Path, of: Master) -> std::io::Result<UnixStream> {
+    let (stream, kind) = (rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM);
+    let stream = rustix::net::socket_with(stream, kind, rustix::net::SocketFlags::CLOEXEC, None)?;
+    // Where nobody accepts, connect(2) itself waits.
+    rustix::net::sockopt::set_socket_timeout(&stream, rustix::net::sockopt::Timeout::Send, Some(PATIENCE))?;
+    rustix::net::connect(&stream, &rustix::net::SocketAddrUnix::new(path)?)?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+    let (pid, user) = (peer.pid.as_raw_nonzero().get(), peer.uid.as_raw());
+    let is_servers = u32::try_from(pid).is_ok_and(|pid| pid == of.pid()) && [0, of.user()].contains(&user);
+    if is_servers || (pid, user) == (1, 0) {
+        return Ok(stream.into());
+    }
+    Err(Error::other(format!("process {pid} of user {user} listens there, not the unit's main process")))
 }
 
 fn exchange(mut stream: impl Read + Write, params: &[(&str, &str)]) -> std::io::Result<(String, String)> {
@@ -105,7 +113,10 @@ pub fn listeners(pid: u32) -> Vec<Listener> {
             found.push(Listener::Local(path.into()));
         }
     }
-    for line in table("tcp").lines().skip(1) {
+    // A port of another network is none of this one.
+    let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
+    let ports = if network(&pid.to_string()) == network("self") { table("tcp") } else { String::new() };
+    for line in ports.lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
         // 0A is LISTEN; the address is in the machine's order.
         if let (Some(&local), Some(&"0A"), Some(&inode)) = (words.get(1), words.get(3), words.get(9))

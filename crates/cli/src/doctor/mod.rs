@@ -1,7 +1,9 @@
 //! `portcullis doctor`: whether the guard in a unit sees and logs, shown by harmless acts; what is wrong, and what to do.
 
 mod apache;
+mod bounded;
 mod fastcgi;
+mod master;
 mod proof;
 
 use crate::arguments::Doctor;
@@ -10,6 +12,7 @@ use crate::install::{self, Systemd, program, review};
 use crate::status::process::Process;
 use crate::{FINE, WRONG, check, compile, complain, show, status};
 use anstyle::{AnsiColor, Style};
+use master::Master;
 use portcullis_config::Config;
 use portcullis_config::model::Sink;
 use portcullis_config::reading::{self, Links};
@@ -141,7 +144,19 @@ fn examine(unit: &Unit, findings: &mut Findings) {
     let Some(bytes) = on_disk(&policy, findings) else { return };
     let Ok(compiled) = Policy::new(&bytes) else { return };
     let Some(master) = processes(unit, findings) else { return };
-    sinks(&config, master, findings);
+    match master {
+        // Another user's process may have any root.
+        Some(master) if master.user() != 0 => {
+            findings.add(
+                Outcome::Skipped,
+                "sinks",
+                "the unit's main process is not root's: its view is not looked into",
+                "",
+            );
+        }
+        Some(master) => sinks(&config, master, findings),
+        None => {}
+    }
     show_it(unit, &config, &compiled, &policy, master, findings);
 }
 
@@ -199,8 +214,8 @@ fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
     }
 }
 
-/// The unit's processes; gives its master's number.
-fn processes(unit: &Unit, findings: &mut Findings) -> Option<u32> {
+/// The unit's processes; gives its main one, where that is known. `None` where there is none at all.
+fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
     let found = status::units().into_iter().find(|known| known.name == unit.name);
     let running = found.as_ref().map_or(&[][..], |found| found.processes.as_slice());
     let own: Vec<&Process> = running.iter().filter(|process| !process.is_supervisor).collect();
@@ -222,6 +237,15 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<u32> {
             findings.add(Outcome::Wrong, "processes", format!("{} {}: {why}", process.pid, process.command), &advice);
         }
     }
+    if let Some(unit) = found.as_ref().filter(|unit| unit.lacks_supervisor()) {
+        let advice = format!("systemctl reload {}", unit.name);
+        findings.add(
+            Outcome::Wrong,
+            "backstop",
+            "no supervisor runs: ".to_owned() + &status::no_supervisor(&unit.name),
+            advice,
+        );
+    }
     if all {
         findings.fine("processes", format!("all {} are guarded", own.len()));
     }
@@ -233,13 +257,18 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<u32> {
     if guards.clone().any(|guard| guard.policy.file.is_none()) {
         findings.add(Outcome::Wrong, "policy in force", "the built-in one", format!("systemctl restart {}", unit.name));
     }
-    let master = own.iter().find(|process| process.guard.as_ref().is_ok_and(|guard| guard.role == "master"));
-    master.or(own.first()).map(|process| process.pid)
+    let master = Master::of(unit, &Systemd::of(Path::new("/")), &own);
+    if let Err(why) = &master {
+        findings.add(Outcome::Warning, "main process", format!("{why}: nothing is asked of it"), "");
+    }
+    Some(master.ok())
 }
 
 /// Whether the sinks can be reached from where the server is.
-fn sinks(config: &Config, master: u32, findings: &mut Findings) {
-    let seen = |path: &Path| PathBuf::from(format!("/proc/{master}/root")).join(path.strip_prefix("/").unwrap_or(path));
+fn sinks(config: &Config, master: Master, findings: &mut Findings) {
+    let seen = |path: &Path| {
+        PathBuf::from(format!("/proc/{}/root", master.pid())).join(path.strip_prefix("/").unwrap_or(path))
+    };
     for sink in &config.sinks {
         let (name, path) = match sink {
             Sink::Journald => ("sink journald", Path::new("/run/systemd/journal/socket")),
@@ -263,7 +292,14 @@ fn sinks(config: &Config, master: u32, findings: &mut Findings) {
 }
 
 /// Does what the guard has to see, and looks for the events.
-fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, master: u32, findings: &mut Findings) {
+fn show_it(
+    unit: &Unit,
+    config: &Config,
+    policy: &Policy<'_>,
+    file: &Path,
+    master: Option<Master>,
+    findings: &mut Findings,
+) {
     let off = |rule: Rule| policy.mode(GLOBAL_SCOPE, rule) == Mode::Off;
     if off(Rule::ShellSpawn) && off(Rule::EgressPort) {
         findings.add(Outcome::Skipped, "proof", "the mode is off: nothing is logged", "mode = \"audit\"");
@@ -285,15 +321,15 @@ fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, maste
     let token = proof::token();
     let report = |findings: &mut Findings, what: &str, done| findings.of_event(what, sink, done);
     let systemd = Systemd::of(Path::new("/"));
-    if unit.name.contains("fpm") {
+    if let Some(master) = master.filter(|_| unit.name.contains("fpm")) {
         let script = match proof::Script::lay(port, &token) {
             Ok(script) => script,
             Err(error) => return findings.add(Outcome::Wrong, "proof", format!("cannot lay the probe: {error}"), ""),
         };
-        for listener in fastcgi::listeners(master) {
+        for listener in fastcgi::listeners(master.pid()) {
             for act in &proof::IN_PHP {
                 let what = format!("{} ({listener})", act.what);
-                match proof::in_php(&listener, &script, act, &token) {
+                match proof::in_php(&listener, master, &script, act, &token) {
                     Ok(()) => report(
                         findings,
                         &what,
@@ -304,7 +340,7 @@ fn show_it(unit: &Unit, config: &Config, policy: &Policy<'_>, file: &Path, maste
             }
         }
     }
-    if let Some(layout) = apache::layout(master).filter(|_| systemd.is_running()) {
+    if let Some((master, layout)) = master.and_then(|master| Some((master, apache::layout(master)?))) {
         match proof::Script::lay(port, &token) {
             Ok(script) => {
                 apache::in_its_php(unit, &systemd, layout, master, &script, &token, (sink, &selection), findings)

@@ -4,6 +4,7 @@
 //! source of a packet to elsewhere is refused before anything leaves.
 
 use super::fastcgi::{self, Listener};
+use super::master::Master;
 use crate::install::unit::Unit;
 use crate::install::{Systemd, plan};
 use crate::log::{Event, Selection, moment};
@@ -125,7 +126,7 @@ impl Script {
 }
 
 /// Has a worker behind `listener` do one act.
-pub fn in_php(listener: &Listener, script: &Script, act: &Act, token: &str) -> Result<(), String> {
+pub fn in_php(listener: &Listener, master: Master, script: &Script, act: &Act, token: &str) -> Result<(), String> {
     let path = script.path().display().to_string();
     let uri = format!("/{token}?{}", act.how);
     let params = [
@@ -139,7 +140,7 @@ pub fn in_php(listener: &Listener, script: &Script, act: &Act, token: &str) -> R
         ("SCRIPT_FILENAME", path.as_str()),
         ("REMOTE_ADDR", "127.0.0.1"),
     ];
-    let (out, err) = fastcgi::request(listener, &params).map_err(|error| format!("{listener}: {error}"))?;
+    let (out, err) = fastcgi::request(listener, master, &params).map_err(|error| format!("{listener}: {error}"))?;
     let body = out.split_once("\r\n\r\n").map_or(out.as_str(), |(_, body)| body).trim();
     said(body, err.trim()).map(drop)
 }
@@ -161,12 +162,26 @@ pub fn is_of(event: &Event, act: &Act, token: &str) -> bool {
 /// Runs the probe as a process of its own with the settings of `unit`: who it is, what it sees, what it may do.
 pub fn beside(unit: &Unit, systemd: &Systemd, policy: &Path, port: u16, token: &str) -> Result<(), String> {
     let own = std::env::current_exe().map_err(|error| format!("cannot find the own program: {error}"))?;
-    let service = format!(
-        "Type=oneshot\nEnvironment=\"PORTCULLIS_CONTEXT=1;s;0;0;0;0:0;{};\"\nExecStart={} probe {token} {port}\n",
-        policy.display(),
-        own.display()
-    );
+    let service = vec![
+        ("Type", "oneshot".to_owned()),
+        ("Environment", format!("\"PORTCULLIS_CONTEXT=1;s;0;0;0;0:0;{};\"", word(policy)?)),
+        ("ExecStart", format!("{} probe {token} {port}", word(&own)?)),
+    ];
     started(unit, systemd, &format!("{token}.service"), &service, || ())
+}
+
+/// Settings of a unit of systemd, each a key and its value.
+pub type Service = Vec<(&'static str, String)>;
+
+/// A path as one word of a setting, by itself: what would mean something else to systemd there (a space, a quote, `%`, `$`, a line's end) is
+/// refused.
+pub fn word(path: &Path) -> Result<String, String> {
+    let is_plain =
+        |text: &&str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._+:@,=~-".contains(letter));
+    let plain = path.to_str().filter(|text| text.starts_with('/')).filter(is_plain);
+    plain
+        .map(str::to_owned)
+        .ok_or_else(|| format!("{} is not a path that a unit of systemd has unquoted", path.display()))
 }
 
 /// Starts a unit that has the settings of `unit` but for those of its own, calls `meanwhile`, and takes the unit away.
@@ -174,7 +189,7 @@ pub fn started<R>(
     unit: &Unit,
     systemd: &Systemd,
     name: &str,
-    service: &str,
+    service: &Service,
     meanwhile: impl FnOnce() -> R,
 ) -> Result<R, String> {
     let path = Path::new("/run/systemd/system").join(name);
@@ -187,7 +202,12 @@ pub fn started<R>(
         }
     }
     text += "TimeoutStartSec=20\n";
-    text += service;
+    for (key, value) in service {
+        if value.contains(|letter: char| letter.is_control()) {
+            return Err(format!("{key}= would have a control character"));
+        }
+        text += &format!("{key}={value}\n");
+    }
     plan::write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     let done = systemd.reload().and_then(|()| systemd.start(name)).map(|()| meanwhile());
     let stopped = systemd.stop(name);
@@ -204,4 +224,17 @@ pub fn probe(token: &str, port: u16) -> u8 {
         let _ = socket.connect(("0.0.0.1", port));
     }
     crate::FINE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_one_word_or_none() {
+        assert_eq!(word(Path::new("/usr/sbin/apache2")).unwrap(), "/usr/sbin/apache2");
+        for path in ["apache2", "/a\nExecStartPre=/x", "/a b", "/a%n", "/a$b", "/a\"b", "/a\\b", "/a;b", "/a\u{85}b"] {
+            assert!(word(Path::new(path)).is_err(), "{path:?}");
+        }
+    }
 }

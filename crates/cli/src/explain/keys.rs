@@ -44,7 +44,7 @@ impl Way {
                 let entries = entries.join(", ");
                 let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
                 let table = if vhost { format!("vhost.{table}") } else { table.to_owned() };
-                crate::show::printable(&format!("{entries} in `[{table}] {key}` ({rules}{note})"))
+                format!("{entries} in `[{table}] {key}` ({rules}{note})")
             }
             None => crate::show::printable(&format!("nothing ({rules}{note})")),
         }

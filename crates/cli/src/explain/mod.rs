@@ -210,7 +210,7 @@ impl Clause {
     fn line(&self) -> String {
         match self.text.as_str() {
             "" => self.step.to_owned(),
-            text => printable(&format!("{}: {text} ({})", self.step, self.place)),
+            text => format!("{}: {text} ({})", self.step, self.place),
         }
     }
 }
@@ -239,6 +239,11 @@ fn verdict(mode: Option<Mode>) -> &'static str {
         Some(Mode::Audit) => "allowed, with an event",
         Some(Mode::Enforce) => "refused, with an event",
     }
+}
+
+/// Prints one line of the answer.
+fn row(name: &str, text: &str) {
+    println!("{:<9} {}", format!("{name}:"), printable(text));
 }
 
 impl Answer {
@@ -314,35 +319,35 @@ impl Answer {
 
     fn print(&self) {
         match &self.vhost {
-            Some((name, place)) => println!("policy:   virtual host {name} ({place})"),
+            Some((name, place)) => row("policy", &format!("virtual host {name} ({place})")),
             None if self.whose == Whose::Strictest => {
-                println!("policy:   the strictest one, because the request is not known: no `allow` is in it");
+                row("policy", "the strictest one, because the request is not known: no `allow` is in it");
             }
-            None => println!("policy:   the global one"),
+            None => row("policy", "the global one"),
         }
-        println!("rule:     {}, mode {}", self.rule.word(), self.mode.word());
+        row("rule", &format!("{}, mode {}", self.rule.word(), self.mode.word()));
         let mut clauses = self.clauses.iter();
         if let Some(first) = clauses.next() {
-            println!("verdict:  {}", first.verdict);
-            println!("because:  {}", first.line());
+            row("verdict", first.verdict);
+            row("because", &first.line());
         }
         if let Some(next) = clauses.next() {
-            println!("else:     {}: {}", next.line(), next.verdict);
+            row("else", &format!("{}: {}", next.line(), next.verdict));
         }
         if !self.also.is_empty() {
-            println!("also:     {}", self.also.join(", "));
+            row("also", &self.also.join(", "));
         }
         if !self.note.is_empty() {
-            println!("note:     {}", self.note);
+            row("note", self.note);
         }
         if let Some(unknown) = self.unknown {
-            println!("unknown:  {unknown} ({})", show::TRIAGE);
+            row("unknown", &format!("{unknown} ({})", show::TRIAGE));
         }
         for way in &self.ways {
-            println!("allow by: {}", way.line(self.vhost.is_some()));
+            row("allow by", &way.line(self.vhost.is_some()));
         }
         if !self.why.is_empty() {
-            println!("why:      {}", self.why);
+            row("why", &self.why);
         }
     }
 

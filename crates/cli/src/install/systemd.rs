@@ -26,7 +26,8 @@ impl Systemd {
         if done.status.success() {
             return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
         }
-        Err(format!("systemctl {}: {}", arguments.join(" "), String::from_utf8_lossy(&done.stderr).trim()))
+        let why: Vec<&str> = std::str::from_utf8(&done.stderr).unwrap_or("?").lines().collect();
+        Err(format!("systemctl {}: {}", arguments.join(" "), why.join(" ")))
     }
 
     /// Has it read its files anew.
@@ -37,6 +38,12 @@ impl Systemd {
     /// Whether a unit runs.
     pub fn is_active(&self, unit: &str) -> bool {
         self.running && self.call(&["is-active", "--quiet", unit]).is_ok()
+    }
+
+    /// The main process of a unit.
+    pub fn main_process(&self, unit: &str) -> Option<u32> {
+        let said = self.call(&["show", "--property=MainPID", "--value", unit]).ok()?;
+        said.trim().parse().ok().filter(|&pid| pid > 1)
     }
 
     /// Restarts a unit, and waits until it has started.

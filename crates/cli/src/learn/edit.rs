@@ -103,7 +103,11 @@ fn append(array: &mut Array, list: List, entries: &[(&str, String)]) {
             (List::Listen, Ok(port)) => Value::from(port),
             _ => Value::from(*text),
         };
-        value.decor_mut().set_prefix(format!("{}\n    # {comment}\n    ", std::mem::take(&mut behind)));
+        value.decor_mut().set_prefix(format!(
+            "{}\n{}    ",
+            std::mem::take(&mut behind),
+            crate::out::comment("    ", comment)
+        ));
         array.push_formatted(value);
     }
     let on_one_line = |value: &Value| {

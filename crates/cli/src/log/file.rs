@@ -37,6 +37,7 @@ pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) 
             let read = Followed::open(&older).and_then(|mut followed| {
                 let read = followed.lines.read(line);
                 followed.lines.end(line);
+                unreadable += followed.say_passed_over();
                 read
             });
             if let Err(error) = read {
@@ -46,6 +47,7 @@ pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) 
         }
         let mut followed = Followed::open(path).map_err(|error| failed(path, &error))?;
         followed.lines.read(line).map_err(|error| failed(path, &error))?;
+        unreadable += followed.say_passed_over();
         open.push(followed);
     }
     if follow {
@@ -102,6 +104,7 @@ pub fn read_from(path: &Path, place: &mut Option<(u64, u64)>, line: Line<'_>) ->
         let begun = at;
         let read = followed.lines.read(&mut |text| line(text));
         at += followed.lines.taken();
+        followed.say_passed_over();
         if let Err(error) = read {
             done = Err(failed(file, &error));
         }
@@ -159,7 +162,17 @@ impl Followed {
         let file = reading::open(path, Links::Own)?;
         let meta = file.metadata()?;
         let (reader, file) = reader(file)?;
-        Ok(Followed { path: path.to_owned(), inode: meta.ino(), size: meta.len(), lines: Lines::new(reader), file })
+        let lines = Lines::new(reader).of_file(file.as_ref().map(File::try_clone).transpose()?);
+        Ok(Followed { path: path.to_owned(), inode: meta.ino(), size: meta.len(), lines, file })
+    }
+
+    /// Says how much was no line of an event; gives 1 where that was something.
+    fn say_passed_over(&mut self) -> usize {
+        let bytes = self.lines.passed_over();
+        if bytes > 0 {
+            crate::complain(format_args!("{}: {bytes} bytes are not lines of events; skipped", self.path.display()));
+        }
+        usize::from(bytes > 0)
     }
 
     /// Goes on with the file that has the path now, where that is another one or was truncated.
@@ -171,7 +184,7 @@ impl Followed {
         if replaced && let Ok((next, file)) = reading::open(&self.path, Links::Own).and_then(reader) {
             // What was written to the old one since is still read.
             let _ = self.lines.read(line);
-            self.lines.go_on_with(next);
+            self.lines.go_on_with(next, file.as_ref().and_then(|file| file.try_clone().ok()));
             self.file = file;
         }
     }

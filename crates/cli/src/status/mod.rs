@@ -78,6 +78,13 @@ impl Unit {
         self.guarded().filter(|(_, guard)| !guard.policy.is_current).map(|(process, _)| process.pid).collect()
     }
 
+    /// Whether its policy has a supervisor that is not there, while it serves.
+    pub fn lacks_supervisor(&self) -> bool {
+        let mut serving = self.guarded().filter(|(_, guard)| guard.role == "serving");
+        serving.any(|(_, guard)| guard.policy.is_supervised)
+            && !self.processes.iter().any(|process| process.is_supervisor)
+    }
+
     /// The policies in force, each once.
     fn policies(&self) -> Vec<&InForce> {
         let mut found: Vec<&InForce> = Vec::new();
@@ -166,7 +173,9 @@ pub fn run(arguments: &Status) -> u8 {
     } else {
         print(&units, &disk);
     }
-    let exposed = |unit: &Unit| unit.unguarded().next().is_some() || (unit.is_installed && unit.processes.is_empty());
+    let exposed = |unit: &Unit| {
+        unit.unguarded().next().is_some() || unit.lacks_supervisor() || (unit.is_installed && unit.processes.is_empty())
+    };
     if units.iter().any(exposed) { WRONG } else { FINE }
 }
 
@@ -258,11 +267,23 @@ fn print(units: &[Unit], disk: &OnDisk) {
         if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
             println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
         }
+        if unit.lacks_supervisor() {
+            println!("  {BAD}NO SUPERVISOR{BAD:#}: {}", no_supervisor(&unit.name));
+        }
         for (process, why) in unit.unguarded() {
             let command = printable(&process.command);
             println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {}", process.pid, printable(why));
         }
     }
+}
+
+/// What it means that a unit has no supervisor, and what ends that.
+pub fn no_supervisor(unit: &str) -> String {
+    format!(
+        "programs without the library are not judged, and their network calls fail with ENOSYS if the workers have its filter; \
+         the last event of guard-policy says whether it could be started; systemctl reload {} starts another",
+        printable(unit)
+    )
 }
 
 fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
@@ -285,7 +306,7 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
         .map(|unit| {
             let counters = unit.counters();
             json!({
-                "unit": unit.name, "installed": unit.is_installed,
+                "unit": unit.name, "installed": unit.is_installed, "lacks_supervisor": unit.lacks_supervisor(),
                 "counters": {
                     "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
                     "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,
@@ -325,5 +346,20 @@ mod tests {
         let counters = unit.counters();
         assert_eq!((counters.decisions, counters.audits), (10, 16));
         assert_eq!(unit.guarded().count(), 4, "the supervisor has no guard in force");
+    }
+
+    #[test]
+    fn a_supervisor_that_is_not_there_is_missed() {
+        let lacks = |supervised: bool, with: bool| {
+            let mut processes = vec![process(7, 5, false), process(9, 2, true)];
+            processes.truncate(if with { 2 } else { 1 });
+            for process in &mut processes {
+                process.guard.as_mut().expect("a guard").policy.is_supervised = supervised;
+            }
+            Unit { name: "x.service".into(), is_installed: true, processes }.lacks_supervisor()
+        };
+        let found =
+            [(true, false), (true, true), (false, false), (false, true)].map(|(policy, with)| lacks(policy, with));
+        assert_eq!(found, [true, false, false, false]);
     }
 }

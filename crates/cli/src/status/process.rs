@@ -6,7 +6,7 @@ use portcullis_config::modes::Modes;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::beacon as at;
 use portcullis_policy::format::Header;
-use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy};
+use portcullis_policy::{BackstopKind, GLOBAL_SCOPE, Mode, Policy};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -56,6 +56,8 @@ pub struct InForce {
     pub is_overridden: bool,
     /// The virtual hosts with other modes.
     pub differing: Vec<Alike>,
+    /// A supervisor is to judge what does not come through the hooks.
+    pub is_supervised: bool,
     /// The file that it was mapped from; `None` for the built-in one.
     pub file: Option<PathBuf>,
     /// Whether what lies there now is the same.
@@ -261,7 +263,15 @@ impl InForce {
     /// The one that holds where none was compiled.
     pub fn built_in() -> InForce {
         let modes = Modes::all(Mode::Audit);
-        InForce { digest: 0, modes, is_overridden: false, differing: Vec::new(), file: None, is_current: true }
+        InForce {
+            digest: 0,
+            modes,
+            is_overridden: false,
+            differing: Vec::new(),
+            is_supervised: false,
+            file: None,
+            is_current: true,
+        }
     }
 
     /// Whether it is in memory alone.
@@ -300,6 +310,7 @@ fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: 
         modes: modes::compiled(&policy, GLOBAL_SCOPE),
         is_overridden: policy.is_overridden(),
         differing: modes::differing(&policy),
+        is_supervised: policy.backstop().kind == BackstopKind::Supervise,
         file: Some(file),
         is_current,
     })

@@ -26,6 +26,9 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
     metric("unguarded_processes", "gauge", "Processes of a guarded unit without the guard.", &|unit| {
         unit.unguarded().count() as u64
     });
+    metric("supervisor_missing", "gauge", "Whether the unit's policy has a supervisor that does not run.", &|unit| {
+        u64::from(unit.lacks_supervisor())
+    });
     metric("old_policy_processes", "gauge", "Processes whose policy is not the one on disk.", &|unit| {
         unit.guarded().filter(|(_, guard)| !guard.policy.is_current).count() as u64
     });
