@@ -112,32 +112,49 @@ pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> Result<()
     result(unsafe { super::confined::marked(libc::SYS_sendmsg, args) }).map(|_| ())
 }
 
-/// Sends words, with a descriptor where there is one; never waits. Whether they were sent.
+/// Descriptors that come with a message at most.
+const HANDED: usize = 4;
+/// The descriptors that came with a message.
+pub type Handed = [Option<Fd>; HANDED];
+
+/// A control message with some descriptors: `struct cmsghdr` and the numbers.
+#[repr(C, align(8))]
+struct Several {
+    len: usize,
+    level: i32,
+    kind: i32,
+    fds: [i32; HANDED],
+}
+
+/// Sends words, with descriptors; never waits. Whether they were sent.
 #[inline(never)]
-pub fn tell(socket: i32, words: &[u64], fd: Option<i32>) -> bool {
-    let control = Passed { len: 20, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fd: fd.unwrap_or(-1), padding: 0 };
+pub fn tell(socket: i32, words: &[u64], fds: &[i32]) -> bool {
+    let len = fds.len().min(HANDED).wrapping_mul(4).wrapping_add(16);
+    let mut control = Several { len, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fds: [-1; HANDED] };
+    control.fds.iter_mut().zip(fds).for_each(|(to, from)| *to = *from);
     let vector = [words.as_ptr() as usize, size_of_val(words)];
-    let with = if fd.is_some() { size_of::<Passed>() } else { 0 };
+    let with = if fds.is_empty() { 0 } else { len.next_multiple_of(8) };
     let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, with, 0];
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     super::send_message(socket, &header, flags) == size_of_val(words) as isize
 }
 
-/// Receives as many words, with a descriptor where one came with them; `None` for anything else, the other end's end included.
+/// Receives as many words, with the descriptors that came with them; `None` for anything else, the other end's end included.
 #[inline(never)]
-pub fn hear(socket: i32, words: &mut [u64], waits: bool) -> Option<Option<Fd>> {
-    let mut control = Passed { len: 0, level: 0, kind: 0, fd: -1, padding: -1 };
+pub fn hear(socket: i32, words: &mut [u64], waits: bool) -> Option<Handed> {
+    let mut control = Several { len: 0, level: 0, kind: 0, fds: [-1; HANDED] };
     let vector = [words.as_mut_ptr() as usize, size_of_val(words)];
-    let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, size_of::<Passed>(), 0];
+    let room = size_of::<Several>();
+    let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, room, 0];
     let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
     let args = [socket as usize, header.as_mut_ptr() as usize, flags as usize, 0, 0, 0];
     // SAFETY: the kernel writes into the words and the control message, at most their lengths.
     let got = unsafe { syscall(libc::SYS_recvmsg, args) };
     let has_any = got >= 0 && control.level == libc::SOL_SOCKET && control.kind == libc::SCM_RIGHTS;
-    // There is room for two; nobody here sends the second.
-    drop((has_any && control.len >= 24).then(|| Fd(control.padding)));
-    let fd = (has_any && control.len >= 20).then(|| Fd(control.fd));
-    (got == size_of_val(words) as isize).then_some(fd)
+    let count = if has_any { control.len.saturating_sub(16) / 4 } else { 0 };
+    let mut fds = control.fds.iter().take(count);
+    let handed = [(); HANDED].map(|()| fds.next().map(|fd| Fd(*fd)));
+    (got == size_of_val(words) as isize).then_some(handed)
 }
 
 /// Receives words with a descriptor; never waits.

@@ -48,6 +48,13 @@ pub fn proc_descriptor(fd: i32) -> Text<64> {
 /// Opens a file of /proc, to read it or as a place only. What the supervisor's judge may not open itself, its broker opens for it.
 #[inline(never)]
 pub fn proc_open(whose: Whose, name: &[u8], flags: i32) -> Result<sys::Fd, i32> {
+    if let Whose::Of(thread) = whose
+        && ask::is_judge()
+        && flags & libc::O_PATH == 0
+        && let Some(kept) = ask::kept(thread, name)
+    {
+        return Ok(kept);
+    }
     let opened = sys::open(libc::AT_FDCWD, path_of(whose, name).c_str(), flags, 0);
     match (opened, whose) {
         (Err(errno), Whose::Of(pid)) if ask::is_judge() => ask::open(pid, name, flags & libc::O_PATH != 0).ok_or(errno),

@@ -76,7 +76,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         return Some(unreadable(notice));
     };
     // What was read may be of a process that has this number by now.
-    if !ask::still_waits() {
+    if !ask::is_certain() {
         return None;
     }
     with.scope.store(subject.served.scope, Ordering::Release);

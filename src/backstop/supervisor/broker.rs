@@ -6,7 +6,9 @@ use super::remote::{or_as_user, put};
 use super::{Member, Shared, subject};
 use crate::policy::in_force;
 use crate::report::sink::{self, Told, Written};
+use crate::sys::broker::KEPT_NAMES;
 use crate::sys::broker::desk::{ASKED, Copied, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
+use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
 use core::cell::Cell;
 use core::net::IpAddr;
@@ -36,7 +38,7 @@ pub struct Job<'a> {
     /// Something was done that cannot be done once more.
     pub acted: bool,
     /// Somebody else answers the call.
-    awaited: bool,
+    awaited: Cell<bool>,
     /// The caller's process.
     process: Cell<u32>,
 }
@@ -77,7 +79,15 @@ fn opens(name: &[u8], is_place: bool, is_callers: bool) -> Option<i32> {
 
 impl<'a> Job<'a> {
     pub fn new(shared: &'a Shared, desk: &'a Desk, at: At<'a>) -> Job<'a> {
-        Job { shared, desk, at, lent: [const { None }; LENT], acted: false, awaited: false, process: Cell::new(0) }
+        Job {
+            shared,
+            desk,
+            at,
+            lent: [const { None }; LENT],
+            acted: false,
+            awaited: Cell::new(false),
+            process: Cell::new(0),
+        }
     }
 
     /// The caller's thread and its process.
@@ -87,6 +97,19 @@ impl<'a> Job<'a> {
             self.process.set(subject::process_of(thread)?);
         }
         Some((thread, self.process.get()))
+    }
+
+    /// What the judge looks at first of the caller: opened while its call waits, so that it is nobody else's. None where something is
+    /// not to be had.
+    pub fn files(&self) -> Option<[Fd; KEPT_NAMES.len()]> {
+        let At::Call { thread, .. } = self.at else { return None };
+        let open = |name: &[u8]| {
+            let path = procfs::proc_path(thread, name);
+            sys::open(libc::AT_FDCWD, path.c_str(), libc::O_RDONLY, 0).ok()
+        };
+        let [mem, maps, status] = KEPT_NAMES;
+        let files = [open(mem)?, open(maps)?, open(status)?];
+        self.still_waits().then_some(files)
     }
 
     fn still_waits(&self) -> bool {
@@ -139,8 +162,9 @@ impl<'a> Job<'a> {
                 Said::Answer(0, None)
             }
             asked::PUT => {
-                let put_there = |(thread, _)| self.still_waits() && put(thread, a, &(b as u32).to_le_bytes());
-                Said::Answer(i64::from(self.caller().is_some_and(put_there)), None)
+                let At::Call { thread, .. } = self.at else { return Said::Nonsense };
+                let is_put = self.still_waits() && put(thread, a, &(b as u32).to_le_bytes());
+                Said::Answer(i64::from(is_put), None)
             }
             asked::OWN => {
                 let text = copied.text(self.desk, 16).unwrap_or_default();
@@ -169,7 +193,9 @@ impl<'a> Job<'a> {
     fn done(&self, what: u64, result: i64) -> Said {
         match what {
             // Else the call would wait for ever.
-            NOBODY if self.awaited || !matches!(self.at, At::Call { .. }) || !self.still_waits() => Said::Done(None),
+            NOBODY if self.awaited.get() || !matches!(self.at, At::Call { .. }) || !self.still_waits() => {
+                Said::Done(None)
+            }
             GO_ON => Said::Done(Some(Reply::GoOn)),
             RESULT if (-ERRNO_MAX..LATER).contains(&result) => Said::Done(Some(Reply::Result(result))),
             _ => Said::Nonsense,
@@ -185,7 +211,7 @@ impl<'a> Job<'a> {
             At::Nothing => false,
         };
         let Some(flags) = opens(name, is_place, is_callers) else { return failed(libc::EPERM) };
-        let path = crate::sys::procfs::proc_path(thread, name);
+        let path = procfs::proc_path(thread, name);
         match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
             Some(file) => Said::Answer(0, Some(file)),
             None => failed(libc::EACCES),
@@ -207,8 +233,16 @@ impl<'a> Job<'a> {
 
     fn borrow(&mut self, number: i32) -> Said {
         let Some(free) = self.lent.iter().position(Option::is_none) else { return failed(libc::EMFILE) };
-        let Some((thread, process)) = self.caller() else { return failed(libc::EACCES) };
-        let lent = match sys::borrow(process, thread, number) {
+        let At::Call { thread, .. } = self.at else { return Said::Nonsense };
+        // Most threads are the first of their process, which the kernel says.
+        let lent = match sys::borrow(thread, thread, number) {
+            Err(errno @ (libc::EINVAL | libc::ENOENT | libc::ESRCH)) => match self.caller() {
+                Some((_, process)) if process != thread => sys::borrow(process, thread, number),
+                _ => Err(errno),
+            },
+            lent => lent,
+        };
+        let lent = match lent {
             Ok(lent) => lent,
             Err(errno) => return failed(errno),
         };
@@ -223,7 +257,7 @@ impl<'a> Job<'a> {
         Said::Lends(free as i64, own)
     }
 
-    fn connect(&mut self, token: u64, len: u64, user: u32, copied: &mut Copied) -> Said {
+    fn connect(&self, token: u64, len: u64, user: u32, copied: &mut Copied) -> Said {
         let (Some(fd), Some((address, len))) = (self.lent(token), address(self.desk, len, copied)) else {
             return failed(libc::EACCES);
         };
@@ -240,7 +274,7 @@ impl<'a> Job<'a> {
     }
 
     fn send(
-        &mut self,
+        &self,
         token: u64,
         flags: i32,
         shape: Shape,
@@ -248,9 +282,7 @@ impl<'a> Job<'a> {
         later: Option<(u64, u32)>,
         copied: &mut Copied,
     ) -> Said {
-        let (Some(fd), Some((thread, process))) = (self.lent(token), self.caller()) else {
-            return failed(libc::EACCES);
-        };
+        let (Some(fd), At::Call { thread, .. }) = (self.lent(token), self.at) else { return failed(libc::EACCES) };
         let Some(data) = copied.data(self.desk, len).map(<[u8]>::as_ptr) else { return Said::Nonsense };
         let Some(text) = copied.text(self.desk, (ADDRESS_MAX + CONTROL_MAX) as u64) else { return Said::Nonsense };
         let (name, control) = text.split_at(ADDRESS_MAX);
@@ -268,7 +300,11 @@ impl<'a> Job<'a> {
                 sys::send_message(fd, &header, flags | libc::MSG_NOSIGNAL) as i64
             };
             // The signal that comes with a broken stream is the caller's.
-            if done == -i64::from(libc::EPIPE) && flags & libc::MSG_NOSIGNAL == 0 && sys::is_stream(fd) {
+            if done == -i64::from(libc::EPIPE)
+                && flags & libc::MSG_NOSIGNAL == 0
+                && sys::is_stream(fd)
+                && let Some((_, process)) = self.caller()
+            {
                 sys::signal_thread(process, thread, libc::SIGPIPE);
             }
             done
@@ -287,11 +323,11 @@ impl<'a> Job<'a> {
     }
 
     /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.
-    fn in_child(&mut self, user: u32, go: impl FnOnce() -> i64) -> Said {
+    fn in_child(&self, user: u32, go: impl FnOnce() -> i64) -> Said {
         let At::Call { member, id, .. } = self.at else { return Said::Nonsense };
         let (listener, worker) = (member.listener.load(Ordering::Relaxed), member.pid.load(Ordering::Relaxed));
         let helpers = &self.shared.helpers;
-        if self.awaited || !helpers.have_place(user, worker) {
+        if self.awaited.get() || !helpers.have_place(user, worker) {
             return Said::Answer(NO_PLACE, None);
         }
         // SAFETY: the child only makes system calls of `sys`.
@@ -303,7 +339,7 @@ impl<'a> Job<'a> {
             }
             Ok(child) => {
                 helpers.put(child as u32, (listener, id), user, worker);
-                self.awaited = true;
+                self.awaited.set(true);
                 Said::Answer(LATER, None)
             }
             // What was judged could be another address by the time that the kernel reads it.

@@ -87,10 +87,13 @@ impl Judge {
         let mut words = [0; JOB];
         (words[0], words[1]) = (kind, place as u64);
         words.iter_mut().skip(2).zip(notice.words()).for_each(|(word, of)| *word = of);
-        if !sys::tell(channel, &words, None) {
+        let mut job = Job::new(shared, &judged.desk, at);
+        let files = job.files();
+        let numbers = files.as_ref().map(|files| files.each_ref().map(|file| file.0));
+        if !sys::tell(channel, &words, numbers.as_ref().map_or(&[][..], |numbers| &numbers[..])) {
             return Err(Again::May);
         }
-        let mut job = Job::new(shared, &judged.desk, at);
+        drop(files);
         let begun = sys::since_boot();
         loop {
             let waited = (sys::since_boot().wrapping_sub(begun) / 1_000_000) as u32;
@@ -101,13 +104,14 @@ impl Judge {
                 continue;
             }
             let mut asked = [0; desk::ASKED];
-            let with =
+            let [with, ..] =
                 sys::hear(channel, &mut asked, false).ok_or(if job.acted { Again::MayNot } else { Again::May })?;
             match job.answer(&asked, with, copied) {
                 Said::Answer(answer, fd) => {
-                    sys::tell(channel, &[answer as u64], fd.as_ref().map(|fd| fd.0));
+                    let fds = fd.as_ref().map(|fd| [fd.0]);
+                    sys::tell(channel, &[answer as u64], fds.as_ref().map_or(&[], |fds| fds));
                 }
-                Said::Lends(name, fd) => drop(sys::tell(channel, &[name as u64], Some(fd))),
+                Said::Lends(name, fd) => drop(sys::tell(channel, &[name as u64], &[fd])),
                 Said::Done(reply) => return Ok(reply),
                 Said::Nonsense => return Err(Again::MayNot),
             }
@@ -133,9 +137,8 @@ fn be(shared: &'static Shared, judged: &'static Judged, broker: u32, channel: i3
     ask::begin(&judged.desk);
     loop {
         let mut words = [0; JOB];
-        if sys::hear(CHANNEL, &mut words, true).is_none() {
-            sys::exit(1);
-        }
+        let Some(handed) = sys::hear(CHANNEL, &mut words, true) else { sys::exit(1) };
+        ask::keep(Notice::of(words.last_chunk().unwrap_or(&[0; 10])).pid, handed);
         let place = words[1] as usize;
         let (Some(member), Some(side)) = (shared.members.get(place), judged.sides.get(place)) else { sys::exit(1) };
         let reply = match words[0] {

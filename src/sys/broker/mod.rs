@@ -3,9 +3,10 @@
 pub mod desk;
 
 use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
+use core::mem::ManuallyDrop;
 use core::net::IpAddr;
 use core::ptr::null_mut;
-use core::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
 use desk::{ANSWER, ASKED, Desk, Shape, asked};
 
 /// The descriptor of the judge's by which it talks to its broker: the cage lets it talk by no other.
@@ -37,8 +38,9 @@ fn desk() -> Option<&'static Desk> {
 #[inline(never)]
 fn ask(words: [u64; ASKED], fd: Option<i32>) -> (i64, Option<Fd>) {
     let mut answer = [0; ANSWER];
-    match sys::tell(CHANNEL, &words, fd).then(|| sys::hear(CHANNEL, &mut answer, true)).flatten() {
-        Some(fd) => (answer[0] as i64, fd),
+    let fds = if fd.is_some() { &[fd.unwrap_or(-1)][..] } else { &[] };
+    match sys::tell(CHANNEL, &words, fds).then(|| sys::hear(CHANNEL, &mut answer, true)).flatten() {
+        Some([fd, ..]) => (answer[0] as i64, fd),
         None => sys::exit(1),
     }
 }
@@ -53,6 +55,41 @@ fn put(parts: &[&[u8]]) -> Option<()> {
         room = rest;
     }
     Some(())
+}
+
+/// The files that came with the call at hand, each for its first use, and whose they are.
+static KEPT: [AtomicI32; KEPT_NAMES.len()] = [const { AtomicI32::new(0) }; KEPT_NAMES.len()];
+static KEPT_OF: AtomicU32 = AtomicU32::new(0);
+/// The files of /proc that come with a call.
+pub const KEPT_NAMES: [&[u8]; 3] = [b"mem", b"maps", b"status"];
+
+/// They were opened while the call waited.
+static IS_CERTAIN: AtomicBool = AtomicBool::new(false);
+
+/// Keeps what came with the call of a thread, in the place of what came before.
+pub fn keep(thread: u32, handed: sys::Handed) {
+    let is_certain = handed[0].is_some();
+    for (place, fd) in KEPT.iter().zip(handed) {
+        let new = fd.map_or(0, |fd| ManuallyDrop::new(fd).0.wrapping_add(1));
+        match place.swap(new, Ordering::Relaxed) {
+            0 => {}
+            old => sys::close(old.wrapping_sub(1)),
+        }
+    }
+    KEPT_OF.store(thread, Ordering::Relaxed);
+    IS_CERTAIN.store(is_certain, Ordering::Relaxed);
+}
+
+/// A file of a thread's that came with its call.
+pub fn kept(thread: u32, name: &[u8]) -> Option<Fd> {
+    if KEPT_OF.load(Ordering::Relaxed) != thread {
+        return None;
+    }
+    let place = KEPT_NAMES.iter().position(|kept| *kept == name).and_then(|index| KEPT.get(index))?;
+    match place.swap(0, Ordering::Relaxed) {
+        0 => None,
+        fd => Some(Fd(fd.wrapping_sub(1))),
+    }
 }
 
 /// A file of a thread's in /proc, to read it or as a place.
@@ -88,9 +125,9 @@ fn token(fd: i32) -> u64 {
     place.map_or(u64::MAX, |place| i64::from(place.load(Ordering::Relaxed)).wrapping_sub(1) as u64)
 }
 
-/// Whether the call still waits.
-pub fn still_waits() -> bool {
-    ask([asked::WAITS, 0, 0, 0, 0, 0, 0, 0], None).0 == 1
+/// Whether what was read of the caller is the caller's: its files came with the call, or the call still waits.
+pub fn is_certain() -> bool {
+    IS_CERTAIN.load(Ordering::Relaxed) || ask([asked::WAITS, 0, 0, 0, 0, 0, 0, 0], None).0 == 1
 }
 
 /// Connects; what comes of it, or that it is awaited.
@@ -180,7 +217,7 @@ pub fn done(reply: Option<Reply>) {
         Some(Reply::GoOn) => (desk::GO_ON, 0),
         Some(Reply::Result(result)) => (desk::RESULT, result as u64),
     };
-    if !sys::tell(CHANNEL, &[asked::DONE, what, result, 0, 0, 0, 0, 0], None) {
+    if !sys::tell(CHANNEL, &[asked::DONE, what, result, 0, 0, 0, 0, 0], &[]) {
         sys::exit(1);
     }
 }
