@@ -279,7 +279,14 @@ fn one(shared: &Shared, judged: &Judged, judge: &mut judge::Judge, place: usize,
     match done {
         Ok(Some(reply)) => sys::reply(listener, notice.id, reply),
         Ok(None) => {}
-        Err(()) => settle_left_over(shared, judged),
+        Err(()) => {
+            settle_left_over(shared, judged);
+            // Of the call itself the broker looks at nothing.
+            emit::guard(
+                &in_force::policy(),
+                "the backstop's judge ended at a call or did not answer: no rule evaluated the call",
+            );
+        }
     }
     shared.at_hand.1.store(0, Ordering::Release);
 }
