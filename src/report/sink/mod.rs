@@ -9,7 +9,7 @@ mod lent;
 mod write;
 
 use crate::policy::in_force;
-use crate::process::state::{self, Role};
+use crate::process::state;
 use crate::sys;
 use crate::sys::broker as ask;
 use core::ffi::CStr;
@@ -100,10 +100,10 @@ pub fn make_way(fd: i32) {
 #[cold]
 #[inline(never)]
 pub fn hold_before_leaving() {
-    if state::role() == Role::Descendant && state::ready() {
+    if state::ready() {
         hold(&in_force::policy());
+        lent::open(&in_force::policy());
     }
-    lent::open(&in_force::policy());
 }
 
 /// Opens the sinks of `policy` that are not held yet. Where two threads meet, one's are left open.

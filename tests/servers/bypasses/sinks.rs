@@ -83,7 +83,7 @@ const WAYS: &[(&str, &str, &[&str])] = &[
         "libc.closefrom(3); os.dup2(os.open('/dev/null', os.O_WRONLY), 2)",
         &["file", "journald", "syslog"],
     ),
-    ("closed_and_chroot", "libc.closefrom(3); os.chroot(jail)", &["stderr"]),
+    ("closed_and_chroot", "libc.closefrom(3); os.chroot(jail)", ALL),
     ("no_file_size", "limit(resource.RLIMIT_FSIZE, 0, 0)", &["journald", "syslog"]),
     ("no_limit_left", "libc.closefrom(3); limit(resource.RLIMIT_NOFILE, 0, 0)", &[]),
 ];
