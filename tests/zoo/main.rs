@@ -190,8 +190,9 @@ fn compare(programs: &'static [Program], by: By) {
             wrong.push(format!("{} says something else each time: {}", program.name, difference(first, second)));
         }
     }
-    let all =
-        "[rules.exec-unguarded]\nmode = \"audit\"\n[rules.exec-tool]\nmode = \"audit\"\n[exec]\nmode = \"audit\"\n";
+    let all: String = ["rules.exec-unguarded", "rules.exec-tool", "rules.exec-place", "rules.loader-env", "exec"]
+        .map(|table| format!("[{table}]\nmode = \"audit\"\n"))
+        .concat();
     for config in [
         "mode = \"audit\"\n".to_owned(),
         "mode = \"audit\"\n[backstop]\nseccomp = \"supervise\"\n".to_owned(),
