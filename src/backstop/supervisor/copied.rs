@@ -1,6 +1,7 @@
 //! Arguments and environments of another process, copied so that they are judged as this process's own would be.
 
 use super::remote::Memory;
+use super::window::{PAGE, Window};
 
 /// Room for a program's strings and the vectors that point to them, in bytes.
 pub const ROOM: usize = 1 << 22;
@@ -9,12 +10,17 @@ const ENTRIES: usize = 1 << 14;
 /// The longest argument that is read, its NUL included: longer than any that a verdict tells from a longer one.
 const ARGUMENT_MAX: usize = 16 * 1024 + 1;
 
+/// What may be read of both vectors, wanted or not: the kernel takes no more bytes of strings and pointers than three quarters of
+/// _STK_LIM (fs/exec.c), and says E2BIG. Strings in more pages than this are nobody's.
+const BYTES_MAX: usize = 6 << 20;
+const READS_MAX: u32 = 4096;
+
 /// Why a vector could not be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Not {
     /// Its memory cannot be read: the kernel says EFAULT.
     Readable,
-    /// There is no room for all of it.
+    /// There is no room, or no time, for all of it.
     Bounded,
 }
 
@@ -23,6 +29,12 @@ pub struct Room<'r> {
     bytes: &'r mut [u8],
     used: usize,
     memory: &'r Memory,
+    pointers: Window<'r>,
+    strings: Window<'r>,
+    /// What may still be read, in bytes.
+    left: usize,
+    /// How often the memory may have been read by the end.
+    reads: u32,
     /// Of a pointer, in bytes.
     width: usize,
 }
@@ -30,7 +42,11 @@ pub struct Room<'r> {
 impl<'r> Room<'r> {
     /// An empty one, of [`ROOM`] bytes at an address that is one for pointers.
     pub fn new(bytes: &'r mut [u8], memory: &'r Memory, width: usize) -> Room<'r> {
-        Room { bytes, used: 0, memory, width }
+        let (pointers, rest) = bytes.split_at_mut(PAGE.min(bytes.len()));
+        let (strings, bytes) = rest.split_at_mut(PAGE.min(rest.len()));
+        let (pointers, strings) = (Window::new(pointers), Window::new(strings));
+        let reads = memory.reads().saturating_add(READS_MAX);
+        Room { bytes, used: 0, memory, pointers, strings, left: BYTES_MAX, reads, width }
     }
 
     /// Copies the strings of a vector that `wanted` takes; gives a vector of them, which ends in NULL. What does not fit is
@@ -57,14 +73,19 @@ impl<'r> Room<'r> {
         }
         let (mut at, mut place) = (vector, places);
         for _ in 0..ENTRIES {
-            let entry = self.memory.number(at, self.width).ok_or(Not::Readable)?;
+            let entry = self.pointers.number(self.memory, at, self.width).ok_or(Not::Readable)?;
             if entry == 0 {
                 return Ok(());
             }
             at = at.wrapping_add(self.width as u64);
             let free = self.bytes.get_mut(self.used..).ok_or(Not::Bounded)?;
             let room = free.get_mut(..ARGUMENT_MAX).ok_or(Not::Bounded)?;
-            let len = self.memory.string(entry, room).ok_or(Not::Readable)?.len();
+            let len = string(self.memory, &mut self.strings, entry, room).ok_or(Not::Readable)?;
+            let taken = len.wrapping_add(1).wrapping_add(self.width);
+            self.left = self.left.checked_sub(taken).ok_or(Not::Bounded)?;
+            if self.memory.reads() > self.reads {
+                return Err(Not::Bounded);
+            }
             if !wanted(room.get(..len).unwrap_or_default()) {
                 continue;
             }
@@ -80,4 +101,24 @@ impl<'r> Room<'r> {
         }
         Err(Not::Bounded)
     }
+}
+
+/// Copies a C string without its NUL, as far as there is room; `None` where its beginning cannot be read.
+fn string(memory: &Memory, window: &mut Window<'_>, at: u64, room: &mut [u8]) -> Option<usize> {
+    let mut len = 0_usize;
+    while len < room.len() {
+        let part = window.rest(memory, at.wrapping_add(len as u64));
+        if part.is_empty() {
+            return None;
+        }
+        let end = part.iter().position(|&byte| byte == 0);
+        let free = room.get_mut(len..).unwrap_or_default();
+        let count = end.unwrap_or(part.len()).min(free.len());
+        free.get_mut(..count)?.copy_from_slice(part.get(..count)?);
+        len = len.wrapping_add(count);
+        if end.is_some() {
+            break;
+        }
+    }
+    Some(len)
 }

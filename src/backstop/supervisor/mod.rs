@@ -27,6 +27,7 @@ mod restricted;
 mod sent;
 mod shared;
 mod subject;
+mod window;
 
 pub use expected::ARGUMENTS_MAX;
 

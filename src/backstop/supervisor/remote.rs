@@ -3,23 +3,31 @@
 use super::subject;
 use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd};
+use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 /// The memory of a process.
 pub struct Memory {
     file: Fd,
+    reads: Cell<u32>,
 }
 
 impl Memory {
     /// Of a thread's process; the errno where it may not be read.
     pub fn of(thread: u32) -> Result<Memory, i32> {
-        procfs::proc_open(Whose::Of(thread), b"mem", libc::O_RDONLY).map(|file| Memory { file })
+        procfs::proc_open(Whose::Of(thread), b"mem", libc::O_RDONLY).map(|file| Memory { file, reads: Cell::new(0) })
     }
 
     /// As many bytes as can be read.
     pub fn read<'b>(&self, at: u64, into: &'b mut [u8]) -> &'b [u8] {
+        self.reads.set(self.reads.get().wrapping_add(1));
         // The kernel takes no offset with the highest bit set, where no program's memory lies.
         if at >= 1 << 62 { &[] } else { sys::read_at(self.file.0, into, at) }
+    }
+
+    /// How often it was read. Each takes some microseconds, in which every other caller waits.
+    pub fn reads(&self) -> u32 {
+        self.reads.get()
     }
 
     /// A number of 4 or 8 bytes.

@@ -8,6 +8,7 @@
 use super::answer::{Case, Handed, Lent};
 use super::broker::CONTROL_MAX;
 use super::connection::RULES;
+use super::window::{PAGE, Window};
 use crate::action::Deed;
 use crate::judge::route;
 use crate::sys::broker::desk::{DATA_MAX, Shape};
@@ -18,6 +19,8 @@ use crate::sys::{self, ADDRESS_MAX, Reply};
 const MESSAGES_MAX: u64 = 1024;
 /// The kernel takes no more pieces of one message, either.
 const PIECES_MAX: u64 = 1024;
+/// How often the caller's memory is read for one sendmmsg, beyond which the messages so far are all that is sent.
+const READS_MAX: u32 = 4096;
 /// The kernel takes a longer piece for one of this length (MAX_RW_COUNT).
 const PIECE_MAX: u64 = 0x7fff_f000;
 /// The longest datagram of the internet; the kernel refuses a longer one (EMSGSIZE) before it looks at the data.
@@ -139,6 +142,10 @@ impl Case<'_> {
                 let reply = self.unread(lent.fd(), Deed::Send(false));
                 return Some(if done > 0 { Reply::Result(done) } else { reply });
             };
+            // The rest is for the caller's next call: others wait as well.
+            if done > 0 && self.memory.reads() > READS_MAX {
+                return Some(Reply::Result(done));
+            }
             // Each message is a call of its own.
             self.written.set(false);
             let tell_at = header.wrapping_add(len_at);
@@ -280,6 +287,9 @@ impl Case<'_> {
         let mut take = |(at, len): (u64, u64)| {
             total = total.wrapping_add(len);
             let free = room.get_mut(used..).unwrap_or_default();
+            if free.is_empty() {
+                return;
+            }
             let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(free.len());
             let part = free.get_mut(..wanted).unwrap_or_default();
             faults |= self.memory.read(at, part).len() != wanted;
@@ -290,10 +300,12 @@ impl Case<'_> {
             Pieces::Vector((_, count)) if count > PIECES_MAX => return Err(libc::EMSGSIZE),
             Pieces::Vector((at, count)) => {
                 let width = self.width as u64;
+                let mut page = [0; PAGE];
+                let mut window = Window::new(&mut page);
                 for index in 0..count {
                     let entry = at.wrapping_add(index.wrapping_mul(width.wrapping_mul(2)));
-                    let base = self.memory.number(entry, self.width).ok_or(libc::EFAULT)?;
-                    let len = self.memory.number(entry.wrapping_add(width), self.width).ok_or(libc::EFAULT)?;
+                    let base = window.number(self.memory, entry, self.width).ok_or(libc::EFAULT)?;
+                    let len = window.number(self.memory, entry.wrapping_add(width), self.width).ok_or(libc::EFAULT)?;
                     if len > isize::MAX as u64 {
                         return Err(libc::EINVAL);
                     }

@@ -2,46 +2,83 @@
 //! mapping that both have, or by a file that is mapped.
 
 use super::answer::Case;
+use super::window::{PAGE, Window};
 use crate::action;
 use crate::memory::Text;
 use crate::sys;
 use crate::sys::procfs;
 use portcullis_request::context::number;
 
-/// What is looked at of the mappings of a process.
+/// What is looked at of the mappings of a process, and how many of them can be in it: a line is longer than 48 bytes.
 const MAPS_MAX: usize = 1 << 20;
+const MAPPINGS_MAX: usize = MAPS_MAX / 48;
 /// Entries of a vector that are looked at.
 const ENTRIES: u64 = 1 << 14;
+/// How far a string goes on at most (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
+const STRING_MAX: u64 = 128 << 10;
+/// How many mappings with a file are looked at whose memory has a part in the call; more are taken for changeable.
+const TOUCHED_MAX: usize = 256;
+
+/// A mapping with a file, and its line.
+#[derive(Clone, Copy)]
+struct Range {
+    start: u64,
+    end: u64,
+    line: [u32; 2],
+    is_touched: bool,
+}
 
 impl Case<'_> {
     /// Whether the path, the vectors of arguments and environment, or a string of them lies in memory that another process can write
     /// to, or that is not known.
     pub(super) fn shares(&self, [path, argv, envp]: [u64; 3]) -> bool {
-        let Some(room) = sys::allocate(MAPS_MAX) else { return true };
-        // SAFETY: a new mapping of that size, which nobody else has.
-        let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), MAPS_MAX) };
+        const SIZE: usize = MAPS_MAX + MAPPINGS_MAX * size_of::<Range>();
+        let Some(room) = sys::allocate(SIZE) else { return true };
+        // SAFETY: a new mapping of that size, which nobody else has, filled with zeros, which are a valid Range; its second part begins
+        // where a page does.
+        let (bytes, ranges) = unsafe {
+            let ranges = room.cast::<u8>().wrapping_add(MAPS_MAX).cast::<Range>();
+            (
+                core::slice::from_raw_parts_mut(room.cast::<u8>(), MAPS_MAX),
+                core::slice::from_raw_parts_mut(ranges, MAPPINGS_MAX),
+            )
+        };
         let text = procfs::proc_read_all(self.subject.thread, b"maps", bytes);
-        let shares = text.is_empty()
-            || text.len() == MAPS_MAX
-            || text
-                .split(|&byte| byte == b'\n')
-                .filter_map(Mapping::of)
-                .any(|mapping| self.touches(&mapping, path, [argv, envp]) && self.is_changed_by_others(&mapping));
-        sys::munmap(room, MAPS_MAX);
+        let shares = text.is_empty() || text.len() == MAPS_MAX || self.shares_in(text, ranges, path, [argv, envp]);
+        sys::munmap(room, SIZE);
         shares
     }
 
-    fn touches(&self, mapping: &Mapping<'_>, path: u64, vectors: [u64; 2]) -> bool {
-        // A string may go on from the mapping before.
-        let has = |at: u64| at < mapping.end && at.wrapping_add(4096) > mapping.start;
-        has(path)
-            || vectors.into_iter().filter(|vector| *vector != 0).any(|vector| {
-                let entry = |index: u64| {
-                    let at = vector.wrapping_add(index.wrapping_mul(self.width as u64));
-                    self.memory.number(at, self.width).filter(|entry| *entry != 0).map(|entry| (at, entry))
-                };
-                has(vector) || (0..ENTRIES).map_while(entry).any(|(at, entry)| has(at) || has(entry))
-            })
+    fn shares_in(&self, text: &[u8], ranges: &mut [Range], path: u64, vectors: [u64; 2]) -> bool {
+        let (mut count, mut from) = (0_usize, 0_usize);
+        for line in text.split(|&byte| byte == b'\n') {
+            if let Some(mapping) = Mapping::of(line)
+                && let Some(place) = ranges.get_mut(count)
+            {
+                let line = [from as u32, from.wrapping_add(line.len()) as u32];
+                *place = Range { start: mapping.start, end: mapping.end, line, is_touched: false };
+                count = count.wrapping_add(1);
+            }
+            from = from.wrapping_add(line.len()).wrapping_add(1);
+        }
+        let ranges = ranges.get_mut(..count).unwrap_or_default();
+        touch(ranges, path);
+        let mut page = [0; PAGE];
+        for vector in vectors.into_iter().filter(|vector| *vector != 0) {
+            let mut window = Window::new(&mut page);
+            for index in 0..ENTRIES {
+                let at = vector.wrapping_add(index.wrapping_mul(self.width as u64));
+                touch(ranges, at);
+                match window.number(self.memory, at, self.width).filter(|entry| *entry != 0) {
+                    Some(entry) => touch(ranges, entry),
+                    None => break,
+                }
+            }
+        }
+        let touched = || ranges.iter().filter(|range| range.is_touched);
+        let line = |range: &Range| text.get(range.line[0] as usize..range.line[1] as usize).and_then(Mapping::of);
+        touched().count() > TOUCHED_MAX
+            || touched().any(|range| line(range).is_none_or(|mapping| self.is_changed_by_others(&mapping)))
     }
 
     /// Whether somebody other than root can write to the file that is mapped. The program itself nobody can write to.
@@ -55,6 +92,15 @@ impl Case<'_> {
         let program = super::subject::image_of(self.subject.thread);
         file.is_none_or(|file| action::is_changeable(&file) && Some(file.identity) != program)
     }
+}
+
+/// Marks the mappings that something at an address may lie in; a string may go on from one to the next. They are in order.
+fn touch(ranges: &mut [Range], at: u64) {
+    let first = ranges.partition_point(|range| range.end <= at);
+    let rest = ranges.get_mut(first..).unwrap_or_default();
+    rest.iter_mut()
+        .take_while(|range| range.start < at.saturating_add(STRING_MAX))
+        .for_each(|range| range.is_touched = true);
 }
 
 /// A line of /proc/PID/maps, of a mapping with a file: shared memory has one as well.

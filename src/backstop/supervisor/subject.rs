@@ -176,7 +176,8 @@ fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Req
     let mut count = 0_usize;
     for index in 0..SLOTS_MAX as u64 {
         let Some(at) = memory.number(slots.wrapping_add(index.wrapping_mul(8)), 8).filter(|at| *at != 0) else { break };
-        let (Some(tid), Some(len)) = (memory.number(at, 4), memory.number(at.wrapping_add(4), 4)) else { break };
+        let Some(both) = memory.number(at, 8) else { break };
+        let (tid, len) = (both & 0xffff_ffff, both >> 32);
         count = count.wrapping_add(1);
         if forked || tid == u64::from(thread) {
             found = Some((at, len as usize));

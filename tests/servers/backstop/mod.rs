@@ -6,6 +6,7 @@ mod deaths;
 mod expected;
 mod judged;
 mod link;
+mod long;
 mod many;
 mod privileges;
 
