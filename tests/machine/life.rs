@@ -122,13 +122,13 @@ fn life(hardening: &str) {
 /// What was seen is allowed by what `learn` writes, after a reload.
 fn learns(machine: &Machine) {
     ask(machine, "command");
-    wait_until("the event", || machine.run("portcullis learn").contains("/usr/bin/id -un"));
-    let proposed = machine.run("portcullis learn");
+    wait_until("the event", || machine.run("portcullis learn --include-rare").contains("/usr/bin/id -un"));
+    let proposed = machine.run("portcullis learn --include-rare");
     assert!(
         proposed.contains("\"192.88.1.10:4444\"") && proposed.contains("NOT proposed: sh -c id -un; true"),
         "{proposed}"
     );
-    machine.run("portcullis learn --write portcullis.toml");
+    machine.run("portcullis learn --include-rare --write portcullis.toml");
     let text = machine.run("cat /etc/portcullis/portcullis.toml");
     assert!(text.contains("# audit writes events and changes nothing"), "comments stay: {text}");
     machine.run("portcullis check && systemctl reload php8.2-fpm");

@@ -51,7 +51,7 @@ fn wordpress() {
 fn roundcube() {
     let machine = set_up("roundcube");
     wait_until("the events", || !machine.events().is_empty());
-    let proposed = machine.run("portcullis learn");
+    let proposed = machine.run("portcullis learn --include-rare");
     assert!(proposed.contains("\"mail.example:143\""), "{proposed}");
     follow(&machine, "roundcube");
     let before = machine.events().len();

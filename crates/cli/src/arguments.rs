@@ -185,10 +185,16 @@ pub struct Learn {
     /// Propose this entry although it looks like an intrusion. May be given again
     #[arg(long, value_name = "ENTRY")]
     pub include: Vec<String>,
+    /// Propose what was seen too little, too: once, from one client, or within ten minutes
+    #[arg(long)]
+    pub include_rare: bool,
+    /// Take this client for a proxy that stands for many. May be given again
+    #[arg(long, value_name = "ADDRESS")]
+    pub proxy: Vec<String>,
     /// Learn from what was refused, too
     #[arg(long)]
     pub refused: bool,
-    /// Replace three or more entries of a kind by a network, a wildcard or a glob
+    /// Replace three or more entries of a kind by a network, a wildcard, a range of ports or a glob
     #[arg(long)]
     pub widen: bool,
     /// Propose nginx's upstreams and resolvers instead, of `nginx -T` or of a file with its output
@@ -197,6 +203,12 @@ pub struct Learn {
     /// Put the proposal into this file of the configuration, such as vhosts.d/NAME.toml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
     pub write: Option<PathBuf>,
+    /// Put the proposal into every file of the configuration that it is for
+    #[arg(long, conflicts_with_all = ["write", "output", "json"])]
+    pub write_all: bool,
+    /// Write without asking, on a terminal too
+    #[arg(long)]
+    pub yes: bool,
     /// Write the proposal to this file instead of standard output
     #[arg(short, value_name = "FILE", conflicts_with = "json")]
     pub output: Option<PathBuf>,

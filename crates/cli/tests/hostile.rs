@@ -242,14 +242,15 @@ fn what_the_journal_says_otherwise_is_shown_and_not_learnt() {
     };
     let out = |arguments: &[&str]| String::from_utf8(place.run(arguments).stdout).expect("UTF-8");
     place.journal(&entry("33"));
-    assert!(!out(&["events"]).contains("NOT WHAT") && out(&["learn"]).contains("allow = ["));
+    let learn = ["learn", "--include-rare"];
+    assert!(!out(&["events"]).contains("NOT WHAT") && out(&learn).contains("allow = ["));
     place.journal(&entry("1000"));
     for arguments in [&["events"][..], &["events", "--table"], &["events", "--incidents"], &["report"]] {
         assert!(out(arguments).contains("NOT WHAT THE JOURNAL SAYS"), "{arguments:?}");
     }
     let shown: Value = serde_json::from_str(&out(&["events", "--json"])).expect("JSON");
     assert_eq!(shown["portcullis"]["contradicted"], json!({ "user.id": "1000" }));
-    let learnt = out(&["learn"]);
+    let learnt = out(&learn);
     assert!(
         learnt.contains("NOT proposed")
             && learnt.contains("somebody else may have written")

@@ -141,6 +141,10 @@ pub fn network(text: &str) -> Result<IpNet, Wrong> {
 }
 
 /// Parses an allowed command into its tokens. Quotes group, as in a shell; `*` and `?` are globs.
+///
+/// # Errors
+///
+/// The text is no simple command.
 pub fn command(text: &str) -> Result<Vec<String>, Wrong> {
     if text.chars().any(char::is_control) {
         return Wrong::because("a command has no control characters", "write words with a blank between them");

@@ -5,15 +5,13 @@
 
 use super::question::unknown;
 use crate::learn;
-use crate::log::Event;
+use crate::log::{CUT, Event};
 use portcullis_config::lists;
 use portcullis_policy::egress::Step;
 use portcullis_policy::exec::{HIDDEN, MEMFD, Program, WRITABLE};
 use portcullis_policy::startup::{Steering, Variable, loading_row, loads, variable};
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
-/// What an event has at the end of a text of which it has only the beginning.
-const CUT: char = '\u{2026}';
 /// The beginning of the clause of a variable that keeps an entry from holding.
 const STEERED: &str = "allow does not hold: ";
 
@@ -93,7 +91,7 @@ impl Started {
 
     /// The program of an event.
     pub fn of(event: &Event) -> Result<Started, String> {
-        let args = event.texts("/process/args");
+        let args = event.arguments();
         let (path, name) = (event.text("/process/executable"), event.text("/process/name"));
         if args.is_empty() && path.is_empty() {
             return Err("the event is neither about a connection nor about a program".to_owned());

@@ -87,11 +87,16 @@ fn folder_of(path: &Path) -> &Path {
 
 /// Writes a file atomically, with the permissions of the one before it.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    let mode = std::fs::metadata(path).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
+    write_as(path, bytes, mode)
+}
+
+/// Writes a file atomically, with these permissions.
+pub fn write_as(path: &Path, bytes: impl AsRef<[u8]>, mode: u32) -> std::io::Result<()> {
     // An administrator's link stays one.
     let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let folder = folder_of(path);
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-    let mode = std::fs::metadata(path).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(bytes.as_ref())?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;

@@ -122,18 +122,13 @@ fn append(array: &mut Array, list: List, entries: &[(&str, String)]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::propose::Evidence;
+    use super::super::evidence::Evidence;
     use super::*;
 
     fn proposal() -> Proposal {
         let mut proposal = Proposal::default();
-        let evidence = Evidence {
-            count: 2,
-            first: "a".into(),
-            last: "b".into(),
-            example: "GET /\u{2028}x".into(),
-            ..Evidence::default()
-        };
+        let evidence =
+            Evidence { count: 2, when: Some((0, 3600)), example: "GET /\u{2028}x".into(), ..Evidence::default() };
         proposal.entries.insert((List::Egress, "192.88.1.1:25".into()), evidence.clone());
         proposal.entries.insert((List::Listen, "8080".into()), evidence);
         proposal
@@ -149,7 +144,7 @@ mod tests {
             "\"a.example:25\", # mail",
             "# the end",
             "[log]\nsink = []",
-            "    # 2 times, a to b",
+            "    # 2 times, 1970-01-01 00:00:00 to 1970-01-01 01:00:00",
         ] {
             assert!(edited.contains(part), "{part}: {edited}");
         }

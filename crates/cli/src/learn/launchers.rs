@@ -63,7 +63,8 @@ const HARMLESS: [&str; 12] = [
     "unix_chkpwd",
 ];
 
-fn is(name: &str, pattern: &str) -> bool {
+/// Whether a name is this one, of any version where a `*` is at its end.
+pub fn is(name: &str, pattern: &str) -> bool {
     pattern.strip_suffix('*').map_or(pattern == name, |stem| name.starts_with(stem))
 }
 

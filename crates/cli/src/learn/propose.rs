@@ -1,16 +1,16 @@
 //! From events to the smallest list that would have allowed them: literal entries, each with its evidence.
 
+use super::evidence::Evidence;
 use super::launchers::namespace_note;
-use super::suspicion::suspicion;
+use super::widen::Wider;
 use crate::explain;
 use crate::log::Event;
 use crate::show::TRIAGE;
 use portcullis_config::lists;
-use portcullis_policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which list an entry is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum List {
     /// `[egress] allow`
     Egress,
@@ -67,98 +67,30 @@ impl List {
     }
 }
 
-/// How often something was seen, and where.
-#[derive(Clone, Debug, Default)]
-pub struct Evidence {
-    /// How often.
-    pub count: usize,
-    /// When first.
-    pub first: String,
-    /// When last.
-    pub last: String,
-    /// By which scripts.
-    pub scripts: BTreeSet<String>,
-    /// One of the requests.
-    pub example: String,
-    /// What is to be known about the entry.
-    pub note: String,
-}
-
-impl Evidence {
-    fn add(&mut self, event: &Event) {
-        let time = crate::show::time(event);
-        self.count += event.count();
-        if self.first.is_empty() || time < self.first {
-            self.first.clone_from(&time);
-        }
-        if time > self.last {
-            self.last = time;
-        }
-        let script = event.text("/portcullis/request/script");
-        self.scripts.insert(if script.is_empty() { "no script".to_owned() } else { script.to_owned() });
-        if self.example.is_empty() {
-            let (method, uri) = (event.text("/http/request/method"), event.text("/url/original"));
-            self.example =
-                if uri.is_empty() { event.text("/portcullis/chain").to_owned() } else { format!("{method} {uri}") };
-        }
-    }
-
-    /// That of both together.
-    pub fn join(&mut self, other: &Evidence) {
-        self.count += other.count;
-        if self.first.is_empty() || other.first < self.first {
-            self.first.clone_from(&other.first);
-        }
-        if other.last > self.last {
-            self.last.clone_from(&other.last);
-        }
-        self.scripts.extend(other.scripts.iter().cloned());
-        if self.example.is_empty() {
-            self.example.clone_from(&other.example);
-        }
-        if self.note.is_empty() {
-            self.note.clone_from(&other.note);
-        }
-    }
-
-    /// In a line, for a comment.
-    pub fn line(&self) -> String {
-        let times = if self.count == 1 { "once".to_owned() } else { format!("{} times", self.count) };
-        let when =
-            if self.first == self.last { self.first.clone() } else { format!("{} to {}", self.first, self.last) };
-        let mut scripts: Vec<&str> = self.scripts.iter().map(String::as_str).take(3).collect();
-        if self.scripts.len() > 3 {
-            scripts.push("others");
-        }
-        let example: String = self.example.chars().take(80).collect();
-        let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
-        format!("{times}, {when}, by {}; such as: {example}{note}", scripts.join(", "))
-    }
-}
-
 /// What is proposed for one scope.
 #[derive(Clone, Debug, Default)]
 pub struct Proposal {
     /// Entries, each with its evidence.
     pub entries: BTreeMap<(List, String), Evidence>,
+    /// Entries that were seen too little to be proposed.
+    pub rare: BTreeMap<(List, String), Evidence>,
+    /// Patterns that could stand for several entries.
+    pub wider: Vec<Wider>,
     /// What is not proposed: what it is, and why.
     pub refused: BTreeMap<(String, String), Evidence>,
     /// Entries that look like an intrusion in some event.
-    suspicious: BTreeSet<(List, String)>,
+    pub suspicious: BTreeSet<(List, String)>,
     /// Document roots of the requests.
     pub roots: BTreeSet<String>,
 }
 
-/// Why calls are not learnt that were merged into no event which is read.
-const OF_MERGED: &str = "no event that is read says which commands or destinations they were: nothing is proposed \
-                         for them. Learn again once what is listed is allowed, or with `merge = false` in `[log]`";
 /// How many reasons are given why something is not proposed.
 const REASONS: usize = 3;
 
 impl Proposal {
     /// Names each thing once: an entry that was also seen where it looks like an intrusion is not proposed, for it would allow that as
     /// well; what is not proposed for several reasons has them together.
-    fn name_once(&mut self) {
+    pub fn name_once(&mut self) {
         for key in &self.suspicious {
             if let Some(seen) = self.entries.remove(key)
                 && let Some((_, refused)) = self.refused.iter_mut().find(|((what, _), _)| *what == key.1)
@@ -185,80 +117,22 @@ impl Proposal {
 }
 
 /// What to learn from.
+#[derive(Default)]
 pub struct Choice<'c> {
     /// Entries that are learnt although they look like an intrusion.
     pub include: &'c [String],
     /// Learn from what was refused, too.
     pub refused: bool,
-}
-
-/// The proposals by virtual host; that of the global policy under the empty name.
-pub fn proposals(events: &[Event], policy: &Policy<'_>, choice: &Choice<'_>) -> BTreeMap<String, Proposal> {
-    let mut out: BTreeMap<String, Proposal> = BTreeMap::new();
-    for event in events.iter().filter(|event| !event.is_of_guard() && (choice.refused || !event.refused())) {
-        if event.is_of_merged() {
-            // Those whose kind has an event were added to that.
-            let what = format!("calls that were merged ({})", event.rule());
-            let refused = &mut out.entry(event.vhost().to_owned()).or_default().refused;
-            refused.entry((what, OF_MERGED.to_owned())).or_default().add(event);
-            continue;
-        }
-        if is_probe(event) || explain::fires(policy, event) == Some(false) {
-            continue;
-        }
-        let proposal = out.entry(event.vhost().to_owned()).or_default();
-        let root = event.text("/portcullis/request/document_root");
-        if !root.is_empty() && is_plain(root) {
-            proposal.roots.insert(root.to_owned());
-        }
-        match entries(event) {
-            Err(why) => proposal.refused.entry((described(event), why)).or_default().add(event),
-            Ok(entries) => {
-                // Several settings are several entries; several commands are one under two names.
-                let is_alone = entries.len() == 1 || !entries.iter().any(|(list, _)| *list == List::Exec);
-                for (list, text) in entries {
-                    if !is_plain(&text) {
-                        let why = "it has characters that do not print, so nobody could read what the entry allows";
-                        proposal.refused.entry((text, why.to_owned())).or_default().add(event);
-                        continue;
-                    }
-                    match suspicion(event).filter(|_| !choice.include.contains(&text)) {
-                        Some(why) => {
-                            proposal.suspicious.insert((list, text.clone()));
-                            let more = if is_alone { String::new() } else { format!("; {}", explain::AMBIGUOUS) };
-                            proposal.refused.entry((text, format!("{why}{more}"))).or_default().add(event);
-                        }
-                        None => {
-                            let note = note(list, &text, is_alone);
-                            let evidence = proposal.entries.entry((list, text)).or_default();
-                            evidence.note = note;
-                            evidence.add(event);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    for proposal in out.values_mut() {
-        proposal.name_once();
-    }
-    out.retain(|_, proposal| !proposal.entries.is_empty() || !proposal.refused.is_empty());
-    out
-}
-
-/// Whether an entry reads as what it is.
-fn is_plain(text: &str) -> bool {
-    crate::show::printable(text) == text
-}
-
-/// Whether `portcullis doctor` did it.
-fn is_probe(event: &Event) -> bool {
-    event.text("/destination/ip") == "0.0.0.1"
-        || event.shell_command().is_some_and(|command| command.starts_with(": portcullis-doctor-"))
+    /// Propose what was seen too little, too.
+    pub rare: bool,
+    /// Clients that are proxies, which stand for many.
+    pub proxies: &'c [String],
+    /// Put patterns in the place of literal entries.
+    pub widen: bool,
 }
 
 /// What an event is about, in a few words.
-fn described(event: &Event) -> String {
+pub fn described(event: &Event) -> String {
     let of_program = ["/process/command_line", "/process/executable", "/message"];
     let of_others = ["/portcullis/detail", "/message"];
     let (paths, destination) = match event.is_exec() {
@@ -299,7 +173,7 @@ fn without_list(event: &Event) -> Option<String> {
 }
 
 /// The entries that would have allowed an event; why there are none.
-fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
+pub fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
     if let Some(why) = without_list(event) {
         return Err(why);
     }
@@ -361,7 +235,7 @@ pub fn of_finders(rule: &str, more: &str) -> String {
 }
 
 /// What a reader has to know of an entry; `is_alone`: the event needs no other.
-fn note(list: List, text: &str, is_alone: bool) -> String {
+pub fn note(list: List, text: &str, is_alone: bool) -> String {
     if list == List::Exec && !is_alone {
         return explain::AMBIGUOUS.to_owned();
     }
@@ -388,15 +262,29 @@ pub fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// A simple command as `allow` names it.
+/// A simple command as `allow` names it: what the configuration reads back as these words.
 pub fn literal(words: &[String]) -> Result<String, String> {
-    if words.iter().any(|word| word.contains(['*', '?', '\'', '"'])) {
+    if words.iter().any(|word| word.contains(['*', '?'])) {
         return Err("its words have characters that stand for others in `allow`".into());
     }
-    let quoted = words
-        .iter()
-        .map(|word| if word.contains([' ', '\t']) || word.is_empty() { format!("'{word}'") } else { word.clone() });
-    Ok(quoted.collect::<Vec<String>>().join(" "))
+    pattern(words)
+}
+
+/// A command of which words may have `*` and `?` that stand for others.
+pub fn pattern(words: &[String]) -> Result<String, String> {
+    let text = words.iter().map(|word| quoted(word)).collect::<Vec<String>>().join(" ");
+    match portcullis_config::command(&text) {
+        Ok(read) if read == words => Ok(text),
+        Ok(_) => Err("the configuration has no way to write its words".into()),
+        Err(wrong) => Err(wrong.message),
+    }
+}
+
+/// A word as it is written in a command: in quotes where it needs them.
+fn quoted(word: &str) -> String {
+    let is_read = |text: &str| portcullis_config::command(&format!("x {text}")).is_ok_and(|read| read[1..] == [word]);
+    let forms = [word.to_owned(), format!("'{word}'"), format!("\"{word}\"")];
+    forms.into_iter().find(|form| is_read(form)).unwrap_or_else(|| word.to_owned())
 }
 
 /// The words of a simple command.

@@ -1,7 +1,8 @@
 //! What looks like an intrusion, and is not learnt unless somebody names it.
 
-use super::launchers::runs_commands;
-use super::propose::{of_finders, words};
+use super::dangers;
+use super::launchers::{is, runs_commands};
+use super::propose::{List, base_name, of_finders, words};
 use crate::log::Event;
 use portcullis_config::lists;
 use portcullis_policy::{RULE_FACTS, RULE_TEXTS, RuleText};
@@ -23,13 +24,62 @@ fn grave(event: &Event) -> Option<(&'static str, &'static str)> {
     Some((rule.rule.word(), rule.grave))
 }
 
+/// Why no application causes an event, so that everything that belongs to it is withheld.
+pub fn of_incident(event: &Event) -> Option<String> {
+    if let Some((rule, why)) = grave(event) {
+        return Some(format!("{rule}: {why}"));
+    }
+    let part = writable_part(event.text("/portcullis/request/script"))?;
+    Some(format!("the script lies in a place for files, not for programs (`{part}`)"))
+}
+
+/// The part of a script's path by which anybody may have put it there.
+fn writable_part(script: &str) -> Option<&str> {
+    script.split('/').find(|part| WRITABLE.contains(&part.to_ascii_lowercase().as_str()))
+}
+
+/// Programs that hand on what an intruder types or sends.
+const RELAYS: [&str; 12] = [
+    "socat",
+    "nc",
+    "ncat",
+    "netcat",
+    "nc.openbsd",
+    "nc.traditional",
+    "socket",
+    "busybox",
+    "openssl",
+    "nohup",
+    "setsid",
+    "telnet",
+];
+
+/// The program between the server and what did it that hands on what an intruder types.
+fn relay(event: &Event) -> Option<&str> {
+    let chain = event.text("/portcullis/chain");
+    let mut programs: Vec<&str> = chain.split(" > ").skip(1).collect();
+    if event.is_exec() {
+        programs.pop();
+    }
+    programs.into_iter().find(|program| RELAYS.contains(&base_name(program)))
+}
+
+/// Whether it is the start of the script that the request is for: a CGI script, which has its interpreter's name, too.
+fn is_own_script(event: &Event) -> bool {
+    let script = event.text("/portcullis/request/script");
+    let arguments = event.arguments();
+    !script.is_empty()
+        && event.shell_command().is_none()
+        && (event.text("/process/executable") == script || arguments.first() == Some(&script))
+}
+
 /// Why an event looks like an intrusion.
 pub fn suspicion(event: &Event) -> Option<String> {
     if let Some((rule, why)) = grave(event) {
         let more = if rule == "exec-place" { of_finders(rule, INCLUDE) } else { String::new() };
         return Some(format!("{why} ({rule}). {more}").trim_end_matches([' ', '.']).to_owned());
     }
-    if event.rule() == "exec-tool" {
+    if event.rule() == "exec-tool" && !is_own_script(event) {
         return Some(format!(
             "it is a tool that is common in attacks (exec-tool). {}",
             of_finders("exec-tool", INCLUDE)
@@ -40,28 +90,45 @@ pub fn suspicion(event: &Event) -> Option<String> {
     {
         return Some(format!("{why}; for one command of it, name that with its arguments in `[exec] allow`"));
     }
-    let script = event.text("/portcullis/request/script");
-    if let Some(part) = script.split('/').find(|part| WRITABLE.contains(&part.to_ascii_lowercase().as_str())) {
+    if let Some(part) = writable_part(event.text("/portcullis/request/script")) {
         return Some(format!("the script lies in a place for files, not for programs (`{part}`)"));
     }
-    if event.text("/portcullis/chain").matches(" > ").count() > usize::from(event.is_exec()) {
-        return Some("a program did it that a request had started before".into());
+    if let Some(relay) = relay(event) {
+        return Some(format!("{relay} did it, which hands on what somebody sends"));
     }
     if event.rule() == "shell-spawn" && event.shell_command().is_none() {
         return Some("a shell runs it: it is a script, or a shell by another name; read the file first".into());
     }
     let command = event.shell_command().and_then(words)?;
-    let names: Vec<&str> = command.iter().map(|word| word.rsplit('/').next().unwrap_or(word)).collect();
+    let names: Vec<&str> = command.iter().map(|word| base_name(word)).collect();
     let is_shell = |name: &&&str| lists::SHELLS.contains(name);
     if let Some(shell) = names.iter().find(is_shell) {
         return Some(format!("the command starts a shell ({shell})"));
     }
-    let is_tool = |name: &str| {
-        lists::TOOLS.iter().any(|tool| tool.strip_suffix('*').map_or(*tool == name, |stem| name.starts_with(stem)))
-    };
     let first = names.first()?;
-    if is_tool(first) {
+    if lists::TOOLS.iter().any(|tool| is(first, tool)) {
         return Some(format!("the command is a tool of intruders ({first})"));
     }
     runs_commands(first, "")
+}
+
+/// Why an entry is not proposed unless somebody names it, whoever caused the event.
+pub fn of_entry(list: List, text: &str) -> Option<String> {
+    if list != List::Exec {
+        return None;
+    }
+    let words = words(text)?;
+    if let Some(why) = dangers::never(&words) {
+        return Some(why);
+    }
+    let program = words.first().filter(|program| !program.contains('/'))?;
+    Some(format!(
+        "the command names `{program}` without its path, and the event has none: PATH decides which program that is. Let the \
+         application call it by its whole path, and learn that"
+    ))
+}
+
+/// Why an entry is not proposed word by word; a pattern may be.
+pub fn of_literal(list: List, text: &str) -> Option<String> {
+    words(text).filter(|_| list == List::Exec).and_then(|words| dangers::literal(&words))
 }

@@ -1,14 +1,19 @@
 //! Wider entries, where there is evidence for them: a network, a wildcard, a glob.
 
-use super::propose::{Evidence, List, Proposal, words};
+use super::evidence::Evidence;
+use super::parsed;
+use super::propose::{List, Proposal, pattern, words};
+use portcullis_policy::command::glob;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// How many literal entries a wider one takes.
 const EVIDENCE: usize = 3;
+/// The first port that any program may open.
+const UNPRIVILEGED: u16 = 1024;
 
 /// A wider entry, and the literal ones that it would replace.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wider {
     /// Which list.
     pub list: List,
@@ -21,18 +26,84 @@ pub struct Wider {
 /// The wider entries that a proposal has evidence for.
 pub fn wider(proposal: &Proposal) -> Vec<Wider> {
     let mut groups: BTreeMap<(List, String), BTreeSet<String>> = BTreeMap::new();
-    for (list, text) in proposal.entries.keys() {
-        let patterns = match list {
-            List::Egress => destination(text).into_iter().collect(),
-            List::Exec => commands(text),
-            _ => Vec::new(),
-        };
-        for pattern in patterns {
+    for (list, text) in proposal.entries.keys().filter(|(list, _)| *list == List::Egress) {
+        if let Some(pattern) = destination(text) {
             groups.entry((*list, pattern)).or_default().insert(text.clone());
         }
     }
+    groups.extend(
+        commands(proposal).into_iter().chain(ports(proposal)).map(|(list, text, covers)| ((list, text), covers)),
+    );
     let found = groups.into_iter().filter(|(_, covers)| covers.len() >= EVIDENCE);
+    let found = found.filter(|((list, text), _)| parsed::doubtful(*list, text).is_none());
     found.map(|((list, text), covers)| Wider { list, text, covers }).collect()
+}
+
+type Found = (List, String, BTreeSet<String>);
+
+/// Ranges of ports for hosts of which many were used, as FTP does: from the lowest to the highest that was seen.
+fn ports(proposal: &Proposal) -> Vec<Found> {
+    let mut hosts: BTreeMap<&str, BTreeMap<u16, &String>> = BTreeMap::new();
+    for (_, text) in proposal.entries.keys().filter(|(list, _)| *list == List::Egress) {
+        if let Some((host, port)) = text.rsplit_once(':')
+            && let Some(port) = port.parse().ok().filter(|port| *port >= UNPRIVILEGED)
+        {
+            hosts.entry(host).or_default().insert(port, text);
+        }
+    }
+    let range = |(host, ports): (&str, BTreeMap<u16, &String>)| {
+        let ends = (ports.first_key_value()?.0, ports.last_key_value()?.0);
+        Some((
+            List::Egress,
+            format!("{host}:{}-{}", ends.0, ends.1),
+            ports.values().map(|text| (*text).clone()).collect(),
+        ))
+    };
+    hosts.into_iter().filter_map(range).collect()
+}
+
+/// A command's words, and its text.
+type Command = (Vec<String>, String);
+
+/// Commands that differ in words which name something: every such word is open at once.
+fn commands(proposal: &Proposal) -> Vec<Found> {
+    let mut alike: BTreeMap<Vec<Option<String>>, Vec<Command>> = BTreeMap::new();
+    for (_, text) in proposal.entries.keys().filter(|(list, _)| *list == List::Exec) {
+        let Some(words) = words(text) else { continue };
+        let fixed = words.iter().enumerate().map(|(place, word)| (place == 0 || !is_data(word)).then(|| word.clone()));
+        alike.entry(fixed.collect()).or_default().push((words, text.clone()));
+    }
+    let mut found = Vec::new();
+    for (fixed, commands) in alike {
+        let at = |place: usize| commands.iter().map(|(words, _)| words[place].as_str()).collect::<BTreeSet<&str>>();
+        let open = |place: usize| match at(place) {
+            seen if seen.len() == 1 => seen.first().map(|word| (*word).to_owned()).unwrap_or_default(),
+            seen => format!("{}*", folder_of_all(&seen)),
+        };
+        let pattern = pattern(&(0..fixed.len()).map(open).collect::<Vec<String>>());
+        if let Ok(text) = pattern
+            && commands.len() >= EVIDENCE
+        {
+            found.push((List::Exec, text, commands.into_iter().map(|(_, text)| text).collect()));
+        }
+    }
+    found
+}
+
+/// Whether a word names something that the next call names otherwise: a file, a size, an address; no option, and no word of the
+/// program's own, such as `log`.
+fn is_data(word: &str) -> bool {
+    !word.starts_with('-') && (word.is_empty() || word.contains(|one: char| !one.is_ascii_alphabetic() && one != '-'))
+}
+
+/// The folder that all of these paths are in, with its `/`; empty where there is none.
+fn folder_of_all(paths: &BTreeSet<&str>) -> String {
+    let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return String::new() };
+    // In the order of bytes, what the first and the last share is shared by all.
+    let shared = first.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
+    let end = first.as_bytes()[..shared].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    // The root is every folder.
+    if end <= 1 { String::new() } else { first.get(..end).unwrap_or_default().to_owned() }
 }
 
 /// Replaces literal entries by the wider ones that cover most, each literal once.
@@ -69,24 +140,34 @@ pub fn covers(list: List, wide: &str, literal: &str) -> bool {
     };
     match (list, wide.rsplit_once(':'), literal.rsplit_once(':')) {
         _ if wide == literal => false,
-        (List::Egress, Some((wide, port)), Some((host, other))) if port == other => {
+        (List::Egress, Some((wide, port)), Some((host, other))) if holds(port, other) => {
+            if wide == host {
+                return true;
+            }
             let by_name = wide.strip_prefix('*').is_some_and(|end| host.ends_with(end) && !host.starts_with('*'));
             by_name || network(wide).zip(network(host)).is_some_and(|(wide, host)| wide.contains(&host))
         }
         (List::Exec, ..) => {
+            let words = |text: &str| portcullis_config::command(text).ok();
+            let (Some(wide), Some(literal)) = (words(wide), words(literal)) else { return false };
             // A literal command has no `*` that is not one.
-            let (Some(wide), Some(literal)) = (pattern(wide), pattern(literal)) else { return false };
-            let each = |(wide, literal): (&String, &String)| wide == "*" || wide == literal;
-            wide.len() == literal.len() && wide.iter().zip(&literal).all(each)
+            let each = |(place, (wide, literal)): (usize, (&String, &String))| {
+                wide == literal
+                    || (!literal.contains(['*', '?']) && glob(wide.as_bytes(), literal.as_bytes(), place == 0))
+            };
+            wide.len() == literal.len() && wide.iter().zip(&literal).enumerate().all(each)
         }
         _ => false,
     }
 }
 
-/// The words of an entry of `[exec] allow`, in which `*` may stand.
-fn pattern(text: &str) -> Option<Vec<String>> {
-    let hidden = words(&text.replace('*', "\u{E000}"))?;
-    Some(hidden.into_iter().map(|word| word.replace('\u{E000}', "*")).collect())
+/// Whether ports have a port or a range.
+fn holds(wide: &str, literal: &str) -> bool {
+    let range = |text: &str| {
+        let (low, high) = text.split_once('-').unwrap_or((text, text));
+        Some((low.parse::<u16>().ok()?, high.parse::<u16>().ok()?))
+    };
+    wide == literal || range(wide).zip(range(literal)).is_some_and(|(wide, is)| wide.0 <= is.0 && is.1 <= wide.1)
 }
 
 /// The network of an address (/24, /64), or the names beside a name, with the same port.
@@ -100,20 +181,6 @@ fn destination(text: &str) -> Option<String> {
     // A public suffix is not one owner's.
     let owned = psl::domain_str(host)?;
     (parent == owned || parent.ends_with(&format!(".{owned}"))).then(|| format!("*.{parent}:{port}"))
-}
-
-/// A command with each of its arguments in turn left open.
-fn commands(text: &str) -> Vec<String> {
-    let Some(words) = words(text) else { return Vec::new() };
-    let with = |open: usize| {
-        let parts = words.iter().enumerate().map(|(place, word)| match word {
-            _ if place == open => "*".to_owned(),
-            word if word.contains(' ') || word.is_empty() => format!("'{word}'"),
-            word => word.clone(),
-        });
-        parts.collect::<Vec<String>>().join(" ")
-    };
-    (1..words.len()).map(with).collect()
 }
 
 #[cfg(test)]
@@ -171,8 +238,50 @@ mod tests {
 
     #[test]
     fn arguments_and_never_programs() {
-        let commands = ["/usr/bin/convert a x.png", "/usr/bin/convert b x.png", "/usr/bin/convert c x.png"];
-        assert_eq!(applied(List::Exec, &commands), ["/usr/bin/convert * x.png"]);
-        assert_eq!(applied(List::Exec, &["a x", "b x", "c x"]).len(), 3);
+        for (commands, wide) in [
+            (
+                ["/usr/bin/convert 1 x.png", "/usr/bin/convert 2 x.png", "/usr/bin/convert 3 x.png"],
+                "/usr/bin/convert * x.png",
+            ),
+            // DokuWiki's images and merges: each word that names something is open.
+            (
+                [
+                    "/usr/bin/convert -resize '80x80>' /srv/wiki/media/a/1.png /srv/wiki/cache/7/x.png",
+                    "/usr/bin/convert -resize '90x60>' /srv/wiki/media/b/2.png /srv/wiki/cache/8/y.png",
+                    "/usr/bin/convert -resize '9x6>' /srv/wiki/media/c.png /srv/wiki/cache/9/z.png",
+                ],
+                "/usr/bin/convert -resize * /srv/wiki/media/* /srv/wiki/cache/*",
+            ),
+            (
+                [
+                    "/usr/bin/diff3 -mE /srv/a /srv/b /srv/c",
+                    "/usr/bin/diff3 -mE /srv/d /srv/e /srv/f",
+                    "/usr/bin/diff3 -mE /srv/g /srv/h /srv/i",
+                ],
+                "/usr/bin/diff3 -mE /srv/* /srv/* /srv/*",
+            ),
+        ] {
+            assert_eq!(applied(List::Exec, &commands), [wide]);
+            for command in commands {
+                assert!(covers(List::Exec, wide, command), "{wide}: {command}");
+            }
+        }
+        for commands in [
+            ["/bin/a x/1", "/bin/b x/1", "/bin/c x/1"],
+            // What the program does is no data, nor is an option.
+            ["/usr/bin/git log", "/usr/bin/git show", "/usr/bin/git push"],
+            ["/usr/bin/git --git-dir=/srv/a", "/usr/bin/git --git-dir=/srv/b", "/usr/bin/git --git-dir=/srv/c"],
+        ] {
+            assert_eq!(applied(List::Exec, &commands).len(), 3, "{commands:?}");
+        }
+    }
+
+    #[test]
+    fn many_ports_of_one_host_are_a_range() {
+        let ports = ["ftp.example:30011", "ftp.example:30412", "ftp.example:30755", "ftp.example:21"];
+        assert_eq!(applied(List::Egress, &ports), ["ftp.example:21", "ftp.example:30011-30755"]);
+        assert_eq!(applied(List::Egress, &ports[..2]).len(), 2);
+        assert!(covers(List::Egress, "ftp.example:30011-30755", "ftp.example:30412"));
+        assert!(!covers(List::Egress, "ftp.example:30011-30755", "ftp.example:21"));
     }
 }

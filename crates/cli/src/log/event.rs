@@ -3,6 +3,9 @@
 use super::journal::CONTRADICTED;
 use serde_json::{Map, Value};
 
+/// What an event has at the end of a text of which it has only the beginning.
+pub const CUT: char = '\u{2026}';
+
 /// An event.
 #[derive(Clone, Debug)]
 pub struct Event(Value, usize);
@@ -141,9 +144,32 @@ impl Event {
         Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
     }
 
+    /// The arguments of the program. One of them that the event has only the beginning of is taken out of the command line, where
+    /// that is whole.
+    pub fn arguments(&self) -> Vec<&str> {
+        let mut arguments = self.texts("/process/args");
+        let line = self.text("/process/command_line");
+        let mut cut = arguments.iter().enumerate().filter(|(_, argument)| argument.ends_with(CUT)).map(|(at, _)| at);
+        let (Some(at), None) = (cut.next(), cut.next()) else { return arguments };
+        let length = |words: &[&str]| words.iter().map(|word| word.len() + 1).sum::<usize>();
+        let (before, behind) = (length(&arguments[..at]), length(&arguments[at + 1..]));
+        let whole =
+            line.len().checked_sub(behind).filter(|_| !line.ends_with(CUT)).and_then(|end| line.get(before..end));
+        let beginning = arguments[at].trim_end_matches(CUT);
+        if let Some(whole) = whole.filter(|whole| whole.starts_with(beginning)) {
+            let mut found = arguments.clone();
+            found[at] = whole;
+            // Nothing but that differs.
+            if found.join(" ") == line {
+                arguments = found;
+            }
+        }
+        arguments
+    }
+
     /// The text of `sh -c TEXT`, where the program was given one.
     pub fn shell_command(&self) -> Option<&str> {
-        match self.texts("/process/args").as_slice() {
+        match self.arguments().as_slice() {
             [_, "-c", command] | [_, "-c", "--", command] => Some(command),
             _ => None,
         }

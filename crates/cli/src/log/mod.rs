@@ -7,7 +7,7 @@ mod lines;
 mod time;
 mod whereabouts;
 
-pub use event::Event;
+pub use event::{CUT, Event};
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
 pub use time::{Moment, moment};
@@ -96,10 +96,21 @@ impl Selection {
 
     /// Calls `each` with the chosen events, as they are written; gives how many lines were no events.
     pub fn read(&self, follow: bool, each: &mut dyn FnMut(Event)) -> Result<usize, String> {
+        self.read_every(follow, &mut |event, is_chosen| {
+            if is_chosen {
+                each(event);
+            }
+        })
+    }
+
+    /// Calls `each` with every event, and whether it is among those that are chosen.
+    pub fn read_every(&self, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let (mut unreadable, mut others) = (0, 0);
         let mut parsed = |parsed: Result<Event, String>| match parsed {
-            Ok(event) if self.has(&event) => each(event),
-            Ok(_) => {}
+            Ok(event) => {
+                let is_chosen = self.has(&event);
+                each(event, is_chosen);
+            }
             Err(error) => {
                 unreadable += 1;
                 // Whoever fills the log with rubbish is not to fill the terminal.

@@ -1,0 +1,132 @@
+//! The files of the configuration: where a virtual host is written, what a file would be, and whether all of them would be right.
+
+use super::edit;
+use super::propose::Proposal;
+use crate::install::plan::{self, Change};
+use portcullis_config::reading::{self, Links};
+use portcullis_config::{Config, Loaded};
+use std::collections::BTreeMap;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// What the name of a backup ends in: nothing reads a file of that name as a configuration.
+const BACKUP: &str = "~";
+
+/// When a file was written last, in seconds since 1970; nobody but root can set that.
+pub fn written(path: &str) -> Option<i64> {
+    let meta = std::fs::symlink_metadata(path).ok()?;
+    meta.is_file().then(|| meta.ctime())
+}
+
+/// Writes a file, and what it was before beside it.
+pub fn write(change: &Change) -> Result<(), String> {
+    let Change::Write(target, _) = change else { return change.make() };
+    if change.is_done() {
+        return Ok(());
+    }
+    if let Ok(meta) = std::fs::metadata(target) {
+        let before = file(target).map_err(|error| format!("cannot read {}: {error}", target.display()))?;
+        let mut name = target.file_name().unwrap_or_default().to_owned();
+        name.push(BACKUP);
+        let backup = target.with_file_name(name);
+        let mode = meta.permissions().mode() & 0o777;
+        plan::write_as(&backup, &before, mode)
+            .map_err(|error| format!("cannot write {}: {error}", backup.display()))?;
+        println!("{}: as it was before", backup.display());
+    }
+    change.make()?;
+    println!("{}: written.", target.display());
+    Ok(())
+}
+
+/// The configuration with some files changed, in a copy that is gone with what is given beside it.
+pub fn candidate(path: &Path, edits: &[(PathBuf, String)]) -> Result<(Loaded, tempfile::TempDir), String> {
+    let failed = |error: std::io::Error| format!("cannot copy the configuration: {error}");
+    let copy = tempfile::tempdir().map_err(failed)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let main = copy.path().join(path.file_name().unwrap_or_default());
+    std::fs::create_dir(copy.path().join("vhosts.d")).map_err(failed)?;
+    std::fs::write(&main, file(path).unwrap_or_default()).map_err(failed)?;
+    for entry in reading::entries(&folder.join("vhosts.d"), reading::ENTRIES_MAX).into_iter().flatten() {
+        if entry.path().is_file() {
+            let text = file(&entry.path()).map_err(failed)?;
+            std::fs::write(copy.path().join("vhosts.d").join(entry.file_name()), text).map_err(failed)?;
+        }
+    }
+    for (target, text) in edits {
+        let within = target
+            .strip_prefix(folder)
+            .map_err(|_| format!("{} is not among the files of {}", target.display(), path.display()))?;
+        std::fs::write(copy.path().join(within), text).map_err(failed)?;
+    }
+    Ok((portcullis_config::load(&main), copy))
+}
+
+/// The text of a file of the configuration.
+fn file(path: &Path) -> std::io::Result<String> {
+    reading::text(path, Links::Follow, reading::CONFIG_MAX)
+}
+
+/// Where a virtual host is written.
+fn home(vhost: &str, config: &Config, main: &Path) -> Option<PathBuf> {
+    if vhost.is_empty() {
+        return Some(main.to_owned());
+    }
+    config.vhosts.iter().find(|known| known.name.value == vhost)?.name.origin.file.clone()
+}
+
+/// The changes of all files that the proposals are for.
+pub fn every_edit(
+    proposals: &BTreeMap<String, Proposal>,
+    config: &Config,
+    main: &Path,
+) -> Result<Vec<(PathBuf, String)>, String> {
+    let mut edits: BTreeMap<PathBuf, String> = BTreeMap::new();
+    for (vhost, proposal) in proposals {
+        let Some(home) = home(vhost, config, main) else { continue };
+        let before = edits.get(&home).cloned().unwrap_or_else(|| file(&home).unwrap_or_default());
+        edits.insert(home, edit::edited(&before, vhost, proposal)?);
+    }
+    Ok(edits.into_iter().collect())
+}
+
+/// The new text of one file.
+pub fn edited(
+    target: &Path,
+    proposals: &BTreeMap<String, Proposal>,
+    config: &Config,
+    main: &Path,
+) -> Result<String, String> {
+    let of_target: Vec<&String> =
+        proposals.keys().filter(|vhost| home(vhost, config, main).as_deref() == Some(target)).collect();
+    if !of_target.is_empty() {
+        let mut text = file(target).unwrap_or_default();
+        for vhost in of_target {
+            text = edit::edited(&text, vhost, &proposals[vhost])?;
+        }
+        return Ok(text);
+    }
+    if target.exists() {
+        let others: Vec<String> = proposals
+            .keys()
+            .map(|vhost| if vhost.is_empty() { "the global policy".to_owned() } else { vhost.clone() })
+            .collect();
+        return Err(format!(
+            "{} has no virtual host of which there is something to learn ({})",
+            target.display(),
+            others.join(", ")
+        ));
+    }
+    let name = target.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    if let Some(known) = home(&name, config, main) {
+        return Err(format!("the virtual host `{name}` is in {}: write there", known.display()));
+    }
+    let proposal = proposals.get("").ok_or("nothing is to be learnt of requests without a virtual host")?;
+    if proposal.roots.len() != 1 {
+        return Err(format!(
+            "these requests have {} document roots: choose those of one host with --script",
+            proposal.roots.len()
+        ));
+    }
+    edit::fresh(&name, proposal)
+}
