@@ -13,6 +13,21 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
+/// What ends `learn --help`.
+const LEARN_HELP: &str = "\
+Examples:
+  portcullis learn --since 7d --widen              # prints; changes nothing
+  portcullis learn --include-rare --vhost shop     # a host with few visitors
+  portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
+  portcullis learn --write-all --yes --check       # every file, without a question
+  portcullis learn --refused --since 1h            # what enforce denied
+  portcullis learn --rotated --json /var/log/portcullis/events.jsonl
+
+Exit status:
+  0  done
+  1  a line is no event, an error, or with --check: events would remain
+  2  usage error";
+
 #[derive(Subcommand)]
 pub enum Verb {
     /// Check the configuration and show every error with its place
@@ -29,7 +44,8 @@ pub enum Verb {
     Uninstall(Uninstall),
     /// Show what is guarded, by which policy, and what is not and should be
     Status(Status),
-    /// Propose the smallest allowlist that what was seen needs
+    /// Propose allowlist entries from events
+    #[command(after_long_help = LEARN_HELP, after_help = LEARN_HELP)]
     Learn(Box<Learn>),
     /// Make one HTML page of what happened
     Report(Report),
@@ -182,13 +198,13 @@ pub struct Learn {
     pub source: Source,
     #[command(flatten)]
     pub selection: Selection,
-    /// Propose this entry although it looks like an intrusion. May be given again
+    /// An entry to propose although it looks like an intrusion or was seen too little. Repeatable
     #[arg(long, value_name = "ENTRY")]
     pub include: Vec<String>,
-    /// Propose what was seen too little, too: once, from one client, or within ten minutes
+    /// Propose entries seen only once, only from one client or only within ten minutes, too
     #[arg(long)]
     pub include_rare: bool,
-    /// Take this client for a proxy that stands for many. May be given again
+    /// A client that is a proxy and stands for many. Repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
     /// Learn from what was refused, too
@@ -203,10 +219,10 @@ pub struct Learn {
     /// Put the proposal into this file of the configuration, such as vhosts.d/NAME.toml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
     pub write: Option<PathBuf>,
-    /// Put the proposal into every file of the configuration that it is for
+    /// Put the proposal into every file of the configuration that it concerns
     #[arg(long, conflicts_with_all = ["write", "output", "json"])]
     pub write_all: bool,
-    /// Write without asking, on a terminal too
+    /// Write without asking, also on a terminal
     #[arg(long)]
     pub yes: bool,
     /// Write the proposal to this file instead of standard output

@@ -319,3 +319,209 @@ fn no_text_of_an_event_becomes_a_line() {
         said(&["explain", "--event", log]);
     }
 }
+
+/// An ordinary connection of some day, by some client.
+fn connection(vhost: &str, day: u32, client: &str, to: &str) -> Value {
+    let mut event = example("egress-port");
+    event["@timestamp"] = format!("2026-11-{day:02}T03:12:44.000000000Z").into();
+    event["client"] = json!({ "address": client });
+    event["destination"] = json!({ "ip": "192.88.1.10", "port": 4444, "domain": to });
+    event["http"]["request"]["id"] = format!("{day:08x}{:08x}", to.len() * 100 + client.len() * 7 + vhost.len()).into();
+    event["portcullis"]["vhost"] = vhost.into();
+    event["portcullis"]["request"]["script"] = format!("/srv/www/{vhost}/index.php").into();
+    event
+}
+
+/// A configuration with virtual hosts, and a log.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new(vhosts: &[&str], events: &[Value]) -> Place {
+        let place = Place(tempfile::tempdir().expect("a folder"));
+        std::fs::create_dir(place.0.path().join("vhosts.d")).expect("a folder");
+        std::fs::write(place.0.path().join("portcullis.toml"), "# mine\n").expect("a file");
+        for vhost in vhosts {
+            let text = format!("# of {vhost}\nname = \"{vhost}\"\nmatch = {{ pool = \"{vhost}\" }}\n");
+            std::fs::write(place.vhost(vhost), text).expect("a file");
+        }
+        std::fs::write(place.log(), events.iter().map(|event| format!("{event}\n")).collect::<String>())
+            .expect("a file");
+        place
+    }
+
+    fn vhost(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(format!("vhosts.d/{name}.toml"))
+    }
+
+    fn log(&self) -> std::path::PathBuf {
+        self.0.path().join("events.jsonl")
+    }
+
+    fn text(&self, path: &str) -> String {
+        std::fs::read_to_string(self.0.path().join(path)).unwrap_or_default()
+    }
+
+    fn run(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let (verb, more) = arguments.split_first().expect("a verb");
+        command.arg(verb).arg("--config").arg(self.0.path().join("portcullis.toml")).args(more);
+        if *verb == "learn" {
+            command.arg(self.log());
+        }
+        let done = command.output().expect("portcullis");
+        let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+        (done.status.code(), said)
+    }
+}
+
+/// Each file keeps its former text beside it, and its permissions; what is written is what `check` takes.
+#[test]
+fn every_file_is_written_in_one_run_with_a_backup() {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path| std::fs::metadata(path).expect("a file").permissions().mode() & 0o777;
+    let mut events: Vec<Value> = ["shop", "blog"]
+        .iter()
+        .flat_map(|vhost| {
+            (1..4).map(move |day| connection(vhost, day, &format!("203.0.113.{day}"), &format!("{vhost}.example")))
+        })
+        .collect();
+    for day in 1..4 {
+        let mut event = connection("shop", day, &format!("203.0.113.{day}"), "");
+        let command = "/usr/bin/convert a.png -resize '200x200>' \"it's.png\"";
+        let of_shell = example("shell-spawn");
+        for key in ["event", "rule", "process", "message"] {
+            event[key] = of_shell[key].clone();
+        }
+        event.as_object_mut().expect("an object").remove("destination");
+        event["event"]["id"] = format!("of-shell-{day}").into();
+        event["process"]["args"] = json!(["sh", "-c", command]);
+        event["process"]["command_line"] = format!("sh -c {command}").into();
+        events.push(event);
+    }
+    let place = Place::new(&["shop", "blog", "other"], &events);
+    std::fs::set_permissions(place.vhost("shop"), std::fs::Permissions::from_mode(0o640)).expect("permissions");
+    let before = place.text("vhosts.d/shop.toml");
+    let (code, said) = place.run(&["learn", "--write-all", "--yes", "--check"]);
+    // The request of these events is of no virtual host's pool, so that they fire as they did.
+    assert!(code == Some(1) && said.contains("+     \"shop.example:4444\","), "{said}");
+    let written = place.text("vhosts.d/shop.toml");
+    assert!(written.starts_with("# of shop\n") && written.contains("shop.example:4444"), "{written}");
+    assert!(written.contains("-resize '200x200>' \"it's.png\""), "{written}");
+    assert!(!written.contains("blog.example") && place.text("vhosts.d/blog.toml").contains("blog.example:4444"));
+    assert_eq!(place.text("vhosts.d/shop.toml~"), before);
+    assert_eq!((mode(&place.vhost("shop")), mode(&place.0.path().join("vhosts.d/shop.toml~"))), (0o640, 0o640));
+    assert_eq!(place.text("vhosts.d/other.toml~"), "", "nothing was to be written there");
+    let (code, said) = place.run(&["check"]);
+    assert!(code == Some(0) && said.contains("0 errors"), "{said}");
+    // Once is enough.
+    let again = place.text("vhosts.d/shop.toml");
+    place.run(&["learn", "--write-all"]);
+    assert_eq!(place.text("vhosts.d/shop.toml"), again);
+}
+
+#[test]
+fn what_ten_virtual_hosts_share_is_global() {
+    let names: Vec<String> = (0..10).map(|number| format!("host{number}")).collect();
+    let events: Vec<Value> = names
+        .iter()
+        .flat_map(|vhost| (1..4).map(|day| connection(vhost, day, &format!("203.0.113.{day}"), "mail.example")))
+        .collect();
+    let place = Place::new(&names.iter().map(String::as_str).collect::<Vec<_>>(), &events);
+    let (_, said) = place.run(&["learn", "--write-all"]);
+    let global = place.text("portcullis.toml");
+    assert!(global.contains("\"mail.example:4444\"") && global.contains("10 virtual hosts share it"), "{said}{global}");
+    assert!(!place.text("vhosts.d/host3.toml").contains("mail.example"));
+}
+
+/// What was left out is counted, and nothing to propose is only said to be allowed where it is.
+#[test]
+fn nothing_to_propose_says_why() {
+    let all = "the policy already allows every recorded event";
+    let refused = |day| {
+        let mut event = connection("shop", day, &format!("203.0.113.{day}"), "mail.example");
+        event["event"]["outcome"] = "failure".into();
+        event
+    };
+    let place = Place::new(&[], &(1..4).map(refused).collect::<Vec<_>>());
+    let (_, said) = place.run(&["learn"]);
+    assert!(said.contains("No entries to propose.") && !said.contains(all), "{said}");
+    assert!(said.contains("Read: 3 events; 3 refused (--refused learns from them)"), "{said}");
+    let (_, said) = place.run(&["learn", "--write", "portcullis.toml"]);
+    assert!(said.contains("3 refused") && place.text("portcullis.toml") == "# mine\n", "{said}");
+    assert!(place.run(&["learn", "--refused"]).1.contains("\"mail.example:4444\""));
+    std::fs::write(place.0.path().join("portcullis.toml"), "[egress]\nallow = [\"mail.example:4444\"]\n")
+        .expect("a file");
+    let (_, said) = place.run(&["learn", "--refused"]);
+    assert!(said.contains(all) && said.contains("Read: 3 events; 3 allowed by the policy as it is"), "{said}");
+    // Seen too little is nothing to propose, either.
+    let place = Place::new(&[], &[connection("shop", 1, "203.0.113.1", "mail.example")]);
+    let (_, said) = place.run(&["learn"]);
+    assert!(said.contains("SEEN TOO LITTLE: mail.example:4444") && said.contains("No entries to propose.\n"), "{said}");
+    assert!(place.run(&["learn", "--include", "mail.example:4444"]).1.contains("\"mail.example:4444\""));
+}
+
+/// A script that was written right before its first event is an upload; one that is known for longer was updated.
+#[test]
+fn a_script_that_was_just_written_is_no_evidence() {
+    // No folder of files that anybody may write, as /tmp is.
+    let target = Path::new(env!("CARGO_BIN_EXE_portcullis")).parent().expect("a folder");
+    let folder = tempfile::tempdir_in(target).expect("a folder");
+    let script = folder.path().join("page.php");
+    std::fs::write(&script, "").expect("a file");
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).expect("a time");
+        i64::try_from(since.as_secs()).expect("a number")
+    };
+    let at = |seconds: i64, client: u32| {
+        let mut event = connection("blog", 1, &format!("203.0.113.{client}"), "late.example");
+        event["@timestamp"] = jiff::Timestamp::from_second(seconds).expect("a time").to_string().into();
+        event["portcullis"]["request"]["script"] = script.to_str().expect("a path").into();
+        event["http"]["request"]["id"] = format!("{client:016x}").into();
+        event
+    };
+    let begun = now();
+    let events = [at(begun + 60, 1), at(begun + 7200, 2), at(begun + 9000, 3)];
+    let (proposed, refused) = learn(&events, &[]);
+    assert!(proposed.is_empty() && refused[0][1].contains("the script was written at"), "{proposed:?} {refused:?}");
+    let known = [&events[..], &[at(begun - 86_400, 4)]].concat();
+    assert_eq!(learn(&known, &[]).0, [["egress.allow", "late.example:4444"]]);
+    let later = [at(begun + 7200, 2), at(begun + 9000, 3)];
+    assert_eq!(learn(&later, &[]).0, [["egress.allow", "late.example:4444"]]);
+}
+
+/// Whoever writes events cannot make ordinary ones look like an intrusion, and a person's word counts for all that belongs to it.
+#[test]
+fn what_makes_an_intrusion_can_be_named_and_not_be_made_up() {
+    let mut metadata = connection("blog", 1, "203.0.113.1", "");
+    for key in ["rule", "event", "destination"] {
+        metadata[key] = example("metadata")[key].clone();
+    }
+    let ordinary = [2, 3].map(|day| connection("blog", day, "203.0.113.7", "mail.example"));
+    let all = [&[metadata.clone()], &ordinary[..]].concat();
+    assert!(learn(&all, &[]).0.is_empty(), "the script is that of the intrusion");
+    let to = "169.254.169.254:80";
+    let named: Vec<String> = learn(&all, &["--include", to]).0.into_iter().map(|[_, entry]| entry).collect();
+    assert_eq!(named, [to, "mail.example:4444"]);
+    metadata["portcullis"]["contradicted"] = json!({ "user.id": "1000" });
+    let proposed = learn(&[&[metadata], &ordinary[..]].concat(), &[]).0;
+    assert_eq!(proposed, [["egress.allow", "mail.example:4444"]]);
+}
+
+/// A proxy's address is that of every visitor.
+#[test]
+fn a_proxy_is_no_client() {
+    let grave = |client: &str| {
+        let mut event = connection("blog", 1, client, "");
+        for key in ["rule", "event", "destination"] {
+            event[key] = example("metadata")[key].clone();
+        }
+        event
+    };
+    let proposed = |client: &str, more: &[&str]| {
+        let ordinary = [2, 3].map(|day| connection("shop", day, client, "mail.example"));
+        learn(&[&[grave(client)], &ordinary[..]].concat(), more).0.len()
+    };
+    assert_eq!(proposed("10.0.0.5", &[]), 0);
+    assert_eq!(proposed("10.0.0.5", &["--proxy", "10.0.0.5"]), 1);
+    assert_eq!((proposed("127.0.0.1", &[]), proposed("::1", &[])), (1, 1));
+}
