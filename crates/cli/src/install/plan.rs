@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use portcullis_config::reading::{self, Links};
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -93,16 +94,45 @@ pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
 
 /// Writes a file atomically, with these permissions.
 pub fn write_as(path: &Path, bytes: impl AsRef<[u8]>, mode: u32) -> std::io::Result<()> {
+    let file = prepare(path, bytes.as_ref(), mode)?;
+    file.0.as_file().sync_all()?;
+    let folder = folder_of(&file.1).to_owned();
+    file.0.persist(&file.1)?;
+    reading::sync_folder(&folder)
+}
+
+/// The new file that is to take the place of `path`, and that place.
+fn prepare(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<(tempfile::NamedTempFile, PathBuf)> {
     // An administrator's link stays one.
-    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = folder_of(path);
+    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = folder_of(&path);
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
-    file.write_all(bytes.as_ref())?;
+    file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    reading::sync_folder(folder)
+    Ok((file, path))
+}
+
+/// Writes many files, each atomically and in their order: all are on the disk before the first takes its place.
+///
+/// **Why together**: to wait for the disk once a file takes minutes for 10,000 virtual hosts.
+pub fn write_many(files: &[(PathBuf, String, u32)]) -> std::io::Result<()> {
+    let mut new = Vec::with_capacity(files.len());
+    // A file of each folder, which is on the disk that is waited for.
+    let mut folders = BTreeMap::new();
+    for (path, text, mode) in files {
+        let (file, path) = prepare(path, text.as_bytes(), *mode)?;
+        let (file, temporary) = file.into_parts();
+        folders.entry(folder_of(&path).to_owned()).or_insert(file);
+        new.push((temporary, path));
+    }
+    for file in folders.values() {
+        rustix::fs::syncfs(file)?;
+    }
+    for (file, path) in new {
+        file.persist(path)?;
+    }
+    folders.keys().try_for_each(|folder| reading::sync_folder(folder))
 }
 
 /// Takes away what an interrupted run has left in a folder, and the folder itself where nothing else is in it.

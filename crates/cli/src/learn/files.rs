@@ -2,7 +2,7 @@
 
 use super::edit;
 use super::propose::Proposal;
-use crate::install::plan::{self, Change};
+use crate::install::plan;
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, Loaded};
 use std::collections::BTreeMap;
@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// What the name of a backup ends in: nothing reads a file of that name as a configuration.
 const BACKUP: &str = "~";
+/// The permissions of a new file.
+const MODE: u32 = 0o644;
 
 /// When a file was written last, in seconds since 1970; nobody but root can set that.
 pub fn written(path: &str) -> Option<i64> {
@@ -18,24 +20,38 @@ pub fn written(path: &str) -> Option<i64> {
     meta.is_file().then(|| meta.ctime())
 }
 
-/// Writes a file, and what it was before beside it.
-pub fn write(change: &Change) -> Result<(), String> {
-    let Change::Write(target, _) = change else { return change.make() };
-    if change.is_done() {
-        return Ok(());
-    }
-    if let Ok(meta) = std::fs::metadata(target) {
+/// Writes files, and what each was before beside it.
+pub fn write(changes: &[(PathBuf, String)]) -> Result<(), String> {
+    let (mut backups, mut new) = (Vec::new(), Vec::new());
+    for (target, text) in changes {
+        let Ok(meta) = std::fs::metadata(target) else {
+            new.push((target.clone(), text.clone(), MODE));
+            continue;
+        };
         let before = file(target).map_err(|error| format!("cannot read {}: {error}", target.display()))?;
+        if before == *text {
+            continue;
+        }
         let mut name = target.file_name().unwrap_or_default().to_owned();
         name.push(BACKUP);
-        let backup = target.with_file_name(name);
         let mode = meta.permissions().mode() & 0o777;
-        plan::write_as(&backup, &before, mode)
-            .map_err(|error| format!("cannot write {}: {error}", backup.display()))?;
-        println!("{}: as it was before", backup.display());
+        backups.push((target.with_file_name(name), before, mode));
+        new.push((target.clone(), text.clone(), mode));
     }
-    change.make()?;
-    println!("{}: written.", target.display());
+    let failed = |what: &str, error: std::io::Error| format!("cannot write the {what}: {error}");
+    plan::write_many(&backups).map_err(|error| failed("backups; nothing was written", error))?;
+    plan::write_many(&new).map_err(|error| failed("configuration", error))?;
+    let named = |files: &[(PathBuf, String, u32)]| match files {
+        [(path, ..)] => path.display().to_string(),
+        files => format!("{} files", files.len()),
+    };
+    if !backups.is_empty() {
+        println!("{}: as before the change", named(&backups));
+    }
+    match new.as_slice() {
+        [] => println!("Every file is as it is to be."),
+        new => println!("{}: written. A reload of the server puts it in force.", named(new)),
+    }
     Ok(())
 }
 

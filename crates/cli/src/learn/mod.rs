@@ -103,17 +103,14 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
         check::show_errors(&candidate);
         return Err("the configuration would have errors; nothing was written".to_owned());
     }
-    let changes: Vec<Change> = edits.into_iter().map(|(target, text)| Change::Write(target, text)).collect();
-    changes.iter().for_each(Change::show);
+    for (target, text) in &edits {
+        Change::Write(target.clone(), text.clone()).show();
+    }
     if !arguments.yes && ask::is_possible() && !ask::confirm("Write these changes?")? {
         println!("Nothing was written.");
         return Ok(());
     }
-    for change in &changes {
-        files::write(change)?;
-    }
-    println!("A reload of the server puts it in force.");
-    Ok(())
+    files::write(&edits)
 }
 
 /// What `learn` would print for these events.
