@@ -525,3 +525,40 @@ fn a_proxy_is_no_client() {
     assert_eq!(proposed("10.0.0.5", &["--proxy", "10.0.0.5"]), 1);
     assert_eq!((proposed("127.0.0.1", &[]), proposed("::1", &[])), (1, 1));
 }
+
+/// On a terminal each entry is asked for, the change is shown, and nothing is written before it is confirmed.
+#[test]
+fn a_terminal_is_asked() {
+    use std::io::Write;
+    let events: Vec<Value> = ["a.example", "mail.example"]
+        .iter()
+        .flat_map(|to| (1..4).map(move |day| connection("shop", day, &format!("203.0.113.{day}"), to)))
+        .collect();
+    let asked = |more: &str, answers: &str| {
+        let place = Place::new(&["shop"], &events);
+        let mut command = Command::new("script");
+        let line = format!(
+            "{} learn --write vhosts.d/shop.toml --config {}/portcullis.toml {more} {}",
+            env!("CARGO_BIN_EXE_portcullis"),
+            place.0.path().display(),
+            place.log().display()
+        );
+        command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        let pipe = std::process::Stdio::piped;
+        let mut child = command.stdin(pipe()).stdout(pipe()).spawn().expect("script, of bsdutils");
+        child.stdin.take().expect("a pipe").write_all(answers.as_bytes()).expect("answers");
+        let done = child.wait_with_output().expect("learn");
+        (String::from_utf8_lossy(&done.stdout).into_owned(), place.text("vhosts.d/shop.toml"))
+    };
+    let (said, written) = asked("", "e\ns\na\ny\n");
+    assert!(said.contains("show the (e)vents") && said.contains("192.88.1.10:4444/tcp (a.example)"), "{said}");
+    assert!(said.contains("+     \"mail.example:4444\",") && said.contains("Write these changes?"), "{said}");
+    assert!(written.contains("mail.example"), "{written}");
+    assert!(!written.contains("\"a.example:4444\""), "{written}");
+    for answers in ["a\na\nn\n", "a\nq\n"] {
+        let (said, written) = asked("", answers);
+        assert!(!written.contains("example:4444"), "{said}");
+    }
+    let (said, written) = asked("--yes", "");
+    assert!(written.contains("a.example:4444") && !said.contains("(a)ccept"), "{said}");
+}

@@ -437,3 +437,34 @@ fn is_probe(event: &Event) -> bool {
     event.text("/destination/ip") == "0.0.0.1"
         || event.shell_command().is_some_and(|command| command.starts_with(": portcullis-doctor-"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// Whoever fills the log gets an error about it, and no memory.
+    #[test]
+    fn what_is_held_has_a_bound() {
+        let bytes = portcullis_config::compile(&portcullis_config::built_in());
+        let policy = Policy::new(&bytes).expect("a policy");
+        let choice = Choice::default();
+        let learnt = |texts: usize, events: usize| {
+            let mut learner = Learner::new(&policy, &choice);
+            for number in 0..events {
+                let script = format!("/srv/{}", number % texts);
+                let event = json!({
+                    "rule": { "id": "egress-port" }, "event": { "action": "connection_attempted" },
+                    "destination": { "ip": "192.88.1.1", "port": 4444 }, "portcullis": { "request": { "script": script } },
+                });
+                learner.take(&Event::of(event), true);
+            }
+            (learner.records.len(), learner.finish(&|_| None).map(|learnt| learnt.counts.events))
+        };
+        assert_eq!(learnt(5, 4000), (4000, Ok(4000)));
+        for texts in [1, usize::MAX] {
+            let (held, error) = learnt(texts, 30_000);
+            assert!(held < 20_000 && error.as_ref().is_err_and(|error| error.contains("--since")), "{held}: {error:?}");
+        }
+    }
+}
