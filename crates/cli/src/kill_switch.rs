@@ -17,6 +17,9 @@ const SET_ASIDE: &str = "before-panic";
 const DRAINING: Duration = Duration::from_secs(5);
 
 pub fn run(arguments: &Panic) -> u8 {
+    if let Err(why) = install::needs_root(Path::new("/")) {
+        return complain(why);
+    }
     let units = units();
     let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
     let mut files: BTreeSet<PathBuf> = match &named {
@@ -27,8 +30,11 @@ pub fn run(arguments: &Panic) -> u8 {
         files.insert(DEFAULT_CONFIG.into());
     }
     let mut code = FINE;
+    let mut is_set = false;
     for file in &files {
-        let done = if arguments.undo { undone(file) } else { switched(file, word(arguments.mode)) };
+        let done = trusted(file)
+            .and_then(|()| if arguments.undo { undone(file) } else { switched(file, word(arguments.mode)) });
+        is_set |= done.is_ok() && !arguments.undo;
         if let Err(why) = done.and_then(|()| compiled(file)) {
             code = complain(why);
         }
@@ -37,7 +43,7 @@ pub fn run(arguments: &Panic) -> u8 {
     let units: Vec<&String> = units.iter().filter(|(_, file)| files.contains(*file)).map(|(unit, _)| unit).collect();
     code = code.max(reload(&units));
     let of_file = named.map(|path| format!(" --config {}", path.display())).unwrap_or_default();
-    if !arguments.undo {
+    if is_set {
         println!("To undo it: portcullis panic --undo{of_file}");
     }
     code
@@ -78,6 +84,16 @@ fn edited(text: &str, word: Option<&str>) -> Result<String, String> {
     Ok(document.to_string())
 }
 
+/// A configuration that another user can change would not compile after the switch either: nothing of it is changed.
+fn trusted(path: &Path) -> Result<(), String> {
+    let loaded = portcullis_config::load(path);
+    if loaded.is_trusted {
+        return Ok(());
+    }
+    check::show_errors(&loaded);
+    Err(format!("{}: another user could change it; nothing was changed", path.display()))
+}
+
 /// Sets the switch in a file. One that is no TOML is set aside, and a file with the switch alone takes its place.
 fn switched(path: &Path, word: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot change {}: {error}", path.display());
@@ -90,14 +106,12 @@ fn switched(path: &Path, word: &str) -> Result<(), String> {
     let text = match text.and_then(|text| edited(&text, Some(word))) {
         Ok(text) => text,
         Err(_) => {
-            plan::write(&set_aside(path), &bytes).map_err(failed)?;
+            plan::write(Path::new("/"), &set_aside(path), &bytes).map_err(failed)?;
             println!("{}: not readable as a configuration; kept as {}", path.display(), set_aside(path).display());
             format!("override = \"{word}\"\n")
         }
     };
-    let change = Change::Write(path.to_owned(), text);
-    change.show();
-    change.make()
+    Change::Write(path.to_owned(), text).make_shown(Path::new("/"))
 }
 
 /// Takes the switch out of a file, where what is left compiles.
@@ -113,21 +127,19 @@ fn undone(path: &Path) -> Result<(), String> {
     let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let change =
         Change::Write(path.to_owned(), edited(&text, None).map_err(|why| format!("{}: {why}", path.display()))?);
-    change.show();
-    change.make()?;
+    change.make_shown(Path::new("/"))?;
     let loaded = portcullis_config::load(path);
     if loaded.usable() {
         return Ok(());
     }
     check::show_errors(&loaded);
-    Change::Write(path.to_owned(), text).make()?;
+    Change::Write(path.to_owned(), text).make(Path::new("/"))?;
     Err(format!("{}: `override` stays, for without it nothing would compile", check::summary(&loaded, path)))
 }
 
 /// Compiles a configuration to where its servers look.
 fn compiled(path: &Path) -> Result<(), String> {
-    let mut loaded = portcullis_config::load(path);
-    portcullis_config::trust::check(path, &mut loaded);
+    let loaded = portcullis_config::load(path);
     check::show_errors(&loaded);
     if !loaded.usable() {
         return Err(format!("{}; the servers keep the policy that they have", check::summary(&loaded, path)));

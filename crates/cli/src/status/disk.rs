@@ -25,16 +25,12 @@ pub fn on_disk(arguments: &Status) -> OnDisk {
     let path = compile::default_output(&check::path_of(&arguments.source));
     let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
     let policy = portcullis_policy::Policy::new(&bytes).ok();
-    let changed = |(file, mtime, size): (&[u8], i64, u64)| {
+    let changed = |(file, then, size): (&[u8], i64, u64)| {
         use std::os::unix::ffi::OsStrExt;
-        use std::os::unix::fs::MetadataExt;
         let file = Path::new(std::ffi::OsStr::from_bytes(file.strip_suffix(&[0]).unwrap_or(file)));
         match std::fs::metadata(file) {
-            Ok(meta) => {
-                let now = meta.mtime() * 1_000_000_000 + meta.mtime_nsec();
-                now != mtime || (meta.is_file() && meta.len() != size)
-            }
-            Err(_) => mtime != -1,
+            Ok(meta) => portcullis_config::mark(&meta) != then || (meta.is_file() && meta.len() != size),
+            Err(_) => then != portcullis_policy::place::NO_SOURCE,
         }
     };
     // Without a policy the built-in one holds.

@@ -200,7 +200,7 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
         print!("{text}");
     } else {
         tally.save(&arguments.state)?;
-        install::plan::write(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+        install::plan::output(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
     }
     counted
 }
