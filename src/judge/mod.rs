@@ -20,7 +20,7 @@ use crate::request::Served;
 use crate::sys;
 use crate::sys::procfs::Whose;
 use core::cell::Cell;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Target as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
@@ -107,7 +107,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         return Ok(holds);
     }
     let name = name();
-    let at = Endpoint { ip: canonical(ip), port, transport: word, domain: name.bytes() };
+    let at = Endpoint { ip: Some(canonical(ip)), port, transport: word, domain: name.bytes() };
     let action =
         if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
     conclude(&policy, verdict, served, by, action, b"").map(|()| holds)
@@ -194,7 +194,7 @@ pub fn unknown_program(by: By<'_>, served: &Served, what: Unknown) -> Decision {
 
 /// The destination of what is not known.
 fn nowhere(fd: i32) -> Endpoint<'static> {
-    Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0, transport: sys::transport(fd), domain: b"" }
+    Endpoint { ip: None, port: 0, transport: sys::transport(fd), domain: b"" }
 }
 
 /// Judges an action of which something is not known; `rules` (a bit for each) are about it.
@@ -221,7 +221,7 @@ pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> De
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
-    let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
+    let at = Endpoint { ip: Some(ip), port, transport: sys::transport(fd), domain: b"" };
     conclude(&policy, verdict, served, by, Action::Listen(at), b"")
 }
 
