@@ -291,7 +291,7 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
     let process = |process: &Process| match &process.guard {
         Ok(guard) => json!({
             "pid": process.pid, "command": process.command, "guarded": true, "supervisor": process.is_supervisor,
-            "version": guard.version, "role": guard.role,
+            "version": guard.version, "role": if process.is_supervisor { "supervisor" } else { guard.role },
             "policy": {
                 "digest": guard.policy.file.as_ref().map(|_| digest(guard.policy.digest)),
                 "file": guard.policy.file, "current": guard.policy.is_current,
@@ -346,6 +346,16 @@ mod tests {
         let counters = unit.counters();
         assert_eq!((counters.decisions, counters.audits), (10, 16));
         assert_eq!(unit.guarded().count(), 4, "the supervisor has no guard in force");
+    }
+
+    #[test]
+    fn a_supervisor_has_its_own_role() {
+        let processes = vec![process(7, 5, false), process(9, 2, true)];
+        let unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        let disk = OnDisk { log: None, vhosts: BTreeSet::new(), path: String::new(), digest: None, is_stale: false };
+        let shown = as_json(&[unit], &disk);
+        let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
+        assert_eq!(roles, [Some("serving".into()), Some("supervisor".into())]);
     }
 
     #[test]
