@@ -1,6 +1,6 @@
 //! Who may change what a path leads to: every folder from the root on, and every symbolic link on the way.
 //!
-//! **Invariants**: a configuration is read by [`crate::load`], which checks it here, and a file of it is written where [`target`] says.
+//! **Invariants**: a configuration is read by [`crate::load()`], which checks it here, and a file of it is written where [`target`] says.
 //! No command of root's uses one that this module refuses.
 
 use crate::diagnostic::{Diagnostic, Severity};
