@@ -7,15 +7,15 @@
 //! **Limit**: which socket is bound to the address where a lent one leads is not looked at. Where a pool's user can make the path of
 //! journald's socket in its own root folder, a program can lead what its worker lends there.
 
-use super::held::Held;
+use super::held::HeldDescriptor;
 use super::{FILE, HELD, JOURNALD, KINDS, SYSLOG, is_elsewhere, is_handed, write};
-use crate::sys::{self, Eyes, Fd};
+use crate::sys::{self, Fd, LookupIdentity};
 use portcullis_policy::Policy;
 
-static JOURNALD_LENT: Held = Held::new();
-static SYSLOG_LENT: Held = Held::new();
-static FILE_LENT: Held = Held::new();
-pub(super) const LENT: [&Held; KINDS] = [&JOURNALD_LENT, &SYSLOG_LENT, &FILE_LENT];
+static JOURNALD_LENT: HeldDescriptor = HeldDescriptor::new();
+static SYSLOG_LENT: HeldDescriptor = HeldDescriptor::new();
+static FILE_LENT: HeldDescriptor = HeldDescriptor::new();
+pub(super) const LENT: [&HeldDescriptor; KINDS] = [&JOURNALD_LENT, &SYSLOG_LENT, &FILE_LENT];
 
 /// Opens the sinks of `policy` once more, and, beside a file, the socket that is written to where the file cannot be.
 pub fn open(policy: &Policy<'_>) {
@@ -46,7 +46,7 @@ pub fn lend() -> [Option<Fd>; KINDS] {
 #[cold]
 #[inline(never)]
 pub fn look() {
-    HELD.into_iter().filter(|place| !place.ours().is_some_and(is_fit)).for_each(Held::forget);
+    HELD.into_iter().filter(|place| !place.ours().is_some_and(is_fit)).for_each(HeldDescriptor::forget);
 }
 
 /// Whether a descriptor is one that events can be written to, and, of a file, that its holder may have: one that can only be
@@ -57,7 +57,7 @@ fn is_fit(fd: i32) -> bool {
         return true;
     }
     let Some(flags) = sys::flags(fd) else { return false };
-    let may_have = sys::is_append_only(fd) || Eyes::own().is_some_and(|eyes| eyes.may_write(&stat));
+    let may_have = sys::is_append_only(fd) || LookupIdentity::own().is_some_and(|eyes| eyes.may_write(&stat));
     let is_written = flags & (libc::O_ACCMODE | libc::O_PATH) == libc::O_WRONLY && may_have;
     let is_set = flags & (libc::O_APPEND | libc::O_DIRECT) == libc::O_APPEND;
     is_written && (is_set || sys::set_flags(fd, libc::O_APPEND | libc::O_NONBLOCK))
