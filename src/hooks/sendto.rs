@@ -198,7 +198,7 @@ pub(super) unsafe fn decide_message(
 /// Judges a copy of a message once more, where it has an address.
 ///
 /// # Safety
-/// The header must be one that [`judged_message`] has written, with its address.
+/// The header must be one that [`decide_message`] has written, with its address.
 pub(super) unsafe fn decide_again(actor: Actor<'_>, fd: c_int, header: &libc::msghdr, flags: c_int) -> Decision {
     if header.msg_name.is_null() || header.msg_name.cast_const() == NOWHERE.cast() {
         return Ok(());
@@ -264,7 +264,7 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
 /// Sends a message on the socket that is judged.
 ///
 /// # Safety
-/// The header must be one that [`judged_message`] has written, with its address.
+/// The header must be one that [`decide_message`] has written, with its address.
 #[cold]
 #[inline(never)]
 unsafe fn send_message_apart(way: Way, fd: c_int, header: &libc::msghdr, flags: c_int) -> libc::ssize_t {

@@ -279,7 +279,7 @@ static CHECKSUM_PENDING: AtomicBool = AtomicBool::new(false);
 
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
-/// the first of the tree does it in [`sum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor
+/// the first of the tree does it in [`verify_checksum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor
 /// a newer one is in a descendant's place: see [`without`].
 pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     let reason = found_or_compiled(first, tree, handed)?;

@@ -142,7 +142,7 @@ impl LazySymbols {
         }
     }
 
-    /// From now on [`late`] finds functions; false where that cannot be, and [`resolve`] is to find them now.
+    /// From now on [`lazily_resolved`] finds functions; false where that cannot be, and [`resolve`] is to find them now.
     pub fn suffices(&self) -> bool {
         if !self.too_many {
             NEARS.store(self.count, Ordering::Release);
