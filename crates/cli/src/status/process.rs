@@ -31,6 +31,10 @@ pub struct Process {
     pub guard: Result<Guard, String>,
     /// It is the supervisor of a server.
     pub is_supervisor: bool,
+    /// The process that forked it; 0 if it is unknown.
+    pub parent: u32,
+    /// A seccomp filter is loaded, as the backstop does in each worker.
+    pub is_filtered: bool,
 }
 
 /// The guard in a process.
@@ -140,7 +144,17 @@ fn read_in(around: &StatusContext, pid: u32) -> Option<Process> {
         Some((end, _)) => format!("{}\u{2026}", &command[..end]),
         None => command,
     };
-    Some(Process { pid, unit: unit(&group(&folder), &around.manager), command, guard, is_supervisor })
+    let unit = unit(&group(&folder), &around.manager);
+    let status = fact(&folder, "status").unwrap_or_default();
+    let number = |name: &str| {
+        let mut lines = status.split(|&byte| byte == b'\n');
+        let rest = lines.find_map(|line| line.strip_prefix(name.as_bytes()))?;
+        std::str::from_utf8(rest).ok()?.trim().parse().ok()
+    };
+    let parent = number("PPid:").unwrap_or(0);
+    // SECCOMP_MODE_FILTER (include/uapi/linux/seccomp.h).
+    let is_filtered = number("Seccomp:") == Some(2);
+    Some(Process { pid, unit, command, guard, is_supervisor, parent, is_filtered })
 }
 
 /// Every process that can be seen.
