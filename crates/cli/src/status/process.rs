@@ -31,6 +31,10 @@ pub struct Process {
     pub guard: Result<Guard, String>,
     /// It is the supervisor of a server.
     pub is_supervisor: bool,
+    /// What it is a child of; 0 where that is not known.
+    pub parent: u32,
+    /// It has only root's users: what has another one may have been told what to start.
+    pub is_root: bool,
 }
 
 /// The guard in a process.
@@ -140,7 +144,16 @@ fn read_in(around: &Around, pid: u32) -> Option<Process> {
         Some((end, _)) => format!("{}\u{2026}", &command[..end]),
         None => command,
     };
-    Some(Process { pid, unit: unit(&group(&folder), &around.manager), command, guard, is_supervisor })
+    let (parent, is_root) = origin(&String::from_utf8_lossy(&fact(&folder, "status").unwrap_or_default()));
+    Some(Process { pid, unit: unit(&group(&folder), &around.manager), command, guard, is_supervisor, parent, is_root })
+}
+
+/// The parent of a process, and whether all its users are root, by /proc/PID/status. Its name, which it can choose, has no line end.
+fn origin(status: &str) -> (u32, bool) {
+    let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    let parent = of("PPid:").trim().parse().unwrap_or(0);
+    let mut users = of("Uid:").split_whitespace().peekable();
+    (parent, users.peek().is_some() && users.all(|user| user == "0"))
 }
 
 /// Every process that can be seen.
@@ -372,6 +385,25 @@ mod tests {
         std::fs::write(folder.path().join("cgroup"), "8:pids:/forged.service\n9:name=systemd:/a:b.service\n0::/\n")
             .unwrap();
         assert_eq!(group(folder.path()), "/a:b.service");
+    }
+
+    #[test]
+    fn the_systems_manager_may_be_in_a_group_of_its_own() {
+        for (group, wanted) in [("/init.scope", ""), ("/machine/one/init.scope", "/machine/one"), ("/", "")] {
+            let proc = tempfile::tempdir().unwrap();
+            std::fs::create_dir(proc.path().join("1")).unwrap();
+            std::fs::write(proc.path().join("1/cgroup"), format!("0::{group}\n")).unwrap();
+            assert_eq!(Around::new(proc.path()).manager, wanted, "{group}");
+        }
+    }
+
+    #[test]
+    fn where_a_process_comes_from() {
+        let status = |uid: &str| format!("Name:\tUid: PPid:\nPPid:\t7\nUid:\t{uid}\n");
+        assert_eq!(origin(&status("0\t0\t0\t0")), (7, true));
+        assert_eq!(origin(&status("33\t0\t0\t0")), (7, false));
+        assert_eq!(origin(&status("33\t33\t33\t33")), (7, false));
+        assert_eq!(origin(""), (0, false));
     }
 
     /// A tree like /proc of a process that is all lies.
