@@ -182,6 +182,29 @@ fn the_name_of_a_file_is_printed_as_text() {
     }
 }
 
+/// What is printed here goes to a pipe, as into a journal: others read it than who may read the file.
+#[test]
+fn what_only_its_owner_may_read_is_not_quoted() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let config = place.at("portcullis.toml");
+    // What is quoted of a file is printed as text, as all that anybody has written.
+    std::fs::write(&config, "hunter2 = hunter2 # \u{3164}\u{2028}\u{e0041}\u{202e}\n").expect("a file");
+    for (mode, is_quoted) in [(0o600, false), (0o644, true)] {
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode)).expect("permissions");
+        let (path, output) = (config.to_str().expect("a path"), place.at("policy"));
+        for arguments in [
+            &["check", "--config", path][..],
+            &["compile", "--config", path, "--output", output.to_str().expect("a path")],
+        ] {
+            let done = place.run(arguments);
+            let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert_eq!(said.contains("hunter2"), is_quoted, "{arguments:?}: {said}");
+            assert!(is_quoted || said.contains("line 1"), "{arguments:?}: {said}");
+        }
+    }
+}
+
 /// Whoever can open a folder can hold its lock.
 #[test]
 fn a_locked_folder_is_not_waited_for() {
