@@ -110,7 +110,7 @@ fn fit(at: usize, place: &Held, end: u32) -> Option<i32> {
     let (fd, stat) = place.as_it_is()?;
     let state = state(fd, &stat, end);
     let is_good = place.is(Some(stat.identity)) && matches!(state, State::Takes);
-    if !is_good && !(matches!(state, State::Gone) && has_ended(at)) {
+    if !(is_good || matches!(state, State::Gone) && has_ended(at)) {
         spoil();
     }
     (is_good && is_fit(fd, &stat)).then_some(fd)
