@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_policy::command::{TOKEN_MAX, Tokens, glob};
-use portcullis_policy::exec::Program;
+use portcullis_policy::exec::ExecutedProgram;
 use portcullis_policy::{GLOBAL_SCOPE, Outcome, Policy};
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ fuzz_target!(|data: &[u8]| {
     let policy = Policy::new(&DEFAULT).expect("a policy");
     let names: [&[u8]; 1] = [b"sh"];
     let program =
-        Program { names: &names, own_names: 1, command: Some(data), path: b"/bin/sh", ..Program::default() };
+        ExecutedProgram { names: &names, own_names: 1, command: Some(data), path: b"/bin/sh", ..ExecutedProgram::default() };
     let verdict = policy.decide_exec(GLOBAL_SCOPE, &program);
     if verdict.outcome == Outcome::Allow {
         assert!(!data.iter().any(|byte| b";&|<>`$(){}\n".contains(byte)), "{}", String::from_utf8_lossy(data));

@@ -3,7 +3,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use portcullis_policy::address::internet;
-use portcullis_policy::egress::{Target, Transport, canonical};
+use portcullis_policy::egress::{Connection, Transport, canonical};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{GLOBAL_SCOPE, Policy};
 use std::net::IpAddr;
@@ -16,7 +16,7 @@ fuzz_target!(|data: (u8, &[u8])| {
     let Some((address, port)) = internet(bytes, usize::from(len)) else { return };
     let policy = Policy::new(&DEFAULT).expect("a policy");
     let verdict = |address: IpAddr| {
-        let to = Target { address, port, sends: true };
+        let to = Connection { address, port, sends: true };
         policy.decide_connect(GLOBAL_SCOPE, to, || Transport::Stream, HostName::none)
     };
     let of_address = verdict(address);

@@ -1,6 +1,6 @@
 //! A program that is about to be started.
 
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::sys::{Reader, Vector};
 use core::ffi::CStr;
 use portcullis_policy::Unknown;
@@ -9,7 +9,7 @@ use portcullis_policy::Unknown;
 #[derive(Clone, Copy)]
 pub struct Exec<'a> {
     /// Which.
-    pub target: Target<'a>,
+    pub target: ExecTarget<'a>,
     /// The name by which it was looked for along PATH.
     pub searched: Option<&'a CStr>,
     /// Its arguments, as the caller gave them.
@@ -28,9 +28,9 @@ pub struct Exec<'a> {
     pub unknown: Option<Unknown>,
 }
 
-/// How the caller named the program.
+/// The program of an exec, as the caller names it: by path or by descriptor.
 #[derive(Clone, Copy)]
-pub enum Target<'a> {
+pub enum ExecTarget<'a> {
     /// By its path, relative to a descriptor.
     Path(i32, &'a CStr),
     /// By a descriptor.
@@ -39,11 +39,11 @@ pub enum Target<'a> {
 
 impl Exec<'_> {
     /// The base name of the program, for the chain; what a descriptor refers to has the name of its first argument.
-    pub fn name(&self) -> Text<64> {
-        let mut name = Text::new();
+    pub fn name(&self) -> StringBuf<64> {
+        let mut name = StringBuf::new();
         match self.target {
-            Target::Path(_, path) => name.push(base_name(path.to_bytes())),
-            Target::Descriptor(_) => {
+            ExecTarget::Path(_, path) => name.push(base_name(path.to_bytes())),
+            ExecTarget::Descriptor(_) => {
                 let reader = Reader::default();
                 let first = reader.pointer(self.argv, 0).and_then(|argument| reader.string(argument, 64));
                 name.push(base_name(first.unwrap_or_default()));

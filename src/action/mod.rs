@@ -1,13 +1,13 @@
 //! An action that is judged: who does it, what is done, and what came of it.
 
+mod actor;
 mod arguments;
-mod by;
 mod decision;
 mod exec;
 mod place;
 
+pub use actor::{Actor, Other, SocketOperation};
 pub use arguments::Arguments;
-pub use by::{By, Deed, Other};
 pub use decision::{Decision, Holds, Refused};
-pub use exec::{Exec, Guarding, Target};
+pub use exec::{Exec, ExecTarget, Guarding};
 pub use place::{Place, is_changeable};

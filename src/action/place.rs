@@ -4,7 +4,7 @@
 //! What the kernel finds a moment later is the same file only where nobody can put another in its place meanwhile: so it is
 //! noted who may change what was looked up.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys::PATH_MAX;
 use crate::sys::broker as ask;
 use crate::sys::procfs::{self, Whose};
@@ -19,20 +19,20 @@ const PROC_ROOT: u64 = 1;
 /// The type of FUSE, whose files are what another process says (include/uapi/linux/magic.h).
 const FUSE: i64 = 0x6573_5546;
 /// A path, with what stands behind the links in it.
-type Path = Text<{ 2 * PATH_MAX }>;
+type Path = StringBuf<{ 2 * PATH_MAX }>;
 
 /// Where a process is.
 pub struct Place {
     pid: u32,
     thread: u32,
-    root: Here,
+    root: LookupPosition,
     working: Fd,
     counts: bool,
     changeable: Cell<bool>,
 }
 
-/// Where a lookup has come.
-struct Here {
+/// How far a lookup of a path has come.
+struct LookupPosition {
     fd: Fd,
     stat: Stat,
     /// The type of its file system.
@@ -41,14 +41,14 @@ struct Here {
     is_own: bool,
 }
 
-impl Here {
-    fn of(fd: Fd, from: Option<&Here>) -> Option<Here> {
+impl LookupPosition {
+    fn of(fd: Fd, from: Option<&LookupPosition>) -> Option<LookupPosition> {
         let stat = sys::fstat(fd.0)?;
         let kind = match from {
             Some(from) if from.stat.identity.0 == stat.identity.0 => from.kind,
             _ => sys::filesystem(fd.0)?,
         };
-        Some(Here { fd, stat, kind, is_own: from.is_some_and(|from| from.is_own) })
+        Some(LookupPosition { fd, stat, kind, is_own: from.is_some_and(|from| from.is_own) })
     }
 
     fn is(&self, kind: u32) -> bool {
@@ -77,7 +77,7 @@ impl Place {
     /// interest.
     pub fn of(pid: u32, thread: u32, counts: bool) -> Option<Place> {
         let folder = |name: &[u8]| procfs::proc_open(Whose::Of(thread), name, libc::O_PATH).ok();
-        let root = Here::of(folder(b"root")?, None)?;
+        let root = LookupPosition::of(folder(b"root")?, None)?;
         Some(Place { pid, thread, root, working: folder(b"cwd")?, counts, changeable: Cell::new(false) })
     }
 
@@ -114,7 +114,7 @@ impl Place {
             let skipped = left.iter().take_while(|&&byte| byte == b'/').count();
             let left = left.get(skipped..).unwrap_or_default();
             let len = left.iter().position(|&byte| byte == b'/').unwrap_or(left.len());
-            let name = Text::<257>::of(left.get(..len).unwrap_or_default());
+            let name = StringBuf::<257>::of(left.get(..len).unwrap_or_default());
             let behind = left.get(len..).unwrap_or_default();
             next = next.wrapping_add(skipped).wrapping_add(len);
             match name.bytes() {
@@ -166,12 +166,12 @@ impl Place {
         }
     }
 
-    fn at_root(&self) -> Result<Here, Option<i32>> {
+    fn at_root(&self) -> Result<LookupPosition, Option<i32>> {
         start(&self.root.fd)
     }
 
     /// The folder above one.
-    fn above(&self, here: Here) -> Result<Here, Option<i32>> {
+    fn above(&self, here: LookupPosition) -> Result<LookupPosition, Option<i32>> {
         if !here.is(libc::S_IFDIR) {
             return Err(Some(libc::ENOTDIR));
         }
@@ -188,15 +188,15 @@ impl Place {
             return Err(None);
         }
         let fd = sys::open(here.fd.0, c"..", libc::O_PATH, 0).map_err(error)?;
-        let above = Here::of(fd, Some(&here)).ok_or(None)?;
+        let above = LookupPosition::of(fd, Some(&here)).ok_or(None)?;
         self.note(above.kind != sys::PROC && is_replaceable(&above.stat, &here.stat));
         Ok(above)
     }
 
     /// Where a link in a proc leads that no text says; `None` where it is a link like any other.
-    fn of_proc(&self, folder: &Here, name: &Text<257>) -> Result<Option<Here>, Option<i32>> {
+    fn of_proc(&self, folder: &LookupPosition, name: &StringBuf<257>) -> Result<Option<LookupPosition>, Option<i32>> {
         if folder.stat.identity.1 == PROC_ROOT {
-            let mut own = Text::<32>::new();
+            let mut own = StringBuf::<32>::new();
             match name.bytes() {
                 b"self" => {}
                 b"thread-self" => {
@@ -206,8 +206,8 @@ impl Place {
                 _ => return Ok(None),
             }
             let fd = procfs::proc_open(Whose::Of(self.pid), own.bytes(), libc::O_PATH).map_err(|_| None)?;
-            let there = Here::of(fd, None).ok_or(None)?;
-            return Ok(Some(Here { is_own: true, ..there }));
+            let there = LookupPosition::of(fd, None).ok_or(None)?;
+            return Ok(Some(LookupPosition { is_own: true, ..there }));
         }
         // Of what the supervisor's judge may not look into, it cannot tell.
         let followed = match sys::is_magic_link(folder.fd.0, name.c_str()) {
@@ -218,24 +218,24 @@ impl Place {
         let Some(fd) = followed else { return Ok(None) };
         // What another process has, that process can change.
         self.note(!folder.is_own);
-        Ok(Some(Here::of(fd, None).ok_or(None)?))
+        Ok(Some(LookupPosition::of(fd, None).ok_or(None)?))
     }
 }
 
 /// The beginning of a lookup.
-fn start(folder: &Fd) -> Result<Here, Option<i32>> {
+fn start(folder: &Fd) -> Result<LookupPosition, Option<i32>> {
     let fd = sys::same_folder(folder.0).map_err(error)?;
-    Here::of(fd, None).ok_or(None)
+    LookupPosition::of(fd, None).ok_or(None)
 }
 
 /// What a name is in a folder, a link itself; of what more stands behind, a mount that is made when it is entered.
-fn found(folder: &Here, name: &Text<257>, is_entered: bool) -> Result<Here, Option<i32>> {
+fn found(folder: &LookupPosition, name: &StringBuf<257>, is_entered: bool) -> Result<LookupPosition, Option<i32>> {
     let open = |more| sys::open(folder.fd.0, name.c_str(), libc::O_PATH | libc::O_NOFOLLOW | more, 0);
     let opened = match if is_entered { open(libc::O_DIRECTORY) } else { open(0) } {
         Err(libc::ENOTDIR | libc::ELOOP) if is_entered => open(0),
         opened => opened,
     };
-    Here::of(opened.map_err(error)?, Some(folder)).ok_or(None)
+    LookupPosition::of(opened.map_err(error)?, Some(folder)).ok_or(None)
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@
 //! A worker asks for a place before it loads its filter, which nobody can take off again: without an answer, or a place, it
 //! knows what to load. It never waits for longer than [`PATIENCE`].
 
-use super::Without;
+use super::NoSupervisor;
 use crate::child::{context, handed};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::policy::compiler;
 use crate::process::state;
 use crate::report::counters;
-use crate::report::sink::held::Held;
+use crate::report::sink::held::HeldDescriptor;
 use crate::request::slots_address;
 use crate::server::{listeners, local_listeners};
 use crate::sys;
@@ -44,8 +44,8 @@ pub const FULL: u64 = 2;
 /// Words in which a worker tells.
 pub const TOLD: usize = 7;
 
-/// What a worker tells the supervisor, with its listener.
-pub struct Told {
+/// A worker's first message to the supervisor, which carries its seccomp listener.
+pub struct Registration {
     /// The secret of its filter.
     pub secret: u64,
     /// Where it lies in the worker's memory: a process that has it there is the worker, or a fork of it.
@@ -60,22 +60,22 @@ pub struct Told {
     pub marks_at: u64,
 }
 
-impl Told {
+impl Registration {
     fn words(&self) -> [u64; TOLD] {
-        let Told { secret, secret_at, role_at, slots_at, ports_at, marks_at } = *self;
+        let Registration { secret, secret_at, role_at, slots_at, ports_at, marks_at } = *self;
         [VERSION, secret, secret_at, role_at, slots_at, ports_at, marks_at]
     }
 
     /// `None` for another version.
-    pub fn of(words: &[u64; TOLD]) -> Option<Told> {
+    pub fn of(words: &[u64; TOLD]) -> Option<Registration> {
         let [version, secret, secret_at, role_at, slots_at, ports_at, marks_at] = *words;
-        (version == VERSION).then_some(Told { secret, secret_at, role_at, slots_at, ports_at, marks_at })
+        (version == VERSION).then_some(Registration { secret, secret_at, role_at, slots_at, ports_at, marks_at })
     }
 }
 
 /// The master's and its workers' end of the pair, and the supervisor's.
-static WORKERS: Held = Held::new();
-static SUPERVISORS: Held = Held::new();
+static WORKERS: HeldDescriptor = HeldDescriptor::new();
+static SUPERVISORS: HeldDescriptor = HeldDescriptor::new();
 
 /// The group of processes of the supervisor at the other end of a pair that this process made for itself.
 static OWN: AtomicU64 = AtomicU64::new(0);
@@ -124,7 +124,7 @@ pub struct Link {
 }
 
 /// Asks the server's supervisor for a place; starts it where it is not there.
-pub fn link() -> Result<Link, Without> {
+pub fn link() -> Result<Link, NoSupervisor> {
     hold(true);
     let begun = sys::since_boot();
     let waited = || sys::since_boot().wrapping_sub(begun) / 1_000_000;
@@ -142,7 +142,7 @@ pub fn link() -> Result<Link, Without> {
             is_anew |= word != 0 && word & STARTING == 0;
             starts = starts.wrapping_add(1);
             if starts > STARTS || !start(word) {
-                return Err(Without::Supervisor);
+                return Err(NoSupervisor::Supervisor);
             }
         }
         let Some(socket) = asked.take().or_else(ask) else { continue };
@@ -153,13 +153,13 @@ pub fn link() -> Result<Link, Without> {
             [kind, number] if u64::from_ne_bytes(*kind) == ADMITTED => {
                 return Ok(Link { socket, supervisor: u64::from_ne_bytes(*number) as u32, is_anew });
             }
-            [_, _] => return Err(Without::Room),
+            [_, _] => return Err(NoSupervisor::Room),
             // It had ended with the question, or there is no answer as yet.
             _ if entry[0].revents & libc::POLLHUP != 0 => {}
             _ => asked = Some(socket),
         }
     }
-    Err(Without::Answer)
+    Err(NoSupervisor::Answer)
 }
 
 /// Asks; `None` where that cannot be done, or not yet: others' questions fill the queue.
@@ -210,7 +210,7 @@ fn launch() -> Option<u64> {
     let settled = state::settled();
     let policy = handed::for_supervisor();
     let inherited = context::compose_supervisor(handed::told_supervisor(policy.as_ref(), POLICY));
-    let (mut preload, mut supervise) = (Text::<600>::new(), Text::<64>::new());
+    let (mut preload, mut supervise) = (StringBuf::<600>::new(), StringBuf::<64>::new());
     preload.push(b"LD_PRELOAD=");
     preload.push(settled.library.bytes());
     supervise.push(SUPERVISE);
@@ -268,7 +268,7 @@ impl Link {
     /// its queue.
     pub fn hand_over(self, listener: Fd, secret: u64) -> bool {
         sys::set_ptracer(self.supervisor);
-        let told = Told {
+        let told = Registration {
             secret,
             secret_at: sys::secret_address() as u64,
             role_at: state::role_address() as u64,

@@ -10,7 +10,7 @@ mod link;
 pub mod supervisor;
 
 use crate::child::environment;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::process::stack;
 use crate::process::state::{self, Role};
@@ -38,7 +38,7 @@ pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
     if sys::secret() == 0 || in_force::policy().backstop().kind != BackstopKind::Supervise {
         return go();
     }
-    let mut text = Text::<{ supervisor::ARGUMENTS_MAX + 1 }>::new();
+    let mut text = StringBuf::<{ supervisor::ARGUMENTS_MAX + 1 }>::new();
     let reader = Reader::default();
     let path = match what {
         Executes::Program(path, arguments) => {
@@ -167,8 +167,8 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
                     }
                     // It may be possible later.
                     Err(libc::EACCES) => return log(policy, &filter, secret, backstop),
-                    Err(libc::EBUSY) => Without::Place,
-                    Err(_) => Without::Notification,
+                    Err(libc::EBUSY) => NoSupervisor::Place,
+                    Err(_) => NoSupervisor::Notification,
                 }
             }
         };
@@ -177,9 +177,9 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
     log(policy, &filter, secret, backstop)
 }
 
-/// Why there is nobody who judges.
+/// Why a worker has no supervisor.
 #[derive(Clone, Copy)]
-enum Without {
+enum NoSupervisor {
     /// The supervisor could not be started.
     Supervisor,
     /// It does not answer in time.
@@ -194,29 +194,29 @@ enum Without {
 
 /// What nobody judges is not known: where the policy enforces a rule that the backstop is for, the kernel refuses it, else it
 /// logs.
-fn alone(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret: u64, why: Without) -> bool {
+fn alone(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secret: u64, why: NoSupervisor) -> bool {
     let unknown = Unknown::SystemCall;
     let verdict = policy.decide_unknown(STRICTEST_SCOPE, unknown, u16::MAX);
     let refuses = verdict.outcome == Outcome::Deny;
     let sentence = match (why, refuses) {
-        (Without::Supervisor, false) => "the backstop logs only: its supervisor could not be started",
-        (Without::Answer, false) => "the backstop logs only: its supervisor does not answer",
-        (Without::Room, false) => "the backstop logs only: its supervisor has no place for another worker",
-        (Without::Place, false) => "the backstop logs only: the process has a filter with a supervisor of its own",
-        (Without::Notification, false) => "the backstop logs only: the kernel has no user notification of seccomp",
-        (Without::Supervisor, true) => {
+        (NoSupervisor::Supervisor, false) => "the backstop logs only: its supervisor could not be started",
+        (NoSupervisor::Answer, false) => "the backstop logs only: its supervisor does not answer",
+        (NoSupervisor::Room, false) => "the backstop logs only: its supervisor has no place for another worker",
+        (NoSupervisor::Place, false) => "the backstop logs only: the process has a filter with a supervisor of its own",
+        (NoSupervisor::Notification, false) => "the backstop logs only: the kernel has no user notification of seccomp",
+        (NoSupervisor::Supervisor, true) => {
             "the backstop refuses what did not come through the hooks: its supervisor could not be started"
         }
-        (Without::Answer, true) => {
+        (NoSupervisor::Answer, true) => {
             "the backstop refuses what did not come through the hooks: its supervisor does not answer"
         }
-        (Without::Room, true) => {
+        (NoSupervisor::Room, true) => {
             "the backstop refuses what did not come through the hooks: its supervisor has no place for another worker"
         }
-        (Without::Place, true) => {
+        (NoSupervisor::Place, true) => {
             "the backstop refuses what did not come through the hooks: the process has a filter with a supervisor of its own"
         }
-        (Without::Notification, true) => {
+        (NoSupervisor::Notification, true) => {
             "the backstop refuses what did not come through the hooks: the kernel has no user notification of seccomp"
         }
     };

@@ -1,13 +1,13 @@
 //! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
 
 use crate::child::environment::New;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::policy::load;
 use crate::process::home;
 use crate::process::state::{self, Role};
 use crate::report::chain;
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::server::pools;
 use crate::sys;
 use portcullis_policy::BackstopKind;
@@ -15,26 +15,26 @@ use portcullis_policy::overlay;
 use portcullis_request::context::{self, HANDED, Handed, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
 
-/// Room for the variable of what is inherited.
-pub type Context = Text<1280>;
+/// A buffer for the environment variable that hands the context to a child.
+pub type Context = StringBuf<1280>;
 
 /// Tells the supervisor for which request this process is about to execute a program, named `name`, in which the guard will not
 /// be: what that says of itself is not believed.
 #[inline(never)]
-pub fn announce(request: &[u8], name: &[u8], served: &Served) {
+pub fn announce(request: &[u8], name: &[u8], served: &ServedRequest) {
     if in_force::policy().backstop().kind == BackstopKind::Supervise {
         sys::announce(request, chain::of_new(name, served).bytes());
     }
 }
 
 /// The variable of the request for a program that this process starts.
-pub fn compose_request<const N: usize>(text: &mut Text<N>, served: &Served) {
+pub fn compose_request<const N: usize>(text: &mut StringBuf<N>, served: &ServedRequest) {
     text.push(REQUEST);
     portcullis_request::wire::write(&served.request, served.id(), |bytes| text.push(bytes));
 }
 
 /// The variable for a program that this process starts.
-pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Served) {
+pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &ServedRequest) {
     let role = if state::role() == Role::Master { Role::Master } else { Role::Descendant };
     let chain = chain::of_new(new.name, served);
     let tried = load::tried();
@@ -49,7 +49,7 @@ pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Serve
 
 /// The variable for the supervisor, which is handed these descriptors.
 pub fn compose_supervisor(handed: Handed) -> Context {
-    let mut text = Text::new();
+    let mut text = StringBuf::new();
     with_tree(|tree| write(&mut text, &Inherited { handed, ..with_chain(b"supervisor", tree) }));
     text
 }
@@ -62,7 +62,7 @@ fn with_tree(go: impl FnOnce(Tree<'_>)) {
     let log = log.strip_suffix(&[0]).unwrap_or(log);
     let log = if log.len() < in_force::LOG_MAX && !log.contains(&b';') { log } else { b"" };
     let (sinks, file, digest) = (policy.sinks(), in_force::policy_marks(), policy.digest());
-    let mut text = Text::<{ pools::TEXT_MAX }>::new();
+    let mut text = StringBuf::<{ pools::TEXT_MAX }>::new();
     pools::write(&mut text);
     go(Tree { modes: &modes, sinks, file, digest, home: home::handed_down(), pools: text.bytes(), log });
 }
@@ -87,8 +87,8 @@ mod tests {
 
     #[test]
     fn what_is_composed_is_parsed() {
-        let mut text = Text::new();
-        compose(&mut text, &New::of(b"sh", Guarding::Whole).running((5, 7)), true, &Served::none());
+        let mut text = StringBuf::new();
+        compose(&mut text, &New::of(b"sh", Guarding::Whole).running((5, 7)), true, &ServedRequest::none());
         let inherited = context::parse(text.bytes().strip_prefix(CONTEXT).unwrap()).unwrap();
         assert_eq!(inherited.role, Role::Master);
         assert!(inherited.injected);

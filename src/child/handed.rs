@@ -26,15 +26,15 @@ use portcullis_request::context::{HANDED, Handed};
 /// How many are lent to children at the moment.
 static LENT: AtomicUsize = AtomicUsize::new(0);
 
-/// What one program is lent, until it runs or has failed to.
-pub struct Loan {
+/// Descriptors that are lent to one program, until it runs or its exec has failed.
+pub struct SinkLoan {
     policy: Option<Fd>,
     sinks: [Option<Fd>; sink::KINDS],
     to_child: bool,
 }
 
-impl Loan {
-    const NOTHING: Loan = Loan { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
+impl SinkLoan {
+    const NOTHING: SinkLoan = SinkLoan { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
 
     /// Its descriptors as numbers, -1 for one that is not there; they stay open.
     fn into_numbers(mut self) -> [i32; HANDED] {
@@ -46,21 +46,21 @@ impl Loan {
         numbers
     }
 
-    fn of(numbers: [i32; HANDED]) -> Loan {
+    fn of(numbers: [i32; HANDED]) -> SinkLoan {
         let [policy, sinks @ ..] = numbers.map(|number| (number >= 0).then_some(Fd(number)));
-        Loan { policy, sinks, to_child: false }
+        SinkLoan { policy, sinks, to_child: false }
     }
 
     /// What the program has to be lent that takes the place of this one: it survives exec.
-    pub fn to_next(new: &New<'_>) -> Loan {
-        let lent = Loan::to(new);
+    pub fn to_next(new: &New<'_>) -> SinkLoan {
+        let lent = SinkLoan::to(new);
         lent.files().for_each(|fd| sys::keep_over_exec(fd.0));
         lent
     }
 
     /// What a program in a new process has to be lent: closed on exec, but for what [`is_for_children`] makes of it.
-    pub fn to_child(new: &New<'_>) -> Loan {
-        let mut lent = Loan::to(new);
+    pub fn to_child(new: &New<'_>) -> SinkLoan {
+        let mut lent = SinkLoan::to(new);
         let any = lent.files().next().is_some();
         if any {
             lent.to_child = true;
@@ -69,12 +69,12 @@ impl Loan {
         lent
     }
 
-    fn to(new: &New<'_>) -> Loan {
+    fn to(new: &New<'_>) -> SinkLoan {
         match in_force::policy_bytes() {
             Some(bytes) if !matches!(new.guarding, Guarding::None) && !in_force::is_lost() && is_needed() => {
                 lend(bytes)
             }
-            _ => Loan::NOTHING,
+            _ => SinkLoan::NOTHING,
         }
     }
 
@@ -96,7 +96,7 @@ impl Loan {
     }
 }
 
-impl Drop for Loan {
+impl Drop for SinkLoan {
     fn drop(&mut self) {
         if self.to_child {
             LENT.fetch_sub(1, Ordering::Relaxed);
@@ -128,14 +128,15 @@ fn is_needed() -> bool {
 
 #[cold]
 #[inline(never)]
-fn lend(policy: &[u8]) -> Loan {
+fn lend(policy: &[u8]) -> SinkLoan {
     // What a master starts opens its own.
     let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
-    let lend = || Loan { policy: copied(policy), sinks: sinks(), to_child: false };
+    let lend = || SinkLoan { policy: copied(policy), sinks: sinks(), to_child: false };
     let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
     let lent = if is_low { None } else { Some(lend()) };
     // SAFETY: makes system calls only.
-    let raised = || unsafe { sys::with_raised_limits(|| lend().into_numbers()) }.map_or(Loan::NOTHING, Loan::of);
+    let raised =
+        || unsafe { sys::with_raised_limits(|| lend().into_numbers()) }.map_or(SinkLoan::NOTHING, SinkLoan::of);
     lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(raised)
 }
 

@@ -12,7 +12,7 @@
 //! does not see such a call. A thread that leaves the call by siglongjmp, from a signal handler, leaves the child to the end of its
 //! call.
 
-use crate::action::{By, Decision};
+use crate::action::{Actor, Decision};
 use crate::policy::in_force;
 use crate::real::gate::Way;
 use crate::{hooks, request, sys};
@@ -30,9 +30,9 @@ pub fn is_needed(rules: &[Rule]) -> bool {
     refuses(request::scope().unwrap_or_else(|| request::current(|served| served.scope)))
 }
 
-/// What became of a call.
+/// The result of a call that was made in a child.
 #[derive(Clone, Copy)]
-enum Made {
+enum CallResult {
     /// It is another socket than was judged, which is refused.
     Other,
     /// The kernel's result.
@@ -47,7 +47,7 @@ pub struct Call<'c> {
     /// Whether it may wait for long, as a stream's connect does.
     pub waits: bool,
     /// Judges the socket.
-    pub judge: &'c dyn Fn(By<'_>) -> Decision,
+    pub judge: &'c dyn Fn(Actor<'_>) -> Decision,
     /// Makes the call; negative errno on failure. `None` where it was undone.
     pub make: &'c dyn Fn(Way) -> Option<isize>,
     /// Judges a socket that cannot be examined, and a call that was undone.
@@ -64,10 +64,10 @@ impl Call<'_> {
             let made = if is_alone { Some(self.alone()) } else { self.apart() };
             match made {
                 None => break,
-                Some(Made::Done(done)) => return Ok(done),
+                Some(CallResult::Done(done)) => return Ok(done),
                 // With an event, where it still is the other one.
-                Some(Made::Other) => (self.judge)(By::This)?,
-                Some(Made::Undone) => (self.unexamined)()?,
+                Some(CallResult::Other) => (self.judge)(Actor::This)?,
+                Some(CallResult::Undone) => (self.unexamined)()?,
             }
         }
         (self.unexamined)()?;
@@ -75,15 +75,15 @@ impl Call<'_> {
         Ok((self.make)(self.way).unwrap_or(-(libc::EACCES as isize)))
     }
 
-    fn work(&self, way: Way) -> Made {
-        match (self.judge)(By::Again).map(|()| (self.make)(way)) {
-            Err(_) => Made::Other,
-            Ok(None) => Made::Undone,
-            Ok(Some(done)) => Made::Done(done),
+    fn work(&self, way: Way) -> CallResult {
+        match (self.judge)(Actor::Again).map(|()| (self.make)(way)) {
+            Err(_) => CallResult::Other,
+            Ok(None) => CallResult::Undone,
+            Ok(Some(done)) => CallResult::Done(done),
         }
     }
 
-    fn alone(&self) -> Made {
+    fn alone(&self) -> CallResult {
         if self.waits {
             return self.work(self.way);
         }
@@ -93,10 +93,10 @@ impl Call<'_> {
         made
     }
 
-    fn apart(&self) -> Option<Made> {
+    fn apart(&self) -> Option<CallResult> {
         // SAFETY: judging once more writes no event and, as the calls do, nothing but what all threads may write at any time, and
         // errno: a signal handler that comes meanwhile keeps its own, and this thread has none before the end.
-        unsafe { sys::apart(self.waits, Made::Done(-(libc::EINTR as isize)), || self.work(Way::Kernel)) }
+        unsafe { sys::apart(self.waits, CallResult::Done(-(libc::EINTR as isize)), || self.work(Way::Kernel)) }
     }
 }
 

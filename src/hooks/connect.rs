@@ -1,9 +1,9 @@
 //! connect.
 
 use super::apart::as_kernel;
-use super::egress::{Looked, anew, is_dns, judged, make_apart, to_pool};
+use super::egress::{Looked, anew, decide, is_dns, make_apart, to_pool};
 use super::{as_libc, fail};
-use crate::action::{By, Deed, Refused};
+use crate::action::{Actor, Refused, SocketOperation};
 use crate::judge::names;
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
@@ -44,7 +44,7 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
         // SAFETY: the kernel takes it for a fault, or does not read it.
         return unsafe { gate::connect(way, fd, NOWHERE.cast(), len) };
     }
-    let looked = match judged(fd, &copy, len, Deed::Connect) {
+    let looked = match decide(fd, &copy, len, SocketOperation::Connect) {
         Err(Refused(errno)) => return fail(errno),
         Ok(looked) => looked,
     };
@@ -70,11 +70,11 @@ pub(super) unsafe fn connecting(way: Way, fd: c_int, address: *const libc::socka
 /// The copy must have as many bytes.
 #[cold]
 unsafe fn connect_apart(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t) -> c_int {
-    let judge = |by: By<'_>| anew(by, fd, copy, len, Deed::Connect).map(|_| ());
+    let judge = |actor: Actor<'_>| anew(actor, fd, copy, len, SocketOperation::Connect).map(|_| ());
     // SAFETY: as the caller promises.
     let make = |way| Some(as_kernel(unsafe { gate::connect(way, fd, copy.as_ptr(), len) } as isize));
     let waits = sys::known_stream(fd) != Some(false);
-    let done = match make_apart(way, fd, Deed::Connect, waits, &judge, &make) {
+    let done = match make_apart(way, fd, SocketOperation::Connect, waits, &judge, &make) {
         Ok(done) => as_libc(done),
         Err(Refused(errno)) => return fail(errno),
     };
@@ -94,7 +94,7 @@ unsafe fn connect_local(way: Way, fd: c_int, copy: &Address, len: libc::socklen_
     // SAFETY: the copy has as many bytes.
     let done = unsafe { gate::connect(way, fd, copy.as_ptr(), len) };
     if done == 0
-        && let Some(Err(Refused(errno))) = to_pool(By::This, pools::is_masters(fd))
+        && let Some(Err(Refused(errno))) = to_pool(Actor::This, pools::is_masters(fd))
     {
         sys::end_connection(fd);
         return fail(errno);

@@ -1,7 +1,7 @@
 //! What puts a descriptor on standard input or output: dup, dup2, dup3, and the same in a posix_spawn.
 
 use super::fail;
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
 use crate::judge::peers;
 use crate::process::state::{self, Role};
@@ -15,11 +15,11 @@ const STANDARD_MAX: c_int = 2;
 
 /// Judges a descriptor on its way to another.
 #[inline]
-fn judged(from: c_int, onto: c_int) -> Decision {
+fn decide(from: c_int, onto: c_int) -> Decision {
     if !(0..=STANDARD_MAX).contains(&onto) || from == onto || state::role() == Role::Master {
         return Ok(());
     }
-    request::current(|served| judge::descriptor(By::This, served, from, onto))
+    request::current(|served| judge::descriptor(Actor::This, served, from, onto))
 }
 
 /// dup(2). Where it will land shows only afterwards.
@@ -36,7 +36,7 @@ pub unsafe extern "C" fn dup(from: c_int) -> c_int {
 /// Duplicates a descriptor by `go`.
 pub(super) fn duplicating(from: c_int, go: impl FnOnce() -> c_int) -> c_int {
     let onto = go();
-    match judged(from, onto) {
+    match decide(from, onto) {
         Err(Refused(errno)) => {
             sys::close(onto);
             fail(errno)
@@ -51,7 +51,7 @@ pub(super) fn duplicating(from: c_int, go: impl FnOnce() -> c_int) -> c_int {
 /// Duplicates a descriptor onto another by `go`.
 #[inline(always)]
 pub(super) fn duplicating_onto(from: c_int, onto: c_int, go: impl FnOnce() -> c_int) -> c_int {
-    match judged(from, onto) {
+    match decide(from, onto) {
         Err(Refused(errno)) => fail(errno),
         Ok(()) => {
             if sink::may_hold(onto) && from != onto {
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn posix_spawn_file_actions_adddup2(
     onto: c_int,
 ) -> c_int {
     let Some(real) = real::posix_spawn_file_actions_adddup2() else { return libc::ENOSYS };
-    match judged(from, onto) {
+    match decide(from, onto) {
         Err(Refused(errno)) => errno,
         // SAFETY: as the caller promises.
         Ok(()) => unsafe { real(actions, from, onto) },

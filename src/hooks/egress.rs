@@ -1,7 +1,7 @@
 //! Judges what opens a connection or sends to an address: [`mod@super::connect`], [`mod@super::sendto`], [`super::messages`].
 
 use super::apart::{self, Call};
-use crate::action::{By, Decision, Deed, Holds};
+use crate::action::{Actor, Decision, Holds, SocketOperation};
 use crate::judge;
 use crate::judge::{names, peers};
 use crate::policy::verdict_cache::Destination;
@@ -31,43 +31,52 @@ pub(super) enum Looked {
 
 /// What the policy says, which for most destinations is what it said last time.
 #[inline]
-pub(super) fn judged(fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
-    let known =
-        |scope| Destination::new(scope, copy.head(), len as usize, deed != Deed::Connect)?.is_allowed().then_some(());
+pub(super) fn decide(fd: c_int, copy: &Address, len: libc::socklen_t, operation: SocketOperation) -> Decision<Looked> {
+    let known = |scope| {
+        Destination::new(scope, copy.head(), len as usize, operation != SocketOperation::Connect)?
+            .is_allowed()
+            .then_some(())
+    };
     if request::scope().and_then(known).is_some() {
         counters::decision();
         return Ok(Looked::Whole);
     }
-    anew(By::This, fd, copy, len, deed)
+    anew(Actor::This, fd, copy, len, operation)
 }
 
 const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
 
 #[inline(never)]
-pub(super) fn anew(by: By<'_>, fd: c_int, copy: &Address, len: libc::socklen_t, deed: Deed) -> Decision<Looked> {
-    let is_first = matches!(by, By::This);
+pub(super) fn anew(
+    actor: Actor<'_>,
+    fd: c_int,
+    copy: &Address,
+    len: libc::socklen_t,
+    operation: SocketOperation,
+) -> Decision<Looked> {
+    let is_first = matches!(actor, Actor::This);
     let on = |looked| if is_first && !apart::is_needed(&RULES) { Looked::Whole } else { looked };
     let at = match copy.internet(len) {
         Some(at) => Some(at),
         // A connect of it takes a socket's peer away.
-        None if deed != Deed::Connect && is_unspecified(copy.head(), len as usize) => {
+        None if operation != SocketOperation::Connect && is_unspecified(copy.head(), len as usize) => {
             match sys::meaning_of_unspecified(fd) {
-                Ok(sys::Unspecified::Nothing) => return sent(by, fd).map(|()| on(Looked::OnSocket)),
+                Ok(sys::Unspecified::Nothing) => return sent(actor, fd).map(|()| on(Looked::OnSocket)),
                 Ok(meant) => match unspecified(copy.head(), len as usize, meant) {
                     None => return Ok(on(Looked::OnSocket)),
                     at => at,
                 },
-                Err(_) => return unexamined(by, fd, deed).map(|()| Looked::Whole),
+                Err(_) => return unexamined(actor, fd, operation).map(|()| Looked::Whole),
             }
         }
         None => None,
     };
     let Some((ip, port)) = at else {
-        let is_local = deed == Deed::Connect && pools::any();
+        let is_local = operation == SocketOperation::Connect && pools::any();
         return Ok(if is_local { Looked::Afterwards } else { Looked::Whole });
     };
     if pools::any()
-        && let Some(decision) = to_own_pool(by, ip, port, deed)
+        && let Some(decision) = to_own_pool(actor, ip, port, operation)
     {
         return decision.map(|()| Looked::Whole);
     }
@@ -75,8 +84,9 @@ pub(super) fn anew(by: By<'_>, fd: c_int, copy: &Address, len: libc::socklen_t, 
     let is_meant = copy.internet(len).is_none();
     let holds = request::current(|served| {
         // As it is before the policy is asked.
-        let destination = Destination::new(served.scope, copy.head(), len as usize, deed != Deed::Connect);
-        let holds = judge::egress(by, served, fd, deed, ip, port)?;
+        let destination =
+            Destination::new(served.scope, copy.head(), len as usize, operation != SocketOperation::Connect);
+        let holds = judge::egress(actor, served, fd, operation, ip, port)?;
         match holds {
             Holds::UntilSent(refused) => {
                 if refused {
@@ -86,8 +96,10 @@ pub(super) fn anew(by: By<'_>, fd: c_int, copy: &Address, len: libc::socklen_t, 
             }
             _ if is_first && peers::any_shut() => {
                 // SAFETY: the copy has as many bytes.
-                let goes =
-                    |new| deed != Deed::Connect || unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) };
+                let goes = |new| {
+                    operation != SocketOperation::Connect
+                        || unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) }
+                };
                 peers::revive(fd, goes);
             }
             Holds::WhilePolicy => {
@@ -109,8 +121,8 @@ pub(super) fn anew(by: By<'_>, fd: c_int, copy: &Address, len: libc::socklen_t, 
 
 /// Judges a socket that cannot be examined.
 #[cold]
-fn unexamined(by: By<'_>, fd: c_int, deed: Deed) -> Decision {
-    request::current(|served| judge::unexamined(by, served, fd, deed))
+fn unexamined(actor: Actor<'_>, fd: c_int, operation: SocketOperation) -> Decision {
+    request::current(|served| judge::unexamined(actor, served, fd, operation))
 }
 
 /// Makes a call whose verdict hangs on the socket: negative errno on failure.
@@ -118,12 +130,12 @@ fn unexamined(by: By<'_>, fd: c_int, deed: Deed) -> Decision {
 pub(super) fn make_apart(
     way: Way,
     fd: c_int,
-    deed: Deed,
+    operation: SocketOperation,
     waits: bool,
-    judge: &dyn Fn(By<'_>) -> Decision,
+    judge: &dyn Fn(Actor<'_>) -> Decision,
     make: &dyn Fn(Way) -> Option<isize>,
 ) -> Decision<isize> {
-    Call { way, waits, judge, make, unexamined: &|| unexamined(By::This, fd, deed) }.run()
+    Call { way, waits, judge, make, unexamined: &|| unexamined(Actor::This, fd, operation) }.run()
 }
 
 /// Whether it goes to the port of name servers, perhaps to ask one; of another family these two bytes are no port.
@@ -134,9 +146,9 @@ pub(super) fn is_dns(copy: &Address, len: libc::socklen_t) -> bool {
 }
 
 /// What is sent without an address goes to where the socket is connected.
-fn sent(by: By<'_>, fd: c_int) -> Decision {
+fn sent(actor: Actor<'_>, fd: c_int) -> Decision {
     if peers::is_marked(fd) && state::role() != Role::Master {
-        return request::current(|served| judge::sent(by, served, fd));
+        return request::current(|served| judge::sent(actor, served, fd));
     }
     Ok(())
 }
@@ -147,7 +159,7 @@ fn sent(by: By<'_>, fd: c_int) -> Decision {
 /// `bytes` must be what the caller of the hook gave, `size` of them.
 #[cold]
 pub(super) unsafe fn sending_to_peer(fd: c_int, bytes: *const c_void, size: usize) -> Decision {
-    sent(By::This, fd)?;
+    sent(Actor::This, fd)?;
     if names::is_asking(fd) {
         // SAFETY: as the caller promises.
         unsafe { names::asked(fd, bytes.cast(), size) };
@@ -158,22 +170,22 @@ pub(super) unsafe fn sending_to_peer(fd: c_int, bytes: *const c_void, size: usiz
 /// Judges a connection, where that goes to a pool of this process's own server, or may.
 #[cold]
 #[inline(never)]
-fn to_own_pool(by: By<'_>, ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
-    if deed == Deed::Send(false) {
+fn to_own_pool(actor: Actor<'_>, ip: IpAddr, port: u16, operation: SocketOperation) -> Option<Decision> {
+    if operation == SocketOperation::Send(false) {
         return None;
     }
-    to_pool(by, pools::is_masters_address(ip, port))
+    to_pool(actor, pools::is_masters_address(ip, port))
 }
 
 /// Judges a connection to a pool of this process's own server, where it is one, or may be.
 #[cold]
 #[inline(never)]
-pub(super) fn to_pool(by: By<'_>, is_pools: Option<bool>) -> Option<Decision> {
+pub(super) fn to_pool(actor: Actor<'_>, is_pools: Option<bool>) -> Option<Decision> {
     let unknown = match is_pools {
         Some(false) => return None,
         Some(true) => None,
         None => Some(Unknown::Socket),
     };
     let how = b"a connection to a listener of PHP-FPM's";
-    Some(request::current(|served| judge::fpm_socket(by, served, unknown, how)))
+    Some(request::current(|served| judge::fpm_socket(actor, served, unknown, how)))
 }

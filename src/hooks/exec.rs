@@ -2,7 +2,7 @@
 
 use super::attempt::{self};
 use super::{errno, fail};
-use crate::action::{Exec, Target};
+use crate::action::{Exec, ExecTarget};
 use crate::child::environment::{self, New};
 use crate::judge;
 use crate::process::environ;
@@ -12,7 +12,7 @@ use crate::real::gate::{self, Way};
 use crate::real::search;
 use crate::real::search::Failed;
 use crate::report::merge;
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys::PathCopy;
 use crate::sys::Vector;
 use crate::{request, sys};
@@ -22,7 +22,7 @@ use portcullis_policy::Unknown;
 
 /// Judges `exec`, then calls `go` with the arguments and the environment for the new program, and with the descriptor of its file
 /// where it is to be run by that.
-fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Vector, Option<c_int>) -> c_int) -> Failed {
+fn attempt(exec: &Exec<'_>, served: &ServedRequest, go: impl Fn(Vector, Vector, Option<c_int>) -> c_int) -> Failed {
     let run = |start: &judge::Start, is_checked: bool| {
         let go = |envp| {
             let go = |argv| stack::back(|| go(argv, envp, start.by_descriptor()));
@@ -48,11 +48,11 @@ fn attempt(exec: &Exec<'_>, served: &Served, go: impl Fn(Vector, Vector, Option<
 }
 
 /// Calls `go` without an environment of the guard's, which cannot be made, where the policy lets it.
-fn unmade(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl FnOnce() -> c_int) -> Failed {
+fn unmade(served: &ServedRequest, exec: &Exec<'_>, what: Unknown, go: impl FnOnce() -> c_int) -> Failed {
     attempt::unknown(served, exec, what, go).map_or_else(|failed| failed, |_| Failed::Kernel(errno()))
 }
 
-fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
+fn replace(target: ExecTarget<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
     Exec {
         target,
         searched: None,
@@ -67,8 +67,8 @@ fn replace(target: Target<'_>, argv: Vector, envp: Vector) -> Exec<'_> {
 }
 
 /// Attempts `exec`, of a path relative to `at`.
-fn attempt_at(way: Way, exec: &Exec<'_>, served: &Served, at: c_int, path: &CStr, flags: c_int) -> Failed {
-    attempt(exec, served, |argv, envp, by| match by {
+fn attempt_at(way: Way, exec: &Exec<'_>, served: &ServedRequest, at: c_int, path: &CStr, flags: c_int) -> Failed {
+    attempt(exec, served, |argv, envp, actor| match actor {
         // What other flags say (AT_SYMLINK_NOFOLLOW, AT_EXECVE_CHECK), they say of a path.
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks; the path is a C string.
         Some(file) if flags & !libc::AT_EMPTY_PATH == 0 => unsafe {
@@ -101,7 +101,7 @@ fn executed_here(way: Way, path: *const c_char, argv: Vector, envp: Vector) -> c
         Ok(copy) => copy,
         Err(errno) => return fail(errno),
     };
-    let exec = replace(Target::Path(libc::AT_FDCWD, copy), argv, envp);
+    let exec = replace(ExecTarget::Path(libc::AT_FDCWD, copy), argv, envp);
     request::for_exec(exec.envp, |served| attempt_at(way, &exec, served, libc::AT_FDCWD, copy, 0)).fail()
 }
 
@@ -133,10 +133,10 @@ fn searched(file: *const c_char, argv: Vector, envp: Vector) -> c_int {
     };
     request::for_exec(envp, |served| {
         search::along_path(copy, |candidate, searched| {
-            let target = Target::Path(libc::AT_FDCWD, candidate);
+            let target = ExecTarget::Path(libc::AT_FDCWD, candidate);
             let exec = Exec { searched: searched.then_some(copy), shell_fallback: true, ..replace(target, argv, envp) };
             match attempt_at(Way::Libc, &exec, served, libc::AT_FDCWD, candidate, 0) {
-                Failed::Format(judged) => by_shell(&exec, served, candidate, judged),
+                Failed::Format(decide) => by_shell(&exec, served, candidate, decide),
                 failed => failed,
             }
         })
@@ -145,11 +145,11 @@ fn searched(file: *const c_char, argv: Vector, envp: Vector) -> c_int {
 }
 
 /// Runs a file of no known format by the shell, as execvp does, which is judged unless it was `judged`.
-fn by_shell(exec: &Exec<'_>, served: &Served, file: &CStr, judged: bool) -> Failed {
+fn by_shell(exec: &Exec<'_>, served: &ServedRequest, file: &CStr, decide: bool) -> Failed {
     let failed = Cell::new(Failed::Kernel(libc::E2BIG));
     search::with_shell_arguments(file, exec.argv, |argv| {
-        let shell = replace(Target::Path(libc::AT_FDCWD, c"/bin/sh"), argv, exec.envp);
-        failed.set(if judged {
+        let shell = replace(ExecTarget::Path(libc::AT_FDCWD, c"/bin/sh"), argv, exec.envp);
+        failed.set(if decide {
             let new = New::of(b"sh", environment::guarding());
             // SAFETY: the vector ends in NULL and has the caller's arguments; the kernel checks every pointer.
             let go = |envp| stack::back(|| unsafe { gate::execve(Way::Libc, c"/bin/sh".as_ptr(), argv, envp) });
@@ -180,14 +180,14 @@ pub unsafe extern "C" fn execvp(file: *const c_char, argv: *const *const c_char)
 /// As libc's; a wild pointer gives EFAULT.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn fexecve(fd: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
-    let exec = replace(Target::Descriptor(fd), argv.cast(), envp.cast());
+    let exec = replace(ExecTarget::Descriptor(fd), argv.cast(), envp.cast());
     // As glibc has it (sysdeps/unix/sysv/linux/fexecve.c).
     if fd < 0 || argv.is_null() || envp.is_null() {
         return fail(libc::EINVAL);
     }
-    let go = |argv, envp, by: Option<c_int>| {
+    let go = |argv, envp, actor: Option<c_int>| {
         // SAFETY: the vectors are the caller's, whose pointers the kernel checks.
-        unsafe { gate::fexecve(by.unwrap_or(fd), argv, envp) }
+        unsafe { gate::fexecve(actor.unwrap_or(fd), argv, envp) }
     };
     stack::through(|| request::for_exec(exec.envp, |served| attempt(&exec, served, go)).fail())
 }
@@ -227,7 +227,7 @@ fn executed_at_here(way: Way, at: c_int, path: *const c_char, vectors: (Vector, 
         }
     }
     let by_descriptor = copy.is_empty() && flags & libc::AT_EMPTY_PATH != 0;
-    let target = if by_descriptor { Target::Descriptor(at) } else { Target::Path(at, copy) };
+    let target = if by_descriptor { ExecTarget::Descriptor(at) } else { ExecTarget::Path(at, copy) };
     let exec = replace(target, argv, envp);
     request::for_exec(envp, |served| attempt_at(way, &exec, served, at, copy, flags)).fail()
 }

@@ -4,7 +4,7 @@
 
 use super::open;
 use crate::action::Decision;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys::procfs;
 use crate::sys::{self, Fd};
 use crate::sys::{PathCopy, Plain, Reader};
@@ -83,7 +83,7 @@ pub struct Effects {
     changes_descriptors: bool,
     standard: [c_int; 3],
     outcome: Outcome,
-    judged: Decision,
+    decision: Decision,
 }
 
 impl Effects {
@@ -96,7 +96,7 @@ impl Effects {
             changes_descriptors: false,
             standard: [0, 1, 2],
             outcome: Outcome::Known,
-            judged: Ok(()),
+            decision: Ok(()),
         };
         if !actions.is_null() && effects.read(actions.cast()).is_none() {
             effects.outcome = Outcome::Unknown;
@@ -116,7 +116,7 @@ impl Effects {
                 CLOSE | DUP2 | CLOSE_FROM => self.changes_descriptors = true,
                 OPEN => {
                     let [_, path, flags] = action.words;
-                    if self.judged.is_ok() && open::writes(flags as c_int) {
+                    if self.decision.is_ok() && open::writes(flags as c_int) {
                         self.opens(path as *const _)?;
                     }
                     self.changes_descriptors = true;
@@ -203,7 +203,7 @@ impl Effects {
         let Ok(path) = room.of(path) else { return Some(()) };
         let file = sys::open(self.folder(), path, libc::O_PATH, 0);
         match file.map_err(|errno| sys::lookup_error(self.folder(), path, errno)) {
-            Ok(file) => self.judged = open::judged(file.0),
+            Ok(file) => self.decision = open::decide(file.0),
             // Nothing is there: it is made, unless an action before leads to it.
             Err(libc::ENOENT | libc::ENOTDIR)
                 if !self.changes() || !sys::leads_through_process(self.folder(), path) => {}
@@ -221,19 +221,19 @@ impl Effects {
 
     /// The path by which the new process finds what the caller has as `fd`: by its own descriptor where it still has that, else by
     /// the caller's.
-    pub fn path_of(&self, fd: c_int) -> Text<64> {
+    pub fn path_of(&self, fd: c_int) -> StringBuf<64> {
         let origin = origin(self.actions, &Reader::default(), self.count, fd);
         if origin == Some(Origin::Caller(fd)) && self.outcome == Outcome::Known {
             return procfs::proc_descriptor(fd);
         }
-        let mut name = Text::<16>::of(b"fd/");
+        let mut name = StringBuf::<16>::of(b"fd/");
         name.number(u64::from(fd.cast_unsigned()));
         procfs::proc_path(sys::getpid(), name.bytes())
     }
 
     /// What is decided of the files that the actions open for writing.
-    pub fn judged(&self) -> Decision {
-        self.judged
+    pub fn decision(&self) -> Decision {
+        self.decision
     }
 
     /// Whether an action fails, so that no program is started.

@@ -5,7 +5,7 @@ use crate::child::{environment, handed};
 use crate::hooks::deepbind;
 use crate::judge::names;
 use crate::judge::rings;
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::policy::in_force;
 use crate::policy::load;
 use crate::process::state::{self, Role, Settled};
@@ -56,7 +56,7 @@ fn begin() {
     let is_handed = start.context.is_some() || start.request.is_some() || start.key.is_some();
     let context = start.context.unwrap_or_default();
     let inherited = context::parse(context).or(is_handed.then(|| Inherited::lost(context)));
-    let mut behind = crate::real::find::Behind::default();
+    let mut behind = crate::real::find::LazySymbols::default();
     state::settle(|settled| {
         objects::walk(&mut |object, index| {
             deepbind::remember_startup(object, index, |own| library(settled, object.first, own));
@@ -151,7 +151,7 @@ pub fn before_fork() {
     }
     listeners::remember_all();
     actor::remember_master();
-    fallback::report(load::sum_once());
+    fallback::report(load::verify_checksum_once());
     fallback::report(load::renew());
     backstop::before_fork();
     sink::hold(&in_force::policy());
@@ -170,7 +170,7 @@ fn library(settled: &mut Settled, first: usize, own: &[u8]) {
     settled.library_file = (sys::which(path.c_str()).unwrap_or(Which::UNKNOWN), first);
 }
 
-fn own_name(chain: &mut Text<256>) {
+fn own_name(chain: &mut StringBuf<256>) {
     let mut buffer = [0; 512];
     let mut name = [0; 16];
     let executable = sys::readlink(procfs::proc_path(procfs::Whose::Own, b"exe").c_str(), &mut buffer);

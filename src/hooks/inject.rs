@@ -1,9 +1,9 @@
 //! Hooks what changes the memory of another process without opening it: process_vm_writev and ptrace.
 
 use super::fail;
-use crate::action::By;
+use crate::action::Actor;
 use crate::judge;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::state::{self, Role};
 use crate::real::table::real;
 use crate::request;
@@ -39,11 +39,11 @@ fn is_let(call: &[u8], pid: c_int) -> bool {
     if state::role() == Role::Master {
         return true;
     }
-    let mut detail = Text::<256>::new();
+    let mut detail = StringBuf::<256>::new();
     detail.push(call);
     detail.push(b" of process ");
     detail.number(u64::from(pid.cast_unsigned()));
-    request::current(|served| judge::process_memory(By::This, served, None, detail.bytes())).is_ok()
+    request::current(|served| judge::process_memory(Actor::This, served, None, detail.bytes())).is_ok()
 }
 
 /// process_vm_writev(2).
@@ -85,7 +85,7 @@ pub unsafe extern "C" fn ptrace(request: c_uint, pid: libc::pid_t, address: *mut
 pub(super) fn may_trace(request: c_uint, pid: c_int) -> bool {
     match REQUESTS.iter().find(|(number, _)| *number == request) {
         Some((_, name)) => {
-            let mut call = Text::<32>::new();
+            let mut call = StringBuf::<32>::new();
             call.push(b"ptrace PTRACE_");
             call.push(name.trim_ascii_end());
             is_let(call.bytes(), pid)

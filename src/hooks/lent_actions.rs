@@ -17,26 +17,26 @@ pub fn with<R>(actions: *const Public, envp: Vector, go: impl FnOnce(*const Publ
     if !handed::is_for_children() {
         return go(actions);
     }
-    let made = Made::of(actions, envp);
+    let made = ActionsMapping::of(actions, envp);
     go(made.as_ref().map_or(actions, |made| made.at.cast()))
 }
 
-/// Actions in a mapping of their own.
-struct Made {
+/// File actions in a mapping of their own.
+struct ActionsMapping {
     at: *mut u8,
     size: usize,
 }
 
-impl Drop for Made {
+impl Drop for ActionsMapping {
     fn drop(&mut self) {
         sys::munmap(self.at.cast(), self.size);
     }
 }
 
-impl Made {
+impl ActionsMapping {
     #[cold]
     #[inline(never)]
-    fn of(actions: *const Public, envp: Vector) -> Option<Made> {
+    fn of(actions: *const Public, envp: Vector) -> Option<ActionsMapping> {
         let handed = environment::handed_in(envp)?;
         let reader = Reader::default();
         let theirs = match actions.is_null() {
@@ -47,7 +47,7 @@ impl Made {
         let more = used.checked_add(HANDED)?.checked_mul(size_of::<Action>())?;
         let size = size_of::<Public>().checked_add(more)?;
         let at = sys::allocate(size)?.cast::<u8>();
-        let made = Made { at, size };
+        let made = ActionsMapping { at, size };
         let to = at.wrapping_add(size_of::<Public>()).cast::<Action>();
         let put = |index: usize, action: Action| {
             // SAFETY: the mapping has room for `used` and HANDED actions, is nobody else's, and may be unaligned for them.

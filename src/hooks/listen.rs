@@ -2,7 +2,7 @@
 
 use super::apart::{self, Call, as_kernel};
 use super::{as_libc, fail};
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
@@ -15,37 +15,42 @@ use core::net::IpAddr;
 use portcullis_policy::{Rule, Unknown};
 
 /// Judges the port of a socket.
-fn judged(by: By<'_>, fd: c_int, ip: IpAddr, port: u16) -> Decision {
+fn decide(actor: Actor<'_>, fd: c_int, ip: IpAddr, port: u16) -> Decision {
     if listeners::is_masters(port) {
         return Ok(());
     }
-    request::current(|served| judge::listen(by, served, fd, ip, port))
+    request::current(|served| judge::listen(actor, served, fd, ip, port))
 }
 
 /// Judges a socket that cannot be examined. What says that it is none has the kernel's error and no event; it may be one all the
 /// same, so the kernel does not get it.
 #[cold]
-fn unexamined(by: By<'_>, fd: c_int) -> Decision {
+fn unexamined(actor: Actor<'_>, fd: c_int) -> Decision {
     if let Some(errno) = sys::no_socket(fd) {
         return Err(Refused(errno));
     }
-    request::current(|served| judge::listen_unknown(by, served, fd, Unknown::Socket))
+    request::current(|served| judge::listen_unknown(actor, served, fd, Unknown::Socket))
 }
 
 /// Judges a socket that is to listen, by what it is bound to.
-fn judged_to_listen(by: By<'_>, fd: c_int) -> Decision {
+fn decide_to_listen(actor: Actor<'_>, fd: c_int) -> Decision {
     match sys::known_own_address(fd) {
-        Ok(Some((ip, port))) => judged(by, fd, ip, port),
+        Ok(Some((ip, port))) => decide(actor, fd, ip, port),
         Ok(None) => Ok(()),
-        Err(_) => unexamined(by, fd),
+        Err(_) => unexamined(actor, fd),
     }
 }
 
 /// Makes a call whose verdict hangs on the socket.
 #[cold]
 #[inline(never)]
-fn make_apart(way: Way, fd: c_int, judge: &dyn Fn(By<'_>) -> Decision, make: &dyn Fn(Way) -> Option<isize>) -> c_int {
-    match (Call { way, waits: false, judge, make, unexamined: &|| unexamined(By::This, fd) }).run() {
+fn make_apart(
+    way: Way,
+    fd: c_int,
+    judge: &dyn Fn(Actor<'_>) -> Decision,
+    make: &dyn Fn(Way) -> Option<isize>,
+) -> c_int {
+    match (Call { way, waits: false, judge, make, unexamined: &|| unexamined(Actor::This, fd) }).run() {
         Ok(done) => as_libc(done),
         Err(Refused(errno)) => fail(errno),
     }
@@ -70,11 +75,11 @@ pub(super) fn listening(way: Way, fd: c_int, backlog: c_int) -> c_int {
         }
         return done;
     }
-    if let Err(Refused(errno)) = judged_to_listen(By::This, fd) {
+    if let Err(Refused(errno)) = decide_to_listen(Actor::This, fd) {
         return fail(errno);
     }
     if apart::is_needed(&[Rule::ListenPort]) {
-        return make_apart(way, fd, &|by| judged_to_listen(by, fd), &|way| listen_as_bound(way, fd, backlog));
+        return make_apart(way, fd, &|actor| decide_to_listen(actor, fd), &|way| listen_as_bound(way, fd, backlog));
     }
     gate::listen(way, fd, backlog)
 }
@@ -133,7 +138,7 @@ pub(super) fn binding(way: Way, fd: c_int, address: *const libc::sockaddr, len: 
 #[inline(never)]
 unsafe fn bind_port(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t, ip: IpAddr, port: u16) -> c_int {
     let is_master = state::role() == Role::Master;
-    let judge = |by: By<'_>| match sys::known_stream(fd) {
+    let judge = |actor: Actor<'_>| match sys::known_stream(fd) {
         // It is judged, or remembered, when it listens.
         Some(true) => Ok(()),
         Some(false) if is_master => {
@@ -141,10 +146,10 @@ unsafe fn bind_port(way: Way, fd: c_int, copy: &Address, len: libc::socklen_t, i
             Ok(())
         }
         None if is_master => Ok(()),
-        Some(false) => judged(by, fd, ip, port),
-        None => unexamined(by, fd),
+        Some(false) => decide(actor, fd, ip, port),
+        None => unexamined(actor, fd),
     };
-    if let Err(Refused(errno)) = judge(By::This) {
+    if let Err(Refused(errno)) = judge(Actor::This) {
         return fail(errno);
     }
     // SAFETY: as the caller promises.

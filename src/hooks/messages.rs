@@ -6,10 +6,10 @@
 
 use super::apart::as_kernel;
 use super::egress::{Looked, make_apart};
-use super::sendto::{judged_again, judged_message, may_wait};
+use super::sendto::{decide_again, decide_message, may_wait};
 use super::signals::with_cleanup;
 use super::{as_libc, fail};
-use crate::action::{By, Deed, Refused};
+use crate::action::{Actor, Refused, SocketOperation};
 use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
 use crate::sys;
@@ -48,7 +48,7 @@ impl Writer {
 }
 
 type Copy = MaybeUninit<libc::mmsghdr>;
-type Copied = MaybeUninit<Address>;
+type AddressCopy = MaybeUninit<Address>;
 
 /// sendmmsg(2).
 ///
@@ -103,10 +103,10 @@ struct Messages {
     flags: c_int,
 }
 
-/// A mapping with room for messages.
-struct Room {
+/// A mapping that holds copies of messages.
+struct MessageBuffer {
     headers: [Copy; MANY],
-    addresses: [Copied; MANY],
+    addresses: [AddressCopy; MANY],
 }
 
 impl Messages {
@@ -115,7 +115,7 @@ impl Messages {
     #[inline(never)]
     unsafe fn send_few(self) -> c_int {
         let mut headers = [const { Copy::uninit() }; FEW];
-        let mut addresses = [const { Copied::uninit() }; FEW];
+        let mut addresses = [const { AddressCopy::uninit() }; FEW];
         // SAFETY: as the caller promises.
         unsafe { self.send(&mut headers, &mut addresses) }
     }
@@ -124,26 +124,26 @@ impl Messages {
     /// As [`sendmmsg`].
     #[inline(never)]
     unsafe fn send_many(self) -> c_int {
-        let Some(at) = sys::allocate(size_of::<Room>()) else {
+        let Some(at) = sys::allocate(size_of::<MessageBuffer>()) else {
             // The kernel, too, may send fewer.
             // SAFETY: as the caller promises.
             return unsafe { Messages { count: FEW, ..self }.send_few() };
         };
         // SAFETY: the mapping is that long and nobody else's; a room may be anything.
-        let room = unsafe { &mut *at.cast::<Room>() };
+        let room = unsafe { &mut *at.cast::<MessageBuffer>() };
         // SAFETY: as the caller promises.
         let send = || unsafe { self.send(&mut room.headers, &mut room.addresses) };
         // A thread may be cancelled in libc's function.
         let sent = with_cleanup(unmap, at, send);
-        sys::munmap(at, size_of::<Room>());
+        sys::munmap(at, size_of::<MessageBuffer>());
         sent
     }
 
     /// # Safety
     /// As [`sendmmsg`].
-    unsafe fn send(self, headers: &mut [Copy], addresses: &mut [Copied]) -> c_int {
+    unsafe fn send(self, headers: &mut [Copy], addresses: &mut [AddressCopy]) -> c_int {
         let (reader, mut writer) = (Reader::default(), Writer::default());
-        let (mut judged, mut unwritten, mut is_apart) = (0_usize, false, false);
+        let (mut decide, mut unwritten, mut is_apart) = (0_usize, false, false);
         for (index, (header, address)) in headers.iter_mut().zip(addresses).take(self.count).enumerate() {
             let message = self.at.wrapping_add(index) as usize;
             if !reader.ok(message) || !reader.ok(message.wrapping_add(size_of::<libc::mmsghdr>() - 1)) {
@@ -153,13 +153,13 @@ impl Messages {
             let header = unsafe { &mut *header.as_mut_ptr().cast::<MaybeUninit<libc::msghdr>>() };
             // SAFETY: it is readable; the rest is as the caller promises.
             let decision =
-                unsafe { judged_message(self.fd, message as *const libc::msghdr, self.flags, header, address) };
+                unsafe { decide_message(self.fd, message as *const libc::msghdr, self.flags, header, address) };
             match decision {
                 Ok(looked) => {
                     is_apart |= looked == Looked::OnSocket;
-                    judged = index.wrapping_add(1);
+                    decide = index.wrapping_add(1);
                 }
-                Err(Refused(errno)) if judged == 0 => return fail(errno),
+                Err(Refused(errno)) if decide == 0 => return fail(errno),
                 Err(_) => break,
             }
             // The kernel sends it, does not count it, and goes no further.
@@ -169,23 +169,23 @@ impl Messages {
             }
         }
         let fd = self.fd;
-        if judged == 0 {
+        if decide == 0 {
             // SAFETY: the kernel takes it for a fault.
             return unsafe { gate::sendmmsg(self.way, fd, NOWHERE.cast_mut().cast(), 1, self.flags) };
         }
         let at = headers.as_mut_ptr().cast();
         // SAFETY: so many copies were made, with their addresses.
-        let send = |way| unsafe { gate::sendmmsg(way, fd, at, judged as c_uint, self.flags) };
+        let send = |way| unsafe { gate::sendmmsg(way, fd, at, decide as c_uint, self.flags) };
         let sent = if is_apart {
-            let judge = |by: By<'_>| {
-                headers.iter().take(judged).try_for_each(|header| {
+            let judge = |actor: Actor<'_>| {
+                headers.iter().take(decide).try_for_each(|header| {
                     // SAFETY: so many copies were made; a mmsghdr begins with a msghdr.
-                    unsafe { judged_again(by, fd, &(*header.as_ptr()).msg_hdr, self.flags) }
+                    unsafe { decide_again(actor, fd, &(*header.as_ptr()).msg_hdr, self.flags) }
                 })
             };
             let waits = may_wait(fd, self.flags);
             let send = |way| Some(as_kernel(send(way) as isize));
-            match make_apart(self.way, fd, Deed::Send(false), waits, &judge, &send) {
+            match make_apart(self.way, fd, SocketOperation::Send(false), waits, &judge, &send) {
                 Ok(done) => as_libc(done),
                 Err(Refused(errno)) => fail(errno),
             }
@@ -193,7 +193,7 @@ impl Messages {
             send(self.way)
         };
         let mut counted = usize::try_from(sent).unwrap_or(0);
-        if unwritten && counted == judged {
+        if unwritten && counted == decide {
             counted = counted.wrapping_sub(1);
         }
         for (index, header) in headers.iter().enumerate().take(counted) {
@@ -211,5 +211,5 @@ impl Messages {
 
 /// Gives up the room of a thread that is cancelled.
 unsafe extern "C" fn unmap(at: *mut c_void) {
-    sys::munmap(at, size_of::<Room>());
+    sys::munmap(at, size_of::<MessageBuffer>());
 }

@@ -2,9 +2,9 @@
 //! mount it (from Linux 6.7 on), and have any file run by any interpreter.
 
 use super::fail;
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::stack;
 use crate::process::state::{self, Role};
 use crate::real::table::real;
@@ -15,7 +15,7 @@ use crate::sys::address::NOWHERE;
 use core::ffi::{c_char, c_int, c_long, c_uint, c_ulong, c_void};
 
 /// A type, which the kernel reads a page of, as it stood when it was judged: nobody can change it then.
-type Kind = Text<4097>;
+type Kind = StringBuf<4097>;
 
 /// What the kernel is to have of a type.
 #[expect(clippy::large_enum_variant, reason = "nothing is allocated, and it lives for one call")]
@@ -29,7 +29,7 @@ enum Given {
 }
 
 /// Judges mounting what `kind` is.
-fn judged(call: &[u8], kind: *const c_char) -> Decision<Given> {
+fn decide(call: &[u8], kind: *const c_char) -> Decision<Given> {
     if kind.is_null() {
         return Ok(Given::Null);
     }
@@ -48,9 +48,9 @@ fn formats(call: &[u8]) -> Decision {
     if state::role() == Role::Master {
         return Ok(());
     }
-    let mut detail = Text::<64>::of(call);
+    let mut detail = StringBuf::<64>::of(call);
     detail.push(b": binfmt_misc");
-    request::current(|served| judge::formats(By::This, served, detail.bytes()))
+    request::current(|served| judge::formats(Actor::This, served, detail.bytes()))
 }
 
 impl Given {
@@ -76,7 +76,7 @@ pub unsafe extern "C" fn mount(
     data: *const c_void,
 ) -> c_int {
     let Some(real) = real::mount() else { return fail(libc::ENOSYS) };
-    stack::through(|| match judged(b"mount", kind) {
+    stack::through(|| match decide(b"mount", kind) {
         // SAFETY: as the caller promises; the type is a C string, or what the kernel reads none from.
         Ok(kind) => stack::back(|| unsafe { real(source, target, kind.pointer(), flags, data) }),
         Err(Refused(errno)) => fail(errno),
@@ -90,7 +90,7 @@ pub unsafe extern "C" fn mount(
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
     let Some(real) = real::fsopen() else { return fail(libc::ENOSYS) };
-    stack::through(|| match judged(b"fsopen", kind) {
+    stack::through(|| match decide(b"fsopen", kind) {
         // SAFETY: as above.
         Ok(kind) => stack::back(|| unsafe { real(kind.pointer(), flags) }),
         Err(Refused(errno)) => fail(errno),
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn fsopen(kind: *const c_char, flags: c_uint) -> c_int {
 /// As the system call's.
 pub(super) unsafe fn system_call(number: c_long, at: usize, mut args: [usize; 6]) -> c_long {
     let Some(given) = args.get(at).map(|kind| *kind as *const c_char) else { return -1 };
-    stack::through(|| match judged(if at == 0 { b"fsopen" } else { b"mount" }, given) {
+    stack::through(|| match decide(if at == 0 { b"fsopen" } else { b"mount" }, given) {
         Ok(given) => {
             if let Some(kind) = args.get_mut(at) {
                 *kind = given.pointer() as usize;

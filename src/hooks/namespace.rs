@@ -2,9 +2,9 @@
 
 use super::fail;
 use super::trampoline::trampoline;
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::state::{self, Role};
 use crate::real::table::real;
 use crate::report::sink;
@@ -34,11 +34,11 @@ const OF_CLONE: u64 = 0x7e02_0000;
 
 /// Judges the namespaces that `flags` ask `call` for.
 #[inline(never)]
-fn judged(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
+fn decide(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
     if state::role() == Role::Master {
         return Ok(());
     }
-    let mut detail = Text::<256>::new();
+    let mut detail = StringBuf::<256>::new();
     detail.push(call);
     let mut before = &b": "[..];
     for (_, name) in FLAGS.iter().filter(|(flag, _)| flags & flag != 0) {
@@ -46,7 +46,7 @@ fn judged(call: &[u8], flags: u64, unknown: Option<Unknown>) -> Decision {
         detail.push(name.trim_ascii_end());
         before = b", ";
     }
-    request::current(|served| judge::namespace(By::This, served, unknown, detail.bytes()))?;
+    request::current(|served| judge::namespace(Actor::This, served, unknown, detail.bytes()))?;
     if flags & libc::CLONE_NEWNS as u64 != 0 {
         sink::hold_before_leaving();
     }
@@ -70,7 +70,7 @@ pub unsafe extern "C" fn unshare(flags: c_int) -> c_int {
 /// Judges leaving the namespaces of these flags for new ones.
 pub(super) fn left(flags: c_int) -> Decision {
     let wanted = u64::from(flags.cast_unsigned()) & (OF_CLONE | NEWTIME);
-    if wanted == 0 { Ok(()) } else { judged(b"unshare", wanted, None) }
+    if wanted == 0 { Ok(()) } else { decide(b"unshare", wanted, None) }
 }
 
 /// setns(2).
@@ -93,12 +93,12 @@ pub(super) fn entered(fd: c_int) -> Decision {
     if state::role() == Role::Master {
         return Ok(());
     }
-    let (mut path, mut buffer, mut detail) = (Text::<64>::new(), [0; 128], Text::<256>::new());
+    let (mut path, mut buffer, mut detail) = (StringBuf::<64>::new(), [0; 128], StringBuf::<256>::new());
     path.push(b"fd/");
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"setns: ");
     detail.push(sys::readlink(procfs::proc_path(procfs::Whose::Own, path.bytes()).c_str(), &mut buffer));
-    request::current(|served| judge::namespace(By::This, served, None, detail.bytes()))?;
+    request::current(|served| judge::namespace(Actor::This, served, None, detail.bytes()))?;
     sink::hold_before_leaving();
     Ok(())
 }
@@ -124,7 +124,7 @@ extern "C" fn before_clone(_function: usize, _stack: usize, flags: c_int) -> *co
         refused as *const c_void
     };
     let Some(real) = real::clone() else { return refuse(libc::ENOSYS) };
-    match if wanted == 0 { Ok(()) } else { judged(b"clone", wanted, None) } {
+    match if wanted == 0 { Ok(()) } else { decide(b"clone", wanted, None) } {
         Ok(()) => real,
         Err(Refused(errno)) => refuse(errno),
     }
@@ -138,7 +138,7 @@ pub(super) fn before_system_call(number: libc::c_long, first: usize, second: usi
             making(first as u64);
             Ok(())
         }
-        libc::SYS_clone => judged(b"clone", first as u64 & OF_CLONE, None),
+        libc::SYS_clone => decide(b"clone", first as u64 & OF_CLONE, None),
         // Shorter than the first struct clone_args there was, which the kernel refuses.
         _ if second < 64 => Ok(()),
         _ => match Reader::default().pointer(first as *const *const u8, 0).map(|flags| flags as u64) {
@@ -146,8 +146,8 @@ pub(super) fn before_system_call(number: libc::c_long, first: usize, second: usi
                 making(flags);
                 Ok(())
             }
-            Some(flags) => judged(b"clone3", flags & (OF_CLONE | NEWTIME), None),
-            None => judged(b"clone3", 0, Some(Unknown::Namespace)),
+            Some(flags) => decide(b"clone3", flags & (OF_CLONE | NEWTIME), None),
+            None => decide(b"clone3", 0, Some(Unknown::Namespace)),
         },
     };
     answer.err().map(|Refused(errno)| {

@@ -10,9 +10,9 @@
 //! with O_CREAT or O_TMPFILE.
 
 use super::{as_libc, fail};
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::real::table::{ready, real};
@@ -43,18 +43,18 @@ fn is_memory(fd: c_int) -> Result<bool, Unknown> {
 }
 
 /// Judges a descriptor that was opened for writing, or is (O_PATH) what will be.
-pub(super) fn judged(fd: c_int) -> Decision {
+pub(super) fn decide(fd: c_int) -> Decision {
     let unknown = match is_memory(fd) {
         Ok(false) => return Ok(()),
         Ok(true) => None,
         Err(what) => Some(what),
     };
-    let (mut path, mut buffer, mut detail) = (Text::<64>::new(), [0; 192], Text::<256>::new());
+    let (mut path, mut buffer, mut detail) = (StringBuf::<64>::new(), [0; 192], StringBuf::<256>::new());
     path.push(b"fd/");
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"open for writing: ");
     detail.push(sys::readlink(procfs::proc_path(procfs::Whose::Own, path.bytes()).c_str(), &mut buffer));
-    request::current(|served| judge::process_memory(By::This, served, unknown, detail.bytes()))
+    request::current(|served| judge::process_memory(Actor::This, served, unknown, detail.bytes()))
 }
 
 /// Judges what is to be opened for writing, before there is a descriptor that a signal handler or another thread could copy. Only
@@ -72,7 +72,7 @@ pub(super) fn before(at: c_int, path: *const c_char, flags: c_int) -> Decision {
     match unsafe { sys::on_behalf(libc::SYS_openat, args) } {
         fd if fd >= 0 => {
             let file = sys::Fd(fd as c_int);
-            judged(file.0)
+            decide(file.0)
         }
         // The kernel will say so once more, or a new file is made.
         _ => Ok(()),
@@ -85,7 +85,7 @@ pub(super) fn opened(fd: c_int, flags: c_int) -> c_int {
     if fd < 0 || flags & NEW == NEW || state::role() == Role::Master {
         return fd;
     }
-    match judged(fd) {
+    match decide(fd) {
         Ok(()) => fd,
         Err(Refused(errno)) => {
             sys::close(fd);
@@ -111,7 +111,7 @@ macro_rules! open {
         #[cfg_attr(not(test), unsafe(no_mangle))]
         pub unsafe extern "C" fn $name(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
             #[inline(never)]
-            unsafe fn judged(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
+            unsafe fn decide(path: *const c_char, flags: c_int $(, $mode: libc::mode_t)?) -> c_int {
                 if writes(flags) && let Err(Refused(errno)) = before(libc::AT_FDCWD, path, flags) {
                     return fail(errno);
                 }
@@ -129,7 +129,7 @@ macro_rules! open {
                 return unsafe { real(path, flags $(, $mode)?) };
             }
             // SAFETY: as the caller promises.
-            unsafe { judged(path, flags $(, $mode)?) }
+            unsafe { decide(path, flags $(, $mode)?) }
         }
     };
     (@at $(#[$doc:meta])* $name:ident($($mode:ident)?) => $real:ident) => {
@@ -145,7 +145,7 @@ macro_rules! open {
             $(, $mode: libc::mode_t)?
         ) -> c_int {
             #[inline(never)]
-            unsafe fn judged(
+            unsafe fn decide(
                 at: c_int,
                 path: *const c_char,
                 flags: c_int
@@ -168,7 +168,7 @@ macro_rules! open {
                 return unsafe { real(at, path, flags $(, $mode)?) };
             }
             // SAFETY: as the caller promises.
-            unsafe { judged(at, path, flags $(, $mode)?) }
+            unsafe { decide(at, path, flags $(, $mode)?) }
         }
     };
     (@mode) => { 0 };
@@ -301,7 +301,7 @@ unsafe fn stream(
     }
     // SAFETY: a stream that libc has opened just now.
     let fd = unsafe { portcullis_shim_fileno(stream) };
-    match judged(fd) {
+    match decide(fd) {
         Ok(()) => stream,
         Err(Refused(errno)) => {
             close(stream, fd);

@@ -4,16 +4,16 @@
 use super::attempt::{self};
 use super::file_actions::Effects;
 use super::lent_actions;
-use crate::action::{Exec, Refused, Target};
+use crate::action::{Exec, ExecTarget, Refused};
 use crate::backstop::{self, Executes};
 use crate::child::environment::{self, New};
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::process::stack;
 use crate::process::state::{self, Role};
 use crate::real::search;
 use crate::real::search::Failed;
 use crate::real::table::real;
-use crate::request::{self, Served};
+use crate::request::{self, ServedRequest};
 use crate::sys;
 use crate::sys::PATH_MAX;
 use crate::sys::Vector;
@@ -30,7 +30,7 @@ fn program<'a>(
     effects: &Effects,
 ) -> Exec<'a> {
     Exec {
-        target: Target::Path(effects.folder(), path),
+        target: ExecTarget::Path(effects.folder(), path),
         searched,
         unknown: effects.unknown_of(path),
         argv,
@@ -76,10 +76,10 @@ fn attempt(
 }
 
 /// Calls `go` without an environment of the guard's, which cannot be made, where the policy lets it; gives an errno.
-fn unmade(served: &Served, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
+fn unmade(served: &ServedRequest, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
     let path = match exec.target {
-        Target::Path(_, path) => path,
-        Target::Descriptor(_) => c"",
+        ExecTarget::Path(_, path) => path,
+        ExecTarget::Descriptor(_) => c"",
     };
     let expected = Executes::Program(path, exec.argv);
     match attempt::unknown(served, exec, what, || backstop::expecting(expected, || go(exec.envp))) {
@@ -115,7 +115,7 @@ fn start(
         Err(errno) => return failure_before(vectors, go).unwrap_or(errno),
     };
     let effects = Effects::of(actions);
-    if let Err(Refused(errno)) = effects.judged() {
+    if let Err(Refused(errno)) = effects.decision() {
         return errno;
     }
     if effects.fail() {
@@ -163,7 +163,7 @@ fn start(
 
 /// Starts a master's program, which is not judged, with the guard in it.
 fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Vector) -> c_int) -> c_int {
-    let name = Text::<64>::of(Reader::default().string(path.cast(), 64).unwrap_or_default());
+    let name = StringBuf::<64>::of(Reader::default().string(path.cast(), 64).unwrap_or_default());
     let new = New::of(base_name(name.bytes()), environment::guarding());
     request::for_exec(envp, |served| {
         environment::for_new_process(envp, new, served, &go).unwrap_or_else(|what| {
@@ -176,7 +176,7 @@ fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Ve
 /// One of the posix_spawn family: they differ in whether the program is looked for, and in what the first argument is. What
 /// is found is started by its path, by the function of the second name.
 macro_rules! spawns {
-    ($($(#[$doc:meta])* $name:ident ($first:ty) by $by:ident, searches: $searches:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident ($first:ty) actor $actor:ident, searches: $searches:literal;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -201,7 +201,7 @@ macro_rules! spawns {
                     };
                     return stack::through(|| of_master(path, (argv.cast(), envp.cast()), go));
                 }
-                let Some(real) = real::$by() else { return libc::ENOSYS };
+                let Some(real) = real::$actor() else { return libc::ENOSYS };
                 let go = |path: &CStr, argv: Vector, envp: Vector| {
                     lent_actions::with(actions, envp, |actions| {
                         let (path, argv) = (path.as_ptr(), argv.cast());
@@ -217,11 +217,11 @@ macro_rules! spawns {
 
 spawns! {
     /// posix_spawn(3).
-    posix_spawn (libc::pid_t) by posix_spawn, searches: false;
+    posix_spawn (libc::pid_t) actor posix_spawn, searches: false;
     /// posix_spawnp(3).
-    posix_spawnp (libc::pid_t) by posix_spawn, searches: true;
+    posix_spawnp (libc::pid_t) actor posix_spawn, searches: true;
     /// pidfd_spawn(3), from glibc 2.39 on.
-    pidfd_spawn (c_int) by pidfd_spawn, searches: false;
+    pidfd_spawn (c_int) actor pidfd_spawn, searches: false;
     /// pidfd_spawnp(3), from glibc 2.39 on.
-    pidfd_spawnp (c_int) by pidfd_spawn, searches: true;
+    pidfd_spawnp (c_int) actor pidfd_spawn, searches: true;
 }

@@ -2,7 +2,7 @@
 //! libc resolves only then, so where it goes is not known.
 
 use super::fail;
-use crate::action::{By, Decision, Deed, Refused};
+use crate::action::{Actor, Decision, Refused, SocketOperation};
 use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::table::real;
@@ -12,10 +12,10 @@ use portcullis_policy::Unknown;
 
 #[cold]
 #[inline(never)]
-fn judged() -> Decision {
+fn decide() -> Decision {
     match state::role() {
         Role::Master => Ok(()),
-        _ => request::current(|served| judge::unread(By::This, served, -1, Deed::Connect)),
+        _ => request::current(|served| judge::unread(Actor::This, served, -1, SocketOperation::Connect)),
     }
 }
 
@@ -29,7 +29,7 @@ macro_rules! remote {
             #[cfg_attr(not(test), unsafe(no_mangle))]
             pub unsafe extern "C" fn $name($($arg: $type),*) -> c_int {
                 let Some(real) = real::$name() else { return fail(libc::ENOSYS) };
-                match judged() {
+                match decide() {
                     Err(Refused(errno)) => fail(errno),
                     // SAFETY: as the caller promises.
                     Ok(()) => unsafe { real($($arg),*) },
@@ -71,8 +71,8 @@ pub unsafe extern "C" fn bindresvport(fd: c_int, address: *mut libc::sockaddr_in
         None => {}
     }
     if state::role() != Role::Master && sys::known_stream(fd) != Some(true) {
-        let judged = |served: &request::Served| judge::listen_unknown(By::This, served, fd, Unknown::Address);
-        if let Err(Refused(errno)) = request::current(judged) {
+        let decide = |served: &request::ServedRequest| judge::listen_unknown(Actor::This, served, fd, Unknown::Address);
+        if let Err(Refused(errno)) = request::current(decide) {
             return fail(errno);
         }
     }

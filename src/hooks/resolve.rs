@@ -2,7 +2,7 @@
 //! and whom they ask is judged.
 
 use super::fail;
-use crate::action::{By, Decision, Deed, Refused};
+use crate::action::{Actor, Decision, Refused, SocketOperation};
 use crate::judge;
 use crate::judge::names;
 use crate::process::state::{self, Role};
@@ -39,20 +39,22 @@ fn own() -> *const c_void {
 /// Judges the name servers of a state: libc connects and sends to them, past every hook. Those at the port of name servers are
 /// left to the settings: libc reads these again only when it is asked for a name.
 #[inline(never)]
-fn judged(state: *const c_void) -> Decision {
+fn decide(state: *const c_void) -> Decision {
     if state::role() == Role::Master || state.is_null() {
         return Ok(());
     }
     let mut decision = Ok(());
     let is_whole = names::each_server(state, |ip, port| {
         if port != names::DNS {
-            let judged = |served: &request::Served| judge::egress(By::This, served, -1, Deed::Send(false), ip, port);
-            decision = request::current(judged).map(|_| ());
+            let decide = |served: &request::ServedRequest| {
+                judge::egress(Actor::This, served, -1, SocketOperation::Send(false), ip, port)
+            };
+            decision = request::current(decide).map(|_| ());
         }
         decision.is_ok()
     });
     if !is_whole && decision.is_ok() {
-        decision = request::current(|served| judge::unread(By::This, served, -1, Deed::Send(false)));
+        decision = request::current(|served| judge::unread(Actor::This, served, -1, SocketOperation::Send(false)));
     }
     decision
 }
@@ -70,7 +72,7 @@ pub unsafe extern "C" fn getaddrinfo(
 ) -> c_int {
     let Some(real) = real::getaddrinfo() else { return libc::EAI_SYSTEM };
     if !node.is_null()
-        && let Err(Refused(errno)) = judged(own())
+        && let Err(Refused(errno)) = decide(own())
     {
         fail(errno);
         return libc::EAI_SYSTEM;
@@ -144,7 +146,7 @@ unsafe fn note(name: *const c_char, host: *const Hostent) {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut Hostent {
     let Some(real) = real::gethostbyname() else { return core::ptr::null_mut() };
-    if let Err(Refused(errno)) = judged(own()) {
+    if let Err(Refused(errno)) = decide(own()) {
         fail(errno);
         return core::ptr::null_mut();
     }
@@ -163,7 +165,7 @@ pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut Hostent {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut Hostent {
     let Some(real) = real::gethostbyname2() else { return core::ptr::null_mut() };
-    if let Err(Refused(errno)) = judged(own()) {
+    if let Err(Refused(errno)) = decide(own()) {
         fail(errno);
         return core::ptr::null_mut();
     }
@@ -189,7 +191,7 @@ pub unsafe extern "C" fn gethostbyname_r(
     error: *mut c_int,
 ) -> c_int {
     let Some(real) = real::gethostbyname_r() else { return TRY_AGAIN };
-    if let Err(Refused(errno)) = judged(own()) {
+    if let Err(Refused(errno)) = decide(own()) {
         // SAFETY: as the caller promises.
         unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
         return errno;
@@ -219,7 +221,7 @@ pub unsafe extern "C" fn gethostbyname2_r(
     error: *mut c_int,
 ) -> c_int {
     let Some(real) = real::gethostbyname2_r() else { return TRY_AGAIN };
-    if let Err(Refused(errno)) = judged(own()) {
+    if let Err(Refused(errno)) = decide(own()) {
         // SAFETY: as the caller promises.
         unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
         return errno;
@@ -250,7 +252,7 @@ unsafe fn answer(state: *const c_void, buffer: *const c_uchar, room: c_int, got:
 
 /// A function of the resolver: it is called, and its answer looked at.
 macro_rules! resolver {
-    ($($(#[$doc:meta])* $name:ident by $real:ident ($($arg:ident: $type:ty),*) of $state:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident actor $real:ident ($($arg:ident: $type:ty),*) of $state:expr;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -260,7 +262,7 @@ macro_rules! resolver {
             pub unsafe extern "C" fn $name($($arg: $type,)* class: c_int, kind: c_int, buffer: *mut c_uchar, size: c_int) -> c_int {
                 let Some(real) = real::$real() else { return -1 };
                 let state: *const c_void = $state;
-                if let Err(Refused(errno)) = judged(state) {
+                if let Err(Refused(errno)) = decide(state) {
                     return fail(errno);
                 }
                 // SAFETY: as the caller promises.
@@ -272,29 +274,29 @@ macro_rules! resolver {
 
 resolver! {
     /// res_query(3).
-    res_query by res_query (name: *const c_char) of own();
+    res_query actor res_query (name: *const c_char) of own();
     /// res_query by its other name.
-    __res_query by res_query (name: *const c_char) of own();
+    __res_query actor res_query (name: *const c_char) of own();
     /// res_search(3).
-    res_search by res_search (name: *const c_char) of own();
+    res_search actor res_search (name: *const c_char) of own();
     /// res_search by its other name.
-    __res_search by res_search (name: *const c_char) of own();
+    __res_search actor res_search (name: *const c_char) of own();
     /// res_querydomain(3).
-    res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char) of own();
+    res_querydomain actor res_querydomain (name: *const c_char, domain: *const c_char) of own();
     /// res_querydomain by its other name.
-    __res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char) of own();
+    __res_querydomain actor res_querydomain (name: *const c_char, domain: *const c_char) of own();
     /// res_nquery(3).
-    res_nquery by res_nquery (state: *mut c_void, name: *const c_char) of state;
+    res_nquery actor res_nquery (state: *mut c_void, name: *const c_char) of state;
     /// res_nquery by its other name.
-    __res_nquery by res_nquery (state: *mut c_void, name: *const c_char) of state;
+    __res_nquery actor res_nquery (state: *mut c_void, name: *const c_char) of state;
     /// res_nsearch(3).
-    res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char) of state;
+    res_nsearch actor res_nsearch (state: *mut c_void, name: *const c_char) of state;
     /// res_nsearch by its other name.
-    __res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char) of state;
+    __res_nsearch actor res_nsearch (state: *mut c_void, name: *const c_char) of state;
     /// res_nquerydomain(3).
-    res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
+    res_nquerydomain actor res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
     /// res_nquerydomain by its other name.
-    __res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
+    __res_nquerydomain actor res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
 }
 
 /// res_send(3).
@@ -304,7 +306,7 @@ resolver! {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn res_send(query: *const c_uchar, len: c_int, answer: *mut c_uchar, size: c_int) -> c_int {
     let Some(real) = real::res_send() else { return -1 };
-    match judged(own()) {
+    match decide(own()) {
         Err(Refused(errno)) => fail(errno),
         // SAFETY: as the caller promises.
         Ok(()) => unsafe { real(query, len, answer, size) },
@@ -324,7 +326,7 @@ pub unsafe extern "C" fn res_nsend(
     size: c_int,
 ) -> c_int {
     let Some(real) = real::res_nsend() else { return -1 };
-    match judged(state) {
+    match decide(state) {
         Err(Refused(errno)) => fail(errno),
         // SAFETY: as the caller promises.
         Ok(()) => unsafe { real(state, query, len, answer, size) },

@@ -1,9 +1,9 @@
 //! What sends to an address: sendto and sendmsg; sendmmsg is in [`super::messages`].
 
 use super::apart::as_kernel;
-use super::egress::{Looked, anew, is_dns, judged, make_apart, sending_to_peer};
+use super::egress::{Looked, anew, decide, is_dns, make_apart, sending_to_peer};
 use super::{as_libc_size, fail};
-use crate::action::{By, Decision, Deed, Refused};
+use crate::action::{Actor, Decision, Refused, SocketOperation};
 use crate::judge;
 use crate::judge::{names, peers, route};
 use crate::process::state::{self, Role};
@@ -22,8 +22,8 @@ fn opened_to_dns(fd: c_int) {
     }
 }
 
-fn sending(flags: c_int) -> Deed {
-    Deed::Send(flags & libc::MSG_FASTOPEN != 0)
+fn sending(flags: c_int) -> SocketOperation {
+    SocketOperation::Send(flags & libc::MSG_FASTOPEN != 0)
 }
 
 /// Whether sending may wait, for a connection or for room.
@@ -104,7 +104,7 @@ unsafe fn sendto_address<const IS_LIBCS: bool>(
         // SAFETY: as the caller promises; the kernel takes the address for a fault, or does not read it.
         return unsafe { gate::sendto(way, fd, buffer, size, flags, NOWHERE.cast(), len) };
     }
-    let looked = match judged(fd, &copy, len, sending(flags)) {
+    let looked = match decide(fd, &copy, len, sending(flags)) {
         Err(Refused(errno)) => return fail(errno) as libc::ssize_t,
         Ok(looked) => looked,
     };
@@ -138,11 +138,11 @@ unsafe fn sendto_apart(
     copy: &Address,
     len: libc::socklen_t,
 ) -> libc::ssize_t {
-    let deed = sending(flags);
-    let judge = |by: By<'_>| anew(by, fd, copy, len, deed).map(|_| ());
+    let operation = sending(flags);
+    let judge = |actor: Actor<'_>| anew(actor, fd, copy, len, operation).map(|_| ());
     // SAFETY: as the caller promises.
     let send = |way| unsafe { gate::sendto(way, fd, piece.iov_base, piece.iov_len, flags, copy.as_ptr(), len) };
-    match make_apart(way, fd, deed, may_wait(fd, flags), &judge, &|way| Some(as_kernel(send(way)))) {
+    match make_apart(way, fd, operation, may_wait(fd, flags), &judge, &|way| Some(as_kernel(send(way)))) {
         Ok(done) => as_libc_size(done),
         Err(Refused(errno)) => fail(errno) as libc::ssize_t,
     }
@@ -154,7 +154,7 @@ unsafe fn sendto_apart(
 /// # Safety
 /// As sendmsg's; the header must be readable.
 #[inline(always)]
-pub(super) unsafe fn judged_message(
+pub(super) unsafe fn decide_message(
     fd: c_int,
     message: *const libc::msghdr,
     flags: c_int,
@@ -166,7 +166,7 @@ pub(super) unsafe fn judged_message(
     if header.msg_controllen != 0
         && let Some(how) = route::in_message(header)
     {
-        request::current(|served| judge::routed(By::This, served, how))?;
+        request::current(|served| judge::routed(Actor::This, served, how))?;
     }
     if header.msg_name.is_null() || header.msg_namelen == 0 {
         if peers::is_watched() {
@@ -188,7 +188,7 @@ pub(super) unsafe fn judged_message(
         return Ok(Looked::Whole);
     }
     header.msg_name = address.as_ptr().cast_mut().cast();
-    let looked = judged(fd, address, header.msg_namelen, sending(flags))?;
+    let looked = decide(fd, address, header.msg_namelen, sending(flags))?;
     if looked == Looked::WithoutAddress {
         (header.msg_name, header.msg_namelen) = (core::ptr::null_mut(), 0);
     }
@@ -198,14 +198,14 @@ pub(super) unsafe fn judged_message(
 /// Judges a copy of a message once more, where it has an address.
 ///
 /// # Safety
-/// The header must be one that [`judged_message`] has written, with its address.
-pub(super) unsafe fn judged_again(by: By<'_>, fd: c_int, header: &libc::msghdr, flags: c_int) -> Decision {
+/// The header must be one that [`decide_message`] has written, with its address.
+pub(super) unsafe fn decide_again(actor: Actor<'_>, fd: c_int, header: &libc::msghdr, flags: c_int) -> Decision {
     if header.msg_name.is_null() || header.msg_name.cast_const() == NOWHERE.cast() {
         return Ok(());
     }
     // SAFETY: as the caller promises.
     let address = unsafe { &*header.msg_name.cast::<Address>() };
-    anew(by, fd, address, header.msg_namelen, sending(flags)).map(|_| ())
+    anew(actor, fd, address, header.msg_namelen, sending(flags)).map(|_| ())
 }
 
 /// A message without an address.
@@ -252,7 +252,7 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
     }
     let (mut copy, mut address) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: as the caller promises; the copy was made.
-    match unsafe { judged_message(fd, message, flags, &mut copy, &mut address) } {
+    match unsafe { decide_message(fd, message, flags, &mut copy, &mut address) } {
         // SAFETY: both were written, as an address was looked at.
         Ok(Looked::OnSocket) => unsafe { send_message_apart(way, fd, copy.assume_init_ref(), flags) },
         // SAFETY: as above.
@@ -264,12 +264,12 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
 /// Sends a message on the socket that is judged.
 ///
 /// # Safety
-/// The header must be one that [`judged_message`] has written, with its address.
+/// The header must be one that [`decide_message`] has written, with its address.
 #[cold]
 #[inline(never)]
 unsafe fn send_message_apart(way: Way, fd: c_int, header: &libc::msghdr, flags: c_int) -> libc::ssize_t {
     // SAFETY: as the caller promises.
-    let judge = |by: By<'_>| unsafe { judged_again(by, fd, header, flags) };
+    let judge = |actor: Actor<'_>| unsafe { decide_again(actor, fd, header, flags) };
     // SAFETY: likewise.
     let send = |way| Some(as_kernel(unsafe { gate::sendmsg(way, fd, header, flags) }));
     match make_apart(way, fd, sending(flags), may_wait(fd, flags), &judge, &send) {

@@ -1,7 +1,7 @@
 //! What shows whom a process serves (accept and read), and what name servers answer it (recv and recvfrom).
 
 use super::{as_libc_size, fail};
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
 use crate::judge::names;
 use crate::judge::rings;
@@ -89,14 +89,14 @@ fn taken(listener: c_int) -> Decision {
         None => Some(Unknown::Socket),
     };
     let how = b"an accept on a listener of PHP-FPM's";
-    request::current(|served| judge::fpm_socket(By::This, served, unknown, how))
+    request::current(|served| judge::fpm_socket(Actor::This, served, unknown, how))
 }
 
 /// The master takes its first connection: it serves from now on.
 #[cold]
 #[inline(never)]
 fn begin(listener: c_int) {
-    fallback::report(load::sum_once());
+    fallback::report(load::verify_checksum_once());
     listeners::remember_all();
     listeners::remember(listener);
     crate::child::environment::remember_start();

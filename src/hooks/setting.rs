@@ -2,7 +2,7 @@
 
 use super::fail;
 use crate::judge::names;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::real::table::real;
 use crate::sys::Reader;
 use core::ffi::{c_char, c_int};
@@ -34,7 +34,7 @@ pub unsafe extern "C" fn setenv(name: *const c_char, value: *const c_char, overw
 /// Takes note of a setting; as much of it as tells that it is one.
 fn note(name: *const c_char, end: &[u8]) {
     if let Some(name) = Reader::default().string(name.cast(), 24) {
-        let mut entry = Text::<32>::new();
+        let mut entry = StringBuf::<32>::new();
         entry.push(name);
         entry.push(end);
         names::note_setting(entry.bytes());

@@ -6,15 +6,15 @@
 
 use super::signals::{self, Signals};
 use super::{fail, lent_actions};
-use crate::action::{By, Decision, Exec, Refused, Target};
+use crate::action::{Actor, Decision, Exec, ExecTarget, Refused};
 use crate::backstop::{self, Executes};
 use crate::child::environment::{self, New};
-use crate::judge::{self, Cleared};
+use crate::judge::{self, ExecClearance};
 use crate::process::environ;
 use crate::process::stack;
 use crate::real::find::libc_minor;
 use crate::real::table::real;
-use crate::request::{self, Served};
+use crate::request::{self, ServedRequest};
 use crate::sys::Reader;
 use crate::sys::Vector;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -45,7 +45,7 @@ impl Command {
 
     fn exec(&self, envp: Vector, unknown: Option<Unknown>) -> Exec<'_> {
         Exec {
-            target: Target::Path(libc::AT_FDCWD, SHELL),
+            target: ExecTarget::Path(libc::AT_FDCWD, SHELL),
             searched: None,
             argv: self.vector(),
             envp,
@@ -61,13 +61,13 @@ impl Command {
 /// Judges a program for a new process, and calls `go` with its environment; the kernel's errno where there is no such
 /// program. An environment that cannot be made is for the policy to decide.
 pub fn in_new_process<R>(
-    served: &Served,
+    served: &ServedRequest,
     exec: &Exec<'_>,
     mut go: impl FnMut(Vector) -> R,
 ) -> Decision<Result<R, i32>> {
-    let start = match judge::exec(By::This, served, exec)? {
-        Cleared::Start(start) => start,
-        Cleared::Absent(errno) => return Ok(Err(errno)),
+    let start = match judge::exec(Actor::This, served, exec)? {
+        ExecClearance::Start(start) => start,
+        ExecClearance::Absent(errno) => return Ok(Err(errno)),
     };
     let new_name = exec.name();
     let new = New::of(new_name.bytes(), start.guarding).running(start.image);
@@ -77,26 +77,26 @@ pub fn in_new_process<R>(
             judge::unknown_exec(served, exec, what)?;
             let mut go = || go(exec.envp);
             Ok(Ok(match exec.target {
-                Target::Path(_, path) => backstop::expecting(Executes::Program(path, exec.argv), go),
-                Target::Descriptor(_) => go(),
+                ExecTarget::Path(_, path) => backstop::expecting(Executes::Program(path, exec.argv), go),
+                ExecTarget::Descriptor(_) => go(),
             }))
         }
     }
 }
 
 /// Judges the shell for a command, and calls `go` with its environment.
-pub fn judged<R>(command: &Command, mut go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
+pub fn decide<R>(command: &Command, mut go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
     let envp = environ::current();
     let go = |envp| stack::back(|| go(envp));
     stack::through(|| request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), go)))
 }
 
 /// Judges a shell that libc starts with `environ`, and that therefore cannot be handed the guard.
-fn judged_unguarded(text: *const c_char) -> Decision {
+fn decide_unguarded(text: *const c_char) -> Decision {
     let (command, envp) = (Command::of(text), environ::current());
     stack::on(|| {
         request::for_exec(envp, |served| {
-            judge::exec(By::This, served, &command.exec(envp, Some(Unknown::Environment))).map(|_| ())
+            judge::exec(Actor::This, served, &command.exec(envp, Some(Unknown::Environment))).map(|_| ())
         })
     })
 }
@@ -138,7 +138,7 @@ pub unsafe extern "C" fn system(text: *const c_char) -> c_int {
         return c_int::from(is_there_a_shell());
     }
     let command = Command::of(text);
-    let started = judged(&command, |envp| {
+    let started = decide(&command, |envp| {
         let signals = Signals::enter();
         (run(&command, envp, &signals), signals)
     });
@@ -183,7 +183,7 @@ pub unsafe extern "C" fn _IO_proc_open(
     command: *const c_char,
     kind: *const c_char,
 ) -> *mut libc::FILE {
-    let errno = match (real::_IO_proc_open(), judged_unguarded(command)) {
+    let errno = match (real::_IO_proc_open(), decide_unguarded(command)) {
         (Some(real), Ok(())) => {
             let shell = Command::of(command);
             // SAFETY: as the caller promises.
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flag
     if flags & WRDE_NOCMD != 0 {
         return go(flags);
     }
-    match judged_unguarded(words) {
+    match decide_unguarded(words) {
         Ok(()) => backstop::expecting(Executes::Words(words), || go(flags)),
         Err(_) => go(flags | WRDE_NOCMD),
     }

@@ -16,13 +16,13 @@ struct Ignored {
     quit: Option<libc::sigaction>,
 }
 
-struct Shared(UnsafeCell<Ignored>);
+struct SharedSignals(UnsafeCell<Ignored>);
 
 // SAFETY: looked at in one's turn only.
-unsafe impl Sync for Shared {}
+unsafe impl Sync for SharedSignals {}
 
 static TURN: Turn = Turn::new();
-static IGNORED: Shared = Shared(UnsafeCell::new(Ignored { calls: 0, interrupt: None, quit: None }));
+static IGNORED: SharedSignals = SharedSignals(UnsafeCell::new(Ignored { calls: 0, interrupt: None, quit: None }));
 
 fn in_turn<R>(change: impl FnOnce(&mut Ignored) -> R) -> R {
     let _held = TURN.take();

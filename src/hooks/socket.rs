@@ -1,10 +1,10 @@
 //! What makes a socket, or gives it a route: socket, setsockopt, getsockopt; recvmsg and recvmmsg, by which one comes from elsewhere.
 
 use super::fail;
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
 use crate::judge::rings;
-use crate::judge::route::{self, Effect};
+use crate::judge::route::{self, OptionEffect};
 use crate::policy::verdict_cache;
 use crate::process::state::{self, Role};
 use crate::real::gate;
@@ -49,12 +49,12 @@ fn routed(fd: c_int, how: &'static str) -> Decision {
     match (state::role(), sys::no_socket(fd)) {
         (Role::Master, _) => Ok(()),
         (_, Some(errno)) => Err(Refused(errno)),
-        _ => request::current(|served| judge::routed(By::This, served, how)),
+        _ => request::current(|served| judge::routed(Actor::This, served, how)),
     }
 }
 
-/// Room for a value that was judged: the kernel gets that, and not what another thread may put in its place.
-pub(super) type Room = [u8; route::OPTIONS_MAX];
+/// A copy of an option's value. The kernel gets the copy, so that no other thread can replace the value after the verdict.
+pub(super) type OptionBuffer = [u8; route::OPTIONS_MAX];
 
 /// Judges setsockopt; gives the value that the kernel is to have.
 #[inline]
@@ -64,25 +64,25 @@ pub(super) fn may_set(
     option: c_int,
     value: *const c_void,
     len: libc::socklen_t,
-    room: &mut Room,
+    room: &mut OptionBuffer,
 ) -> Decision<*const c_void> {
-    if route::may_set(level, option) { judged_value(fd, level, option, value, len, room) } else { Ok(value) }
+    if route::may_set(level, option) { decide_value(fd, level, option, value, len, room) } else { Ok(value) }
 }
 
 #[cold]
 #[inline(never)]
-fn judged_value(
+fn decide_value(
     fd: c_int,
     level: c_int,
     option: c_int,
     value: *const c_void,
     len: libc::socklen_t,
-    room: &mut Room,
+    room: &mut OptionBuffer,
 ) -> Decision<*const c_void> {
     match route::set(level, option, len, room, |into| route::copy(value.cast(), into)) {
-        Effect::None => Ok(value),
-        Effect::NoneAsRead => Ok(room.as_ptr().cast()),
-        Effect::Elsewhere(how) => routed(fd, how).map(|()| value),
+        OptionEffect::None => Ok(value),
+        OptionEffect::NoneAsRead => Ok(room.as_ptr().cast()),
+        OptionEffect::Elsewhere(how) => routed(fd, how).map(|()| value),
     }
 }
 

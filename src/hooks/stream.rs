@@ -154,7 +154,7 @@ pub unsafe extern "C" fn popen(text: *const c_char, kind: *const c_char) -> *mut
         Some((does, closes)) => {
             let command = Command::of(text);
             let go = |envp| open(&command, envp, does, closes);
-            match shell::judged(&command, go) {
+            match shell::decide(&command, go) {
                 Ok(Ok(opened)) => opened,
                 // As glibc has it where the shell cannot be started.
                 Ok(Err(_)) => Err(libc::ENOMEM),

@@ -10,7 +10,7 @@ use super::{
     closing, connect, descriptor, exec, filters, inject, listen, messages, namespace, open, privilege, send, sendto,
     serving, socket,
 };
-use crate::action::{By, Decision, Refused};
+use crate::action::{Actor, Decision, Refused};
 use crate::judge;
 use crate::process::state::{self, Role};
 use crate::real::gate::Way;
@@ -217,7 +217,7 @@ fn opened(at: c_int, path: usize, flags: c_int, open: impl FnOnce() -> c_int) ->
 #[cold]
 unsafe fn undecoded(number: c_long, args: [usize; 6]) -> c_long {
     if state::role() != Role::Master
-        && let Err(Refused(errno)) = request::current(|served| judge::system_call(By::This, served))
+        && let Err(Refused(errno)) = request::current(|served| judge::system_call(Actor::This, served))
     {
         return to_long(fail(errno));
     }
@@ -232,7 +232,7 @@ unsafe fn undecoded(number: c_long, args: [usize; 6]) -> c_long {
 unsafe fn ring(entries: usize, parameters: usize) -> c_long {
     if state::role() == Role::Master {
         crate::server::rings::remember();
-    } else if let Err(Refused(errno)) = request::current(|served| judge::ring(By::This, served)) {
+    } else if let Err(Refused(errno)) = request::current(|served| judge::ring(Actor::This, served)) {
         return to_long(fail(errno));
     }
     // SAFETY: as the caller promises.

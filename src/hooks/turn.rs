@@ -9,8 +9,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 /// A lock that belongs to a process; 0 where nobody holds it.
 pub struct Turn(AtomicU32);
 
-/// Gives the turn back when it goes out of scope.
-pub struct Held<'t>(&'t AtomicU32);
+/// Ends the turn when it goes out of scope.
+pub struct TurnGuard<'t>(&'t AtomicU32);
 
 /// Set while threads may sleep until the turn is free. Process numbers are below 2^22.
 const AWAITED: u32 = 1 << 31;
@@ -22,7 +22,7 @@ impl Turn {
     }
 
     /// Waits for the turn.
-    pub fn take(&self) -> Held<'_> {
+    pub fn take(&self) -> TurnGuard<'_> {
         let own = sys::getpid();
         let mut mine = own;
         loop {
@@ -30,7 +30,7 @@ impl Turn {
             if holder & !AWAITED != own {
                 // Free, or left behind by a thread of the process that this one was forked from.
                 if self.0.compare_exchange_weak(holder, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
-                    return Held(&self.0);
+                    return TurnGuard(&self.0);
                 }
                 continue;
             }
@@ -46,7 +46,7 @@ impl Turn {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for TurnGuard<'_> {
     fn drop(&mut self) {
         if self.0.swap(0, Ordering::Release) & AWAITED != 0 {
             sys::futex_wake(self.0);

@@ -2,14 +2,14 @@
 
 use super::{is_on, on_connection};
 use crate::action::Place;
-use crate::action::{Arguments, By, Decision, Exec, Guarding, Refused, Target};
+use crate::action::{Actor, Arguments, Decision, Exec, ExecTarget, Guarding, Refused};
 use crate::child::environment;
 use crate::judge::program::{self, Program, SETUID, ScriptLine, Starter};
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::report::{actor, counters, emit};
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys::Reader;
 use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd, Stat};
@@ -17,9 +17,9 @@ use portcullis_event::ARGS_SHOWN;
 use portcullis_policy::exec::{MISSING, SANITIZER};
 use portcullis_policy::{Mode, Outcome, Rule, Unknown};
 
-/// What comes of a program that is not refused.
+/// How the exec of a program that is not refused goes on.
 #[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
-pub enum Cleared {
+pub enum ExecClearance {
     /// The kernel does not run it, and this is its errno. It is not asked again: by now it might.
     Absent(i32),
     /// It is started.
@@ -37,7 +37,7 @@ pub struct Start {
     /// It was judged as what sh runs: execvp and its kin do that where the kernel does not know its format.
     pub as_shell: bool,
     judged: Option<Stat>,
-    by: Option<Fd>,
+    actor: Option<Fd>,
     /// It is a script, and `by` is the interpreter that this line of it names.
     pub line: Option<ScriptLine>,
 }
@@ -51,17 +51,17 @@ impl Start {
             runs: (0, 0),
             as_shell: false,
             judged: None,
-            by: None,
+            actor: None,
             line: None,
         }
     }
 
     /// Whether `target` still is the file that was judged.
-    pub fn still_is(&self, target: &Target<'_>) -> bool {
+    pub fn still_is(&self, target: &ExecTarget<'_>) -> bool {
         let Some(judged) = self.judged else { return true };
         let now = match *target {
-            Target::Path(at, path) => sys::stat_at(at, path).ok(),
-            Target::Descriptor(fd) => sys::fstat(fd),
+            ExecTarget::Path(at, path) => sys::stat_at(at, path).ok(),
+            ExecTarget::Descriptor(fd) => sys::fstat(fd),
         };
         now.is_some_and(|now| now.identity == judged.identity && now.ctime == judged.ctime)
     }
@@ -69,36 +69,36 @@ impl Start {
     /// The descriptor of the judged file, or of its interpreter, where it is to be run by that: what takes its place might be a
     /// program without the guard, and nobody would see it.
     pub fn by_descriptor(&self) -> Option<i32> {
-        self.by.as_ref().map(|file| file.0)
+        self.actor.as_ref().map(|file| file.0)
     }
 }
 
 /// Judges a program that is started for a request.
 #[inline(never)]
-pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
+pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decision<ExecClearance> {
     let policy = in_force::policy();
-    if matches!(by, By::This) && state::role() == Role::Master {
-        return Ok(Cleared::Start(Start::unchecked()));
+    if matches!(actor, Actor::This) && state::role() == Role::Master {
+        return Ok(ExecClearance::Start(Start::unchecked()));
     }
     let strings = Reader::default();
     let Some(arguments) = Arguments::read(&strings, exec.argv) else {
-        return Ok(Cleared::Absent(fault(by, &exec.target)));
+        return Ok(ExecClearance::Absent(fault(actor, &exec.target)));
     };
-    let place = match by {
-        By::This | By::Again => None,
-        By::Other(other) => other.place,
+    let place = match actor {
+        Actor::This | Actor::Again => None,
+        Actor::Other(other) => other.place,
     };
     let mut program = Program::none(place);
     let enforced = PROGRAM_RULES.into_iter().any(|rule| policy.mode(served.scope, rule) == Mode::Enforce);
-    let starter = match by {
-        By::This | By::Again => Starter::this(),
-        By::Other(other) => Starter::other(other.thread, other.user.0),
+    let starter = match actor {
+        Actor::This | Actor::Again => Starter::this(),
+        Actor::Other(other) => Starter::other(other.thread, other.user.0),
     };
     program.starter = is_on(&policy, served.scope, Rule::ExecPlace).then_some(starter);
     match find(&mut program, exec, &arguments) {
         // By its file actions, a new process may have what this one has not.
         Err(errno) if exec.unknown != Some(Unknown::FileActions) => {
-            return Ok(Cleared::Absent(if program.is_script { absent(by, exec) } else { errno }));
+            return Ok(ExecClearance::Absent(if program.is_script { absent(actor, exec) } else { errno }));
         }
         _ => {}
     }
@@ -108,7 +108,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     let as_shell = exec.shell_fallback && program.unknown_format;
     // What another process starts without the hooks has no library in any case.
-    let is_there = program.is_of_other_width() || matches!(by, By::Other(_)) || environment::library_is_there();
+    let is_there = program.is_of_other_width() || matches!(actor, Actor::Other(_)) || environment::library_is_there();
     let would_load = program.unguarded.is_empty() || program.has_own_loader;
     if !is_there && would_load && (as_shell || !program.unknown_format) {
         program.unguarded = MISSING;
@@ -127,18 +127,18 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     // What the supervisor judges, it does not start.
     let has_no_name = program.is_script && !(program.interpreter.is_some() && is_named(&exec.target));
-    let replaceable = (enforced || has_no_name) && matches!(by, By::This) && !is_fixed(&starter, &exec.target);
+    let replaceable = (enforced || has_no_name) && matches!(actor, Actor::This) && !is_fixed(&starter, &exec.target);
     if replaceable && has_no_name {
         program.cannot(Unknown::Replaced);
     }
     let path = match (exec.searched, exec.target) {
         (Some(name), _) => name.to_bytes(),
-        (None, Target::Path(_, path)) => path.to_bytes(),
-        (None, Target::Descriptor(_)) => program.real.bytes(),
+        (None, ExecTarget::Path(_, path)) => path.to_bytes(),
+        (None, ExecTarget::Descriptor(_)) => program.real.bytes(),
     };
     let (words, count) = arguments.with_first(path);
     let form = arguments.command();
-    let mut detail = Text::<256>::new();
+    let mut detail = StringBuf::<256>::new();
     let mut on_connection = false;
     if is_on(&policy, served.scope, Rule::StdioSocket) {
         for (number, fd) in exec.standard.into_iter().enumerate() {
@@ -161,11 +161,12 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         false => None,
     };
     let writable = program.is_own();
-    let is_gateway =
-        served.by_server && matches!(by, By::This | By::Again) && runs_script(served, &starter, &arguments, path);
+    let is_gateway = served.by_server
+        && matches!(actor, Actor::This | Actor::Again)
+        && runs_script(served, &starter, &arguments, path);
     counters::decision();
     let verdict = program.with_names(|names| {
-        let program = portcullis_policy::exec::Program {
+        let program = portcullis_policy::exec::ExecutedProgram {
             names,
             own_names: if is_gateway { 0 } else { program.own_names },
             is_script: program.is_script || is_gateway,
@@ -187,12 +188,12 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
         let environment = |bare| environment::steering(exec.envp, bare, &mut detail);
         policy.decide_exec_in(served.scope, &program, environment)
     });
-    if by.writes(verdict.outcome, true) {
+    if actor.writes(verdict.outcome, true) {
         emit::exec(
             &policy,
             verdict,
             served,
-            by,
+            actor,
             exec,
             program.real.bytes(),
             program.unguarded,
@@ -202,7 +203,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
     }
     match verdict.outcome {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
-        _ => Ok(Cleared::Start(start(program, guarding, as_shell, replaceable && enforced))),
+        _ => Ok(ExecClearance::Start(start(program, guarding, as_shell, replaceable && enforced))),
     }
 }
 
@@ -211,7 +212,7 @@ pub fn exec(by: By<'_>, served: &Served, exec: &Exec<'_>) -> Decision<Cleared> {
 /// have written: that anybody may have uploaded.
 #[cold]
 #[inline(never)]
-fn runs_script(served: &Served, starter: &Starter, arguments: &Arguments<'_>, path: &[u8]) -> bool {
+fn runs_script(served: &ServedRequest, starter: &Starter, arguments: &Arguments<'_>, path: &[u8]) -> bool {
     let script = served.request.script.whole();
     let is_named = match arguments.words() {
         [_] => path == script,
@@ -224,11 +225,11 @@ fn runs_script(served: &Served, starter: &Starter, arguments: &Arguments<'_>, pa
 
 /// What the kernel says of a program whose arguments cannot be read: first it looks for the program.
 #[cold]
-fn fault(by: By<'_>, target: &Target<'_>) -> i32 {
-    match (by, *target) {
-        (By::This | By::Again, Target::Path(at, path)) => sys::execute_nothing(at, path),
-        (By::This | By::Again, Target::Descriptor(fd)) => sys::execute_nothing(fd, c""),
-        (By::Other(_), _) => libc::EFAULT,
+fn fault(actor: Actor<'_>, target: &ExecTarget<'_>) -> i32 {
+    match (actor, *target) {
+        (Actor::This | Actor::Again, ExecTarget::Path(at, path)) => sys::execute_nothing(at, path),
+        (Actor::This | Actor::Again, ExecTarget::Descriptor(fd)) => sys::execute_nothing(fd, c""),
+        (Actor::Other(_), _) => libc::EFAULT,
     }
 }
 
@@ -239,24 +240,24 @@ fn start(program: Program<'_>, guarding: Guarding, as_shell: bool, replaceable: 
     let judged = (program.stat != Stat::default()).then_some(program.stat);
     let runs = if program.unknown_format { (0, 0) } else { program.image };
     let image = if matches!(guarding, Guarding::Whole) { program.image } else { (0, 0) };
-    let (by, line) = match (replaceable, program.is_script, program.interpreter.is_some()) {
+    let (actor, line) = match (replaceable, program.is_script, program.interpreter.is_some()) {
         (false, ..) | (true, true, false) => (None, None),
         _ => program.into_file(),
     };
-    Start { guarding, image, runs, as_shell, judged, by, line }
+    Start { guarding, image, runs, as_shell, judged, actor, line }
 }
 
 /// Whether nobody but root can change which file a target is.
-fn is_fixed(starter: &Starter, target: &Target<'_>) -> bool {
+fn is_fixed(starter: &Starter, target: &ExecTarget<'_>) -> bool {
     match *target {
-        Target::Path(at, path) => starter.is_fixed(at, path),
-        Target::Descriptor(_) => false,
+        ExecTarget::Path(at, path) => starter.is_fixed(at, path),
+        ExecTarget::Descriptor(_) => false,
     }
 }
 
 /// Whether an interpreter finds a script by the name that the target has.
-fn is_named(target: &Target<'_>) -> bool {
-    matches!(*target, Target::Path(at, path) if at == libc::AT_FDCWD || path.to_bytes().starts_with(b"/"))
+fn is_named(target: &ExecTarget<'_>) -> bool {
+    matches!(*target, ExecTarget::Path(at, path) if at == libc::AT_FDCWD || path.to_bytes().starts_with(b"/"))
 }
 
 /// The rules on which program it is.
@@ -270,13 +271,13 @@ pub fn enforces_programs(scope: u32) -> bool {
 }
 
 /// Judges a program of which something is not known once it was judged: it was replaced, again and again; it is this process.
-pub fn unknown_exec(served: &Served, exec: &Exec<'_>, what: Unknown) -> Decision {
+pub fn unknown_exec(served: &ServedRequest, exec: &Exec<'_>, what: Unknown) -> Decision {
     let strings = Reader::default();
     unjudged(served, exec, what, || Arguments::read(&strings, exec.argv).unwrap_or(Arguments::none()))
 }
 
 fn unjudged<'a>(
-    served: &Served,
+    served: &ServedRequest,
     exec: &Exec<'_>,
     what: Unknown,
     arguments: impl FnOnce() -> Arguments<'a>,
@@ -287,10 +288,10 @@ fn unjudged<'a>(
         return Ok(());
     }
     let mut program = Program::none(None);
-    if let Target::Descriptor(fd) = exec.target {
+    if let ExecTarget::Descriptor(fd) = exec.target {
         program.real.fill(|buffer| sys::readlink(procfs::proc_descriptor(fd).c_str(), buffer).len());
     }
-    emit::exec(&policy, verdict, served, By::This, exec, program.real.bytes(), program.unguarded, &arguments(), b"");
+    emit::exec(&policy, verdict, served, Actor::This, exec, program.real.bytes(), program.unguarded, &arguments(), b"");
     match verdict.outcome {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
@@ -299,15 +300,15 @@ fn unjudged<'a>(
 
 /// Judges this process, whose program is another than the one that was judged.
 #[cold]
-pub fn replaced(served: &Served) -> Decision {
-    let (mut room, mut args) = (actor::Room::new(), [&b""[..]; ARGS_SHOWN]);
+pub fn replaced(served: &ServedRequest) -> Decision {
+    let (mut room, mut args) = (actor::ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
     let own = actor::facts(sys::now(), Whose::Own, None, &mut room, &mut args);
     let path = match own.executable {
-        b"" => Text::<512>::of(b"/proc/self/exe"),
-        executable => Text::of(executable),
+        b"" => StringBuf::<512>::of(b"/proc/self/exe"),
+        executable => StringBuf::of(executable),
     };
     let exec = Exec {
-        target: Target::Path(libc::AT_FDCWD, path.c_str()),
+        target: ExecTarget::Path(libc::AT_FDCWD, path.c_str()),
         searched: None,
         unknown: None,
         argv: core::ptr::null(),
@@ -323,10 +324,10 @@ pub fn replaced(served: &Served) -> Decision {
 /// The errno with which the kernel does not run a program. What cannot be read of its arguments and environment cannot be read by the
 /// kernel either, which opens the program before, and finds a script's interpreter after; by now it might be readable.
 #[cold]
-pub fn absent(by: By<'_>, exec: &Exec<'_>) -> i32 {
-    let place = match by {
-        By::This | By::Again => None,
-        By::Other(other) => other.place,
+pub fn absent(actor: Actor<'_>, exec: &Exec<'_>) -> i32 {
+    let place = match actor {
+        Actor::This | Actor::Again => None,
+        Actor::Other(other) => other.place,
     };
     let strings = Reader::default();
     let (arguments, mut program) = (Arguments::read(&strings, exec.argv), Program::none(place));
@@ -343,8 +344,8 @@ pub fn absent(by: By<'_>, exec: &Exec<'_>) -> i32 {
 fn find(program: &mut Program<'_>, exec: &Exec<'_>, arguments: &Arguments<'_>) -> Result<(), i32> {
     match exec.target {
         // By nobody: it is no program, whatever else it is.
-        Target::Path(at, path) if !sys::may_execute(at, path) => Err(libc::EACCES),
-        Target::Path(at, path) => program.find(at, path, arguments.words()),
-        Target::Descriptor(fd) => program.of_descriptor(fd, arguments.words()),
+        ExecTarget::Path(at, path) if !sys::may_execute(at, path) => Err(libc::EACCES),
+        ExecTarget::Path(at, path) => program.find(at, path, arguments.words()),
+        ExecTarget::Descriptor(fd) => program.of_descriptor(fd, arguments.words()),
     }
 }

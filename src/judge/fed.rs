@@ -1,25 +1,25 @@
 //! Judges what a request brings that was read in passing (`request::fed`).
 
-use crate::action::{By, Decision};
+use crate::action::{Actor, Decision};
 use crate::judge;
-use crate::memory::Text;
-use crate::request::{self, Fed};
+use crate::memory::StringBuf;
+use crate::request::{self, ReceivedRequest};
 
 /// Judges it; what is refused is forgotten.
 #[inline]
-pub fn fed(fed: Fed) -> Decision {
+pub fn fed(fed: ReceivedRequest) -> Decision {
     if fed.within_by == 0 && !fed.is_malformed && !fed.brings_settings { Ok(()) } else { brought(fed) }
 }
 
 #[cold]
 #[inline(never)]
-fn brought(fed: Fed) -> Decision {
+fn brought(fed: ReceivedRequest) -> Decision {
     let within = match fed.within_by {
         0 => Ok(()),
         pid => {
-            let mut detail = Text::<64>::of(b"a request from the pool's own tree: process ");
+            let mut detail = StringBuf::<64>::of(b"a request from the pool's own tree: process ");
             detail.number(u64::from(pid));
-            request::current(|served| judge::fpm_socket(By::This, served, None, detail.bytes()))
+            request::current(|served| judge::fpm_socket(Actor::This, served, None, detail.bytes()))
         }
     };
     let decision = match (fed.is_malformed, fed.brings_settings) {

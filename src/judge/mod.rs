@@ -8,27 +8,34 @@ pub mod program;
 pub mod rings;
 pub mod route;
 
-pub use exec::{Cleared, Start, absent, enforces_programs, exec, replaced, unknown_exec};
+pub use exec::{ExecClearance, Start, absent, enforces_programs, exec, replaced, unknown_exec};
 pub use fed::fed;
 
-use crate::action::{By, Decision, Deed, Holds, Refused};
-use crate::memory::Text;
+use crate::action::{Actor, Decision, Holds, Refused, SocketOperation};
+use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::policy::verdict_cache;
 use crate::report::{counters, emit};
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys;
 use crate::sys::procfs::Whose;
 use core::cell::Cell;
 use core::net::{IpAddr, Ipv4Addr};
 use portcullis_event::{Action, Endpoint};
-use portcullis_policy::egress::{Target as Destination, Transport, canonical};
+use portcullis_policy::egress::{Connection as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
 /// Judges what is done with socket `fd` towards an address.
 #[inline(never)]
-pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port: u16) -> Decision<Holds> {
+pub fn egress(
+    actor: Actor<'_>,
+    served: &ServedRequest,
+    fd: i32,
+    operation: SocketOperation,
+    ip: IpAddr,
+    port: u16,
+) -> Decision<Holds> {
     let policy = in_force::policy();
     let names_no_host = match ip {
         IpAddr::V4(v4) => v4.is_unspecified(),
@@ -36,8 +43,8 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         IpAddr::V6(v6) => v6.to_bits() == 0xffff_0000_0000,
     };
     let ip = if names_no_host { this_host(fd, ip) } else { ip };
-    let has_ports = match by {
-        By::This | By::Again if !verdict_cache::is_distrusted() => Some(true),
+    let has_ports = match actor {
+        Actor::This | Actor::Again if !verdict_cache::is_distrusted() => Some(true),
         // What could not be borrowed is judged by who asks.
         _ if fd < 0 => Some(true),
         _ => sys::has_ports(fd),
@@ -45,16 +52,17 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     let port = match has_ports {
         Some(true) => port,
         Some(false) => 0,
-        None => return unexamined(by, served, fd, deed).map(|()| Holds::Once),
+        None => return unexamined(actor, served, fd, operation).map(|()| Holds::Once),
     };
     // Whether the verdict hangs on more than the destination, and on what the socket is.
-    let is_distrusted = match by {
-        By::This | By::Again => verdict_cache::is_distrusted(),
-        By::Other(_) => has_ports == Some(false),
+    let is_distrusted = match actor {
+        Actor::This | Actor::Again => verdict_cache::is_distrusted(),
+        Actor::Other(_) => has_ports == Some(false),
     };
     let (looked, of_socket) = (Cell::new(false), names_no_host || is_distrusted);
     // A socket that could not be borrowed, or asked, is taken for what would be judged.
-    let is_stream = || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(deed == Deed::Connect);
+    let is_stream =
+        || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(operation == SocketOperation::Connect);
     // Asked once: another thread may put another socket in its place, and a stream's verdict holds for every socket.
     let asked = Cell::new(None);
     let transport = || {
@@ -65,14 +73,15 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     };
     let name = &|| {
         looked.set(true);
-        match by {
-            By::This | By::Again => names::of(ip),
+        match actor {
+            Actor::This | Actor::Again => names::of(ip),
             // What another process resolved is in its own memory.
-            By::Other(_) => HostName::none(),
+            Actor::Other(_) => HostName::none(),
         }
     };
     // Nobody connects one without ports to learn its own address.
-    let to = Destination { address: ip, port, sends: deed != Deed::Connect || has_ports == Some(false) };
+    let to =
+        Destination { address: ip, port, sends: operation != SocketOperation::Connect || has_ports == Some(false) };
     counters::decision();
     let verdict = policy.decide_connect(served.scope, to, transport, name);
     let mut holds = match (of_socket, looked.get()) {
@@ -81,7 +90,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
         (false, false) => Holds::WhilePolicy,
     };
     // What a connect may do because it sends nothing, the socket may not do once something is sent.
-    if deed == Deed::Connect
+    if operation == SocketOperation::Connect
         && verdict.outcome != Outcome::Deny
         && (looked.get() || of_socket)
         && transport() == Transport::Datagram
@@ -98,7 +107,7 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     // It is to have an event the next time, too.
     let holds = if holds == Holds::WhilePolicy { Holds::Once } else { holds };
     // A stream that is connected, or not to be connected, does not look at the address.
-    if deed == Deed::Send(false) && transport() == Transport::Stream && sys::ignores_address(fd) {
+    if operation == SocketOperation::Send(false) && transport() == Transport::Stream && sys::ignores_address(fd) {
         return Ok(if sys::is_tcp(fd) { Holds::Ignored } else { Holds::OnSocket });
     }
     let word = sys::transport(fd);
@@ -108,9 +117,12 @@ pub fn egress(by: By<'_>, served: &Served, fd: i32, deed: Deed, ip: IpAddr, port
     }
     let name = name();
     let at = Endpoint { ip: canonical(ip), port, transport: word, domain: name.bytes() };
-    let action =
-        if deed == Deed::Connect || transport() == Transport::Stream { Action::Connect(at) } else { Action::Send(at) };
-    conclude(&policy, verdict, served, by, action, b"").map(|()| holds)
+    let action = if operation == SocketOperation::Connect || transport() == Transport::Stream {
+        Action::Connect(at)
+    } else {
+        Action::Send(at)
+    };
+    conclude(&policy, verdict, served, actor, action, b"").map(|()| holds)
 }
 
 /// Where Linux goes that is told to go to no address in particular: an IPv4 socket, to the address that it is bound to
@@ -126,10 +138,10 @@ fn this_host(fd: i32, ip: IpAddr) -> IpAddr {
 /// Judges what is sent, without an address, on a socket that was connected quietly; what is no such socket any more is none
 /// of its business.
 #[cold]
-pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
+pub fn sent(actor: Actor<'_>, served: &ServedRequest, fd: i32) -> Decision {
     match sys::asked_peer(fd) {
         Ok(Some((ip, port))) if sys::asked_stream(fd) != Some(true) => {
-            egress(by, served, fd, Deed::Send(false), ip, port).map(|_| ())
+            egress(actor, served, fd, SocketOperation::Send(false), ip, port).map(|_| ())
         }
         // A stream, or a socket without a peer, by which the kernel sends nothing; of one that is connected to port 0 it does
         // not say the peer.
@@ -138,58 +150,60 @@ pub fn sent(by: By<'_>, served: &Served, fd: i32) -> Decision {
                 crate::judge::peers::unmark(fd);
                 Ok(())
             }
-            Ok(Some((_, 1..))) => unexamined(by, served, fd, Deed::Send(false)),
+            Ok(Some((_, 1..))) => unexamined(actor, served, fd, SocketOperation::Send(false)),
             _ => Ok(()),
         },
-        Err(_) => unexamined(by, served, fd, Deed::Send(false)),
+        Err(_) => unexamined(actor, served, fd, SocketOperation::Send(false)),
     }
 }
 
 /// Judges what is done with a socket that cannot be examined, so that it is not known where it goes.
 #[cold]
-pub fn unexamined(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision {
-    let action = if deed == Deed::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
-    unknown(by, served, Unknown::Socket, !Rule::ListenPort.bit(), action)
+pub fn unexamined(actor: Actor<'_>, served: &ServedRequest, fd: i32, operation: SocketOperation) -> Decision {
+    let action =
+        if operation == SocketOperation::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
+    unknown(actor, served, Unknown::Socket, !Rule::ListenPort.bit(), action)
 }
 
 /// Judges what lets a socket go elsewhere than its address says; `how` says by what.
 #[cold]
-pub fn routed(by: By<'_>, served: &Served, how: &'static str) -> Decision {
+pub fn routed(actor: Actor<'_>, served: &ServedRequest, how: &'static str) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Route, !Rule::ListenPort.bit());
-    conclude(&policy, verdict, served, by, Action::Route, how.as_bytes())
+    conclude(&policy, verdict, served, actor, Action::Route, how.as_bytes())
 }
 
 /// Judges what is done with an address that cannot be read.
 #[cold]
-pub fn unread(by: By<'_>, served: &Served, fd: i32, deed: Deed) -> Decision {
-    let action = if deed == Deed::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
-    unknown(by, served, Unknown::Address, !Rule::ListenPort.bit(), action)
+pub fn unread(actor: Actor<'_>, served: &ServedRequest, fd: i32, operation: SocketOperation) -> Decision {
+    let action =
+        if operation == SocketOperation::Connect { Action::Connect(nowhere(fd)) } else { Action::Send(nowhere(fd)) };
+    unknown(actor, served, Unknown::Address, !Rule::ListenPort.bit(), action)
 }
 
 /// Judges the opening of a port that is not known, because its address cannot be read or its socket cannot be examined.
 #[cold]
-pub fn listen_unknown(by: By<'_>, served: &Served, fd: i32, what: Unknown) -> Decision {
-    unknown(by, served, what, Rule::ListenPort.bit(), Action::Listen(nowhere(fd)))
+pub fn listen_unknown(actor: Actor<'_>, served: &ServedRequest, fd: i32, what: Unknown) -> Decision {
+    unknown(actor, served, what, Rule::ListenPort.bit(), Action::Listen(nowhere(fd)))
 }
 
 /// Judges a system call that is not decoded.
 #[cold]
-pub fn system_call(by: By<'_>, served: &Served) -> Decision {
-    unknown(by, served, Unknown::SystemCall, u16::MAX, Action::Call)
+pub fn system_call(actor: Actor<'_>, served: &ServedRequest) -> Decision {
+    unknown(actor, served, Unknown::SystemCall, u16::MAX, Action::Call)
 }
 
 /// Judges what a process does whose memory cannot be read.
 #[cold]
-pub fn memory(by: By<'_>, served: &Served) -> Decision {
-    unknown(by, served, Unknown::Memory, u16::MAX, Action::Call)
+pub fn memory(actor: Actor<'_>, served: &ServedRequest) -> Decision {
+    unknown(actor, served, Unknown::Memory, u16::MAX, Action::Call)
 }
 
 /// Judges a program of which something is not known.
 #[cold]
-pub fn unknown_program(by: By<'_>, served: &Served, what: Unknown) -> Decision {
-    unknown(by, served, what, u16::MAX, Action::Exec)
+pub fn unknown_program(actor: Actor<'_>, served: &ServedRequest, what: Unknown) -> Decision {
+    unknown(actor, served, what, u16::MAX, Action::Exec)
 }
 
 /// The destination of what is not known.
@@ -199,114 +213,114 @@ fn nowhere(fd: i32) -> Endpoint<'static> {
 
 /// Judges an action of which something is not known; `rules` (a bit for each) are about it.
 #[cold]
-fn unknown(by: By<'_>, served: &Served, what: Unknown, rules: u16, action: Action<'_>) -> Decision {
+fn unknown(actor: Actor<'_>, served: &ServedRequest, what: Unknown, rules: u16, action: Action<'_>) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, what, rules);
-    conclude(&policy, verdict, served, by, action, b"")
+    conclude(&policy, verdict, served, actor, action, b"")
 }
 
 /// Judges what changes which program a file is, to the kernel: what is not known then is the format of any; `detail` says how.
 #[cold]
-pub fn formats(by: By<'_>, served: &Served, detail: &[u8]) -> Decision {
+pub fn formats(actor: Actor<'_>, served: &ServedRequest, detail: &[u8]) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Format, u16::MAX);
-    conclude(&policy, verdict, served, by, Action::Call, detail)
+    conclude(&policy, verdict, served, actor, Action::Call, detail)
 }
 
 /// Judges the opening of a port that the master has not opened.
 #[inline(never)]
-pub fn listen(by: By<'_>, served: &Served, fd: i32, ip: IpAddr, port: u16) -> Decision {
+pub fn listen(actor: Actor<'_>, served: &ServedRequest, fd: i32, ip: IpAddr, port: u16) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
     let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
-    conclude(&policy, verdict, served, by, Action::Listen(at), b"")
+    conclude(&policy, verdict, served, actor, Action::Listen(at), b"")
 }
 
 /// Judges putting `fd` on standard descriptor `onto`.
 #[inline(never)]
-pub fn descriptor(by: By<'_>, served: &Served, fd: i32, onto: i32) -> Decision {
+pub fn descriptor(actor: Actor<'_>, served: &ServedRequest, fd: i32, onto: i32) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_stdio(served.scope);
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
-    let mut detail = Text::new();
+    let mut detail = StringBuf::new();
     if !on_connection(fd, onto, &mut detail) {
         return Ok(());
     }
-    conclude(&policy, verdict, served, by, Action::Descriptor, detail.bytes())
+    conclude(&policy, verdict, served, actor, Action::Descriptor, detail.bytes())
 }
 
 /// Judges the PHP settings that a request brings.
 #[inline(never)]
-pub fn settings(served: &Served) -> Decision {
+pub fn settings(served: &ServedRequest) -> Decision {
     let policy = in_force::policy();
     let settings = &served.request.settings;
     counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
-    conclude(&policy, verdict, served, By::This, Action::Settings, settings.bytes().trim_ascii())
+    conclude(&policy, verdict, served, Actor::This, Action::Settings, settings.bytes().trim_ascii())
 }
 
 /// Judges the PHP settings of a request that could not be read.
 #[inline(never)]
-pub fn unknown_settings(served: &Served) -> Decision {
+pub fn unknown_settings(served: &ServedRequest) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Request, Rule::PhpIni.bit());
-    conclude(&policy, verdict, served, By::This, Action::Settings, b"")
+    conclude(&policy, verdict, served, Actor::This, Action::Settings, b"")
 }
 
 /// Judges an io_uring.
 #[inline(never)]
-pub fn ring(by: By<'_>, served: &Served) -> Decision {
-    held_ring(by, served, b"io_uring_setup")
+pub fn ring(actor: Actor<'_>, served: &ServedRequest) -> Decision {
+    held_ring(actor, served, b"io_uring_setup")
 }
 
 /// Judges an io_uring that a process has without having set it up where it was judged; `detail` says whence.
 #[cold]
-pub fn held_ring(by: By<'_>, served: &Served, detail: &'static [u8]) -> Decision {
+pub fn held_ring(actor: Actor<'_>, served: &ServedRequest, detail: &'static [u8]) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_ring(served.scope);
-    conclude(&policy, verdict, served, by, Action::Ring, detail)
+    conclude(&policy, verdict, served, actor, Action::Ring, detail)
 }
 
 /// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
 #[inline(never)]
-pub fn fpm_socket(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
+pub fn fpm_socket(actor: Actor<'_>, served: &ServedRequest, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
         None => policy.decide_fpm_socket(served.scope),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::FpmSocket.bit()),
     };
-    conclude(&policy, verdict, served, by, Action::Pool, detail)
+    conclude(&policy, verdict, served, actor, Action::Pool, detail)
 }
 
 /// Judges what writes the memory of a process; `detail` says how, and whose.
 #[inline(never)]
-pub fn process_memory(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
+pub fn process_memory(actor: Actor<'_>, served: &ServedRequest, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
         None => policy.decide_memory(served.scope),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::ProcessMemory.bit()),
     };
-    conclude(&policy, verdict, served, by, Action::Memory, detail)
+    conclude(&policy, verdict, served, actor, Action::Memory, detail)
 }
 
 /// Judges making or entering a namespace; `detail` says how, and which.
 #[inline(never)]
-pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
+pub fn namespace(actor: Actor<'_>, served: &ServedRequest, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
     let policy = in_force::policy();
     counters::decision();
-    let whose = match by {
-        By::This | By::Again => Whose::Own,
-        By::Other(other) => Whose::Of(other.thread),
+    let whose = match actor {
+        Actor::This | Actor::Again => Whose::Own,
+        Actor::Other(other) => Whose::Of(other.thread),
     };
     let mut buffer = [0; 512];
     let program = crate::sys::procfs::proc_link(whose, b"exe", &mut buffer);
@@ -314,15 +328,15 @@ pub fn namespace(by: By<'_>, served: &Served, unknown: Option<Unknown>, detail: 
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),
     };
-    conclude(&policy, verdict, served, by, Action::Namespace, detail)
+    conclude(&policy, verdict, served, actor, Action::Namespace, detail)
 }
 
 /// Writes the event of a verdict that has one, and makes the decision of it.
 fn conclude(
     policy: &Policy<'_>,
     verdict: Verdict,
-    served: &Served,
-    by: By<'_>,
+    served: &ServedRequest,
+    actor: Actor<'_>,
     action: Action<'_>,
     detail: &[u8],
 ) -> Decision {
@@ -330,8 +344,8 @@ fn conclude(
         return Ok(());
     }
     let supervised = matches!(action, Action::Connect(_) | Action::Route | Action::Listen(_) | Action::Ring);
-    if by.writes(verdict.outcome, supervised) {
-        emit::action(policy, verdict, served, by, action, detail);
+    if actor.writes(verdict.outcome, supervised) {
+        emit::action(policy, verdict, served, actor, action, detail);
     }
     match (verdict.outcome, action) {
         // What a kernel without it says, so that programs do without.
@@ -344,7 +358,7 @@ fn conclude(
 }
 
 /// Whether `fd` is an internet socket that is connected; says to where, for standard descriptor `number`.
-fn on_connection(fd: i32, number: i32, detail: &mut Text<256>) -> bool {
+fn on_connection(fd: i32, number: i32, detail: &mut StringBuf<256>) -> bool {
     if !sys::is_internet(fd) {
         return false;
     }

@@ -3,11 +3,11 @@
 //! What goes through a ring is no system call that could be judged, so the ring is. One from before belongs to no request:
 //! the strictest policy judges it. What is refused is taken away: its number is that of /dev/null from then on.
 
-use crate::action::{By, Decision};
+use crate::action::{Actor, Decision};
 use crate::judge;
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
-use crate::request::{self, Served};
+use crate::request::{self, ServedRequest};
 use crate::server::rings::{is_ring, remember_if};
 use crate::sys;
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
@@ -21,9 +21,9 @@ pub fn serving() {
     }
     sys::each_descriptor(|fd| {
         if is_ring(fd) {
-            let mut served = Served::none();
+            let mut served = ServedRequest::none();
             served.scope = STRICTEST_SCOPE;
-            settle(fd, judge::held_ring(By::This, &served, b"from before it served"));
+            settle(fd, judge::held_ring(Actor::This, &served, b"from before it served"));
         }
     });
 }
@@ -35,7 +35,7 @@ pub fn received(fd: i32) {
     if state::role() == Role::Master {
         remember_if(fd);
     } else if is_ring(fd) {
-        settle(fd, request::current(|served| judge::held_ring(By::This, served, b"from another process")));
+        settle(fd, request::current(|served| judge::held_ring(Actor::This, served, b"from another process")));
     }
 }
 

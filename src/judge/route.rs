@@ -31,9 +31,9 @@ const NOTHING: u8 = 1;
 const LOOSE: u8 = 131;
 const STRICT: u8 = 137;
 
-/// What an option means for where packets go.
+/// How a socket option changes the route of packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub enum OptionEffect {
     /// None, whatever its value.
     None,
     /// None with the value that was read: the kernel is to get that.
@@ -64,8 +64,8 @@ pub fn set(
     len: u32,
     options: &mut [u8; OPTIONS_MAX],
     read: impl FnOnce(&mut [u8]) -> bool,
-) -> Effect {
-    let elsewhere = |is_so: bool, how| if is_so { Effect::Elsewhere(how) } else { Effect::None };
+) -> OptionEffect {
+    let elsewhere = |is_so: bool, how| if is_so { OptionEffect::Elsewhere(how) } else { OptionEffect::None };
     match (level, option) {
         (libc::IPPROTO_IPV6, IPV6_FLOWLABEL_MGR) => {
             elsewhere(len > FLOWLABEL, "a flow label with options (IPV6_FLOWLABEL_MGR)")
@@ -74,15 +74,15 @@ pub fn set(
         (libc::IPPROTO_IPV6, IPV6_RTHDR) => elsewhere(matches!(len, 8..=2040) && len.is_multiple_of(8), ROUTING_HEADER),
         (libc::IPPROTO_IPV6, IPV6_2292PKTOPTIONS) => elsewhere(len > 0, "options of its packets (IPV6_2292PKTOPTIONS)"),
         (libc::IPPROTO_IP, IP_OPTIONS) => {
-            let Some(part) = options.get_mut(..len as usize).filter(|_| len != 0) else { return Effect::None };
+            let Some(part) = options.get_mut(..len as usize).filter(|_| len != 0) else { return OptionEffect::None };
             match read(part) {
-                false => Effect::Elsewhere("options that cannot be read (IP_OPTIONS)"),
-                true if has_source_route(options, len as usize) => Effect::Elsewhere(SOURCE_ROUTE),
-                true => Effect::NoneAsRead,
+                false => OptionEffect::Elsewhere("options that cannot be read (IP_OPTIONS)"),
+                true if has_source_route(options, len as usize) => OptionEffect::Elsewhere(SOURCE_ROUTE),
+                true => OptionEffect::NoneAsRead,
             }
         }
-        (IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX | SCTP_SOCKOPT_CONNECTX_OLD) => Effect::Elsewhere(CONNECTX),
-        _ => Effect::None,
+        (IPPROTO_SCTP, SCTP_SOCKOPT_CONNECTX | SCTP_SOCKOPT_CONNECTX_OLD) => OptionEffect::Elsewhere(CONNECTX),
+        _ => OptionEffect::None,
     }
 }
 
@@ -245,8 +245,10 @@ mod tests {
     }
 
     /// The effect of an option with a value of so many bytes, of which these are the first.
-    fn effect(level: i32, option: i32, len: u32, value: &[u8]) -> Effect {
-        assert!(may_set(level, option) || set(level, option, len, &mut [0; OPTIONS_MAX], |_| false) == Effect::None);
+    fn effect(level: i32, option: i32, len: u32, value: &[u8]) -> OptionEffect {
+        assert!(
+            may_set(level, option) || set(level, option, len, &mut [0; OPTIONS_MAX], |_| false) == OptionEffect::None
+        );
         set(level, option, len, &mut [0; OPTIONS_MAX], |into| {
             into.iter_mut().zip(value).for_each(|(to, from)| *to = *from);
             true
@@ -256,13 +258,13 @@ mod tests {
     #[test]
     fn what_takes_a_route_away_is_none() {
         for (level, option, len) in [(41, 57, 24), (41, 32, 33), (132, 110, 0), (41, 6, 24)] {
-            assert!(matches!(effect(level, option, len, &[]), Effect::Elsewhere(_)), "{level} {option} {len}");
+            assert!(matches!(effect(level, option, len, &[]), OptionEffect::Elsewhere(_)), "{level} {option} {len}");
         }
         // Nothing, of a length that the kernel refuses, of another level, and what only says that headers are to be received.
         for (level, option, len) in
             [(41, 57, 0), (41, 57, 12), (41, 57, 2048), (0, 4, 0), (0, 4, 41), (41, 32, 32), (6, 57, 24), (41, 5, 24)]
         {
-            assert_eq!(effect(level, option, len, &[131, 7, 4]), Effect::None, "{level} {option} {len}");
+            assert_eq!(effect(level, option, len, &[131, 7, 4]), OptionEffect::None, "{level} {option} {len}");
         }
     }
 
@@ -287,7 +289,7 @@ mod tests {
         ];
         for (value, is_route) in all {
             assert!(!(is_route && is_harmless((0, IP_RETOPTS), value)), "{value:?}");
-            let wanted = if is_route { Effect::Elsewhere(SOURCE_ROUTE) } else { Effect::NoneAsRead };
+            let wanted = if is_route { OptionEffect::Elsewhere(SOURCE_ROUTE) } else { OptionEffect::NoneAsRead };
             assert_eq!(effect(0, 4, value.len() as u32, value), wanted, "{value:?}");
             let mut words = [16 + value.len(), IP_RETOPTS as usize * (1 << 32), 0, 0, 0, 0, 0];
             for (index, byte) in value.iter().enumerate() {
@@ -303,6 +305,6 @@ mod tests {
             assert!(is_harmless((0, IP_RETOPTS), value) == (value != [1, 7, 7, 4]), "{value:?}");
         }
         let unread = set(0, 4, 8, &mut [0; OPTIONS_MAX], |_| false);
-        assert!(matches!(unread, Effect::Elsewhere(_)), "what cannot be read is not known");
+        assert!(matches!(unread, OptionEffect::Elsewhere(_)), "what cannot be read is not known");
     }
 }

@@ -10,29 +10,29 @@ use core::mem::MaybeUninit;
 #[repr(C, align(4096))]
 pub struct Paged<T>(pub T);
 
-/// A C string in a fixed buffer, of which the first `len` bytes and a NUL behind them have been written.
-pub struct Text<const N: usize> {
+/// A C string in a fixed buffer: `len` bytes and a NUL are initialised.
+pub struct StringBuf<const N: usize> {
     bytes: [MaybeUninit<u8>; N],
     len: usize,
     full: bool,
 }
 
-impl<const N: usize> Text<N> {
+impl<const N: usize> StringBuf<N> {
     /// An empty one. Clearing all of it would cost more than most of what is done with it.
-    pub const fn new() -> Text<N> {
+    pub const fn new() -> StringBuf<N> {
         let mut bytes = [MaybeUninit::uninit(); N];
         bytes[0] = MaybeUninit::new(0);
-        Text { bytes, len: 0, full: false }
+        StringBuf { bytes, len: 0, full: false }
     }
 
     /// An empty one for a static, which takes no room in the file where it is all zeros.
-    pub const fn zeroed() -> Text<N> {
-        Text { bytes: [MaybeUninit::new(0); N], len: 0, full: false }
+    pub const fn zeroed() -> StringBuf<N> {
+        StringBuf { bytes: [MaybeUninit::new(0); N], len: 0, full: false }
     }
 
     /// One with these bytes.
-    pub fn of(bytes: &[u8]) -> Text<N> {
-        let mut text = Text::new();
+    pub fn of(bytes: &[u8]) -> StringBuf<N> {
+        let mut text = StringBuf::new();
         text.push(bytes);
         text
     }
@@ -44,7 +44,7 @@ impl<const N: usize> Text<N> {
         self.push(bytes);
     }
 
-    /// Adds bytes; what does not fit is left out, and [`Text::fits`] says so.
+    /// Adds bytes; what does not fit is left out, and [`StringBuf::fits`] says so.
     pub fn push(&mut self, bytes: &[u8]) {
         self.full |= !push(&mut self.bytes, &mut self.len, bytes);
     }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn texts_say_when_they_are_full() {
-        let mut text = Text::<8>::new();
+        let mut text = StringBuf::<8>::new();
         text.push(b"ab");
         text.number(120);
         assert_eq!(text.c_str(), c"ab120");

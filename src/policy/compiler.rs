@@ -1,6 +1,6 @@
 //! Runs `portcullis compile` from a master that finds no compiled policy, or one older than its sources.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::state;
 use crate::sys;
 
@@ -24,13 +24,13 @@ pub enum Failure {
 #[derive(Clone, Copy)]
 pub enum Output<'o> {
     /// Into the file of this path.
-    Path(&'o Text<512>),
+    Path(&'o StringBuf<512>),
     /// Into what this descriptor refers to.
     Descriptor(i32),
 }
 
 /// Compiles the configuration `config`.
-pub fn run(config: &Text<512>, output: Output<'_>) -> Result<(), Failure> {
+pub fn run(config: &StringBuf<512>, output: Output<'_>) -> Result<(), Failure> {
     let command = command().ok_or(Failure::NoCommand)?;
     let arguments = [
         c"portcullis".as_ptr(),
@@ -84,11 +84,11 @@ fn wait(child: usize) -> Result<(), Failure> {
 }
 
 /// The command: beside the library, as in a build, else installed.
-pub fn command() -> Option<Text<512>> {
+pub fn command() -> Option<StringBuf<512>> {
     let library = state::settled().library.bytes();
     let folder = library.iter().rposition(|&byte| byte == b'/').and_then(|slash| library.get(..slash));
     for folder in [folder.unwrap_or_default(), b"/usr/bin", b"/usr/local/bin"] {
-        let mut path = Text::new();
+        let mut path = StringBuf::new();
         path.push(folder);
         path.push(b"/portcullis");
         if folder.starts_with(b"/")

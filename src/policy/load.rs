@@ -277,11 +277,11 @@ fn lose(overlay: Overlay<'_>, file: [u64; 3]) -> Option<Reason> {
 }
 
 /// The policy in force has not been summed yet.
-static UNSUMMED: AtomicBool = AtomicBool::new(false);
+static CHECKSUM_PENDING: AtomicBool = AtomicBool::new(false);
 
 /// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
 /// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
-/// the first of the tree does it in [`sum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor
+/// the first of the tree does it in [`verify_checksum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor
 /// a newer one is in a descendant's place: see [`without`].
 pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     let reason = found_or_compiled(first, tree, handed)?;
@@ -302,7 +302,7 @@ fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> O
     match map(Of::First, checked) {
         Ok((mapped, stat)) => {
             in_force::set_policy(mapped, &stat);
-            UNSUMMED.store(first, Ordering::Relaxed);
+            CHECKSUM_PENDING.store(first, Ordering::Relaxed);
             let sources = sources();
             if sources == 0 {
                 return None;
@@ -323,8 +323,12 @@ fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> O
 
 /// For a master, before it forks or serves: sums the policy in force, where that was not done yet. Gives why another one is in
 /// force now.
-pub fn sum_once() -> Option<Reason> {
-    if UNSUMMED.load(Ordering::Relaxed) && UNSUMMED.swap(false, Ordering::Relaxed) { sum() } else { None }
+pub fn verify_checksum_once() -> Option<Reason> {
+    if CHECKSUM_PENDING.load(Ordering::Relaxed) && CHECKSUM_PENDING.swap(false, Ordering::Relaxed) {
+        sum()
+    } else {
+        None
+    }
 }
 
 /// Whether the bytes of the policy in force do not have the sum that they should.
@@ -392,7 +396,7 @@ fn in_memory() -> Result<bool, Failure> {
 
 fn put_in_force(mapped: Mapped, stat: &sys::Stat) {
     in_force::set_policy(mapped, stat);
-    UNSUMMED.store(false, Ordering::Relaxed);
+    CHECKSUM_PENDING.store(false, Ordering::Relaxed);
 }
 
 /// Puts the policy that lies there now in force.

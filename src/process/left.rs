@@ -43,22 +43,22 @@ enum Owner {
     With(*mut Header),
 }
 
-/// A zeroed mapping; what is in it begins at [`FROM`].
-pub struct Lent {
+/// A zeroed mapping; its usable part begins at [`FROM`].
+pub struct Mapping {
     header: *mut Header,
     owner: Owner,
 }
 
-impl Lent {
+impl Mapping {
     /// One of `size` bytes; `None` where there is no memory.
-    pub fn new(size: usize) -> Option<Lent> {
+    pub fn new(size: usize) -> Option<Mapping> {
         let size = size.checked_add(FROM)?;
         give_back(LEFT.swap(null_mut(), Ordering::AcqRel), None);
-        Lent::of(sys::allocate(size)?.cast(), size)
+        Mapping::of(sys::allocate(size)?.cast(), size)
     }
 
     /// The same, or one of that size that nobody uses any more, as that was left. What is new, `prepare` makes what it is to be.
-    pub fn again(size: usize, prepare: impl FnOnce(*mut u8) -> bool) -> Option<Lent> {
+    pub fn again(size: usize, prepare: impl FnOnce(*mut u8) -> bool) -> Option<Mapping> {
         let size = size.checked_add(FROM)?;
         let left = give_back(LEFT.swap(null_mut(), Ordering::AcqRel), Some(size));
         let Some(header) = left else {
@@ -67,12 +67,12 @@ impl Lent {
                 sys::munmap(new, size);
                 return None;
             }
-            return Lent::of(new.cast(), size);
+            return Mapping::of(new.cast(), size);
         };
-        Lent::of(header, size)
+        Mapping::of(header, size)
     }
 
-    fn of(header: *mut Header, size: usize) -> Option<Lent> {
+    fn of(header: *mut Header, size: usize) -> Option<Mapping> {
         let owner = match sys::tid_address() {
             Some(0) => Owner::Next,
             Some(at) if is_header(at) => Owner::With(at as *mut Header),
@@ -95,7 +95,7 @@ impl Lent {
                 }
             }
         }
-        Some(Lent { header, owner })
+        Some(Mapping { header, owner })
     }
 
     /// The mapping.
@@ -104,7 +104,7 @@ impl Lent {
     }
 }
 
-impl Drop for Lent {
+impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the mapping is there: its word is not clear yet, or nobody else knows of it.
         unsafe {

@@ -14,14 +14,14 @@
 //! **Who has it**: one is laid out with the library, so that a limit of memory which a program sets later is not used up by it; more
 //! are kept when they are not used. Each is taken and put back by one atomic exchange; so threads, handlers and vfork children never
 //! have the same one, and after fork the child lacks those that other threads had. A vfork child that executes
-//! a program never comes back: it gets one that the next such child takes over ([`Lent`]).
+//! a program never comes back: it gets one that the next such child takes over ([`Mapping`]).
 //!
 //! **Where there is none** (no memory, a filter of the program's against mmap), all is done on the caller's stack.
 //!
 //! Call and return stay in pairs, so that a shadow stack (CET) is none the wiser; the frame has its CFI, so that who unwinds finds the
 //! caller (a thread that is cancelled, C++, backtrace(3); gdb does not go on where a stack changes).
 
-use crate::process::left::{self, Lent};
+use crate::process::left::{self, Mapping};
 use crate::sys;
 use crate::sys::arch::switch;
 use core::cell::UnsafeCell;
@@ -38,14 +38,14 @@ const KEPT: usize = 4;
 const MANY: usize = 128;
 
 #[repr(C, align(4096))]
-struct First(UnsafeCell<[u8; SIZE]>);
+struct FirstStack(UnsafeCell<[u8; SIZE]>);
 
 // SAFETY: whoever swaps FIRST_TAKEN has it.
-unsafe impl Sync for First {}
+unsafe impl Sync for FirstStack {}
 
 /// The one that is always there, and whether it is in use.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static FIRST: First = First(UnsafeCell::new([0; SIZE]));
+static FIRST: FirstStack = FirstStack(UnsafeCell::new([0; SIZE]));
 static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
 static FIRST_IS_MADE: AtomicBool = AtomicBool::new(false);
 
@@ -56,9 +56,9 @@ static MADE: [AtomicUsize; MANY] = [const { AtomicUsize::new(0) }; MANY];
 /// How many places of it were ever used.
 static PLACES: AtomicUsize = AtomicUsize::new(0);
 
-/// What lies at the upper end of a stack.
+/// The record at the upper end of a stack.
 #[repr(C, align(16))]
-struct Entered {
+struct StackTop {
     /// The caller's stack pointer.
     caller: usize,
     /// The signals that it had blocked.
@@ -67,15 +67,15 @@ struct Entered {
     kept: MaybeUninit<[usize; 2]>,
 }
 
-/// What is done, and what came of it.
-struct Job<W, R> {
+/// The function that runs on the stack, and its result.
+struct StackJob<W, R> {
     work: MaybeUninit<W>,
     result: MaybeUninit<R>,
 }
 
-/// Does a job: `at` is a [`Job`] of these types.
+/// Does a job: `at` is a [`StackJob`] of these types.
 unsafe extern "C" fn call<W: FnOnce() -> R, R>(at: *mut c_void) {
-    let job = at.cast::<Job<W, R>>();
+    let job = at.cast::<StackJob<W, R>>();
     // SAFETY: as `job` has written it, for this one call.
     unsafe {
         let result = (&raw const (*job).work).read().assume_init()();
@@ -87,7 +87,7 @@ type Call = unsafe extern "C" fn(*mut c_void);
 
 #[inline(always)]
 fn job<W: FnOnce() -> R, R>(work: W, run: unsafe fn(Call, *mut c_void)) -> R {
-    let mut job = Job { work: MaybeUninit::new(work), result: MaybeUninit::uninit() };
+    let mut job = StackJob { work: MaybeUninit::new(work), result: MaybeUninit::uninit() };
     // SAFETY: `run` calls the function with its job, once.
     unsafe {
         run(call::<W, R>, (&raw mut job).cast());
@@ -121,7 +121,7 @@ fn current() -> Option<usize> {
     let has = |from: usize| from != 0 && at.wrapping_sub(from) < SIZE;
     let mapped = || MADE.iter().take(PLACES.load(Ordering::Acquire)).map(|place| place.load(Ordering::Acquire));
     let from = core::iter::once(FIRST.0.get() as usize).chain(mapped()).find(|from| has(*from))?;
-    Some(from.wrapping_add(SIZE).wrapping_sub(size_of::<Entered>()))
+    Some(from.wrapping_add(SIZE).wrapping_sub(size_of::<StackTop>()))
 }
 
 /// Notes that a stack is mapped from `from` on; false where there are too many.
@@ -237,7 +237,7 @@ unsafe fn run_through(work: Call, at: *mut c_void) {
             Some(0) => {
                 let take = || {
                     let lent =
-                        Lent::again(SIZE, |new| guarded((new as usize).wrapping_add(PAGE)) && note(new as usize))?;
+                        Mapping::again(SIZE, |new| guarded((new as usize).wrapping_add(PAGE)) && note(new as usize))?;
                     let end = (lent.at() as usize).wrapping_add(SIZE);
                     Some((lent, end))
                 };
@@ -284,8 +284,8 @@ unsafe fn run<S>(work: Call, at: *mut c_void, take: impl FnOnce() -> Option<(S, 
         // SAFETY: as the caller promises.
         return unsafe { work(at) };
     };
-    let top = end.wrapping_sub(size_of::<Entered>());
-    let entered = top as *mut Entered;
+    let top = end.wrapping_sub(size_of::<StackTop>());
+    let entered = top as *mut StackTop;
     // SAFETY: the stack is this call's alone; the rest is as the caller promises.
     let mask = unsafe {
         (&raw mut (*entered).mask).write(mask);
@@ -302,7 +302,7 @@ unsafe fn run_back(work: Call, at: *mut c_void) {
         // SAFETY: as the caller promises.
         return unsafe { work(at) };
     };
-    let entered = top as *mut Entered;
+    let entered = top as *mut StackTop;
     // SAFETY: the thread is on that stack; below the caller's stack pointer nothing is in use.
     unsafe {
         sys::block_signals(libc::SIG_SETMASK, (*entered).mask);

@@ -1,6 +1,6 @@
 //! What the constructor settles once for the process, and the few things that change afterwards; of the policy see `policy::in_force`.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys::{self, Which};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
@@ -55,17 +55,17 @@ pub fn set_first_pid() {
 /// Written by the constructor only, read by everything after it.
 pub struct Settled {
     /// The programs that led here.
-    pub chain: Text<256>,
+    pub chain: StringBuf<256>,
     /// Where the compiled policy is, or would be.
-    pub policy_path: Text<512>,
+    pub policy_path: StringBuf<512>,
     /// The library, as LD_PRELOAD is to name it.
-    pub library: Text<512>,
+    pub library: StringBuf<512>,
     /// Which file that is, and where it lies in memory.
     pub library_file: (Which, usize),
     /// Identity of standard error where the tree of processes began; zeros where it had none.
     pub stderr: (u64, u64),
     /// The main configuration file.
-    pub config_path: Text<512>,
+    pub config_path: StringBuf<512>,
 }
 
 struct Cell(UnsafeCell<Settled>);
@@ -75,12 +75,12 @@ unsafe impl Sync for Cell {}
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static SETTLED: Cell = Cell(UnsafeCell::new(Settled {
-    chain: Text::zeroed(),
-    policy_path: Text::zeroed(),
-    library: Text::zeroed(),
+    chain: StringBuf::zeroed(),
+    policy_path: StringBuf::zeroed(),
+    library: StringBuf::zeroed(),
     library_file: (Which::UNKNOWN, 0),
     stderr: (0, 0),
-    config_path: Text::zeroed(),
+    config_path: StringBuf::zeroed(),
 }));
 static READY: AtomicBool = AtomicBool::new(false);
 

@@ -101,28 +101,28 @@ fn ask_loader() {
 /// Objects of the start that can be kept; a program with more has much to load, beside which [`resolve`] is little.
 const NEAR_MAX: usize = 8;
 
-/// The base and the tables of an object that came behind this library when the program started, which is never unloaded.
-struct Near {
+/// The base address and the symbol tables of an object that was loaded after this library at the program's start. It is never unloaded.
+struct SymbolTables {
     base: AtomicUsize,
     tables: [AtomicUsize; 4],
 }
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static NEAR: [Near; NEAR_MAX] =
-    [const { Near { base: AtomicUsize::new(0), tables: [const { AtomicUsize::new(0) }; 4] } }; NEAR_MAX];
+static NEAR: [SymbolTables; NEAR_MAX] =
+    [const { SymbolTables { base: AtomicUsize::new(0), tables: [const { AtomicUsize::new(0) }; 4] } }; NEAR_MAX];
 /// How many of them are kept, once they can be searched.
 static NEARS: AtomicUsize = AtomicUsize::new(0);
 
-/// Keeps the objects behind this library, so that each function can be found at its first call: most programs that a server
+/// The objects behind this library. Each real function is looked up at its first call, because most programs that a server
 /// starts call few of them. For the constructor, which shows it every object in turn.
 #[derive(Default)]
-pub struct Behind {
+pub struct LazySymbols {
     begun: bool,
     count: usize,
     too_many: bool,
 }
 
-impl Behind {
+impl LazySymbols {
     /// The next object.
     pub fn see(&mut self, object: &Object) {
         if !self.begun {
@@ -142,7 +142,7 @@ impl Behind {
         }
     }
 
-    /// From now on [`late`] finds functions; false where that cannot be, and [`resolve`] is to find them now.
+    /// From now on [`lazily_resolved`] finds functions; false where that cannot be, and [`resolve`] is to find them now.
     pub fn suffices(&self) -> bool {
         if !self.too_many {
             NEARS.store(self.count, Ordering::Release);
@@ -154,7 +154,7 @@ impl Behind {
 /// Finds a real function at its first call. Two threads may do so at once, and find the same. What is chosen by code when
 /// it is looked up (STT_GNU_IFUNC), which none of libc's are, is passed by: that is the loader's work, and it may not be
 /// asked here.
-pub fn late(index: usize) -> *mut c_void {
+pub fn lazily_resolved(index: usize) -> *mut c_void {
     let Some(&hash) = HASHES.get(index) else { return core::ptr::null_mut() };
     let count = NEARS.load(Ordering::Acquire);
     for near in NEAR.iter().take(count) {
@@ -259,14 +259,14 @@ mod tests {
     fn what_is_read_from_the_loaders_tables_is_what_the_loader_says() {
         let found = known;
         // At the first call.
-        let mut behind = Behind::default();
+        let mut behind = LazySymbols::default();
         objects::walk(&mut |object, _| {
             behind.see(object);
             true
         });
         assert!(behind.suffices());
         let compared = (0..WANTED).filter(|&index| {
-            assert_eq!(late(index), said(index), "{:?}", wanted(index));
+            assert_eq!(lazily_resolved(index), said(index), "{:?}", wanted(index));
             !said(index).is_null()
         });
         assert!(compared.count() > 40);

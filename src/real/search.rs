@@ -1,9 +1,9 @@
 //! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
 //! (posix/execvpe.c): each candidate is judged, and it alone is executed.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::environ;
-use crate::process::left::{FROM, Lent};
+use crate::process::left::{FROM, Mapping};
 use crate::real::errno::{errno, fail};
 use crate::sys::PATH_MAX;
 use crate::sys::Reader;
@@ -72,7 +72,7 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
             rest = behind;
             continue;
         }
-        let mut candidate = Text::<{ PATH_MAX + NAME_MAX + 2 }>::of(folder);
+        let mut candidate = StringBuf::<{ PATH_MAX + NAME_MAX + 2 }>::of(folder);
         if !folder.is_empty() {
             candidate.push(b"/");
         }
@@ -110,7 +110,7 @@ pub fn with_arguments(head: &[&CStr], argv: Vector, go: impl FnOnce(Vector)) {
         fill(&mut stack, head, argv, count);
         return go(stack.as_ptr());
     }
-    let Some(lent) = Lent::new(needed.wrapping_mul(8)) else { return };
+    let Some(lent) = Mapping::new(needed.wrapping_mul(8)) else { return };
     let at = lent.at().wrapping_add(FROM).cast::<*const u8>();
     // SAFETY: the mapping is that long, zeroed (null pointers) and nobody else's.
     let vector = unsafe { core::slice::from_raw_parts_mut(at, needed) };

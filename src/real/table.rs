@@ -38,10 +38,10 @@ macro_rules! reals {
         /// How many rows there are.
         pub const ROWS: usize = REALS + [$(stringify!($via),)* $(stringify!($variadic),)*].len();
 
-        pub static NAMES: [Name; ROWS] = [
-            $(Name::new(stringify!($name)),)*
-            $(Name::new(stringify!($via)),)*
-            $(Name::new(stringify!($variadic)),)*
+        pub static NAMES: [FunctionName; ROWS] = [
+            $(FunctionName::new(stringify!($name)),)*
+            $(FunctionName::new(stringify!($via)),)*
+            $(FunctionName::new(stringify!($variadic)),)*
         ];
 
         /// The same without a look for what was not found yet: for hooks that mostly have nothing to do.
@@ -114,17 +114,17 @@ super::rows::rows!(reals);
 const NAME_MAX: usize = 34;
 
 /// A function's name. A table of references would be relocated in every program that is started.
-pub struct Name([u8; NAME_MAX]);
+pub struct FunctionName([u8; NAME_MAX]);
 
-impl Name {
-    const fn new(name: &str) -> Name {
+impl FunctionName {
+    const fn new(name: &str) -> FunctionName {
         let (mut bytes, mut at) = ([0; NAME_MAX], 0);
         while at < name.len() {
             bytes[at] = name.as_bytes()[at];
             at += 1;
         }
         assert!(at < NAME_MAX);
-        Name(bytes)
+        FunctionName(bytes)
     }
 
     pub const fn c_str(&self) -> &CStr {
@@ -259,5 +259,5 @@ fn first(index: usize) -> *mut c_void {
 /// What stands behind a hook.
 pub fn looked_for(index: usize) -> *mut c_void {
     let known = known(index);
-    if known.is_null() { crate::real::find::late(index) } else { known }
+    if known.is_null() { crate::real::find::lazily_resolved(index) } else { known }
 }

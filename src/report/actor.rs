@@ -4,7 +4,7 @@
 //! the parent is the same program still is asked where that was longer ago than a hundredth of a second: half of what is
 //! asked for an event would be that.
 
-use crate::memory::{Paged, Text, base_name};
+use crate::memory::{Paged, StringBuf, base_name};
 use crate::process::state;
 use crate::sys;
 use crate::sys::procfs::{self, Whose};
@@ -12,27 +12,27 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_event::{ARGS_SHOWN, Process};
 
-/// Room for what /proc says of one process.
-pub struct Room {
-    said: Said,
+/// A buffer for the files of one process in /proc.
+pub struct ProcBuffer {
+    said: ProcText,
     folder: [u8; 512],
 }
 
-/// What /proc says of one process, and a NUL behind each.
-struct Said {
-    name: Text<17>,
-    executable: Text<513>,
-    command_line: Text<1025>,
+/// Texts from /proc of one process, each with a NUL.
+struct ProcText {
+    name: StringBuf<17>,
+    executable: StringBuf<513>,
+    command_line: StringBuf<1025>,
 }
 
-impl Said {
-    const fn nothing() -> Said {
-        Said { name: Text::new(), executable: Text::new(), command_line: Text::new() }
+impl ProcText {
+    const fn nothing() -> ProcText {
+        ProcText { name: StringBuf::new(), executable: StringBuf::new(), command_line: StringBuf::new() }
     }
 
     /// The same for a static.
-    const fn zeroed() -> Said {
-        Said { name: Text::zeroed(), executable: Text::zeroed(), command_line: Text::zeroed() }
+    const fn zeroed() -> ProcText {
+        ProcText { name: StringBuf::zeroed(), executable: StringBuf::zeroed(), command_line: StringBuf::zeroed() }
     }
 
     /// Asks /proc.
@@ -57,7 +57,7 @@ impl Said {
         }
     }
 
-    fn take(&mut self, other: &Said) {
+    fn take(&mut self, other: &ProcText) {
         self.name.set(other.name.bytes());
         self.executable.set(other.executable.bytes());
         self.command_line.set(other.command_line.bytes());
@@ -73,21 +73,21 @@ pub struct Child<'c> {
     pub is_this: bool,
 }
 
-impl Room {
+impl ProcBuffer {
     /// Empty.
-    pub const fn new() -> Room {
-        Room { said: Said::nothing(), folder: [0; 512] }
+    pub const fn new() -> ProcBuffer {
+        ProcBuffer { said: ProcText::nothing(), folder: [0; 512] }
     }
 }
 
-/// What was said of a process lately.
-struct Remembered {
+/// What an earlier event said about a process.
+struct ProcessRecord {
     /// Somebody reads or writes it: others ask /proc.
     taken: AtomicBool,
-    known: UnsafeCell<Known>,
+    known: UnsafeCell<CachedProcess>,
 }
 
-struct Known {
+struct CachedProcess {
     /// The process by its own number; 0 for none.
     pid: u32,
     /// When it was said, in nanoseconds since 1970.
@@ -96,21 +96,21 @@ struct Known {
     checked: u64,
     /// Device and inode of the program.
     program: Option<(u64, u64)>,
-    said: Said,
+    said: ProcText,
 }
 
 // SAFETY: the cell is touched only by whoever has set `taken`.
-unsafe impl Sync for Remembered {}
+unsafe impl Sync for ProcessRecord {}
 
-impl Remembered {
-    const fn none() -> Remembered {
-        let known = Known { pid: 0, at: 0, checked: 0, program: None, said: Said::zeroed() };
-        Remembered { taken: AtomicBool::new(false), known: UnsafeCell::new(known) }
+impl ProcessRecord {
+    const fn none() -> ProcessRecord {
+        let known = CachedProcess { pid: 0, at: 0, checked: 0, program: None, said: ProcText::zeroed() };
+        ProcessRecord { taken: AtomicBool::new(false), known: UnsafeCell::new(known) }
     }
 
     /// Fills `said` with what is said of a process, whose number is `own`; of the parent of
     /// `child`, where there is one.
-    fn look(&self, now: u64, whose: Whose, own: u32, child: Option<Child<'_>>, said: &mut Said) {
+    fn look(&self, now: u64, whose: Whose, own: u32, child: Option<Child<'_>>, said: &mut ProcText) {
         /// How long what was said holds, and how long that it is the same program, in nanoseconds.
         const HOLDS: u64 = 1_000_000_000;
         const SAME: u64 = 10_000_000;
@@ -141,7 +141,7 @@ impl Remembered {
 
 /// The master, as it was when it first forked: for a worker, from which /proc may hide it (hidepid=2).
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static MASTER: Remembered = Remembered::none();
+static MASTER: ProcessRecord = ProcessRecord::none();
 
 /// Remembers the master; for a master that is about to fork, the first time.
 pub fn remember_master() {
@@ -161,7 +161,7 @@ pub fn remember_master() {
 /// other, what it is itself; of any other, what the chain begins with, since what is hidden is the worker.
 #[cold]
 #[inline(never)]
-fn hidden(parent: u32, child: Child<'_>, said: &mut Said) {
+fn hidden(parent: u32, child: Child<'_>, said: &mut ProcText) {
     if !MASTER.taken.swap(true, Ordering::Acquire) {
         // SAFETY: this thread has taken it.
         let known = unsafe { &*MASTER.known.get() };
@@ -187,7 +187,7 @@ fn hidden(parent: u32, child: Child<'_>, said: &mut Said) {
 
 /// This process and its parent.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static OF_EVENTS: Paged<[Remembered; 2]> = Paged([const { Remembered::none() }; 2]);
+static OF_EVENTS: Paged<[ProcessRecord; 2]> = Paged([const { ProcessRecord::none() }; 2]);
 
 /// The facts on a process; its arguments go into `args`. What cannot be read is empty. The folder
 /// of the calling process is of interest, that of its parent hardly ever. `now` is the time in nanoseconds
@@ -196,7 +196,7 @@ pub fn facts<'a>(
     now: u64,
     whose: Whose,
     parent_of: Option<Child<'_>>,
-    room: &'a mut Room,
+    room: &'a mut ProcBuffer,
     args: &'a mut [&'a [u8]; ARGS_SHOWN],
 ) -> Process<'a> {
     let own = whose == Whose::Own;
@@ -204,7 +204,7 @@ pub fn facts<'a>(
         Whose::Own => sys::getpid(),
         Whose::Of(pid) => pid,
     };
-    let Room { said, folder } = room;
+    let ProcBuffer { said, folder } = room;
     let [of_own, of_parent] = &OF_EVENTS.0;
     (if own { of_own } else { of_parent }).look(now, whose, number, parent_of, said);
     let executable = said.executable.bytes();

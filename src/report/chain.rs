@@ -1,8 +1,8 @@
 //! The chain of programs that led to one, as events have it.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::state::{self, Role};
-use crate::request::Served;
+use crate::request::ServedRequest;
 
 /// Between the programs of a chain.
 const ARROW: &[u8] = b" > ";
@@ -11,14 +11,14 @@ const CHAIN_MAX: usize = 200;
 
 /// The chain of a program named `name` that this process starts. One begins where a server does: what started that,
 /// and the binary that a reload replaced, are not in it.
-pub fn of_new(name: &[u8], served: &Served) -> Text<256> {
+pub fn of_new(name: &[u8], served: &ServedRequest) -> StringBuf<256> {
     let mine = own(served);
     from(if state::role() == Role::Master { b"" } else { mine.bytes() }, name)
 }
 
 /// The chain of a program named `name` that a process with the chain `mine` starts.
-pub fn from(mine: &[u8], name: &[u8]) -> Text<256> {
-    let mut chain = Text::new();
+pub fn from(mine: &[u8], name: &[u8]) -> StringBuf<256> {
+    let mut chain = StringBuf::new();
     let room = CHAIN_MAX.saturating_sub(name.len().min(64));
     if mine.len() > room {
         chain.push(mine.get(..room).unwrap_or_default());
@@ -34,8 +34,8 @@ pub fn from(mine: &[u8], name: &[u8]) -> Text<256> {
 }
 
 /// The chain up to this process; PHP-FPM's worker goes by its title, which names the pool.
-pub fn own(served: &Served) -> Text<256> {
-    let mut chain = Text::new();
+pub fn own(served: &ServedRequest) -> StringBuf<256> {
+    let mut chain = StringBuf::new();
     let pool = served.request.pool.bytes();
     if state::role() == Role::Serving && !pool.is_empty() {
         chain.push(b"php-fpm: pool ");

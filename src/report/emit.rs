@@ -1,15 +1,15 @@
 //! From a verdict to an event in the sinks.
 
-use crate::action::{Arguments, By, Exec, Target};
-use crate::memory::{Text, base_name};
+use crate::action::{Actor, Arguments, Exec, ExecTarget};
+use crate::memory::{StringBuf, base_name};
 use crate::process::stack;
 use crate::process::state::{self, Role};
-use crate::report::actor::{self, Child, Room};
+use crate::report::actor::{self, Child, ProcBuffer};
 use crate::report::chain as chains;
 use crate::report::host;
-use crate::report::merge::{self, About, Fate, Kind, Marks, Merged, Whole};
+use crate::report::merge::{self, Fingerprint, Marks, MergeDecision, MergeFacts, Merged, WrittenEvent};
 use crate::report::{counters, sink};
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys;
 use crate::sys::procfs::{self, Whose};
 use crate::sys::users;
@@ -20,15 +20,22 @@ use portcullis_request::{Source, State};
 
 /// The event of what is done with a descriptor.
 #[cold]
-pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, action: Action<'_>, detail: &[u8]) {
-    let mut kind = kind(verdict, served, by, detail);
+pub fn action(
+    policy: &Policy<'_>,
+    verdict: Verdict,
+    served: &ServedRequest,
+    actor: Actor<'_>,
+    action: Action<'_>,
+    detail: &[u8],
+) {
+    let mut kind = kind(verdict, served, actor, detail);
     action.each_part(|part| kind.bytes(part));
-    let Some(whole) = counted(policy, verdict, served, by, &kind) else { return };
-    let write = || done(policy, verdict, served, by, action, detail, &whole);
-    match by {
-        By::This | By::Again => stack::on(write),
+    let Some(whole) = counted(policy, verdict, served, actor, &kind) else { return };
+    let write = || done(policy, verdict, served, actor, action, detail, &whole);
+    match actor {
+        Actor::This | Actor::Again => stack::on(write),
         // The supervisor has a stack of its own.
-        By::Other(_) => write(),
+        Actor::Other(_) => write(),
     }
 }
 
@@ -37,37 +44,37 @@ pub fn action(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>
 fn done(
     policy: &Policy<'_>,
     verdict: Verdict,
-    served: &Served,
-    by: By<'_>,
+    served: &ServedRequest,
+    actor: Actor<'_>,
     action: Action<'_>,
     detail: &[u8],
-    whole: &Whole<'_>,
+    whole: &WrittenEvent<'_>,
 ) {
-    let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let (own, whose, parent) = match by {
-        By::This | By::Again => (sys::getpid(), Whose::Own, sys::getppid()),
-        By::Other(other) => (other.pid, Whose::Of(other.thread), other.parent),
+    let (mut room, mut args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
+    let (mut parent_room, mut parent_args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
+    let (own, whose, parent) = match actor {
+        Actor::This | Actor::Again => (sys::getpid(), Whose::Own, sys::getppid()),
+        Actor::Other(other) => (other.pid, Whose::Of(other.thread), other.parent),
     };
     let now = sys::now();
-    let chain = chain(by, served);
+    let chain = chain(actor, served);
     let process = Process { pid: own, ..actor::facts(now, whose, None, &mut room, &mut args) };
-    let parent = actor::facts(now, Whose::Of(parent), child(by, chain.bytes()), &mut parent_room, &mut parent_args);
-    let event = Event { action, detail, ..common(now, by, chain.bytes(), process, parent) };
+    let parent = actor::facts(now, Whose::Of(parent), child(actor, chain.bytes()), &mut parent_room, &mut parent_args);
+    let event = Event { action, detail, ..common(now, actor, chain.bytes(), process, parent) };
     decided(policy, verdict, served, whole, event);
 }
 
 /// What makes the kind of an event, beside its action. Its request is not among it, but whose it is: the virtual host in all
 /// that tells it from another, the user and the client.
-fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
-    let mut kind = Kind::new();
+fn kind(verdict: Verdict, served: &ServedRequest, actor: Actor<'_>, detail: &[u8]) -> Fingerprint {
+    let mut kind = Fingerprint::new();
     kind.number(u64::from(verdict.rule as u8) << 48 | u64::from(verdict.also) << 32 | u64::from(verdict.clause));
     kind.number(u64::from(verdict.outcome == Outcome::Deny) << 32 | u64::from(served.scope));
-    if let By::Other(other) = by {
+    if let Actor::Other(other) = actor {
         kind.bytes(other.chain);
     }
     kind.number(verdict.unknown.or(verdict.beside).map_or(0, |what| what as u64));
-    host_of(&mut kind, served, by);
+    host_of(&mut kind, served, actor);
     let request = &served.request;
     for part in [request.server_name.bytes(), request.script.bytes(), request.client.bytes(), detail] {
         kind.bytes(part);
@@ -76,12 +83,12 @@ fn kind(verdict: Verdict, served: &Served, by: By<'_>, detail: &[u8]) -> Kind {
 }
 
 /// Whose the event is, without the client.
-fn host_of(kind: &mut Kind, served: &Served, by: By<'_>) {
+fn host_of(kind: &mut Fingerprint, served: &ServedRequest, actor: Actor<'_>) {
     let request = &served.request;
     kind.number(u64::from(served.vhost.map_or(0, |vhost| vhost.wrapping_add(1))));
-    kind.number(u64::from(match by {
-        By::This | By::Again => sys::geteuid(),
-        By::Other(other) => other.user.0,
+    kind.number(u64::from(match actor {
+        Actor::This | Actor::Again => sys::geteuid(),
+        Actor::Other(other) => other.user.0,
     }));
     // A name that the client chooses is not among it.
     let name = match request.source {
@@ -94,9 +101,9 @@ fn host_of(kind: &mut Kind, served: &Served, by: By<'_>) {
 }
 
 /// Of what kind the event is, and whose, for the table of what is merged.
-fn marks(verdict: Verdict, served: &Served, by: By<'_>, kind: &Kind) -> Marks {
-    let (mut host, mut client) = (Kind::new(), Kind::new());
-    host_of(&mut host, served, by);
+fn marks(verdict: Verdict, served: &ServedRequest, actor: Actor<'_>, kind: &Fingerprint) -> Marks {
+    let (mut host, mut client) = (Fingerprint::new(), Fingerprint::new());
+    host_of(&mut host, served, actor);
     // So that one client's events of many virtual hosts do not meet.
     client.number(host.mark());
     client.bytes(served.request.client.bytes());
@@ -111,21 +118,27 @@ fn marks(verdict: Verdict, served: &Served, by: By<'_>, kind: &Kind) -> Marks {
 const GRAVE: u8 = 73;
 
 /// Counts an event; `None` where it is merged with others, and not written.
-fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, kind: &Kind) -> Option<Whole<'static>> {
+fn counted(
+    policy: &Policy<'_>,
+    verdict: Verdict,
+    served: &ServedRequest,
+    actor: Actor<'_>,
+    kind: &Fingerprint,
+) -> Option<WrittenEvent<'static>> {
     let refused = verdict.outcome == Outcome::Deny;
     counters::event(refused);
     match merge::note(
         policy,
-        marks(verdict, served, by, kind),
-        About { rule: verdict.rule as u8, refused, vhost: served.vhost, policy: policy.digest() as u16 },
+        marks(verdict, served, actor, kind),
+        MergeFacts { rule: verdict.rule as u8, refused, vhost: served.vhost, policy: policy.digest() as u16 },
     )? {
-        Fate::Whole(whole) => {
+        MergeDecision::Write(whole) => {
             if let Some(left) = whole.left {
                 stack::on(|| merged(policy, left));
             }
             Some(whole)
         }
-        Fate::Merged => {
+        MergeDecision::Merged => {
             counters::merged();
             None
         }
@@ -135,21 +148,21 @@ fn counted(policy: &Policy<'_>, verdict: Verdict, served: &Served, by: By<'_>, k
 /// The event of how many were merged.
 #[cold]
 pub fn merged(policy: &Policy<'_>, merged: Merged) {
-    let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
+    let (mut room, mut args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
+    let (mut parent_room, mut parent_args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
     let process = actor::facts(now, Whose::Own, None, &mut room, &mut args);
     let chain = state::settled().chain.bytes();
     let parent =
-        actor::facts(now, Whose::Of(sys::getppid()), child(By::This, chain), &mut parent_room, &mut parent_args);
+        actor::facts(now, Whose::Of(sys::getppid()), child(Actor::This, chain), &mut parent_room, &mut parent_args);
     let Merged { about, like, count } = merged;
-    let common = common(now, By::This, chain, process, parent);
+    let common = common(now, Actor::This, chain, process, parent);
     let event = Event {
         rule: RULES.get(usize::from(about.rule)).unwrap_or(&GUARD_POLICY),
         mode: if about.refused { Mode::Enforce.word() } else { Mode::Audit.word() },
         refused: about.refused,
         action: Action::Merged { count, like },
-        served: portcullis_event::Served {
+        served: portcullis_event::RequestFields {
             // Another policy has other numbers.
             vhost: match about.vhost {
                 Some(vhost) if about.policy == policy.digest() as u16 => policy.vhost_name(vhost),
@@ -163,15 +176,15 @@ pub fn merged(policy: &Policy<'_>, merged: Merged) {
 }
 
 /// Whose parent is asked for.
-fn child<'c>(by: By<'_>, chain: &'c [u8]) -> Option<Child<'c>> {
-    Some(Child { chain, is_this: matches!(by, By::This | By::Again) })
+fn child<'c>(actor: Actor<'_>, chain: &'c [u8]) -> Option<Child<'c>> {
+    Some(Child { chain, is_this: matches!(actor, Actor::This | Actor::Again) })
 }
 
-fn chain(by: By<'_>, served: &Served) -> Text<256> {
-    match by {
-        By::This | By::Again => chains::own(served),
-        By::Other(other) => {
-            let mut chain = Text::new();
+fn chain(actor: Actor<'_>, served: &ServedRequest) -> StringBuf<256> {
+    match actor {
+        Actor::This | Actor::Again => chains::own(served),
+        Actor::Other(other) => {
+            let mut chain = StringBuf::new();
             chain.push(other.chain);
             chain
         }
@@ -184,8 +197,8 @@ fn chain(by: By<'_>, served: &Served) -> Text<256> {
 pub fn exec(
     policy: &Policy<'_>,
     verdict: Verdict,
-    served: &Served,
-    by: By<'_>,
+    served: &ServedRequest,
+    actor: Actor<'_>,
     exec: &Exec<'_>,
     real: &[u8],
     unguarded: &'static str,
@@ -193,10 +206,10 @@ pub fn exec(
     detail: &[u8],
 ) {
     let executable = match (real, exec.target) {
-        (b"", Target::Path(_, path)) => path.to_bytes(),
+        (b"", ExecTarget::Path(_, path)) => path.to_bytes(),
         (real, _) => real,
     };
-    let mut kind = kind(verdict, served, by, detail);
+    let mut kind = kind(verdict, served, actor, detail);
     kind.bytes(executable);
     kind.number(arguments.count as u64);
     for word in arguments.words() {
@@ -204,39 +217,39 @@ pub fn exec(
     }
     // Two long commands may differ only behind what is kept of a word.
     kind.bytes(arguments.command().flatten().unwrap_or_default());
-    let Some(whole) = counted(policy, verdict, served, by, &kind) else { return };
-    let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
+    let Some(whole) = counted(policy, verdict, served, actor, &kind) else { return };
+    let (mut room, mut args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
     // A program that replaces this process has this process's parent; one in a new process has this one.
-    let parent = match by {
-        By::Other(other) => Whose::Of(other.parent),
-        By::This | By::Again if exec.replaces => Whose::Of(sys::getppid()),
-        By::This | By::Again => Whose::Own,
+    let parent = match actor {
+        Actor::Other(other) => Whose::Of(other.parent),
+        Actor::This | Actor::Again if exec.replaces => Whose::Of(sys::getppid()),
+        Actor::This | Actor::Again => Whose::Own,
     };
     let now = sys::now();
-    let own = self::chain(by, served);
-    let parent = actor::facts(now, parent, child(by, own.bytes()), &mut room, &mut args);
+    let own = self::chain(actor, served);
+    let parent = actor::facts(now, parent, child(actor, own.bytes()), &mut room, &mut args);
     let name = exec.name();
     let mut folder = [0; 512];
     let process = Process {
-        pid: match by {
-            By::Other(other) => other.pid,
-            By::This | By::Again if exec.replaces => sys::getpid(),
-            By::This | By::Again => 0,
+        pid: match actor {
+            Actor::Other(other) => other.pid,
+            Actor::This | Actor::Again if exec.replaces => sys::getpid(),
+            Actor::This | Actor::Again => 0,
         },
         name: if name.bytes().is_empty() { base_name(executable) } else { name.bytes() },
         executable,
-        working_directory: match by {
-            By::This | By::Again => sys::getcwd(&mut folder),
-            By::Other(other) => procfs::proc_link(other.thread, b"cwd", &mut folder),
+        working_directory: match actor {
+            Actor::This | Actor::Again => sys::getcwd(&mut folder),
+            Actor::Other(other) => procfs::proc_link(other.thread, b"cwd", &mut folder),
         },
         args: arguments.words().get(..ARGS_SHOWN).unwrap_or(arguments.words()),
         args_count: u32::try_from(arguments.count).unwrap_or(u32::MAX),
     };
-    let chain = match by {
-        By::This | By::Again if state::role() == Role::Master => chains::from(b"", process.name),
+    let chain = match actor {
+        Actor::This | Actor::Again if state::role() == Role::Master => chains::from(b"", process.name),
         _ => chains::from(own.bytes(), process.name),
     };
-    let event = Event { detail, unguarded, ..common(now, by, chain.bytes(), process, parent) };
+    let event = Event { detail, unguarded, ..common(now, actor, chain.bytes(), process, parent) };
     decided(policy, verdict, served, &whole, event);
 }
 
@@ -253,21 +266,21 @@ pub fn guard_on(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unk
 }
 
 fn guard_event(policy: &Policy<'_>, sentence: &'static str, unknown: Option<Unknown>) {
-    let (mut room, mut args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
-    let (mut parent_room, mut parent_args) = (Room::new(), [&b""[..]; ARGS_SHOWN]);
+    let (mut room, mut args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
+    let (mut parent_room, mut parent_args) = (ProcBuffer::new(), [&b""[..]; ARGS_SHOWN]);
     let now = sys::now();
     let process = actor::facts(now, Whose::Own, None, &mut room, &mut args);
     let chain = state::settled().chain.bytes();
     let parent =
-        actor::facts(now, Whose::Of(sys::getppid()), child(By::This, chain), &mut parent_room, &mut parent_args);
+        actor::facts(now, Whose::Of(sys::getppid()), child(Actor::This, chain), &mut parent_room, &mut parent_args);
     let action = Action::Guard(sentence);
-    let common = common(now, By::This, chain, process, parent);
+    let common = common(now, Actor::This, chain, process, parent);
     let unknown = unknown.map_or("", Unknown::word);
     finish(policy, Event { mode: Mode::Audit.word(), action, unknown, ..common });
 }
 
 /// Puts in what the verdict and the request say.
-fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole<'_>, event: Event<'_>) {
+fn decided(policy: &Policy<'_>, verdict: Verdict, served: &ServedRequest, whole: &WrittenEvent<'_>, event: Event<'_>) {
     let refused = verdict.outcome == Outcome::Deny;
     let (clause, clause_file, clause_line) = match verdict.own_clause() {
         Some(clause) => (clause, &b""[..], 0),
@@ -280,7 +293,7 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole
         mode: if refused { Mode::Enforce.word() } else { Mode::Audit.word() },
         refused,
         unknown: verdict.unknown.or(verdict.beside).map_or("", Unknown::word),
-        served: portcullis_event::Served {
+        served: portcullis_event::RequestFields {
             state: request.state.word(),
             source: request.source.word(),
             vhost: served.vhost.map(|vhost| policy.vhost_name(vhost)).unwrap_or_default(),
@@ -304,10 +317,10 @@ fn decided(policy: &Policy<'_>, verdict: Verdict, served: &Served, whole: &Whole
 }
 
 /// What does not depend on the verdict.
-fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
-    let (role, uid, layer) = match by {
-        By::This | By::Again => (state::role(), sys::geteuid(), "libc"),
-        By::Other(other) => (other.role, other.user.0, "backstop"),
+fn common<'a>(now: u64, actor: Actor<'_>, chain: &'a [u8], process: Process<'a>, parent: Process<'a>) -> Event<'a> {
+    let (role, uid, layer) = match actor {
+        Actor::This | Actor::Again => (state::role(), sys::geteuid(), "libc"),
+        Actor::Other(other) => (other.role, other.user.0, "backstop"),
     };
     let role = match role {
         Role::Master => "master",
@@ -331,7 +344,10 @@ fn common<'a>(now: u64, by: By<'_>, chain: &'a [u8], process: Process<'a>, paren
         unknown: "",
         role,
         chain,
-        served: portcullis_event::Served { state: State::None.word(), ..portcullis_event::Served::default() },
+        served: portcullis_event::RequestFields {
+            state: State::None.word(),
+            ..portcullis_event::RequestFields::default()
+        },
         why: b"",
         clause: b"",
         clause_file: b"",

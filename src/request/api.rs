@@ -6,9 +6,9 @@ use crate::sys::Reader;
 use core::ffi::{c_char, c_int};
 use portcullis_request::{Field, Source, State};
 
-/// `struct portcullis_request`.
+/// `struct portcullis_request` of the C header.
 #[repr(C)]
-pub struct Told {
+pub struct CRequest {
     size: usize,
     server_name: *const c_char,
     document_root: *const c_char,
@@ -33,10 +33,10 @@ fn take<const N: usize>(field: &mut Field<N>, text: *const c_char) {
 /// # Safety
 /// As the header has it: a struct of the size that it says, with C strings or NULL.
 #[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn portcullis_request_begin(told: *const Told) -> u64 {
+pub unsafe extern "C" fn portcullis_request_begin(told: *const CRequest) -> u64 {
     slot::replace(|request| {
         // SAFETY: as the caller promises: the size comes first, and is there where the rest is not.
-        if told.is_null() || unsafe { told.cast::<usize>().read_unaligned() } < size_of::<Told>() {
+        if told.is_null() || unsafe { told.cast::<usize>().read_unaligned() } < size_of::<CRequest>() {
             return;
         }
         // SAFETY: as the caller promises, by the size: it is not a smaller struct, of an earlier version.

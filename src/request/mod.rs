@@ -6,19 +6,19 @@ mod passing;
 mod peer;
 mod slot;
 
-pub use passing::{Fed, accepted, fed, idle, refused};
-pub use slot::{PUBLISHED_MAX, SLOTS_MAX, Served, current, inherit, scope, slots_address, watched};
+pub use passing::{ReceivedRequest, accepted, fed, idle, refused};
+pub use slot::{PUBLISHED_MAX, SLOTS_MAX, ServedRequest, current, inherit, scope, slots_address, watched};
 
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
 use crate::sys::Vector;
-use portcullis_policy::vhost::{Asked, Key, Unread};
+use portcullis_policy::vhost::{Key, UnreadKeys, VhostQuery};
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
 use portcullis_request::{Field, Request, State, normalise};
 
 /// Calls `look` with the request for which a program with the environment `envp` is started: that of the thread, or
 /// where it has none, the one that a server writes into the environment of a CGI program.
-pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&Served) -> R) -> R {
+pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&ServedRequest) -> R) -> R {
     current(|served| {
         if served.request.state == State::None && state::role() == Role::Serving {
             return for_cgi(envp, served, look);
@@ -29,9 +29,9 @@ pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&Served) -> R) -> R {
 
 /// Its own function, so that the room for another request is taken from the stack only here.
 #[inline(never)]
-fn for_cgi<R>(envp: Vector, served: &Served, look: impl FnOnce(&Served) -> R) -> R {
+fn for_cgi<R>(envp: Vector, served: &ServedRequest, look: impl FnOnce(&ServedRequest) -> R) -> R {
     let Some(request) = cgi::request(envp) else { return look(served) };
-    let mut found = Served::none();
+    let mut found = ServedRequest::none();
     found.request = request;
     found.by_server = cgi::is_of_server();
     found.settle();
@@ -54,13 +54,13 @@ pub fn settle_scope(request: &mut Request) -> (u32, Option<u32>) {
     let script = normalise(request.script.whole(), &mut script);
     let (pool, profile) = (request.pool.whole(), request.profile.whole());
     // A value that was cut, or that cannot be compared.
-    let unknown = Unread::none()
+    let unknown = UnreadKeys::none()
         .with(Key::Name, server_name.is_empty() && !request.server_name.is_empty())
         .with(Key::Root, document_root.is_empty() && !request.document_root.is_empty())
         .with(Key::Script, script.is_empty() && !request.script.is_empty())
         .with(Key::Pool, request.pool.is_cut())
         .with(Key::Profile, request.profile.is_cut());
-    let asked = Asked { server_name, source: request.source as u8, document_root, script, pool, profile };
+    let asked = VhostQuery { server_name, source: request.source as u8, document_root, script, pool, profile };
     match policy.vhost_of(&asked, unknown) {
         Ok(Some(vhost)) => (policy.vhost_scope(vhost).0, Some(vhost)),
         Ok(None) => (GLOBAL_SCOPE, None),

@@ -66,7 +66,7 @@ pub fn accepted(listener: i32, fd: i32) {
 
 /// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a
 /// request that is to be judged.
-pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Fed {
+pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
     let (mut brings_settings, mut is_malformed, mut within_by) = (false, false, 0);
     let go_on = change(|slot, _| {
         let slot::Own { decoder, served, connection, pool, from_within, .. } = slot;
@@ -102,12 +102,12 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> Fed {
     if go_on == Some(false) {
         watch(None);
     }
-    Fed { within_by, is_malformed, brings_settings }
+    ReceivedRequest { within_by, is_malformed, brings_settings }
 }
 
-/// What has to be judged of a request that the thread has read.
+/// The parts of a request, just read by the thread, that need a verdict.
 #[derive(Clone, Copy)]
-pub struct Fed {
+pub struct ReceivedRequest {
     /// The process of the pool's own tree that it comes from; 0 where it comes from the server.
     pub within_by: u32,
     /// It is no FastCGI, though it began so.

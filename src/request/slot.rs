@@ -13,8 +13,8 @@ use portcullis_request::fastcgi::{Decoder, Reader};
 use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Field, Request, State};
 
-/// The request and what it is judged by.
-pub struct Served {
+/// A request, and the virtual host that its policy comes from.
+pub struct ServedRequest {
     /// The request.
     pub request: Request,
     /// The scope of the policy.
@@ -29,10 +29,10 @@ pub struct Served {
     fresh: bool,
 }
 
-impl Served {
+impl ServedRequest {
     /// No request.
-    pub const fn none() -> Served {
-        Served {
+    pub const fn none() -> ServedRequest {
+        ServedRequest {
             request: Request::none(),
             scope: 0,
             vhost: None,
@@ -73,17 +73,17 @@ pub const PUBLISHED_MAX: usize = WIRE_MAX;
 /// A thread's request as the supervisor reads it, from another process: who the thread is, how long the text is, the text.
 /// Where there is no request, its length is 0.
 #[repr(C)]
-struct Published {
+struct PublishedRequest {
     thread: AtomicU32,
     len: AtomicU32,
     /// In this process, only the thread touches it, and only in [`change`].
     text: UnsafeCell<[u8; PUBLISHED_MAX]>,
 }
 
-/// What a thread that serves has: what others may look at, which is atomic, and what is its own. A slot lives for ever.
+/// The request of one serving thread: an atomic part that others read, and a part of its own. A slot is never freed.
 #[repr(C)]
-struct Slot {
-    published: Published,
+struct ThreadSlot {
+    published: PublishedRequest,
     /// What is the thread's own is being written: a signal handler that comes in between must not look.
     busy: AtomicBool,
     /// Which request of a module it is; 0 where that has ended, or where none is a module's. Any thread may end it.
@@ -92,11 +92,11 @@ struct Slot {
 }
 
 // SAFETY: the atomics may be anybody's, the cells are touched by the slot's thread alone.
-unsafe impl Sync for Slot {}
+unsafe impl Sync for ThreadSlot {}
 
 /// What only the thread itself touches.
 pub struct Own {
-    pub served: Served,
+    pub served: ServedRequest,
     pub decoder: Decoder,
     /// Device and inode of the connection whose reads are looked at.
     pub connection: (u64, u64),
@@ -111,10 +111,10 @@ pub struct Own {
     generation: u32,
 }
 
-impl Slot {
-    const fn new() -> Slot {
-        Slot {
-            published: Published {
+impl ThreadSlot {
+    const fn new() -> ThreadSlot {
+        ThreadSlot {
+            published: PublishedRequest {
                 thread: AtomicU32::new(0),
                 len: AtomicU32::new(0),
                 text: UnsafeCell::new([0; PUBLISHED_MAX]),
@@ -129,7 +129,7 @@ impl Slot {
 impl Own {
     const fn new() -> Own {
         Own {
-            served: Served::none(),
+            served: ServedRequest::none(),
             decoder: Decoder::new(Reader::Other),
             connection: (0, 0),
             pool: Field::new(),
@@ -156,19 +156,19 @@ const ALL_MAX: usize = 1024;
 #[repr(C)]
 struct Slots {
     /// The place of the first thread that serves, whose it is that swaps FIRST_TAKEN.
-    first: Slot,
-    all: [AtomicPtr<Slot>; ALL_MAX],
+    first: ThreadSlot,
+    all: [AtomicPtr<ThreadSlot>; ALL_MAX],
 }
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static SLOTS: Paged<Slots> =
-    Paged(Slots { first: Slot::new(), all: [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX] });
+    Paged(Slots { first: ThreadSlot::new(), all: [const { AtomicPtr::new(core::ptr::null_mut()) }; ALL_MAX] });
 static ALL_USED: AtomicU32 = AtomicU32::new(0);
 
 #[inline]
-fn own_slot() -> Option<&'static Slot> {
+fn own_slot() -> Option<&'static ThreadSlot> {
     // SAFETY: the thread's own state, which only this thread touches: null, or a slot, which lives for ever.
-    unsafe { (*thread::this()).slot.cast::<Slot>().as_ref() }
+    unsafe { (*thread::this()).slot.cast::<ThreadSlot>().as_ref() }
 }
 
 #[inline]
@@ -203,7 +203,7 @@ pub fn change<R>(write: impl FnOnce(&mut Own, bool) -> R) -> Option<R> {
     })
 }
 
-fn change_of<R>(write: impl FnOnce(&mut Own, &Slot) -> R) -> Option<R> {
+fn change_of<R>(write: impl FnOnce(&mut Own, &ThreadSlot) -> R) -> Option<R> {
     let slot = match own_slot() {
         Some(slot) => slot,
         None => make()?,
@@ -223,7 +223,7 @@ fn change_of<R>(write: impl FnOnce(&mut Own, &Slot) -> R) -> Option<R> {
 }
 
 /// Writes the request down where the supervisor looks for it. While it is written it is unknown. For [`change_of`].
-fn publish(published: &Published, served: &Served) {
+fn publish(published: &PublishedRequest, served: &ServedRequest) {
     published.len.store(1, Ordering::Release);
     fence(Ordering::Release);
     let mut len = 0_usize;
@@ -249,7 +249,7 @@ pub fn slots_address() -> usize {
 pub const SLOTS_MAX: usize = ALL_MAX;
 
 /// Makes the thread's slot.
-fn make() -> Option<&'static Slot> {
+fn make() -> Option<&'static ThreadSlot> {
     let slot = match FIRST_TAKEN.swap(true, Ordering::AcqRel) {
         false => {
             // What is laid out with the library is zeros. It is made on the stack first.
@@ -258,10 +258,10 @@ fn make() -> Option<&'static Slot> {
             &SLOTS.0.first
         }
         true => {
-            let at = sys::allocate(size_of::<Slot>())?.cast::<Slot>();
+            let at = sys::allocate(size_of::<ThreadSlot>())?.cast::<ThreadSlot>();
             // SAFETY: a new mapping of that size, which stays for ever and which nobody else has yet.
             unsafe {
-                stack::on(|| at.write(Slot::new()));
+                stack::on(|| at.write(ThreadSlot::new()));
                 &*at
             }
         }
@@ -297,7 +297,7 @@ pub fn end(token: u64) {
 /// The request that the thread serves; `None` while that is being written, which this thread itself does. It holds until the
 /// thread changes its slot.
 #[inline(always)]
-fn served() -> Option<*const Served> {
+fn served() -> Option<*const ServedRequest> {
     // A descendant stays its request's, whatever it accepts or says by itself.
     if let Some(inherited) = inherited() {
         return Some(inherited);
@@ -316,7 +316,7 @@ fn served() -> Option<*const Served> {
 }
 
 /// Calls `look` with the request that the thread serves.
-pub fn current<R>(look: impl FnOnce(&Served) -> R) -> R {
+pub fn current<R>(look: impl FnOnce(&ServedRequest) -> R) -> R {
     match served() {
         // SAFETY: nobody changes it while this thread looks.
         Some(served) => look(unsafe { &*served }),
@@ -332,24 +332,24 @@ pub fn scope() -> Option<u32> {
 }
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static NOBODY: Served = Served::none();
+static NOBODY: ServedRequest = ServedRequest::none();
 
 /// Looks at a request of which nothing is known.
 #[cold]
 #[inline(never)]
-fn while_written<R>(look: impl FnOnce(&Served) -> R) -> R {
-    let mut unknown = Served::none();
+fn while_written<R>(look: impl FnOnce(&ServedRequest) -> R) -> R {
+    let mut unknown = ServedRequest::none();
     unknown.request.state = State::Unknown;
     unknown.scope = STRICTEST_SCOPE;
     look(&unknown)
 }
 
-struct Inherited(UnsafeCell<Served>);
+struct Inherited(UnsafeCell<ServedRequest>);
 
 // SAFETY: written by the constructor only; see `inherit`.
 unsafe impl Sync for Inherited {}
 
-static INHERITED: Inherited = Inherited(UnsafeCell::new(Served::none()));
+static INHERITED: Inherited = Inherited(UnsafeCell::new(ServedRequest::none()));
 static HAS_INHERITED: AtomicBool = AtomicBool::new(false);
 
 /// What the process has from the request that led to it, as that was handed down: for all its threads. For the constructor.
@@ -365,7 +365,7 @@ pub fn inherit(text: Option<&[u8]>) {
     HAS_INHERITED.store(true, Ordering::Release);
 }
 
-fn inherited() -> Option<&'static Served> {
+fn inherited() -> Option<&'static ServedRequest> {
     // SAFETY: nobody writes after the constructor.
     HAS_INHERITED.load(Ordering::Acquire).then(|| unsafe { &*INHERITED.0.get() })
 }

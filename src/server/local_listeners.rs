@@ -1,7 +1,7 @@
 //! The local sockets on which the server itself listens, each known by the file that it is bound to: to the kernel, whoever
 //! connects to a path connects to the socket of the inode.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::sync::atomic::{AtomicU64, Ordering};
 
@@ -69,7 +69,7 @@ pub fn remember(fd: i32) {
     match sys::own_local_name(fd, &mut bytes) {
         None => {}
         Some(name) if name.first() == Some(&0) => MARKS.put(mark_of_name(name)),
-        Some(path) => match sys::stat(Text::<{ LOCAL_MAX + 1 }>::of(path).c_str()) {
+        Some(path) => match sys::stat(StringBuf::<{ LOCAL_MAX + 1 }>::of(path).c_str()) {
             Some(stat) => MARKS.put(mark_of(stat.identity)),
             // It may have another name by now.
             None => MARKS.is_more.store(1, Ordering::Relaxed),

@@ -1,7 +1,7 @@
 //! The pools of the PHP-FPM master that this process belongs to, itself a worker or started by one: by its number the master is
 //! told on a local socket, by its ports on the host.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::process::state;
 use crate::server::listeners;
@@ -91,7 +91,7 @@ pub fn inherit(text: &[u8]) {
 }
 
 /// What a program that this process starts inherits.
-pub fn write(text: &mut Text<TEXT_MAX>) {
+pub fn write(text: &mut StringBuf<TEXT_MAX>) {
     if !any() {
         return;
     }
@@ -100,7 +100,7 @@ pub fn write(text: &mut Text<TEXT_MAX>) {
     text.number(NAMESPACE.load(Ordering::Relaxed));
     let mut is_more = IS_MORE.load(Ordering::Relaxed);
     for run in RUNS.iter().map(|run| run.load(Ordering::Relaxed)).take_while(|run| *run != 0) {
-        let mut next = Text::<12>::of(b",");
+        let mut next = StringBuf::<12>::of(b",");
         let (first, last) = (run >> 16, run & 0xffff);
         next.number(u64::from(first));
         if last != first {

@@ -19,7 +19,7 @@ const CHILD: i32 = libc::CLONE_VM;
 const WITH_LIMITS: i32 = libc::CLONE_VM | libc::CLONE_FILES;
 
 #[repr(C)]
-struct Shared<W, T> {
+struct SharedWithChild<W, T> {
     work: MaybeUninit<W>,
     /// Whose end ends the child; 0 for a thread.
     parent: usize,
@@ -61,7 +61,7 @@ pub unsafe fn with_raised_limits<T: Copy>(work: impl FnOnce() -> T) -> Option<T>
 /// As [`apart`].
 unsafe fn run<W: FnOnce() -> T, T: Copy>(flags: i32, interrupted: T, work: W) -> Option<T> {
     let (is_thread, waits, flags) = (flags == THREAD, flags == CHILD, flags as usize);
-    const { assert!(size_of::<Shared<W, T>>() <= 4096 && align_of::<Shared<W, T>>() <= 16) };
+    const { assert!(size_of::<SharedWithChild<W, T>>() <= 4096 && align_of::<SharedWithChild<W, T>>() <= 16) };
     let ends = [libc::SYS_wait4, libc::SYS_exit, libc::SYS_futex];
     if !super::lets(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]) || !ends.iter().all(|number| super::lets(*number, [0; 6]))
     {
@@ -70,12 +70,17 @@ unsafe fn run<W: FnOnce() -> T, T: Copy>(flags: i32, interrupted: T, work: W) ->
     let at = super::allocate(SIZE)?;
     let parent = if is_thread { 0 } else { super::getpid() as usize };
     let given = MaybeUninit::uninit();
-    let shared =
-        Shared { work: MaybeUninit::new(work), parent, given, is_given: false.into(), runs: AtomicU32::new(1) };
+    let shared = SharedWithChild {
+        work: MaybeUninit::new(work),
+        parent,
+        given,
+        is_given: false.into(),
+        runs: AtomicU32::new(1),
+    };
     // SAFETY: the mapping is this call's, longer than that, and begins at a page.
     let shared = unsafe {
-        at.cast::<Shared<W, T>>().write(shared);
-        &*at.cast::<Shared<W, T>>()
+        at.cast::<SharedWithChild<W, T>>().write(shared);
+        &*at.cast::<SharedWithChild<W, T>>()
     };
     let before = super::block_signals(libc::SIG_BLOCK, u64::MAX);
     let word = shared.runs.as_ptr() as usize;
@@ -130,7 +135,7 @@ fn wait_for_thread(word: &AtomicU32) {
 
 /// What it does.
 unsafe extern "C" fn work_of<W: FnOnce() -> T, T: Copy>(at: *mut c_void) {
-    let shared = at.cast::<Shared<W, T>>();
+    let shared = at.cast::<SharedWithChild<W, T>>();
     // SAFETY: as `apart` has written it, which looks at what is given only behind the flag; the work is done once.
     unsafe {
         let parent = (*shared).parent;

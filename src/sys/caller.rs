@@ -1,7 +1,7 @@
 //! Reading the caller's memory without trusting its pointers.
 
 use super::readable;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use core::cell::Cell;
 use core::ffi::{CStr, c_char};
 
@@ -107,12 +107,12 @@ impl Reader {
 }
 
 /// A path of the caller, copied, so that what is judged is what is used.
-pub struct PathCopy(Text<PATH_MAX>);
+pub struct PathCopy(StringBuf<PATH_MAX>);
 
 impl PathCopy {
     /// Room for one.
     pub const fn new() -> PathCopy {
-        PathCopy(Text::new())
+        PathCopy(StringBuf::new())
     }
 
     /// The copy of `path`; the errno with which the kernel refuses a wild pointer, or what is longer than PATH_MAX. It must

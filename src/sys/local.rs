@@ -93,7 +93,7 @@ pub fn asked_peer_process(fd: i32) -> Result<Option<(u32, u32)>, i32> {
 
 /// A control message with one descriptor: `struct cmsghdr` and the number.
 #[repr(C, align(8))]
-struct Passed {
+struct FdMessage {
     len: usize,
     level: i32,
     kind: i32,
@@ -103,9 +103,10 @@ struct Passed {
 
 /// Sends words with a descriptor; never waits.
 pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> Result<(), i32> {
-    let control = Passed { len: 20, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fd, padding: 0 };
+    let control = FdMessage { len: 20, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fd, padding: 0 };
     let vector = [words.as_ptr() as usize, size_of_val(words)];
-    let header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, size_of::<Passed>(), 0];
+    let header: [usize; 7] =
+        [0, 0, vector.as_ptr() as usize, 1, &raw const control as usize, size_of::<FdMessage>(), 0];
     let flags = libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT;
     let args = [socket as usize, header.as_ptr() as usize, flags as usize, 0, 0];
     // SAFETY: the kernel reads a msghdr, which is seven words on 64-bit Linux, and what it points to.
@@ -115,11 +116,11 @@ pub fn pass<const N: usize>(socket: i32, words: &[u64; N], fd: i32) -> Result<()
 /// Descriptors that come with a message at most.
 const HANDED: usize = 4;
 /// The descriptors that came with a message.
-pub type Handed = [Option<Fd>; HANDED];
+pub type ReceivedFds = [Option<Fd>; HANDED];
 
 /// A control message with some descriptors: `struct cmsghdr` and the numbers.
 #[repr(C, align(8))]
-struct Several {
+struct FdsMessage {
     len: usize,
     level: i32,
     kind: i32,
@@ -130,7 +131,7 @@ struct Several {
 #[inline(never)]
 pub fn tell(socket: i32, words: &[u64], fds: &[i32]) -> bool {
     let len = fds.len().min(HANDED).wrapping_mul(4).wrapping_add(16);
-    let mut control = Several { len, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fds: [-1; HANDED] };
+    let mut control = FdsMessage { len, level: libc::SOL_SOCKET, kind: libc::SCM_RIGHTS, fds: [-1; HANDED] };
     control.fds.iter_mut().zip(fds).for_each(|(to, from)| *to = *from);
     let vector = [words.as_ptr() as usize, size_of_val(words)];
     let with = if fds.is_empty() { 0 } else { len.next_multiple_of(8) };
@@ -141,10 +142,10 @@ pub fn tell(socket: i32, words: &[u64], fds: &[i32]) -> bool {
 
 /// Receives as many words, with the descriptors that came with them; `None` for anything else, the other end's end included.
 #[inline(never)]
-pub fn hear(socket: i32, words: &mut [u64], waits: bool) -> Option<Handed> {
-    let mut control = Several { len: 0, level: 0, kind: 0, fds: [-1; HANDED] };
+pub fn hear(socket: i32, words: &mut [u64], waits: bool) -> Option<ReceivedFds> {
+    let mut control = FdsMessage { len: 0, level: 0, kind: 0, fds: [-1; HANDED] };
     let vector = [words.as_mut_ptr() as usize, size_of_val(words)];
-    let room = size_of::<Several>();
+    let room = size_of::<FdsMessage>();
     let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, room, 0];
     let flags = libc::MSG_CMSG_CLOEXEC | if waits { 0 } else { libc::MSG_DONTWAIT };
     let args = [socket as usize, header.as_mut_ptr() as usize, flags as usize, 0, 0, 0];
@@ -160,9 +161,10 @@ pub fn hear(socket: i32, words: &mut [u64], waits: bool) -> Option<Handed> {
 /// Receives words with a descriptor; never waits.
 pub fn passed<const N: usize>(socket: i32) -> Option<([u64; N], Fd)> {
     let mut words = [0_u64; N];
-    let mut control = Passed { len: 0, level: 0, kind: 0, fd: -1, padding: 0 };
+    let mut control = FdMessage { len: 0, level: 0, kind: 0, fd: -1, padding: 0 };
     let vector = [words.as_mut_ptr() as usize, size_of_val(&words)];
-    let mut header: [usize; 7] = [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, size_of::<Passed>(), 0];
+    let mut header: [usize; 7] =
+        [0, 0, vector.as_ptr() as usize, 1, &raw mut control as usize, size_of::<FdMessage>(), 0];
     let flags = libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
     let args = [socket as usize, header.as_mut_ptr() as usize, flags as usize, 0, 0, 0];
     // SAFETY: the kernel writes into the words and the control message, at most their lengths.

@@ -310,8 +310,8 @@ pub fn reap() {
 /// Groups of a process that can be taken over.
 const GROUPS_MAX: usize = 256;
 
-/// User, group and further groups by which files are looked at.
-pub struct Eyes {
+/// The user, group and supplementary groups with which files are looked up.
+pub struct LookupIdentity {
     uid: u32,
     gid: u32,
     groups: [u32; GROUPS_MAX],
@@ -324,10 +324,10 @@ fn set_for_files(call: libc::c_long, id: u32) -> u32 {
     unsafe { syscall(call, [id as usize, 0, 0, 0, 0, 0]) as u32 }
 }
 
-impl Eyes {
+impl LookupIdentity {
     /// Without further groups.
-    pub fn of(uid: u32, gid: u32) -> Eyes {
-        Eyes { uid, gid, groups: [0; GROUPS_MAX], count: 0 }
+    pub fn of(uid: u32, gid: u32) -> LookupIdentity {
+        LookupIdentity { uid, gid, groups: [0; GROUPS_MAX], count: 0 }
     }
 
     /// Adds a group; `None` where there is no room.
@@ -338,10 +338,10 @@ impl Eyes {
     }
 
     /// This process's.
-    pub fn own() -> Option<Eyes> {
+    pub fn own() -> Option<LookupIdentity> {
         // Nobody has the highest number: it changes nothing.
         let now = |call| set_for_files(call, u32::MAX);
-        let mut eyes = Eyes::of(now(libc::SYS_setfsuid), now(libc::SYS_setfsgid));
+        let mut eyes = LookupIdentity::of(now(libc::SYS_setfsuid), now(libc::SYS_setfsgid));
         let args = [GROUPS_MAX, eyes.groups.as_mut_ptr() as usize, 0, 0, 0, 0];
         // SAFETY: the kernel writes at most that many groups.
         eyes.count = super::result(unsafe { syscall(libc::SYS_getgroups, args) }).ok()?;
@@ -364,7 +364,7 @@ impl Eyes {
     /// Looks with them from now on; whether that is so.
     pub fn take(&self) -> bool {
         let Some(groups) = self.groups.get(..self.count) else { return false };
-        let has_groups = || Eyes::own().is_some_and(|now| now.groups.get(..now.count) == Some(groups));
+        let has_groups = || LookupIdentity::own().is_some_and(|now| now.groups.get(..now.count) == Some(groups));
         let args = [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0];
         // SAFETY: the kernel reads the groups.
         let done = has_groups() || unsafe { syscall(libc::SYS_setgroups, args) } == 0;

@@ -1,7 +1,7 @@
 //! Small files of /proc, read into fixed buffers.
 
 use super::broker as ask;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys;
 
 /// A process, as /proc has it.
@@ -21,12 +21,12 @@ impl From<u32> for Whose {
 
 /// `/proc/PID/NAME`.
 #[inline(always)]
-pub fn proc_path(whose: impl Into<Whose>, name: &[u8]) -> Text<64> {
+pub fn proc_path(whose: impl Into<Whose>, name: &[u8]) -> StringBuf<64> {
     path_of(whose.into(), name)
 }
 
-fn path_of(whose: Whose, name: &[u8]) -> Text<64> {
-    let mut path = Text::new();
+fn path_of(whose: Whose, name: &[u8]) -> StringBuf<64> {
+    let mut path = StringBuf::new();
     path.push(b"/proc/");
     match whose {
         Whose::Own => path.push(b"self"),
@@ -38,8 +38,8 @@ fn path_of(whose: Whose, name: &[u8]) -> Text<64> {
 }
 
 /// `/proc/self/fd/NUMBER`.
-pub fn proc_descriptor(fd: i32) -> Text<64> {
-    let mut name = Text::<64>::new();
+pub fn proc_descriptor(fd: i32) -> StringBuf<64> {
+    let mut name = StringBuf::<64>::new();
     name.push(b"/proc/self/fd/");
     name.number(u64::from(fd.cast_unsigned()));
     name

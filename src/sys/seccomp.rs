@@ -3,7 +3,7 @@
 
 use super::raw::syscall;
 use super::{Fd, getpid, result};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use core::sync::atomic::{AtomicU8, Ordering};
 use portcullis_policy::format::Instruction;
 
@@ -61,11 +61,11 @@ impl Notice {
 /// Loads a filter; the listener's descriptor where one was asked for, else 0.
 pub fn seccomp(program: &[Instruction], flags: usize) -> Result<usize, i32> {
     #[repr(C)]
-    struct Program {
+    struct FilterProgram {
         len: u16,
         filter: *const Instruction,
     }
-    let program = Program { len: program.len() as u16, filter: program.as_ptr() };
+    let program = FilterProgram { len: program.len() as u16, filter: program.as_ptr() };
     // SAFETY: the kernel reads the program; Instruction has the layout of sock_filter.
     result(unsafe { syscall(libc::SYS_seccomp, [SET_MODE_FILTER, flags, &raw const program as usize, 0, 0, 0]) })
 }
@@ -228,7 +228,7 @@ pub fn borrow(pid: u32, thread: u32, number: i32) -> Result<Fd, i32> {
 /// Before Linux 6.9 only the first thread of a process can be asked. What it has is the thread's own where both have the same file
 /// by that number; else EOPNOTSUPP.
 fn borrow_of_first(pid: u32, thread: u32, number: i32) -> Result<Fd, i32> {
-    let mut name = Text::<32>::new();
+    let mut name = StringBuf::<32>::new();
     name.push(b"fd/");
     name.number(u64::from(number.cast_unsigned()));
     let own = super::stat_at(libc::AT_FDCWD, crate::sys::procfs::proc_path(thread, name.bytes()).c_str());
@@ -254,7 +254,7 @@ fn duplicate(of: u32, flags: usize, number: i32) -> Result<Fd, i32> {
     result(unsafe { syscall(libc::SYS_pidfd_getfd, args) }).map(|fd| Fd(fd as i32))
 }
 
-/// What the kernel says of a process that /proc hides (Linux 6.13 and later).
+/// The facts that the kernel gives about a process that /proc hides (Linux 6.13 and later).
 #[derive(Clone, Copy)]
 pub struct Person {
     pub pid: u32,

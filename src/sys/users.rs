@@ -1,13 +1,13 @@
 //! Names of users, out of /etc/passwd.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicU8, Ordering};
 
 /// The name of a user, remembered from the first time on: a process has few users in its life.
-pub fn user_name(uid: u32) -> Text<64> {
-    let mut name = Text::new();
+pub fn user_name(uid: u32) -> StringBuf<64> {
+    let mut name = StringBuf::new();
     for known in &KNOWN {
         match known.state.load(Ordering::Acquire) {
             READY => {
@@ -37,26 +37,26 @@ const FREE: u8 = 0;
 const TAKEN: u8 = 1;
 const READY: u8 = 2;
 
-/// A place for a user's name.
-struct Known {
+/// A user's name that was looked up before.
+struct CachedUser {
     state: AtomicU8,
-    name: UnsafeCell<(u32, Text<64>)>,
+    name: UnsafeCell<(u32, StringBuf<64>)>,
 }
 
 // SAFETY: the name is written by whoever took the place, and read once it is ready.
-unsafe impl Sync for Known {}
+unsafe impl Sync for CachedUser {}
 
-static KNOWN: [Known; 4] =
-    [const { Known { state: AtomicU8::new(FREE), name: UnsafeCell::new((0, Text::zeroed())) } }; 4];
+static KNOWN: [CachedUser; 4] =
+    [const { CachedUser { state: AtomicU8::new(FREE), name: UnsafeCell::new((0, StringBuf::zeroed())) } }; 4];
 
 /// The name of a user in /etc/passwd; the file's first 16 KiB are looked at.
-fn read_user_name(uid: u32) -> Text<64> {
-    let mut name = Text::new();
-    let mut wanted = Text::<16>::new();
+fn read_user_name(uid: u32) -> StringBuf<64> {
+    let mut name = StringBuf::new();
+    let mut wanted = StringBuf::<16>::new();
     wanted.number(u64::from(uid));
     let Ok(file) = sys::open(libc::AT_FDCWD, c"/etc/passwd", libc::O_RDONLY, 0) else { return name };
     let mut chunk = [0; 2048];
-    let mut line = Text::<256>::new();
+    let mut line = StringBuf::<256>::new();
     for _ in 0..8 {
         let got = sys::read(file.0, &mut chunk);
         if got.is_empty() {
@@ -73,7 +73,7 @@ fn read_user_name(uid: u32) -> Text<64> {
                 name.push(first.unwrap_or_default());
                 return name;
             }
-            line = Text::new();
+            line = StringBuf::new();
         }
     }
     name

@@ -1,6 +1,8 @@
 //! The longest and the emptiest of every value, held against docs/events.schema.json.
 
-use portcullis_event::{ARGS_SHOWN, Action, Endpoint, Event, GUARD_POLICY, Line, Process, RULES, Served, encode};
+use portcullis_event::{
+    ARGS_SHOWN, Action, Endpoint, Event, GUARD_POLICY, Line, Process, RULES, RequestFields, encode,
+};
 use serde_json::Value;
 use std::path::Path;
 
@@ -32,7 +34,7 @@ fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8], refused:
         action,
         role: "descendant",
         chain: bytes,
-        served: Served {
+        served: RequestFields {
             state: "known",
             source: "unknown",
             vhost: bytes,

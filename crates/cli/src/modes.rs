@@ -48,7 +48,7 @@ pub fn some<T: AsRef<str>>(names: &[T], count: usize) -> String {
 
 /// Virtual hosts with the same modes.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Alike {
+pub struct VhostsAlike {
     /// The modes.
     pub modes: Modes,
     /// The first names.
@@ -58,9 +58,9 @@ pub struct Alike {
 }
 
 /// The virtual hosts of a compiled policy whose modes are not the global ones.
-pub fn differing(policy: &Policy<'_>) -> Vec<Alike> {
+pub fn differing(policy: &Policy<'_>) -> Vec<VhostsAlike> {
     let global = compiled(policy, GLOBAL_SCOPE);
-    let mut alike: Vec<Alike> = Vec::new();
+    let mut alike: Vec<VhostsAlike> = Vec::new();
     for (index, name) in (0_u32..).zip(policy.vhost_names()) {
         let modes = compiled(policy, policy.vhost_scope(index).0);
         if modes == global {
@@ -74,7 +74,7 @@ pub fn differing(policy: &Policy<'_>) -> Vec<Alike> {
                     known.names.push(name());
                 }
             }
-            None => alike.push(Alike { modes, names: vec![name()], count: 1 }),
+            None => alike.push(VhostsAlike { modes, names: vec![name()], count: 1 }),
         }
     }
     alike

@@ -155,7 +155,7 @@ fn add(path: &Path, name: &str, kind: Option<Kind>, origin: Origin, config: &mut
 mod tests {
     use super::*;
     use portcullis_policy::Policy;
-    use portcullis_policy::exec::Program;
+    use portcullis_policy::exec::ExecutedProgram;
     use portcullis_policy::{Outcome, Rule};
 
     /// The beginning of an ELF file with one note: a build-id.
@@ -213,7 +213,13 @@ mod tests {
             (meta.dev(), meta.ino())
         };
         let judged = |identity, build_id: &[u8]| {
-            let program = Program { names: &[b"innocent"], own_names: 1, identity, build_id, ..Program::default() };
+            let program = ExecutedProgram {
+                names: &[b"innocent"],
+                own_names: 1,
+                identity,
+                build_id,
+                ..ExecutedProgram::default()
+            };
             let verdict = policy.decide_exec(0, &program);
             (verdict.outcome, verdict.rule, String::from_utf8_lossy(policy.clause(verdict.clause).0).into_owned())
         };
@@ -253,7 +259,8 @@ mod tests {
         let bytes = crate::compile(&config);
         let policy = Policy::new(&bytes).unwrap();
         let judged = |build_id: &[u8], is_script| {
-            let program = Program { names: &[b"other"], own_names: 1, build_id, is_script, ..Program::default() };
+            let program =
+                ExecutedProgram { names: &[b"other"], own_names: 1, build_id, is_script, ..ExecutedProgram::default() };
             let verdict = policy.decide_exec(0, &program);
             (verdict.outcome, String::from_utf8_lossy(policy.clause(verdict.clause).0).into_owned())
         };
@@ -272,7 +279,7 @@ mod tests {
         find(root.path(), &mut config);
         let bytes = crate::compile(&config);
         let policy = Policy::new(&bytes).unwrap();
-        let program = Program { names: &[b"x"], build_id: b"dashdash", ..Program::default() };
+        let program = ExecutedProgram { names: &[b"x"], build_id: b"dashdash", ..ExecutedProgram::default() };
         assert_eq!(policy.decide_exec(0, &program).outcome, Outcome::Allow);
         let (scope, _) = policy.vhost_scope(0);
         assert_eq!(policy.decide_exec(scope, &program).outcome, Outcome::Audit);

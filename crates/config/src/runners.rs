@@ -8,9 +8,9 @@ use crate::lists;
 use portcullis_policy::command::glob;
 use std::path::Path;
 
-/// What a program does where it is given no command.
+/// What a program runs if its arguments contain no command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Without {
+pub enum NoCommand {
     /// It shows something, or fails.
     Nothing,
     /// It starts a shell, which reads its input.
@@ -20,68 +20,68 @@ pub enum Without {
 }
 
 /// A program, how many operands stand before the command in its arguments, and what it does without a command.
-pub type Runner = (&'static str, usize, Without);
+pub type Runner = (&'static str, usize, NoCommand);
 
 /// Those of Debian's packages that run with other rights, in other namespaces or in another root; that run a command under
 /// some condition; and the interpreters, without the version in their name. The shells of [`lists::SHELLS`] are as well.
 pub const RUNNERS: [Runner; 57] = [
-    ("su", 1, Without::Shell),
-    ("sudo", 0, Without::Nothing),
-    ("doas", 0, Without::Nothing),
-    ("pkexec", 0, Without::Shell),
-    ("runuser", 1, Without::Shell),
-    ("newgrp", 1, Without::Shell),
-    ("sg", 1, Without::Shell),
-    ("ssh-agent", 0, Without::Nothing),
-    ("systemd-run", 0, Without::Nothing),
-    ("machinectl", 0, Without::Nothing),
-    ("capsh", 0, Without::Nothing),
-    ("setpriv", 0, Without::Nothing),
-    ("chroot", 1, Without::Shell),
-    ("unshare", 0, Without::Shell),
-    ("nsenter", 0, Without::Shell),
-    ("bwrap", 0, Without::Nothing),
-    ("firejail", 0, Without::Shell),
-    ("at", 0, Without::Input),
-    ("batch", 0, Without::Input),
-    ("crontab", 0, Without::Input),
-    ("env", 0, Without::Nothing),
-    ("nohup", 0, Without::Nothing),
-    ("setsid", 0, Without::Nothing),
-    ("nice", 0, Without::Nothing),
-    ("ionice", 0, Without::Nothing),
-    ("chrt", 1, Without::Nothing),
-    ("taskset", 1, Without::Nothing),
-    ("timeout", 1, Without::Nothing),
-    ("stdbuf", 0, Without::Nothing),
-    ("xargs", 0, Without::Nothing),
-    ("parallel", 0, Without::Input),
-    ("time", 0, Without::Nothing),
-    ("watch", 0, Without::Nothing),
-    ("flock", 1, Without::Nothing),
-    ("prlimit", 0, Without::Nothing),
-    ("setarch", 1, Without::Shell),
-    ("linux32", 0, Without::Shell),
-    ("linux64", 0, Without::Shell),
-    ("start-stop-daemon", 0, Without::Nothing),
-    ("strace", 0, Without::Nothing),
-    ("ltrace", 0, Without::Nothing),
-    ("gdb", 0, Without::Input),
-    ("busybox", 0, Without::Nothing),
-    ("toybox", 0, Without::Nothing),
-    ("python", 0, Without::Input),
-    ("php", 0, Without::Input),
-    ("php-cgi", 0, Without::Input),
-    ("php-fpm", 0, Without::Nothing),
-    ("perl", 0, Without::Input),
-    ("ruby", 0, Without::Input),
-    ("lua", 0, Without::Input),
-    ("node", 0, Without::Input),
-    ("tclsh", 0, Without::Input),
-    ("expect", 0, Without::Input),
-    ("awk", 0, Without::Nothing),
-    ("gawk", 0, Without::Nothing),
-    ("mawk", 0, Without::Nothing),
+    ("su", 1, NoCommand::Shell),
+    ("sudo", 0, NoCommand::Nothing),
+    ("doas", 0, NoCommand::Nothing),
+    ("pkexec", 0, NoCommand::Shell),
+    ("runuser", 1, NoCommand::Shell),
+    ("newgrp", 1, NoCommand::Shell),
+    ("sg", 1, NoCommand::Shell),
+    ("ssh-agent", 0, NoCommand::Nothing),
+    ("systemd-run", 0, NoCommand::Nothing),
+    ("machinectl", 0, NoCommand::Nothing),
+    ("capsh", 0, NoCommand::Nothing),
+    ("setpriv", 0, NoCommand::Nothing),
+    ("chroot", 1, NoCommand::Shell),
+    ("unshare", 0, NoCommand::Shell),
+    ("nsenter", 0, NoCommand::Shell),
+    ("bwrap", 0, NoCommand::Nothing),
+    ("firejail", 0, NoCommand::Shell),
+    ("at", 0, NoCommand::Input),
+    ("batch", 0, NoCommand::Input),
+    ("crontab", 0, NoCommand::Input),
+    ("env", 0, NoCommand::Nothing),
+    ("nohup", 0, NoCommand::Nothing),
+    ("setsid", 0, NoCommand::Nothing),
+    ("nice", 0, NoCommand::Nothing),
+    ("ionice", 0, NoCommand::Nothing),
+    ("chrt", 1, NoCommand::Nothing),
+    ("taskset", 1, NoCommand::Nothing),
+    ("timeout", 1, NoCommand::Nothing),
+    ("stdbuf", 0, NoCommand::Nothing),
+    ("xargs", 0, NoCommand::Nothing),
+    ("parallel", 0, NoCommand::Input),
+    ("time", 0, NoCommand::Nothing),
+    ("watch", 0, NoCommand::Nothing),
+    ("flock", 1, NoCommand::Nothing),
+    ("prlimit", 0, NoCommand::Nothing),
+    ("setarch", 1, NoCommand::Shell),
+    ("linux32", 0, NoCommand::Shell),
+    ("linux64", 0, NoCommand::Shell),
+    ("start-stop-daemon", 0, NoCommand::Nothing),
+    ("strace", 0, NoCommand::Nothing),
+    ("ltrace", 0, NoCommand::Nothing),
+    ("gdb", 0, NoCommand::Input),
+    ("busybox", 0, NoCommand::Nothing),
+    ("toybox", 0, NoCommand::Nothing),
+    ("python", 0, NoCommand::Input),
+    ("php", 0, NoCommand::Input),
+    ("php-cgi", 0, NoCommand::Input),
+    ("php-fpm", 0, NoCommand::Nothing),
+    ("perl", 0, NoCommand::Input),
+    ("ruby", 0, NoCommand::Input),
+    ("lua", 0, NoCommand::Input),
+    ("node", 0, NoCommand::Input),
+    ("tclsh", 0, NoCommand::Input),
+    ("expect", 0, NoCommand::Input),
+    ("awk", 0, NoCommand::Nothing),
+    ("gawk", 0, NoCommand::Nothing),
+    ("mawk", 0, NoCommand::Nothing),
 ];
 
 /// Set-user-ID and set-group-ID programs that run commands by some of their arguments or by their configuration (`-be`, `-C`).
@@ -94,7 +94,7 @@ const APPLETS: [&str; 2] = ["busybox", "toybox"];
 fn of_name(name: &str) -> Option<Runner> {
     let known = |name: &str| {
         let shell = lists::SHELLS.into_iter().find(|shell| *shell == name);
-        RUNNERS.into_iter().find(|runner| runner.0 == name).or(shell.map(|shell| (shell, 0, Without::Shell)))
+        RUNNERS.into_iter().find(|runner| runner.0 == name).or(shell.map(|shell| (shell, 0, NoCommand::Shell)))
     };
     known(name).or_else(|| known(name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.')))
 }
@@ -176,8 +176,8 @@ fn is_bounded((_, mut before, without): Runner, arguments: &[String]) -> bool {
         }
     }
     match without {
-        Without::Nothing => true,
-        Without::Shell => has_operand,
-        Without::Input => !arguments.is_empty(),
+        NoCommand::Nothing => true,
+        NoCommand::Shell => has_operand,
+        NoCommand::Input => !arguments.is_empty(),
     }
 }

@@ -4,7 +4,7 @@
 use portcullis_config::{Config, compile, parse_text};
 use portcullis_policy::address::internet;
 use portcullis_policy::command::{TOKEN_MAX, Tokens};
-use portcullis_policy::exec::Program;
+use portcullis_policy::exec::ExecutedProgram;
 use portcullis_policy::{GLOBAL_SCOPE, Outcome, Policy};
 use std::path::Path;
 
@@ -47,8 +47,13 @@ fn commands() {
             assert!(token.len() <= TOKEN_MAX);
         }
         let names: [&[u8]; 1] = [b"sh"];
-        let program =
-            Program { names: &names, own_names: 1, command: Some(text), path: b"/bin/sh", ..Program::default() };
+        let program = ExecutedProgram {
+            names: &names,
+            own_names: 1,
+            command: Some(text),
+            path: b"/bin/sh",
+            ..ExecutedProgram::default()
+        };
         if policy.decide_exec(GLOBAL_SCOPE, &program).outcome == Outcome::Allow {
             assert!(!text.iter().any(|byte| b";&|<>`$(){}\n".contains(byte)), "{}", String::from_utf8_lossy(text));
         }

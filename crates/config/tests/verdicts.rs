@@ -3,8 +3,8 @@
 
 use ipnet::IpNet;
 use portcullis_config::{compile, parse_text};
-use portcullis_policy::egress::{Target, Transport};
-use portcullis_policy::exec::Program;
+use portcullis_policy::egress::{Connection, Transport};
+use portcullis_policy::exec::ExecutedProgram;
 use portcullis_policy::name::HostName;
 use portcullis_policy::startup::{Steering, variable};
 use portcullis_policy::{Mode, Outcome, Policy, Rule, Unknown};
@@ -14,8 +14,8 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::path::Path;
 
-fn to(address: IpAddr, port: u16) -> Target {
-    Target { address, port, sends: false }
+fn to(address: IpAddr, port: u16) -> Connection {
+    Connection { address, port, sends: false }
 }
 
 /// A destination: network, first and last port.
@@ -178,8 +178,8 @@ proptest! {
         let line = words.join(" ");
         let parts: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
         for program in [
-            Program { names: &names, command: Some(line.as_bytes()), ..Program::default() },
-            Program { names: &names, words: Some(&parts), of_system: true, ..Program::default() },
+            ExecutedProgram { names: &names, command: Some(line.as_bytes()), ..ExecutedProgram::default() },
+            ExecutedProgram { names: &names, words: Some(&parts), of_system: true, ..ExecutedProgram::default() },
         ] {
             let refused = policy.decide_exec(0, &program).outcome == Outcome::Deny;
             let steps = policy.steps_exec(0, &program);
@@ -211,7 +211,7 @@ proptest! {
             let verdict = policy.decide_connect(0, to(target, port), || Transport::Datagram, HostName::none);
             let _ = policy.clause(verdict.clause);
             let names: [&[u8]; 2] = [b"sh", b"dash"];
-            let program = Program { names: &names, command: Some(b"/usr/sbin/sendmail -t -i"), ..Program::default() };
+            let program = ExecutedProgram { names: &names, command: Some(b"/usr/sbin/sendmail -t -i"), ..ExecutedProgram::default() };
             let verdict = policy.decide_exec(u32::MAX, &program);
             let _ = (policy.clause(verdict.clause), policy.sources().count(), policy.log_file(), policy.sinks());
         }
@@ -274,7 +274,7 @@ fn the_built_in_policy_has_the_lists() {
     assert_eq!(probe.outcome, Outcome::Allow);
     assert_eq!(connect("25.0.0.1", 9), Outcome::Audit);
     let exec = |names: &[&[u8]], command: &[u8]| {
-        policy.decide_exec(0, &Program { names, command: Some(command), ..Program::default() }).outcome
+        policy.decide_exec(0, &ExecutedProgram { names, command: Some(command), ..ExecutedProgram::default() }).outcome
     };
     assert_eq!(exec(&[b"sh", b"dash"], b"id"), Outcome::Audit);
     assert_eq!(exec(&[b"sh", b"dash"], b"/usr/sbin/sendmail -t -i"), Outcome::Allow);
@@ -304,8 +304,8 @@ fn an_entry_holds_where_the_environment_steers_nothing() {
     let bytes = policy_of(text);
     let policy = Policy::new(&bytes).expect("a policy");
     let names: [&[u8]; 2] = [b"sh", b"dash"];
-    let command = |command| Program { names: &names, command: Some(command), ..Program::default() };
-    let decide = |program: &Program<'_>, entry: &[u8]| {
+    let command = |command| ExecutedProgram { names: &names, command: Some(command), ..ExecutedProgram::default() };
+    let decide = |program: &ExecutedProgram<'_>, entry: &[u8]| {
         let environment = |bare| variable(entry, bare).map_or(Steering::None, Steering::By);
         let verdict = policy.decide_exec_in(0, program, environment);
         (verdict.outcome, verdict.rule, String::from_utf8_lossy(verdict.own_clause().unwrap_or_default()).into_owned())
@@ -320,7 +320,7 @@ fn an_entry_holds_where_the_environment_steers_nothing() {
     assert_eq!(decide(&command(b"uname -r"), b"PATH=/usr/bin:/bin"), allowed);
     // An entry holds for tools and places too, and so it is lost to them.
     let words: [&[u8]; 2] = [b"/usr/bin/perl", b"/x.pl"];
-    let perl = Program { names: &[b"perl"], own_names: 1, words: Some(&words), ..Program::default() };
+    let perl = ExecutedProgram { names: &[b"perl"], own_names: 1, words: Some(&words), ..ExecutedProgram::default() };
     assert_eq!(decide(&perl, b"A=1").0, Outcome::Allow);
     assert_eq!(decide(&perl, b"PERL5OPT=-M/tmp/x"), (Outcome::Audit, Rule::ExecTool, by("PERL5OPT")));
     // What nobody allows is no event of the variable's.
@@ -330,7 +330,7 @@ fn an_entry_holds_where_the_environment_steers_nothing() {
     assert_eq!((verdict.outcome, verdict.unknown), (Outcome::Deny, Some(Unknown::Environment)));
     assert_eq!((verdict.rule, verdict.also), (Rule::ShellSpawn, 0));
     // A shell that always reads a file in the home folder.
-    let zsh = Program { names: &[b"zsh"], ..mail };
+    let zsh = ExecutedProgram { names: &[b"zsh"], ..mail };
     assert_eq!(decide(&zsh, b"A=1"), (Outcome::Deny, Rule::ShellSpawn, by("HOME")));
 }
 
@@ -341,7 +341,13 @@ fn a_program_without_a_folder_is_the_systems() {
     let words: [&[u8]; 2] = [b"script.sh", b"x"];
     let names: [&[u8]; 2] = [b"script.sh", b"sh"];
     for (of_system, outcome) in [(true, Outcome::Allow), (false, Outcome::Deny)] {
-        let program = Program { names: &names, own_names: 1, words: Some(&words), of_system, ..Program::default() };
+        let program = ExecutedProgram {
+            names: &names,
+            own_names: 1,
+            words: Some(&words),
+            of_system,
+            ..ExecutedProgram::default()
+        };
         assert_eq!(policy.decide_exec(0, &program).outcome, outcome);
         assert_eq!(policy.decide_exec_in(0, &program, |_| Steering::None).outcome, outcome);
     }
@@ -354,8 +360,14 @@ fn a_mailer_that_runs_any_command_is_an_event() {
     let decide = |path: &str, words: &[&[u8]]| {
         let names: [&[u8]; 1] = [path.rsplit('/').next().unwrap_or_default().as_bytes()];
         let (path, unguarded) = (path.as_bytes(), "setuid");
-        let program =
-            Program { names: &names, path, unguarded, words: Some(words), own_names: 1, ..Program::default() };
+        let program = ExecutedProgram {
+            names: &names,
+            path,
+            unguarded,
+            words: Some(words),
+            own_names: 1,
+            ..ExecutedProgram::default()
+        };
         policy.decide_exec(0, &program).outcome
     };
     for path in ["/usr/sbin/postdrop", "/usr/sbin/dma", "/usr/sbin/smtpctl", "/usr/sbin/ssmtp"] {
@@ -376,7 +388,7 @@ fn what_could_not_be_judged_is_said_beside_what_decided() {
     let bytes = policy_of("mode = \"enforce\"\n[rules.exec-tool]\nmode = \"audit\"\n");
     let policy = Policy::new(&bytes).expect("a policy");
     let decide = |names: &[&[u8]], unknown| {
-        let verdict = policy.decide_exec(0, &Program { names, unknown, ..Program::default() });
+        let verdict = policy.decide_exec(0, &ExecutedProgram { names, unknown, ..ExecutedProgram::default() });
         (verdict.outcome, verdict.unknown, verdict.beside, verdict.also & Rule::ExecTool.bit() != 0)
     };
     let what = Some(Unknown::Path);

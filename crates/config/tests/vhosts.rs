@@ -2,10 +2,10 @@
 #![allow(clippy::disallowed_methods)]
 
 use portcullis_config::{Severity, compile, parse_text};
-use portcullis_policy::egress::{Target, Transport};
-use portcullis_policy::exec::Program;
+use portcullis_policy::egress::{Connection, Transport};
+use portcullis_policy::exec::ExecutedProgram;
 use portcullis_policy::name::HostName;
-use portcullis_policy::vhost::Asked;
+use portcullis_policy::vhost::VhostQuery;
 use portcullis_policy::{Outcome, Policy, Rule, STRICTEST_SCOPE};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ fn connect(policy: &Policy<'_>, scope: u32, address: &str, port: u16) -> Outcome
     policy
         .decide_connect(
             scope,
-            Target { address: address.parse().expect("an address"), port, sends: false },
+            Connection { address: address.parse().expect("an address"), port, sends: false },
             || Transport::Stream,
             HostName::none,
         )
@@ -37,13 +37,16 @@ fn connect(policy: &Policy<'_>, scope: u32, address: &str, port: u16) -> Outcome
 
 fn shell(policy: &Policy<'_>, scope: u32, command: &str) -> Outcome {
     policy
-        .decide_exec(scope, &Program { names: &[b"sh"], command: Some(command.as_bytes()), ..Program::default() })
+        .decide_exec(
+            scope,
+            &ExecutedProgram { names: &[b"sh"], command: Some(command.as_bytes()), ..ExecutedProgram::default() },
+        )
         .outcome
 }
 
 /// The scope of the one virtual host that is asked for by its pool.
 fn of_pool(policy: &Policy<'_>, pool: &str) -> u32 {
-    let asked = Asked { pool: pool.as_bytes(), ..Asked::default() };
+    let asked = VhostQuery { pool: pool.as_bytes(), ..VhostQuery::default() };
     policy.vhost(&asked).map_or(0, |vhost| policy.vhost_scope(vhost).0)
 }
 
@@ -112,7 +115,7 @@ fn toml(hosts: &[Host]) -> String {
 }
 
 /// How specific a match is, by the rule that docs/configuration.md has.
-fn rank(host: &Host, asked: &Asked<'_>) -> Option<[usize; 5]> {
+fn rank(host: &Host, asked: &VhostQuery<'_>) -> Option<[usize; 5]> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
     let inside = |prefixes: &[String], path: &str| {
         if prefixes.is_empty() {
@@ -170,7 +173,7 @@ proptest! {
     ) {
         let bytes = compiled(&toml(&hosts));
         let policy = Policy::new(&bytes).expect("a policy");
-        let asked = Asked {
+        let asked = VhostQuery {
             server_name: server_name.as_bytes(),
             source,
             document_root: document_root.as_bytes(),
@@ -203,7 +206,7 @@ fn a_name_is_believed_from_whom_the_match_says() {
         let bytes = compiled(&text);
         let policy = Policy::new(&bytes).expect("a policy");
         for source in 0..4 {
-            let asked = Asked { server_name: b"a.example", source, ..Asked::default() };
+            let asked = VhostQuery { server_name: b"a.example", source, ..VhostQuery::default() };
             assert_eq!(policy.vhost(&asked).is_some(), believed.contains(&source), "{text} {source}");
         }
     }
@@ -326,7 +329,7 @@ fn ten_thousand_are_found_one_by_one() {
     let policy = Policy::new(&bytes).expect("a policy");
     for number in (0..10_000_u16).step_by(97) {
         let root = format!("/srv/h{number}");
-        let asked = Asked { document_root: root.as_bytes(), ..Asked::default() };
+        let asked = VhostQuery { document_root: root.as_bytes(), ..VhostQuery::default() };
         let vhost = policy.vhost(&asked).expect("a virtual host");
         assert_eq!(policy.vhost_name(vhost), format!("h{number}").as_bytes());
         let scope = policy.vhost_scope(vhost).0;

@@ -6,12 +6,12 @@ use core::net::IpAddr;
 /// The longest text, in bytes: a v4-mapped v6 address.
 pub const TEXT_MAX: usize = 45;
 
-struct Text<'b> {
+struct AddressText<'b> {
     buffer: &'b mut [u8; TEXT_MAX],
     len: usize,
 }
 
-impl Text<'_> {
+impl AddressText<'_> {
     fn push(&mut self, byte: u8) {
         if let Some(to) = self.buffer.get_mut(self.len) {
             *to = byte;
@@ -61,7 +61,7 @@ fn zeros(groups: &[u16; 8]) -> Option<(usize, usize)> {
 
 /// Writes `ip` into `buffer`.
 pub fn text(ip: IpAddr, buffer: &mut [u8; TEXT_MAX]) -> &[u8] {
-    let mut out = Text { buffer, len: 0 };
+    let mut out = AddressText { buffer, len: 0 };
     match ip {
         IpAddr::V4(v4) => out.v4(v4.octets()),
         IpAddr::V6(v6) => {
@@ -80,7 +80,7 @@ pub fn text(ip: IpAddr, buffer: &mut [u8; TEXT_MAX]) -> &[u8] {
             }
         }
     }
-    let Text { buffer, len } = out;
+    let AddressText { buffer, len } = out;
     buffer.get(..len).unwrap_or_default()
 }
 

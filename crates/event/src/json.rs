@@ -16,15 +16,15 @@ pub struct Json<'b> {
     comma: bool,
 }
 
-/// A member's name with what stands around it, as [`name!`](crate::name) makes it: `,"NAME":`.
+/// A member's name with its punctuation, as [`name!`](crate::name) makes it: `,"NAME":`.
 #[derive(Clone, Copy)]
-pub struct Name(#[doc(hidden)] pub &'static str);
+pub struct MemberName(#[doc(hidden)] pub &'static str);
 
 /// A member's name for [`Json::key`].
 #[macro_export]
 macro_rules! name {
     ($name:literal) => {
-        $crate::Name(concat!(",\"", $name, "\":"))
+        $crate::MemberName(concat!(",\"", $name, "\":"))
     };
 }
 
@@ -75,7 +75,7 @@ impl<'b> Json<'b> {
 
     /// A member's name.
     #[inline(never)]
-    pub fn key(&mut self, name: Name) {
+    pub fn key(&mut self, name: MemberName) {
         self.constant(name.0);
         self.comma = false;
     }

@@ -11,7 +11,7 @@ mod message;
 mod time;
 
 pub use encode::encode;
-pub use json::{Json, Line, Name};
+pub use json::{Json, Line, MemberName};
 pub use portcullis_policy::{RULE_FACTS as RULES, RuleFacts};
 
 /// The size of the buffer that an encoded event always fits into, newline included, in bytes.
@@ -64,9 +64,9 @@ pub struct Endpoint<'a> {
     pub domain: &'a [u8],
 }
 
-/// The request behind the action; what is unknown is empty.
+/// The fields of the request behind the action. Unknown fields are empty.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Served<'a> {
+pub struct RequestFields<'a> {
     /// `none`, `known`, `unknown` or `lost`.
     pub state: &'static str,
     /// Who said what the request is: `module`, `nginx`, `apache`, `unknown`.
@@ -182,7 +182,7 @@ pub struct Event<'a> {
     /// The programs that led here, `php-fpm > sh > curl`.
     pub chain: &'a [u8],
     /// Who is being served.
-    pub served: Served<'a>,
+    pub served: RequestFields<'a>,
     /// The sentence that the policy has for such events.
     pub why: &'a [u8],
     /// The clause of the policy that decided.

@@ -46,7 +46,7 @@ pub struct Step {
 
 /// A connection, or a datagram that is sent to an address.
 #[derive(Clone, Copy, Debug)]
-pub struct Target {
+pub struct Connection {
     /// The address.
     pub address: IpAddr,
     /// The port.
@@ -71,7 +71,7 @@ impl<'a> Policy<'a> {
     pub fn decide_connect(
         &self,
         scope: u32,
-        to: Target,
+        to: Connection,
         transport: impl FnOnce() -> Transport,
         name: impl Fn() -> HostName,
     ) -> Verdict {
@@ -150,7 +150,7 @@ impl<'a> Policy<'a> {
     /// Every step of the decision on a connection, in order, with the clause of the step that has the destination: of
     /// equally strict rules the first that has one decides. The last has one always.
     #[must_use]
-    pub fn steps_connect(&self, number: u32, to: Target, transport: Transport, name: &HostName) -> [Step; 9] {
+    pub fn steps_connect(&self, number: u32, to: Connection, transport: Transport, name: &HostName) -> [Step; 9] {
         const RULE: Rule = Rule::EgressPort;
         let scope = self.scope(number);
         let (address, port) = (canonical(to.address), to.port);

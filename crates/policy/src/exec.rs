@@ -2,14 +2,14 @@
 
 use crate::command::{Tokens, glob, token_hash};
 use crate::egress::Step;
-use crate::format::{Command, Name, Range, Scope, Section, Text};
+use crate::format::{Command, ProgramEntry, Range, Scope, Section, StringRange};
 use crate::rest::{default, mode};
 use crate::startup::{self, Steering};
 use crate::{Findings, Mode, Policy, Rule, Unknown, Verdict};
 
-/// What is known of a program that is about to be executed.
+/// The facts about a program that is about to be executed.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Program<'a> {
+pub struct ExecutedProgram<'a> {
     /// Base names it goes by: as called, what a symlink resolves to, the applet, the interpreter of its `#!` line.
     pub names: &'a [&'a [u8]],
     /// How many of these, from the first, are its own rather than an interpreter's.
@@ -92,7 +92,7 @@ pub fn is_tool(entry: &[u8], name: &[u8]) -> bool {
 impl<'a> Policy<'a> {
     /// The verdict on `program` in scope `scope`, in an environment that steers nothing.
     #[must_use]
-    pub fn decide_exec(&self, scope: u32, program: &Program<'_>) -> Verdict {
+    pub fn decide_exec(&self, scope: u32, program: &ExecutedProgram<'_>) -> Verdict {
         self.decide_exec_in(scope, program, |_| Steering::None)
     }
 
@@ -102,7 +102,7 @@ impl<'a> Policy<'a> {
     pub fn decide_exec_in(
         &self,
         scope: u32,
-        program: &Program<'_>,
+        program: &ExecutedProgram<'_>,
         environment: impl FnOnce(bool) -> Steering,
     ) -> Verdict {
         const RULE: Rule = Rule::ShellSpawn;
@@ -159,7 +159,7 @@ impl<'a> Policy<'a> {
     }
 
     /// The clauses by which a program is a shell, a tool, in a place, and without the library; none for a rule that is off.
-    fn kinds(&self, scope: &Scope, program: &Program<'_>) -> [Option<u32>; 4] {
+    fn kinds(&self, scope: &Scope, program: &ExecutedProgram<'_>) -> [Option<u32>; 4] {
         let on = |rule| mode(scope, rule) != Mode::Off;
         let names = || program.names.iter().filter(|name| !name.is_empty());
         let named = || names().find_map(|name| self.name(scope.shells, name));
@@ -176,7 +176,7 @@ impl<'a> Policy<'a> {
 
     /// The clause of a program in which the library will not be active, unless its path is allowed. A path that is not known
     /// is none that is allowed.
-    fn unguarded(&self, scope: &Scope, program: &Program<'_>) -> Option<u32> {
+    fn unguarded(&self, scope: &Scope, program: &ExecutedProgram<'_>) -> Option<u32> {
         let is_meant = !program.unguarded.is_empty() && scope.reasons.get() & reason(program.unguarded) != 0;
         let fires = is_meant && self.path(scope.unguarded, program.path).is_none();
         fires.then(|| default(scope, Rule::ExecUnguarded))
@@ -184,29 +184,29 @@ impl<'a> Policy<'a> {
 
     /// The clause of the first entry, a path perhaps with globs, that a program's real path matches.
     pub(crate) fn path(&self, range: Range, path: &[u8]) -> Option<u32> {
-        let paths: &[Name] = self.range(Section::Names, range);
-        let is = |entry: &&Name| glob(self.text(entry.text), path, true);
+        let paths: &[ProgramEntry] = self.range(Section::Names, range);
+        let is = |entry: &&ProgramEntry| glob(self.text(entry.text), path, true);
         paths.iter().find(is).map(|entry| entry.clause.get())
     }
 
     pub(crate) fn tool(&self, scope: &Scope, names: &[&[u8]]) -> Option<u32> {
-        let tools: &[Name] = self.range(Section::Names, scope.tools);
-        let is = |tool: &&Name| names.iter().any(|name| is_tool(self.text(tool.text), name));
+        let tools: &[ProgramEntry] = self.range(Section::Names, scope.tools);
+        let is = |tool: &&ProgramEntry| names.iter().any(|name| is_tool(self.text(tool.text), name));
         tools.iter().find(is).map(|tool| tool.clause.get())
     }
 
     /// The mode of a rule that this program triggers: stricter in some places.
     #[cold]
-    fn mode_there(&self, scope: &Scope, rule: Rule, program: &Program<'_>) -> Mode {
+    fn mode_there(&self, scope: &Scope, rule: Rule, program: &ExecutedProgram<'_>) -> Mode {
         match rule {
             Rule::ExecPlace if self.place(scope.enforced_places, program, &[]).is_some() => Mode::Enforce,
             _ => mode(scope, rule),
         }
     }
 
-    fn place(&self, places: Range, program: &Program<'_>, names: &[&[u8]]) -> Option<u32> {
-        let places: &[Name] = self.range(Section::Names, places);
-        let is_here = |place: &&Name| match self.text(place.text) {
+    fn place(&self, places: Range, program: &ExecutedProgram<'_>, names: &[&[u8]]) -> Option<u32> {
+        let places: &[ProgramEntry] = self.range(Section::Names, places);
+        let is_here = |place: &&ProgramEntry| match self.text(place.text) {
             word if word == WRITABLE.as_bytes() => program.writable,
             word if word == MEMFD.as_bytes() => {
                 program.path.starts_with(b"/memfd:") || program.path.ends_with(b" (deleted)")
@@ -223,7 +223,7 @@ impl<'a> Policy<'a> {
 
     /// The entry of `allow` that names the command or the program. A program that is named without a folder has to be one
     /// of the system's: what a shell runs by that name, PATH says; what is executed itself is looked at.
-    fn allowed(&self, scope: &Scope, program: &Program<'_>) -> Option<Named> {
+    fn allowed(&self, scope: &Scope, program: &ExecutedProgram<'_>) -> Option<Named> {
         match (program.command, program.words) {
             (Some(text), _) => {
                 let clause = self.command(scope.commands, || Tokens::new(text))?;
@@ -240,7 +240,7 @@ impl<'a> Policy<'a> {
 
     /// Every step of the decision on a program, in order; see [`Policy::steps_connect`]. What no rule is about is allowed.
     #[must_use]
-    pub fn steps_exec(&self, number: u32, program: &Program<'_>) -> [Step; 10] {
+    pub fn steps_exec(&self, number: u32, program: &ExecutedProgram<'_>) -> [Step; 10] {
         let scope = self.scope(number);
         let [shell, tool, place, unguarded] = self.kinds(scope, program);
         let named = self.allowed(scope, program).filter(|_| startup::reads_home(program.names).is_none());
@@ -267,7 +267,7 @@ impl<'a> Policy<'a> {
     }
 
     pub(crate) fn name(&self, range: Range, name: &[u8]) -> Option<u32> {
-        let names: &[Name] = self.range(Section::Names, range);
+        let names: &[ProgramEntry] = self.range(Section::Names, range);
         let at = names.partition_point(|entry| self.text(entry.text) < name);
         let entry = names.get(at)?;
         (self.text(entry.text) == name).then_some(entry.clause.get())
@@ -291,7 +291,7 @@ impl<'a> Policy<'a> {
     }
 
     fn matches(&self, range: Range, mut tokens: Tokens<'_>, buffer: &mut [u8; crate::command::TOKEN_MAX]) -> bool {
-        let patterns: &[Text] = self.range(Section::Tokens, range);
+        let patterns: &[StringRange] = self.range(Section::Tokens, range);
         for (index, pattern) in patterns.iter().enumerate() {
             match tokens.next(buffer) {
                 Some(Ok(token)) if glob(self.text(*pattern), token, index == 0) => {}

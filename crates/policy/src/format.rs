@@ -28,11 +28,11 @@ pub enum Section {
     Net6,
     /// [`Ports`]
     Ports,
-    /// [`Name`], sorted by their bytes within a range
+    /// [`ProgramEntry`], sorted by their bytes within a range
     Names,
     /// [`Command`], sorted by hash within a range
     Commands,
-    /// [`Text`]: tokens of commands
+    /// [`StringRange`]: tokens of commands
     Tokens,
     /// [`Source`]
     Sources,
@@ -64,7 +64,7 @@ pub struct Range {
 }
 
 /// A run of bytes in [`Section::Strings`].
-pub type Text = Range;
+pub type StringRange = Range;
 
 /// In [`Header::sinks`]: repeated events are not merged.
 pub const EVERY_EVENT: u32 = 1 << 8;
@@ -88,7 +88,7 @@ pub struct Header {
     /// The [`crate::Backstop`].
     pub backstop: U32,
     /// Path of the file sink, ending in a NUL byte.
-    pub log_file: Text,
+    pub log_file: StringRange,
     /// Byte offset and byte length of each section.
     pub sections: [Range; SECTIONS],
 }
@@ -115,9 +115,9 @@ impl Header {
 #[repr(C)]
 pub struct Clause {
     /// The clause as an event shows it.
-    pub text: Text,
+    pub text: StringRange,
     /// Its file; empty for what is built in.
-    pub file: Text,
+    pub file: StringRange,
     /// Its line, from 1; 0 for what is built in.
     pub line: U32,
 }
@@ -185,7 +185,7 @@ pub struct Scope {
     /// For each [`crate::Rule`], the clause that fires where nothing more particular does.
     pub defaults: [U32; RULES],
     /// For each [`crate::Rule`], the sentence that its events carry; may be empty.
-    pub why: [Text; RULES],
+    pub why: [StringRange; RULES],
 }
 
 impl Scope {
@@ -228,7 +228,7 @@ impl Scope {
 #[repr(C)]
 pub struct Vhost {
     /// Its name.
-    pub name: Text,
+    pub name: StringRange,
     /// Into [`Section::Scopes`].
     pub scope: U32,
     /// Where it is written, into [`Section::Clauses`].
@@ -264,7 +264,7 @@ pub struct Host {
     /// [`crate::vhost::key_hash`] of the text: a name, or what follows the `*` of a wildcard, from its dot on.
     pub hash: U64,
     /// The text.
-    pub text: Text,
+    pub text: StringRange,
     /// First port.
     pub low: U16,
     /// Last port.
@@ -322,9 +322,9 @@ pub struct Ports {
 /// A program's name with the clause it comes from.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub struct Name {
+pub struct ProgramEntry {
     /// The name.
-    pub text: Text,
+    pub text: StringRange,
     /// Into [`Section::Clauses`].
     pub clause: U32,
 }
@@ -346,7 +346,7 @@ pub struct Command {
 #[repr(C)]
 pub struct Source {
     /// Its path, ending in a NUL byte.
-    pub path: Text,
+    pub path: StringRange,
     /// Modification time in nanoseconds since 1970; -1 where the file did not exist.
     pub mtime: I64,
     /// Size in bytes.
@@ -368,7 +368,7 @@ pub struct Image {
     /// The [`crate::image::Kind`].
     pub kind: u8,
     /// The name under which it lies in a system folder.
-    pub name: Text,
+    pub name: StringRange,
     /// Into [`Section::Clauses`].
     pub clause: U32,
 }

@@ -8,12 +8,12 @@
 //! ten thousand as with ten: one probe for each folder of a path, and for each label of a name.
 
 use crate::command::glob;
-use crate::format::{Entry, Range, Section, Text, Vhost};
+use crate::format::{Entry, Range, Section, StringRange, Vhost};
 use crate::{Policy, Unknown};
 
-/// What is asked for. Empty is unknown, and no key holds for what is unknown.
+/// The keys of the request for which a virtual host is looked up. An empty key is unknown, and matches nothing.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
+pub struct VhostQuery<'a> {
     /// In lower case, without a port.
     pub server_name: &'a [u8],
     /// Who says so: the number of a bit of [`Vhost::believed`].
@@ -48,9 +48,9 @@ pub enum Key {
     Pool = b'O',
 }
 
-/// The keys whose value is there and not known: it was cut, or is not as it should be.
+/// The keys whose value exists and cannot be used: it was cut, or is malformed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Unread {
+pub struct UnreadKeys {
     server_name: bool,
     document_root: bool,
     script: bool,
@@ -58,16 +58,16 @@ pub struct Unread {
     profile: bool,
 }
 
-impl Unread {
+impl UnreadKeys {
     /// None.
     #[must_use]
-    pub const fn none() -> Unread {
-        Unread { server_name: false, document_root: false, script: false, pool: false, profile: false }
+    pub const fn none() -> UnreadKeys {
+        UnreadKeys { server_name: false, document_root: false, script: false, pool: false, profile: false }
     }
 
     /// These, and `key` where `is_unread`.
     #[must_use]
-    pub fn with(mut self, key: Key, is_unread: bool) -> Unread {
+    pub fn with(mut self, key: Key, is_unread: bool) -> UnreadKeys {
         let place = match key {
             Key::Profile => &mut self.profile,
             Key::Script => &mut self.script,
@@ -140,7 +140,7 @@ type Rank = [u32; 5];
 impl<'a> Policy<'a> {
     /// The virtual host whose policy holds; `None` for the global policy.
     #[must_use]
-    pub fn vhost(&self, asked: &Asked<'_>) -> Option<u32> {
+    pub fn vhost(&self, asked: &VhostQuery<'_>) -> Option<u32> {
         if self.records::<Vhost>(Section::Vhosts).is_empty() {
             return None;
         }
@@ -178,8 +178,8 @@ impl<'a> Policy<'a> {
     }
 
     /// The virtual host whose policy holds, where some values are not known; an error where it hangs on one of those.
-    pub fn vhost_of(&self, asked: &Asked<'_>, unread: Unread) -> Result<Option<u32>, Unknown> {
-        if unread != Unread::none() && self.hangs_on(asked, unread) {
+    pub fn vhost_of(&self, asked: &VhostQuery<'_>, unread: UnreadKeys) -> Result<Option<u32>, Unknown> {
+        if unread != UnreadKeys::none() && self.hangs_on(asked, unread) {
             return Err(Unknown::Request);
         }
         Ok(self.vhost(asked))
@@ -187,7 +187,7 @@ impl<'a> Policy<'a> {
 
     /// Whether some match asks for a value that is not known, and holds in all others.
     #[cold]
-    fn hangs_on(&self, asked: &Asked<'_>, unread: Unread) -> bool {
+    fn hangs_on(&self, asked: &VhostQuery<'_>, unread: UnreadKeys) -> bool {
         self.records::<Vhost>(Section::Vhosts).iter().any(|vhost| {
             let keys = [
                 (unread.profile, vhost.profile),
@@ -216,21 +216,21 @@ impl<'a> Policy<'a> {
     }
 
     /// How specific the match of a virtual host is; `None` where it does not hold.
-    fn rank(&self, index: u32, asked: &Asked<'_>) -> Option<Rank> {
-        self.rank_of(self.record(index)?, asked, Unread::none())
+    fn rank(&self, index: u32, asked: &VhostQuery<'_>) -> Option<Rank> {
+        self.rank_of(self.record(index)?, asked, UnreadKeys::none())
     }
 
     /// The same where each key whose value is not known is taken to hold.
-    fn rank_of(&self, vhost: &Vhost, asked: &Asked<'_>, unread: Unread) -> Option<Rank> {
+    fn rank_of(&self, vhost: &Vhost, asked: &VhostQuery<'_>, unread: UnreadKeys) -> Option<Rank> {
         let equal = |range: Range, value: &[u8]| -> Option<u32> {
-            let values: &[Text] = self.range(Section::Tokens, range);
+            let values: &[StringRange] = self.range(Section::Tokens, range);
             match values {
                 [] => Some(0),
                 _ => (!value.is_empty() && values.iter().any(|text| self.text(*text) == value)).then_some(1),
             }
         };
         let inside = |range: Range, value: &[u8]| -> Option<u32> {
-            let values: &[Text] = self.range(Section::Tokens, range);
+            let values: &[StringRange] = self.range(Section::Tokens, range);
             match values {
                 [] => Some(0),
                 _ => {
@@ -248,8 +248,8 @@ impl<'a> Policy<'a> {
         Some([profile, script, root, name, pool])
     }
 
-    fn name_rank(&self, vhost: &Vhost, asked: &Asked<'_>) -> Option<u32> {
-        let patterns: &[Text] = self.range(Section::Tokens, vhost.server_name);
+    fn name_rank(&self, vhost: &Vhost, asked: &VhostQuery<'_>) -> Option<u32> {
+        let patterns: &[StringRange] = self.range(Section::Tokens, vhost.server_name);
         if patterns.is_empty() {
             return Some(0);
         }

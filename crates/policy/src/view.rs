@@ -1,6 +1,6 @@
 //! The typed view of a compiled policy: checked once as a whole, then at every step that follows an index.
 
-use crate::format::{Clause, Header, MAGIC, Range, SECTIONS, Scope, Section, Source, Text, VERSION, checksum};
+use crate::format::{Clause, Header, MAGIC, Range, SECTIONS, Scope, Section, Source, StringRange, VERSION, checksum};
 use zerocopy::{FromBytes, Immutable, KnownLayout, Unaligned};
 
 /// Why some bytes are not a policy.
@@ -131,7 +131,7 @@ impl<'a> Policy<'a> {
 
     /// The bytes of a text; empty where it lies outside.
     #[must_use]
-    pub fn text(&self, text: Text) -> &'a [u8] {
+    pub fn text(&self, text: StringRange) -> &'a [u8] {
         let start = text.start.get() as usize;
         self.section(Section::Strings).get(start..start.wrapping_add(text.len.get() as usize)).unwrap_or_default()
     }

@@ -9,15 +9,15 @@ use super::expected::Expected;
 use super::pool::Pools;
 use super::records::Records;
 use super::remote::Memory;
-use super::restricted::{Restricted, Since};
+use super::restricted::{Restricted, RestrictedSince};
 use super::subject::{self, Subject};
 use crate::action::Place;
-use crate::action::{By, Decision, Other, Refused};
+use crate::action::{Actor, Decision, Other, Refused};
 use crate::judge;
 use crate::policy::in_force;
 use crate::process::state::Role;
 use crate::report::emit;
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys::broker as ask;
 use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
@@ -38,7 +38,7 @@ pub struct With<'w> {
     /// Which processes have given up rights.
     pub restricted: &'w Restricted,
     /// Since when processes of the worker's have.
-    pub since: &'w Since,
+    pub since: &'w RestrictedSince,
     /// The programs that libc is about to execute for a hook.
     pub expected: &'w Expected,
     /// The pools of the worker's server.
@@ -85,7 +85,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         return Some(Decision::Ok(()).into());
     }
     let decoded = decode(notice, memory);
-    let case = Case {
+    let case = SupervisedCall {
         subject: &subject,
         memory,
         width: decoded.width,
@@ -96,7 +96,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
     };
     // What runs is not what was judged: nothing is known of what it does.
     if subject.is_replaced && judge::enforces_programs(subject.served.scope) {
-        let decision = case.by(|by| judge::unknown_program(by, &subject.served, Unknown::Replaced));
+        let decision = case.actor(|actor| judge::unknown_program(actor, &subject.served, Unknown::Replaced));
         if decision.is_err() {
             return Some(decision.into());
         }
@@ -116,9 +116,9 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
             with.restricted.restrict(subject.pid, with.since);
             Some(Reply::GoOn)
         }
-        Call::Ring => Some(case.by(|by| judge::ring(by, &subject.served)).into()),
-        Call::Other => Some(case.by(|by| judge::system_call(by, &subject.served)).into()),
-        Call::Unreadable => Some(case.by(|by| judge::memory(by, &subject.served)).into()),
+        Call::Ring => Some(case.actor(|actor| judge::ring(actor, &subject.served)).into()),
+        Call::Other => Some(case.actor(|actor| judge::system_call(actor, &subject.served)).into()),
+        Call::Unreadable => Some(case.actor(|actor| judge::memory(actor, &subject.served)).into()),
     }
 }
 
@@ -156,18 +156,18 @@ fn unreadable(notice: &Notice) -> Reply {
             "the backstop's supervisor may not read the memory of what it is to judge: it needs CAP_SYS_PTRACE",
         );
     }
-    let mut served = Served::none();
+    let mut served = ServedRequest::none();
     served.request.state = State::Lost;
     served.settle();
     let user = subject::user_of(notice.pid).unwrap_or_default();
     let (told, written) = (false, &Cell::new(false));
     let (pid, thread) = (subject::process_of(notice.pid).unwrap_or(notice.pid), notice.pid);
     let other = Other { pid, thread, parent: 0, role: Role::Descendant, chain: b"", user, place: None, told, written };
-    judge::memory(By::Other(&other), &served).into()
+    judge::memory(Actor::Other(&other), &served).into()
 }
 
-/// The address that a call hands over.
-pub(super) enum Handed {
+/// The address argument of a call.
+pub(super) enum AddressArgument {
     /// As many bytes of it as Linux reads.
     Address([u8; ADDRESS_MAX], usize),
     /// Linux reads none, and the call fails with this.
@@ -176,8 +176,8 @@ pub(super) enum Handed {
     Unreadable,
 }
 
-/// The descriptor of a call.
-pub(super) enum Lent {
+/// The descriptor argument of a call, as this process has it.
+pub(super) enum CallDescriptor {
     /// A socket of the internet.
     Internet(Fd),
     /// A socket of another kind, which no address makes one of the internet.
@@ -188,18 +188,18 @@ pub(super) enum Lent {
     Unknown,
 }
 
-impl Lent {
+impl CallDescriptor {
     /// The descriptor as this process has it; -1 where it has none.
     pub(super) fn fd(&self) -> i32 {
         match self {
-            Lent::Internet(fd) | Lent::Local(fd) => fd.0,
-            Lent::Fails(_) | Lent::Unknown => -1,
+            CallDescriptor::Internet(fd) | CallDescriptor::Local(fd) => fd.0,
+            CallDescriptor::Fails(_) | CallDescriptor::Unknown => -1,
         }
     }
 }
 
-/// A call at hand.
-pub(super) struct Case<'c> {
+/// A call that the supervisor answers.
+pub(super) struct SupervisedCall<'c> {
     pub(super) subject: &'c Subject,
     pub(super) memory: &'c Memory,
     pub(super) width: usize,
@@ -212,13 +212,13 @@ pub(super) struct Case<'c> {
     pub(super) written: Cell<bool>,
 }
 
-impl Case<'_> {
-    pub(super) fn by<R>(&self, look: impl FnOnce(By<'_>) -> R) -> R {
+impl SupervisedCall<'_> {
+    pub(super) fn actor<R>(&self, look: impl FnOnce(Actor<'_>) -> R) -> R {
         self.by_in(None, look)
     }
 
     /// The same, with where the process is.
-    pub(super) fn by_in<R>(&self, place: Option<&Place>, look: impl FnOnce(By<'_>) -> R) -> R {
+    pub(super) fn by_in<R>(&self, place: Option<&Place>, look: impl FnOnce(Actor<'_>) -> R) -> R {
         let subject = self.subject;
         let other = Other {
             pid: subject.pid,
@@ -231,7 +231,7 @@ impl Case<'_> {
             told: self.told.get(),
             written: &self.written,
         };
-        look(By::Other(&other))
+        look(Actor::Other(&other))
     }
 
     /// Where the process has fewer rights than this one by what looks at who makes a call (Landlock, AppArmor, SELinux), and not at
@@ -250,33 +250,33 @@ impl Case<'_> {
     }
 
     /// The same, with what it is.
-    pub(super) fn lend(&self, fd: i32) -> Lent {
+    pub(super) fn lend(&self, fd: i32) -> CallDescriptor {
         if !self.with.borrows {
-            return Lent::Unknown;
+            return CallDescriptor::Unknown;
         }
         match ask::borrow(fd) {
             Ok(fd) => match sys::known_internet(fd.0) {
-                Some(true) => Lent::Internet(fd),
-                Some(false) => Lent::Local(fd),
-                None => Lent::Fails(libc::ENOTSOCK),
+                Some(true) => CallDescriptor::Internet(fd),
+                Some(false) => CallDescriptor::Local(fd),
+                None => CallDescriptor::Fails(libc::ENOTSOCK),
             },
-            Err(errno @ (libc::EBADF | libc::ESRCH)) => Lent::Fails(errno),
-            Err(_) => Lent::Unknown,
+            Err(errno @ (libc::EBADF | libc::ESRCH)) => CallDescriptor::Fails(errno),
+            Err(_) => CallDescriptor::Unknown,
         }
     }
 
     /// The address of a call: as many bytes as Linux reads.
-    pub(super) fn address(&self, at: u64, len: u64) -> Handed {
+    pub(super) fn address(&self, at: u64, len: u64) -> AddressArgument {
         // A length above 128 or below 0 the kernel does not read, and none of its own addresses.
         let Some(size) = usize::try_from(len).ok().filter(|size| *size <= ADDRESS_MAX) else {
-            return Handed::Nothing(libc::EINVAL);
+            return AddressArgument::Nothing(libc::EINVAL);
         };
         if at > i64::MAX as u64 {
-            return Handed::Nothing(libc::EFAULT);
+            return AddressArgument::Nothing(libc::EFAULT);
         }
         let mut bytes = [0; ADDRESS_MAX];
         let got = bytes.get_mut(..size).map_or(0, |room| self.memory.read(at, room).len());
-        if got == size { Handed::Address(bytes, size) } else { Handed::Unreadable }
+        if got == size { AddressArgument::Address(bytes, size) } else { AddressArgument::Unreadable }
     }
 
     /// Whether one of these rules refuses anything for this request.
@@ -287,10 +287,10 @@ impl Case<'_> {
 
     /// The answer to a call with an address that the kernel does not read, because of its place or its length. Where those are in
     /// registers, nobody changes them, and the kernel says so itself; those of a message and of socketcall are in memory.
-    pub(super) fn nowhere(&self, lent: &Lent, in_registers: bool, errno: i32, rules: &[Rule]) -> Reply {
+    pub(super) fn nowhere(&self, lent: &CallDescriptor, in_registers: bool, errno: i32, rules: &[Rule]) -> Reply {
         match (self.width, lent) {
             (8, _) if in_registers => Decision::Ok(()).into(),
-            (_, Lent::Fails(errno)) => self.fails(*errno, rules),
+            (_, CallDescriptor::Fails(errno)) => self.fails(*errno, rules),
             (..) => self.fails(errno, rules),
         }
     }

@@ -3,11 +3,11 @@
 //! and bytes that are copied once.
 
 use super::remote::{or_as_user, put};
-use super::{Member, Shared, subject};
+use super::{Member, SharedState, subject};
 use crate::policy::in_force;
-use crate::report::sink::{self, Told, Written};
+use crate::report::sink::{self, JournalRecord, Written};
 use crate::sys::broker::KEPT_NAMES;
-use crate::sys::broker::desk::{ASKED, Copied, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
+use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
 use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
 use core::cell::Cell;
@@ -17,9 +17,9 @@ use core::sync::atomic::Ordering;
 /// Errnos are below it.
 const ERRNO_MAX: i64 = 4095;
 
-/// What the judge is at.
+/// The worker and the call that the judge works on.
 #[derive(Clone, Copy)]
-pub enum At<'a> {
+pub enum JudgeActivity<'a> {
     /// The call of a thread.
     Call { member: &'a Member, thread: u32, id: u64 },
     /// A worker of which it learns the pools.
@@ -28,11 +28,11 @@ pub enum At<'a> {
     Nothing,
 }
 
-/// A job, as long as the judge is at it.
-pub struct Job<'a> {
-    pub shared: &'a Shared,
+/// A call, while the judge works on it.
+pub struct JudgeJob<'a> {
+    pub shared: &'a SharedState,
     pub desk: &'a Desk,
-    pub at: At<'a>,
+    pub at: JudgeActivity<'a>,
     /// What was lent for it.
     lent: [Option<Fd>; LENT],
     /// Something was done that cannot be done once more.
@@ -43,8 +43,8 @@ pub struct Job<'a> {
     process: Cell<u32>,
 }
 
-/// What comes of a question.
-pub enum Said {
+/// The broker's answer to one request of the judge.
+pub enum BrokerOutcome {
     Answer(i64, Option<Fd>),
     /// What it calls a descriptor that it keeps.
     Lends(i64, i32),
@@ -53,8 +53,8 @@ pub enum Said {
     Nonsense,
 }
 
-fn failed(errno: i32) -> Said {
-    Said::Answer(-i64::from(errno), None)
+fn failed(errno: i32) -> BrokerOutcome {
+    BrokerOutcome::Answer(-i64::from(errno), None)
 }
 
 /// How a file of /proc is opened for the judge, by its name; `None` for one that it has no business with. What is in the memory of a
@@ -77,9 +77,9 @@ fn opens(name: &[u8], is_place: bool, is_callers: bool) -> Option<i32> {
     may.then_some(if is_place { libc::O_PATH } else { libc::O_RDONLY })
 }
 
-impl<'a> Job<'a> {
-    pub fn new(shared: &'a Shared, desk: &'a Desk, at: At<'a>) -> Job<'a> {
-        Job {
+impl<'a> JudgeJob<'a> {
+    pub fn new(shared: &'a SharedState, desk: &'a Desk, at: JudgeActivity<'a>) -> JudgeJob<'a> {
+        JudgeJob {
             shared,
             desk,
             at,
@@ -92,7 +92,7 @@ impl<'a> Job<'a> {
 
     /// The caller's thread and its process.
     fn caller(&self) -> Option<(u32, u32)> {
-        let At::Call { thread, .. } = self.at else { return None };
+        let JudgeActivity::Call { thread, .. } = self.at else { return None };
         if self.process.get() == 0 {
             self.process.set(subject::process_of(thread)?);
         }
@@ -102,7 +102,7 @@ impl<'a> Job<'a> {
     /// What the judge looks at first of the caller: opened while its call waits, so that it is nobody else's. None where something is
     /// not to be had.
     pub fn files(&self) -> Option<[Fd; KEPT_NAMES.len()]> {
-        let At::Call { thread, .. } = self.at else { return None };
+        let JudgeActivity::Call { thread, .. } = self.at else { return None };
         let open = |name: &[u8]| {
             let path = procfs::proc_path(thread, name);
             sys::open(libc::AT_FDCWD, path.c_str(), libc::O_RDONLY, 0).ok()
@@ -114,7 +114,7 @@ impl<'a> Job<'a> {
 
     fn still_waits(&self) -> bool {
         match self.at {
-            At::Call { member, id, .. } => sys::still_waits(member.listener.load(Ordering::Relaxed), id),
+            JudgeActivity::Call { member, id, .. } => sys::still_waits(member.listener.load(Ordering::Relaxed), id),
             _ => false,
         }
     }
@@ -126,114 +126,116 @@ impl<'a> Job<'a> {
     }
 
     /// Does what the judge asks.
-    pub fn answer(&mut self, words: &[u64; ASKED], with: Option<Fd>, copied: &mut Copied) -> Said {
+    pub fn answer(&mut self, words: &[u64; ASKED], with: Option<Fd>, copied: &mut BrokerCopy) -> BrokerOutcome {
         let [what, a, b, c, d, e, f, _] = *words;
         self.acted |= !matches!(what, asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN);
         match what {
             asked::OPEN => {
-                let Some(name) = copied.text(self.desk, c) else { return Said::Nonsense };
+                let Some(name) = copied.text(self.desk, c) else { return BrokerOutcome::Nonsense };
                 self.open(a as u32, name, b == 1)
             }
             asked::FOLLOW => {
-                let (Some(folder), Some(name)) = (with, copied.text(self.desk, a)) else { return Said::Nonsense };
+                let (Some(folder), Some(name)) = (with, copied.text(self.desk, a)) else {
+                    return BrokerOutcome::Nonsense;
+                };
                 self.follow(&folder, name)
             }
             asked::BORROW => self.borrow(a as i32),
-            asked::WAITS => Said::Answer(i64::from(self.still_waits()), None),
+            asked::WAITS => BrokerOutcome::Answer(i64::from(self.still_waits()), None),
             asked::CONNECT => self.connect(a, b, c as u32, copied),
             asked::SEND => self.send(a, b as i32, Shape::of(c), d, None, copied),
             asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, Some((e, f as u32)), copied),
             asked::BIND => match (self.lent(a), address(self.desk, b, copied)) {
-                (Some(fd), Some((address, len))) => Said::Answer(sys::bind(fd, &address, len) as i64, None),
+                (Some(fd), Some((address, len))) => BrokerOutcome::Answer(sys::bind(fd, &address, len) as i64, None),
                 _ => failed(libc::EACCES),
             },
             asked::LISTEN => match self.lent(a) {
-                Some(fd) => Said::Answer(sys::listen(fd, b as i32) as i64, None),
+                Some(fd) => BrokerOutcome::Answer(sys::listen(fd, b as i32) as i64, None),
                 None => failed(libc::EACCES),
             },
             asked::SET => match (self.lent(a), copied.text(self.desk, d)) {
-                (Some(fd), Some(value)) => Said::Answer(sys::set_option(fd, b as i32, c as i32, value), None),
+                (Some(fd), Some(value)) => BrokerOutcome::Answer(sys::set_option(fd, b as i32, c as i32, value), None),
                 _ => failed(libc::EACCES),
             },
             asked::END_SENDING => {
                 if let Some(fd) = self.lent(a) {
                     sys::end_sending(fd);
                 }
-                Said::Answer(0, None)
+                BrokerOutcome::Answer(0, None)
             }
             asked::PUT => {
-                let At::Call { thread, .. } = self.at else { return Said::Nonsense };
+                let JudgeActivity::Call { thread, .. } = self.at else { return BrokerOutcome::Nonsense };
                 let is_put = self.still_waits() && put(thread, a, &(b as u32).to_le_bytes());
-                Said::Answer(i64::from(is_put), None)
+                BrokerOutcome::Answer(i64::from(is_put), None)
             }
             asked::OWN => {
                 let text = copied.text(self.desk, 16).unwrap_or_default();
                 let ip = match (a, text.first_chunk::<4>(), text.first_chunk::<16>()) {
                     (4, Some(bytes), _) => IpAddr::from(*bytes),
                     (6, _, Some(bytes)) => IpAddr::from(*bytes),
-                    _ => return Said::Nonsense,
+                    _ => return BrokerOutcome::Nonsense,
                 };
-                Said::Answer(sys::is_own(ip).map_or(-1, i64::from), None)
+                BrokerOutcome::Answer(sys::is_own(ip).map_or(-1, i64::from), None)
             }
             asked::WRITE => {
                 let text = c.checked_add(d).and_then(|len| copied.text(self.desk, len));
                 let Some((fields, line)) = text.and_then(|text| text.split_at_checked(c as usize)) else {
-                    return Said::Nonsense;
+                    return BrokerOutcome::Nonsense;
                 };
                 let priority = (a as u8).min(7);
-                let event = Written { priority, time: b, line, fields: Told::As(fields) };
-                Said::Answer(i64::from(sink::write(&in_force::policy(), &event)), None)
+                let event = Written { priority, time: b, line, fields: JournalRecord::As(fields) };
+                BrokerOutcome::Answer(i64::from(sink::write(&in_force::policy(), &event)), None)
             }
             asked::DONE => self.done(a, b as i64),
-            _ => Said::Nonsense,
+            _ => BrokerOutcome::Nonsense,
         }
     }
 
     /// A decision that there is, for the call at hand.
-    fn done(&self, what: u64, result: i64) -> Said {
+    fn done(&self, what: u64, result: i64) -> BrokerOutcome {
         match what {
             // Else the call would wait for ever.
-            NOBODY if self.awaited.get() || !matches!(self.at, At::Call { .. }) || !self.still_waits() => {
-                Said::Done(None)
+            NOBODY if self.awaited.get() || !matches!(self.at, JudgeActivity::Call { .. }) || !self.still_waits() => {
+                BrokerOutcome::Done(None)
             }
-            GO_ON => Said::Done(Some(Reply::GoOn)),
-            RESULT if (-ERRNO_MAX..LATER).contains(&result) => Said::Done(Some(Reply::Result(result))),
-            _ => Said::Nonsense,
+            GO_ON => BrokerOutcome::Done(Some(Reply::GoOn)),
+            RESULT if (-ERRNO_MAX..LATER).contains(&result) => BrokerOutcome::Done(Some(Reply::Result(result))),
+            _ => BrokerOutcome::Nonsense,
         }
     }
 
-    fn open(&self, thread: u32, name: &[u8], is_place: bool) -> Said {
+    fn open(&self, thread: u32, name: &[u8], is_place: bool) -> BrokerOutcome {
         let is_callers = match self.at {
-            At::Call { thread: caller, .. } => {
+            JudgeActivity::Call { thread: caller, .. } => {
                 thread == caller || self.caller().is_some_and(|(_, process)| process == thread)
             }
-            At::Worker(worker) => worker == thread,
-            At::Nothing => false,
+            JudgeActivity::Worker(worker) => worker == thread,
+            JudgeActivity::Nothing => false,
         };
         let Some(flags) = opens(name, is_place, is_callers) else { return failed(libc::EPERM) };
         let path = procfs::proc_path(thread, name);
         match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
-            Some(file) => Said::Answer(0, Some(file)),
+            Some(file) => BrokerOutcome::Answer(0, Some(file)),
             None => failed(libc::EACCES),
         }
     }
 
     /// As a place only, and only what is a link of the kernel's own.
-    fn follow(&self, folder: &Fd, name: &[u8]) -> Said {
-        let text = crate::memory::Text::<64>::of(name);
+    fn follow(&self, folder: &Fd, name: &[u8]) -> BrokerOutcome {
+        let text = crate::memory::StringBuf::<64>::of(name);
         let is_name = text.fits() && !name.contains(&b'/') && !name.contains(&0);
         if !is_name || sys::filesystem(folder.0) != Some(sys::PROC) || !sys::is_magic_link(folder.0, text.c_str()) {
             return failed(libc::EPERM);
         }
         match sys::open(folder.0, text.c_str(), libc::O_PATH, 0) {
-            Ok(place) => Said::Answer(0, Some(place)),
+            Ok(place) => BrokerOutcome::Answer(0, Some(place)),
             Err(errno) => failed(errno),
         }
     }
 
-    fn borrow(&mut self, number: i32) -> Said {
+    fn borrow(&mut self, number: i32) -> BrokerOutcome {
         let Some(free) = self.lent.iter().position(Option::is_none) else { return failed(libc::EMFILE) };
-        let At::Call { thread, .. } = self.at else { return Said::Nonsense };
+        let JudgeActivity::Call { thread, .. } = self.at else { return BrokerOutcome::Nonsense };
         // Most threads are the first of their process, which the kernel says.
         let lent = match sys::borrow(thread, thread, number) {
             Err(errno @ (libc::EINVAL | libc::ENOENT | libc::ESRCH)) => match self.caller() {
@@ -254,17 +256,17 @@ impl<'a> Job<'a> {
         if let Some(place) = self.lent.get_mut(free) {
             *place = Some(lent);
         }
-        Said::Lends(free as i64, own)
+        BrokerOutcome::Lends(free as i64, own)
     }
 
-    fn connect(&self, token: u64, len: u64, user: u32, copied: &mut Copied) -> Said {
+    fn connect(&self, token: u64, len: u64, user: u32, copied: &mut BrokerCopy) -> BrokerOutcome {
         let (Some(fd), Some((address, len))) = (self.lent(token), address(self.desk, len, copied)) else {
             return failed(libc::EACCES);
         };
         let go = || sys::connect(fd, &address, len) as i64;
         // Whether it waits is for whoever else has the socket to say, at any time: O_NONBLOCK is the socket's own.
         if sys::known_stream(fd) == Some(false) {
-            return Said::Answer(go(), None);
+            return BrokerOutcome::Answer(go(), None);
         }
         self.in_child(user, || {
             // Nothing else is left to do, for minutes perhaps.
@@ -280,14 +282,18 @@ impl<'a> Job<'a> {
         shape: Shape,
         len: u64,
         later: Option<(u64, u32)>,
-        copied: &mut Copied,
-    ) -> Said {
-        let (Some(fd), At::Call { thread, .. }) = (self.lent(token), self.at) else { return failed(libc::EACCES) };
-        let Some(data) = copied.data(self.desk, len).map(<[u8]>::as_ptr) else { return Said::Nonsense };
-        let Some(text) = copied.text(self.desk, (ADDRESS_MAX + CONTROL_MAX) as u64) else { return Said::Nonsense };
+        copied: &mut BrokerCopy,
+    ) -> BrokerOutcome {
+        let (Some(fd), JudgeActivity::Call { thread, .. }) = (self.lent(token), self.at) else {
+            return failed(libc::EACCES);
+        };
+        let Some(data) = copied.data(self.desk, len).map(<[u8]>::as_ptr) else { return BrokerOutcome::Nonsense };
+        let Some(text) = copied.text(self.desk, (ADDRESS_MAX + CONTROL_MAX) as u64) else {
+            return BrokerOutcome::Nonsense;
+        };
         let (name, control) = text.split_at(ADDRESS_MAX);
         if shape.name > name.len() || shape.control > control.len() {
-            return Said::Nonsense;
+            return BrokerOutcome::Nonsense;
         }
         let piece = [if shape.faults { NOWHERE } else { data as usize }, len as usize];
         let name = if shape.is_named { (name.as_ptr() as usize, shape.name) } else { (0, 0) };
@@ -310,7 +316,7 @@ impl<'a> Job<'a> {
             done
         };
         match later {
-            None => Said::Answer(send(flags | libc::MSG_DONTWAIT), None),
+            None => BrokerOutcome::Answer(send(flags | libc::MSG_DONTWAIT), None),
             // The child has the broker's copy as it is now.
             Some((tell_at, user)) => self.in_child(user, || match send(flags) {
                 sent @ 0.. if tell_at != 0 => {
@@ -323,12 +329,12 @@ impl<'a> Job<'a> {
     }
 
     /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.
-    fn in_child(&self, user: u32, go: impl FnOnce() -> i64) -> Said {
-        let At::Call { member, id, .. } = self.at else { return Said::Nonsense };
+    fn in_child(&self, user: u32, go: impl FnOnce() -> i64) -> BrokerOutcome {
+        let JudgeActivity::Call { member, id, .. } = self.at else { return BrokerOutcome::Nonsense };
         let (listener, worker) = (member.listener.load(Ordering::Relaxed), member.pid.load(Ordering::Relaxed));
         let helpers = &self.shared.helpers;
         if self.awaited.get() || !helpers.have_place(user, worker) {
-            return Said::Answer(NO_PLACE, None);
+            return BrokerOutcome::Answer(NO_PLACE, None);
         }
         // SAFETY: the child only makes system calls of `sys`.
         match unsafe { sys::fork_silent() } {
@@ -340,10 +346,10 @@ impl<'a> Job<'a> {
             Ok(child) => {
                 helpers.put(child as u32, (listener, id), user, worker);
                 self.awaited.set(true);
-                Said::Answer(LATER, None)
+                BrokerOutcome::Answer(LATER, None)
             }
             // What was judged could be another address by the time that the kernel reads it.
-            Err(_) => Said::Answer(NO_PLACE, None),
+            Err(_) => BrokerOutcome::Answer(NO_PLACE, None),
         }
     }
 }
@@ -354,7 +360,7 @@ const NOWHERE: usize = 8;
 pub const CONTROL_MAX: usize = 256;
 
 /// The address that lies on the desk.
-fn address(desk: &Desk, len: u64, copied: &mut Copied) -> Option<([u8; ADDRESS_MAX], usize)> {
+fn address(desk: &Desk, len: u64, copied: &mut BrokerCopy) -> Option<([u8; ADDRESS_MAX], usize)> {
     let len = usize::try_from(len).ok().filter(|len| *len <= ADDRESS_MAX)?;
     let bytes = copied.text(desk, ADDRESS_MAX as u64)?.first_chunk()?;
     Some((*bytes, len))

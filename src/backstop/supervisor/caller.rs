@@ -1,10 +1,10 @@
 //! What the caller of a call finds, where the call cannot be let go on: the supervisor is root, and what root finds, or does not
 //! find, is for nobody else to know.
 
-use super::answer::Case;
-use crate::memory::Text;
+use super::answer::SupervisedCall;
+use crate::memory::StringBuf;
 use crate::sys::procfs;
-use crate::sys::{self, Eyes, Reply};
+use crate::sys::{self, LookupIdentity, Reply};
 use portcullis_policy::Rule;
 use portcullis_request::context;
 
@@ -12,7 +12,7 @@ use portcullis_request::context;
 const STATUS_MAX: usize = 8192;
 
 /// User, group and further groups by which a thread looks at files.
-fn eyes_of(thread: u32) -> Option<Eyes> {
+fn eyes_of(thread: u32) -> Option<LookupIdentity> {
     let mut room = [0; STATUS_MAX];
     let text = procfs::proc_read_all(thread, b"status", &mut room);
     let words = |name: &[u8]| {
@@ -24,17 +24,17 @@ fn eyes_of(thread: u32) -> Option<Eyes> {
     };
     // Real, effective, saved, and that for files.
     let one = |name: &[u8]| u32::try_from(words(name)?.nth(3)?).ok();
-    let mut eyes = Eyes::of(one(b"\nUid:")?, one(b"\nGid:")?);
+    let mut eyes = LookupIdentity::of(one(b"\nUid:")?, one(b"\nGid:")?);
     for group in words(b"\nGroups:")? {
         eyes.add(u32::try_from(group).ok()?)?;
     }
     Some(eyes)
 }
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     /// Looks at files as the caller does; `None` where that cannot be done.
     fn as_caller<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
-        let (own, caller) = (Eyes::own()?, eyes_of(self.subject.thread)?);
+        let (own, caller) = (LookupIdentity::own()?, eyes_of(self.subject.thread)?);
         let found = caller.take().then(look);
         // Without its own, this process cannot go on.
         if !own.take() {
@@ -60,6 +60,6 @@ pub(super) fn not_executable(opened: Result<sys::Fd, Option<i32>>) -> Option<i32
         Ok(file) => file,
         Err(errno) => return Some(errno.unwrap_or(libc::EACCES)),
     };
-    let path: Text<64> = procfs::proc_descriptor(file.0);
+    let path: StringBuf<64> = procfs::proc_descriptor(file.0);
     (!sys::may_execute(libc::AT_FDCWD, path.c_str())).then_some(libc::EACCES)
 }

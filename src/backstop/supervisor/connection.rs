@@ -5,10 +5,10 @@
 //! supervisor makes an allowed call itself, on the descriptor and with the address that it judged. On a socket that is none of the
 //! internet it does not: it would connect with its own rights, and as root.
 
-use super::answer::{Case, Handed, Lent};
-use crate::action::{Decision, Deed, Holds};
+use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
+use crate::action::{Decision, Holds, SocketOperation};
 use crate::judge;
-use crate::judge::route::{self, Effect};
+use crate::judge::route::{self, OptionEffect};
 use crate::sys::broker as ask;
 use crate::sys::broker::desk::{LATER, NO_PLACE};
 use crate::sys::{self, ADDRESS_MAX, Reply};
@@ -17,51 +17,61 @@ use portcullis_policy::Rule;
 /// The rules on connections.
 pub(super) const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     /// The decision on what is done towards an address that was copied; with what it means where it has no family.
-    pub(super) fn towards(&self, fd: i32, bytes: &[u8; ADDRESS_MAX], size: usize, deed: Deed) -> Decision<Holds> {
+    pub(super) fn towards(
+        &self,
+        fd: i32,
+        bytes: &[u8; ADDRESS_MAX],
+        size: usize,
+        operation: SocketOperation,
+    ) -> Decision<Holds> {
         let served = &self.subject.served;
         let at = match sys::internet(bytes, size) {
-            None if deed != Deed::Connect && sys::is_unspecified(bytes, size) => {
+            None if operation != SocketOperation::Connect && sys::is_unspecified(bytes, size) => {
                 match sys::meaning_of_unspecified(fd) {
                     Ok(meant) => sys::unspecified(bytes, size, meant),
-                    Err(_) => return self.by(|by| judge::unexamined(by, served, fd, deed)).map(|()| Holds::Once),
+                    Err(_) => {
+                        return self
+                            .actor(|actor| judge::unexamined(actor, served, fd, operation))
+                            .map(|()| Holds::Once);
+                    }
                 }
             }
             at => at,
         };
         match at {
-            Some((ip, port)) => match self.to_pool_at(ip, port, deed) {
+            Some((ip, port)) => match self.to_pool_at(ip, port, operation) {
                 Some(decision) => decision.map(|()| Holds::Once),
-                None => self.by(|by| judge::egress(by, served, fd, deed, ip, port)),
+                None => self.actor(|actor| judge::egress(actor, served, fd, operation, ip, port)),
             },
             None => Ok(Holds::Once),
         }
     }
 
     /// The answer where the address cannot be read.
-    pub(super) fn unread(&self, fd: i32, deed: Deed) -> Reply {
-        self.by(|by| judge::unread(by, &self.subject.served, fd, deed)).into()
+    pub(super) fn unread(&self, fd: i32, operation: SocketOperation) -> Reply {
+        self.actor(|actor| judge::unread(actor, &self.subject.served, fd, operation)).into()
     }
 
     /// The decision on a call that was allowed, but that the supervisor cannot make itself: whether the kernel will use what was
     /// judged is not known. In audit, a call has one event.
-    pub(super) fn unbound(&self, fd: i32, deed: Deed) -> Decision {
+    pub(super) fn unbound(&self, fd: i32, operation: SocketOperation) -> Decision {
         match self.written.get() && !self.enforces(&RULES) {
             true => Ok(()),
-            false => self.by(|by| judge::unexamined(by, &self.subject.served, fd, deed)),
+            false => self.actor(|actor| judge::unexamined(actor, &self.subject.served, fd, operation)),
         }
     }
 
     /// Whether what was judged may be something else by the time that the kernel looks, and the supervisor can do nothing
     /// about it. A process that has the secret gains nothing by that: libc itself connects to local sockets in it.
-    pub(super) fn may_change(&self, lent: &Lent) -> bool {
+    pub(super) fn may_change(&self, lent: &CallDescriptor) -> bool {
         match lent {
             _ if self.subject.is_guarded => false,
-            Lent::Unknown => true,
+            CallDescriptor::Unknown => true,
             // Its only thread waits for the answer.
-            Lent::Local(_) => self.subject.threads != 1,
-            Lent::Internet(_) | Lent::Fails(_) => false,
+            CallDescriptor::Local(_) => self.subject.threads != 1,
+            CallDescriptor::Internet(_) | CallDescriptor::Fails(_) => false,
         }
     }
 
@@ -73,72 +83,72 @@ impl Case<'_> {
             self.memory.read(at, into).len() == wanted
         };
         match route::set(level, option, len, &mut value, read) {
-            Effect::NoneAsRead if self.enforces(&RULES) => match self.lend(fd) {
-                Lent::Internet(fd) if route::needs_no_rights(&value, len as usize) => {
+            OptionEffect::NoneAsRead if self.enforces(&RULES) => match self.lend(fd) {
+                CallDescriptor::Internet(fd) if route::needs_no_rights(&value, len as usize) => {
                     let value = value.get(..len as usize).unwrap_or_default();
                     Reply::Result(ask::set_option(fd.0, level, option, value))
                 }
-                Lent::Fails(errno) => self.fails(errno, &RULES),
+                CallDescriptor::Fails(errno) => self.fails(errno, &RULES),
                 // The kernel knows no such options of other sockets; what may be another by then is not known, and what needs rights
                 // is not set with the supervisor's.
-                Lent::Internet(_) | Lent::Local(_) | Lent::Unknown => {
+                CallDescriptor::Internet(_) | CallDescriptor::Local(_) | CallDescriptor::Unknown => {
                     self.routed(fd, "options that may be others (IP_OPTIONS)")
                 }
             },
-            Effect::None | Effect::NoneAsRead => Decision::Ok(()).into(),
-            Effect::Elsewhere(how) => self.routed(fd, how),
+            OptionEffect::None | OptionEffect::NoneAsRead => Decision::Ok(()).into(),
+            OptionEffect::Elsewhere(how) => self.routed(fd, how),
         }
     }
 
     /// The answer to what lets a socket go elsewhere than its address says.
     pub(super) fn routed(&self, fd: i32, how: &'static str) -> Reply {
-        if let Lent::Fails(errno) = self.lend(fd) {
+        if let CallDescriptor::Fails(errno) = self.lend(fd) {
             return self.fails(errno, &RULES);
         }
-        self.by(|by| judge::routed(by, &self.subject.served, how)).into()
+        self.actor(|actor| judge::routed(actor, &self.subject.served, how)).into()
     }
 
     pub(super) fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {
         let lent = self.lend(fd);
         let (bytes, size) = match self.address(at, len) {
-            Handed::Address(bytes, size) => (bytes, size),
-            Handed::Nothing(errno) => return Some(self.nowhere(&lent, true, errno, &RULES)),
-            Handed::Unreadable => return Some(self.unread(lent.fd(), Deed::Connect)),
+            AddressArgument::Address(bytes, size) => (bytes, size),
+            AddressArgument::Nothing(errno) => return Some(self.nowhere(&lent, true, errno, &RULES)),
+            AddressArgument::Unreadable => return Some(self.unread(lent.fd(), SocketOperation::Connect)),
         };
-        let decision = self.towards(lent.fd(), &bytes, size, Deed::Connect);
+        let decision = self.towards(lent.fd(), &bytes, size, SocketOperation::Connect);
         let Ok(holds) = decision else { return Some(decision.into()) };
-        if matches!(lent, Lent::Local(_) | Lent::Unknown)
+        if matches!(lent, CallDescriptor::Local(_) | CallDescriptor::Unknown)
             && let Some(refused @ Err(_)) = self.to_local_pool(&bytes, size)
         {
             return Some(refused.into());
         }
         if self.may_change(&lent) {
-            return Some(self.unbound(lent.fd(), Deed::Connect).into());
+            return Some(self.unbound(lent.fd(), SocketOperation::Connect).into());
         }
         if !self.enforces(&RULES) {
             return Some(decision.into());
         }
         let borrowed = match lent {
-            Lent::Internet(fd) => fd,
-            Lent::Fails(errno) => return Some(self.fails(errno, &RULES)),
-            Lent::Local(_) | Lent::Unknown => return Some(decision.into()),
+            CallDescriptor::Internet(fd) => fd,
+            CallDescriptor::Fails(errno) => return Some(self.fails(errno, &RULES)),
+            CallDescriptor::Local(_) | CallDescriptor::Unknown => return Some(decision.into()),
         };
         if holds == Holds::UntilSent(true) {
             ask::end_sending(borrowed.0);
         }
         if self.confined() {
-            return Some(self.unbound(borrowed.0, Deed::Connect).into());
+            return Some(self.unbound(borrowed.0, SocketOperation::Connect).into());
         }
         let done = ask::connect(borrowed.0, &bytes, size, self.subject.user.0);
-        self.made(borrowed.0, Deed::Connect, done)
+        self.made(borrowed.0, SocketOperation::Connect, done)
     }
 
     /// The answer to a call that the broker made, or has a process of its own make.
-    pub(super) fn made(&self, fd: i32, deed: Deed, done: i64) -> Option<Reply> {
+    pub(super) fn made(&self, fd: i32, operation: SocketOperation, done: i64) -> Option<Reply> {
         match done {
             LATER => None,
             // What was judged could be another address by the time that the kernel reads it.
-            NO_PLACE => Some(self.unbound(fd, deed).into()),
+            NO_PLACE => Some(self.unbound(fd, operation).into()),
             done => Some(Reply::Result(done)),
         }
     }

@@ -24,8 +24,8 @@ pub enum Not {
     Bounded,
 }
 
-/// Room for strings of another process.
-pub struct Room<'r> {
+/// A buffer for strings of another process.
+pub struct StringsBuffer<'r> {
     bytes: &'r mut [u8],
     used: usize,
     memory: &'r Memory,
@@ -39,14 +39,14 @@ pub struct Room<'r> {
     width: usize,
 }
 
-impl<'r> Room<'r> {
+impl<'r> StringsBuffer<'r> {
     /// An empty one, of [`ROOM`] bytes at an address that is one for pointers.
-    pub fn new(bytes: &'r mut [u8], memory: &'r Memory, width: usize) -> Room<'r> {
+    pub fn new(bytes: &'r mut [u8], memory: &'r Memory, width: usize) -> StringsBuffer<'r> {
         let (pointers, rest) = bytes.split_at_mut(PAGE.min(bytes.len()));
         let (strings, bytes) = rest.split_at_mut(PAGE.min(rest.len()));
         let (pointers, strings) = (Window::new(pointers), Window::new(strings));
         let reads = memory.reads().saturating_add(READS_MAX);
-        Room { bytes, used: 0, memory, pointers, strings, left: BYTES_MAX, reads, width }
+        StringsBuffer { bytes, used: 0, memory, pointers, strings, left: BYTES_MAX, reads, width }
     }
 
     /// Copies the strings of a vector that `wanted` takes; gives a vector of them, which ends in NULL. What does not fit is

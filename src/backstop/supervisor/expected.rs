@@ -5,7 +5,7 @@
 //! already. An announcement that is too long, or finds no place, costs a second event.
 
 use super::subject::{self, Subject};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// Announcements at a time.
@@ -31,8 +31,8 @@ fn store(to: &[AtomicU8], from: &[u8]) {
     to.iter().zip(from).for_each(|(to, from)| to.store(*from, Ordering::Relaxed));
 }
 
-fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32) -> Text<N> {
-    let mut text = Text::new();
+fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32) -> StringBuf<N> {
+    let mut text = StringBuf::new();
     for byte in from.iter().take(len.load(Ordering::Relaxed) as usize) {
         text.push(&[byte.load(Ordering::Relaxed)]);
     }

@@ -4,18 +4,18 @@
 //! Where it dies, says nothing for too long, or says nothing that makes sense, the broker ends it, answers the call as one that
 //! cannot be judged, and starts another.
 
-use super::broker::{At, Job, Said};
-use super::{Judged, Member, PATIENCE, Shared, answer, cage, pause};
+use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob};
+use super::{JudgeState, Member, PATIENCE, SharedState, answer, cage, pause};
 use crate::policy::load;
 use crate::report::merge;
-use crate::sys::broker::desk::{self, Copied, JOB, job};
+use crate::sys::broker::desk::{self, BrokerCopy, JOB, job};
 use crate::sys::broker::{self as ask, CHANNEL};
 use crate::sys::{self, Fd, Notice, Reply};
 use core::sync::atomic::Ordering;
 
-/// Whether what a judge left undone may be begun again.
+/// Whether a new judge may start on the call that the last one did not finish.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Again {
+enum Restart {
     May,
     /// Something has come of it, or the judge did not die by itself.
     MayNot,
@@ -23,16 +23,16 @@ enum Again {
 
 /// The broker's hold on its judge.
 pub struct Judge {
-    shared: &'static Shared,
-    judged: &'static Judged,
+    shared: &'static SharedState,
+    judged: &'static JudgeState,
     own: Option<(usize, Fd)>,
-    copied: Copied,
+    copied: BrokerCopy,
     pause: pause::Pause,
 }
 
 impl Judge {
-    pub fn new(shared: &'static Shared, judged: &'static Judged) -> Option<Judge> {
-        Some(Judge { shared, judged, own: None, copied: Copied::new()?, pause: pause::Pause::default() })
+    pub fn new(shared: &'static SharedState, judged: &'static JudgeState) -> Option<Judge> {
+        Some(Judge { shared, judged, own: None, copied: BrokerCopy::new()?, pause: pause::Pause::default() })
     }
 
     fn start(&mut self) -> Option<()> {
@@ -62,7 +62,13 @@ impl Judge {
 
     /// Has a job done; `Err` where there is nobody who does it. What a judge was at that died, and that nothing had come of yet, the next
     /// one does.
-    pub fn job(&mut self, kind: u64, place: usize, notice: &Notice, at: At<'_>) -> Result<Option<Reply>, ()> {
+    pub fn job(
+        &mut self,
+        kind: u64,
+        place: usize,
+        notice: &Notice,
+        at: JudgeActivity<'_>,
+    ) -> Result<Option<Reply>, ()> {
         for is_first in [true, false] {
             if self.own.is_none() {
                 self.start().ok_or(())?;
@@ -72,7 +78,7 @@ impl Judge {
                 Err(again) => {
                     self.end();
                     self.pause.take();
-                    if !(again == Again::May && is_first) {
+                    if !(again == Restart::May && is_first) {
                         return Err(());
                     }
                 }
@@ -81,23 +87,29 @@ impl Judge {
         Err(())
     }
 
-    fn at_it(&mut self, kind: u64, place: usize, notice: &Notice, at: At<'_>) -> Result<Option<Reply>, Again> {
+    fn at_it(
+        &mut self,
+        kind: u64,
+        place: usize,
+        notice: &Notice,
+        at: JudgeActivity<'_>,
+    ) -> Result<Option<Reply>, Restart> {
         let Judge { shared, judged, own, copied, .. } = self;
-        let Some((_, Fd(channel))) = *own else { return Err(Again::May) };
+        let Some((_, Fd(channel))) = *own else { return Err(Restart::May) };
         let mut words = [0; JOB];
         (words[0], words[1]) = (kind, place as u64);
         words.iter_mut().skip(2).zip(notice.words()).for_each(|(word, of)| *word = of);
-        let mut job = Job::new(shared, &judged.desk, at);
+        let mut job = JudgeJob::new(shared, &judged.desk, at);
         let files = job.files();
         let numbers = files.as_ref().map(|files| files.each_ref().map(|file| file.0));
         if !sys::tell(channel, &words, numbers.as_ref().map_or(&[][..], |numbers| &numbers[..])) {
-            return Err(Again::May);
+            return Err(Restart::May);
         }
         drop(files);
         let begun = sys::since_boot();
         loop {
             let waited = (sys::since_boot().wrapping_sub(begun) / 1_000_000) as u32;
-            let left = (PATIENCE as u32).wrapping_mul(1000).checked_sub(waited).ok_or(Again::MayNot)?;
+            let left = (PATIENCE as u32).wrapping_mul(1000).checked_sub(waited).ok_or(Restart::MayNot)?;
             let mut entry = [libc::pollfd { fd: channel, events: libc::POLLIN, revents: 0 }];
             sys::poll(&mut entry, left);
             if entry[0].revents == 0 {
@@ -105,22 +117,22 @@ impl Judge {
             }
             let mut asked = [0; desk::ASKED];
             let [with, ..] =
-                sys::hear(channel, &mut asked, false).ok_or(if job.acted { Again::MayNot } else { Again::May })?;
+                sys::hear(channel, &mut asked, false).ok_or(if job.acted { Restart::MayNot } else { Restart::May })?;
             match job.answer(&asked, with, copied) {
-                Said::Answer(answer, fd) => {
+                BrokerOutcome::Answer(answer, fd) => {
                     let fds = fd.as_ref().map(|fd| [fd.0]);
                     sys::tell(channel, &[answer as u64], fds.as_ref().map_or(&[], |fds| fds));
                 }
-                Said::Lends(name, fd) => drop(sys::tell(channel, &[name as u64], &[fd])),
-                Said::Done(reply) => return Ok(reply),
-                Said::Nonsense => return Err(Again::MayNot),
+                BrokerOutcome::Lends(name, fd) => drop(sys::tell(channel, &[name as u64], &[fd])),
+                BrokerOutcome::Done(reply) => return Ok(reply),
+                BrokerOutcome::Nonsense => return Err(Restart::MayNot),
             }
         }
     }
 }
 
 /// The judge itself.
-fn be(shared: &'static Shared, judged: &'static Judged, broker: u32, channel: i32) -> ! {
+fn be(shared: &'static SharedState, judged: &'static JudgeState, broker: u32, channel: i32) -> ! {
     sys::end_in(0);
     sys::end_with_parent();
     if sys::getppid() != broker {
@@ -129,7 +141,7 @@ fn be(shared: &'static Shared, judged: &'static Judged, broker: u32, channel: i3
     sys::duplicate_onto(channel, CHANNEL);
     sys::close_from(CHANNEL.wrapping_add(1));
     // SAFETY: from here on this process writes to nothing of it.
-    unsafe { sys::mprotect(core::ptr::from_ref(shared) as usize, size_of::<Shared>(), libc::PROT_READ) };
+    unsafe { sys::mprotect(core::ptr::from_ref(shared) as usize, size_of::<SharedState>(), libc::PROT_READ) };
     // Outside of it nobody is to judge: then nothing can be judged.
     if !cage::enter_judges(shared.cage.load(Ordering::Relaxed)) {
         sys::exit(1);
@@ -159,7 +171,13 @@ fn be(shared: &'static Shared, judged: &'static Judged, broker: u32, channel: i3
     }
 }
 
-fn call(shared: &Shared, judged: &Judged, member: &Member, side: &super::Side, words: &[u64; JOB]) -> Option<Reply> {
+fn call(
+    shared: &SharedState,
+    judged: &JudgeState,
+    member: &Member,
+    side: &super::WorkerState,
+    words: &[u64; JOB],
+) -> Option<Reply> {
     let notice = Notice::of(words.last_chunk().unwrap_or(&[0; 10]));
     let with = answer::With {
         scope: &judged.scope,

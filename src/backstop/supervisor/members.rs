@@ -4,8 +4,8 @@
 //! its place, and costs the others nothing. Who asks is known before anything that it says is read; what it hands over is
 //! a listener of seccomp's, or it loses its place. Without a place left the worker hears so, and goes on as the policy says.
 
-use super::{LISTENER, Shared, subject};
-use crate::backstop::link::{ADMITTED, ASKED, FULL, TOLD, Told};
+use super::{LISTENER, SharedState, subject};
+use crate::backstop::link::{ADMITTED, ASKED, FULL, Registration, TOLD};
 use crate::policy::load;
 use crate::sys::procfs;
 use crate::sys::{self, Fd};
@@ -87,12 +87,13 @@ impl Member {
     pub(super) fn settle(&self, learn: impl FnOnce(u32)) {
         let asking = self.asking.load(Ordering::Relaxed);
         let handed = sys::passed::<TOLD>(asking).filter(|(_, listener)| is_listener(listener));
-        let Some((told, listener)) = handed.and_then(|(words, listener)| Told::of(&words).zip(Some(listener))) else {
+        let Some((told, listener)) = handed.and_then(|(words, listener)| Registration::of(&words).zip(Some(listener)))
+        else {
             return self.leave();
         };
         // A worker begins after a reload: what it is judged by is compiled by now.
         load::look_again();
-        let Told { secret, secret_at, role_at, slots_at, ports_at, marks_at } = told;
+        let Registration { secret, secret_at, role_at, slots_at, ports_at, marks_at } = told;
         for (word, told) in [
             (&self.secret, secret),
             (&self.secret_at, secret_at),
@@ -122,7 +123,7 @@ fn is_listener(fd: &Fd) -> bool {
     sys::readlink(procfs::proc_descriptor(fd.0).c_str(), &mut name) == b"anon_inode:seccomp notify"
 }
 
-impl Shared {
+impl SharedState {
     /// Hears those who ask for a place; whether there was one.
     pub(super) fn welcome_all(&self, master: u32) -> bool {
         let mut any = false;
@@ -178,14 +179,14 @@ mod tests {
     use super::*;
     use std::os::fd::AsRawFd;
 
-    fn shared() -> &'static Shared {
-        let at = sys::mmap(None, size_of::<Shared>()).expect("memory");
+    fn shared() -> &'static SharedState {
+        let at = sys::mmap(None, size_of::<SharedState>()).expect("memory");
         // SAFETY: a zeroed mapping of that size, never unmapped; zero bytes are valid atomics.
-        unsafe { &*at.cast::<Shared>() }
+        unsafe { &*at.cast::<SharedState>() }
     }
 
     /// Asks as this process does; the answer.
-    fn ask(shared: &Shared, master: u32) -> (Fd, Option<u64>) {
+    fn ask(shared: &SharedState, master: u32) -> (Fd, Option<u64>) {
         let [own, theirs] = sys::local_pair().expect("a pair");
         shared.welcome(master, theirs);
         let mut answer = [0; 16];
@@ -193,7 +194,7 @@ mod tests {
         (own, kind)
     }
 
-    fn used(shared: &Shared) -> usize {
+    fn used(shared: &SharedState) -> usize {
         shared.members.iter().filter(|member| !member.is_free()).count()
     }
 
@@ -221,7 +222,7 @@ mod tests {
         place.asking.store(asking, Ordering::Relaxed);
         let [socket, _other] = sys::local_pair().expect("a pair");
         let words = [5, 1, 2, 3, 4, 5, 6];
-        assert!(Told::of(&words).is_some());
+        assert!(Registration::of(&words).is_some());
         assert_eq!(sys::pass(link.0, &words, socket.0), Ok(()));
         place.settle(|_| panic!("a worker"));
         assert!(place.is_free());

@@ -38,7 +38,7 @@ use crate::report::fallback;
 use crate::report::{counters, emit, merge, sink};
 use crate::sys;
 use crate::sys::broker::desk::{self, job};
-use broker::At;
+use broker::JudgeActivity;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
@@ -52,8 +52,8 @@ const LOOK: u32 = 1000;
 /// FUSE that says nothing). The judge ends then, and its successor answers.
 const PATIENCE: usize = 5;
 
-/// What the broker and the keeper share, and the judge only reads.
-struct Shared {
+/// State that the broker and the keeper write, and the judge only reads.
+struct SharedState {
     /// Descriptors of other processes can be borrowed.
     borrows: AtomicBool,
     /// What there is of the cage.
@@ -68,23 +68,23 @@ struct Shared {
     helpers: helpers::Helpers,
 }
 
-/// What the judge knows: the broker looks at nothing of it but the scope, and the desk.
-struct Judged {
+/// State of the judge. The broker reads only the scope and the desk.
+struct JudgeState {
     /// The scope that a call is judged in.
     scope: AtomicU32,
-    sides: [Side; MEMBERS],
+    sides: [WorkerState; MEMBERS],
     records: records::Records,
     restricted: restricted::Restricted,
     expected: expected::Expected,
     desk: desk::Desk,
 }
 
-/// What the judge knows of a worker.
-struct Side {
+/// State that the judge keeps for one worker.
+struct WorkerState {
     /// The pools of its server.
     pools: pool::Pools,
     /// Since when a process of its may have given up rights.
-    restricted: restricted::Since,
+    restricted: restricted::RestrictedSince,
 }
 
 /// Zeroed memory that all processes of the supervisor share, for good.
@@ -120,7 +120,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
         fallback::report(lost);
     }
     // SAFETY: both are atomics and bytes.
-    let (shared, judged) = unsafe { (share::<Shared>(), share::<Judged>()) };
+    let (shared, judged) = unsafe { (share::<SharedState>(), share::<JudgeState>()) };
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
     remote::try_to_write();
     // Whether it may be asked is tried in a child, which the judge cannot make.
@@ -138,7 +138,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
 }
 
 /// Waits for the end of the broker, and makes another one; returns in each, and where none can be made.
-fn keep(shared: &'static Shared, judged: &'static Judged) {
+fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
     let mut pause = pause::Pause::default();
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
@@ -156,7 +156,7 @@ fn keep(shared: &'static Shared, judged: &'static Judged) {
 }
 
 /// Serves until the server has ended; takes the keeper's place where that has died.
-fn broker(shared: &'static Shared, judged: &'static Judged, master: u32) -> ! {
+fn broker(shared: &'static SharedState, judged: &'static JudgeState, master: u32) -> ! {
     settle_left_over(shared, judged);
     let Some(mut judge) = judge::Judge::new(shared, judged) else { sys::exit(1) };
     let (mut looked, mut is_last) = (0, false);
@@ -166,7 +166,7 @@ fn broker(shared: &'static Shared, judged: &'static Judged, master: u32) -> ! {
         if now.wrapping_sub(looked) >= u64::from(LOOK).wrapping_mul(1_000_000) {
             looked = now;
             load::look_again();
-            let _ = judge.job(job::LOOK, 0, &sys::Notice::default(), At::Nothing);
+            let _ = judge.job(job::LOOK, 0, &sys::Notice::default(), JudgeActivity::Nothing);
             let keeper = shared.keeper.load(Ordering::Acquire);
             if keeper != sys::getpid() && sys::getppid() != keeper {
                 // This process waits from now on; a child of its goes on here, with a judge of its own.
@@ -186,7 +186,7 @@ fn broker(shared: &'static Shared, judged: &'static Judged, master: u32) -> ! {
 
 /// Answers the call that was being judged when a broker or a judge died: in audit it goes on, else it is refused. Where it was not known
 /// yet whose call it is, the strictest policy says which.
-fn settle_left_over(shared: &Shared, judged: &Judged) {
+fn settle_left_over(shared: &SharedState, judged: &JudgeState) {
     let id = shared.at_hand.1.swap(0, Ordering::AcqRel);
     if id == 0 {
         return;
@@ -202,8 +202,8 @@ fn settle_left_over(shared: &Shared, judged: &Judged) {
 
 /// Waits for what comes next, and deals with it; whether there is no worker. No other can come once `is_last` is set.
 fn turn(
-    shared: &'static Shared,
-    judged: &'static Judged,
+    shared: &'static SharedState,
+    judged: &'static JudgeState,
     judge: &mut judge::Judge,
     (master, has_helpers): (u32, bool),
     is_last: &mut bool,
@@ -229,7 +229,7 @@ fn turn(
             true => member.settle(|worker| {
                 let Some(side) = judged.sides.get(place) else { return };
                 side.begin();
-                let _ = judge.job(job::POOLS, place, &sys::Notice::default(), At::Worker(worker));
+                let _ = judge.job(job::POOLS, place, &sys::Notice::default(), JudgeActivity::Worker(worker));
             }),
             false if entry.revents & libc::POLLIN != 0 => {
                 if next.is_none_or(|(_, before)| member.comes_before(before, &shared.taken)) {
@@ -252,7 +252,7 @@ fn turn(
     shared.members.iter().all(Member::is_free)
 }
 
-impl Side {
+impl WorkerState {
     /// A new worker has the place, of whose server nothing is known.
     fn begin(&self) {
         self.pools.lose();
@@ -261,7 +261,7 @@ impl Side {
 }
 
 /// Has the next call of a worker judged, or of what descended from it.
-fn one(shared: &Shared, judged: &Judged, judge: &mut judge::Judge, place: usize, member: &Member) {
+fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, place: usize, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
     let notice = match sys::receive(listener) {
         Ok(notice) => notice,
@@ -275,7 +275,7 @@ fn one(shared: &Shared, judged: &Judged, judge: &mut judge::Judge, place: usize,
     shared.at_hand.1.store(notice.id, Ordering::Release);
     // A call in the caller's place may not end.
     sys::end_in(PATIENCE + 1);
-    let done = judge.job(job::CALL, place, &notice, At::Call { member, thread: notice.pid, id: notice.id });
+    let done = judge.job(job::CALL, place, &notice, JudgeActivity::Call { member, thread: notice.pid, id: notice.id });
     sys::end_in(0);
     match done {
         Ok(Some(reply)) => sys::reply(listener, notice.id, reply),

@@ -1,7 +1,7 @@
 //! Ports that are opened without the hooks. Where `listen-port` refuses, the supervisor makes an allowed call itself, as with
 //! connections; but not where the process's own rights count.
 
-use super::answer::{Case, Handed, Lent};
+use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
 use crate::action::Decision;
 use crate::judge;
 use crate::sys::broker as ask;
@@ -13,12 +13,12 @@ const RULES: [Rule; 1] = [Rule::ListenPort];
 /// Ports below it are opened by root alone.
 const PRIVILEGED: u16 = 1024;
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     /// The decision on a port of which something is not known. In audit, a call has one event.
     fn not_known(&self, fd: i32, what: Unknown) -> Decision {
         match self.written.get() && !self.enforces(&RULES) {
             true => Ok(()),
-            false => self.by(|by| judge::listen_unknown(by, &self.subject.served, fd, what)),
+            false => self.actor(|actor| judge::listen_unknown(actor, &self.subject.served, fd, what)),
         }
     }
 
@@ -26,9 +26,9 @@ impl Case<'_> {
     pub(super) fn bind(&self, fd: i32, at: u64, len: u64) -> Reply {
         let lent = self.lend(fd);
         let (bytes, size) = match self.address(at, len) {
-            Handed::Address(bytes, size) => (bytes, size),
-            Handed::Nothing(errno) => return self.nowhere(&lent, true, errno, &RULES),
-            Handed::Unreadable => return self.not_known(lent.fd(), Unknown::Address).into(),
+            AddressArgument::Address(bytes, size) => (bytes, size),
+            AddressArgument::Nothing(errno) => return self.nowhere(&lent, true, errno, &RULES),
+            AddressArgument::Unreadable => return self.not_known(lent.fd(), Unknown::Address).into(),
         };
         // Without a family it is 0.0.0.0 to a socket of v4, and nothing to others.
         let without_family = || match sys::is_unspecified(&bytes, size) {
@@ -39,10 +39,10 @@ impl Case<'_> {
         // Any port that is free is nobody's, and a socket of streams is judged when it listens.
         let judged = at.filter(|(_, port)| *port != 0);
         let decision = match (&lent, judged, sys::known_stream(lent.fd())) {
-            (Lent::Fails(errno), ..) => return self.fails(*errno, &RULES),
+            (CallDescriptor::Fails(errno), ..) => return self.fails(*errno, &RULES),
             (_, Some(_), None) => self.not_known(lent.fd(), Unknown::Socket),
             (_, Some((ip, port)), Some(false)) => {
-                self.by(|by| judge::listen(by, &self.subject.served, lent.fd(), ip, port))
+                self.actor(|actor| judge::listen(actor, &self.subject.served, lent.fd(), ip, port))
             }
             _ => Ok(()),
         };
@@ -50,12 +50,12 @@ impl Case<'_> {
             return decision.into();
         }
         let is_privileged = judged.is_some_and(|(_, port)| port < PRIVILEGED) && self.subject.user.0 != 0;
-        let is_bound_by_itself = matches!(lent, Lent::Internet(_)) && is_privileged && self.enforces(&RULES);
+        let is_bound_by_itself = matches!(lent, CallDescriptor::Internet(_)) && is_privileged && self.enforces(&RULES);
         if self.may_change(&lent) || (is_bound_by_itself && !self.subject.is_guarded) {
             return self.not_known(lent.fd(), Unknown::Socket).into();
         }
         match lent {
-            Lent::Internet(fd) if self.enforces(&RULES) && !is_privileged => match self.confined() {
+            CallDescriptor::Internet(fd) if self.enforces(&RULES) && !is_privileged => match self.confined() {
                 false => Reply::Result(ask::bind(fd.0, &bytes, size)),
                 true => self.not_known(fd.0, Unknown::Socket).into(),
             },
@@ -67,8 +67,8 @@ impl Case<'_> {
         let served = &self.subject.served;
         let lent = self.lend(fd);
         let decision = match (&lent, sys::known_own_address(lent.fd())) {
-            (Lent::Fails(errno), _) => return self.fails(*errno, &RULES),
-            (_, Ok(Some((ip, port)))) => self.by(|by| judge::listen(by, served, lent.fd(), ip, port)),
+            (CallDescriptor::Fails(errno), _) => return self.fails(*errno, &RULES),
+            (_, Ok(Some((ip, port)))) => self.actor(|actor| judge::listen(actor, served, lent.fd(), ip, port)),
             (_, Ok(None)) => Ok(()),
             (_, Err(_)) => self.not_known(lent.fd(), Unknown::Socket),
         };
@@ -80,7 +80,7 @@ impl Case<'_> {
         }
         match lent {
             // Nothing of it lies in memory.
-            Lent::Internet(fd) if self.enforces(&RULES) => match self.confined() {
+            CallDescriptor::Internet(fd) if self.enforces(&RULES) => match self.confined() {
                 false => Reply::Result(ask::listen(fd.0, backlog)),
                 true if self.subject.threads == 1 => decision.into(),
                 true => self.not_known(fd.0, Unknown::Socket).into(),

@@ -4,12 +4,12 @@
 //! another process, so it looks at the file to which the path leads for that process, before the kernel does.
 
 use super::Member;
-use super::answer::Case;
+use super::answer::SupervisedCall;
 use super::remote::Memory;
 use crate::action::Place;
-use crate::action::{Decision, Deed};
+use crate::action::{Decision, SocketOperation};
 use crate::judge;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::server::listeners::Ports;
 use crate::server::local_listeners::{self, Marks};
 use crate::sys::broker as ask;
@@ -99,11 +99,11 @@ fn copy<'w>(memory: &Memory, at: u64, words: impl Iterator<Item = &'w AtomicU64>
     Some(())
 }
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     /// Judges a connection to an address, where a pool is there, or may be.
-    pub(super) fn to_pool_at(&self, ip: IpAddr, port: u16, deed: Deed) -> Option<Decision> {
+    pub(super) fn to_pool_at(&self, ip: IpAddr, port: u16, operation: SocketOperation) -> Option<Decision> {
         let pools = self.with.pools;
-        if deed == Deed::Send(false) || !pools.any() {
+        if operation == SocketOperation::Send(false) || !pools.any() {
             return None;
         }
         let is_pools = match pools.has_port(port) {
@@ -129,7 +129,7 @@ impl Case<'_> {
 
     /// Whether a path leads to a listener of a pool's; `None` where that is not known.
     fn is_pools_file(&self, path: &[u8]) -> Option<bool> {
-        let path = Text::<{ LOCAL_MAX + 1 }>::of(path);
+        let path = StringBuf::<{ LOCAL_MAX + 1 }>::of(path);
         let place = Place::of(self.subject.pid, self.subject.thread, false)?;
         match place.open(None, path.c_str(), true) {
             Ok(file) => self.with.pools.has_mark(local_listeners::mark_of(sys::fstat(file.0)?.identity)),
@@ -146,6 +146,6 @@ impl Case<'_> {
             None => Some(Unknown::Socket),
         };
         let how = b"a connection to a listener of PHP-FPM's";
-        Some(self.by(|by| judge::fpm_socket(by, &self.subject.served, unknown, how)))
+        Some(self.actor(|actor| judge::fpm_socket(actor, &self.subject.served, unknown, how)))
     }
 }

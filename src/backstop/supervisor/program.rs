@@ -1,13 +1,13 @@
 //! Programs that are executed without the hooks, or by libc for one: each is judged here.
 
-use super::answer::Case;
+use super::answer::SupervisedCall;
 use super::caller::not_executable;
-use super::copied::{Not, ROOM, Room};
+use super::copied::{Not, ROOM, StringsBuffer};
 use super::subject;
 use crate::action::Place;
-use crate::action::{Decision, Exec, Target};
-use crate::judge::{self, Cleared};
-use crate::memory::Text;
+use crate::action::{Decision, Exec, ExecTarget};
+use crate::judge::{self, ExecClearance};
+use crate::memory::StringBuf;
 use crate::process::state::Role;
 use crate::report::chain;
 use crate::sys::Reader;
@@ -18,7 +18,7 @@ use portcullis_request::State;
 use portcullis_request::environment::REQUEST;
 use portcullis_request::wire::WIRE_MAX;
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     pub(super) fn execute(&self, at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
         let Some(room) = sys::allocate(ROOM) else { return self.cannot(Unknown::Arguments).into() };
         // SAFETY: a new mapping of that size, which nobody else has.
@@ -30,11 +30,11 @@ impl Case<'_> {
 
     /// The decision on a program of which something is not known.
     fn cannot(&self, what: Unknown) -> Decision {
-        self.by(|by| judge::unknown_program(by, &self.subject.served, what))
+        self.actor(|actor| judge::unknown_program(actor, &self.subject.served, what))
     }
 
     fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
-        let mut room = Room::new(room, self.memory, self.width);
+        let mut room = StringsBuffer::new(room, self.memory, self.width);
         let (arguments, read) = room.copy(argv, |_| true);
         let (mut unknown, mut faults) = (None, false);
         match read {
@@ -44,7 +44,7 @@ impl Case<'_> {
         }
         // Of the environment, what steers a loader, a shell or an allowed program, and whose request it says that it is.
         let mut forged = false;
-        let mut handed = Text::<{ WIRE_MAX + 1 }>::new();
+        let mut handed = StringBuf::<{ WIRE_MAX + 1 }>::new();
         let (environment, read) = room.copy(envp, |entry| {
             if let Some(value) = entry.strip_prefix(REQUEST) {
                 let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
@@ -75,7 +75,7 @@ impl Case<'_> {
             4096.. => return self.fails(libc::ENAMETOOLONG, &Rule::ALL),
             _ => {}
         }
-        let mut copy = Text::<4097>::new();
+        let mut copy = StringBuf::<4097>::new();
         copy.push(path);
         // What has the secret gains nothing by changing it: nobody would have judged it here.
         let Some(place) = Place::of(self.subject.pid, self.subject.thread, !self.subject.is_guarded) else {
@@ -97,7 +97,7 @@ impl Case<'_> {
             _ => return self.absent(|| not_executable(open()), libc::EACCES),
         }
         // The same file again, so that it can be read, and nothing else.
-        let mut again = Text::<32>::new();
+        let mut again = StringBuf::<32>::new();
         again.push(b"/proc/self/fd/");
         again.number(u64::from(file.0.cast_unsigned()));
         let readable = sys::open(libc::AT_FDCWD, again.c_str(), libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0);
@@ -113,7 +113,7 @@ impl Case<'_> {
         }
         // Something is mounted over the path that the file has there.
         let mut buffer = [0; 4096];
-        let mut real = Text::<4097>::new();
+        let mut real = StringBuf::<4097>::new();
         real.push(sys::readlink(again.c_str(), &mut buffer));
         if !self.is_at_home() && sys::stat(real.c_str()).is_none_or(|own| own.identity != stat.identity) {
             unknown = unknown.or(Some(Unknown::Path));
@@ -128,7 +128,7 @@ impl Case<'_> {
         let file = readable.unwrap_or(file);
         let standard = [0, 1, 2].map(|number| self.borrow(number));
         let exec = Exec {
-            target: Target::Descriptor(file.0),
+            target: ExecTarget::Descriptor(file.0),
             searched: None,
             argv: arguments,
             envp: environment,
@@ -138,15 +138,15 @@ impl Case<'_> {
             replaces: true,
             unknown,
         };
-        let decision = self.by_in(Some(&place), |by| judge::exec(by, &self.subject.served, &exec));
+        let decision = self.by_in(Some(&place), |actor| judge::exec(actor, &self.subject.served, &exec));
         match (&decision, unknown) {
             // By the time that the kernel looks, it might run it.
-            (Ok(Cleared::Absent(_)), None) => {
-                let interpreter = || self.by_in(Some(&place), |by| judge::absent(by, &exec));
+            (Ok(ExecClearance::Absent(_)), None) => {
+                let interpreter = || self.by_in(Some(&place), |actor| judge::absent(actor, &exec));
                 return self.absent(|| not_executable(open()).or_else(|| Some(interpreter())), libc::EACCES);
             }
-            (Ok(Cleared::Absent(_)), Some(what)) => return self.cannot(what).into(),
-            (Ok(Cleared::Start(start)), _) => self.note(handed.bytes(), exec.name().bytes(), start.runs),
+            (Ok(ExecClearance::Absent(_)), Some(what)) => return self.cannot(what).into(),
+            (Ok(ExecClearance::Start(start)), _) => self.note(handed.bytes(), exec.name().bytes(), start.runs),
             (Err(_), _) => {}
         }
         decision.into()
@@ -157,7 +157,7 @@ impl Case<'_> {
         let subject = self.subject;
         let Some(start) = subject::start_of(subject.pid) else { return };
         let chain = chain::from(subject.chain.bytes(), name);
-        let mut own = Text::<{ WIRE_MAX + 1 }>::new();
+        let mut own = StringBuf::<{ WIRE_MAX + 1 }>::new();
         let served = &subject.served;
         portcullis_request::wire::write(&served.request, served.id(), |bytes| own.push(bytes));
         let request = if handed.is_empty() { own.bytes() } else { handed };
@@ -167,7 +167,7 @@ impl Case<'_> {
 
     /// The file of a program, as its process finds it: in its own root, working folder and mounts. An errno where the kernel
     /// finds none either; `Err(None)` where this process cannot look.
-    fn open(&self, place: &Place, at: i32, path: &Text<4097>, flags: i32) -> Result<Fd, Option<i32>> {
+    fn open(&self, place: &Place, at: i32, path: &StringBuf<4097>, flags: i32) -> Result<Fd, Option<i32>> {
         let folder = match at {
             libc::AT_FDCWD => None,
             _ if path.bytes().starts_with(b"/") => None,

@@ -6,7 +6,7 @@
 //! finds no place is judged by the strictest policy.
 
 use super::subject;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_request::wire::WIRE_MAX;
 
@@ -45,11 +45,11 @@ pub type Images = [(u64, u64); 2];
 /// A copy of a record.
 pub struct Record {
     pub images: Images,
-    pub request: Text<{ WIRE_MAX + 1 }>,
-    pub chain: Text<{ CHAIN_MAX + 1 }>,
+    pub request: StringBuf<{ WIRE_MAX + 1 }>,
+    pub chain: StringBuf<{ CHAIN_MAX + 1 }>,
 }
 
-fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32, into: &mut Text<N>) {
+fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32, into: &mut StringBuf<N>) {
     for byte in from.iter().take(len.load(Ordering::Relaxed) as usize) {
         into.push(&[byte.load(Ordering::Relaxed)]);
     }
@@ -80,7 +80,7 @@ impl Records {
         let body = self.bodies.get(self.place(pid, start)?)?;
         let image = |[device, inode]: &[AtomicU64; 2]| (device.load(Ordering::Relaxed), inode.load(Ordering::Relaxed));
         let images = body.images.each_ref().map(image);
-        let mut record = Record { images, request: Text::new(), chain: Text::new() };
+        let mut record = Record { images, request: StringBuf::new(), chain: StringBuf::new() };
         copy(&body.request, &body.request_len, &mut record.request);
         copy(&body.chain, &body.chain_len, &mut record.chain);
         Some(record)

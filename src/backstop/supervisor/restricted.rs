@@ -13,10 +13,10 @@ const PROCESSES: usize = 1 << 22;
 /// Of each number when the process began that has restricted itself; 0 for none.
 pub struct Restricted([AtomicU32; PROCESSES]);
 
-/// Since when processes of a worker's may be restricted: the start of the first that was; 0 for none.
-pub struct Since(AtomicU64);
+/// The start time of a worker's first restricted process; 0 for none.
+pub struct RestrictedSince(AtomicU64);
 
-impl Since {
+impl RestrictedSince {
     /// A new worker has the place.
     pub fn forget(&self) {
         self.0.store(0, Ordering::Relaxed);
@@ -43,7 +43,7 @@ fn kept(start: u64) -> u32 {
 
 impl Restricted {
     /// Puts a process on record that restricts itself.
-    pub fn restrict(&self, pid: u32, since: &Since) {
+    pub fn restrict(&self, pid: u32, since: &RestrictedSince) {
         // One that has ended makes no call.
         let Some(start) = subject::start_of(pid) else { return };
         since.note(start);
@@ -58,7 +58,7 @@ impl Restricted {
     }
 
     /// Whether a process has restricted itself, or may come from one that has.
-    pub fn may_have(&self, pid: u32, worker: u32, since: &Since) -> bool {
+    pub fn may_have(&self, pid: u32, worker: u32, since: &RestrictedSince) -> bool {
         let start = subject::start_of(pid);
         if !since.may_have(start) {
             return false;

@@ -5,11 +5,11 @@
 //! waits. What it cannot send as the process would is `Unknown`: a datagram that does not fit, and control messages other than a few that
 //! need no right of the sender's. Descriptors (SCM_RIGHTS) and credentials belong to local sockets, on which it never sends.
 
-use super::answer::{Case, Handed, Lent};
+use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
 use super::broker::CONTROL_MAX;
 use super::connection::RULES;
 use super::window::{PAGE, Window};
-use crate::action::Deed;
+use crate::action::SocketOperation;
 use crate::judge::route;
 use crate::sys::broker::desk::{DATA_MAX, Shape};
 use crate::sys::broker::{self as ask, Message};
@@ -53,8 +53,8 @@ enum Pieces {
     Vector((u64, u64)),
 }
 
-/// A message of which this process has a copy, with the data in its room.
-struct Copied {
+/// A copy of a message's header and address; its data lies in the data buffer.
+struct MessageCopy {
     name: ([u8; ADDRESS_MAX], usize),
     is_named: bool,
     control: ([u64; CONTROL_MAX / 8], usize),
@@ -74,7 +74,7 @@ enum Data {
     Faults(u64),
 }
 
-impl Copied {
+impl MessageCopy {
     /// Has it sent: without waiting, or in a process that waits, and tells at an address how much was sent.
     fn send(&self, fd: i32, flags: i32, later: Option<u64>, user: u32) -> i64 {
         let mut control = [0; CONTROL_MAX];
@@ -94,8 +94,8 @@ impl Copied {
 }
 
 /// What a message with these flags does.
-fn deed(flags: i32) -> Deed {
-    Deed::Send(flags & libc::MSG_FASTOPEN != 0)
+fn operation(flags: i32) -> SocketOperation {
+    SocketOperation::Send(flags & libc::MSG_FASTOPEN != 0)
 }
 
 /// What comes of one message.
@@ -103,10 +103,10 @@ fn deed(flags: i32) -> Deed {
 enum Step {
     Answer(Reply),
     /// The socket has no room, and the caller waits for it.
-    Waits(Copied),
+    Waits(MessageCopy),
 }
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     pub(super) fn send(&self, fd: i32, data: (u64, u64), name: (u64, u64), flags: i32) -> Option<Reply> {
         let parts = Parts { name, pieces: Pieces::One(data), control: (0, 0) };
         self.one(fd, &parts, flags)
@@ -115,7 +115,7 @@ impl Case<'_> {
     pub(super) fn message(&self, fd: i32, header: u64, flags: i32) -> Option<Reply> {
         match self.parts(header) {
             Some(parts) => self.one(fd, &parts, flags),
-            None => Some(self.unread(self.borrow(fd).0, Deed::Send(false))),
+            None => Some(self.unread(self.borrow(fd).0, SocketOperation::Send(false))),
         }
     }
 
@@ -125,7 +125,7 @@ impl Case<'_> {
             Step::Answer(reply) => Some(reply),
             Step::Waits(copied) => {
                 let done = copied.send(lent.fd(), flags, Some(0), self.subject.user.0);
-                self.made(lent.fd(), deed(flags), done)
+                self.made(lent.fd(), operation(flags), done)
             }
         }
     }
@@ -139,7 +139,7 @@ impl Case<'_> {
         for index in 0..count.min(MESSAGES_MAX) {
             let header = headers.wrapping_add(index.wrapping_mul(size));
             let Some(parts) = self.parts(header) else {
-                let reply = self.unread(lent.fd(), Deed::Send(false));
+                let reply = self.unread(lent.fd(), SocketOperation::Send(false));
                 return Some(if done > 0 { Reply::Result(done) } else { reply });
             };
             // The rest is for the caller's next call: others wait as well.
@@ -165,7 +165,7 @@ impl Case<'_> {
                 Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
                 Step::Waits(copied) => {
                     let done = copied.send(lent.fd(), flags, Some(tell_at), self.subject.user.0);
-                    return self.made(lent.fd(), deed(flags), done);
+                    return self.made(lent.fd(), operation(flags), done);
                 }
             }
         }
@@ -173,41 +173,41 @@ impl Case<'_> {
     }
 
     /// Judges one message, and sends it where an allowed one must be the one that was judged.
-    fn step(&self, lent: &Lent, parts: &Parts, flags: i32) -> Step {
-        let (deed, is_plain) = (deed(flags), matches!(parts.pieces, Pieces::One(_)));
+    fn step(&self, lent: &CallDescriptor, parts: &Parts, flags: i32) -> Step {
+        let (operation, is_plain) = (operation(flags), matches!(parts.pieces, Pieces::One(_)));
         let (bytes, size) = match parts.name {
             (0, _) => ([0; ADDRESS_MAX], 0),
             (at, len) => match self.address(at, len) {
-                Handed::Address(bytes, size) => (bytes, size),
-                Handed::Nothing(errno) => return Step::Answer(self.nowhere(lent, is_plain, errno, &RULES)),
-                Handed::Unreadable => return Step::Answer(self.unread(lent.fd(), deed)),
+                AddressArgument::Address(bytes, size) => (bytes, size),
+                AddressArgument::Nothing(errno) => return Step::Answer(self.nowhere(lent, is_plain, errno, &RULES)),
+                AddressArgument::Unreadable => return Step::Answer(self.unread(lent.fd(), operation)),
             },
         };
-        let decision = self.towards(lent.fd(), &bytes, size, deed);
+        let decision = self.towards(lent.fd(), &bytes, size, operation);
         if decision.is_err() {
             return Step::Answer(decision.into());
         }
         let control = match lent {
-            Lent::Internet(_) => self.control(parts.control),
+            CallDescriptor::Internet(_) => self.control(parts.control),
             _ => Some(([0; CONTROL_MAX / 8], 0)),
         };
         let Some(control) = control.filter(|_| !self.may_change(lent)) else {
-            return Step::Answer(self.unbound(lent.fd(), deed).into());
+            return Step::Answer(self.unbound(lent.fd(), operation).into());
         };
         if !self.enforces(&RULES) {
             return Step::Answer(decision.into());
         }
         let fd = match lent {
-            Lent::Internet(fd) => fd.0,
-            Lent::Fails(errno) => return Step::Answer(self.fails(*errno, &RULES)),
-            Lent::Local(_) | Lent::Unknown => return Step::Answer(decision.into()),
+            CallDescriptor::Internet(fd) => fd.0,
+            CallDescriptor::Fails(errno) => return Step::Answer(self.fails(*errno, &RULES)),
+            CallDescriptor::Local(_) | CallDescriptor::Unknown => return Step::Answer(decision.into()),
         };
         if self.confined() {
-            return Step::Answer(self.unbound(fd, deed).into());
+            return Step::Answer(self.unbound(fd, operation).into());
         }
-        let Some(room) = ask::data() else { return Step::Answer(self.unbound(fd, deed).into()) };
+        let Some(room) = ask::data() else { return Step::Answer(self.unbound(fd, operation).into()) };
         let is_named = parts.name.0 != 0;
-        let mut copied = Copied { name: (bytes, size), is_named, control, len: 0, faults: false, is_plain };
+        let mut copied = MessageCopy { name: (bytes, size), is_named, control, len: 0, faults: false, is_plain };
         match self.data(parts.pieces, room) {
             Ok(Data::Whole(len)) => copied.len = len,
             Ok(Data::Partly(len)) if sys::is_stream(fd) => copied.len = len,

@@ -1,10 +1,10 @@
 //! Whether another process can change the path and the arguments of a program between the verdict and the kernel's look: by a
 //! mapping that both have, or by a file that is mapped.
 
-use super::answer::Case;
+use super::answer::SupervisedCall;
 use super::window::{PAGE, Window};
 use crate::action;
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys;
 use crate::sys::procfs;
 use portcullis_request::context::number;
@@ -28,7 +28,7 @@ struct Range {
     is_touched: bool,
 }
 
-impl Case<'_> {
+impl SupervisedCall<'_> {
     /// Whether the path, the vectors of arguments and environment, or a string of them lies in memory that another process can write
     /// to, or that is not known.
     pub(super) fn shares(&self, [path, argv, envp]: [u64; 3]) -> bool {
@@ -83,7 +83,7 @@ impl Case<'_> {
 
     /// Whether somebody other than root can write to the file that is mapped. The program itself nobody can write to.
     fn is_changed_by_others(&self, mapping: &Mapping<'_>) -> bool {
-        let (mut link, path) = (Text::<64>::new(), Text::<4097>::of(mapping.path));
+        let (mut link, path) = (StringBuf::<64>::new(), StringBuf::<4097>::of(mapping.path));
         link.push(b"map_files/");
         link.push(mapping.range);
         // Only who administers the host may follow that.

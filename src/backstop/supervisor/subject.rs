@@ -3,9 +3,9 @@
 use super::Member;
 use super::records::{Record, Records};
 use super::remote::Memory;
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::process::state::Role;
-use crate::request::{PUBLISHED_MAX, SLOTS_MAX, Served};
+use crate::request::{PUBLISHED_MAX, SLOTS_MAX, ServedRequest};
 use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Person};
 use core::sync::atomic::Ordering;
@@ -26,8 +26,8 @@ pub struct Subject {
     pub parent: u32,
     pub user: (u32, u32),
     pub role: Role,
-    pub chain: Text<256>,
-    pub served: Served,
+    pub chain: StringBuf<256>,
+    pub served: ServedRequest,
     /// The guard is in it: it has the secret.
     pub is_guarded: bool,
     /// Its program is another than the one that was judged.
@@ -119,8 +119,8 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
         parent: status.parent,
         user: (status.user, status.group),
         role: Role::Descendant,
-        chain: Text::new(),
-        served: Served::none(),
+        chain: StringBuf::new(),
+        served: ServedRequest::none(),
         is_guarded: is_worker,
         is_replaced: false,
         threads: status.threads,
@@ -148,18 +148,18 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
 
 /// Whether a thread of its parent has made the process.
 pub fn is_child_of(process: &Subject, thread: u32) -> bool {
-    let (mut file, mut room) = (Text::<64>::new(), [0; 4096]);
+    let (mut file, mut room) = (StringBuf::<64>::new(), [0; 4096]);
     file.push(b"task/");
     file.number(u64::from(thread));
     file.push(b"/children");
-    let mut own = Text::<16>::new();
+    let mut own = StringBuf::<16>::new();
     own.number(u64::from(process.pid));
     let children = procfs::proc_read_all(process.parent, file.bytes(), &mut room);
     children.split(|&byte| byte == b' ').any(|child| child == own.bytes())
 }
 
 /// The base name of the program of a thread's process.
-fn program(thread: u32, chain: &mut Text<256>) {
+fn program(thread: u32, chain: &mut StringBuf<256>) {
     let (mut buffer, mut name) = ([0; 512], [0; 16]);
     let executable = procfs::proc_link(thread, b"exe", &mut buffer);
     let name =

@@ -2,7 +2,7 @@
 //! began, and what a new program's environment says.
 
 use super::{PRELOAD, is_this};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::environ;
 use crate::sys::Reader;
 use crate::sys::Vector;
@@ -20,8 +20,8 @@ const OWN_MAX: usize = 16;
 static OWN: [AtomicU64; OWN_MAX] = [const { AtomicU64::new(0) }; OWN_MAX];
 
 /// The value of an LD_PRELOAD without this library.
-pub(super) fn without_guard(value: &[u8]) -> Text<ENTRY_MAX> {
-    let mut rest = Text::new();
+pub(super) fn without_guard(value: &[u8]) -> StringBuf<ENTRY_MAX> {
+    let mut rest = StringBuf::new();
     for part in libraries(value).filter(|part| !is_this(part)) {
         if !rest.bytes().is_empty() {
             rest.push(b":");
@@ -100,7 +100,7 @@ pub fn foreign_loader<'s>(
     strings: &'s Reader,
     envp: Vector,
     is_allowed: impl Fn(&[u8]) -> bool,
-    detail: &mut Text<256>,
+    detail: &mut StringBuf<256>,
 ) -> Option<Option<&'s [u8]>> {
     let mut foreign = None;
     each(strings, envp, |found| {

@@ -5,9 +5,9 @@
 
 use super::plan::{Entry, Plan};
 use super::{New, room};
-use crate::child::handed::Loan;
+use crate::child::handed::SinkLoan;
 use crate::process::left::{self, FROM};
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys;
 use crate::sys::Reader;
 use crate::sys::Vector;
@@ -21,12 +21,12 @@ const ON_STACK: usize = 384;
 /// Calls `go` with the environment for the program that replaces this one: `envp` with what loads the library, and
 /// the context.
 #[inline(never)]
-pub fn with<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
-    let lent = Loan::to_next(&new);
+pub fn with<R>(envp: Vector, new: New<'_>, served: &ServedRequest, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
+    let lent = SinkLoan::to_next(&new);
     placed(envp, New { handed: lent.told(), ..new }, served, go)
 }
 
-fn placed<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
+fn placed<R>(envp: Vector, new: New<'_>, served: &ServedRequest, go: impl FnOnce(Vector) -> R) -> Result<R, Unknown> {
     let strings = Reader::default();
     let mut plan = Plan::new();
     if !plan.make(&strings, envp, new, served)? {
@@ -37,7 +37,7 @@ fn placed<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector
         plan.fill(envp, &mut vector, plan.texts());
         return Ok(go(vector.as_ptr().cast()));
     }
-    let mapping = left::Lent::new(size_of_made(&plan)?).ok_or(Unknown::Environment)?;
+    let mapping = left::Mapping::new(size_of_made(&plan)?).ok_or(Unknown::Environment)?;
     let at = mapping.at().wrapping_add(FROM);
     // SAFETY: a new mapping of that size.
     unsafe { lay(&plan, envp, at)? };
@@ -49,10 +49,10 @@ fn placed<R>(envp: Vector, new: New<'_>, served: &Served, go: impl FnOnce(Vector
 pub fn for_new_process<R>(
     envp: Vector,
     new: New<'_>,
-    served: &Served,
+    served: &ServedRequest,
     go: impl FnOnce(Vector) -> R,
 ) -> Result<R, Unknown> {
-    let lent = Loan::to_child(&new);
+    let lent = SinkLoan::to_child(&new);
     let new = New { handed: lent.told(), ..new };
     // A program without the guard passes by the supervisor, which puts it on record.
     if !new.is_guarded() {
@@ -66,13 +66,13 @@ pub fn for_new_process<R>(
 
 /// Its own function: the plan leaves the stack before the program is started.
 #[inline(never)]
-fn made(envp: Vector, new: New<'_>, served: &Served) -> Result<Option<Made>, Unknown> {
+fn made(envp: Vector, new: New<'_>, served: &ServedRequest) -> Result<Option<MappedEnvironment>, Unknown> {
     let strings = Reader::default();
     let mut plan = Plan::new();
     if !plan.make(&strings, envp, new, served)? {
         return Ok(None);
     }
-    Made::of(&plan, envp, room::place).map(Some)
+    MappedEnvironment::of(&plan, envp, room::place).map(Some)
 }
 
 /// A mapping, and the offset in it that may be used.
@@ -88,15 +88,19 @@ impl Drop for Place {
     }
 }
 
-/// An environment in a mapping of its own.
-struct Made(Place);
+/// An environment that lies in a mapping of its own.
+struct MappedEnvironment(Place);
 
-impl Made {
-    fn of(plan: &Plan<'_>, envp: Vector, place: impl FnOnce(usize) -> Option<Place>) -> Result<Made, Unknown> {
+impl MappedEnvironment {
+    fn of(
+        plan: &Plan<'_>,
+        envp: Vector,
+        place: impl FnOnce(usize) -> Option<Place>,
+    ) -> Result<MappedEnvironment, Unknown> {
         let place = place(size_of_made(plan)?).ok_or(Unknown::Environment)?;
         // SAFETY: the mapping has that size behind `from`, a multiple of eight; nobody else has it.
         unsafe { lay(plan, envp, place.at.cast::<u8>().wrapping_add(place.from))? };
-        Ok(Made(place))
+        Ok(MappedEnvironment(place))
     }
 
     fn vector(&self) -> Vector {

@@ -9,9 +9,9 @@ use super::has_to_be_first;
 use super::{New, PADDING_ENTRY, PASSED_OVER, PRELOAD, begins, is_own, is_this};
 use crate::action::Guarding;
 use crate::child::context;
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::process::state;
-use crate::request::Served;
+use crate::request::ServedRequest;
 use crate::sys;
 use crate::sys::Reader;
 use crate::sys::Vector;
@@ -48,12 +48,12 @@ pub struct Plan<'e> {
     /// Its place in the vector.
     place: usize,
     /// The new LD_PRELOAD as far as it fits; a longer one is composed where the environment is placed.
-    preload: Text<2048>,
+    preload: StringBuf<2048>,
     /// The length of all of it; 0 where there is none.
     preload_len: usize,
     context: context::Context,
-    request: Text<REQUEST_MAX>,
-    key: Text<48>,
+    request: StringBuf<REQUEST_MAX>,
+    key: StringBuf<48>,
     /// What the new program takes out again would be an odd number otherwise.
     pads: bool,
     count: usize,
@@ -66,11 +66,11 @@ impl<'e> Plan<'e> {
             change: Change::Nothing,
             value: b"",
             place: 0,
-            preload: Text::new(),
+            preload: StringBuf::new(),
             preload_len: 0,
-            context: Text::new(),
-            request: Text::new(),
-            key: Text::new(),
+            context: StringBuf::new(),
+            request: StringBuf::new(),
+            key: StringBuf::new(),
             pads: false,
             count: 0,
         }
@@ -78,7 +78,13 @@ impl<'e> Plan<'e> {
 
     /// Composes the variables, in place; false where there is nothing to change.
     #[inline(never)]
-    pub fn make(&mut self, strings: &'e Reader, envp: Vector, new: New<'_>, served: &Served) -> Result<bool, Unknown> {
+    pub fn make(
+        &mut self,
+        strings: &'e Reader,
+        envp: Vector,
+        new: New<'_>,
+        served: &ServedRequest,
+    ) -> Result<bool, Unknown> {
         let preloads = !matches!(new.guarding, Guarding::None) && !state::settled().library.bytes().is_empty();
         let secret = sys::secret();
         let found = Found::of(strings, envp).ok_or(Unknown::Environment)?;
@@ -99,7 +105,7 @@ impl<'e> Plan<'e> {
             if secret != 0 {
                 context::compose_request(&mut self.request, served);
                 context::announce(self.request.bytes().strip_prefix(REQUEST).unwrap_or_default(), new.name, served);
-                self.request = Text::new();
+                self.request = StringBuf::new();
             }
             return Ok(self.change != Change::Nothing);
         }
@@ -241,9 +247,9 @@ fn compose(change: Change, value: &[u8], mut push: impl FnMut(&[u8])) {
             let count = if value.is_empty() { 2 } else { parts.len() };
             parts.into_iter().take(count).for_each(push);
         }
-        Change::Replace(by) => {
+        Change::Replace(actor) => {
             push(PRELOAD);
-            match by {
+            match actor {
                 Some(before) => replace(value, is_this, &[before, library], push),
                 None => replace(value, is_this, &[], push),
             }

@@ -5,7 +5,7 @@
 //! kernel's copy of the strings (/proc/PID/environ) stays, but for the key: the supervisor and the command read it.
 
 use super::{PADDING_ENTRY, PRELOAD, begins, is_own, is_this};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::environ;
 use crate::process::state;
 use core::ffi::CStr;
@@ -84,13 +84,13 @@ unsafe fn restore(entry: *mut u8, injected: bool, has_others: bool) -> bool {
         return false;
     }
     let at = entry.wrapping_add(PRELOAD.len());
-    let mut rest = Text::<VALUE_MAX>::new();
+    let mut rest = StringBuf::<VALUE_MAX>::new();
     let library = state::settled().library.bytes();
-    let by = [library];
+    let actor = [library];
     let len = {
         // SAFETY: as the caller promises; nothing is written as long as this lives.
         let value = unsafe { CStr::from_ptr(at.cast_const().cast()) }.to_bytes();
-        replace(value, is_this, if injected { &[] } else { &by }, |part| rest.push(part));
+        replace(value, is_this, if injected { &[] } else { &actor }, |part| rest.push(part));
         if rest.bytes() == value {
             return true;
         }

@@ -7,7 +7,7 @@
 
 use super::PRELOAD;
 use super::loader::{remember_loader, without_guard};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::process::environ;
 use crate::sys::Reader;
 use crate::sys::Vector;
@@ -86,7 +86,7 @@ pub fn remember_start() {
 /// Whether a new program's environment steers an allowed command; `bare`: the command names its program without a folder.
 /// Says what does in `detail`.
 #[inline(never)]
-pub fn steering(envp: Vector, bare: bool, detail: &mut Text<256>) -> Steering {
+pub fn steering(envp: Vector, bare: bool, detail: &mut StringBuf<256>) -> Steering {
     let mut steering = Steering::None;
     let foreign = |found: Found<'_>| {
         if found.hash != 0 && OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash) {

@@ -1,6 +1,6 @@
 //! What a program's file is, from its first bytes, as the kernel's loaders read it (fs/binfmt_elf.c, fs/binfmt_script.c).
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys::arch::{MACHINE, MACHINE_COMPATIBLE};
 use portcullis_policy::image::build_id;
 
@@ -132,11 +132,11 @@ fn elf(head: &[u8]) -> Option<Elf<'_>> {
     Some(elf)
 }
 
-/// The loader of an ELF file that names it far from its beginning.
-pub enum Far<const N: usize> {
+/// The loader's path in an ELF file that has it beyond the part that is read first.
+pub enum DistantLoader<const N: usize> {
     /// It names none.
     None,
-    Named(Text<N>),
+    Named(StringBuf<N>),
     /// The kernel does not take the file for a program.
     Broken,
     /// The file ends before the path does, which to the kernel is an error of the disk's.
@@ -144,11 +144,11 @@ pub enum Far<const N: usize> {
 }
 
 /// Finds it. `read` reads at an offset, and says how much.
-pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> Far<N> {
+pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> DistantLoader<N> {
     let mut header = [0; 64];
     read(0, &mut header);
     let Some(((table, size), count)) = long(&header, 32).zip(short(&header, 54)).zip(short(&header, 56)) else {
-        return Far::Broken;
+        return DistantLoader::Broken;
     };
     let mut entry = [0; ENTRY];
     // The kernel does not run a file of which it cannot read the table.
@@ -157,35 +157,35 @@ pub fn far_loader<const N: usize>(read: impl Fn(u64, &mut [u8]) -> usize) -> Far
         read(at, entry) == ENTRY
     };
     if !entry_at(count.wrapping_sub(1), &mut entry) {
-        return Far::Broken;
+        return DistantLoader::Broken;
     }
     for index in 0..count {
         if !entry_at(index, &mut entry) {
-            return Far::Broken;
+            return DistantLoader::Broken;
         }
         if word(&entry, 0) != Some(INTERPRETER) {
             continue;
         }
-        let Some((start, len)) = long(&entry, 8).zip(long(&entry, 32)) else { return Far::Broken };
+        let Some((start, len)) = long(&entry, 8).zip(long(&entry, 32)) else { return DistantLoader::Broken };
         if !PATH.contains(&len) {
-            return Far::Broken;
+            return DistantLoader::Broken;
         }
         let mut last = [1];
         if read(start.wrapping_add(len).wrapping_sub(1) as u64, &mut last) != 1 {
-            return Far::Cut;
+            return DistantLoader::Cut;
         }
         if last != [0] {
-            return Far::Broken;
+            return DistantLoader::Broken;
         }
-        let mut path = Text::new();
+        let mut path = StringBuf::new();
         path.fill(|into| {
             let wanted = len.min(into.len());
             let got = into.get_mut(..wanted).map_or(0, |into| read(start as u64, into));
             into.get(..got).and_then(|path| path.iter().position(|&byte| byte == 0)).unwrap_or(into.len())
         });
-        return Far::Named(path);
+        return DistantLoader::Named(path);
     }
-    Far::None
+    DistantLoader::None
 }
 
 /// Whether the first library that an ELF file needs is one that has to be the first of all. `read` reads at an offset, and says how
@@ -274,11 +274,11 @@ mod tests {
         };
         let is = |far: &[u8], wanted: &[u8]| {
             let found = far_loader::<256>(|at, into| read(far, at, into));
-            matches!(found, Far::Named(path) if path.fits() && path.bytes() == wanted)
+            matches!(found, DistantLoader::Named(path) if path.fits() && path.bytes() == wanted)
         };
         assert!(is(&far, b"/first"));
-        assert!(matches!(far_loader::<4>(|at, into| read(&far, at, into)), Far::Named(path) if !path.fits()));
-        assert!(matches!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 120), at, into)), Far::None));
+        assert!(matches!(far_loader::<4>(|at, into| read(&far, at, into)), DistantLoader::Named(path) if !path.fits()));
+        assert!(matches!(far_loader::<256>(|at, into| read(&with(&[(1, 0, 0)], 120), at, into)), DistantLoader::None));
     }
 
     #[test]

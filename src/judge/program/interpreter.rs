@@ -1,9 +1,9 @@
 //! The loader that an ELF file names (PT_INTERP): the kernel runs that, with the file as what it is told to load. One of the
 //! system's loads the file and the guard; any other is a program that does as it likes.
 
-use super::format::{Far, Format, HEAD, Loader, far_loader};
+use super::format::{DistantLoader, Format, HEAD, Loader, far_loader};
 use super::{FOREIGN, PATH_MAX, Program, loader, read, readable, real_path, starter};
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::policy::in_force;
 use crate::sys::{self, Fd, Stat};
 use core::ffi::CStr;
@@ -23,19 +23,19 @@ impl Program<'_> {
         opened: Option<(i32, &CStr)>,
         argv: &[&[u8]],
     ) -> Result<(), i32> {
-        let mut path = Text::<LOADER_MAX>::new();
+        let mut path = StringBuf::<LOADER_MAX>::new();
         match named {
             Loader::None => return Ok(()),
             Loader::Named(named) => path.set(named),
             Loader::Unknown => match readable(file, opened, stat) {
                 Some(file) => match far_loader(|at, into| sys::read_at(file.0, into, at).len()) {
-                    Far::Named(far) => path = far,
-                    Far::None => return Ok(()),
-                    Far::Broken => {
+                    DistantLoader::Named(far) => path = far,
+                    DistantLoader::None => return Ok(()),
+                    DistantLoader::Broken => {
                         self.unknown_format = true;
                         return Ok(());
                     }
-                    Far::Cut => return Err(libc::EIO),
+                    DistantLoader::Cut => return Err(libc::EIO),
                 },
                 // Root's own are what they are called.
                 None if stat.uid == 0 => return Ok(()),
@@ -81,7 +81,7 @@ impl Program<'_> {
         }
         self.note(&stat);
         let opened = self.opened(path);
-        let mut real = Text::<PATH_MAX>::new();
+        let mut real = StringBuf::<PATH_MAX>::new();
         // What a process calls its own is another one to the process that looks.
         let is_own = is_here && sys::leads_through_process(libc::AT_FDCWD, path);
         if is_own || !real_path::find(file.0, &stat, opened, &mut real) {

@@ -1,7 +1,7 @@
 //! The dynamic loader as a program: what its arguments make it run (glibc, elf/rtld.c).
 
-/// What the loader is told.
-pub struct Told<'a> {
+/// The arguments and variables that steer the dynamic loader.
+pub struct LoaderSettings<'a> {
     /// The program; `None` where it runs none, or where that is not known.
     pub program: Option<&'a [u8]>,
     /// The arguments have an option that is not known, or end too early.
@@ -16,8 +16,8 @@ pub fn is_loader(name: &[u8]) -> bool {
 }
 
 /// Reads the arguments behind the loader's own name.
-pub fn read<'a>(arguments: &[&'a [u8]]) -> Told<'a> {
-    let mut told = Told { program: None, unknown: false, loads_library: false };
+pub fn read<'a>(arguments: &[&'a [u8]]) -> LoaderSettings<'a> {
+    let mut told = LoaderSettings { program: None, unknown: false, loads_library: false };
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match *argument {

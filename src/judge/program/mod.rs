@@ -14,7 +14,7 @@ mod starter;
 
 use crate::action;
 use crate::action::Place;
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::policy::in_force;
 use crate::sys::PATH_MAX;
 use crate::sys::procfs;
@@ -37,12 +37,12 @@ const SYSTEM: [&[u8]; 6] = [b"/bin/", b"/usr/bin/", b"/sbin/", b"/usr/sbin/", b"
 
 /// A program.
 pub struct Program<'p> {
-    names: [Text<64>; NAMES],
+    names: [StringBuf<64>; NAMES],
     count: usize,
     /// How many of the names are its own rather than an interpreter's.
     pub own_names: usize,
     /// The path with every symlink resolved; empty where it is not known.
-    pub real: Text<PATH_MAX>,
+    pub real: StringBuf<PATH_MAX>,
     /// The file is neither ELF nor a script, so that execvp and its kin run it with sh.
     pub unknown_format: bool,
     /// Its loader cannot load this library: another word size, or musl's.
@@ -92,7 +92,7 @@ fn is_absent(errno: i32) -> bool {
 #[cold]
 #[inline(never)]
 pub fn is_own_script(starter: &Starter, path: &[u8]) -> bool {
-    let (path, mut real) = (Text::<513>::of(path), Text::<PATH_MAX>::new());
+    let (path, mut real) = (StringBuf::<513>::of(path), StringBuf::<PATH_MAX>::new());
     let Ok(file) = sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0) else { return true };
     let Some(stat) = sys::fstat(file.0) else { return true };
     let is_known = real_path::find(file.0, &stat, Some((libc::AT_FDCWD, path.c_str())), &mut real);
@@ -103,10 +103,10 @@ impl<'p> Program<'p> {
     /// No program yet, of a process there.
     pub fn none(place: Option<&'p Place>) -> Program<'p> {
         Program {
-            names: [const { Text::new() }; NAMES],
+            names: [const { StringBuf::new() }; NAMES],
             count: 0,
             own_names: 0,
-            real: Text::new(),
+            real: StringBuf::new(),
             unknown_format: false,
             foreign: false,
             is_musl: false,
@@ -164,7 +164,7 @@ impl<'p> Program<'p> {
     pub fn push(&mut self, name: &[u8]) {
         match self.names.get_mut(self.count) {
             Some(to) => {
-                *to = Text::new();
+                *to = StringBuf::new();
                 to.push(name);
                 self.count = self.count.wrapping_add(1);
             }
@@ -260,7 +260,7 @@ impl<'p> Program<'p> {
             self.real.set(b"");
             self.cannot(Unknown::Path);
         }
-        let name = Text::<64>::of(base_name(self.real.bytes()));
+        let name = StringBuf::<64>::of(base_name(self.real.bytes()));
         self.push(name.bytes());
         let mut head = [0; HEAD];
         let readable = readable(&file, opened, &stat);

@@ -1,7 +1,7 @@
 //! The path that an open file really has, every symlink resolved: told by /proc, and checked, since a process may have
 //! covered that; where it is not there, found by following the links, and checked likewise.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys::PATH_MAX;
 use crate::sys::procfs;
 use crate::sys::{self, Stat};
@@ -12,7 +12,7 @@ const LINKS_MAX: usize = 40;
 
 /// Writes the real path of the open file `fd`, whose status is `stat`, into `real`. `at` and `path` are what it was opened
 /// by; no path where only the descriptor is known. False where the real path cannot be known.
-pub fn find(fd: i32, stat: &Stat, opened: Option<(i32, &CStr)>, real: &mut Text<PATH_MAX>) -> bool {
+pub fn find(fd: i32, stat: &Stat, opened: Option<(i32, &CStr)>, real: &mut StringBuf<PATH_MAX>) -> bool {
     real.fill(|buffer| sys::readlink(procfs::proc_descriptor(fd).c_str(), buffer).len());
     if is_of(real, stat) {
         return true;
@@ -22,7 +22,7 @@ pub fn find(fd: i32, stat: &Stat, opened: Option<(i32, &CStr)>, real: &mut Text<
 }
 
 /// Whether the file at `path` has this status, or none has, since it was removed or never had a name.
-fn is_of(path: &Text<PATH_MAX>, stat: &Stat) -> bool {
+fn is_of(path: &StringBuf<PATH_MAX>, stat: &Stat) -> bool {
     if path.bytes().is_empty() || !path.fits() {
         return false;
     }
@@ -36,8 +36,13 @@ fn is_of(path: &Text<PATH_MAX>, stat: &Stat) -> bool {
 /// Follows the symlinks of `path`, one component after the other; `passes` says of each file and folder on the way, and of a
 /// symlink where that leads, whether it may.
 #[inline(never)]
-pub(super) fn followed(at: i32, path: &CStr, real: &mut Text<PATH_MAX>, passes: &mut dyn FnMut(&CStr) -> bool) -> bool {
-    let mut rest = Text::<PATH_MAX>::new();
+pub(super) fn followed(
+    at: i32,
+    path: &CStr,
+    real: &mut StringBuf<PATH_MAX>,
+    passes: &mut dyn FnMut(&CStr) -> bool,
+) -> bool {
+    let mut rest = StringBuf::<PATH_MAX>::new();
     rest.push(path.to_bytes());
     if !path.to_bytes().starts_with(b"/") {
         if at != libc::AT_FDCWD {
@@ -79,7 +84,7 @@ pub(super) fn followed(at: i32, path: &CStr, real: &mut Text<PATH_MAX>, passes: 
             continue;
         }
         links = links.wrapping_add(1);
-        let mut then = Text::<PATH_MAX>::new();
+        let mut then = StringBuf::<PATH_MAX>::new();
         then.push(target);
         then.push(rest.bytes().get(next..).unwrap_or_default());
         if links > LINKS_MAX || !then.fits() {
@@ -100,9 +105,9 @@ mod tests {
         for path in [c"/bin/sh", c"/usr/bin/../bin/./awk", c"/proc/self/exe", c"//bin//true"] {
             let file = std::fs::File::open(path.to_str().unwrap()).unwrap();
             let stat = sys::fstat(file.as_raw_fd()).unwrap();
-            let mut told = Text::new();
+            let mut told = StringBuf::new();
             assert!(find(file.as_raw_fd(), &stat, None, &mut told));
-            let mut found = Text::new();
+            let mut found = StringBuf::new();
             assert!(followed(libc::AT_FDCWD, path, &mut found, &mut |_| true), "{path:?}");
             assert_eq!(told.bytes(), found.bytes());
             assert!(is_of(&found, &stat));
@@ -112,7 +117,7 @@ mod tests {
     #[test]
     fn another_file_s_path_is_none() {
         let stat = sys::stat(c"/bin/true").unwrap();
-        let mut path = Text::new();
+        let mut path = StringBuf::new();
         path.push(b"/bin/false");
         assert!(!is_of(&path, &stat));
     }

@@ -2,7 +2,7 @@
 
 use super::format::{self, Format, HEAD, Loader};
 use super::{FOREIGN, PATH_MAX, Program, interpreter, is_multicall, loader, read, readable, real_path};
-use crate::memory::{Text, base_name};
+use crate::memory::{StringBuf, base_name};
 use crate::sys;
 use core::ffi::CStr;
 use portcullis_policy::Unknown;
@@ -12,14 +12,14 @@ use portcullis_policy::image::Kind;
 const DEPTH: usize = 5;
 
 /// The line of a script behind `#!`.
-pub type ScriptLine = Text<{ format::SCRIPT_HEAD }>;
+pub type ScriptLine = StringBuf<{ format::SCRIPT_HEAD }>;
 
 /// The interpreter of a script's line, and the argument that follows it; empty where none does.
 pub fn words(line: &ScriptLine) -> (ScriptLine, ScriptLine) {
     let trimmed = trim(line.bytes());
     let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
     let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
-    (Text::of(interpreter), Text::of(trim(argument)))
+    (StringBuf::of(interpreter), StringBuf::of(trim(argument)))
 }
 
 impl Program<'_> {
@@ -36,7 +36,7 @@ impl Program<'_> {
             return;
         };
         self.push(base_name(path));
-        let copy = Text::<PATH_MAX>::of(path);
+        let copy = StringBuf::<PATH_MAX>::of(path);
         if !copy.fits() || !path.contains(&b'/') {
             // A name alone is looked for in the folders of libraries.
             self.cannot(Unknown::Arguments);
@@ -48,7 +48,7 @@ impl Program<'_> {
                 // The loader maps it: where that is, is where the program is.
                 Some(stat) if real_path::find(file.0, &stat, opened, &mut self.real) => {
                     self.note(&stat);
-                    let name = Text::<64>::of(base_name(self.real.bytes()));
+                    let name = StringBuf::<64>::of(base_name(self.real.bytes()));
                     self.push(name.bytes());
                     self.identity = stat.identity;
                     let mut head = [0; HEAD];
@@ -81,7 +81,7 @@ impl Program<'_> {
             let end = trimmed.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(trimmed.len());
             let (interpreter, argument) = trimmed.split_at_checked(end).unwrap_or((trimmed, b""));
             let argument = trim(argument);
-            let path = Text::<{ format::SCRIPT_HEAD }>::of(interpreter);
+            let path = StringBuf::<{ format::SCRIPT_HEAD }>::of(interpreter);
             self.push(base_name(interpreter));
             let file = match self.open(path.c_str()) {
                 Ok(file) => file,
@@ -110,7 +110,7 @@ impl Program<'_> {
             self.image = stat.identity;
             self.identity = stat.identity;
             let opened = self.opened(path.c_str());
-            let mut real = Text::<PATH_MAX>::new();
+            let mut real = StringBuf::<PATH_MAX>::new();
             if !real_path::find(file.0, &stat, opened, &mut real) {
                 self.cannot(Unknown::Path);
             }
@@ -140,7 +140,7 @@ impl Program<'_> {
             };
             match Format::of(head) {
                 Format::Script(next) => {
-                    line = Text::of(next);
+                    line = StringBuf::of(next);
                     continue;
                 }
                 Format::Native(elf) => {
@@ -149,7 +149,7 @@ impl Program<'_> {
                     let is_loader = loader::is_loader(name) || kind == Some(Kind::Loader);
                     if matches!(elf.loader, Loader::None) && is_loader {
                         let first = if argument.is_empty() { script } else { argument };
-                        let first = Text::<PATH_MAX>::of(first);
+                        let first = StringBuf::<PATH_MAX>::of(first);
                         self.run_by_loader(&[first.bytes()], interpreter::is_of_system(&stat, name));
                     }
                     let found = self.loaded_by(&elf.loader, (&file, &stat), opened, &[]);

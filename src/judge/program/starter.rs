@@ -4,7 +4,7 @@
 //! An owner counts, whatever the mode says and however it is mounted: who takes a permission away can give it back.
 
 use super::{PATH_MAX, SYSTEM, is_of_system, real_path};
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::sys;
 use crate::sys::procfs::{self, Whose};
 use core::ffi::CStr;
@@ -58,7 +58,7 @@ impl Starter {
         if !path.starts_with(b"/") {
             return false;
         }
-        let mut at = Text::<PATH_MAX>::of(path);
+        let mut at = StringBuf::<PATH_MAX>::of(path);
         let mut above = 0_usize;
         loop {
             if sys::stat(at.c_str()).is_some_and(|stat| self.may_change(at.c_str(), &stat, above > 1)) {
@@ -94,7 +94,7 @@ impl Starter {
         // Where a relative one begins stays where it is; what lies above may not.
         let begins = if bytes.starts_with(b"/") { c"/" } else { c"." };
         let climbs = !bytes.starts_with(b"/") && bytes.windows(2).any(|two| two == b"..");
-        let mut real = Text::<PATH_MAX>::new();
+        let mut real = StringBuf::<PATH_MAX>::new();
         !climbs && is_roots(begins) && real_path::followed(at, path, &mut real, &mut |path| is_roots(path))
     }
 

@@ -6,7 +6,7 @@
 
 mod table;
 
-pub use table::{About, Fate, Marks, Merged, Table, Whole};
+pub use table::{Marks, MergeDecision, MergeFacts, Merged, Table, WrittenEvent};
 
 use crate::policy::in_force;
 use crate::process::stack;
@@ -18,21 +18,24 @@ use core::hash::Hasher;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::Policy;
 
-/// What an event is about, as far as it makes a kind.
+/// A hash of the fields in which events of one kind agree.
 #[allow(deprecated)] // core has no other keyed hash, and its successor is std's only.
-pub struct Kind(core::hash::SipHasher);
+pub struct Fingerprint(core::hash::SipHasher);
 
-impl Kind {
+impl Fingerprint {
     /// Keyed, so that nobody can make one kind of event pass for another.
     #[allow(deprecated)]
-    pub fn new() -> Kind {
+    pub fn new() -> Fingerprint {
         let counters = counters::counters();
         let key = &counters.merged.key;
         if key.load(Ordering::Relaxed) == 0 {
             let new = sys::random().unwrap_or_else(sys::fresh_number);
             let _ = key.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
         }
-        Kind(core::hash::SipHasher::new_with_keys(key.load(Ordering::Relaxed), counters.stream.load(Ordering::Relaxed)))
+        Fingerprint(core::hash::SipHasher::new_with_keys(
+            key.load(Ordering::Relaxed),
+            counters.stream.load(Ordering::Relaxed),
+        ))
     }
 
     /// Of which one part is `bytes`.
@@ -56,9 +59,9 @@ impl Kind {
 static ENDING: AtomicBool = AtomicBool::new(false);
 
 /// What becomes of an event of a kind.
-pub fn note(policy: &Policy<'_>, marks: Marks, about: About) -> Option<Fate<'static>> {
+pub fn note(policy: &Policy<'_>, marks: Marks, about: MergeFacts) -> Option<MergeDecision<'static>> {
     if !policy.merges() || ENDING.load(Ordering::Relaxed) {
-        return Some(Fate::Whole(Whole::ALONE));
+        return Some(MergeDecision::Write(WrittenEvent::ALONE));
     }
     counters::counters().merged.note(marks, about, sys::since_boot())
 }

@@ -50,9 +50,9 @@ pub struct Marks {
     pub is_grave: bool,
 }
 
-/// What is said of merged events.
+/// The facts that an event about merged events carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct About {
+pub struct MergeFacts {
     /// The rule's number.
     pub rule: u8,
     /// Whether the calls were refused.
@@ -63,14 +63,14 @@ pub struct About {
     pub policy: u16,
 }
 
-impl About {
+impl MergeFacts {
     fn packed(self) -> u64 {
         let vhost = self.vhost.map_or(0, |vhost| vhost.wrapping_add(1));
         u64::from(self.policy) << 48 | u64::from(vhost) << 16 | u64::from(self.refused) << 8 | u64::from(self.rule)
     }
 
-    fn of(packed: u64) -> About {
-        About {
+    fn of(packed: u64) -> MergeFacts {
+        MergeFacts {
             rule: packed as u8,
             refused: packed & 0x100 != 0,
             vhost: ((packed >> 16) as u32).checked_sub(1),
@@ -83,16 +83,16 @@ impl About {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Merged {
     /// What they were about.
-    pub about: About,
+    pub about: MergeFacts,
     /// The number of the event that they are like; 0 where no event is: they were of kinds that were not told apart.
     pub like: u64,
     /// How many they were.
     pub count: u64,
 }
 
-/// A kind of events.
+/// The count of one kind of events.
 #[repr(C)]
-struct Slot {
+struct MergeSlot {
     kind: AtomicU64,
     /// Since when they are counted.
     began: AtomicU64,
@@ -106,9 +106,9 @@ struct Slot {
 /// Zeros; loom's atomics are no constants.
 macro_rules! zeros {
     ($($constness:tt)?) => {
-        impl Slot {
-            $($constness)? fn new() -> Slot {
-                Slot {
+        impl MergeSlot {
+            $($constness)? fn new() -> MergeSlot {
+                MergeSlot {
                     kind: AtomicU64::new(0),
                     began: AtomicU64::new(0),
                     about: AtomicU64::new(0),
@@ -125,47 +125,47 @@ zeros!(const);
 #[cfg(loom)]
 zeros!();
 
-impl Slot {
+impl MergeSlot {
     fn is_over(&self, now: u64) -> bool {
         now.saturating_sub(self.began.load(Ordering::Relaxed)) >= WINDOW
     }
 
     fn take(&self) -> Option<Merged> {
         let count = self.merged.swap(0, Ordering::Relaxed);
-        let about = About::of(self.about.load(Ordering::Relaxed));
+        let about = MergeFacts::of(self.about.load(Ordering::Relaxed));
         (count != 0).then(|| Merged { about, like: self.like.load(Ordering::Relaxed), count })
     }
 
     /// Begins anew with an event that is written.
-    fn first(&self, about: About, now: u64) -> Fate<'_> {
+    fn first(&self, about: MergeFacts, now: u64) -> MergeDecision<'_> {
         let left = self.take();
         self.like.store(0, Ordering::Relaxed);
         self.about.store(about.packed(), Ordering::Relaxed);
         self.began.store(now, Ordering::Relaxed);
         self.seen.store(1, Ordering::Relaxed);
-        Fate::Whole(Whole { slot: Some(self), is_first: true, left })
+        MergeDecision::Write(WrittenEvent { slot: Some(self), is_first: true, left })
     }
 }
 
-/// What becomes of an event.
-pub enum Fate<'t> {
+/// Whether an event is written or counted.
+pub enum MergeDecision<'t> {
     /// It is written.
-    Whole(Whole<'t>),
+    Write(WrittenEvent<'t>),
     /// It is counted.
     Merged,
 }
 
-/// An event that is written.
-pub struct Whole<'t> {
-    slot: Option<&'t Slot>,
+/// An event that is to be written.
+pub struct WrittenEvent<'t> {
+    slot: Option<&'t MergeSlot>,
     is_first: bool,
     /// What of its kind, or of the one that had its place, was merged before: to be said now.
     pub left: Option<Merged>,
 }
 
-impl Whole<'_> {
+impl WrittenEvent<'_> {
     /// An event of no kind.
-    pub const ALONE: Whole<'static> = Whole { slot: None, is_first: false, left: None };
+    pub const ALONE: WrittenEvent<'static> = WrittenEvent { slot: None, is_first: false, left: None };
 
     /// Takes note of the event's number.
     pub fn written_as(&self, sequence: u64) {
@@ -182,8 +182,8 @@ pub struct Table {
     pub(super) key: AtomicU64,
     /// When the first of what was merged is to be said; 0 for nothing to say.
     pub(super) due: AtomicU64,
-    slots: [Slot; KINDS],
-    beyond: [Slot; BEYOND],
+    slots: [MergeSlot; KINDS],
+    beyond: [MergeSlot; BEYOND],
 }
 
 impl Table {
@@ -193,8 +193,8 @@ impl Table {
         Table {
             key: AtomicU64::new(0),
             due: AtomicU64::new(0),
-            slots: std::array::from_fn(|_| Slot::new()),
-            beyond: std::array::from_fn(|_| Slot::new()),
+            slots: std::array::from_fn(|_| MergeSlot::new()),
+            beyond: std::array::from_fn(|_| MergeSlot::new()),
         }
     }
 
@@ -204,8 +204,8 @@ impl Table {
         Table {
             key: AtomicU64::new(0),
             due: AtomicU64::new(0),
-            slots: [const { Slot::new() }; KINDS],
-            beyond: [const { Slot::new() }; BEYOND],
+            slots: [const { MergeSlot::new() }; KINDS],
+            beyond: [const { MergeSlot::new() }; BEYOND],
         }
     }
 
@@ -216,7 +216,7 @@ impl Table {
     }
 
     /// What becomes of an event of a kind (not 0) at `now`, in nanoseconds.
-    pub fn note(&self, marks: Marks, about: About, now: u64) -> Option<Fate<'_>> {
+    pub fn note(&self, marks: Marks, about: MergeFacts, now: u64) -> Option<MergeDecision<'_>> {
         let Marks { kind, host, client, is_grave } = marks;
         let part = host as usize % PARTS;
         let first = part.wrapping_mul(PART).wrapping_add((client as usize % QUARTERS).wrapping_mul(QUARTER));
@@ -239,14 +239,16 @@ impl Table {
         let slot = self.beyond.get(part.wrapping_mul(RULES).wrapping_add(place))?;
         // A rule's place is no virtual host's.
         let whole = if is_grave { GRAVE_MAX } else { WHOLE_MAX };
-        Some(match self.count(slot, About { vhost: None, ..about }, now, whole) {
+        Some(match self.count(slot, MergeFacts { vhost: None, ..about }, now, whole) {
             // The next in this place may be of any other kind: none is like the first.
-            Fate::Whole(Whole { left, .. }) => Fate::Whole(Whole { slot: None, is_first: false, left }),
-            Fate::Merged => Fate::Merged,
+            MergeDecision::Write(WrittenEvent { left, .. }) => {
+                MergeDecision::Write(WrittenEvent { slot: None, is_first: false, left })
+            }
+            MergeDecision::Merged => MergeDecision::Merged,
         })
     }
 
-    fn count<'t>(&self, slot: &'t Slot, about: About, now: u64, whole: u32) -> Fate<'t> {
+    fn count<'t>(&self, slot: &'t MergeSlot, about: MergeFacts, now: u64, whole: u32) -> MergeDecision<'t> {
         let began = slot.began.load(Ordering::Relaxed);
         if now.saturating_sub(began) >= WINDOW
             && slot.began.compare_exchange(began, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
@@ -255,7 +257,7 @@ impl Table {
         }
         let seen = slot.seen.fetch_add(1, Ordering::Relaxed);
         if seen < whole {
-            return Fate::Whole(Whole { slot: Some(slot), is_first: seen == 0, left: None });
+            return MergeDecision::Write(WrittenEvent { slot: Some(slot), is_first: seen == 0, left: None });
         }
         slot.merged.fetch_add(1, Ordering::Relaxed);
         // Either `flush` finds what was counted, or here it is found that nothing is due: else it would wait for ever.
@@ -264,7 +266,7 @@ impl Table {
             let due = began.saturating_add(WINDOW).max(1);
             let _ = self.due.compare_exchange(0, due, Ordering::Relaxed, Ordering::Relaxed);
         }
-        Fate::Merged
+        MergeDecision::Merged
     }
 
     /// Calls `say` with what was merged and whose time is over at `now`; with all of it where `now` is `None`.
@@ -294,14 +296,14 @@ mod tests {
     use std::boxed::Box;
     use std::vec::Vec;
 
-    const ABOUT: About = About { rule: 1, refused: true, vhost: Some(9_999), policy: 0xfedc };
+    const ABOUT: MergeFacts = MergeFacts { rule: 1, refused: true, vhost: Some(9_999), policy: 0xfedc };
 
     fn of(kind: u64) -> Marks {
         Marks { kind, host: 1, client: 1, is_grave: false }
     }
 
     fn is_whole(table: &Table, kind: u64, now: u64) -> bool {
-        matches!(table.note(of(kind), ABOUT, now), Some(Fate::Whole(_)))
+        matches!(table.note(of(kind), ABOUT, now), Some(MergeDecision::Write(_)))
     }
 
     fn flushed(table: &Table, now: Option<u64>) -> Vec<Merged> {
@@ -313,7 +315,9 @@ mod tests {
     #[test]
     fn the_first_few_are_written_and_the_others_counted() {
         let table = Box::new(Table::new());
-        let Some(Fate::Whole(first)) = table.note(of(7), ABOUT, WINDOW) else { panic!("the first is written") };
+        let Some(MergeDecision::Write(first)) = table.note(of(7), ABOUT, WINDOW) else {
+            panic!("the first is written")
+        };
         first.written_as(41);
         let written = 1 + (1..1000).filter(|_| is_whole(&table, 7, WINDOW)).count();
         assert_eq!(written, WHOLE_MAX as usize);
@@ -332,7 +336,9 @@ mod tests {
         for _ in 0..WHOLE_MAX + 5 {
             table.note(of(7), ABOUT, WINDOW);
         }
-        let Some(Fate::Whole(whole)) = table.note(of(7), ABOUT, WINDOW * 2) else { panic!("a new time has begun") };
+        let Some(MergeDecision::Write(whole)) = table.note(of(7), ABOUT, WINDOW * 2) else {
+            panic!("a new time has begun")
+        };
         assert_eq!(whole.left.map(|left| left.count), Some(5));
     }
 
@@ -342,11 +348,11 @@ mod tests {
         let (calls, mut written, mut left) = (100_000_u64, 0_u64, 0);
         for kind in 0..calls {
             match table.note(of(kind << 20 | kind | 1), ABOUT, WINDOW) {
-                Some(Fate::Whole(whole)) => {
+                Some(MergeDecision::Write(whole)) => {
                     written += 1;
                     left += whole.left.map_or(0, |left| left.count);
                 }
-                Some(Fate::Merged) => {}
+                Some(MergeDecision::Merged) => {}
                 None => panic!("no place"),
             }
         }
@@ -365,7 +371,7 @@ mod tests {
         for host in 2..=PARTS as u64 {
             for kind in 0..WHOLE_MAX.into() {
                 let fate = table.note(Marks { host, ..of((kind + 1) * 7) }, ABOUT, WINDOW);
-                assert!(matches!(fate, Some(Fate::Whole(_))), "host {host}");
+                assert!(matches!(fate, Some(MergeDecision::Write(_))), "host {host}");
             }
         }
     }
@@ -386,7 +392,7 @@ mod tests {
             let table = Box::new(Table::new());
             let written = |of: u64| {
                 let marks = Marks { kind: mark(1, of), host: mark(2, of), client: mark(3, of), is_grave: false };
-                matches!(table.note(marks, ABOUT, WINDOW), Some(Fate::Whole(_)))
+                matches!(table.note(marks, ABOUT, WINDOW), Some(MergeDecision::Write(_)))
             };
             assert_eq!((0..1000).filter(|host| written(*host)).count(), 1000, "server {server}");
         }
@@ -396,13 +402,13 @@ mod tests {
     fn the_gravest_are_written_though_there_is_no_place() {
         let table = Box::new(Table::new());
         for kind in 0..10_000_u64 {
-            table.note(of(kind << 20 | kind | 1), About { rule: 0, ..ABOUT }, WINDOW);
+            table.note(of(kind << 20 | kind | 1), MergeFacts { rule: 0, ..ABOUT }, WINDOW);
         }
         let (mut written, mut merged) = (0, 0);
         for kind in 0..10_000_u64 {
             match table.note(Marks { is_grave: true, ..of(1 << 62 | kind << 21 | 3) }, ABOUT, WINDOW) {
-                Some(Fate::Whole(_)) => written += 1,
-                Some(Fate::Merged) => merged += 1,
+                Some(MergeDecision::Write(_)) => written += 1,
+                Some(MergeDecision::Merged) => merged += 1,
                 None => panic!("no place"),
             }
         }
@@ -423,11 +429,11 @@ mod tests {
                         // Kinds that meet in one place, and a clock that makes them take it from each other.
                         let kind = (call % 40) * QUARTER as u64 + 1;
                         match table.note(of(kind), ABOUT, WINDOW + call * WINDOW / 1000) {
-                            Some(Fate::Whole(whole)) => {
+                            Some(MergeDecision::Write(whole)) => {
                                 written.fetch_add(1, Ordering::Relaxed);
                                 said.fetch_add(whole.left.map_or(0, |left| left.count), Ordering::Relaxed);
                             }
-                            Some(Fate::Merged) => {}
+                            Some(MergeDecision::Merged) => {}
                             None => panic!("no place"),
                         }
                         if call % 1000 == thread {
@@ -449,10 +455,10 @@ mod tests {
     fn what_it_is_about_is_kept() {
         for about in [
             ABOUT,
-            About { rule: 9, refused: false, vhost: None, policy: 0 },
-            About { rule: 0, refused: false, vhost: Some(0), policy: u16::MAX },
+            MergeFacts { rule: 9, refused: false, vhost: None, policy: 0 },
+            MergeFacts { rule: 0, refused: false, vhost: Some(0), policy: u16::MAX },
         ] {
-            assert_eq!(About::of(about.packed()), about);
+            assert_eq!(MergeFacts::of(about.packed()), about);
         }
     }
 }

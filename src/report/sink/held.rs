@@ -4,8 +4,8 @@
 use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 
-/// Whether a sink has taken an event; the error of what had to be opened for it.
-pub type Taken = Result<bool, i32>;
+/// Whether a sink accepted an event; the errno if the sink could not be opened.
+pub type SinkResult = Result<bool, i32>;
 
 /// How far below the highest number of a descriptor the lowest one is that ever was held.
 static DEPTH: AtomicI32 = AtomicI32::new(0);
@@ -16,18 +16,18 @@ pub fn may_be_held(fd: i32) -> bool {
     i32::MAX.wrapping_sub(fd) <= DEPTH.load(Ordering::Relaxed)
 }
 
-/// The place of one.
-pub struct Held {
+/// A descriptor that is kept open for a sink.
+pub struct HeldDescriptor {
     /// The descriptor's number and one; 0 for none: what begins as zeros needs no page of the file.
     kept: AtomicI32,
     device: AtomicU64,
     inode: AtomicU64,
 }
 
-impl Held {
+impl HeldDescriptor {
     /// Nothing is held.
-    pub const fn new() -> Held {
-        Held { kept: AtomicI32::new(0), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+    pub const fn new() -> HeldDescriptor {
+        HeldDescriptor { kept: AtomicI32::new(0), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
     }
 
     /// The descriptor where it still is what it was, and the names that this has.
@@ -116,7 +116,7 @@ impl Held {
 
     /// Calls `write` with what is held; where that is not ours or does not take it, with what `open` gives, unless the process
     /// is elsewhere than where this was opened. The error is why nothing could be opened.
-    pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> Taken {
+    pub fn with(&self, open: impl FnOnce() -> Result<Fd, i32>, mut write: impl FnMut(i32) -> bool) -> SinkResult {
         if let Some(fd) = self.ours() {
             if write(fd) {
                 return Ok(true);

@@ -8,16 +8,16 @@
 //! the same file that does not write. So it is compared which socket is at the other end, and what a descriptor can do. Where somebody
 //! has done any of that, what is started from there cannot say what it does: it counts as having lost its policy.
 
-use super::held::Held;
+use super::held::HeldDescriptor;
 use super::{FILE, HELD, JOURNALD, KINDS, SYSLOG, is_elsewhere, is_handed, write};
-use crate::sys::{self, Eyes, Fd, Stat};
+use crate::sys::{self, Fd, LookupIdentity, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::Policy;
 
-static JOURNALD_LENT: Held = Held::new();
-static SYSLOG_LENT: Held = Held::new();
-static FILE_LENT: Held = Held::new();
-pub(super) const LENT: [&Held; KINDS] = [&JOURNALD_LENT, &SYSLOG_LENT, &FILE_LENT];
+static JOURNALD_LENT: HeldDescriptor = HeldDescriptor::new();
+static SYSLOG_LENT: HeldDescriptor = HeldDescriptor::new();
+static FILE_LENT: HeldDescriptor = HeldDescriptor::new();
+pub(super) const LENT: [&HeldDescriptor; KINDS] = [&JOURNALD_LENT, &SYSLOG_LENT, &FILE_LENT];
 
 /// The other end of each socket that this process has to lend, or was lent; 0 where the kernel does not say.
 static ENDS: [AtomicU32; KINDS] = [const { AtomicU32::new(0) }; KINDS];
@@ -106,7 +106,7 @@ pub fn look() {
 }
 
 /// A descriptor that events can be written to. Where it is none because somebody has led it elsewhere, that is remembered.
-fn fit(at: usize, place: &Held, end: u32) -> Option<i32> {
+fn fit(at: usize, place: &HeldDescriptor, end: u32) -> Option<i32> {
     let (fd, stat) = place.as_it_is()?;
     let state = state(fd, &stat, end);
     let is_good = place.is(Some(stat.identity)) && matches!(state, State::Takes);
@@ -153,7 +153,7 @@ fn is_fit(fd: i32, stat: &Stat) -> bool {
         return true;
     }
     let Some(flags) = sys::flags(fd) else { return false };
-    let may_have = sys::is_append_only(fd) || Eyes::own().is_some_and(|eyes| eyes.may_write(stat));
+    let may_have = sys::is_append_only(fd) || LookupIdentity::own().is_some_and(|eyes| eyes.may_write(stat));
     let is_set = flags & (libc::O_APPEND | libc::O_DIRECT) == libc::O_APPEND;
     may_have && (is_set || sys::set_flags(fd, libc::O_APPEND | libc::O_NONBLOCK))
 }

@@ -14,8 +14,8 @@ use crate::sys;
 use crate::sys::broker as ask;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
-use held::{Held, Taken};
-pub use lent::{Told as Handed, accept, end_of, is_spoilt, lend, spoil};
+use held::{HeldDescriptor, SinkResult};
+pub use lent::{JournalRecord as Handed, accept, end_of, is_spoilt, lend, spoil};
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;
@@ -25,10 +25,10 @@ const SYSLOG: u32 = 2;
 const FILE: u32 = 4;
 const STDERR: u32 = 8;
 
-static HELD_JOURNALD: Held = Held::new();
-static HELD_SYSLOG: Held = Held::new();
-static HELD_FILE: Held = Held::new();
-static HELD_STDERR: Held = Held::new();
+static HELD_JOURNALD: HeldDescriptor = HeldDescriptor::new();
+static HELD_SYSLOG: HeldDescriptor = HeldDescriptor::new();
+static HELD_FILE: HeldDescriptor = HeldDescriptor::new();
+static HELD_STDERR: HeldDescriptor = HeldDescriptor::new();
 
 /// The root folder in which the sinks that are held were opened: its mount, device and inode. Zeros: none is held; ones: they were
 /// handed down.
@@ -52,7 +52,7 @@ fn set_held_in(root: [u64; 3]) {
 
 /// The sinks that a process may hold and hand down.
 pub const KINDS: usize = 3;
-const HELD: [&Held; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
+const HELD: [&HeldDescriptor; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
 
 /// Holds what this program was handed; for the constructor.
 pub fn keep(handed: [Option<Handed>; KINDS]) {
@@ -72,7 +72,7 @@ pub fn may_hold(fd: i32) -> bool {
     held::may_be_held(fd)
 }
 
-fn kept() -> impl Iterator<Item = &'static Held> {
+fn kept() -> impl Iterator<Item = &'static HeldDescriptor> {
     HELD.into_iter().chain(lent::LENT)
 }
 
@@ -84,7 +84,7 @@ pub fn is_kept(fd: i32) -> bool {
 
 /// The lowest descriptor from `first` on of which that is so.
 pub fn kept_from(first: u32) -> Option<u32> {
-    let held = kept().filter_map(Held::ours).map(i32::cast_unsigned);
+    let held = kept().filter_map(HeldDescriptor::ours).map(i32::cast_unsigned);
     held.filter(|fd| *fd >= first).min().filter(|_| is_elsewhere())
 }
 
@@ -93,7 +93,7 @@ pub fn kept_from(first: u32) -> Option<u32> {
 #[inline(never)]
 pub fn make_way(fd: i32) {
     if is_kept(fd) {
-        kept().filter(|place| place.may_be(fd)).for_each(Held::relocate);
+        kept().filter(|place| place.may_be(fd)).for_each(HeldDescriptor::relocate);
     }
 }
 
@@ -139,12 +139,12 @@ pub struct Written<'w> {
     /// In nanoseconds since 1970.
     pub time: u64,
     pub line: &'w [u8],
-    pub fields: Told<'w>,
+    pub fields: JournalRecord<'w>,
 }
 
 /// The journal's fields of an event.
 #[derive(Clone, Copy)]
-pub enum Told<'w> {
+pub enum JournalRecord<'w> {
     By(&'w Event<'w>),
     As(&'w [u8]),
 }
@@ -162,7 +162,7 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
         let mut buffer = Fields::new();
         return ask::write(priority, time, fields(event, &mut buffer), line);
     }
-    write(policy, &Written { priority, time, line, fields: Told::By(event) })
+    write(policy, &Written { priority, time, line, fields: JournalRecord::By(event) })
 }
 
 /// The same of one that is encoded.
@@ -188,8 +188,8 @@ fn sent_to(sink: u32, policy: &Policy<'_>, event: &Written<'_>) -> bool {
         JOURNALD => {
             let mut buffer = Fields::new();
             let fields = match event.fields {
-                Told::By(event) => fields(event, &mut buffer),
-                Told::As(fields) => fields,
+                JournalRecord::By(event) => fields(event, &mut buffer),
+                JournalRecord::As(fields) => fields,
             };
             let pieces = [fields, b"MESSAGE=", line];
             taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)))
@@ -210,12 +210,12 @@ fn sent_to(sink: u32, policy: &Policy<'_>, event: &Written<'_>) -> bool {
 
 /// Whether a sink that may be a regular file has taken an event. Where the soft limit of a file's size has kept it from that, a
 /// child process writes.
-fn written_by(work: impl Fn() -> Taken) -> bool {
+fn written_by(work: impl Fn() -> SinkResult) -> bool {
     taken_by(&work) || crate::sys::limit(libc::RLIMIT_FSIZE).is_some_and(|[soft, hard]| soft < hard) && in_child(&work)
 }
 
 /// Whether a sink has taken an event. Where no descriptor was free, a child process tries again.
-fn taken_by(work: impl Fn() -> Taken) -> bool {
+fn taken_by(work: impl Fn() -> SinkResult) -> bool {
     match work() {
         Ok(taken) => taken,
         Err(libc::EMFILE | libc::ENFILE) => in_child(work),
@@ -227,7 +227,7 @@ fn taken_by(work: impl Fn() -> Taken) -> bool {
 /// are the hard ones. The child's end brings the program no signal and is seen by no wait of its own.
 #[cold]
 #[inline(never)]
-fn in_child(work: impl Fn() -> Taken) -> bool {
+fn in_child(work: impl Fn() -> SinkResult) -> bool {
     /// How often the child is looked for, and how long is slept in between: half a second.
     const LOOKS: usize = 1000;
     const PAUSE: usize = 500_000;
@@ -270,7 +270,7 @@ static HAD_PATH: AtomicU64 = AtomicU64::new(0);
 ///
 /// Between two events of a burst nobody rotates a log, has read it to its end and removed it: within half a millisecond
 /// the path is not looked up again, only whether the file has a name.
-fn to_file(path: &CStr, time: u64, line: &[u8]) -> Taken {
+fn to_file(path: &CStr, time: u64, line: &[u8]) -> SinkResult {
     const BURST: u64 = 500_000;
     if time.abs_diff(HAD_PATH.load(Ordering::Relaxed)) <= BURST
         && let Some(fd) = HELD_FILE.file()

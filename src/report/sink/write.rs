@@ -1,6 +1,6 @@
 //! Opening and writing what the sinks are, without ever waiting.
 
-use crate::memory::Text;
+use crate::memory::StringBuf;
 use crate::report::counters;
 use crate::sys::{self, Fd};
 use core::ffi::CStr;
@@ -28,7 +28,7 @@ pub fn datagram(path: &[u8]) -> Result<Fd, i32> {
 pub fn file(path: &CStr) -> Result<Fd, i32> {
     let bytes = path.to_bytes();
     let end = bytes.iter().rposition(|&byte| byte == b'/').ok_or(libc::ENOENT)?;
-    let folder = Text::<1024>::of(bytes.get(..=end).unwrap_or_default());
+    let folder = StringBuf::<1024>::of(bytes.get(..=end).unwrap_or_default());
     if !folder.fits() {
         return Err(libc::ENAMETOOLONG);
     }
@@ -126,8 +126,8 @@ pub fn whole(fd: i32, line: &[u8]) -> bool {
 }
 
 /// What stands before the text in a datagram to syslog: facility daemon (3), the priority, the tag.
-pub fn syslog_head(priority: u8, pid: u32) -> Text<48> {
-    let mut head = Text::new();
+pub fn syslog_head(priority: u8, pid: u32) -> StringBuf<48> {
+    let mut head = StringBuf::new();
     head.push(b"<");
     head.number(u64::from(priority).wrapping_add(3 * 8));
     head.push(b">portcullis[");

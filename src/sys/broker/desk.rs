@@ -123,21 +123,21 @@ impl Desk {
     }
 }
 
-/// The broker's copy.
-pub struct Copied {
+/// The broker's private copy of a request of the judge.
+pub struct BrokerCopy {
     text: &'static mut [u8],
     data: &'static mut [u8],
 }
 
-impl Copied {
+impl BrokerCopy {
     /// Room for it, for good.
-    pub fn new() -> Option<Copied> {
+    pub fn new() -> Option<BrokerCopy> {
         let at = sys::allocate(TEXT_MAX + DATA_MAX)?.cast::<u8>();
         // SAFETY: a new mapping of that size, which nobody else has, and which is never unmapped.
         let (text, data) = unsafe {
             (core::slice::from_raw_parts_mut(at, TEXT_MAX), core::slice::from_raw_parts_mut(at.add(TEXT_MAX), DATA_MAX))
         };
-        Some(Copied { text, data })
+        Some(BrokerCopy { text, data })
     }
 
     /// So much of the text; `None` for more than there is.

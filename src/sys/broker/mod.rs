@@ -67,7 +67,7 @@ pub const KEPT_NAMES: [&[u8]; 3] = [b"mem", b"maps", b"status"];
 static IS_CERTAIN: AtomicBool = AtomicBool::new(false);
 
 /// Keeps what came with the call of a thread, in the place of what came before.
-pub fn keep(thread: u32, handed: sys::Handed) {
+pub fn keep(thread: u32, handed: sys::ReceivedFds) {
     let is_certain = handed[0].is_some();
     for (place, fd) in KEPT.iter().zip(handed) {
         let new = fd.map_or(0, |fd| ManuallyDrop::new(fd).0.wrapping_add(1));

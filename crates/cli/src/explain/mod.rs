@@ -13,7 +13,7 @@ use keys::Way;
 pub use keys::{AMBIGUOUS, of_steered, of_unknown};
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::egress::Transport;
-use portcullis_policy::vhost::Asked;
+use portcullis_policy::vhost::VhostQuery;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, STRICTEST_SCOPE};
 use portcullis_request::{Field, Source, normalise};
 pub use program::{Started, is_further};
@@ -97,7 +97,7 @@ fn find(policy: &Policy<'_>, request: &Request) -> Whose {
     }
     let (mut root, mut script) = (None::<Field<512>>, None::<Field<512>>);
     let name = bare_name(&request.server_name).to_ascii_lowercase();
-    let found = policy.vhost(&Asked {
+    let found = policy.vhost(&VhostQuery {
         server_name: name.as_bytes(),
         source: request.source,
         document_root: normalise(request.document_root.as_bytes(), &mut root),

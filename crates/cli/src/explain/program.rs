@@ -8,7 +8,7 @@ use crate::learn;
 use crate::log::Event;
 use portcullis_config::lists;
 use portcullis_policy::egress::Step;
-use portcullis_policy::exec::{HIDDEN, MEMFD, Program, WRITABLE};
+use portcullis_policy::exec::{ExecutedProgram, HIDDEN, MEMFD, WRITABLE};
 use portcullis_policy::startup::{Steering, Variable, loading_row, loads, variable};
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 
@@ -35,7 +35,7 @@ pub struct Started {
     of_system: bool,
     writable: bool,
     on_connection: bool,
-    /// The value of a variable for its loader, in the form of [`Program::loader`].
+    /// The value of a variable for its loader, in the form of [`ExecutedProgram::loader`].
     pub loader: Option<Option<String>>,
     /// The variable of that value, and what it does.
     pub loading: Option<String>,
@@ -181,7 +181,7 @@ impl Started {
         let words: Option<Vec<&[u8]>> = words.map(|words| words.iter().map(String::as_bytes).collect());
         // An environment that cannot be read or made, of which the loader's variables would be a part, or only what may steer.
         let environment = self.unknown == Some(Unknown::Environment) && self.loader.is_none();
-        let program = Program {
+        let program = ExecutedProgram {
             names: &names,
             own_names: names.len(),
             command: self.command.as_deref().map(str::as_bytes),
@@ -193,7 +193,7 @@ impl Started {
             loader: self.loader.as_ref().map(|value| value.as_deref().map(str::as_bytes)),
             unguarded: &self.unguarded,
             unknown: self.unknown.filter(|_| !environment),
-            ..Program::default()
+            ..ExecutedProgram::default()
         };
         let steering = match environment {
             true => Steering::Unknown,

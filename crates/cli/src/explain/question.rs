@@ -2,7 +2,7 @@
 
 use super::program::Started;
 use crate::log::Event;
-use portcullis_policy::egress::{Step, Target, Transport};
+use portcullis_policy::egress::{Connection, Step, Transport};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
 use std::net::SocketAddr;
@@ -116,7 +116,7 @@ impl Question {
         let alone = |verdict| (verdict, Vec::new());
         match self {
             Question::Connect { to, transport, sends, name } => {
-                let to = Target { address: to.ip(), port: to.port(), sends: *sends };
+                let to = Connection { address: to.ip(), port: to.port(), sends: *sends };
                 let decided = policy.decide_connect(scope, to, || *transport, || **name);
                 (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
             }

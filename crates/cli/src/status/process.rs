@@ -1,7 +1,7 @@
 //! A process as /proc has it: whether the guard is in it, and what the guard's memory says.
 
 use super::memory::{self, Devices, Mapping, Memory, mappings};
-use crate::modes::{self, Alike};
+use crate::modes::{self, VhostsAlike};
 use portcullis_config::modes::Modes;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::beacon as at;
@@ -59,7 +59,7 @@ pub struct InForce {
     /// One mode overrides every other.
     pub is_overridden: bool,
     /// The virtual hosts with other modes.
-    pub differing: Vec<Alike>,
+    pub differing: Vec<VhostsAlike>,
     /// A supervisor is to judge what does not come through the hooks.
     pub is_supervised: bool,
     /// The file that it was mapped from; `None` for the built-in one.
@@ -98,8 +98,8 @@ const LOOKING: Duration = Duration::from_secs(20);
 /// How much of policies is read out of processes' memory in one run: what lies on the disk is read there.
 const POLICIES_MAX: usize = 512 << 20;
 
-/// What does not depend on one process.
-struct Around {
+/// Facts that are read once for all processes.
+struct StatusContext {
     proc: PathBuf,
     devices: Devices,
     /// The control group of the manager of the system's units.
@@ -109,21 +109,21 @@ struct Around {
     begun: Instant,
 }
 
-impl Around {
-    fn new(proc: &Path) -> Around {
+impl StatusContext {
+    fn new(proc: &Path) -> StatusContext {
         let own = group(&proc.join("1"));
         let manager = own.strip_suffix("/init.scope").or_else(|| own.strip_suffix("/")).unwrap_or(&own).to_owned();
         let devices = Devices::here(proc);
-        Around { proc: proc.to_owned(), devices, manager, left: Cell::new(POLICIES_MAX), begun: Instant::now() }
+        StatusContext { proc: proc.to_owned(), devices, manager, left: Cell::new(POLICIES_MAX), begun: Instant::now() }
     }
 }
 
 /// Reads a process; `None` where it is gone, or is the kernel's.
 pub fn read(pid: u32) -> Option<Process> {
-    read_in(&Around::new(Path::new(PROC)), pid)
+    read_in(&StatusContext::new(Path::new(PROC)), pid)
 }
 
-fn read_in(around: &Around, pid: u32) -> Option<Process> {
+fn read_in(around: &StatusContext, pid: u32) -> Option<Process> {
     let folder = around.proc.join(pid.to_string());
     let maps = memory::maps(&folder);
     if maps.as_ref().is_ok_and(String::is_empty) {
@@ -162,7 +162,7 @@ pub fn all() -> Vec<Process> {
 }
 
 fn all_in(proc: &Path) -> Vec<Process> {
-    let around = Around::new(proc);
+    let around = StatusContext::new(proc);
     let entries = reading::entries(proc, usize::MAX).unwrap_or_default();
     let pids = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     let mut pids: Vec<u32> = pids.filter(|&pid| pid != std::process::id()).collect();
@@ -199,7 +199,7 @@ fn is_library(mapping: &Mapping<'_>) -> bool {
     mapping.path.trim_end_matches(" (deleted)").ends_with("/libportcullis.so")
 }
 
-fn guard(around: &Around, folder: &Path, maps: &str) -> Result<Guard, String> {
+fn guard(around: &StatusContext, folder: &Path, maps: &str) -> Result<Guard, String> {
     let mapped: Vec<Mapping<'_>> = mappings(maps).filter(is_library).take(LIBRARIES_MAX).collect();
     if mapped.is_empty() {
         return Err(absent(folder, maps));
@@ -294,7 +294,7 @@ impl InForce {
 }
 
 /// The policy whose bytes lie at `place` in a process; the built-in one for 0.
-fn in_force(around: &Around, folder: &Path, maps: &str, memory: &Memory, place: u64) -> Option<InForce> {
+fn in_force(around: &StatusContext, folder: &Path, maps: &str, memory: &Memory, place: u64) -> Option<InForce> {
     if place == 0 {
         return Some(InForce::built_in());
     }
@@ -393,7 +393,7 @@ mod tests {
             let proc = tempfile::tempdir().unwrap();
             std::fs::create_dir(proc.path().join("1")).unwrap();
             std::fs::write(proc.path().join("1/cgroup"), format!("0::{group}\n")).unwrap();
-            assert_eq!(Around::new(proc.path()).manager, wanted, "{group}");
+            assert_eq!(StatusContext::new(proc.path()).manager, wanted, "{group}");
         }
     }
 
@@ -462,7 +462,7 @@ mod tests {
         std::fs::create_dir_all(fifo.parent().unwrap()).unwrap();
         let maps = format!("{:x}-{:x} r--p 0 00:00 9 /srv/fifo\n", 0x2000, 0x2000 + policy.len());
         std::fs::write(at("7/mem"), [vec![0; 0x2000], policy.clone()].concat()).unwrap();
-        let around = Around::new(root.path());
+        let around = StatusContext::new(root.path());
         let memory = Memory::open(&at("7"), &maps, &around.devices).unwrap();
         let now = || in_force(&around, &at("7"), &maps, &memory, 0x2000).unwrap().is_current;
         assert!(!now());

@@ -6,7 +6,7 @@ use crate::nets;
 use crate::read::defaults;
 use crate::{lists, modes};
 use portcullis_policy::exec::{MISSING, SANITIZER, reason};
-use portcullis_policy::format::{AddrSet, Range, Scope, Section, Text};
+use portcullis_policy::format::{AddrSet, Range, Scope, Section, StringRange};
 use portcullis_policy::{Mode, RULE_TEXTS, RULES};
 use std::collections::BTreeMap;
 
@@ -193,7 +193,7 @@ impl Scopes {
             unguarded: Range::default(),
             namespaces: Range::default(),
             reasons: u16::MAX.into(),
-            why: [Text::default(); RULES],
+            why: [StringRange::default(); RULES],
             ..self.global
         };
         writer.record(Section::Scopes, &scope);

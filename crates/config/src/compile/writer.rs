@@ -4,8 +4,8 @@ use crate::model::{self, Net, Origin};
 use crate::nets;
 use portcullis_policy::command::token_hash;
 use portcullis_policy::format::{
-    AddrSet, Clause, Command, Header, Host, MAGIC, Name, Net4, Net6, Ports, Range, SECTIONS, Section, Text, VERSION,
-    checksum,
+    AddrSet, Clause, Command, Header, Host, MAGIC, Net4, Net6, Ports, ProgramEntry, Range, SECTIONS, Section,
+    StringRange, VERSION, checksum,
 };
 use portcullis_policy::vhost::{Key, key_hash};
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use zerocopy::{Immutable, IntoBytes};
 #[derive(Default)]
 pub(super) struct Writer {
     sections: [Vec<u8>; SECTIONS],
-    texts: HashMap<Vec<u8>, Text>,
+    texts: HashMap<Vec<u8>, StringRange>,
     clauses: HashMap<Origin, u32>,
     ports: HashMap<Vec<(u16, u16, u32)>, Range>,
 }
@@ -59,7 +59,7 @@ impl Writer {
 
     /// Texts in the section of tokens.
     pub(super) fn tokens(&mut self, texts: &[String]) -> Range {
-        let start = self.sections[Section::Tokens as usize].len() / size_of::<Text>();
+        let start = self.sections[Section::Tokens as usize].len() / size_of::<StringRange>();
         for text in texts {
             let text = self.text(text.as_bytes());
             self.record(Section::Tokens, &text);
@@ -83,9 +83,10 @@ impl Writer {
     pub(super) fn names(&mut self, mut names: Vec<model::From<String>>) -> Range {
         names.sort_by(|a, b| a.value.cmp(&b.value));
         names.dedup_by(|a, b| a.value == b.value);
-        let start = self.sections[Section::Names as usize].len() / size_of::<Name>();
+        let start = self.sections[Section::Names as usize].len() / size_of::<ProgramEntry>();
         for name in &names {
-            let record = Name { text: self.text(name.value.as_bytes()), clause: self.clause(&name.origin).into() };
+            let record =
+                ProgramEntry { text: self.text(name.value.as_bytes()), clause: self.clause(&name.origin).into() };
             self.sections[Section::Names as usize].extend_from_slice(record.as_bytes());
         }
         range(start, names.len())
@@ -122,7 +123,7 @@ impl Writer {
         commands.sort_by_key(|(hash, _)| *hash);
         let start = self.sections[Section::Commands as usize].len() / size_of::<Command>();
         for (hash, command) in &commands {
-            let first = self.sections[Section::Tokens as usize].len() / size_of::<Text>();
+            let first = self.sections[Section::Tokens as usize].len() / size_of::<StringRange>();
             for token in &command.value {
                 let text = self.text(token.as_bytes());
                 self.sections[Section::Tokens as usize].extend_from_slice(text.as_bytes());
@@ -148,7 +149,7 @@ impl Writer {
         index
     }
 
-    pub(super) fn text(&mut self, bytes: &[u8]) -> Text {
+    pub(super) fn text(&mut self, bytes: &[u8]) -> StringRange {
         if let Some(known) = self.texts.get(bytes) {
             return *known;
         }
@@ -159,7 +160,7 @@ impl Writer {
         text
     }
 
-    pub(super) fn finish(self, sinks: u32, backstop: u32, log_file: Text) -> Vec<u8> {
+    pub(super) fn finish(self, sinks: u32, backstop: u32, log_file: StringRange) -> Vec<u8> {
         let mut sections = [Range::default(); SECTIONS];
         let mut at = size_of::<Header>();
         for (section, bytes) in sections.iter_mut().zip(&self.sections) {

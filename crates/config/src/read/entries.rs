@@ -1,10 +1,10 @@
 //! What a word in a list has to be.
 
-use crate::entry::Wrong;
+use crate::entry::EntryError;
 use portcullis_policy::exec::{HIDDEN, MEMFD, WRITABLE};
 
-/// What a word has to be.
-pub(super) type Fine = fn(&str) -> Result<(), Wrong>;
+/// Checks a word of a list.
+pub(super) type WordCheck = fn(&str) -> Result<(), EntryError>;
 
 /// The name behind the last slash; what stands there for it where there is none.
 fn name_of(word: &str) -> &str {
@@ -13,7 +13,7 @@ fn name_of(word: &str) -> &str {
 }
 
 /// A place of programs: a folder, or a word for a kind of place.
-pub(super) fn place(word: &str) -> Result<(), Wrong> {
+pub(super) fn place(word: &str) -> Result<(), EntryError> {
     let is_folder = word.starts_with('/') && word.len() > 1 && !word.ends_with('/') && !word.contains(['\0', '*']);
     if is_folder || [MEMFD, WRITABLE, HIDDEN].contains(&word) {
         return Ok(());
@@ -23,48 +23,48 @@ pub(super) fn place(word: &str) -> Result<(), Wrong> {
         true => format!("write `{trimmed}`: a folder stands for all that is in it"),
         false => "write an absolute path, or one of: memfd, writable, hidden".into(),
     };
-    Wrong::because(format!("`{word}` is no place"), help)
+    EntryError::because(format!("`{word}` is no place"), help)
 }
 
 /// A tool: a program's name.
-pub(super) fn tool(word: &str) -> Result<(), Wrong> {
+pub(super) fn tool(word: &str) -> Result<(), EntryError> {
     let name = word.strip_suffix('*').unwrap_or(word);
     match name.is_empty() || name.contains(['/', '\0', '*', '?']) {
         true => {
             let help = format!("write `{}`; a `*` may stand at the end of a name", name_of(word));
-            Wrong::because(format!("`{word}` is not a name"), help)
+            EntryError::because(format!("`{word}` is not a name"), help)
         }
         false => Ok(()),
     }
 }
 
 /// A shell: a program's name.
-pub(super) fn shell(word: &str) -> Result<(), Wrong> {
+pub(super) fn shell(word: &str) -> Result<(), EntryError> {
     match word.is_empty() || word.contains(['/', '\0']) {
-        true => Wrong::because(format!("`{word}` is not a name"), format!("write `{}`", name_of(word))),
+        true => EntryError::because(format!("`{word}` is not a name"), format!("write `{}`", name_of(word))),
         false => Ok(()),
     }
 }
 
 /// A program, by its absolute path.
-pub(super) fn program(word: &str) -> Result<(), Wrong> {
+pub(super) fn program(word: &str) -> Result<(), EntryError> {
     if !word.starts_with('/') || word.contains('\0') {
         let help = format!("write the program's real path, for example `/usr/bin/{}`", name_of(word));
-        return Wrong::because(format!("`{word}` is not an absolute path"), help);
+        return EntryError::because(format!("`{word}` is not an absolute path"), help);
     }
     match word.ends_with('/') {
         true => {
             let help = format!("write a program's path; `{word}*` stands for every program in that folder");
-            Wrong::because(format!("`{word}` names a folder"), help)
+            EntryError::because(format!("`{word}` names a folder"), help)
         }
         false => Ok(()),
     }
 }
 
 /// Any text.
-pub(super) fn any_text(word: &str) -> Result<(), Wrong> {
+pub(super) fn any_text(word: &str) -> Result<(), EntryError> {
     match word.is_empty() || word.contains('\0') {
-        true => Wrong::because("this is empty, or has a NUL in it", "remove it"),
+        true => EntryError::because("this is empty, or has a NUL in it", "remove it"),
         false => Ok(()),
     }
 }

@@ -1,8 +1,8 @@
 //! Values of keys: lists of ports, networks, destinations, shells and commands.
 
-use super::entries::{self, Fine};
+use super::entries::{self, WordCheck};
 use super::{Reader, Value, defaults};
-use crate::entry::{self, Target};
+use crate::entry::{self, DestinationEntry};
 use crate::model::{Destinations, From, Host, Net, ScopeConfig};
 use toml::de::DeValue;
 
@@ -87,7 +87,7 @@ impl Reader<'_> {
         key: &str,
         default: Default<Vec<From<String>>>,
         of: Of<From<String>>,
-        fine: Fine,
+        fine: WordCheck,
     ) -> Vec<From<String>> {
         let mut out = Vec::new();
         for item in self.items(value) {
@@ -146,8 +146,10 @@ impl Reader<'_> {
                 continue;
             }
             match entry::destination(&text) {
-                Ok((Target::Net(net), ports)) => out.nets.push(Net { net, ports, origin: self.origin(item, key) }),
-                Ok((Target::Name(name), ports)) => {
+                Ok((DestinationEntry::Net(net), ports)) => {
+                    out.nets.push(Net { net, ports, origin: self.origin(item, key) })
+                }
+                Ok((DestinationEntry::Name(name), ports)) => {
                     out.hosts.push(Host { name, ports, origin: self.origin(item, key) });
                 }
                 Err(wrong) => self.error(item.span(), wrong.message, wrong.help),

@@ -1,16 +1,16 @@
 //! Everything that a policy can be asked, for whoever has one that may be damaged; the fuzzer too.
 
 use portcullis_policy::Policy;
-use portcullis_policy::egress::{Target, Transport};
-use portcullis_policy::exec::Program;
+use portcullis_policy::egress::{Connection, Transport};
+use portcullis_policy::exec::ExecutedProgram;
 use portcullis_policy::name::HostName;
-use portcullis_policy::vhost::Asked;
+use portcullis_policy::vhost::VhostQuery;
 
 /// Asks it everything.
 pub fn ask(policy: &Policy<'_>) {
     for scope in [0, 1, 2, u32::MAX] {
         for (address, port) in [("192.88.1.10", 4444), ("::1", 53), ("2001:db8::1", 6379), ("169.254.169.254", 80)] {
-            let to = Target { address: address.parse().expect("an address"), port, sends: port == 53 };
+            let to = Connection { address: address.parse().expect("an address"), port, sends: port == 53 };
             let name = HostName::of(b"api.stripe.com");
             let verdict = policy.decide_connect(scope, to, || Transport::Datagram, || name);
             let _ = (policy.clause(verdict.clause), policy.why(scope, verdict.rule), policy.errno(scope, verdict.rule));
@@ -18,7 +18,7 @@ pub fn ask(policy: &Policy<'_>) {
         }
         let names: [&[u8]; 2] = [b"sh", b"dash"];
         for command in [&b"/usr/bin/convert a b"[..], b"/usr/sbin/sendmail -t -i", b"id"] {
-            let program = Program {
+            let program = ExecutedProgram {
                 names: &names,
                 own_names: 2,
                 command: Some(command),
@@ -29,7 +29,7 @@ pub fn ask(policy: &Policy<'_>) {
                 on_connection: true,
                 loader: Some(Some(b"/x.so")),
                 unguarded: "setuid",
-                ..Program::default()
+                ..ExecutedProgram::default()
             };
             let _ = (policy.decide_exec(scope, &program), policy.image(1, 2, b"12345678"));
         }
@@ -38,7 +38,7 @@ pub fn ask(policy: &Policy<'_>) {
         let _ = policy.decide_namespace(scope, b"/usr/bin/unshare");
         let _ = policy.decide_settings(scope, Some(b"a=b"));
     }
-    let asked = Asked {
+    let asked = VhostQuery {
         server_name: b"www.shop.example.com",
         source: 2,
         document_root: b"/srv/shop",

@@ -4,7 +4,7 @@ mod process;
 mod request;
 
 use crate::message::message;
-use crate::{Action, Endpoint, Event, Json, Line, Name, name};
+use crate::{Action, Endpoint, Event, Json, Line, MemberName, name};
 use process::process;
 use request::{own, served};
 
@@ -75,7 +75,7 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut Line) -> &'b [u8] {
 }
 
 #[inline(never)]
-fn endpoint(json: &mut Json<'_>, key: Name, direction: &'static str, at: &Endpoint<'_>) {
+fn endpoint(json: &mut Json<'_>, key: MemberName, direction: &'static str, at: &Endpoint<'_>) {
     json.key(key);
     json.open(b'{');
     json.key(name!("ip"));
@@ -95,20 +95,20 @@ fn endpoint(json: &mut Json<'_>, key: Name, direction: &'static str, at: &Endpoi
 }
 
 #[inline(never)]
-fn member(json: &mut Json<'_>, key: Name, value: &[u8], max: usize) {
+fn member(json: &mut Json<'_>, key: MemberName, value: &[u8], max: usize) {
     json.key(key);
     json.string(value, max);
 }
 
 /// A member whose value is a word of this program's own.
 #[inline(never)]
-fn word(json: &mut Json<'_>, key: Name, value: &'static str) {
+fn word(json: &mut Json<'_>, key: MemberName, value: &'static str) {
     json.key(key);
     json.word(value);
 }
 
 #[inline(never)]
-fn list(json: &mut Json<'_>, key: Name, values: &[&'static str]) {
+fn list(json: &mut Json<'_>, key: MemberName, values: &[&'static str]) {
     json.key(key);
     json.open(b'[');
     for value in values {
@@ -172,7 +172,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::journal::{Fields, fields};
-    use crate::{Process, RULES, Served};
+    use crate::{Process, RULES, RequestFields};
     use proptest::prelude::*;
     use serde_json::Value;
     use std::string::{String, ToString};
@@ -196,7 +196,7 @@ mod tests {
             unknown: "file-actions",
             role: "descendant",
             chain: bytes,
-            served: Served {
+            served: RequestFields {
                 state: "known",
                 source: "unknown",
                 vhost: bytes,

@@ -1,12 +1,12 @@
 //! For whom: the request, in ECS's fields and in the guard's own.
 
 use super::{NAME_MAX, PATH_MAX, member, word};
-use crate::{Action, Event, Json, Served, address, name};
+use crate::{Action, Event, Json, RequestFields, address, name};
 
 const URI_MAX: usize = 1024;
 
 /// The request, as far as ECS has fields for it.
-pub(super) fn served(json: &mut Json<'_>, served: &Served<'_>) {
+pub(super) fn served(json: &mut Json<'_>, served: &RequestFields<'_>) {
     if !served.client.is_empty() {
         json.key(name!("client"));
         json.open(b'{');

@@ -5,9 +5,9 @@ use crate::process::state::{self, Role};
 use core::cell::Cell;
 use portcullis_policy::Outcome;
 
-/// Who does it.
+/// Who makes the call.
 #[derive(Clone, Copy)]
-pub enum By<'b> {
+pub enum Actor<'b> {
     /// This process, as its hooks see it.
     This,
     /// The same once more, immediately before the call: there is no event.
@@ -38,14 +38,14 @@ pub struct Other<'b> {
     pub written: &'b Cell<bool>,
 }
 
-impl By<'_> {
+impl Actor<'_> {
     /// Whether an event of what went ahead is to be written here: a call has one. `supervised` is what the supervisor sees too.
     pub fn writes(self, outcome: Outcome, supervised: bool) -> bool {
         match self {
             _ if outcome == Outcome::Allow => false,
-            By::Again => false,
-            By::This => outcome == Outcome::Deny || !supervised || !state::is_judged_elsewhere(),
-            By::Other(other) => {
+            Actor::Again => false,
+            Actor::This => outcome == Outcome::Deny || !supervised || !state::is_judged_elsewhere(),
+            Actor::Other(other) => {
                 other.written.set(true);
                 outcome == Outcome::Deny || !other.told
             }
@@ -53,9 +53,9 @@ impl By<'_> {
     }
 }
 
-/// What is done with a socket.
+/// An operation on a socket.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum SocketOperation {
     /// It is connected.
     Connect,
     /// Something is sent to an address; true where that may connect it (MSG_FASTOPEN).
