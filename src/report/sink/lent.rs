@@ -39,10 +39,10 @@ fn is_socket(stat: &Stat) -> bool {
 }
 
 /// A sink that this program was told of: its descriptor, what that is, and the socket at its other end.
-pub type Told = (i32, Stat, u32);
+pub type HandedSink = (i32, Stat, u32);
 
 /// Takes what this program was handed for a sink, where that `is` what it was told of.
-pub fn accept((fd, stat, end): Told, is: impl FnOnce(&Stat) -> bool) -> Option<Told> {
+pub fn accept((fd, stat, end): HandedSink, is: impl FnOnce(&Stat) -> bool) -> Option<HandedSink> {
     let is_good = is(&stat) && matches!(state(fd, &stat, end), State::Takes);
     if !is_good {
         spoil();

@@ -15,7 +15,7 @@ use crate::sys::broker as ask;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{HeldDescriptor, SinkResult};
-pub use lent::{JournalRecord as Handed, accept, end_of, is_spoilt, lend, spoil};
+pub use lent::{HandedSink as Handed, accept, end_of, is_spoilt, lend, spoil};
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;

@@ -78,11 +78,14 @@ impl Unit {
         self.guarded().filter(|(_, guard)| !guard.policy.is_current).map(|(process, _)| process.pid).collect()
     }
 
-    /// Whether its policy has a supervisor that is not there, while it serves.
+    /// Whether its policy has a supervisor that is not there, while a worker needs it: one that serves, or that has the filter and
+    /// waits for its first request.
     pub fn lacks_supervisor(&self) -> bool {
-        let mut serving = self.guarded().filter(|(_, guard)| guard.role == "serving");
-        serving.any(|(_, guard)| guard.policy.is_supervised)
-            && !self.processes.iter().any(|process| process.is_supervisor)
+        let is_masters = |process: &Process| self.guarded().any(|(other, _)| other.pid == process.parent);
+        self.guarded().any(|(process, guard)| {
+            let is_worker = guard.role == "serving" || process.is_filtered && is_masters(process);
+            is_worker && guard.policy.is_supervised
+        }) && !self.processes.iter().any(|process| process.is_supervisor)
     }
 
     /// The policies in force, each once.
@@ -168,7 +171,13 @@ pub fn units() -> Vec<Unit> {
         if is_installed {
             look_again(&mut processes);
         }
-        Unit { name, is_installed, processes }
+        let mut unit = Unit { name, is_installed, processes };
+        if is_installed && unit.lacks_supervisor() {
+            // It may be starting.
+            std::thread::sleep(LOADING);
+            unit.processes = process::all().into_iter().filter(|process| process.unit == unit.name).collect();
+        }
+        unit
     });
     units.filter(|unit| unit.is_installed || unit.processes.iter().any(|process| process.guard.is_ok())).collect()
 }
@@ -193,7 +202,7 @@ pub fn run(arguments: &Status) -> u8 {
     let exposed = |unit: &Unit| {
         unit.unguarded().next().is_some() || unit.lacks_supervisor() || (unit.is_installed && unit.processes.is_empty())
     };
-    if units.iter().any(exposed) { WRONG } else { FINE }
+    if disk.rejected.is_some() || units.iter().any(exposed) { WRONG } else { FINE }
 }
 
 /// Writes what Prometheus is to get, with the calls that the log has.
@@ -230,7 +239,10 @@ fn print(units: &[Unit], disk: &OnDisk) {
             printable(&disk.path)
         ),
     }
-    if disk.is_stale {
+    if let Some(why) = &disk.rejected {
+        println!("{BAD}The configuration is rejected{BAD:#}: {}", printable(why));
+        println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
+    } else if disk.is_stale {
         println!("{OLD}The configuration has changed since: the next reload of a server compiles it.{OLD:#}");
     }
     if units.is_empty() {
@@ -333,7 +345,9 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
         })
         .collect();
     json!({
-        "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale },
+        "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale,
+            "rejected": disk.rejected,
+        },
         "units": units,
     })
 }
@@ -347,13 +361,15 @@ mod tests {
         let policy = InForce { digest: 1, ..InForce::built_in() };
         let counters = Counters { stream, decisions, audits: stream, ..Counters::default() };
         let guard = Guard { version: "1".into(), role: "serving", policy, counters };
+        let (unit, command) = ("x.service".into(), "x".into());
         Process {
             pid: 1,
-            unit: "x.service".into(),
-            command: "x".into(),
+            unit,
+            command,
             guard: Ok(guard),
             is_supervisor,
             parent: 0,
+            is_filtered: false,
             is_root: false,
         }
     }
@@ -407,5 +423,22 @@ mod tests {
         let found =
             [(true, false), (true, true), (false, false), (false, true)].map(|(policy, with)| lacks(policy, with));
         assert_eq!(found, [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_its_first_request_misses_its_supervisor() {
+        let mut processes = vec![process(7, 5, false), process(7, 5, false)];
+        for (process, (pid, parent)) in processes.iter_mut().zip([(10, 1), (11, 10)]) {
+            (process.pid, process.parent, process.is_filtered) = (pid, parent, true);
+            let guard = process.guard.as_mut().expect("a guard");
+            (guard.role, guard.policy.is_supervised) = ("master", true);
+        }
+        let mut unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        assert!(unit.lacks_supervisor());
+        unit.processes[1].is_filtered = false;
+        assert!(!unit.lacks_supervisor(), "a worker without the filter has not asked for one");
+        unit.processes.truncate(1);
+        unit.processes[0].is_filtered = true;
+        assert!(!unit.lacks_supervisor(), "a master with the unit's own filter needs none");
     }
 }

@@ -31,8 +31,10 @@ pub struct Process {
     pub guard: Result<Guard, String>,
     /// It is the supervisor of a server.
     pub is_supervisor: bool,
-    /// What it is a child of; 0 where that is not known.
+    /// The process that forked it; 0 if it is unknown.
     pub parent: u32,
+    /// A seccomp filter is loaded, as the backstop does in each worker.
+    pub is_filtered: bool,
     /// It has only root's users: what has another one may have been told what to start.
     pub is_root: bool,
 }
@@ -144,16 +146,31 @@ fn read_in(around: &StatusContext, pid: u32) -> Option<Process> {
         Some((end, _)) => format!("{}\u{2026}", &command[..end]),
         None => command,
     };
-    let (parent, is_root) = origin(&String::from_utf8_lossy(&fact(&folder, "status").unwrap_or_default()));
-    Some(Process { pid, unit: unit(&group(&folder), &around.manager), command, guard, is_supervisor, parent, is_root })
+    let unit = unit(&group(&folder), &around.manager);
+    let Origin { parent, is_filtered, is_root } =
+        Origin::of(&String::from_utf8_lossy(&fact(&folder, "status").unwrap_or_default()));
+    Some(Process { pid, unit, command, guard, is_supervisor, parent, is_filtered, is_root })
 }
 
-/// The parent of a process, and whether all its users are root, by /proc/PID/status. Its name, which it can choose, has no line end.
-fn origin(status: &str) -> (u32, bool) {
-    let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    let parent = of("PPid:").trim().parse().unwrap_or(0);
-    let mut users = of("Uid:").split_whitespace().peekable();
-    (parent, users.peek().is_some() && users.all(|user| user == "0"))
+/// Facts of /proc/PID/status. The name of the process, which it can choose, has no line end.
+#[derive(Debug, PartialEq, Eq)]
+struct Origin {
+    parent: u32,
+    is_filtered: bool,
+    is_root: bool,
+}
+
+impl Origin {
+    fn of(status: &str) -> Origin {
+        let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let mut users = of("Uid:").split_whitespace().peekable();
+        Origin {
+            parent: of("PPid:").parse().unwrap_or(0),
+            // SECCOMP_MODE_FILTER (include/uapi/linux/seccomp.h).
+            is_filtered: of("Seccomp:") == "2",
+            is_root: users.peek().is_some() && users.all(|user| user == "0"),
+        }
+    }
 }
 
 /// Every process that can be seen.
@@ -400,10 +417,10 @@ mod tests {
     #[test]
     fn where_a_process_comes_from() {
         let status = |uid: &str| format!("Name:\tUid: PPid:\nPPid:\t7\nUid:\t{uid}\n");
-        assert_eq!(origin(&status("0\t0\t0\t0")), (7, true));
-        assert_eq!(origin(&status("33\t0\t0\t0")), (7, false));
-        assert_eq!(origin(&status("33\t33\t33\t33")), (7, false));
-        assert_eq!(origin(""), (0, false));
+        assert_eq!(Origin::of(&status("0\t0\t0\t0")), Origin { parent: 7, is_filtered: false, is_root: true });
+        assert_eq!(Origin::of(&status("33\t0\t0\t0")), Origin { parent: 7, is_filtered: false, is_root: false });
+        assert_eq!(Origin::of(&status("33\t33\t33\t33")), Origin { parent: 7, is_filtered: false, is_root: false });
+        assert_eq!(Origin::of(""), Origin { parent: 0, is_filtered: false, is_root: false });
     }
 
     /// A tree like /proc of a process that is all lies.
