@@ -47,6 +47,13 @@ impl HeldDescriptor {
         self.ours_and_names().filter(|(_, names)| *names > 0).map(|(fd, _)| fd)
     }
 
+    /// The descriptor and what it refers to, where that still has the inode of what is held: a socket may lead elsewhere.
+    pub fn as_it_is(&self) -> Option<(i32, sys::Stat)> {
+        let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
+        let stat = if fd >= 0 { sys::fstat_of_sink(fd) } else { None };
+        stat.filter(|stat| stat.identity.1 == self.inode.load(Ordering::Relaxed)).map(|stat| (fd, stat))
+    }
+
     /// Whether what is held has this identity.
     pub fn is(&self, identity: Option<(u64, u64)>) -> bool {
         let own = (self.device.load(Ordering::Relaxed), self.inode.load(Ordering::Relaxed));

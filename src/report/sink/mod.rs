@@ -15,7 +15,7 @@ use crate::sys::broker as ask;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{HeldDescriptor, SinkResult};
-pub use lent::lend;
+pub use lent::{HandedSink as Handed, accept, end_of, is_spoilt, lend, spoil};
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;
@@ -55,11 +55,12 @@ pub const KINDS: usize = 3;
 const HELD: [&HeldDescriptor; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
 
 /// Holds what this program was handed; for the constructor.
-pub fn keep(handed: [Option<(i32, sys::Stat)>; KINDS]) {
-    for (place, file) in HELD.into_iter().zip(handed) {
-        if let Some((fd, stat)) = file {
+pub fn keep(handed: [Option<Handed>; KINDS]) {
+    for (at, (place, file)) in HELD.into_iter().zip(handed).enumerate() {
+        if let Some((fd, stat, end)) = file {
             sys::close_on_exec(fd);
             place.hold(fd, &stat);
+            lent::set_end(at, end);
             set_held_in([u64::MAX; 3]);
         }
     }

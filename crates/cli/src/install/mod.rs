@@ -293,7 +293,7 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
         return Ok(FINE);
     }
     let Err(why) = systemd.restart(name) else {
-        return Ok(match status::settled(name, true) {
+        return Ok(match status::settled(name, true, || systemd.main_process(name)) {
             Ok(count) => {
                 println!("{name}: restarted, {count} guarded.");
                 FINE

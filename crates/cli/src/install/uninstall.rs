@@ -87,7 +87,8 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     for unit in &units {
         if arguments.now && systemd.is_active(unit) {
             systemd.restart(unit)?;
-            status::settled(unit, false).map_err(|why| format!("{unit} was restarted, but {why}"))?;
+            status::settled(unit, false, || systemd.main_process(unit))
+                .map_err(|why| format!("{unit} was restarted, but {why}"))?;
             println!("{unit}: restarted.");
         }
     }

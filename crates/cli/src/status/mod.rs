@@ -117,11 +117,12 @@ fn look_again(processes: &mut Vec<Process>) {
 /// How long a server may take from its restart until no process of before is left.
 const SETTLING: Duration = Duration::from_secs(10);
 
-/// Waits until all processes of a unit are guarded, or none is; gives how many there are.
-pub fn settled(name: &str, guarded: bool) -> Result<usize, String> {
+/// Waits until a unit's main process, whose number `main` gives, and all its workers are guarded, or none is; gives how many there are.
+pub fn settled(name: &str, guarded: bool, main: impl Fn() -> Option<u32>) -> Result<usize, String> {
     let begun = Instant::now();
     loop {
-        let own: Vec<Process> = process::all().into_iter().filter(|process| process.unit == name).collect();
+        let all: Vec<Process> = process::all().into_iter().filter(|process| process.unit == name).collect();
+        let own = serving(&all, main());
         let wrong = own.iter().find(|process| process.guard.is_ok() != guarded);
         match wrong {
             None if !own.is_empty() => return Ok(own.len()),
@@ -133,6 +134,22 @@ pub fn settled(name: &str, guarded: bool) -> Result<usize, String> {
             }
         }
     }
+}
+
+/// The processes of a unit that its server consists of: the main one, what that has started, and what a process of root's below it
+/// has. The others may be left of before (`KillMode=process`, `mixed`), or be what a script has started: neither is to keep an
+/// administrator from anything. Where systemd knows no main process, all count.
+fn serving(all: &[Process], main: Option<u32>) -> Vec<&Process> {
+    let Some(main) = main else { return all.iter().collect() };
+    let mut starters = vec![main];
+    let mut at = 0;
+    while let Some(&starter) = starters.get(at) {
+        let more = all.iter().filter(|process| process.parent == starter && process.is_root).map(|process| process.pid);
+        let more: Vec<u32> = more.filter(|pid| !starters.contains(pid)).collect();
+        starters.extend(more);
+        at += 1;
+    }
+    all.iter().filter(|process| process.pid == main || starters.contains(&process.parent)).collect()
 }
 
 /// Every unit that has a guarded process or the guard's drop-in.
@@ -345,7 +362,16 @@ mod tests {
         let counters = Counters { stream, decisions, audits: stream, ..Counters::default() };
         let guard = Guard { version: "1".into(), role: "serving", policy, counters };
         let (unit, command) = ("x.service".into(), "x".into());
-        Process { pid: 1, unit, command, guard: Ok(guard), is_supervisor, parent: 0, is_filtered: false }
+        Process {
+            pid: 1,
+            unit,
+            command,
+            guard: Ok(guard),
+            is_supervisor,
+            parent: 0,
+            is_filtered: false,
+            is_root: false,
+        }
     }
 
     #[test]
@@ -378,6 +404,27 @@ mod tests {
         let shown = as_json(&[unit], &disk);
         let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
         assert_eq!(roles, [Some("serving".into()), Some("supervisor".into())]);
+    }
+
+    #[test]
+    fn what_is_left_in_a_unit_is_none_of_its_server_s() {
+        let one = |pid: u32, parent: u32, is_root: bool| Process { pid, parent, is_root, ..process(0, 0, false) };
+        let all = [
+            one(10, 1, true),
+            // Workers, another master below the first, and its worker.
+            one(11, 10, false),
+            one(12, 10, true),
+            one(13, 12, false),
+            // What a worker has started, and what is left of before, or of what has ended.
+            one(14, 11, false),
+            one(15, 14, true),
+            one(16, 1, false),
+            one(17, 16, false),
+        ];
+        let pids = |main| serving(&all, main).iter().map(|process| process.pid).collect::<Vec<u32>>();
+        assert_eq!(pids(Some(10)), [10, 11, 12, 13]);
+        assert_eq!(pids(Some(9)), [0; 0], "it is being started");
+        assert_eq!(pids(None).len(), all.len());
     }
 
     #[test]
