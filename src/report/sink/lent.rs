@@ -99,7 +99,8 @@ pub fn lend() -> [Option<Fd>; KINDS] {
 #[inline(never)]
 pub fn look() {
     for (at, (place, end)) in HELD.into_iter().zip(&ENDS).enumerate() {
-        if fit(at, place, end.load(Ordering::Relaxed)).is_none() {
+        // What is not there need not be forgotten: it may be there for those with whom a vfork child shares this memory.
+        if fit(at, place, end.load(Ordering::Relaxed)).is_none() && place.ours().is_some() {
             place.forget();
         }
     }

@@ -79,7 +79,7 @@ fn kept() -> impl Iterator<Item = &'static HeldDescriptor> {
 /// Whether a sink is held by this descriptor which the process could not open again.
 #[cold]
 pub fn is_kept(fd: i32) -> bool {
-    kept().any(|place| place.may_be(fd) && place.ours().is_some()) && is_elsewhere()
+    kept().any(|place| place.is_at(fd)) && is_elsewhere()
 }
 
 /// The lowest descriptor from `first` on of which that is so.
@@ -93,7 +93,7 @@ pub fn kept_from(first: u32) -> Option<u32> {
 #[inline(never)]
 pub fn make_way(fd: i32) {
     if is_kept(fd) {
-        kept().filter(|place| place.may_be(fd)).for_each(HeldDescriptor::relocate);
+        kept().filter(|place| place.is_at(fd)).for_each(HeldDescriptor::relocate);
     }
 }
 

@@ -34,7 +34,7 @@ fn a_program_that_closes_all_descriptors_keeps_its_sinks() {
     let guard = place.guard_of_every_event(&configuration("off"));
     let server = start(&place, Some(&guard), Some(&root));
     let mut events = guard.events();
-    for way in ["close", "close_range", "pieces", "closefrom", "syscall", "syscall of one", "duplicate"] {
+    for way in ["close", "close_range", "pieces", "closefrom", "syscall", "syscall of one", "duplicate", "vfork"] {
         let said = ask(&server, "blog.example", &format!("/bin/closing|{way}"));
         assert!(said.contains("through"), "{way}: {said}");
         let seen = events.fresh();

@@ -55,7 +55,7 @@ pub fn on_disk(arguments: &Status) -> OnDisk {
 
 /// The number of errors, and the first of them; none where there is no configuration, or it may not be read.
 fn rejected(main: &Path) -> Option<String> {
-    if std::fs::File::open(main).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
+    if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
         return None;
     }
     let loaded = portcullis_config::load(main);
