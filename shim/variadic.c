@@ -19,50 +19,36 @@ static size_t count(const char *arg, va_list rest)
     return n;
 }
 
-/* Fills ARGV and leaves REST behind the closing NULL, where execle has its environment. */
-#define FILL(argv, arg, rest)                          \
-    do {                                               \
-        size_t at = 0;                                 \
-        for (const char *a = (arg); a; a = va_arg(rest, const char *)) \
-            (argv)[at++] = (char *)a;                  \
-        (argv)[at] = NULL;                             \
-    } while (0)
+/* Declares ARGV, an array of the arguments from ARG on, and REST, which stands behind their closing NULL: there execle has its
+ * environment. */
+#define ARGUMENTS(argv, arg, rest)                     \
+    va_list rest;                                      \
+    va_start(rest, arg);                               \
+    size_t n = count(arg, rest);                       \
+    va_end(rest);                                      \
+    char *argv[n + 1];                                 \
+    va_start(rest, arg);                               \
+    argv[0] = (char *)arg;                             \
+    for (size_t at = 1; at <= n; at++)                 \
+        argv[at] = va_arg(rest, char *)
 
 int portcullis_shim_execl(const char *path, const char *arg, ...)
 {
-    va_list rest;
-    va_start(rest, arg);
-    size_t n = count(arg, rest);
-    va_end(rest);
-    char *argv[n + 1];
-    va_start(rest, arg);
-    FILL(argv, arg, rest);
+    ARGUMENTS(argv, arg, rest);
     va_end(rest);
     return execve(path, argv, environ);
 }
 
 int portcullis_shim_execlp(const char *file, const char *arg, ...)
 {
-    va_list rest;
-    va_start(rest, arg);
-    size_t n = count(arg, rest);
-    va_end(rest);
-    char *argv[n + 1];
-    va_start(rest, arg);
-    FILL(argv, arg, rest);
+    ARGUMENTS(argv, arg, rest);
     va_end(rest);
     return execvpe(file, argv, environ);
 }
 
 int portcullis_shim_execle(const char *path, const char *arg, ...)
 {
-    va_list rest;
-    va_start(rest, arg);
-    size_t n = count(arg, rest);
-    va_end(rest);
-    char *argv[n + 1];
-    va_start(rest, arg);
-    FILL(argv, arg, rest);
+    ARGUMENTS(argv, arg, rest);
     char *const *envp = va_arg(rest, char *const *);
     va_end(rest);
     return execve(path, argv, envp);

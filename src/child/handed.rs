@@ -89,6 +89,9 @@ impl SinkLoan {
         for (at, (place, file)) in told.iter_mut().zip(files).enumerate() {
             *place = file.as_ref().and_then(|file| told_of(file, at == 0)).unwrap_or_default();
         }
+        if self.policy.is_some() && sink::is_spoilt() {
+            told.iter_mut().filter(|place| **place == [0; 3]).for_each(|place| *place = NOT_THERE);
+        }
         told
     }
 }
@@ -103,10 +106,15 @@ impl Drop for SinkLoan {
 
 /// A descriptor's number and one, and what tells its file from others.
 fn told_of(file: &Fd, is_policy: bool) -> Option<[u64; 3]> {
-    let stat = if is_policy { sys::fstat(file.0) } else { sys::fstat_of_sink(file.0) };
-    let [first, second] = handed_down::marks(&stat?, is_policy);
-    Some([u64::from(file.0.cast_unsigned()).wrapping_add(1), first, second])
+    let stat = if is_policy { sys::fstat(file.0) } else { sys::fstat_of_sink(file.0) }?;
+    let [first, second] = handed_down::marks(&stat, is_policy);
+    // The inode of a socket has 32 bits.
+    let end = if is_policy { 0 } else { u64::from(sink::end_of(&stat)) << u32::BITS };
+    Some([u64::from(file.0.cast_unsigned()).wrapping_add(1), first, second | end])
 }
+
+/// What is told of a sink that somebody has spoilt.
+const NOT_THERE: [u64; 3] = [u64::MAX, 0, 0];
 
 /// Whether anything is lent to a program in a new process, which is to have it beyond exec.
 pub fn is_for_children() -> bool {
@@ -170,5 +178,20 @@ fn leaves_room(low: &Fd) -> bool {
 /// For the constructor: keeps the sinks that this program was handed.
 pub fn take_sinks(handed: &Handed) {
     let [_, sinks @ ..] = *handed;
-    sink::keep(sinks.map(|told| handed_down::descriptor(told, false)));
+    sink::keep(sinks.map(sink_of));
+}
+
+/// The sink that was told of, where it is there and writes.
+fn sink_of(told: [u64; 3]) -> Option<sink::Handed> {
+    let [_, first, second] = told;
+    let found = handed_down::number(told).and_then(|fd| sys::fstat_of_sink(fd).map(|stat| (fd, stat)));
+    let Some((fd, stat)) = found else {
+        if told != [0; 3] {
+            sink::spoil();
+        }
+        return None;
+    };
+    let is_socket = stat.mode & libc::S_IFMT == libc::S_IFSOCK;
+    let (inode, end) = if is_socket { (second & u64::from(u32::MAX), second >> u32::BITS) } else { (second, 0) };
+    sink::accept((fd, stat, end as u32), |stat| handed_down::marks(stat, false) == [first, inode])
 }

@@ -96,10 +96,8 @@ pub(super) fn anew(
             }
             _ if is_first && peers::any_shut() => {
                 // SAFETY: the copy has as many bytes.
-                let goes = |new| {
-                    operation != SocketOperation::Connect
-                        || unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) }
-                };
+                let connect = |new| unsafe { sys::connect_to(new, copy.as_ptr().cast(), len as usize) };
+                let goes = |new| operation != SocketOperation::Connect || connect(new);
                 peers::revive(fd, goes);
             }
             Holds::WhilePolicy => {

@@ -176,7 +176,7 @@ fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Ve
 /// One of the posix_spawn family: they differ in whether the program is looked for, and in what the first argument is. What
 /// is found is started by its path, by the function of the second name.
 macro_rules! spawns {
-    ($($(#[$doc:meta])* $name:ident ($first:ty) actor $actor:ident, searches: $searches:literal;)*) => {
+    ($($(#[$doc:meta])* $name:ident ($first:ty) by $real:ident, searches: $searches:literal;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -201,7 +201,7 @@ macro_rules! spawns {
                     };
                     return stack::through(|| of_master(path, (argv.cast(), envp.cast()), go));
                 }
-                let Some(real) = real::$actor() else { return libc::ENOSYS };
+                let Some(real) = real::$real() else { return libc::ENOSYS };
                 let go = |path: &CStr, argv: Vector, envp: Vector| {
                     lent_actions::with(actions, envp, |actions| {
                         let (path, argv) = (path.as_ptr(), argv.cast());
@@ -217,11 +217,11 @@ macro_rules! spawns {
 
 spawns! {
     /// posix_spawn(3).
-    posix_spawn (libc::pid_t) actor posix_spawn, searches: false;
+    posix_spawn (libc::pid_t) by posix_spawn, searches: false;
     /// posix_spawnp(3).
-    posix_spawnp (libc::pid_t) actor posix_spawn, searches: true;
+    posix_spawnp (libc::pid_t) by posix_spawn, searches: true;
     /// pidfd_spawn(3), from glibc 2.39 on.
-    pidfd_spawn (c_int) actor pidfd_spawn, searches: false;
+    pidfd_spawn (c_int) by pidfd_spawn, searches: false;
     /// pidfd_spawnp(3), from glibc 2.39 on.
-    pidfd_spawnp (c_int) actor pidfd_spawn, searches: true;
+    pidfd_spawnp (c_int) by pidfd_spawn, searches: true;
 }

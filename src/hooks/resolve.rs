@@ -139,101 +139,85 @@ unsafe fn note(name: *const c_char, host: *const Hostent) {
     );
 }
 
-/// gethostbyname(3).
-///
-/// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn gethostbyname(name: *const c_char) -> *mut Hostent {
-    let Some(real) = real::gethostbyname() else { return core::ptr::null_mut() };
-    if let Err(Refused(errno)) = decide(own()) {
-        fail(errno);
-        return core::ptr::null_mut();
-    }
-    // SAFETY: as the caller promises.
-    unsafe {
-        let host = real(name);
-        note(name, host);
-        host
-    }
+macro_rules! host {
+    ($($(#[$doc:meta])* $name:ident ($($family:ident)?);)*) => {
+        $(
+            $(#[$doc])*
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name(name: *const c_char $(, $family: c_int)?) -> *mut Hostent {
+                let Some(real) = real::$name() else { return core::ptr::null_mut() };
+                if let Err(Refused(errno)) = decide(own()) {
+                    fail(errno);
+                    return core::ptr::null_mut();
+                }
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let host = real(name $(, $family)?);
+                    note(name, host);
+                    host
+                }
+            }
+        )*
+    };
 }
 
-/// gethostbyname2(3).
-///
-/// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn gethostbyname2(name: *const c_char, family: c_int) -> *mut Hostent {
-    let Some(real) = real::gethostbyname2() else { return core::ptr::null_mut() };
-    if let Err(Refused(errno)) = decide(own()) {
-        fail(errno);
-        return core::ptr::null_mut();
-    }
-    // SAFETY: as the caller promises.
-    unsafe {
-        let host = real(name, family);
-        note(name, host);
-        host
-    }
+host! {
+    /// gethostbyname(3).
+    ///
+    /// # Safety
+    /// As libc's.
+    gethostbyname ();
+    /// gethostbyname2(3).
+    ///
+    /// # Safety
+    /// As libc's.
+    gethostbyname2 (family);
 }
 
-/// gethostbyname_r(3).
-///
-/// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn gethostbyname_r(
-    name: *const c_char,
-    host: *mut Hostent,
-    buffer: *mut c_char,
-    size: libc::size_t,
-    result: *mut *mut Hostent,
-    error: *mut c_int,
-) -> c_int {
-    let Some(real) = real::gethostbyname_r() else { return TRY_AGAIN };
-    if let Err(Refused(errno)) = decide(own()) {
-        // SAFETY: as the caller promises.
-        unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
-        return errno;
-    }
-    // SAFETY: as the caller promises.
-    unsafe {
-        let done = real(name, host, buffer, size, result, error);
-        if done == 0 {
-            note(name, *result);
-        }
-        done
-    }
+macro_rules! host_in_buffer {
+    ($($(#[$doc:meta])* $name:ident ($($family:ident)?);)*) => {
+        $(
+            $(#[$doc])*
+            #[cfg_attr(not(test), unsafe(no_mangle))]
+            pub unsafe extern "C" fn $name(
+                name: *const c_char,
+                $($family: c_int,)?
+                host: *mut Hostent,
+                buffer: *mut c_char,
+                size: libc::size_t,
+                result: *mut *mut Hostent,
+                error: *mut c_int,
+            ) -> c_int {
+                let Some(real) = real::$name() else { return TRY_AGAIN };
+                if let Err(Refused(errno)) = decide(own()) {
+                    // SAFETY: as the caller promises.
+                    unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
+                    return errno;
+                }
+                // SAFETY: as the caller promises.
+                unsafe {
+                    let done = real(name, $($family,)? host, buffer, size, result, error);
+                    if done == 0 {
+                        note(name, *result);
+                    }
+                    done
+                }
+            }
+        )*
+    };
 }
 
-/// gethostbyname2_r(3).
-///
-/// # Safety
-/// As libc's.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-pub unsafe extern "C" fn gethostbyname2_r(
-    name: *const c_char,
-    family: c_int,
-    host: *mut Hostent,
-    buffer: *mut c_char,
-    size: libc::size_t,
-    result: *mut *mut Hostent,
-    error: *mut c_int,
-) -> c_int {
-    let Some(real) = real::gethostbyname2_r() else { return TRY_AGAIN };
-    if let Err(Refused(errno)) = decide(own()) {
-        // SAFETY: as the caller promises.
-        unsafe { (*result, *error) = (core::ptr::null_mut(), NETDB_INTERNAL) };
-        return errno;
-    }
-    // SAFETY: as the caller promises.
-    unsafe {
-        let done = real(name, family, host, buffer, size, result, error);
-        if done == 0 {
-            note(name, *result);
-        }
-        done
-    }
+host_in_buffer! {
+    /// gethostbyname_r(3).
+    ///
+    /// # Safety
+    /// As libc's.
+    gethostbyname_r ();
+    /// gethostbyname2_r(3).
+    ///
+    /// # Safety
+    /// As libc's.
+    gethostbyname2_r (family);
 }
 
 /// Takes note of an answer of a name server, by this state, in a buffer of `room` bytes.
@@ -252,7 +236,7 @@ unsafe fn answer(state: *const c_void, buffer: *const c_uchar, room: c_int, got:
 
 /// A function of the resolver: it is called, and its answer looked at.
 macro_rules! resolver {
-    ($($(#[$doc:meta])* $name:ident actor $real:ident ($($arg:ident: $type:ty),*) of $state:expr;)*) => {
+    ($($(#[$doc:meta])* $name:ident by $real:ident ($($arg:ident: $type:ty),*) of $state:expr;)*) => {
         $(
             $(#[$doc])*
             ///
@@ -274,29 +258,29 @@ macro_rules! resolver {
 
 resolver! {
     /// res_query(3).
-    res_query actor res_query (name: *const c_char) of own();
+    res_query by res_query (name: *const c_char) of own();
     /// res_query by its other name.
-    __res_query actor res_query (name: *const c_char) of own();
+    __res_query by res_query (name: *const c_char) of own();
     /// res_search(3).
-    res_search actor res_search (name: *const c_char) of own();
+    res_search by res_search (name: *const c_char) of own();
     /// res_search by its other name.
-    __res_search actor res_search (name: *const c_char) of own();
+    __res_search by res_search (name: *const c_char) of own();
     /// res_querydomain(3).
-    res_querydomain actor res_querydomain (name: *const c_char, domain: *const c_char) of own();
+    res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char) of own();
     /// res_querydomain by its other name.
-    __res_querydomain actor res_querydomain (name: *const c_char, domain: *const c_char) of own();
+    __res_querydomain by res_querydomain (name: *const c_char, domain: *const c_char) of own();
     /// res_nquery(3).
-    res_nquery actor res_nquery (state: *mut c_void, name: *const c_char) of state;
+    res_nquery by res_nquery (state: *mut c_void, name: *const c_char) of state;
     /// res_nquery by its other name.
-    __res_nquery actor res_nquery (state: *mut c_void, name: *const c_char) of state;
+    __res_nquery by res_nquery (state: *mut c_void, name: *const c_char) of state;
     /// res_nsearch(3).
-    res_nsearch actor res_nsearch (state: *mut c_void, name: *const c_char) of state;
+    res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char) of state;
     /// res_nsearch by its other name.
-    __res_nsearch actor res_nsearch (state: *mut c_void, name: *const c_char) of state;
+    __res_nsearch by res_nsearch (state: *mut c_void, name: *const c_char) of state;
     /// res_nquerydomain(3).
-    res_nquerydomain actor res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
+    res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
     /// res_nquerydomain by its other name.
-    __res_nquerydomain actor res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
+    __res_nquerydomain by res_nquerydomain (state: *mut c_void, name: *const c_char, domain: *const c_char) of state;
 }
 
 /// res_send(3).

@@ -20,7 +20,7 @@ use crate::request::ServedRequest;
 use crate::sys;
 use crate::sys::procfs::Whose;
 use core::cell::Cell;
-use core::net::{IpAddr, Ipv4Addr};
+use core::net::IpAddr;
 use portcullis_event::{Action, Endpoint};
 use portcullis_policy::egress::{Connection as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
@@ -116,7 +116,7 @@ pub fn egress(
         return Ok(holds);
     }
     let name = name();
-    let at = Endpoint { ip: canonical(ip), port, transport: word, domain: name.bytes() };
+    let at = Endpoint { ip: Some(canonical(ip)), port, transport: word, domain: name.bytes() };
     let action = if operation == SocketOperation::Connect || transport() == Transport::Stream {
         Action::Connect(at)
     } else {
@@ -208,7 +208,7 @@ pub fn unknown_program(actor: Actor<'_>, served: &ServedRequest, what: Unknown) 
 
 /// The destination of what is not known.
 fn nowhere(fd: i32) -> Endpoint<'static> {
-    Endpoint { ip: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0, transport: sys::transport(fd), domain: b"" }
+    Endpoint { ip: None, port: 0, transport: sys::transport(fd), domain: b"" }
 }
 
 /// Judges an action of which something is not known; `rules` (a bit for each) are about it.
@@ -235,7 +235,7 @@ pub fn listen(actor: Actor<'_>, served: &ServedRequest, fd: i32, ip: IpAddr, por
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);
-    let at = Endpoint { ip, port, transport: sys::transport(fd), domain: b"" };
+    let at = Endpoint { ip: Some(ip), port, transport: sys::transport(fd), domain: b"" };
     conclude(&policy, verdict, served, actor, Action::Listen(at), b"")
 }
 

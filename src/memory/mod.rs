@@ -4,6 +4,19 @@ pub mod seqlock;
 
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+/// The value of a cell that is set once: the first one that a thread stores, which is not 0. Nobody waits. once_cell's race types
+/// do the same, except for zeroed memory that two processes share, where two of the three cells lie.
+pub fn set_once(cell: &AtomicU64, new: impl FnOnce() -> u64) -> u64 {
+    match cell.load(Ordering::Relaxed) {
+        0 => {
+            let new = new();
+            cell.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|first| first, |_| new)
+        }
+        first => first,
+    }
+}
 
 /// What begins a page of its own: a worker copies each page of the library's data that it writes to, so what it writes lies together,
 /// apart from what only the constructor and the master write.

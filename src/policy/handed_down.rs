@@ -15,18 +15,18 @@ pub fn marks(stat: &Stat, is_policy: bool) -> [u64; 2] {
     [if is_policy { stat.ctime.cast_unsigned() } else { device }, inode]
 }
 
-/// The descriptor that was handed down, where it still is of that file.
-pub fn descriptor(told: [u64; 3], is_policy: bool) -> Option<(i32, Stat)> {
-    let [number, told @ ..] = told;
-    let fd = i32::try_from(number).ok()?.checked_sub(1).filter(|fd| *fd >= 0)?;
-    let stat = if is_policy { sys::fstat(fd) } else { sys::fstat_of_sink(fd) }?;
-    (marks(&stat, is_policy) == told).then_some((fd, stat))
+/// The number of a descriptor that was told of.
+pub fn number(told: [u64; 3]) -> Option<i32> {
+    let [number, ..] = told;
+    i32::try_from(number).ok()?.checked_sub(1).filter(|fd| *fd >= 0)
 }
 
 /// For the constructor: maps the policy that this program was handed, and closes its descriptor. `None` where it was handed none, or
 /// has another in its place.
 pub fn take_policy(tree: &Tree<'_>, handed: &Handed) -> Option<Mapped> {
-    let (fd, stat) = descriptor(*handed.first()?, true)?;
+    let told @ [_, marked @ ..] = *handed.first()?;
+    let fd = number(told)?;
+    let stat = sys::fstat(fd).filter(|stat| marks(stat, true) == marked)?;
     let file = Fd(fd);
     // SAFETY: the seals keep everybody from writing to the file and from cutting it.
     let mapped = unsafe { sys::is_sealed(fd).then(|| Mapped::of(&file, stat.size as usize))? }?;

@@ -4,6 +4,7 @@ use crate::policy::compiler::{self, Failure, Output};
 use crate::policy::handed_down;
 use crate::policy::in_force::{self, Mapped};
 use crate::process::state::{self, Settled};
+use crate::report::sink;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::format::Header;
@@ -243,11 +244,12 @@ fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
 }
 
 /// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what
-/// has replaced it since. Where none can be used, or nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
+/// has replaced it since. Where none can be used, where somebody has spoilt the sinks that came with it, or where nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
 /// tree's policy is anywhere.
 pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     if take(tree, handed) {
-        return None;
+        // What came with it would have to be there, too: without it, nobody hears of what this program does.
+        return if sink::is_spoilt() { without(tree, Reason::Lost) } else { None };
     }
     let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
         Some(tree) if !is_of(tree, stat) => summed(bytes, stat),
@@ -423,24 +425,32 @@ pub fn set_tried(sources: u64) {
     TRIED.store(sources, Ordering::Relaxed);
 }
 
+/// Its time, and who may change it: of a configuration that another user may change, the command refuses to compile any, so that the
+/// last valid policy holds, with an event.
+fn source_mark(stat: &sys::Stat) -> i64 {
+    place::source_mark(stat.mtime, stat.uid, stat.mode)
+}
+
 /// What the sources look like now, where that is not what they were when the policy was compiled; else 0. Without a
 /// policy, the configuration file is the source.
 fn sources() -> u64 {
     let mark = |hash: u64, stat: Option<sys::Stat>| {
-        let (mtime, size) = stat.map_or((-1, 0), |stat| (stat.mtime, stat.size));
-        (hash ^ mtime.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
+        let (mark, size) = stat.map_or((place::NO_SOURCE, 0), |stat| (source_mark(&stat), stat.size));
+        (hash ^ mark.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
     };
     if in_force::is_built_in() || in_force::is_lost() {
         return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
     }
     let policy = in_force::policy();
     let (mut hash, mut changed) = (1, false);
-    for (path, mtime, size) in policy.sources() {
+    for (path, then, size) in policy.sources() {
         let stat = core::ffi::CStr::from_bytes_with_nul(path).ok().and_then(sys::stat);
         changed |= match stat {
             // A folder's size says nothing.
-            Some(stat) => stat.mtime != mtime || (stat.size != size && stat.mode & libc::S_IFMT == libc::S_IFREG),
-            None => mtime != -1,
+            Some(stat) => {
+                source_mark(&stat) != then || (stat.size != size && stat.mode & libc::S_IFMT == libc::S_IFREG)
+            }
+            None => then != place::NO_SOURCE,
         };
         hash = mark(hash, stat);
     }

@@ -2,7 +2,7 @@
 //! at its first request, which stays for the thread's life and longer: threads that serve are few and live long.
 
 use super::settle_scope;
-use crate::memory::Paged;
+use crate::memory::{Paged, set_once};
 use crate::process::stack;
 use crate::process::thread;
 use crate::sys;
@@ -55,8 +55,7 @@ impl ServedRequest {
         if id != 0 || !is_one {
             return id;
         }
-        let new = sys::fresh_number();
-        self.id.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed).map_or_else(|other| other, |_| new)
+        set_once(&self.id, sys::fresh_number)
     }
 
     /// Finds the scope anew.

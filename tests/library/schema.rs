@@ -77,17 +77,14 @@ fn any_event_is_as_the_schema_has_it() {
             args: &args,
             args_count: u32::MAX,
         };
-        let to = |ip: &str, transport| Endpoint {
-            ip: ip.parse().expect("an address"),
-            port: 65535,
-            transport,
-            domain: filler,
-        };
+        let to = |ip: &str, transport| Endpoint { ip: ip.parse().ok(), port: 65535, transport, domain: filler };
         for process in [full, Process::default()] {
             for action in [
                 Action::Connect(to("192.88.1.10", "tcp")),
                 Action::Send(to("2a0e:1::10", "udp")),
                 Action::Listen(Endpoint { domain: b"", ..to("::", "raw") }),
+                Action::Connect(Endpoint { ip: None, ..to("::", "tcp") }),
+                Action::Listen(Endpoint { ip: None, ..to("::", "tcp") }),
                 Action::Exec,
                 Action::Descriptor,
                 Action::Settings,

@@ -159,6 +159,51 @@ fn a_compiled_policy_that_is_damaged_or_not_to_be_trusted() {
     assert!(events[0].text("message").contains("compiled anew"), "{}", events[0]);
 }
 
+/// No content has changed, so that its times are what they were: another user has become its owner, or may write.
+#[test]
+fn a_configuration_that_another_user_comes_to_own_is_not_compiled() {
+    use std::os::unix::fs::chown;
+    let place = in_own_world();
+    let guard = place.guard("mode = \"enforce\"");
+    let (folder, file) = (place.join("etc/vhosts.d"), place.join("etc/vhosts.d/shop.toml"));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    std::fs::write(&file, "name = \"shop\"\nmatch = { pool = \"shop\" }\n").expect("a file");
+    let compiled = place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
+    assert!(compiled.status.success(), "{compiled:?}");
+    let good = std::fs::read(guard.policy()).expect("a policy");
+    let events = || std::fs::read_to_string(&guard.log).unwrap_or_default();
+    // What a start is to the library, a reload that starts the program again is too.
+    let start = || {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", "(:); :"]);
+        guard.load(&mut command);
+        assert!(command.status().expect("sh").success());
+    };
+    let permit = |path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("chmod");
+    for (at, (spoil, mend)) in [
+        (
+            &(|| chown(&folder, Some(33), None).expect("chown")) as &dyn Fn(),
+            &(|| chown(&folder, Some(0), None).expect("chown")) as &dyn Fn(),
+        ),
+        (&|| chown(&file, Some(33), None).expect("chown"), &|| chown(&file, Some(0), None).expect("chown")),
+        (&|| permit(&folder, 0o777), &|| permit(&folder, 0o755)),
+        (&|| permit(&guard.config, 0o666), &|| permit(&guard.config, 0o644)),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        start();
+        assert_eq!(events().lines().count(), at, "{}", events());
+        spoil();
+        start();
+        let all = events();
+        assert_eq!(all.lines().count(), at + 1, "{at}: {all}");
+        assert!(all.lines().last().is_some_and(|line| line.contains("the last good policy holds")), "{all}");
+        assert!(std::fs::read(guard.policy()).expect("a policy") == good, "{at}: the policy is another");
+        mend();
+    }
+}
+
 /// Replaces the configuration; its modification time moves on by more than the file system's grain.
 fn rewrite(place: &Place, guard: &Guard, rest: &str) {
     let text = format!("{rest}\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n", guard.log.display());

@@ -110,7 +110,7 @@ fn run_needs_neither_root_nor_a_configuration() {
     let user = |command: &mut Command| {
         command.uid(12345).gid(12345).env_remove("XDG_RUNTIME_DIR").env("TMPDIR", place.path()).current_dir("/");
     };
-    std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("permissions");
+    std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o1777)).expect("permissions");
     for (mode, code) in [("audit", 0), ("enforce", 1)] {
         let mut command = place.portcullis();
         user(command.args(["run", "--mode", mode, "--", "/usr/bin/perl", "-e"]));

@@ -31,12 +31,17 @@ const SHELLS: &str = "/bin/env|/bin/dash|-c|/bin/env -i /bin/dash -c '/bin/sh -c
 const CONNECTS: &str = "/bin/env|/bin/dash|-c|/bin/dynamic-ways libc connect";
 
 pub fn start(place: &Place, guard: Option<&Guard>, root: Option<&Path>) -> (Fpm, Nginx) {
-    start_in(place, guard, root, &[])
+    start_in(place, guard, root, &[], "")
+}
+
+/// The same with one worker.
+pub fn start_one(place: &Place, guard: &Guard, root: &Path) -> (Fpm, Nginx) {
+    start_in(place, Some(guard), Some(root), &[], "\npm.max_children = 1")
 }
 
 /// The same by a command that executes its arguments.
-fn start_in(place: &Place, guard: Option<&Guard>, root: Option<&Path>, by: &[&str]) -> (Fpm, Nginx) {
-    let lines = root.map_or(String::new(), |root| format!("chroot = {}", root.display()));
+fn start_in(place: &Place, guard: Option<&Guard>, root: Option<&Path>, by: &[&str], more: &str) -> (Fpm, Nginx) {
+    let lines = root.map_or(String::new(), |root| format!("chroot = {}", root.display())) + more;
     let fpm = Fpm::start_in(place, guard, &Pool { lines, ..Pool::default() }, by);
     let script = if root.is_some() { "/www/page.php".into() } else { place.join("jail/www/page.php") };
     let location = format!(
@@ -189,7 +194,7 @@ fn with_a_read_only_run_the_configuration_holds() {
         let [preload, config] = [("LD_PRELOAD", &guard.library), ("PORTCULLIS_CONFIG", &guard.config)]
             .map(|(name, path)| format!("{name}={}", path.display()));
         let by = ["unshare", "-m", "sh", "-c", READ_ONLY, "sh", &preload, &config];
-        let server = start_in(&place, None, None, &by);
+        let server = start_in(&place, None, None, &by, "");
         assert!(!guard.policy().exists());
         hold(&server, &guard, &bare, ways, 3, layer);
         // The supervisor has the policy, too, and so has the next master.

@@ -24,6 +24,10 @@ pub fn default_output(config: &Path) -> PathBuf {
 pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sink::make_folder(folder, 0o755)?;
+    trust::folder(Path::new("/"), &std::path::absolute(folder)?).map_err(|weak| {
+        let message = format!("another user could replace it: {}; {}", weak.what(), weak.advice());
+        std::io::Error::new(std::io::ErrorKind::PermissionDenied, message)
+    })?;
     // The guard's own folder, which every process of every server has to get through.
     if Some(folder) == Path::new(place::DEFAULT_POLICY).parent() {
         let mode = std::fs::metadata(folder)?.mode();
@@ -60,7 +64,6 @@ pub fn prepare(config: &Config) {
 pub fn run(arguments: &Compile) -> u8 {
     let path = check::path_of(&arguments.source);
     let mut loaded = portcullis_config::load(&path);
-    trust::check(&path, &mut loaded);
     check::show(&loaded);
     if !loaded.usable() {
         eprintln!("{}; nothing was written", check::summary(&loaded, &path));

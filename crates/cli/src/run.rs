@@ -3,7 +3,7 @@
 use crate::arguments::{RoleWord, Run};
 use crate::{USAGE, check, compile, complain};
 use portcullis_config::model::Sink;
-use portcullis_config::{Config, DEFAULT_CONFIG};
+use portcullis_config::{Config, DEFAULT_CONFIG, trust};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -92,10 +92,11 @@ fn lay(bytes: &[u8], name: &str) -> std::io::Result<PathBuf> {
 
 fn own_folder(folder: &Path, user: u32) -> std::io::Result<PathBuf> {
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
-    let found = std::fs::symlink_metadata(folder)?;
-    if !found.is_dir() || found.uid() != user || found.mode() & 0o022 != 0 {
-        let message = format!("{} is not a folder of this user's own", folder.display());
-        return Err(std::io::Error::new(std::io::ErrorKind::PermissionDenied, message));
+    let refused = |why: String| std::io::Error::new(std::io::ErrorKind::PermissionDenied, why);
+    let root = Path::new("/");
+    let found = trust::walk(root, folder, &trust::owners(root), true).map_err(|weak| refused(weak.what()))?;
+    if !found.is_some_and(|found| found.is_dir() && found.uid() == user) {
+        return Err(refused(format!("{} is not a folder of this user's own", folder.display())));
     }
     Ok(folder.to_owned())
 }
@@ -103,7 +104,7 @@ fn own_folder(folder: &Path, user: u32) -> std::io::Result<PathBuf> {
 /// The configuration; where none is named and the default one is not there, the built-in one with events on standard
 /// error.
 fn configuration(arguments: &Run) -> Option<Config> {
-    if arguments.source.config.is_none() && !Path::new(DEFAULT_CONFIG).exists() {
+    if arguments.source.config.is_none() && !Path::new(DEFAULT_CONFIG).try_exists().unwrap_or(true) {
         return Some(Config { sinks: vec![Sink::Stderr], ..portcullis_config::built_in() });
     }
     let path = check::path_of(&arguments.source);

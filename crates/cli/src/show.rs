@@ -118,10 +118,20 @@ fn shown_time(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
+/// Whether an event names no address because it is not known. Events of 0.1.0 say 0.0.0.0:0 then, and what else is not known.
+pub fn is_unknown_address(event: &Value) -> bool {
+    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
+    let port = event.pointer("/destination/port").and_then(Value::as_u64);
+    !text("/portcullis/unknown").is_empty() && text("/destination/ip") == "0.0.0.0" && port == Some(0)
+}
+
 /// Who did what.
 pub fn deed(event: &Value) -> String {
     let text = |path: &str| shown(event.pointer(path));
     match event.pointer("/destination/port") {
+        port if text("/event/action") == "connection_attempted" && (port.is_none() || is_unknown_address(event)) => {
+            format!("{} -> an unknown address/{}", text("/portcullis/chain"), text("/network/transport"))
+        }
         Some(port) => {
             let port = shown(Some(port));
             let ip = text("/destination/ip");
@@ -256,6 +266,24 @@ mod tests {
         let wanted = "for GET shop.example/x?y from 192.0.2.7 by /srv/x.php as virtual host shop (cards)";
         assert_eq!(request(&value), wanted);
         assert_eq!(request(&json!({ "portcullis": { "request": { "state": "none" } } })), "");
+    }
+
+    #[test]
+    fn an_address_that_is_not_known_is_none() {
+        let of = |destination: Option<Value>, unknown: &str| {
+            let mut value = json!({
+                "event": { "action": "connection_attempted" }, "network": { "transport": "tcp" },
+                "portcullis": { "chain": "php", "unknown": unknown },
+            });
+            if let Some(destination) = destination {
+                value["destination"] = destination;
+            }
+            deed(&value)
+        };
+        let zero = || Some(json!({ "ip": "0.0.0.0", "port": 0 }));
+        assert_eq!(of(None, "address"), "php -> an unknown address/tcp");
+        assert_eq!(of(zero(), "socket"), "php -> an unknown address/tcp");
+        assert_eq!(of(zero(), ""), "php -> 0.0.0.0:0/tcp");
     }
 
     #[test]

@@ -58,6 +58,12 @@ fn group(root: &Path, config: &Config) -> Result<Option<u32>, Error> {
     }
 }
 
+/// Why the log of the file sink does not get the group that the configuration names for it.
+pub fn lacks_group(root: &Path, config: &Config) -> Option<String> {
+    let found = config.sinks.contains(&Sink::File).then(|| group(root, config))?;
+    found.err().map(|error| format!("{error}: no worker could append to the log"))
+}
+
 /// Where the log lies, if the sink is used.
 fn place(root: &Path, config: &Config) -> Option<PathBuf> {
     let path = &config.log_file;
@@ -72,9 +78,9 @@ pub fn prepare(root: &Path, config: &Config) -> io::Result<()> {
     let found = group(root, config);
     let own = *found.as_ref().unwrap_or(&None);
     let is_made = make_folder(folder, 0o755)?;
-    if trust::walk(root, folder.strip_prefix(root).unwrap_or(folder), &trust::owners(), true).is_err() {
-        return Err(Error::other("another user could put another file in its place: `portcullis check` says how"));
-    }
+    trust::log_place(root, &config.log_file).map_err(|weak| {
+        Error::other(format!("another user could put another file in its place: {}; {}", weak.what(), weak.advice()))
+    })?;
     let of_root = std::fs::metadata(folder)?.uid() == 0;
     if let Some(group) = own.filter(|_| of_root && (is_made || config.log_file.parent() == Some(Path::new(OWN))))
         && std::os::unix::fs::chown(folder, None, Some(group)).is_ok()
@@ -88,13 +94,15 @@ pub fn prepare(root: &Path, config: &Config) -> io::Result<()> {
     }
     let is_right = |meta: &Metadata| {
         let mode = if own.is_some_and(|own| own == meta.gid()) { GROUP_MODE } else { MODE };
-        trust::owners().contains(&meta.uid()) && own.is_none_or(|own| own == meta.gid()) && meta.mode() & 0o7777 == mode
+        trust::owners(root).contains(&meta.uid())
+            && own.is_none_or(|own| own == meta.gid())
+            && meta.mode() & 0o7777 == mode
     };
     if !is_right(&meta) {
         // The attributes of a file that is append-only cannot be changed.
         let flags = rustix::fs::ioctl_getflags(&file).ok().filter(|flags| flags.contains(IFlags::APPEND));
         flags.map(|flags| rustix::fs::ioctl_setflags(&file, flags - IFlags::APPEND));
-        let done = permit(&file, &meta, own);
+        let done = permit(root, &file, &meta, own);
         flags.map(|flags| rustix::fs::ioctl_setflags(&file, flags));
         done?;
     }
@@ -107,8 +115,8 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, rustix::fs::Mode::from_raw_mode(0o600)).map(File::from)?)
 }
 
-fn permit(file: &File, meta: &Metadata, group: Option<u32>) -> io::Result<()> {
-    if !trust::owners().contains(&meta.uid()) {
+fn permit(root: &Path, file: &File, meta: &Metadata, group: Option<u32>) -> io::Result<()> {
+    if !trust::owners(root).contains(&meta.uid()) {
         fchown(file, Some(0), None)?;
     }
     let has_group = group.is_some_and(|group| meta.gid() == group || fchown(file, None, Some(group)).is_ok());
@@ -118,15 +126,31 @@ fn permit(file: &File, meta: &Metadata, group: Option<u32>) -> io::Result<()> {
 /// Sets or takes away the append-only attribute of the log, so that nobody but root can cut or remove it. False where there is
 /// no such file, or its file system has no such attribute.
 pub fn append_only(root: &Path, config: &Config, wanted: bool) -> bool {
-    let Some(path) = place(root, config) else { return false };
+    let Some(path) = place(root, config).filter(|_| trust::log_place(root, &config.log_file).is_ok()) else {
+        return false;
+    };
+    set_append_only(&path, wanted).is_ok()
+}
+
+fn set_append_only(path: &Path, wanted: bool) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::open(path, flags, rustix::fs::Mode::empty()) else { return false };
-    let Ok(mut now) = rustix::fs::ioctl_getflags(&file) else { return false };
+    let file = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+    let mut now = rustix::fs::ioctl_getflags(&file)?;
     if now.contains(IFlags::APPEND) != wanted {
         now.set(IFlags::APPEND, wanted);
-        return rustix::fs::ioctl_setflags(&file, now).is_ok();
+        rustix::fs::ioctl_setflags(&file, now)?;
     }
-    true
+    Ok(())
+}
+
+/// Takes the append-only attribute away from every file in a folder of root's, so that it can be removed.
+pub fn let_go(root: &Path, folder: &Path) {
+    if trust::walk(root, folder.strip_prefix(root).unwrap_or(folder), &trust::owners(root), true).is_err() {
+        return;
+    }
+    for entry in reading::entries(folder, reading::ENTRIES_MAX).into_iter().flatten() {
+        let _ = set_append_only(&entry.path(), false);
+    }
 }
 
 #[cfg(test)]

@@ -170,6 +170,54 @@ fn any_value_of_any_type_is_printed_as_text() {
     }
 }
 
+/// Text that comes to a terminal by no value of an event: a path that somebody has given a file.
+#[test]
+fn the_name_of_a_file_is_printed_as_text() {
+    let place = Place::new();
+    let log = place.at("\u{1b}[2J\u{9b}31m\u{202e}\u{2028}\u{3164}.jsonl");
+    std::fs::create_dir(&log).expect("a folder");
+    for verb in ["events", "learn", "report"] {
+        let done = place.run(&[verb, log.to_str().expect("a path")]);
+        assert!(String::from_utf8_lossy(&done.stderr).contains("u{202e}"), "{verb}");
+    }
+}
+
+/// What is printed here goes to a pipe, as into a journal: others read it than who may read the file.
+#[test]
+fn what_only_its_owner_may_read_is_not_quoted() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let config = place.at("portcullis.toml");
+    // What is quoted of a file is printed as text, as all that anybody has written.
+    std::fs::write(&config, "hunter2 = hunter2 # \u{3164}\u{2028}\u{e0041}\u{202e}\n").expect("a file");
+    for (mode, is_quoted) in [(0o600, false), (0o644, true)] {
+        std::fs::set_permissions(&config, std::fs::Permissions::from_mode(mode)).expect("permissions");
+        let (path, output) = (config.to_str().expect("a path"), place.at("policy"));
+        for arguments in
+            [&["check", "--config", path][..], &["compile", "--config", path, "-o", output.to_str().expect("a path")]]
+        {
+            let done = place.run(arguments);
+            let said = format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr));
+            assert_eq!(said.contains("hunter2"), is_quoted, "{arguments:?}: {said}");
+            assert!(is_quoted || said.contains("line 1"), "{arguments:?}: {said}");
+        }
+    }
+}
+
+/// Whoever can open a folder can hold its lock.
+#[test]
+fn a_locked_folder_is_not_waited_for() {
+    let place = Place::new();
+    let log = place.at("events.jsonl");
+    std::fs::write(&log, spoiled(1)).expect("a log");
+    let folder = std::fs::File::open(place.0.path()).expect("the folder");
+    folder.lock().expect("a lock");
+    let state = place.at("state");
+    let arguments = ["status", "--prometheus", "-", "--state", state.to_str().expect("a path")];
+    let done = place.run(&[&arguments[..], &["--log", log.to_str().expect("a path")]].concat());
+    assert!(String::from_utf8_lossy(&done.stdout).contains("portcullis_"));
+}
+
 #[test]
 fn what_is_no_log_is_not_waited_for() {
     let place = Place::new();

@@ -33,6 +33,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// One of a file as a whole.
+    #[must_use]
+    pub fn of_file(severity: Severity, file: PathBuf, message: String, help: String) -> Diagnostic {
+        Diagnostic { severity, file, text: "".into(), span: 0..0, message, help: Some(help), is_private: false }
+    }
+
     /// Line and column, in characters, both from 1.
     #[must_use]
     pub fn position(&self) -> (usize, usize) {

@@ -22,6 +22,6 @@ pub mod trust;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};
 pub use entry::command;
-pub use load::{Loaded, built_in, load, parse_text};
+pub use load::{Loaded, built_in, load, load_below, mark, parse_text};
 pub use model::{Config, Sink};
 pub use portcullis_policy::place::DEFAULT_CONFIG;

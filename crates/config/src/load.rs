@@ -5,6 +5,9 @@ use crate::images;
 use crate::model::{Config, SourceFile};
 use crate::read::Reader;
 use crate::reading::{self, Links};
+use crate::trust;
+use portcullis_policy::place;
+use std::fs::Metadata;
 use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +22,8 @@ pub struct Loaded {
     pub config: Config,
     /// Everything that is wrong.
     pub diagnostics: Vec<Diagnostic>,
+    /// Nobody but root, or the user who reads it, can change what was read, or put another file in the log's place.
+    pub is_trusted: bool,
 }
 
 impl Loaded {
@@ -29,16 +34,29 @@ impl Loaded {
     }
 }
 
-/// Reads the main file `path`, then `vhosts.d/*.toml` beside it in name order, then resolv.conf; finds the files of shells.
+/// Reads the main file `path`, then `vhosts.d/*.toml` beside it in name order, then resolv.conf; finds the files of shells. That another
+/// user can change the configuration, or replace its log, is an error.
 #[must_use]
 pub fn load(path: &Path) -> Loaded {
+    load_below(Path::new("/"), path)
+}
+
+/// [`load`] of a system whose root folder is `root`; `path` begins with that.
+#[must_use]
+pub fn load_below(root: &Path, path: &Path) -> Loaded {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let mut loaded = read(&path);
+    trust::check(root, &path, &mut loaded);
+    loaded
+}
+
+fn read(path: &Path) -> Loaded {
     let mut config = Config::default();
     let mut diagnostics = Vec::new();
     let folders = Rc::default();
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    if let Some((text, is_private)) = text_of(&path, &mut config, &mut diagnostics) {
-        Reader::new(&path, &text, &folders, &mut diagnostics).main(&mut config);
-        keep_private(&path, is_private, &mut diagnostics);
+    if let Some((text, is_private)) = text_of(path, &mut config, &mut diagnostics) {
+        Reader::new(path, &text, &folders, &mut diagnostics).main(&mut config);
+        keep_private(path, is_private, &mut diagnostics);
     }
     let beside = path.parent().unwrap_or(Path::new("/")).join("vhosts.d");
     note(&beside, &mut config);
@@ -46,7 +64,7 @@ pub fn load(path: &Path) -> Loaded {
         Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
         Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
         Err(error) => {
-            diagnostics.push(unreadable(&beside, format!("cannot be read: {error}")));
+            diagnostics.push(unreadable(&beside, &error));
             Vec::new()
         }
     };
@@ -66,7 +84,7 @@ pub fn load(path: &Path) -> Loaded {
         forgive(&mut diagnostics);
     }
     in_order(&mut diagnostics);
-    Loaded { config, diagnostics }
+    Loaded { config, diagnostics, is_trusted: true }
 }
 
 /// Under `override` nothing is refused, so that no error keeps the kill switch from switching.
@@ -108,7 +126,7 @@ pub fn parse_text(path: &Path, text: &str) -> Loaded {
     let mut diagnostics = Vec::new();
     Reader::new(path, text, &Rc::default(), &mut diagnostics).main(&mut config);
     in_order(&mut diagnostics);
-    Loaded { config, diagnostics }
+    Loaded { config, diagnostics, is_trusted: true }
 }
 
 /// The text of a file, and whether others than its owner and its group may read it.
@@ -119,26 +137,26 @@ fn text_of(path: &Path, config: &mut Config, diagnostics: &mut Vec<Diagnostic>) 
         let is_private = file.metadata()?.mode() & 0o004 == 0;
         reading::rest(file, reading::CONFIG_MAX).map(|bytes| (bytes, is_private))
     };
-    let message = match read().map(|(bytes, is_private)| (String::from_utf8(bytes), is_private)) {
+    diagnostics.push(match read().map(|(bytes, is_private)| (String::from_utf8(bytes), is_private)) {
         Ok((Ok(text), is_private)) => return Some((text, is_private)),
-        Ok((Err(error), _)) => format!("not UTF-8: byte {} is not text", error.utf8_error().valid_up_to()),
-        Err(error) => format!("cannot be read: {error}"),
-    };
-    diagnostics.push(unreadable(path, message));
+        Ok((Err(error), _)) => {
+            let message = format!("not UTF-8: byte {} is not text", error.utf8_error().valid_up_to());
+            Diagnostic::of_file(Severity::Error, path.to_owned(), message, "write it as UTF-8 text".into())
+        }
+        Err(error) => unreadable(path, &error),
+    });
     None
 }
 
-/// The error of a file that could not be read.
-fn unreadable(path: &Path, message: String) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Error,
-        file: path.to_owned(),
-        text: "".into(),
-        span: 0..0,
-        message,
-        help: Some("the built-in audit default holds until there is a file".to_owned()),
-        is_private: false,
-    }
+/// The error of a file or a folder that could not be read.
+fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
+    let help = match error.kind() {
+        ErrorKind::NotFound => "make it, or name another with --config",
+        ErrorKind::PermissionDenied => "run this as root, or as a user who may read it",
+        _ => "put a regular file there, or remove what is there",
+    };
+    let help = format!("{help}; a server keeps its last valid policy, if it has one, else the built-in audit policy");
+    Diagnostic::of_file(Severity::Error, path.to_owned(), format!("cannot be read: {error}"), help)
 }
 
 /// resolv.conf, as much of it as libc would read with reason.
@@ -148,11 +166,14 @@ fn resolv_conf() -> String {
 
 /// Notes a file as a source of the policy.
 pub(crate) fn note(path: &Path, config: &mut Config) {
-    let (mtime, size) = match std::fs::metadata(path) {
-        Ok(meta) => (meta.mtime() * 1_000_000_000 + meta.mtime_nsec(), meta.len()),
-        Err(_) => (-1, 0),
-    };
-    config.sources.push(SourceFile { path: path.to_owned(), mtime, size });
+    let (mark, size) = std::fs::metadata(path).map_or((place::NO_SOURCE, 0), |meta| (mark(&meta), meta.len()));
+    config.sources.push(SourceFile { path: path.to_owned(), mark, size });
+}
+
+/// What tells whether a source has changed: its time, and who may change it.
+#[must_use]
+pub fn mark(meta: &Metadata) -> i64 {
+    place::source_mark(meta.mtime() * 1_000_000_000 + meta.mtime_nsec(), meta.uid(), meta.mode())
 }
 
 /// The `nameserver` lines of resolv.conf; loopback where there is none (resolv.conf(5)).

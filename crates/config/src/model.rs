@@ -177,8 +177,8 @@ pub enum Sink {
 pub struct SourceFile {
     /// Its path.
     pub path: PathBuf,
-    /// Nanoseconds since 1970; -1 where it does not exist.
-    pub mtime: i64,
+    /// What tells whether it has changed.
+    pub mark: i64,
     /// Bytes.
     pub size: u64,
 }

@@ -209,6 +209,9 @@ mod tests {
         let turn = lock(&path).unwrap();
         assert_eq!(turn.metadata().unwrap().mode() & 0o777, 0o600);
         assert!(File::open(&path).unwrap().try_lock().is_err(), "it is held");
+        let (told, hears) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(lock(&path).map(drop)));
+        assert!(hears.recv_timeout(LOCKED_MAX * 3).expect("it gives up").is_err());
     }
 
     #[test]

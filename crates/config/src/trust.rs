@@ -1,4 +1,7 @@
 //! Who may change what a path leads to: every folder from the root on, and every symbolic link on the way.
+//!
+//! **Invariants**: a configuration is read by [`crate::load()`], which checks it here, and a file of it is written where [`target`] says.
+//! No command of root's uses one that this module refuses.
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Loaded;
@@ -23,6 +26,8 @@ pub enum Weak {
     Kind(PathBuf),
     /// It belongs to this user.
     Owner(PathBuf, u32),
+    /// A symbolic link that belongs to this user.
+    OwnerOfLink(PathBuf, u32),
     /// Others than its owner may write to it; its permissions.
     Writable(PathBuf, u32),
     /// It is not there yet, and anybody may make it.
@@ -34,25 +39,49 @@ impl Weak {
     #[must_use]
     pub fn path(&self) -> &Path {
         match self {
-            Weak::Kind(path) | Weak::Owner(path, _) | Weak::Writable(path, _) | Weak::Free(path) => path,
+            Weak::Kind(path)
+            | Weak::Owner(path, _)
+            | Weak::OwnerOfLink(path, _)
+            | Weak::Writable(path, _)
+            | Weak::Free(path) => path,
         }
     }
 
-    /// What is wrong there, and what to do.
-    fn said(&self) -> (String, String) {
+    /// What is wrong there.
+    #[must_use]
+    pub fn what(&self) -> String {
         let shown = self.path().display();
         match self {
-            Weak::Kind(_) => (format!("{shown} is a symbolic link or no folder"), "name the file itself".into()),
-            Weak::Owner(_, user) => (
-                format!("{shown} belongs to user {user}, who could replace it"),
-                format!("chown root {shown}, or move the file where root alone may write"),
-            ),
-            Weak::Writable(_, mode) => {
-                (format!("others may write to {shown} (mode {:04o})", mode & 0o7777), format!("chmod go-w {shown}"))
-            }
-            Weak::Free(_) => (format!("anybody may make {shown}"), format!("make it first, as root: mkdir {shown}")),
+            Weak::Kind(_) => format!("{shown} is a symbolic link or no folder"),
+            Weak::Owner(_, user) => format!("{shown} belongs to user {user}, who could replace it"),
+            Weak::OwnerOfLink(_, user) => format!("the link {shown} belongs to user {user}, who could replace it"),
+            Weak::Writable(_, mode) => format!("others may write to {shown} (mode {:04o})", mode & 0o7777),
+            Weak::Free(_) => format!("anybody may make {shown}"),
         }
     }
+
+    /// What to do there; its commands are right as they are printed.
+    #[must_use]
+    pub fn advice(&self) -> String {
+        let quoted = quoted(self.path());
+        match self {
+            Weak::Kind(_) => "name the file itself".into(),
+            Weak::Owner(..) => format!("move the file where root alone may write, or: chown root {quoted}"),
+            // Without -h the file that it leads to would be given away.
+            Weak::OwnerOfLink(..) => format!("name the file itself, or: chown -h root {quoted}"),
+            // Everybody needs such a folder: /tmp, for one.
+            Weak::Writable(_, mode) if mode & STICKY != 0 => "move the file where root alone may write".into(),
+            Weak::Writable(..) => format!("chmod go-w {quoted}"),
+            Weak::Free(_) => format!("make it first, as root: mkdir {quoted}"),
+        }
+    }
+}
+
+/// A path as a word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+,:@%=".contains(&byte);
+    if text.bytes().all(is_plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 /// Follows a path of the system below `root`; what is there, if it is. A sticky folder that anybody may write to is fine on
@@ -61,6 +90,31 @@ impl Weak {
 /// # Errors
 /// The first place that belongs to none of `owners`, or that others may write to.
 pub fn walk(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<Option<Metadata>, Weak> {
+    end(root, path, owners, follow).map(|(_, found)| found)
+}
+
+/// Where a file of the configuration is written that has this path, which begins with `root`: at the end of its links.
+///
+/// # Errors
+/// The first place by which another user could have the file elsewhere, or change it.
+pub fn target(root: &Path, path: &Path) -> Result<PathBuf, Weak> {
+    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    end(root, path.strip_prefix(root).unwrap_or(&path), &owners(root), true).map(|(at, _)| at)
+}
+
+/// Whether what root puts into a folder by renaming stays there: also in one that anybody may write to, as /tmp.
+///
+/// # Errors
+/// The first place by which another user could have it elsewhere, or replace it.
+pub fn folder(root: &Path, path: &Path) -> Result<(), Weak> {
+    match walk(root, path, &owners(root), true) {
+        Err(Weak::Writable(at, mode)) if mode & STICKY != 0 && same(&at, path) => Ok(()),
+        found => found.map(|_| ()),
+    }
+}
+
+/// [`walk`], with the path of what is there.
+fn end(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<(PathBuf, Option<Metadata>), Weak> {
     let mut parts: VecDeque<OsString> = path.components().map(|part| part.as_os_str().to_owned()).collect();
     let (mut at, mut links) = (root.to_owned(), 0);
     let mut found = examined(&at, owners)?;
@@ -85,7 +139,11 @@ pub fn walk(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<Op
         }
         found = examined(&at, owners)?;
         let Some(meta) = &found else {
-            return if is_free { Err(Weak::Free(at)) } else { Ok(None) };
+            return if is_free {
+                Err(Weak::Free(at))
+            } else {
+                Ok((parts.iter().fold(at, |at, part| at.join(part)), None))
+            };
         };
         if meta.is_symlink() {
             links += 1;
@@ -108,63 +166,83 @@ pub fn walk(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<Op
             return Err(Weak::Writable(at, meta.mode()));
         }
     }
-    Ok(found)
+    Ok((at, found))
 }
 
 /// What is at a place, which has to belong to one of `owners`; a link is not followed.
 fn examined(at: &Path, owners: &[u32]) -> Result<Option<Metadata>, Weak> {
     match std::fs::symlink_metadata(at) {
         Ok(meta) if owners.contains(&meta.uid()) => Ok(Some(meta)),
+        Ok(meta) if meta.is_symlink() => Err(Weak::OwnerOfLink(at.to_owned(), meta.uid())),
         Ok(meta) => Err(Weak::Owner(at.to_owned(), meta.uid())),
         Err(_) => Ok(None),
     }
 }
 
-/// Who may own what this process relies on: root, the user that it runs as, and whoever has the root folder (nobody, in a user
-/// namespace that does not map root).
+/// Who may own what this process relies on below `root`: root, the user that it runs as, and whoever has the root folder (nobody, in a
+/// user namespace that does not map root; whoever makes an image).
 #[must_use]
-pub fn owners() -> Vec<u32> {
-    let of = |path: &str| std::fs::metadata(path).ok().map(|meta| meta.uid());
-    [Some(0), of("/proc/self"), of("/")].into_iter().flatten().collect::<BTreeSet<u32>>().into_iter().collect()
+pub fn owners(root: &Path) -> Vec<u32> {
+    let of = |path: &Path| std::fs::metadata(path).ok().map(|meta| meta.uid());
+    let all = [Some(0), of(Path::new("/proc/self")), of(Path::new("/")), of(root)];
+    all.into_iter().flatten().collect::<BTreeSet<u32>>().into_iter().collect()
 }
 
-/// Adds an error for each place by which another user could change the main file at `path`, a file of its vhosts.d, or the log.
-pub fn check(path: &Path, loaded: &mut Loaded) {
-    let owners = owners();
+/// Adds an error for each place by which another user could change the main file at `path`, which begins with `root`, a file of its
+/// vhosts.d, or the log.
+pub(crate) fn check(root: &Path, path: &Path, loaded: &mut Loaded) {
+    let owners = owners(root);
+    let within = |path: &Path| Path::new("/").join(path.strip_prefix(root).unwrap_or(path));
     let beside = path.parent().unwrap_or(Path::new("/")).join("vhosts.d");
     let mut ways = vec![path.to_owned()];
     // Without a folder whose entries are safe, each of its files says the same.
-    match walk(Path::new("/"), &beside, &owners, true) {
+    match walk(root, &within(&beside), &owners, true) {
         Ok(_) => ways.extend(loaded.config.vhost_files.iter().filter(|file| !is_own(file, &owners)).cloned()),
         Err(_) => ways.push(beside),
     }
     let mut seen = BTreeSet::new();
     let mut refuse = |file: PathBuf, what: &str, weak: &Weak| {
         if seen.insert(weak.path().to_owned()) {
-            let (message, help) = weak.said();
-            loaded.diagnostics.push(unread(Severity::Error, file, format!("{what}: {message}"), help));
+            let message = format!("{what}: {}", weak.what());
+            loaded.diagnostics.push(Diagnostic::of_file(Severity::Error, file, message, weak.advice()));
         }
+        false
     };
+    let mut is_trusted = true;
     for way in ways {
-        if let Err(weak) = walk(Path::new("/"), &way, &owners, true) {
-            refuse(way, "another user could change the policy", &weak);
+        if let Err(weak) = walk(root, &within(&way), &owners, true) {
+            is_trusted = refuse(way, "another user could change the policy", &weak);
         }
     }
-    if !loaded.config.sinks.contains(&Sink::File) {
-        return;
+    if loaded.config.sinks.contains(&Sink::File) {
+        let log = loaded.config.log_file.clone();
+        match log_place(root, &log) {
+            Err(weak @ Weak::Kind(_)) => is_trusted = refuse(log, "the log is not opened through a link", &weak),
+            Err(weak) => is_trusted = refuse(log, "another user could put another file in the log's place", &weak),
+            Ok(()) => {}
+        }
     }
-    let log = loaded.config.log_file.clone();
-    let folder = log.parent().unwrap_or(Path::new("/")).to_owned();
+    loaded.is_trusted = is_trusted;
+}
+
+/// Whether a log at `path`, of the system below `root`, can be opened by root.
+///
+/// # Errors
+/// The first place by which another user could put another file in its place; the log itself, if it is a link.
+pub fn log_place(root: &Path, path: &Path) -> Result<(), Weak> {
+    let owners = owners(root);
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let log = root.join(path.strip_prefix("/").unwrap_or(path));
+    let found = std::fs::symlink_metadata(&log);
     // Also one that anybody may write to, as /tmp, where the log is there and root's.
-    let there = std::fs::symlink_metadata(&log).is_ok_and(|meta| owners.contains(&meta.uid()) && meta.nlink() == 1);
-    match walk(Path::new("/"), &folder, &owners, true) {
-        Err(Weak::Writable(at, mode)) if mode & STICKY != 0 && there && same(&at, &folder) => {}
-        Err(weak) => refuse(log.clone(), "another user could put another file in the log's place", &weak),
+    let is_there = found.as_ref().is_ok_and(|meta| owners.contains(&meta.uid()) && meta.nlink() == 1);
+    match walk(root, folder, &owners, true) {
+        Err(Weak::Writable(at, mode))
+            if mode & STICKY != 0 && is_there && log.parent().is_some_and(|folder| same(&at, folder)) => {}
+        Err(weak) => return Err(weak),
         Ok(_) => {}
     }
-    if std::fs::symlink_metadata(&log).is_ok_and(|meta| meta.is_symlink()) {
-        refuse(log.clone(), "the log is not opened through a link", &Weak::Kind(log));
-    }
+    if found.is_ok_and(|meta| meta.is_symlink()) { Err(Weak::Kind(log)) } else { Ok(()) }
 }
 
 /// Whether two paths lead to one folder.
@@ -177,11 +255,6 @@ fn same(one: &Path, other: &Path) -> bool {
 fn is_own(file: &Path, owners: &[u32]) -> bool {
     std::fs::symlink_metadata(file)
         .is_ok_and(|meta| meta.is_file() && owners.contains(&meta.uid()) && meta.mode() & WRITABLE == 0)
-}
-
-/// A diagnostic of a file as a whole.
-fn unread(severity: Severity, file: PathBuf, message: String, help: String) -> Diagnostic {
-    Diagnostic { severity, file, text: "".into(), span: 0..0, message, help: Some(help), is_private: false }
 }
 
 #[cfg(test)]
@@ -234,5 +307,41 @@ mod tests {
         );
         assert_eq!(of("/etc/inner/file/x").unwrap_err(), Weak::Kind(root.join("etc/inner/file")));
         assert_eq!(walk(root, Path::new("/etc"), &[own + 1], true).unwrap_err(), Weak::Owner(root.to_owned(), own));
+        // What is to be written is written at the end of the links, or not at all.
+        assert_eq!(target(root, &root.join("etc/fine/new/file")).unwrap(), root.join("etc/inner/new/file"));
+        assert_eq!(target(root, &root.join("etc/link")).unwrap_err().path(), root.join("open"));
+    }
+
+    /// Each command of an advice, done as it is printed.
+    #[test]
+    fn advice_is_right_when_it_is_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        permit(root, 0o755);
+        let (file, link) = (root.join("it's a file"), root.join("link"));
+        std::fs::write(&file, "").unwrap();
+        symlink("it's a file", &link).unwrap();
+        permit(&file, 0o666);
+        std::os::unix::fs::lchown(&link, Some(33), None).unwrap();
+        let follow = |weak: &Weak| {
+            let advice = weak.advice();
+            let command = ["chown", "chmod", "mkdir"].iter().find_map(|word| advice.find(word).map(|at| &advice[at..]));
+            let done = std::process::Command::new("sh").args(["-c", command.expect("a command")]).status();
+            assert!(done.unwrap().success(), "{advice}");
+        };
+        let of = || walk(root, Path::new("/link"), &owners(root), true);
+        assert_eq!(of().unwrap_err(), Weak::OwnerOfLink(link.clone(), 33));
+        follow(&of().unwrap_err());
+        assert!(matches!(of(), Err(Weak::Writable(at, _)) if at == file));
+        follow(&of().unwrap_err());
+        assert!(of().is_ok());
+        // What everybody needs stays as it is.
+        let shared = root.join("shared");
+        std::fs::create_dir(&shared).unwrap();
+        permit(&shared, 0o1777);
+        let of = |path: &str| walk(root, Path::new(path), &owners(root), true);
+        assert!(!of("/shared").unwrap_err().advice().contains("chmod"));
+        follow(&of("/shared/none/file").unwrap_err());
+        assert!(of("/shared/none/file").is_ok());
     }
 }

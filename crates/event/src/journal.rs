@@ -95,14 +95,18 @@ pub fn fields<'b>(event: &Event<'_>, buffer: &'b mut Fields) -> &'b [u8] {
     let mut address = [0; address::TEXT_MAX];
     match event.action {
         Action::Connect(to) | Action::Send(to) => {
-            text!(fields, "DESTINATION_IP", address::text(to.ip, &mut address));
-            number!(fields, "DESTINATION_PORT", u64::from(to.port));
+            if let Some(ip) = to.ip {
+                text!(fields, "DESTINATION_IP", address::text(ip, &mut address));
+                number!(fields, "DESTINATION_PORT", u64::from(to.port));
+            }
             text!(fields, "DESTINATION_DOMAIN", to.domain);
             text!(fields, "NETWORK_TRANSPORT", to.transport.as_bytes());
         }
         Action::Listen(on) => {
-            text!(fields, "SERVER_IP", address::text(on.ip, &mut address));
-            number!(fields, "SERVER_PORT", u64::from(on.port));
+            if let Some(ip) = on.ip {
+                text!(fields, "SERVER_IP", address::text(ip, &mut address));
+                number!(fields, "SERVER_PORT", u64::from(on.port));
+            }
             text!(fields, "NETWORK_TRANSPORT", on.transport.as_bytes());
         }
         Action::Merged { count, .. } => number!(fields, "PORTCULLIS_REPEATED", count),

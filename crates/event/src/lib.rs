@@ -54,8 +54,8 @@ pub struct Process<'a> {
 /// One end of a connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint<'a> {
-    /// `destination.ip` or `server.ip`
-    pub ip: core::net::IpAddr,
+    /// `destination.ip` or `server.ip`; `None` where the address is not known, and neither is the port.
+    pub ip: Option<core::net::IpAddr>,
     /// `destination.port` or `server.port`
     pub port: u16,
     /// `network.transport`: `tcp`, `udp`, `icmp`, ...
@@ -136,8 +136,9 @@ impl Action<'_> {
     pub fn each_part(&self, mut part: impl FnMut(&[u8])) {
         if let Action::Connect(at) | Action::Send(at) | Action::Listen(at) = self {
             match at.ip {
-                core::net::IpAddr::V4(ip) => part(&ip.octets()),
-                core::net::IpAddr::V6(ip) => part(&ip.octets()),
+                Some(core::net::IpAddr::V4(ip)) => part(&ip.octets()),
+                Some(core::net::IpAddr::V6(ip)) => part(&ip.octets()),
+                None => {}
             }
             part(&at.port.to_le_bytes());
             part(at.transport.as_bytes());

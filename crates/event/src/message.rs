@@ -135,12 +135,17 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
 
 #[inline(never)]
 fn address_text(json: &mut Json<'_>, to: &Endpoint<'_>) {
-    if to.ip.is_ipv6() {
-        json.raw(b"[");
+    match to.ip {
+        Some(ip) => {
+            if ip.is_ipv6() {
+                json.raw(b"[");
+            }
+            json.ip_text(ip);
+            json.raw(if ip.is_ipv6() { b"]:" } else { b":" });
+            json.digits_text(u64::from(to.port));
+        }
+        None => json.raw(b"an unknown address"),
     }
-    json.ip_text(to.ip);
-    json.raw(if to.ip.is_ipv6() { b"]:" } else { b":" });
-    json.digits_text(u64::from(to.port));
     json.raw(b"/");
     json.text(to.transport.as_bytes(), 16);
 }

@@ -347,8 +347,8 @@ pub struct Command {
 pub struct Source {
     /// Its path, ending in a NUL byte.
     pub path: StringRange,
-    /// Modification time in nanoseconds since 1970; -1 where the file did not exist.
-    pub mtime: I64,
+    /// [`crate::place::source_mark`]; [`crate::place::NO_SOURCE`] where the file did not exist.
+    pub mark: I64,
     /// Size in bytes.
     pub size: U64,
 }

@@ -23,9 +23,27 @@ pub fn suffix(config: &[u8]) -> Option<[u8; 17]> {
     Some(suffix)
 }
 
+/// The mark of a source that was not there.
+pub const NO_SOURCE: i64 = -1;
+
+/// The mark of a source of the policy: when it was changed, and by its owner and its permissions, who may change it. A `chown` or
+/// `chmod` changes no time of content, and still may have the configuration refused.
+#[must_use]
+pub const fn source_mark(mtime: i64, owner: u32, mode: u32) -> i64 {
+    let rights = ((owner as i64) << 12) | (mode & 0o7777) as i64;
+    mtime ^ rights.wrapping_mul(0x9E37_79B9_7F4A_7C15_u64.cast_signed())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_owner_or_a_mode_makes_another_mark() {
+        let marks = [(0, 0o755), (33, 0o755), (0, 0o775), (0, 0o1755)].map(|(owner, mode)| source_mark(9, owner, mode));
+        assert!(marks.iter().all(|mark| marks.iter().filter(|other| *other == mark).count() == 1));
+        assert_eq!(source_mark(9, 0, 0o40755), marks[0], "what it is does not count");
+    }
 
     #[test]
     fn only_another_configuration_has_a_suffix() {

@@ -174,12 +174,12 @@ impl<'a> Policy<'a> {
         why.map(|why| self.text(*why)).unwrap_or_default()
     }
 
-    /// The files that the policy was compiled from: path ending in NUL, mtime in ns, size in bytes.
+    /// The files that the policy was compiled from: path ending in NUL, mark ([`crate::place::source_mark`]), size in bytes.
     pub fn sources(&self) -> impl Iterator<Item = (&'a [u8], i64, u64)> + use<'a> {
         let policy = *self;
         self.records::<Source>(Section::Sources)
             .iter()
-            .map(move |source| (policy.text(source.path), source.mtime.get(), source.size.get()))
+            .map(move |source| (policy.text(source.path), source.mark.get(), source.size.get()))
     }
 
     /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr.

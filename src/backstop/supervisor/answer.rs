@@ -96,7 +96,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
     };
     // What runs is not what was judged: nothing is known of what it does.
     if subject.is_replaced && judge::enforces_programs(subject.served.scope) {
-        let decision = case.actor(|actor| judge::unknown_program(actor, &subject.served, Unknown::Replaced));
+        let decision = case.with_actor(|actor| judge::unknown_program(actor, &subject.served, Unknown::Replaced));
         if decision.is_err() {
             return Some(decision.into());
         }
@@ -116,9 +116,9 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
             with.restricted.restrict(subject.pid, with.since);
             Some(Reply::GoOn)
         }
-        Call::Ring => Some(case.actor(|actor| judge::ring(actor, &subject.served)).into()),
-        Call::Other => Some(case.actor(|actor| judge::system_call(actor, &subject.served)).into()),
-        Call::Unreadable => Some(case.actor(|actor| judge::memory(actor, &subject.served)).into()),
+        Call::Ring => Some(case.with_actor(|actor| judge::ring(actor, &subject.served)).into()),
+        Call::Other => Some(case.with_actor(|actor| judge::system_call(actor, &subject.served)).into()),
+        Call::Unreadable => Some(case.with_actor(|actor| judge::memory(actor, &subject.served)).into()),
     }
 }
 
@@ -213,7 +213,7 @@ pub(super) struct SupervisedCall<'c> {
 }
 
 impl SupervisedCall<'_> {
-    pub(super) fn actor<R>(&self, look: impl FnOnce(Actor<'_>) -> R) -> R {
+    pub(super) fn with_actor<R>(&self, look: impl FnOnce(Actor<'_>) -> R) -> R {
         self.by_in(None, look)
     }
 

@@ -33,7 +33,7 @@ impl SupervisedCall<'_> {
                     Ok(meant) => sys::unspecified(bytes, size, meant),
                     Err(_) => {
                         return self
-                            .actor(|actor| judge::unexamined(actor, served, fd, operation))
+                            .with_actor(|actor| judge::unexamined(actor, served, fd, operation))
                             .map(|()| Holds::Once);
                     }
                 }
@@ -43,7 +43,7 @@ impl SupervisedCall<'_> {
         match at {
             Some((ip, port)) => match self.to_pool_at(ip, port, operation) {
                 Some(decision) => decision.map(|()| Holds::Once),
-                None => self.actor(|actor| judge::egress(actor, served, fd, operation, ip, port)),
+                None => self.with_actor(|actor| judge::egress(actor, served, fd, operation, ip, port)),
             },
             None => Ok(Holds::Once),
         }
@@ -51,7 +51,7 @@ impl SupervisedCall<'_> {
 
     /// The answer where the address cannot be read.
     pub(super) fn unread(&self, fd: i32, operation: SocketOperation) -> Reply {
-        self.actor(|actor| judge::unread(actor, &self.subject.served, fd, operation)).into()
+        self.with_actor(|actor| judge::unread(actor, &self.subject.served, fd, operation)).into()
     }
 
     /// The decision on a call that was allowed, but that the supervisor cannot make itself: whether the kernel will use what was
@@ -59,7 +59,7 @@ impl SupervisedCall<'_> {
     pub(super) fn unbound(&self, fd: i32, operation: SocketOperation) -> Decision {
         match self.written.get() && !self.enforces(&RULES) {
             true => Ok(()),
-            false => self.actor(|actor| judge::unexamined(actor, &self.subject.served, fd, operation)),
+            false => self.with_actor(|actor| judge::unexamined(actor, &self.subject.served, fd, operation)),
         }
     }
 
@@ -105,7 +105,7 @@ impl SupervisedCall<'_> {
         if let CallDescriptor::Fails(errno) = self.lend(fd) {
             return self.fails(errno, &RULES);
         }
-        self.actor(|actor| judge::routed(actor, &self.subject.served, how)).into()
+        self.with_actor(|actor| judge::routed(actor, &self.subject.served, how)).into()
     }
 
     pub(super) fn connect(&self, fd: i32, at: u64, len: u64) -> Option<Reply> {

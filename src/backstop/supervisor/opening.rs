@@ -18,7 +18,7 @@ impl SupervisedCall<'_> {
     fn not_known(&self, fd: i32, what: Unknown) -> Decision {
         match self.written.get() && !self.enforces(&RULES) {
             true => Ok(()),
-            false => self.actor(|actor| judge::listen_unknown(actor, &self.subject.served, fd, what)),
+            false => self.with_actor(|actor| judge::listen_unknown(actor, &self.subject.served, fd, what)),
         }
     }
 
@@ -42,7 +42,7 @@ impl SupervisedCall<'_> {
             (CallDescriptor::Fails(errno), ..) => return self.fails(*errno, &RULES),
             (_, Some(_), None) => self.not_known(lent.fd(), Unknown::Socket),
             (_, Some((ip, port)), Some(false)) => {
-                self.actor(|actor| judge::listen(actor, &self.subject.served, lent.fd(), ip, port))
+                self.with_actor(|actor| judge::listen(actor, &self.subject.served, lent.fd(), ip, port))
             }
             _ => Ok(()),
         };
@@ -68,7 +68,7 @@ impl SupervisedCall<'_> {
         let lent = self.lend(fd);
         let decision = match (&lent, sys::known_own_address(lent.fd())) {
             (CallDescriptor::Fails(errno), _) => return self.fails(*errno, &RULES),
-            (_, Ok(Some((ip, port)))) => self.actor(|actor| judge::listen(actor, served, lent.fd(), ip, port)),
+            (_, Ok(Some((ip, port)))) => self.with_actor(|actor| judge::listen(actor, served, lent.fd(), ip, port)),
             (_, Ok(None)) => Ok(()),
             (_, Err(_)) => self.not_known(lent.fd(), Unknown::Socket),
         };

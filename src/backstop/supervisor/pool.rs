@@ -146,6 +146,6 @@ impl SupervisedCall<'_> {
             None => Some(Unknown::Socket),
         };
         let how = b"a connection to a listener of PHP-FPM's";
-        Some(self.actor(|actor| judge::fpm_socket(actor, &self.subject.served, unknown, how)))
+        Some(self.with_actor(|actor| judge::fpm_socket(actor, &self.subject.served, unknown, how)))
     }
 }

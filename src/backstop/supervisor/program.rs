@@ -30,7 +30,7 @@ impl SupervisedCall<'_> {
 
     /// The decision on a program of which something is not known.
     fn cannot(&self, what: Unknown) -> Decision {
-        self.actor(|actor| judge::unknown_program(actor, &self.subject.served, what))
+        self.with_actor(|actor| judge::unknown_program(actor, &self.subject.served, what))
     }
 
     fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {

@@ -129,3 +129,26 @@ fn hexadecimal(digits: &[u8]) -> u64 {
     let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
     digits.iter().fold(0, |sum, byte| sum.wrapping_mul(16).wrapping_add(digit(*byte)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_string_is_followed_as_far_as_it_may_go() {
+        let page = PAGE as u64;
+        let of = |pages: u64| Range { start: pages * page, end: (pages + 1) * page, line: [0; 2], is_touched: false };
+        let touched = |at: u64| {
+            let mut ranges = [of(100), of(102), of(300)];
+            touch(&mut ranges, at);
+            ranges.map(|range| range.is_touched)
+        };
+        assert_eq!(touched(100 * page), [true, true, false]);
+        // It begins in private memory, more than a page before.
+        assert_eq!(touched(97 * page), [true, true, false]);
+        assert_eq!(touched(300 * page - STRING_MAX), [false; 3]);
+        assert_eq!(touched(300 * page - STRING_MAX + 1), [false, false, true]);
+        assert_eq!(touched(101 * page), [false, true, false]);
+        assert_eq!(touched(301 * page), [false; 3]);
+    }
+}

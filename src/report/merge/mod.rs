@@ -8,6 +8,7 @@ mod table;
 
 pub use table::{Marks, MergeDecision, MergeFacts, Merged, Table, WrittenEvent};
 
+use crate::memory::set_once;
 use crate::policy::in_force;
 use crate::process::stack;
 use crate::process::state;
@@ -27,15 +28,8 @@ impl Fingerprint {
     #[allow(deprecated)]
     pub fn new() -> Fingerprint {
         let counters = counters::counters();
-        let key = &counters.merged.key;
-        if key.load(Ordering::Relaxed) == 0 {
-            let new = sys::random().unwrap_or_else(sys::fresh_number);
-            let _ = key.compare_exchange(0, new, Ordering::Relaxed, Ordering::Relaxed);
-        }
-        Fingerprint(core::hash::SipHasher::new_with_keys(
-            key.load(Ordering::Relaxed),
-            counters.stream.load(Ordering::Relaxed),
-        ))
+        let key = set_once(&counters.merged.key, || sys::random().unwrap_or_else(sys::fresh_number));
+        Fingerprint(core::hash::SipHasher::new_with_keys(key, counters.stream.load(Ordering::Relaxed)))
     }
 
     /// Of which one part is `bytes`.

@@ -20,6 +20,9 @@ pub fn may_be_held(fd: i32) -> bool {
 pub struct HeldDescriptor {
     /// The descriptor's number and one; 0 for none: what begins as zeros needs no page of the file.
     kept: AtomicI32,
+    /// The same of its first number. What shares the memory and not the descriptors, as a vfork child does, may have relocated its own
+    /// copy: here it is where it was.
+    first: AtomicI32,
     device: AtomicU64,
     inode: AtomicU64,
 }
@@ -27,14 +30,28 @@ pub struct HeldDescriptor {
 impl HeldDescriptor {
     /// Nothing is held.
     pub const fn new() -> HeldDescriptor {
-        HeldDescriptor { kept: AtomicI32::new(0), device: AtomicU64::new(0), inode: AtomicU64::new(0) }
+        HeldDescriptor {
+            kept: AtomicI32::new(0),
+            first: AtomicI32::new(0),
+            device: AtomicU64::new(0),
+            inode: AtomicU64::new(0),
+        }
+    }
+
+    /// The number of which the descriptor is what it was, by `is`.
+    fn found(&self, is: impl Fn(&sys::Stat) -> bool) -> Option<(i32, sys::Stat)> {
+        let kept = self.kept.load(Ordering::Acquire);
+        let first = if kept == 0 { 0 } else { self.first.load(Ordering::Relaxed) };
+        let mut numbers = [kept, first].into_iter();
+        numbers.find_map(|number| {
+            let stat = if number > 0 { sys::fstat_of_sink(number.wrapping_sub(1)) } else { None };
+            stat.filter(|stat| is(stat)).map(|stat| (number.wrapping_sub(1), stat))
+        })
     }
 
     /// The descriptor where it still is what it was, and the names that this has.
     fn ours_and_names(&self) -> Option<(i32, u64)> {
-        let fd = self.kept.load(Ordering::Acquire).wrapping_sub(1);
-        let stat = if fd >= 0 { sys::fstat_of_sink(fd) } else { None };
-        stat.filter(|stat| self.is(Some(stat.identity))).map(|stat| (fd, stat.links))
+        self.found(|stat| self.is(Some(stat.identity))).map(|(fd, stat)| (fd, stat.links))
     }
 
     /// The descriptor where it still is what it was. A socket's inode is unique while the socket lives.
@@ -45,6 +62,11 @@ impl HeldDescriptor {
     /// The descriptor of a file that is held, where that has a name still: what was removed nobody reads any more.
     pub fn file(&self) -> Option<i32> {
         self.ours_and_names().filter(|(_, names)| *names > 0).map(|(fd, _)| fd)
+    }
+
+    /// The descriptor and what it refers to, where that still has the inode of what is held: a socket may lead elsewhere.
+    pub fn as_it_is(&self) -> Option<(i32, sys::Stat)> {
+        self.found(|stat| stat.identity.1 == self.inode.load(Ordering::Relaxed))
     }
 
     /// Whether what is held has this identity.
@@ -66,9 +88,11 @@ impl HeldDescriptor {
         self.kept.store(0, Ordering::Release);
     }
 
-    /// Whether it has this number, whatever that refers to by now.
-    pub fn may_be(&self, fd: i32) -> bool {
-        fd >= 0 && self.kept.load(Ordering::Relaxed) == fd.wrapping_add(1)
+    /// Whether it has this number.
+    pub fn is_at(&self, fd: i32) -> bool {
+        let number = fd.wrapping_add(1);
+        let numbers = [self.kept.load(Ordering::Relaxed), self.first.load(Ordering::Relaxed)];
+        number > 0 && numbers.contains(&number) && self.ours() == Some(fd)
     }
 
     fn set(&self, fd: i32) {
@@ -104,6 +128,7 @@ impl HeldDescriptor {
     pub fn hold(&self, fd: i32, stat: &sys::Stat) {
         self.device.store(stat.identity.0, Ordering::Relaxed);
         self.inode.store(stat.identity.1, Ordering::Relaxed);
+        self.first.store(fd.wrapping_add(1), Ordering::Relaxed);
         self.set(fd);
     }
 

@@ -15,7 +15,7 @@ use crate::sys::broker as ask;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use held::{HeldDescriptor, SinkResult};
-pub use lent::lend;
+pub use lent::{HandedSink as Handed, accept, end_of, is_spoilt, lend, spoil};
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::Policy;
@@ -55,11 +55,12 @@ pub const KINDS: usize = 3;
 const HELD: [&HeldDescriptor; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
 
 /// Holds what this program was handed; for the constructor.
-pub fn keep(handed: [Option<(i32, sys::Stat)>; KINDS]) {
-    for (place, file) in HELD.into_iter().zip(handed) {
-        if let Some((fd, stat)) = file {
+pub fn keep(handed: [Option<Handed>; KINDS]) {
+    for (at, (place, file)) in HELD.into_iter().zip(handed).enumerate() {
+        if let Some((fd, stat, end)) = file {
             sys::close_on_exec(fd);
             place.hold(fd, &stat);
+            lent::set_end(at, end);
             set_held_in([u64::MAX; 3]);
         }
     }
@@ -78,7 +79,7 @@ fn kept() -> impl Iterator<Item = &'static HeldDescriptor> {
 /// Whether a sink is held by this descriptor which the process could not open again.
 #[cold]
 pub fn is_kept(fd: i32) -> bool {
-    kept().any(|place| place.may_be(fd) && place.ours().is_some()) && is_elsewhere()
+    kept().any(|place| place.is_at(fd)) && is_elsewhere()
 }
 
 /// The lowest descriptor from `first` on of which that is so.
@@ -92,7 +93,7 @@ pub fn kept_from(first: u32) -> Option<u32> {
 #[inline(never)]
 pub fn make_way(fd: i32) {
     if is_kept(fd) {
-        kept().filter(|place| place.may_be(fd)).for_each(HeldDescriptor::relocate);
+        kept().filter(|place| place.is_at(fd)).for_each(HeldDescriptor::relocate);
     }
 }
 

@@ -2,13 +2,16 @@
 //! and log, or has no room for it.
 
 use super::compile;
-use crate::elsewhere::{ask, configuration, place_library, start};
+use crate::elsewhere::{ask, configuration, place_library, start, start_one};
 use crate::harness::{Guard, Parts, Place, enter};
 use crate::jails::jail;
 use serde_json::Value;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
+use std::process::Command;
+
+const JOURNAL: &str = "/run/systemd/journal/socket";
 
 fn jail_with_helper(place: &Place) -> PathBuf {
     let root = jail(place);
@@ -31,7 +34,7 @@ fn a_program_that_closes_all_descriptors_keeps_its_sinks() {
     let guard = place.guard_of_every_event(&configuration("off"));
     let server = start(&place, Some(&guard), Some(&root));
     let mut events = guard.events();
-    for way in ["close", "close_range", "pieces", "closefrom", "syscall", "syscall of one", "duplicate"] {
+    for way in ["close", "close_range", "pieces", "closefrom", "syscall", "syscall of one", "duplicate", "vfork"] {
         let said = ask(&server, "blog.example", &format!("/bin/closing|{way}"));
         assert!(said.contains("through"), "{way}: {said}");
         let seen = events.fresh();
@@ -41,12 +44,13 @@ fn a_program_that_closes_all_descriptors_keeps_its_sinks() {
     }
 }
 
-/// Whoever has a descriptor of a socket can connect it anew, for all that have one of the same open file description.
+/// Whoever has a descriptor of a socket can connect it anew, and shut it down, for all that have one of the same open file description.
+/// Another socket may have the journal's name there.
 #[test]
 fn a_program_leads_nobody_elses_events_to_itself() {
     enter();
     std::fs::create_dir_all("/run/systemd/journal").expect("folders");
-    let journal = UnixDatagram::bind("/run/systemd/journal/socket").expect("a socket");
+    let journal = UnixDatagram::bind(JOURNAL).expect("a socket");
     journal.set_nonblocking(true).expect("nonblocking");
     let fresh = || {
         let mut bytes = vec![0; 1 << 16];
@@ -56,20 +60,69 @@ fn a_program_leads_nobody_elses_events_to_itself() {
         }
         all
     };
+    for (way, argument, wanted) in
+        [("rebind", "/tmp/mine", "led 1, came 0"), ("rebind", JOURNAL, "led 1"), ("shut", "", "shut 0")]
+    {
+        let place = Place::new();
+        let root = jail_with_helper(&place);
+        let own = root.join("run/systemd/journal");
+        std::fs::create_dir_all(&own).expect("folders");
+        chown(&own, Some(33), Some(33)).expect("www-data's");
+        let text = configuration("off") + "[log]\nsink = [\"journald\"]\nmerge = false\n";
+        let guard = Guard::new(&place, place.write("etc/portcullis.toml", &text), place.join("log/none"));
+        let server = start_one(&place, &guard, &root);
+        let shell = "/bin/dash|-c|/bin/sh -c 'echo through'";
+        assert!(ask(&server, "blog.example", shell).contains("through"));
+        assert!(fresh().contains("dash > sh"));
+        let said = ask(&server, "blog.example", &format!("/bin/elsewhere|{way}|{argument}"));
+        assert!(said.contains(wanted), "{way} {argument}: {said}");
+        fresh();
+        // What nobody hears of is refused, since a virtual host of the server is in enforce.
+        let said = ask(&server, "blog.example", shell);
+        assert!(!said.contains("through"), "{way} {argument}: {said}");
+        let seen = fresh();
+        assert!(seen.contains("pool www > dash"), "{way} {argument}: the worker's own event: {seen}");
+    }
+}
+
+/// A descriptor of the log that does not write, in the place of a sink, and none at all.
+#[test]
+fn a_program_that_is_handed_no_sink_that_writes_may_do_the_least() {
+    enter();
     let place = Place::new();
     let root = jail_with_helper(&place);
-    let text = configuration("off") + "[log]\nsink = [\"journald\"]\nmerge = false\n";
-    let guard = Guard::new(&place, place.write("etc/portcullis.toml", &text), place.join("log/none"));
+    std::fs::create_dir_all(root.join("proc")).expect("a folder");
+    assert!(Command::new("mount").args(["--bind", "/proc"]).arg(root.join("proc")).status().expect("mount").success());
+    let guard = place.guard_of_every_event(&configuration("off"));
+    let server = start_one(&place, &guard, &root);
+    let mut events = guard.events();
+    assert!(ask(&server, "blog.example", "/bin/dash|-c|/bin/sh -c 'echo through'").contains("through"));
+    let set = |mode| std::fs::set_permissions(&guard.log, PermissionsExt::from_mode(mode)).expect("permissions");
+    set(0o666);
+    for way in ["path", "reading", "closed"] {
+        events.fresh();
+        let said = ask(&server, "blog.example", &format!("/bin/elsewhere|mute|{way}"));
+        assert!(!said.contains("through") && !said.contains("log:"), "{way}: {said}");
+        let seen = events.fresh();
+        assert!(chains(&seen).iter().any(|chain| chain.ends_with("elsewhere > dash")), "{way}: {seen:#?}");
+    }
+    // The next one has its sinks.
+    assert!(ask(&server, "blog.example", "/bin/dash|-c|/bin/sh -c 'echo through'").contains("through"));
+}
+
+/// A descriptor of a file that can be overwritten is not handed to a user who may not open it.
+#[test]
+fn a_program_is_handed_no_log_that_its_user_may_not_open() {
+    enter();
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    let guard = place.guard_of_every_event(&configuration("off"));
     let server = start(&place, Some(&guard), Some(&root));
-    let shell = "/bin/dash|-c|/bin/sh -c 'echo through'";
-    assert!(ask(&server, "blog.example", shell).contains("through"));
-    assert!(fresh().contains("dash > sh"));
-    let said = ask(&server, "blog.example", "/bin/elsewhere|rebind|/tmp/mine");
-    assert!(said.contains("through") && said.contains("led 1, came 0"), "{said}");
-    fresh();
-    assert!(ask(&server, "blog.example", shell).contains("through"));
-    let seen = fresh();
-    assert!(seen.contains("pool www > dash"), "the worker's own event: {seen}");
+    let flags = || ask(&server, "blog.example", "/bin/elsewhere|flags|");
+    assert!(flags().contains("0\n"));
+    std::fs::set_permissions(&guard.log, PermissionsExt::from_mode(0o640)).expect("permissions");
+    let said = flags();
+    assert!(said.starts_with("through"), "{said}");
 }
 
 /// Nor do flags that a program takes from the log's descriptor count for others.

@@ -2,7 +2,8 @@
  * shell with a sealed file in memory, of the bytes of the file ARGUMENT, in the place of all that is handed down; `sink`: the same
  * with the file ARGUMENT, opened to append; `chroot`: tries to enter the folder ARGUMENT, then starts a shell; `limit`: at a limit of
  * ARGUMENT descriptors; `rebind`: connects the sockets that are handed down to one of its own, bound to ARGUMENT, and says how many
- * messages of a shell's and its own come there; `flags`: takes O_APPEND from the files and goes to their beginning; `threads`: says how many descriptors programs have that four threads start; `count` is such a program. */
+ * messages of a shell's and its own come there; `shut`: shuts these sockets down for sending; `mute`: starts a shell with a descriptor
+ * of the log in the place of each sink that ARGUMENT opens it as (`path`, `reading`), or with none (`closed`); `flags`: takes O_APPEND from the files and goes to their beginning; `threads`: says how many descriptors programs have that four threads start; `count` is such a program. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <pthread.h>
@@ -40,6 +41,41 @@ static int in_place(int fd)
     return start(&actions, shell);
 }
 
+static int handed(int number, mode_t kind)
+{
+    struct stat stat;
+    return fstat(number, &stat) == 0 && (stat.st_mode & S_IFMT) == kind;
+}
+
+/* The first number that is free will be the policy's, which stays. */
+static int mute(const char *as)
+{
+    char *const shell[] = {"/bin/dash", "-c", "/bin/sh -c 'echo through'", NULL};
+    posix_spawn_file_actions_t actions;
+    char path[64];
+    int log = -1, policy = 900, flags = strcmp(as, "path") ? O_RDONLY : O_PATH;
+    posix_spawn_file_actions_init(&actions);
+    for (int number = 900; number < 920; number++)
+        if (handed(number, S_IFREG) && log < 0) {
+            snprintf(path, sizeof path, "/proc/self/fd/%d", number);
+            log = open(path, flags);
+            if (log < 0)
+                return perror(path), 94;
+        }
+    if (log < 0)
+        return perror("log"), 95;
+    while (fcntl(policy, F_GETFD) >= 0)
+        policy++;
+    for (int number = 900; number < 920; number++)
+        if (number == policy)
+            continue;
+        else if (strcmp(as, "closed"))
+            posix_spawn_file_actions_adddup2(&actions, log, number);
+        else
+            posix_spawn_file_actions_addclose(&actions, number);
+    return start(&actions, shell) != 0;
+}
+
 static void *starts(void *sum)
 {
     char *const count[] = {"/bin/elsewhere", "count", "", NULL};
@@ -48,12 +84,6 @@ static void *starts(void *sum)
         __atomic_add_fetch((int *)sum, WEXITSTATUS(status), __ATOMIC_RELAXED);
     }
     return NULL;
-}
-
-static int handed(int number, mode_t kind)
-{
-    struct stat stat;
-    return fstat(number, &stat) == 0 && (stat.st_mode & S_IFMT) == kind;
 }
 
 static int rebind(const char *path)
@@ -74,6 +104,14 @@ static int rebind(const char *path)
     start(NULL, shell);
     while (recv(mine, &byte, 1, MSG_DONTWAIT) == 1)
         came++;
+    /* The socket outlives this program. */
+    if (fork() == 0) {
+        for (int number = 0; number < 900; number++)
+            if (number != mine)
+                close(number);
+        sleep(20);
+        _exit(0);
+    }
     return printf("led %d, came %d\n", led, came), 0;
 }
 
@@ -110,6 +148,12 @@ int main(int count, char **arguments)
     }
     if (!strcmp(way, "rebind"))
         return rebind(argument);
+    if (!strcmp(way, "mute"))
+        return mute(argument);
+    if (!strcmp(way, "shut"))
+        for (int number = 900; number < 920; number++)
+            if (handed(number, S_IFSOCK))
+                printf("shut %d\n", shutdown(number, SHUT_WR));
     if (!strcmp(way, "flags"))
         for (int number = 900; number < 920; number++)
             if (handed(number, S_IFREG)) {

@@ -10,7 +10,7 @@ use crate::arguments::Doctor;
 use crate::install::unit::Unit;
 use crate::install::{self, Systemd, program, review};
 use crate::status::process::Process;
-use crate::{FINE, WRONG, check, compile, complain, show, status};
+use crate::{FINE, WRONG, check, compile, complain, show, sink, status};
 use anstyle::{AnsiColor, Style};
 use master::Master;
 use portcullis_config::Config;
@@ -140,9 +140,26 @@ fn examine(unit: &Unit, findings: &mut Findings) {
             None => findings.fine("pool", format!("{} has the library in {}", jail.pool, jail.folder.display())),
         }
     }
+    if let Some(why) = sink::lacks_group(Path::new("/"), &config) {
+        findings.add(
+            Outcome::Wrong,
+            "log group",
+            why,
+            "Name another `[log] group`, or make this one: groupadd --system.",
+        );
+    }
     let policy = compile::default_output(&config_path);
     let Some(bytes) = on_disk(&policy, findings) else { return };
     let Ok(compiled) = Policy::new(&bytes) else { return };
+    if !install::is_root() {
+        findings.add(
+            Outcome::Wrong,
+            "processes, sinks, proof",
+            "not looked at: only root can read other users' processes and start a probe",
+            format!("sudo portcullis doctor {}", unit.name.trim_end_matches(".service")),
+        );
+        return;
+    }
     let Some(master) = processes(unit, findings) else { return };
     match master {
         // Another user's process may have any root.
@@ -187,7 +204,7 @@ fn settings(unit: &Unit, library: &Path, findings: &mut Findings) -> Option<(Con
         Outcome::Wrong,
         "configuration",
         check::summary(&loaded, &path),
-        "Mend what is shown above; until then the last good policy holds.",
+        "Correct what is shown above. Until then a server keeps its last valid policy, or has the built-in audit policy.",
     );
     None
 }

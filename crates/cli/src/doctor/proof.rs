@@ -208,7 +208,7 @@ pub fn started<R>(
         }
         text += &format!("{key}={value}\n");
     }
-    plan::write(&path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    plan::write(Path::new("/"), &path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     let done = systemd.reload().and_then(|()| systemd.start(name)).map(|()| meanwhile());
     let stopped = systemd.stop(name);
     let _ = std::fs::remove_file(&path);

@@ -240,15 +240,15 @@ mod tests {
         let (root, library) = (root.path(), Path::new("/usr/lib/x/libportcullis.so"));
         let [a, c] = of_unit(root, &unit("php8.2-fpm.service", "")).try_into().unwrap();
         assert_eq!(a.state(root, library), State::Missing);
-        a.placing(root, library).make().unwrap();
+        a.placing(root, library).make(root).unwrap();
         assert_eq!(a.state(root, library), State::Same);
         let meta = std::fs::metadata(a.copy(root, library)).unwrap();
         assert_eq!((meta.mode() & 0o7777, meta.uid()), (0o644, 0));
         std::fs::write(root.join("usr/lib/x/libportcullis.so"), "two").unwrap();
         assert_eq!(a.state(root, library), State::Other);
-        a.placing(root, library).make().unwrap();
+        a.placing(root, library).make(root).unwrap();
         assert_eq!(std::fs::read_to_string(a.copy(root, library)).unwrap(), "two");
-        Change::Remove(a.copy(root, library)).make().unwrap();
+        Change::Remove(a.copy(root, library)).make(root).unwrap();
         tidy(&a, root, library);
         assert!(!root.join("srv/a/usr").exists() && root.join("srv/a/x").exists());
         // A link leads out of the jail, and who may write to a folder of it, or above it, could replace the library.

@@ -19,7 +19,7 @@ use anstyle::{AnsiColor, Style};
 use jails::State;
 use plan::Change;
 use portcullis_config::reading::{self, Links};
-use portcullis_config::{Config, DEFAULT_CONFIG, Sink, trust};
+use portcullis_config::{Config, DEFAULT_CONFIG, Sink};
 use review::{Review, Warning};
 use std::path::{Path, PathBuf};
 use unit::Unit;
@@ -31,6 +31,21 @@ const DROP_IN: &str = "portcullis.conf";
 const MARK: &str = "# Written by `portcullis install`";
 /// The command, as units run it.
 const COMMAND: &str = "/usr/bin/portcullis";
+
+/// An error for whoever is not root, before the system of this machine is changed in part; images are their maker's.
+pub fn needs_root(root: &Path) -> Result<(), String> {
+    match root == Path::new("/") && !is_root() {
+        true => Err("this needs root; nothing was changed".into()),
+        false => Ok(()),
+    }
+}
+
+/// Whether this is run by root.
+pub fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    // /proc/self belongs to the effective user.
+    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+}
 
 /// Where the library is installed.
 pub fn library() -> PathBuf {
@@ -104,10 +119,7 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
         }
         return Ok((Some(Change::Write(path, main_file(mode.unwrap_or("audit")))), Config::default()));
     }
-    let mut loaded = portcullis_config::load(&path);
-    if arguments.root == Path::new("/") {
-        trust::check(&path, &mut loaded);
-    }
+    let loaded = portcullis_config::load_below(&arguments.root, &path);
     check::show_errors(&loaded);
     if !loaded.usable() {
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
@@ -169,14 +181,16 @@ fn guard(arguments: &Install, name: &str, library: &Path, config: &Config) -> Re
 
 /// Renews the copies of the library in the root directories of the pools of every guarded unit; for an upgrade.
 pub fn renew(root: &Path) -> u8 {
+    if let Err(why) = needs_root(root) {
+        return complain(why);
+    }
     let library = library();
     let units = installed(root).into_iter().filter_map(|name| Unit::find(root, &name).ok());
     let mut code = FINE;
     for jail in units.flat_map(|unit| jails::of_unit(root, &unit)) {
         if jail.state(root, &library) == State::Other {
             let change = jail.placing(root, &library);
-            change.show();
-            code = code.max(change.make().map_or_else(complain, |()| FINE));
+            code = code.max(change.make_shown(root).map_or_else(complain, |()| FINE));
         }
     }
     code
@@ -203,8 +217,14 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
         guarded.push(guard(arguments, name, &library, &config)?);
     }
     let of_units = || guarded.iter().flat_map(|guarded| std::iter::once(&guarded.change).chain(&guarded.copies));
-    for change in config_change.iter().chain(of_units()) {
-        change.show();
+    if arguments.dry_run {
+        config_change.iter().chain(of_units()).for_each(Change::show);
+    } else {
+        needs_root(&arguments.root)?;
+    }
+    let is_guarded = guarded.iter().all(|part| part.change.is_done());
+    for change in config_change.iter().chain(of_units()).filter(|_| !arguments.dry_run) {
+        change.make_shown(&arguments.root)?;
     }
     for part in &guarded {
         for warning in &part.warnings {
@@ -218,10 +238,6 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     if arguments.dry_run {
         println!("Nothing was written (--dry-run).");
         return Ok(FINE);
-    }
-    let is_guarded = guarded.iter().all(|part| part.change.is_done());
-    for change in config_change.iter().chain(of_units()) {
-        change.make()?;
     }
     if arguments.module {
         for part in &guarded {
@@ -277,7 +293,7 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
         return Ok(FINE);
     }
     let Err(why) = systemd.restart(name) else {
-        return Ok(match status::settled(name, true) {
+        return Ok(match status::settled(name, true, || systemd.main_process(name)) {
             Ok(count) => {
                 println!("{name}: restarted, {count} guarded.");
                 FINE
@@ -286,7 +302,7 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
         });
     };
     if let Change::Write(path, _) = &part.change {
-        Change::Remove(path.clone()).make()?;
+        Change::Remove(path.clone()).make(Path::new("/"))?;
         path.parent().map(plan::tidy);
     }
     systemd.reload()?;

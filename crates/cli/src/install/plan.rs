@@ -2,6 +2,7 @@
 
 use anstyle::{AnsiColor, Style};
 use portcullis_config::reading::{self, Links};
+use portcullis_config::trust;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
@@ -44,38 +45,52 @@ impl Change {
         }
     }
 
-    /// Shows it.
+    /// Shows it: what is done, or would be.
     pub fn show(&self) {
+        print!("{}", self.said());
+    }
+
+    fn said(&self) -> String {
         let path = self.path().display();
         match self {
-            _ if self.is_done() => println!("{BOLD}{path}{BOLD:#}: as it is to be"),
-            Change::Remove(_) => println!("{BOLD}{path}{BOLD:#}: {GONE}removed{GONE:#}"),
+            _ if self.is_done() => format!("{BOLD}{path}{BOLD:#}: as it is to be\n"),
+            Change::Remove(_) => format!("{BOLD}{path}{BOLD:#}: {GONE}removed{GONE:#}\n"),
             Change::Copy(from, at) => {
                 let word = if at.exists() { "renewed" } else { "new" };
-                println!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}, a copy of {}", from.display());
+                format!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}, a copy of {}\n", from.display())
             }
             Change::Write(at, text) => {
                 let before = reading::text(at, Links::Follow, reading::CONFIG_MAX).unwrap_or_default();
-                println!("{BOLD}{path}{BOLD:#}: {ADDED}{}{ADDED:#}", if before.is_empty() { "new" } else { "changed" });
+                let word = if before.is_empty() { "new" } else { "changed" };
+                let mut out = format!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}\n");
                 for line in before.lines().filter(|line| !text.lines().any(|now| now == *line)) {
-                    println!("  {GONE}- {line}{GONE:#}");
+                    out += &format!("  {GONE}- {line}{GONE:#}\n");
                 }
                 for line in text.lines().filter(|line| !before.lines().any(|was| was == *line)) {
-                    println!("  {ADDED}+ {line}{ADDED:#}");
+                    out += &format!("  {ADDED}+ {line}{ADDED:#}\n");
                 }
+                out
             }
         }
     }
 
-    /// Makes it: by a new file that takes the old one's place.
-    pub fn make(&self) -> Result<(), String> {
+    /// Makes it, and then says so.
+    pub fn make_shown(&self, root: &Path) -> Result<(), String> {
+        let said = self.said();
+        self.make(root)?;
+        print!("{said}");
+        Ok(())
+    }
+
+    /// Makes it, in the system below `root`: by a new file that takes the old one's place.
+    pub fn make(&self, root: &Path) -> Result<(), String> {
         let path = self.path();
         let done = match self {
             _ if self.is_done() => Ok(()),
             Change::Remove(path) => std::fs::remove_file(path),
-            Change::Write(path, text) => write(path, text),
+            Change::Write(path, text) => write(root, path, text),
             Change::Copy(from, path) => {
-                reading::bytes(from, Links::Own, reading::PROGRAM_MAX).and_then(|bytes| write(path, &bytes))
+                reading::bytes(from, Links::Own, reading::PROGRAM_MAX).and_then(|bytes| write(root, path, &bytes))
             }
         };
         done.map_err(|error| format!("cannot change {}: {error}", path.display()))
@@ -86,34 +101,46 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("/"))
 }
 
-/// Writes a file atomically, with the permissions of the one before it.
-pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
-    let mode = std::fs::metadata(path).map_or(0o644, |meta| meta.permissions().mode() & 0o777);
-    write_as(path, bytes, mode)
+/// Where a file of the configuration, or one that a server loads, lies in the system below `root`: an administrator's link is followed,
+/// and a place where another user could change it is refused.
+fn target(root: &Path, path: &Path) -> std::io::Result<PathBuf> {
+    trust::target(root, path).map_err(|weak| {
+        let message = format!("another user could change it: {}; {}", weak.what(), weak.advice());
+        std::io::Error::new(std::io::ErrorKind::PermissionDenied, message)
+    })
 }
 
-/// Writes a file atomically, with these permissions.
-pub fn write_as(path: &Path, bytes: impl AsRef<[u8]>, mode: u32) -> std::io::Result<()> {
+/// Writes a file of the configuration, or one that a server loads, in the system below `root`: an administrator's link stays one, and
+/// where another user could change what is written, nothing is.
+pub fn write(root: &Path, path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    output(&target(root, path)?, bytes)
+}
+
+/// Writes a file that was asked for, wherever that is: atomically, with the permissions of the one before it. What is there is
+/// replaced, and not followed if it is a link: another user may have put it there.
+pub fn output(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+    let path = &std::path::absolute(path)?;
+    let mode = std::fs::symlink_metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)
+        .map_or(0o644, |meta| meta.permissions().mode() & 0o777);
     let file = prepare(path, bytes.as_ref(), mode)?;
-    file.0.as_file().sync_all()?;
-    let folder = folder_of(&file.1).to_owned();
-    file.0.persist(&file.1)?;
-    reading::sync_folder(&folder)
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    reading::sync_folder(folder_of(path))
 }
 
-/// The new file that is to take the place of `path`, and that place.
-fn prepare(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<(tempfile::NamedTempFile, PathBuf)> {
-    // An administrator's link stays one.
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = folder_of(&path);
+/// The new file that is to take the place of `path`.
+fn prepare(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
+    let folder = folder_of(path);
     std::fs::DirBuilder::new().recursive(true).mode(0o755).create(folder)?;
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-    Ok((file, path))
+    Ok(file)
 }
 
-/// Writes many files, each atomically and in their order: all are on the disk before the first takes its place.
+/// Writes many files of the configuration, each atomically and in their order: all are on the disk before the first takes its place.
 ///
 /// **Why together**: to wait for the disk once a file takes minutes for 10,000 virtual hosts.
 pub fn write_many(files: &[(PathBuf, String, u32)]) -> std::io::Result<()> {
@@ -121,8 +148,8 @@ pub fn write_many(files: &[(PathBuf, String, u32)]) -> std::io::Result<()> {
     // A file of each folder, which is on the disk that is waited for.
     let mut folders = BTreeMap::new();
     for (path, text, mode) in files {
-        let (file, path) = prepare(path, text.as_bytes(), *mode)?;
-        let (file, temporary) = file.into_parts();
+        let path = target(Path::new("/"), path)?;
+        let (file, temporary) = prepare(&path, text.as_bytes(), *mode)?.into_parts();
         folders.entry(folder_of(&path).to_owned()).or_insert(file);
         new.push((temporary, path));
     }
@@ -155,15 +182,15 @@ mod tests {
         let path = root.path().join("a/b.conf");
         let change = Change::Write(path.clone(), "one\n".into());
         assert!(!change.is_done());
-        change.make().unwrap();
+        change.make(root.path()).unwrap();
         assert!(change.is_done());
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        Change::Write(path.clone(), "two\n".into()).make().unwrap();
+        Change::Write(path.clone(), "two\n".into()).make(root.path()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(path.with_file_name(".portcullis-left"), "half").unwrap();
         tidy(path.parent().unwrap());
         assert!(path.exists(), "what is not ours stays");
-        Change::Remove(path.clone()).make().unwrap();
+        Change::Remove(path.clone()).make(root.path()).unwrap();
         tidy(path.parent().unwrap());
         assert!(!path.parent().unwrap().exists());
     }

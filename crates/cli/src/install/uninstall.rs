@@ -3,11 +3,14 @@
 use super::jails::{self, Jail, State};
 use super::plan::{self, Change};
 use super::unit::Unit;
-use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, short};
+use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, needs_root, short};
 use crate::arguments::Uninstall;
 use crate::{FINE, complain, sink, status};
 use portcullis_config::DEFAULT_CONFIG;
 use std::path::Path;
+
+/// What portcullis-metrics.service writes for the node exporter, where its METRICS is not another.
+const METRICS: &str = "var/lib/prometheus/node-exporter/portcullis.prom";
 
 pub fn uninstall(arguments: &Uninstall) -> u8 {
     match try_uninstall(arguments) {
@@ -52,7 +55,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     }
     let last = installed(root).iter().all(|unit| units.contains(unit));
     let main = below(root, Path::new(DEFAULT_CONFIG));
-    let config = last.then(|| portcullis_config::load(&main).config);
+    let loaded = last.then(|| portcullis_config::load_below(root, &main));
     if last {
         let text = super::text_of(&main).unwrap_or_default();
         if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
@@ -60,8 +63,11 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
         }
     }
     changes.retain(|change| !change.is_done());
-    for change in &changes {
-        change.show();
+    if arguments.dry_run {
+        changes.iter().for_each(Change::show);
+    } else {
+        needs_root(root)?;
+        changes.iter().try_for_each(|change| change.make_shown(root))?;
     }
     if changes.is_empty() {
         println!("Nothing of the guard is there.");
@@ -69,9 +75,6 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     if arguments.dry_run {
         println!("Nothing was removed (--dry-run).");
         return Ok(());
-    }
-    for change in &changes {
-        change.make()?;
     }
     freed.iter().for_each(|jail| jails::tidy(jail, root, &library));
     for unit in &units {
@@ -84,14 +87,17 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     for unit in &units {
         if arguments.now && systemd.is_active(unit) {
             systemd.restart(unit)?;
-            status::settled(unit, false).map_err(|why| format!("{unit} was restarted, but {why}"))?;
+            status::settled(unit, false, || systemd.main_process(unit))
+                .map_err(|why| format!("{unit} was restarted, but {why}"))?;
             println!("{unit}: restarted.");
         }
     }
-    if let Some(config) = config {
-        // What is append-only nobody removes.
-        sink::append_only(root, &config, false);
-        clean(arguments, &main);
+    if let Some(loaded) = loaded {
+        // What is append-only nobody removes. Which log that is, only a configuration of root's may say.
+        if loaded.is_trusted {
+            sink::append_only(root, &loaded.config, false);
+        }
+        clean(arguments, &main)?;
     }
     if !arguments.now && units.iter().any(|unit| systemd.is_active(unit)) {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
@@ -101,20 +107,35 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
 }
 
 /// What is left when no unit is guarded any more.
-fn clean(arguments: &Uninstall, main: &Path) {
+fn clean(arguments: &Uninstall, main: &Path) -> Result<(), String> {
     let root = &arguments.root;
     if arguments.now || arguments.purge || !Systemd::of(root).is_running() {
-        let _ = std::fs::remove_dir_all(root.join("run/portcullis"));
+        remove_all(&root.join("run/portcullis"))?;
     }
     let folder = main.parent().unwrap_or(Path::new("/"));
     if arguments.purge {
-        let _ = std::fs::remove_dir_all(folder.join("vhosts.d"));
-        let _ = std::fs::remove_dir_all(root.join("var/log/portcullis"));
-        let _ = std::fs::remove_dir_all(root.join("var/lib/portcullis"));
+        let log = root.join("var/log/portcullis");
+        sink::let_go(root, &log);
+        let state = root.join("var/lib/portcullis");
+        [folder.join("vhosts.d"), log, state].iter().try_for_each(|folder| remove_all(folder))?;
+        remove(std::fs::remove_file(root.join(METRICS)), METRICS)?;
     }
     let _ = std::fs::remove_dir(folder.join("vhosts.d"));
     plan::tidy(folder);
     if main.exists() {
         println!("{} stays: it is yours (--purge removes it, and the log).", main.display());
+    }
+    Ok(())
+}
+
+fn remove_all(folder: &Path) -> Result<(), String> {
+    remove(std::fs::remove_dir_all(folder), &folder.display().to_string())
+}
+
+/// What is not there need not be removed.
+fn remove(done: std::io::Result<()>, what: &str) -> Result<(), String> {
+    match done {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("cannot remove {what}: {error}")),
+        _ => Ok(()),
     }
 }

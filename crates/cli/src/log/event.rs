@@ -137,8 +137,12 @@ impl Event {
         self.text("/event/action") == "exec"
     }
 
-    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none.
+    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events of 0.1.0 say
+    /// 0.0.0.0:0 for that.
     pub fn destination(&self) -> Option<String> {
+        if !self.unknown().is_empty() && crate::show::is_unknown_address(self.value()) {
+            return None;
+        }
         let port = self.number("/destination/port")?;
         let ip = self.text("/destination/ip");
         Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })

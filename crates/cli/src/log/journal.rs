@@ -59,7 +59,8 @@ fn entries(more: &[String], each: &mut dyn FnMut(&Value)) -> Result<(), String> 
         "--identifier=portcullis",
     ]);
     // What the command itself prints in a unit has the same identifier, and comes by its standard output.
-    command.args(["--no-pager", "--quiet", "_TRANSPORT=journal", "_TRANSPORT=syslog"]).args(more);
+    // Not quiet: that there is no journal, or that this user sees but a part of it, is said on standard error.
+    command.args(["--no-pager", "_TRANSPORT=journal", "_TRANSPORT=syslog"]).args(more);
     let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| {
         format!("cannot run journalctl: {error}; where events go to a file, name it: portcullis events FILE")
     })?;

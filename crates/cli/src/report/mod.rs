@@ -24,7 +24,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         page::page(&page::Facts { events: &events, incidents: &incidents, unreadable, proposal: &proposal, now: &now });
     match &arguments.output {
         Some(path) => {
-            install::plan::write(path, &html).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+            install::plan::output(path, &html).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
             println!(
                 "{}: {}, {}",
                 path.display(),

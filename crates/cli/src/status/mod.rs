@@ -78,11 +78,14 @@ impl Unit {
         self.guarded().filter(|(_, guard)| !guard.policy.is_current).map(|(process, _)| process.pid).collect()
     }
 
-    /// Whether its policy has a supervisor that is not there, while it serves.
+    /// Whether its policy has a supervisor that is not there, while a worker needs it: one that serves, or that has the filter and
+    /// waits for its first request.
     pub fn lacks_supervisor(&self) -> bool {
-        let mut serving = self.guarded().filter(|(_, guard)| guard.role == "serving");
-        serving.any(|(_, guard)| guard.policy.is_supervised)
-            && !self.processes.iter().any(|process| process.is_supervisor)
+        let is_masters = |process: &Process| self.guarded().any(|(other, _)| other.pid == process.parent);
+        self.guarded().any(|(process, guard)| {
+            let is_worker = guard.role == "serving" || process.is_filtered && is_masters(process);
+            is_worker && guard.policy.is_supervised
+        }) && !self.processes.iter().any(|process| process.is_supervisor)
     }
 
     /// The policies in force, each once.
@@ -114,11 +117,12 @@ fn look_again(processes: &mut Vec<Process>) {
 /// How long a server may take from its restart until no process of before is left.
 const SETTLING: Duration = Duration::from_secs(10);
 
-/// Waits until all processes of a unit are guarded, or none is; gives how many there are.
-pub fn settled(name: &str, guarded: bool) -> Result<usize, String> {
+/// Waits until a unit's main process, whose number `main` gives, and all its workers are guarded, or none is; gives how many there are.
+pub fn settled(name: &str, guarded: bool, main: impl Fn() -> Option<u32>) -> Result<usize, String> {
     let begun = Instant::now();
     loop {
-        let own: Vec<Process> = process::all().into_iter().filter(|process| process.unit == name).collect();
+        let all: Vec<Process> = process::all().into_iter().filter(|process| process.unit == name).collect();
+        let own = serving(&all, main());
         let wrong = own.iter().find(|process| process.guard.is_ok() != guarded);
         match wrong {
             None if !own.is_empty() => return Ok(own.len()),
@@ -130,6 +134,22 @@ pub fn settled(name: &str, guarded: bool) -> Result<usize, String> {
             }
         }
     }
+}
+
+/// The processes of a unit that its server consists of: the main one, what that has started, and what a process of root's below it
+/// has. The others may be left of before (`KillMode=process`, `mixed`), or be what a script has started: neither is to keep an
+/// administrator from anything. Where systemd knows no main process, all count.
+fn serving(all: &[Process], main: Option<u32>) -> Vec<&Process> {
+    let Some(main) = main else { return all.iter().collect() };
+    let mut starters = vec![main];
+    let mut at = 0;
+    while let Some(&starter) = starters.get(at) {
+        let more = all.iter().filter(|process| process.parent == starter && process.is_root).map(|process| process.pid);
+        let more: Vec<u32> = more.filter(|pid| !starters.contains(pid)).collect();
+        starters.extend(more);
+        at += 1;
+    }
+    all.iter().filter(|process| process.pid == main || starters.contains(&process.parent)).collect()
 }
 
 /// Every unit that has a guarded process or the guard's drop-in.
@@ -151,7 +171,13 @@ pub fn units() -> Vec<Unit> {
         if is_installed {
             look_again(&mut processes);
         }
-        Unit { name, is_installed, processes }
+        let mut unit = Unit { name, is_installed, processes };
+        if is_installed && unit.lacks_supervisor() {
+            // It may be starting.
+            std::thread::sleep(LOADING);
+            unit.processes = process::all().into_iter().filter(|process| process.unit == unit.name).collect();
+        }
+        unit
     });
     units.filter(|unit| unit.is_installed || unit.processes.iter().any(|process| process.guard.is_ok())).collect()
 }
@@ -176,7 +202,7 @@ pub fn run(arguments: &Status) -> u8 {
     let exposed = |unit: &Unit| {
         unit.unguarded().next().is_some() || unit.lacks_supervisor() || (unit.is_installed && unit.processes.is_empty())
     };
-    if units.iter().any(exposed) { WRONG } else { FINE }
+    if disk.rejected.is_some() || units.iter().any(exposed) { WRONG } else { FINE }
 }
 
 /// Writes what Prometheus is to get, with the calls that the log has.
@@ -200,7 +226,7 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
         print!("{text}");
     } else {
         tally.save(&arguments.state)?;
-        install::plan::write(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+        install::plan::output(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
     }
     counted
 }
@@ -213,7 +239,10 @@ fn print(units: &[Unit], disk: &OnDisk) {
             printable(&disk.path)
         ),
     }
-    if disk.is_stale {
+    if let Some(why) = &disk.rejected {
+        println!("{BAD}The configuration is rejected{BAD:#}: {}", printable(why));
+        println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
+    } else if disk.is_stale {
         println!("{OLD}The configuration has changed since: the next reload of a server compiles it.{OLD:#}");
     }
     if units.is_empty() {
@@ -291,7 +320,7 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
     let process = |process: &Process| match &process.guard {
         Ok(guard) => json!({
             "pid": process.pid, "command": process.command, "guarded": true, "supervisor": process.is_supervisor,
-            "version": guard.version, "role": guard.role,
+            "version": guard.version, "role": if process.is_supervisor { "supervisor" } else { guard.role },
             "policy": {
                 "digest": guard.policy.file.as_ref().map(|_| digest(guard.policy.digest)),
                 "file": guard.policy.file, "current": guard.policy.is_current,
@@ -316,7 +345,9 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
         })
         .collect();
     json!({
-        "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale },
+        "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale,
+            "rejected": disk.rejected,
+        },
         "units": units,
     })
 }
@@ -330,7 +361,17 @@ mod tests {
         let policy = InForce { digest: 1, ..InForce::built_in() };
         let counters = Counters { stream, decisions, audits: stream, ..Counters::default() };
         let guard = Guard { version: "1".into(), role: "serving", policy, counters };
-        Process { pid: 1, unit: "x.service".into(), command: "x".into(), guard: Ok(guard), is_supervisor }
+        let (unit, command) = ("x.service".into(), "x".into());
+        Process {
+            pid: 1,
+            unit,
+            command,
+            guard: Ok(guard),
+            is_supervisor,
+            parent: 0,
+            is_filtered: false,
+            is_root: false,
+        }
     }
 
     #[test]
@@ -349,6 +390,44 @@ mod tests {
     }
 
     #[test]
+    fn a_supervisor_has_its_own_role() {
+        let processes = vec![process(7, 5, false), process(9, 2, true)];
+        let unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        let disk = OnDisk {
+            log: None,
+            vhosts: BTreeSet::new(),
+            path: String::new(),
+            digest: None,
+            is_stale: false,
+            rejected: None,
+        };
+        let shown = as_json(&[unit], &disk);
+        let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
+        assert_eq!(roles, [Some("serving".into()), Some("supervisor".into())]);
+    }
+
+    #[test]
+    fn what_is_left_in_a_unit_is_none_of_its_server_s() {
+        let one = |pid: u32, parent: u32, is_root: bool| Process { pid, parent, is_root, ..process(0, 0, false) };
+        let all = [
+            one(10, 1, true),
+            // Workers, another master below the first, and its worker.
+            one(11, 10, false),
+            one(12, 10, true),
+            one(13, 12, false),
+            // What a worker has started, and what is left of before, or of what has ended.
+            one(14, 11, false),
+            one(15, 14, true),
+            one(16, 1, false),
+            one(17, 16, false),
+        ];
+        let pids = |main| serving(&all, main).iter().map(|process| process.pid).collect::<Vec<u32>>();
+        assert_eq!(pids(Some(10)), [10, 11, 12, 13]);
+        assert_eq!(pids(Some(9)), [0; 0], "it is being started");
+        assert_eq!(pids(None).len(), all.len());
+    }
+
+    #[test]
     fn a_supervisor_that_is_not_there_is_missed() {
         let lacks = |supervised: bool, with: bool| {
             let mut processes = vec![process(7, 5, false), process(9, 2, true)];
@@ -361,5 +440,22 @@ mod tests {
         let found =
             [(true, false), (true, true), (false, false), (false, true)].map(|(policy, with)| lacks(policy, with));
         assert_eq!(found, [true, false, false, false]);
+    }
+
+    #[test]
+    fn a_worker_that_waits_for_its_first_request_misses_its_supervisor() {
+        let mut processes = vec![process(7, 5, false), process(7, 5, false)];
+        for (process, (pid, parent)) in processes.iter_mut().zip([(10, 1), (11, 10)]) {
+            (process.pid, process.parent, process.is_filtered) = (pid, parent, true);
+            let guard = process.guard.as_mut().expect("a guard");
+            (guard.role, guard.policy.is_supervised) = ("master", true);
+        }
+        let mut unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        assert!(unit.lacks_supervisor());
+        unit.processes[1].is_filtered = false;
+        assert!(!unit.lacks_supervisor(), "a worker without the filter has not asked for one");
+        unit.processes.truncate(1);
+        unit.processes[0].is_filtered = true;
+        assert!(!unit.lacks_supervisor(), "a master with the unit's own filter needs none");
     }
 }

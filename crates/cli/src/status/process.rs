@@ -31,6 +31,12 @@ pub struct Process {
     pub guard: Result<Guard, String>,
     /// It is the supervisor of a server.
     pub is_supervisor: bool,
+    /// The process that forked it; 0 if it is unknown.
+    pub parent: u32,
+    /// A seccomp filter is loaded, as the backstop does in each worker.
+    pub is_filtered: bool,
+    /// It has only root's users: what has another one may have been told what to start.
+    pub is_root: bool,
 }
 
 /// The guard in a process.
@@ -140,7 +146,31 @@ fn read_in(around: &StatusContext, pid: u32) -> Option<Process> {
         Some((end, _)) => format!("{}\u{2026}", &command[..end]),
         None => command,
     };
-    Some(Process { pid, unit: unit(&group(&folder), &around.manager), command, guard, is_supervisor })
+    let unit = unit(&group(&folder), &around.manager);
+    let Origin { parent, is_filtered, is_root } =
+        Origin::of(&String::from_utf8_lossy(&fact(&folder, "status").unwrap_or_default()));
+    Some(Process { pid, unit, command, guard, is_supervisor, parent, is_filtered, is_root })
+}
+
+/// Facts of /proc/PID/status. The name of the process, which it can choose, has no line end.
+#[derive(Debug, PartialEq, Eq)]
+struct Origin {
+    parent: u32,
+    is_filtered: bool,
+    is_root: bool,
+}
+
+impl Origin {
+    fn of(status: &str) -> Origin {
+        let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
+        let mut users = of("Uid:").split_whitespace().peekable();
+        Origin {
+            parent: of("PPid:").parse().unwrap_or(0),
+            // SECCOMP_MODE_FILTER (include/uapi/linux/seccomp.h).
+            is_filtered: of("Seccomp:") == "2",
+            is_root: users.peek().is_some() && users.all(|user| user == "0"),
+        }
+    }
 }
 
 /// Every process that can be seen.
@@ -372,6 +402,25 @@ mod tests {
         std::fs::write(folder.path().join("cgroup"), "8:pids:/forged.service\n9:name=systemd:/a:b.service\n0::/\n")
             .unwrap();
         assert_eq!(group(folder.path()), "/a:b.service");
+    }
+
+    #[test]
+    fn the_systems_manager_may_be_in_a_group_of_its_own() {
+        for (group, wanted) in [("/init.scope", ""), ("/machine/one/init.scope", "/machine/one"), ("/", "")] {
+            let proc = tempfile::tempdir().unwrap();
+            std::fs::create_dir(proc.path().join("1")).unwrap();
+            std::fs::write(proc.path().join("1/cgroup"), format!("0::{group}\n")).unwrap();
+            assert_eq!(StatusContext::new(proc.path()).manager, wanted, "{group}");
+        }
+    }
+
+    #[test]
+    fn where_a_process_comes_from() {
+        let status = |uid: &str| format!("Name:\tUid: PPid:\nPPid:\t7\nUid:\t{uid}\n");
+        assert_eq!(Origin::of(&status("0\t0\t0\t0")), Origin { parent: 7, is_filtered: false, is_root: true });
+        assert_eq!(Origin::of(&status("33\t0\t0\t0")), Origin { parent: 7, is_filtered: false, is_root: false });
+        assert_eq!(Origin::of(&status("33\t33\t33\t33")), Origin { parent: 7, is_filtered: false, is_root: false });
+        assert_eq!(Origin::of(""), Origin { parent: 0, is_filtered: false, is_root: false });
     }
 
     /// A tree like /proc of a process that is all lies.

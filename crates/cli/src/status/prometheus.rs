@@ -32,17 +32,43 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
     metric("old_policy_processes", "gauge", "Processes whose policy is not the one on disk.", &|unit| {
         unit.guarded().filter(|(_, guard)| !guard.policy.is_current).count() as u64
     });
-    metric("decisions_total", "counter", "Actions that were decided on, since the server was started.", &|unit| {
-        unit.counters().decisions
-    });
-    metric("audits_total", "counter", "Events of actions that went ahead.", &|unit| unit.counters().audits);
-    metric("denials_total", "counter", "Events of actions that were refused.", &|unit| unit.counters().denials);
-    metric("events_total", "counter", "Events.", &|unit| unit.counters().events);
-    metric("merged_total", "counter", "Audits and denials that were counted into another event.", &|unit| {
-        unit.counters().merged
-    });
-    metric("dropped_total", "counter", "Events that a sink did not take.", &|unit| unit.counters().dropped);
-    head(&mut out, "calls_total", "counter", "Calls on which a rule fired, by the rule that decided; from the log.");
+    metric(
+        "decisions_total",
+        "counter",
+        "Actions that were decided on, by the server's processes that run; starts at 0 with each start, and with a reload that starts the server's program again.",
+        &|unit| unit.counters().decisions,
+    );
+    metric(
+        "audits_total",
+        "counter",
+        "Events of actions that went ahead; starts at 0 as decisions_total does.",
+        &|unit| unit.counters().audits,
+    );
+    metric(
+        "denials_total",
+        "counter",
+        "Events of actions that were refused; starts at 0 as decisions_total does.",
+        &|unit| unit.counters().denials,
+    );
+    metric("events_total", "counter", "Events; starts at 0 as decisions_total does.", &|unit| unit.counters().events);
+    metric(
+        "merged_total",
+        "counter",
+        "Audits and denials that were counted into another event; starts at 0 as decisions_total does.",
+        &|unit| unit.counters().merged,
+    );
+    metric(
+        "dropped_total",
+        "counter",
+        "Events that a sink did not take; starts at 0 as decisions_total does.",
+        &|unit| unit.counters().dropped,
+    );
+    head(
+        &mut out,
+        "calls_total",
+        "counter",
+        "Calls on which a rule fired, by the rule that decided; from the log, so that no start or reload sets it to 0.",
+    );
     for ([vhost, rule, outcome], count) in tally.calls() {
         let labels = format!("vhost=\"{}\",rule=\"{rule}\",outcome=\"{outcome}\"", escaped(vhost));
         let _ = writeln!(out, "portcullis_calls_total{{{labels}}} {count}");

@@ -77,7 +77,7 @@ impl Tally {
     /// Leaves it for the next run.
     pub fn save(&self, path: &Path) -> Result<(), String> {
         let text = serde_json::to_string(self).map_err(|error| error.to_string())?;
-        plan::write(path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))
+        plan::output(path, &text).map_err(|error| format!("cannot write {}: {error}", path.display()))
     }
 
     /// Counts what the log has that was not counted yet. At most `limit` virtual hosts get series of their own, of those that

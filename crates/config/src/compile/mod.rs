@@ -23,7 +23,7 @@ pub fn compile(config: &Config) -> Vec<u8> {
     for source in &config.sources {
         let mut path = source.path.as_os_str().as_encoded_bytes().to_vec();
         path.push(0);
-        let record = Source { path: writer.text(&path), mtime: source.mtime.into(), size: source.size.into() };
+        let record = Source { path: writer.text(&path), mark: source.mark.into(), size: source.size.into() };
         writer.record(Section::Sources, &record);
     }
     for image in &config.images {

@@ -76,21 +76,25 @@ pub fn encode<'b>(event: &Event<'_>, buffer: &'b mut Line) -> &'b [u8] {
 
 #[inline(never)]
 fn endpoint(json: &mut Json<'_>, key: MemberName, direction: &'static str, at: &Endpoint<'_>) {
-    json.key(key);
-    json.open(b'{');
-    json.key(name!("ip"));
-    json.ip(at.ip);
-    json.key(name!("port"));
-    json.number(u64::from(at.port));
-    if !at.domain.is_empty() {
-        member(json, name!("domain"), at.domain, 256);
+    if let Some(ip) = at.ip {
+        json.key(key);
+        json.open(b'{');
+        json.key(name!("ip"));
+        json.ip(ip);
+        json.key(name!("port"));
+        json.number(u64::from(at.port));
+        if !at.domain.is_empty() {
+            member(json, name!("domain"), at.domain, 256);
+        }
+        json.close(b'}');
     }
-    json.close(b'}');
     json.key(name!("network"));
     json.open(b'{');
     word(json, name!("direction"), direction);
     word(json, name!("transport"), at.transport);
-    word(json, name!("type"), if at.ip.is_ipv6() { "ipv6" } else { "ipv4" });
+    if let Some(ip) = at.ip {
+        word(json, name!("type"), if ip.is_ipv6() { "ipv6" } else { "ipv4" });
+    }
     json.close(b'}');
 }
 
@@ -263,7 +267,7 @@ mod tests {
                 args_count: u32::MAX,
             };
             let to = Endpoint {
-                ip: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().unwrap(),
+                ip: "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff".parse().ok(),
                 port: 65535,
                 transport: "ipv6-icmp",
                 domain: filler,
@@ -285,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_connection_has_what_the_rule_asks_for() {
-        let to = Endpoint { ip: "25.0.0.1".parse().unwrap(), port: 4444, transport: "tcp", domain: b"a.example" };
+        let to = Endpoint { ip: "25.0.0.1".parse().ok(), port: 4444, transport: "tcp", domain: b"a.example" };
         let value = line(&event(Process::default(), Action::Connect(to), b"php"));
         assert_eq!(value["event"]["action"], "connection_attempted");
         assert_eq!(value["event"]["type"][0], "start");
@@ -294,6 +298,24 @@ mod tests {
         assert_eq!(value["destination"]["port"], 4444);
         assert_eq!(value["rule"]["id"], "egress-port");
         assert_eq!(value["event"]["outcome"], "failure");
+    }
+
+    #[test]
+    fn an_address_that_is_not_known_is_none() {
+        let to = Endpoint { ip: None, port: 0, transport: "tcp", domain: b"" };
+        for (action, absent) in [
+            (Action::Connect(to), ["destination", "DESTINATION_IP", "DESTINATION_PORT"]),
+            (Action::Send(to), ["destination", "DESTINATION_IP", "DESTINATION_PORT"]),
+            (Action::Listen(to), ["server", "SERVER_IP", "SERVER_PORT"]),
+        ] {
+            let event = event(Process::default(), action, b"php");
+            let value = line(&event);
+            assert!(value[absent[0]].is_null() && value["network"]["type"].is_null(), "{value}");
+            assert_eq!(value["network"]["transport"], "tcp");
+            let message = value["message"].as_str().unwrap();
+            assert!(message.contains("an unknown address/tcp") && !message.contains("0.0.0.0"), "{message}");
+            assert!(journal(&event).iter().all(|(name, _)| !absent.contains(&name.as_str())));
+        }
     }
 
     proptest! {
