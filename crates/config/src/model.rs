@@ -207,6 +207,8 @@ pub struct Config {
     pub vhosts: Vec<Vhost>,
     /// Their names.
     pub vhost_names: std::collections::HashSet<String>,
+    /// Which of them wins a request.
+    pub winners: crate::read::shadow::Winners,
     /// Sinks.
     pub sinks: Vec<Sink>,
     /// Path of the file sink.
@@ -235,6 +237,7 @@ impl Default for Config {
             global: ScopeConfig::default(),
             vhosts: Vec::new(),
             vhost_names: std::collections::HashSet::new(),
+            winners: crate::read::shadow::Winners::default(),
             sinks: vec![Sink::Journald],
             log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
             log_group: None,

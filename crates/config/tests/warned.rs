@@ -228,3 +228,53 @@ fn an_allowed_command_that_runs_any_other() {
     silent(&entry(&format!("{}/wget *", root.display())));
     warned(&entry("/nonexistent/busybox *"), &["allows any command"]);
 }
+
+/// Virtual hosts with these matches, named a, b and so on, each on three lines.
+fn vhosts(matches: &[&str]) -> String {
+    let one = |(name, keys): (char, &&str)| format!("[[vhost]]\nname = \"{name}\"\nmatch = {{ {keys} }}\n");
+    ('a'..).zip(matches).map(one).collect()
+}
+
+#[test]
+fn a_virtual_host_that_is_never_selected() {
+    let pool = "pool = \"www\"";
+    let root = "document_root = \"/nonexistent/a\"";
+    let cases: [(&[&str], &str); 7] = [
+        (&[pool, pool], "`a` (/test.toml:2)"),
+        (&["document_root = \"/nonexistent/a/\"", "document_root = \"/nonexistent/x/../a\""], "`a`"),
+        (&["server_name = \"A.example.\"", "server_name = \"a.example\""], "`a`"),
+        // Each alternative is that of an earlier one.
+        (&["pool = [\"www\", \"api\"]", "pool = \"api\""], "`a`"),
+        (&[pool, "pool = \"api\"", "pool = [\"www\", \"api\"]"], "`a` (/test.toml:2) and `b` (/test.toml:5)"),
+        (
+            &[
+                "pool = [\"x\", \"y\"], document_root = [\"/nonexistent/a\", \"/nonexistent/b\"]",
+                "pool = \"y\", document_root = \"/nonexistent/b\"",
+            ],
+            "`a`",
+        ),
+        (
+            &["server_name = \"a\", server_name_from = \"any\"", "server_name = \"a\", server_name_from = \"any\""],
+            "`a`",
+        ),
+    ];
+    for (matches, winners) in cases {
+        let text = vhosts(matches);
+        let last = char::from(b'a' + matches.len() as u8 - 1);
+        warned(&text, &[&format!("`{last}` is never selected"), winners, "matches first", "change one `match`"]);
+    }
+    let silents: [&[&str]; 6] = [
+        &[pool, root],
+        // The more specific one is selected, wherever it is written.
+        &[root, "document_root = \"/nonexistent/a/b\""],
+        &[root, "document_root = \"/nonexistent/a\", pool = \"www\""],
+        &["server_name = \"*.example\"", "server_name = \"a.example\""],
+        // One alternative is its own.
+        &[pool, "pool = [\"www\", \"api\"]"],
+        // Another source of the name.
+        &["server_name = \"a\"", "server_name = \"a\", server_name_from = \"any\""],
+    ];
+    for matches in silents {
+        silent(&vhosts(matches));
+    }
+}

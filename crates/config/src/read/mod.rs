@@ -6,6 +6,7 @@ mod hints;
 mod loading;
 mod places;
 mod rules;
+pub(crate) mod shadow;
 mod values;
 mod vhost;
 mod warn;

@@ -45,8 +45,15 @@ impl Reader<'_> {
         self.global = None;
         config.global = Rc::unwrap_or_clone(global);
         if let Some((value, span)) = name {
-            let origin = Origin { text: format!("vhost {value}"), ..self.origin_at(span) };
-            config.vhosts.push(Vhost { name: From { value, origin }, matches, scope });
+            let origin = Origin { text: format!("vhost {value}"), ..self.origin_at(span.clone()) };
+            let vhost = Vhost { name: From { value, origin }, matches, scope };
+            if let Some(winners) = config.winners.add(&vhost) {
+                let message = format!("`{}` is never selected: {winners} matches first", vhost.name.value);
+                let help =
+                    "of equal matches, the one that is written first is selected: change one `match`, or remove one";
+                self.warn(span, message, help.into());
+            }
+            config.vhosts.push(vhost);
         }
     }
 
