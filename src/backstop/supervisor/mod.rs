@@ -16,6 +16,7 @@ mod copied;
 mod expected;
 mod helpers;
 mod judge;
+mod mapped;
 mod members;
 mod opening;
 mod pause;

@@ -59,7 +59,7 @@ struct MessageCopy {
     is_named: bool,
     control: ([u64; CONTROL_MAX / 8], usize),
     len: usize,
-    /// The data cannot be read: the kernel is to say so, in its order.
+    /// Of the data nothing is there: the kernel is to say so, in its order.
     faults: bool,
     /// It is sent by sendto, as the caller does.
     is_plain: bool,
@@ -70,8 +70,10 @@ enum Data {
     Whole(usize),
     /// There is no room for the rest.
     Partly(usize),
-    /// It cannot be read. How long it is.
+    /// Nothing lies where it should: the kernel finds a fault. How long it is.
     Faults(u64),
+    /// The kernel alone can read it.
+    Hidden,
 }
 
 impl MessageCopy {
@@ -214,6 +216,8 @@ impl SupervisedCall<'_> {
             // Too long, whatever is in it: the kernel says that, or what it finds before.
             Ok(Data::Partly(_)) => copied.len = DATA_MAX,
             Ok(Data::Faults(DATAGRAM_MAX..)) if !sys::is_stream(fd) => copied.len = DATA_MAX,
+            // What cannot be copied cannot be sent from here, and the caller may not send what others can change.
+            Ok(Data::Hidden) => return Step::Answer(self.unbound(fd, operation).into()),
             Ok(Data::Faults(len)) => (copied.len, copied.faults) = (len as usize, true),
             // Said before anything else of the message is looked at; another thread may have made it readable by then.
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
@@ -283,7 +287,7 @@ impl SupervisedCall<'_> {
 
     /// Copies the data. The errno where the kernel does not look at the rest of the message.
     fn data(&self, pieces: Pieces, room: &mut [u8]) -> Result<Data, i32> {
-        let (mut used, mut total, mut faults) = (0_usize, 0_u64, false);
+        let (mut used, mut total, mut fault) = (0_usize, 0_u64, None);
         let mut take = |(at, len): (u64, u64)| {
             total = total.wrapping_add(len);
             let free = room.get_mut(used..).unwrap_or_default();
@@ -292,7 +296,9 @@ impl SupervisedCall<'_> {
             }
             let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(free.len());
             let part = free.get_mut(..wanted).unwrap_or_default();
-            faults |= self.memory.read(at, part).len() != wanted;
+            if self.memory.read(at, part).len() != wanted {
+                fault = fault.or_else(|| Some(self.memory.is_hidden()));
+            }
             used = used.wrapping_add(wanted);
         };
         match pieces {
@@ -304,8 +310,11 @@ impl SupervisedCall<'_> {
                 let mut window = Window::new(&mut page);
                 for index in 0..count {
                     let entry = at.wrapping_add(index.wrapping_mul(width.wrapping_mul(2)));
-                    let base = window.number(self.memory, entry, self.width).ok_or(libc::EFAULT)?;
-                    let len = window.number(self.memory, entry.wrapping_add(width), self.width).ok_or(libc::EFAULT)?;
+                    let base = window.number(self.memory, entry, self.width);
+                    let len = base.and_then(|_| window.number(self.memory, entry.wrapping_add(width), self.width));
+                    let Some((base, len)) = base.zip(len) else {
+                        return if self.memory.is_hidden() { Ok(Data::Hidden) } else { Err(libc::EFAULT) };
+                    };
                     if len > isize::MAX as u64 {
                         return Err(libc::EINVAL);
                     }
@@ -315,10 +324,11 @@ impl SupervisedCall<'_> {
                 }
             }
         }
-        Ok(match faults {
-            true => Data::Faults(total.min(PIECE_MAX)),
-            false if total > used as u64 => Data::Partly(used),
-            false => Data::Whole(used),
+        Ok(match fault {
+            Some(true) => Data::Hidden,
+            Some(false) => Data::Faults(total.min(PIECE_MAX)),
+            None if total > used as u64 => Data::Partly(used),
+            None => Data::Whole(used),
         })
     }
 }
