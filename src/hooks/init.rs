@@ -93,7 +93,7 @@ fn begin() {
     let (key, master) = (start.key.map_or(0, context::number), start.supervise.map_or(0, context::number));
     environment::scrub(injected);
     if master != 0 {
-        let lost = load::in_descendant(tree, &handed);
+        let lost = load::in_descendant(tree, &handed, sink::is_spoilt());
         backstop::supervisor::run(master as u32, lost);
     }
     handed::take_sinks(&handed);
@@ -102,7 +102,7 @@ fn begin() {
         Role::Master if state::settled().chain.bytes() == b"portcullis" => None,
         Role::Master => load::in_master(fresh, tree, &handed),
         Role::Serving => load::in_serving(inherited.as_ref().is_some_and(|inherited| !inherited.policy.is_empty())),
-        Role::Descendant => load::in_descendant(tree, &handed),
+        Role::Descendant => load::in_descendant(tree, &handed, sink::is_spoilt()),
     };
     match state::role() {
         // Without the policy, what it does is the supervisor's to judge: it gets no key.

@@ -4,7 +4,6 @@ use crate::policy::compiler::{self, Failure, Output};
 use crate::policy::handed_down;
 use crate::policy::in_force::{self, Mapped};
 use crate::process::state::{self, Settled};
-use crate::report::sink;
 use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use portcullis_policy::format::Header;
@@ -244,12 +243,12 @@ fn take(tree: Option<&Tree<'_>>, handed: &Handed) -> bool {
 }
 
 /// For a descendant: the policy that it was handed, or that of its tree as it lies there, which a master has checked whole, or what
-/// has replaced it since. Where none can be used, where somebody has spoilt the sinks that came with it, or where nobody knows any more what the tree's policy was, the built-in lists hold, as strictly as the
-/// tree's policy is anywhere.
-pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
+/// has replaced it since. Where none can be used, where somebody has spoilt the sinks that came with it, or where nobody knows any more
+/// what the tree's policy was, the built-in lists hold, as strictly as the tree's policy is anywhere.
+pub fn in_descendant(tree: Option<&Tree<'_>>, handed: &Handed, are_sinks_spoilt: bool) -> Option<Reason> {
     if take(tree, handed) {
         // What came with it would have to be there, too: without it, nobody hears of what this program does.
-        return if sink::is_spoilt() { without(tree, Reason::Lost) } else { None };
+        return if are_sinks_spoilt { without(tree, Reason::Lost) } else { None };
     }
     let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
         Some(tree) if !is_of(tree, stat) => summed(bytes, stat),

@@ -7,7 +7,7 @@ use super::Member;
 use super::call::{Call, decode};
 use super::expected::Expected;
 use super::pool::Pools;
-use super::records::Records;
+use super::records::{Owner, Records};
 use super::remote::Memory;
 use super::restricted::{Restricted, RestrictedSince};
 use super::subject::{self, Subject};
@@ -61,7 +61,7 @@ pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply
     if let Some(what) = sys::announced(notice, member.secret.load(Ordering::Relaxed)) {
         // What cannot be read is not put on record.
         if let Ok(memory) = &memory {
-            announced(notice, memory, with, what);
+            announced(notice, memory, (member.pid.load(Ordering::Relaxed), with), what);
         }
         return Some(Reply::Result(0));
     }
@@ -124,7 +124,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
 
 /// Puts on record what a hook announces: the program that its process is about to execute has no guard in it, or libc is about
 /// to execute one in a new process.
-fn announced(notice: &Notice, memory: &Memory, with: &With<'_>, what: Announced) {
+fn announced(notice: &Notice, memory: &Memory, (worker, with): (u32, &With<'_>), what: Announced) {
     let (mut request, mut programs) = ([0; WIRE_MAX], [0; 256]);
     let read = |(at, len): (u64, u64), room: &mut [u8]| {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
@@ -139,11 +139,11 @@ fn announced(notice: &Notice, memory: &Memory, with: &With<'_>, what: Announced)
     let (request, programs) =
         (request.get(..len).unwrap_or_default(), programs.get(..programs_len).unwrap_or_default());
     if is_expected {
-        return with.expected.put(notice.pid, request, programs);
+        return with.expected.put((notice.pid, worker), request, programs);
     }
     let Some(pid) = subject::process_of(notice.pid) else { return };
     let Some(start) = subject::start_of(pid) else { return };
-    with.records.put(pid, start, request, programs, Default::default());
+    with.records.put(pid, start, Owner::of(worker, request), request, programs, Default::default());
 }
 
 static SAID: AtomicBool = AtomicBool::new(false);

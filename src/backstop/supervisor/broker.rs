@@ -2,8 +2,9 @@
 //! and writes events. The judge may be in anybody's hands: nothing is done but for the call at hand, and what it says is numbers
 //! and bytes that are copied once.
 
+use super::permit::Permit;
 use super::remote::{or_as_user, put};
-use super::{Member, SharedState, subject};
+use super::{Member, SharedState, sent, subject};
 use crate::policy::in_force;
 use crate::report::sink::{self, JournalRecord, Written};
 use crate::sys::broker::KEPT_NAMES;
@@ -21,7 +22,7 @@ const ERRNO_MAX: i64 = 4095;
 #[derive(Clone, Copy)]
 pub enum JudgeActivity<'a> {
     /// The call of a thread.
-    Call { member: &'a Member, thread: u32, id: u64 },
+    Call { member: &'a Member, thread: u32, id: u64, permit: Permit },
     /// A worker of which it learns the pools.
     Worker(u32),
     /// Nobody's.
@@ -33,8 +34,8 @@ pub struct JudgeJob<'a> {
     pub shared: &'a SharedState,
     pub desk: &'a Desk,
     pub at: JudgeActivity<'a>,
-    /// What was lent for it.
-    lent: [Option<Fd>; LENT],
+    /// What was lent for it, with its number of the caller's.
+    lent: [Option<(i32, Fd)>; LENT],
     /// Something was done that cannot be done once more.
     pub acted: bool,
     /// Somebody else answers the call.
@@ -119,15 +120,26 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// A descriptor that was lent, while the call waits.
+    fn permit(&self) -> Permit {
+        match self.at {
+            JudgeActivity::Call { permit, .. } => permit,
+            _ => Permit::NOTHING,
+        }
+    }
+
+    /// The socket that the call is about, if it was lent and is one of the internet, while the call waits. To others a process of root's
+    /// would be somebody else than the caller.
     fn lent(&self, token: u64) -> Option<i32> {
-        let fd = self.lent.get(usize::try_from(token).ok()?)?.as_ref()?.0;
-        self.still_waits().then_some(fd)
+        let (number, Fd(fd)) = self.lent.get(usize::try_from(token).ok()?)?.as_ref()?;
+        (self.permit().is_about(*number) && sys::is_internet(*fd) && self.still_waits()).then_some(*fd)
     }
 
     /// Does what the judge asks.
     pub fn answer(&mut self, words: &[u64; ASKED], with: Option<Fd>, copied: &mut BrokerCopy) -> BrokerOutcome {
         let [what, a, b, c, d, e, f, _] = *words;
+        if !self.permit().has(words) {
+            return BrokerOutcome::Nonsense;
+        }
         self.acted |= !matches!(what, asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN);
         match what {
             asked::OPEN => {
@@ -254,7 +266,7 @@ impl<'a> JudgeJob<'a> {
         }
         let own = lent.0;
         if let Some(place) = self.lent.get_mut(free) {
-            *place = Some(lent);
+            *place = Some((number, lent));
         }
         BrokerOutcome::Lends(free as i64, own)
     }
@@ -292,7 +304,7 @@ impl<'a> JudgeJob<'a> {
             return BrokerOutcome::Nonsense;
         };
         let (name, control) = text.split_at(ADDRESS_MAX);
-        if shape.name > name.len() || shape.control > control.len() {
+        if shape.name > name.len() || !control.get(..shape.control).is_some_and(sent::is_harmless) {
             return BrokerOutcome::Nonsense;
         }
         let piece = [if shape.faults { NOWHERE } else { data as usize }, len as usize];

@@ -44,6 +44,17 @@ pub struct Decoded {
 
 pub(super) use crate::sys::arch::AUDIT as NATIVE;
 
+/// Decodes what the kernel tells in registers, with the width of a pointer; `Err` of the function where the arguments of a socketcall lie
+/// in memory.
+pub fn in_registers(notice: &Notice) -> Result<(Call, u64), u64> {
+    match notice.architecture {
+        NATIVE => Ok((native(i64::from(notice.number), &notice.args), 8)),
+        other if arch::AUDIT_COMPATIBLE != Some(other) => Ok((Call::Other, 8)),
+        _ if notice.number == SOCKETCALL => Err(notice.args[0]),
+        _ => Ok((i386_in_registers(notice.number, &notice.args), 4)),
+    }
+}
+
 /// Decodes what the kernel tells.
 pub fn decode(notice: &Notice, memory: &Memory) -> Decoded {
     let args = &notice.args;
@@ -74,8 +85,18 @@ fn native(number: libc::c_long, args: &[u64; 6]) -> Call {
     }
 }
 
+/// The number of i386's socketcall.
+const SOCKETCALL: i32 = 102;
+
 /// i386 (arch/x86/entry/syscalls/syscall_32.tbl), and the functions of its socketcall (linux/net.h).
 fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
+    if number == SOCKETCALL {
+        return socketcall(args, memory);
+    }
+    i386_in_registers(number, args)
+}
+
+fn i386_in_registers(number: i32, args: &[u64; 6]) -> Call {
     let [a, b, c, d, e, f] = *args;
     let fd = a as i32;
     match number {
@@ -91,38 +112,41 @@ fn i386(number: i32, args: &[u64; 6], memory: &Memory) -> Call {
         365 => Call::Asked(fd, route::asked(b as i32, c as i32)),
         425 => Call::Ring,
         446 => Call::Restrict,
-        102 => {
-            let mut words = [0_u8; 24];
-            // As many words as the function has (net/socket.c).
-            let needed = match a {
-                4 => 2_usize,
-                11 => 6,
-                14 | 15 => 5,
-                20 => 4,
-                _ => 3,
-            };
-            let len = needed.wrapping_mul(4);
-            if words.get_mut(..len).is_none_or(|room| memory.read(b, room).len() != len) {
-                return Call::Unreadable;
-            }
-            let word = |index: usize| {
-                let at = index.wrapping_mul(4);
-                let bytes = words.get(at..).and_then(|rest| rest.first_chunk::<4>());
-                bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
-            };
-            let fd = word(0) as i32;
-            match a {
-                2 => Call::Bind(fd, word(1), word(2)),
-                3 => Call::Connect(fd, word(1), word(2)),
-                4 => Call::Listen(fd, word(1) as i32),
-                14 => Call::Set(fd, word(1) as i32, word(2) as i32, word(3), word(4) as u32),
-                15 => Call::Asked(fd, route::asked(word(1) as i32, word(2) as i32)),
-                11 => Call::SendTo(fd, (word(1), word(2)), word(4), word(5), word(3) as i32),
-                16 => Call::SendMessage(fd, word(1), word(2) as i32),
-                20 => Call::SendMessages(fd, word(1), word(2), word(3) as i32),
-                _ => Call::Other,
-            }
-        }
+        _ => Call::Other,
+    }
+}
+
+/// A function of socketcall, whose arguments lie in memory.
+fn socketcall(args: &[u64; 6], memory: &Memory) -> Call {
+    let [a, b, ..] = *args;
+    let mut words = [0_u8; 24];
+    // As many words as the function has (net/socket.c).
+    let needed = match a {
+        4 => 2_usize,
+        11 => 6,
+        14 | 15 => 5,
+        _ => 3,
+    };
+    let len = needed.wrapping_mul(4);
+    if words.get_mut(..len).is_none_or(|room| memory.read(b, room).len() != len) {
+        return Call::Unreadable;
+    }
+    let word = |index: usize| {
+        let at = index.wrapping_mul(4);
+        let bytes = words.get(at..).and_then(|rest| rest.first_chunk::<4>());
+        bytes.map_or(0, |bytes| u64::from(u32::from_le_bytes(*bytes)))
+    };
+    let fd = word(0) as i32;
+    match a {
+        2 => Call::Bind(fd, word(1), word(2)),
+        3 => Call::Connect(fd, word(1), word(2)),
+        4 => Call::Listen(fd, word(1) as i32),
+        14 => Call::Set(fd, word(1) as i32, word(2) as i32, word(3), word(4) as u32),
+        15 => Call::Asked(fd, route::asked(word(1) as i32, word(2) as i32)),
+        11 => Call::SendTo(fd, (word(1), word(2)), word(4), word(5), word(3) as i32),
+        16 => Call::SendMessage(fd, word(1), word(2) as i32),
+        // Its lengths are written where only registers could tell the broker; libc makes the system call of its own for it.
+        20 => Call::Unreadable,
         _ => Call::Other,
     }
 }

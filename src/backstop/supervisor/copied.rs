@@ -18,10 +18,10 @@ const READS_MAX: u32 = 4096;
 /// Why a vector could not be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Not {
-    /// Its memory cannot be read: the kernel says EFAULT.
-    Readable,
-    /// There is no room, or no time, for all of it.
-    Bounded,
+    /// Nothing lies there: the kernel says EFAULT.
+    There,
+    /// There is no room, or no time, for all of it, or the kernel alone can read it.
+    Judged,
 }
 
 /// A buffer for strings of another process.
@@ -58,12 +58,17 @@ impl<'r> StringsBuffer<'r> {
         let room = (ENTRIES + 1) * PLACE;
         // Zeroed, so that what is not written is NULL.
         let Some(own) = self.bytes.get_mut(places..).and_then(|rest| rest.get_mut(..room)) else {
-            return (core::ptr::null(), Err(Not::Bounded));
+            return (core::ptr::null(), Err(Not::Judged));
         };
         own.fill(0);
         let start = own.as_mut_ptr();
         self.used = self.used.wrapping_add(room);
         (start.cast(), self.fill(vector, places, &mut wanted))
+    }
+
+    /// Why what lies where the last read failed is not copied.
+    fn unread(&self) -> Not {
+        if self.memory.is_hidden() { Not::Judged } else { Not::There }
     }
 
     fn fill(&mut self, vector: u64, places: usize, wanted: &mut impl FnMut(&[u8]) -> bool) -> Result<(), Not> {
@@ -73,18 +78,18 @@ impl<'r> StringsBuffer<'r> {
         }
         let (mut at, mut place) = (vector, places);
         for _ in 0..ENTRIES {
-            let entry = self.pointers.number(self.memory, at, self.width).ok_or(Not::Readable)?;
+            let entry = self.pointers.number(self.memory, at, self.width).ok_or_else(|| self.unread())?;
             if entry == 0 {
                 return Ok(());
             }
             at = at.wrapping_add(self.width as u64);
-            let free = self.bytes.get_mut(self.used..).ok_or(Not::Bounded)?;
-            let room = free.get_mut(..ARGUMENT_MAX).ok_or(Not::Bounded)?;
-            let len = string(self.memory, &mut self.strings, entry, room).ok_or(Not::Readable)?;
+            let free = self.bytes.get_mut(self.used..).ok_or(Not::Judged)?;
+            let room = free.get_mut(..ARGUMENT_MAX).ok_or(Not::Judged)?;
+            let Some(len) = string(self.memory, &mut self.strings, entry, room) else { return Err(self.unread()) };
             let taken = len.wrapping_add(1).wrapping_add(self.width);
-            self.left = self.left.checked_sub(taken).ok_or(Not::Bounded)?;
+            self.left = self.left.checked_sub(taken).ok_or(Not::Judged)?;
             if self.memory.reads() > self.reads {
-                return Err(Not::Bounded);
+                return Err(Not::Judged);
             }
             if !wanted(room.get(..len).unwrap_or_default()) {
                 continue;
@@ -99,7 +104,7 @@ impl<'r> StringsBuffer<'r> {
             }
             place = place.wrapping_add(size_of::<usize>());
         }
-        Err(Not::Bounded)
+        Err(Not::Judged)
     }
 }
 

@@ -4,6 +4,7 @@
 //! What the supervisor sees is judged all the same. What equals the announcement of the thread that made the process has its event
 //! already. An announcement that is too long, or finds no place, costs a second event.
 
+use super::records::{bucket, crowd};
 use super::subject::{self, Subject};
 use crate::memory::StringBuf;
 use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
@@ -17,6 +18,8 @@ const PATH_MAX: usize = 256;
 struct Place {
     /// The thread; 0 for a free place.
     thread: AtomicU32,
+    /// The worker that it descends from.
+    worker: AtomicU32,
     lens: [AtomicU32; 2],
     arguments: [AtomicU8; ARGUMENTS_MAX],
     path: [AtomicU8; PATH_MAX],
@@ -41,7 +44,7 @@ fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32) -> StringBuf<N> {
 
 impl Expected {
     /// Takes what a thread announces in the place of what it did before; nothing, where it expects nothing any more.
-    pub fn put(&self, thread: u32, arguments: &[u8], path: &[u8]) {
+    pub fn put(&self, (thread, worker): (u32, u32), arguments: &[u8], path: &[u8]) {
         let of = |wanted: u32| self.places.iter().find(|place| place.thread.load(Ordering::Relaxed) == wanted);
         let ended = |place: &&Place| subject::process_of(place.thread.load(Ordering::Relaxed)).is_none();
         if let Some(place) = of(thread) {
@@ -50,8 +53,16 @@ impl Expected {
         if arguments.is_empty() || arguments.len() > ARGUMENTS_MAX || path.is_empty() || path.len() > PATH_MAX {
             return;
         }
-        let Some(place) = of(0).or_else(|| self.places.iter().find(ended)) else { return };
+        let crowded = || {
+            let owners = || self.places.iter().map(|place| place.worker.load(Ordering::Relaxed));
+            let most = crowd(owners(), worker);
+            // No worker may take what others need; of its own, the first ones stay.
+            let displaced = owners().position(|owner| bucket(owner) == most).filter(|_| bucket(worker) != most);
+            displaced.and_then(|place| self.places.get(place))
+        };
+        let Some(place) = of(0).or_else(|| self.places.iter().find(ended)).or_else(crowded) else { return };
         place.thread.store(0, Ordering::Release);
+        place.worker.store(worker, Ordering::Relaxed);
         store(&place.arguments, arguments);
         store(&place.path, path);
         place.lens[0].store(arguments.len() as u32, Ordering::Relaxed);
@@ -93,7 +104,40 @@ fn is_announced<'a>(announced: &[u8], mut arguments: impl Iterator<Item = &'a [u
 
 #[cfg(test)]
 mod tests {
-    use super::is_announced;
+    use super::*;
+    use crate::sys;
+
+    #[test]
+    fn threads_of_one_worker_leave_places_for_another_s() {
+        let at = sys::mmap(None, size_of::<Expected>()).expect("memory");
+        // SAFETY: a zeroed mapping of that size, never unmapped; zero bytes are valid atomics.
+        let expected: &Expected = unsafe { &*at.cast::<Expected>() };
+        let (own, end) = (sys::gettid(), std::sync::Barrier::new(PLACES + 2));
+        let place_of =
+            |thread: u32| expected.places.iter().position(|place| place.thread.load(Ordering::Relaxed) == thread);
+        std::thread::scope(|scope| {
+            let (tell, told) = std::sync::mpsc::channel();
+            for _ in 0..=PLACES {
+                let (tell, end) = (tell.clone(), &end);
+                scope.spawn(move || {
+                    tell.send(sys::gettid()).expect("a listener");
+                    end.wait();
+                });
+            }
+            let threads: Vec<u32> = told.iter().take(PLACES + 1).collect();
+            for thread in &threads {
+                expected.put((*thread, 7), b"sh", b"/bin/sh");
+            }
+            let last = place_of(threads[PLACES]);
+            expected.put((own, 8), b"sh", b"/bin/sh");
+            let left = threads.iter().filter(|thread| place_of(**thread).is_some()).count();
+            // They end whatever was found.
+            end.wait();
+            assert_eq!(last, None, "its own first ones stay");
+            assert!(place_of(own).is_some());
+            assert_eq!(left, PLACES - 1);
+        });
+    }
 
     #[test]
     fn only_what_was_announced_is() {

@@ -16,9 +16,11 @@ mod copied;
 mod expected;
 mod helpers;
 mod judge;
+mod mapped;
 mod members;
 mod opening;
 mod pause;
+mod permit;
 mod pool;
 mod program;
 mod records;
@@ -275,7 +277,12 @@ fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, plac
     shared.at_hand.1.store(notice.id, Ordering::Release);
     // A call in the caller's place may not end.
     sys::end_in(PATIENCE + 1);
-    let done = judge.job(job::CALL, place, &notice, JudgeActivity::Call { member, thread: notice.pid, id: notice.id });
+    let done = judge.job(
+        job::CALL,
+        place,
+        &notice,
+        JudgeActivity::Call { member, thread: notice.pid, id: notice.id, permit: permit::Permit::of(&notice) },
+    );
     sys::end_in(0);
     match done {
         Ok(Some(reply)) => sys::reply(listener, notice.id, reply),

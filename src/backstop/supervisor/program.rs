@@ -3,6 +3,7 @@
 use super::answer::SupervisedCall;
 use super::caller::not_executable;
 use super::copied::{Not, ROOM, StringsBuffer};
+use super::records::Owner;
 use super::subject;
 use crate::action::Place;
 use crate::action::{Decision, Exec, ExecTarget};
@@ -38,8 +39,8 @@ impl SupervisedCall<'_> {
         let (arguments, read) = room.copy(argv, |_| true);
         let (mut unknown, mut faults) = (None, false);
         match read {
-            Err(Not::Readable) => faults = true,
-            Err(Not::Bounded) => unknown = Some(Unknown::Arguments),
+            Err(Not::There) => faults = true,
+            Err(Not::Judged) => unknown = Some(Unknown::Arguments),
             Ok(()) => {}
         }
         // Of the environment, what steers a loader, a shell or an allowed program, and whose request it says that it is.
@@ -63,13 +64,18 @@ impl SupervisedCall<'_> {
             startup::variable(entry, true).is_some()
         });
         match read {
-            Err(Not::Readable) => faults = true,
-            Err(Not::Bounded) => unknown = unknown.or(Some(Unknown::Environment)),
+            Err(Not::There) => faults = true,
+            Err(Not::Judged) => unknown = unknown.or(Some(Unknown::Environment)),
             Ok(()) => {}
         }
         let mut name = [0; 4097];
         let path_at = path;
-        let Some(path) = self.memory.string(path, &mut name) else { return self.fails(libc::EFAULT, &Rule::ALL) };
+        let Some(path) = self.memory.string(path, &mut name) else {
+            return match self.memory.is_hidden() {
+                true => self.cannot(Unknown::Path).into(),
+                false => self.fails(libc::EFAULT, &Rule::ALL),
+            };
+        };
         match path.len() {
             0 if flags & libc::AT_EMPTY_PATH == 0 => return self.fails(libc::ENOENT, &Rule::ALL),
             4096.. => return self.fails(libc::ENAMETOOLONG, &Rule::ALL),
@@ -162,7 +168,8 @@ impl SupervisedCall<'_> {
         portcullis_request::wire::write(&served.request, served.id(), |bytes| own.push(bytes));
         let request = if handed.is_empty() { own.bytes() } else { handed };
         let images = subject::image_of(subject.thread).filter(|_| runs != (0, 0)).map(|now| [now, runs]);
-        self.with.records.put(subject.pid, start, request, chain.bytes(), images.unwrap_or_default());
+        let owner = Owner::of(self.worker, request);
+        self.with.records.put(subject.pid, start, owner, request, chain.bytes(), images.unwrap_or_default());
     }
 
     /// The file of a program, as its process finds it: in its own root, working folder and mounts. An errno where the kernel

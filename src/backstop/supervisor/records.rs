@@ -2,8 +2,9 @@
 //! says of itself in its environment it can change.
 //!
 //! A hook announces each program in which the guard will not be, before the process executes it; the supervisor itself takes
-//! note of the programs that it lets pass. A process forked from one on record has that one's. There is a bound on them: what
-//! finds no place is judged by the strictest policy.
+//! note of the programs that it lets pass. A process forked from one on record has that one's. There is a bound on them, and no worker
+//! may take what others need: once all places are taken, a new record displaces one of the worker that has most, and of that worker
+//! one of the site that has most. What is displaced is judged by the strictest policy.
 
 use super::subject;
 use crate::memory::StringBuf;
@@ -19,7 +20,30 @@ const CHAIN_MAX: usize = 256;
 /// Whose record it is; 0 for a free place.
 struct Key {
     pid: AtomicU32,
+    worker: AtomicU32,
     start: AtomicU64,
+    site: AtomicU32,
+    /// 1 where it is that of the process that this one was forked from, by which it may be found again.
+    is_copy: AtomicU32,
+}
+
+/// On whose account a record is.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct Owner {
+    worker: u32,
+    /// Tells one site of the server's from another.
+    site: u32,
+}
+
+impl Owner {
+    /// That of a worker's descendant, which acts for a request.
+    pub fn of(worker: u32, request: &[u8]) -> Owner {
+        // Its document root is not the client's to choose. FNV-1a.
+        let request = portcullis_request::wire::read(request);
+        let hash = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+        let site = request.map_or(0, |request| request.document_root.bytes().iter().fold(0x811c_9dc5, hash));
+        Owner { worker, site }
+    }
 }
 
 /// What is on record: in memory that each judge hands on to the next.
@@ -44,6 +68,7 @@ pub type Images = [(u64, u64); 2];
 
 /// A copy of a record.
 pub struct Record {
+    pub owner: Owner,
     pub images: Images,
     pub request: StringBuf<{ WIRE_MAX + 1 }>,
     pub chain: StringBuf<{ CHAIN_MAX + 1 }>,
@@ -69,6 +94,33 @@ impl Record {
     }
 }
 
+impl Key {
+    fn owner(&self) -> Owner {
+        Owner { worker: self.worker.load(Ordering::Relaxed), site: self.site.load(Ordering::Relaxed) }
+    }
+}
+
+/// How many kinds of owners are told apart: more are taken together.
+const BUCKETS: usize = 1024;
+
+/// The kind of an owner.
+pub fn bucket(number: u32) -> usize {
+    number as usize % BUCKETS
+}
+
+/// Who has most places; the one who asks, where nobody has more.
+pub fn crowd(owners: impl Iterator<Item = u32>, own: u32) -> usize {
+    let mut counts = [0_u16; BUCKETS];
+    for owner in owners {
+        if let Some(count) = counts.get_mut(bucket(owner)) {
+            *count = count.saturating_add(1);
+        }
+    }
+    let of = |bucket: usize| counts.get(bucket).copied().unwrap_or(0);
+    let own = bucket(own);
+    (0..BUCKETS).fold(own, |most, other| if of(other) > of(most) { other } else { most })
+}
+
 impl Records {
     fn place(&self, pid: u32, start: u64) -> Option<usize> {
         let is = |key: &Key| key.pid.load(Ordering::Relaxed) == pid && key.start.load(Ordering::Relaxed) == start;
@@ -77,21 +129,38 @@ impl Records {
 
     /// The record of a process.
     pub fn of(&self, pid: u32, start: u64) -> Option<Record> {
-        let body = self.bodies.get(self.place(pid, start)?)?;
+        let place = self.place(pid, start)?;
+        let (key, body) = self.keys.get(place).zip(self.bodies.get(place))?;
         let image = |[device, inode]: &[AtomicU64; 2]| (device.load(Ordering::Relaxed), inode.load(Ordering::Relaxed));
         let images = body.images.each_ref().map(image);
-        let mut record = Record { images, request: StringBuf::new(), chain: StringBuf::new() };
+        let mut record = Record { owner: key.owner(), images, request: StringBuf::new(), chain: StringBuf::new() };
         copy(&body.request, &body.request_len, &mut record.request);
         copy(&body.chain, &body.chain_len, &mut record.chain);
         Some(record)
     }
 
     /// Puts a process on record, over what there is of it.
-    pub fn put(&self, pid: u32, start: u64, request: &[u8], chain: &[u8], images: Images) {
+    pub fn put(&self, pid: u32, start: u64, owner: Owner, request: &[u8], chain: &[u8], images: Images) {
+        self.write((pid, start), (owner, false), request, chain, images);
+    }
+
+    /// Puts a process on record as it is of the process that it was forked from.
+    pub fn copy(&self, pid: u32, start: u64, record: &Record, images: Images) {
+        self.write((pid, start), (record.owner, true), record.request.bytes(), record.chain.bytes(), images);
+    }
+
+    fn write(
+        &self,
+        (pid, start): (u32, u64),
+        (owner, is_copy): (Owner, bool),
+        request: &[u8],
+        chain: &[u8],
+        images: Images,
+    ) {
         let free = || self.keys.iter().position(|key| key.pid.load(Ordering::Relaxed) == 0);
         let place = self.place(pid, start).or_else(free).or_else(|| {
             self.forget_ended();
-            free()
+            free().or_else(|| self.displaced(owner, is_copy))
         });
         let Some((key, body)) = place.and_then(|place| self.keys.get(place).zip(self.bodies.get(place))) else {
             return;
@@ -104,8 +173,39 @@ impl Records {
         }
         put(&body.request, &body.request_len, request);
         put(&body.chain, &body.chain_len, chain);
+        key.worker.store(owner.worker, Ordering::Relaxed);
+        key.site.store(owner.site, Ordering::Relaxed);
+        key.is_copy.store(is_copy.into(), Ordering::Relaxed);
         key.start.store(start, Ordering::Relaxed);
         key.pid.store(pid, Ordering::Release);
+    }
+
+    /// The place that a new record of an owner's takes from another one, where all are taken.
+    fn displaced(&self, owner: Owner, is_copy: bool) -> Option<usize> {
+        let owners = || self.keys.iter().map(Key::owner);
+        let worker = crowd(owners().map(|other| other.worker), owner.worker);
+        let of_worker = || owners().filter(|other| bucket(other.worker) == worker);
+        let own = if bucket(owner.worker) == worker { owner.site } else { 0 };
+        let site = crowd(of_worker().map(|other| other.site), own);
+        let is_own = bucket(owner.worker) == worker && bucket(owner.site) == site;
+        // It is found again by the process that it was forked from.
+        if is_copy && is_own {
+            return None;
+        }
+        let hand = self.hand.load(Ordering::Relaxed) as usize;
+        let found = |copies: bool| {
+            (0..RECORDS).map(|step| hand.wrapping_add(step) % RECORDS).find(|place| {
+                self.keys.get(*place).is_some_and(|key| {
+                    let other = key.owner();
+                    let is = bucket(other.worker) == worker && bucket(other.site) == site;
+                    is && (!copies || key.is_copy.load(Ordering::Relaxed) != 0)
+                })
+            })
+        };
+        let place = found(true).or_else(|| found(false))?;
+        // Not the same one next.
+        self.hand.store((place as u32).wrapping_add(1), Ordering::Relaxed);
+        Some(place)
     }
 
     /// Frees places of processes that have ended, of some of them each time.
@@ -118,5 +218,52 @@ impl Records {
                 key.pid.store(0, Ordering::Relaxed);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys;
+
+    fn records() -> &'static Records {
+        let at = sys::mmap(None, size_of::<Records>()).expect("memory");
+        // SAFETY: a zeroed mapping of that size, never unmapped; zero bytes are valid atomics.
+        unsafe { &*at.cast::<Records>() }
+    }
+
+    /// All places are taken by as many of each of these, the last ones by copies.
+    fn fill(records: &Records, of: &[(Owner, usize)], copies: usize) {
+        let owners = of.iter().flat_map(|(owner, count)| core::iter::repeat_n(owner, *count));
+        for (place, (key, owner)) in records.keys.iter().zip(owners).enumerate() {
+            key.pid.store(1, Ordering::Relaxed);
+            key.worker.store(owner.worker, Ordering::Relaxed);
+            key.site.store(owner.site, Ordering::Relaxed);
+            key.is_copy.store((place >= RECORDS - copies).into(), Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_has_most_makes_room() {
+        let records = records();
+        let of = |worker, site| Owner { worker, site };
+        let displaced =
+            |owner, is_copy| records.displaced(owner, is_copy).map(|place| (records.keys[place].owner(), place));
+        fill(records, &[(of(7, 1), 10), (of(7, 2), 600), (of(8, 1), RECORDS - 610)], 500);
+        // Another worker's, the same worker's for another site, and its own.
+        let most = |owner, is_copy| displaced(owner, is_copy).expect("a place");
+        for (owner, is_copy) in
+            [(of(9, 1), false), (of(9, 1), true), (of(8, 1), false), (of(7, 1), true), (of(7, 2), false)]
+        {
+            let (whose, place) = most(owner, is_copy);
+            assert_eq!(whose, of(7, 2), "{owner:?}");
+            assert!(place >= RECORDS - 500, "a copy goes first: {place}");
+        }
+        assert_ne!(most(of(9, 1), false).1, most(of(9, 1), false).1);
+        assert_eq!(displaced(of(7, 2), true), None, "it is found by what it was forked from");
+        // Without copies, one that was judged.
+        fill(records, &[(of(7, 1), RECORDS)], 0);
+        assert_eq!(most(of(8, 1), false).0, of(7, 1));
+        assert_eq!(most(of(7, 1), false).0, of(7, 1));
     }
 }

@@ -1,28 +1,53 @@
 //! Another process's memory, read through /proc.
 
+use super::mapped::is_mapped;
 use super::subject;
 use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, Ordering};
 
+/// No program's memory lies there or above.
+const ADDRESSES_END: u64 = 1 << 62;
+
 /// The memory of a process.
 pub struct Memory {
+    thread: u32,
     file: Fd,
     reads: Cell<u32>,
+    /// The first byte that the last read which ended early did not get.
+    missed: Cell<u64>,
 }
 
 impl Memory {
     /// Of a thread's process; the errno where it may not be read.
     pub fn of(thread: u32) -> Result<Memory, i32> {
-        procfs::proc_open(Whose::Of(thread), b"mem", libc::O_RDONLY).map(|file| Memory { file, reads: Cell::new(0) })
+        procfs::proc_open(Whose::Of(thread), b"mem", libc::O_RDONLY).map(|file| Memory {
+            thread,
+            file,
+            reads: Cell::new(0),
+            missed: Cell::new(0),
+        })
     }
 
     /// As many bytes as can be read.
     pub fn read<'b>(&self, at: u64, into: &'b mut [u8]) -> &'b [u8] {
         self.reads.set(self.reads.get().wrapping_add(1));
         // The kernel takes no offset with the highest bit set, where no program's memory lies.
-        if at >= 1 << 62 { &[] } else { sys::read_at(self.file.0, into, at) }
+        let wanted = into.len();
+        let got = if at >= ADDRESSES_END { &[] } else { sys::read_at(self.file.0, into, at) };
+        if got.len() < wanted {
+            self.missed.set(at.wrapping_add(got.len() as u64));
+        }
+        got
+    }
+
+    /// Whether the kernel may find something where the last read that ended early found nothing. Memory of memfd_secret(2) can be
+    /// read by its own process alone, through which the kernel reads the arguments of a call. Where nothing lies, the kernel finds a
+    /// fault (EFAULT) as well.
+    pub fn is_hidden(&self) -> bool {
+        let missed = self.missed.get();
+        missed < ADDRESSES_END && is_mapped(self.thread, missed)
     }
 
     /// How often it was read. Each takes some microseconds, in which every other caller waits.

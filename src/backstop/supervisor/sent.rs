@@ -16,7 +16,7 @@ use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
 /// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
-const MESSAGES_MAX: u64 = 1024;
+pub(super) const MESSAGES_MAX: u64 = 1024;
 /// The kernel takes no more pieces of one message, either.
 const PIECES_MAX: u64 = 1024;
 /// How often the caller's memory is read for one sendmmsg, beyond which the messages so far are all that is sent.
@@ -37,6 +37,33 @@ const HARMLESS: [(i32, i32); 8] = [
     (libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG),
     (libc::IPPROTO_UDP, 103),
 ];
+
+/// The size of a `struct mmsghdr`, and where its length lies: behind a msghdr, padded to a pointer.
+pub(super) fn stride(width: u64) -> (u64, u64) {
+    if width == 8 { (64, 56) } else { (32, 28) }
+}
+
+/// Whether all control messages only shape the packet.
+pub(super) fn is_harmless(messages: &[u8]) -> bool {
+    let word = |at: usize| {
+        let bytes = messages.get(at..).and_then(|rest| rest.first_chunk::<8>());
+        bytes.map(|bytes| u64::from_ne_bytes(*bytes))
+    };
+    // struct cmsghdr: a length, a level and a type, then the data; each begins where a word does.
+    let mut place = 0_usize;
+    while place.wrapping_add(16) <= messages.len() {
+        let (Some(size), Some(kind)) = (word(place), word(place.wrapping_add(8))) else { return false };
+        let left = messages.len().wrapping_sub(place);
+        let Some(size) = usize::try_from(size).ok().filter(|size| (16..=left).contains(size)) else { return false };
+        let data = messages.get(place.wrapping_add(16)..place.wrapping_add(size)).unwrap_or_default();
+        let kind = (kind as i32, (kind >> 32) as i32);
+        if !HARMLESS.contains(&kind) && !route::is_harmless(kind, data) {
+            return false;
+        }
+        place = place.wrapping_add(size.next_multiple_of(8));
+    }
+    true
+}
 
 /// Where a message's parts lie in the process's memory, each with its length.
 #[derive(Clone, Copy)]
@@ -59,7 +86,7 @@ struct MessageCopy {
     is_named: bool,
     control: ([u64; CONTROL_MAX / 8], usize),
     len: usize,
-    /// The data cannot be read: the kernel is to say so, in its order.
+    /// Of the data nothing is there: the kernel is to say so, in its order.
     faults: bool,
     /// It is sent by sendto, as the caller does.
     is_plain: bool,
@@ -70,8 +97,10 @@ enum Data {
     Whole(usize),
     /// There is no room for the rest.
     Partly(usize),
-    /// It cannot be read. How long it is.
+    /// Nothing lies where it should: the kernel finds a fault. How long it is.
     Faults(u64),
+    /// The kernel alone can read it.
+    Hidden,
 }
 
 impl MessageCopy {
@@ -132,8 +161,7 @@ impl SupervisedCall<'_> {
 
     /// As the kernel does: what is sent before the first that is refused, or fails, is sent.
     pub(super) fn messages(&self, fd: i32, headers: u64, count: u64, flags: i32) -> Option<Reply> {
-        // struct mmsghdr: a msghdr and a length, padded to a pointer.
-        let (size, len_at) = if self.width == 8 { (64, 56) } else { (32, 28) };
+        let (size, len_at) = stride(self.width as u64);
         let lent = self.lend(fd);
         let mut done = 0_i64;
         for index in 0..count.min(MESSAGES_MAX) {
@@ -214,6 +242,8 @@ impl SupervisedCall<'_> {
             // Too long, whatever is in it: the kernel says that, or what it finds before.
             Ok(Data::Partly(_)) => copied.len = DATA_MAX,
             Ok(Data::Faults(DATAGRAM_MAX..)) if !sys::is_stream(fd) => copied.len = DATA_MAX,
+            // What cannot be copied cannot be sent from here, and the caller may not send what others can change.
+            Ok(Data::Hidden) => return Step::Answer(self.unbound(fd, operation).into()),
             Ok(Data::Faults(len)) => (copied.len, copied.faults) = (len as usize, true),
             // Said before anything else of the message is looked at; another thread may have made it readable by then.
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
@@ -265,25 +295,12 @@ impl SupervisedCall<'_> {
         for (to, from) in words.iter_mut().zip(bytes.chunks_exact(8)) {
             *to = u64::from_ne_bytes(from.try_into().unwrap_or_default());
         }
-        // struct cmsghdr: a length, a level and a type, then the data; each begins where a word does.
-        let mut place = 0_usize;
-        while place.wrapping_add(16) <= len {
-            let index = place / 8;
-            let (size, kind) = (*words.get(index)?, *words.get(index.wrapping_add(1))?);
-            let size = usize::try_from(size).ok().filter(|size| (16..=len.wrapping_sub(place)).contains(size))?;
-            let data = bytes.get(place.wrapping_add(16)..place.wrapping_add(size)).unwrap_or_default();
-            let kind = (kind as i32, (kind >> 32) as i32);
-            if !HARMLESS.contains(&kind) && !route::is_harmless(kind, data) {
-                return None;
-            }
-            place = place.wrapping_add(size.next_multiple_of(8));
-        }
-        Some((words, len))
+        is_harmless(bytes.get(..len)?).then_some((words, len))
     }
 
     /// Copies the data. The errno where the kernel does not look at the rest of the message.
     fn data(&self, pieces: Pieces, room: &mut [u8]) -> Result<Data, i32> {
-        let (mut used, mut total, mut faults) = (0_usize, 0_u64, false);
+        let (mut used, mut total, mut fault) = (0_usize, 0_u64, None);
         let mut take = |(at, len): (u64, u64)| {
             total = total.wrapping_add(len);
             let free = room.get_mut(used..).unwrap_or_default();
@@ -292,7 +309,9 @@ impl SupervisedCall<'_> {
             }
             let wanted = usize::try_from(len).unwrap_or(usize::MAX).min(free.len());
             let part = free.get_mut(..wanted).unwrap_or_default();
-            faults |= self.memory.read(at, part).len() != wanted;
+            if self.memory.read(at, part).len() != wanted {
+                fault = fault.or_else(|| Some(self.memory.is_hidden()));
+            }
             used = used.wrapping_add(wanted);
         };
         match pieces {
@@ -304,8 +323,11 @@ impl SupervisedCall<'_> {
                 let mut window = Window::new(&mut page);
                 for index in 0..count {
                     let entry = at.wrapping_add(index.wrapping_mul(width.wrapping_mul(2)));
-                    let base = window.number(self.memory, entry, self.width).ok_or(libc::EFAULT)?;
-                    let len = window.number(self.memory, entry.wrapping_add(width), self.width).ok_or(libc::EFAULT)?;
+                    let base = window.number(self.memory, entry, self.width);
+                    let len = base.and_then(|_| window.number(self.memory, entry.wrapping_add(width), self.width));
+                    let Some((base, len)) = base.zip(len) else {
+                        return if self.memory.is_hidden() { Ok(Data::Hidden) } else { Err(libc::EFAULT) };
+                    };
                     if len > isize::MAX as u64 {
                         return Err(libc::EINVAL);
                     }
@@ -315,10 +337,11 @@ impl SupervisedCall<'_> {
                 }
             }
         }
-        Ok(match faults {
-            true => Data::Faults(total.min(PIECE_MAX)),
-            false if total > used as u64 => Data::Partly(used),
-            false => Data::Whole(used),
+        Ok(match fault {
+            Some(true) => Data::Hidden,
+            Some(false) => Data::Faults(total.min(PIECE_MAX)),
+            None if total > used as u64 => Data::Partly(used),
+            None => Data::Whole(used),
         })
     }
 }

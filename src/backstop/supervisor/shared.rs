@@ -2,6 +2,7 @@
 //! mapping that both have, or by a file that is mapped.
 
 use super::answer::SupervisedCall;
+use super::mapped::{MAPS_MAX, hexadecimal};
 use super::window::{PAGE, Window};
 use crate::action;
 use crate::memory::StringBuf;
@@ -9,8 +10,7 @@ use crate::sys;
 use crate::sys::procfs;
 use portcullis_request::context::number;
 
-/// What is looked at of the mappings of a process, and how many of them can be in it: a line is longer than 48 bytes.
-const MAPS_MAX: usize = 1 << 20;
+/// How many mappings can be in what is looked at: a line is longer than 48 bytes.
 const MAPPINGS_MAX: usize = MAPS_MAX / 48;
 /// Entries of a vector that are looked at.
 const ENTRIES: u64 = 1 << 14;
@@ -123,11 +123,6 @@ impl<'m> Mapping<'m> {
         let path = line.iter().position(|&byte| byte == b'/').and_then(|at| line.get(at..)).unwrap_or_default();
         (inode != 0).then_some(Mapping { range, start, end, inode, path })
     }
-}
-
-fn hexadecimal(digits: &[u8]) -> u64 {
-    let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
-    digits.iter().fold(0, |sum, byte| sum.wrapping_mul(16).wrapping_add(digit(*byte)))
 }
 
 #[cfg(test)]

@@ -243,7 +243,7 @@ pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
         if let Some(record) = records.of(ancestor, began) {
             // By now the other may have begun another program, and this one what it began itself.
             let images = if record.is_replaced(ancestor) { [NO_PROGRAM; 2] } else { Default::default() };
-            records.put(pid, start, record.request.bytes(), record.chain.bytes(), images);
+            records.copy(pid, start, &record, images);
             return Some(Record { images, ..record });
         }
     }

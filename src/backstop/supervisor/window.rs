@@ -24,8 +24,9 @@ impl<'r> Window<'r> {
         let within = at as usize & (PAGE - 1);
         let page = at.wrapping_sub(within as u64);
         if page != self.page {
-            self.page = page;
             self.len = memory.read(page, self.bytes).len();
+            // What could not be read is asked for anew.
+            self.page = if self.len == 0 { 1 } else { page };
         }
         self.bytes.get(within..self.len).unwrap_or_default()
     }

@@ -33,6 +33,8 @@ mod spawn;
 mod supervised_calls;
 mod supervised_failures;
 mod supervised_files;
+mod supervised_flood;
+mod supervised_hidden;
 mod supervised_paths;
 mod supervised_threads;
 mod supervisor;

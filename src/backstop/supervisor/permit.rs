@@ -1,0 +1,167 @@
+//! What the broker does for a call: the judge, which may be in the caller's hands, gets no more than the call itself has asked the kernel
+//! for, as the kernel told it.
+
+use super::call::{self, Call};
+use super::sent;
+use crate::sys::Notice;
+use crate::sys::broker::desk::{ASKED, asked};
+
+/// What the call at hand is a reason for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reason {
+    Connect,
+    Send,
+    /// sendmmsg: where its messages lie, how many they are, and the size of each with the place of its length.
+    SendMany(u64, u64, (u64, u64)),
+    Bind,
+    Listen,
+    /// A level and an option; none where they lie in memory.
+    Set(Option<(i32, i32)>),
+    Nothing,
+}
+
+/// What may be done for a call.
+#[derive(Clone, Copy, Debug)]
+pub struct Permit {
+    reason: Reason,
+    /// The descriptor that the call is about; none where it lies in memory.
+    fd: Option<i32>,
+}
+
+impl Permit {
+    /// For no call.
+    pub const NOTHING: Permit = Permit { reason: Reason::Nothing, fd: None };
+
+    /// For the call that the kernel told of.
+    pub fn of(notice: &Notice) -> Permit {
+        let permit = |reason, fd| Permit { reason, fd: Some(fd) };
+        match call::in_registers(notice) {
+            Ok((Call::Connect(fd, ..), _)) => permit(Reason::Connect, fd),
+            Ok((Call::SendTo(fd, ..) | Call::SendMessage(fd, ..), _)) => permit(Reason::Send, fd),
+            Ok((Call::SendMessages(fd, at, count, _), width)) => {
+                permit(Reason::SendMany(at, count, sent::stride(width)), fd)
+            }
+            Ok((Call::Bind(fd, ..), _)) => permit(Reason::Bind, fd),
+            Ok((Call::Listen(fd, _), _)) => permit(Reason::Listen, fd),
+            Ok((Call::Set(fd, level, option, ..), _)) => permit(Reason::Set(Some((level, option))), fd),
+            Ok(_) => Permit::NOTHING,
+            // The functions of socketcall (linux/net.h). sendmmsg is not judged there.
+            Err(function) => Permit {
+                reason: match function {
+                    2 => Reason::Bind,
+                    3 => Reason::Connect,
+                    4 => Reason::Listen,
+                    11 | 16 => Reason::Send,
+                    14 => Reason::Set(None),
+                    _ => Reason::Nothing,
+                },
+                fd: None,
+            },
+        }
+    }
+
+    /// Whether the descriptor with this number of the caller's is the one that the call is about.
+    pub fn is_about(&self, number: i32) -> bool {
+        self.fd.is_none_or(|fd| fd == number)
+    }
+
+    /// Whether the call is a reason for this request. What does nothing in the caller's place needs none: it has its own conditions.
+    pub fn has(&self, words: &[u64; ASKED]) -> bool {
+        let [what, a, b, c, _, e, ..] = *words;
+        let sends = matches!(self.reason, Reason::Send | Reason::SendMany(..));
+        match what {
+            asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN | asked::WRITE | asked::DONE => {
+                true
+            }
+            asked::CONNECT => self.reason == Reason::Connect,
+            asked::SEND => sends,
+            asked::SEND_LATER => sends && (e == 0 || self.is_length(e)),
+            asked::BIND => self.reason == Reason::Bind,
+            asked::LISTEN => self.reason == Reason::Listen,
+            asked::SET => match self.reason {
+                Reason::Set(option) => option.is_none_or(|option| option == (b as i32, c as i32)),
+                _ => false,
+            },
+            asked::END_SENDING => sends || self.reason == Reason::Connect,
+            asked::PUT => self.is_length(a),
+            _ => false,
+        }
+    }
+
+    /// Whether the length of a message lies there, which sendmmsg writes.
+    fn is_length(&self, at: u64) -> bool {
+        let Reason::SendMany(first, count, (size, len_at)) = self.reason else { return false };
+        let from = at.wrapping_sub(first).wrapping_sub(len_at);
+        from.is_multiple_of(size) && from / size < count.min(sent::MESSAGES_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACTING: [u64; 8] = [
+        asked::CONNECT,
+        asked::SEND,
+        asked::SEND_LATER,
+        asked::BIND,
+        asked::LISTEN,
+        asked::SET,
+        asked::END_SENDING,
+        asked::PUT,
+    ];
+
+    fn notice(number: libc::c_long, args: [u64; 6]) -> Notice {
+        let mut notice = Notice::default();
+        (notice.number, notice.architecture, notice.args) = (number as i32, call::NATIVE, args);
+        notice
+    }
+
+    fn words(what: u64, arguments: [u64; 5]) -> [u64; ASKED] {
+        let [a, b, c, d, e] = arguments;
+        [what, a, b, c, d, e, 0, 0]
+    }
+
+    #[test]
+    fn a_call_is_a_reason_for_itself_alone() {
+        for (number, wanted) in [
+            (libc::SYS_connect, &[asked::CONNECT, asked::END_SENDING][..]),
+            (libc::SYS_sendto, &[asked::SEND, asked::SEND_LATER, asked::END_SENDING]),
+            (libc::SYS_sendmsg, &[asked::SEND, asked::SEND_LATER, asked::END_SENDING]),
+            (libc::SYS_sendmmsg, &[asked::SEND, asked::SEND_LATER, asked::END_SENDING]),
+            (libc::SYS_bind, &[asked::BIND]),
+            (libc::SYS_listen, &[asked::LISTEN]),
+            (libc::SYS_setsockopt, &[asked::SET]),
+            (libc::SYS_getsockopt, &[]),
+            (libc::SYS_execve, &[]),
+            (libc::SYS_io_uring_setup, &[]),
+            (libc::SYS_getpid, &[]),
+        ] {
+            let permit = Permit::of(&notice(number, [7, 1000, 2, 0, 0, 0]));
+            let has: Vec<u64> =
+                ACTING.into_iter().filter(|what| permit.has(&words(*what, [0, 1000, 2, 0, 0]))).collect();
+            assert_eq!(has, wanted, "{number}");
+            assert!(!permit.has(&words(99, [0; 5])), "a request that nobody knows");
+        }
+        assert!(ACTING.into_iter().all(|what| !Permit::NOTHING.has(&words(what, [0; 5]))));
+    }
+
+    #[test]
+    fn it_is_about_its_own_descriptor_and_option() {
+        let permit = Permit::of(&notice(libc::SYS_setsockopt, [7, 6, 1, 0, 4, 0]));
+        assert!(permit.is_about(7) && !permit.is_about(3));
+        assert!(permit.has(&words(asked::SET, [0, 6, 1, 0, 0])));
+        assert!(!permit.has(&words(asked::SET, [0, 1, 36, 0, 0])));
+    }
+
+    #[test]
+    fn a_length_is_written_where_sendmmsg_writes_one() {
+        let permit = Permit::of(&notice(libc::SYS_sendmmsg, [7, 0x1000, 2, 0, 0, 0]));
+        let put = |at| permit.has(&words(asked::PUT, [at, 1, 0, 0, 0]));
+        assert!(put(0x1000 + 56) && put(0x1000 + 64 + 56));
+        for at in [0x1000, 0x1000 + 55, 0x1000 + 128 + 56, 0x1000 - 8, 0x7fff_0000_0000, u64::MAX] {
+            assert!(!put(at), "{at:x}");
+        }
+        assert!(!permit.has(&words(asked::SEND_LATER, [0, 0, 0, 0, 0x2000])));
+    }
+}
