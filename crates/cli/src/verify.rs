@@ -201,7 +201,7 @@ impl Stream {
                 self.gaps.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
             let gaps: Vec<String> = gaps.collect();
             let more = if gaps.len() == SHOWN { ", ..." } else { "" };
-            out += &format!("; {missing} missing ({}{more}), {dropped} of them dropped by a sink", gaps.join(", "));
+            out += &format!("; {missing} missing ({}{more}), a sink dropped {dropped} meanwhile", gaps.join(", "));
         }
         if self.twice_count > 0 {
             let ids: Vec<String> = self.twice.iter().map(|number| format!("{name:016x}-{number}")).collect();
