@@ -3,7 +3,7 @@
 use crate::arguments::Events;
 use crate::incident::{self, Incident};
 use crate::log::{self, Event};
-use crate::{FINE, WRONG, complain, show};
+use crate::{FINE, WRONG, complain, show, verify};
 use anstyle::Style;
 use serde_json::{Value, json};
 
@@ -11,6 +11,9 @@ const DIM: Style = Style::new().dimmed();
 
 pub fn run(arguments: &Events) -> u8 {
     log::note_whereabouts(&arguments.source, &arguments.selection);
+    if arguments.verify {
+        return verify::run(arguments);
+    }
     let done = if arguments.incidents {
         arguments.selection.all().map(|(events, unreadable)| {
             let incidents = incident::group(events);

@@ -24,6 +24,7 @@ mod run;
 mod show;
 mod sink;
 mod status;
+mod verify;
 
 use arguments::{Arguments, Verb};
 use clap::Parser;

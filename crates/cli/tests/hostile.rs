@@ -69,6 +69,8 @@ impl Place {
             &["events", "--rotated", "--table", log],
             &["events", "--rotated", "--incidents", log],
             &["events", "--rotated", "--incidents", "--json", log],
+            &["events", "--rotated", "--verify", log],
+            &["events", "--rotated", "--verify", "--json", log],
             &["learn", "--rotated", "--widen", log],
             &["learn", "--rotated", "--json", log],
             &["report", "--rotated", log],
@@ -165,7 +167,14 @@ fn any_value_of_any_type_is_printed_as_text() {
         })
         .collect();
     place.journal(&entries.concat());
-    for arguments in [&["events"][..], &["events", "--json"], &["events", "--incidents"], &["learn"], &["report"]] {
+    for arguments in [
+        &["events"][..],
+        &["events", "--json"],
+        &["events", "--incidents"],
+        &["events", "--verify"],
+        &["learn"],
+        &["report"],
+    ] {
         place.run(arguments);
     }
 }

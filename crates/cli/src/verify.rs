@@ -1,0 +1,295 @@
+//! `portcullis events --verify`: whether the events of each stream are all there, by their numbers.
+//!
+//! **Limit**: numbers have no seal. Whoever may write to the log may write consistent ones, and what is missing behind the last number
+//! of a stream leaves no trace.
+
+use crate::arguments::Events;
+use crate::log::Event;
+use crate::{FINE, WRONG, complain, out};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasher, RandomState};
+
+/// The most events that are told apart at once.
+const EVENTS_MAX: usize = 2_000_000;
+/// How many gaps of one stream, and how many events of each kind of fault, are shown.
+const SHOWN: usize = 20;
+
+pub fn run(arguments: &Events) -> u8 {
+    let mut numbers = Numbers::new(EVENTS_MAX);
+    let unreadable = match arguments.selection.read(false, &mut |event| numbers.take(&event)) {
+        Ok(unreadable) => unreadable,
+        Err(message) => return complain(message),
+    };
+    if numbers.is_full {
+        return complain(format_args!(
+            "there are more than {EVENTS_MAX} events, which are not verified at once; help: choose with --since and --until"
+        ));
+    }
+    let (mut streams, mut all_whole) = (0, true);
+    numbers.each_stream(|stream| {
+        streams += 1;
+        all_whole &= stream.is_whole();
+        match arguments.json {
+            true => println!("{}", out::json(&stream.as_json(), false)),
+            false => println!("{}", stream.sentence()),
+        }
+    });
+    eprintln!(
+        "portcullis: note: the numbers of {streams} streams were compared; events have no seal, and what is missing at the end of a \
+         stream cannot be known"
+    );
+    for (count, what) in [
+        (numbers.unnumbered, "have no valid number: `event.id` is not `portcullis.stream` and `event.sequence`"),
+        (numbers.contradicted, "were sent by another process than they say; the journal has the sender"),
+    ] {
+        if count > 0 {
+            complain(format_args!("{count} events {what}"));
+        }
+    }
+    let faults = numbers.unnumbered + numbers.contradicted + unreadable;
+    if faults == 0 && all_whole { FINE } else { WRONG }
+}
+
+/// What was seen under one number of a stream.
+#[derive(Clone, Copy)]
+struct Seen {
+    content: u64,
+    dropped: u64,
+    is_twice: bool,
+}
+
+/// The numbers of all streams, up to a bound.
+struct Numbers {
+    seen: HashMap<(u64, u64), Seen>,
+    hasher: RandomState,
+    max: usize,
+    is_full: bool,
+    unnumbered: usize,
+    contradicted: usize,
+}
+
+impl Numbers {
+    fn new(max: usize) -> Numbers {
+        let hasher = RandomState::new();
+        Numbers { seen: HashMap::new(), hasher, max, is_full: false, unnumbered: 0, contradicted: 0 }
+    }
+
+    fn take(&mut self, event: &Event) {
+        if !event.contradicted().is_empty() {
+            self.contradicted += 1;
+            return;
+        }
+        let Some(place) = place(event) else {
+            self.unnumbered += 1;
+            return;
+        };
+        // Two sinks may lead to one log: then a number is there twice, with the same content.
+        let content = self.hasher.hash_one(event.value().to_string());
+        let is_full = self.seen.len() >= self.max;
+        match self.seen.entry(place) {
+            Entry::Occupied(mut seen) => seen.get_mut().is_twice |= seen.get().content != content,
+            Entry::Vacant(_) if is_full => self.is_full = true,
+            Entry::Vacant(free) => {
+                let dropped = event.number("/portcullis/dropped").unwrap_or(0);
+                free.insert(Seen { content, dropped, is_twice: false });
+            }
+        }
+    }
+
+    /// Calls `each` with one stream at a time: every event may claim a stream of its own.
+    fn each_stream(&self, each: impl FnMut(Stream)) {
+        let mut all: Vec<(u64, u64)> = self.seen.keys().copied().collect();
+        all.sort_unstable();
+        let of_one = all.chunk_by(|(one, _), (other, _)| one == other);
+        of_one.filter_map(|places| self.stream(places)).for_each(each);
+    }
+
+    /// One stream, by the sorted places of its events.
+    fn stream(&self, places: &[(u64, u64)]) -> Option<Stream> {
+        let (&(name, first), &(_, last)) = (places.first()?, places.last()?);
+        let mut stream = Stream { name, first, last, ..Stream::default() };
+        let (mut least, mut most) = (u64::MAX, 0);
+        let mut next = first;
+        for place in places {
+            let (number, seen) = (place.1, self.seen.get(place)?);
+            if number > next {
+                stream.missing += number - next;
+                push(&mut stream.gaps, (next, number - 1));
+            }
+            // The last number of all has none behind it.
+            next = number.saturating_add(1);
+            (least, most) = (least.min(seen.dropped), most.max(seen.dropped));
+            stream.events += 1;
+            if seen.is_twice {
+                stream.twice_count += 1;
+                push(&mut stream.twice, number);
+            }
+        }
+        stream.dropped = most.saturating_sub(least);
+        Some(stream)
+    }
+}
+
+fn push<T>(shown: &mut Vec<T>, one: T) {
+    if shown.len() < SHOWN {
+        shown.push(one);
+    }
+}
+
+/// The stream and the number of an event; `None` where its fields do not agree.
+fn place(event: &Event) -> Option<(u64, u64)> {
+    let (name, number) = (event.text("/portcullis/stream"), event.number("/event/sequence")?);
+    let stream = u64::from_str_radix(name, 16).ok()?;
+    let is_valid =
+        number > 0 && name == format!("{stream:016x}") && event.text("/event/id") == format!("{name}-{number}");
+    is_valid.then_some((stream, number))
+}
+
+/// What was found of one stream.
+#[derive(Debug, Default)]
+struct Stream {
+    name: u64,
+    first: u64,
+    last: u64,
+    events: usize,
+    missing: u64,
+    /// What the guard itself says that a sink did not take, from the first event to the last.
+    dropped: u64,
+    /// The first gaps, each with the first and the last number that is missing.
+    gaps: Vec<(u64, u64)>,
+    /// The first numbers that events with different contents have.
+    twice: Vec<u64>,
+    twice_count: usize,
+}
+
+impl Stream {
+    /// The word for what was found.
+    fn state(&self) -> &'static str {
+        match (self.twice_count, self.missing) {
+            (1.., _) => "changed",
+            (_, 0) => "ok",
+            (_, missing) if missing <= self.dropped => "dropped",
+            _ => "gap",
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.state(), "ok" | "dropped")
+    }
+
+    fn as_json(&self) -> Value {
+        json!({
+            "stream": format!("{:016x}", self.name),
+            "state": self.state(),
+            "events": self.events,
+            "first": self.first,
+            "last": self.last,
+            "missing": self.missing,
+            "dropped": self.dropped,
+            "gaps": self.gaps,
+            "twice": self.twice,
+        })
+    }
+
+    fn sentence(&self) -> String {
+        let Stream { name, first, last, events, missing, dropped, .. } = self;
+        let mut out = format!("{name:016x}  {}: {events} events, {first} to {last}", self.state());
+        if *missing > 0 {
+            let gaps =
+                self.gaps.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
+            let gaps: Vec<String> = gaps.collect();
+            let more = if gaps.len() == SHOWN { ", ..." } else { "" };
+            out += &format!("; {missing} missing ({}{more}), a sink dropped {dropped} meanwhile", gaps.join(", "));
+        }
+        if self.twice_count > 0 {
+            let ids: Vec<String> = self.twice.iter().map(|number| format!("{name:016x}-{number}")).collect();
+            out += &format!("; {} numbers with two contents ({})", self.twice_count, ids.join(", "));
+        }
+        if *first > 1 {
+            out += "; the events before the first are not in what was read";
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAME: &str = "00000000000000ab";
+
+    fn event(number: u64, dropped: u64, detail: &str) -> Event {
+        Event::of(json!({
+            "event": { "id": format!("{NAME}-{number}"), "sequence": number },
+            "portcullis": { "stream": NAME, "dropped": dropped, "detail": detail },
+        }))
+    }
+
+    fn found(events: &[Event]) -> (Numbers, Stream) {
+        let mut numbers = Numbers::new(100);
+        events.iter().for_each(|event| numbers.take(event));
+        let mut last = Stream::default();
+        numbers.each_stream(|stream| last = stream);
+        (numbers, last)
+    }
+
+    #[test]
+    fn processes_of_a_stream_may_write_in_any_order() {
+        let (_, stream) = found(&[event(2, 0, ""), event(1, 0, ""), event(3, 0, ""), event(3, 0, "")]);
+        assert_eq!((stream.state(), stream.events, stream.first, stream.last), ("ok", 3, 1, 3));
+    }
+
+    #[test]
+    fn what_was_removed_is_a_gap() {
+        let (_, stream) = found(&[event(1, 0, ""), event(4, 0, ""), event(6, 0, "")]);
+        assert_eq!((stream.state(), stream.missing, stream.gaps.as_slice()), ("gap", 3, &[(2, 3), (5, 5)][..]));
+        assert!(stream.sentence().contains("3 missing (2-3, 5)"), "{}", stream.sentence());
+    }
+
+    #[test]
+    fn what_no_sink_took_is_no_gap_as_far_as_it_was_counted() {
+        let (_, stream) = found(&[event(1, 4, ""), event(4, 6, "")]);
+        assert_eq!((stream.state(), stream.missing, stream.dropped), ("dropped", 2, 2));
+        let (_, stream) = found(&[event(1, 4, ""), event(4, 5, "")]);
+        assert_eq!(stream.state(), "gap");
+    }
+
+    #[test]
+    fn a_number_with_two_contents_was_changed() {
+        let (_, stream) = found(&[event(1, 0, "a"), event(2, 0, "a"), event(2, 0, "b")]);
+        assert_eq!((stream.state(), stream.twice.as_slice()), ("changed", &[2][..]));
+        assert!(stream.sentence().contains("00000000000000ab-2"), "{}", stream.sentence());
+    }
+
+    #[test]
+    fn an_event_whose_number_and_name_differ_is_found() {
+        let odd = [
+            json!({}),
+            json!({ "event": { "id": format!("{NAME}-2"), "sequence": 3 }, "portcullis": { "stream": NAME } }),
+            json!({ "event": { "id": format!("{NAME}-0"), "sequence": 0 }, "portcullis": { "stream": NAME } }),
+            json!({ "event": { "id": "+ab-1", "sequence": 1 }, "portcullis": { "stream": "+ab" } }),
+            json!({ "event": { "id": [], "sequence": -1 }, "portcullis": 7 }),
+        ];
+        let (numbers, _) = found(&odd.map(Event::of));
+        assert_eq!((numbers.unnumbered, numbers.seen.len()), (5, 0));
+    }
+
+    #[test]
+    fn an_event_of_another_sender_fills_no_gap() {
+        let mut forged = event(2, 0, "");
+        forged.contradict([("user.id".to_owned(), json!("0"))].into_iter().collect());
+        let (numbers, stream) = found(&[event(1, 0, ""), forged, event(3, 0, "")]);
+        assert_eq!((numbers.contradicted, stream.state()), (1, "gap"));
+    }
+
+    #[test]
+    fn any_number_is_bounded() {
+        let (numbers, stream) = found(&[event(1, 0, ""), event(u64::MAX, u64::MAX, "")]);
+        assert_eq!((numbers.is_full, stream.missing), (false, u64::MAX - 2));
+        let many: Vec<Event> = (0..101).map(|number| event(number * 2 + 1, 0, "")).collect();
+        let (numbers, stream) = found(&many);
+        assert_eq!((numbers.is_full, numbers.seen.len(), stream.gaps.len()), (true, 100, SHOWN));
+    }
+}
