@@ -92,22 +92,26 @@ fn units() -> BTreeMap<String, PathBuf> {
     names.into_iter().map(|name| (name.clone(), config(&name).unwrap_or_else(|| DEFAULT_CONFIG.into()))).collect()
 }
 
-/// What stands behind the switch where the file had an `override` of its own, which comes back afterwards.
-const FORMER: &str = " # before `portcullis panic`: ";
+/// What stands behind the switch.
+const MARK: &str = " # by `portcullis panic`";
+/// What stands behind that where the file had an `override` of its own, which comes back afterwards.
+const FORMER: &str = "; before: ";
 
 /// `text` with `override = "WORD"`; what it said before is kept behind it.
 fn with_switch(text: &str, word: &str) -> Result<String, String> {
     let mut document = parsed(text)?;
-    let former = document.get("override").and_then(Item::as_value).cloned();
+    let before = document.get("override").and_then(Item::as_value).cloned();
+    let kept = match &before {
+        Some(value) if suffix(value).starts_with(MARK) => suffix(value).to_owned(),
+        Some(value) => {
+            let bare = value.clone().decorated("", "").to_string();
+            format!("{MARK}{FORMER}{bare}{}", suffix(value))
+        }
+        None => MARK.to_owned(),
+    };
     let mut value = Value::from(word);
-    if let Some(former) = former {
-        let kept = suffix(&former).to_owned();
-        let former = former.decorated("", "");
-        let is_switch = kept.contains(FORMER);
-        let kept = if is_switch { kept } else { format!("{FORMER}{}{kept}", former.to_string().trim()) };
-        value.decor_mut().set_prefix(" ");
-        value.decor_mut().set_suffix(kept);
-    }
+    value.decor_mut().set_prefix(" ");
+    value.decor_mut().set_suffix(kept);
     document.insert("override", Item::Value(value));
     Ok(document.to_string())
 }
@@ -116,7 +120,7 @@ fn with_switch(text: &str, word: &str) -> Result<String, String> {
 fn without_switch(text: &str) -> Result<String, String> {
     let mut document = parsed(text)?;
     let kept = document.get("override").and_then(Item::as_value).map(|value| suffix(value).to_owned());
-    let former = kept.as_deref().and_then(|kept| kept.split_once(FORMER)).map(|(_, former)| former);
+    let former = kept.as_deref().and_then(|kept| kept.strip_prefix(MARK)?.strip_prefix(FORMER));
     match former.map(|former| format!("override = {former}").parse::<DocumentMut>()) {
         Some(Ok(former)) => drop(document.insert("override", former["override"].clone())),
         _ => drop(document.remove("override")),
@@ -284,10 +288,11 @@ mod tests {
         for text in ["", "# ours\nmode = 'enforce' # since May\n\n[egress]\n# why\nallow = []\n", "[log]\nsink = []\n"]
         {
             let set = with_switch(text, "audit").unwrap();
-            assert!(set.contains("override = \"audit\"\n") && set.len() == text.len() + 19, "{set}");
+            assert!(set.contains(&format!("override = \"audit\"{MARK}\n")), "{set}");
             let loaded = portcullis_config::parse_text(Path::new("x"), &set);
             assert_eq!(loaded.config.force, Some(Mode::Audit), "{set}");
-            assert_eq!(without_switch(&set).unwrap(), text);
+            let again = with_switch(&set, "off").unwrap();
+            assert_eq!([&set, &again].map(|text| without_switch(text).unwrap()), [text; 2]);
         }
     }
 

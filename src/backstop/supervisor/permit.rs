@@ -92,7 +92,7 @@ impl Permit {
     fn is_length(&self, at: u64) -> bool {
         let Reason::SendMany(first, count, (size, len_at)) = self.reason else { return false };
         let from = at.wrapping_sub(first).wrapping_sub(len_at);
-        from.is_multiple_of(size) && from / size < count.min(sent::MESSAGES_MAX)
+        from.is_multiple_of(size) && from.checked_div(size).is_some_and(|index| index < count.min(sent::MESSAGES_MAX))
     }
 }
 

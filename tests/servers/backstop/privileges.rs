@@ -141,7 +141,10 @@ fn a_units_own_filter_is_no_danger() {
         assert_eq!(ask(nginx.port, "localhost", "sendto"), "1 0 0");
         assert_eq!(ask(nginx.port, "localhost", "execve"), "7");
         for worker in children(fpm.process.pid()) {
-            assert_eq!(word(worker, "status", "Seccomp_filters:").as_deref(), Some(filters), "{outer}");
+            // A worker that has not served may still be starting.
+            wait_until(&format!("the filters of a worker with {outer}"), || {
+                word(worker, "status", "Seccomp_filters:").as_deref() == Some(filters)
+            });
         }
         let events = guard.events().all();
         let own = |event: &&Value| event.text("rule.id") == "guard-policy";
