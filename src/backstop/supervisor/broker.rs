@@ -127,11 +127,10 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// The socket that the call is about, if it was lent and is one of the internet, while the call waits. To others a process of root's
-    /// would be somebody else than the caller.
+    /// The socket that the call is about, if it was lent, while the call waits.
     fn lent(&self, token: u64) -> Option<i32> {
         let (number, Fd(fd)) = self.lent.get(usize::try_from(token).ok()?)?.as_ref()?;
-        (self.permit().is_about(*number) && sys::is_internet(*fd) && self.still_waits()).then_some(*fd)
+        (self.permit().acts_on(*number, *fd) && self.still_waits()).then_some(*fd)
     }
 
     /// Does what the judge asks.

@@ -3,8 +3,8 @@
 
 use super::call::{self, Call};
 use super::sent;
-use crate::sys::Notice;
 use crate::sys::broker::desk::{ASKED, asked};
+use crate::sys::{self, Notice};
 
 /// What the call at hand is a reason for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -60,9 +60,10 @@ impl Permit {
         }
     }
 
-    /// Whether the descriptor with this number of the caller's is the one that the call is about.
-    pub fn is_about(&self, number: i32) -> bool {
-        self.fd.is_none_or(|fd| fd == number)
+    /// Whether the call is about the caller's descriptor with this number, borrowed as `fd`, and that is a socket of the internet: to
+    /// another, a process of root's would be somebody else than the caller.
+    pub fn acts_on(&self, number: i32, fd: i32) -> bool {
+        self.fd.is_none_or(|about| about == number) && sys::is_internet(fd)
     }
 
     /// Whether the call is a reason for this request. What does nothing in the caller's place needs none: it has its own conditions.
@@ -99,6 +100,9 @@ impl Permit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::UdpSocket;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::UnixDatagram;
 
     const ACTING: [u64; 8] = [
         asked::CONNECT,
@@ -149,7 +153,9 @@ mod tests {
     #[test]
     fn it_is_about_its_own_descriptor_and_option() {
         let permit = Permit::of(&notice(libc::SYS_setsockopt, [7, 6, 1, 0, 4, 0]));
-        assert!(permit.is_about(7) && !permit.is_about(3));
+        let (internet, local) = (UdpSocket::bind("127.0.0.1:0").unwrap(), UnixDatagram::unbound().unwrap());
+        assert!(permit.acts_on(7, internet.as_raw_fd()) && !permit.acts_on(3, internet.as_raw_fd()));
+        assert!(!permit.acts_on(7, local.as_raw_fd()) && !permit.acts_on(7, -1));
         assert!(permit.has(&words(asked::SET, [0, 6, 1, 0, 0])));
         assert!(!permit.has(&words(asked::SET, [0, 1, 36, 0, 0])));
     }
@@ -159,7 +165,9 @@ mod tests {
         let permit = Permit::of(&notice(libc::SYS_sendmmsg, [7, 0x1000, 2, 0, 0, 0]));
         let put = |at| permit.has(&words(asked::PUT, [at, 1, 0, 0, 0]));
         assert!(put(0x1000 + 56) && put(0x1000 + 64 + 56));
-        for at in [0x1000, 0x1000 + 55, 0x1000 + 128 + 56, 0x1000 - 8, 0x7fff_0000_0000, u64::MAX] {
+        for at in
+            [0x1000, 0x1000 + 55, 0x1000 + 57, 0x1000 + 60, 0x1000 + 128 + 56, 0x1000 - 8, 0x7fff_0000_0000, u64::MAX]
+        {
             assert!(!put(at), "{at:x}");
         }
         assert!(!permit.has(&words(asked::SEND_LATER, [0, 0, 0, 0, 0x2000])));

@@ -345,3 +345,30 @@ impl SupervisedCall<'_> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_harmless;
+
+    fn message(level: i32, kind: i32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = (16 + data.len() as u64).to_ne_bytes().to_vec();
+        bytes.extend([level.to_ne_bytes(), kind.to_ne_bytes()].concat());
+        bytes.extend(data);
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    }
+
+    #[test]
+    fn what_carries_more_than_a_packet_is_not_harmless() {
+        let hops = message(libc::IPPROTO_IP, libc::IP_TTL, &1_i32.to_ne_bytes());
+        let descriptors = message(libc::SOL_SOCKET, libc::SCM_RIGHTS, &3_i32.to_ne_bytes());
+        let credentials = message(libc::SOL_SOCKET, libc::SCM_CREDENTIALS, &[0; 12]);
+        assert!(is_harmless(&[]) && is_harmless(&hops));
+        for messages in [&descriptors, &credentials, &[&hops[..], &descriptors].concat()] {
+            assert!(!is_harmless(messages), "{messages:?}");
+        }
+        let mut long = hops;
+        long[0] = 200;
+        assert!(!is_harmless(&long));
+    }
+}
