@@ -1,23 +1,23 @@
 //! The table of merged events: whatever the order, what was written and what is said add up to the calls, and what is still
 //! to be said is known to be. In the model a kind is written once and then counted, and there are two places.
 
-use super::table::{About, Fate, Marks, Table};
+use super::table::{MergeFacts, MergeDecision, Marks, Table};
 use loom::sync::Arc;
 use loom::sync::atomic::Ordering;
 use loom::thread;
 
 /// When an event comes; the next time begins at twice that.
 const NOW: u64 = 10_000_000_000;
-const ABOUT: About = About { rule: 0, refused: false, vhost: None, policy: 0 };
+const ABOUT: MergeFacts = MergeFacts { rule: 0, refused: false, vhost: None, policy: 0 };
 
 /// An event of a kind: one for each that was written, and what was merged before and is said with it.
 fn note(table: &Table, kind: u64, now: u64) -> u64 {
     match table.note(Marks { kind, host: 1, client: 1, is_grave: false }, ABOUT, now) {
-        Some(Fate::Whole(whole)) => {
+        Some(MergeDecision::Write(whole)) => {
             whole.written_as(1);
             1 + whole.left.map_or(0, |left| left.count)
         }
-        Some(Fate::Merged) => 0,
+        Some(MergeDecision::Merged) => 0,
         None => panic!("no place"),
     }
 }

@@ -24,6 +24,23 @@ allow = [\"10.1.2.3/8:1\"]
 allow = [\"a | b\"]
 ";
 
+/// Where nothing is configured, servers have the built-in policy: that is what is explained.
+#[test]
+fn without_a_configuration_the_built_in_one_is_explained() {
+    enter();
+    let place = Place::new();
+    let _ = std::fs::remove_dir_all("/etc/portcullis");
+    let explain =
+        |arguments: &[&str]| run(place.portcullis().arg("explain").args(arguments).env_remove("PORTCULLIS_CONFIG"));
+    let done = explain(&["--connect", "192.0.2.1:4444", "--json"]);
+    let answer: Value = serde_json::from_slice(&done.stdout).expect("JSON");
+    assert_eq!((&answer["rule"], &answer["mode"]), (&"egress-port".into(), &"audit".into()), "{answer:#}");
+    assert!(text(&done.stderr).contains("built-in configuration"), "{}", text(&done.stderr));
+    // One that is named has to be there.
+    let done = explain(&["--connect", "192.0.2.1:4444", "--config", "/etc/portcullis/none.toml"]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stdout));
+}
+
 #[test]
 fn check_shows_every_error_with_its_place() {
     enter();

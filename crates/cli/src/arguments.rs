@@ -121,7 +121,7 @@ pub struct Compile {
     #[command(flatten)]
     pub source: Source,
     /// Where to write the compiled policy, `-` for standard output [default: in /run/portcullis]
-    #[arg(short, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
     /// Use this mode for every rule, whatever the configuration says
     #[arg(long)]
@@ -243,7 +243,7 @@ pub struct Report {
     #[command(flatten)]
     pub selection: Selection,
     /// Where to write the page [default: standard output]
-    #[arg(short, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 }
 

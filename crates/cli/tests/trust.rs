@@ -200,3 +200,12 @@ fn an_ordinary_user_is_told_what_was_not_done() {
         assert!(done.stdout.is_empty() && said(&done).contains("needs root"), "{verb:?}: {}", said(&done));
     }
 }
+
+/// A name that is mistyped is no unit from which nothing had to be removed.
+#[test]
+fn a_unit_that_does_not_exist_is_an_error() {
+    let root = tempfile::tempdir().expect("a folder");
+    let done = portcullis(&["uninstall", "no-such-unit", "--dry-run", "--root", root.path().to_str().expect("a path")]);
+    assert_eq!(done.status.code(), Some(1), "{}", said(&done));
+    assert!(said(&done).contains("there is no unit no-such-unit.service"), "{}", said(&done));
+}

@@ -208,7 +208,7 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     let systemd = Systemd::of(&arguments.root);
     if let Some(why) = program::unfit_library(&below(&arguments.root, &library)) {
         return Err(format!(
-            "{why}; nothing was written. Install the package, or copy the library there (README, Use it)"
+            "{why}; nothing was written. Install the package, or run `make build` and copy target/release/libportcullis.so there"
         ));
     }
     let (config_change, config) = configuration(arguments)?;

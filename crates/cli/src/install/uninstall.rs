@@ -22,16 +22,23 @@ pub fn uninstall(arguments: &Uninstall) -> u8 {
 fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     let root = &arguments.root;
     let systemd = Systemd::of(root);
+    if !arguments.dry_run {
+        needs_root(root)?;
+    }
     let units = match arguments.units.as_slice() {
         [] => installed(root),
         // A unit may be gone, and its drop-in still there.
         names => names
             .iter()
             .map(|name| {
-                Unit::find(root, name)
-                    .map_or_else(|_| format!("{}.service", name.trim_end_matches(".service")), |unit| unit.name)
+                let unit = format!("{}.service", name.trim_end_matches(".service"));
+                match Unit::find(root, name) {
+                    Ok(found) => Ok(found.name),
+                    Err(_) if !unit.contains('/') && drop_in(root, &unit).exists() => Ok(unit),
+                    Err(why) => Err(why),
+                }
             })
-            .collect(),
+            .collect::<Result<_, String>>()?,
     };
     let mut changes: Vec<Change> = units.iter().map(|unit| Change::Remove(drop_in(root, unit))).collect();
     for unit in &units {
@@ -66,7 +73,6 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     if arguments.dry_run {
         changes.iter().for_each(Change::show);
     } else {
-        needs_root(root)?;
         changes.iter().try_for_each(|change| change.make_shown(root))?;
     }
     if changes.is_empty() {
