@@ -2,7 +2,8 @@
 //! and writes events. The judge may be in anybody's hands: nothing is done but for the call at hand, and what it says is numbers
 //! and bytes that are copied once.
 
-use super::permit::Permit;
+use super::opening::PRIVILEGED;
+use super::permit::{self, Permit};
 use super::remote::{or_as_user, put};
 use super::{Member, SharedState, sent, subject};
 use crate::policy::in_force;
@@ -120,6 +121,15 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
+    /// Whether the caller itself may open a port.
+    fn may_have(&self, port: u16) -> bool {
+        let is_roots = || match self.at {
+            JudgeActivity::Call { thread, .. } => subject::user_of(thread).is_some_and(|(user, _)| user == 0),
+            _ => false,
+        };
+        !(1..PRIVILEGED).contains(&port) || is_roots()
+    }
+
     fn permit(&self) -> Permit {
         match self.at {
             JudgeActivity::Call { permit, .. } => permit,
@@ -157,7 +167,9 @@ impl<'a> JudgeJob<'a> {
             asked::SEND => self.send(a, b as i32, Shape::of(c), d, None, copied),
             asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, Some((e, f as u32)), copied),
             asked::BIND => match (self.lent(a), address(self.desk, b, copied)) {
-                (Some(fd), Some((address, len))) => BrokerOutcome::Answer(sys::bind(fd, &address, len) as i64, None),
+                (Some(fd), Some((address, len))) if self.may_have(permit::port(&address)) => {
+                    BrokerOutcome::Answer(sys::bind(fd, &address, len) as i64, None)
+                }
                 _ => failed(libc::EACCES),
             },
             asked::LISTEN => match self.lent(a) {
@@ -298,7 +310,10 @@ impl<'a> JudgeJob<'a> {
         let (Some(fd), JudgeActivity::Call { thread, .. }) = (self.lent(token), self.at) else {
             return failed(libc::EACCES);
         };
-        let Some(data) = copied.data(self.desk, len).map(<[u8]>::as_ptr) else { return BrokerOutcome::Nonsense };
+        // What the caller cannot read, either, may be longer than any room: the kernel looks at its place, not here.
+        let data =
+            if shape.faults { Some(NOWHERE) } else { copied.data(self.desk, len).map(|data| data.as_ptr() as usize) };
+        let Some(data) = data else { return BrokerOutcome::Nonsense };
         let Some(text) = copied.text(self.desk, (ADDRESS_MAX + CONTROL_MAX) as u64) else {
             return BrokerOutcome::Nonsense;
         };
@@ -306,7 +321,7 @@ impl<'a> JudgeJob<'a> {
         if shape.name > name.len() || !control.get(..shape.control).is_some_and(sent::is_harmless) {
             return BrokerOutcome::Nonsense;
         }
-        let piece = [if shape.faults { NOWHERE } else { data as usize }, len as usize];
+        let piece = [data, len as usize];
         let name = if shape.is_named { (name.as_ptr() as usize, shape.name) } else { (0, 0) };
         let control = if shape.control == 0 { (0, 0) } else { (control.as_ptr() as usize, shape.control) };
         let send = |flags| {

@@ -11,7 +11,7 @@ use portcullis_policy::{Rule, Unknown};
 /// The rules on opening ports.
 const RULES: [Rule; 1] = [Rule::ListenPort];
 /// Ports below it are opened by root alone.
-const PRIVILEGED: u16 = 1024;
+pub(super) const PRIVILEGED: u16 = 1024;
 
 impl SupervisedCall<'_> {
     /// The decision on a port of which something is not known. In audit, a call has one event.

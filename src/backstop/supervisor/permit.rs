@@ -4,7 +4,7 @@
 use super::call::{self, Call};
 use super::sent;
 use crate::sys::broker::desk::{ASKED, asked};
-use crate::sys::{self, Notice};
+use crate::sys::{self, ADDRESS_MAX, Notice};
 
 /// What the call at hand is a reason for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -97,6 +97,12 @@ impl Permit {
     }
 }
 
+/// The port of a `struct sockaddr_in` or `sockaddr_in6`, where both have it.
+pub fn port(address: &[u8; ADDRESS_MAX]) -> u16 {
+    let [_, _, high, low, ..] = *address;
+    u16::from_be_bytes([high, low])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -158,6 +164,13 @@ mod tests {
         assert!(!permit.acts_on(7, local.as_raw_fd()) && !permit.acts_on(7, -1));
         assert!(permit.has(&words(asked::SET, [0, 6, 1, 0, 0])));
         assert!(!permit.has(&words(asked::SET, [0, 1, 36, 0, 0])));
+    }
+
+    #[test]
+    fn a_port_is_read_as_the_kernel_reads_it() {
+        let mut address = [0; ADDRESS_MAX];
+        address[..4].copy_from_slice(&[2, 0, 0x01, 0xbb]);
+        assert_eq!(port(&address), 443);
     }
 
     #[test]

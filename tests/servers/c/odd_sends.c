@@ -90,6 +90,7 @@ int main(void)
     SAY(connect(s, at, 16));
     SAY(message(s, NULL, 0, (void *)8, 3, 2, MSG_NOSIGNAL));
     SAY(sendto(s, (void *)8, 70000, MSG_NOSIGNAL, at, 16));
+    SAY(sendto(s, (void *)8, 1 << 20, MSG_NOSIGNAL, at, 16));
     SAY(sendto(s, "x", 1, MSG_NOSIGNAL, at, 16));
     return 0;
 }
