@@ -42,9 +42,7 @@ pub fn needs_root(root: &Path) -> Result<(), String> {
 
 /// Whether this is run by root.
 pub fn is_root() -> bool {
-    use std::os::unix::fs::MetadataExt;
-    // /proc/self belongs to the effective user.
-    std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
+    rustix::process::geteuid().is_root()
 }
 
 /// Where the library is installed.

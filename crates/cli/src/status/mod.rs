@@ -183,9 +183,7 @@ pub fn units() -> Vec<Unit> {
 }
 
 pub fn run(arguments: &Status) -> u8 {
-    use std::os::unix::fs::MetadataExt;
-    // /proc/self belongs to the effective user.
-    if std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() != 0) {
+    if !install::is_root() {
         complain("this needs root: processes of other users cannot be read, and are shown as not guarded");
     }
     let units = units();
