@@ -154,7 +154,7 @@ fn descriptors_run_out() {
     assert_eq!(told(&whole_lines(&log)), (2, 0));
 }
 
-/// The server gets no more memory than it has without the guard, but for a megabyte.
+/// The server gets no more address space than it has without the guard, but for a megabyte and four pages.
 #[test]
 fn memory_is_short() {
     enter();
@@ -171,7 +171,7 @@ fn memory_is_short() {
     let log = place.join("log/events.jsonl");
     let guard = every_event(&place, "file", &log);
     let www = pages(&place);
-    let limit = format!("--as={}", (needed + 1024) * 1024);
+    let limit = format!("--as={}", (needed + 1024 + 16) * 1024);
     let fpm = Fpm::start_in(&place, Some(&guard), &one_worker(), &["prlimit", &limit]);
     let nginx = Nginx::start(&place, None, &fpm.nginx_location(&www));
     let servers = Servers { fpm, nginx };
