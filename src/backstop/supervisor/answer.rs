@@ -214,11 +214,11 @@ pub(super) struct SupervisedCall<'c> {
 
 impl SupervisedCall<'_> {
     pub(super) fn with_actor<R>(&self, look: impl FnOnce(Actor<'_>) -> R) -> R {
-        self.by_in(None, look)
+        self.with_actor_in(None, look)
     }
 
     /// The same, with where the process is.
-    pub(super) fn by_in<R>(&self, place: Option<&Place>, look: impl FnOnce(Actor<'_>) -> R) -> R {
+    pub(super) fn with_actor_in<R>(&self, place: Option<&Place>, look: impl FnOnce(Actor<'_>) -> R) -> R {
         let subject = self.subject;
         let other = Other {
             pid: subject.pid,

@@ -17,11 +17,11 @@ const READS_MAX: u32 = 4096;
 
 /// Why a vector could not be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Not {
+pub enum Uncopied {
     /// Nothing lies there: the kernel says EFAULT.
-    There,
+    Unmapped,
     /// There is no room, or no time, for all of it, or the kernel alone can read it.
-    Judged,
+    Unknown,
 }
 
 /// A buffer for strings of another process.
@@ -51,14 +51,18 @@ impl<'r> StringsBuffer<'r> {
 
     /// Copies the strings of a vector that `wanted` takes; gives a vector of them, which ends in NULL. What does not fit is
     /// left out, and said.
-    pub fn copy(&mut self, vector: u64, mut wanted: impl FnMut(&[u8]) -> bool) -> (*const *const u8, Result<(), Not>) {
+    pub fn copy(
+        &mut self,
+        vector: u64,
+        mut wanted: impl FnMut(&[u8]) -> bool,
+    ) -> (*const *const u8, Result<(), Uncopied>) {
         const PLACE: usize = size_of::<*const u8>();
         self.used = self.used.next_multiple_of(PLACE);
         let places = self.used;
         let room = (ENTRIES + 1) * PLACE;
         // Zeroed, so that what is not written is NULL.
         let Some(own) = self.bytes.get_mut(places..).and_then(|rest| rest.get_mut(..room)) else {
-            return (core::ptr::null(), Err(Not::Judged));
+            return (core::ptr::null(), Err(Uncopied::Unknown));
         };
         own.fill(0);
         let start = own.as_mut_ptr();
@@ -67,11 +71,11 @@ impl<'r> StringsBuffer<'r> {
     }
 
     /// Why what lies where the last read failed is not copied.
-    fn unread(&self) -> Not {
-        if self.memory.is_hidden() { Not::Judged } else { Not::There }
+    fn unread(&self) -> Uncopied {
+        if self.memory.is_hidden() { Uncopied::Unknown } else { Uncopied::Unmapped }
     }
 
-    fn fill(&mut self, vector: u64, places: usize, wanted: &mut impl FnMut(&[u8]) -> bool) -> Result<(), Not> {
+    fn fill(&mut self, vector: u64, places: usize, wanted: &mut impl FnMut(&[u8]) -> bool) -> Result<(), Uncopied> {
         // NULL is a vector without an entry to Linux.
         if vector == 0 {
             return Ok(());
@@ -83,13 +87,13 @@ impl<'r> StringsBuffer<'r> {
                 return Ok(());
             }
             at = at.wrapping_add(self.width as u64);
-            let free = self.bytes.get_mut(self.used..).ok_or(Not::Judged)?;
-            let room = free.get_mut(..ARGUMENT_MAX).ok_or(Not::Judged)?;
+            let free = self.bytes.get_mut(self.used..).ok_or(Uncopied::Unknown)?;
+            let room = free.get_mut(..ARGUMENT_MAX).ok_or(Uncopied::Unknown)?;
             let Some(len) = string(self.memory, &mut self.strings, entry, room) else { return Err(self.unread()) };
             let taken = len.wrapping_add(1).wrapping_add(self.width);
-            self.left = self.left.checked_sub(taken).ok_or(Not::Judged)?;
+            self.left = self.left.checked_sub(taken).ok_or(Uncopied::Unknown)?;
             if self.memory.reads() > self.reads {
-                return Err(Not::Judged);
+                return Err(Uncopied::Unknown);
             }
             if !wanted(room.get(..len).unwrap_or_default()) {
                 continue;
@@ -104,7 +108,7 @@ impl<'r> StringsBuffer<'r> {
             }
             place = place.wrapping_add(size_of::<usize>());
         }
-        Err(Not::Judged)
+        Err(Uncopied::Unknown)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::answer::SupervisedCall;
 use super::caller::not_executable;
-use super::copied::{Not, ROOM, StringsBuffer};
+use super::copied::{ROOM, StringsBuffer, Uncopied};
 use super::records::Owner;
 use super::subject;
 use crate::action::Place;
@@ -39,8 +39,8 @@ impl SupervisedCall<'_> {
         let (arguments, read) = room.copy(argv, |_| true);
         let (mut unknown, mut faults) = (None, false);
         match read {
-            Err(Not::There) => faults = true,
-            Err(Not::Judged) => unknown = Some(Unknown::Arguments),
+            Err(Uncopied::Unmapped) => faults = true,
+            Err(Uncopied::Unknown) => unknown = Some(Unknown::Arguments),
             Ok(()) => {}
         }
         // Of the environment, what steers a loader, a shell or an allowed program, and whose request it says that it is.
@@ -64,8 +64,8 @@ impl SupervisedCall<'_> {
             startup::variable(entry, true).is_some()
         });
         match read {
-            Err(Not::There) => faults = true,
-            Err(Not::Judged) => unknown = unknown.or(Some(Unknown::Environment)),
+            Err(Uncopied::Unmapped) => faults = true,
+            Err(Uncopied::Unknown) => unknown = unknown.or(Some(Unknown::Environment)),
             Ok(()) => {}
         }
         let mut name = [0; 4097];
@@ -144,11 +144,11 @@ impl SupervisedCall<'_> {
             replaces: true,
             unknown,
         };
-        let decision = self.by_in(Some(&place), |actor| judge::exec(actor, &self.subject.served, &exec));
+        let decision = self.with_actor_in(Some(&place), |actor| judge::exec(actor, &self.subject.served, &exec));
         match (&decision, unknown) {
             // By the time that the kernel looks, it might run it.
             (Ok(ExecClearance::Absent(_)), None) => {
-                let interpreter = || self.by_in(Some(&place), |actor| judge::absent(actor, &exec));
+                let interpreter = || self.with_actor_in(Some(&place), |actor| judge::absent(actor, &exec));
                 return self.absent(|| not_executable(open()).or_else(|| Some(interpreter())), libc::EACCES);
             }
             (Ok(ExecClearance::Absent(_)), Some(what)) => return self.cannot(what).into(),
