@@ -213,12 +213,17 @@ fn launch() -> Option<u64> {
     let (mut preload, mut supervise) = (StringBuf::<600>::new(), StringBuf::<64>::new());
     preload.push(b"LD_PRELOAD=");
     preload.push(settled.library.bytes());
+    // Beside it is the key of the seals.
+    let mut config = StringBuf::<600>::new();
+    config.push(b"PORTCULLIS_CONFIG=");
+    config.push(settled.config_path.bytes());
     supervise.push(SUPERVISE);
     supervise.number(u64::from(master()));
     let environment = [
         preload.c_str().as_ptr(),
         inherited.c_str().as_ptr(),
         supervise.c_str().as_ptr(),
+        config.c_str().as_ptr(),
         c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr(),
         core::ptr::null(),
     ];

@@ -121,6 +121,9 @@ fn begin() {
         sink::hold(&in_force::policy());
     }
     state::set_ready();
+    if !is_descendant {
+        fallback::begin_sealing();
+    }
     fallback::report(policy);
     // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
     if let Some(inherited) = &inherited
@@ -155,6 +158,7 @@ pub fn before_fork() {
     fallback::report(load::renew());
     backstop::before_fork();
     sink::hold(&in_force::policy());
+    fallback::begin_sealing();
 }
 
 /// Notes the path of this library, as the loader has it, made absolute, and which file it is.

@@ -7,6 +7,7 @@ use crate::process::state::{self, Role};
 use crate::real::find::Caller;
 use crate::real::objects;
 use crate::real::table::real;
+use crate::report::seal;
 use core::ffi::{c_char, c_int, c_void};
 
 /// fork(2). A master that forks makes sure that the child finds the policy and the sinks ready.
@@ -21,8 +22,11 @@ pub unsafe extern "C" fn fork() -> libc::pid_t {
     if state::role() == Role::Master {
         deepbind::guard_new_objects();
     }
+    let mut chain = seal::before_fork();
     // SAFETY: as the caller promises.
-    unsafe { real() }
+    let forked = unsafe { real() };
+    seal::after_fork(&mut chain, forked == 0);
+    forked
 }
 
 /// `fork` by its other name.

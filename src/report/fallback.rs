@@ -3,8 +3,22 @@
 use crate::policy::in_force;
 use crate::policy::load::Reason;
 use crate::process::state;
-use crate::report::emit;
+use crate::report::{emit, seal};
+use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::Unknown;
+
+static IS_UNSEALED: AtomicBool = AtomicBool::new(false);
+
+/// Begins to seal events, where the policy asks for it; says so once, where there is no key.
+pub fn begin_sealing() {
+    let policy = in_force::policy();
+    if !seal::begin(&policy) && !IS_UNSEALED.swap(true, Ordering::Relaxed) {
+        emit::guard(
+            &policy,
+            "events are not sealed: seal.key beside the configuration is missing, or is not its reader's alone",
+        );
+    }
+}
 
 /// Writes the event for a reason, unless this tree of processes has told it already.
 pub fn report(reason: Option<Reason>) {

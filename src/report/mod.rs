@@ -7,4 +7,5 @@ pub mod emit;
 pub mod fallback;
 pub mod host;
 pub mod merge;
+pub mod seal;
 pub mod sink;

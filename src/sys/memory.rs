@@ -26,6 +26,20 @@ pub fn allocate(len: usize) -> Option<*mut c_void> {
     result(at).ok().map(|at| at as *mut c_void)
 }
 
+/// Private zeroed memory that a forked child has as zeros again, and that is in no core dump.
+pub fn allocate_wiped(len: usize) -> Option<*mut c_void> {
+    let at = allocate(len)?;
+    let advise = |advice: i32| {
+        // SAFETY: the new mapping is nobody else's.
+        unsafe { syscall(libc::SYS_madvise, [at as usize, len, advice as usize, 0, 0, 0]) == 0 }
+    };
+    if advise(libc::MADV_WIPEONFORK) && advise(libc::MADV_DONTDUMP) {
+        return Some(at);
+    }
+    munmap(at, len);
+    None
+}
+
 /// Private zeroed memory at an address where nothing is; EEXIST where something is.
 pub fn allocate_where(address: usize, len: usize) -> Result<*mut c_void, i32> {
     let protection = libc::PROT_READ | libc::PROT_WRITE;

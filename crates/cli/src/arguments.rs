@@ -293,8 +293,9 @@ pub struct Events {
     /// By incident: one request, and all that descended from it as a tree
     #[arg(long)]
     pub incidents: bool,
-    /// Compare the numbers of all events, and say of each stream whether one is missing, or was written twice with
-    /// different contents; with --json, one JSON object a stream
+    /// Check the seals of events, where `[log] seal` has them sealed, with seal.key beside the configuration; and compare the
+    /// numbers of all events. Say of each chain and stream whether an event is missing or was changed; with --json, one JSON
+    /// object each
     #[arg(long, conflicts_with_all = ["follow", "table", "incidents", "vhost", "rule", "mode", "unknown", "script", "client"])]
     pub verify: bool,
     /// Print the events as they were written, one JSON object a line

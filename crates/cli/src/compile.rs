@@ -2,7 +2,7 @@
 //! reader finds the old one or the new one, and a broken configuration changes nothing.
 
 use crate::arguments::Compile;
-use crate::{FINE, WRONG, check, complain, sink};
+use crate::{FINE, WRONG, check, complain, seal_key, sink};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, compile, trust};
 use portcullis_policy::place;
@@ -54,10 +54,13 @@ fn is_there(bytes: &[u8], output: &Path) -> bool {
     is_right && reading::bytes(output, Links::Refuse, bytes.len() as u64).is_ok_and(|now| now == bytes)
 }
 
-/// Makes the log of the file sink, where that is used.
+/// Makes the log of the file sink and the key of the seals, where they are used.
 pub fn prepare(config: &Config) {
     if let Err(error) = sink::prepare(Path::new("/"), config) {
         eprintln!("portcullis: warning: cannot make {}: {error}", config.log_file.display());
+    }
+    if let Err(message) = seal_key::prepare(config) {
+        eprintln!("portcullis: warning: events are not sealed: {message}");
     }
 }
 

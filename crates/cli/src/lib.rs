@@ -21,6 +21,7 @@ mod log;
 mod modes;
 mod report;
 mod run;
+mod seal_key;
 mod show;
 mod sink;
 mod status;

@@ -129,9 +129,9 @@ pub fn run(arguments: &Run) -> u8 {
         return complain("libportcullis.so is neither beside this command nor in /usr/lib");
     };
     config.force = arguments.mode.map(Into::into).or(config.force);
+    compile::prepare(&config);
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
-    compile::prepare(&config);
     let bytes = portcullis_config::compile(&config);
     let policy = match lay(&bytes, &policy_name(arguments)) {
         Ok(path) => path,
@@ -161,6 +161,8 @@ pub fn run(arguments: &Run) -> u8 {
         .args(rest)
         .env("LD_PRELOAD", preload)
         .env("PORTCULLIS_CONTEXT", context)
+        // Beside it is the key of the seals.
+        .envs(config.seal.then(|| ("PORTCULLIS_CONFIG", check::path_of(&arguments.source))))
         .exec();
     complain(format_args!("cannot start {}: {error}", program.display()))
 }

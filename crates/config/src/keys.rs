@@ -17,7 +17,7 @@ const fn key(table: &'static str, name: &'static str, value: &'static str, defau
 }
 
 /// All keys, in the order in which they are explained. Those of `rules.NAME` beside `mode` and `why` are of one rule each.
-pub const KEYS: [Key; 43] = [
+pub const KEYS: [Key; 44] = [
     key(
         "",
         "mode",
@@ -39,6 +39,7 @@ pub const KEYS: [Key; 43] = [
         "the first of `www-data`, `apache`, `nginx`, `http` that exists",
     ),
     key("log", "merge", "whether [repeated events](events.md#repeated-events) are merged", "`true`"),
+    key("log", "seal", "whether [events are sealed](events.md#sealed-events)", "`false`"),
     key("egress", "mode", "as `mode`, for `egress-port` alone", "`mode`"),
     key(
         "egress",

@@ -217,6 +217,8 @@ pub struct Config {
     pub log_group: Option<String>,
     /// Repeated events are merged.
     pub merge: bool,
+    /// Events are sealed.
+    pub seal: bool,
     /// The backstop.
     pub backstop: Backstop,
     /// A mode that overrides every other.
@@ -242,6 +244,7 @@ impl Default for Config {
             log_file: PathBuf::from("/var/log/portcullis/events.jsonl"),
             log_group: None,
             merge: true,
+            seal: false,
             backstop: Backstop { kind: BackstopKind::Off, no_new_privs: false },
             force: None,
             resolvers: Vec::new(),

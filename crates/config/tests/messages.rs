@@ -219,6 +219,7 @@ fn every_error_has_a_help() {
         ("[egress]\nerrno = \"EIO\"\n".into(), "write one of: EACCES,"),
         (format!("[egress]\nwhy = \"{}\"\n", "x".repeat(241)), "240 bytes"),
         ("[log]\nfile = \"events\"\n".into(), "/var/log/portcullis/events.jsonl"),
+        ("[log]\nseal = 1\n".into(), "write true or false, without quotes"),
         ("[log]\nmerge = \"yes\"\n".into(), "write true or false, without quotes"),
         ("[backstop]\nno_new_privs = 1\n".into(), "write true or false, without quotes"),
         ("[rules.dns-direct]\nresolvers = [\"ns1\"]\n".into(), "`10.0.0.2`"),

@@ -8,6 +8,7 @@ mod encode;
 pub mod journal;
 mod json;
 mod message;
+pub mod seal;
 mod time;
 
 pub use encode::encode;

@@ -70,6 +70,8 @@ pub type StringRange = Range;
 pub const EVERY_EVENT: u32 = 1 << 8;
 /// A bit of [`Header::sinks`]: one mode holds for every rule, whatever the configuration says beside it.
 pub const OVERRIDDEN: u32 = 1 << 9;
+/// A bit of [`Header::sinks`]: events are sealed.
+pub const SEALED: u32 = 1 << 10;
 
 /// The head of the file.
 #[derive(Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

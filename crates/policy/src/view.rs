@@ -188,6 +188,12 @@ impl<'a> Policy<'a> {
         self.header.sinks.get()
     }
 
+    /// Whether events are sealed.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.header.sinks.get() & crate::format::SEALED != 0
+    }
+
     /// Whether one mode overrides every other.
     #[must_use]
     pub fn is_overridden(&self) -> bool {

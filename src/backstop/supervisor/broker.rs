@@ -7,7 +7,7 @@ use super::permit::{self, Permit};
 use super::remote::{or_as_user, put};
 use super::{Member, SharedState, sent, subject};
 use crate::policy::in_force;
-use crate::report::sink::{self, JournalRecord, Written};
+use crate::report::sink;
 use crate::sys::broker::KEPT_NAMES;
 use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
 use crate::sys::procfs;
@@ -206,8 +206,8 @@ impl<'a> JudgeJob<'a> {
                     return BrokerOutcome::Nonsense;
                 };
                 let priority = (a as u8).min(7);
-                let event = Written { priority, time: b, line, fields: JournalRecord::As(fields) };
-                BrokerOutcome::Answer(i64::from(sink::write(&in_force::policy(), &event)), None)
+                let is_taken = sink::write_of_judge(&in_force::policy(), priority, b, line, fields);
+                BrokerOutcome::Answer(i64::from(is_taken), None)
             }
             asked::DONE => self.done(a, b as i64),
             _ => BrokerOutcome::Nonsense,

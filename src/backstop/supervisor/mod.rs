@@ -37,7 +37,7 @@ use crate::action::{Decision, Refused};
 use crate::policy::in_force;
 use crate::policy::load;
 use crate::report::fallback;
-use crate::report::{counters, emit, merge, sink};
+use crate::report::{counters, emit, merge, seal, sink};
 use crate::sys;
 use crate::sys::broker::desk::{self, job};
 use broker::JudgeActivity;
@@ -118,6 +118,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     sys::raise_limit(libc::RLIMIT_FSIZE);
     counters::share();
     sink::hold(&in_force::policy());
+    fallback::begin_sealing();
     if in_force::is_lost() {
         fallback::report(lost);
     }
@@ -145,8 +146,11 @@ fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
         pause.begin();
+        let mut chain = seal::before_fork();
         // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.
-        match unsafe { sys::fork_with_files() } {
+        let forked = unsafe { sys::fork_with_files() };
+        seal::after_fork(&mut chain, forked == Ok(0));
+        match forked {
             Ok(0) | Err(_) => return,
             Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),
             Ok(_) => {

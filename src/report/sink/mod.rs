@@ -10,6 +10,7 @@ mod write;
 
 use crate::policy::in_force;
 use crate::process::state;
+use crate::report::seal;
 use crate::sys;
 use crate::sys::broker as ask;
 use core::ffi::CStr;
@@ -133,7 +134,7 @@ pub fn hold(policy: &Policy<'_>) {
 }
 
 /// An event as it is written: its line, and what the journal has of it.
-pub struct Written<'w> {
+struct Written<'w> {
     /// Of syslog.
     pub priority: u8,
     /// In nanoseconds since 1970.
@@ -156,17 +157,34 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
         lent::look();
     }
     let mut buffer = Line::new();
-    let line = encode(event, &mut buffer);
     let (priority, time) = (priority(event.rule.severity), event.time);
+    let _ = encode(event, &mut buffer);
     if ask::is_judge() {
-        let mut buffer = Fields::new();
-        return ask::write(priority, time, fields(event, &mut buffer), line);
+        let mut record = Fields::new();
+        return ask::write(priority, time, fields(event, &mut record), &buffer);
     }
-    write(policy, &Written { priority, time, line, fields: JournalRecord::By(event) })
+    write_sealed(policy, priority, time, &mut buffer, JournalRecord::By(event))
+}
+
+/// Writes one that is encoded, with the seal of this process.
+fn write_sealed(policy: &Policy<'_>, priority: u8, time: u64, line: &mut Line, fields: JournalRecord<'_>) -> bool {
+    seal::seal(policy, line);
+    let is_taken = write(policy, &Written { priority, time, line, fields });
+    if !is_taken {
+        seal::lost(policy);
+    }
+    is_taken
+}
+
+/// The same of the judge's, for the broker.
+pub fn write_of_judge(policy: &Policy<'_>, priority: u8, time: u64, line: &[u8], fields: &[u8]) -> bool {
+    let mut buffer = Line::new();
+    buffer.try_extend_from_slice(line).is_ok()
+        && write_sealed(policy, priority, time, &mut buffer, JournalRecord::As(fields))
 }
 
 /// The same of one that is encoded.
-pub fn write(policy: &Policy<'_>, event: &Written<'_>) -> bool {
+fn write(policy: &Policy<'_>, event: &Written<'_>) -> bool {
     let sinks = policy.sinks();
     let (mut all, mut any) = (true, false);
     for sink in [JOURNALD, SYSLOG, FILE, STDERR] {

@@ -36,7 +36,7 @@ fn compile(place: &Place, source: &str, name: &str, flags: &[&str]) -> String {
 }
 
 /// Puts a page that starts the static program for what its query names into the root and into `strict/`.
-fn page(place: &Place) {
+pub fn page(place: &Place) {
     place.pages();
     let program = compile(place, "tests/library/c/ways.c", "ways-static", &["-static"]);
     let page = format!(

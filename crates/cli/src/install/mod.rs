@@ -14,7 +14,7 @@ pub use systemd::Systemd;
 pub use uninstall::uninstall;
 
 use crate::arguments::Install;
-use crate::{FINE, WRONG, check, complain, sink, status};
+use crate::{FINE, WRONG, check, complain, seal_key, sink, status};
 use anstyle::{AnsiColor, Style};
 use jails::State;
 use plan::Change;
@@ -263,6 +263,7 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
 
 /// Makes the log of the file sink, where that is used, so that nothing in it can be taken back.
 fn log(root: &Path, config: &Config) -> Result<(), String> {
+    seal_key::prepare(config)?;
     if !config.sinks.contains(&Sink::File) {
         return Ok(());
     }

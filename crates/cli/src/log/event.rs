@@ -1,6 +1,7 @@
 //! One event, as it was written.
 
 use super::journal::CONTRADICTED;
+use portcullis_event::seal;
 use serde_json::{Map, Value};
 
 /// What an event has at the end of a text of which it has only the beginning.
@@ -8,7 +9,7 @@ pub const CUT: char = '\u{2026}';
 
 /// An event.
 #[derive(Clone, Debug)]
-pub struct Event(Value, usize);
+pub struct Event(Value, usize, Option<Box<[u8]>>);
 
 impl Event {
     /// Reads a line; `None` for an empty one.
@@ -18,7 +19,10 @@ impl Event {
             return None;
         }
         Some(match serde_json::from_slice(line) {
-            Ok(value @ Value::Object(_)) => Ok(Event(value, line.len())),
+            Ok(value @ Value::Object(_)) => {
+                let sealed = seal::split(line).map(|_| line.into());
+                Ok(Event(value, line.len(), sealed))
+            }
             Ok(_) => Err("it is JSON, but no object".to_owned()),
             Err(error) => Err(error.to_string()),
         })
@@ -27,7 +31,12 @@ impl Event {
     /// An event that is there already.
     #[cfg(test)]
     pub fn of(value: Value) -> Event {
-        Event(value, 0)
+        Event(value, 0, None)
+    }
+
+    /// The line as it was written, where it looks sealed.
+    pub fn sealed(&self) -> Option<&[u8]> {
+        self.2.as_deref()
     }
 
     /// How long it was as a line, in bytes.

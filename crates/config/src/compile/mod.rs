@@ -52,5 +52,6 @@ pub fn compile(config: &Config) -> Vec<u8> {
     let sinks = config.sinks.iter().fold(0, |bits, sink| bits | *sink as u32);
     let sinks = sinks | if config.merge { 0 } else { portcullis_policy::format::EVERY_EVENT };
     let sinks = sinks | if config.force.is_some() { portcullis_policy::format::OVERRIDDEN } else { 0 };
+    let sinks = sinks | if config.seal { portcullis_policy::format::SEALED } else { 0 };
     writer.finish(sinks, config.backstop.number(), log_file)
 }

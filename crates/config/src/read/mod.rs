@@ -159,10 +159,12 @@ impl<'d> Reader<'d> {
         if let Some(value) = log.get("group") {
             config.log_group = self.string(value);
         }
-        if let Some(value) = log.get("merge") {
-            match value.get_ref() {
-                DeValue::Boolean(wanted) => config.merge = *wanted,
-                other => self.not_boolean(value, other),
+        for (key, setting) in [("merge", &mut config.merge), ("seal", &mut config.seal)] {
+            if let Some(value) = log.get(key) {
+                match value.get_ref() {
+                    DeValue::Boolean(wanted) => *setting = *wanted,
+                    other => self.not_boolean(value, other),
+                }
             }
         }
         if let Some(value) = log.get("file")

@@ -176,6 +176,7 @@ mod tests {
     extern crate std;
     use super::*;
     use crate::journal::{Fields, fields};
+    use crate::seal::{self, Seal};
     use crate::{Process, RULES, RequestFields};
     use proptest::prelude::*;
     use serde_json::Value;
@@ -278,6 +279,11 @@ mod tests {
             {
                 let event = event(process, action, filler);
                 assert_eq!(line(&event)["portcullis"]["dropped"], u64::MAX);
+                let mut sealed = Line::new();
+                let _ = encode(&event, &mut sealed);
+                let most = Seal { tree: u64::MAX, chain: &[b'0'; seal::NAME_MAX], index: u64::MAX, lost: u64::MAX };
+                assert!(seal::seal(&mut sealed, [0; 2], &most));
+                assert!(serde_json::from_slice::<Value>(&sealed).is_ok());
                 let fields = journal(&event);
                 assert_eq!(fields.first(), Some(&("SYSLOG_IDENTIFIER".into(), b"portcullis".into())));
                 assert!(fields.contains(&("EVENT_SEQUENCE".into(), u64::MAX.to_string().into())));

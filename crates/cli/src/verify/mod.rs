@@ -1,11 +1,14 @@
-//! `portcullis events --verify`: whether the events of each stream are all there, by their numbers.
+//! `portcullis events --verify`: whether the events are all there and as they were written, by their seals and by their numbers.
 //!
-//! **Limit**: numbers have no seal. Whoever may write to the log may write consistent ones, and what is missing behind the last number
-//! of a stream leaves no trace.
+//! **Limit**: numbers have no seal. Whoever may write to the log may write consistent ones. What is missing behind the last event of a
+//! chain or a stream leaves no trace.
+
+mod seals;
 
 use crate::arguments::Events;
 use crate::log::Event;
-use crate::{FINE, WRONG, complain, out};
+use crate::{FINE, WRONG, check, complain, out, seal_key};
+use seals::Seals;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -18,11 +21,18 @@ const SHOWN: usize = 20;
 
 pub fn run(arguments: &Events) -> u8 {
     let mut numbers = Numbers::new(EVENTS_MAX);
-    let unreadable = match arguments.selection.read(false, &mut |event| numbers.take(&event)) {
+    let key = seal_key::place(&check::path_of(&arguments.source));
+    let mut seals = Seals::new(seal_key::read(&key), EVENTS_MAX);
+    let mut take = |event: Event| {
+        if numbers.take(&event) {
+            seals.take(&event);
+        }
+    };
+    let unreadable = match arguments.selection.read(false, &mut take) {
         Ok(unreadable) => unreadable,
         Err(message) => return complain(message),
     };
-    if numbers.is_full {
+    if numbers.is_full || seals.is_full {
         return complain(format_args!(
             "there are more than {EVENTS_MAX} events, which are not verified at once; help: choose with --since and --until"
         ));
@@ -36,10 +46,28 @@ pub fn run(arguments: &Events) -> u8 {
             false => println!("{}", stream.sentence()),
         }
     });
+    for chain in seals.chains() {
+        all_whole &= chain.is_whole();
+        match arguments.json {
+            true => println!("{}", out::json(&chain.as_json(), false)),
+            false => println!("{}", chain.sentence()),
+        }
+    }
     eprintln!(
-        "portcullis: note: the numbers of {streams} streams were compared; events have no seal, and what is missing at the end of a \
-         stream cannot be known"
+        "portcullis: note: the numbers of {streams} streams were compared, and {} events have no seal: whoever may write to the log may \
+         have written them; what is missing at the end of a stream or a chain cannot be known",
+        seals.unsealed
     );
+    if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0) {
+        complain(format_args!("{} events are sealed, and not checked: {} {lack}", seals.unchecked, key.display()));
+    }
+    if seals.broken > 0 {
+        let ids = seals.shown.join(", ");
+        complain(format_args!(
+            "{} events were changed after they were sealed, or were sealed with another key: {ids}",
+            seals.broken
+        ));
+    }
     for (count, what) in [
         (numbers.unnumbered, "have no valid number: `event.id` is not `portcullis.stream` and `event.sequence`"),
         (numbers.contradicted, "were sent by another process than they say; the journal has the sender"),
@@ -48,7 +76,7 @@ pub fn run(arguments: &Events) -> u8 {
             complain(format_args!("{count} events {what}"));
         }
     }
-    let faults = numbers.unnumbered + numbers.contradicted + unreadable;
+    let faults = numbers.unnumbered + numbers.contradicted + unreadable + seals.broken + seals.unchecked;
     if faults == 0 && all_whole { FINE } else { WRONG }
 }
 
@@ -76,14 +104,15 @@ impl Numbers {
         Numbers { seen: HashMap::new(), hasher, max, is_full: false, unnumbered: 0, contradicted: 0 }
     }
 
-    fn take(&mut self, event: &Event) {
+    /// Whether the event may be what it says it is.
+    fn take(&mut self, event: &Event) -> bool {
         if !event.contradicted().is_empty() {
             self.contradicted += 1;
-            return;
+            return false;
         }
         let Some(place) = place(event) else {
             self.unnumbered += 1;
-            return;
+            return true;
         };
         // Two sinks may lead to one log: then a number is there twice, with the same content.
         let content = self.hasher.hash_one(event.value().to_string());
@@ -96,6 +125,7 @@ impl Numbers {
                 free.insert(Seen { content, dropped, is_twice: false });
             }
         }
+        true
     }
 
     /// Calls `each` with one stream at a time: every event may claim a stream of its own.
@@ -136,6 +166,13 @@ fn push<T>(shown: &mut Vec<T>, one: T) {
     if shown.len() < SHOWN {
         shown.push(one);
     }
+}
+
+/// Gaps as text, of which as many as `shown` may be the first ones only.
+fn gaps_text(gaps: &[(u64, u64)], shown: usize) -> String {
+    let texts: Vec<String> =
+        gaps.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") }).collect();
+    texts.join(", ") + if gaps.len() == shown { ", ..." } else { "" }
 }
 
 /// The stream and the number of an event; `None` where its fields do not agree.
@@ -197,11 +234,8 @@ impl Stream {
         let Stream { name, first, last, events, missing, dropped, .. } = self;
         let mut out = format!("{name:016x}  {}: {events} events, {first} to {last}", self.state());
         if *missing > 0 {
-            let gaps =
-                self.gaps.iter().map(|(from, to)| if from == to { from.to_string() } else { format!("{from}-{to}") });
-            let gaps: Vec<String> = gaps.collect();
-            let more = if gaps.len() == SHOWN { ", ..." } else { "" };
-            out += &format!("; {missing} missing ({}{more}), a sink dropped {dropped} meanwhile", gaps.join(", "));
+            let gaps = gaps_text(&self.gaps, SHOWN);
+            out += &format!("; {missing} missing ({gaps}), a sink dropped {dropped} meanwhile");
         }
         if self.twice_count > 0 {
             let ids: Vec<String> = self.twice.iter().map(|number| format!("{name:016x}-{number}")).collect();
@@ -229,7 +263,9 @@ mod tests {
 
     fn found(events: &[Event]) -> (Numbers, Stream) {
         let mut numbers = Numbers::new(100);
-        events.iter().for_each(|event| numbers.take(event));
+        for event in events {
+            let _ = numbers.take(event);
+        }
         let mut last = Stream::default();
         numbers.each_stream(|stream| last = stream);
         (numbers, last)

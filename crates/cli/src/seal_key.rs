@@ -1,0 +1,109 @@
+//! The key that events are sealed with: a file beside the configuration, for root alone.
+
+use portcullis_config::Config;
+use portcullis_config::reading;
+use portcullis_event::seal::{self, KEY_SIZE, Key};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The key's file of the configuration `config`.
+pub fn place(config: &Path) -> PathBuf {
+    config.with_file_name("seal.key")
+}
+
+/// Makes the key where events are to be sealed and there is none. One that is there stays: without it nothing that it sealed can be
+/// checked.
+pub fn prepare(config: &Config) -> Result<(), String> {
+    let Some(source) = config.sources.first().filter(|_| config.seal) else { return Ok(()) };
+    let path = place(&source.path);
+    let failed = |error: std::io::Error| format!("cannot make {}: {error}", path.display());
+    let mut key = [0; KEY_SIZE];
+    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).map_err(failed)?;
+    // Beside it and linked, so that no server finds half of it.
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let make = || {
+        if std::fs::symlink_metadata(&path).is_ok() {
+            return Ok(false);
+        }
+        let mut file = tempfile::Builder::new().prefix(".seal-").tempfile_in(folder)?;
+        file.write_all(&key)?;
+        file.as_file().sync_all()?;
+        match file.persist_noclobber(&path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.error.kind() == ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error.error),
+        }
+    };
+    if make().map_err(failed)? {
+        println!("{}: made; keep a copy elsewhere, without it the seals cannot be checked", path.display());
+    }
+    read(&path).map(|_| ()).map_err(|message| format!("{}: {message}", path.display()))
+}
+
+/// The key of a file, under the same conditions under which a server takes it.
+pub fn read(path: &Path) -> Result<Key, String> {
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc_flags())
+        .open(path)
+        .map_err(|error| format!("cannot be read: {error}"))?;
+    let meta = file.metadata().map_err(|error| error.to_string())?;
+    let own = rustix::process::geteuid().as_raw();
+    if !meta.is_file() || meta.mode() & 0o077 != 0 || (meta.uid() != 0 && meta.uid() != own) {
+        return Err("is not its owner's alone; help: make it root's, with mode 0600".to_owned());
+    }
+    let bytes = reading::rest(file, KEY_SIZE as u64).map_err(|error| error.to_string())?;
+    let key =
+        bytes.try_into().map_err(|_| format!("is not {KEY_SIZE} bytes long; help: remove it, and compile again"))?;
+    Ok(seal::master(key))
+}
+
+/// No link, and no wait for what is no regular file.
+fn libc_flags() -> i32 {
+    (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits().cast_signed()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_config::model::SourceFile;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn sealing(folder: &Path) -> Config {
+        let path = folder.join("portcullis.toml");
+        Config { seal: true, sources: vec![SourceFile { path, mark: 0, size: 0 }], ..Config::default() }
+    }
+
+    #[test]
+    fn it_is_made_once_and_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seal.key");
+        prepare(&Config { seal: false, ..sealing(folder.path()) }).unwrap();
+        assert!(!path.exists());
+        prepare(&sealing(folder.path())).unwrap();
+        let first = read(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
+        prepare(&sealing(folder.path())).unwrap();
+        assert_eq!(read(&path).unwrap(), first);
+        assert_ne!(first, [0; 2]);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn one_that_others_may_read_or_place_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("seal.key");
+        prepare(&sealing(folder.path())).unwrap();
+        for mode in [0o640, 0o604, 0o620] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert!(prepare(&sealing(folder.path())).unwrap_err().contains("0600"), "{mode:o}");
+        }
+        std::fs::write(&path, b"short").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        assert!(read(&path).unwrap_err().contains("16 bytes"));
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert!(read(&link).unwrap_err().contains("cannot be read"));
+    }
+}

@@ -1,0 +1,285 @@
+//! The seals of events: which chains are whole, and which events were changed.
+
+use super::{SHOWN, gaps_text, push};
+use crate::log::Event;
+use portcullis_event::seal::{self, Key};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// The most forks between the first process of a tree and one that seals; a name has no room for more.
+const DEPTH_MAX: usize = seal::NAME_MAX / 4;
+
+/// The chain of an event: its tree, and each fork that led to it as the parent's events so far and the fork's number.
+type Chain = (u64, Vec<(u32, u64)>);
+
+/// The seals of all events, up to a bound.
+pub struct Seals {
+    master: Result<Key, String>,
+    /// Of each event by chain and index: how many events of the chain were lost by then.
+    seen: HashMap<Chain, HashMap<u64, u64>>,
+    count: usize,
+    max: usize,
+    pub is_full: bool,
+    /// Events that look sealed and were changed, or sealed with another key.
+    pub broken: usize,
+    /// The first of their ids.
+    pub shown: Vec<String>,
+    /// Events without a seal.
+    pub unsealed: usize,
+    /// Sealed events, where there is no key to check them.
+    pub unchecked: usize,
+}
+
+impl Seals {
+    pub fn new(master: Result<Key, String>, max: usize) -> Seals {
+        Seals {
+            master,
+            seen: HashMap::new(),
+            count: 0,
+            max,
+            is_full: false,
+            broken: 0,
+            shown: Vec::new(),
+            unsealed: 0,
+            unchecked: 0,
+        }
+    }
+
+    /// Why there is no key; nothing where there is one.
+    pub fn lack(&self) -> Option<&str> {
+        self.master.as_ref().err().map(String::as_str)
+    }
+
+    pub fn take(&mut self, event: &Event) {
+        let claims = event.value().pointer("/portcullis/seal").is_some();
+        let Some((covered, digest)) = event.sealed().and_then(seal::split).filter(|_| claims) else {
+            match claims {
+                true => self.break_seal(event),
+                false => self.unsealed += 1,
+            }
+            return;
+        };
+        let Ok(master) = self.master else {
+            self.unchecked += 1;
+            return;
+        };
+        let Some((chain, index, lost)) = place(event) else { return self.break_seal(event) };
+        let root = chain
+            .1
+            .iter()
+            .fold(seal::tree(master, chain.0), |root, (events, fork)| seal::fork(seal::leaf(root, *events), *fork));
+        if seal::digest(seal::leaf(root, index), covered) != digest {
+            return self.break_seal(event);
+        }
+        let is_full = self.count >= self.max;
+        match self.seen.entry(chain).or_default().entry(u64::from(index) + 1) {
+            // Another sink has the same line: no other one has this seal.
+            Entry::Occupied(_) => {}
+            Entry::Vacant(_) if is_full => self.is_full = true,
+            Entry::Vacant(free) => {
+                free.insert(lost);
+                self.count += 1;
+            }
+        }
+    }
+
+    fn break_seal(&mut self, event: &Event) {
+        self.broken += 1;
+        push(&mut self.shown, event.text("/event/id").chars().take(64).collect());
+    }
+
+    /// The chains, in order.
+    pub fn chains(&self) -> Vec<Sealed> {
+        let mut names: Vec<&Chain> = self.seen.keys().collect();
+        names.sort_unstable();
+        names.into_iter().filter_map(|name| Sealed::of(name, self.seen.get(name)?)).collect()
+    }
+}
+
+/// Where an event stands: its chain, the number of its leaf, and the lost events.
+fn place(event: &Event) -> Option<(Chain, u32, u64)> {
+    let tree = event.text("/portcullis/seal/tree");
+    let name = event.text("/portcullis/seal/process");
+    let forks = name.strip_prefix('0')?;
+    let mut parts = forks.split('/');
+    parts.next().filter(|first| first.is_empty())?;
+    let path: Option<Vec<(u32, u64)>> = parts
+        .map(|part| {
+            let (events, fork) = part.split_once('.')?;
+            Some((events.parse().ok()?, fork.parse().ok()?))
+        })
+        .collect();
+    let path = path.filter(|path| name.len() <= seal::NAME_MAX && path.len() <= DEPTH_MAX)?;
+    let index = u32::try_from(event.number("/portcullis/seal/index")?.checked_sub(1)?).ok()?;
+    let tree = u64::from_str_radix(tree, 16).ok().filter(|number| tree == format!("{number:016x}"))?;
+    Some(((tree, path), index, event.number("/portcullis/seal/lost")?))
+}
+
+/// What was found of one chain.
+pub struct Sealed {
+    tree: u64,
+    process: String,
+    events: usize,
+    first: u64,
+    last: u64,
+    missing: u64,
+    lost: u64,
+    gaps: Vec<(u64, u64)>,
+}
+
+impl Sealed {
+    fn of(name: &Chain, seen: &HashMap<u64, u64>) -> Option<Sealed> {
+        let mut all: Vec<(u64, u64)> = seen.iter().map(|(index, lost)| (*index, *lost)).collect();
+        all.sort_unstable();
+        let (&(first, lost_first), &(last, lost_last)) = (all.first()?, all.last()?);
+        let process = name.1.iter().fold("0".to_owned(), |text, (events, fork)| format!("{text}/{events}.{fork}"));
+        let mut found = Sealed {
+            tree: name.0,
+            process,
+            events: all.len(),
+            first,
+            last,
+            missing: 0,
+            lost: lost_last.saturating_sub(lost_first),
+            gaps: Vec::new(),
+        };
+        for pair in all.windows(2) {
+            let [(before, _), (after, _)] = pair else { continue };
+            if *after > before + 1 {
+                found.missing += after - before - 1;
+                push(&mut found.gaps, (before + 1, after - 1));
+            }
+        }
+        Some(found)
+    }
+
+    fn state(&self) -> &'static str {
+        match self.missing {
+            0 => "ok",
+            missing if missing <= self.lost => "dropped",
+            _ => "gap",
+        }
+    }
+
+    pub fn is_whole(&self) -> bool {
+        self.state() != "gap"
+    }
+
+    pub fn as_json(&self) -> Value {
+        json!({
+            "seal": { "tree": format!("{:016x}", self.tree), "process": self.process },
+            "state": self.state(),
+            "events": self.events,
+            "first": self.first,
+            "last": self.last,
+            "missing": self.missing,
+            "dropped": self.lost,
+            "gaps": self.gaps,
+        })
+    }
+
+    pub fn sentence(&self) -> String {
+        let Sealed { tree, process, events, first, last, missing, lost, .. } = self;
+        let mut out =
+            format!("{tree:016x}  process {process} sealed, {}: {events} events, {first} to {last}", self.state());
+        if *missing > 0 {
+            out += &format!("; {missing} missing ({}), a sink dropped {lost} meanwhile", gaps_text(&self.gaps, SHOWN));
+        }
+        if *first > 1 {
+            out += "; the events before the first are not in what was read";
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_event::Line;
+    use portcullis_event::seal::Seal;
+
+    const MASTER: Key = [7, 9];
+    const TREE: u64 = 0xab;
+
+    /// An event of a worker that was its master's second fork after three events.
+    fn worker(index: u32, lost: u64, detail: &str) -> Vec<u8> {
+        let root = seal::fork(seal::leaf(seal::tree(MASTER, TREE), 3), 2);
+        let mut line = Line::new();
+        let text = format!("{{\"event\":{{\"id\":\"x-{index}\"}},\"portcullis\":{{\"detail\":\"{detail}\"}}}}\n");
+        line.try_extend_from_slice(text.as_bytes()).unwrap();
+        let seal = Seal { tree: TREE, chain: b"0/3.2", index: u64::from(index) + 1, lost };
+        assert!(seal::seal(&mut line, seal::leaf(root, index), &seal));
+        line.to_vec()
+    }
+
+    fn found(lines: &[Vec<u8>]) -> Seals {
+        let mut seals = Seals::new(Ok(MASTER), 100);
+        lines.iter().for_each(|line| seals.take(&Event::parse(line).unwrap().unwrap()));
+        seals
+    }
+
+    fn edited(line: &[u8], from: &str, to: &str) -> Vec<u8> {
+        let text = str::from_utf8(line).unwrap();
+        assert!(text.contains(from), "{text}");
+        text.replacen(from, to, 1).into_bytes()
+    }
+
+    #[test]
+    fn a_whole_chain_is_whole_in_any_order() {
+        let seals = found(&[worker(1, 0, "b"), worker(0, 0, "a"), worker(2, 0, "c"), worker(2, 0, "c")]);
+        let chains = seals.chains();
+        assert_eq!((seals.broken, seals.unsealed, chains.len()), (0, 0, 1));
+        assert_eq!((chains[0].state(), chains[0].events, chains[0].process.as_str()), ("ok", 3, "0/3.2"));
+    }
+
+    #[test]
+    fn each_change_breaks_the_seal() {
+        let line = worker(1, 0, "before");
+        for (from, to) in [
+            ("before", "behind"),
+            ("\"index\":2", "\"index\":3"),
+            ("\"lost\":0", "\"lost\":1"),
+            ("0/3.2", "0/3.1"),
+            ("0/3.2", "0/3.2/4.1"),
+            ("0/3.2", "1/3.2"),
+            ("00ab", "00ac"),
+            ("\"digest\":\"", "\"digest\":\"0"),
+            ("\"event\"", "\"seal\":{},\"event\""),
+        ] {
+            let seals = found(&[edited(&line, from, to)]);
+            assert_eq!((seals.broken, seals.chains().len()), (1, 0), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_removed_event_is_a_gap_unless_it_was_lost() {
+        let seals = found(&[worker(0, 0, ""), worker(4, 0, "")]);
+        assert_eq!((seals.chains()[0].state(), seals.chains()[0].missing), ("gap", 3));
+        assert!(seals.chains()[0].sentence().contains("3 missing (2-4)"));
+        assert_eq!(found(&[worker(0, 0, ""), worker(4, 3, "")]).chains()[0].state(), "dropped");
+    }
+
+    #[test]
+    fn an_event_that_lost_its_seal_leaves_a_gap() {
+        let line = worker(1, 0, "");
+        let at = line.windows(8).position(|part| part == b",\"seal\":").unwrap();
+        let bare = [&line[..at], b"}}\n"].concat();
+        let seals = found(&[worker(0, 0, ""), bare, worker(2, 0, "")]);
+        assert_eq!((seals.unsealed, seals.chains()[0].state()), (1, "gap"));
+    }
+
+    #[test]
+    fn without_the_key_nothing_is_said_to_be_whole() {
+        let mut seals = Seals::new(Err("cannot be read".to_owned()), 100);
+        seals.take(&Event::parse(&worker(0, 0, "")).unwrap().unwrap());
+        assert_eq!((seals.unchecked, seals.chains().len(), seals.lack()), (1, 0, Some("cannot be read")));
+    }
+
+    #[test]
+    fn another_key_breaks_every_seal() {
+        let mut seals = Seals::new(Ok([7, 8]), 100);
+        seals.take(&Event::parse(&worker(0, 0, "")).unwrap().unwrap());
+        assert_eq!((seals.broken, seals.shown.as_slice()), (1, &["x-0".to_owned()][..]));
+    }
+}

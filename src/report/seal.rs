@@ -1,0 +1,235 @@
+//! Seals the events of this process, where the policy asks for it: see `portcullis_event::seal`.
+//!
+//! The keys lie in a page that the kernel clears in every forked child (MADV_WIPEONFORK), so that no process ever has another one's. A
+//! child that was made by a hooked `fork` is given the root of a chain of its own; one that was made by a bare system call has none, and
+//! its events have no seal. A child that shares the memory (vfork) shares the chain.
+//!
+//! What a worker has of the keys seals what it is yet to do: whoever takes it over can change nothing that is sealed. Copies of used keys
+//! are cleared from the stack as far as the compiler leaves them where they can be found.
+
+use crate::memory::StringBuf;
+use crate::process::state;
+use crate::sys;
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use portcullis_event::Line;
+use portcullis_event::seal::{self, Chain, KEY_SIZE, Key, NAME_MAX, Seal};
+use portcullis_policy::Policy;
+
+/// The file beside the configuration that has the master key.
+const KEY_FILE: &[u8] = b"seal.key";
+
+type Name = StringBuf<{ NAME_MAX + 1 }>;
+
+/// What lies in the page; zeros are a process that does not seal.
+struct Keys {
+    /// The thread that is at the rest; 0 for none.
+    holder: AtomicU32,
+    rest: UnsafeCell<Sealing>,
+}
+
+struct Sealing {
+    is_begun: bool,
+    tree: u64,
+    name: Name,
+    index: u64,
+    lost: u64,
+    forks: u64,
+    chain: Chain,
+}
+
+const PAGE: usize = 4096;
+const _: () = assert!(size_of::<Keys>() <= PAGE);
+
+static KEYS: AtomicPtr<Keys> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Calls `work` when no other thread is at the keys. A signal handler may have interrupted the one that is, so the wait is bounded: then
+/// there is no seal.
+fn with<R>(work: impl FnOnce(&mut Sealing) -> R) -> Option<R> {
+    const SPINS: u32 = 100;
+    const TRIES: u32 = 200;
+    const PAUSE: usize = 20_000;
+    // SAFETY: null, or a zeroed page that stays for ever; zero bytes are valid.
+    let keys = unsafe { KEYS.load(Ordering::Acquire).as_ref() }?;
+    let own = sys::gettid();
+    let take = |from| keys.holder.compare_exchange(from, own, Ordering::Acquire, Ordering::Relaxed);
+    let is_taken = (0..TRIES).any(|turn| match take(0) {
+        Ok(_) => true,
+        Err(_) if turn < SPINS => false,
+        Err(_) => {
+            sys::sleep(PAUSE);
+            false
+        }
+    });
+    // A vforked child may have ended in between.
+    let is_taken =
+        is_taken || take(0).is_err_and(|holder| holder != own && !sys::exists(holder) && take(holder).is_ok());
+    if !is_taken {
+        return None;
+    }
+    // SAFETY: one thread at a time is here.
+    let done = work(unsafe { &mut *keys.rest.get() });
+    keys.holder.store(0, Ordering::Release);
+    Some(done)
+}
+
+/// Begins a tree of chains, where the policy asks for it and this process has none; false where there is no key for it. For a process
+/// that may read the key.
+#[cold]
+#[inline(never)]
+pub fn begin(policy: &Policy<'_>) -> bool {
+    if !policy.is_sealed() || with(|sealing| sealing.is_begun) == Some(true) {
+        return true;
+    }
+    let is_begun = begin_tree();
+    forget();
+    is_begun
+}
+
+#[inline(never)]
+fn begin_tree() -> bool {
+    if KEYS.load(Ordering::Acquire).is_null() {
+        let Some(page) = sys::allocate_wiped(PAGE) else { return false };
+        KEYS.store(page.cast(), Ordering::Release);
+    }
+    let Some(master) = master() else { return false };
+    let tree = sys::fresh_number();
+    let mut name = Name::new();
+    name.push(b"0");
+    let mut child = Child { tree, name, root: seal::tree(master, tree) };
+    child.begin();
+    true
+}
+
+/// The master key; `None` where the file is not there, or others than its owner may read or replace it.
+fn master() -> Option<Key> {
+    let config = state::settled().config_path.bytes();
+    let end = config.iter().rposition(|&byte| byte == b'/')?;
+    let mut path = StringBuf::<512>::new();
+    path.push(config.get(..=end)?);
+    path.push(KEY_FILE);
+    if !path.fits() {
+        return None;
+    }
+    let flags = libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_NOFOLLOW;
+    let file = sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()?;
+    let stat = sys::fstat(file.0)?;
+    let is_private = stat.mode & (libc::S_IFMT | 0o077) == libc::S_IFREG;
+    if !is_private || stat.uid != 0 && stat.uid != sys::geteuid() {
+        return None;
+    }
+    let mut key = [0; KEY_SIZE];
+    let is_read = sys::read(file.0, &mut key).len() == KEY_SIZE;
+    let master = seal::master(core::mem::take(&mut key));
+    core::hint::black_box(&mut key);
+    is_read.then_some(master)
+}
+
+/// What a child that is about to be forked begins with.
+pub struct Child {
+    tree: u64,
+    name: Name,
+    root: Key,
+}
+
+impl Child {
+    /// Begins the chain; in the child, whose page is clear.
+    fn begin(&mut self) {
+        let _ = with(|sealing| {
+            sealing.is_begun = self.name.fits();
+            sealing.tree = self.tree;
+            sealing.name.set(self.name.bytes());
+            (sealing.index, sealing.lost, sealing.forks) = (0, 0, 0);
+            sealing.chain.begin(self.root);
+        });
+    }
+}
+
+/// The chain of a child; `None` where this process does not seal. Before a fork.
+#[inline]
+pub fn before_fork() -> Option<Child> {
+    if KEYS.load(Ordering::Relaxed).is_null() {
+        return None;
+    }
+    let child = fork();
+    forget();
+    child
+}
+
+#[cold]
+#[inline(never)]
+fn fork() -> Option<Child> {
+    let child = with(|sealing| {
+        sealing.forks = sealing.forks.wrapping_add(1);
+        let mut name = Name::new();
+        name.push(sealing.name.bytes());
+        name.push(b"/");
+        name.number(sealing.index);
+        name.push(b".");
+        name.number(sealing.forks);
+        let root = seal::fork(sealing.chain.next(), sealing.forks);
+        sealing.is_begun.then_some(Child { tree: sealing.tree, name, root })
+    });
+    child.flatten()
+}
+
+/// After a fork; `is_child` says in which of the two.
+#[inline]
+pub fn after_fork(child: &mut Option<Child>, is_child: bool) {
+    if let Some(child) = child {
+        forked(child, is_child);
+        forget();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn forked(child: &mut Child, is_child: bool) {
+    if is_child {
+        child.begin();
+    }
+    child.root = [0; 2];
+    core::hint::black_box(child);
+}
+
+/// Seals an encoded event, where the policy asks for it and this process has a chain.
+#[inline]
+pub fn seal(policy: &Policy<'_>, line: &mut Line) {
+    if policy.is_sealed() {
+        sealed(line);
+        forget();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn sealed(line: &mut Line) {
+    let next = with(|sealing| {
+        if !sealing.is_begun {
+            return None;
+        }
+        let key = sealing.chain.next();
+        sealing.is_begun = sealing.chain.advance();
+        sealing.index = sealing.index.wrapping_add(1);
+        let mut name = Name::new();
+        name.push(sealing.name.bytes());
+        Some((key, name, sealing.tree, sealing.index, sealing.lost))
+    });
+    if let Some((key, name, tree, index, lost)) = next.flatten() {
+        seal::seal(line, key, &Seal { tree, chain: name.bytes(), index, lost });
+    }
+}
+
+/// A sink did not take an event of this process.
+pub fn lost(policy: &Policy<'_>) {
+    if policy.is_sealed() {
+        let _ = with(|sealing| sealing.lost = sealing.lost.wrapping_add(1));
+    }
+}
+
+/// Clears what the functions that the caller has called have left on the stack.
+#[cold]
+#[inline(never)]
+fn forget() {
+    core::hint::black_box(&mut [0_u64; 256]);
+}
