@@ -32,6 +32,7 @@ mod preloads;
 mod report;
 mod requests;
 mod rules;
+mod running;
 mod shipped;
 mod silence;
 mod sinks;
