@@ -20,6 +20,8 @@ switch ($_GET['way']) {
     case 'reparented': shell_exec("(cat $fifo $quiet &); true"); break;
     case 'cleared': shell_exec("(/bin/busybox env -i /bin/busybox cat $fifo $quiet &); true"); break;
     case 'apart': shell_exec("(unshare --user --map-root-user --pid --mount --fork cat $fifo $quiet &); true"); break;
+    // Its name is the supervisor's; of the files that it is to read, one is not there.
+    case 'disguised': shell_exec("exec /bin/bash -c '(exec -a portcullis cat supervise $fifo $quiet &); true'"); break;
     case 'named':
         $large = [];
         for ($at = 0; $at < 9; $at++) { $large["A$at"] = str_repeat('x', 120000); }
@@ -247,6 +249,42 @@ fn each_descendant_is_named_with_its_request() {
     drop((nginx, fpm));
     let gone = place.portcullis().args(["ps", &unit]).output().expect("ps");
     assert_eq!(gone.status.code(), Some(1), "no process of the unit");
+}
+
+/// The supervisor is the server's own; what takes its name is not.
+#[test]
+fn a_supervisor_is_no_descendant_and_a_descendant_no_supervisor() {
+    enter();
+    let place = Place::new();
+    let (fifo, guard) = page(&place);
+    let text = std::fs::read_to_string(&guard.config).expect("the configuration");
+    std::fs::write(&guard.config, text + "[backstop]\nseccomp = \"supervise\"\n").expect("the configuration");
+    let unit = format!("portcullis-supervised-{}.service", std::process::id());
+    let group = ControlGroup::new(&[&unit]);
+    let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &["/bin/sh", "-c", &group.enter(), "sh"]);
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
+    let mut all = Value::Null;
+    let mut is = |wanted: &[&str]| {
+        wait_until("the descendants", || {
+            all = ps(&place, &[&unit]);
+            let names: Vec<&str> = listed(&all).iter().filter_map(|process| process["name"].as_str()).collect();
+            names == wanted
+        });
+        all.clone()
+    };
+    assert_eq!(http::get(nginx.port, "/start.php?way=").body, "done");
+    wait_until("the supervisor", || crate::backstop::supervisors(fpm.process.pid()).len() == 3);
+    is(&[]);
+    assert_eq!(http::get(nginx.port, "/start.php?way=disguised").body, "done");
+    let all = is(&["cat"]);
+    let process = &listed(&all)[0];
+    assert!(
+        process["command"].as_str().is_some_and(|command| command.starts_with("portcullis supervise ")),
+        "{process:#}"
+    );
+    assert_eq!((&process["vhost"], &process["reparented"]), (&json!("shop"), &json!(true)), "{process:#}");
+    drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("the FIFO"));
+    is(&[]);
 }
 
 /// A unit of a container has the name of one of the host's, and is none.

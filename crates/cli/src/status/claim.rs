@@ -54,12 +54,16 @@ pub enum Vhost {
 }
 
 impl Vhost {
-    /// That of a request under a compiled policy, selected as the library does.
+    /// That of a request under a compiled policy, which is empty for the built-in one, selected as the library does.
     pub fn of(request: &Request, policy: &[u8]) -> Vhost {
-        let Ok(policy) = Policy::new(policy) else { return Vhost::Unknown };
         if request.state != State::Known {
             return Vhost::Unknown;
         }
+        // The built-in policy has none.
+        if policy.is_empty() {
+            return Vhost::Outside;
+        }
+        let Ok(policy) = Policy::new(policy) else { return Vhost::Unknown };
         let (mut script, mut root) = (None::<Field<512>>, None::<Field<512>>);
         let bare = request.server_name.whole();
         let bare = match bare.iter().rposition(|&byte| byte == b':') {

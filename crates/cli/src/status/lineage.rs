@@ -135,9 +135,14 @@ impl<'p> Family<'p> {
         self.by_pid.get(&self.all[index].facts.parent).copied().filter(|&parent| parent != index)
     }
 
-    /// Whether it is the first process of its group.
+    /// Whether it belongs to a unit or a container.
+    fn is_named(&self, index: usize) -> bool {
+        !self.all[index].unit.is_empty() || self.all[index].container.is_some()
+    }
+
+    /// Whether it is the first process of its unit or container.
     fn is_first(&self, index: usize) -> bool {
-        self.first[self.groups[index]] == index
+        self.is_named(index) && self.first[self.groups[index]] == index
     }
 
     /// Signs that the process itself has.
@@ -194,9 +199,7 @@ impl<'p> Family<'p> {
 
     /// Whether its control group is that of guarded workers.
     fn is_grouped(&self, index: usize) -> bool {
-        let process = &self.all[index];
-        let is_named = !process.unit.is_empty() || process.container.is_some();
-        is_named && self.servers[self.groups[index]].is_some()
+        self.is_named(index) && self.servers[self.groups[index]].is_some()
     }
 
     /// Everything that is known of a descendant.
@@ -275,7 +278,9 @@ pub fn trace(all: &mut [Process]) {
     // A serving process below a serving one is a fork of a worker; the first of a group is the server.
     let is_below = |index: &usize| family.ancestor(*index).is_some();
     let below: Vec<usize> = (0..count)
-        .filter(|&index| !family.is_first(index) && !family.all[index].is_supervisor)
+        .filter(|&index| {
+            !family.is_first(index) && !(family.all[index].is_supervisor && is_servers(&family.all[index]))
+        })
         .filter(is_below)
         .collect();
     for index in below {
@@ -290,6 +295,179 @@ pub fn trace(all: &mut [Process]) {
     for (process, settled) in all.iter_mut().zip(settled) {
         if let Some((descent, (unit, container))) = settled {
             (process.unit, process.container, process.descent) = (unit, container, Some(descent));
+            // Whatever it calls itself.
+            process.is_supervisor = false;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::claim::Claim;
+    use super::super::facts::Facts;
+    use super::super::process::{Counters, Guard, InForce};
+    use super::*;
+    use portcullis_request::State;
+
+    const UNIT: &str = "php.service";
+
+    /// A process of a unit, with the guard in this role; without one for an empty role.
+    fn one(pid: u32, parent: u32, role: &'static str) -> Process {
+        let guard = || {
+            let bytes = Rc::new(portcullis_config::compile(&portcullis_config::Config::default()));
+            let policy = InForce { bytes, ..InForce::built_in() };
+            Guard { version: "1".into(), role, policy, counters: Counters::default() }
+        };
+        let (group, name, started) = (format!("/system.slice/{UNIT}"), format!("p{pid}"), u64::from(pid));
+        Process {
+            pid,
+            unit: UNIT.into(),
+            container: None,
+            command: String::new(),
+            guard: if role.is_empty() { Err("static".into()) } else { Ok(guard()) },
+            is_unread: false,
+            is_supervisor: false,
+            facts: Facts {
+                parent,
+                user: Some(33),
+                started,
+                group,
+                name,
+                pids: Some(1),
+                mounts: Some(1),
+                ..Facts::default()
+            },
+            claim: None,
+            holds_policy: false,
+            descent: None,
+        }
+    }
+
+    fn elsewhere(process: Process) -> Process {
+        let facts = Facts { group: "/user.slice".into(), ..process.facts.clone() };
+        Process { unit: String::new(), facts, ..process }
+    }
+
+    fn claiming(process: Process, id: u64) -> Process {
+        let mut request = Request::none();
+        (request.state, request.id) = (State::Known, id);
+        Process {
+            claim: Some(Claim { is_descendant: true, request: Some(Rc::new(request)), ..Claim::default() }),
+            ..process
+        }
+    }
+
+    /// A master, two workers, and more; init is outside of the unit.
+    fn traced(more: Vec<Process>) -> Vec<Process> {
+        let mut all =
+            vec![elsewhere(one(1, 0, "")), one(10, 1, "master"), one(11, 10, "serving"), one(12, 10, "serving")];
+        all.extend(more);
+        trace(&mut all);
+        all
+    }
+
+    /// The signs of the processes beyond those, by number; none of the server's own may have any.
+    fn signs(all: &[Process]) -> Vec<(u32, String)> {
+        assert!(all.iter().take(4).all(|process| process.descent.is_none()));
+        let signs = |descent: &Descent| descent.signs.iter().map(|sign| sign.word()).collect::<Vec<_>>().join(" ");
+        all.iter().filter_map(|process| Some((process.pid, signs(process.descent.as_ref()?)))).collect()
+    }
+
+    fn descent(all: &[Process], pid: u32) -> &Descent {
+        all.iter()
+            .find(|process| process.pid == pid)
+            .and_then(|process| process.descent.as_ref())
+            .expect("a descendant")
+    }
+
+    #[test]
+    fn by_whatever_is_left_of_its_origin() {
+        let known = |process: Process| {
+            let all = traced(vec![process]);
+            signs(&all).into_iter().next().map(|(_, signs)| signs)
+        };
+        let fork = |process: Process| Process { facts: Facts { is_fork: true, ..process.facts.clone() }, ..process };
+        for (what, process, wanted) in [
+            ("a program of a worker's", one(20, 11, "descendant"), Some("parent control-group library")),
+            ("a static one", one(20, 11, ""), Some("parent control-group")),
+            ("a fork of a worker", fork(one(20, 11, "serving")), Some("parent control-group")),
+            ("reparented", one(20, 1, "descendant"), Some("control-group library")),
+            ("reparented, without library and environment", one(20, 1, ""), Some("control-group")),
+            ("a reparented fork", fork(one(20, 1, "serving")), Some("control-group")),
+            ("moved to another group", elsewhere(one(20, 1, "descendant")), Some("library")),
+            ("that claims it alone", claiming(elsewhere(one(20, 1, "")), 7), Some("environment")),
+            ("with the policy alone", Process { holds_policy: true, ..elsewhere(one(20, 1, "")) }, Some("policy")),
+            ("a worker without the library", one(20, 10, ""), None),
+            ("a program of the master's", one(20, 10, "master"), None),
+            ("anybody's", elsewhere(one(20, 1, "")), None),
+            ("that cannot be read", Process { is_unread: true, ..one(20, 1, "") }, None),
+        ] {
+            assert_eq!(known(process).as_deref(), wanted, "{what}");
+        }
+    }
+
+    #[test]
+    fn nobody_hides_as_a_supervisor() {
+        let named = |process: Process| Process { is_supervisor: true, ..process };
+        let all = traced(vec![
+            named(one(20, 11, "descendant")),
+            named(one(21, 1, "")),
+            named(elsewhere(one(22, 20, ""))),
+            named(one(23, 10, "master")),
+        ]);
+        let found: Vec<u32> = signs(&all).iter().map(|(pid, _)| *pid).collect();
+        assert_eq!(found, [20, 21, 22]);
+        let still: Vec<u32> = all.iter().filter(|process| process.is_supervisor).map(|process| process.pid).collect();
+        assert_eq!(still, [23]);
+    }
+
+    #[test]
+    fn a_request_comes_down_and_a_forged_one_is_contradicted() {
+        let lines = vec![
+            claiming(one(20, 11, "descendant"), 7),
+            one(21, 20, ""),
+            claiming(one(22, 21, "descendant"), 8),
+            claiming(elsewhere(one(23, 1, "")), 9),
+            claiming(one(24, 1, ""), 9),
+        ];
+        let all = traced(lines);
+        let request = |pid| descent(&all, pid).request.as_ref().map(|(of, request)| (*of, request.id));
+        assert_eq!([20, 21, 22].map(request), [Some((20, 7)), Some((20, 7)), Some((22, 8))]);
+        assert_eq!([20, 21, 22].map(|pid| descent(&all, pid).is_contradicted), [false, false, true]);
+        assert_eq!([20, 22, 23, 24].map(|pid| descent(&all, pid).is_confirmed()), [true, true, false, true]);
+        assert_eq!([20, 22, 23].map(|pid| descent(&all, pid).is_reparented), [false, false, true]);
+        assert_eq!((descent(&all, 22).worker, descent(&all, 22).parent.as_str()), (Some(11), "p21"));
+        assert_eq!(descent(&all, 20).vhost, Some(Vhost::Outside));
+    }
+
+    #[test]
+    fn what_a_worker_has_put_into_a_namespace_stays_its_units() {
+        let away = |process: Process, group: &str| Process {
+            unit: String::new(),
+            container: Some(Container { pids: Some(9), group: group.into() }),
+            facts: Facts { pids: Some(9), group: group.into(), ..process.facts.clone() },
+            ..process
+        };
+        let own = format!("/system.slice/{UNIT}");
+        let all = traced(vec![
+            away(one(20, 11, "descendant"), "/system.slice/php.service/x"),
+            away(one(21, 1, "descendant"), &own),
+            away(one(30, 1, "master"), "/docker/a/system.slice/php.service"),
+            away(one(31, 30, "serving"), "/docker/a/system.slice/php.service"),
+            away(one(32, 31, ""), "/docker/a/system.slice/php.service"),
+        ]);
+        let unit = |pid| all.iter().find(|process| process.pid == pid).map(|process| process.unit.clone());
+        assert_eq!([20, 21, 30, 31, 32].map(unit), [UNIT, UNIT, "", "", ""].map(|unit| Some(unit.to_owned())));
+        assert_eq!([20, 21, 32].map(|pid| descent(&all, pid).has_own_pids), [true, true, false]);
+        assert_eq!(signs(&all).len(), 3);
+    }
+
+    #[test]
+    fn any_number_of_processes_and_any_depth_ends() {
+        let chain = (0..20_000).map(|at| one(100 + at, 99 + at, ""));
+        let circle = [one(90_001, 90_002, ""), one(90_002, 90_001, ""), one(90_003, 90_003, "descendant")];
+        let all = traced(std::iter::once(one(99, 11, "descendant")).chain(chain).chain(circle).collect());
+        assert!(descent(&all, 99).worker == Some(11) && descent(&all, 150).worker == Some(11));
+        assert!(all.iter().skip(4).all(|process| process.descent.is_some()));
     }
 }
