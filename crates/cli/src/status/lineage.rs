@@ -276,13 +276,11 @@ pub fn trace(all: &mut [Process]) {
         family.found[index] = Some(Descent::default());
     }
     // A serving process below a serving one is a fork of a worker; the first of a group is the server.
-    let is_below = |index: &usize| family.ancestor(*index).is_some();
-    let below: Vec<usize> = (0..count)
-        .filter(|&index| {
-            !family.is_first(index) && !(family.all[index].is_supervisor && is_servers(&family.all[index]))
-        })
-        .filter(is_below)
-        .collect();
+    let is_own = |index: usize| {
+        let process = &family.all[index];
+        family.is_first(index) || process.is_supervisor && is_servers(process)
+    };
+    let below: Vec<usize> = (0..count).filter(|&index| !is_own(index) && family.ancestor(index).is_some()).collect();
     for index in below {
         family.found[index].get_or_insert_default();
     }

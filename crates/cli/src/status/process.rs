@@ -458,7 +458,9 @@ mod tests {
     fn nothing_that_a_process_says_of_itself_is_waited_for() {
         let root = tempfile::tempdir().unwrap();
         let mut pid = 2;
-        for name in ["maps", "cmdline", "cgroup", "mem", "environ", "auxv", "root", "odd"] {
+        for name in
+            ["maps", "cmdline", "cgroup", "mem", "environ", "auxv", "stat", "status", "fd", "ns", "exe", "root", "odd"]
+        {
             for what in ["fifo", "link", "folder", "endless", "noise", "gone"] {
                 lie(root.path(), pid, name, what);
                 pid += 1;
