@@ -33,6 +33,7 @@ mod report;
 mod requests;
 mod rules;
 mod sealed;
+mod running;
 mod shipped;
 mod silence;
 mod sinks;

@@ -28,6 +28,35 @@ Exit status:
   1  a line is no event, an error, or with --check: events would remain
   2  usage error";
 
+/// What ends `status --help`.
+const STATUS_HELP: &str = "\
+Examples:
+  portcullis status                                # as root; other users see what they may
+  portcullis status --json
+  portcullis status --prometheus /run/portcullis.prom
+
+Exit status:
+  0  each process of each guarded unit is guarded
+  1  a process is not guarded, a guarded unit does not run, the configuration is rejected, or
+     not everything could be read (the output says what)
+  2  usage error";
+
+/// What ends `ps --help`.
+const PS_HELP: &str = "\
+The request is what the environment of the process says, which the process can change. `confirmed`
+in the JSON output says whether its parents or its control group lead to a guarded worker.
+
+Examples:
+  portcullis ps                                    # of every unit
+  portcullis ps php8.2-fpm --vhost shop
+  portcullis ps --request 5b1e0f6a90c1d2e3         # of one event's http.request.id
+  portcullis ps --json
+
+Exit status:
+  0  the list is complete, also an empty one
+  1  not everything could be read (the output says what), or no process of the unit runs
+  2  usage error";
+
 #[derive(Subcommand)]
 pub enum Verb {
     /// Check the configuration and show every error with its place
@@ -43,7 +72,11 @@ pub enum Verb {
     /// Take the guard out of a unit again
     Uninstall(Uninstall),
     /// Show what is guarded, by which policy, and what is not and should be
+    #[command(after_long_help = STATUS_HELP, after_help = STATUS_HELP)]
     Status(Status),
+    /// List running processes that a request started
+    #[command(after_long_help = PS_HELP, after_help = PS_HELP)]
+    Ps(Ps),
     /// Propose allowlist entries from events
     #[command(after_long_help = LEARN_HELP, after_help = LEARN_HELP)]
     Learn(Box<Learn>),
@@ -276,6 +309,22 @@ pub struct Status {
     /// How many virtual hosts get series of their own; the rest is `_others`
     #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "prometheus")]
     pub vhosts: usize,
+}
+
+#[derive(Args)]
+pub struct Ps {
+    /// A unit of systemd [default: every unit, and what is outside of units]
+    #[arg(value_name = "UNIT")]
+    pub unit: Option<String>,
+    /// Only processes of this virtual host
+    #[arg(long, value_name = "NAME")]
+    pub vhost: Option<String>,
+    /// Only processes of this request, by its `http.request.id`
+    #[arg(long, value_name = "ID")]
+    pub request: Option<String>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

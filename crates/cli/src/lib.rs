@@ -19,6 +19,7 @@ mod kill_switch;
 mod learn;
 mod log;
 mod modes;
+mod ps;
 mod report;
 mod run;
 mod seal_key;
@@ -47,6 +48,7 @@ pub fn main() -> ExitCode {
         Verb::Install(arguments) => install::install(&arguments),
         Verb::Uninstall(arguments) => install::uninstall(&arguments),
         Verb::Status(arguments) => status::run(&arguments),
+        Verb::Ps(arguments) => ps::run(&arguments),
         Verb::Learn(arguments) => learn::run(&arguments),
         Verb::Report(arguments) => report::run(&arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),

@@ -235,7 +235,9 @@ fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
 fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
     let found = status::units().into_iter().find(|known| known.name == unit.name);
     let running = found.as_ref().map_or(&[][..], |found| found.processes.as_slice());
-    let own: Vec<&Process> = running.iter().filter(|process| !process.is_supervisor).collect();
+    // What a worker has started is none of the server's own.
+    let is_own = |process: &&Process| !process.is_supervisor && process.descent.is_none();
+    let own: Vec<&Process> = running.iter().filter(is_own).collect();
     if own.is_empty() {
         let advice = format!("systemctl start {}", unit.name);
         findings.add(

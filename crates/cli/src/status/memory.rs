@@ -43,9 +43,21 @@ pub fn mappings(maps: &str) -> impl Iterator<Item = Mapping<'_>> {
     })
 }
 
+/// Why the mappings of a process are not known.
+#[derive(Debug)]
+pub struct Failure {
+    /// In words.
+    pub message: String,
+    /// This user may not read them.
+    pub is_denied: bool,
+}
+
 /// The list of mappings of the process with this folder in /proc.
-pub fn maps(folder: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+pub fn maps(folder: &Path) -> Result<String, Failure> {
+    let failed = |error: std::io::Error| Failure {
+        message: format!("cannot be read: {error}"),
+        is_denied: error.kind() == std::io::ErrorKind::PermissionDenied,
+    };
     let bytes = reading::bytes(&folder.join("maps"), Links::Refuse, MAPS_MAX).map_err(failed)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

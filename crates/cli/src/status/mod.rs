@@ -1,18 +1,24 @@
 //! `portcullis status`: what is guarded, by which policy, and what is not and should be.
 
+pub mod claim;
+pub mod descendants;
 mod disk;
+pub mod facts;
+pub mod lineage;
 mod memory;
 pub mod process;
 mod prometheus;
 mod tally;
+mod users;
 
 use crate::arguments::Status;
 use crate::out::printable;
 use crate::{FINE, WRONG, check, complain, install, modes};
 use anstyle::{AnsiColor, Style};
+use descendants::Machine;
 use disk::{OnDisk, on_disk};
 use portcullis_config::reading;
-use process::{Counters, InForce, Process};
+use process::{Container, Counters, InForce, Process};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,6 +38,8 @@ const VERSIONS: usize = 4;
 pub struct Unit {
     /// Its name; empty for processes of no unit.
     pub name: String,
+    /// The container, if its processes belong to one and to no unit.
+    pub container: Option<Container>,
     /// Whether it has the guard's drop-in.
     pub is_installed: bool,
     /// Its processes.
@@ -45,9 +53,20 @@ impl Unit {
         all.filter_map(|process| Some((process, process.guard.as_ref().ok()?)))
     }
 
-    /// Processes without the guard, and why.
+    /// Those of them that are the server's own: no descendants of workers.
+    pub fn workers(&self) -> impl Iterator<Item = (&Process, &process::Guard)> {
+        self.guarded().filter(|(process, _)| process.descent.is_none())
+    }
+
+    /// Processes without the guard, and why; those of which that cannot be read are none of them.
     pub fn unguarded(&self) -> impl Iterator<Item = (&Process, &str)> {
-        self.processes.iter().filter_map(|process| Some((process, process.guard.as_ref().err()?.as_str())))
+        let known = self.processes.iter().filter(|process| !process.is_unread);
+        known.filter_map(|process| Some((process, process.guard.as_ref().err()?.as_str())))
+    }
+
+    /// How it is called.
+    pub fn label(&self) -> String {
+        named(&self.name, self.container.as_ref())
     }
 
     /// What its streams have counted, together; the supervisor's own, which is of calls past the hooks, is one of them.
@@ -81,9 +100,9 @@ impl Unit {
     /// Whether its policy has a supervisor that is not there, while a worker needs it: one that serves, or that has the filter and
     /// waits for its first request.
     pub fn lacks_supervisor(&self) -> bool {
-        let is_masters = |process: &Process| self.guarded().any(|(other, _)| other.pid == process.parent);
+        let is_masters = |process: &Process| self.guarded().any(|(other, _)| other.pid == process.facts.parent);
         self.guarded().any(|(process, guard)| {
-            let is_worker = guard.role == "serving" || process.is_filtered && is_masters(process);
+            let is_worker = guard.role == "serving" || process.facts.is_filtered && is_masters(process);
             is_worker && guard.policy.is_supervised
         }) && !self.processes.iter().any(|process| process.is_supervisor)
     }
@@ -91,7 +110,8 @@ impl Unit {
     /// The policies in force, each once.
     fn policies(&self) -> Vec<&InForce> {
         let mut found: Vec<&InForce> = Vec::new();
-        for (_, guard) in self.guarded() {
+        // A program keeps the policy that it was started under, and no reload changes that.
+        for (_, guard) in self.workers() {
             if !found.contains(&&guard.policy) {
                 found.push(&guard.policy);
             }
@@ -103,14 +123,15 @@ impl Unit {
 /// How long a program may take until its loader is done.
 const LOADING: Duration = Duration::from_millis(300);
 
-/// A second look at processes without the guard: one that is just being started has none yet.
-fn look_again(processes: &mut Vec<Process>) {
-    if processes.iter().all(|process| process.guard.is_ok()) {
+/// A second look at processes of these units without the guard: one that is just being started has none yet.
+fn look_again(processes: &mut Vec<Process>, units: &BTreeSet<String>) {
+    let may_start = |process: &Process| process.guard.is_err() && !process.is_unread && units.contains(&process.unit);
+    if !processes.iter().any(may_start) {
         return;
     }
     std::thread::sleep(LOADING);
     let all = std::mem::take(processes).into_iter();
-    let again = |process: Process| if process.guard.is_ok() { Some(process) } else { process::read(process.pid) };
+    let again = |process: Process| if may_start(&process) { process::read(process.pid) } else { Some(process) };
     *processes = all.filter_map(again).collect();
 }
 
@@ -144,63 +165,103 @@ fn serving(all: &[Process], main: Option<u32>) -> Vec<&Process> {
     let mut starters = vec![main];
     let mut at = 0;
     while let Some(&starter) = starters.get(at) {
-        let more = all.iter().filter(|process| process.parent == starter && process.is_root).map(|process| process.pid);
+        let more = all
+            .iter()
+            .filter(|process| process.facts.parent == starter && process.facts.is_root)
+            .map(|process| process.pid);
         let more: Vec<u32> = more.filter(|pid| !starters.contains(pid)).collect();
         starters.extend(more);
         at += 1;
     }
-    all.iter().filter(|process| process.pid == main || starters.contains(&process.parent)).collect()
+    all.iter().filter(|process| process.pid == main || starters.contains(&process.facts.parent)).collect()
 }
 
-/// Every unit that has a guarded process or the guard's drop-in.
+/// Every unit that has a guarded process, a descendant of one, or the guard's drop-in.
 pub fn units() -> Vec<Unit> {
+    survey().0
+}
+
+/// The units, and what could not be found out.
+fn survey() -> (Vec<Unit>, Vec<String>) {
     let installed: BTreeSet<String> = install::installed(Path::new("/")).into_iter().collect();
-    let mut by_unit: BTreeMap<String, Vec<Process>> = BTreeMap::new();
-    for process in process::all() {
-        by_unit.entry(process.unit.clone()).or_default().push(process);
+    let mut all = process::all();
+    look_again(&mut all, &installed);
+    let (mut units, mut lack) = grouped(all, &installed);
+    if units.iter().any(|unit| unit.is_installed && unit.lacks_supervisor()) {
+        // It may be starting.
+        std::thread::sleep(LOADING);
+        (units, lack) = grouped(process::all(), &installed);
     }
-    for name in &installed {
-        by_unit.entry(name.clone()).or_default();
+    (units, lack)
+}
+
+fn grouped(mut all: Vec<Process>, installed: &BTreeSet<String>) -> (Vec<Unit>, Vec<String>) {
+    lineage::trace(&mut all);
+    let lack = lacks(&all);
+    let mut by_unit: BTreeMap<(String, Option<Container>), Vec<Process>> = BTreeMap::new();
+    for name in installed {
+        by_unit.entry((name.clone(), None)).or_default();
     }
-    let units = by_unit.into_iter().map(|(name, mut processes)| {
-        let is_installed = installed.contains(&name);
+    for process in all {
+        by_unit.entry((process.unit.clone(), process.container.clone())).or_default().push(process);
+    }
+    let counts = |process: &Process| process.guard.is_ok() || process.descent.is_some();
+    let units = by_unit.into_iter().map(|((name, container), mut processes)| {
+        let is_installed = container.is_none() && installed.contains(&name);
         if name.is_empty() {
             // What belongs to no unit need not be guarded.
-            processes.retain(|process| process.guard.is_ok());
+            processes.retain(counts);
         }
-        if is_installed {
-            look_again(&mut processes);
-        }
-        let mut unit = Unit { name, is_installed, processes };
-        if is_installed && unit.lacks_supervisor() {
-            // It may be starting.
-            std::thread::sleep(LOADING);
-            unit.processes = process::all().into_iter().filter(|process| process.unit == unit.name).collect();
-        }
-        unit
+        Unit { name, container, is_installed, processes }
     });
-    units.filter(|unit| unit.is_installed || unit.processes.iter().any(|process| process.guard.is_ok())).collect()
+    let units = units.filter(|unit| unit.is_installed || unit.processes.iter().any(counts)).collect();
+    (units, lack)
+}
+
+/// What a look at processes could not find out, in words: nothing for root.
+pub fn lacks(all: &[Process]) -> Vec<String> {
+    let mut lacks = Vec::new();
+    // Init serves nothing, and a sandbox may hide its memory from root, too.
+    let unread = all.iter().filter(|process| process.is_unread && process.pid != 1).count();
+    if unread != 0 {
+        lacks.push(format!(
+            "incomplete: {} of other users cannot be read, and whether the guard is in them is unknown; help: run this as root",
+            check::counted(unread, "process").replace("processs", "processes")
+        ));
+    }
+    if !all.iter().any(|process| process.pid == 1) && std::process::id() != 1 {
+        lacks.push("incomplete: /proc hides processes of other users (hidepid); help: run this as root".to_owned());
+    }
+    lacks
+}
+
+/// How processes are headed that belong to a unit, to a container, or to neither.
+pub fn named(unit: &str, container: Option<&Container>) -> String {
+    match container {
+        Some(container) => printable(&container.name()),
+        None if unit.is_empty() => "outside of units".to_owned(),
+        None => printable(unit),
+    }
 }
 
 pub fn run(arguments: &Status) -> u8 {
-    if !install::is_root() {
-        complain("this needs root: processes of other users cannot be read, and are shown as not guarded");
-    }
-    let units = units();
+    let (units, lack) = survey();
     let disk = on_disk(arguments);
     if let Some(output) = &arguments.prometheus {
+        lack.iter().for_each(|lack| eprintln!("portcullis: {}", printable(lack)));
         if let Err(message) = metrics(arguments, output, &units, &disk) {
             return complain(message);
         }
     } else if arguments.json {
-        println!("{}", crate::out::json(&as_json(&units, &disk), true));
+        println!("{}", crate::out::json(&as_json(&units, &disk, &lack), true));
     } else {
         print(&units, &disk);
+        lack.iter().for_each(|lack| println!("\n{OLD}{}{OLD:#}", printable(lack)));
     }
     let exposed = |unit: &Unit| {
         unit.unguarded().next().is_some() || unit.lacks_supervisor() || (unit.is_installed && unit.processes.is_empty())
     };
-    if disk.rejected.is_some() || units.iter().any(exposed) { WRONG } else { FINE }
+    if disk.rejected.is_some() || !lack.is_empty() || units.iter().any(exposed) { WRONG } else { FINE }
 }
 
 /// Writes what Prometheus is to get, with the calls that the log has.
@@ -246,20 +307,24 @@ fn print(units: &[Unit], disk: &OnDisk) {
     if units.is_empty() {
         println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
     }
+    let machine = Machine::here();
     for unit in units {
-        let name = if unit.name.is_empty() { "outside of units".to_owned() } else { printable(&unit.name) };
-        println!("\n{BOLD}{name}{BOLD:#}");
+        println!("\n{BOLD}{}{BOLD:#}", unit.label());
         if unit.processes.is_empty() {
             println!("  not running");
             continue;
         }
-        let guarded = unit.guarded().count();
-        let versions: BTreeSet<&str> = unit.guarded().map(|(_, guard)| guard.version.as_str()).collect();
+        let guarded = unit.workers().count();
+        let versions: BTreeSet<&str> = unit.workers().map(|(_, guard)| guard.version.as_str()).collect();
         let more = if versions.len() > VERSIONS { " and others" } else { "" };
         let versions: Vec<String> = versions.into_iter().take(VERSIONS).map(printable).collect();
         let version = if guarded == 0 { String::new() } else { format!(", version {}{more}", versions.join(" and ")) };
         let count = check::counted(guarded, "process").replace("processs", "processes");
         println!("  {GOOD}{count}{GOOD:#} guarded{version}");
+        let unread = unit.processes.iter().filter(|process| process.is_unread).count();
+        if unread != 0 {
+            println!("  {OLD}unknown{OLD:#}: {unread} that this user cannot read");
+        }
         for policy in unit.policies() {
             let state = match (&policy.file, policy.is_current) {
                 (None, _) => format!(
@@ -297,10 +362,33 @@ fn print(units: &[Unit], disk: &OnDisk) {
         if unit.lacks_supervisor() {
             println!("  {BAD}NO SUPERVISOR{BAD:#}: {}", no_supervisor(&unit.name));
         }
-        for (process, why) in unit.unguarded() {
+        print_descendants(unit, &machine);
+        for (process, why) in unit.unguarded().filter(|(process, _)| process.descent.is_none()) {
             let command = printable(&process.command);
             println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {}", process.pid, printable(why));
         }
+    }
+}
+
+/// How many descendants of a unit are named.
+const NAMED: usize = 5;
+
+/// Names the descendants that run still: first those without the guard, then the oldest.
+fn print_descendants(unit: &Unit, machine: &Machine) {
+    let mut found = descendants::of(unit.processes.iter());
+    found.sort_by_key(|(process, _)| process.guard.is_ok());
+    if found.is_empty() {
+        return;
+    }
+    let verb = if found.len() == 1 { "runs" } else { "run" };
+    let count = check::counted(found.len(), "descendant");
+    println!("  {OLD}{count}{OLD:#} of its workers {verb} still; `portcullis ps` shows each");
+    for (process, descent) in found.iter().take(NAMED) {
+        let state = if process.guard.is_ok() { String::new() } else { format!("{BAD}NOT GUARDED{BAD:#} ") };
+        println!("    {state}{}", descendants::line(process, descent, machine));
+    }
+    if found.len() > NAMED {
+        println!("    and {} more", found.len() - NAMED);
     }
 }
 
@@ -313,11 +401,13 @@ pub fn no_supervisor(unit: &str) -> String {
     )
 }
 
-fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
+fn as_json(units: &[Unit], disk: &OnDisk, lack: &[String]) -> Value {
     let digest = |digest: u64| format!("{digest:016x}");
+    let machine = Machine::here();
     let process = |process: &Process| match &process.guard {
         Ok(guard) => json!({
             "pid": process.pid, "command": process.command, "guarded": true, "supervisor": process.is_supervisor,
+            "descendant": process.descent.is_some(),
             "version": guard.version, "role": if process.is_supervisor { "supervisor" } else { guard.role },
             "policy": {
                 "digest": guard.policy.file.as_ref().map(|_| digest(guard.policy.digest)),
@@ -326,19 +416,39 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
             },
             "stream": digest(guard.counters.stream),
         }),
-        Err(why) => json!({ "pid": process.pid, "command": process.command, "guarded": false, "why": why }),
+        Err(why) => json!({
+            "pid": process.pid, "command": process.command, "guarded": if process.is_unread { None } else { Some(false) },
+            "descendant": process.descent.is_some(), "why": why,
+        }),
+    };
+    let policy = |policy: &&InForce| {
+        let vhosts = policy
+            .differing
+            .iter()
+            .map(|alike| json!({ "names": alike.names, "count": alike.count, "mode": modes::json(&alike.modes) }));
+        json!({
+            "digest": policy.file.as_ref().map(|_| digest(policy.digest)), "file": policy.file,
+            "current": policy.is_current, "override": policy.is_overridden, "mode": modes::json(&policy.modes),
+            "vhosts": vhosts.collect::<Vec<Value>>(),
+        })
     };
     let units: Vec<Value> = units
         .iter()
         .map(|unit| {
             let counters = unit.counters();
             json!({
-                "unit": unit.name, "installed": unit.is_installed, "lacks_supervisor": unit.lacks_supervisor(),
+                "unit": unit.name, "container": unit.container.as_ref().map(Container::json),
+                "installed": unit.is_installed, "lacks_supervisor": unit.lacks_supervisor(),
                 "counters": {
                     "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
                     "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,
                 },
+                "policies": unit.policies().iter().map(policy).collect::<Vec<Value>>(),
                 "processes": unit.processes.iter().map(process).collect::<Vec<Value>>(),
+                "descendants": descendants::of(unit.processes.iter())
+                    .into_iter()
+                    .map(|(process, descent)| descendants::json(process, descent, &machine))
+                    .collect::<Vec<Value>>(),
             })
         })
         .collect();
@@ -346,13 +456,14 @@ fn as_json(units: &[Unit], disk: &OnDisk) -> Value {
         "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale,
             "rejected": disk.rejected,
         },
-        "units": units,
+        "units": units, "lacks": lack,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use facts::Facts;
     use process::Guard;
 
     fn process(stream: u64, decisions: u64, is_supervisor: bool) -> Process {
@@ -363,12 +474,15 @@ mod tests {
         Process {
             pid: 1,
             unit,
+            container: None,
             command,
             guard: Ok(guard),
+            is_unread: false,
             is_supervisor,
-            parent: 0,
-            is_filtered: false,
-            is_root: false,
+            facts: Facts::default(),
+            claim: None,
+            holds_policy: false,
+            descent: None,
         }
     }
 
@@ -381,7 +495,7 @@ mod tests {
             process(0, 0, false),
             process(9, 2, true),
         ];
-        let unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        let unit = Unit { name: "x.service".into(), container: None, is_installed: true, processes };
         let counters = unit.counters();
         assert_eq!((counters.decisions, counters.audits), (10, 16));
         assert_eq!(unit.guarded().count(), 4, "the supervisor has no guard in force");
@@ -390,7 +504,7 @@ mod tests {
     #[test]
     fn a_supervisor_has_its_own_role() {
         let processes = vec![process(7, 5, false), process(9, 2, true)];
-        let unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        let unit = Unit { name: "x.service".into(), container: None, is_installed: true, processes };
         let disk = OnDisk {
             log: None,
             vhosts: BTreeSet::new(),
@@ -399,14 +513,17 @@ mod tests {
             is_stale: false,
             rejected: None,
         };
-        let shown = as_json(&[unit], &disk);
+        let shown = as_json(&[unit], &disk, &[]);
         let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
         assert_eq!(roles, [Some("serving".into()), Some("supervisor".into())]);
     }
 
     #[test]
     fn what_is_left_in_a_unit_is_none_of_its_server_s() {
-        let one = |pid: u32, parent: u32, is_root: bool| Process { pid, parent, is_root, ..process(0, 0, false) };
+        let one = |pid: u32, parent: u32, is_root: bool| {
+            let facts = Facts { parent, is_root, ..Facts::default() };
+            Process { pid, facts, ..process(0, 0, false) }
+        };
         let all = [
             one(10, 1, true),
             // Workers, another master below the first, and its worker.
@@ -433,7 +550,7 @@ mod tests {
             for process in &mut processes {
                 process.guard.as_mut().expect("a guard").policy.is_supervised = supervised;
             }
-            Unit { name: "x.service".into(), is_installed: true, processes }.lacks_supervisor()
+            Unit { name: "x.service".into(), container: None, is_installed: true, processes }.lacks_supervisor()
         };
         let found =
             [(true, false), (true, true), (false, false), (false, true)].map(|(policy, with)| lacks(policy, with));
@@ -444,16 +561,16 @@ mod tests {
     fn a_worker_that_waits_for_its_first_request_misses_its_supervisor() {
         let mut processes = vec![process(7, 5, false), process(7, 5, false)];
         for (process, (pid, parent)) in processes.iter_mut().zip([(10, 1), (11, 10)]) {
-            (process.pid, process.parent, process.is_filtered) = (pid, parent, true);
+            (process.pid, process.facts.parent, process.facts.is_filtered) = (pid, parent, true);
             let guard = process.guard.as_mut().expect("a guard");
             (guard.role, guard.policy.is_supervised) = ("master", true);
         }
-        let mut unit = Unit { name: "x.service".into(), is_installed: true, processes };
+        let mut unit = Unit { name: "x.service".into(), container: None, is_installed: true, processes };
         assert!(unit.lacks_supervisor());
-        unit.processes[1].is_filtered = false;
+        unit.processes[1].facts.is_filtered = false;
         assert!(!unit.lacks_supervisor(), "a worker without the filter has not asked for one");
         unit.processes.truncate(1);
-        unit.processes[0].is_filtered = true;
+        unit.processes[0].facts.is_filtered = true;
         assert!(!unit.lacks_supervisor(), "a master with the unit's own filter needs none");
     }
 }

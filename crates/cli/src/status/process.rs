@@ -1,14 +1,19 @@
 //! A process as /proc has it: whether the guard is in it, and what the guard's memory says.
 
+use super::claim::Claim;
+use super::facts::{self, Facts, fact, group};
+use super::lineage::Descent;
 use super::memory::{self, Devices, Mapping, Memory, mappings};
 use crate::modes::{self, VhostsAlike};
 use portcullis_config::modes::Modes;
-use portcullis_config::reading::{self, Links};
+use portcullis_config::reading;
 use portcullis_policy::beacon as at;
 use portcullis_policy::format::Header;
 use portcullis_policy::{BackstopKind, GLOBAL_SCOPE, Mode, Policy};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 /// The largest policy that is read, in bytes.
@@ -25,18 +30,46 @@ pub struct Process {
     pub pid: u32,
     /// The unit that it belongs to; empty for none.
     pub unit: String,
+    /// The container that it belongs to, if it does, and so to no unit of the host.
+    pub container: Option<Container>,
     /// Its command line.
     pub command: String,
     /// The guard in it, or why there is none.
     pub guard: Result<Guard, String>,
+    /// This user may not read it, so that whether the guard is in it is unknown.
+    pub is_unread: bool,
     /// It is the supervisor of a server.
     pub is_supervisor: bool,
-    /// The process that forked it; 0 if it is unknown.
-    pub parent: u32,
-    /// A seccomp filter is loaded, as the backstop does in each worker.
-    pub is_filtered: bool,
-    /// It has only root's users: what has another one may have been told what to start.
-    pub is_root: bool,
+    /// What the kernel records about it.
+    pub facts: Facts,
+    /// What it claims of its origin; of a server's own processes it is not read.
+    pub claim: Option<Claim>,
+    /// It has a descriptor of a policy in memory.
+    pub holds_policy: bool,
+    /// How it descends from a worker, if it does.
+    pub descent: Option<Descent>,
+}
+
+/// A container: processes of other PID namespaces that belong to no unit of the host, by control group.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Container {
+    /// What identifies its PID namespace; `None` if that cannot be read.
+    pub pids: Option<u64>,
+    /// Its control group.
+    pub group: String,
+}
+
+impl Container {
+    /// Its name.
+    pub fn name(&self) -> String {
+        let pids = self.pids.map_or("other PID namespace".to_owned(), |pids| format!("PID namespace {pids}"));
+        format!("{pids}, control group {}", if self.group.is_empty() { "/" } else { &self.group })
+    }
+
+    /// The same as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({ "pid_namespace": self.pids, "control_group": self.group })
+    }
 }
 
 /// The guard in a process.
@@ -68,6 +101,8 @@ pub struct InForce {
     pub file: Option<PathBuf>,
     /// Whether what lies there now is the same.
     pub is_current: bool,
+    /// The compiled policy; empty for the built-in one.
+    pub bytes: Rc<Vec<u8>>,
 }
 
 /// Counters; of one stream of events.
@@ -91,12 +126,12 @@ pub struct Counters {
 
 /// Where processes are looked up.
 const PROC: &str = "/proc";
-/// How much is read of a process's command line, of its environment and of other files about it, in bytes.
-const FACTS_MAX: u64 = 1 << 18;
 /// How much of the command line is shown.
 const COMMAND_MAX: usize = 4096;
 /// How long all processes together are looked at; what is left after that is not, and counts as not guarded.
 const LOOKING: Duration = Duration::from_secs(20);
+/// The most descriptors of a process among which a policy is looked for.
+const DESCRIPTORS_MAX: usize = 1 << 16;
 /// How much of policies is read out of processes' memory in one run: what lies on the disk is read there.
 const POLICIES_MAX: usize = 512 << 20;
 
@@ -108,6 +143,8 @@ struct StatusContext {
     manager: String,
     /// Bytes of policies that may still be read.
     left: Cell<usize>,
+    /// Policies by their digest, so that processes with the same one share it.
+    policies: RefCell<BTreeMap<u64, Rc<Vec<u8>>>>,
     begun: Instant,
 }
 
@@ -116,7 +153,15 @@ impl StatusContext {
         let own = group(&proc.join("1"));
         let manager = own.strip_suffix("/init.scope").or_else(|| own.strip_suffix("/")).unwrap_or(&own).to_owned();
         let devices = Devices::here(proc);
-        StatusContext { proc: proc.to_owned(), devices, manager, left: Cell::new(POLICIES_MAX), begun: Instant::now() }
+        let (left, policies) = (Cell::new(POLICIES_MAX), RefCell::default());
+        StatusContext { proc: proc.to_owned(), devices, manager, left, policies, begun: Instant::now() }
+    }
+
+    /// The same bytes, shared with another process that has them. A process can have any digest in its memory.
+    fn shared(&self, digest: u64, bytes: Vec<u8>) -> Rc<Vec<u8>> {
+        let mut policies = self.policies.borrow_mut();
+        let known = policies.entry(digest).or_insert_with(|| Rc::new(bytes.clone()));
+        if **known == bytes { known.clone() } else { Rc::new(bytes) }
     }
 }
 
@@ -127,50 +172,57 @@ pub fn read(pid: u32) -> Option<Process> {
 
 fn read_in(around: &StatusContext, pid: u32) -> Option<Process> {
     let folder = around.proc.join(pid.to_string());
+    let facts = Facts::of(&folder);
     let maps = memory::maps(&folder);
-    if maps.as_ref().is_ok_and(String::is_empty) {
+    if facts.is_none || maps.as_ref().is_ok_and(String::is_empty) {
         return None;
     }
     let line = fact(&folder, "cmdline")?;
     let is_supervisor = line.starts_with(b"portcullis\0supervise\0");
     let command = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
     let is_supervisor = is_supervisor || command.ends_with("/portcullis supervise");
-    let guard = match maps {
-        _ if around.begun.elapsed() > LOOKING => {
-            Err("it was not looked at: looking at the others took too long".to_owned())
-        }
-        Ok(maps) => guard(around, &folder, &maps),
-        Err(error) => Err(error),
+    let is_late = around.begun.elapsed() > LOOKING;
+    let is_unread = maps.as_ref().is_err_and(|failure| failure.is_denied);
+    let guard = match &maps {
+        _ if is_late => Err("it was not looked at: looking at the others took too long".to_owned()),
+        Ok(maps) => guard(around, &folder, maps),
+        Err(failure) => Err(failure.message.clone()),
     };
     let command = match command.char_indices().nth(COMMAND_MAX) {
         Some((end, _)) => format!("{}\u{2026}", &command[..end]),
         None => command,
     };
-    let unit = unit(&group(&folder), &around.manager);
-    let Origin { parent, is_filtered, is_root } =
-        Origin::of(&String::from_utf8_lossy(&fact(&folder, "status").unwrap_or_default()));
-    Some(Process { pid, unit, command, guard, is_supervisor, parent, is_filtered, is_root })
+    // What a server itself was started with says nothing of a request.
+    let may_descend = !is_late && guard.as_ref().map_or(true, |guard| guard.role == "descendant");
+    let claim = if may_descend { Claim::of(&folder) } else { None };
+    let holds_policy = may_descend && guard.is_err() && holds_policy(&folder, maps.as_deref().unwrap_or_default());
+    let (unit, is_own) = facts::unit(&facts.group, &around.manager);
+    // A unit's process may be in a namespace of its own; what a control group below the unit's has there is a container.
+    let is_elsewhere = facts.is_nested && (unit.is_empty() || !is_own);
+    let unit = if is_elsewhere { String::new() } else { unit.to_owned() };
+    let container = is_elsewhere.then(|| Container { pids: facts.pids, group: facts.group.clone() });
+    // The number may be another process's by now.
+    (Facts::of(&folder).started == facts.started).then_some(Process {
+        pid,
+        unit,
+        container,
+        command,
+        guard,
+        is_unread,
+        is_supervisor,
+        facts,
+        claim,
+        holds_policy,
+        descent: None,
+    })
 }
 
-/// Facts of /proc/PID/status. The name of the process, which it can choose, has no line end.
-#[derive(Debug, PartialEq, Eq)]
-struct Origin {
-    parent: u32,
-    is_filtered: bool,
-    is_root: bool,
-}
-
-impl Origin {
-    fn of(status: &str) -> Origin {
-        let of = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default().trim();
-        let mut users = of("Uid:").split_whitespace().peekable();
-        Origin {
-            parent: of("PPid:").parse().unwrap_or(0),
-            // SECCOMP_MODE_FILTER (include/uapi/linux/seccomp.h).
-            is_filtered: of("Seccomp:") == "2",
-            is_root: users.peek().is_some() && users.all(|user| user == "0"),
-        }
-    }
+/// Whether a process has a policy that was handed down in memory.
+fn holds_policy(folder: &Path, maps: &str) -> bool {
+    let leads_there =
+        |entry: &std::fs::DirEntry| std::fs::read_link(entry.path()).is_ok_and(|link| is_in_memory(&link));
+    mappings(maps).any(|mapping| is_in_memory(Path::new(mapping.path)))
+        || reading::entries(&folder.join("fd"), DESCRIPTORS_MAX).is_ok_and(|all| all.iter().any(leads_there))
 }
 
 /// Every process that can be seen.
@@ -185,31 +237,6 @@ fn all_in(proc: &Path) -> Vec<Process> {
     let mut pids: Vec<u32> = pids.filter(|&pid| pid != std::process::id()).collect();
     pids.sort_unstable();
     pids.into_iter().filter_map(|pid| read_in(&around, pid)).collect()
-}
-
-/// A file about a process, its beginning where it is long.
-fn fact(folder: &Path, name: &str) -> Option<Vec<u8>> {
-    reading::head(&folder.join(name), Links::Refuse, FACTS_MAX).ok()
-}
-
-/// The control group of a process: in the one hierarchy, or, where that is not used, in systemd's own.
-fn group(folder: &Path) -> String {
-    let text = fact(folder, "cgroup").unwrap_or_default();
-    let text = String::from_utf8_lossy(&text);
-    // `ID:CONTROLLERS:PATH` (cgroups(7)).
-    let of = |controllers: &str| {
-        let mut groups = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
-        groups.find(|(these, _)| *these == controllers).map(|(_, path)| path.to_owned())
-    };
-    of("").filter(|path| path != "/").or_else(|| of("name=systemd")).unwrap_or_default()
-}
-
-/// The unit of the system that a control group belongs to: the first below the system's manager. What lies below that is named by whom it
-/// was given to, a user's own manager or a container, and may have any name.
-fn unit(group: &str, manager: &str) -> String {
-    let below = group.strip_prefix(manager).unwrap_or(group);
-    let mut units = below.split('/').filter(|part| part.ends_with(".service") || part.ends_with(".scope"));
-    units.next().filter(|name| name.ends_with(".service")).unwrap_or_default().to_owned()
 }
 
 fn is_library(mapping: &Mapping<'_>) -> bool {
@@ -301,6 +328,7 @@ impl InForce {
             is_supervised: false,
             file: None,
             is_current: true,
+            bytes: Rc::default(),
         }
     }
 
@@ -335,7 +363,7 @@ fn in_force(around: &StatusContext, folder: &Path, maps: &str, memory: &Memory, 
         }
     };
     let policy = Policy::new(&bytes).ok()?;
-    Some(InForce {
+    let in_force = InForce {
         digest: policy.digest(),
         modes: modes::compiled(&policy, GLOBAL_SCOPE),
         is_overridden: policy.is_overridden(),
@@ -343,7 +371,9 @@ fn in_force(around: &StatusContext, folder: &Path, maps: &str, memory: &Memory, 
         is_supervised: policy.backstop().kind == BackstopKind::Supervise,
         file: Some(file),
         is_current,
-    })
+        bytes: Rc::default(),
+    };
+    Some(InForce { bytes: around.shared(in_force.digest, bytes), ..in_force })
 }
 
 /// Why the guard is not in a process.
@@ -385,26 +415,6 @@ mod tests {
     }
 
     #[test]
-    fn a_unit_is_one_of_the_systems() {
-        for (group, manager, wanted) in [
-            ("/system.slice/php8.2-fpm.service", "", "php8.2-fpm.service"),
-            ("/system.slice/system-x.slice/x@a.service/inner", "", "x@a.service"),
-            ("/user.slice/user-1000.slice/user@1000.service/app.slice/php8.2-fpm.service", "", "user@1000.service"),
-            ("/user.slice/user-1000.slice/session-3.scope/php8.2-fpm.service", "", ""),
-            ("/system.slice/docker-ab.scope/system.slice/nginx.service", "", ""),
-            ("/machine/one/system.slice/nginx.service", "/machine/one", "nginx.service"),
-            ("/a.scope/payload/system.slice/nginx.service", "/a.scope/payload", "nginx.service"),
-            ("/user.slice", "", ""),
-        ] {
-            assert_eq!(unit(group, manager), wanted, "{group}");
-        }
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("cgroup"), "8:pids:/forged.service\n9:name=systemd:/a:b.service\n0::/\n")
-            .unwrap();
-        assert_eq!(group(folder.path()), "/a:b.service");
-    }
-
-    #[test]
     fn the_systems_manager_may_be_in_a_group_of_its_own() {
         for (group, wanted) in [("/init.scope", ""), ("/machine/one/init.scope", "/machine/one"), ("/", "")] {
             let proc = tempfile::tempdir().unwrap();
@@ -412,15 +422,6 @@ mod tests {
             std::fs::write(proc.path().join("1/cgroup"), format!("0::{group}\n")).unwrap();
             assert_eq!(StatusContext::new(proc.path()).manager, wanted, "{group}");
         }
-    }
-
-    #[test]
-    fn where_a_process_comes_from() {
-        let status = |uid: &str| format!("Name:\tUid: PPid:\nPPid:\t7\nUid:\t{uid}\n");
-        assert_eq!(Origin::of(&status("0\t0\t0\t0")), Origin { parent: 7, is_filtered: false, is_root: true });
-        assert_eq!(Origin::of(&status("33\t0\t0\t0")), Origin { parent: 7, is_filtered: false, is_root: false });
-        assert_eq!(Origin::of(&status("33\t33\t33\t33")), Origin { parent: 7, is_filtered: false, is_root: false });
-        assert_eq!(Origin::of(""), Origin { parent: 0, is_filtered: false, is_root: false });
     }
 
     /// A tree like /proc of a process that is all lies.
@@ -457,7 +458,9 @@ mod tests {
     fn nothing_that_a_process_says_of_itself_is_waited_for() {
         let root = tempfile::tempdir().unwrap();
         let mut pid = 2;
-        for name in ["maps", "cmdline", "cgroup", "mem", "environ", "auxv", "root", "odd"] {
+        for name in
+            ["maps", "cmdline", "cgroup", "mem", "environ", "auxv", "stat", "status", "fd", "ns", "exe", "root", "odd"]
+        {
             for what in ["fifo", "link", "folder", "endless", "noise", "gone"] {
                 lie(root.path(), pid, name, what);
                 pid += 1;

@@ -9,6 +9,14 @@ fn escaped(value: &str) -> String {
     crate::out::printable(value).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
+/// The metric of descendants.
+const DESCENDANTS: &str = "descendant_processes";
+
+/// The label of a unit; empty for what is in none.
+fn label(unit: &Unit) -> String {
+    unit.container.as_ref().map_or_else(|| escaped(&unit.name), |container| escaped(&container.name()))
+}
+
 fn head(out: &mut String, name: &str, kind: &str, help: &str) {
     let _ = write!(out, "# HELP portcullis_{name} {help}\n# TYPE portcullis_{name} {kind}\n");
 }
@@ -18,11 +26,17 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
     let mut out = String::new();
     let mut metric = |name: &str, kind: &str, help: &str, value: &dyn Fn(&Unit) -> u64| {
         head(&mut out, name, kind, help);
-        for unit in units {
-            let _ = writeln!(out, "portcullis_{name}{{unit=\"{}\"}} {}", escaped(&unit.name), value(unit));
+        // A unit in which only a descendant runs is none that should be guarded.
+        for unit in
+            units.iter().filter(|unit| unit.is_installed || unit.workers().next().is_some() || name == DESCENDANTS)
+        {
+            let _ = writeln!(out, "portcullis_{name}{{unit=\"{}\"}} {}", label(unit), value(unit));
         }
     };
-    metric("guarded_processes", "gauge", "Processes with the guard.", &|unit| unit.guarded().count() as u64);
+    metric("guarded_processes", "gauge", "Processes of servers with the guard.", &|unit| unit.workers().count() as u64);
+    metric(DESCENDANTS, "gauge", "Processes that a worker has started and that run still.", &|unit| {
+        unit.processes.iter().filter(|process| process.descent.is_some()).count() as u64
+    });
     metric("unguarded_processes", "gauge", "Processes of a guarded unit without the guard.", &|unit| {
         unit.unguarded().count() as u64
     });
@@ -30,7 +44,7 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
         u64::from(unit.lacks_supervisor())
     });
     metric("old_policy_processes", "gauge", "Processes whose policy is not the one on disk.", &|unit| {
-        unit.guarded().filter(|(_, guard)| !guard.policy.is_current).count() as u64
+        unit.workers().filter(|(_, guard)| !guard.policy.is_current).count() as u64
     });
     metric(
         "decisions_total",
@@ -103,7 +117,7 @@ mod tests {
 
     #[test]
     fn each_metric_has_its_type() {
-        let unit = Unit { name: "a\"b.service".into(), is_installed: true, processes: Vec::new() };
+        let unit = Unit { name: "a\"b.service".into(), container: None, is_installed: true, processes: Vec::new() };
         let text = text(&[unit], true, &Tally::default(), true);
         assert!(text.contains("\nportcullis_configuration_changed 1\n"));
         assert!(text.contains(
