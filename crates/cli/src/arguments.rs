@@ -145,28 +145,28 @@ pub struct Run {
 
 #[derive(Args)]
 pub struct Install {
-    /// Units of systemd, such as apache2, nginx, php8.2-fpm, httpd
-    #[arg(required = true, value_name = "UNIT")]
+    /// Units of systemd, such as apache2, nginx, php8.2-fpm, httpd; without any, those that can be guarded are listed
+    #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     #[command(flatten)]
     pub source: Source,
     /// Set this mode in the main configuration file
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub mode: Option<ModeWord>,
     /// Set the mode of this virtual host alone, in the file that has it
     #[arg(long, value_name = "NAME", requires = "mode")]
     pub vhost: Option<String>,
     /// Restart the units that run; one that does not come back gets its drop-in taken away again
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub now: bool,
     /// Enable the server's module too (Apache, nginx)
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub module: bool,
     /// Place a copy of the library in the root directory (`chroot`) of each pool of PHP-FPM
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub jails: bool,
     /// Show what would be written, and write nothing
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub dry_run: bool,
     /// The root of the system that is meant, for images
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
@@ -249,9 +249,9 @@ pub struct Report {
 
 #[derive(Args)]
 pub struct Doctor {
-    /// A unit of systemd
+    /// Units of systemd; without any, every guarded one
     #[arg(value_name = "UNIT")]
-    pub unit: String,
+    pub units: Vec<String>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -273,6 +273,12 @@ pub struct Status {
     /// What was counted so far, and up to where
     #[arg(long, value_name = "FILE", default_value = "/var/lib/portcullis/metrics.json", requires = "prometheus")]
     pub state: PathBuf,
+    /// Count the events of doctor's probes too
+    #[arg(long, requires = "prometheus")]
+    pub probes: bool,
+    /// Root's list of the probes that ran
+    #[arg(long, value_name = "FILE", default_value = crate::probes::LIST, requires = "prometheus")]
+    pub probe_list: PathBuf,
     /// How many virtual hosts get series of their own; the rest is `_others`
     #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "prometheus")]
     pub vhosts: usize,

@@ -19,6 +19,7 @@ mod kill_switch;
 mod learn;
 mod log;
 mod modes;
+mod probes;
 mod report;
 mod run;
 mod show;

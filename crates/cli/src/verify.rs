@@ -5,6 +5,7 @@
 
 use crate::arguments::Events;
 use crate::log::Event;
+use crate::probes::Left;
 use crate::{FINE, WRONG, complain, out};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -18,7 +19,13 @@ const SHOWN: usize = 20;
 
 pub fn run(arguments: &Events) -> u8 {
     let mut numbers = Numbers::new(EVENTS_MAX);
-    let unreadable = match arguments.selection.read(false, &mut |event| numbers.take(&event)) {
+    let mut take = |event: Event, is_chosen: bool| {
+        if is_chosen {
+            numbers.take(&event);
+        }
+    };
+    // Without the events of probes, numbers would be missing.
+    let unreadable = match arguments.selection.read_but(&mut Left::default(), false, &mut take) {
         Ok(unreadable) => unreadable,
         Err(message) => return complain(message),
     };

@@ -8,6 +8,7 @@ mod tally;
 
 use crate::arguments::Status;
 use crate::out::printable;
+use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, install, modes};
 use anstyle::{AnsiColor, Style};
 use disk::{OnDisk, on_disk};
@@ -86,6 +87,11 @@ impl Unit {
             let is_worker = guard.role == "serving" || process.is_filtered && is_masters(process);
             is_worker && guard.policy.is_supervised
         }) && !self.processes.iter().any(|process| process.is_supervisor)
+    }
+
+    /// Whether something in it runs without the guard, or without a supervisor that it needs.
+    fn is_exposed(&self) -> bool {
+        self.unguarded().next().is_some() || self.lacks_supervisor()
     }
 
     /// The policies in force, each once.
@@ -182,6 +188,11 @@ pub fn units() -> Vec<Unit> {
     units.filter(|unit| unit.is_installed || unit.processes.iter().any(|process| process.guard.is_ok())).collect()
 }
 
+/// The names of the units that have something without the guard.
+pub fn exposed() -> Vec<String> {
+    units().into_iter().filter(Unit::is_exposed).map(|unit| unit.name).collect()
+}
+
 pub fn run(arguments: &Status) -> u8 {
     if !install::is_root() {
         complain("this needs root: processes of other users cannot be read, and are shown as not guarded");
@@ -197,10 +208,8 @@ pub fn run(arguments: &Status) -> u8 {
     } else {
         print(&units, &disk);
     }
-    let exposed = |unit: &Unit| {
-        unit.unguarded().next().is_some() || unit.lacks_supervisor() || (unit.is_installed && unit.processes.is_empty())
-    };
-    if disk.rejected.is_some() || units.iter().any(exposed) { WRONG } else { FINE }
+    let is_open = |unit: &Unit| unit.is_exposed() || (unit.is_installed && unit.processes.is_empty());
+    if disk.rejected.is_some() || units.iter().any(is_open) { WRONG } else { FINE }
 }
 
 /// Writes what Prometheus is to get, with the calls that the log has.
@@ -213,10 +222,11 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     let _turn = reading::lock(&lock).map_err(|error| format!("cannot lock {}: {error}", lock.display()))?;
     let mut tally = tally::Tally::load(&arguments.state)?;
     // Where the log cannot be read, what was counted before is still said, and so is everything else.
+    let left = &mut Left::by(&arguments.probe_list, arguments.probes);
     let counted = match (&arguments.log, &disk.log) {
         // It may be that of other hosts, with virtual hosts of their own.
-        (Some(log), _) => tally.advance(&Log::File(log.clone()), arguments.vhosts, &|_| true),
-        (None, Some(log)) => tally.advance(log, arguments.vhosts, &|name| disk.vhosts.contains(name)),
+        (Some(log), _) => tally.advance(&Log::File(log.clone()), arguments.vhosts, &|_| true, left),
+        (None, Some(log)) => tally.advance(log, arguments.vhosts, &|name| disk.vhosts.contains(name), left),
         (None, None) => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
     };
     let text = prometheus::text(units, disk.is_stale, &tally, counted.is_ok());
