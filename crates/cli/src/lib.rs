@@ -12,6 +12,7 @@ mod doctor;
 mod events;
 mod explain;
 mod generate;
+mod help;
 mod incident;
 mod install;
 #[allow(clippy::disallowed_methods)]
