@@ -166,6 +166,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (list, other) = (folder.path().join("probes"), folder.path().join("other"));
         std::fs::write(&other, "").unwrap();
+        // But for the link it would do.
+        std::fs::set_permissions(&other, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink(&other, &list).unwrap();
         assert!(open(&list, "t", expected()).is_err() && read(&list).is_err());
         std::fs::remove_file(&list).unwrap();
