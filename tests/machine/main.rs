@@ -10,6 +10,7 @@ mod life;
 mod load;
 mod machine;
 mod packages;
+mod probes;
 mod recipes;
 #[path = "../servers/harness/root.rs"]
 mod root;

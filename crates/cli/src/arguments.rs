@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::help;
 use crate::log::Selection;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -13,50 +14,6 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-/// What ends `learn --help`.
-const LEARN_HELP: &str = "\
-Examples:
-  portcullis learn --since 7d --widen              # prints; changes nothing
-  portcullis learn --include-rare --vhost shop     # a host with few visitors
-  portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
-  portcullis learn --write-all --yes --check       # every file, without a question
-  portcullis learn --refused --since 1h            # what enforce denied
-  portcullis learn --rotated --json /var/log/portcullis/events.jsonl
-
-Exit status:
-  0  done
-  1  a line is no event, an error, or with --check: events would remain
-  2  usage error";
-
-/// What ends `status --help`.
-const STATUS_HELP: &str = "\
-Examples:
-  portcullis status                                # as root; other users see what they may
-  portcullis status --json
-  portcullis status --prometheus /run/portcullis.prom
-
-Exit status:
-  0  each process of each guarded unit is guarded
-  1  a process is not guarded, a guarded unit does not run, the configuration is rejected, or
-     not everything could be read (the output says what)
-  2  usage error";
-
-/// What ends `ps --help`.
-const PS_HELP: &str = "\
-The request is what the environment of the process says, which the process can change. `confirmed`
-in the JSON output says whether its parents or its control group lead to a guarded worker.
-
-Examples:
-  portcullis ps                                    # of every unit
-  portcullis ps php8.2-fpm --vhost shop
-  portcullis ps --request 5b1e0f6a90c1d2e3         # of one event's http.request.id
-  portcullis ps --json
-
-Exit status:
-  0  the list is complete, also an empty one
-  1  not everything could be read (the output says what), or no process of the unit runs
-  2  usage error";
-
 #[derive(Subcommand)]
 pub enum Verb {
     /// Check the configuration and show every error with its place
@@ -66,23 +23,27 @@ pub enum Verb {
     /// Run a command under the guard
     Run(Run),
     /// Show events, from files or from the journal
+    #[command(after_long_help = help::EVENTS, after_help = help::EVENTS)]
     Events(Events),
     /// Guard a unit of systemd: show and write a drop-in for it
+    #[command(after_long_help = help::INSTALL, after_help = help::INSTALL)]
     Install(Install),
     /// Take the guard out of a unit again
     Uninstall(Uninstall),
     /// Show what is guarded, by which policy, and what is not and should be
-    #[command(after_long_help = STATUS_HELP, after_help = STATUS_HELP)]
+    #[command(after_long_help = help::STATUS, after_help = help::STATUS)]
     Status(Status),
     /// List running processes that a request started
-    #[command(after_long_help = PS_HELP, after_help = PS_HELP)]
+    #[command(after_long_help = help::PS, after_help = help::PS)]
     Ps(Ps),
     /// Propose allowlist entries from events
-    #[command(after_long_help = LEARN_HELP, after_help = LEARN_HELP)]
+    #[command(after_long_help = help::LEARN, after_help = help::LEARN)]
     Learn(Box<Learn>),
     /// Make one HTML page of what happened
+    #[command(after_long_help = help::REPORT, after_help = help::REPORT)]
     Report(Report),
     /// Show that the guard in a unit sees and logs, by harmless acts; say what is wrong
+    #[command(after_long_help = help::DOCTOR, after_help = help::DOCTOR)]
     Doctor(Doctor),
     /// The harmless acts of `doctor`, in a process of their own
     #[command(hide = true)]
@@ -178,28 +139,28 @@ pub struct Run {
 
 #[derive(Args)]
 pub struct Install {
-    /// Units of systemd, such as apache2, nginx, php8.2-fpm, httpd
-    #[arg(required = true, value_name = "UNIT")]
+    /// Units of systemd, such as apache2, nginx, php8.2-fpm, httpd; without any, those that can be guarded are listed
+    #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     #[command(flatten)]
     pub source: Source,
     /// Set this mode in the main configuration file
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub mode: Option<ModeWord>,
     /// Set the mode of this virtual host alone, in the file that has it
     #[arg(long, value_name = "NAME", requires = "mode")]
     pub vhost: Option<String>,
     /// Restart the units that run; one that does not come back gets its drop-in taken away again
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub now: bool,
     /// Enable the server's module too (Apache, nginx)
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub module: bool,
     /// Place a copy of the library in the root directory (`chroot`) of each pool of PHP-FPM
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub jails: bool,
     /// Show what would be written, and write nothing
-    #[arg(long)]
+    #[arg(long, requires = "units")]
     pub dry_run: bool,
     /// The root of the system that is meant, for images
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
@@ -282,9 +243,9 @@ pub struct Report {
 
 #[derive(Args)]
 pub struct Doctor {
-    /// A unit of systemd
+    /// Units of systemd; without any, every guarded one
     #[arg(value_name = "UNIT")]
-    pub unit: String,
+    pub units: Vec<String>,
     /// Print the result as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -306,6 +267,12 @@ pub struct Status {
     /// What was counted so far, and up to where
     #[arg(long, value_name = "FILE", default_value = "/var/lib/portcullis/metrics.json", requires = "prometheus")]
     pub state: PathBuf,
+    /// Count the events of doctor's probes too
+    #[arg(long, requires = "prometheus")]
+    pub probes: bool,
+    /// Root's list of the probes that ran
+    #[arg(long, value_name = "FILE", default_value = crate::probes::LIST, requires = "prometheus")]
+    pub probe_list: PathBuf,
     /// How many virtual hosts get series of their own; the rest is `_others`
     #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "prometheus")]
     pub vhosts: usize,

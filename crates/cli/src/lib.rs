@@ -12,6 +12,7 @@ mod doctor;
 mod events;
 mod explain;
 mod generate;
+mod help;
 mod incident;
 mod install;
 #[allow(clippy::disallowed_methods)]
@@ -19,6 +20,7 @@ mod kill_switch;
 mod learn;
 mod log;
 mod modes;
+mod probes;
 mod ps;
 mod report;
 mod run;

@@ -69,6 +69,9 @@ pub fn event(event: &Value) -> String {
             "\n    {DENIED}NOT WHAT THE JOURNAL SAYS:{DENIED:#} {field} is {journal} there; somebody else may have written this event"
         );
     }
+    if event.pointer("/portcullis/probe").is_some() {
+        out.push_str("\n    a probe of portcullis doctor");
+    }
     let unguarded = text("/portcullis/unguarded");
     if !unguarded.is_empty() {
         let _ = write!(out, "\n    unguarded: {unguarded}");

@@ -8,6 +8,7 @@ use super::{Findings, Outcome, fact};
 use crate::install::Systemd;
 use crate::install::unit::Unit;
 use crate::log::Selection;
+use crate::probes::{By, Expected};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -110,8 +111,22 @@ fn prepare(layout: &Layout, master: Master, script: &Script) -> Result<(Service,
          <Files \"probe.php\">\nRequire all granted\nSetHandler application/x-httpd-php\n</Files>\n</Directory>\n"
     );
     std::fs::write(&config, text).map_err(|error| error.to_string())?;
-    let start = format!("{program} -DFOREGROUND -f {}", proof::word(&config)?);
-    Ok((vec![("Type", "exec".to_owned()), ("ExecStart", start)], port))
+    proof::word(&config)?;
+    Ok((vec![("Type", "exec".to_owned()), ("ExecStart", line(&program, folder))], port))
+}
+
+/// The command line of such an Apache.
+fn line(program: &str, folder: &Path) -> String {
+    format!("{program} -DFOREGROUND -f {}/apache.conf", folder.display())
+}
+
+/// What PHP in it is to do.
+pub fn expected(master: Master, token: &str, port: u16) -> Vec<Expected> {
+    let program = master.program().unwrap_or_default();
+    let line = line(&program.display().to_string(), &Path::new(proof::FOLDER).join(token));
+    let by = || By::Process(line.clone());
+    let connections = proof::IN_PHP.iter().filter(|act| act.rule == "egress-port").count();
+    vec![Expected::shell(by()), Expected::connections(by(), port, "tcp", connections)]
 }
 
 /// User and group of a worker of the server; its own where it has none.

@@ -3,6 +3,7 @@
 mod apache;
 mod bounded;
 mod fastcgi;
+mod findings;
 mod master;
 mod proof;
 
@@ -11,7 +12,8 @@ use crate::install::unit::Unit;
 use crate::install::{self, Systemd, program, review};
 use crate::status::process::Process;
 use crate::{FINE, WRONG, check, compile, complain, show, sink, status};
-use anstyle::{AnsiColor, Style};
+use anstyle::Style;
+use findings::{Findings, Outcome, as_json, summary};
 use master::Master;
 use portcullis_config::Config;
 use portcullis_config::model::Sink;
@@ -24,99 +26,51 @@ pub use proof::probe;
 
 /// The largest file that is read of a server, in bytes.
 const FACT_MAX: u64 = 256 << 20;
-const DIM: Style = Style::new().dimmed();
-
-/// How a check ended.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Outcome {
-    Fine,
-    Warning,
-    Wrong,
-    Skipped,
-}
-
-impl Outcome {
-    fn word(self) -> &'static str {
-        match self {
-            Outcome::Fine => "fine",
-            Outcome::Warning => "warning",
-            Outcome::Wrong => "wrong",
-            Outcome::Skipped => "skipped",
-        }
-    }
-
-    fn style(self) -> Style {
-        match self {
-            Outcome::Fine => AnsiColor::Green.on_default(),
-            Outcome::Warning => AnsiColor::Yellow.on_default(),
-            Outcome::Wrong => AnsiColor::Red.on_default().bold(),
-            Outcome::Skipped => DIM,
-        }
-    }
-}
-
-/// What was looked at, and what was found.
-struct Finding {
-    outcome: Outcome,
-    what: String,
-    found: String,
-    /// What to do.
-    advice: String,
-}
-
-/// All that was found.
-#[derive(Default)]
-struct Findings(Vec<Finding>);
-
-impl Findings {
-    fn add(&mut self, outcome: Outcome, what: &str, found: impl Into<String>, advice: impl Into<String>) {
-        self.0.push(Finding { outcome, what: what.to_owned(), found: found.into(), advice: advice.into() });
-    }
-
-    /// What became of an act that was to be seen.
-    fn of_event(&mut self, what: &str, sink: &str, seen: Result<crate::log::Event, String>) {
-        match seen {
-            Ok(event) => {
-                let outcome = if event.refused() { "refused, logged" } else { "logged" };
-                self.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
-            }
-            Err(why) => self.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),
-        }
-    }
-
-    fn fine(&mut self, what: &str, found: impl Into<String>) {
-        self.add(Outcome::Fine, what, found, "");
-    }
-}
+const BOLD: Style = Style::new().bold();
 
 pub fn run(arguments: &Doctor) -> u8 {
     let root = Path::new("/");
-    let unit = match Unit::find(root, &arguments.unit) {
-        Ok(unit) => unit,
-        Err(message) => return complain(message),
+    let names = match arguments.units.as_slice() {
+        [] => install::installed(root),
+        named => named.to_vec(),
     };
-    let mut findings = Findings::default();
-    examine(&unit, &mut findings);
-    let is_wrong = findings.0.iter().any(|finding| finding.outcome == Outcome::Wrong);
-    if arguments.json {
-        println!("{}", crate::out::json(&as_json(&unit, &findings), true));
-    } else {
-        for finding in &findings.0 {
-            let (style, word) = (finding.outcome.style(), finding.outcome.word());
-            println!("{style}{word:<8}{style:#} {}: {}", finding.what, show::printable(&finding.found));
-            if !finding.advice.is_empty() {
-                println!("         {}", finding.advice);
-            }
-        }
+    if names.is_empty() {
+        return complain("no unit is guarded; `portcullis install` lists those that can be");
     }
-    if is_wrong { WRONG } else { FINE }
-}
-
-fn as_json(unit: &Unit, findings: &Findings) -> Value {
-    let all = findings.0.iter().map(|finding| {
-        json!({ "outcome": finding.outcome.word(), "what": finding.what, "found": finding.found, "advice": finding.advice })
-    });
-    json!({ "unit": unit.name, "findings": all.collect::<Vec<Value>>() })
+    let (mut all, mut code) = (Vec::new(), FINE);
+    let is_one = arguments.units.len() == 1;
+    for name in &names {
+        let unit = match Unit::find(root, name) {
+            Ok(unit) => unit,
+            // Of many, the others are examined all the same.
+            Err(message) => {
+                code = complain(message);
+                continue;
+            }
+        };
+        let mut findings = Findings::default();
+        if !is_one && !arguments.json {
+            println!("{}{BOLD}{}{BOLD:#}", if all.is_empty() { "" } else { "\n" }, show::printable(&unit.name));
+        }
+        examine(&unit, &mut findings);
+        if !arguments.json {
+            findings.print();
+        }
+        code = code.max(if findings.count(Outcome::Wrong) > 0 { WRONG } else { FINE });
+        all.push((unit, findings));
+    }
+    match (arguments.json, is_one) {
+        (true, true) => {
+            all.iter().for_each(|(unit, findings)| println!("{}", crate::out::json(&as_json(unit, findings), true)))
+        }
+        (true, false) => {
+            let units: Vec<Value> = all.iter().map(|(unit, findings)| as_json(unit, findings)).collect();
+            println!("{}", crate::out::json(&json!({ "units": units }), true));
+        }
+        (false, true) => {}
+        (false, false) => summary(&all),
+    }
+    code
 }
 
 fn examine(unit: &Unit, findings: &mut Findings) {
@@ -337,32 +291,34 @@ fn show_it(
         findings.add(Outcome::Skipped, "proof", "the policy allows every connection", "");
         return;
     };
-    let token = proof::token();
     let report = |findings: &mut Findings, what: &str, done| findings.of_event(what, sink, done);
     let systemd = Systemd::of(Path::new("/"));
     if let Some(master) = master.filter(|_| unit.name.contains("fpm")) {
-        let script = match proof::Script::lay(port, &token) {
-            Ok(script) => script,
-            Err(error) => return findings.add(Outcome::Wrong, "proof", format!("cannot lay the probe: {error}"), ""),
-        };
         for listener in fastcgi::listeners(master.pid()) {
+            let Some(run) = proof::begin(findings, |token| proof::of_fpm(token, port)) else { return };
+            let token = &run.token;
+            let script = match proof::Script::lay(port, token) {
+                Ok(script) => script,
+                Err(error) => {
+                    return findings.add(Outcome::Wrong, "proof", format!("cannot lay the probe: {error}"), "");
+                }
+            };
             for act in &proof::IN_PHP {
                 let what = format!("{} ({listener})", act.what);
-                match proof::in_php(&listener, master, &script, act, &token) {
-                    Ok(()) => report(
-                        findings,
-                        &what,
-                        proof::await_event(&selection, |event| proof::is_of(event, act, &token)),
-                    ),
+                match proof::in_php(&listener, master, &script, act, token) {
+                    Ok(()) => {
+                        report(findings, &what, proof::await_event(&selection, |event| proof::is_of(event, act, token)))
+                    }
                     Err(why) => findings.add(Outcome::Skipped, &what, why, ""),
                 }
             }
         }
     }
     if let Some((master, layout)) = master.and_then(|master| Some((master, apache::layout(master)?))) {
-        match proof::Script::lay(port, &token) {
+        let Some(run) = proof::begin(findings, |token| apache::expected(master, token, port)) else { return };
+        match proof::Script::lay(port, &run.token) {
             Ok(script) => {
-                apache::in_its_php(unit, &systemd, layout, master, &script, &token, (sink, &selection), findings)
+                apache::in_its_php(unit, &systemd, layout, master, &script, &run.token, (sink, &selection), findings)
             }
             Err(error) => findings.add(Outcome::Wrong, "PHP in Apache", format!("cannot lay the probe: {error}"), ""),
         }
@@ -370,9 +326,9 @@ fn show_it(
     if !systemd.is_running() {
         return findings.add(Outcome::Skipped, "a process with the unit's settings", "systemd does not run here", "");
     }
-    // PHP's shell had the same words.
-    let token = proof::token();
-    if let Err(why) = proof::beside(unit, &systemd, file, port, &token) {
+    let Some(run) = proof::begin(findings, |token| proof::of_beside(token, port)) else { return };
+    let token = &run.token;
+    if let Err(why) = proof::beside(unit, &systemd, file, port, token) {
         return findings.add(Outcome::Wrong, "a process with the unit's settings", why, "");
     }
     let shell = format!(": {token}");
@@ -380,7 +336,7 @@ fn show_it(
     let pid = seen.as_ref().ok().and_then(|event| event.number("/process/parent/pid"));
     report(findings, "a shell from a process with the unit's settings", seen);
     let seen = proof::await_event(&selection, |event| {
-        event.text("/destination/ip") == "0.0.0.1" && pid.is_some() && event.number("/process/pid") == pid
+        event.text("/destination/ip") == crate::probes::ADDRESS && pid.is_some() && event.number("/process/pid") == pid
     });
     report(findings, "a connection from a process with the unit's settings", seen);
 }

@@ -5,9 +5,11 @@
 
 use super::fastcgi::{self, Listener};
 use super::master::Master;
+use super::{Findings, Outcome};
 use crate::install::unit::Unit;
 use crate::install::{Systemd, plan};
-use crate::log::{Event, Selection, moment};
+use crate::log::{Event, Probes, Selection, moment};
+use crate::probes::{self, By, Entry, Expected};
 use portcullis_config::Config;
 use portcullis_config::model::Sink;
 use portcullis_policy::Policy;
@@ -20,6 +22,8 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Ports of which one is most unlikely to be allowed.
 const PORTS: [u16; 3] = [61234, 4444, 31337];
+/// Where the script of PHP lies, in a folder of the token's name.
+pub const FOLDER: &str = "/run/portcullis";
 /// Settings of a unit that a process beside it must not have.
 const OWN: [&str; 22] = [
     "Type",
@@ -68,19 +72,64 @@ pub fn port(policy: &Policy<'_>) -> Option<u16> {
     PORTS.into_iter().find(|&port| !crate::explain::allows_connect(policy, ([0, 0, 0, 1], port).into()))
 }
 
-/// A word that no other run has.
-pub fn token() -> String {
-    format!("portcullis-doctor-{}-{}", std::process::id(), jiff::Timestamp::now().as_nanosecond() % 1_000_000_000)
+/// A probe that runs: its token, and its entry in the list of root's until it is over.
+pub struct Run {
+    pub token: String,
+    _entry: Option<Entry>,
+}
+
+/// Begins a probe that is to cause what `expected` gives for its token.
+pub fn begin(findings: &mut Findings, expected: impl FnOnce(&str) -> Vec<Expected>) -> Option<Run> {
+    let token = match probes::token() {
+        Ok(token) => token,
+        Err(error) => {
+            findings.add(Outcome::Wrong, "proof", format!("the kernel has no random bytes: {error}"), "");
+            return None;
+        }
+    };
+    let entry = match probes::open(Path::new(probes::LIST), &token, expected(&token)) {
+        Ok(entry) => Some(entry),
+        Err(error) => {
+            let found = format!("cannot write {}: {error}: the events of this probe count as any other", probes::LIST);
+            findings.add(Outcome::Warning, "list of probes", found, "");
+            None
+        }
+    };
+    Some(Run { token, _entry: entry })
+}
+
+/// The URI by which a worker of PHP-FPM is asked for an act.
+fn uri(token: &str, act: &Act) -> String {
+    format!("/{token}?{}", act.how)
+}
+
+/// What a worker of PHP-FPM is to do.
+pub fn of_fpm(token: &str, port: u16) -> Vec<Expected> {
+    let of = |act: &Act| match act.rule {
+        "shell-spawn" => Expected::shell(By::Uri(uri(token, act))),
+        _ => Expected::connections(By::Uri(uri(token, act)), port, "tcp", 1),
+    };
+    IN_PHP.iter().map(of).collect()
+}
+
+/// What a process beside the unit's is to do.
+pub fn of_beside(token: &str, port: u16) -> Vec<Expected> {
+    let own = std::env::current_exe().unwrap_or_default();
+    let by = || By::Process(format!("{} probe {token} {port}", own.display()));
+    vec![Expected::shell(by()), Expected::connections(by(), port, "udp", 1)]
 }
 
 /// The sink to look in, and how; `None` where none can be read from here.
 pub fn sink(config: &Config) -> Option<(&'static str, Selection)> {
     let since = moment("1m").ok();
+    let probes = Probes { probes: true, ..Probes::default() };
     match &config.sinks {
-        sinks if sinks.contains(&Sink::Journald) => Some(("the journal", Selection { since, ..Selection::default() })),
+        sinks if sinks.contains(&Sink::Journald) => {
+            Some(("the journal", Selection { since, probes, ..Selection::default() }))
+        }
         sinks if sinks.contains(&Sink::File) => {
             let files = vec![config.log_file.clone()];
-            Some(("the log file", Selection { files, since, ..Selection::default() }))
+            Some(("the log file", Selection { files, since, probes, ..Selection::default() }))
         }
         _ => None,
     }
@@ -109,8 +158,9 @@ pub struct Script {
 impl Script {
     /// Lays it where every user can read it.
     pub fn lay(port: u16, token: &str) -> std::io::Result<Script> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o755).create("/run/portcullis")?;
-        let folder = tempfile::Builder::new().prefix("doctor-").tempdir_in("/run/portcullis")?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o755).create(FOLDER)?;
+        // An event of Apache's shows the folder in the command line.
+        let folder = tempfile::Builder::new().prefix(token).rand_bytes(0).tempdir_in(FOLDER)?;
         std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755))?;
         let script = Script { folder };
         let text = include_str!("probe.php").replace("PORT", &port.to_string()).replace("TOKEN", token);
@@ -128,7 +178,7 @@ impl Script {
 /// Has a worker behind `listener` do one act.
 pub fn in_php(listener: &Listener, master: Master, script: &Script, act: &Act, token: &str) -> Result<(), String> {
     let path = script.path().display().to_string();
-    let uri = format!("/{token}?{}", act.how);
+    let uri = uri(token, act);
     let params = [
         ("GATEWAY_INTERFACE", "CGI/1.1"),
         ("SERVER_SOFTWARE", "portcullis-doctor"),
@@ -156,7 +206,7 @@ pub fn said(body: &str, errors: &str) -> Result<u64, String> {
 
 /// Whether an event is that of an act of the worker.
 pub fn is_of(event: &Event, act: &Act, token: &str) -> bool {
-    event.rules().any(|rule| rule == act.rule) && event.text("/url/original") == format!("/{token}?{}", act.how)
+    event.rules().any(|rule| rule == act.rule) && event.text("/url/original") == uri(token, act)
 }
 
 /// Runs the probe as a process of its own with the settings of `unit`: who it is, what it sees, what it may do.

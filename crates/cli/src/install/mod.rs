@@ -1,5 +1,6 @@
 //! `portcullis install`: a drop-in for a unit, shown and written; the server restarted with it, and settled.
 
+mod candidates;
 pub mod jails;
 mod mode;
 mod module;
@@ -195,6 +196,9 @@ pub fn renew(root: &Path) -> u8 {
 }
 
 pub fn install(arguments: &Install) -> u8 {
+    if arguments.units.is_empty() {
+        return candidates::list(&arguments.root);
+    }
     match try_install(arguments) {
         Ok(code) => code,
         Err(message) => complain(message),

@@ -66,7 +66,7 @@ pub struct Counts {
     pub allowed: usize,
     /// They were refused.
     pub refused: usize,
-    /// They are probes of `doctor`, or Portcullis's word on itself.
+    /// They are Portcullis's word on itself.
     pub own: usize,
     /// They are parts of an intrusion.
     pub withheld: usize,
@@ -125,7 +125,7 @@ impl<'l> Learner<'l> {
             self.is_full = true;
             return;
         }
-        if event.is_of_guard() || is_probe(event) {
+        if event.is_of_guard() {
             self.counts.own += usize::from(is_chosen);
             return;
         }
@@ -430,12 +430,6 @@ impl<'l> Learner<'l> {
 /// Whether an entry reads as what it is.
 fn is_plain(text: &str) -> bool {
     crate::show::printable(text) == text
-}
-
-/// Whether `portcullis doctor` did it.
-fn is_probe(event: &Event) -> bool {
-    event.text("/destination/ip") == "0.0.0.1"
-        || event.shell_command().is_some_and(|command| command.starts_with(": portcullis-doctor-"))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::dangers;
 use super::launchers::{is, runs_commands};
 use super::propose::{List, base_name, of_finders, words};
 use crate::log::Event;
+use crate::probes;
 use portcullis_config::lists;
 use portcullis_policy::{RULE_FACTS, RULE_TEXTS, RuleText};
 
@@ -78,6 +79,9 @@ pub fn suspicion(event: &Event) -> Option<String> {
     if let Some((rule, why)) = grave(event) {
         let more = if rule == "exec-place" { of_finders(rule, INCLUDE) } else { String::new() };
         return Some(format!("{why} ({rule}). {more}").trim_end_matches([' ', '.']).to_owned());
+    }
+    if probes::is_marked(event) || event.text("/destination/ip") == probes::ADDRESS {
+        return Some("it looks like a probe of `portcullis doctor`, and is none of those in its list".into());
     }
     if event.rule() == "exec-tool" && !is_own_script(event) {
         return Some(format!(

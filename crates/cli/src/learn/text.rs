@@ -27,7 +27,7 @@ fn skipped(counts: &Counts) -> String {
         (counts.allowed, "allowed by the policy as it is"),
         (counts.refused, "refused (--refused learns from them)"),
         (counts.withheld, "withheld as parts of an intrusion"),
-        (counts.own, "of Portcullis itself or of its doctor"),
+        (counts.own, "of Portcullis itself"),
     ] {
         if number > 0 {
             parts.push(format!("{number} {what}"));

@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 /// What an event has at the end of a text of which it has only the beginning.
 pub const CUT: char = '\u{2026}';
 
+/// Where a reader says that an event is of a probe of `doctor`.
+const PROBE: &str = "probe";
+
 /// An event.
 #[derive(Clone, Debug)]
 pub struct Event(Value, usize, Option<Box<[u8]>>);
@@ -88,6 +91,22 @@ impl Event {
         let found = self.0.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         found.into_iter().flatten().map(|(field, value)| (field.clone(), text(value))).collect()
+    }
+
+    /// Says that it is of a probe of `doctor`, or takes away that it says so itself.
+    pub fn mark_as_probe(&mut self, is_probe: bool) {
+        if let Some(own) = self.0.get_mut("portcullis").and_then(Value::as_object_mut) {
+            own.remove(PROBE);
+            if is_probe {
+                own.insert(PROBE.to_owned(), true.into());
+            }
+        }
+    }
+
+    /// Whether a reader has found that it is of a probe of `doctor`.
+    #[cfg(test)]
+    pub fn is_probe(&self) -> bool {
+        self.0.pointer("/portcullis/probe").is_some()
     }
 
     /// A string by its JSON pointer; empty where there is none.

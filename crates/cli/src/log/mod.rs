@@ -13,6 +13,7 @@ pub use journal::read_from as journal_from;
 pub use time::{Moment, moment};
 pub use whereabouts::note as note_whereabouts;
 
+use crate::probes::{self, Left};
 use clap::Args;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -50,6 +51,32 @@ pub struct Selection {
     /// For this client
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<String>,
+    #[command(flatten)]
+    pub probes: Probes,
+}
+
+/// Whether events of the probes of `doctor` are among them.
+#[derive(Args, Clone)]
+pub struct Probes {
+    /// With the events of doctor's probes, which are left out otherwise
+    #[arg(long)]
+    pub probes: bool,
+    /// Root's list of the probes that ran, or a copy from another machine
+    #[arg(long, value_name = "FILE", default_value = probes::LIST)]
+    pub probe_list: PathBuf,
+}
+
+impl Default for Probes {
+    fn default() -> Probes {
+        Probes { probes: false, probe_list: probes::LIST.into() }
+    }
+}
+
+impl Probes {
+    /// What is left out of a reading.
+    pub fn left(&self) -> Left {
+        Left::by(&self.probe_list, self.probes)
+    }
 }
 
 /// The words of the rules, and that of what the guard says of itself.
@@ -105,9 +132,23 @@ impl Selection {
 
     /// Calls `each` with every event, and whether it is among those that are chosen.
     pub fn read_every(&self, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
+        let mut left = self.probes.left();
+        let unreadable = self.read_but(&mut left, follow, each)?;
+        if let Some(note) = left.note() {
+            eprintln!("portcullis: note: {note}");
+        }
+        Ok(unreadable)
+    }
+
+    /// The same without what is left out.
+    pub fn read_but(&self, left: &mut Left, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let (mut unreadable, mut others) = (0, 0);
         let mut parsed = |parsed: Result<Event, String>| match parsed {
-            Ok(event) => {
+            // Of a probe nothing is learnt, and it is part of no incident.
+            Ok(mut event) => {
+                if left.out(&mut event) {
+                    return;
+                }
                 let is_chosen = self.has(&event);
                 each(event, is_chosen);
             }

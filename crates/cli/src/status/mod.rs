@@ -13,6 +13,7 @@ mod users;
 
 use crate::arguments::Status;
 use crate::out::printable;
+use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, install, modes};
 use anstyle::{AnsiColor, Style};
 use descendants::Machine;
@@ -105,6 +106,11 @@ impl Unit {
             let is_worker = guard.role == "serving" || process.facts.is_filtered && is_masters(process);
             is_worker && guard.policy.is_supervised
         }) && !self.processes.iter().any(|process| process.is_supervisor)
+    }
+
+    /// Whether something in it runs without the guard, or without a supervisor that it needs.
+    fn is_exposed(&self) -> bool {
+        self.unguarded().next().is_some() || self.lacks_supervisor()
     }
 
     /// The policies in force, each once.
@@ -244,6 +250,11 @@ pub fn named(unit: &str, container: Option<&Container>) -> String {
     }
 }
 
+/// The names of the units that have something without the guard.
+pub fn exposed() -> Vec<String> {
+    units().into_iter().filter(Unit::is_exposed).map(|unit| unit.name).collect()
+}
+
 pub fn run(arguments: &Status) -> u8 {
     let (units, lack) = survey();
     let disk = on_disk(arguments);
@@ -258,10 +269,8 @@ pub fn run(arguments: &Status) -> u8 {
         print(&units, &disk);
         lack.iter().for_each(|lack| println!("\n{OLD}{}{OLD:#}", printable(lack)));
     }
-    let exposed = |unit: &Unit| {
-        unit.unguarded().next().is_some() || unit.lacks_supervisor() || (unit.is_installed && unit.processes.is_empty())
-    };
-    if disk.rejected.is_some() || !lack.is_empty() || units.iter().any(exposed) { WRONG } else { FINE }
+    let is_open = |unit: &Unit| unit.is_exposed() || (unit.is_installed && unit.processes.is_empty());
+    if disk.rejected.is_some() || !lack.is_empty() || units.iter().any(is_open) { WRONG } else { FINE }
 }
 
 /// Writes what Prometheus is to get, with the calls that the log has.
@@ -274,10 +283,11 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     let _turn = reading::lock(&lock).map_err(|error| format!("cannot lock {}: {error}", lock.display()))?;
     let mut tally = tally::Tally::load(&arguments.state)?;
     // Where the log cannot be read, what was counted before is still said, and so is everything else.
+    let left = &mut Left::by(&arguments.probe_list, arguments.probes);
     let counted = match (&arguments.log, &disk.log) {
         // It may be that of other hosts, with virtual hosts of their own.
-        (Some(log), _) => tally.advance(&Log::File(log.clone()), arguments.vhosts, &|_| true),
-        (None, Some(log)) => tally.advance(log, arguments.vhosts, &|name| disk.vhosts.contains(name)),
+        (Some(log), _) => tally.advance(&Log::File(log.clone()), arguments.vhosts, &|_| true, left),
+        (None, Some(log)) => tally.advance(log, arguments.vhosts, &|name| disk.vhosts.contains(name), left),
         (None, None) => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
     };
     let text = prometheus::text(units, disk.is_stale, &tally, counted.is_ok());

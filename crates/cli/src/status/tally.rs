@@ -5,6 +5,7 @@
 
 use crate::install::plan;
 use crate::log::{self, Event};
+use crate::probes::Left;
 use portcullis_config::Sink;
 use portcullis_config::reading::{self, Links};
 use serde::{Deserialize, Serialize};
@@ -82,12 +83,20 @@ impl Tally {
 
     /// Counts what the log has that was not counted yet. At most `limit` virtual hosts get series of their own, of those that
     /// `is_known` knows.
-    pub fn advance(&mut self, log: &Log, limit: usize, is_known: &dyn Fn(&str) -> bool) -> Result<(), String> {
+    pub fn advance(
+        &mut self,
+        log: &Log,
+        limit: usize,
+        is_known: &dyn Fn(&str) -> bool,
+        left: &mut Left,
+    ) -> Result<(), String> {
         let mut place = std::mem::take(&mut self.place);
         let mut calls: BTreeMap<(String, String, String), u64> = std::mem::take(&mut self.calls).into_iter().collect();
         let now = jiff::Timestamp::now().as_second();
         let mut parsed = |event: Result<Event, String>| {
-            if let Ok(event) = event {
+            if let Ok(mut event) = event
+                && !left.out(&mut event)
+            {
                 // A time that is still to come would hide all others.
                 self.latest = self.latest.max(event.seconds().unwrap_or(0).min(now));
                 let sum = calls.entry(self.labels(&event, limit, is_known)).or_default();
@@ -166,7 +175,7 @@ mod tests {
         };
         let count = || {
             let mut tally = Tally::load(&state).unwrap();
-            tally.advance(&log, 2, &|_| true).unwrap();
+            tally.advance(&log, 2, &|_| true, &mut Left::default()).unwrap();
             tally.save(&state).unwrap();
             counts(&tally)
         };
@@ -222,7 +231,7 @@ mod tests {
         ];
         std::fs::write(&path, lines.concat()).unwrap();
         let mut tally = Tally::default();
-        tally.advance(&Log::File(path), 2, &|name| name != "invented").unwrap();
+        tally.advance(&Log::File(path), 2, &|name| name != "invented", &mut Left::default()).unwrap();
         let wanted = [
             ("- egress-port success", 1),
             ("_others egress-port success", 3),

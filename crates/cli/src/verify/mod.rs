@@ -7,6 +7,7 @@ mod seals;
 
 use crate::arguments::Events;
 use crate::log::Event;
+use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, out, seal_key};
 use seals::Seals;
 use serde_json::{Value, json};
@@ -23,12 +24,13 @@ pub fn run(arguments: &Events) -> u8 {
     let mut numbers = Numbers::new(EVENTS_MAX);
     let key = seal_key::place(&check::path_of(&arguments.source));
     let mut seals = Seals::new(seal_key::read(&key), EVENTS_MAX);
-    let mut take = |event: Event| {
-        if numbers.take(&event) {
+    let mut take = |event: Event, is_chosen: bool| {
+        if is_chosen && numbers.take(&event) {
             seals.take(&event);
         }
     };
-    let unreadable = match arguments.selection.read(false, &mut take) {
+    // Without the events of probes, numbers would be missing.
+    let unreadable = match arguments.selection.read_but(&mut Left::default(), false, &mut take) {
         Ok(unreadable) => unreadable,
         Err(message) => return complain(message),
     };
