@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::help;
 use crate::log::Selection;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -13,43 +14,37 @@ pub struct Arguments {
     pub verb: Verb,
 }
 
-/// What ends `learn --help`.
-const LEARN_HELP: &str = "\
-Examples:
-  portcullis learn --since 7d --widen              # prints; changes nothing
-  portcullis learn --include-rare --vhost shop     # a host with few visitors
-  portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
-  portcullis learn --write-all --yes --check       # every file, without a question
-  portcullis learn --refused --since 1h            # what enforce denied
-  portcullis learn --rotated --json /var/log/portcullis/events.jsonl
-
-Exit status:
-  0  done
-  1  a line is no event, an error, or with --check: events would remain
-  2  usage error";
-
 #[derive(Subcommand)]
 pub enum Verb {
     /// Check the configuration and show every error with its place
+    #[command(after_help = help::CHECK)]
     Check(Check),
     /// Compile the configuration into the policy that the guard reads
+    #[command(after_help = help::COMPILE)]
     Compile(Compile),
     /// Run a command under the guard
+    #[command(after_help = help::RUN)]
     Run(Run),
     /// Show events, from files or from the journal
+    #[command(after_help = help::EVENTS)]
     Events(Events),
     /// Guard a unit of systemd: show and write a drop-in for it
+    #[command(after_help = help::INSTALL)]
     Install(Install),
     /// Take the guard out of a unit again
+    #[command(after_help = help::UNINSTALL)]
     Uninstall(Uninstall),
     /// Show what is guarded, by which policy, and what is not and should be
+    #[command(after_help = help::STATUS)]
     Status(Status),
     /// Propose allowlist entries from events
-    #[command(after_long_help = LEARN_HELP, after_help = LEARN_HELP)]
+    #[command(after_help = help::LEARN)]
     Learn(Box<Learn>),
     /// Make one HTML page of what happened
+    #[command(after_help = help::REPORT)]
     Report(Report),
     /// Show that the guard in a unit sees and logs, by harmless acts; say what is wrong
+    #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
     /// The harmless acts of `doctor`, in a process of their own
     #[command(hide = true)]
@@ -72,8 +67,10 @@ pub enum Verb {
     #[command(hide = true)]
     Supervise,
     /// Say what the policy decides on a connection or a command, and which clause does
+    #[command(after_help = help::EXPLAIN)]
     Explain(Box<Explain>),
     /// Refuse nothing any more: set `override` in the configuration and reload every guarded unit
+    #[command(after_help = help::PANIC)]
     Panic(Panic),
 }
 

@@ -1,0 +1,119 @@
+//! The end of each verb's `--help`: examples, and exit statuses.
+
+/// Writes the examples and the exit statuses of a verb; the status of a usage error is the same in all.
+macro_rules! help {
+    ($name:ident, $examples:literal, $fine:literal, $wrong:literal) => {
+        pub const $name: &str = concat!(
+            "Examples:\n",
+            $examples,
+            "\n\nExit status:\n  0  ",
+            $fine,
+            "\n  1  ",
+            $wrong,
+            "\n  2  usage error"
+        );
+    };
+}
+
+help!(
+    CHECK,
+    "  portcullis check                                 # /etc/portcullis/portcullis.toml and its vhosts.d/
+  portcullis check --config ./portcullis.toml      # before it is copied to the server
+  portcullis check --json | jq '.diagnostics[]'",
+    "no errors; warnings do not change the status",
+    "the configuration has an error"
+);
+help!(
+    COMPILE,
+    "  portcullis compile                               # what a reload of the server does
+  portcullis compile -o policy.bin                 # a file in the current directory
+  portcullis compile --mode audit -o - | wc -c",
+    "the policy was written",
+    "the configuration has an error, or the policy was not written"
+);
+pub const RUN: &str = "\
+Examples:
+  portcullis run -- php -r 'var_dump(shell_exec(\"id\"));'
+  portcullis run --mode enforce -- php index.php
+  portcullis run --role master -- /usr/sbin/lighttpd -D -f lighttpd.conf
+
+Exit status:
+  that of the command; if it was not started:
+  1  an error of the configuration, no library, or no such command
+  2  usage error";
+help!(
+    EVENTS,
+    "  portcullis events --since 1h                     # from the journal
+  portcullis events --incidents --vhost shop       # grouped by request
+  portcullis events --rule shell-spawn --mode enforce --table
+  portcullis events --rotated --json /var/log/portcullis/events.jsonl
+  portcullis events --verify /var/log/portcullis/events.jsonl",
+    "done",
+    "a line is no event, an error, or with --verify: an event is missing or was changed"
+);
+help!(
+    INSTALL,
+    "  portcullis install php8.2-fpm nginx --dry-run
+  portcullis install apache2 --module --now        # restarts; reverted if it fails to start
+  portcullis install php8.2-fpm --vhost shop --mode enforce && systemctl reload php8.2-fpm",
+    "guarded, and with --now: running",
+    "an error, or a unit failed to start with Portcullis and runs without it"
+);
+help!(
+    UNINSTALL,
+    "  portcullis uninstall php8.2-fpm --now
+  portcullis uninstall --purge --dry-run           # shows what would be removed",
+    "removed",
+    "an error"
+);
+help!(
+    STATUS,
+    "  portcullis status
+  portcullis status --json | jq .
+  portcullis status --prometheus /var/lib/prometheus/node-exporter/portcullis.prom",
+    "every process of a guarded unit is guarded",
+    "a process is not guarded, the configuration has an error, or an error"
+);
+help!(
+    LEARN,
+    "  portcullis learn --since 7d --widen              # prints; changes nothing
+  portcullis learn --include-rare --vhost shop     # a host with few visitors
+  portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
+  portcullis learn --write-all --yes --check       # every file, without a question
+  portcullis learn --refused --since 1h            # what enforce denied
+  portcullis learn --rotated --json /var/log/portcullis/events.jsonl",
+    "done",
+    "a line is no event, an error, or with --check: events would remain"
+);
+help!(
+    REPORT,
+    "  portcullis report -o report.html                 # from the journal
+  portcullis report --since 24h --vhost shop -o shop.html
+  portcullis report --rotated -o all.html /var/log/portcullis/events.jsonl",
+    "the page was written",
+    "a line is no event, or an error"
+);
+help!(
+    DOCTOR,
+    "  portcullis doctor php8.2-fpm
+  portcullis doctor nginx --json",
+    "every probe was seen and logged",
+    "a probe was not seen, or an error"
+);
+help!(
+    EXPLAIN,
+    "  portcullis explain --connect 192.88.1.10:4444 --vhost shop
+  portcullis explain --connect '[2001:db8::1]:443' --domain api.example
+  portcullis explain --exec 'convert in.png out.png' --server-name shop.example
+  portcullis events --json --since 1h | tail -1 > last.json && portcullis explain --event last.json",
+    "explained, whatever the verdict is",
+    "the configuration has an error, or the file has no event"
+);
+help!(
+    PANIC,
+    "  portcullis panic                                 # nothing is denied any more; events are still written
+  portcullis panic --mode off                      # neither
+  portcullis panic --undo",
+    "every guarded unit has reloaded",
+    "an error, or a unit still has the policy of before"
+);
