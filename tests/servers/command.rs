@@ -226,7 +226,7 @@ fn explain_says_what_decides_and_what_would_have() {
     let shown = explain(&["--connect", "169.254.169.254:80"]);
     assert!(shown.contains("policy:   the global one\n"), "{shown}");
     assert!(shown.contains("verdict:  allowed, with an event\n"), "{shown}");
-    assert!(shown.contains(&format!("because:  deny: deny = \"169.254.169.254:*\" ({path}:3)\n")), "{shown}");
+    assert!(shown.contains(&format!("clause:   deny: deny = \"169.254.169.254:*\" ({path}:3)\n")), "{shown}");
     assert!(
         shown.contains(
             "else:     metadata service: metadata service 169.254.169.254 (default) (built in): allowed, with an event"
@@ -238,7 +238,7 @@ fn explain_says_what_decides_and_what_would_have() {
     {
         let shown = explain(&[request, &["--connect", "192.88.1.25:587"]].concat());
         assert!(shown.contains(&format!("policy:   virtual host shop ({path}:5)\n")), "{shown}");
-        assert!(shown.contains(&format!("because:  allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
+        assert!(shown.contains(&format!("clause:   allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
         assert!(shown.contains("refused, with an event") && shown.contains("why:      card data"), "{shown}");
     }
     let shown = explain(&["--exec", "/usr/sbin/sendmail -t -i", "--json"]);
