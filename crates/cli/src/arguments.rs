@@ -213,7 +213,8 @@ pub struct Learn {
     /// Propose nginx's upstreams and resolvers instead, of `nginx -T` or of a file with its output
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-T", conflicts_with_all = ["files", "since", "until", "vhost"])]
     pub nginx: Option<String>,
-    /// Put the proposal into this file of the configuration, such as vhosts.d/NAME.toml
+    /// Put the proposal into this file of the configuration: a path in the current directory, or in the configuration's, such as
+    /// vhosts.d/NAME.toml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
     pub write: Option<PathBuf>,
     /// Put the proposal into every file of the configuration that it concerns

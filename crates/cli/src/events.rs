@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 
 const DIM: Style = Style::new().dimmed();
 
-pub fn run(arguments: &Events) -> u8 {
+pub fn run(mut arguments: Events) -> u8 {
+    arguments.selection.keeps_lines = arguments.json && !arguments.incidents && !arguments.verify;
+    let arguments = &arguments;
     log::note_whereabouts(&arguments.source, &arguments.selection);
     if arguments.verify {
         return verify::run(arguments);
@@ -41,7 +43,7 @@ pub fn run(arguments: &Events) -> u8 {
 
 fn print(event: &Event, arguments: &Events) {
     if arguments.json {
-        println!("{}", crate::out::json(event.value(), false));
+        println!("{}", event.written());
     } else if arguments.table {
         println!("{}", show::row(event));
     } else {

@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
         Verb::Probe { token, port } => doctor::probe(&token, port),
         Verb::Renew => install::renew(std::path::Path::new("/")),
         Verb::Generate { folder } => generate::run(&folder),
-        Verb::Events(arguments) => events::run(&arguments),
+        Verb::Events(arguments) => events::run(arguments),
         // The library takes the process over before it comes here.
         Verb::Supervise => {
             complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");

@@ -8,7 +8,12 @@ pub const CUT: char = '\u{2026}';
 
 /// An event.
 #[derive(Clone, Debug)]
-pub struct Event(Value, usize);
+pub struct Event {
+    value: Value,
+    size: usize,
+    /// Its line, where that is kept.
+    line: Option<Box<str>>,
+}
 
 impl Event {
     /// Reads a line; `None` for an empty one.
@@ -18,7 +23,7 @@ impl Event {
             return None;
         }
         Some(match serde_json::from_slice(line) {
-            Ok(value @ Value::Object(_)) => Ok(Event(value, line.len())),
+            Ok(value @ Value::Object(_)) => Ok(Event { value, size: line.len(), line: None }),
             Ok(_) => Err("it is JSON, but no object".to_owned()),
             Err(error) => Err(error.to_string()),
         })
@@ -27,17 +32,31 @@ impl Event {
     /// An event that is there already.
     #[cfg(test)]
     pub fn of(value: Value) -> Event {
-        Event(value, 0)
+        Event { value, size: 0, line: None }
+    }
+
+    /// With the line that it was read from.
+    pub fn with_line(self, line: &[u8]) -> Event {
+        Event { line: std::str::from_utf8(line.trim_ascii()).ok().map(Box::from), ..self }
+    }
+
+    /// As it was written, in JSON of one line; put together again where its line was not kept or something was added to it.
+    pub fn written(&self) -> String {
+        let is_plain = |line: &&str| self.contradicted().is_empty() && !line.chars().any(|one| one.is_ascii_control());
+        match self.line.as_deref().filter(is_plain) {
+            Some(line) => crate::out::ascii(line),
+            None => crate::out::json(&self.value, false),
+        }
     }
 
     /// How long it was as a line, in bytes.
     pub fn size(&self) -> usize {
-        self.1
+        self.size
     }
 
     /// All of it.
     pub fn value(&self) -> &Value {
-        &self.0
+        &self.value
     }
 
     /// For how many calls it stands: itself, and those that were merged into it.
@@ -55,14 +74,14 @@ impl Event {
     /// Adds calls that were like its own.
     pub fn add(&mut self, calls: usize) {
         let repeated = self.count().saturating_sub(1).saturating_add(calls);
-        if let Some(own) = self.0.get_mut("portcullis").and_then(Value::as_object_mut) {
+        if let Some(own) = self.value.get_mut("portcullis").and_then(Value::as_object_mut) {
             own.insert("repeated".to_owned(), repeated.into());
         }
     }
 
     /// Puts in what differs from what the journal vouches for, in place of what is there.
     pub fn contradict(&mut self, found: Map<String, Value>) {
-        let Some(all) = self.0.as_object_mut() else { return };
+        let Some(all) = self.value.as_object_mut() else { return };
         if !found.is_empty() && !all.get("portcullis").is_some_and(Value::is_object) {
             all.insert("portcullis".to_owned(), Value::Object(Map::new()));
         }
@@ -76,19 +95,19 @@ impl Event {
 
     /// What the journal says otherwise of its sender: the event's field, and the journal's value.
     pub fn contradicted(&self) -> Vec<(String, String)> {
-        let found = self.0.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
+        let found = self.value.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         found.into_iter().flatten().map(|(field, value)| (field.clone(), text(value))).collect()
     }
 
     /// A string by its JSON pointer; empty where there is none.
     pub fn text(&self, path: &str) -> &str {
-        self.0.pointer(path).and_then(Value::as_str).unwrap_or_default()
+        self.value.pointer(path).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A number, likewise.
     pub fn number(&self, path: &str) -> Option<u64> {
-        self.0.pointer(path).and_then(Value::as_u64)
+        self.value.pointer(path).and_then(Value::as_u64)
     }
 
     /// When it happened, in seconds since 1970; `None` where it does not say.
@@ -98,7 +117,7 @@ impl Event {
 
     /// The strings of a list.
     pub fn texts(&self, path: &str) -> Vec<&str> {
-        let list = self.0.pointer(path).and_then(Value::as_array);
+        let list = self.value.pointer(path).and_then(Value::as_array);
         list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
     }
 

@@ -14,7 +14,7 @@ pub use time::{Moment, moment};
 pub use whereabouts::note as note_whereabouts;
 
 use clap::Args;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Which events.
@@ -50,6 +50,9 @@ pub struct Selection {
     /// For this client
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<String>,
+    /// Each event keeps its line.
+    #[arg(skip)]
+    pub keeps_lines: bool,
 }
 
 /// The words of the rules, and that of what the guard says of itself.
@@ -61,6 +64,11 @@ pub fn rules() -> Vec<&'static str> {
 const UNREADABLE_SHOWN: usize = 20;
 /// How many bytes of events are held at once, as they were written.
 const ALL_MAX: usize = 256 << 20;
+
+/// How many virtual hosts of events are remembered to tell a name that none has.
+const VHOSTS_MAX: usize = 20_000;
+/// How many of them are shown.
+const VHOSTS_SHOWN: usize = 10;
 
 /// The word for any word of `portcullis.unknown`.
 const ANYTHING: &str = "any";
@@ -106,9 +114,13 @@ impl Selection {
     /// Calls `each` with every event, and whether it is among those that are chosen.
     pub fn read_every(&self, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let (mut unreadable, mut others) = (0, 0);
+        let mut vhosts = BTreeSet::new();
         let mut parsed = |parsed: Result<Event, String>| match parsed {
             Ok(event) => {
                 let is_chosen = self.has(&event);
+                if !self.vhost.is_empty() && vhosts.len() < VHOSTS_MAX && !vhosts.contains(event.vhost()) {
+                    vhosts.insert(event.vhost().to_owned());
+                }
                 each(event, is_chosen);
             }
             Err(error) => {
@@ -120,11 +132,11 @@ impl Selection {
             }
         };
         match self.files.as_slice() {
-            [] => journal::read(self.since.as_ref(), follow, &mut parsed)?,
+            [] => journal::read(self.since.as_ref(), follow, self.keeps_lines, &mut parsed)?,
             files => {
                 others = file::read_all(files, self.rotated, follow, &mut |line| {
                     if let Some(event) = Event::parse(line) {
-                        parsed(event);
+                        parsed(event.map(|event| if self.keeps_lines { event.with_line(line) } else { event }));
                     }
                 })?;
             }
@@ -132,7 +144,23 @@ impl Selection {
         if unreadable > UNREADABLE_SHOWN {
             crate::complain(format_args!("{} more lines are not events", unreadable - UNREADABLE_SHOWN));
         }
+        self.note_vhosts(&vhosts);
         Ok(unreadable + others)
+    }
+
+    /// Notes a virtual host of which no event is: its name may be mistyped. `seen`: those of all events.
+    fn note_vhosts(&self, seen: &BTreeSet<String>) {
+        let without =
+            self.vhost.iter().filter(|name| seen.len() < VHOSTS_MAX && !seen.contains(name.trim_start_matches('-')));
+        for name in without {
+            let named = seen.iter().filter(|name| !name.is_empty()).take(VHOSTS_SHOWN);
+            let named: Vec<String> = named.map(|name| format!("`{}`", crate::out::printable(name))).collect();
+            let others = match named.as_slice() {
+                [] => "no event is of a virtual host".to_owned(),
+                named => format!("there are events of {}", named.join(", ")),
+            };
+            crate::complain(format_args!("no event is of the virtual host `{name}`; {others}"));
+        }
     }
 
     /// All chosen events, in the order of time. What was merged is added to the event that it is like; where that is not
