@@ -181,8 +181,8 @@ fn events_for_people_and_for_programs() {
     http::get(nginx.port, "/way.php?way=sockets%20tcp%20v4");
     let people = text(&run(place.portcullis().arg("events").arg(&guard.log)).stdout);
     let line = |needle: &str| people.lines().any(|line| line.contains(needle));
-    assert!(line("DENIED  shell-spawn   php-fpm: pool www > sh: sh -c id -u"), "{people}");
-    assert!(line("DENIED  egress-port   php-fpm: pool www -> 192.88.1.10:4444/tcp"), "{people}");
+    assert!(line("BLOCKED     shell-spawn   php-fpm: pool www > sh: sh -c id -u"), "{people}");
+    assert!(line("BLOCKED     egress-port   php-fpm: pool www -> 192.88.1.10:4444/tcp"), "{people}");
     assert!(line(&format!("because: deny = \"192.88.1.10:4444\" ({}:3)", guard.config.display())), "{people}");
     assert!(!people.contains('\u{1b}'), "no colour into a pipe");
     let programs = text(&run(place.portcullis().arg("events").arg("--json").arg(&guard.log)).stdout);

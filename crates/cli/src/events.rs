@@ -8,6 +8,7 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
 
 pub fn run(mut arguments: Events) -> u8 {
     arguments.selection.keeps_lines = arguments.json && !arguments.incidents && !arguments.verify;
@@ -70,12 +71,22 @@ fn as_json(incident: &Incident) -> Value {
     })
 }
 
-/// An incident for people: the request, then what happened for it.
+/// An incident for people: the request, when it was, then what happened for it.
 fn tree(incident: &Incident) -> String {
     let first = incident.first();
     let request = show::request(first.value());
-    let request = if request.is_empty() { "for no request".to_owned() } else { request };
-    let mut out = format!("{DIM}{}{DIM:#}  {request}\n", show::time(first));
+    let request = match request.strip_prefix("for ").unwrap_or(&request) {
+        "" => "no request",
+        request => request,
+    };
+    let counted = crate::check::counted(incident.events.len(), "event");
+    let refused = incident.refused();
+    let id = match show::printable(first.text("/http/request/id")) {
+        id if id.is_empty() => id,
+        id => format!(", request {id}"),
+    };
+    let mut out =
+        format!("{BOLD}{request}{BOLD:#}\n  {DIM}{}, {counted}, {refused} blocked{id}{DIM:#}\n", show::time(first));
     for (depth, event) in incident.walk() {
         out += &format!("{}{}\n", "  ".repeat(depth.min(20) + 1), show::brief(event));
     }

@@ -180,3 +180,22 @@ fn a_virtual_host_without_events_is_noted() {
     let said = out(&place.run(&["learn", "--vhost", "shpo", log]));
     assert!(said.contains("there are no events to learn from") && !said.contains("already allows"), "{said}");
 }
+
+/// Each form says in the same words what became of a call, and an incident opens with its request.
+#[test]
+fn what_became_of_a_call_is_said_in_words() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn", "egress-port"], |rule, event| {
+        event["http"]["request"]["id"] = "8c1f0e52".into();
+        event["event"]["outcome"] = if rule == "egress-port" { "failure" } else { "success" }.into();
+    });
+    let log = log.to_str().expect("a path");
+    for arguments in [&["events"][..], &["events", "--table"], &["events", "--incidents"], &["report"]] {
+        let shown = out(&place.run(&[arguments, &[log]].concat()));
+        let has = |rule: &str, word: &str| shown.lines().any(|line| line.contains(rule) && line.contains(word));
+        assert!(has("shell-spawn", "WENT AHEAD") && has("egress-port", "BLOCKED"), "{arguments:?}: {shown}");
+    }
+    let shown = out(&place.run(&["events", "--incidents", log]));
+    assert!(shown.starts_with("GET localhost/index.php?do="), "{shown}");
+    assert!(shown.contains("\n  2026-11-26 03:12:44, 2 events, 1 blocked, request 8c1f0e52\n"), "{shown}");
+}
