@@ -296,3 +296,26 @@ fn a_namespace_of_a_launcher_has_a_caveat() {
         assert_eq!(caveat, has, "{way:#}");
     }
 }
+
+/// Each metadata service of a cloud that is known, on any port.
+#[test]
+fn every_metadata_service_is_one() {
+    let place = Place::new();
+    for address in [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+    ] {
+        for port in [80, 8080] {
+            let (_, mut event) = example("metadata");
+            event["destination"] = json!({ "ip": address, "port": port });
+            let answer = place.explain("mode = \"enforce\"\n", &event).expect("an answer");
+            assert_eq!(answer["rule"], "metadata", "{answer:#}");
+            assert_eq!(answer["verdict"], "refused, with an event", "{answer:#}");
+        }
+    }
+}
