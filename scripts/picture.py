@@ -10,7 +10,7 @@ import sys
 import textwrap
 
 WIDTH, LINE, LEFT, TOP = 104, 19, 16, 46
-COLOURS = {"AUDIT": "#e5c07b", "DENIED": "#e06c75"}
+COLOURS = {"WENT AHEAD": "#e5c07b", "BLOCKED": "#e06c75"}
 # Of each part of the demo, the pages that show most, and of the events the first.
 PAGES = ("/index.php", "do=shell", "do=connect", "do=static")
 
@@ -56,7 +56,7 @@ def row(number, line):
 
 def main():
     shown = [piece for line in ["$ make demo", *lines(sys.stdin.read())] for piece in wrapped(line)]
-    if sum(" DENIED " in line for line in shown) != 2:
+    if sum(" BLOCKED " in line for line in shown) != 2:
         sys.exit("picture: this is not the demo's output")
     width, height = LEFT * 2 + round(WIDTH * 8.43), TOP + LINE * len(shown)
     dots = "".join(f'<circle cx="{20 + 20 * i}" cy="16" r="6" fill="{c}"/>' for i, c in enumerate(("#e06c75", "#e5c07b", "#98c379")))

@@ -181,8 +181,8 @@ fn events_for_people_and_for_programs() {
     http::get(nginx.port, "/way.php?way=sockets%20tcp%20v4");
     let people = text(&run(place.portcullis().arg("events").arg(&guard.log)).stdout);
     let line = |needle: &str| people.lines().any(|line| line.contains(needle));
-    assert!(line("DENIED  shell-spawn   php-fpm: pool www > sh: sh -c id -u"), "{people}");
-    assert!(line("DENIED  egress-port   php-fpm: pool www -> 192.88.1.10:4444/tcp"), "{people}");
+    assert!(line("BLOCKED     shell-spawn   php-fpm: pool www > sh: sh -c id -u"), "{people}");
+    assert!(line("BLOCKED     egress-port   php-fpm: pool www -> 192.88.1.10:4444/tcp"), "{people}");
     assert!(line(&format!("because: deny = \"192.88.1.10:4444\" ({}:3)", guard.config.display())), "{people}");
     assert!(!people.contains('\u{1b}'), "no colour into a pipe");
     let programs = text(&run(place.portcullis().arg("events").arg("--json").arg(&guard.log)).stdout);
@@ -226,7 +226,7 @@ fn explain_says_what_decides_and_what_would_have() {
     let shown = explain(&["--connect", "169.254.169.254:80"]);
     assert!(shown.contains("policy:   the global one\n"), "{shown}");
     assert!(shown.contains("verdict:  allowed, with an event\n"), "{shown}");
-    assert!(shown.contains(&format!("because:  deny: deny = \"169.254.169.254:*\" ({path}:3)\n")), "{shown}");
+    assert!(shown.contains(&format!("clause:   deny: deny = \"169.254.169.254:*\" ({path}:3)\n")), "{shown}");
     assert!(
         shown.contains(
             "else:     metadata service: metadata service 169.254.169.254 (default) (built in): allowed, with an event"
@@ -238,7 +238,7 @@ fn explain_says_what_decides_and_what_would_have() {
     {
         let shown = explain(&[request, &["--connect", "192.88.1.25:587"]].concat());
         assert!(shown.contains(&format!("policy:   virtual host shop ({path}:5)\n")), "{shown}");
-        assert!(shown.contains(&format!("because:  allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
+        assert!(shown.contains(&format!("clause:   allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
         assert!(shown.contains("refused, with an event") && shown.contains("why:      card data"), "{shown}");
     }
     let shown = explain(&["--exec", "/usr/sbin/sendmail -t -i", "--json"]);

@@ -17,33 +17,40 @@ pub struct Arguments {
 #[derive(Subcommand)]
 pub enum Verb {
     /// Check the configuration and show every error with its place
+    #[command(after_help = help::CHECK)]
     Check(Check),
     /// Compile the configuration into the policy that the guard reads
+    #[command(after_help = help::COMPILE)]
     Compile(Compile),
     /// Run a command under the guard
+    #[command(after_help = help::RUN)]
     Run(Run),
     /// Show events, from files or from the journal
-    #[command(after_long_help = help::EVENTS, after_help = help::EVENTS)]
+    #[command(after_help = help::EVENTS)]
     Events(Events),
     /// Guard a unit of systemd: show and write a drop-in for it
-    #[command(after_long_help = help::INSTALL, after_help = help::INSTALL)]
+    #[command(after_help = help::INSTALL)]
     Install(Install),
     /// Take the guard out of a unit again
+    #[command(after_help = help::UNINSTALL)]
     Uninstall(Uninstall),
     /// Show what is guarded, by which policy, and what is not and should be
-    #[command(after_long_help = help::STATUS, after_help = help::STATUS)]
+    #[command(after_help = help::STATUS)]
     Status(Status),
     /// List running processes that a request started
-    #[command(after_long_help = help::PS, after_help = help::PS)]
+    ///
+    /// The request is what the environment of the process says, which the process can change. `confirmed` in the JSON output
+    /// says whether its parents or its control group lead to a guarded worker.
+    #[command(after_help = help::PS)]
     Ps(Ps),
     /// Propose allowlist entries from events
-    #[command(after_long_help = help::LEARN, after_help = help::LEARN)]
+    #[command(after_help = help::LEARN)]
     Learn(Box<Learn>),
     /// Make one HTML page of what happened
-    #[command(after_long_help = help::REPORT, after_help = help::REPORT)]
+    #[command(after_help = help::REPORT)]
     Report(Report),
     /// Show that the guard in a unit sees and logs, by harmless acts; say what is wrong
-    #[command(after_long_help = help::DOCTOR, after_help = help::DOCTOR)]
+    #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
     /// The harmless acts of `doctor`, in a process of their own
     #[command(hide = true)]
@@ -66,8 +73,10 @@ pub enum Verb {
     #[command(hide = true)]
     Supervise,
     /// Say what the policy decides on a connection or a command, and which clause does
+    #[command(after_help = help::EXPLAIN)]
     Explain(Box<Explain>),
     /// Refuse nothing any more: set `override` in the configuration and reload every guarded unit
+    #[command(after_help = help::PANIC)]
     Panic(Panic),
 }
 
@@ -210,7 +219,8 @@ pub struct Learn {
     /// Propose nginx's upstreams and resolvers instead, of `nginx -T` or of a file with its output
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-T", conflicts_with_all = ["files", "since", "until", "vhost"])]
     pub nginx: Option<String>,
-    /// Put the proposal into this file of the configuration, such as vhosts.d/NAME.toml
+    /// Put the proposal into this file of the configuration: a path in the current directory, or in the configuration's, such as
+    /// vhosts.d/NAME.toml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
     pub write: Option<PathBuf>,
     /// Put the proposal into every file of the configuration that it concerns

@@ -7,6 +7,7 @@ use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
 use portcullis_policy::BackstopKind;
 use serde_json::{Value, json};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The main file that is meant.
@@ -64,10 +65,21 @@ pub fn counted(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
+/// The file that all diagnostics are of; of several, the main file and how many others.
+fn place(loaded: &Loaded, main: &Path) -> String {
+    let files: BTreeSet<&Path> = loaded.diagnostics.iter().map(|diagnostic| diagnostic.file.as_path()).collect();
+    match (files.len(), files.first()) {
+        (1, Some(only)) => only.display().to_string(),
+        (0 | 1, _) => main.display().to_string(),
+        (all, _) if files.contains(main) => format!("{} and {}", main.display(), counted(all - 1, "other file")),
+        (all, _) => format!("{} of {}", counted(all, "file"), main.with_file_name("vhosts.d").display()),
+    }
+}
+
 /// What was found, in one line.
 pub fn summary(loaded: &Loaded, path: &Path) -> String {
     let (errors, warnings) = (count(loaded, Severity::Error), count(loaded, Severity::Warning));
-    format!("{}: {}, {}", path.display(), counted(errors, "error"), counted(warnings, "warning"))
+    format!("{}: {}, {}", place(loaded, path), counted(errors, "error"), counted(warnings, "warning"))
 }
 
 fn as_json(diagnostic: &Diagnostic, may_quote: bool) -> Value {

@@ -8,8 +8,12 @@ use anstyle::Style;
 use serde_json::{Value, json};
 
 const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
 
-pub fn run(arguments: &Events) -> u8 {
+pub fn run(mut arguments: Events) -> u8 {
+    // Also where seals are checked, which cover the line.
+    arguments.selection.keeps_lines = arguments.verify || arguments.json && !arguments.incidents;
+    let arguments = &arguments;
     log::note_whereabouts(&arguments.source, &arguments.selection);
     if arguments.verify {
         return verify::run(arguments);
@@ -41,7 +45,7 @@ pub fn run(arguments: &Events) -> u8 {
 
 fn print(event: &Event, arguments: &Events) {
     if arguments.json {
-        println!("{}", crate::out::json(event.value(), false));
+        println!("{}", event.written());
     } else if arguments.table {
         println!("{}", show::row(event));
     } else {
@@ -68,12 +72,22 @@ fn as_json(incident: &Incident) -> Value {
     })
 }
 
-/// An incident for people: the request, then what happened for it.
+/// An incident for people: the request, when it was, then what happened for it.
 fn tree(incident: &Incident) -> String {
     let first = incident.first();
     let request = show::request(first.value());
-    let request = if request.is_empty() { "for no request".to_owned() } else { request };
-    let mut out = format!("{DIM}{}{DIM:#}  {request}\n", show::time(first));
+    let request = match request.strip_prefix("for ").unwrap_or(&request) {
+        "" => "no request",
+        request => request,
+    };
+    let counted = crate::check::counted(incident.events.len(), "event");
+    let refused = incident.refused();
+    let id = match show::printable(first.text("/http/request/id")) {
+        id if id.is_empty() => id,
+        id => format!(", request {id}"),
+    };
+    let mut out =
+        format!("{BOLD}{request}{BOLD:#}\n  {DIM}{}, {counted}, {refused} blocked{id}{DIM:#}\n", show::time(first));
     for (depth, event) in incident.walk() {
         out += &format!("{}{}\n", "  ".repeat(depth.min(20) + 1), show::brief(event));
     }

@@ -1,96 +1,132 @@
-//! What ends `--help` and the man page of some verbs: examples, and what the exit status means.
+//! The end of each verb's `--help`: examples, and exit statuses.
 
-/// Of `learn`.
-pub const LEARN: &str = "\
+/// Writes the examples and the exit statuses of a verb; the status of a usage error is the same in all.
+macro_rules! help {
+    ($name:ident, $examples:literal, $fine:literal, $wrong:literal) => {
+        pub const $name: &str = concat!(
+            "Examples:\n",
+            $examples,
+            "\n\nExit status:\n  0  ",
+            $fine,
+            "\n  1  ",
+            $wrong,
+            "\n  2  usage error"
+        );
+    };
+}
+
+help!(
+    CHECK,
+    "  portcullis check                                 # /etc/portcullis/portcullis.toml and its vhosts.d/
+  portcullis check --config ./portcullis.toml      # before it is copied to the server
+  portcullis check --json | jq '.diagnostics[]'",
+    "no errors; warnings do not change the status",
+    "the configuration has an error"
+);
+help!(
+    COMPILE,
+    "  portcullis compile                               # what a reload of the server does
+  portcullis compile -o policy.bin                 # a file in the current directory
+  portcullis compile --mode audit -o - | wc -c",
+    "the policy was written",
+    "the configuration has an error, or the policy was not written"
+);
+pub const RUN: &str = "\
 Examples:
-  portcullis learn --since 7d --widen              # prints; changes nothing
+  portcullis run -- php -r 'var_dump(shell_exec(\"id\"));'
+  portcullis run --mode enforce -- php index.php
+  portcullis run --role master -- /usr/sbin/lighttpd -D -f lighttpd.conf
+
+Exit status:
+  that of the command; if it was not started:
+  1  an error of the configuration, no library, or no such command
+  2  usage error";
+help!(
+    EVENTS,
+    "  portcullis events --table --since 2h             # the journal, one line per event
+  portcullis events --incidents --vhost shop       # by request, as a tree
+  portcullis events --rule shell-spawn --mode enforce --json
+  portcullis events --probes --since 10m           # with the events of doctor's probes
+  portcullis events --verify --rotated /var/log/portcullis/events.jsonl
+  portcullis events --probe-list web1.probes fleet.jsonl",
+    "done",
+    "a line is no event, an error, or with --verify: an event is missing or was changed"
+);
+help!(
+    INSTALL,
+    "  portcullis install                               # lists the web servers here; changes nothing
+  portcullis install php8.2-fpm nginx --dry-run
+  portcullis install apache2 --module --now        # restarts; reverted if it fails to start
+  portcullis install php8.2-fpm --vhost shop --mode enforce && systemctl reload php8.2-fpm",
+    "guarded, and with --now: running; or the list was printed",
+    "an error, or a unit failed to start with Portcullis and runs without it"
+);
+help!(
+    UNINSTALL,
+    "  portcullis uninstall php8.2-fpm --now
+  portcullis uninstall --purge --dry-run           # shows what would be removed",
+    "removed",
+    "an error"
+);
+help!(
+    STATUS,
+    "  portcullis status                                # as root; other users see what they may
+  portcullis status --json | jq .
+  portcullis status --prometheus /var/lib/prometheus/node-exporter/portcullis.prom",
+    "each process of each guarded unit is guarded",
+    "a process is not guarded, a guarded unit does not run, the configuration is rejected, or
+     not everything could be read (the output says what)"
+);
+help!(
+    PS,
+    "  portcullis ps                                    # of every unit
+  portcullis ps php8.2-fpm --vhost shop
+  portcullis ps --request 5b1e0f6a90c1d2e3         # of one event's http.request.id
+  portcullis ps --json",
+    "the list is complete, also an empty one",
+    "not everything could be read (the output says what), or no process of the unit runs"
+);
+help!(
+    LEARN,
+    "  portcullis learn --since 7d --widen              # prints; changes nothing
   portcullis learn --include-rare --vhost shop     # a host with few visitors
   portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
   portcullis learn --write-all --yes --check       # every file, without a question
   portcullis learn --refused --since 1h            # what enforce denied
-  portcullis learn --rotated --json /var/log/portcullis/events.jsonl
-
-Exit status:
-  0  done
-  1  a line is no event, an error, or with --check: events would remain
-  2  usage error";
-
-/// Of `events`.
-pub const EVENTS: &str = "\
-Examples:
-  portcullis events --table --since 2h             # the journal, one line per event
-  portcullis events --incidents                    # by request, as a tree
-  portcullis events --probes --since 10m           # with the events of doctor's probes
-  portcullis events --verify --rotated /var/log/portcullis/events.jsonl
-  portcullis events --probe-list web1.probes fleet.jsonl
-
-Exit status:
-  0  done
-  1  a line is no event, an error, or with --verify: a number is missing or has two contents
-  2  usage error";
-
-/// Of `report`.
-pub const REPORT: &str = "\
-Examples:
-  portcullis report --since 7d -o /root/report.html
-  portcullis report --probes --vhost shop -o /root/shop.html
-
-Exit status:
-  0  done
-  1  a line is no event, or an error
-  2  usage error";
-
-/// Of `install`.
-pub const INSTALL: &str = "\
-Examples:
-  portcullis install                               # lists the web servers here; changes nothing
-  portcullis install php8.2-fpm nginx --dry-run
-  portcullis install php8.2-fpm nginx --now        # restarts both
-  portcullis install apache2 --module --now
-  portcullis install php8.2-fpm --mode enforce     # then: systemctl reload php8.2-fpm
-
-Exit status:
-  0  done, or the list was printed
-  1  nothing was written, or with --now: a server does not run with the guard
-  2  usage error";
-
-/// Of `doctor`.
-pub const DOCTOR: &str = "\
-Examples:
-  portcullis doctor                                # every guarded unit, and a summary
+  portcullis learn --rotated --json /var/log/portcullis/events.jsonl",
+    "done",
+    "a line is no event, an error, or with --check: events would remain"
+);
+help!(
+    REPORT,
+    "  portcullis report -o report.html                 # from the journal
+  portcullis report --since 24h --vhost shop -o shop.html
+  portcullis report --rotated --probes -o all.html /var/log/portcullis/events.jsonl",
+    "the page was written",
+    "a line is no event, or an error"
+);
+help!(
+    DOCTOR,
+    "  portcullis doctor                                # every guarded unit, and a summary
   portcullis doctor php8.2-fpm
-  portcullis doctor --json nginx apache2
-
-Exit status:
-  0  nothing is wrong in any unit; warnings may have been printed
-  1  something is wrong in a unit, a unit is not here, or no unit is guarded
-  2  usage error";
-
-/// What ends `status --help`.
-pub const STATUS: &str = "\
-Examples:
-  portcullis status                                # as root; other users see what they may
-  portcullis status --json
-  portcullis status --prometheus /run/portcullis.prom
-
-Exit status:
-  0  each process of each guarded unit is guarded
-  1  a process is not guarded, a guarded unit does not run, the configuration is rejected, or
-     not everything could be read (the output says what)
-  2  usage error";
-
-/// What ends `ps --help`.
-pub const PS: &str = "\
-The request is what the environment of the process says, which the process can change. `confirmed`
-in the JSON output says whether its parents or its control group lead to a guarded worker.
-
-Examples:
-  portcullis ps                                    # of every unit
-  portcullis ps php8.2-fpm --vhost shop
-  portcullis ps --request 5b1e0f6a90c1d2e3         # of one event's http.request.id
-  portcullis ps --json
-
-Exit status:
-  0  the list is complete, also an empty one
-  1  not everything could be read (the output says what), or no process of the unit runs
-  2  usage error";
+  portcullis doctor --json nginx apache2",
+    "nothing is wrong in any unit; warnings may have been printed",
+    "something is wrong in a unit, a unit is not here, or no unit is guarded"
+);
+help!(
+    EXPLAIN,
+    "  portcullis explain --connect 192.88.1.10:4444 --vhost shop
+  portcullis explain --connect '[2001:db8::1]:443' --domain api.example
+  portcullis explain --exec 'convert in.png out.png' --server-name shop.example
+  portcullis events --json --since 1h | tail -1 > last.json && portcullis explain --event last.json",
+    "explained, whatever the verdict is",
+    "the configuration has an error, or the file has no event"
+);
+help!(
+    PANIC,
+    "  portcullis panic                                 # nothing is denied any more; events are still written
+  portcullis panic --mode off                      # neither
+  portcullis panic --undo",
+    "every guarded unit has reloaded",
+    "an error, or a unit still has the policy of before"
+);

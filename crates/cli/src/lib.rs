@@ -31,7 +31,8 @@ mod status;
 mod verify;
 
 use arguments::{Arguments, Verb};
-use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
+use clap::{CommandFactory, Parser};
 use std::process::ExitCode;
 
 /// Fine.
@@ -43,7 +44,11 @@ const USAGE: u8 = 2;
 
 /// Does what the arguments of the process ask for.
 pub fn main() -> ExitCode {
-    let done = match Arguments::parse().verb {
+    let verb = match Arguments::try_parse() {
+        Ok(arguments) => arguments.verb,
+        Err(error) => without_hidden(error).exit(),
+    };
+    let done = match verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
@@ -57,7 +62,7 @@ pub fn main() -> ExitCode {
         Verb::Probe { token, port } => doctor::probe(&token, port),
         Verb::Renew => install::renew(std::path::Path::new("/")),
         Verb::Generate { folder } => generate::run(&folder),
-        Verb::Events(arguments) => events::run(&arguments),
+        Verb::Events(arguments) => events::run(arguments),
         // The library takes the process over before it comes here.
         Verb::Supervise => {
             complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");
@@ -67,6 +72,18 @@ pub fn main() -> ExitCode {
         Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)
+}
+
+/// An error of the command line that suggests no verb which `--help` hides.
+fn without_hidden(mut error: clap::Error) -> clap::Error {
+    if let Some(ContextValue::Strings(verbs)) = error.get(ContextKind::SuggestedSubcommand) {
+        let command = Arguments::command();
+        let is_shown = |verb: &&String| command.find_subcommand(verb).is_some_and(|found| !found.is_hide_set());
+        let shown: Vec<String> = verbs.iter().filter(is_shown).cloned().collect();
+        let value = if shown.is_empty() { ContextValue::None } else { ContextValue::Strings(shown) };
+        error.insert(ContextKind::SuggestedSubcommand, value);
+    }
+    error
 }
 
 /// Says on standard error what went wrong, in one line, whoever wrote a part of it; gives the exit code.

@@ -91,7 +91,11 @@ pub fn shown(value: Option<&Value>) -> String {
 
 /// JSON in ASCII, over several lines where `pretty` says so.
 pub fn json(value: &Value, pretty: bool) -> String {
-    let text = if pretty { format!("{value:#}") } else { value.to_string() };
+    ascii(&if pretty { format!("{value:#}") } else { value.to_string() })
+}
+
+/// JSON with everything in its strings escaped that is not ASCII.
+pub fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // What is not ASCII is within a string.
     for character in text.chars() {

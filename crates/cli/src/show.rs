@@ -13,6 +13,10 @@ const DENIED: Style = AnsiColor::Red.on_default().bold();
 const AUDIT: Style = AnsiColor::Yellow.on_default();
 const GUARD: Style = AnsiColor::Magenta.on_default().bold();
 
+/// The word for what was refused, and that for what was not.
+pub const BLOCKED: &str = "BLOCKED";
+pub const WENT_AHEAD: &str = "WENT AHEAD";
+
 /// Where the documentation says what to do about what could not be judged.
 pub const TRIAGE: &str = "docs/triage.md, section 6";
 
@@ -27,7 +31,7 @@ pub fn event(event: &Value) -> String {
     let number = |path: &str| event.pointer(path).and_then(Value::as_u64);
     let (style, word) = outcome(event);
     let time = shown_time(&text("/@timestamp"));
-    let mut out = format!("{DIM}{time}{DIM:#}  {style}{word:<6}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text("/rule/id"));
+    let mut out = format!("{DIM}{time}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text("/rule/id"));
     out.push_str(&deed(event));
     let who = match number("/process/pid").or_else(|| number("/process/parent/pid")) {
         Some(pid) => format!("pid {pid}, "),
@@ -111,8 +115,8 @@ fn outcome(event: &Value) -> (Style, &'static str) {
     let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
     match (text("/event/category/0"), text("/rule/id"), text("/event/outcome")) {
         ("configuration", "guard-policy", _) => (GUARD, "GUARD"),
-        (_, _, "failure") => (DENIED, "DENIED"),
-        _ => (AUDIT, "AUDIT"),
+        (_, _, "failure") => (DENIED, BLOCKED),
+        _ => (AUDIT, WENT_AHEAD),
     }
 }
 
@@ -167,7 +171,7 @@ pub fn brief(event: &Event) -> String {
     };
     let width = rule_width();
     format!(
-        "{style}{word:<6}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
+        "{style}{word:<10}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
         deed(event.value()),
         doubt(event.value())
     )
@@ -177,7 +181,7 @@ pub fn brief(event: &Event) -> String {
 pub fn table_head() -> String {
     let width = rule_width();
     format!(
-        "{BOLD}{:<19}  {:<6}  {:<width$}  {:<16}  {:<15}  {:<24}  WHAT{BOLD:#}",
+        "{BOLD}{:<19}  {:<10}  {:<width$}  {:<16}  {:<15}  {:<24}  WHAT{BOLD:#}",
         "TIME", "", "RULE", "VHOST", "CLIENT", "SCRIPT"
     )
 }
@@ -197,7 +201,7 @@ pub fn row(event: &Event) -> String {
         long => std::iter::once('\u{2026}').chain(script.chars().skip(long - 23)).collect(),
     };
     format!(
-        "{DIM}{}{DIM:#}  {style}{word:<6}{style:#}  {:<width$}  {:<16}  {:<15}  {script:<24}  {}{}",
+        "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {:<width$}  {:<16}  {:<15}  {script:<24}  {}{}",
         time(event),
         cell(event.rule()),
         cell(event.vhost()),
@@ -300,7 +304,7 @@ mod tests {
         });
         let shown = anstream::adapter::strip_str(&event(&value)).to_string();
         assert!(
-            shown.contains("2026-11-24 16:25:14  DENIED  egress-port   php-fpm8.2 -> [2001::1]:4444/tcp"),
+            shown.contains("2026-11-24 16:25:14  BLOCKED     egress-port   php-fpm8.2 -> [2001::1]:4444/tcp"),
             "{shown}"
         );
         assert!(shown.contains("2 before it not written"), "{shown}");

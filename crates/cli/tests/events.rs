@@ -150,3 +150,52 @@ fn only_check_and_compile_show_warnings() {
         );
     }
 }
+
+/// With --json, an event is as it was written: its keys in their order, whatever that is.
+#[test]
+fn json_is_as_it_was_written() {
+    let place = Place::new();
+    let lines = "{\"rule\":{\"id\":\"exec-tool\"},\"event\":{\"b\":1,\"a\":[2,1]},\"@timestamp\":\"2026-11-24T16:25:14Z\",\"message\":\"\u{fc}\"}\n\
+                 {\"z\": 1.50, \"a\": 10000000000000000000000}\n";
+    let log = place.write("events.jsonl", lines);
+    let shown = out(&place.run(&["events", "--json", log.to_str().expect("a path")]));
+    assert_eq!(shown, lines.replace('\u{fc}', "\\u00fc"));
+}
+
+/// A virtual host of which there is no event is named: its name may be mistyped.
+#[test]
+fn a_virtual_host_without_events_is_noted() {
+    let place = Place::new();
+    let log = place.log(&["egress-port", "namespace"], |rule, event| {
+        event["portcullis"]["vhost"] = if rule == "namespace" { "blog" } else { "shop" }.into();
+    });
+    let log = log.to_str().expect("a path");
+    for verb in [&["events"][..], &["events", "--incidents"], &["learn"], &["report"], &["events", "--table"]] {
+        let done = |name: &str| place.run(&[verb, &["--vhost", name, log]].concat());
+        let said = err(&done("shpo"));
+        let wanted = "no event is of the virtual host `shpo`; there are events of `blog`, `shop`";
+        assert!(said.contains(wanted), "{verb:?}: {said}");
+        assert!(!err(&done("shop")).contains("no event is of"), "{verb:?}");
+    }
+    let said = out(&place.run(&["learn", "--vhost", "shpo", log]));
+    assert!(said.contains("there are no events to learn from") && !said.contains("already allows"), "{said}");
+}
+
+/// Each form says in the same words what became of a call, and an incident opens with its request.
+#[test]
+fn what_became_of_a_call_is_said_in_words() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn", "egress-port"], |rule, event| {
+        event["http"]["request"]["id"] = "8c1f0e52".into();
+        event["event"]["outcome"] = if rule == "egress-port" { "failure" } else { "success" }.into();
+    });
+    let log = log.to_str().expect("a path");
+    for arguments in [&["events"][..], &["events", "--table"], &["events", "--incidents"], &["report"]] {
+        let shown = out(&place.run(&[arguments, &[log]].concat()));
+        let has = |rule: &str, word: &str| shown.lines().any(|line| line.contains(rule) && line.contains(word));
+        assert!(has("shell-spawn", "WENT AHEAD") && has("egress-port", "BLOCKED"), "{arguments:?}: {shown}");
+    }
+    let shown = out(&place.run(&["events", "--incidents", log]));
+    assert!(shown.starts_with("GET localhost/index.php?do="), "{shown}");
+    assert!(shown.contains("\n  2026-11-26 03:12:44, 2 events, 1 blocked, request 8c1f0e52\n"), "{shown}");
+}

@@ -51,6 +51,64 @@ fn with_entries(answer: &Value) -> Option<String> {
     Some(text)
 }
 
+/// The question of a rule about its example, and the answer, a part of each.
+fn in_words(rule: &str) -> (&'static str, &'static str) {
+    match rule {
+        "egress-port" => (
+            "may it connect to 192.88.1.10:4444?",
+            "port 4444 is not a common web port, and 192.88.1.10 is neither in a local range nor in `[egress] allow`",
+        ),
+        "shell-spawn" => (
+            "may it start a shell with the command `id`?",
+            "`sh` is a shell (`[exec] shells`), and `[exec] allow` does not have `id`",
+        ),
+        "exec-place" => ("may it start /srv/www/shop/uploads/x?", "the process that starts it can write to it"),
+        "exec-tool" => ("may it start /usr/bin/whoami?", "`whoami` is a tool"),
+        "stdio-socket" => ("a network connection as standard input or output?", "remote shell"),
+        "loader-env" => ("may it start /usr/bin/true?", "a variable that loads code into /usr/bin/true"),
+        "listen-port" => ("may it listen on port 4470", "the server did not open this port before it served"),
+        "dns-direct" => ("to 192.88.1.10:53", "neither in /etc/resolv.conf nor in"),
+        "metadata" => ("to 169.254.169.254:80", "169.254.169.254 is a cloud metadata service"),
+        "php-ini" => ("set PHP's `precision`?", "`[rules.php-ini] allow` does not have `precision`"),
+        "exec-unguarded" => ("may it start /usr/bin/chage?", "would not be active in /usr/bin/chage (setuid)"),
+        "fpm-socket" => ("own PHP-FPM pool?", "past the web server"),
+        "process-memory" => ("write the memory of a process?", "bypasses Portcullis"),
+        "namespace" => ("may /usr/bin/unshare enter", "does not have /usr/bin/unshare"),
+        other => panic!("{other} has no question"),
+    }
+}
+
+/// Which virtual host, and by which of its keys; and what else matches.
+#[test]
+fn the_chosen_virtual_host_has_a_reason() {
+    let place = Place::new();
+    let config = place.write(
+        "portcullis.toml",
+        "[[vhost]]\nname = \"shop\"\nmatch = { document_root = \"/srv/shop\", server_name = [\"a.test\", \"*.shop.test\"] }\n\
+         [[vhost]]\nname = \"all\"\nmatch = { document_root = \"/srv\" }\n\
+         [[vhost]]\nname = \"strict\"\nmatch = { server_name = \"strict.test\", server_name_from = \"module\" }\n",
+    );
+    let chosen = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command.args(["explain", "--json", "--exec", "id", "--config"]).arg(&config).args(arguments);
+        let answer: Value = serde_json::from_slice(&command.output().expect("explain").stdout).expect("JSON");
+        (answer["vhost"].as_str().map(str::to_owned), answer["chosen"].as_str().expect("a reason").to_owned())
+    };
+    let (vhost, why) = chosen(&["--document-root", "/srv/shop/public", "--server-name", "www.shop.test"]);
+    assert_eq!(vhost.as_deref(), Some("shop"));
+    let keys =
+        "document_root `/srv/shop/public` matches `/srv/shop` and server_name `www.shop.test` matches `*.shop.test`";
+    assert!(why.starts_with(keys) && why.contains("; `all` matches too"), "{why}");
+    let (vhost, why) = chosen(&["--document-root", "/srv/blog"]);
+    assert_eq!((vhost.as_deref(), why.as_str()), (Some("all"), "document_root `/srv/blog` matches `/srv`"));
+    let (vhost, why) = chosen(&["--server-name", "strict.test"]);
+    assert!(vhost.is_none() && why.contains("`strict` has this server_name and does not trust its source"), "{why}");
+    let (vhost, why) = chosen(&["--pool", "www"]);
+    assert_eq!((vhost, why.as_str()), (None, "no virtual host matches pool `www`"));
+    assert!(chosen(&[]).1.starts_with("no request is given"));
+    assert_eq!(chosen(&["--vhost", "all"]).1, "--vhost names it");
+}
+
 #[test]
 fn every_rules_event_is_explained() {
     let place = Place::new();
@@ -65,6 +123,9 @@ fn every_rules_event_is_explained() {
             "{answer:#}"
         );
         assert_eq!(answer["clauses"][0]["clause"], event["portcullis"]["clause"], "{answer:#}");
+        let (asked, because) = in_words(rule);
+        assert!(answer["asked"].as_str().is_some_and(|text| text.contains(asked)), "{rule}: {answer:#}");
+        assert!(answer["because"].as_str().is_some_and(|text| text.contains(because)), "{rule}: {answer:#}");
         // What the policy says now, and not what it said.
         for (mode, verdict) in [(Mode::Enforce, "refused, with an event"), (Mode::Off, "allowed")] {
             let also = event["portcullis"]["also"].as_array().cloned().unwrap_or_default();
@@ -233,5 +294,28 @@ fn a_namespace_of_a_launcher_has_a_caveat() {
         assert_eq!(way["entries"], json!([program]), "{answer:#}");
         let caveat = way["note"].as_str().is_some_and(|note| note.contains("allows a namespace to all of them"));
         assert_eq!(caveat, has, "{way:#}");
+    }
+}
+
+/// Each metadata service of a cloud that is known, on any port.
+#[test]
+fn every_metadata_service_is_one() {
+    let place = Place::new();
+    for address in [
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+    ] {
+        for port in [80, 8080] {
+            let (_, mut event) = example("metadata");
+            event["destination"] = json!({ "ip": address, "port": port });
+            let answer = place.explain("mode = \"enforce\"\n", &event).expect("an answer");
+            assert_eq!(answer["rule"], "metadata", "{answer:#}");
+            assert_eq!(answer["verdict"], "refused, with an event", "{answer:#}");
+        }
     }
 }

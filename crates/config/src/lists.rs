@@ -74,8 +74,16 @@ pub const SHELLS: [&str; 31] = [
 /// Commands that PHP runs by itself: mail() with its default sendmail_path.
 pub const COMMANDS: [&str; 2] = ["/usr/sbin/sendmail -t -i", "/usr/lib/sendmail -t -i"];
 
-/// Metadata services of clouds: AWS and most others, AWS ECS, Alibaba, AWS over v6.
-pub const METADATA: [&str; 4] = ["169.254.169.254/32", "169.254.170.2/32", "100.100.100.200/32", "fd00:ec2::254/128"];
+/// Metadata services of clouds: AWS and most others, AWS ECS, AWS EKS, Alibaba, Oracle; AWS and AWS EKS over v6.
+pub const METADATA: [&str; 7] = [
+    "169.254.169.254/32",
+    "169.254.170.2/32",
+    "169.254.170.23/32",
+    "100.100.100.200/32",
+    "192.0.0.192/32",
+    "fd00:ec2::254/128",
+    "fd00:ec2::23/128",
+];
 
 /// Places of programs (Elastic's rule on web server children, without /var/www, where CGI programs live): what anybody can
 /// write to, what is no program's place, and by words what the process can write to, what is no file, what is hidden.

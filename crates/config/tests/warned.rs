@@ -278,3 +278,48 @@ fn a_virtual_host_that_is_never_selected() {
         silent(&vhosts(matches));
     }
 }
+
+/// What a shell is given behind `-c` is compared, and not the shell: an entry of both is like no process.
+#[test]
+fn a_command_that_no_process_is_like() {
+    for entry in ["/bin/sh -c /usr/bin/id", "/usr/bin/bash -c -- '/usr/bin/id -u'"] {
+        let command = entry.rsplit_once("-c ").expect("a command").1.trim_start_matches("-- ").trim_matches('\'');
+        let text = format!("[exec]\nallow = [\"{entry}\"]\n");
+        let found = warnings(&text).join("\n");
+        assert!(
+            found.contains(&format!("`{entry}` never applies")) && found.contains(&format!("write `{command}`")),
+            "{found}"
+        );
+    }
+    let found = warnings("[exec]\nallow = [\"./bin/clean -a\"]\n").join("\n");
+    assert!(found.contains("`./bin/clean` is a relative path"), "{found}");
+    silent("[exec]\nallow = [\"/usr/bin/convert -c x\", \"/usr/bin/convert ./a ./b\"]\n");
+}
+
+/// `deny` takes precedence, so that what it has as a whole is never allowed.
+#[test]
+fn a_destination_that_is_denied_too() {
+    for (deny, allow, never) in [
+        ("192.88.1.10:25", "192.88.1.10:25", true),
+        ("192.88.1.0/24:*", "192.88.1.10:25", true),
+        ("192.88.1.0/24:20-30", "192.88.1.0/25:25-26", true),
+        ("192.88.1.10:25", "192.88.1.0/24:25", false),
+        ("192.88.1.10:25", "192.88.1.10:25-26", false),
+        ("[2001:db8::/32]:*", "[2001:db8::1]:443", true),
+        ("*.evil.test:*", "a.evil.test:443", true),
+        ("*.evil.test:*", "evil.test:443", false),
+        ("a.test:1", "a.test:1", true),
+    ] {
+        let global = format!("[egress]\ndeny = [\"{deny}\"]\nallow = [\"{allow}\"]\n");
+        let vhost = format!(
+            "[egress]\ndeny = [\"{deny}\"]\n[[vhost]]\nname = \"a\"\nmatch = {{ pool = \"a\" }}\n\
+             [vhost.egress]\nallow = [\"{allow}\"]\n"
+        );
+        for text in [global, vhost] {
+            match never {
+                true => warned(&text, &[&format!("`{allow}` never applies: `deny = \"{deny}\"` has all of it")]),
+                false => silent(&text),
+            }
+        }
+    }
+}

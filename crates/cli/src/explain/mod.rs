@@ -4,6 +4,8 @@
 mod keys;
 mod program;
 mod question;
+mod request;
+mod words;
 
 use crate::arguments::Explain;
 use crate::log::Event;
@@ -14,46 +16,14 @@ pub use keys::{AMBIGUOUS, of_steered, of_unknown};
 use portcullis_config::Loaded;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::egress::Transport;
-use portcullis_policy::vhost::VhostQuery;
-use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule, STRICTEST_SCOPE};
-use portcullis_request::{Field, Source, normalise};
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule};
 pub use program::{Started, is_further};
 use question::Question;
 pub use question::unknown;
+use request::{Request, Whose, find, request_of, source};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
-
-/// Of which request.
-#[derive(Default)]
-struct Request {
-    server_name: String,
-    source: u8,
-    document_root: String,
-    script: String,
-    pool: String,
-    profile: String,
-    /// It is not known, or was taken away, so that the strictest policy judges.
-    is_unknown: bool,
-}
-
-/// Whose policy decides.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Whose {
-    Global,
-    Strictest,
-    Vhost(u32),
-}
-
-impl Whose {
-    fn scope(self, policy: &Policy<'_>) -> u32 {
-        match self {
-            Whose::Global => GLOBAL_SCOPE,
-            Whose::Strictest => STRICTEST_SCOPE,
-            Whose::Vhost(vhost) => policy.vhost_scope(vhost).0,
-        }
-    }
-}
 
 pub fn run(arguments: &Explain) -> u8 {
     let path = check::path_of(&arguments.source);
@@ -90,39 +60,17 @@ pub fn run(arguments: &Explain) -> u8 {
         },
         None => find(&policy, &request),
     };
-    let answer = Answer::new(&policy, whose, &question, fired);
+    let mut answer = Answer::new(&policy, whose, &question, fired);
+    answer.chosen = match &arguments.vhost {
+        Some(_) => "--vhost names it".to_owned(),
+        None => request::why(&loaded.config, whose, &request),
+    };
     if arguments.json {
         println!("{}", crate::out::json(&answer.json(), true));
     } else {
         answer.print();
     }
     FINE
-}
-
-fn find(policy: &Policy<'_>, request: &Request) -> Whose {
-    if request.is_unknown {
-        return Whose::Strictest;
-    }
-    let (mut root, mut script) = (None::<Field<512>>, None::<Field<512>>);
-    let name = bare_name(&request.server_name).to_ascii_lowercase();
-    let found = policy.vhost(&VhostQuery {
-        server_name: name.as_bytes(),
-        source: request.source,
-        document_root: normalise(request.document_root.as_bytes(), &mut root),
-        script: normalise(request.script.as_bytes(), &mut script),
-        pool: request.pool.as_bytes(),
-        profile: request.profile.as_bytes(),
-    });
-    found.map_or(Whose::Global, Whose::Vhost)
-}
-
-/// A server's name without a port and a dot at its end, as the library compares it.
-fn bare_name(name: &str) -> &str {
-    let bare = match name.rsplit_once(':') {
-        Some((bare, _)) if !name.ends_with(']') => bare,
-        _ => name,
-    };
-    bare.strip_suffix('.').unwrap_or(bare)
 }
 
 fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
@@ -152,11 +100,6 @@ fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
         is_unknown: false,
     };
     Ok((question, request))
-}
-
-fn source(word: &str) -> u8 {
-    let all = [Source::Module, Source::Nginx, Source::Apache];
-    all.into_iter().find(|source| source.word() == word).unwrap_or(Source::Unknown) as u8
 }
 
 /// The largest file with an event, in bytes.
@@ -193,19 +136,6 @@ pub fn allows_connect(policy: &Policy<'_>, to: SocketAddr) -> bool {
     !Question::connect(to, Transport::Stream, b"").fires(policy, GLOBAL_SCOPE)
 }
 
-fn request_of(event: &Event) -> Request {
-    let text = |path: &str| event.text(path).to_owned();
-    Request {
-        server_name: text("/url/domain"),
-        source: source(event.text("/portcullis/request/source")),
-        document_root: text("/portcullis/request/document_root"),
-        script: text("/portcullis/request/script"),
-        pool: text("/portcullis/request/pool"),
-        profile: text("/portcullis/request/profile"),
-        is_unknown: ["unknown", "lost"].contains(&event.text("/portcullis/request/state")),
-    }
-}
-
 /// A clause as it is shown.
 struct Clause {
     step: &'static str,
@@ -224,6 +154,12 @@ impl Clause {
 }
 
 struct Answer {
+    /// The question.
+    asked: String,
+    /// What decides, in words.
+    words: String,
+    /// Why this policy decides.
+    chosen: String,
     rule: Rule,
     mode: Mode,
     also: Vec<&'static str>,
@@ -303,6 +239,9 @@ impl Answer {
         });
         let also = Rule::ALL.into_iter().filter(|rule| decided.also & rule.bit() != 0).map(Rule::word);
         Answer {
+            asked: question.asked(),
+            words: words::of(question, &decided, &first),
+            chosen: String::new(),
             rule: decided.rule,
             mode: policy.mode(scope, decided.rule),
             also: also.collect(),
@@ -326,18 +265,21 @@ impl Answer {
     }
 
     fn print(&self) {
+        row("asked", &self.asked);
         match &self.vhost {
             Some((name, place)) => row("policy", &format!("virtual host {name} ({place})")),
             None if self.whose == Whose::Strictest => {
-                row("policy", "the strictest one, because the request is not known: no `allow` is in it");
+                row("policy", "the strictest one");
             }
             None => row("policy", "the global one"),
         }
+        row("chosen", &self.chosen);
         row("rule", &format!("{}, mode {}", self.rule.word(), self.mode.word()));
         let mut clauses = self.clauses.iter();
         if let Some(first) = clauses.next() {
             row("verdict", first.verdict);
-            row("because", &first.line());
+            row("because", &self.words);
+            row("clause", &first.line());
         }
         if let Some(next) = clauses.next() {
             row("else", &format!("{}: {}", next.line(), next.verdict));
@@ -373,6 +315,9 @@ impl Answer {
             })
             .collect();
         json!({
+            "asked": self.asked,
+            "because": self.words,
+            "chosen": self.chosen,
             "vhost": self.vhost.as_ref().map(|vhost| &vhost.0),
             "rule": self.rule.word(),
             "mode": self.mode.word(),

@@ -56,7 +56,7 @@ fn is_of_system(path: &str) -> bool {
 }
 
 /// The entry that a clause names: of `tool nc (default)` and of `tools = "nc"` it is `nc`.
-fn entry(clause: &str) -> Option<&str> {
+pub fn entry(clause: &str) -> Option<&str> {
     match clause.split_once(" = ") {
         Some((_, entry)) => Some(entry.trim_matches('"')),
         None => clause.strip_suffix(" (default)")?.split_once(' ').map(|(_, entry)| entry),
@@ -221,6 +221,11 @@ impl Started {
             None => self.words.clone(),
         };
         commands.iter().map(|words| learn::literal(words)).collect()
+    }
+
+    /// The first name that it goes by.
+    pub fn name(&self) -> &str {
+        self.names.first().map_or("", String::as_str)
     }
 
     /// Whether the event leaves open by which of two names it was called.

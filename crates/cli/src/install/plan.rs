@@ -63,11 +63,11 @@ impl Change {
                 let before = reading::text(at, Links::Follow, reading::CONFIG_MAX).unwrap_or_default();
                 let word = if before.is_empty() { "new" } else { "changed" };
                 let mut out = format!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}\n");
-                for line in before.lines().filter(|line| !text.lines().any(|now| now == *line)) {
-                    out += &format!("  {GONE}- {line}{GONE:#}\n");
-                }
-                for line in text.lines().filter(|line| !before.lines().any(|was| was == *line)) {
-                    out += &format!("  {ADDED}+ {line}{ADDED:#}\n");
+                for line in changed_lines(&before, text) {
+                    out += &match line {
+                        Line::Gone(line) => format!("  {GONE}- {line}{GONE:#}\n"),
+                        Line::Added(line) => format!("  {ADDED}+ {line}{ADDED:#}\n"),
+                    };
                 }
                 out
             }
@@ -130,6 +130,55 @@ pub fn output(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
     reading::sync_folder(folder_of(path))
 }
 
+/// A line that a change takes out or puts in.
+#[derive(Debug, PartialEq)]
+enum Line<'a> {
+    Gone(&'a str),
+    Added(&'a str),
+}
+
+/// How many pairs of lines are compared; of larger changes, every line between the first and the last changed one is shown.
+const PAIRS_MAX: usize = 4 << 20;
+
+/// The lines that differ, in their order: what is left out is the longest common subsequence.
+fn changed_lines<'a>(before: &'a str, after: &'a str) -> Vec<Line<'a>> {
+    let (mut was, mut is): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let alike = |was: &[&str], is: &[&str]| was.iter().zip(is).take_while(|(one, other)| one == other).count();
+    let start = alike(&was, &is);
+    (was, is) = (was.split_off(start), is.split_off(start));
+    let end = was.iter().rev().zip(is.iter().rev()).take_while(|(one, other)| one == other).count();
+    was.truncate(was.len() - end);
+    is.truncate(is.len() - end);
+    let width = is.len() + 1;
+    let is_small = was.len().saturating_mul(width) <= PAIRS_MAX;
+    // The length of the longest common subsequence of what follows two lines.
+    let mut lengths = vec![0_u32; if is_small { (was.len() + 1) * width } else { 0 }];
+    for at in (0..was.len()).rev().filter(|_| is_small) {
+        for to in (0..is.len()).rev() {
+            lengths[at * width + to] = match was[at] == is[to] {
+                true => lengths[(at + 1) * width + to + 1] + 1,
+                false => lengths[(at + 1) * width + to].max(lengths[at * width + to + 1]),
+            };
+        }
+    }
+    let (mut at, mut to, mut out) = (0, 0, Vec::new());
+    while at < was.len() || to < is.len() {
+        let both = at < was.len() && to < is.len();
+        if both && is_small && was[at] == is[to] {
+            (at, to) = (at + 1, to + 1);
+        } else if to == is.len()
+            || (both && (!is_small || lengths[(at + 1) * width + to] >= lengths[at * width + to + 1]))
+        {
+            out.push(Line::Gone(was[at]));
+            at += 1;
+        } else {
+            out.push(Line::Added(is[to]));
+            to += 1;
+        }
+    }
+    out
+}
+
 /// The new file that is to take the place of `path`.
 fn prepare(path: &Path, bytes: &[u8], mode: u32) -> std::io::Result<tempfile::NamedTempFile> {
     let folder = folder_of(path);
@@ -175,6 +224,33 @@ pub fn tidy(folder: &Path) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A line that is elsewhere in the file too is shown as any other, and so is a moved one.
+    #[test]
+    fn no_changed_line_is_left_out() {
+        let shown = |before: &str, after: &str| -> Vec<String> {
+            let line = |line| match line {
+                Line::Gone(line) => format!("-{line}"),
+                Line::Added(line) => format!("+{line}"),
+            };
+            changed_lines(before, after).into_iter().map(line).collect()
+        };
+        let before = "mode = \"audit\"\n\n[exec]\nmode = \"enforce\"\n";
+        assert_eq!(
+            shown(before, "mode = \"enforce\"\n\n[exec]\nmode = \"enforce\"\n"),
+            ["-mode = \"audit\"", "+mode = \"enforce\""]
+        );
+        assert_eq!(shown("a\nb\nb\n", "a\nb\n"), ["-b"]);
+        assert_eq!(shown("a\nb\n", "b\na\n"), ["-a", "+a"]);
+        assert_eq!(shown("", "a\n\na\n"), ["+a", "+", "+a"]);
+        assert!(shown(before, before).is_empty());
+        // Applied to what was, the changes give what is.
+        let (was, is) = ("1\n2\n3\n2\n1\n4\n", "2\n3\n1\n2\n4\n4\n");
+        let changes = shown(was, is);
+        let count = |sign: char| changes.iter().filter(|line| line.starts_with(sign)).count();
+        assert_eq!(was.lines().count() - count('-') + count('+'), is.lines().count());
+        assert_eq!(changes.len(), 4, "{changes:?}");
+    }
 
     #[test]
     fn changes_are_made_whole_and_once() {

@@ -7,7 +7,7 @@ use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, Loaded};
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What the name of a backup ends in: nothing reads a file of that name as a configuration.
 const BACKUP: &str = "~";
@@ -18,6 +18,25 @@ const MODE: u32 = 0o644;
 pub fn written(path: &str) -> Option<i64> {
     let meta = std::fs::symlink_metadata(path).ok()?;
     meta.is_file().then(|| meta.ctime())
+}
+
+/// The file that `--write` names: one of the current directory that exists, or `./FILE`; otherwise, of the directory of the
+/// configuration `main`.
+pub fn target(named: &Path, main: &Path) -> Result<PathBuf, String> {
+    let here = std::path::absolute(named).map_err(|error| format!("cannot find {}: {error}", named.display()))?;
+    let there = main.parent().unwrap_or(Path::new("/")).join(named);
+    let is_of_here = matches!(named.components().next(), Some(Component::CurDir | Component::ParentDir));
+    match (here.exists(), there.exists()) {
+        _ if is_of_here || here == there => Ok(here),
+        (true, true) => Err(format!(
+            "`{}` is {} and {}; nothing was written; help: write the whole path",
+            named.display(),
+            here.display(),
+            there.display()
+        )),
+        (true, false) => Ok(here),
+        (false, _) => Ok(there),
+    }
 }
 
 /// Writes files, and what each was before beside it.

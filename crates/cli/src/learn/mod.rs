@@ -94,7 +94,7 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
     let edits = match &arguments.write {
         None => files::every_edit(&learnt.proposals, config, path)?,
         Some(target) => {
-            let target = path.parent().unwrap_or(Path::new("/")).join(target);
+            let target = files::target(target, path)?;
             vec![(target.clone(), files::edited(&target, &learnt.proposals, config, path)?)]
         }
     };

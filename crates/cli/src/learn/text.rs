@@ -13,6 +13,7 @@ pub fn nothing(learnt: &Learnt) -> String {
     let counts = &learnt.counts;
     let is_all_allowed = learnt.proposals.is_empty() && counts.refused == 0;
     let mut out = match is_all_allowed {
+        _ if counts.events == 0 => comment("", "No entries to propose: there are no events to learn from."),
         true => comment("", "No entries to propose: the policy already allows every recorded event."),
         false => comment("", "No entries to propose."),
     };

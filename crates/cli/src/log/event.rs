@@ -1,7 +1,6 @@
 //! One event, as it was written.
 
 use super::journal::CONTRADICTED;
-use portcullis_event::seal;
 use serde_json::{Map, Value};
 
 /// What an event has at the end of a text of which it has only the beginning.
@@ -12,7 +11,12 @@ const PROBE: &str = "probe";
 
 /// An event.
 #[derive(Clone, Debug)]
-pub struct Event(Value, usize, Option<Box<[u8]>>);
+pub struct Event {
+    value: Value,
+    size: usize,
+    /// Its line, where that is kept.
+    line: Option<Box<str>>,
+}
 
 impl Event {
     /// Reads a line; `None` for an empty one.
@@ -22,10 +26,7 @@ impl Event {
             return None;
         }
         Some(match serde_json::from_slice(line) {
-            Ok(value @ Value::Object(_)) => {
-                let sealed = seal::split(line).map(|_| line.into());
-                Ok(Event(value, line.len(), sealed))
-            }
+            Ok(value @ Value::Object(_)) => Ok(Event { value, size: line.len(), line: None }),
             Ok(_) => Err("it is JSON, but no object".to_owned()),
             Err(error) => Err(error.to_string()),
         })
@@ -34,22 +35,36 @@ impl Event {
     /// An event that is there already.
     #[cfg(test)]
     pub fn of(value: Value) -> Event {
-        Event(value, 0, None)
+        Event { value, size: 0, line: None }
     }
 
-    /// The line as it was written, where it looks sealed.
-    pub fn sealed(&self) -> Option<&[u8]> {
-        self.2.as_deref()
+    /// With the line that it was read from.
+    pub fn with_line(self, line: &[u8]) -> Event {
+        Event { line: std::str::from_utf8(line.trim_ascii()).ok().map(Box::from), ..self }
+    }
+
+    /// The line that it was read from, where that is kept.
+    pub fn line(&self) -> Option<&[u8]> {
+        self.line.as_deref().map(str::as_bytes)
+    }
+
+    /// As it was written, in JSON of one line; put together again where its line was not kept or something was added to it.
+    pub fn written(&self) -> String {
+        let is_plain = |line: &&str| self.contradicted().is_empty() && !line.chars().any(|one| one.is_ascii_control());
+        match self.line.as_deref().filter(is_plain) {
+            Some(line) => crate::out::ascii(line),
+            None => crate::out::json(&self.value, false),
+        }
     }
 
     /// How long it was as a line, in bytes.
     pub fn size(&self) -> usize {
-        self.1
+        self.size
     }
 
     /// All of it.
     pub fn value(&self) -> &Value {
-        &self.0
+        &self.value
     }
 
     /// For how many calls it stands: itself, and those that were merged into it.
@@ -67,14 +82,14 @@ impl Event {
     /// Adds calls that were like its own.
     pub fn add(&mut self, calls: usize) {
         let repeated = self.count().saturating_sub(1).saturating_add(calls);
-        if let Some(own) = self.0.get_mut("portcullis").and_then(Value::as_object_mut) {
+        if let Some(own) = self.value.get_mut("portcullis").and_then(Value::as_object_mut) {
             own.insert("repeated".to_owned(), repeated.into());
         }
     }
 
     /// Puts in what differs from what the journal vouches for, in place of what is there.
     pub fn contradict(&mut self, found: Map<String, Value>) {
-        let Some(all) = self.0.as_object_mut() else { return };
+        let Some(all) = self.value.as_object_mut() else { return };
         if !found.is_empty() && !all.get("portcullis").is_some_and(Value::is_object) {
             all.insert("portcullis".to_owned(), Value::Object(Map::new()));
         }
@@ -88,16 +103,17 @@ impl Event {
 
     /// What the journal says otherwise of its sender: the event's field, and the journal's value.
     pub fn contradicted(&self) -> Vec<(String, String)> {
-        let found = self.0.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
+        let found = self.value.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         found.into_iter().flatten().map(|(field, value)| (field.clone(), text(value))).collect()
     }
 
     /// Says that it is of a probe of `doctor`, or takes away that it says so itself.
     pub fn mark_as_probe(&mut self, is_probe: bool) {
-        if let Some(own) = self.0.get_mut("portcullis").and_then(Value::as_object_mut) {
+        if let Some(own) = self.value.get_mut("portcullis").and_then(Value::as_object_mut) {
             own.remove(PROBE);
             if is_probe {
+                self.line = None;
                 own.insert(PROBE.to_owned(), true.into());
             }
         }
@@ -106,17 +122,17 @@ impl Event {
     /// Whether a reader has found that it is of a probe of `doctor`.
     #[cfg(test)]
     pub fn is_probe(&self) -> bool {
-        self.0.pointer("/portcullis/probe").is_some()
+        self.value.pointer("/portcullis/probe").is_some()
     }
 
     /// A string by its JSON pointer; empty where there is none.
     pub fn text(&self, path: &str) -> &str {
-        self.0.pointer(path).and_then(Value::as_str).unwrap_or_default()
+        self.value.pointer(path).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A number, likewise.
     pub fn number(&self, path: &str) -> Option<u64> {
-        self.0.pointer(path).and_then(Value::as_u64)
+        self.value.pointer(path).and_then(Value::as_u64)
     }
 
     /// When it happened, in seconds since 1970; `None` where it does not say.
@@ -126,7 +142,7 @@ impl Event {
 
     /// The strings of a list.
     pub fn texts(&self, path: &str) -> Vec<&str> {
-        let list = self.0.pointer(path).and_then(Value::as_array);
+        let list = self.value.pointer(path).and_then(Value::as_array);
         list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
     }
 

@@ -15,7 +15,7 @@ pub use whereabouts::note as note_whereabouts;
 
 use crate::probes::{self, Left};
 use clap::Args;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
 /// Which events.
@@ -53,6 +53,9 @@ pub struct Selection {
     pub client: Option<String>,
     #[command(flatten)]
     pub probes: Probes,
+    /// Each event keeps its line.
+    #[arg(skip)]
+    pub keeps_lines: bool,
 }
 
 /// Whether events of the probes of `doctor` are among them.
@@ -88,6 +91,11 @@ pub fn rules() -> Vec<&'static str> {
 const UNREADABLE_SHOWN: usize = 20;
 /// How many bytes of events are held at once, as they were written.
 const ALL_MAX: usize = 256 << 20;
+
+/// How many virtual hosts of events are remembered to tell a name that none has.
+const VHOSTS_MAX: usize = 20_000;
+/// How many of them are shown.
+const VHOSTS_SHOWN: usize = 10;
 
 /// The word for any word of `portcullis.unknown`.
 const ANYTHING: &str = "any";
@@ -143,6 +151,7 @@ impl Selection {
     /// The same without what is left out.
     pub fn read_but(&self, left: &mut Left, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let (mut unreadable, mut others) = (0, 0);
+        let mut vhosts = BTreeSet::new();
         let mut parsed = |parsed: Result<Event, String>| match parsed {
             // Of a probe nothing is learnt, and it is part of no incident.
             Ok(mut event) => {
@@ -150,6 +159,9 @@ impl Selection {
                     return;
                 }
                 let is_chosen = self.has(&event);
+                if !self.vhost.is_empty() && vhosts.len() < VHOSTS_MAX && !vhosts.contains(event.vhost()) {
+                    vhosts.insert(event.vhost().to_owned());
+                }
                 each(event, is_chosen);
             }
             Err(error) => {
@@ -161,11 +173,11 @@ impl Selection {
             }
         };
         match self.files.as_slice() {
-            [] => journal::read(self.since.as_ref(), follow, &mut parsed)?,
+            [] => journal::read(self.since.as_ref(), follow, self.keeps_lines, &mut parsed)?,
             files => {
                 others = file::read_all(files, self.rotated, follow, &mut |line| {
                     if let Some(event) = Event::parse(line) {
-                        parsed(event);
+                        parsed(event.map(|event| if self.keeps_lines { event.with_line(line) } else { event }));
                     }
                 })?;
             }
@@ -173,7 +185,23 @@ impl Selection {
         if unreadable > UNREADABLE_SHOWN {
             crate::complain(format_args!("{} more lines are not events", unreadable - UNREADABLE_SHOWN));
         }
+        self.note_vhosts(&vhosts);
         Ok(unreadable + others)
+    }
+
+    /// Notes a virtual host of which no event is: its name may be mistyped. `seen`: those of all events.
+    fn note_vhosts(&self, seen: &BTreeSet<String>) {
+        let without =
+            self.vhost.iter().filter(|name| seen.len() < VHOSTS_MAX && !seen.contains(name.trim_start_matches('-')));
+        for name in without {
+            let named = seen.iter().filter(|name| !name.is_empty()).take(VHOSTS_SHOWN);
+            let named: Vec<String> = named.map(|name| format!("`{}`", crate::out::printable(name))).collect();
+            let others = match named.as_slice() {
+                [] => "no event is of a virtual host".to_owned(),
+                named => format!("there are events of {}", named.join(", ")),
+            };
+            crate::complain(format_args!("no event is of the virtual host `{name}`; {others}"));
+        }
     }
 
     /// All chosen events, in the order of time. What was merged is added to the event that it is like; where that is not

@@ -19,6 +19,9 @@ struct Bar {
 /// The chart of events in the order of time.
 pub fn over_time(events: &[Event]) -> Markup {
     let (bars, by) = bars(events);
+    let (Some(first), Some(last)) = (bars.keys().next(), bars.keys().last()) else {
+        return html! { p { "No events in this time." } };
+    };
     let most = bars.values().map(|bar| bar.audits + bar.denials).max().unwrap_or(0).max(1);
     let step = WIDTH / bars.len().max(1);
     let width = step.saturating_sub(2).clamp(1, 60);
@@ -27,8 +30,7 @@ pub fn over_time(events: &[Event]) -> Markup {
         figure {
             figcaption {
                 "Calls " (by) ", " span class="word AUDIT" { "audited" } " and " span class="word DENIED" { "refused" } ", from "
-                (bars.keys().next().map_or("nowhen", String::as_str)) " to " (bars.keys().last().map_or("nowhen", String::as_str))
-                "; at most " (most) " in one bar."
+                (first) " to " (last) "; at most " (most) " in one bar."
             }
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of calls {by}; the table below has the numbers")) preserveAspectRatio="none" {
                 @for (place, (time, bar)) in bars.iter().enumerate() {

@@ -144,7 +144,7 @@ fn incidents(all: &[Incident]) -> Markup {
             @let first = incident.first();
             @let request = show::request(first.value());
             details {
-                summary { span class="dim" { (show::time(first)) } " " @if request.is_empty() { "for no request" } @else { (text(&request)) } " (" (incident.events.len()) ")" }
+                summary { @if request.is_empty() { "no request" } @else { (text(request.strip_prefix("for ").unwrap_or(&request))) } " " span class="dim" { (show::time(first)) ", " (crate::check::counted(incident.events.len(), "event")) } }
                 ul class="tree" { @for &root in &incident.roots { (node(incident, root, 0)) } }
             }
         }
@@ -154,11 +154,11 @@ fn incidents(all: &[Incident]) -> Markup {
 
 fn node(incident: &Incident, place: usize, depth: usize) -> Markup {
     let event = &incident.events[place];
-    let word = if event.refused() { "DENIED" } else { "AUDIT" };
+    let (class, word) = if event.refused() { ("DENIED", show::BLOCKED) } else { ("AUDIT", show::WENT_AHEAD) };
     let rules: Vec<&str> = event.rules().collect();
     html! {
         li {
-            span class=(format!("word {word}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed(event.value())) }
+            span class=(format!("word {class}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed(event.value())) }
             @if !event.contradicted().is_empty() { " " span class="word DENIED" { "NOT WHAT THE JOURNAL SAYS" } }
             @if event.count() > 1 { " " span class="dim" { (event.count()) " times" } }
             @if !event.text("/portcullis/clause").is_empty() { div class="dim" { "because: " (text(event.text("/portcullis/clause"))) } }

@@ -53,7 +53,7 @@ impl Seals {
 
     pub fn take(&mut self, event: &Event) {
         let claims = event.value().pointer("/portcullis/seal").is_some();
-        let Some((covered, digest)) = event.sealed().and_then(seal::split).filter(|_| claims) else {
+        let Some((covered, digest)) = event.line().and_then(seal::split).filter(|_| claims) else {
             match claims {
                 true => self.break_seal(event),
                 false => self.unsealed += 1,
@@ -213,9 +213,13 @@ mod tests {
         line.to_vec()
     }
 
+    fn read(line: &[u8]) -> Event {
+        Event::parse(line).unwrap().unwrap().with_line(line)
+    }
+
     fn found(lines: &[Vec<u8>]) -> Seals {
         let mut seals = Seals::new(Ok(MASTER), 100);
-        lines.iter().for_each(|line| seals.take(&Event::parse(line).unwrap().unwrap()));
+        lines.iter().for_each(|line| seals.take(&read(line)));
         seals
     }
 
@@ -272,14 +276,14 @@ mod tests {
     #[test]
     fn without_the_key_nothing_is_said_to_be_whole() {
         let mut seals = Seals::new(Err("cannot be read".to_owned()), 100);
-        seals.take(&Event::parse(&worker(0, 0, "")).unwrap().unwrap());
+        seals.take(&read(&worker(0, 0, "")));
         assert_eq!((seals.unchecked, seals.chains().len(), seals.lack()), (1, 0, Some("cannot be read")));
     }
 
     #[test]
     fn another_key_breaks_every_seal() {
         let mut seals = Seals::new(Ok([7, 8]), 100);
-        seals.take(&Event::parse(&worker(0, 0, "")).unwrap().unwrap());
+        seals.take(&read(&worker(0, 0, "")));
         assert_eq!((seals.broken, seals.shown.as_slice()), (1, &["x-0".to_owned()][..]));
     }
 }

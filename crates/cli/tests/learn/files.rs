@@ -127,3 +127,41 @@ fn a_terminal_is_asked() {
     let (said, written) = asked("--yes", "");
     assert!(written.contains("a.example:4444") && !said.contains("(a)ccept"), "{said}");
 }
+
+/// `--write FILE` writes the file that its caller sees, or that of the configuration; never one of two in silence.
+#[test]
+fn a_file_to_write_is_the_one_that_is_meant() {
+    let events: Vec<Value> =
+        (1..4).map(|day| connection("shop", day, &format!("203.0.113.{day}"), "shop.example")).collect();
+    let place = Place::new(&["shop"], &events);
+    let write = |folder: &Path, file: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        command
+            .arg("learn")
+            .arg("--config")
+            .arg(place.0.path().join("portcullis.toml"))
+            .args(["--yes", "--write", file]);
+        let done = command.arg(place.log()).current_dir(folder).output().expect("learn");
+        let written = place.text("vhosts.d/shop.toml").contains("shop.example:4444");
+        std::fs::write(place.vhost("shop"), "name = \"shop\"\nmatch = { pool = \"shop\" }\n").expect("a file");
+        (done.status.code(), written, String::from_utf8_lossy(&done.stderr).into_owned())
+    };
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let vhosts = place.0.path().join("vhosts.d");
+    for (folder, file) in [
+        (elsewhere.path(), "vhosts.d/shop.toml"),
+        (vhosts.as_path(), "shop.toml"),
+        (vhosts.as_path(), "./shop.toml"),
+        (place.0.path(), "vhosts.d/shop.toml"),
+    ] {
+        let (code, written, said) = write(folder, file);
+        assert!(code == Some(0) && written, "{} {file}: {said}", folder.display());
+    }
+    // Two files of one name; and one that is no file of the configuration.
+    std::fs::create_dir(elsewhere.path().join("vhosts.d")).expect("a folder");
+    std::fs::write(elsewhere.path().join("vhosts.d/shop.toml"), "").expect("a file");
+    let (code, written, said) = write(elsewhere.path(), "vhosts.d/shop.toml");
+    assert!(code == Some(1) && !written && said.contains("write the whole path"), "{said}");
+    let (code, written, said) = write(elsewhere.path(), "./vhosts.d/shop.toml");
+    assert!(code == Some(1) && !written, "{said}");
+}

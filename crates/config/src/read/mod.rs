@@ -120,6 +120,10 @@ impl<'d> Reader<'d> {
             scope.allow = egress.get("allow").map(|value| self.destinations(value, "allow"));
             scope.why.rules[Rule::EgressPort as usize] = self.why(egress);
             scope.deny = egress.get("deny").map(|value| self.destinations(value, "deny")).unwrap_or_default();
+            if let Some(allow) = egress.get("allow") {
+                let global = self.global.as_ref().map(|global| global.deny.clone()).unwrap_or_default();
+                self.denied_too(allow, &[&scope.deny, &global]);
+            }
         }
         if let Some(exec) = self.table(table, "exec") {
             self.known("exec", exec);

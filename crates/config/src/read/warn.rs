@@ -1,8 +1,10 @@
 //! Warns of entries that are valid and not what was meant: paths that never apply, programs that run any command.
 
 use super::{Reader, Value};
+use crate::entry::{self, DestinationEntry};
 use crate::folders::Folders;
-use crate::runners;
+use crate::model::{Destinations, Host};
+use crate::{lists, runners};
 use portcullis_policy::Rule;
 use std::path::{Component, Path, PathBuf};
 
@@ -87,6 +89,50 @@ impl Reader<'_> {
         self.warn(item.span(), format!("{what} any command, {effect}"), help.into());
     }
 
+    /// Warns of the destinations of `allow` that `deny` has as a whole.
+    pub(super) fn denied_too(&mut self, allow: &Value<'_>, denied: &[&Destinations]) {
+        let has = |all: (u16, u16), ports: (u16, u16)| all.0 <= ports.0 && ports.1 <= all.1;
+        for item in self.items(allow) {
+            let Some(text) = item.get_ref().as_str() else { continue };
+            let Ok((destination, ports)) = entry::destination(text) else { continue };
+            let mut all = denied.iter();
+            let by = match &destination {
+                DestinationEntry::Net(net) => all.find_map(|deny| {
+                    let found = deny.nets.iter().find(|one| one.net.contains(net) && has(one.ports, ports))?;
+                    Some(found.origin.text.clone())
+                }),
+                DestinationEntry::Name(name) => all.find_map(|deny| {
+                    let is = |one: &&Host| {
+                        one.name == *name || one.name.strip_prefix('*').is_some_and(|end| name.ends_with(end))
+                    };
+                    Some(deny.hosts.iter().find(|one| is(one) && has(one.ports, ports))?.origin.text.clone())
+                }),
+            };
+            if let Some(by) = by {
+                let message = format!("`{text}` never applies: `{by}` has all of it, and `deny` takes precedence");
+                self.warn(item.span(), message, "remove it, or narrow the entry of `deny`".into());
+            }
+        }
+    }
+
+    /// Warns of a command that no process is compared with, or whose program the current directory chooses.
+    fn unlike_any(&mut self, item: &Value<'_>, text: &str, tokens: &[String]) {
+        let Some((program, rest)) = tokens.split_first() else { return };
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        if let (true, ["-c", command] | ["-c", "--", command]) = (lists::SHELLS.contains(&name), rest.as_slice()) {
+            let message = format!(
+                "`{text}` never applies: of a shell with `-c`, this list is compared with the command behind it"
+            );
+            self.warn(item.span(), message, format!("write `{command}`"));
+        } else if program.contains('/') && !program.starts_with(['/', '*']) {
+            let message = format!(
+                "`{program}` is a relative path: the current directory of the process decides which file it is"
+            );
+            self.warn(item.span(), message, "write its whole path, from `/` on".into());
+        }
+    }
+
     /// Warns of an allowed command that allows any other, or whose program PATH chooses.
     pub(super) fn command_of(&mut self, item: &Value<'_>, text: &str, tokens: &[String]) {
         if let Some(program) = tokens.first().filter(|program| !program.contains('/')) {
@@ -100,6 +146,8 @@ impl Reader<'_> {
         if let Some(why) = runners::unbounded(tokens, &self.folders) {
             let help = "write out the command that it runs, by its whole path, and the arguments of that";
             self.warn(item.span(), format!("`{text}` allows any command: {why}"), help.into());
+        } else {
+            self.unlike_any(item, text, tokens);
         }
     }
 }
