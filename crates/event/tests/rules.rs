@@ -129,6 +129,14 @@ fn the_pages_have_their_facts() {
     let begin = "| --- | --- | --- | --- |\n";
     let (before, _) = text.split_once(begin).expect("the table");
     hold(name, &format!("{before}{begin}{rows}"));
+    let events = read("docs/events.md");
+    let (_, table) = events.split_once("## One event of each rule\n").expect("the table of docs/events.md");
+    let listed: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| [")?.split(']').next())
+        .take_while(|id| *id != GUARD_POLICY.id)
+        .collect();
+    assert_eq!(listed, all().map(|(fact, _)| fact.id).collect::<Vec<_>>(), "docs/events.md: a row for each rule");
     for (fact, text) in all() {
         let page = read(&format!("docs/rules/{}.md", fact.id));
         let id = fact.id;
