@@ -25,6 +25,9 @@ const RING: &str = "Web Server Process Using io_uring";
 const ROUTE: &str = "Web Server Process Sending Packets Elsewhere Than Address Says";
 const CALL: &str = "Web Server Process Making System Call That Portcullis Cannot Judge";
 
+/// Those three, for the schema.
+pub const OTHER_TITLES: [&str; 3] = [RING, ROUTE, CALL];
+
 /// The guard's word on itself: its policy is not what the configuration asks for.
 pub const GUARD_POLICY: RuleFacts = RuleFacts {
     id: "guard-policy",

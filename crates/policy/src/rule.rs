@@ -1,5 +1,6 @@
 //! The rules: what is looked for. The table below is the one place that says what a rule is; the events, the configuration, the
-//! command and the tests read it from here, and docs/, examples/siem/ and the schema are held against it.
+//! command and the tests read it from here. The Sigma rules, the alerts of Prometheus, the words of the schema and the tables in
+//! docs/rules/ are written from it: `PORTCULLIS_UPDATE=1 cargo test -p portcullis-event --test rules`.
 
 /// Facts on a rule that its events carry.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,18 @@ pub struct RuleText {
     pub grave: &'static str,
     /// How far it follows the global mode.
     pub mode: Follows,
+    /// What triggers it, for the Sigma rule.
+    pub about: &'static str,
+    /// What triggers it that is no attack, and what to do then.
+    pub benign: &'static str,
+    /// ATT&CK's tactics, as Sigma spells them.
+    pub tactics: &'static [&'static str],
+    /// The fields of its event that an analyst reads first.
+    pub fields: &'static [&'static str],
+    /// The Sigma rule's identifier: never changed.
+    pub uuid: &'static str,
+    /// The date of the Sigma rule.
+    pub since: &'static str,
 }
 
 /// How far a rule follows the global `mode`, and a virtual host's. A rule that does not is `audit` unless something says that it, or
@@ -63,6 +76,12 @@ macro_rules! rules {
             otherwise: $otherwise:literal,
             grave: $grave:literal,
             mode: $mode:ident,
+            about: $about:literal,
+            benign: $benign:literal,
+            tactics: $tactics:expr,
+            fields: $fields:expr,
+            uuid: $uuid:literal,
+            since: $since:literal,
         }
     )*) => {
         /// What is looked for.
@@ -96,6 +115,12 @@ macro_rules! rules {
             otherwise: $otherwise,
             grave: $grave,
             mode: Follows::$mode,
+            about: $about,
+            benign: $benign,
+            tactics: &$tactics,
+            fields: &$fields,
+            uuid: $uuid,
+            since: $since,
         }),*];
 
         /// Those of which the events are about a connection, a bit for each.
@@ -124,6 +149,12 @@ rules! {
         otherwise: "no allow entry, local range or common port has this destination",
         grave: "",
         mode: Mode,
+        about: "A web server's worker, or a program that one started, connected or sent a datagram to a port where a web server has no business, outside the local ranges.",
+        benign: "Mail by SMTP submission (587), LDAP, databases and caches on ports of their own, APIs on odd ports; name them in [egress] allow",
+        tactics: ["persistence", "command-and-control"],
+        fields: ["destination.ip", "destination.port", "destination.domain", "network.transport"],
+        uuid: "bf140002-91f1-570d-adab-4901bd534114",
+        since: "2026-11-26",
     }
     /// A shell started by a serving process or a descendant of one.
     ShellSpawn: {
@@ -138,6 +169,12 @@ rules! {
         otherwise: "a shell",
         grave: "",
         mode: Mode,
+        about: "A web server's worker, or a program that one started, started a shell.",
+        benign: "Converters of images and documents that an application runs by a shell, version checks of plugins; name the whole command in [exec] allow",
+        tactics: ["persistence", "execution"],
+        fields: ["process.command_line", "process.working_directory", "process.parent.name"],
+        uuid: "c55de096-1bb4-552b-9adb-81d277289354",
+        since: "2026-11-26",
     }
     /// A program in a place where programs do not belong.
     ExecPlace: {
@@ -152,6 +189,12 @@ rules! {
         otherwise: "a place of its own kind",
         grave: "the program lies where anybody could have put it",
         mode: InPlaces,
+        about: "A web server's worker, or a program that one started, started a program that stands in a writable folder, is hidden, or is in no file.",
+        benign: "Applications that bring programs into folders which the web server owns; give the files to another user, or name the program in [exec] allow",
+        tactics: ["persistence", "command-and-control"],
+        fields: ["process.executable", "process.command_line", "portcullis.clause"],
+        uuid: "ab1915c2-cc38-5fe2-9514-fbee60762a76",
+        since: "2026-11-26",
     }
     /// A network, scripting or reconnaissance tool.
     ExecTool: {
@@ -166,6 +209,12 @@ rules! {
         otherwise: "a tool",
         grave: "",
         mode: Nothing,
+        about: "A web server's worker, or a program that one started, started a network tool, a scripting language or a tool of reconnaissance.",
+        benign: "Background jobs that an application runs by php or node, health checks by uname or hostname; name the command in [exec] allow",
+        tactics: ["persistence", "execution", "discovery"],
+        fields: ["process.executable", "process.command_line", "portcullis.clause"],
+        uuid: "b5e5d556-752a-59ea-80ca-c10b3dbf99e9",
+        since: "2026-11-26",
     }
     /// Standard input or output on a network connection.
     StdioSocket: {
@@ -180,6 +229,12 @@ rules! {
         otherwise: "standard input or output on a network connection",
         grave: "a program's standard input or output is a connection",
         mode: Mode,
+        about: "A program was started with its standard input or output on a connection, or a connection was put there, as a reverse shell does.",
+        benign: "Programs in the style of inetd that a server starts on a client's connection; turn the rule off for their virtual host",
+        tactics: ["persistence", "execution", "command-and-control"],
+        fields: ["portcullis.detail", "process.command_line"],
+        uuid: "af7cf78f-145f-5aec-8e41-8b4b5cb275c6",
+        since: "2026-11-26",
     }
     /// A new program's environment makes its loader load something.
     LoaderEnv: {
@@ -194,6 +249,12 @@ rules! {
         otherwise: "a variable that makes a program load other code than the server was started with",
         grave: "a variable makes a program load code",
         mode: Mode,
+        about: "The environment of a new program sets LD_PRELOAD, LD_AUDIT or LD_LIBRARY_PATH to what the server was not started with.",
+        benign: "A pool of PHP-FPM with LD_LIBRARY_PATH for a vendor's library; name the value in [rules.loader-env] allow",
+        tactics: ["persistence", "privilege-escalation", "defense-evasion"],
+        fields: ["portcullis.detail", "process.command_line"],
+        uuid: "84ffa92f-3fb6-5df7-addb-d9f32cf709f9",
+        since: "2026-11-26",
     }
     /// A port is opened that the server itself did not open.
     ListenPort: {
@@ -208,6 +269,12 @@ rules! {
         otherwise: "a port that the server itself did not open",
         grave: "",
         mode: Nothing,
+        about: "A web server's worker, or a program that one started, listens on a port that the server had not opened before it served.",
+        benign: "Active FTP from PHP, test servers that an application starts; name the ports in [rules.listen-port] allow",
+        tactics: ["persistence", "command-and-control"],
+        fields: ["server.ip", "server.port", "network.transport"],
+        uuid: "301a8852-b3ca-52a7-a3d8-b322b4d14b49",
+        since: "2026-11-26",
     }
     /// A name server is asked that is no configured one.
     DnsDirect: {
@@ -222,6 +289,12 @@ rules! {
         otherwise: "a name server that is not in /etc/resolv.conf",
         grave: "",
         mode: Nothing,
+        about: "A web server's worker, or a program that one started, spoke to port 53 or 853 of a host that is no name server of this one.",
+        benign: "nginx with a resolver of its own, applications with a resolver of their own; name them in [rules.dns-direct] resolvers",
+        tactics: ["persistence", "command-and-control"],
+        fields: ["destination.ip", "destination.port"],
+        uuid: "be2314a5-ec16-5749-9d19-8f0a7a00db56",
+        since: "2026-11-26",
     }
     /// The metadata service of a cloud.
     Metadata: {
@@ -236,6 +309,12 @@ rules! {
         otherwise: "a metadata service",
         grave: "it is the cloud's metadata service, which gives out credentials",
         mode: Mode,
+        about: "A web server's worker, or a program that one started, spoke to a cloud's metadata service, which hands out credentials.",
+        benign: "Applications that use an instance's role by design; name the address in that virtual host's [egress] allow",
+        tactics: ["persistence", "credential-access"],
+        fields: ["destination.ip", "destination.port"],
+        uuid: "068406f2-1c00-55d5-ab83-acee0791c68b",
+        since: "2026-11-26",
     }
     /// A FastCGI request changes PHP's settings.
     PhpIni: {
@@ -250,6 +329,12 @@ rules! {
         otherwise: "PHP_VALUE or PHP_ADMIN_VALUE in a request",
         grave: "a request changes PHP's settings",
         mode: Mode,
+        about: "A FastCGI request brought PHP_VALUE or PHP_ADMIN_VALUE, by which its sender can have a file of his choice run.",
+        benign: "nginx or Apache configured with fastcgi_param PHP_VALUE; name the settings in [rules.php-ini] allow",
+        tactics: ["persistence", "initial-access"],
+        fields: ["portcullis.detail"],
+        uuid: "d166431c-95d0-5bd7-ba72-7f51ea7b0939",
+        since: "2026-11-26",
     }
     /// A program in which this library will not be active.
     ExecUnguarded: {
@@ -264,6 +349,12 @@ rules! {
         otherwise: "a program in which the library is not active",
         grave: "",
         mode: Nothing,
+        about: "A web server's worker, or a program that one started, started a program in which the library is not active: setuid, static, or for another loader.",
+        benign: "Setuid mailers in other places than the built-in list has them, static helpers of an application; name the program in [rules.exec-unguarded] allow",
+        tactics: ["persistence", "privilege-escalation", "defense-evasion"],
+        fields: ["portcullis.unguarded", "process.executable", "process.command_line", "process.parent.name"],
+        uuid: "5c4590cd-5c88-5605-9495-15017aca6023",
+        since: "2026-11-28",
     }
     /// The server's own application pool is reached past the server.
     FpmSocket: {
@@ -278,6 +369,12 @@ rules! {
         otherwise: "a socket of the server's own application pool",
         grave: "the server's own pool is reached past the server",
         mode: Nothing,
+        about: "A process of the server's tree reached the server's own application pool past the web server, where a request can name any script and any virtual host.",
+        benign: "Status pages and caches that an application asks for over its own pool's socket",
+        tactics: ["persistence", "execution"],
+        fields: ["portcullis.detail", "process.command_line"],
+        uuid: "fdbe6ff5-321e-5cf2-b8e6-382bddbaddd4",
+        since: "2026-11-28",
     }
     /// The memory of a process is opened for writing, or written.
     ProcessMemory: {
@@ -292,6 +389,12 @@ rules! {
         otherwise: "the memory of a process",
         grave: "the memory of a process is written",
         mode: Nothing,
+        about: "A web server's worker, or a program that one started, opened the memory of a process for writing, wrote to it, or attached to it.",
+        benign: "Debuggers and tracers that a request starts",
+        tactics: ["persistence", "privilege-escalation", "defense-evasion"],
+        fields: ["portcullis.detail", "process.executable", "process.command_line"],
+        uuid: "3e5dfac4-1059-5c77-a8b2-e0645c0ac0d7",
+        since: "2026-11-28",
     }
     /// A process makes or enters a namespace.
     Namespace: {
@@ -306,6 +409,12 @@ rules! {
         otherwise: "a namespace",
         grave: "in a namespace of its own a process sees other files and other users",
         mode: Nothing,
+        about: "A web server's worker, or a program that one started, made or entered a namespace, in which it may be root and sees other files and owners.",
+        benign: "Headless browsers and sandboxes; name the program in [rules.namespace] allow",
+        tactics: ["persistence", "privilege-escalation"],
+        fields: ["portcullis.detail", "process.executable", "process.command_line"],
+        uuid: "ed8a4b00-9e09-5c27-b2ef-82b772074ac7",
+        since: "2026-11-28",
     }
 }
 
