@@ -16,6 +16,7 @@ mod nets;
 mod read;
 pub mod reading;
 pub mod runners;
+mod snapshot;
 mod syntax;
 pub mod trust;
 
