@@ -28,12 +28,33 @@ Exit status:
   1  a line is no event, an error, or with --check: events would remain
   2  usage error";
 
+/// What ends `apply --help`.
+const APPLY_HELP: &str = "\
+The configuration is read as it is at one moment: if a file changes meanwhile, it is read again. It is
+checked as `portcullis check` does, compiled beside the applied policy, and takes its place by a
+rename. After an error, nothing has changed.
+
+Examples:
+  portcullis apply                          # every configuration of a guarded unit, then their reloads
+  portcullis apply --check                  # is it right, and does it differ from the applied policy?
+  portcullis apply --config /etc/portcullis # one configuration, by its folder or its main file
+  portcullis apply --no-reload              # servers take it with their next start, reload or new worker
+  portcullis apply --json                   # for a program: `changed`, `configurations`, `units`
+
+Exit status:
+  0  applied, and every process of the units has it in force; with --check: no error
+  1  an error: the applied policy stays; or a unit that has it not in force
+  2  usage error";
+
 #[derive(Subcommand)]
 pub enum Verb {
     /// Check the configuration and show every error with its place
     Check(Check),
     /// Compile the configuration into the policy that the guard reads
     Compile(Compile),
+    /// Put the configuration in force: check it, compile it, and reload every guarded unit
+    #[command(after_long_help = APPLY_HELP, after_help = APPLY_HELP)]
+    Apply(Apply),
     /// Run a command under the guard
     Run(Run),
     /// Show events, from files or from the journal
@@ -102,7 +123,7 @@ pub struct Panic {
 /// Which configuration.
 #[derive(Args)]
 pub struct Source {
-    /// The main configuration file; its vhosts.d/ stands beside it
+    /// The main configuration file, beside its vhosts.d/; or the folder with its portcullis.toml
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -126,6 +147,25 @@ pub struct Compile {
     /// Use this mode for every rule, whatever the configuration says
     #[arg(long)]
     pub mode: Option<ModeWord>,
+}
+
+#[derive(Args)]
+pub struct Apply {
+    /// The main configuration file or its folder; without it, that of every guarded unit
+    #[command(flatten)]
+    pub source: Source,
+    /// Check the configuration and compare it with the applied policy; write and reload nothing
+    #[arg(long, visible_alias = "dry-run")]
+    pub check: bool,
+    /// Write the compiled policy, and reload nothing
+    #[arg(long)]
+    pub no_reload: bool,
+    /// Where to write the compiled policy [default: in /run/portcullis]
+    #[arg(short, long, value_name = "FILE", requires = "no_reload")]
+    pub output: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -5,6 +5,7 @@
 #[macro_use]
 mod out;
 
+mod apply;
 mod arguments;
 mod check;
 mod compile;
@@ -19,6 +20,7 @@ mod kill_switch;
 mod learn;
 mod log;
 mod modes;
+mod reload;
 mod report;
 mod run;
 mod show;
@@ -42,6 +44,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
+        Verb::Apply(arguments) => apply::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Install(arguments) => install::install(&arguments),
         Verb::Uninstall(arguments) => install::uninstall(&arguments),
