@@ -1,4 +1,5 @@
 //! `portcullis apply`: what is applied is one configuration without an error, or the one before it.
+#![allow(clippy::disallowed_methods)]
 
 use portcullis_policy::Policy;
 use serde_json::Value;
@@ -91,7 +92,8 @@ fn what_has_an_error_leaves_the_policy_before_it() {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o666);
         std::fs::set_permissions(host.at("etc").join(name), mode).unwrap();
     };
-    let kinds: [(&str, &dyn Fn(&str), &str); 4] = [
+    type Kind<'k> = (&'k str, &'k dyn Fn(&str), &'k str);
+    let kinds: [Kind<'_>; 4] = [
         ("vhosts.d/half.toml", &half, "half.toml:3:"),
         ("vhosts.d/fifo.toml", &fifo, "FIFO"),
         ("vhosts.d/theirs.toml", &theirs, "belongs to user 33"),

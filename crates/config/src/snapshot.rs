@@ -182,7 +182,7 @@ fn read(folder: &Folder, path: PathBuf, name: PathBuf, links: Links, left: &mut 
     let mut taken = Taken {
         bytes: Ok(Vec::new()),
         is_private: true,
-        source: source(&path, std::fs::metadata(&at).ok().as_ref()),
+        source: source(&path, None),
         is_torn: false,
         path,
         name,
@@ -200,6 +200,9 @@ fn read(folder: &Folder, path: PathBuf, name: PathBuf, links: Links, left: &mut 
         Ok(bytes)
     })();
     *left = left.saturating_sub(bytes.as_ref().map_or(0, |bytes: &Vec<u8>| bytes.len() as u64));
+    if bytes.is_err() {
+        taken.source = source(&taken.path, std::fs::metadata(&at).ok().as_ref());
+    }
     taken.bytes = bytes;
     #[cfg(test)]
     tests::was_read(&taken.path);
