@@ -161,12 +161,23 @@ pub fn run(arguments: &Apply) -> u8 {
         code = code.max(if state.is_applied() { FINE } else { WRONG });
         of_units.push(state.as_json(unit, config));
     }
+    let fine = outcomes.iter().filter(|outcome| outcome.state.is_fine());
+    for outcome in fine.filter(|_| !arguments.no_reload && !arguments.check) {
+        let Some(state) = reload::outside(&outcome.path) else { continue };
+        if !state.is_applied() {
+            code = WRONG;
+            if !arguments.json {
+                complain(state.said("outside of units"));
+            }
+        }
+        of_units.push(state.as_json("", &outcome.path));
+    }
     if arguments.json {
         let configurations: Vec<Value> = outcomes.iter().map(as_json).collect();
         let is_changed = outcomes.iter().any(|outcome| outcome.state == State::Applied);
         let result = json!({ "changed": is_changed, "configurations": configurations, "units": of_units });
         println!("{}", crate::out::json(&result, true));
-    } else if units.is_empty() && !arguments.no_reload && !arguments.check {
+    } else if of_units.is_empty() && !arguments.no_reload && !arguments.check {
         println!("No unit is guarded by it.");
     }
     code

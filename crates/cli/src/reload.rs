@@ -47,8 +47,8 @@ pub enum InForce {
     Former(Vec<u32>),
     /// It could not be reloaded.
     NotReloaded(String),
-    /// Without systemd nobody reloads it from here.
-    NoSystemd,
+    /// These processes have another policy, and systemd does not reload them: it does not run, or they are of no unit of it.
+    ByHand(Vec<u32>),
 }
 
 impl InForce {
@@ -64,14 +64,14 @@ impl InForce {
             InForce::Applied { reloaded: false } => format!("{unit}: the policy is in force already"),
             InForce::NotRunning => format!("{unit}: not running"),
             InForce::Former(pids) => {
-                let named = pids.iter().take(NAMED).map(u32::to_string).collect::<Vec<_>>().join(", ");
-                let count = check::counted(pids.len(), "process").replace("processs", "processes");
-                format!("{unit}: reloaded, but {count} with the former policy until the end: {named}")
+                format!("{unit}: reloaded, but {} with the former policy until the end: {}", count(pids), named(pids))
             }
             InForce::NotReloaded(why) => format!("{unit}: {why}; `systemctl restart {unit}` does it"),
-            InForce::NoSystemd => format!(
-                "{unit}: systemd does not run here: reload it yourself (nginx -s reload, kill -USR2 of PHP-FPM's master, \
-                 apachectl graceful)"
+            InForce::ByHand(pids) => format!(
+                "{unit}: {} with another policy, which systemd does not reload: reload the server yourself (nginx -s reload, \
+                 kill -USR2 of PHP-FPM's master, apachectl graceful): {}",
+                count(pids),
+                named(pids)
             ),
         }
     }
@@ -83,7 +83,7 @@ impl InForce {
             InForce::NotRunning => ("not running", &[][..]),
             InForce::Former(pids) => ("former policy", pids.as_slice()),
             InForce::NotReloaded(_) => ("not reloaded", &[][..]),
-            InForce::NoSystemd => ("no systemd", &[][..]),
+            InForce::ByHand(pids) => ("to be reloaded by hand", pids.as_slice()),
         };
         let why = if let InForce::NotReloaded(why) = self { Some(why) } else { None };
         let reloaded = matches!(self, InForce::Applied { reloaded: true } | InForce::Former(_));
@@ -92,6 +92,30 @@ impl InForce {
             "reloaded": reloaded, "former": pids, "why": why,
         })
     }
+}
+
+fn count(pids: &[u32]) -> String {
+    check::counted(pids.len(), "process").replace("processs", "processes")
+}
+
+fn named(pids: &[u32]) -> String {
+    pids.iter().take(NAMED).map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What the processes outside of units have in force that read this configuration; `None` where there are none.
+pub fn outside(config: &Path) -> Option<InForce> {
+    let (file, applied) = (compile::default_output(config), applied(config)?);
+    let all = status::units().into_iter().filter(|unit| unit.name.is_empty());
+    let mut known = false;
+    let mut former = Vec::new();
+    for unit in all {
+        let own = unit.guarded().filter(|(_, guard)| guard.policy.file.as_ref() == Some(&file));
+        for (process, guard) in own {
+            known = true;
+            former.extend((guard.policy.digest != applied).then_some(process.pid));
+        }
+    }
+    known.then_some(if former.is_empty() { InForce::Applied { reloaded: false } } else { InForce::ByHand(former) })
 }
 
 /// The digest of the applied policy of a configuration.
@@ -109,15 +133,16 @@ fn former(unit: &str, applied: Option<u64>) -> Vec<u32> {
 
 /// Reloads a unit whose processes have another policy than the applied one of its configuration, and waits for them.
 pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
-    if !systemd.is_running() {
-        return InForce::NoSystemd;
-    }
-    if !systemd.is_active(unit) {
+    if systemd.is_running() && !systemd.is_active(unit) {
         return InForce::NotRunning;
     }
     let applied = applied(config);
-    if former(unit, applied).is_empty() {
+    let old = former(unit, applied);
+    if old.is_empty() {
         return InForce::Applied { reloaded: false };
+    }
+    if !systemd.is_running() {
+        return InForce::ByHand(old);
     }
     if let Err(why) = systemd.reload_unit(unit) {
         return InForce::NotReloaded(why);
@@ -151,7 +176,7 @@ mod tests {
             (InForce::NotRunning, true, "not running"),
             (InForce::Former(vec![7, 8]), false, "2 processes with the former policy until the end: 7, 8"),
             (InForce::NotReloaded("it is masked".into()), false, "it is masked"),
-            (InForce::NoSystemd, false, "reload it yourself"),
+            (InForce::ByHand(vec![7]), false, "1 process with another policy, which systemd does not reload"),
         ];
         for (state, is_applied, said) in states {
             assert_eq!(state.is_applied(), is_applied, "{state:?}");
