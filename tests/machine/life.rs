@@ -137,7 +137,7 @@ fn learns(machine: &Machine) {
         status(machine, "php8.2-fpm.service")["processes"]
             .as_array()
             .is_some_and(|all| all.iter().all(|one| one["policy"]["current"] == true))
-            && !machine.run("portcullis status").contains("has changed since")
+            && machine.run("portcullis status").contains("the configuration on disk is the applied one")
     });
     ask(machine, "connect");
     ask(machine, "command");

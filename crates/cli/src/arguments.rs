@@ -22,6 +22,13 @@ pub enum Verb {
     /// Compile the configuration into the policy that the guard reads
     #[command(after_help = help::COMPILE)]
     Compile(Compile),
+    /// Put the configuration in force: check it, compile it, and reload every guarded unit
+    ///
+    /// The configuration is read as it is at one moment: if a file changes meanwhile, it is read again. It is checked as
+    /// `portcullis check` does, compiled beside the applied policy, and takes its place by a rename. After an error, nothing has
+    /// changed.
+    #[command(after_help = help::APPLY)]
+    Apply(Apply),
     /// Run a command under the guard
     #[command(after_help = help::RUN)]
     Run(Run),
@@ -105,7 +112,7 @@ pub struct Panic {
 /// Which configuration.
 #[derive(Args)]
 pub struct Source {
-    /// The main configuration file; its vhosts.d/ stands beside it
+    /// The main configuration file, beside its vhosts.d/; or the folder with its portcullis.toml
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -129,6 +136,25 @@ pub struct Compile {
     /// Use this mode for every rule, whatever the configuration says
     #[arg(long)]
     pub mode: Option<ModeWord>,
+}
+
+#[derive(Args)]
+pub struct Apply {
+    /// The main configuration file or its folder; without it, that of every guarded unit
+    #[command(flatten)]
+    pub source: Source,
+    /// Check the configuration and compare it with the applied policy; write and reload nothing
+    #[arg(long, visible_alias = "dry-run")]
+    pub check: bool,
+    /// Write the compiled policy, and reload nothing
+    #[arg(long)]
+    pub no_reload: bool,
+    /// Where to write the compiled policy [default: in /run/portcullis]
+    #[arg(short, long, value_name = "FILE", requires = "no_reload")]
+    pub output: Option<PathBuf>,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Args)]

@@ -10,10 +10,14 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+/// The main file of a configuration that is named by its folder.
+const MAIN_FILE: &str = "portcullis.toml";
+
 /// The main file that is meant.
 pub fn path_of(source: &Source) -> PathBuf {
     let path = source.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG));
-    std::path::absolute(&path).unwrap_or(path)
+    let path = std::path::absolute(&path).unwrap_or(path);
+    if path.is_dir() { path.join(MAIN_FILE) } else { path }
 }
 
 /// Shows errors and warnings on standard error; for `check` and `compile`.
@@ -104,7 +108,7 @@ fn lacks_ptrace(status: &str) -> bool {
 }
 
 /// What this place, a container for one, lacks for the configuration. Of a unit, `doctor` says so.
-fn here(loaded: &Loaded) {
+pub fn here(loaded: &Loaded) {
     let status = reading::text(Path::new("/proc/self/status"), Links::Follow, 1 << 16).unwrap_or_default();
     if loaded.usable() && loaded.config.backstop.kind == BackstopKind::Supervise && lacks_ptrace(&status) {
         eprintln!(
@@ -116,7 +120,7 @@ fn here(loaded: &Loaded) {
 }
 
 /// Without the group that is to append to the log, no worker does. `compile` warns of it: a policy without a log is better than none.
-fn log_group(path: &Path, loaded: &mut Loaded) {
+pub fn log_group(path: &Path, loaded: &mut Loaded) {
     if let Some(why) = sink::lacks_group(Path::new("/"), &loaded.config) {
         let message = format!("`[log] group`: {why}");
         let help = "name a group of /etc/group, or make it: groupadd --system NAME".to_owned();
@@ -124,23 +128,27 @@ fn log_group(path: &Path, loaded: &mut Loaded) {
     }
 }
 
+/// The result for programs.
+pub fn json(loaded: &Loaded, path: &Path) -> Value {
+    let may_quote = is_for_the_caller(out::is_terminal(false));
+    let diagnostics: Vec<Value> = loaded.diagnostics.iter().map(|one| as_json(one, may_quote)).collect();
+    json!({
+        "config": path.display().to_string(),
+        "usable": loaded.usable(),
+        "errors": count(loaded, Severity::Error),
+        "warnings": count(loaded, Severity::Warning),
+        "override": loaded.config.force.map(portcullis_policy::Mode::word),
+        "modes": crate::modes::json(&portcullis_config::modes::of(&loaded.config.global, &loaded.config)),
+        "diagnostics": diagnostics,
+    })
+}
+
 pub fn run(arguments: &Check) -> u8 {
     let path = path_of(&arguments.source);
     let mut loaded = portcullis_config::load(&path);
     log_group(&path, &mut loaded);
     if arguments.json {
-        let may_quote = is_for_the_caller(out::is_terminal(false));
-        let diagnostics: Vec<Value> = loaded.diagnostics.iter().map(|one| as_json(one, may_quote)).collect();
-        let result = json!({
-            "config": path.display().to_string(),
-            "usable": loaded.usable(),
-            "errors": count(&loaded, Severity::Error),
-            "warnings": count(&loaded, Severity::Warning),
-            "override": loaded.config.force.map(portcullis_policy::Mode::word),
-            "modes": crate::modes::json(&portcullis_config::modes::of(&loaded.config.global, &loaded.config)),
-            "diagnostics": diagnostics,
-        });
-        println!("{}", crate::out::json(&result, true));
+        println!("{}", crate::out::json(&json(&loaded, &path), true));
     } else {
         show(&loaded);
         here(&loaded);

@@ -20,6 +20,9 @@ pub fn default_output(config: &Path) -> PathBuf {
     path.into()
 }
 
+/// The beginning of the names of policies that are not yet in their place. Nobody reads them.
+pub const TEMPORARY: &str = ".policy-";
+
 /// Writes `bytes` to `output` atomically, readable by all and writable by the owner.
 pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -39,7 +42,7 @@ pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
     if is_there(bytes, output) {
         return Ok(());
     }
-    let mut file = tempfile::Builder::new().prefix(".policy-").tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     file.as_file().sync_all()?;

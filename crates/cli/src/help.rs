@@ -31,6 +31,16 @@ help!(
     "the policy was written",
     "the configuration has an error, or the policy was not written"
 );
+help!(
+    APPLY,
+    "  portcullis apply                          # every configuration of a guarded unit, then their reloads
+  portcullis apply --check                  # is it right, and does it differ from the applied policy?
+  portcullis apply --config /etc/portcullis # one configuration, by its folder or its main file
+  portcullis apply --no-reload              # servers take it with their next start, reload or new worker
+  portcullis apply --json                   # for a program: `changed`, `configurations`, `units`",
+    "applied, and every process of the units has it in force; with --check: no error",
+    "an error: the applied policy stays; or a unit that has it not in force"
+);
 pub const RUN: &str = "\
 Examples:
   portcullis run -- php -r 'var_dump(shell_exec(\"id\"));'

@@ -4,15 +4,14 @@
 use crate::arguments::{Panic, PanicWord};
 use crate::install::plan::Change;
 use crate::install::{self, Systemd};
-use crate::{FINE, WRONG, check, compile, complain, status};
+use crate::{FINE, check, compile, complain, reload};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, DEFAULT_CONFIG, trust};
 use portcullis_policy::Mode;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 use toml_edit::{DocumentMut, Item, Value};
 
 /// What is at the end of the name of a file that could not be read, while another stands in for it.
@@ -21,14 +20,12 @@ const SET_ASIDE: &str = "before-panic";
 const ASIDE_MAX: u32 = 100;
 /// The first line of the file that stands in for one, before that one's name.
 const STAND_IN: &str = "# Written by `portcullis panic`, in place of a file that could not be read and is now ";
-/// How long workers may go on after a reload, with what they are doing.
-const DRAINING: Duration = Duration::from_secs(5);
 
 pub fn run(arguments: &Panic) -> u8 {
     if let Err(why) = install::needs_root(Path::new("/")) {
         return complain(why);
     }
-    let units = units();
+    let units = reload::units();
     let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
     let mut files: BTreeSet<PathBuf> = match &named {
         Some(path) => BTreeSet::from([path.clone()]),
@@ -57,7 +54,7 @@ pub fn run(arguments: &Panic) -> u8 {
         }
     }
     // Where one configuration could not be changed, the units of the others still are let go.
-    let units: Vec<&String> = units.iter().filter(|(_, file)| files.contains(*file)).map(|(unit, _)| unit).collect();
+    let units: Vec<(&String, &PathBuf)> = units.iter().filter(|(_, file)| files.contains(*file)).collect();
     code = code.max(reload(&units));
     let of_file = named.map(|path| format!(" --config {}", path.display())).unwrap_or_default();
     if !arguments.undo {
@@ -78,18 +75,6 @@ fn mode_of(word: PanicWord) -> Mode {
         PanicWord::Audit => Mode::Audit,
         PanicWord::Off => Mode::Off,
     }
-}
-
-/// Every guarded unit, with its main configuration file.
-fn units() -> BTreeMap<String, PathBuf> {
-    let root = Path::new("/");
-    let guarded = status::units().into_iter().map(|unit| unit.name);
-    let names: BTreeSet<String> = guarded.chain(install::installed(root)).filter(|name| !name.is_empty()).collect();
-    let config = |name: &String| {
-        let unit = install::unit::Unit::find(root, name).ok()?;
-        Some(PathBuf::from(unit.variable("PORTCULLIS_CONFIG")?.0))
-    };
-    names.into_iter().map(|name| (name.clone(), config(&name).unwrap_or_else(|| DEFAULT_CONFIG.into()))).collect()
 }
 
 /// What stands behind the switch.
@@ -224,8 +209,8 @@ fn written(path: &Path, config: &Config) -> Result<(), String> {
         .map_err(|error| format!("cannot write {}: {error}", output.display()))
 }
 
-/// Reloads units, and waits until none of their processes has another policy than the one on disk.
-fn reload(units: &[&String]) -> u8 {
+/// Reloads units, and says which have the switch in force.
+fn reload(units: &[(&String, &PathBuf)]) -> u8 {
     let systemd = Systemd::of(Path::new("/"));
     if !systemd.is_running() {
         println!(
@@ -234,48 +219,17 @@ fn reload(units: &[&String]) -> u8 {
         return FINE;
     }
     let mut code = FINE;
-    for unit in units {
-        if !systemd.is_active(unit) {
-            println!("{unit}: not running");
-            continue;
+    for (unit, config) in units {
+        let state = reload::reload(&systemd, unit, config);
+        match state.is_applied() {
+            true => println!("{}", state.said(unit)),
+            false => code = complain(state.said(unit)),
         }
-        if let Err(why) = systemd.reload_unit(unit) {
-            code = complain(format_args!("{why}; `systemctl restart {unit}` does it"));
-            continue;
-        }
-        code = code.max(settled(&systemd, unit));
     }
     if units.is_empty() {
         println!("No unit is guarded.");
     }
     code
-}
-
-/// Waits for a unit's processes, and says of those that go on with the former policy.
-fn settled(systemd: &Systemd, unit: &str) -> u8 {
-    let begun = Instant::now();
-    let mut asked_again = false;
-    loop {
-        let old: Vec<u32> =
-            status::units().iter().filter(|known| known.name == unit).flat_map(status::Unit::outdated).collect();
-        if old.is_empty() {
-            println!("{unit}: reloaded");
-            return FINE;
-        }
-        if begun.elapsed() > DRAINING {
-            let pids = old.iter().take(10).map(u32::to_string).collect::<Vec<_>>().join(", ");
-            eprintln!(
-                "portcullis: {unit}: reloaded, but {} still has the former policy until it ends: {pids}",
-                check::counted(old.len(), "process").replace("processs", "processes")
-            );
-            return WRONG;
-        }
-        // A master looks for a new policy once a second at most.
-        if !asked_again && begun.elapsed() > Duration::from_millis(1500) {
-            asked_again = systemd.reload_unit(unit).is_ok();
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
 }
 
 #[cfg(test)]

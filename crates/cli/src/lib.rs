@@ -5,6 +5,7 @@
 #[macro_use]
 mod out;
 
+mod apply;
 mod arguments;
 mod check;
 mod compile;
@@ -22,6 +23,7 @@ mod log;
 mod modes;
 mod probes;
 mod ps;
+mod reload;
 mod report;
 mod run;
 mod seal_key;
@@ -51,6 +53,7 @@ pub fn main() -> ExitCode {
     let done = match verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
+        Verb::Apply(arguments) => apply::run(&arguments),
         Verb::Run(arguments) => run::run(&arguments),
         Verb::Install(arguments) => install::install(&arguments),
         Verb::Uninstall(arguments) => install::uninstall(&arguments),

@@ -16,6 +16,7 @@ mod nets;
 mod read;
 pub mod reading;
 pub mod runners;
+mod snapshot;
 mod syntax;
 pub mod trust;
 
@@ -23,5 +24,5 @@ pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};
 pub use entry::command;
 pub use load::{Loaded, built_in, load, load_below, mark, parse_text};
-pub use model::{Config, Sink};
+pub use model::{Config, Sink, SourceFile};
 pub use portcullis_policy::place::DEFAULT_CONFIG;

@@ -5,6 +5,7 @@ use crate::images;
 use crate::model::{Config, SourceFile};
 use crate::read::Reader;
 use crate::reading::{self, Links};
+use crate::snapshot::{self, Snapshot, Taken};
 use crate::trust;
 use portcullis_policy::place;
 use std::fs::Metadata;
@@ -45,38 +46,54 @@ pub fn load(path: &Path) -> Loaded {
 #[must_use]
 pub fn load_below(root: &Path, path: &Path) -> Loaded {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let mut loaded = read(&path);
-    trust::check(root, &path, &mut loaded);
-    loaded
+    let mut tries = 1;
+    loop {
+        let snapshot = Snapshot::take(&path);
+        let mut changed = snapshot.changed();
+        if changed.is_none() {
+            let mut loaded = read(&snapshot, None);
+            trust::check(root, &path, &mut loaded);
+            changed = snapshot.changed();
+            if changed.is_none() {
+                return loaded;
+            }
+        }
+        if tries == snapshot::TRIES {
+            let mut loaded = read(&snapshot, changed);
+            trust::check(root, &path, &mut loaded);
+            return loaded;
+        }
+        snapshot::pause(tries);
+        tries += 1;
+    }
 }
 
-fn read(path: &Path) -> Loaded {
+/// The configuration of a snapshot, of which `changed` went on changing.
+fn read(snapshot: &Snapshot, changed: Option<PathBuf>) -> Loaded {
     let mut config = Config::default();
     let mut diagnostics = Vec::new();
     let folders = Rc::default();
-    if let Some((text, is_private)) = text_of(path, &mut config, &mut diagnostics) {
-        Reader::new(path, &text, &folders, &mut diagnostics).main(&mut config);
-        keep_private(path, is_private, &mut diagnostics);
+    if let Some(file) = changed {
+        let help = "run this again when nothing writes there: what was read may be half of a change".to_owned();
+        let message = "it changed each time while the configuration was read".to_owned();
+        diagnostics.push(Diagnostic::of_file(Severity::Error, file, message, help));
     }
-    let beside = path.parent().unwrap_or(Path::new("/")).join("vhosts.d");
-    note(&beside, &mut config);
-    let mut files: Vec<PathBuf> = match reading::entries(&beside, reading::ENTRIES_MAX) {
-        Ok(entries) => entries.into_iter().map(|entry| entry.path()).collect(),
-        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-        Err(error) => {
-            diagnostics.push(unreadable(&beside, &error));
-            Vec::new()
-        }
-    };
-    files.retain(|file| file.extension().is_some_and(|extension| extension == "toml"));
-    files.sort();
-    for file in &files {
-        if let Some((text, is_private)) = text_of(file, &mut config, &mut diagnostics) {
-            Reader::new(file, &text, &folders, &mut diagnostics).vhost_file(&mut config);
-            keep_private(file, is_private, &mut diagnostics);
+    let main = &snapshot.main;
+    if let Some(text) = text_of(main, &mut config, &mut diagnostics) {
+        Reader::new(&main.path, text, &folders, &mut diagnostics).main(&mut config);
+        keep_private(main, &mut diagnostics);
+    }
+    config.sources.push(snapshot.beside.clone());
+    if let Some(error) = &snapshot.unlisted {
+        diagnostics.push(unreadable(&snapshot.beside.path, error));
+    }
+    for file in &snapshot.files {
+        if let Some(text) = text_of(file, &mut config, &mut diagnostics) {
+            Reader::new(&file.path, text, &folders, &mut diagnostics).vhost_file(&mut config);
+            keep_private(file, &mut diagnostics);
         }
     }
-    config.vhost_files = files;
+    config.vhost_files = snapshot.files.iter().map(|file| file.path.clone()).collect();
     note(Path::new(RESOLV_CONF), &mut config);
     config.resolvers = resolvers(&resolv_conf());
     images::find(Path::new("/"), &mut config);
@@ -96,9 +113,9 @@ fn forgive(diagnostics: &mut [Diagnostic]) {
 }
 
 /// Marks what is said about a file that not everybody may read.
-fn keep_private(file: &Path, is_private: bool, diagnostics: &mut [Diagnostic]) {
-    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.file == file) {
-        diagnostic.is_private = is_private;
+fn keep_private(file: &Taken, diagnostics: &mut [Diagnostic]) {
+    for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.file == file.path) {
+        diagnostic.is_private = file.is_private;
     }
 }
 
@@ -129,21 +146,16 @@ pub fn parse_text(path: &Path, text: &str) -> Loaded {
     Loaded { config, diagnostics, is_trusted: true }
 }
 
-/// The text of a file, and whether others than its owner and its group may read it.
-fn text_of(path: &Path, config: &mut Config, diagnostics: &mut Vec<Diagnostic>) -> Option<(String, bool)> {
-    note(path, config);
-    let read = || {
-        let file = reading::open(path, Links::Follow)?;
-        let is_private = file.metadata()?.mode() & 0o004 == 0;
-        reading::rest(file, reading::CONFIG_MAX).map(|bytes| (bytes, is_private))
-    };
-    diagnostics.push(match read().map(|(bytes, is_private)| (String::from_utf8(bytes), is_private)) {
-        Ok((Ok(text), is_private)) => return Some((text, is_private)),
-        Ok((Err(error), _)) => {
-            let message = format!("not UTF-8: byte {} is not text", error.utf8_error().valid_up_to());
-            Diagnostic::of_file(Severity::Error, path.to_owned(), message, "write it as UTF-8 text".into())
+/// The text of a file, which is a source of the policy.
+fn text_of<'t>(file: &'t Taken, config: &mut Config, diagnostics: &mut Vec<Diagnostic>) -> Option<&'t str> {
+    config.sources.push(file.source.clone());
+    diagnostics.push(match file.bytes.as_deref().map(std::str::from_utf8) {
+        Ok(Ok(text)) => return Some(text),
+        Ok(Err(error)) => {
+            let message = format!("not UTF-8: byte {} is not text", error.valid_up_to());
+            Diagnostic::of_file(Severity::Error, file.path.clone(), message, "write it as UTF-8 text".into())
         }
-        Err(error) => unreadable(path, &error),
+        Err(error) => unreadable(&file.path, error),
     });
     None
 }

@@ -10,7 +10,7 @@ use std::fs::{DirEntry, File, Metadata, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind, Read, Result};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The largest file of the configuration, in bytes.
@@ -50,7 +50,7 @@ pub fn open(path: &Path, links: Links) -> Result<File> {
         return Err(Error::new(ErrorKind::InvalidInput, why));
     }
     let open = |path: &Path| OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK | libc::O_NOCTTY).open(path);
-    match open(Path::new(&format!("/proc/self/fd/{}", place.as_raw_fd()))) {
+    match open(&by_number(&place)) {
         // Without /proc it is opened by its path once more.
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let file = open(path)?;
@@ -134,6 +134,39 @@ pub fn entries(folder: &Path, max: usize) -> Result<Vec<DirEntry>> {
     Ok(found)
 }
 
+/// A folder that is held by its descriptor: what is opened in it is in this folder, whatever takes its name meanwhile.
+pub struct Folder {
+    held: Option<File>,
+    path: PathBuf,
+}
+
+impl Folder {
+    /// The folder that a path leads to. One that is not there, or is none, fails when something in it is opened.
+    #[must_use]
+    pub fn open(path: &Path) -> Folder {
+        Folder {
+            held: find(path, libc::O_DIRECTORY).ok().filter(|held| by_number(held).exists()),
+            path: path.to_owned(),
+        }
+    }
+
+    /// The path of `name` in it.
+    #[must_use]
+    pub fn at(&self, name: &Path) -> PathBuf {
+        // Without /proc it is found by its path.
+        self.held.as_ref().map_or_else(|| self.path.clone(), by_number).join(name)
+    }
+
+    /// What `look` says of the folder that is held.
+    pub fn looked<T>(&self, look: impl Fn(&Path) -> T) -> T {
+        look(&self.at(Path::new(".")))
+    }
+}
+
+fn by_number(file: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 /// Writes to the disk which entries a folder has.
 pub fn sync_folder(folder: &Path) -> Result<()> {
     OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(folder)?.sync_all()
@@ -163,7 +196,8 @@ fn is_trusted(meta: &Metadata) -> bool {
     meta.uid() == 0 || std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == meta.uid())
 }
 
-fn is_own_descriptor(path: &Path) -> bool {
+/// Whether a path names a descriptor of the caller's own, which may be a pipe.
+pub(crate) fn is_own_descriptor(path: &Path) -> bool {
     let is_number = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
     path.to_str().is_some_and(|path| {
         let number = path.strip_prefix("/dev/fd/").or_else(|| path.strip_prefix("/proc/self/fd/"));

@@ -187,7 +187,7 @@ fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
 
 /// The unit's processes; gives its main one, where that is known. `None` where there is none at all.
 fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
-    let found = status::units().into_iter().find(|known| known.name == unit.name);
+    let found = status::of_host().into_iter().find(|known| known.name == unit.name);
     let running = found.as_ref().map_or(&[][..], |found| found.processes.as_slice());
     // What a worker has started is none of the server's own.
     let is_own = |process: &&Process| !process.is_supervisor && process.descent.is_none();

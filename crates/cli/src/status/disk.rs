@@ -1,89 +1,144 @@
-//! The policy that lies on the disk, which need not be the one in force.
+//! What lies on the disk: the configuration, and the policy that was applied last. Neither need be in force.
 
 use super::tally::Log;
-use crate::arguments::Status;
 use crate::{check, compile};
-use portcullis_config::Severity;
 use portcullis_config::reading::{self, Links};
+use portcullis_config::{Severity, SourceFile};
+use portcullis_policy::Policy;
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// The largest compiled policy, in bytes.
 const POLICY_MAX: u64 = 256 << 20;
 
-/// The compiled policy that lies there, and whether the configuration has changed since.
+/// The configuration, compared with the policy that was applied last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sources {
+    /// They say the same.
+    Applied,
+    /// They differ.
+    Differ,
+    /// It has errors: their number, and the first.
+    Rejected(String),
+    /// It was never applied.
+    NeverApplied,
+}
+
+impl Sources {
+    /// For JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Sources::Applied => "applied",
+            Sources::Differ => "differs",
+            Sources::Rejected(_) => "rejected",
+            Sources::NeverApplied => "never applied",
+        }
+    }
+
+    /// What is wrong with it.
+    pub fn rejected(&self) -> Option<&str> {
+        if let Sources::Rejected(why) = self { Some(why) } else { None }
+    }
+}
+
+/// A configuration and its applied policy.
 pub struct OnDisk {
+    /// The main file.
+    pub config: PathBuf,
+    /// The applied policy's file.
     pub path: String,
     pub digest: Option<u64>,
-    pub is_stale: bool,
-    /// What is wrong with the configuration, if it does not compile.
-    pub rejected: Option<String>,
+    pub sources: Sources,
     /// Where its events can be read.
     pub log: Option<Log>,
     /// Its virtual hosts.
     pub vhosts: BTreeSet<String>,
 }
 
-pub fn on_disk(arguments: &Status) -> OnDisk {
-    let main = check::path_of(&arguments.source);
-    let path = compile::default_output(&main);
+/// What lies there of the configuration with the main file `main`.
+pub fn on_disk(main: &Path) -> OnDisk {
+    let path = compile::default_output(main);
     let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
-    let policy = portcullis_policy::Policy::new(&bytes).ok();
-    let changed = |(file, then, size): (&[u8], i64, u64)| {
-        use std::os::unix::ffi::OsStrExt;
-        let file = Path::new(std::ffi::OsStr::from_bytes(file.strip_suffix(&[0]).unwrap_or(file)));
-        match std::fs::metadata(file) {
-            Ok(meta) => portcullis_config::mark(&meta) != then || (meta.is_file() && meta.len() != size),
-            Err(_) => then != portcullis_policy::place::NO_SOURCE,
-        }
-    };
+    let policy = Policy::new(&bytes).ok();
     // Without a policy the built-in one holds.
     let log = policy.as_ref().map_or(Some(Log::Journal), |policy| Log::of(policy.sinks(), policy.log_file()));
-    let names = policy.iter().flat_map(portcullis_policy::Policy::vhost_names);
-    let is_stale = policy.as_ref().is_some_and(|policy| policy.sources().any(changed));
-    // What was compiled and has not changed is fine, and 10,000 files are not read again.
-    let rejected = if policy.is_some() && !is_stale { None } else { rejected(&main) };
+    let names = policy.iter().flat_map(Policy::vhost_names);
     OnDisk {
         log,
-        is_stale,
-        rejected,
+        sources: sources(main, policy.as_ref(), &bytes),
         vhosts: names.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
         path: path.display().to_string(),
-        digest: policy.as_ref().map(portcullis_policy::Policy::digest),
+        digest: policy.as_ref().map(Policy::digest),
+        config: main.to_owned(),
     }
 }
 
-/// The number of errors, and the first of them; none where there is no configuration, or it may not be read.
-fn rejected(main: &Path) -> Option<String> {
+/// Compares the configuration with the applied policy, whose bytes are `bytes`.
+fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
+    let mut then = policy.iter().flat_map(|policy| policy.sources()).map(|(path, mark, size)| {
+        let path = Path::new(OsStr::from_bytes(path.strip_suffix(&[0]).unwrap_or(path))).to_owned();
+        SourceFile { path, mark, size }
+    });
+    let then: Vec<SourceFile> = then.by_ref().collect();
+    // What has not been touched is not read: there may be 10,000 files.
+    if policy.is_some() && !then.iter().any(is_touched) {
+        return Sources::Applied;
+    }
+    let unknown = if policy.is_some() { Sources::Differ } else { Sources::NeverApplied };
     if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
-        return None;
+        return unknown;
     }
-    let loaded = portcullis_config::load(main);
-    if loaded.usable() {
-        return None;
+    let mut loaded = portcullis_config::load(main);
+    if !loaded.usable() {
+        let first = loaded.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
+        let first = first.map(|error| format!(": {}: {}", error.file.display(), error.message)).unwrap_or_default();
+        return Sources::Rejected(check::summary(&loaded, main) + &first);
     }
-    let first = loaded.diagnostics.iter().find(|diagnostic| diagnostic.severity == Severity::Error);
-    let first = first.map(|error| format!(": {}: {}", error.file.display(), error.message)).unwrap_or_default();
-    Some(check::summary(&loaded, main) + &first)
+    // As if nothing had been touched: a file that was written again as it was is no other configuration.
+    loaded.config.sources = then;
+    if policy.is_some() && portcullis_config::compile(&loaded.config) == bytes { Sources::Applied } else { unknown }
+}
+
+/// Whether a file has been written, or others may change it, since the policy was compiled.
+fn is_touched(then: &SourceFile) -> bool {
+    match std::fs::metadata(&then.path) {
+        Ok(meta) => portcullis_config::mark(&meta) != then.mark || (meta.is_file() && meta.len() != then.size),
+        Err(_) => then.mark != portcullis_policy::place::NO_SOURCE,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
-    fn what_does_not_compile_is_rejected() {
+    fn the_three_states_are_told_apart() {
         let folder = tempfile::tempdir().unwrap();
         let main = folder.path().join("portcullis.toml");
-        let said = |text: &str| {
-            std::fs::write(&main, text).unwrap();
-            rejected(&main)
-        };
-        assert_eq!(said("mode = \"audit\"\n"), None);
-        let broken = said("mode = \"enf\"\n").unwrap();
+        let put = |text: &str| std::fs::write(&main, text).unwrap();
+        let applied = |bytes: &[u8]| sources(&main, Policy::new(bytes).ok().as_ref(), bytes);
+        put("mode = \"audit\"\n");
+        assert_eq!(applied(b""), Sources::NeverApplied);
+        let bytes = portcullis_config::compile(&portcullis_config::load(&main).config);
+        assert_eq!(applied(&bytes), Sources::Applied);
+        put("mode = \"enforce\"\n");
+        assert_eq!(applied(&bytes), Sources::Differ);
+        // Written again, and a folder that was touched: nothing else is said.
+        put("mode = \"audit\"\n");
+        std::fs::create_dir(folder.path().join("vhosts.d")).unwrap();
+        assert_eq!(applied(&bytes), Sources::Applied);
+        std::fs::write(folder.path().join("vhosts.d/a.toml"), "name = \"shop\"\n[match]\nscript = [\"/x\"]\n").unwrap();
+        assert_eq!(applied(&bytes), Sources::Differ);
+        std::fs::remove_file(folder.path().join("vhosts.d/a.toml")).unwrap();
+        put("mode = \"enf\"\n");
+        let Sources::Rejected(broken) = applied(&bytes) else { panic!("{:?}", applied(&bytes)) };
         assert!(broken.contains("portcullis.toml: 1 error, 0 warnings: ") && broken.contains("enf"), "{broken}");
-        std::fs::set_permissions(&main, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
-        let open = said("mode = \"audit\"\n").unwrap();
+        put("mode = \"audit\"\n");
+        std::fs::set_permissions(&main, PermissionsExt::from_mode(0o666)).unwrap();
+        let Sources::Rejected(open) = applied(&bytes) else { panic!("{:?}", applied(&bytes)) };
         assert!(open.contains("others may write to "), "{open}");
     }
 }

@@ -14,15 +14,15 @@ mod users;
 use crate::arguments::Status;
 use crate::out::printable;
 use crate::probes::Left;
-use crate::{FINE, WRONG, check, complain, install, modes};
+use crate::{FINE, WRONG, check, complain, install, modes, reload};
 use anstyle::{AnsiColor, Style};
 use descendants::Machine;
-use disk::{OnDisk, on_disk};
+use disk::{OnDisk, Sources, on_disk};
 use portcullis_config::reading;
 use process::{Container, Counters, InForce, Process};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use tally::Log;
 
@@ -96,6 +96,12 @@ impl Unit {
     /// Processes with a policy that is no longer the one on disk.
     pub fn outdated(&self) -> Vec<u32> {
         self.guarded().filter(|(_, guard)| !guard.policy.is_current).map(|(process, _)| process.pid).collect()
+    }
+
+    /// Processes with another policy than the applied one of this digest; where that cannot be read, than the one on disk.
+    pub fn with_another(&self, applied: Option<u64>) -> Vec<u32> {
+        let Some(applied) = applied else { return self.outdated() };
+        self.guarded().filter(|(_, guard)| guard.policy.digest != applied).map(|(process, _)| process.pid).collect()
     }
 
     /// Whether its policy has a supervisor that is not there, while a worker needs it: one that serves, or that has the filter and
@@ -182,9 +188,10 @@ fn serving(all: &[Process], main: Option<u32>) -> Vec<&Process> {
     all.iter().filter(|process| process.pid == main || starters.contains(&process.facts.parent)).collect()
 }
 
-/// Every unit that has a guarded process, a descendant of one, or the guard's drop-in.
-pub fn units() -> Vec<Unit> {
-    survey().0
+/// Every unit of this host that has a guarded process, a descendant of one, or the guard's drop-in. A unit of a container may have the
+/// name of one of them.
+pub fn of_host() -> Vec<Unit> {
+    survey().0.into_iter().filter(|unit| unit.container.is_none()).collect()
 }
 
 /// The units, and what could not be found out.
@@ -252,29 +259,54 @@ pub fn named(unit: &str, container: Option<&Container>) -> String {
 
 /// The names of the units that have something without the guard.
 pub fn exposed() -> Vec<String> {
-    units().into_iter().filter(Unit::is_exposed).map(|unit| unit.name).collect()
+    of_host().into_iter().filter(Unit::is_exposed).map(|unit| unit.name).collect()
 }
 
 pub fn run(arguments: &Status) -> u8 {
     let (units, lack) = survey();
-    let disk = on_disk(arguments);
+    let disks = configurations(arguments, &units);
     if let Some(output) = &arguments.prometheus {
         lack.iter().for_each(|lack| eprintln!("portcullis: {}", printable(lack)));
-        if let Err(message) = metrics(arguments, output, &units, &disk) {
+        if let Err(message) = metrics(arguments, output, &units, &disks) {
             return complain(message);
         }
     } else if arguments.json {
-        println!("{}", crate::out::json(&as_json(&units, &disk, &lack), true));
+        println!("{}", crate::out::json(&as_json(&units, &disks, &lack), true));
     } else {
-        print(&units, &disk);
+        print(&units, &disks);
         lack.iter().for_each(|lack| println!("\n{OLD}{}{OLD:#}", printable(lack)));
     }
     let is_open = |unit: &Unit| unit.is_exposed() || (unit.is_installed && unit.processes.is_empty());
-    if disk.rejected.is_some() || !lack.is_empty() || units.iter().any(is_open) { WRONG } else { FINE }
+    let is_rejected = disks.iter().any(|disk| disk.sources.rejected().is_some());
+    if is_rejected || !lack.is_empty() || units.iter().any(is_open) { WRONG } else { FINE }
+}
+
+/// The configuration that is named, else the default one and those of the units.
+fn configurations(arguments: &Status, units: &[Unit]) -> Vec<OnDisk> {
+    let first = check::path_of(&arguments.source);
+    let mut paths = vec![first];
+    if arguments.source.config.is_none() {
+        let of_units: BTreeSet<PathBuf> = units
+            .iter()
+            .filter(|unit| !unit.name.is_empty() && unit.container.is_none())
+            .map(|unit| reload::config_of(&unit.name))
+            .collect();
+        // A machine whose units all have another one has no default configuration.
+        if !of_units.is_empty() && !of_units.iter().any(|path| *path == paths[0]) && !paths[0].exists() {
+            paths.clear();
+        }
+        for path in of_units {
+            if !paths.contains(&path) {
+                paths.push(path);
+            }
+        }
+    }
+    paths.iter().map(|path| on_disk(path)).collect()
 }
 
 /// Writes what Prometheus is to get, with the calls that the log has.
-fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> Result<(), String> {
+fn metrics(arguments: &Status, output: &Path, units: &[Unit], disks: &[OnDisk]) -> Result<(), String> {
+    let disk = disks.first().ok_or("there is no configuration")?;
     let is_shown = output.as_os_str() == "-";
     let folder = arguments.state.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
@@ -290,7 +322,8 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
         (None, Some(log)) => tally.advance(log, arguments.vhosts, &|name| disk.vhosts.contains(name), left),
         (None, None) => Err("the configured sinks keep no log; `--log FILE` names one".to_owned()),
     };
-    let text = prometheus::text(units, disk.is_stale, &tally, counted.is_ok());
+    let is_changed = disks.iter().any(|disk| disk.sources != Sources::Applied && disk.digest.is_some());
+    let text = prometheus::text(units, is_changed, &tally, counted.is_ok());
     if is_shown {
         print!("{text}");
     } else {
@@ -300,20 +333,33 @@ fn metrics(arguments: &Status, output: &Path, units: &[Unit], disk: &OnDisk) -> 
     counted
 }
 
-fn print(units: &[Unit], disk: &OnDisk) {
+/// The applied policy of a configuration, and whether what is on disk is that.
+fn print_disk(disk: &OnDisk) {
+    let config = printable(&disk.config.display().to_string());
     match disk.digest {
-        Some(digest) => println!("policy on disk: {} {digest:016x}", printable(&disk.path)),
+        Some(digest) => println!("applied policy: {} {digest:016x}, of {config}", printable(&disk.path)),
         None => println!(
-            "policy on disk: none at {}: a server that starts compiles it, or has the built-in audit default",
+            "applied policy: none at {}: a server that starts compiles {config}, or has the built-in audit default",
             printable(&disk.path)
         ),
     }
-    if let Some(why) = &disk.rejected {
-        println!("{BAD}The configuration is rejected{BAD:#}: {}", printable(why));
-        println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
-    } else if disk.is_stale {
-        println!("{OLD}The configuration has changed since: the next reload of a server compiles it.{OLD:#}");
+    match &disk.sources {
+        Sources::Applied => println!("  {GOOD}the configuration on disk is the applied one{GOOD:#}"),
+        Sources::Differ => {
+            println!("  {OLD}the configuration on disk differs from the applied one{OLD:#}: run portcullis apply");
+        }
+        Sources::NeverApplied => {
+            println!("  {OLD}the configuration on disk was never applied{OLD:#}: run portcullis apply")
+        }
+        Sources::Rejected(why) => {
+            println!("  {BAD}the configuration on disk is rejected{BAD:#}: {}", printable(why));
+            println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
+        }
     }
+}
+
+fn print(units: &[Unit], disks: &[OnDisk]) {
+    disks.iter().for_each(print_disk);
     if units.is_empty() {
         println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
     }
@@ -346,9 +392,12 @@ fn print(units: &[Unit], disk: &OnDisk) {
                         policy.digest
                     )
                 }
-                (Some(_), true) => format!("{:016x}, {GOOD}the one on disk{GOOD:#}", policy.digest),
+                (Some(_), true) => format!("{:016x}, {GOOD}the applied one{GOOD:#}", policy.digest),
                 (Some(_), false) => {
-                    format!("{:016x}, {OLD}not the one on disk: reload the server{OLD:#}", policy.digest)
+                    format!(
+                        "{:016x}, {OLD}not the applied one{OLD:#}: run portcullis apply, or reload the server",
+                        policy.digest
+                    )
                 }
             };
             println!("  policy {state}");
@@ -411,7 +460,7 @@ pub fn no_supervisor(unit: &str) -> String {
     )
 }
 
-fn as_json(units: &[Unit], disk: &OnDisk, lack: &[String]) -> Value {
+fn as_json(units: &[Unit], disks: &[OnDisk], lack: &[String]) -> Value {
     let digest = |digest: u64| format!("{digest:016x}");
     let machine = Machine::here();
     let process = |process: &Process| match &process.guard {
@@ -462,10 +511,16 @@ fn as_json(units: &[Unit], disk: &OnDisk, lack: &[String]) -> Value {
             })
         })
         .collect();
+    let disk = |disk: &OnDisk| {
+        json!({
+            "config": disk.config.display().to_string(), "file": disk.path, "digest": disk.digest.map(digest),
+            "sources": disk.sources.word(), "stale": disk.sources == Sources::Differ,
+            "rejected": disk.sources.rejected(),
+        })
+    };
     json!({
-        "policy": { "file": disk.path, "digest": disk.digest.map(digest), "stale": disk.is_stale,
-            "rejected": disk.rejected,
-        },
+        "policy": disks.first().map(disk),
+        "policies": disks.iter().map(disk).collect::<Vec<Value>>(),
         "units": units, "lacks": lack,
     })
 }
@@ -518,12 +573,12 @@ mod tests {
         let disk = OnDisk {
             log: None,
             vhosts: BTreeSet::new(),
+            config: PathBuf::new(),
             path: String::new(),
             digest: None,
-            is_stale: false,
-            rejected: None,
+            sources: Sources::NeverApplied,
         };
-        let shown = as_json(&[unit], &disk, &[]);
+        let shown = as_json(&[unit], &[disk], &[]);
         let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
         assert_eq!(roles, [Some("serving".into()), Some("supervisor".into())]);
     }

@@ -1,0 +1,212 @@
+//! `portcullis apply`: the configuration as it is at one moment becomes the policy that the servers have. It is checked, compiled beside
+//! the policy that is applied, and takes its place by a rename; then the guarded units are reloaded. A configuration with an error changes
+//! nothing.
+
+use crate::arguments::Apply;
+use crate::{FINE, WRONG, check, compile, complain, install, modes, reload};
+use install::Systemd;
+use portcullis_config::reading::{self, Links};
+use portcullis_config::{DEFAULT_CONFIG, Loaded};
+use portcullis_policy::Policy;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// The lock of whoever applies: of two at once, the one that has read the later configuration has to be the later one to write.
+const LOCK: &str = ".apply-lock";
+/// What an interrupted run has left is removed when it is this old.
+const LEFT: Duration = Duration::from_secs(60);
+
+/// What became of a configuration.
+#[derive(Debug, PartialEq, Eq)]
+enum State {
+    /// It has an error; the applied policy stays.
+    Rejected,
+    /// It is right, and nothing was to be written; whether the applied policy is another.
+    Checked { differs: bool },
+    /// It was applied before.
+    Unchanged,
+    /// It is applied now.
+    Applied,
+    /// It could not be written.
+    Failed(String),
+}
+
+impl State {
+    fn is_fine(&self) -> bool {
+        !matches!(self, State::Rejected | State::Failed(_))
+    }
+
+    fn word(&self) -> &'static str {
+        match self {
+            State::Rejected => "rejected",
+            State::Checked { differs: true } => "would be applied",
+            State::Checked { differs: false } | State::Unchanged => "unchanged",
+            State::Applied => "applied",
+            State::Failed(_) => "failed",
+        }
+    }
+}
+
+/// A configuration, and what became of it.
+struct Outcome {
+    path: PathBuf,
+    output: PathBuf,
+    loaded: Loaded,
+    digest: Option<u64>,
+    state: State,
+}
+
+/// Reads, checks and compiles the configuration at `path`, and puts it at `output` unless that `is_check`.
+fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
+    let folder = output.parent().unwrap_or(Path::new("/"));
+    let turn = if is_check { Ok(None) } else { lock(folder).map(Some) };
+    let mut loaded = portcullis_config::load(path);
+    check::log_group(path, &mut loaded);
+    let mut outcome =
+        Outcome { path: path.to_owned(), output: output.to_owned(), loaded, digest: None, state: State::Rejected };
+    if !outcome.loaded.usable() {
+        return outcome;
+    }
+    let bytes = portcullis_config::compile(&outcome.loaded.config);
+    outcome.digest = Policy::new(&bytes).ok().map(|policy| policy.digest());
+    let is_there = reading::bytes(output, Links::Refuse, bytes.len() as u64).is_ok_and(|now| now == bytes);
+    outcome.state = match turn {
+        _ if is_check => State::Checked { differs: !is_there },
+        Err(error) => State::Failed(format!("cannot lock {}: {error}", folder.join(LOCK).display())),
+        Ok(_turn) => {
+            compile::prepare(&outcome.loaded.config);
+            tidy(folder);
+            match compile::write(&bytes, output) {
+                Ok(()) if is_there => State::Unchanged,
+                Ok(()) => State::Applied,
+                Err(error) => State::Failed(format!("cannot write {}: {error}", output.display())),
+            }
+        }
+    };
+    outcome
+}
+
+fn lock(folder: &Path) -> std::io::Result<std::fs::File> {
+    crate::sink::make_folder(folder, 0o755)?;
+    reading::lock(&folder.join(LOCK))
+}
+
+/// Removes what was never renamed: nobody reads it, but it would stay until the machine is started again.
+fn tidy(folder: &Path) {
+    for entry in reading::entries(folder, reading::ENTRIES_MAX).into_iter().flatten() {
+        let is_ours = entry.file_name().to_string_lossy().starts_with(compile::TEMPORARY);
+        let changed = entry.metadata().and_then(|meta| meta.modified());
+        let is_old = changed.is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > LEFT));
+        if is_ours && is_old {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// The configurations that are meant, and the units of each.
+fn meant(arguments: &Apply) -> (BTreeSet<PathBuf>, BTreeMap<String, PathBuf>) {
+    let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+    let reloads = !arguments.no_reload && !arguments.check;
+    let units: BTreeMap<String, PathBuf> = match (&named, reloads) {
+        (Some(_), false) => BTreeMap::new(),
+        (None, false) => {
+            let installed = install::installed(Path::new("/")).into_iter();
+            installed.map(|unit| (unit.clone(), reload::config_of(&unit))).collect()
+        }
+        (_, true) => reload::units(),
+    };
+    let mut files: BTreeSet<PathBuf> = match &named {
+        Some(path) => BTreeSet::from([path.clone()]),
+        None => units.values().cloned().collect(),
+    };
+    if files.is_empty() {
+        files.insert(DEFAULT_CONFIG.into());
+    }
+    let units = units.into_iter().filter(|(_, file)| reloads && files.contains(file)).collect();
+    (files, units)
+}
+
+pub fn run(arguments: &Apply) -> u8 {
+    if !arguments.check
+        && let Err(why) = install::needs_root(Path::new("/"))
+    {
+        return complain(why);
+    }
+    let (files, units) = meant(arguments);
+    if arguments.output.is_some() && files.len() > 1 {
+        return complain("--output takes one configuration: name it with --config");
+    }
+    let place = |path: &Path| arguments.output.clone().unwrap_or_else(|| compile::default_output(path));
+    let outcomes: Vec<Outcome> = files.iter().map(|path| one(path, &place(path), arguments.check)).collect();
+    if !arguments.json {
+        outcomes.iter().for_each(say);
+    }
+    let mut code = if outcomes.iter().all(|outcome| outcome.state.is_fine()) { FINE } else { WRONG };
+    let systemd = Systemd::of(Path::new("/"));
+    let mut of_units = Vec::new();
+    for (unit, config) in &units {
+        // One configuration with an error keeps no unit of another from being reloaded.
+        let is_fine = |outcome: &Outcome| outcome.path == *config && outcome.state.is_fine();
+        if !outcomes.iter().any(is_fine) {
+            continue;
+        }
+        let state = reload::reload(&systemd, unit, config);
+        match state.is_applied() {
+            _ if arguments.json => {}
+            true => println!("{}", state.said(unit)),
+            false => drop(complain(state.said(unit))),
+        }
+        code = code.max(if state.is_applied() { FINE } else { WRONG });
+        of_units.push(state.as_json(unit, config));
+    }
+    let fine = outcomes.iter().filter(|outcome| outcome.state.is_fine());
+    for outcome in fine.filter(|_| !arguments.no_reload && !arguments.check) {
+        let Some(state) = reload::outside(&outcome.path) else { continue };
+        if !state.is_applied() {
+            code = WRONG;
+            if !arguments.json {
+                complain(state.said("outside of units"));
+            }
+        }
+        of_units.push(state.as_json("", &outcome.path));
+    }
+    if arguments.json {
+        let configurations: Vec<Value> = outcomes.iter().map(as_json).collect();
+        let is_changed = outcomes.iter().any(|outcome| outcome.state == State::Applied);
+        let result = json!({ "changed": is_changed, "configurations": configurations, "units": of_units });
+        println!("{}", crate::out::json(&result, true));
+    } else if of_units.is_empty() && !arguments.no_reload && !arguments.check {
+        println!("No unit is guarded by it.");
+    }
+    code
+}
+
+fn say(outcome: &Outcome) {
+    check::show(&outcome.loaded);
+    let (summary, output) = (check::summary(&outcome.loaded, &outcome.path), outcome.output.display());
+    match &outcome.state {
+        State::Rejected => {
+            eprintln!("{summary}; nothing was applied: the servers keep the policy that they have");
+        }
+        State::Failed(why) => drop(complain(why)),
+        state => {
+            check::here(&outcome.loaded);
+            modes::said(&outcome.loaded.config).iter().for_each(|line| println!("{line}"));
+            println!("{summary}\n{output}: {} {:016x}", state.word(), outcome.digest.unwrap_or_default());
+        }
+    }
+}
+
+fn as_json(outcome: &Outcome) -> Value {
+    let mut checked = check::json(&outcome.loaded, &outcome.path);
+    let why = if let State::Failed(why) = &outcome.state { Some(why) } else { None };
+    if let Some(fields) = checked.as_object_mut() {
+        fields.insert("policy".into(), outcome.output.display().to_string().into());
+        fields.insert("digest".into(), outcome.digest.map(|digest| format!("{digest:016x}")).into());
+        fields.insert("state".into(), outcome.state.word().into());
+        fields.insert("why".into(), json!(why));
+    }
+    checked
+}

@@ -1,0 +1,187 @@
+//! Reloads guarded units, and waits until their processes have the applied policy in force.
+
+use crate::{check, compile, install, status};
+use install::Systemd;
+use portcullis_config::DEFAULT_CONFIG;
+use portcullis_config::reading::{self, Links};
+use portcullis_policy::Policy;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The largest compiled policy, in bytes.
+const POLICY_MAX: u64 = 1 << 30;
+/// How long workers may go on after a reload, with what they are doing.
+const DRAINING: Duration = Duration::from_secs(5);
+/// A master looks for a new policy once a second at most: then it is reloaded once more.
+const AGAIN: Duration = Duration::from_millis(1500);
+/// How many processes are named.
+const NAMED: usize = 10;
+
+/// Every guarded unit, with its main configuration file.
+pub fn units() -> BTreeMap<String, PathBuf> {
+    let guarded = status::of_host().into_iter().map(|unit| unit.name);
+    let names: BTreeSet<String> = guarded.chain(install::installed(Path::new("/"))).collect();
+    let named = names.into_iter().filter(|name| !name.is_empty());
+    named.map(|name| (name.clone(), config_of(&name))).collect()
+}
+
+/// The main configuration file of a unit.
+pub fn config_of(unit: &str) -> PathBuf {
+    let named = || {
+        let unit = install::unit::Unit::find(Path::new("/"), unit).ok()?;
+        Some(PathBuf::from(unit.variable("PORTCULLIS_CONFIG")?.0))
+    };
+    named().unwrap_or_else(|| DEFAULT_CONFIG.into())
+}
+
+/// What a unit has in force.
+#[derive(Debug, PartialEq, Eq)]
+pub enum InForce {
+    /// The applied policy; `reloaded` for it or, before that, already.
+    Applied { reloaded: bool },
+    /// Nothing: it does not run, and takes the applied policy when it is started.
+    NotRunning,
+    /// These processes go on with another policy.
+    Former(Vec<u32>),
+    /// It could not be reloaded.
+    NotReloaded(String),
+    /// These processes have another policy, and systemd does not reload them: it does not run, or they are of no unit of it.
+    ByHand(Vec<u32>),
+}
+
+impl InForce {
+    /// Whether no process of the unit has another policy.
+    pub fn is_applied(&self) -> bool {
+        matches!(self, InForce::Applied { .. } | InForce::NotRunning)
+    }
+
+    /// In words, of a unit.
+    pub fn said(&self, unit: &str) -> String {
+        match self {
+            InForce::Applied { reloaded: true } => format!("{unit}: reloaded, the policy is in force"),
+            InForce::Applied { reloaded: false } => format!("{unit}: the policy is in force already"),
+            InForce::NotRunning => format!("{unit}: not running"),
+            InForce::Former(pids) => {
+                format!("{unit}: reloaded, but {} with the former policy until the end: {}", count(pids), named(pids))
+            }
+            InForce::NotReloaded(why) => format!("{unit}: {why}; `systemctl restart {unit}` does it"),
+            InForce::ByHand(pids) => format!(
+                "{unit}: {} with another policy, which systemd does not reload: reload the server yourself (nginx -s reload, \
+                 kill -USR2 of PHP-FPM's master, apachectl graceful): {}",
+                count(pids),
+                named(pids)
+            ),
+        }
+    }
+
+    /// As JSON, of a unit with this configuration.
+    pub fn as_json(&self, unit: &str, config: &Path) -> Value {
+        let (state, pids) = match self {
+            InForce::Applied { .. } => ("in force", &[][..]),
+            InForce::NotRunning => ("not running", &[][..]),
+            InForce::Former(pids) => ("former policy", pids.as_slice()),
+            InForce::NotReloaded(_) => ("not reloaded", &[][..]),
+            InForce::ByHand(pids) => ("to be reloaded by hand", pids.as_slice()),
+        };
+        let why = if let InForce::NotReloaded(why) = self { Some(why) } else { None };
+        let reloaded = matches!(self, InForce::Applied { reloaded: true } | InForce::Former(_));
+        json!({
+            "unit": unit, "config": config.display().to_string(), "state": state, "in_force": self.is_applied(),
+            "reloaded": reloaded, "former": pids, "why": why,
+        })
+    }
+}
+
+fn count(pids: &[u32]) -> String {
+    check::counted(pids.len(), "process").replace("processs", "processes")
+}
+
+fn named(pids: &[u32]) -> String {
+    pids.iter().take(NAMED).map(u32::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// What the processes outside of units have in force that read this configuration; `None` where there are none.
+pub fn outside(config: &Path) -> Option<InForce> {
+    let (file, applied) = (compile::default_output(config), applied(config)?);
+    let all = status::of_host().into_iter().filter(|unit| unit.name.is_empty());
+    let mut known = false;
+    let mut former = Vec::new();
+    for unit in all {
+        let own = unit.guarded().filter(|(_, guard)| guard.policy.file.as_ref() == Some(&file));
+        for (process, guard) in own {
+            known = true;
+            former.extend((guard.policy.digest != applied).then_some(process.pid));
+        }
+    }
+    known.then_some(if former.is_empty() { InForce::Applied { reloaded: false } } else { InForce::ByHand(former) })
+}
+
+/// The digest of the applied policy of a configuration.
+fn applied(config: &Path) -> Option<u64> {
+    let bytes = reading::bytes(&compile::default_output(config), Links::Refuse, POLICY_MAX).ok()?;
+    Policy::new(&bytes).ok().map(|policy| policy.digest())
+}
+
+/// The processes of a unit that have another policy than the applied one.
+fn former(unit: &str, applied: Option<u64>) -> Vec<u32> {
+    let all = status::of_host();
+    let of_unit = all.iter().filter(|known| known.name == unit);
+    of_unit.flat_map(|unit| unit.with_another(applied)).collect()
+}
+
+/// Reloads a unit whose processes have another policy than the applied one of its configuration, and waits for them.
+pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
+    if systemd.is_running() && !systemd.is_active(unit) {
+        return InForce::NotRunning;
+    }
+    let applied = applied(config);
+    let old = former(unit, applied);
+    if old.is_empty() {
+        return InForce::Applied { reloaded: false };
+    }
+    if !systemd.is_running() {
+        return InForce::ByHand(old);
+    }
+    if let Err(why) = systemd.reload_unit(unit) {
+        return InForce::NotReloaded(why);
+    }
+    let begun = Instant::now();
+    let mut asked_again = false;
+    loop {
+        let old = former(unit, applied);
+        if old.is_empty() {
+            return InForce::Applied { reloaded: true };
+        }
+        if begun.elapsed() > DRAINING {
+            return InForce::Former(old);
+        }
+        if !asked_again && begun.elapsed() > AGAIN {
+            asked_again = systemd.reload_unit(unit).is_ok();
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_unit_without_a_former_policy_has_the_applied_one() {
+        let states = [
+            (InForce::Applied { reloaded: true }, true, "in force"),
+            (InForce::Applied { reloaded: false }, true, "in force already"),
+            (InForce::NotRunning, true, "not running"),
+            (InForce::Former(vec![7, 8]), false, "2 processes with the former policy until the end: 7, 8"),
+            (InForce::NotReloaded("it is masked".into()), false, "it is masked"),
+            (InForce::ByHand(vec![7]), false, "1 process with another policy, which systemd does not reload"),
+        ];
+        for (state, is_applied, said) in states {
+            assert_eq!(state.is_applied(), is_applied, "{state:?}");
+            assert!(state.said("x.service").contains(said), "{}", state.said("x.service"));
+            assert_eq!(state.as_json("x.service", Path::new("/c"))["in_force"], is_applied, "{state:?}");
+        }
+    }
+}

@@ -1,0 +1,427 @@
+//! The files of a configuration as they were at one moment.
+//!
+//! **Invariants**: every file is opened once, below the descriptor of its folder, and within a bound. What was read counts only if every
+//! file and the folder of the virtual hosts are afterwards what they were before: then there was a moment, between reading and looking
+//! again, at which all of them were so. A file that was written within one tick of the kernel's clock is read again later, since a second
+//! write in that tick leaves no trace.
+
+use crate::load::mark;
+use crate::model::SourceFile;
+use crate::reading::{self, Folder, Links};
+use portcullis_policy::place;
+use std::fs::Metadata;
+use std::io::{Error, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How often a configuration is read that changes meanwhile.
+pub(crate) const TRIES: u32 = 12;
+/// After this time a further write gets another time of change: the kernel's clock ticks 100 times a second at least.
+const TICK: Duration = Duration::from_millis(20);
+/// All files of a configuration together, in bytes.
+const TOTAL_MAX: u64 = 512 << 20;
+
+/// What tells whether a file or a folder has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Mark {
+    identity: (u64, u64),
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Mark {
+    fn of(meta: &Metadata) -> Mark {
+        Mark {
+            identity: (meta.dev(), meta.ino()),
+            size: meta.size(),
+            modified: (meta.mtime(), meta.mtime_nsec()),
+            changed: (meta.ctime(), meta.ctime_nsec()),
+        }
+    }
+
+    fn changed_at(&self) -> SystemTime {
+        let (seconds, nanos) = self.changed;
+        UNIX_EPOCH + Duration::new(u64::try_from(seconds).unwrap_or(0), u32::try_from(nanos).unwrap_or(0))
+    }
+}
+
+/// What a path leads to: what is there, and where that is a link, what is at its end. An administrator's link may be set anew.
+type Place = [Option<Mark>; 2];
+
+fn look(path: &Path) -> Place {
+    let Ok(meta) = std::fs::symlink_metadata(path) else { return [None; 2] };
+    let own = Mark::of(&meta);
+    let end = if meta.is_symlink() { std::fs::metadata(path).ok().as_ref().map(Mark::of) } else { Some(own) };
+    [Some(own), end]
+}
+
+/// A file as it was read.
+pub(crate) struct Taken {
+    pub path: PathBuf,
+    pub bytes: std::io::Result<Vec<u8>>,
+    /// Others than its owner and its group may not read it.
+    pub is_private: bool,
+    /// Its size, and who may change it, for the policy.
+    pub source: SourceFile,
+    name: PathBuf,
+    place: Place,
+    /// Its bytes are not those of one moment.
+    is_torn: bool,
+}
+
+/// The main file and the files of virtual hosts.
+pub(crate) struct Snapshot {
+    pub main: Taken,
+    /// The folder of the virtual hosts.
+    pub beside: SourceFile,
+    /// Why that could not be listed; a folder that is not there is empty.
+    pub unlisted: Option<Error>,
+    /// The files in it, in name order.
+    pub files: Vec<Taken>,
+    begun: SystemTime,
+    parent: PathBuf,
+    folder: Folder,
+    vhosts: Option<Folder>,
+    beside_was: Place,
+}
+
+/// The name of the folder of the virtual hosts.
+const VHOSTS: &str = "vhosts.d";
+
+impl Snapshot {
+    /// Reads what belongs to the main file `path`.
+    pub(crate) fn take(path: &Path) -> Snapshot {
+        let begun = SystemTime::now();
+        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        let folder = Folder::open(&parent);
+        let mut left = TOTAL_MAX;
+        let main = if reading::is_own_descriptor(path) {
+            of_descriptor(path)
+        } else {
+            let name = path.file_name().map(PathBuf::from).unwrap_or_default();
+            read(&folder, path.to_owned(), name, Links::Follow, &mut left)
+        };
+        let beside_path = parent.join(VHOSTS);
+        let beside_was = look(&folder.at(Path::new(VHOSTS)));
+        let beside = source(&beside_path, std::fs::metadata(folder.at(Path::new(VHOSTS))).ok().as_ref());
+        let (vhosts, names, unlisted) = match listed(&folder) {
+            Ok((vhosts, names)) => (Some(vhosts), names, None),
+            Err(error) if error.kind() == ErrorKind::NotFound => (None, Vec::new(), None),
+            Err(error) => (None, Vec::new(), Some(error)),
+        };
+        let one = |name: PathBuf| {
+            let vhosts = vhosts.as_ref().unwrap_or(&folder);
+            read(vhosts, beside_path.join(&name), name, Links::Own, &mut left)
+        };
+        let files = names.into_iter().map(one).collect();
+        Snapshot { main, beside, unlisted, files, begun, parent, folder, vhosts, beside_was }
+    }
+
+    /// The first file or folder that is no longer what was read, or whose bytes may be of two moments.
+    pub(crate) fn changed(&self) -> Option<PathBuf> {
+        // Of the folder of the main file only these two entries count: that may be /tmp.
+        if identity(self.folder.looked(look)) != identity(look(&self.parent)) {
+            return Some(self.parent.clone());
+        }
+        let beside = &self.beside.path;
+        let held = self.vhosts.as_ref().map(|held| identity(held.looked(look)));
+        let is_other = held.is_some_and(|held| held != identity(self.beside_was));
+        if is_other || self.differs(self.beside_was, &self.folder.at(Path::new(VHOSTS))) {
+            return Some(beside.clone());
+        }
+        let main = std::iter::once((&self.folder, &self.main));
+        let files = self.files.iter().map(|file| (self.vhosts.as_ref().unwrap_or(&self.folder), file));
+        let mut of_path = main.filter(|(_, file)| !reading::is_own_descriptor(&file.path)).chain(files);
+        of_path
+            .find(|(folder, file)| file.is_torn || self.differs(file.place, &folder.at(&file.name)))
+            .map(|(_, file)| file.path.clone())
+    }
+
+    fn differs(&self, was: Place, path: &Path) -> bool {
+        // The clock of another host's file system may be ahead.
+        let is_fresh = |mark: Mark| {
+            let changed = mark.changed_at();
+            changed + TICK > self.begun && changed < self.begun + Duration::from_secs(1)
+        };
+        was != look(path) || was.into_iter().flatten().any(is_fresh)
+    }
+}
+
+/// What tells a folder from every other.
+fn identity([_, end]: Place) -> Option<(u64, u64)> {
+    end.map(|mark| mark.identity)
+}
+
+/// Lets time pass before the next try.
+pub(crate) fn pause(tries: u32) {
+    std::thread::sleep(TICK * tries);
+}
+
+fn source(path: &Path, meta: Option<&Metadata>) -> SourceFile {
+    let (mark, size) = meta.map_or((place::NO_SOURCE, 0), |meta| (mark(meta), meta.len()));
+    SourceFile { path: path.to_owned(), mark, size }
+}
+
+/// The folder of the virtual hosts in `folder`, and the names of its files, in order.
+fn listed(folder: &Folder) -> std::io::Result<(Folder, Vec<PathBuf>)> {
+    let path = folder.at(Path::new(VHOSTS));
+    let vhosts = Folder::open(&path);
+    let entries = reading::entries(&vhosts.at(Path::new(".")), reading::ENTRIES_MAX)?;
+    let mut names: Vec<PathBuf> = entries.into_iter().map(|entry| entry.file_name().into()).collect();
+    names.retain(|name| name.extension().is_some_and(|extension| extension == "toml"));
+    names.sort();
+    Ok((vhosts, names))
+}
+
+/// Reads one file, of all the bytes that are `left`.
+fn read(folder: &Folder, path: PathBuf, name: PathBuf, links: Links, left: &mut u64) -> Taken {
+    let at = folder.at(&name);
+    let place = look(&at);
+    let mut taken = Taken {
+        bytes: Ok(Vec::new()),
+        is_private: true,
+        source: source(&path, None),
+        is_torn: false,
+        path,
+        name,
+        place,
+    };
+    let bytes = (|| {
+        let file = reading::open(&at, links)?;
+        let before = file.metadata()?;
+        let bytes = reading::rest(file.try_clone()?, reading::CONFIG_MAX.min(*left))?;
+        let now = file.metadata()?;
+        taken.source = source(&taken.path, Some(&before));
+        taken.is_private = before.mode() & 0o004 == 0;
+        let is_whole = !before.is_file() || bytes.len() as u64 == before.len();
+        taken.is_torn = place[1] != Some(Mark::of(&before)) || Mark::of(&before) != Mark::of(&now) || !is_whole;
+        Ok(bytes)
+    })();
+    *left = left.saturating_sub(bytes.as_ref().map_or(0, |bytes: &Vec<u8>| bytes.len() as u64));
+    if bytes.is_err() {
+        taken.source = source(&taken.path, std::fs::metadata(&at).ok().as_ref());
+    }
+    taken.bytes = bytes;
+    #[cfg(test)]
+    tests::was_read(&taken.path);
+    taken
+}
+
+/// What comes from a descriptor of the caller's own, which may be a pipe: it comes once.
+fn of_descriptor(path: &Path) -> Taken {
+    let meta = std::fs::metadata(path).ok();
+    Taken {
+        path: path.to_owned(),
+        bytes: reading::bytes(path, Links::Follow, reading::CONFIG_MAX),
+        is_private: meta.as_ref().is_none_or(|meta| meta.mode() & 0o004 == 0),
+        source: source(path, meta.as_ref()),
+        name: PathBuf::new(),
+        place: [None; 2],
+        is_torn: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Loaded, load};
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    fn configuration() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let main = folder.path().join("portcullis.toml");
+        std::fs::create_dir(folder.path().join(VHOSTS)).unwrap();
+        std::fs::write(&main, "mode = \"audit\"\n").unwrap();
+        (folder, main)
+    }
+
+    fn vhost(name: &str) -> String {
+        format!("name = \"{name}\"\n[match]\ndocument_root = \"/srv/{name}\"\n")
+    }
+
+    fn names(loaded: &Loaded) -> Vec<String> {
+        loaded.config.vhosts.iter().map(|vhost| vhost.name.value.clone()).collect()
+    }
+
+    fn said(loaded: &Loaded) -> String {
+        loaded.diagnostics.iter().map(|one| format!("{}: {}\n", one.file.display(), one.message)).collect()
+    }
+
+    type Change = Box<dyn FnMut(&Path)>;
+    thread_local! {
+        static AFTER: std::cell::RefCell<Option<Change>> = const { std::cell::RefCell::new(None) };
+    }
+
+    /// A file has been read: what the test changes then.
+    pub(super) fn was_read(path: &Path) {
+        AFTER.with_borrow_mut(|after| after.iter_mut().for_each(|change| change(path)));
+    }
+
+    /// What is read when `change` is made once, as soon as the file `name` has been read.
+    fn changed_after(main: &Path, name: &'static str, change: impl FnOnce() + 'static) -> Loaded {
+        let mut change = Some(change);
+        let after = move |path: &Path| {
+            if path.ends_with(name)
+                && let Some(change) = change.take()
+            {
+                change();
+            }
+        };
+        AFTER.set(Some(Box::new(after)));
+        let loaded = load(main);
+        AFTER.take();
+        assert!(loaded.usable(), "{}", said(&loaded));
+        loaded
+    }
+
+    #[test]
+    fn files_are_of_one_moment() {
+        let (folder, main) = configuration();
+        let at = |name: &str| folder.path().join(VHOSTS).join(name);
+        let put = |path: PathBuf, name: &str| {
+            std::fs::write(path.with_extension("new"), vhost(name)).unwrap();
+            std::fs::rename(path.with_extension("new"), path).unwrap();
+        };
+        let (a, b, z) = (at("a.toml"), at("b.toml"), at("z.toml"));
+        put(a.clone(), "a-1");
+        put(b.clone(), "b-1");
+        // Old beside new never was.
+        let (one, other) = (a.clone(), b.clone());
+        let both = changed_after(&main, "a.toml", move || {
+            put(one, "a-2");
+            put(other, "b-2");
+        });
+        assert_eq!(names(&both), ["a-2", "b-2"]);
+        // Read twice, or not at all.
+        let (from, to) = (a.clone(), z.clone());
+        assert_eq!(names(&changed_after(&main, "a.toml", move || std::fs::rename(from, to).unwrap())), ["b-2", "a-2"]);
+        let (from, to) = (z.clone(), a.clone());
+        assert_eq!(names(&changed_after(&main, "b.toml", move || std::fs::rename(from, to).unwrap())), ["a-2", "b-2"]);
+        assert_eq!(names(&changed_after(&main, "a.toml", move || std::fs::remove_file(a).unwrap())), ["b-2"]);
+        // Before the first of them, and after the last.
+        let first = main.clone();
+        let main_file = changed_after(&main, "b.toml", move || std::fs::write(first, "override = \"off\"\n").unwrap());
+        assert_eq!(main_file.config.force, Some(portcullis_policy::Mode::Off));
+    }
+
+    #[test]
+    fn a_file_that_is_written_in_place_is_read_again() {
+        let (folder, main) = configuration();
+        let path = folder.path().join(VHOSTS).join("a.toml");
+        std::fs::write(&path, vhost("shop-1")).unwrap();
+        let same = path.clone();
+        let loaded = changed_after(&main, "a.toml", move || std::fs::write(same, vhost("shop-2")).unwrap());
+        assert_eq!(names(&loaded), ["shop-2"], "of one length");
+    }
+
+    #[test]
+    fn what_was_written_a_moment_ago_is_read_again_later() {
+        let (folder, main) = configuration();
+        std::fs::write(folder.path().join(VHOSTS).join("a.toml"), vhost("shop")).unwrap();
+        let snapshot = Snapshot::take(&main);
+        assert!(snapshot.changed().is_some());
+        pause(2);
+        assert_eq!(snapshot.changed(), snapshot.changed(), "time alone makes nothing of a snapshot good");
+        assert!(Snapshot::take(&main).changed().is_none());
+    }
+
+    #[test]
+    fn a_folder_that_takes_the_place_of_another_is_no_mix() {
+        let (folder, main) = configuration();
+        for state in ["one", "two"] {
+            let of = folder.path().join(state);
+            std::fs::create_dir(&of).unwrap();
+            for file in 0..3 {
+                std::fs::write(of.join(format!("{file}.toml")), vhost(&format!("{state}-{file}"))).unwrap();
+            }
+        }
+        let beside = folder.path().join(VHOSTS);
+        std::fs::remove_dir(&beside).unwrap();
+        symlink("one", &beside).unwrap();
+        let root = folder.path().to_owned();
+        let (link, next) = (beside.clone(), root.join("next"));
+        let loaded = changed_after(&main, "1.toml", move || {
+            symlink("two", &next).unwrap();
+            std::fs::rename(next, link).unwrap();
+        });
+        assert_eq!(names(&loaded), ["two-0", "two-1", "two-2"]);
+        // The folder itself.
+        let loaded = changed_after(&main, "1.toml", move || {
+            std::fs::rename(root.join("two"), root.join("three")).unwrap();
+            std::fs::rename(root.join("one"), root.join("two")).unwrap();
+        });
+        assert_eq!(names(&loaded), ["one-0", "one-1", "one-2"]);
+    }
+
+    #[test]
+    fn a_thread_that_renames_files_gives_one_state_or_the_other() {
+        const WHOLE: usize = 5;
+        let (folder, main) = configuration();
+        let at = |name: &str| folder.path().join(VHOSTS).join(name);
+        std::fs::write(at("a.toml"), vhost("shop")).unwrap();
+        let done = AtomicBool::new(false);
+        let found: Vec<Loaded> = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for (from, to) in [("a.toml", "z.toml"), ("z.toml", "a.toml")].into_iter().cycle() {
+                    if done.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    std::fs::rename(at(from), at(to)).unwrap();
+                    std::thread::sleep(8 * TICK);
+                }
+            });
+            let found = (0..WHOLE).map(|_| load(&main)).collect();
+            done.store(true, Ordering::Relaxed);
+            found
+        });
+        for loaded in &found {
+            assert!(if loaded.usable() {
+                names(loaded) == ["shop"]
+            } else {
+                said(loaded).contains("it changed each time")
+            });
+        }
+    }
+
+    #[test]
+    fn what_never_stays_as_it_is_is_an_error_that_names_it() {
+        let (folder, main) = configuration();
+        let path = folder.path().join(VHOSTS).join("a.toml");
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::fs::write(&path, vhost("shop")).unwrap();
+                }
+            });
+            let loaded = load(&main);
+            done.store(true, Ordering::Relaxed);
+            assert!(!loaded.usable());
+            let said = said(&loaded);
+            assert!(said.contains("vhosts.d") && said.contains("it changed each time"), "{said}");
+        });
+        assert!(load(&main).usable(), "afterwards it is read");
+    }
+
+    #[test]
+    fn only_files_are_read_and_only_links_of_root_or_the_caller_are_followed() {
+        let (folder, main) = configuration();
+        let at = |name: &str| folder.path().join(VHOSTS).join(name);
+        std::fs::write(folder.path().join("own"), vhost("linked")).unwrap();
+        symlink("../own", at("own.toml")).unwrap();
+        assert_eq!(names(&load(&main)), ["linked"]);
+        symlink("../own", at("theirs.toml")).unwrap();
+        symlink("/dev/zero", at("zero.toml")).unwrap();
+        assert!(std::process::Command::new("mkfifo").arg(at("fifo.toml")).status().unwrap().success());
+        std::os::unix::fs::lchown(at("theirs.toml"), Some(33), None).unwrap();
+        let loaded = load(&main);
+        let said = said(&loaded);
+        for (file, why) in [("fifo", "FIFO"), ("theirs", "link that is not followed"), ("zero", "not a regular file")] {
+            assert!(said.lines().any(|line| line.contains(file) && line.contains(why)), "{file}: {said}");
+        }
+        assert!(!loaded.usable());
+    }
+}
