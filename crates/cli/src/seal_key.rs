@@ -1,10 +1,11 @@
 //! The key that events are sealed with: a file beside the configuration, for root alone.
 
+use crate::probes::random;
 use portcullis_config::Config;
-use portcullis_config::reading;
+use portcullis_config::reading::{self, Links};
 use portcullis_event::seal::{self, KEY_SIZE, Key};
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The key's file of the configuration `config`.
@@ -18,8 +19,7 @@ pub fn prepare(config: &Config) -> Result<(), String> {
     let Some(source) = config.sources.first().filter(|_| config.seal) else { return Ok(()) };
     let path = place(&source.path);
     let failed = |error: std::io::Error| format!("cannot make {}: {error}", path.display());
-    let mut key = [0; KEY_SIZE];
-    std::fs::File::open("/dev/urandom").and_then(|mut random| random.read_exact(&mut key)).map_err(failed)?;
+    let key: [u8; KEY_SIZE] = random().map_err(failed)?;
     // Beside it and linked, so that no server finds half of it.
     let folder = path.parent().unwrap_or(Path::new("/"));
     let make = || {
@@ -43,11 +43,7 @@ pub fn prepare(config: &Config) -> Result<(), String> {
 
 /// The key of a file, under the same conditions under which a server takes it.
 pub fn read(path: &Path) -> Result<Key, String> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .custom_flags(libc_flags())
-        .open(path)
-        .map_err(|error| format!("cannot be read: {error}"))?;
+    let file = reading::open(path, Links::Refuse).map_err(|error| format!("cannot be read: {error}"))?;
     let meta = file.metadata().map_err(|error| error.to_string())?;
     let own = rustix::process::geteuid().as_raw();
     if !meta.is_file() || meta.mode() & 0o077 != 0 || (meta.uid() != 0 && meta.uid() != own) {
@@ -57,11 +53,6 @@ pub fn read(path: &Path) -> Result<Key, String> {
     let key =
         bytes.try_into().map_err(|_| format!("is not {KEY_SIZE} bytes long; help: remove it, and compile again"))?;
     Ok(seal::master(key))
-}
-
-/// No link, and no wait for what is no regular file.
-fn libc_flags() -> i32 {
-    (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY).bits().cast_signed()
 }
 
 #[cfg(test)]

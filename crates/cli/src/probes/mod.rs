@@ -27,12 +27,18 @@ pub const ADDRESS: &str = "0.0.0.1";
 
 /// A token of 128 random bits, with its mark.
 pub fn token() -> std::io::Result<String> {
-    let mut bytes = [0u8; DIGITS / 2];
+    let bytes: [u8; DIGITS / 2] = random()?;
+    Ok(bytes.iter().fold(MARK.to_owned(), |token, byte| token + &format!("{byte:02x}")))
+}
+
+/// Random bytes of the kernel's.
+pub fn random<const N: usize>() -> std::io::Result<[u8; N]> {
+    let mut bytes = [0; N];
     let mut filled = 0;
-    while filled < bytes.len() {
+    while filled < N {
         filled += rustix::rand::getrandom(&mut bytes[filled..], rustix::rand::GetRandomFlags::empty())?;
     }
-    Ok(bytes.iter().fold(MARK.to_owned(), |token, byte| token + &format!("{byte:02x}")))
+    Ok(bytes)
 }
 
 /// The tokens in a text.
