@@ -2,17 +2,53 @@
 //!
 //! A program in another root folder has its sinks from its starter (`handed.rs`). Many close all descriptors before they start
 //! another: Python's subprocess, what libc's closefrom is for. They are told what they would be told of a descriptor that is open.
-//! Where a process can open its sinks by their paths, nothing is spared.
+//! Where a process can open its sinks by their paths, nothing is spared. Neither is it from a program that closes until nothing is
+//! open, which would not end.
 
 use super::fail;
+use crate::policy::in_force;
 use crate::real::table::{ready, real};
-use crate::report::sink;
+use crate::report::{emit, sink};
 use crate::sys;
 use core::ffi::{c_int, c_uint};
+use core::sync::atomic::{AtomicU64, Ordering};
+use portcullis_policy::Unknown;
 
 /// Closes one descriptor by `go`.
 pub(super) fn closing_one(fd: c_int, go: impl FnOnce() -> c_int) -> c_int {
-    if sink::may_hold(fd) && sink::is_kept(fd) { 0 } else { go() }
+    if sink::may_hold(fd) && sink::is_kept(fd) && is_spared() { 0 } else { go() }
+}
+
+/// So many closes of what is spared within so many nanoseconds are of a program that closes until nothing is open. One that starts
+/// children which close everything comes to a tenth of it.
+const SPARED_MAX: u64 = 512;
+const SPARED_TIME: u64 = 1_000_000_000;
+
+/// Whether a descriptor of the sinks is spared once more. From a program that goes on and on, none is from then on.
+#[cold]
+#[inline(never)]
+fn is_spared() -> bool {
+    /// When the counted closes began, and how many there were.
+    static BEGAN: AtomicU64 = AtomicU64::new(0);
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    if count > SPARED_MAX {
+        return false;
+    }
+    let now = sys::since_boot();
+    if now.wrapping_sub(BEGAN.load(Ordering::Relaxed)) > SPARED_TIME {
+        BEGAN.store(now, Ordering::Relaxed);
+        COUNT.store(1, Ordering::Relaxed);
+        return true;
+    }
+    if count == SPARED_MAX {
+        let what = "a program closes its descriptors until none is open: it writes no more events, and what it starts is judged by the \
+                    strictest mode";
+        emit::guard_on(&in_force::policy(), what, Some(Unknown::Policy));
+        sink::spoil();
+        return false;
+    }
+    true
 }
 
 /// close(2).

@@ -44,6 +44,23 @@ fn a_program_that_closes_all_descriptors_keeps_its_sinks() {
     }
 }
 
+/// A program that closes until nothing is open ends: it is told the truth in the end, and the log has why it says no more.
+#[test]
+fn a_program_that_closes_until_nothing_is_open_ends() {
+    enter();
+    let place = Place::new();
+    let root = jail_with_helper(&place);
+    std::fs::copy(super::compile(&place, "closing", &[]), root.join("bin/closing")).expect("a copy");
+    let guard = place.guard_of_every_event("mode = \"audit\"\n");
+    let server = start(&place, Some(&guard), Some(&root));
+    let mut events = guard.events();
+    let said = ask(&server, "blog.example", "/bin/closing|until none");
+    assert!(said.contains("through"), "{said}");
+    let seen = events.fresh();
+    let is_told = |event: &Value| event.text("message").contains("closes its descriptors until none is open");
+    assert_eq!(seen.iter().filter(|event| is_told(event)).count(), 1, "{seen:#?}");
+}
+
 /// Whoever has a descriptor of a socket can connect it anew, and shut it down, for all that have one of the same open file description.
 /// Another socket may have the journal's name there.
 #[test]
