@@ -397,6 +397,45 @@ fn what_could_not_be_judged_is_said_beside_what_decided() {
     assert_eq!(decide(&[b"true"], what), (Outcome::Deny, what, None, true));
 }
 
+/// A translator or a tunnel takes a packet to the v4 address in these v6 addresses.
+#[test]
+fn the_v4_address_in_a_v6_address_is_judged_too() {
+    let text = "mode = \"enforce\"\n[egress]\nallow = [\"25.0.0.1:4444\", \"[2002:1900:3::/48]:4444\"]\n\
+                deny = [\"25.0.0.2:443\"]\n[rules]\nmetadata = { mode = \"enforce\" }\n";
+    let loaded = parse_text(Path::new("/test.toml"), text);
+    assert!(loaded.usable());
+    let bytes = compile(&loaded.config);
+    let policy = Policy::new(&bytes).expect("a policy");
+    let rule = |address: &str, port| {
+        let to = to(address.parse().expect("an address"), port);
+        let verdict = policy.decide_connect(0, to, || Transport::Stream, HostName::none);
+        (verdict.outcome == Outcome::Deny).then_some(verdict.rule)
+    };
+    for (address, port, refused) in [
+        ("64:ff9b::25.0.0.1", 4444, None),
+        ("2002:1900:0001:7::9", 4444, None),
+        ("::25.0.0.1", 4444, None),
+        // Its own entry, and not that of the v4 address in it.
+        ("2002:1900:0003::1", 4444, None),
+        ("64:ff9b::25.0.0.3", 4444, Some(Rule::EgressPort)),
+        ("64:ff9b::25.0.0.2", 443, Some(Rule::EgressPort)),
+        ("2002:1900:0002::1", 443, Some(Rule::EgressPort)),
+        ("64:ff9b::169.254.169.254", 80, Some(Rule::Metadata)),
+        ("2002:a9fe:a9fe::", 80, Some(Rule::Metadata)),
+        ("::169.254.169.254", 80, Some(Rule::Metadata)),
+        // Not local: it leaves the host, and no such address is to be in it.
+        ("64:ff9b::10.0.0.1", 4444, Some(Rule::EgressPort)),
+        ("64:ff9b::127.0.0.1", 4444, Some(Rule::EgressPort)),
+        ("2002:7f00:0001::1", 4444, Some(Rule::EgressPort)),
+        ("2002:c0a8:0001::1", 4444, Some(Rule::EgressPort)),
+        ("::1", 4444, None),
+        // Another prefix.
+        ("64:ff9b:0:0:0:1:1900:1", 4444, Some(Rule::EgressPort)),
+    ] {
+        assert_eq!(rule(address, port), refused, "{address}");
+    }
+}
+
 #[test]
 fn a_log_that_can_be_emptied_is_warned_of() {
     let warned = |sinks: &str| {

@@ -4,7 +4,7 @@ use crate::format::{AddrSet, Net4, Net6, Ports, Range, Scope, Section};
 use crate::name::HostName;
 use crate::rest::{default, mode};
 use crate::{Findings, Mode, Outcome, Policy, Rule, Verdict};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What a connection's socket is, asked only where it matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,25 @@ pub fn canonical(address: IpAddr) -> IpAddr {
         IpAddr::V4(_) => address,
     };
     match address {
-        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(core::net::Ipv4Addr::LOCALHOST),
-        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(core::net::Ipv6Addr::LOCALHOST),
+        IpAddr::V4(v4) if v4.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(v6) if v6.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         other => other,
     }
+}
+
+/// The v4 address in a v6 address that a translator or a tunnel takes there: NAT64's well-known prefix (RFC 6052), 6to4 (RFC 3056),
+/// IPv4-compatible (RFC 4291). None of them may have a private one or a loopback one in it (RFC 6052, section 3.1; RFC 3056, section 2),
+/// and it goes out of the host: it is not local because that would be.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let bits = address.to_bits();
+    let inner = match address.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, _, _] | [0, 0, 0, 0, 0, 0, _, _] => bits,
+        [0x2002, ..] => bits >> 80,
+        _ => return None,
+    };
+    let inner = Ipv4Addr::from_bits(inner as u32);
+    let is_no_destination = inner.is_private() || inner.is_loopback() || inner.octets().first() == Some(&0);
+    (!is_no_destination).then_some(inner)
 }
 
 /// A step of a decision.
@@ -176,25 +191,33 @@ impl<'a> Policy<'a> {
         ]
     }
 
+    /// The clause of a set that has an address: the address itself, or the v4 address in it, to which a translator or a tunnel takes it.
     fn find(&self, set: AddrSet, address: IpAddr, port: u16) -> Option<u32> {
-        let ports = match address {
-            // Most lists are empty.
-            IpAddr::V4(_) if set.v4.len.get() == 0 => return None,
-            IpAddr::V6(_) if set.v6.len.get() == 0 => return None,
-            IpAddr::V4(v4) => {
-                let nets: &[Net4] = self.range(Section::Net4, set.v4);
-                let key = u32::from(v4);
-                let after = nets.partition_point(|net| net.start.get() <= key);
-                nets.get(after.checked_sub(1)?)?.ports
-            }
-            IpAddr::V6(v6) => {
-                let nets: &[Net6] = self.range(Section::Net6, set.v6);
-                let key = u128::from(v6);
-                let after = nets.partition_point(|net| net.start.get() <= key);
-                nets.get(after.checked_sub(1)?)?.ports
-            }
-        };
-        self.port(ports, port)
+        match address {
+            IpAddr::V4(v4) => self.find_v4(set, v4, port),
+            IpAddr::V6(v6) => self.find_v6(set, v6, port).or_else(|| self.find_v4(set, embedded(v6)?, port)),
+        }
+    }
+
+    fn find_v4(&self, set: AddrSet, address: Ipv4Addr, port: u16) -> Option<u32> {
+        // Most lists are empty.
+        if set.v4.len.get() == 0 {
+            return None;
+        }
+        let nets: &[Net4] = self.range(Section::Net4, set.v4);
+        let key = u32::from(address);
+        let after = nets.partition_point(|net| net.start.get() <= key);
+        self.port(nets.get(after.checked_sub(1)?)?.ports, port)
+    }
+
+    fn find_v6(&self, set: AddrSet, address: Ipv6Addr, port: u16) -> Option<u32> {
+        if set.v6.len.get() == 0 {
+            return None;
+        }
+        let nets: &[Net6] = self.range(Section::Net6, set.v6);
+        let key = u128::from(address);
+        let after = nets.partition_point(|net| net.start.get() <= key);
+        self.port(nets.get(after.checked_sub(1)?)?.ports, port)
     }
 
     pub(crate) fn port(&self, range: Range, port: u16) -> Option<u32> {
