@@ -64,6 +64,9 @@ fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
     let turn = if is_check { Ok(None) } else { lock(folder).map(Some) };
     let mut loaded = portcullis_config::load(path);
     check::log_group(path, &mut loaded);
+    if is_check {
+        check::seal_key(path, &mut loaded);
+    }
     let mut outcome =
         Outcome { path: path.to_owned(), output: output.to_owned(), loaded, digest: None, state: State::Rejected };
     if !outcome.loaded.usable() {
@@ -150,6 +153,11 @@ pub fn run(arguments: &Apply) -> u8 {
         // One configuration with an error keeps no unit of another from being reloaded.
         let is_fine = |outcome: &Outcome| outcome.path == *config && outcome.state.is_fine();
         if !outcomes.iter().any(is_fine) {
+            let state = reload::InForce::Kept;
+            if !arguments.json {
+                println!("{}", state.said(unit));
+            }
+            of_units.push(state.as_json(unit, config));
             continue;
         }
         let state = reload::reload(&systemd, unit, config);
@@ -160,6 +168,11 @@ pub fn run(arguments: &Apply) -> u8 {
         }
         code = code.max(if state.is_applied() { FINE } else { WRONG });
         of_units.push(state.as_json(unit, config));
+    }
+    if !arguments.json
+        && let Some(what) = reload::leftovers(&units)
+    {
+        println!("{what}");
     }
     let fine = outcomes.iter().filter(|outcome| outcome.state.is_fine());
     for outcome in fine.filter(|_| !arguments.no_reload && !arguments.check) {

@@ -1,7 +1,7 @@
 //! `portcullis check`: every error of the configuration, with its place.
 
 use crate::arguments::{Check, Source};
-use crate::{FINE, WRONG, out, sink};
+use crate::{FINE, WRONG, out, seal_key, sink};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
 use portcullis_policy::BackstopKind;
@@ -128,6 +128,15 @@ pub fn log_group(path: &Path, loaded: &mut Loaded) {
     }
 }
 
+/// Without the key no event is sealed, and the server serves all the same.
+pub fn seal_key(path: &Path, loaded: &mut Loaded) {
+    if let Some(why) = seal_key::lack(path, loaded.config.seal) {
+        let message = format!("`[log] seal`: events are not sealed: {why}");
+        let help = "portcullis apply makes a key where there is none".to_owned();
+        loaded.diagnostics.push(Diagnostic::of_file(Severity::Warning, path.to_owned(), message, help));
+    }
+}
+
 /// The result for programs.
 pub fn json(loaded: &Loaded, path: &Path) -> Value {
     let may_quote = is_for_the_caller(out::is_terminal(false));
@@ -147,6 +156,7 @@ pub fn run(arguments: &Check) -> u8 {
     let path = path_of(&arguments.source);
     let mut loaded = portcullis_config::load(&path);
     log_group(&path, &mut loaded);
+    seal_key(&path, &mut loaded);
     if arguments.json {
         println!("{}", crate::out::json(&json(&loaded, &path), true));
     } else {

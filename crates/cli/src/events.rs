@@ -13,8 +13,8 @@ const BOLD: Style = Style::new().bold();
 pub fn run(mut arguments: Events) -> u8 {
     // Also where seals are checked, which cover the line.
     arguments.selection.keeps_lines = arguments.verify || arguments.json && !arguments.incidents;
+    log::locate(&arguments.source, &mut arguments.selection);
     let arguments = &arguments;
-    log::note_whereabouts(&arguments.source, &arguments.selection);
     if arguments.verify {
         return verify::run(arguments);
     }

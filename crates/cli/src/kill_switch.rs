@@ -226,6 +226,10 @@ fn reload(units: &[(&String, &PathBuf)]) -> u8 {
             false => code = complain(state.said(unit)),
         }
     }
+    let all = units.iter().map(|(unit, config)| ((*unit).clone(), (*config).clone())).collect();
+    if let Some(what) = reload::leftovers(&all) {
+        println!("{what}");
+    }
     if units.is_empty() {
         println!("No unit is guarded.");
     }

@@ -59,8 +59,8 @@ pub fn main() -> ExitCode {
         Verb::Uninstall(arguments) => install::uninstall(&arguments),
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Ps(arguments) => ps::run(&arguments),
-        Verb::Learn(arguments) => learn::run(&arguments),
-        Verb::Report(arguments) => report::run(&arguments),
+        Verb::Learn(arguments) => learn::run(*arguments),
+        Verb::Report(arguments) => report::run(arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Probe { token, port } => doctor::probe(&token, port),
         Verb::Renew => install::renew(std::path::Path::new("/")),
@@ -83,8 +83,11 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
         let command = Arguments::command();
         let is_shown = |verb: &&String| command.find_subcommand(verb).is_some_and(|found| !found.is_hide_set());
         let shown: Vec<String> = verbs.iter().filter(is_shown).cloned().collect();
-        let value = if shown.is_empty() { ContextValue::None } else { ContextValue::Strings(shown) };
-        error.insert(ContextKind::SuggestedSubcommand, value);
+        if shown.is_empty() {
+            error.remove(ContextKind::SuggestedSubcommand);
+        } else {
+            error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(shown));
+        }
     }
     error
 }

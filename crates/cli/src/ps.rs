@@ -43,7 +43,7 @@ pub fn run(arguments: &Ps) -> u8 {
             crate::out::json(&json!({ "processes": found, "left_out_unknown": unknown, "lacks": lacks }), true)
         );
     } else {
-        print(&found, &machine);
+        print(&found, &machine, arguments.vhost.is_some() || arguments.request.is_some());
         if unknown != 0 {
             let verb = if unknown == 1 { "process runs" } else { "processes run" };
             println!("{unknown} more {verb} whose virtual host or request is unknown; `portcullis ps` lists them.");
@@ -78,13 +78,16 @@ fn may_be_wanted(descent: &Descent, arguments: &Ps) -> bool {
     answers.contains(&None) && !answers.contains(&Some(false))
 }
 
-fn print(found: &[(&Process, &Descent)], machine: &Machine) {
+fn print(found: &[(&Process, &Descent)], machine: &Machine, is_filtered: bool) {
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (process, descent) in found {
         groups.entry((&process.unit, &process.container)).or_default().push((process, descent));
     }
     if groups.is_empty() {
-        println!("No process that a worker started is running.");
+        match is_filtered {
+            true => println!("No process that a worker started is running with that virtual host or request."),
+            false => println!("No process that a worker started is running."),
+        }
     }
     for (number, ((unit, container), members)) in groups.into_iter().enumerate() {
         let name = crate::status::named(unit, container.as_ref());

@@ -45,6 +45,8 @@ pub enum InForce {
     NotRunning,
     /// These processes go on with another policy.
     Former(Vec<u32>),
+    /// What it had: its configuration has an error, and nothing was applied.
+    Kept,
     /// It could not be reloaded.
     NotReloaded(String),
     /// These processes have another policy, and systemd does not reload them: it does not run, or they are of no unit of it.
@@ -63,6 +65,7 @@ impl InForce {
             InForce::Applied { reloaded: true } => format!("{unit}: reloaded, the policy is in force"),
             InForce::Applied { reloaded: false } => format!("{unit}: the policy is in force already"),
             InForce::NotRunning => format!("{unit}: not running"),
+            InForce::Kept => format!("{unit}: not reloaded, it keeps the policy that it has"),
             InForce::Former(pids) => {
                 format!("{unit}: reloaded, but {} with the former policy until the end: {}", count(pids), named(pids))
             }
@@ -81,6 +84,7 @@ impl InForce {
         let (state, pids) = match self {
             InForce::Applied { .. } => ("in force", &[][..]),
             InForce::NotRunning => ("not running", &[][..]),
+            InForce::Kept => ("kept", &[][..]),
             InForce::Former(pids) => ("former policy", pids.as_slice()),
             InForce::NotReloaded(_) => ("not reloaded", &[][..]),
             InForce::ByHand(pids) => ("to be reloaded by hand", pids.as_slice()),
@@ -128,7 +132,18 @@ fn applied(config: &Path) -> Option<u64> {
 fn former(unit: &str, applied: Option<u64>) -> Vec<u32> {
     let all = status::of_host();
     let of_unit = all.iter().filter(|known| known.name == unit);
-    of_unit.flat_map(|unit| unit.with_another(applied)).collect()
+    of_unit.flat_map(|unit| unit.with_another(applied).0).collect()
+}
+
+/// What is to be said of processes that workers of these units started before: no reload reaches them.
+pub fn leftovers(units: &BTreeMap<String, PathBuf>) -> Option<String> {
+    let known = |unit: &status::Unit| Some(unit.with_another(applied(units.get(&unit.name)?)).1);
+    let count: usize = status::of_host().iter().filter_map(known).sum();
+    let (verb, end) = if count == 1 { ("has", "it ends") } else { ("have", "they end") };
+    let what = check::counted(count, "process").replace("processs", "processes");
+    (count > 0).then(|| {
+        format!("{what} that workers started {verb} the former policy until {end}: `portcullis ps` lists what runs")
+    })
 }
 
 /// Reloads a unit whose processes have another policy than the applied one of its configuration, and waits for them.

@@ -13,6 +13,14 @@ pub fn place(config: &Path) -> PathBuf {
     config.with_file_name("seal.key")
 }
 
+/// Why a server of the configuration `config` seals nothing although it is to; for root, who alone can tell.
+pub fn lack(config: &Path, is_wanted: bool) -> Option<String> {
+    let path = place(config);
+    let is_known = is_wanted && rustix::process::geteuid().is_root();
+    let why = is_known.then(|| read(&path).err()).flatten()?;
+    Some(format!("{} {why}", path.display()))
+}
+
 /// Makes the key where events are to be sealed and there is none. One that is there stays: without it nothing that it sealed can be
 /// checked.
 pub fn prepare(config: &Config) -> Result<(), String> {
@@ -36,7 +44,10 @@ pub fn prepare(config: &Config) -> Result<(), String> {
         }
     };
     if make().map_err(failed)? {
-        println!("{}: made; keep a copy elsewhere, without it the seals cannot be checked", path.display());
+        println!(
+            "{}: made a key for seals; keep a copy elsewhere. What another key sealed can be checked with that one only",
+            path.display()
+        );
     }
     read(&path).map(|_| ()).map_err(|message| format!("{}: {message}", path.display()))
 }

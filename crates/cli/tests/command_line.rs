@@ -53,6 +53,7 @@ fn a_mistyped_verb_suggests_no_hidden_one() {
             let done = run(place.path(), &[mistyped]);
             assert_eq!(done.status.code(), Some(2), "{mistyped}");
             assert!(!text(&done).contains(&format!("'{hidden}'")), "{mistyped}: {}", text(&done));
+            assert!(!text(&done).lines().any(|line| line.trim() == "tip:"), "{mistyped}: {}", text(&done));
         }
     }
     assert!(text(&run(place.path(), &["chek"])).contains("'check'"));
@@ -97,4 +98,47 @@ fn the_last_line_names_the_file_at_fault() {
     assert!(last().contains("2 files of ") && last().contains("vhosts.d: 2 errors, 0 warnings"), "{}", last());
     std::fs::write(&main, "mode = \"audit\"\nfoo = 1\n").expect("a file");
     assert!(last().contains(&format!("{main} and 2 other files: 3 errors, 0 warnings")), "{}", last());
+}
+
+/// A server of another kind than this host's systemd: `uninstall` finds no unit, and what the guard left is removed all the same.
+#[test]
+fn a_purge_names_all_that_it_removes() {
+    let place = place();
+    let root = place.path().join("root");
+    let files = [
+        "etc/portcullis/portcullis.toml",
+        "etc/portcullis/seal.key",
+        "etc/portcullis/vhosts.d/shop.toml",
+        "var/log/portcullis/events.jsonl",
+        "var/log/portcullis/events.jsonl.1",
+        "var/lib/portcullis/probes",
+        "run/portcullis/policy",
+    ];
+    for file in files {
+        let path = root.join(file);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        std::fs::write(path, "").expect("a file");
+    }
+    let root_argument = root.to_str().expect("a path");
+    let said = text(&run(place.path(), &["uninstall", "--purge", "--dry-run", "--root", root_argument]));
+    let named = ["seal.key: a file", "vhosts.d: 1 file", "var/log/portcullis: 2 files", "var/lib/portcullis: 1 file"];
+    for wanted in named.into_iter().chain(["run/portcullis: 1 file", "portcullis.toml"]) {
+        assert!(said.contains(wanted), "{wanted}: {said}");
+    }
+    assert!(files.iter().all(|file| root.join(file).exists()), "{said}");
+    let said = text(&run(place.path(), &["uninstall", "--purge", "--root", root_argument]));
+    assert!(said.contains("var/log/portcullis: removed, 2 files"), "{said}");
+    for file in files {
+        assert!(!root.join(file).exists(), "{file}: {said}");
+    }
+}
+
+#[test]
+fn a_key_that_is_not_there_is_warned_of() {
+    let place = place();
+    std::fs::write(place.path().join("p.toml"), "[log]\nseal = true\n").expect("a file");
+    let check = || text(&run(place.path(), &["check", "--config", "p.toml"]));
+    assert!(check().contains("events are not sealed"), "{}", check());
+    run(place.path(), &["compile", "--config", "p.toml", "-o", "out.bin"]);
+    assert!(!check().contains("events are not sealed"), "{}", check());
 }

@@ -5,9 +5,9 @@ use super::plan::{self, Change};
 use super::unit::Unit;
 use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, needs_root, short};
 use crate::arguments::Uninstall;
-use crate::{FINE, complain, sink, status};
+use crate::{FINE, check, complain, sink, status};
 use portcullis_config::DEFAULT_CONFIG;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What portcullis-metrics.service writes for the node exporter, where its METRICS is not another.
 const METRICS: &str = "var/lib/prometheus/node-exporter/portcullis.prom";
@@ -79,6 +79,8 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
         println!("Nothing of the guard is there.");
     }
     if arguments.dry_run {
+        let rest = if last { rest(arguments, &main) } else { Vec::new() };
+        rest.iter().for_each(|path| println!("{}: {}", path.display(), content(path)));
         println!("Nothing was removed (--dry-run).");
         return Ok(());
     }
@@ -115,16 +117,16 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
 /// What is left when no unit is guarded any more.
 fn clean(arguments: &Uninstall, main: &Path) -> Result<(), String> {
     let root = &arguments.root;
-    if arguments.now || arguments.purge || !Systemd::of(root).is_running() {
-        remove_all(&root.join("run/portcullis"))?;
-    }
     let folder = main.parent().unwrap_or(Path::new("/"));
     if arguments.purge {
-        let log = root.join("var/log/portcullis");
-        sink::let_go(root, &log);
-        let state = root.join("var/lib/portcullis");
-        [folder.join("vhosts.d"), log, state].iter().try_for_each(|folder| remove_all(folder))?;
-        remove(std::fs::remove_file(root.join(METRICS)), METRICS)?;
+        sink::let_go(root, &root.join(LOG));
+    }
+    for path in rest(arguments, main) {
+        let content = content(&path);
+        let is_folder = std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
+        let done = if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        remove(done, &path.display().to_string())?;
+        println!("{}: removed, {content}", path.display());
     }
     let _ = std::fs::remove_dir(folder.join("vhosts.d"));
     plan::tidy(folder);
@@ -134,8 +136,30 @@ fn clean(arguments: &Uninstall, main: &Path) -> Result<(), String> {
     Ok(())
 }
 
-fn remove_all(folder: &Path) -> Result<(), String> {
-    remove(std::fs::remove_dir_all(folder), &folder.display().to_string())
+/// The log, below the root folder.
+const LOG: &str = "var/log/portcullis";
+
+/// What is removed beside drop-ins and the configuration's main file, when no unit is guarded any more: of what is there.
+fn rest(arguments: &Uninstall, main: &Path) -> Vec<PathBuf> {
+    let root = &arguments.root;
+    let mut rest = Vec::new();
+    if arguments.now || arguments.purge || !Systemd::of(root).is_running() {
+        rest.push(root.join("run/portcullis"));
+    }
+    if arguments.purge {
+        let beside = ["vhosts.d", "seal.key"].map(|name| main.with_file_name(name));
+        rest.extend(beside.into_iter().chain([LOG, "var/lib/portcullis", METRICS].map(|path| root.join(path))));
+    }
+    rest.retain(|path| std::fs::symlink_metadata(path).is_ok());
+    rest
+}
+
+/// How much a file or a folder has, in words.
+fn content(path: &Path) -> String {
+    match portcullis_config::reading::entries(path, portcullis_config::reading::ENTRIES_MAX) {
+        Ok(entries) => check::counted(entries.len(), "file"),
+        Err(_) => "a file".to_owned(),
+    }
 }
 
 /// What is not there need not be removed.

@@ -29,8 +29,11 @@ use propose::Choice;
 pub use propose::{literal, settings, words};
 use std::path::{Path, PathBuf};
 
-pub fn run(arguments: &Learn) -> u8 {
-    match try_run(arguments) {
+pub fn run(mut arguments: Learn) -> u8 {
+    if arguments.nginx.is_none() {
+        log::locate(&arguments.source, &mut arguments.selection);
+    }
+    match try_run(&arguments) {
         Ok(code) => code,
         Err(message) => complain(message),
     }
@@ -51,7 +54,6 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
     match &arguments.nginx {
         Some(file) => learnt.proposals = of_nginx::proposals(file, &policy, &choice)?,
         None => {
-            log::note_whereabouts(&arguments.source, &arguments.selection);
             let mut learner = Learner::new(&policy, &choice);
             unreadable =
                 arguments.selection.read_every(false, &mut |event, is_chosen| learner.take(&event, is_chosen))?;

@@ -11,7 +11,7 @@ pub use event::{CUT, Event};
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
 pub use time::{Moment, moment};
-pub use whereabouts::note as note_whereabouts;
+pub use whereabouts::locate;
 
 use crate::probes::{self, Left};
 use clap::Args;

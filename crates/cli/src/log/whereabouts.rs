@@ -9,17 +9,30 @@ use portcullis_config::model::Sink;
 use std::path::Path;
 
 /// Notes on standard error that the configured sinks are not what is read.
-pub fn note(source: &Source, selection: &Selection) {
+pub fn locate(source: &Source, selection: &mut Selection) {
     let path = check::path_of(source);
-    let config = match path.exists() {
+    let loaded = match path.exists() {
         true => portcullis_config::load(&path),
         false => return,
     };
-    if config.usable()
-        && let Some(note) = elsewhere(&config.config, &selection.files)
+    if !loaded.usable() {
+        return;
+    }
+    if selection.files.is_empty()
+        && let Some(log) = only_file(&loaded.config)
     {
+        eprintln!("portcullis: note: events go to the file {}, which is read ({})", log.display(), path.display());
+        selection.files.push(log.to_owned());
+    } else if let Some(note) = elsewhere(&loaded.config, &selection.files) {
         eprintln!("portcullis: note: {note} ({})", path.display());
     }
+}
+
+/// The log, where events go to no other place that can be read.
+fn only_file(config: &Config) -> Option<&Path> {
+    let has = |sink| config.sinks.contains(&sink);
+    // journald keeps what comes to /dev/log, too.
+    (has(Sink::File) && !has(Sink::Journald) && !has(Sink::Syslog)).then_some(&config.log_file)
 }
 
 /// Where events go, and what to do, where that is not where they are read from.
@@ -31,17 +44,11 @@ fn elsewhere(config: &Config, files: &[impl AsRef<Path>]) -> Option<String> {
     let is_log =
         |read: &Path| read == config.log_file || std::fs::canonicalize(read).is_ok_and(|read| read == config.log_file);
     if files.is_empty() {
-        return match (journal, file) {
-            (true, _) => None,
-            (false, true) => Some(format!(
-                "events go to the file {log}, not to the journal, which is read here; help: portcullis events {log}"
-            )),
-            (false, false) => Some(
-                "events go to standard error only, not to the journal, which is read here; help: add \"journald\" to \
-                 `[log] sink`, or name a file that standard error goes to"
-                    .to_owned(),
-            ),
-        };
+        return (!journal && !file).then(|| {
+            "events go to standard error only, not to the journal, which is read here; help: add \"journald\" to \
+             `[log] sink`, or name a file that standard error goes to"
+                .to_owned()
+        });
     }
     // Any other file may be a copy, or another host's.
     if file || !files.iter().any(|read| is_log(read.as_ref())) {
@@ -62,7 +69,12 @@ mod tests {
         let config = |sinks: &[Sink]| Config { sinks: sinks.to_vec(), ..Config::default() };
         let log = "/var/log/portcullis/events.jsonl";
         let said = |sinks: &[Sink], files: &[&str]| elsewhere(&config(sinks), files).unwrap_or_default();
-        assert!(said(&[Sink::File], &[]).contains(&format!("help: portcullis events {log}")));
+        assert_eq!(only_file(&config(&[Sink::File, Sink::Stderr])), Some(Path::new(log)));
+        for sinks in
+            [&[Sink::Journald, Sink::File][..], &[Sink::Syslog, Sink::File], &[Sink::Stderr], &[Sink::Journald]]
+        {
+            assert_eq!(only_file(&config(sinks)), None, "{sinks:?}");
+        }
         assert!(said(&[Sink::Stderr], &[]).contains("standard error"));
         assert!(said(&[Sink::Journald], &[log]).contains("help: portcullis events, without a file"));
         assert!(said(&[Sink::Stderr], &[log]).contains("add \"file\""));

@@ -7,15 +7,15 @@ use crate::arguments::Report;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, incident, install, learn};
 
-pub fn run(arguments: &Report) -> u8 {
-    match try_run(arguments) {
+pub fn run(mut arguments: Report) -> u8 {
+    log::locate(&arguments.source, &mut arguments.selection);
+    match try_run(&arguments) {
         Ok(code) => code,
         Err(message) => complain(message),
     }
 }
 
 fn try_run(arguments: &Report) -> Result<u8, String> {
-    log::note_whereabouts(&arguments.source, &arguments.selection);
     let (events, unreadable) = arguments.selection.all()?;
     let proposal = learn::text_for(&arguments.source, &events)?;
     let now = format!("{:.0}", jiff::Timestamp::now());

@@ -1,7 +1,7 @@
 //! What lies on the disk: the configuration, and the policy that was applied last. Neither need be in force.
 
 use super::tally::Log;
-use crate::{check, compile};
+use crate::{check, compile, seal_key};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Severity, SourceFile};
 use portcullis_policy::Policy;
@@ -51,6 +51,8 @@ pub struct OnDisk {
     pub path: String,
     pub digest: Option<u64>,
     pub sources: Sources,
+    /// Why its events are not sealed, although they are to be.
+    pub unsealed: Option<String>,
     /// Where its events can be read.
     pub log: Option<Log>,
     /// Its virtual hosts.
@@ -68,6 +70,7 @@ pub fn on_disk(main: &Path) -> OnDisk {
     OnDisk {
         log,
         sources: sources(main, policy.as_ref(), &bytes),
+        unsealed: seal_key::lack(main, policy.as_ref().is_some_and(Policy::is_sealed)),
         vhosts: names.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
         path: path.display().to_string(),
         digest: policy.as_ref().map(Policy::digest),

@@ -93,15 +93,16 @@ impl Unit {
         sum
     }
 
-    /// Processes with a policy that is no longer the one on disk.
-    pub fn outdated(&self) -> Vec<u32> {
-        self.guarded().filter(|(_, guard)| !guard.policy.is_current).map(|(process, _)| process.pid).collect()
-    }
-
-    /// Processes with another policy than the applied one of this digest; where that cannot be read, than the one on disk.
-    pub fn with_another(&self, applied: Option<u64>) -> Vec<u32> {
-        let Some(applied) = applied else { return self.outdated() };
-        self.guarded().filter(|(_, guard)| guard.policy.digest != applied).map(|(process, _)| process.pid).collect()
+    /// Of the processes with another policy than the applied one of this digest, or, where that cannot be read, than the one on disk: the
+    /// server's own, which a reload replaces, and how many others there are, which keep theirs until they end.
+    pub fn with_another(&self, applied: Option<u64>) -> (Vec<u32>, usize) {
+        let is_another = |guard: &process::Guard| match applied {
+            Some(applied) => guard.policy.digest != applied,
+            None => !guard.policy.is_current,
+        };
+        let all = self.guarded().filter(|(_, guard)| is_another(guard)).map(|(process, _)| process);
+        let (own, others): (Vec<&Process>, Vec<&Process>) = all.partition(|process| process.descent.is_none());
+        (own.into_iter().map(|process| process.pid).collect(), others.len())
     }
 
     /// Whether its policy has a supervisor that is not there, while a worker needs it: one that serves, or that has the filter and
@@ -360,6 +361,9 @@ fn print_disk(disk: &OnDisk) {
 
 fn print(units: &[Unit], disks: &[OnDisk]) {
     disks.iter().for_each(print_disk);
+    for why in disks.iter().filter_map(|disk| disk.unsealed.as_deref()) {
+        println!("{BAD}events are not sealed{BAD:#}: {}", printable(why));
+    }
     if units.is_empty() {
         println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
     }
@@ -515,7 +519,7 @@ fn as_json(units: &[Unit], disks: &[OnDisk], lack: &[String]) -> Value {
         json!({
             "config": disk.config.display().to_string(), "file": disk.path, "digest": disk.digest.map(digest),
             "sources": disk.sources.word(), "stale": disk.sources == Sources::Differ,
-            "rejected": disk.sources.rejected(),
+            "rejected": disk.sources.rejected(), "unsealed": disk.unsealed,
         })
     };
     json!({
@@ -577,6 +581,7 @@ mod tests {
             path: String::new(),
             digest: None,
             sources: Sources::NeverApplied,
+            unsealed: None,
         };
         let shown = as_json(&[unit], &[disk], &[]);
         let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
