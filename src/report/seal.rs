@@ -43,9 +43,19 @@ const _: () = assert!(size_of::<Keys>() <= PAGE);
 
 static KEYS: AtomicPtr<Keys> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Calls `work` when no other thread is at the keys. A signal handler may have interrupted the one that is, so the wait is bounded: then
-/// there is no seal.
+/// Calls `work` when no other thread is at the keys.
 fn with<R>(work: impl FnOnce(&mut Sealing) -> R) -> Option<R> {
+    let keys = taken()?;
+    // SAFETY: one thread at a time is here.
+    let done = work(unsafe { &mut *keys.rest.get() });
+    keys.holder.store(0, Ordering::Release);
+    Some(done)
+}
+
+/// The keys, of which this thread is the holder now. A signal handler may have interrupted the one that is, so the wait is bounded: then
+/// there is no seal.
+#[inline(never)]
+fn taken() -> Option<&'static Keys> {
     const SPINS: u32 = 100;
     const TRIES: u32 = 200;
     const PAUSE: usize = 20_000;
@@ -53,24 +63,17 @@ fn with<R>(work: impl FnOnce(&mut Sealing) -> R) -> Option<R> {
     let keys = unsafe { KEYS.load(Ordering::Acquire).as_ref() }?;
     let own = sys::gettid();
     let take = |from| keys.holder.compare_exchange(from, own, Ordering::Acquire, Ordering::Relaxed);
-    let is_taken = (0..TRIES).any(|turn| match take(0) {
-        Ok(_) => true,
-        Err(_) if turn < SPINS => false,
-        Err(_) => {
-            sys::sleep(PAUSE);
-            false
+    for turn in 0..TRIES {
+        if take(0).is_ok() {
+            return Some(keys);
         }
-    });
-    // A vforked child may have ended in between.
-    let is_taken =
-        is_taken || take(0).is_err_and(|holder| holder != own && !sys::exists(holder) && take(holder).is_ok());
-    if !is_taken {
-        return None;
+        if turn >= SPINS {
+            sys::sleep(PAUSE);
+        }
     }
-    // SAFETY: one thread at a time is here.
-    let done = work(unsafe { &mut *keys.rest.get() });
-    keys.holder.store(0, Ordering::Release);
-    Some(done)
+    // A vforked child may have ended in between.
+    let holder = keys.holder.load(Ordering::Relaxed);
+    (holder != own && !sys::exists(holder) && take(holder).is_ok()).then_some(keys)
 }
 
 /// Begins a tree of chains, where the policy asks for it and this process has none; false where there is no key for it. For a process
