@@ -1,7 +1,7 @@
 //! `portcullis check`: every error of the configuration, with its place.
 
 use crate::arguments::{Check, Source};
-use crate::{FINE, WRONG, out, seal_key, sink};
+use crate::{FINE, WRONG, out, seal_key, sink, status};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
 use portcullis_policy::BackstopKind;
@@ -128,9 +128,10 @@ pub fn log_group(path: &Path, loaded: &mut Loaded) {
     }
 }
 
-/// Without the key no event is sealed, and the server serves all the same.
+/// Without the key no event is sealed, and the server serves all the same. Before the first policy that asks for it, there is none.
 pub fn seal_key(path: &Path, loaded: &mut Loaded) {
-    if let Some(why) = seal_key::lack(path, loaded.config.seal) {
+    let is_due = || seal_key::place(path).exists() || status::is_sealed(path);
+    if let Some(why) = seal_key::lack(path, loaded.config.seal && is_due()) {
         let message = format!("`[log] seal`: events are not sealed: {why}");
         let help = "portcullis apply makes a key where there is none".to_owned();
         loaded.diagnostics.push(Diagnostic::of_file(Severity::Warning, path.to_owned(), message, help));

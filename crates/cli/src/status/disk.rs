@@ -59,6 +59,12 @@ pub struct OnDisk {
     pub vhosts: BTreeSet<String>,
 }
 
+/// Whether the applied policy of the configuration with the main file `main` asks for seals.
+pub fn is_sealed(main: &Path) -> bool {
+    let bytes = reading::bytes(&compile::default_output(main), Links::Refuse, POLICY_MAX).unwrap_or_default();
+    Policy::new(&bytes).is_ok_and(|policy| policy.is_sealed())
+}
+
 /// What lies there of the configuration with the main file `main`.
 pub fn on_disk(main: &Path) -> OnDisk {
     let path = compile::default_output(main);
