@@ -22,10 +22,11 @@ pub unsafe extern "C" fn fork() -> libc::pid_t {
     if state::role() == Role::Master {
         deepbind::guard_new_objects();
     }
-    let mut chain = seal::before_fork();
+    let mut chain = seal::Child::none();
+    chain.before_fork();
     // SAFETY: as the caller promises.
     let forked = unsafe { real() };
-    seal::after_fork(&mut chain, forked == 0);
+    chain.after_fork(forked == 0);
     forked
 }
 

@@ -35,7 +35,8 @@ struct Sealing {
     index: u64,
     lost: u64,
     forks: u64,
-    chain: Chain,
+    events: Chain,
+    children: Chain,
 }
 
 const PAGE: usize = 4096;
@@ -43,13 +44,18 @@ const _: () = assert!(size_of::<Keys>() <= PAGE);
 
 static KEYS: AtomicPtr<Keys> = AtomicPtr::new(core::ptr::null_mut());
 
-/// Calls `work` when no other thread is at the keys.
+/// Calls `work` when no other thread is at the keys; gives what it gives, and nothing else of it stays.
 fn with<R>(work: impl FnOnce(&mut Sealing) -> R) -> Option<R> {
     let keys = taken()?;
     // SAFETY: one thread at a time is here.
     let done = work(unsafe { &mut *keys.rest.get() });
-    keys.holder.store(0, Ordering::Release);
+    forget();
+    give_back(keys);
     Some(done)
+}
+
+fn give_back(keys: &Keys) {
+    keys.holder.store(0, Ordering::Release);
 }
 
 /// The keys, of which this thread is the holder now. A signal handler may have interrupted the one that is, so the wait is bounded: then
@@ -84,24 +90,59 @@ pub fn begin(policy: &Policy<'_>) -> bool {
     if !policy.is_sealed() || with(|sealing| sealing.is_begun) == Some(true) {
         return true;
     }
-    let is_begun = begin_tree();
-    forget();
-    is_begun
-}
-
-#[inline(never)]
-fn begin_tree() -> bool {
     if KEYS.load(Ordering::Acquire).is_null() {
         let Some(page) = sys::allocate_wiped(PAGE) else { return false };
         KEYS.store(page.cast(), Ordering::Release);
     }
-    let Some(master) = master() else { return false };
+    let is_begun = with(|sealing| begin_tree(sealing).is_some());
+    is_begun == Some(true)
+}
+
+#[inline(never)]
+fn begin_tree(sealing: &mut Sealing) -> Option<()> {
     let tree = sys::fresh_number();
-    let mut name = Name::new();
-    name.push(b"0");
-    let mut child = Child { tree, name, root: seal::tree(master, tree) };
-    child.begin();
-    true
+    let root = seal::tree(master()?, tree);
+    sealing.begin(tree, b"0", root);
+    Some(())
+}
+
+impl Sealing {
+    #[inline(never)]
+    fn begin(&mut self, tree: u64, name: &[u8], root: Key) {
+        let [events, children] = seal::chains(root);
+        self.tree = tree;
+        self.name.set(name);
+        (self.index, self.lost, self.forks) = (0, 0, 0);
+        self.events.begin(events);
+        self.children.begin(children);
+        self.is_begun = self.name.fits();
+    }
+
+    /// Puts what the next child begins with into `child`; the key is erased here.
+    #[inline(never)]
+    fn fork(&mut self, child: &mut Child) {
+        if !self.is_begun {
+            return;
+        }
+        child.root = self.children.next();
+        child.is_given = self.children.advance();
+        self.forks = self.forks.wrapping_add(1);
+        child.tree = self.tree;
+        child.name.push(self.name.bytes());
+        child.name.push(b"/");
+        child.name.number(self.forks);
+    }
+
+    #[inline(never)]
+    fn seal(&mut self, line: &mut Line) {
+        if !self.is_begun {
+            return;
+        }
+        let key = self.events.next();
+        self.is_begun = self.events.advance();
+        self.index = self.index.wrapping_add(1);
+        seal::seal(line, key, &Seal { tree: self.tree, chain: self.name.bytes(), index: self.index, lost: self.lost });
+    }
 }
 
 /// The master key; `None` where the file is not there, or others than its owner may read or replace it.
@@ -118,7 +159,7 @@ fn master() -> Option<Key> {
     let file = sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()?;
     let stat = sys::fstat(file.0)?;
     let is_private = stat.mode & (libc::S_IFMT | 0o077) == libc::S_IFREG;
-    if !is_private || stat.uid != 0 && stat.uid != sys::geteuid() {
+    if !is_private || stat.uid != 0 {
         return None;
     }
     let mut key = [0; KEY_SIZE];
@@ -128,71 +169,63 @@ fn master() -> Option<Key> {
     is_read.then_some(master)
 }
 
-/// What a child that is about to be forked begins with.
+/// What a child that is about to be forked begins with. It stays where it is: of each copy, the root would have to be cleared.
 pub struct Child {
+    is_given: bool,
     tree: u64,
     name: Name,
     root: Key,
 }
 
 impl Child {
-    /// Begins the chain; in the child, whose page is clear.
-    fn begin(&mut self) {
-        let _ = with(|sealing| {
-            sealing.is_begun = self.name.fits();
-            sealing.tree = self.tree;
-            sealing.name.set(self.name.bytes());
-            (sealing.index, sealing.lost, sealing.forks) = (0, 0, 0);
-            sealing.chain.begin(self.root);
-        });
+    /// None as yet.
+    pub fn none() -> Child {
+        Child { is_given: false, tree: 0, name: Name::new(), root: [0; 2] }
     }
-}
 
-/// The chain of a child; `None` where this process does not seal. Before a fork.
-#[inline]
-pub fn before_fork() -> Option<Child> {
-    if KEYS.load(Ordering::Relaxed).is_null() {
-        return None;
+    /// Before a fork, where this process seals. Until [`Child::after_fork`] no other thread is at the keys, so that no child has on some
+    /// stack what is another one's.
+    #[inline]
+    pub fn before_fork(&mut self) {
+        if !KEYS.load(Ordering::Relaxed).is_null() {
+            self.fill();
+        }
     }
-    let child = fork();
-    forget();
-    child
-}
 
-#[cold]
-#[inline(never)]
-fn fork() -> Option<Child> {
-    let child = with(|sealing| {
-        sealing.forks = sealing.forks.wrapping_add(1);
-        let mut name = Name::new();
-        name.push(sealing.name.bytes());
-        name.push(b"/");
-        name.number(sealing.index);
-        name.push(b".");
-        name.number(sealing.forks);
-        let root = seal::fork(sealing.chain.next(), sealing.forks);
-        sealing.is_begun.then_some(Child { tree: sealing.tree, name, root })
-    });
-    child.flatten()
-}
-
-/// After a fork; `is_child` says in which of the two.
-#[inline]
-pub fn after_fork(child: &mut Option<Child>, is_child: bool) {
-    if let Some(child) = child {
-        forked(child, is_child);
+    #[cold]
+    #[inline(never)]
+    fn fill(&mut self) {
+        let Some(keys) = taken() else { return };
+        // SAFETY: one thread at a time is here.
+        unsafe { &mut *keys.rest.get() }.fork(self);
         forget();
+        if !self.is_given {
+            give_back(keys);
+        }
     }
-}
 
-#[cold]
-#[inline(never)]
-fn forked(child: &mut Child, is_child: bool) {
-    if is_child {
-        child.begin();
+    /// After a fork; `is_child` says in which of the two.
+    #[inline]
+    pub fn after_fork(&mut self, is_child: bool) {
+        if self.is_given {
+            self.take(is_child);
+        }
     }
-    child.root = [0; 2];
-    core::hint::black_box(child);
+
+    #[cold]
+    #[inline(never)]
+    fn take(&mut self, is_child: bool) {
+        // The child's page is clear, and nobody is at it.
+        if is_child {
+            let _ = with(|sealing| sealing.begin(self.tree, self.name.bytes(), self.root));
+        }
+        self.root = [0; 2];
+        core::hint::black_box(&mut *self);
+        // SAFETY: null, or a zeroed page that stays for ever.
+        if let Some(keys) = unsafe { KEYS.load(Ordering::Acquire).as_ref() }.filter(|_| !is_child) {
+            give_back(keys);
+        }
+    }
 }
 
 /// Seals an encoded event, where the policy asks for it and this process has a chain.
@@ -200,30 +233,16 @@ fn forked(child: &mut Child, is_child: bool) {
 pub fn seal(policy: &Policy<'_>, line: &mut Line) {
     if policy.is_sealed() {
         sealed(line);
-        forget();
     }
 }
 
 #[cold]
 #[inline(never)]
 fn sealed(line: &mut Line) {
-    let next = with(|sealing| {
-        if !sealing.is_begun {
-            return None;
-        }
-        let key = sealing.chain.next();
-        sealing.is_begun = sealing.chain.advance();
-        sealing.index = sealing.index.wrapping_add(1);
-        let mut name = Name::new();
-        name.push(sealing.name.bytes());
-        Some((key, name, sealing.tree, sealing.index, sealing.lost))
-    });
-    if let Some((key, name, tree, index, lost)) = next.flatten() {
-        seal::seal(line, key, &Seal { tree, chain: name.bytes(), index, lost });
-    }
+    let _ = with(|sealing| sealing.seal(line));
 }
 
-/// A sink did not take an event of this process.
+/// No sink took an event of this process.
 pub fn lost(policy: &Policy<'_>) {
     if policy.is_sealed() {
         let _ = with(|sealing| sealing.lost = sealing.lost.wrapping_add(1));

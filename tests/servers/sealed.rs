@@ -86,7 +86,7 @@ fn each_change_of_a_sealed_log_is_found() {
         ("changed in place", log.replace(inner, &inner.replacen("success", "failure", 1)), "gap", "were changed"),
         ("without its seal", log.replace(inner, &format!("{bare}}}}}")), "gap", ""),
         ("numbered anew", log.replace(inner, &inner.replace("\"index\":2,", "\"index\":77,")), "gap", "were changed"),
-        ("added", format!("{log}{}\n", inner.replace(&format!("\"{of}\""), "\"0/9.9\"")), "ok", "were changed"),
+        ("added", format!("{log}{}\n", inner.replace(&format!("\"{of}\""), "\"0/99\"")), "ok", "were changed"),
     ] {
         std::fs::write(&guard.log, change).expect("the log");
         let (status, chains, said) = verify(&place, &guard);
@@ -131,10 +131,8 @@ fn words(memory: &[u8], keys: &[Key]) -> HashSet<u64> {
 /// The root of a chain, by its name.
 fn root(master: Key, event: &Value) -> Key {
     let tree = u64::from_str_radix(event.text("portcullis.seal.tree"), 16).expect("a tree");
-    process(event).split('/').skip(1).fold(seal::tree(master, tree), |root, part| {
-        let (events, fork) = part.split_once('.').expect("a fork");
-        seal::fork(seal::leaf(root, events.parse().expect("a number")), fork.parse().expect("a number"))
-    })
+    let forks = process(event).split('/').skip(1);
+    forks.fold(seal::tree(master, tree), |root, fork| seal::child(root, fork.parse().expect("a number")))
 }
 
 #[test]
@@ -156,9 +154,16 @@ fn a_worker_has_no_key_that_was_used() {
         let (memory, root) = (memory(worker), root(master, last));
         let used = last["portcullis"]["seal"]["index"].as_u64().expect("an index") as u32;
         let tree = u64::from_str_radix(last.text("portcullis.seal.tree"), 16).expect("a tree");
-        let next = seal::leaf(root, used);
+        let next = seal::event(root, used + 1);
         let mut former = vec![("the master's", master), ("the tree's", seal::tree(master, tree)), ("its root", root)];
-        former.extend((0..used).map(|index| ("a used one", seal::leaf(root, index))));
+        former.extend((1..=used).map(|index| ("a used one", seal::event(root, index))));
+        // Each request has made it fork once.
+        let below = format!("{}/", process(last));
+        let forks: HashSet<u32> =
+            events.iter().filter_map(|event| process(event).strip_prefix(&below)?.parse().ok()).collect();
+        assert!(!forks.is_empty(), "{events:#?}");
+        former.extend(forks.iter().map(|fork| ("a child's root", seal::child(root, *fork))));
+        former.extend(forks.iter().map(|fork| ("a child's key", seal::event(seal::child(root, *fork), 1))));
         let all: Vec<Key> = former.iter().map(|(_, key)| *key).chain([next]).collect();
         let found = words(&memory, &all);
         assert!(next.iter().all(|word| found.contains(word)), "the next key is there: this looks in the right place");
@@ -217,7 +222,9 @@ fn threads_and_children_of_each_kind_leave_no_gap() {
     let events = guard.events().all();
     let own: Vec<&Value> = events.iter().filter(|event| process(event) == "0").collect();
     let (status, chains, said) = verify(&place, &guard);
-    assert_eq!(status, Some(0), "{chains:#?} {said}");
+    assert!(chains.iter().all(|chain| chain["state"] == "ok"), "{chains:#?}");
+    // That of the child which was forked past the guard.
+    assert!(status == Some(1) && said.contains("1 events of servers have no seal"), "{said}");
     assert!(own.len() > 160, "{} of {}", own.len(), events.len());
     let children: Vec<&str> = events.iter().map(process).filter(|name| name.contains('/')).collect();
     assert_eq!(children.len(), 1, "the forked child's: {children:?}");

@@ -56,9 +56,8 @@ pub fn prepare(config: &Config) -> Result<(), String> {
 pub fn read(path: &Path) -> Result<Key, String> {
     let file = reading::open(path, Links::Refuse).map_err(|error| format!("cannot be read: {error}"))?;
     let meta = file.metadata().map_err(|error| error.to_string())?;
-    let own = rustix::process::geteuid().as_raw();
-    if !meta.is_file() || meta.mode() & 0o077 != 0 || (meta.uid() != 0 && meta.uid() != own) {
-        return Err("is not its owner's alone; help: make it root's, with mode 0600".to_owned());
+    if !meta.is_file() || meta.mode() & 0o077 != 0 || meta.uid() != 0 {
+        return Err("is not root's alone; help: chown root it, and chmod 0600".to_owned());
     }
     let bytes = reading::rest(file, KEY_SIZE as u64).map_err(|error| error.to_string())?;
     let key =

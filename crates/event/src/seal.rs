@@ -2,7 +2,8 @@
 //!
 //! Each process that seals has a chain of keys, one for an event. The keys are the leaves of a binary tree: a parent gives its two
 //! children by a keyed one-way function, so what has been used can be erased and nothing left leads back to it, and whoever has the root
-//! finds any leaf in [`HEIGHT`] steps. A forked process begins a chain of its own, whose root comes from the next leaf of its parent's.
+//! finds any leaf in [`HEIGHT`] steps. A process has a second chain, with a key for each child that it forks: that is the root of the
+//! child's chains, and the parent erases it.
 //!
 //! The function is SipHash-2-4, a pseudorandom function of a 128-bit key (Aumasson and Bernstein, 2012), as `core::hash` has it: the
 //! library that runs in every worker needs no second one. A digest has 64 bits, and nobody can try one without the key.
@@ -34,7 +35,8 @@ pub const END: &[u8] = b"\"}}}";
 enum Purpose {
     Left = 1,
     Right,
-    Fork,
+    Events,
+    Forks,
     Tree,
     Digest,
 }
@@ -66,10 +68,24 @@ pub fn tree(master: Key, tree: u64) -> Key {
     derive(master, Purpose::Tree, tree)
 }
 
-/// The root of a forked process's chain: `next` is the next leaf of its parent's, `fork` counts the parent's forks from 1.
+/// The roots of a process's two chains: that of its events, and that of its children.
 #[must_use]
-pub fn fork(next: Key, fork: u64) -> Key {
-    derive(next, Purpose::Fork, fork)
+pub fn chains(root: Key) -> [Key; 2] {
+    [derive(root, Purpose::Events, 0), derive(root, Purpose::Forks, 0)]
+}
+
+/// The root of a process's child, which counts the parent's forks from 1.
+#[must_use]
+pub fn child(root: Key, fork: u32) -> Key {
+    let [_, forks] = chains(root);
+    leaf(forks, fork.wrapping_sub(1))
+}
+
+/// The key of a process's event, which is counted from 1.
+#[must_use]
+pub fn event(root: Key, index: u32) -> Key {
+    let [events, _] = chains(root);
+    leaf(events, index.wrapping_sub(1))
 }
 
 /// The digest of an event, of everything before the digest in its line.
@@ -139,8 +155,7 @@ impl Chain {
 pub struct Seal<'s> {
     /// Names the tree of processes that began with one reading of the master key.
     pub tree: u64,
-    /// The process's chain: `0` for the first of the tree, then for each fork `/INDEX.FORK`: how many events the parent had sealed, and
-    /// which of its forks it was.
+    /// The process: `0` for the first of the tree, then for each fork `/` and which of the parent's forks it was.
     pub chain: &'s [u8],
     /// Counts the events of the chain from 1.
     pub index: u64,

@@ -146,10 +146,11 @@ fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
     loop {
         shared.keeper.store(sys::getpid(), Ordering::Release);
         pause.begin();
-        let mut chain = seal::before_fork();
+        let mut chain = seal::Child::none();
+        chain.before_fork();
         // SAFETY: the child goes on in this library alone, which makes system calls of `sys`.
         let forked = unsafe { sys::fork_with_files() };
-        seal::after_fork(&mut chain, forked == Ok(0));
+        chain.after_fork(forked == Ok(0));
         match forked {
             Ok(0) | Err(_) => return,
             Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),

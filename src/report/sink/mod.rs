@@ -169,8 +169,8 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
 /// Writes one that is encoded, with the seal of this process.
 fn write_sealed(policy: &Policy<'_>, priority: u8, time: u64, line: &mut Line, fields: JournalRecord<'_>) -> bool {
     seal::seal(policy, line);
-    let is_taken = write(policy, &Written { priority, time, line, fields });
-    if !is_taken {
+    let (is_taken, by_any) = write(policy, &Written { priority, time, line, fields });
+    if !by_any {
         seal::lost(policy);
     }
     is_taken
@@ -183,8 +183,8 @@ pub fn write_of_judge(policy: &Policy<'_>, priority: u8, time: u64, line: &[u8],
         && write_sealed(policy, priority, time, &mut buffer, JournalRecord::As(fields))
 }
 
-/// The same of one that is encoded.
-fn write(policy: &Policy<'_>, event: &Written<'_>) -> bool {
+/// The same of one that is encoded; also whether any sink has taken it.
+fn write(policy: &Policy<'_>, event: &Written<'_>) -> (bool, bool) {
     let sinks = policy.sinks();
     let (mut all, mut any) = (true, false);
     for sink in [JOURNALD, SYSLOG, FILE, STDERR] {
@@ -195,9 +195,9 @@ fn write(policy: &Policy<'_>, event: &Written<'_>) -> bool {
         }
     }
     if !any {
-        let _ = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event));
+        any = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event));
     }
-    all
+    (all, any)
 }
 
 fn sent_to(sink: u32, policy: &Policy<'_>, event: &Written<'_>) -> bool {

@@ -58,8 +58,15 @@ pub fn run(arguments: &Events) -> u8 {
     eprintln!(
         "portcullis: note: the numbers of {streams} streams were compared, and {} events have no seal: whoever may write to the log may \
          have written them; what is missing at the end of a stream or a chain cannot be known",
-        seals.unsealed
+        seals.without()
     );
+    let bare = seals.bare();
+    if bare > 0 {
+        complain(format_args!(
+            "{bare} events of servers have no seal, since there are sealed ones: it was taken away, or the server began to serve without \
+             the key (docs/events.md)"
+        ));
+    }
     if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0) {
         complain(format_args!("{} events are sealed, and not checked: {} {lack}", seals.unchecked, key.display()));
     }
@@ -78,7 +85,7 @@ pub fn run(arguments: &Events) -> u8 {
             complain(format_args!("{count} events {what}"));
         }
     }
-    let faults = numbers.unnumbered + numbers.contradicted + unreadable + seals.broken + seals.unchecked;
+    let faults = numbers.unnumbered + numbers.contradicted + unreadable + seals.broken + seals.unchecked + bare;
     if faults == 0 && all_whole { FINE } else { WRONG }
 }
 

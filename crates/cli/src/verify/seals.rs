@@ -8,16 +8,21 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 /// The most forks between the first process of a tree and one that seals; a name has no room for more.
-const DEPTH_MAX: usize = seal::NAME_MAX / 4;
+const DEPTH_MAX: usize = seal::NAME_MAX / 2;
 
-/// The chain of an event: its tree, and each fork that led to it as the parent's events so far and the fork's number.
-type Chain = (u64, Vec<(u32, u64)>);
+/// How many events later at most a lost one is counted: threads write at the same time.
+const LATE: u64 = 16;
+
+/// The process of an event: its tree, and which of each parent's forks led to it.
+type Chain = (u64, Vec<u32>);
+
+/// What was seen under an index: how many events of the process were lost by then, and the digest.
+type Seen = (u64, u64);
 
 /// The seals of all events, up to a bound.
 pub struct Seals {
     master: Result<Key, String>,
-    /// Of each event by chain and index: how many events of the chain were lost by then.
-    seen: HashMap<Chain, HashMap<u64, u64>>,
+    seen: HashMap<Chain, HashMap<u64, Seen>>,
     count: usize,
     max: usize,
     pub is_full: bool,
@@ -25,8 +30,12 @@ pub struct Seals {
     pub broken: usize,
     /// The first of their ids.
     pub shown: Vec<String>,
-    /// Events without a seal.
-    pub unsealed: usize,
+    /// Events without a seal, of programs that have no key.
+    unsealed: usize,
+    /// Events without a seal, of processes that have one usually: when each was, in seconds since 1970.
+    bare: Vec<i64>,
+    /// When the first sealed event was.
+    since: Option<i64>,
     /// Sealed events, where there is no key to check them.
     pub unchecked: usize,
 }
@@ -42,6 +51,8 @@ impl Seals {
             broken: 0,
             shown: Vec::new(),
             unsealed: 0,
+            bare: Vec::new(),
+            since: None,
             unchecked: 0,
         }
     }
@@ -56,32 +67,43 @@ impl Seals {
         let Some((covered, digest)) = event.line().and_then(seal::split).filter(|_| claims) else {
             match claims {
                 true => self.break_seal(event),
-                false => self.unsealed += 1,
+                false if has_no_key(event) => self.unsealed += 1,
+                false => self.bare.push(event.seconds().unwrap_or(i64::MAX)),
             }
             return;
         };
+        let at = event.seconds().unwrap_or(i64::MAX);
+        self.since = Some(self.since.map_or(at, |since| since.min(at)));
         let Ok(master) = self.master else {
             self.unchecked += 1;
             return;
         };
         let Some((chain, index, lost)) = place(event) else { return self.break_seal(event) };
-        let root = chain
-            .1
-            .iter()
-            .fold(seal::tree(master, chain.0), |root, (events, fork)| seal::fork(seal::leaf(root, *events), *fork));
-        if seal::digest(seal::leaf(root, index), covered) != digest {
+        let root = chain.1.iter().fold(seal::tree(master, chain.0), |root, fork| seal::child(root, *fork));
+        if seal::digest(seal::event(root, index), covered) != digest {
             return self.break_seal(event);
         }
         let is_full = self.count >= self.max;
-        match self.seen.entry(chain).or_default().entry(u64::from(index) + 1) {
-            // Another sink has the same line: no other one has this seal.
-            Entry::Occupied(_) => {}
+        match self.seen.entry(chain).or_default().entry(u64::from(index)) {
+            // Another sink has the same line. Whoever had the key may have sealed two.
+            Entry::Occupied(seen) if seen.get().1 == digest => {}
+            Entry::Occupied(_) => self.break_seal(event),
             Entry::Vacant(_) if is_full => self.is_full = true,
             Entry::Vacant(free) => {
-                free.insert(lost);
+                free.insert((lost, digest));
                 self.count += 1;
             }
         }
+    }
+
+    /// How many events without a seal are of processes that seal, since there are seals.
+    pub fn bare(&self) -> usize {
+        self.since.map_or(0, |since| self.bare.iter().filter(|at| **at >= since).count())
+    }
+
+    /// How many events have no seal.
+    pub fn without(&self) -> usize {
+        self.unsealed + self.bare.len()
     }
 
     fn break_seal(&mut self, event: &Event) {
@@ -97,23 +119,25 @@ impl Seals {
     }
 }
 
-/// Where an event stands: its chain, the number of its leaf, and the lost events.
+/// Whether an event is of a program that a worker started: it has no key.
+fn has_no_key(event: &Event) -> bool {
+    event.text("/portcullis/role") == "descendant" && event.text("/portcullis/layer") != "backstop"
+}
+
+/// Where an event stands: its process, its index from 1, and the lost events. Each has one way to be written.
 fn place(event: &Event) -> Option<(Chain, u32, u64)> {
     let tree = event.text("/portcullis/seal/tree");
     let name = event.text("/portcullis/seal/process");
-    let forks = name.strip_prefix('0')?;
-    let mut parts = forks.split('/');
-    parts.next().filter(|first| first.is_empty())?;
-    let path: Option<Vec<(u32, u64)>> = parts
-        .map(|part| {
-            let (events, fork) = part.split_once('.')?;
-            Some((events.parse().ok()?, fork.parse().ok()?))
-        })
-        .collect();
-    let path = path.filter(|path| name.len() <= seal::NAME_MAX && path.len() <= DEPTH_MAX)?;
-    let index = u32::try_from(event.number("/portcullis/seal/index")?.checked_sub(1)?).ok()?;
+    let path: Option<Vec<u32>> = name.split('/').skip(1).map(|part| part.parse().ok()).collect();
+    let path = path.filter(|path| path.len() <= DEPTH_MAX && process(path) == name)?;
+    let index = u32::try_from(event.number("/portcullis/seal/index")?).ok().filter(|index| *index > 0)?;
     let tree = u64::from_str_radix(tree, 16).ok().filter(|number| tree == format!("{number:016x}"))?;
     Some(((tree, path), index, event.number("/portcullis/seal/lost")?))
+}
+
+/// The name of a process.
+fn process(path: &[u32]) -> String {
+    path.iter().fold("0".to_owned(), |text, fork| format!("{text}/{fork}"))
 }
 
 /// What was found of one chain.
@@ -125,31 +149,38 @@ pub struct Sealed {
     last: u64,
     missing: u64,
     lost: u64,
+    /// No more are missing before any event than were lost by then.
+    is_excused: bool,
     gaps: Vec<(u64, u64)>,
 }
 
 impl Sealed {
-    fn of(name: &Chain, seen: &HashMap<u64, u64>) -> Option<Sealed> {
-        let mut all: Vec<(u64, u64)> = seen.iter().map(|(index, lost)| (*index, *lost)).collect();
+    fn of(name: &Chain, seen: &HashMap<u64, Seen>) -> Option<Sealed> {
+        let mut all: Vec<(u64, u64)> = seen.iter().map(|(index, (lost, _))| (*index, *lost)).collect();
         all.sort_unstable();
         let (&(first, lost_first), &(last, lost_last)) = (all.first()?, all.last()?);
-        let process = name.1.iter().fold("0".to_owned(), |text, (events, fork)| format!("{text}/{events}.{fork}"));
         let mut found = Sealed {
             tree: name.0,
-            process,
+            process: process(&name.1),
             events: all.len(),
             first,
             last,
             missing: 0,
             lost: lost_last.saturating_sub(lost_first),
+            is_excused: true,
             gaps: Vec::new(),
         };
-        for pair in all.windows(2) {
+        for (at, pair) in all.windows(2).enumerate() {
             let [(before, _), (after, _)] = pair else { continue };
-            if *after > before + 1 {
-                found.missing += after - before - 1;
-                push(&mut found.gaps, (before + 1, after - 1));
+            if *after == before + 1 {
+                continue;
             }
+            found.missing += after - before - 1;
+            push(&mut found.gaps, (before + 1, after - 1));
+            // What an event says was sealed when it was written: a later one cannot say more of what was before.
+            let soon = all.iter().skip(at + 1).take_while(|(index, _)| *index <= after.saturating_add(LATE));
+            let lost = soon.map(|(_, lost)| *lost).max().unwrap_or(0);
+            found.is_excused &= found.missing <= lost.saturating_sub(lost_first);
         }
         Some(found)
     }
@@ -157,7 +188,7 @@ impl Sealed {
     fn state(&self) -> &'static str {
         match self.missing {
             0 => "ok",
-            missing if missing <= self.lost => "dropped",
+            _ if self.is_excused => "dropped",
             _ => "gap",
         }
     }
@@ -202,14 +233,14 @@ mod tests {
     const MASTER: Key = [7, 9];
     const TREE: u64 = 0xab;
 
-    /// An event of a worker that was its master's second fork after three events.
+    /// An event of a worker that was its master's second fork; `index` from 0.
     fn worker(index: u32, lost: u64, detail: &str) -> Vec<u8> {
-        let root = seal::fork(seal::leaf(seal::tree(MASTER, TREE), 3), 2);
+        let root = seal::child(seal::tree(MASTER, TREE), 2);
         let mut line = Line::new();
         let text = format!("{{\"event\":{{\"id\":\"x-{index}\"}},\"portcullis\":{{\"detail\":\"{detail}\"}}}}\n");
         line.try_extend_from_slice(text.as_bytes()).unwrap();
-        let seal = Seal { tree: TREE, chain: b"0/3.2", index: u64::from(index) + 1, lost };
-        assert!(seal::seal(&mut line, seal::leaf(root, index), &seal));
+        let seal = Seal { tree: TREE, chain: b"0/2", index: u64::from(index) + 1, lost };
+        assert!(seal::seal(&mut line, seal::event(root, index + 1), &seal));
         line.to_vec()
     }
 
@@ -233,8 +264,8 @@ mod tests {
     fn a_whole_chain_is_whole_in_any_order() {
         let seals = found(&[worker(1, 0, "b"), worker(0, 0, "a"), worker(2, 0, "c"), worker(2, 0, "c")]);
         let chains = seals.chains();
-        assert_eq!((seals.broken, seals.unsealed, chains.len()), (0, 0, 1));
-        assert_eq!((chains[0].state(), chains[0].events, chains[0].process.as_str()), ("ok", 3, "0/3.2"));
+        assert_eq!((seals.broken, seals.without(), chains.len()), (0, 0, 1));
+        assert_eq!((chains[0].state(), chains[0].events, chains[0].process.as_str()), ("ok", 3, "0/2"));
     }
 
     #[test]
@@ -244,9 +275,11 @@ mod tests {
             ("before", "behind"),
             ("\"index\":2", "\"index\":3"),
             ("\"lost\":0", "\"lost\":1"),
-            ("0/3.2", "0/3.1"),
-            ("0/3.2", "0/3.2/4.1"),
-            ("0/3.2", "1/3.2"),
+            ("0/2", "0/1"),
+            ("0/2", "0/2/1"),
+            ("0/2", "1/2"),
+            ("0/2", "0/02"),
+            ("0/2", "0/+2"),
             ("00ab", "00ac"),
             ("\"digest\":\"", "\"digest\":\"0"),
             ("\"event\"", "\"seal\":{},\"event\""),
@@ -264,13 +297,37 @@ mod tests {
         assert_eq!(found(&[worker(0, 0, ""), worker(4, 3, "")]).chains()[0].state(), "dropped");
     }
 
+    /// Whoever takes a worker over seals what it says later, and not what it said before.
+    #[test]
+    fn a_later_event_excuses_no_earlier_gap() {
+        let seals = found(&[worker(0, 0, ""), worker(2, 0, ""), worker(40, u64::MAX, "")]);
+        assert_eq!(seals.chains()[0].state(), "gap");
+        let threads = found(&[worker(0, 0, ""), worker(2, 0, ""), worker(3, 1, "")]);
+        assert_eq!(threads.chains()[0].state(), "dropped");
+    }
+
+    #[test]
+    fn two_events_with_one_seal_are_found() {
+        let seals = found(&[worker(0, 0, "a"), worker(0, 0, "b")]);
+        assert_eq!((seals.broken, seals.chains()[0].events), (1, 1));
+    }
+
+    #[test]
+    fn an_event_without_a_seal_is_no_workers() {
+        let bare = |role: &str| format!("{{\"portcullis\":{{\"role\":\"{role}\"}}}}\n").into_bytes();
+        assert_eq!(found(&[worker(0, 0, ""), bare("serving")]).bare(), 1);
+        let seals = found(&[worker(0, 0, ""), bare("descendant")]);
+        assert_eq!((seals.bare(), seals.without()), (0, 1));
+        assert_eq!(found(&[bare("serving")]).bare(), 0, "nothing is sealed there");
+    }
+
     #[test]
     fn an_event_that_lost_its_seal_leaves_a_gap() {
         let line = worker(1, 0, "");
         let at = line.windows(8).position(|part| part == b",\"seal\":").unwrap();
         let bare = [&line[..at], b"}}\n"].concat();
         let seals = found(&[worker(0, 0, ""), bare, worker(2, 0, "")]);
-        assert_eq!((seals.unsealed, seals.chains()[0].state()), (1, "gap"));
+        assert_eq!((seals.without(), seals.chains()[0].state()), (1, "gap"));
     }
 
     #[test]
