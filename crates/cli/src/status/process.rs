@@ -10,8 +10,10 @@ use portcullis_config::reading;
 use portcullis_policy::beacon as at;
 use portcullis_policy::format::Header;
 use portcullis_policy::{BackstopKind, GLOBAL_SCOPE, Mode, Policy};
+use rustix::fs::OFlags;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -348,9 +350,12 @@ fn in_force(around: &StatusContext, folder: &Path, maps: &str, memory: &Memory, 
     memory.read(place, &mut header)?;
     let length = Policy::length(&header).filter(|&length| length <= POLICY_MAX)?;
     let file = PathBuf::from(mapping.path.trim_end_matches(" (deleted)"));
-    let seen = folder.join("root").join(file.strip_prefix("/").unwrap_or(&file));
     // The process says which file it is: only root's own is opened. A worker may have changed its root since.
-    let now = reading::open_trusted(&seen).or_else(|_| reading::open_trusted(&file)).ok();
+    let seen = root_of(folder).and_then(|root| {
+        let below = Path::new("/proc/self/fd").join(root.as_raw_fd().to_string());
+        reading::open_trusted(&below.join(file.strip_prefix("/").unwrap_or(&file))).ok()
+    });
+    let now = seen.or_else(|| reading::open_trusted(&file).ok());
     let now = now.and_then(|file| reading::rest(file, POLICY_MAX as u64).ok()).filter(|now| now.starts_with(&header));
     let is_current = now.is_some() || is_in_memory(&file);
     let bytes = match now {
@@ -374,6 +379,20 @@ fn in_force(around: &StatusContext, folder: &Path, maps: &str, memory: &Memory, 
         bytes: Rc::default(),
     };
     Some(InForce { bytes: around.shared(in_force.digest, bytes), ..in_force })
+}
+
+/// The root folder of a process, unless it is in another user namespace: there it may have mounted what never answers, as an overlay of
+/// a FUSE file system, and looking a path up would wait for ever. No process returns from one, so that the second look tells that of the
+/// first, too.
+fn root_of(folder: &Path) -> Option<OwnedFd> {
+    let is_ours = || {
+        let own = std::fs::read_link("/proc/self/ns/user").ok()?;
+        (std::fs::read_link(folder.join("ns/user")).ok()? == own).then_some(())
+    };
+    is_ours()?;
+    let root = rustix::fs::open(folder.join("root"), OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty()).ok()?;
+    is_ours()?;
+    Some(root)
 }
 
 /// Why the guard is not in a process.
@@ -478,6 +497,13 @@ mod tests {
         let at = |name: &str| root.path().join(name);
         let policy = portcullis_config::compile(&portcullis_config::Config::default());
         lie(root.path(), 7, "odd", "");
+        std::fs::create_dir_all(at("7/ns")).unwrap();
+        let of_user = |name: &str| {
+            let _ = std::fs::remove_file(at("7/ns/user"));
+            std::os::unix::fs::symlink(name, at("7/ns/user")).unwrap();
+        };
+        let own = std::fs::read_link("/proc/self/ns/user").unwrap();
+        of_user(own.to_str().unwrap());
         let fifo = at("7/root/srv/fifo");
         std::fs::create_dir_all(fifo.parent().unwrap()).unwrap();
         let maps = format!("{:x}-{:x} r--p 0 00:00 9 /srv/fifo\n", 0x2000, 0x2000 + policy.len());
@@ -493,5 +519,9 @@ mod tests {
         assert!(now());
         std::fs::set_permissions(&fifo, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         assert!(!now(), "anybody can write it");
+        std::fs::set_permissions(&fifo, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+        assert!(now());
+        of_user("user:[1]");
+        assert!(!now(), "it can mount there what never answers");
     }
 }
