@@ -52,12 +52,23 @@ fn workers(config: Option<&str>) -> Vec<(&'static str, [u64; 2])> {
     servers.into_iter().map(|(name, pid)| (name, most(pid))).collect()
 }
 
+/// The least of three starts: what a worker happens to touch once comes on top, with and without the guard.
+fn least(config: Option<&str>) -> Vec<(&'static str, [u64; 2])> {
+    let mut all = workers(config);
+    for _ in 0..2 {
+        for ((_, least), (_, now)) in all.iter_mut().zip(workers(config)) {
+            *least = [least[0].min(now[0]), least[1].min(now[1])];
+        }
+    }
+    all
+}
+
 #[test]
 fn a_worker_has_few_pages_of_its_own() {
     enter();
-    let bare = workers(None);
+    let bare = least(None);
     for layer in ["off", "supervise"] {
-        let guarded = workers(Some(&format!("mode = \"audit\"\n[backstop]\nseccomp = \"{layer}\"\n")));
+        let guarded = least(Some(&format!("mode = \"audit\"\n[backstop]\nseccomp = \"{layer}\"\n")));
         for ((name, [bare, _]), (_, [all, own])) in bare.iter().zip(guarded) {
             println!("{name}, {layer}: {own} KiB of the library, {bare} and {all} KiB of all");
             assert!(own <= PRIVATE, "{name}, {layer}: {own} KiB of the library");
