@@ -58,8 +58,8 @@ fn give_back(keys: &Keys) {
     keys.holder.store(0, Ordering::Release);
 }
 
-/// The keys, of which this thread is the holder now. A signal handler may have interrupted the one that is, so the wait is bounded: then
-/// there is no seal.
+/// The keys, of which this thread is the holder now; `None` where it was that before: a signal handler has interrupted it, or what fork
+/// calls. The wait for another thread is bounded. Without the keys there is no seal.
 #[inline(never)]
 fn taken() -> Option<&'static Keys> {
     const SPINS: u32 = 100;
@@ -70,8 +70,10 @@ fn taken() -> Option<&'static Keys> {
     let own = sys::gettid();
     let take = |from| keys.holder.compare_exchange(from, own, Ordering::Acquire, Ordering::Relaxed);
     for turn in 0..TRIES {
-        if take(0).is_ok() {
-            return Some(keys);
+        match take(0) {
+            Ok(_) => return Some(keys),
+            Err(holder) if holder == own => return None,
+            Err(_) => {}
         }
         if turn >= SPINS {
             sys::sleep(PAUSE);
@@ -79,7 +81,7 @@ fn taken() -> Option<&'static Keys> {
     }
     // A vforked child may have ended in between.
     let holder = keys.holder.load(Ordering::Relaxed);
-    (holder != own && !sys::exists(holder) && take(holder).is_ok()).then_some(keys)
+    (!sys::exists(holder) && take(holder).is_ok()).then_some(keys)
 }
 
 /// Begins a tree of chains, where the policy asks for it and this process has none; false where there is no key for it. For a process

@@ -130,6 +130,7 @@ impl Chain {
 
     /// Erases the next leaf, and goes to the one behind it; false where there is none.
     pub fn advance(&mut self) -> bool {
+        self.next = [0; 2];
         let Some(last) = self.len.checked_sub(1) else { return false };
         let Some(root) = self.roots.get_mut(last) else { return false };
         let (mut key, height) = core::mem::take(root);
@@ -159,7 +160,7 @@ pub struct Seal<'s> {
     pub chain: &'s [u8],
     /// Counts the events of the chain from 1.
     pub index: u64,
-    /// How many events of the chain a sink did not take, up to now.
+    /// How many events of the chain no sink took, up to now.
     pub lost: u64,
 }
 
@@ -266,6 +267,7 @@ mod tests {
         let mut chain = begun();
         chain.len = 0;
         assert!(!chain.advance());
+        assert_eq!(chain.next(), [0; 2]);
     }
 
     #[test]
