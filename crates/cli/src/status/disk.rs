@@ -8,6 +8,7 @@ use portcullis_policy::Policy;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The largest compiled policy, in bytes.
@@ -84,13 +85,46 @@ pub fn on_disk(main: &Path) -> OnDisk {
     }
 }
 
-/// Compares the configuration with the applied policy, whose bytes are `bytes`.
-fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
-    let mut then = policy.iter().flat_map(|policy| policy.sources()).map(|(path, mark, size)| {
+/// What is applied of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Nothing that the library accepts.
+    Nothing,
+    /// A policy, and a file of the configuration has changed since.
+    Touched,
+    /// A policy, and no file has changed. One with no sources (`portcullis run`, `panic`) never counts as changed.
+    Untouched,
+}
+
+/// What is applied of the configuration with the main file `main`, without reading its files.
+pub fn applied(main: &Path) -> Applied {
+    let path = compile::default_output(main);
+    let accepts = |meta: &std::fs::Metadata| {
+        let is_own = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
+        meta.is_file() && is_own && meta.mode() & 0o022 == 0
+    };
+    if !std::fs::symlink_metadata(&path).is_ok_and(|meta| accepts(&meta)) {
+        return Applied::Nothing;
+    }
+    let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
+    match Policy::new(&bytes) {
+        Err(_) => Applied::Nothing,
+        Ok(policy) if then(&policy).any(|file| is_touched(&file)) => Applied::Touched,
+        Ok(_) => Applied::Untouched,
+    }
+}
+
+/// The files of the configuration as they were when the policy was compiled.
+fn then<'p>(policy: &Policy<'p>) -> impl Iterator<Item = SourceFile> + use<'p> {
+    policy.sources().map(|(path, mark, size)| {
         let path = Path::new(OsStr::from_bytes(path.strip_suffix(&[0]).unwrap_or(path))).to_owned();
         SourceFile { path, mark, size }
-    });
-    let then: Vec<SourceFile> = then.by_ref().collect();
+    })
+}
+
+/// Compares the configuration with the applied policy, whose bytes are `bytes`.
+fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
+    let then: Vec<SourceFile> = policy.into_iter().flat_map(then).collect();
     // What has not been touched is not read: there may be 10,000 files.
     if policy.is_some() && !then.iter().any(is_touched) {
         return Sources::Applied;

@@ -17,7 +17,7 @@ use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, install, modes, reload};
 use anstyle::{AnsiColor, Style};
 use descendants::Machine;
-pub use disk::is_sealed;
+pub use disk::{Applied, applied, is_sealed};
 use disk::{OnDisk, Sources, on_disk};
 use portcullis_config::reading;
 use process::{Container, Counters, InForce, Process};
