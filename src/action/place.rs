@@ -212,7 +212,7 @@ impl Place {
         // Of what the supervisor's judge may not look into, it cannot tell.
         let followed = match sys::is_magic_link(folder.fd.0, name.c_str()) {
             true => Some(sys::open(folder.fd.0, name.c_str(), libc::O_PATH, 0).map_err(error)?),
-            false if ask::is_judge() => ask::follow(folder.fd.0, name.bytes()),
+            false if ask::is_judge() => ask::follow(folder.fd.0, name.bytes()).map_err(|_| None)?,
             false => None,
         };
         let Some(fd) = followed else { return Ok(None) };

@@ -84,11 +84,3 @@ pub fn enter_domain() -> bool {
     // SAFETY: takes no pointer.
     unsafe { syscall(libc::SYS_landlock_restrict_self, [domain.0 as usize, 0, 0, 0, 0, 0]) == 0 }
 }
-
-/// Writes into the memory of a thread's process, as that itself could; whether all of it was.
-pub fn write_into(thread: u32, at: u64, bytes: &[u8]) -> bool {
-    let (from, to) = ([bytes.as_ptr() as usize, bytes.len()], [at as usize, bytes.len()]);
-    let args = [thread as usize, from.as_ptr() as usize, 1, to.as_ptr() as usize, 1, 0];
-    // SAFETY: the kernel reads two pieces of one place each, and the bytes.
-    unsafe { syscall(libc::SYS_process_vm_writev, args) == bytes.len() as isize }
-}

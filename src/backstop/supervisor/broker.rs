@@ -4,8 +4,9 @@
 
 use super::opening::PRIVILEGED;
 use super::permit::{self, Permit};
-use super::remote::{or_as_user, put};
+use super::remote::{or_as_user, put, writable};
 use super::{Member, SharedState, sent, subject};
+use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::report::sink;
 use crate::sys::broker::KEPT_NAMES;
@@ -24,8 +25,8 @@ const ERRNO_MAX: i64 = 4095;
 pub enum JudgeActivity<'a> {
     /// The call of a thread.
     Call { member: &'a Member, thread: u32, id: u64, permit: Permit },
-    /// A worker of which it learns the pools.
-    Worker(u32),
+    /// A worker of which it learns the pools, and when that began.
+    Worker(u32, u64),
     /// Nobody's.
     Nothing,
 }
@@ -43,6 +44,8 @@ pub struct JudgeJob<'a> {
     awaited: Cell<bool>,
     /// The caller's process.
     process: Cell<u32>,
+    /// The caller's memory, to write to.
+    memory: Option<Fd>,
 }
 
 /// The broker's answer to one request of the judge.
@@ -89,6 +92,7 @@ impl<'a> JudgeJob<'a> {
             acted: false,
             awaited: Cell::new(false),
             process: Cell::new(0),
+            memory: None,
         }
     }
 
@@ -114,11 +118,20 @@ impl<'a> JudgeJob<'a> {
         self.still_waits().then_some(files)
     }
 
+    /// Whether what the judge works on is still there. What is got of a process by its number, or of a call that has ended, may be
+    /// another one's: it counts only if this holds afterwards.
     fn still_waits(&self) -> bool {
         match self.at {
             JudgeActivity::Call { member, id, .. } => sys::still_waits(member.listener.load(Ordering::Relaxed), id),
-            _ => false,
+            JudgeActivity::Worker(worker, start) => subject::start_of(worker) == Some(start),
+            JudgeActivity::Nothing => false,
         }
+    }
+
+    /// The memory of the caller, to write to.
+    fn memory(&self) -> Option<Fd> {
+        let JudgeActivity::Call { thread, .. } = self.at else { return None };
+        writable(thread).filter(|_| self.still_waits())
     }
 
     /// Whether the caller itself may open a port.
@@ -127,7 +140,8 @@ impl<'a> JudgeJob<'a> {
             JudgeActivity::Call { thread, .. } => subject::user_of(thread).is_some_and(|(user, _)| user == 0),
             _ => false,
         };
-        !(1..PRIVILEGED).contains(&port) || is_roots()
+        // A program that the caller's process executes meanwhile may be root's.
+        !(1..PRIVILEGED).contains(&port) || (is_roots() && self.still_waits())
     }
 
     fn permit(&self) -> Permit {
@@ -187,8 +201,10 @@ impl<'a> JudgeJob<'a> {
                 BrokerOutcome::Answer(0, None)
             }
             asked::PUT => {
-                let JudgeActivity::Call { thread, .. } = self.at else { return BrokerOutcome::Nonsense };
-                let is_put = self.still_waits() && put(thread, a, &(b as u32).to_le_bytes());
+                if self.memory.is_none() {
+                    self.memory = self.memory();
+                }
+                let is_put = self.memory.as_ref().is_some_and(|memory| put(memory, a, &(b as u32).to_le_bytes()));
                 BrokerOutcome::Answer(i64::from(is_put), None)
             }
             asked::OWN => {
@@ -232,23 +248,43 @@ impl<'a> JudgeJob<'a> {
             JudgeActivity::Call { thread: caller, .. } => {
                 thread == caller || self.caller().is_some_and(|(_, process)| process == thread)
             }
-            JudgeActivity::Worker(worker) => worker == thread,
+            JudgeActivity::Worker(worker, _) => worker == thread,
             JudgeActivity::Nothing => false,
         };
         let Some(flags) = opens(name, is_place, is_callers) else { return failed(libc::EPERM) };
         let path = procfs::proc_path(thread, name);
         match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
-            Some(file) => BrokerOutcome::Answer(0, Some(file)),
+            // Of others, there is nothing to be had that is theirs alone.
+            Some(file) if !is_callers || self.still_waits() => BrokerOutcome::Answer(0, Some(file)),
+            Some(_) => failed(libc::ESRCH),
             None => failed(libc::EACCES),
         }
     }
 
-    /// As a place only, and only what is a link of the kernel's own.
+    /// Whether this is a folder of the caller's in /proc.
+    fn is_callers(&self, folder: &Fd) -> bool {
+        let (Some((thread, process)), Some(wanted)) = (self.caller(), sys::fstat(folder.0)) else { return false };
+        let is_it = |name: &[u8]| {
+            let path = procfs::proc_path(process, name);
+            let own = sys::open(libc::AT_FDCWD, path.c_str(), libc::O_PATH, 0).ok();
+            own.and_then(|own| sys::fstat(own.0)).is_some_and(|own| own.identity == wanted.identity)
+        };
+        let mut task = StringBuf::<32>::of(b"task/");
+        task.number(u64::from(thread));
+        let is_threads = is_it(task.bytes());
+        task.push(b"/fd");
+        (is_threads || is_it(task.bytes()) || is_it(b"fd") || is_it(b"")) && self.still_waits()
+    }
+
+    /// As a place only, only what is a link of the kernel's own, and only in a folder of the caller's.
     fn follow(&self, folder: &Fd, name: &[u8]) -> BrokerOutcome {
-        let text = crate::memory::StringBuf::<64>::of(name);
+        let text = StringBuf::<64>::of(name);
         let is_name = text.fits() && !name.contains(&b'/') && !name.contains(&0);
         if !is_name || sys::filesystem(folder.0) != Some(sys::PROC) || !sys::is_magic_link(folder.0, text.c_str()) {
             return failed(libc::EPERM);
+        }
+        if !self.is_callers(folder) {
+            return failed(libc::EACCES);
         }
         match sys::open(folder.0, text.c_str(), libc::O_PATH, 0) {
             Ok(place) => BrokerOutcome::Answer(0, Some(place)),
@@ -336,6 +372,7 @@ impl<'a> JudgeJob<'a> {
                 && flags & libc::MSG_NOSIGNAL == 0
                 && sys::is_stream(fd)
                 && let Some((_, process)) = self.caller()
+                && self.still_waits()
             {
                 sys::signal_thread(process, thread, libc::SIGPIPE);
             }
@@ -344,13 +381,19 @@ impl<'a> JudgeJob<'a> {
         match later {
             None => BrokerOutcome::Answer(send(flags | libc::MSG_DONTWAIT), None),
             // The child has the broker's copy as it is now.
-            Some((tell_at, user)) => self.in_child(user, || match send(flags) {
-                sent @ 0.. if tell_at != 0 => {
-                    put(thread, tell_at, &(sent as u32).to_le_bytes());
-                    1
+            Some((tell_at, user)) => {
+                let memory = if tell_at == 0 { None } else { self.memory() };
+                if tell_at != 0 && memory.is_none() {
+                    return BrokerOutcome::Answer(NO_PLACE, None);
                 }
-                done => done,
-            }),
+                self.in_child(user, || match (send(flags), memory) {
+                    (sent @ 0.., Some(memory)) => {
+                        put(&memory, tell_at, &(sent as u32).to_le_bytes());
+                        1
+                    }
+                    (done, _) => done,
+                })
+            }
         }
     }
 

@@ -53,7 +53,7 @@ const FACCESSAT2: libc::c_long = 439;
 const TEMPORARY: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
 
 /// Calls that it makes, whatever their arguments.
-const ANY: [libc::c_long; 64] = [
+const ANY: [libc::c_long; 63] = [
     // Time, itself, its children.
     libc::SYS_ppoll,
     libc::SYS_restart_syscall,
@@ -103,7 +103,6 @@ const ANY: [libc::c_long; 64] = [
     // Other processes.
     libc::SYS_pidfd_open,
     libc::SYS_pidfd_getfd,
-    libc::SYS_process_vm_writev,
     // Workers, sinks, and calls in the place of a caller.
     libc::SYS_accept4,
     libc::SYS_connect,

@@ -84,7 +84,7 @@ impl Member {
 
     /// Takes what a worker hands over, or its place, where it has ended or hands over something else. `learn` is called in between,
     /// while the worker waits.
-    pub(super) fn settle(&self, learn: impl FnOnce(u32)) {
+    pub(super) fn settle(&self, learn: impl FnOnce(u32, u64)) {
         let asking = self.asking.load(Ordering::Relaxed);
         let handed = sys::passed::<TOLD>(asking).filter(|(_, listener)| is_listener(listener));
         let Some((told, listener)) = handed.and_then(|(words, listener)| Registration::of(&words).zip(Some(listener)))
@@ -104,7 +104,7 @@ impl Member {
         ] {
             word.store(told, Ordering::Relaxed);
         }
-        learn(self.pid.load(Ordering::Relaxed));
+        learn(self.pid.load(Ordering::Relaxed), self.start.load(Ordering::Relaxed));
         self.listener.store(listener.0, Ordering::Release);
         core::mem::forget(listener);
         let _ = sys::send_bytes(asking, b"k");
@@ -224,7 +224,7 @@ mod tests {
         let words = [5, 1, 2, 3, 4, 5, 6];
         assert!(Registration::of(&words).is_some());
         assert_eq!(sys::pass(link.0, &words, socket.0), Ok(()));
-        place.settle(|_| panic!("a worker"));
+        place.settle(|_, _| panic!("a worker"));
         assert!(place.is_free());
         assert!(sys::read(link.0, &mut [0]).is_empty());
     }

@@ -11,6 +11,8 @@ mod broker;
 mod cage;
 mod call;
 mod caller;
+#[cfg(test)]
+mod compromised;
 mod connection;
 mod copied;
 mod expected;
@@ -125,7 +127,6 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     // SAFETY: both are atomics and bytes.
     let (shared, judged) = unsafe { (share::<SharedState>(), share::<JudgeState>()) };
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
-    remote::try_to_write();
     // Whether it may be asked is tried in a child, which the judge cannot make.
     sys::person(sys::getpid());
     let cage = cage::enter();
@@ -233,10 +234,10 @@ fn turn(
             continue;
         }
         match member.is_asking() {
-            true => member.settle(|worker| {
+            true => member.settle(|worker, start| {
                 let Some(side) = judged.sides.get(place) else { return };
                 side.begin();
-                let _ = judge.job(job::POOLS, place, &sys::Notice::default(), JudgeActivity::Worker(worker));
+                let _ = judge.job(job::POOLS, place, &sys::Notice::default(), JudgeActivity::Worker(worker, start));
             }),
             false if entry.revents & libc::POLLIN != 0 => {
                 if next.is_none_or(|(_, before)| member.comes_before(before, &shared.taken)) {

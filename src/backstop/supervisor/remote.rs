@@ -5,7 +5,6 @@ use super::subject;
 use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd};
 use core::cell::Cell;
-use core::sync::atomic::{AtomicBool, Ordering};
 
 /// No program's memory lies there or above.
 const ADDRESSES_END: u64 = 1 << 62;
@@ -95,25 +94,16 @@ pub fn or_as_user<R>(thread: u32, look: impl Fn() -> Option<R>) -> Option<R> {
     })
 }
 
-/// Whether a filter of the unit's lets this process write into the memory of others without ending it.
-static WRITES: AtomicBool = AtomicBool::new(false);
-
-/// Finds out; a child tries it.
-pub fn try_to_write() {
-    let is_let = sys::returns(|| {
-        sys::write_into(sys::getpid(), 0, &[0]);
-    });
-    WRITES.store(is_let, Ordering::Relaxed);
+/// The memory that a thread's process has now, to write to: the process may execute another program, and the number may be another
+/// one's later, but what is written never gets there. It is opened as its user where need be, and as the supervisor opens what it writes
+/// to: to append.
+pub fn writable(thread: u32) -> Option<Fd> {
+    let path = procfs::proc_path(thread, b"mem");
+    let flags = libc::O_WRONLY | libc::O_APPEND;
+    or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok())
 }
 
-/// Writes into the memory of a thread's process; whether all of it was. Where that is not allowed, by its file, which is opened as
-/// its user, and as the supervisor opens what it writes to: to append.
-pub fn put(thread: u32, at: u64, bytes: &[u8]) -> bool {
-    if WRITES.load(Ordering::Relaxed) && sys::write_into(thread, at, bytes) {
-        return true;
-    }
-    let flags = libc::O_WRONLY | libc::O_APPEND;
-    let path = procfs::proc_path(thread, b"mem");
-    let file = or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok());
-    at < 1 << 62 && file.is_some_and(|file| sys::write_at(file.0, bytes, at) == bytes.len() as isize)
+/// Writes into the memory of a process; whether all of it was.
+pub fn put(memory: &Fd, at: u64, bytes: &[u8]) -> bool {
+    at < ADDRESSES_END && sys::write_at(memory.0, bytes, at) == bytes.len() as isize
 }

@@ -21,6 +21,8 @@ pub(super) const MESSAGES_MAX: u64 = 1024;
 const PIECES_MAX: u64 = 1024;
 /// How often the caller's memory is read for one sendmmsg, beyond which the messages so far are all that is sent.
 const READS_MAX: u32 = 4096;
+/// The most messages of one call that are events of their own; each takes a tenth of a millisecond.
+const WRITTEN_MAX: u32 = 32;
 /// The kernel takes a longer piece for one of this length (MAX_RW_COUNT).
 const PIECE_MAX: u64 = 0x7fff_f000;
 /// The longest datagram of the internet; the kernel refuses a longer one (EMSGSIZE) before it looks at the data.
@@ -163,19 +165,22 @@ impl SupervisedCall<'_> {
     pub(super) fn messages(&self, fd: i32, headers: u64, count: u64, flags: i32) -> Option<Reply> {
         let (size, len_at) = stride(self.width as u64);
         let lent = self.lend(fd);
-        let mut done = 0_i64;
+        let (mut done, mut written) = (0_i64, 0_u32);
         for index in 0..count.min(MESSAGES_MAX) {
             let header = headers.wrapping_add(index.wrapping_mul(size));
             let Some(parts) = self.parts(header) else {
                 let reply = self.unread(lent.fd(), SocketOperation::Send(false));
                 return Some(if done > 0 { Reply::Result(done) } else { reply });
             };
-            // The rest is for the caller's next call: others wait as well.
-            if done > 0 && self.memory.reads() > READS_MAX {
-                return Some(Reply::Result(done));
-            }
+            // Others wait as well: the rest is for the caller's next call, or, where the kernel makes the whole call, not judged.
+            written = written.saturating_add(u32::from(self.written.get()));
             // Each message is a call of its own.
             self.written.set(false);
+            match (written > WRITTEN_MAX, self.memory.reads() > READS_MAX) {
+                (true, _) | (_, true) if done > 0 => return Some(Reply::Result(done)),
+                (true, _) => return Some(self.unread(lent.fd(), SocketOperation::Send(false))),
+                _ => {}
+            }
             let tell_at = header.wrapping_add(len_at);
             match self.step(&lent, &parts, flags) {
                 Step::Answer(Reply::Result(sent @ 0..)) => {

@@ -100,11 +100,18 @@ pub fn open(thread: u32, name: &[u8], is_place: bool) -> Option<Fd> {
     ask([asked::OPEN, u64::from(thread), u64::from(is_place), name.len() as u64, 0, 0, 0, 0], None).1
 }
 
-/// What a link in a folder of /proc leads to.
+/// What a link in a folder of the caller's in /proc leads to; `None` where it is a link like any other, an error where that is not
+/// known.
 #[cold]
-pub fn follow(folder: i32, name: &[u8]) -> Option<Fd> {
-    put(&[name])?;
-    ask([asked::FOLLOW, name.len() as u64, 0, 0, 0, 0, 0, 0], Some(folder)).1
+pub fn follow(folder: i32, name: &[u8]) -> Result<Option<Fd>, i32> {
+    /// The answer for what is no link of the kernel's own.
+    const LIKE_ANY_OTHER: i64 = -(libc::EPERM as i64);
+    put(&[name]).ok_or(libc::ENAMETOOLONG)?;
+    match ask([asked::FOLLOW, name.len() as u64, 0, 0, 0, 0, 0, 0], Some(folder)) {
+        (_, Some(place)) => Ok(Some(place)),
+        (LIKE_ANY_OTHER, None) => Ok(None),
+        (errno, None) => Err(i32::try_from(errno.wrapping_neg()).unwrap_or(libc::EACCES)),
+    }
 }
 
 /// The caller's descriptor with this number.

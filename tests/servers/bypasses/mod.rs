@@ -30,6 +30,7 @@ mod sandboxed;
 mod shells;
 mod sinks;
 mod spawn;
+mod successors;
 mod supervised_calls;
 mod supervised_failures;
 mod supervised_files;
