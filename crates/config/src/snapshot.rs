@@ -156,13 +156,25 @@ impl Snapshot {
         self.files.iter().find(|file| is_other(vhosts, file, Links::Own)).map(|file| file.path.clone())
     }
 
+    /// The first file or folder that was being written when it was read, by what was found then.
+    pub(crate) fn unsettled(&self) -> Option<PathBuf> {
+        if self.is_fresh(self.beside_was) {
+            return Some(self.beside.path.clone());
+        }
+        let mut all = std::iter::once(&self.main).chain(&self.files);
+        all.find(|file| file.is_torn || self.is_fresh(file.place)).map(|file| file.path.clone())
+    }
+
     fn differs(&self, was: Place, path: &Path) -> bool {
-        // The clock of another host's file system may be ahead.
-        let is_fresh = |mark: Mark| {
+        was != look(path) || self.is_fresh(was)
+    }
+
+    fn is_fresh(&self, place: Place) -> bool {
+        place.into_iter().flatten().any(|mark| {
             let changed = mark.changed_at();
+            // The clock of another host's file system may be ahead.
             changed + TICK > self.begun && changed < self.begun + Duration::from_secs(1)
-        };
-        was != look(path) || was.into_iter().flatten().any(is_fresh)
+        })
     }
 }
 
