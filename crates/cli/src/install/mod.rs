@@ -306,7 +306,7 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
     };
     if let Change::Write(path, _) = &part.change {
         Change::Remove(path.clone()).make(Path::new("/"))?;
-        path.parent().map(|folder| plan::tidy(Path::new("/"), folder));
+        plan::tidy(Path::new("/"), path.parent().unwrap_or(Path::new("/")));
     }
     systemd.reload()?;
     systemd

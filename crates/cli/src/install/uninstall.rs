@@ -86,7 +86,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     }
     freed.iter().for_each(|jail| jails::tidy(jail, root, &library));
     for unit in &units {
-        drop_in(root, unit).parent().map(|folder| plan::tidy(root, folder));
+        plan::tidy(root, drop_in(root, unit).parent().unwrap_or(root));
         module::disable(root, unit)?;
     }
     if !changes.is_empty() {
