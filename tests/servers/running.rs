@@ -22,6 +22,13 @@ switch ($_GET['way']) {
     case 'apart': shell_exec("(unshare --user --map-root-user --pid --mount --fork cat $fifo $quiet &); true"); break;
     // Its name is the supervisor's; of the files that it is to read, one is not there.
     case 'disguised': shell_exec("exec /bin/bash -c '(exec -a portcullis cat supervise $fifo $quiet &); true'"); break;
+    case 'leaderless': shell_exec("(PLACE/leaderless $fifo $quiet &); true"); break;
+    // Root's library without what the hooks hand down, and one of the page's own.
+    case 'alone':
+    case 'forged':
+        $library = $_GET['way'] == 'alone' ? 'LIBRARY' : 'PLACE/forged/libportcullis.so';
+        shell_exec("(/bin/busybox env -i LD_PRELOAD=$library /bin/sh -c '/bin/busybox cat $fifo; true' $quiet &); true");
+        break;
     case 'named':
         $large = [];
         for ($at = 0; $at < 9; $at++) { $large["A$at"] = str_repeat('x', 120000); }
@@ -101,6 +108,7 @@ fn page(place: &Place) -> (PathBuf, Guard) {
     std::fs::copy("/bin/cat", &named).expect("a copy");
     std::fs::set_permissions(&named, std::fs::Permissions::from_mode(0o755)).expect("permissions");
     let page = PAGE.replace("FIFO", fifo.to_str().expect("a path"));
+    let page = page.replace("LIBRARY", place.library().to_str().expect("a path"));
     place.write("www/start.php", &page.replace("PLACE", place.path().to_str().expect("a path")));
     let guard = place.guard(&VHOST.replace("WWW", place.join("www").to_str().expect("a path")));
     (fifo, guard)
@@ -138,7 +146,7 @@ fn each_descendant_is_named_with_its_request() {
         };
         listed(&all).iter().filter(reads).count() == 6 && listed(&all).len() == 7
     });
-    assert_eq!(all["lacks"], json!([]));
+    assert_eq!((&all["lacks"], &all["complete"]), (&json!([]), &json!(true)));
 
     let live = of_way(&all, "live");
     assert_eq!(live.len(), 2, "{all:#}");
@@ -236,10 +244,12 @@ fn each_descendant_is_named_with_its_request() {
     let [reparented] = of_way(&seen, "reparented")[..] else { panic!("{seen:#}") };
     assert_eq!((&reparented["vhost"], &reparented["confirmed"]), (&json!("shop"), &json!(false)));
     assert!(seen["lacks"][0].as_str().is_some_and(|lack| lack.contains("cannot be read")), "{seen:#}");
+    let lack = String::from_utf8_lossy(&own.stderr).into_owned();
+    assert!(seen["complete"] == false && lack.contains("incomplete: "), "{lack}");
     let status = as_user("nobody", "nogroup", &["status"]);
-    let text = String::from_utf8_lossy(&status.stdout).into_owned();
+    let [text, lack] = [&status.stdout, &status.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
     assert_eq!(status.status.code(), Some(1));
-    assert!(text.contains("applied policy") && text.contains("run this as root"), "{text}");
+    assert!(text.contains("applied policy") && lack.contains("run this as root"), "{text}{lack}");
     assert!(!text.contains("NOT GUARDED"), "unknown is not unguarded: {text}");
 
     drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("the FIFO"));
@@ -286,6 +296,67 @@ fn a_supervisor_is_no_descendant_and_a_descendant_no_supervisor() {
     assert_eq!((&process["vhost"], &process["reparented"]), (&json!("shop"), &json!(true)), "{process:#}");
     drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("the FIFO"));
     is(&[]);
+}
+
+/// What a process says of itself, in its memory, by its environment or by what it lacks, hides neither it nor what it starts.
+#[test]
+fn a_process_is_known_by_what_the_kernel_says() {
+    enter();
+    let place = Place::new();
+    let (fifo, guard) = page(&place);
+    let compiled = |source: &str, name: &str, flags: &[&str]| {
+        let output = place.join(name);
+        std::fs::create_dir_all(output.parent().expect("a folder")).expect("a folder");
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/servers/c").join(source);
+        let done = Command::new("cc").args(["-O1", "-w"]).args(flags).arg("-o").arg(&output).arg(source).status();
+        assert!(done.expect("cc").success());
+        output
+    };
+    compiled("leaderless.c", "leaderless", &["-pthread"]);
+    let forged = compiled("forged.c", "forged/libportcullis.so", &["-shared", "-fPIC"]);
+    std::os::unix::fs::chown(forged, Some(33), Some(33)).expect("chown");
+    let unit = format!("portcullis-facts-{}.service", std::process::id());
+    let group = ControlGroup::new(&[&unit]);
+    let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &["/bin/sh", "-c", &group.enter(), "sh"]);
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
+    for (way, count) in [("leaderless", 1), ("alone", 2), ("forged", 2)] {
+        assert_eq!(http::get(nginx.port, &format!("/start.php?way={way}")).body, "done");
+        let mut all = Value::Null;
+        wait_until(way, || {
+            all = ps(&place, &[&unit]);
+            let has = |begin: &str| {
+                listed(&all)
+                    .iter()
+                    .any(|process| process["command"].as_str().is_some_and(|said| said.starts_with(begin)))
+            };
+            let is_whole = way == "leaderless" || has("/bin/sh -c /bin/busybox cat ") && has("/bin/busybox cat ");
+            listed(&all).len() == count && is_whole
+        });
+        for process in listed(&all) {
+            assert!(signs(process).contains(&"control-group") && process["confirmed"] == true, "{way}: {process:#}");
+        }
+        let first = &listed(&all)[0];
+        match way {
+            "leaderless" => {
+                assert_eq!(first["request"]["uri"], "/start.php?way=leaderless", "{first:#}");
+                assert_eq!((&first["guarded"], &first["vhost"]), (&json!(true), &json!("shop")), "{first:#}");
+                assert!(first["program"].as_str().is_some_and(|program| program.ends_with("/leaderless")), "{first:#}");
+            }
+            // Root's library is there, and its role is not believed.
+            "alone" => assert_eq!((&first["guarded"], &first["reparented"]), (&json!(true), &json!(true)), "{first:#}"),
+            _ => assert!(
+                first["guarded"] == false && first["why"].as_str().is_some_and(|why| why.contains("forged/")),
+                "{first:#}"
+            ),
+        }
+        let status = place.portcullis().arg("status").output().expect("status");
+        let said = said(&status);
+        let part = said.split("\n\n").find(|part| part.contains(&unit)).expect("the unit");
+        assert!(!part.contains("9.9.9") && !part.contains("1000 decisions"), "{part}");
+        drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("the FIFO"));
+        wait_until("it to end", || listed(&ps(&place, &[&unit])).is_empty());
+    }
+    drop((nginx, fpm));
 }
 
 /// A unit of a container has the name of one of the host's, and is none.

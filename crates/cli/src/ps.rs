@@ -5,7 +5,7 @@ use crate::out::printable;
 use crate::status::descendants::{self, Machine};
 use crate::status::lineage::{self, Descent};
 use crate::status::process::{self, Process};
-use crate::status::{claim, lacks};
+use crate::status::{self, claim, lacks};
 use crate::{FINE, WRONG, complain};
 use anstyle::Style;
 use serde_json::{Value, json};
@@ -21,7 +21,8 @@ const WIDTH_MAX: usize = 40;
 /// Lists them.
 pub fn run(arguments: &Ps) -> u8 {
     let mut all = process::all();
-    lineage::trace(&mut all);
+    let mains = status::mains(&all);
+    lineage::trace(&mut all, &mains);
     let lacks = lacks(&all);
     let unit = arguments
         .unit
@@ -35,12 +36,19 @@ pub fn run(arguments: &Ps) -> u8 {
     // A request that is not known may be the one that is asked for.
     let unknown = of_unit.iter().filter(|(_, descent)| may_be_wanted(descent, arguments)).count();
     let machine = Machine::here();
+    // A partial answer says so wherever the answer goes.
+    lacks.iter().for_each(|lack| eprintln!("portcullis: {}", printable(lack)));
     if arguments.json {
         let found: Vec<Value> =
             found.iter().map(|(process, descent)| descendants::json(process, descent, &machine)).collect();
         println!(
             "{}",
-            crate::out::json(&json!({ "processes": found, "left_out_unknown": unknown, "lacks": lacks }), true)
+            crate::out::json(
+                &json!({
+                    "processes": found, "left_out_unknown": unknown, "complete": lacks.is_empty(), "lacks": lacks,
+                }),
+                true
+            )
         );
     } else {
         print(&found, &machine, arguments.vhost.is_some() || arguments.request.is_some());
@@ -48,7 +56,6 @@ pub fn run(arguments: &Ps) -> u8 {
             let verb = if unknown == 1 { "process runs" } else { "processes run" };
             println!("{unknown} more {verb} whose virtual host or request is unknown; `portcullis ps` lists them.");
         }
-        lacks.iter().for_each(|lack| println!("{}", printable(lack)));
     }
     if lacks.is_empty() { FINE } else { WRONG }
 }
@@ -90,7 +97,7 @@ fn print(found: &[(&Process, &Descent)], machine: &Machine, is_filtered: bool) {
         }
     }
     for (number, ((unit, container), members)) in groups.into_iter().enumerate() {
-        let name = crate::status::named(unit, container.as_ref());
+        let name = status::named(unit, container.as_ref());
         println!("{}{BOLD}{name}{BOLD:#}", if number == 0 { "" } else { "\n" });
         let rows: Vec<[String; 8]> =
             members.iter().map(|(process, descent)| descendants::cells(process, descent, machine)).collect();

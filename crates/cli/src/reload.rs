@@ -43,6 +43,8 @@ pub enum InForce {
     NotRunning,
     /// These processes go on with another policy.
     Former(Vec<u32>),
+    /// Nobody knows: a bound was reached before so many of its processes were looked at.
+    Unseen(usize),
     /// What it had: its configuration has an error, and nothing was applied.
     Kept,
     /// It could not be reloaded.
@@ -68,6 +70,12 @@ impl InForce {
                 format!("{unit}: reloaded, but {} with the former policy until the end: {}", count(pids), named(pids))
             }
             InForce::NotReloaded(why) => format!("{unit}: {why}; `systemctl restart {unit}` does it"),
+            InForce::Unseen(count) => {
+                let count = check::counted(*count, "process").replace("processs", "processes");
+                format!(
+                    "{unit}: {count} could not be looked at, so whether the policy is in force is unknown: portcullis status says why"
+                )
+            }
             InForce::ByHand(pids) => format!(
                 "{unit}: {} with another policy, which systemd does not reload: reload the server yourself (nginx -s reload, \
                  kill -USR2 of PHP-FPM's master, apachectl graceful): {}",
@@ -86,6 +94,7 @@ impl InForce {
             InForce::Former(pids) => ("former policy", pids.as_slice()),
             InForce::NotReloaded(_) => ("not reloaded", &[][..]),
             InForce::ByHand(pids) => ("to be reloaded by hand", pids.as_slice()),
+            InForce::Unseen(_) => ("unknown", &[][..]),
         };
         let why = if let InForce::NotReloaded(why) = self { Some(why) } else { None };
         let reloaded = matches!(self, InForce::Applied { reloaded: true } | InForce::Former(_));
@@ -110,12 +119,17 @@ pub fn outside(config: &Path) -> Option<InForce> {
     let all = status::of_host().into_iter().filter(|unit| unit.name.is_empty());
     let mut known = false;
     let mut former = Vec::new();
+    let mut unseen = 0;
     for unit in all {
+        unseen += unit.unseen();
         let own = unit.guarded().filter(|(_, guard)| guard.policy.file.as_ref() == Some(&file));
         for (process, guard) in own {
             known = true;
             former.extend((guard.policy.digest != applied).then_some(process.pid));
         }
+    }
+    if known && former.is_empty() && unseen != 0 {
+        return Some(InForce::Unseen(unseen));
     }
     known.then_some(if former.is_empty() { InForce::Applied { reloaded: false } } else { InForce::ByHand(former) })
 }
@@ -126,11 +140,20 @@ fn applied(config: &Path) -> Option<u64> {
     Policy::new(&bytes).ok().map(|policy| policy.digest())
 }
 
-/// The processes of a unit that have another policy than the applied one.
-fn former(unit: &str, applied: Option<u64>) -> Vec<u32> {
+/// The processes of a unit that have another policy than the applied one, and how many of it could not be looked at.
+fn former(unit: &str, applied: Option<u64>) -> (Vec<u32>, usize) {
     let all = status::of_host();
-    let of_unit = all.iter().filter(|known| known.name == unit);
-    of_unit.flat_map(|unit| unit.with_another(applied).0).collect()
+    let of_unit = || all.iter().filter(|known| known.name == unit);
+    (of_unit().flat_map(|unit| unit.with_another(applied).0).collect(), of_unit().map(status::Unit::unseen).sum())
+}
+
+/// What a unit has in force of which these processes have another policy, and so many could not be looked at.
+fn state(old: Vec<u32>, unseen: usize, reloaded: bool) -> InForce {
+    match (old.is_empty(), unseen) {
+        (true, 0) => InForce::Applied { reloaded },
+        (true, _) => InForce::Unseen(unseen),
+        (false, _) => InForce::Former(old),
+    }
 }
 
 /// What is to be said of processes that workers of these units started before: no reload reaches them.
@@ -150,24 +173,21 @@ pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
         return InForce::NotRunning;
     }
     let applied = applied(config);
-    let old = former(unit, applied);
-    if old.is_empty() {
+    let (old, unseen) = former(unit, applied);
+    if old.is_empty() && unseen == 0 {
         return InForce::Applied { reloaded: false };
     }
     if !systemd.is_running() {
-        return InForce::ByHand(old);
+        return if old.is_empty() { state(old, unseen, false) } else { InForce::ByHand(old) };
     }
     if let Err(why) = systemd.reload_unit(unit) {
         return InForce::NotReloaded(why);
     }
     let begun = Instant::now();
     loop {
-        let old = former(unit, applied);
-        if old.is_empty() {
-            return InForce::Applied { reloaded: true };
-        }
-        if begun.elapsed() > DRAINING {
-            return InForce::Former(old);
+        let (old, unseen) = former(unit, applied);
+        if old.is_empty() && unseen == 0 || begun.elapsed() > DRAINING {
+            return state(old, unseen, true);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -185,6 +205,7 @@ mod tests {
             (InForce::NotRunning, true, "not running"),
             (InForce::Former(vec![7, 8]), false, "2 processes with the former policy until the end: 7, 8"),
             (InForce::NotReloaded("it is masked".into()), false, "it is masked"),
+            (InForce::Unseen(2), false, "2 processes could not be looked at"),
             (InForce::ByHand(vec![7]), false, "1 process with another policy, which systemd does not reload"),
         ];
         for (state, is_applied, said) in states {

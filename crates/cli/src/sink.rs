@@ -1,8 +1,9 @@
 //! The log of the file sink: its folder and the file, with the permissions that they need and no others.
 
+use portcullis_config::Config;
 use portcullis_config::model::Sink;
 use portcullis_config::reading::{self, Links};
-use portcullis_config::{Config, trust};
+use portcullis_config::trust::{self, Weak};
 use rustix::fs::{IFlags, OFlags};
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Error};
@@ -66,8 +67,11 @@ pub fn lacks_group(root: &Path, config: &Config) -> Option<String> {
 
 /// Where the log lies, if the sink is used.
 fn place(root: &Path, config: &Config) -> Option<PathBuf> {
-    let path = &config.log_file;
-    config.sinks.contains(&Sink::File).then(|| root.join(path.strip_prefix("/").unwrap_or(path)))
+    let path = root.join(config.log_file.strip_prefix("/").unwrap_or(&config.log_file));
+    let folder = path.parent().and_then(|folder| trust::resolved(root, folder).ok());
+    // Where its folder cannot be found, `trust::log_place` says so.
+    let found = folder.map_or_else(|| path.clone(), |folder| folder.join(path.file_name().unwrap_or_default()));
+    config.sinks.contains(&Sink::File).then_some(found)
 }
 
 /// Makes the folder and the file where the file sink is used: of a file that is there, what others than the group may do is
@@ -77,10 +81,16 @@ pub fn prepare(root: &Path, config: &Config) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("/"));
     let found = group(root, config);
     let own = *found.as_ref().unwrap_or(&None);
-    let is_made = make_folder(folder, 0o755)?;
-    trust::log_place(root, &config.log_file).map_err(|weak| {
+    let refused = |weak: Weak| {
         Error::other(format!("another user could put another file in its place: {}; {}", weak.what(), weak.advice()))
-    })?;
+    };
+    match trust::log_place(root, &config.log_file) {
+        // What is not there yet is made by root.
+        Ok(()) | Err(Weak::Free(_)) => {}
+        Err(weak) => return Err(refused(weak)),
+    }
+    let is_made = make_folder(folder, 0o755)?;
+    trust::log_place(root, &config.log_file).map_err(refused)?;
     let of_root = std::fs::metadata(folder)?.uid() == 0;
     if let Some(group) = own.filter(|_| of_root && (is_made || config.log_file.parent() == Some(Path::new(OWN))))
         && std::os::unix::fs::chown(folder, None, Some(group)).is_ok()
@@ -145,9 +155,7 @@ fn set_append_only(path: &Path, wanted: bool) -> io::Result<()> {
 
 /// Takes the append-only attribute away from every file in a folder of root's, so that it can be removed.
 pub fn let_go(root: &Path, folder: &Path) {
-    if trust::walk(root, folder.strip_prefix(root).unwrap_or(folder), &trust::owners(root), true).is_err() {
-        return;
-    }
+    let Ok(folder) = &trust::target(root, folder) else { return };
     for entry in reading::entries(folder, reading::ENTRIES_MAX).into_iter().flatten() {
         let _ = set_append_only(&entry.path(), false);
     }

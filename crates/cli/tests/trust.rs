@@ -167,6 +167,68 @@ fn nothing_is_written_through_another_users_link_nor_into_another_users_folder()
     assert_eq!(std::fs::read_to_string(&victim).expect("a file"), "kept\n");
 }
 
+type Lead = (&'static str, bool);
+
+/// The places from which `uninstall` removes, each once led out of the root that is meant: by a link of that root's owner, which leads
+/// elsewhere there, and by another user's.
+#[test]
+fn nothing_is_removed_outside_of_the_root_that_is_meant() {
+    const LEADS: [Lead; 6] = [
+        ("etc/systemd/system/shop.service.d", true),
+        ("etc/systemd/system", true),
+        ("etc/portcullis", false),
+        ("run", false),
+        ("var/log", false),
+        ("var/lib/prometheus/node-exporter", false),
+    ];
+    const FILES: [&str; 6] = [
+        "etc/systemd/system/shop.service.d/portcullis.conf",
+        "etc/portcullis/portcullis.toml",
+        "run/portcullis/policy",
+        "var/log/portcullis/events.jsonl",
+        "var/lib/portcullis/tally",
+        "var/lib/prometheus/node-exporter/portcullis.prom",
+    ];
+    let put = |folder: &Path| {
+        for file in FILES {
+            let path = folder.join(file);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("folders");
+            std::fs::write(path, "# Written by `portcullis install`\n").expect("a file");
+        }
+    };
+    for owner in [0, OTHER] {
+        for (lead, is_unit) in LEADS {
+            let place = Place::new();
+            let (root, out) = (place.at("root"), place.at("out"));
+            put(&root);
+            put(&out);
+            std::fs::remove_dir_all(root.join(lead)).expect("a folder");
+            symlink(out.join(lead), root.join(lead)).expect("a link");
+            if owner != 0 {
+                for path in std::iter::once(root.join(lead)).chain([root.join(lead).parent().expect("a folder").into()])
+                {
+                    lchown(path, Some(owner), None).expect("chown");
+                }
+            }
+            let done = portcullis(&["uninstall", "--purge", "--root", root.to_str().expect("a path")]);
+            for file in FILES {
+                assert!(out.join(file).exists(), "{owner}: {lead}: {file}: {}", said(&done));
+            }
+            let is_said = done.status.code() == Some(1) && said(&done).contains("cannot");
+            assert!(is_said || !is_unit, "{owner}: {lead}: {}", said(&done));
+        }
+    }
+    // In a folder of another user's, without a link on the way.
+    let place = Place::new();
+    put(&place.at("root"));
+    for folder in ["var/lib/prometheus", "var/lib/prometheus/node-exporter"] {
+        chown(place.at("root").join(folder), Some(OTHER), None).expect("chown");
+    }
+    let done = portcullis(&["uninstall", "--purge", "--root", place.at("root").to_str().expect("a path")]);
+    assert!(done.status.success(), "{}", said(&done));
+    assert!(FILES.iter().all(|file| !place.at("root").join(file).exists()), "{}", said(&done));
+}
+
 #[test]
 fn a_log_group_that_is_not_there_is_an_error_of_check() {
     let place = Place::new();

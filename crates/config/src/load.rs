@@ -49,7 +49,7 @@ pub fn load_below(root: &Path, path: &Path) -> Loaded {
     let mut tries = 1;
     loop {
         let snapshot = Snapshot::take(&path);
-        let mut changed = snapshot.changed();
+        let mut changed = snapshot.unsettled().or_else(|| snapshot.reread());
         if changed.is_none() {
             let mut loaded = read(&snapshot, None);
             trust::check(root, &path, &mut loaded);

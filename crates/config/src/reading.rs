@@ -150,6 +150,18 @@ impl Folder {
         }
     }
 
+    /// The folder at the end of `parts`, none of which is a link, in the folder `root`.
+    ///
+    /// # Errors
+    /// The first of them is a link or no folder, or is not there.
+    pub fn below(root: &Path, parts: &Path) -> Result<Folder> {
+        let mut held = find(root, libc::O_DIRECTORY)?;
+        for part in parts {
+            held = find(&by_number(&held).join(part), libc::O_DIRECTORY | libc::O_NOFOLLOW)?;
+        }
+        Ok(Folder { held: Some(held), path: root.join(parts) })
+    }
+
     /// The path of `name` in it.
     #[must_use]
     pub fn at(&self, name: &Path) -> PathBuf {

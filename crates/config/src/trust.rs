@@ -6,6 +6,7 @@
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Loaded;
 use crate::model::Sink;
+use crate::reading::Folder;
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -90,7 +91,7 @@ fn quoted(path: &Path) -> String {
 /// # Errors
 /// The first place that belongs to none of `owners`, or that others may write to.
 pub fn walk(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<Option<Metadata>, Weak> {
-    end(root, path, owners, follow).map(|(_, found)| found)
+    end(root, path, owners, follow, Others::Refuse).map(|(_, found)| found)
 }
 
 /// Where a file of the configuration is written that has this path, which begins with `root`: at the end of its links.
@@ -98,8 +99,49 @@ pub fn walk(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<Op
 /// # Errors
 /// The first place by which another user could have the file elsewhere, or change it.
 pub fn target(root: &Path, path: &Path) -> Result<PathBuf, Weak> {
-    let path = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    end(root, path.strip_prefix(root).unwrap_or(&path), &owners(root), true).map(|(at, _)| at)
+    let [root, path] = [root, path].map(absolute);
+    let root = root.as_path();
+    end(root, path.strip_prefix(root).unwrap_or(&path), &owners(root), true, Others::Refuse).map(|(at, _)| at)
+}
+
+/// Where what has this path, which begins with `root`, lies in the system below `root`, so that root may take it away: links are followed
+/// as [`target`] follows them. A folder of another user's is entered, but no link is followed there.
+///
+/// # Errors
+/// The first link on the way that another user could have made, or that leads nowhere.
+pub fn resolved(root: &Path, path: &Path) -> Result<PathBuf, Weak> {
+    let [root, path] = [root, path].map(absolute);
+    let root = root.as_path();
+    end(root, path.strip_prefix(root).unwrap_or(&path), &owners(root), true, Others::Enter).map(|(at, _)| at)
+}
+
+/// The folder in which an entry lies that has this path, likewise, and the entry's name. The folder is held: whatever is done to the
+/// entry is done there.
+///
+/// # Errors
+/// As of [`resolved`]; or the folder is not there.
+pub fn entry(root: &Path, path: &Path) -> std::io::Result<(Folder, OsString)> {
+    let refused = |weak: Weak| {
+        let message = format!("another user could have it lead elsewhere: {}; {}", weak.what(), weak.advice());
+        std::io::Error::new(std::io::ErrorKind::PermissionDenied, message)
+    };
+    let root = &absolute(root);
+    let name = path.file_name().ok_or(std::io::ErrorKind::InvalidInput)?.to_owned();
+    let at = resolved(root, path.parent().unwrap_or(root)).map_err(refused)?;
+    Ok((Folder::below(root, at.strip_prefix(root).unwrap_or(&at))?, name))
+}
+
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// What becomes of a folder that another user may change.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// It is refused.
+    Refuse,
+    /// It is entered, and no link is followed from there on.
+    Enter,
 }
 
 /// Whether what root puts into a folder by renaming stays there: also in one that anybody may write to, as /tmp.
@@ -114,13 +156,30 @@ pub fn folder(root: &Path, path: &Path) -> Result<(), Weak> {
 }
 
 /// [`walk`], with the path of what is there.
-fn end(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<(PathBuf, Option<Metadata>), Weak> {
+fn end(
+    root: &Path,
+    path: &Path,
+    owners: &[u32],
+    follow: bool,
+    others: Others,
+) -> Result<(PathBuf, Option<Metadata>), Weak> {
     let mut parts: VecDeque<OsString> = path.components().map(|part| part.as_os_str().to_owned()).collect();
     let (mut at, mut links) = (root.to_owned(), 0);
-    let mut found = examined(&at, owners)?;
+    let mut is_others = false;
+    let examined = |at: &Path, is_others: &mut bool| match examined(at, owners) {
+        Err(Weak::Owner(..)) if others == Others::Enter => {
+            *is_others = true;
+            Ok(std::fs::symlink_metadata(at).ok())
+        }
+        found => found,
+    };
+    let mut found = examined(&at, &mut is_others)?;
     let mut is_free = found.as_ref().is_some_and(|meta| meta.mode() & WRITABLE != 0);
     if let Some(meta) = found.as_ref().filter(|meta| is_free && meta.mode() & STICKY == 0) {
-        return Err(Weak::Writable(at, meta.mode()));
+        match others {
+            Others::Enter => is_others = true,
+            Others::Refuse => return Err(Weak::Writable(at, meta.mode())),
+        }
     }
     while let Some(part) = parts.pop_front() {
         match Path::new(&part).components().next() {
@@ -137,9 +196,9 @@ fn end(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<(PathBu
             Some(Component::Normal(_)) => at.push(&part),
             _ => continue,
         }
-        found = examined(&at, owners)?;
+        found = examined(&at, &mut is_others)?;
         let Some(meta) = &found else {
-            return if is_free {
+            return if is_free && others == Others::Refuse {
                 Err(Weak::Free(at))
             } else {
                 Ok((parts.iter().fold(at, |at, part| at.join(part)), None))
@@ -147,7 +206,7 @@ fn end(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<(PathBu
         };
         if meta.is_symlink() {
             links += 1;
-            if !follow || links > LINKS {
+            if !follow || links > LINKS || is_others {
                 return Err(Weak::Kind(at));
             }
             let target = std::fs::read_link(&at).unwrap_or_default();
@@ -163,7 +222,10 @@ fn end(root: &Path, path: &Path, owners: &[u32], follow: bool) -> Result<(PathBu
         is_free = meta.mode() & WRITABLE != 0;
         // The last one of all is what counts, and not only for what lies in it.
         if is_free && (parts.is_empty() || meta.mode() & STICKY == 0) {
-            return Err(Weak::Writable(at, meta.mode()));
+            match others {
+                Others::Enter => is_others = true,
+                Others::Refuse => return Err(Weak::Writable(at, meta.mode())),
+            }
         }
     }
     Ok((at, found))
@@ -310,6 +372,39 @@ mod tests {
         // What is to be written is written at the end of the links, or not at all.
         assert_eq!(target(root, &root.join("etc/fine/new/file")).unwrap(), root.join("etc/inner/new/file"));
         assert_eq!(target(root, &root.join("etc/link")).unwrap_err().path(), root.join("open"));
+    }
+
+    /// What root removes lies below the root folder that is meant, and on no way that another user has made.
+    #[test]
+    fn an_entry_is_found_as_a_file_that_is_written_is() {
+        let root = tempfile::tempdir().unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let root = root.path();
+        permit(root, 0o755);
+        for folder in ["etc", "theirs/inner", "own"] {
+            std::fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let of = |path: &str| {
+            let (folder, name) = entry(root, &root.join(path))?;
+            std::fs::canonicalize(folder.at(Path::new("."))).map(|folder| folder.join(name))
+        };
+        let root = &std::fs::canonicalize(root).unwrap();
+        symlink("/own", root.join("etc/absolute")).unwrap();
+        symlink("../../../../own", root.join("etc/relative")).unwrap();
+        symlink(out.path(), root.join("etc/out")).unwrap();
+        for link in ["absolute", "relative"] {
+            assert_eq!(of(&format!("etc/{link}/file")).unwrap(), root.join("own/file"), "as root sees it there");
+        }
+        assert!(of("etc/out/file").is_err(), "nothing there has this path");
+        // The entry itself is not followed.
+        assert_eq!(of("etc/out").unwrap(), root.join("etc/out"));
+        // A folder of another user's, in which a link may be anybody's.
+        std::os::unix::fs::chown(root.join("theirs"), Some(33), None).unwrap();
+        assert_eq!(of("theirs/inner/file").unwrap(), root.join("theirs/inner/file"));
+        symlink("/own", root.join("theirs/link")).unwrap();
+        assert!(of("theirs/link/file").is_err());
+        std::os::unix::fs::lchown(root.join("etc/absolute"), Some(33), None).unwrap();
+        assert!(of("etc/absolute/file").unwrap_err().to_string().contains("belongs to user 33"));
     }
 
     /// Each command of an advice, done as it is printed.

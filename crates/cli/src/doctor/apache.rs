@@ -9,6 +9,8 @@ use crate::install::Systemd;
 use crate::install::unit::Unit;
 use crate::log::Selection;
 use crate::probes::{By, Expected};
+use crate::status::live;
+use portcullis_config::reading;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -35,8 +37,8 @@ const LAYOUTS: [Layout; 2] = [
 
 /// The layout of an Apache, where that has PHP in it.
 pub fn layout(master: Master) -> Option<&'static Layout> {
-    let program = std::fs::read_link(format!("/proc/{}/exe", master.pid())).ok()?;
-    let maps = fact(format!("/proc/{}/maps", master.pid()))?;
+    let program = std::fs::read_link(live::path(master.pid(), "exe")).ok()?;
+    let maps = fact(live::path(master.pid(), "maps"))?;
     let name = program.file_name()?.to_str()?;
     LAYOUTS.iter().find(|layout| layout.program == name).filter(|_| maps.contains("/libphp"))
 }
@@ -131,10 +133,13 @@ pub fn expected(master: Master, token: &str, port: u16) -> Vec<Expected> {
 
 /// User and group of a worker of the server; its own where it has none.
 fn worker(master: Master) -> (u32, u32) {
-    let children = fact(format!("/proc/{0}/task/{0}/children", master.pid())).unwrap_or_default();
+    // Each task has the children that it has started.
+    let tasks = reading::entries(Path::new(&format!("/proc/{}/task", master.pid())), reading::ENTRIES_MAX);
+    let tasks = tasks.into_iter().flatten().filter_map(|task| fact(task.path().join("children")));
+    let children = tasks.collect::<Vec<String>>().join(" ");
     // The folder in /proc of a process that gave up root belongs to root.
     let user = |pid: &str| {
-        let status = fact(format!("/proc/{pid}/status"))?;
+        let status = fact(live::path(pid.parse().ok()?, "status"))?;
         let effective = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name))?;
             line.split_whitespace().nth(1)?.parse::<u32>().ok()

@@ -3,6 +3,7 @@
 use super::bounded::{Bounded, PATIENCE};
 use super::fact;
 use super::master::Master;
+use crate::status::live;
 use portcullis_config::reading;
 use std::io::{Error, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -98,11 +99,11 @@ fn exchange(mut stream: impl Read + Write, params: &[(&str, &str)]) -> std::io::
 
 /// Where a process listens: its descriptors, held against /proc/net.
 pub fn listeners(pid: u32) -> Vec<Listener> {
-    let entries = reading::entries(Path::new(&format!("/proc/{pid}/fd")), reading::ENTRIES_MAX).into_iter().flatten();
+    let entries = reading::entries(&live::path(pid, "fd"), reading::ENTRIES_MAX).into_iter().flatten();
     let links = entries.filter_map(|entry| std::fs::read_link(entry.path()).ok());
     let sockets: Vec<String> =
         links.filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned())).collect();
-    let table = |name: &str| fact(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
+    let table = |name: &str| fact(live::path(pid, &format!("net/{name}"))).unwrap_or_default();
     let mut found = Vec::new();
     for line in table("unix").lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -114,8 +115,12 @@ pub fn listeners(pid: u32) -> Vec<Listener> {
         }
     }
     // A port of another network is none of this one.
-    let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).ok();
-    let ports = if network(&pid.to_string()) == network("self") { table("tcp") } else { String::new() };
+    let network = |path: &Path| std::fs::read_link(path).ok();
+    let ports = if network(&live::path(pid, "ns/net")) == network(Path::new("/proc/self/ns/net")) {
+        table("tcp")
+    } else {
+        String::new()
+    };
     for line in ports.lines().skip(1) {
         let words: Vec<&str> = line.split_whitespace().collect();
         // 0A is LISTEN; the address is in the machine's order.

@@ -9,6 +9,7 @@
 use super::fact;
 use crate::install::Systemd;
 use crate::install::unit::Unit;
+use crate::status::live;
 use crate::status::process::Process;
 use portcullis_config::trust;
 use std::os::unix::fs::MetadataExt;
@@ -54,7 +55,7 @@ impl Master {
 
     /// Its program, where root alone can put another one in its place.
     pub fn program(self) -> Result<PathBuf, String> {
-        let link = PathBuf::from(format!("/proc/{}/exe", self.pid));
+        let link = live::path(self.pid, "exe");
         let path = std::fs::read_link(&link).map_err(|error| format!("cannot read {}: {error}", link.display()))?;
         trusted(&path, &link)?;
         Ok(path)
@@ -63,7 +64,7 @@ impl Master {
 
 /// The user of a process: real, effective, saved and that of the file system, which are one.
 fn user(pid: u32) -> Option<u32> {
-    let status = fact(format!("/proc/{pid}/status"))?;
+    let status = fact(live::path(pid, "status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let users: Vec<u32> = line.split_whitespace().filter_map(|user| user.parse().ok()).collect();
     let first = *users.first()?;

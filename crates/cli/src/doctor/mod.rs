@@ -10,6 +10,7 @@ mod proof;
 use crate::arguments::Doctor;
 use crate::install::unit::Unit;
 use crate::install::{self, Systemd, program, review};
+use crate::status::live;
 use crate::status::process::Process;
 use crate::{FINE, WRONG, check, compile, complain, show, sink, status};
 use anstyle::Style;
@@ -239,9 +240,7 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
 
 /// Whether the sinks can be reached from where the server is.
 fn sinks(config: &Config, master: Master, findings: &mut Findings) {
-    let seen = |path: &Path| {
-        PathBuf::from(format!("/proc/{}/root", master.pid())).join(path.strip_prefix("/").unwrap_or(path))
-    };
+    let seen = |path: &Path| live::path(master.pid(), "root").join(path.strip_prefix("/").unwrap_or(path));
     for sink in &config.sinks {
         let (name, path) = match sink {
             Sink::Journald => ("sink journald", Path::new("/run/systemd/journal/socket")),

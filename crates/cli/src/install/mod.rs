@@ -311,7 +311,7 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
     };
     if let Change::Write(path, _) = &part.change {
         Change::Remove(path.clone()).make(Path::new("/"))?;
-        path.parent().map(plan::tidy);
+        plan::tidy(Path::new("/"), path.parent().unwrap_or(Path::new("/")));
     }
     systemd.reload()?;
     systemd

@@ -1,7 +1,7 @@
 //! The modules for Apache and nginx, as Debian's packages lay them: enabled by a link.
 
+use super::plan;
 use portcullis_config::reading;
-use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -82,7 +82,7 @@ pub fn enable(root: &Path, unit: &str) -> Result<(), String> {
     }
     let failed = |error: std::io::Error| format!("cannot make {}: {error}", enabled.display());
     // Found under the same names in an image as when that runs.
-    symlink(module.available, &enabled).map_err(failed)?;
+    plan::link(root, Path::new(module.available), &enabled).map_err(failed)?;
     if root == Path::new("/") {
         let done = Command::new(module.check[0]).arg(module.check[1]).output();
         let said = match done {
@@ -91,7 +91,7 @@ pub fn enable(root: &Path, unit: &str) -> Result<(), String> {
             Err(error) => Some(error.to_string()),
         };
         if let Some(said) = said {
-            let _ = std::fs::remove_file(&enabled);
+            let _ = plan::remove(root, &enabled);
             return Err(format!("{unit} does not take the module, which was disabled again: {said}"));
         }
     }
@@ -103,7 +103,7 @@ pub fn enable(root: &Path, unit: &str) -> Result<(), String> {
 pub fn disable(root: &Path, unit: &str) -> Result<(), String> {
     let Some(module) = of(unit) else { return Ok(()) };
     let enabled = below(root, module.enabled);
-    match std::fs::remove_file(&enabled) {
+    match plan::remove(root, &enabled) {
         Ok(()) => println!("{}: disabled", enabled.display()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(format!("cannot remove {}: {error}", enabled.display())),

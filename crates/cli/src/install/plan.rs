@@ -87,7 +87,7 @@ impl Change {
         let path = self.path();
         let done = match self {
             _ if self.is_done() => Ok(()),
-            Change::Remove(path) => std::fs::remove_file(path),
+            Change::Remove(path) => remove(root, path),
             Change::Write(path, text) => write(root, path, text),
             Change::Copy(from, path) => {
                 reading::bytes(from, Links::Own, reading::PROGRAM_MAX).and_then(|bytes| write(root, path, &bytes))
@@ -108,6 +108,19 @@ fn target(root: &Path, path: &Path) -> std::io::Result<PathBuf> {
         let message = format!("another user could change it: {}; {}", weak.what(), weak.advice());
         std::io::Error::new(std::io::ErrorKind::PermissionDenied, message)
     })
+}
+
+/// Removes what has this path in the system below `root`, a folder with all that is in it. The way to it is walked as that of a file
+/// which is written; a link at its end is removed itself.
+pub fn remove(root: &Path, path: &Path) -> std::io::Result<()> {
+    let (folder, name) = trust::entry(root, path)?;
+    let at = folder.at(Path::new(&name));
+    if std::fs::symlink_metadata(&at)?.is_dir() { std::fs::remove_dir_all(at) } else { std::fs::remove_file(at) }
+}
+
+/// Makes a link in the system below `root`, where a file of the configuration would be written.
+pub fn link(root: &Path, to: &Path, path: &Path) -> std::io::Result<()> {
+    std::os::unix::fs::symlink(to, target(root, path)?)
 }
 
 /// Writes a file of the configuration, or one that a server loads, in the system below `root`: an administrator's link stays one, and
@@ -211,14 +224,25 @@ pub fn write_many(files: &[(PathBuf, String, u32)]) -> std::io::Result<()> {
     folders.keys().try_for_each(|folder| reading::sync_folder(folder))
 }
 
-/// Takes away what an interrupted run has left in a folder, and the folder itself where nothing else is in it.
-pub fn tidy(folder: &Path) {
-    for entry in reading::entries(folder, reading::ENTRIES_MAX).into_iter().flatten() {
-        if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
-            let _ = std::fs::remove_file(entry.path());
+/// Takes away what an interrupted run has left in a folder of the system below `root`, and the folder itself where nothing else is in
+/// it.
+pub fn tidy(root: &Path, folder: &Path) {
+    // Any name in it will do: what counts is the folder that is held.
+    if let Ok((held, _)) = trust::entry(root, &folder.join(TEMPORARY)) {
+        for entry in reading::entries(&held.at(Path::new(".")), reading::ENTRIES_MAX).into_iter().flatten() {
+            if entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+                let _ = std::fs::remove_file(entry.path());
+            }
         }
     }
-    let _ = std::fs::remove_dir(folder);
+    remove_empty(root, folder);
+}
+
+/// Removes a folder of the system below `root` where nothing is in it.
+pub fn remove_empty(root: &Path, folder: &Path) {
+    if let Ok((held, name)) = trust::entry(root, folder) {
+        let _ = std::fs::remove_dir(held.at(Path::new(&name)));
+    }
 }
 
 #[cfg(test)]
@@ -264,10 +288,10 @@ mod tests {
         Change::Write(path.clone(), "two\n".into()).make(root.path()).unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         std::fs::write(path.with_file_name(".portcullis-left"), "half").unwrap();
-        tidy(path.parent().unwrap());
+        tidy(root.path(), path.parent().unwrap());
         assert!(path.exists(), "what is not ours stays");
         Change::Remove(path.clone()).make(root.path()).unwrap();
-        tidy(path.parent().unwrap());
+        tidy(root.path(), path.parent().unwrap());
         assert!(!path.parent().unwrap().exists());
     }
 }

@@ -1,5 +1,6 @@
 //! The systemd that runs here, by `systemctl`; where none does, or another root is meant, nothing is asked of it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
@@ -44,6 +45,22 @@ impl Systemd {
     pub fn main_process(&self, unit: &str) -> Option<u32> {
         let said = self.call(&["show", "--property=MainPID", "--value", unit]).ok()?;
         said.trim().parse().ok().filter(|&pid| pid > 1)
+    }
+
+    /// The main processes of these units, of those that have one.
+    pub fn main_processes(&self, units: &BTreeSet<&str>) -> BTreeMap<String, u32> {
+        if !self.running || units.is_empty() {
+            return BTreeMap::new();
+        }
+        let mut arguments = vec!["show", "--property=Id,MainPID", "--"];
+        arguments.extend(units);
+        let said = self.call(&arguments).unwrap_or_default();
+        let one = |part: &str| {
+            let of = |name: &str| part.lines().find_map(|line| line.strip_prefix(name));
+            let main = of("MainPID=")?.trim().parse().ok().filter(|&pid| pid > 1)?;
+            Some((of("Id=")?.to_owned(), main))
+        };
+        said.split("\n\n").filter_map(one).collect()
     }
 
     /// Restarts a unit, and waits until it has started.

@@ -86,7 +86,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     }
     freed.iter().for_each(|jail| jails::tidy(jail, root, &library));
     for unit in &units {
-        drop_in(root, unit).parent().map(plan::tidy);
+        plan::tidy(root, drop_in(root, unit).parent().unwrap_or(root));
         module::disable(root, unit)?;
     }
     if !changes.is_empty() {
@@ -121,19 +121,22 @@ fn clean(arguments: &Uninstall, main: &Path) -> Result<(), String> {
     if arguments.purge {
         sink::let_go(root, &root.join(LOG));
     }
+    let mut kept = Vec::new();
     for path in rest(arguments, main) {
         let content = content(&path);
-        let is_folder = std::fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_dir());
-        let done = if is_folder { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-        remove(done, &path.display().to_string())?;
-        println!("{}: removed, {content}", path.display());
+        match plan::remove(root, &path) {
+            Ok(()) => println!("{}: removed, {content}", path.display()),
+            // What is not there need not be removed.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => kept.push(format!("cannot remove {}: {error}", path.display())),
+        }
     }
-    let _ = std::fs::remove_dir(folder.join("vhosts.d"));
-    plan::tidy(folder);
+    plan::remove_empty(root, &folder.join("vhosts.d"));
+    plan::tidy(root, folder);
     if main.exists() {
         println!("{} stays: it is yours (--purge removes it, and the log).", main.display());
     }
-    Ok(())
+    if kept.is_empty() { Ok(()) } else { Err(kept.join("\n")) }
 }
 
 /// The log, below the root folder.
@@ -159,13 +162,5 @@ fn content(path: &Path) -> String {
     match portcullis_config::reading::entries(path, portcullis_config::reading::ENTRIES_MAX) {
         Ok(entries) => check::counted(entries.len(), "file"),
         Err(_) => "a file".to_owned(),
-    }
-}
-
-/// What is not there need not be removed.
-fn remove(done: std::io::Result<()>, what: &str) -> Result<(), String> {
-    match done {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(format!("cannot remove {what}: {error}")),
-        _ => Ok(()),
     }
 }

@@ -2,9 +2,13 @@
 //!
 //! The kernel records a process's parent and control group; the library in it has its role; its environment has what the hooks
 //! wrote there. A process can change the latter two, so each [`Sign`] is kept, and no single one is needed.
+//!
+//! **Invariant**: a role in memory is a claim. In a unit or a container a process is the server's own only if the kernel agrees: it is the
+//! main process, or its parents lead to that without a worker between them ([`family`](super::family)).
 
 use super::claim::{self, Vhost};
-use super::process::{Container, Process};
+use super::family::{Family, Key, key};
+use super::process::Process;
 use portcullis_request::Request;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -67,232 +71,95 @@ impl Descent {
     }
 }
 
-/// The longest line of parents that is followed.
-const DEPTH_MAX: usize = 256;
-
-/// A group of processes that one server and what it starts share.
-type Key = (String, Option<Container>);
-
-fn key(process: &Process) -> Key {
-    (process.unit.clone(), process.container.clone())
+/// Everything that is known of a descendant. `above` is the nearest worker or descendant above it, with what is known of that.
+fn settle(
+    family: &Family<'_>,
+    index: usize,
+    signs: BTreeSet<Sign>,
+    above: Option<(usize, Option<&Descent>)>,
+) -> Descent {
+    let process = &family.all[index];
+    let mut descent = Descent { signs, ..Descent::default() };
+    for (sign, holds) in [
+        (Sign::Parent, above.is_some()),
+        (Sign::ControlGroup, family.is_grouped(index)),
+        (Sign::Policy, process.holds_policy),
+    ] {
+        if holds {
+            descent.signs.insert(sign);
+        }
+    }
+    descent.is_reparented = process.facts.parent != 0 && family.parent(index) != above.map(|(above, _)| above);
+    descent.worker = above.and_then(|(above, theirs)| match theirs {
+        Some(theirs) => theirs.worker,
+        None => Some(family.all[above].pid),
+    });
+    let own = process.claim.as_ref().and_then(|claim| claim.request.clone());
+    let id = |request: &Option<(u32, Rc<Request>)>| claim::id(&request.as_ref()?.1);
+    let inherited = above.and_then(|(_, theirs)| theirs?.request.clone());
+    let own = own.map(|request| (process.pid, request));
+    descent.is_contradicted = id(&own).is_some() && id(&inherited).is_some() && id(&own) != id(&inherited);
+    let told = own.or(inherited);
+    // What the server itself is judged by, and where it is.
+    let server = home(family, index, &descent).or(family.servers[family.groups[index]]);
+    let guard = |index: usize| family.all[index].guard.as_ref().ok();
+    // What it says of its own policy is no more than that, unless root has the file.
+    let policy = server.and_then(guard).or_else(|| guard(index).filter(|guard| guard.policy.is_roots));
+    descent.vhost = told.as_ref().map(|(_, request)| match policy {
+        Some(guard) => Vhost::of(request, &guard.policy.bytes),
+        None => Vhost::Unknown,
+    });
+    descent.request = told;
+    descent.parent = family.parent(index).map(|parent| family.all[parent].facts.name.clone()).unwrap_or_default();
+    if let Some(server) = server.map(|server| &family.all[server].facts) {
+        let differs = |own: Option<u64>, other: Option<u64>| own.zip(other).is_some_and(|(own, other)| own != other);
+        descent.has_own_pids = differs(process.facts.pids, server.pids);
+        descent.has_own_mounts = differs(process.facts.mounts, server.mounts);
+    }
+    descent
 }
 
-/// Whether it is a server's own process by what it has in memory; of a supervisor, the environment must not say otherwise.
-fn is_servers(process: &Process) -> bool {
-    let is_claimed = process.claim.as_ref().is_some_and(|claim| claim.is_descendant);
-    match &process.guard {
-        Ok(guard) => guard.role != "descendant",
-        Err(_) => process.is_supervisor && !is_claimed && process.facts.is_root,
-    }
+/// The process with whose group a descendant is shown: its worker, or outside of its container a server with the same control group.
+/// `None` for its own group.
+fn home(family: &Family<'_>, index: usize, descent: &Descent) -> Option<usize> {
+    let process = &family.all[index];
+    let worker = descent.worker.and_then(|pid| family.of_pid(pid));
+    let beside = || family.beside.get(process.facts.group.as_str()).filter(|_| process.container.is_some());
+    worker.or_else(|| beside().copied())
 }
 
-fn is_serving(process: &Process) -> bool {
-    process.guard.as_ref().is_ok_and(|guard| guard.role == "serving") && !process.is_supervisor
-}
-
-struct Family<'p> {
-    all: &'p [Process],
-    by_pid: BTreeMap<u32, usize>,
-    /// The number of each process's group.
-    groups: Vec<usize>,
-    /// The first process of each group.
-    first: Vec<usize>,
-    /// A process of the server in each group that has one.
-    servers: Vec<Option<usize>>,
-    /// The same by control group, on the host.
-    beside: BTreeMap<&'p str, usize>,
-    found: Vec<Option<Descent>>,
-}
-
-impl<'p> Family<'p> {
-    fn of(all: &'p [Process]) -> Family<'p> {
-        let mut numbers: BTreeMap<Key, usize> = BTreeMap::new();
-        let (mut groups, mut first, mut servers) = (Vec::new(), Vec::<usize>::new(), Vec::new());
-        let mut beside = BTreeMap::new();
-        for (index, process) in all.iter().enumerate() {
-            let next = numbers.len();
-            let group = *numbers.entry(key(process)).or_insert(next);
-            if group == next {
-                first.push(index);
-                servers.push(None);
-            }
-            groups.push(group);
-            if process.facts.started < all[first[group]].facts.started {
-                first[group] = index;
-            }
-            if is_servers(process) && process.guard.is_ok() {
-                servers[group].get_or_insert(index);
-                if process.container.is_none() {
-                    beside.entry(process.facts.group.as_str()).or_insert(index);
-                }
-            }
-        }
-        let by_pid = all.iter().enumerate().map(|(index, process)| (process.pid, index)).collect();
-        Family { all, by_pid, groups, first, servers, beside, found: vec![None; all.len()] }
-    }
-
-    fn parent(&self, index: usize) -> Option<usize> {
-        self.by_pid.get(&self.all[index].facts.parent).copied().filter(|&parent| parent != index)
-    }
-
-    /// Whether it belongs to a unit or a container.
-    fn is_named(&self, index: usize) -> bool {
-        !self.all[index].unit.is_empty() || self.all[index].container.is_some()
-    }
-
-    /// Whether it is the first process of its unit or container.
-    fn is_first(&self, index: usize) -> bool {
-        self.is_named(index) && self.first[self.groups[index]] == index
-    }
-
-    /// Signs that the process itself has.
-    fn own_signs(&self, index: usize) -> BTreeSet<Sign> {
-        let process = &self.all[index];
-        let mut signs = BTreeSet::new();
-        if process.guard.as_ref().is_ok_and(|guard| guard.role == "descendant") {
-            signs.insert(Sign::Library);
-        }
-        if process.claim.as_ref().is_some_and(|claim| claim.is_descendant) && !is_servers(process) {
-            signs.insert(Sign::Environment);
-        }
-        signs
-    }
-
-    /// Follows the parents until one is a worker or a known descendant. `None` where the line ends elsewhere.
-    fn ancestor(&self, index: usize) -> Option<usize> {
-        let mut at = index;
-        for _ in 0..DEPTH_MAX {
-            at = self.parent(at)?;
-            let process = &self.all[at];
-            if is_serving(process) || self.found[at].is_some() {
-                return Some(at);
-            }
-            if is_servers(process) || self.is_first(at) {
-                return None;
-            }
-        }
-        None
-    }
-
-    /// Whether the parents lead out of the group without meeting a process of the server, so that whatever started it has ended.
-    fn is_left_over(&self, index: usize) -> bool {
-        let mut at = index;
-        for _ in 0..DEPTH_MAX {
-            if at != index && (is_servers(&self.all[at]) || self.is_first(at)) {
-                return false;
-            }
-            match self.parent(at) {
-                Some(parent) if self.groups[parent] == self.groups[index] => at = parent,
-                _ => return true,
-            }
-        }
-        true
-    }
-
-    /// Whether it is in a guarded unit or container, or has a policy of a server's, and nothing that runs has started it.
-    fn is_stray(&self, index: usize) -> bool {
-        let process = &self.all[index];
-        let may_be = !is_servers(process) || is_serving(process) && process.facts.is_fork;
-        let is_in = self.is_grouped(index) || process.holds_policy;
-        !process.is_unread && may_be && is_in && !self.is_first(index) && self.is_left_over(index)
-    }
-
-    /// Whether its control group is that of guarded workers.
-    fn is_grouped(&self, index: usize) -> bool {
-        self.is_named(index) && self.servers[self.groups[index]].is_some()
-    }
-
-    /// Everything that is known of a descendant.
-    fn settle(&self, index: usize) -> Option<Descent> {
-        let mut descent = self.found[index].clone()?;
-        let process = &self.all[index];
-        let mut ancestors = Vec::new();
-        let mut at = index;
-        while let Some(next) = self.ancestor(at).filter(|_| ancestors.len() < DEPTH_MAX) {
-            ancestors.push(next);
-            if self.found[next].is_none() {
-                break;
-            }
-            at = next;
-        }
-        for (sign, holds) in [
-            (Sign::Parent, !ancestors.is_empty()),
-            (Sign::ControlGroup, self.is_grouped(index)),
-            (Sign::Policy, process.holds_policy),
-        ] {
-            if holds {
-                descent.signs.insert(sign);
-            }
-        }
-        let is_known = |parent: usize| self.found[parent].is_some() || is_serving(&self.all[parent]);
-        descent.is_reparented = process.facts.parent != 0 && !self.parent(index).is_some_and(is_known);
-        descent.worker = ancestors.last().filter(|&&last| self.found[last].is_none()).map(|&last| self.all[last].pid);
-        let request = |index: usize| self.all[index].claim.as_ref()?.request.clone();
-        let lines = || std::iter::once(index).chain(ancestors.iter().copied());
-        let told = lines().find_map(|index| Some((self.all[index].pid, request(index)?)));
-        let id = |index: usize| claim::id(&*request(index)?);
-        let theirs = ancestors.iter().find_map(|&index| id(index));
-        let own = id(index);
-        descent.is_contradicted = own.is_some() && theirs.is_some() && own != theirs;
-        // What the server itself is judged by, and where it is.
-        let server = self.home(index, &descent).or(self.servers[self.groups[index]]);
-        let policy = server.or(Some(index)).and_then(|index| self.all[index].guard.as_ref().ok());
-        descent.vhost = told.as_ref().zip(policy).map(|((_, request), guard)| Vhost::of(request, &guard.policy.bytes));
-        descent.request = told;
-        descent.parent = self.parent(index).map(|parent| self.all[parent].facts.name.clone()).unwrap_or_default();
-        if let Some(server) = server.map(|server| &self.all[server].facts) {
-            let differs =
-                |own: Option<u64>, other: Option<u64>| own.zip(other).is_some_and(|(own, other)| own != other);
-            descent.has_own_pids = differs(process.facts.pids, server.pids);
-            descent.has_own_mounts = differs(process.facts.mounts, server.mounts);
-        }
-        Some(descent)
-    }
-
-    /// The process with whose group a descendant is shown: its worker, or outside of its container a server with the same control
-    /// group. `None` for its own group.
-    fn home(&self, index: usize, descent: &Descent) -> Option<usize> {
-        let process = &self.all[index];
-        let worker = descent.worker.and_then(|pid| self.by_pid.get(&pid));
-        let beside = || self.beside.get(process.facts.group.as_str()).filter(|_| process.container.is_some());
-        worker.or_else(beside).copied()
-    }
-}
-
-/// Finds out how each process descends from a worker, and counts what a worker has started to the worker's unit.
-pub fn trace(all: &mut [Process]) {
+/// Finds out how each process descends from a worker, and counts what a worker has started to the worker's unit. `mains` has what is
+/// known to be the main process of units.
+pub fn trace(all: &mut [Process], mains: &BTreeMap<String, u32>) {
     all.sort_by_key(|process| process.pid);
-    let count = all.len();
-    let mut family = Family::of(all);
-    for index in 0..count {
+    let family = Family::of(all, mains);
+    let mut found: Vec<Option<Descent>> = vec![None; all.len()];
+    // The nearest worker or descendant above each.
+    let mut nearest: Vec<Option<usize>> = vec![None; all.len()];
+    for &index in &family.order {
+        let parent = family.parent(index);
+        nearest[index] = parent.and_then(|parent| match () {
+            () if family.is_worker(parent) || found[parent].is_some() => Some(parent),
+            () if family.own[parent] || family.is_first(parent) => None,
+            () => nearest[parent],
+        });
         let signs = family.own_signs(index);
-        if !signs.is_empty() {
-            family.found[index] = Some(Descent { signs, ..Descent::default() });
+        // A serving process below a serving one is a fork of a worker; the first of a group is the server.
+        let is_servers = family.is_first(index) || all[index].is_supervisor && family.own[index];
+        let is_below = !is_servers && nearest[index].is_some();
+        if !signs.is_empty() || family.is_stray(index) || is_below {
+            let above = nearest[index].map(|above| (above, found[above].as_ref()));
+            found[index] = Some(settle(&family, index, signs, above));
         }
     }
-    let strays: Vec<usize> =
-        (0..count).filter(|&index| family.found[index].is_none() && family.is_stray(index)).collect();
-    for index in strays {
-        family.found[index] = Some(Descent::default());
-    }
-    // A serving process below a serving one is a fork of a worker; the first of a group is the server.
-    let is_own = |index: usize| {
-        let process = &family.all[index];
-        family.is_first(index) || process.is_supervisor && is_servers(process)
-    };
-    let below: Vec<usize> = (0..count).filter(|&index| !is_own(index) && family.ancestor(index).is_some()).collect();
-    for index in below {
-        family.found[index].get_or_insert_default();
-    }
-    let settle = |index: usize| {
-        let descent = family.settle(index)?;
-        let home = family.home(index, &descent).unwrap_or(index);
-        Some((descent, key(&all[home])))
-    };
-    let settled: Vec<Option<(Descent, Key)>> = (0..count).map(settle).collect();
-    for (process, settled) in all.iter_mut().zip(settled) {
-        if let Some((descent, (unit, container))) = settled {
-            (process.unit, process.container, process.descent) = (unit, container, Some(descent));
+    let homes: Vec<Option<Key>> = found
+        .iter()
+        .enumerate()
+        .map(|(index, descent)| Some(key(&all[home(&family, index, descent.as_ref()?).unwrap_or(index)])))
+        .collect();
+    for ((process, descent), home) in all.iter_mut().zip(found).zip(homes) {
+        if let Some((unit, container)) = home {
+            (process.unit, process.container, process.descent) = (unit, container, descent);
             // Whatever it calls itself.
             process.is_supervisor = false;
         }
@@ -303,7 +170,9 @@ pub fn trace(all: &mut [Process]) {
 mod tests {
     use super::super::claim::Claim;
     use super::super::facts::Facts;
-    use super::super::process::{Counters, Guard, InForce};
+    use super::super::guard::{Counters, Guard};
+    use super::super::policy::InForce;
+    use super::super::process::{Container, Unknown};
     use super::*;
     use portcullis_request::State;
 
@@ -323,7 +192,7 @@ mod tests {
             container: None,
             command: String::new(),
             guard: if role.is_empty() { Err("static".into()) } else { Ok(guard()) },
-            is_unread: false,
+            unread: None,
             is_supervisor: false,
             facts: Facts {
                 parent,
@@ -360,7 +229,7 @@ mod tests {
         let mut all =
             vec![elsewhere(one(1, 0, "")), one(10, 1, "master"), one(11, 10, "serving"), one(12, 10, "serving")];
         all.extend(more);
-        trace(&mut all);
+        trace(&mut all, &BTreeMap::new());
         all
     }
 
@@ -398,7 +267,7 @@ mod tests {
             ("a worker without the library", one(20, 10, ""), None),
             ("a program of the master's", one(20, 10, "master"), None),
             ("anybody's", elsewhere(one(20, 1, "")), None),
-            ("that cannot be read", Process { is_unread: true, ..one(20, 1, "") }, None),
+            ("that cannot be read", Process { unread: Some(Unknown::Denied), ..one(20, 1, "") }, None),
         ] {
             assert_eq!(known(process).as_deref(), wanted, "{what}");
         }
@@ -460,12 +329,69 @@ mod tests {
         assert_eq!(signs(&all).len(), 3);
     }
 
+    /// Each has root's library, and a role of its own choice in it.
+    #[test]
+    fn nobody_hides_as_a_server() {
+        let of = |parent: u32, role: &'static str| Process { pid: 20, ..one(20, parent, role) };
+        let fork = |process: Process| {
+            let facts = Facts { is_fork: true, program: Some("/bin/x".into()), ..process.facts.clone() };
+            Process { facts, ..process }
+        };
+        let known = |process: Process, mains: &[(&str, u32)]| {
+            let mut all = vec![elsewhere(one(1, 0, "")), one(10, 1, "master"), one(11, 10, "serving"), process];
+            all[1].facts.program = Some("/bin/server".into());
+            // What it starts is in no unit's control group, so that only the parent tells of it.
+            all.push(elsewhere(one(30, 20, "")));
+            trace(&mut all, &mains.iter().map(|(unit, main)| ((*unit).to_owned(), *main)).collect());
+            all[3..].iter().map(|process| process.descent.is_some()).collect::<Vec<bool>>()
+        };
+        for role in ["master", "serving", "starting"] {
+            for (what, process, mains) in [
+                ("reparented", of(1, role), &[][..]),
+                ("reparented, to init", of(1, role), &[(UNIT, 10)]),
+                ("below a worker", of(11, role), &[]),
+                ("older than the server, which was restarted", of(1, role), &[(UNIT, 10)]),
+                ("taken on by the master, and a fork of another program", fork(of(10, role)), &[]),
+            ] {
+                let mut process = process;
+                if what.starts_with("older") {
+                    process.facts.started = 1;
+                }
+                assert_eq!(known(process, mains), [true, true], "{what}, as {role}");
+            }
+        }
+        // What root starts in a unit beside its main process, no worker without privileges can have made.
+        let roots = |process: Process| {
+            let facts = Facts { is_root: true, ..process.facts.clone() };
+            Process { facts, ..process }
+        };
+        assert_eq!(known(roots(of(1, "master")), &[(UNIT, 10)]), [false, false]);
+        // Nobody without root's users becomes the main process of a unit of root's.
+        let mut all =
+            vec![elsewhere(one(1, 0, "")), roots(one(10, 1, "master")), one(11, 10, "serving"), of(1, "master")];
+        trace(&mut all, &BTreeMap::from([(UNIT.to_owned(), 20)]));
+        assert_eq!(
+            all.iter().map(|process| process.descent.is_some()).collect::<Vec<_>>(),
+            [false, false, false, true]
+        );
+    }
+
+    #[test]
+    fn what_is_said_of_a_policy_is_roots_or_the_servers() {
+        let own = |is_roots: bool| {
+            let mut process = claiming(elsewhere(one(20, 1, "descendant")), 7);
+            process.guard.as_mut().expect("a guard").policy.is_roots = is_roots;
+            descent(&traced(vec![process]), 20).vhost.clone()
+        };
+        assert_eq!([own(true), own(false)], [Some(Vhost::Outside), Some(Vhost::Unknown)]);
+    }
+
     #[test]
     fn any_number_of_processes_and_any_depth_ends() {
         let chain = (0..20_000).map(|at| one(100 + at, 99 + at, ""));
         let circle = [one(90_001, 90_002, ""), one(90_002, 90_001, ""), one(90_003, 90_003, "descendant")];
         let all = traced(std::iter::once(one(99, 11, "descendant")).chain(chain).chain(circle).collect());
-        assert!(descent(&all, 99).worker == Some(11) && descent(&all, 150).worker == Some(11));
+        assert!([99, 150, 20_000].iter().all(|&pid| descent(&all, pid).worker == Some(11)));
         assert!(all.iter().skip(4).all(|process| process.descent.is_some()));
     }
 }

@@ -6,7 +6,7 @@
 
 use portcullis_config::reading::{self, Links};
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
@@ -23,6 +23,22 @@ pub struct Mapping<'m> {
     pub end: u64,
     pub path: &'m str,
     device: Option<(u64, u64)>,
+    inode: u64,
+}
+
+impl Mapping<'_> {
+    /// What tells its file from others.
+    pub fn file(&self) -> (Option<(u64, u64)>, u64) {
+        (self.device, self.inode)
+    }
+
+    /// Whether it is of this file. What one file system has on several anonymous devices, as btrfs, it calls here and there by
+    /// different ones.
+    pub fn is_of(&self, meta: &Metadata) -> bool {
+        let (major, minor) = (u64::from(libc::major(meta.dev())), u64::from(libc::minor(meta.dev())));
+        let is_there = self.device.is_some_and(|device| device == (major, minor) || (device.0, major) == (0, 0));
+        is_there && meta.ino() == self.inode
+    }
 }
 
 /// The mappings of a list of them.
@@ -33,23 +49,28 @@ pub fn mappings(maps: &str) -> impl Iterator<Item = Mapping<'_>> {
         let hex = |text: &str| u64::from_str_radix(text, 16).ok();
         let mut fields = rest.splitn(5, ' ');
         let device = fields.nth(2)?.split_once(':').and_then(|(major, minor)| hex(major).zip(hex(minor)));
-        fields.next()?;
+        let inode = fields.next()?.parse().ok()?;
         Some(Mapping {
             start: hex(start)?,
             end: hex(end)?,
             path: fields.next().unwrap_or_default().trim_start(),
             device,
+            inode,
         })
     })
 }
 
 /// Why the mappings of a process are not known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Failure {
     /// In words.
     pub message: String,
     /// This user may not read them.
     pub is_denied: bool,
+    /// Whose they were has ended.
+    pub is_gone: bool,
+    /// The process goes on, and each of its threads has ended before it was read.
+    pub is_restless: bool,
 }
 
 /// The list of mappings of the process with this folder in /proc.
@@ -57,6 +78,8 @@ pub fn maps(folder: &Path) -> Result<String, Failure> {
     let failed = |error: std::io::Error| Failure {
         message: format!("cannot be read: {error}"),
         is_denied: error.kind() == std::io::ErrorKind::PermissionDenied,
+        is_gone: error.kind() == std::io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH),
+        is_restless: false,
     };
     let bytes = reading::bytes(&folder.join("maps"), Links::Refuse, MAPS_MAX).map_err(failed)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -79,7 +102,8 @@ impl Devices {
         Devices(known)
     }
 
-    fn has(&self, mapping: &Mapping<'_>) -> bool {
+    /// Whether reading what is mapped waits for no user's program.
+    pub fn has(&self, mapping: &Mapping<'_>) -> bool {
         match mapping.device {
             // Anonymous memory; or a file of a disk, which a user cannot mount.
             Some((major, minor)) => (major, minor) == (0, 0) || major != 0 || self.0.contains(&(major, minor)),

@@ -1,0 +1,241 @@
+//! What `status` prints, in words and as JSON.
+
+use super::descendants::{self, Machine};
+use super::disk::{OnDisk, Sources};
+use super::policy::InForce;
+use super::process::{Container, Process};
+use super::unit::Unit;
+use crate::out::printable;
+use crate::{check, modes};
+use anstyle::{AnsiColor, Style};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+const OLD: Style = AnsiColor::Yellow.on_default();
+
+/// How many versions of the guard are shown of one unit: each process can say any.
+const VERSIONS: usize = 4;
+
+/// The applied policy of a configuration, and whether what is on disk is that.
+fn print_disk(disk: &OnDisk) {
+    let config = printable(&disk.config.display().to_string());
+    match disk.digest {
+        Some(digest) => println!("applied policy: {} {digest:016x}, of {config}", printable(&disk.path)),
+        None => println!(
+            "applied policy: none at {}: a server that starts compiles {config}, or has the built-in audit default",
+            printable(&disk.path)
+        ),
+    }
+    match &disk.sources {
+        Sources::Applied => println!("  {GOOD}the configuration on disk is the applied one{GOOD:#}"),
+        Sources::Differ => {
+            println!("  {OLD}the configuration on disk differs from the applied one{OLD:#}: run portcullis apply");
+        }
+        Sources::NeverApplied => {
+            println!("  {OLD}the configuration on disk was never applied{OLD:#}: run portcullis apply")
+        }
+        Sources::Rejected(why) => {
+            println!("  {BAD}the configuration on disk is rejected{BAD:#}: {}", printable(why));
+            println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
+        }
+    }
+}
+
+pub fn print(units: &[Unit], disks: &[OnDisk]) {
+    disks.iter().for_each(print_disk);
+    for why in disks.iter().filter_map(|disk| disk.unsealed.as_deref()) {
+        println!("{BAD}events are not sealed{BAD:#}: {}", printable(why));
+    }
+    if units.is_empty() {
+        println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
+    }
+    let machine = Machine::here();
+    for unit in units {
+        println!("\n{BOLD}{}{BOLD:#}", unit.label());
+        if unit.processes.is_empty() {
+            println!("  not running");
+            continue;
+        }
+        let guarded = unit.workers().count();
+        let versions: BTreeSet<&str> = unit.workers().map(|(_, guard)| guard.version.as_str()).collect();
+        let more = if versions.len() > VERSIONS { " and others" } else { "" };
+        let versions: Vec<String> = versions.into_iter().take(VERSIONS).map(printable).collect();
+        let version = if guarded == 0 { String::new() } else { format!(", version {}{more}", versions.join(" and ")) };
+        let count = check::counted(guarded, "process").replace("processs", "processes");
+        println!("  {GOOD}{count}{GOOD:#} guarded{version}");
+        let unread = unit.processes.iter().filter(|process| process.unread.is_some()).count();
+        if unread != 0 {
+            println!("  {OLD}unknown{OLD:#}: {unread} that could not be looked at");
+        }
+        for policy in unit.policies() {
+            let state = match (&policy.file, policy.is_current) {
+                (None, _) => format!(
+                    "{OLD}built in{OLD:#}: it had no compiled policy when it started; its event of guard-policy says why"
+                ),
+                (Some(_), true) if policy.is_in_memory() => {
+                    format!(
+                        "{:016x}, in memory: its file could not be written, or is out of reach there",
+                        policy.digest
+                    )
+                }
+                (Some(_), true) => format!("{:016x}, {GOOD}the applied one{GOOD:#}", policy.digest),
+                (Some(_), false) => {
+                    format!(
+                        "{:016x}, {OLD}not the applied one{OLD:#}: run portcullis apply, or reload the server",
+                        policy.digest
+                    )
+                }
+            };
+            println!("  policy {state}");
+            if policy.is_overridden {
+                println!("  {BAD}override{BAD:#} is in force: nothing is refused; `{}` removes it", modes::UNDO);
+            }
+            println!("  modes: {}", policy.modes.said());
+            for other in &policy.differing {
+                let names: Vec<String> = other.names.iter().map(|name| printable(name)).collect();
+                println!("  modes of {}: {}", modes::some(&names, other.count), other.modes.said());
+            }
+        }
+        let counters = unit.counters();
+        println!(
+            "  {} decisions, {} audits, {} denials, {} events, {} dropped, {} merged",
+            counters.decisions, counters.audits, counters.denials, counters.events, counters.dropped, counters.merged
+        );
+        if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
+            println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
+        }
+        if unit.lacks_supervisor() {
+            println!("  {BAD}NO SUPERVISOR{BAD:#}: {}", no_supervisor(&unit.name));
+        }
+        print_descendants(unit, &machine);
+        for (process, why) in unit.unguarded().filter(|(process, _)| process.descent.is_none()) {
+            let command = printable(&process.command);
+            println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {}", process.pid, printable(why));
+        }
+    }
+}
+
+/// How many descendants of a unit are named.
+const NAMED: usize = 5;
+
+/// Names the descendants that run still: first those without the guard, then the oldest.
+fn print_descendants(unit: &Unit, machine: &Machine) {
+    let mut found = descendants::of(unit.processes.iter());
+    found.sort_by_key(|(process, _)| process.guard.is_ok());
+    if found.is_empty() {
+        return;
+    }
+    let verb = if found.len() == 1 { "runs" } else { "run" };
+    let count = check::counted(found.len(), "descendant");
+    println!("  {OLD}{count}{OLD:#} of its workers {verb} still; `portcullis ps` shows each");
+    for (process, descent) in found.iter().take(NAMED) {
+        let state = if process.guard.is_ok() { String::new() } else { format!("{BAD}NOT GUARDED{BAD:#} ") };
+        println!("    {state}{}", descendants::line(process, descent, machine));
+    }
+    if found.len() > NAMED {
+        println!("    and {} more", found.len() - NAMED);
+    }
+}
+
+/// What it means that a unit has no supervisor, and what ends that.
+pub fn no_supervisor(unit: &str) -> String {
+    format!(
+        "programs without the library are not judged, and their network calls fail with ENOSYS if the workers have its filter; \
+         the last event of guard-policy says whether it could be started; systemctl reload {} starts another",
+        printable(unit)
+    )
+}
+
+pub fn as_json(units: &[Unit], disks: &[OnDisk], lack: &[String]) -> Value {
+    let digest = |digest: u64| format!("{digest:016x}");
+    let machine = Machine::here();
+    let process = |process: &Process| match &process.guard {
+        Ok(guard) => json!({
+            "pid": process.pid, "command": process.command, "guarded": true, "supervisor": process.is_supervisor,
+            "descendant": process.descent.is_some(),
+            "version": guard.version, "role": if process.is_supervisor { "supervisor" } else { guard.role },
+            "policy": {
+                "digest": guard.policy.file.as_ref().map(|_| digest(guard.policy.digest)),
+                "file": guard.policy.file, "current": guard.policy.is_current,
+                "override": guard.policy.is_overridden, "mode": modes::json(&guard.policy.modes),
+            },
+            "stream": digest(guard.counters.stream),
+        }),
+        Err(why) => json!({
+            "pid": process.pid, "command": process.command, "guarded": if process.unread.is_some() { None } else { Some(false) },
+            "descendant": process.descent.is_some(), "why": why,
+        }),
+    };
+    let policy = |policy: &&InForce| {
+        let vhosts = policy
+            .differing
+            .iter()
+            .map(|alike| json!({ "names": alike.names, "count": alike.count, "mode": modes::json(&alike.modes) }));
+        json!({
+            "digest": policy.file.as_ref().map(|_| digest(policy.digest)), "file": policy.file,
+            "current": policy.is_current, "override": policy.is_overridden, "mode": modes::json(&policy.modes),
+            "vhosts": vhosts.collect::<Vec<Value>>(),
+        })
+    };
+    let units: Vec<Value> = units
+        .iter()
+        .map(|unit| {
+            let counters = unit.counters();
+            json!({
+                "unit": unit.name, "container": unit.container.as_ref().map(Container::json),
+                "installed": unit.is_installed, "lacks_supervisor": unit.lacks_supervisor(),
+                "counters": {
+                    "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
+                    "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,
+                },
+                "policies": unit.policies().iter().map(policy).collect::<Vec<Value>>(),
+                "processes": unit.processes.iter().map(process).collect::<Vec<Value>>(),
+                "descendants": descendants::of(unit.processes.iter())
+                    .into_iter()
+                    .map(|(process, descent)| descendants::json(process, descent, &machine))
+                    .collect::<Vec<Value>>(),
+            })
+        })
+        .collect();
+    let disk = |disk: &OnDisk| {
+        json!({
+            "config": disk.config.display().to_string(), "file": disk.path, "digest": disk.digest.map(digest),
+            "sources": disk.sources.word(), "stale": disk.sources == Sources::Differ,
+            "rejected": disk.sources.rejected(), "unsealed": disk.unsealed,
+        })
+    };
+    json!({
+        "policy": disks.first().map(disk),
+        "policies": disks.iter().map(disk).collect::<Vec<Value>>(),
+        "units": units, "complete": lack.is_empty(), "lacks": lack,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::unit::tests::process;
+    use super::*;
+    use std::path::PathBuf;
+
+    #[test]
+    fn a_supervisor_has_its_own_role() {
+        let processes = vec![process(7, 5, false), process(9, 2, true)];
+        let unit = Unit { name: "x.service".into(), container: None, is_installed: true, processes };
+        let disk = OnDisk {
+            log: None,
+            vhosts: BTreeSet::new(),
+            config: PathBuf::new(),
+            path: String::new(),
+            digest: None,
+            sources: Sources::NeverApplied,
+            unsealed: None,
+        };
+        let shown = as_json(&[unit], &[disk], &[]);
+        let roles = ["0", "1"].map(|at| shown.pointer(&format!("/units/0/processes/{at}/role")).cloned());
+        assert_eq!(roles, [Some("serving".into()), Some("supervisor".into())]);
+    }
+}
