@@ -239,7 +239,7 @@ fn each_descendant_is_named_with_its_request() {
     let status = as_user("nobody", "nogroup", &["status"]);
     let text = String::from_utf8_lossy(&status.stdout).into_owned();
     assert_eq!(status.status.code(), Some(1));
-    assert!(text.contains("applied policy") && text.contains("run this as root"), "{text}");
+    assert!(text.contains("applied policy") && text.contains("help: sudo "), "{text}");
     assert!(!text.contains("NOT GUARDED"), "unknown is not unguarded: {text}");
 
     drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("the FIFO"));

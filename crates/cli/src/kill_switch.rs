@@ -18,6 +18,8 @@ use toml_edit::{DocumentMut, Item, Value};
 const SET_ASIDE: &str = "before-panic";
 /// How many of them there may be.
 const ASIDE_MAX: u32 = 100;
+/// The first line of a file that was not there before the switch was set.
+const NEW: &str = "# Written by `portcullis panic`: there was no configuration, and --undo removes this file.\n";
 /// The first line of the file that stands in for one, before that one's name.
 const STAND_IN: &str = "# Written by `portcullis panic`, in place of a file that could not be read and is now ";
 
@@ -126,7 +128,7 @@ fn switched(path: &Path, word: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot change {}: {error}", path.display());
     let bytes = match reading::bytes(path, Links::Follow, reading::CONFIG_MAX) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => NEW.into(),
         Err(error) => return Err(failed(error)),
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string());
@@ -168,6 +170,9 @@ fn undone(path: &Path) -> Result<(), String> {
         ));
     }
     let without = without_switch(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    if without == NEW {
+        return Change::Remove(path.to_owned()).make_shown(Path::new("/"));
+    }
     Change::Write(path.to_owned(), without).make_shown(Path::new("/"))?;
     let loaded = portcullis_config::load(path);
     if loaded.usable() {
@@ -181,8 +186,13 @@ fn undone(path: &Path) -> Result<(), String> {
 /// Compiles a configuration to where its servers look. While the switch is being set, one that does not compile gives a policy with
 /// the switch alone.
 fn compiled(path: &Path, switch: Option<Mode>) -> Result<(), String> {
+    if switch.is_none() && !path.exists() {
+        println!("{}: there is no configuration, as before; the built-in audit policy is compiled", path.display());
+        return written(path, &portcullis_config::built_in());
+    }
     let loaded = portcullis_config::load(path);
     check::show_errors(&loaded);
+    check::forgiven(&loaded);
     if loaded.usable() {
         return written(path, &loaded.config);
     }
@@ -252,6 +262,22 @@ mod tests {
             let again = with_switch(&set, "off").unwrap();
             assert_eq!([&set, &again].map(|text| without_switch(text).unwrap()), [text; 2]);
         }
+    }
+
+    #[test]
+    fn where_there_was_no_configuration_there_is_none_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portcullis.toml");
+        switched(&path, "audit").unwrap();
+        assert_eq!(portcullis_config::load(&path).config.force, Some(Mode::Audit));
+        switched(&path, "off").unwrap();
+        undone(&path).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        // An empty one was there, and stays.
+        std::fs::write(&path, "").unwrap();
+        switched(&path, "audit").unwrap();
+        undone(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
     }
 
     #[test]

@@ -24,6 +24,8 @@ pub enum Sources {
     Rejected(String),
     /// It was never applied.
     NeverApplied,
+    /// There is none.
+    Missing,
 }
 
 impl Sources {
@@ -34,6 +36,7 @@ impl Sources {
             Sources::Differ => "differs",
             Sources::Rejected(_) => "rejected",
             Sources::NeverApplied => "never applied",
+            Sources::Missing => "missing",
         }
     }
 
@@ -65,6 +68,14 @@ pub fn is_sealed(main: &Path) -> bool {
     Policy::new(&bytes).is_ok_and(|policy| policy.is_sealed())
 }
 
+/// The virtual hosts of the applied policy of the configuration with the main file `main`.
+pub fn vhosts_of(main: &Path) -> BTreeSet<String> {
+    let bytes = reading::bytes(&compile::default_output(main), Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let policy = Policy::new(&bytes).ok();
+    let names = policy.iter().flat_map(Policy::vhost_names);
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
+}
+
 /// What lies there of the configuration with the main file `main`.
 pub fn on_disk(main: &Path) -> OnDisk {
     let path = compile::default_output(main);
@@ -84,16 +95,24 @@ pub fn on_disk(main: &Path) -> OnDisk {
     }
 }
 
-/// Compares the configuration with the applied policy, whose bytes are `bytes`.
-fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
-    let mut then = policy.iter().flat_map(|policy| policy.sources()).map(|(path, mark, size)| {
+/// The files that a policy was compiled from, as they were then.
+pub fn sources_of(policy: &Policy<'_>) -> Vec<SourceFile> {
+    let one = |(path, mark, size): (&[u8], i64, u64)| {
         let path = Path::new(OsStr::from_bytes(path.strip_suffix(&[0]).unwrap_or(path))).to_owned();
         SourceFile { path, mark, size }
-    });
-    let then: Vec<SourceFile> = then.by_ref().collect();
+    };
+    policy.sources().map(one).collect()
+}
+
+/// Compares the configuration with the applied policy, whose bytes are `bytes`.
+fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
+    let then: Vec<SourceFile> = policy.map(sources_of).unwrap_or_default();
     // What has not been touched is not read: there may be 10,000 files.
     if policy.is_some() && !then.iter().any(is_touched) {
         return Sources::Applied;
+    }
+    if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Sources::Missing;
     }
     let unknown = if policy.is_some() { Sources::Differ } else { Sources::NeverApplied };
     if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
@@ -149,5 +168,7 @@ mod tests {
         std::fs::set_permissions(&main, PermissionsExt::from_mode(0o666)).unwrap();
         let Sources::Rejected(open) = applied(&bytes) else { panic!("{:?}", applied(&bytes)) };
         assert!(open.contains("others may write to "), "{open}");
+        std::fs::remove_file(&main).unwrap();
+        assert_eq!([applied(&bytes), applied(b"")], [Sources::Missing, Sources::Missing]);
     }
 }

@@ -17,8 +17,8 @@ use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, install, modes, reload};
 use anstyle::{AnsiColor, Style};
 use descendants::Machine;
-pub use disk::is_sealed;
 use disk::{OnDisk, Sources, on_disk};
+pub use disk::{is_sealed, sources_of};
 use portcullis_config::reading;
 use process::{Container, Counters, InForce, Process};
 use serde_json::{Value, json};
@@ -121,6 +121,15 @@ impl Unit {
         self.unguarded().next().is_some() || self.lacks_supervisor()
     }
 
+    /// How many workers have a policy that is not the applied one while their parent has that: a reload has replaced them, and they finish
+    /// what they do. `None` where a process is no such worker.
+    fn draining(&self, policy: &InForce) -> Option<usize> {
+        let has_applied = |pid: u32| self.guarded().any(|(other, guard)| other.pid == pid && guard.policy.is_current);
+        let with: Vec<&Process> =
+            self.workers().filter(|(_, guard)| guard.policy == *policy).map(|(process, _)| process).collect();
+        with.iter().all(|process| has_applied(process.facts.parent)).then_some(with.len())
+    }
+
     /// The policies in force, each once.
     fn policies(&self) -> Vec<&InForce> {
         let mut found: Vec<&InForce> = Vec::new();
@@ -164,7 +173,7 @@ pub fn settled(name: &str, guarded: bool, main: impl Fn() -> Option<u32>) -> Res
             _ if begun.elapsed() < SETTLING => std::thread::sleep(LOADING / 3),
             None => return Err("it has no process".to_owned()),
             Some(process) => {
-                let why = process.guard.as_ref().err().map_or("the guard is still in it", String::as_str);
+                let why = process.guard.as_ref().err().map_or("Portcullis is still loaded", String::as_str);
                 return Err(format!("process {} ({}): {why}", process.pid, printable(&process.command)));
             }
         }
@@ -240,12 +249,14 @@ pub fn lacks(all: &[Process]) -> Vec<String> {
     let unread = all.iter().filter(|process| process.is_unread && process.pid != 1).count();
     if unread != 0 {
         lacks.push(format!(
-            "incomplete: {} of other users cannot be read, and whether the guard is in them is unknown; help: run this as root",
-            check::counted(unread, "process").replace("processs", "processes")
+            "incomplete: {} of other users cannot be read, and whether they are guarded is unknown; help: {}",
+            check::counted(unread, "process"),
+            crate::out::as_root()
         ));
     }
     if !all.iter().any(|process| process.pid == 1) && std::process::id() != 1 {
-        lacks.push("incomplete: /proc hides processes of other users (hidepid); help: run this as root".to_owned());
+        let help = crate::out::as_root();
+        lacks.push(format!("incomplete: /proc hides processes of other users (hidepid); help: {help}"));
     }
     lacks
 }
@@ -279,8 +290,15 @@ pub fn run(arguments: &Status) -> u8 {
         lack.iter().for_each(|lack| println!("\n{OLD}{}{OLD:#}", printable(lack)));
     }
     let is_open = |unit: &Unit| unit.is_exposed() || (unit.is_installed && unit.processes.is_empty());
-    let is_rejected = disks.iter().any(|disk| disk.sources.rejected().is_some());
+    let is_rejected = disks.iter().any(|disk| disk.sources.rejected().is_some() || disk.sources == Sources::Missing);
     if is_rejected || !lack.is_empty() || units.iter().any(is_open) { WRONG } else { FINE }
+}
+
+/// The virtual hosts of the applied policy of every configuration.
+pub fn applied_vhosts() -> BTreeSet<String> {
+    let files: BTreeSet<PathBuf> =
+        reload::units().into_values().chain([PathBuf::from(portcullis_config::DEFAULT_CONFIG)]).collect();
+    files.iter().flat_map(|file| disk::vhosts_of(file)).collect()
 }
 
 /// The configuration that is named, else the default one and those of the units.
@@ -353,6 +371,14 @@ fn print_disk(disk: &OnDisk) {
         Sources::NeverApplied => {
             println!("  {OLD}the configuration on disk was never applied{OLD:#}: run portcullis apply")
         }
+        Sources::Missing => {
+            println!(
+                "  {BAD}there is no configuration{BAD:#}: a server that starts without a compiled policy denies nothing"
+            );
+            println!(
+                "  help: portcullis install UNIT writes one; where it was elsewhere, portcullis status --config FILE"
+            );
+        }
         Sources::Rejected(why) => {
             println!("  {BAD}the configuration on disk is rejected{BAD:#}: {}", printable(why));
             println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
@@ -380,7 +406,7 @@ fn print(units: &[Unit], disks: &[OnDisk]) {
         let more = if versions.len() > VERSIONS { " and others" } else { "" };
         let versions: Vec<String> = versions.into_iter().take(VERSIONS).map(printable).collect();
         let version = if guarded == 0 { String::new() } else { format!(", version {}{more}", versions.join(" and ")) };
-        let count = check::counted(guarded, "process").replace("processs", "processes");
+        let count = check::counted(guarded, "process");
         println!("  {GOOD}{count}{GOOD:#} guarded{version}");
         let unread = unit.processes.iter().filter(|process| process.is_unread).count();
         if unread != 0 {
@@ -389,7 +415,8 @@ fn print(units: &[Unit], disks: &[OnDisk]) {
         for policy in unit.policies() {
             let state = match (&policy.file, policy.is_current) {
                 (None, _) => format!(
-                    "{OLD}built in{OLD:#}: it had no compiled policy when it started; its event of guard-policy says why"
+                    "{BAD}built in{BAD:#}: nothing is denied; there was no compiled policy at the start, and the guard-policy \
+                     event has the reason; help: portcullis check, then portcullis apply"
                 ),
                 (Some(_), true) if policy.is_in_memory() => {
                     format!(
@@ -398,6 +425,11 @@ fn print(units: &[Unit], disks: &[OnDisk]) {
                     )
                 }
                 (Some(_), true) => format!("{:016x}, {GOOD}the applied one{GOOD:#}", policy.digest),
+                (Some(_), false) if let Some(count) = unit.draining(policy) => format!(
+                    "{:016x}, of {} from before the last reload, until the requests in progress end",
+                    policy.digest,
+                    check::counted(count, "worker")
+                ),
                 (Some(_), false) => {
                     format!(
                         "{:016x}, {OLD}not the applied one{OLD:#}: run portcullis apply, or reload the server",
@@ -407,7 +439,7 @@ fn print(units: &[Unit], disks: &[OnDisk]) {
             };
             println!("  policy {state}");
             if policy.is_overridden {
-                println!("  {BAD}override{BAD:#} is in force: nothing is refused; `{}` removes it", modes::UNDO);
+                println!("  {BAD}override{BAD:#} is in force: nothing is denied; `{}` removes it", modes::UNDO);
             }
             println!("  modes: {}", policy.modes.said());
             for other in &policy.differing {
@@ -417,8 +449,13 @@ fn print(units: &[Unit], disks: &[OnDisk]) {
         }
         let counters = unit.counters();
         println!(
-            "  {} decisions, {} audits, {} denials, {} events, {} dropped, {} merged",
-            counters.decisions, counters.audits, counters.denials, counters.events, counters.dropped, counters.merged
+            "  {}, {}, {}, {}, {} dropped, {} merged",
+            check::counted(counters.decisions, "decision"),
+            check::counted(counters.audits, "audit"),
+            check::counted(counters.denials, "denial"),
+            check::counted(counters.events, "event"),
+            counters.dropped,
+            counters.merged
         );
         if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
             println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
@@ -459,7 +496,7 @@ fn print_descendants(unit: &Unit, machine: &Machine) {
 /// What it means that a unit has no supervisor, and what ends that.
 pub fn no_supervisor(unit: &str) -> String {
     format!(
-        "programs without the library are not judged, and their network calls fail with ENOSYS if the workers have its filter; \
+        "programs without the library are not evaluated, and their network calls fail with ENOSYS if the workers have its filter; \
          the last event of guard-policy says whether it could be started; systemctl reload {} starts another",
         printable(unit)
     )

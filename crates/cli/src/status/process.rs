@@ -268,7 +268,7 @@ fn guard(around: &StatusContext, folder: &Path, maps: &str) -> Result<Guard, Str
             .find(|found| found[at::ROLE_AT..at::POLICY_AT] != [0; 8]);
         found.map(<[u8]>::to_vec)
     });
-    let beacon = beacon.ok_or("an earlier version of the guard, which says nothing of itself: restart the server")?;
+    let beacon = beacon.ok_or("an earlier version of the library, which cannot be read; help: restart the unit")?;
     let address = |offset: usize| {
         let bytes = beacon.get(offset..offset + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
         u64::from_ne_bytes(bytes)
@@ -418,7 +418,9 @@ fn absent(folder: &Path, maps: &str) -> String {
     }
     match preload {
         true => "LD_PRELOAD names it, and the loader did not load it: is the library there, and readable?".into(),
-        false => "it was started without LD_PRELOAD: before the guard was installed, or by something that clears its environment".into(),
+        false => {
+            "started without LD_PRELOAD; help: restart the unit; if this stays, a wrapper clears the environment".into()
+        }
     }
 }
 
@@ -429,7 +431,7 @@ mod tests {
     #[test]
     fn this_process_is_not_guarded() {
         let process = read(std::process::id()).unwrap();
-        assert!(process.guard.err().unwrap().starts_with("it was started without LD_PRELOAD"));
+        assert!(process.guard.err().unwrap().starts_with("started without LD_PRELOAD"));
         assert!(read(u32::MAX).is_none());
     }
 
