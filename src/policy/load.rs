@@ -1,4 +1,4 @@
-//! Getting a compiled policy: mapped from its file, compiled first where it is missing or old; else the built-in one.
+//! Getting a compiled policy: mapped from its file, compiled first where none can be used; else the built-in one.
 
 use crate::policy::compiler::{self, Failure, Output};
 use crate::policy::handed_down;
@@ -13,8 +13,6 @@ use portcullis_request::context::{Handed, Tree};
 
 /// The largest compiled policy, in bytes.
 const SIZE_MAX: u64 = 1 << 30;
-/// A master looks for a newer policy at most once in this time, in nanoseconds.
-const INTERVAL: u64 = 1_000_000_000;
 
 /// Why the policy in force is not the configured one; told once in a tree of processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,8 +24,6 @@ pub enum Reason {
     NoCommand = 2,
     /// It does not compile, and there is no earlier policy.
     Broken = 3,
-    /// It does not compile; the earlier policy holds.
-    Old = 4,
     /// The file of the compiled policy belongs to somebody else, or others may write to it.
     Foreign = 5,
     /// Its bytes are not a policy of this version.
@@ -52,9 +48,6 @@ impl Reason {
             }
             Reason::Broken => {
                 "the configuration could not be compiled (portcullis compile says why): the built-in audit default holds"
-            }
-            Reason::Old => {
-                "the configuration has changed and could not be compiled (portcullis compile says why): the last good policy holds"
             }
             Reason::Foreign => {
                 "the compiled policy belongs to another user, or others may write to it: the built-in audit default holds"
@@ -278,21 +271,20 @@ fn lose(overlay: Overlay<'_>, file: [u64; 3]) -> Option<Reason> {
 /// The policy in force has not been summed yet.
 static CHECKSUM_PENDING: AtomicBool = AtomicBool::new(false);
 
-/// For a master: the compiled policy, compiled first where it is missing or older than its sources; once for each state
-/// of these in a tree of processes, since a server's start may be many programs. Summing takes as long as the policy is:
-/// the first of the tree does it in [`verify_checksum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor
-/// a newer one is in a descendant's place: see [`without`].
+/// For a master: the compiled policy, compiled first where none can be used; once for each state of the configuration in a tree of
+/// processes, since a server's start may be many programs. A policy that can be used stays, whatever has become of its sources:
+/// only `portcullis apply` replaces it. Verifying takes as long as the policy is: the first of the tree does it in
+/// [`verify_checksum_once`], once it comes to what is judged. A later one that can use neither the policy of its tree nor a newer one
+/// is in a descendant's place: see [`without`].
 pub fn in_master(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
     let reason = found_or_compiled(first, tree, handed)?;
     if tree.is_some() && in_force::is_built_in() { without(tree, reason) } else { Some(reason) }
 }
 
 fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> Option<Reason> {
-    // What was handed down has no file that could be newer.
     if take(tree, handed) {
         IN_MEMORY.store(true, Ordering::Relaxed);
-        let sources = sources();
-        return if sources == 0 || compile() == Ok(true) { None } else { Some(Reason::Old) };
+        return None;
     }
     let checked = |bytes: &[u8], stat: &sys::Stat| match tree {
         Some(tree) if !is_of(tree, stat) => summed(bytes, stat),
@@ -302,19 +294,7 @@ fn found_or_compiled(first: bool, tree: Option<&Tree<'_>>, handed: &Handed) -> O
         Ok((mapped, stat)) => {
             in_force::set_policy(mapped, &stat);
             CHECKSUM_PENDING.store(first, Ordering::Relaxed);
-            let sources = sources();
-            if sources == 0 {
-                return None;
-            }
-            // What is damaged may only seem to have other sources.
-            if is_damaged() {
-                in_force::no_policy();
-                return instead_of(Unusable::For(Reason::Damaged));
-            }
-            if TRIED.swap(sources, Ordering::Relaxed) != sources && compile() == Ok(true) {
-                return None;
-            }
-            Some(Reason::Old)
+            None
         }
         Err(unusable) => instead_of(unusable),
     }
@@ -330,14 +310,9 @@ pub fn verify_checksum_once() -> Option<Reason> {
     }
 }
 
-/// Whether the bytes of the policy in force do not have the sum that they should.
-fn is_damaged() -> bool {
-    in_force::policy_bytes().is_some_and(|bytes| Policy::new(bytes).is_err())
-}
-
 #[cold]
 fn sum() -> Option<Reason> {
-    if !is_damaged() {
+    if in_force::policy_bytes().is_none_or(|bytes| Policy::new(bytes).is_ok()) {
         return None;
     }
     in_force::no_policy();
@@ -348,7 +323,6 @@ fn sum() -> Option<Reason> {
 fn instead_of(unusable: Unusable) -> Option<Reason> {
     let sources = sources();
     match (unusable, sources) {
-        // Without a policy there are no sources but the configuration file.
         (Unusable::Missing, 0) => Some(Reason::NoConfiguration),
         (Unusable::For(reason), 0) => Some(reason),
         (unusable, _) if TRIED.swap(sources, Ordering::Relaxed) == sources => Some(unusable.reason()),
@@ -410,8 +384,6 @@ fn renewed() -> bool {
     }
 }
 
-/// When a master looked last, and for which state of the sources compiling was tried.
-static LOOKED: AtomicU64 = AtomicU64::new(0);
 static TRIED: AtomicU64 = AtomicU64::new(0);
 
 /// The state of the sources for which this tree of processes has tried to compile; 0 for none.
@@ -424,48 +396,21 @@ pub fn set_tried(sources: u64) {
     TRIED.store(sources, Ordering::Relaxed);
 }
 
-/// Its time, and who may change it: of a configuration that another user may change, the command refuses to compile any, so that the
-/// last valid policy holds, with an event.
-fn source_mark(stat: &sys::Stat) -> i64 {
-    place::source_mark(stat.mtime, stat.uid, stat.mode)
-}
-
-/// What the sources look like now, where that is not what they were when the policy was compiled; else 0. Without a
-/// policy, the configuration file is the source.
+/// The state of the main configuration file: its time, its size, and who may change it, for of one that another user may change
+/// the command compiles nothing. 0 where there is none.
 fn sources() -> u64 {
-    let mark = |hash: u64, stat: Option<sys::Stat>| {
-        let (mark, size) = stat.map_or((place::NO_SOURCE, 0), |stat| (source_mark(&stat), stat.size));
-        (hash ^ mark.cast_unsigned()).wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ size
-    };
-    if in_force::is_built_in() || in_force::is_lost() {
-        return sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| mark(1, Some(stat)) | 1);
-    }
-    let policy = in_force::policy();
-    let (mut hash, mut changed) = (1, false);
-    for (path, then, size) in policy.sources() {
-        let stat = core::ffi::CStr::from_bytes_with_nul(path).ok().and_then(sys::stat);
-        changed |= match stat {
-            // A folder's size says nothing.
-            Some(stat) => {
-                source_mark(&stat) != then || (stat.size != size && stat.mode & libc::S_IFMT == libc::S_IFREG)
-            }
-            None => then != place::NO_SOURCE,
-        };
-        hash = mark(hash, stat);
-    }
-    if changed { hash | 1 } else { 0 }
+    sys::stat(state::settled().config_path.c_str()).map_or(0, |stat| {
+        let mark = place::source_mark(stat.mtime, stat.uid, stat.mode).cast_unsigned();
+        (mark.wrapping_mul(0x9E37_79B9_7F4A_7C15).rotate_left(31) ^ stat.size) | 1
+    })
 }
 
-/// Puts a newer policy in force where there is one; for a master before it forks. Gives why that did not succeed.
+/// Puts a newer policy in force where there is one; for a master before it forks. Only without any policy is one compiled. Gives why
+/// that did not succeed.
 pub fn renew() -> Option<Reason> {
-    let now = sys::since_boot();
-    let looked = LOOKED.swap(now, Ordering::Relaxed);
-    if now.wrapping_sub(looked) < INTERVAL {
-        LOOKED.store(looked, Ordering::Relaxed);
+    look_again();
+    if !in_force::is_built_in() && !in_force::is_lost() {
         return None;
-    }
-    if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
-        renewed();
     }
     let sources = sources();
     if sources == 0 || TRIED.swap(sources, Ordering::Relaxed) == sources {
@@ -476,13 +421,12 @@ pub fn renew() -> Option<Reason> {
             state::set_reported(0);
             None
         }
-        _ if in_force::is_built_in() => Some(Reason::Broken),
         _ if in_force::is_lost() => Some(Reason::Lost),
-        _ => Some(Reason::Old),
+        _ => Some(Reason::Broken),
     }
 }
 
-/// Puts a policy in force that was compiled since; for the supervisor.
+/// Puts a policy in force that was applied since.
 pub fn look_again() {
     if in_force::policy_file_changed(sys::stat(state::settled().policy_path.c_str())) {
         renewed();

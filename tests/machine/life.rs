@@ -161,11 +161,31 @@ fn refuses(machine: &Machine) {
     wait_until("the event", || count(machine, "shell-spawn", "failure") > 0);
     machine.run("cp -a /etc/portcullis/portcullis.toml /root/ && echo 'nonsense =' >> /etc/portcullis/portcullis.toml");
     machine.run("systemctl reload php8.2-fpm");
-    wait_until("the guard's word", || machine.events().iter().any(|event| event["rule"]["id"] == "guard-policy"));
+    let said = || machine.run("journalctl -u portcullis-apply -o cat");
+    wait_until("the error", || said().contains("nothing was applied"));
+    assert!(said().contains("portcullis.toml:"), "{}", said());
     assert_eq!(ask(machine, "shell"), "refused", "the last good policy holds");
     machine.run("mv /root/portcullis.toml /etc/portcullis/portcullis.toml && sed -i 's/enforce\"/audit\"/' /etc/portcullis/portcullis.toml");
+    keeps(machine);
     machine.run("systemctl reload php8.2-fpm");
     wait_until("the old mode", || ask(machine, "shell") == "www-data\n");
+}
+
+/// What was written but not applied is in force neither for a worker that takes the place of another, nor after a restart.
+fn keeps(machine: &Machine) {
+    let workers = || machine.run("pgrep -u www-data php-fpm8.2");
+    let before = workers();
+    machine.run("pkill -KILL -u www-data php-fpm8.2");
+    let is_another = |now: &str| !now.is_empty() && !now.lines().any(|pid| before.lines().any(|known| known == pid));
+    wait_until("other workers", || is_another(&workers()));
+    assert_eq!(ask(machine, "shell"), "refused");
+    machine.run("systemctl restart php8.2-fpm");
+    wait_until("the servers", || ask(machine, "hello") == "hello");
+    assert_eq!(ask(machine, "shell"), "refused");
+    let said = machine.run("journalctl -u php8.2-fpm -o cat");
+    assert!(said.contains("has changed since it was applied; `portcullis apply` puts it in force"), "{said}");
+    let status = machine.try_run("portcullis status");
+    assert!(String::from_utf8_lossy(&status.stdout).contains("portcullis apply"), "{status:?}");
 }
 
 /// The log file is rotated, and nothing is lost.

@@ -1,4 +1,4 @@
-//! Whatever is wrong with the configuration or the compiled policy: the server starts and serves, the last good policy
+//! Whatever is wrong with the configuration or the compiled policy: the server starts and serves, the applied policy
 //! or the built-in audit default holds, and one event at severity high says why.
 
 use crate::harness::{
@@ -161,24 +161,15 @@ fn a_compiled_policy_that_is_damaged_or_not_to_be_trusted() {
 
 /// No content has changed, so that its times are what they were: another user has become its owner, or may write.
 #[test]
-fn a_configuration_that_another_user_comes_to_own_is_not_compiled() {
+fn a_configuration_that_another_user_comes_to_own_is_not_applied() {
     use std::os::unix::fs::chown;
     let place = in_own_world();
     let guard = place.guard("mode = \"enforce\"");
     let (folder, file) = (place.join("etc/vhosts.d"), place.join("etc/vhosts.d/shop.toml"));
     std::fs::create_dir_all(&folder).expect("a folder");
     std::fs::write(&file, "name = \"shop\"\nmatch = { pool = \"shop\" }\n").expect("a file");
-    let compiled = place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
-    assert!(compiled.status.success(), "{compiled:?}");
+    assert!(guard.apply().status.success());
     let good = std::fs::read(guard.policy()).expect("a policy");
-    let events = || std::fs::read_to_string(&guard.log).unwrap_or_default();
-    // What a start is to the library, a reload that starts the program again is too.
-    let start = || {
-        let mut command = Command::new("/bin/sh");
-        command.args(["-c", "(:); :"]);
-        guard.load(&mut command);
-        assert!(command.status().expect("sh").success());
-    };
     let permit = |path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("chmod");
     for (at, (spoil, mend)) in [
         (
@@ -192,13 +183,17 @@ fn a_configuration_that_another_user_comes_to_own_is_not_compiled() {
     .into_iter()
     .enumerate()
     {
-        start();
-        assert_eq!(events().lines().count(), at, "{}", events());
+        assert!(guard.apply().status.success(), "{at}");
         spoil();
-        start();
-        let all = events();
-        assert_eq!(all.lines().count(), at + 1, "{at}: {all}");
-        assert!(all.lines().last().is_some_and(|line| line.contains("the last good policy holds")), "{all}");
+        // As a reload of the unit applies it, too.
+        for only_if in [&[][..], &["--only-if", "changed"]] {
+            let mut command = place.portcullis();
+            let done = command.args(["apply", "--no-reload", "--config"]).arg(&guard.config).args(only_if).output();
+            let done = done.expect("portcullis");
+            let said = String::from_utf8_lossy(&done.stderr);
+            assert_eq!(done.status.code(), Some(1), "{at}, {only_if:?}: {said}");
+            assert!(said.contains("nothing was applied"), "{at}, {only_if:?}: {said}");
+        }
         assert!(std::fs::read(guard.policy()).expect("a policy") == good, "{at}: the policy is another");
         mend();
     }
@@ -214,60 +209,70 @@ fn refuses(port: u16) -> bool {
     http::get(port, SHELL).body.contains("Unable to fork")
 }
 
+/// A policy that was applied holds over every restart, reload and fork, whatever has become of the configuration, until another one is
+/// applied.
 #[test]
-fn the_last_good_policy_holds_over_reloads_of_fpm() {
+fn the_applied_policy_holds_over_reloads_of_fpm() {
     enter();
     let place = Place::new();
     let guard = place.guard("mode = \"enforce\"");
-    let php = php(&place, &guard);
+    let mut php = php(&place, &guard);
+    let ready =
+        || std::fs::read_to_string(place.join("fpm.log")).unwrap_or_default().matches("ready to handle").count();
+    let reload = |php: &Php| {
+        let before = ready();
+        php.fpm.process.signal(libc::SIGUSR2);
+        wait_until("the reload", || ready() > before);
+    };
     assert!(refuses(php.nginx.port));
-    rewrite(&place, &guard, "mode = \"of\"");
-    let pid = || std::fs::read_to_string(place.join("fpm.log")).unwrap_or_default().matches("ready to handle").count();
-    let before = pid();
-    php.fpm.process.signal(libc::SIGUSR2);
-    wait_until("the reload", || pid() > before);
-    assert!(refuses(php.nginx.port));
-    expect_word(&guard.events().all(), "the last good policy holds", "enforce");
-    rewrite(&place, &guard, "mode = \"audit\"");
-    let before = pid();
-    php.fpm.process.signal(libc::SIGUSR2);
-    wait_until("the reload", || pid() > before);
-    assert!(!refuses(php.nginx.port), "the repaired configuration");
+    for written in ["mode = \"of\"", "mode = \"audit\""] {
+        rewrite(&place, &guard, written);
+        reload(&php);
+        assert!(refuses(php.nginx.port), "{written}");
+        // A worker takes the place of another.
+        let before = children(php.fpm.process.pid());
+        let killed = Command::new("kill").arg("-KILL").args(before.iter().map(i32::to_string)).status();
+        assert!(killed.expect("kill").success());
+        wait_until("other workers", || {
+            let now = children(php.fpm.process.pid());
+            !now.is_empty() && now.iter().all(|worker| !before.contains(worker))
+        });
+        assert!(refuses(php.nginx.port), "{written}, after the death of the workers");
+        drop(php);
+        php = self::php(&place, &guard);
+        assert!(refuses(php.nginx.port), "{written}, after a restart");
+    }
+    let own = |event: &Value| event.text("rule.id") == "guard-policy";
+    assert!(!guard.events().all().iter().any(own));
+    assert!(guard.apply().status.success());
+    reload(&php);
+    assert!(!refuses(php.nginx.port));
 }
 
-/// A master that forks new workers on a reload looks for a new policy then.
+/// A master that forks new workers on a reload takes what was applied before, at once.
 #[test]
-fn a_reload_of_apache_reloads_the_policy() {
+fn a_reload_of_apache_takes_the_applied_policy() {
     enter();
     let place = Place::new();
     place.pages();
     let guard = place.guard("mode = \"enforce\"");
     let apache = Apache::start(&place, Some(&guard), Kind::ModPhp, None, "");
     assert!(refuses(apache.port));
-    rewrite(&place, &guard, "mode = \"audit\"");
-    // The master looks at most once a second, so it is asked until it has.
-    let restart_until = |what: &str, done: &mut dyn FnMut() -> bool| {
-        wait_until(what, || {
-            let before = children(apache.process.pid());
-            apache.process.signal(libc::SIGHUP);
-            wait_until("the restart", || {
-                let now = children(apache.process.pid());
-                !now.is_empty() && now.iter().all(|child| !before.contains(child))
-            });
-            done()
+    let reload = || {
+        let before = children(apache.process.pid());
+        apache.process.signal(libc::SIGHUP);
+        wait_until("the restart", || {
+            let now = children(apache.process.pid());
+            !now.is_empty() && now.iter().all(|child| !before.contains(child))
         });
     };
-    restart_until("the new policy", &mut || !refuses(apache.port));
-    let own = || {
-        let events = guard.events().all();
-        events.into_iter().filter(|event| event.text("rule.id") == "guard-policy").collect::<Vec<_>>()
-    };
-    assert!(own().is_empty());
-    rewrite(&place, &guard, "mode = \"of\"");
-    restart_until("the guard's word", &mut || !own().is_empty());
-    assert!(own()[0].text("message").contains("the last good policy holds"));
-    assert!(!refuses(apache.port));
-    rewrite(&place, &guard, "mode = \"enforce\"");
-    restart_until("the repaired configuration", &mut || refuses(apache.port));
-    assert_eq!(own().len(), 1, "{:#?}", own());
+    for (written, refused) in [("mode = \"of\"", true), ("mode = \"audit\"", false), ("mode = \"enforce\"", true)] {
+        let before = refuses(apache.port);
+        rewrite(&place, &guard, written);
+        reload();
+        assert_eq!(refuses(apache.port), before, "{written}, not applied");
+        guard.apply();
+        reload();
+        assert_eq!(refuses(apache.port), refused, "{written}");
+    }
 }

@@ -2,7 +2,7 @@
 //! the policy that is applied, and takes its place by a rename; then the guarded units are reloaded. A configuration with an error changes
 //! nothing.
 
-use crate::arguments::Apply;
+use crate::arguments::{Apply, OnlyIf};
 use crate::changes::Changes;
 use crate::{FINE, WRONG, check, compile, complain, install, modes, reload, sink, status};
 use install::Systemd;
@@ -162,8 +162,24 @@ fn meant(arguments: &Apply) -> (BTreeSet<PathBuf>, BTreeMap<String, PathBuf>) {
     if files.is_empty() {
         files.insert(DEFAULT_CONFIG.into());
     }
+    if let Some(only_if) = arguments.only_if {
+        files.retain(|file| is_wanted(file, only_if));
+    }
     let units = units.into_iter().filter(|(_, file)| reloads && files.contains(file)).collect();
     (files, units)
+}
+
+/// Whether a configuration is to be applied that may be left as it is.
+fn is_wanted(file: &Path, only_if: OnlyIf) -> bool {
+    match (status::applied(file), only_if) {
+        (status::Applied::Nothing, _) | (status::Applied::Touched, OnlyIf::Changed) => true,
+        (status::Applied::Untouched, _) => false,
+        (status::Applied::Touched, OnlyIf::Missing) => {
+            let file = file.display();
+            eprintln!("portcullis: {file} has changed since it was applied; `portcullis apply` puts it in force");
+            false
+        }
+    }
 }
 
 pub fn run(arguments: &Apply) -> u8 {

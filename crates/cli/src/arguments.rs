@@ -138,6 +138,15 @@ pub struct Compile {
     pub mode: Option<ModeWord>,
 }
 
+/// When a configuration is applied at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnlyIf {
+    /// No policy that can be used is applied
+    Missing,
+    /// The same, or a file has changed since the policy was applied
+    Changed,
+}
+
 #[derive(Args)]
 pub struct Apply {
     /// The main configuration file or its directory; without it, that of every guarded unit
@@ -149,6 +158,9 @@ pub struct Apply {
     /// Write the compiled policy, and reload nothing
     #[arg(long)]
     pub no_reload: bool,
+    /// Leave a configuration as it is unless this holds
+    #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "output")]
+    pub only_if: Option<OnlyIf>,
     /// Where to write the compiled policy [default: in /run/portcullis]
     #[arg(short, long, value_name = "FILE", requires = "no_reload")]
     pub output: Option<PathBuf>,

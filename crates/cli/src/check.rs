@@ -30,20 +30,18 @@ pub fn show_errors(loaded: &Loaded) {
     render(loaded, |diagnostic| diagnostic.severity == Severity::Error);
 }
 
-/// Names what keeps the configuration from being compiled once `override` is taken out: the first error of each file.
-pub fn forgiven(loaded: &Loaded) {
+/// What keeps the configuration from being compiled once `override` is taken out: the first error of each file, with its place.
+pub fn forgiven(loaded: &Loaded) -> Vec<String> {
     let may_quote = is_for_the_caller(out::is_terminal(true));
     let mut files = BTreeSet::new();
-    for diagnostic in loaded.diagnostics.iter().filter(|diagnostic| diagnostic.message.ends_with(FORGIVEN)) {
-        if files.insert(&diagnostic.file) {
-            let (line, column) = diagnostic.position();
-            let message = &readable(diagnostic, may_quote).message;
-            crate::warn(format_args!(
-                "{}:{line}:{column}: {message}; help: portcullis check",
-                diagnostic.file.display()
-            ));
-        }
-    }
+    let forgiven = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.message.ends_with(FORGIVEN));
+    let firsts = forgiven.filter(|diagnostic| files.insert(&diagnostic.file));
+    let one = |diagnostic: &Diagnostic| {
+        let (line, column) = diagnostic.position();
+        let message = &readable(diagnostic, may_quote).message;
+        format!("{}:{line}:{column}: {message}; help: portcullis check", diagnostic.file.display())
+    };
+    firsts.map(one).collect()
 }
 
 /// One line in place of the warnings, for a verb that goes on with them.

@@ -14,8 +14,6 @@ use std::time::{Duration, Instant};
 const POLICY_MAX: u64 = 1 << 30;
 /// How long workers may go on after a reload, with what they are doing.
 const DRAINING: Duration = Duration::from_secs(5);
-/// A master looks for a new policy once a second at most: then it is reloaded once more.
-const AGAIN: Duration = Duration::from_millis(1500);
 /// How many processes are named.
 const NAMED: usize = 10;
 
@@ -174,7 +172,6 @@ pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
         return InForce::NotReloaded(why);
     }
     let begun = Instant::now();
-    let mut asked_again = false;
     loop {
         let old = former(unit, applied);
         if old.is_empty() {
@@ -183,9 +180,6 @@ pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
         if begun.elapsed() > DRAINING {
             let has_former = systemd.main_process(unit).is_none_or(|main| old.contains(&main));
             return if has_former { InForce::Former(old) } else { InForce::Draining(old) };
-        }
-        if !asked_again && begun.elapsed() > AGAIN {
-            asked_again = systemd.reload_unit(unit).is_ok();
         }
         std::thread::sleep(Duration::from_millis(100));
     }

@@ -287,6 +287,25 @@ fn a_rejected_configuration_leaves_explain_with_what_is_in_force() {
 }
 
 #[test]
+fn a_log_that_is_no_file_is_warned_of() {
+    let place = place();
+    let log = place.path().join("log");
+    let text = format!("[log]\nsink = [\"file\", \"stderr\"]\ngroup = \"\"\nfile = \"{}\"\n", log.display());
+    std::fs::write(place.path().join("p.toml"), text).expect("a file");
+    let check = || text_of_check(place.path());
+    assert!(!check().contains("not a file"), "{}", check());
+    assert!(Command::new("mkfifo").arg(&log).status().expect("mkfifo").success());
+    assert!(check().contains("is a FIFO, not a file"), "{}", check());
+    std::fs::remove_file(&log).expect("the FIFO");
+    std::fs::create_dir(&log).expect("a folder");
+    assert!(check().contains("is a directory, not a file"), "{}", check());
+}
+
+fn text_of_check(folder: &Path) -> String {
+    text(&run(folder, &["check", "--config", "p.toml"]))
+}
+
+#[test]
 fn a_virtual_host_that_is_not_there_is_named_with_those_that_are() {
     let place = place();
     let shop = "name = \"shop\"\n[match]\nscript = [\"/srv/shop\"]\n";

@@ -139,10 +139,12 @@ fn the_next_master_takes_that_of_its_tree() {
         site.fpm.process.signal(libc::SIGUSR2);
         wait_until("the reload", || ready() > before);
         assert_eq!(refuses(), mode == "enforce", "{case}: after a reload");
-        // What is mended counts at the next one.
+        // What is mended and applied counts at the next one.
         if config == "broken" {
             let mended = format!("mode = \"{}\"", if mode == "audit" { "enforce" } else { "audit" });
             std::fs::write(&site.guard.config, mended).expect("written");
+            let _ = std::fs::remove_file(&policy);
+            assert!(site.guard.apply().status.success(), "{case}");
             let before = ready();
             site.fpm.process.signal(libc::SIGUSR2);
             wait_until("the reload", || ready() > before);

@@ -55,6 +55,13 @@ impl Guard {
         format!("{}{suffix}", portcullis_policy::place::DEFAULT_POLICY).into()
     }
 
+    /// Applies the configuration as it is now; running servers take it when they fork or are reloaded. Gives what the command said.
+    pub fn apply(&self) -> std::process::Output {
+        let command = self.library.with_file_name("portcullis");
+        let config = self.config.to_str().expect("a path");
+        Command::new(command).args(["apply", "--no-reload", "--config", config]).output().expect("portcullis")
+    }
+
     pub fn events(&self) -> Events {
         Events::of(self.log.clone())
     }

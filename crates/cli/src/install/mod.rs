@@ -33,6 +33,9 @@ const MARK: &str = "# Written by `portcullis install`";
 /// The command, as units run it.
 const COMMAND: &str = "/usr/bin/portcullis";
 
+/// The service that applies the configuration when a guarded unit is reloaded.
+const APPLY: &str = "portcullis-apply.service";
+
 /// An error for whoever is not root, before the system of this machine is changed in part; images are their maker's.
 pub fn needs_root(root: &Path) -> Result<(), String> {
     match root == Path::new("/") && !is_root() {
@@ -80,9 +83,11 @@ fn is_ours(path: &Path) -> bool {
 fn drop_in_text(unit: &Unit, library: &Path, config: Option<&Path>, review: &Review) -> String {
     let short = unit.name.trim_end_matches(".service");
     let mut text = format!(
-        "{MARK}; `portcullis uninstall {short}` removes it.\n[Service]\n\
+        "{MARK}; `portcullis uninstall {short}` removes it.\n[Unit]\n\
+         # A reload applies the configuration first.\n\
+         Wants={APPLY}\nAfter={APPLY}\nPropagatesReloadTo={APPLY}\n\n[Service]\n\
          # As root whatever the unit's user is (+); a configuration with an error does not keep the server from starting (-).\n\
-         ExecStartPre=-+{COMMAND} compile\n"
+         ExecStartPre=-+{COMMAND} apply --no-reload --only-if missing\n"
     );
     let others = unit.variable("LD_PRELOAD").map(|(value, _)| value).unwrap_or_default();
     let others: Vec<&str> =

@@ -8,6 +8,7 @@ use portcullis_policy::Policy;
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The largest compiled policy, in bytes.
@@ -92,6 +93,35 @@ pub fn on_disk(main: &Path) -> OnDisk {
         path: path.display().to_string(),
         digest: policy.as_ref().map(Policy::digest),
         config: main.to_owned(),
+    }
+}
+
+/// What is applied of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Nothing that the library accepts.
+    Nothing,
+    /// A policy, and a file of the configuration has changed since.
+    Touched,
+    /// A policy, and no file has changed. One with no sources (`portcullis run`, `panic`) never counts as changed.
+    Untouched,
+}
+
+/// What is applied of the configuration with the main file `main`, without reading its files.
+pub fn applied(main: &Path) -> Applied {
+    let path = compile::default_output(main);
+    let accepts = |meta: &std::fs::Metadata| {
+        let is_own = [0, rustix::process::geteuid().as_raw()].contains(&meta.uid());
+        meta.is_file() && is_own && meta.mode() & 0o022 == 0
+    };
+    if !std::fs::symlink_metadata(&path).is_ok_and(|meta| accepts(&meta)) {
+        return Applied::Nothing;
+    }
+    let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
+    match Policy::new(&bytes) {
+        Err(_) => Applied::Nothing,
+        Ok(policy) if sources_of(&policy).iter().any(is_touched) => Applied::Touched,
+        Ok(_) => Applied::Untouched,
     }
 }
 
