@@ -148,7 +148,7 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
             Err(why) => why,
             Ok(link) => {
                 if link.is_anew {
-                    let sentence = "the backstop's supervisor was ended, and another has begun: what workers before would have it judge fails";
+                    let sentence = "the backstop's supervisor was ended, and another has begun: calls that earlier workers send to it fail";
                     say_once(policy, ENDED, sentence, None);
                 }
                 // From here on the calls of this process carry the secret.
@@ -161,7 +161,7 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
                             say_once(policy, UNPRIVILEGED, sentence, None);
                         }
                         if !link.hand_over(listener, secret) {
-                            say(policy, "the backstop's supervisor does not answer: what it would judge fails");
+                            say(policy, "the backstop's supervisor does not answer: calls sent to it fail");
                         }
                         return true;
                     }
@@ -205,19 +205,17 @@ fn alone(policy: &Policy<'_>, backstop: Backstop, filter: &filter::Filter, secre
         (NoSupervisor::Place, false) => "the backstop logs only: the process has a filter with a supervisor of its own",
         (NoSupervisor::Notification, false) => "the backstop logs only: the kernel has no user notification of seccomp",
         (NoSupervisor::Supervisor, true) => {
-            "the backstop refuses what did not come through the hooks: its supervisor could not be started"
+            "the backstop denies what bypasses the hooks: its supervisor could not be started"
         }
-        (NoSupervisor::Answer, true) => {
-            "the backstop refuses what did not come through the hooks: its supervisor does not answer"
-        }
+        (NoSupervisor::Answer, true) => "the backstop denies what bypasses the hooks: its supervisor does not answer",
         (NoSupervisor::Room, true) => {
-            "the backstop refuses what did not come through the hooks: its supervisor has no place for another worker"
+            "the backstop denies what bypasses the hooks: its supervisor has no place for another worker"
         }
         (NoSupervisor::Place, true) => {
-            "the backstop refuses what did not come through the hooks: the process has a filter with a supervisor of its own"
+            "the backstop denies what bypasses the hooks: the process has a filter with a supervisor of its own"
         }
         (NoSupervisor::Notification, true) => {
-            "the backstop refuses what did not come through the hooks: the kernel has no user notification of seccomp"
+            "the backstop denies what bypasses the hooks: the kernel has no user notification of seccomp"
         }
     };
     say_of(policy, sentence, refuses.then_some(unknown));

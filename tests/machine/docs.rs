@@ -59,7 +59,7 @@ fn every_command_of_every_document() {
     }
 }
 
-/// The command that the README has before anything is installed: refused, with an event on standard error.
+/// The command that the README has before anything is installed: denied, with an event on standard error.
 #[test]
 fn any_command_under_the_guard() {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");

@@ -239,7 +239,7 @@ fn explain_says_what_decides_and_what_would_have() {
         let shown = explain(&[request, &["--connect", "192.88.1.25:587"]].concat());
         assert!(shown.contains(&format!("policy:   virtual host shop ({path}:5)\n")), "{shown}");
         assert!(shown.contains(&format!("clause:   allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
-        assert!(shown.contains("refused, with an event") && shown.contains("why:      card data"), "{shown}");
+        assert!(shown.contains("denied, with an event") && shown.contains("why:      card data"), "{shown}");
     }
     let shown = explain(&["--exec", "/usr/sbin/sendmail -t -i", "--json"]);
     let json: Value = serde_json::from_str(&shown).expect("JSON");
@@ -267,7 +267,7 @@ fn explain_of_a_logged_event() {
         let mut command = place.portcullis();
         command.args(["explain", "--json", "--config"]).arg(&guard.config).arg("--event").arg(&guard.log);
         let json: Value = serde_json::from_slice(&run(&mut command).stdout).expect("JSON");
-        assert_eq!(json["verdict"], "refused, with an event");
+        assert_eq!(json["verdict"], "denied, with an event");
         assert_eq!(json["clauses"][0]["clause"], event["portcullis"]["clause"]);
         assert_eq!((&json["rule"], &json["vhost"]), (&event["rule"]["id"], &"all".into()));
     }

@@ -132,7 +132,8 @@ fn what_is_hidden_and_cannot_be_asked_for_is_unknown() {
             !unknown.is_empty() && unknown.iter().all(|event| event.text("event.outcome") == outcome),
             "{events:#?}"
         );
-        let why = "the backstop's supervisor may not read the memory of what it is to judge: it needs CAP_SYS_PTRACE";
+        let why =
+            "the backstop's supervisor may not read the memory of what it is to evaluate: it needs CAP_SYS_PTRACE";
         assert_eq!(events.iter().filter(|event| event.text("message") == why).count(), 1, "{events:#?}");
     }
 }

@@ -53,11 +53,14 @@ fn panic_lets_an_enforced_virtual_host_go_and_is_undone() {
     for verb in ["check", "compile"] {
         let done = place.portcullis().arg(verb).arg("--config").arg(&guard.config).output().expect(verb);
         let said = String::from_utf8_lossy(&done.stdout).into_owned();
-        assert!(done.status.success() && said.contains("override = \"audit\" wins over every mode"), "{verb}: {said}");
+        assert!(
+            done.status.success() && said.contains("override = \"audit\" takes precedence over every mode"),
+            "{verb}: {said}"
+        );
     }
     let status = place.portcullis().arg("status").arg("--config").arg(&guard.config).output().expect("status");
     let said = String::from_utf8_lossy(&status.stdout).into_owned();
-    assert!(said.contains("override is in force: nothing is refused"), "{said}");
+    assert!(said.contains("override is in force: nothing is denied"), "{said}");
 
     panic(&place, &guard, &["--mode", "off"]);
     reload(&fpm, &place);

@@ -249,7 +249,7 @@ fn each_descendant_is_named_with_its_request() {
     let status = as_user("nobody", "nogroup", &["status"]);
     let [text, lack] = [&status.stdout, &status.stderr].map(|said| String::from_utf8_lossy(said).into_owned());
     assert_eq!(status.status.code(), Some(1));
-    assert!(text.contains("applied policy") && lack.contains("run this as root"), "{text}{lack}");
+    assert!(text.contains("applied policy") && lack.contains("help: sudo "), "{text}{lack}");
     assert!(!text.contains("NOT GUARDED"), "unknown is not unguarded: {text}");
 
     drop(std::fs::OpenOptions::new().write(true).open(&fifo).expect("the FIFO"));

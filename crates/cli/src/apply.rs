@@ -3,7 +3,8 @@
 //! nothing.
 
 use crate::arguments::{Apply, OnlyIf};
-use crate::{FINE, WRONG, check, compile, complain, install, modes, reload, status};
+use crate::changes::Changes;
+use crate::{FINE, WRONG, check, compile, complain, install, modes, reload, sink, status};
 use install::Systemd;
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{DEFAULT_CONFIG, Loaded};
@@ -56,6 +57,20 @@ struct Outcome {
     loaded: Loaded,
     digest: Option<u64>,
     state: State,
+    /// What it changes of the policy that was applied before.
+    changes: Changes,
+}
+
+/// The largest compiled policy, in bytes.
+const POLICY_MAX: u64 = 1 << 30;
+
+/// The policy that is applied, where it says what the configuration says: a file that was only touched changes nothing.
+fn same_as(applied: &[u8], config: &mut portcullis_config::Config) -> Option<Vec<u8>> {
+    let policy = Policy::new(applied).ok()?;
+    let now = std::mem::replace(&mut config.sources, status::sources_of(&policy));
+    let is_same = portcullis_config::compile(config) == applied;
+    config.sources = now;
+    is_same.then(|| applied.to_vec())
 }
 
 /// Reads, checks and compiles the configuration at `path`, and puts it at `output` unless that `is_check`.
@@ -67,19 +82,31 @@ fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
     if is_check {
         check::seal_key(path, &mut loaded);
     }
-    let mut outcome =
-        Outcome { path: path.to_owned(), output: output.to_owned(), loaded, digest: None, state: State::Rejected };
+    let mut outcome = Outcome {
+        path: path.to_owned(),
+        output: output.to_owned(),
+        loaded,
+        digest: None,
+        state: State::Rejected,
+        changes: Changes::default(),
+    };
     if !outcome.loaded.usable() {
         return outcome;
     }
-    let bytes = portcullis_config::compile(&outcome.loaded.config);
-    outcome.digest = Policy::new(&bytes).ok().map(|policy| policy.digest());
-    let is_there = reading::bytes(output, Links::Refuse, bytes.len() as u64).is_ok_and(|now| now == bytes);
+    let applied = reading::bytes(output, Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let bytes = same_as(&applied, &mut outcome.loaded.config)
+        .unwrap_or_else(|| portcullis_config::compile(&outcome.loaded.config));
+    let is_there = applied == bytes;
+    if let Ok(policy) = Policy::new(&bytes) {
+        outcome.digest = Some(policy.digest());
+        outcome.changes = Policy::new(&applied).map(|before| Changes::between(&before, &policy)).unwrap_or_default();
+    }
     outcome.state = match turn {
         _ if is_check => State::Checked { differs: !is_there },
         Err(error) => State::Failed(format!("cannot lock {}: {error}", folder.join(LOCK).display())),
         Ok(_turn) => {
             compile::prepare(&outcome.loaded.config);
+            keep(path, &outcome.loaded.config);
             tidy(folder);
             match compile::write(&bytes, output) {
                 Ok(()) if is_there => State::Unchanged,
@@ -91,8 +118,16 @@ fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
     outcome
 }
 
+/// Makes the log append-only again where `install` made it so: it may have been removed since.
+fn keep(path: &Path, config: &portcullis_config::Config) {
+    let is_guarded = || install::installed(Path::new("/")).iter().any(|unit| reload::config_of(unit) == path);
+    if install::is_root() && config.sinks.contains(&portcullis_config::Sink::File) && is_guarded() {
+        sink::append_only(Path::new("/"), config, true);
+    }
+}
+
 fn lock(folder: &Path) -> std::io::Result<std::fs::File> {
-    crate::sink::make_folder(folder, 0o755)?;
+    sink::make_folder(folder, 0o755)?;
     reading::lock(&folder.join(LOCK))
 }
 
@@ -224,6 +259,10 @@ fn say(outcome: &Outcome) {
             check::here(&outcome.loaded);
             modes::said(&outcome.loaded.config).iter().for_each(|line| println!("{line}"));
             println!("{summary}\n{output}: {} {:016x}", state.word(), outcome.digest.unwrap_or_default());
+            outcome.changes.said().iter().for_each(|line| println!("{line}"));
+            if matches!(state, State::Unchanged | State::Checked { differs: false }) {
+                println!("Nothing changed.");
+            }
         }
     }
 }
@@ -235,6 +274,7 @@ fn as_json(outcome: &Outcome) -> Value {
         fields.insert("policy".into(), outcome.output.display().to_string().into());
         fields.insert("digest".into(), outcome.digest.map(|digest| format!("{digest:016x}")).into());
         fields.insert("state".into(), outcome.state.word().into());
+        fields.insert("changes".into(), outcome.changes.as_json());
         fields.insert("why".into(), json!(why));
     }
     checked

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// A guard inside Linux web servers: uncommon egress and shell spawns, logged or refused.
+/// Logs or denies what a web shell does, from inside Linux web servers.
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
 pub struct Arguments {
@@ -16,32 +16,32 @@ pub struct Arguments {
 
 #[derive(Subcommand)]
 pub enum Verb {
-    /// Check the configuration and show every error with its place
+    /// Validate the configuration
     #[command(after_help = help::CHECK)]
     Check(Check),
-    /// Compile the configuration into the policy that the guard reads
+    /// Compile the configuration into the policy that servers load
     #[command(after_help = help::COMPILE)]
     Compile(Compile),
-    /// Put the configuration in force: check it, compile it, and reload every guarded unit
+    /// Activate the configuration: check, compile, reload guarded units
     ///
     /// The configuration is read as it is at one moment: if a file changes meanwhile, it is read again. It is checked as
     /// `portcullis check` does, compiled beside the applied policy, and takes its place by a rename. After an error, nothing has
     /// changed.
     #[command(after_help = help::APPLY)]
     Apply(Apply),
-    /// Run a command under the guard
+    /// Run a command with Portcullis loaded
     #[command(after_help = help::RUN)]
     Run(Run),
-    /// Show events, from files or from the journal
+    /// Show events from files or the journal
     #[command(after_help = help::EVENTS)]
     Events(Events),
-    /// Guard a unit of systemd: show and write a drop-in for it
+    /// Guard systemd units: show and write a drop-in for each
     #[command(after_help = help::INSTALL)]
     Install(Install),
-    /// Take the guard out of a unit again
+    /// Remove Portcullis from systemd units
     #[command(after_help = help::UNINSTALL)]
     Uninstall(Uninstall),
-    /// Show what is guarded, by which policy, and what is not and should be
+    /// Show guarded and unguarded processes and their policies
     #[command(after_help = help::STATUS)]
     Status(Status),
     /// List running processes that a request started
@@ -53,13 +53,13 @@ pub enum Verb {
     /// Propose allowlist entries from events
     #[command(after_help = help::LEARN)]
     Learn(Box<Learn>),
-    /// Make one HTML page of what happened
+    /// Write an HTML report of the events
     #[command(after_help = help::REPORT)]
     Report(Report),
-    /// Show that the guard in a unit sees and logs, by harmless acts; say what is wrong
+    /// Test a guarded unit with harmless probes
     #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
-    /// The harmless acts of `doctor`, in a process of their own
+    /// Run the probes of `doctor` in a separate process
     #[command(hide = true)]
     Probe {
         /// A word that no other run has
@@ -76,18 +76,18 @@ pub enum Verb {
     /// Renew the copies of the library in the root directories of pools, after an upgrade
     #[command(hide = true)]
     Renew,
-    /// What the guard itself starts where the backstop has a supervisor
+    /// Run the supervisor of the backstop; the library starts it
     #[command(hide = true)]
     Supervise,
-    /// Say what the policy decides on a connection or a command, and which clause does
+    /// Show the verdict on a connection or a command
     #[command(after_help = help::EXPLAIN)]
     Explain(Box<Explain>),
-    /// Refuse nothing any more: set `override` in the configuration and reload every guarded unit
+    /// Deny nothing: set `override` and reload every guarded unit
     #[command(after_help = help::PANIC)]
     Panic(Panic),
 }
 
-/// What is left when nothing is refused.
+/// What is left when nothing is denied.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum PanicWord {
     /// Events are still written
@@ -112,7 +112,7 @@ pub struct Panic {
 /// Which configuration.
 #[derive(Args)]
 pub struct Source {
-    /// The main configuration file, beside its vhosts.d/; or the folder with its portcullis.toml
+    /// The main configuration file, next to its vhosts.d/; or the directory of its portcullis.toml
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -133,7 +133,7 @@ pub struct Compile {
     /// Where to write the compiled policy, `-` for standard output [default: in /run/portcullis]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Use this mode for every rule, whatever the configuration says
+    /// Use this mode for every rule, overriding the configuration
     #[arg(long)]
     pub mode: Option<ModeWord>,
 }
@@ -149,7 +149,7 @@ pub enum OnlyIf {
 
 #[derive(Args)]
 pub struct Apply {
-    /// The main configuration file or its folder; without it, that of every guarded unit
+    /// The main configuration file or its directory; without it, that of every guarded unit
     #[command(flatten)]
     pub source: Source,
     /// Check the configuration and compare it with the applied policy; write and reload nothing
@@ -173,7 +173,7 @@ pub struct Apply {
 pub struct Run {
     #[command(flatten)]
     pub source: Source,
-    /// Use this mode for every rule, whatever the configuration says
+    /// Use this mode for every rule, overriding the configuration
     #[arg(long)]
     pub mode: Option<ModeWord>,
     /// What the command is: a server that is yet to serve, or a program that serves a request
@@ -186,7 +186,7 @@ pub struct Run {
 
 #[derive(Args)]
 pub struct Install {
-    /// Units of systemd, such as apache2, nginx, php8.2-fpm, httpd; without any, those that can be guarded are listed
+    /// systemd units, such as apache2, nginx, php8.2-fpm, httpd; without any, those that can be guarded are listed
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     #[command(flatten)]
@@ -197,7 +197,7 @@ pub struct Install {
     /// Set the mode of this virtual host alone, in the file that has it
     #[arg(long, value_name = "NAME", requires = "mode")]
     pub vhost: Option<String>,
-    /// Restart the units that run; one that does not come back gets its drop-in taken away again
+    /// Restart the units that run; the drop-in of one that fails to start is removed
     #[arg(long, requires = "units")]
     pub now: bool,
     /// Enable the server's module too (Apache, nginx)
@@ -216,7 +216,7 @@ pub struct Install {
 
 #[derive(Args)]
 pub struct Uninstall {
-    /// Units of systemd; without any, every guarded one
+    /// systemd units; without any, every guarded one
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     /// Restart the units that run
@@ -239,7 +239,7 @@ pub struct Learn {
     pub source: Source,
     #[command(flatten)]
     pub selection: Selection,
-    /// An entry to propose although it looks like an intrusion or was seen too little. Repeatable
+    /// An entry to propose although it is suspicious or was seen too little. Repeatable
     #[arg(long, value_name = "ENTRY")]
     pub include: Vec<String>,
     /// Propose entries seen only once, only from one client or only within ten minutes, too
@@ -248,7 +248,7 @@ pub struct Learn {
     /// A client that is a proxy and stands for many. Repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
-    /// Learn from what was refused, too
+    /// Learn from denied actions, too
     #[arg(long)]
     pub refused: bool,
     /// Replace three or more entries of a kind by a network, a wildcard, a range of ports or a glob
@@ -270,7 +270,7 @@ pub struct Learn {
     /// Write the proposal to this file instead of standard output
     #[arg(short, value_name = "FILE", conflicts_with = "json")]
     pub output: Option<PathBuf>,
-    /// Say what of the log would still be an event under the new policy
+    /// List logged actions that would still be events under the new policy
     #[arg(long)]
     pub check: bool,
     /// Print the proposal as one JSON list
@@ -291,7 +291,7 @@ pub struct Report {
 
 #[derive(Args)]
 pub struct Doctor {
-    /// Units of systemd; without any, every guarded one
+    /// systemd units; without any, every guarded one
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     /// Print the result as one JSON object
@@ -328,7 +328,7 @@ pub struct Status {
 
 #[derive(Args)]
 pub struct Ps {
-    /// A unit of systemd [default: every unit, and what is outside of units]
+    /// A systemd unit [default: every unit, and what is outside of units]
     #[arg(value_name = "UNIT")]
     pub unit: Option<String>,
     /// Only processes of this virtual host
@@ -351,7 +351,7 @@ pub struct Events {
     /// Go on with events as they come
     #[arg(short, long, conflicts_with = "incidents")]
     pub follow: bool,
-    /// One line an event
+    /// Print one line per event
     #[arg(long, conflicts_with = "incidents")]
     pub table: bool,
     /// By incident: one request, and all that descended from it as a tree
@@ -362,7 +362,7 @@ pub struct Events {
     /// object each
     #[arg(long, conflicts_with_all = ["follow", "table", "incidents", "vhost", "rule", "mode", "unknown", "script", "client"])]
     pub verify: bool,
-    /// Print the events as they were written, one JSON object a line
+    /// Print the events as they were written, one JSON object per line
     #[arg(long)]
     pub json: bool,
 }

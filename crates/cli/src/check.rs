@@ -3,7 +3,7 @@
 use crate::arguments::{Check, Source};
 use crate::{FINE, WRONG, out, seal_key, sink, status};
 use portcullis_config::reading::{self, Links};
-use portcullis_config::{DEFAULT_CONFIG, Diagnostic, Loaded, Severity};
+use portcullis_config::{DEFAULT_CONFIG, Diagnostic, FORGIVEN, Loaded, Severity};
 use portcullis_policy::BackstopKind;
 use serde_json::{Value, json};
 use std::borrow::Cow;
@@ -28,6 +28,20 @@ pub fn show(loaded: &Loaded) {
 /// Shows the errors alone; for every other verb, which would repeat the warnings of `check` each time.
 pub fn show_errors(loaded: &Loaded) {
     render(loaded, |diagnostic| diagnostic.severity == Severity::Error);
+}
+
+/// What keeps the configuration from being compiled once `override` is taken out: the first error of each file, with its place.
+pub fn forgiven(loaded: &Loaded) -> Vec<String> {
+    let may_quote = is_for_the_caller(out::is_terminal(true));
+    let mut files = BTreeSet::new();
+    let forgiven = loaded.diagnostics.iter().filter(|diagnostic| diagnostic.message.ends_with(FORGIVEN));
+    let firsts = forgiven.filter(|diagnostic| files.insert(&diagnostic.file));
+    let one = |diagnostic: &Diagnostic| {
+        let (line, column) = diagnostic.position();
+        let message = &readable(diagnostic, may_quote).message;
+        format!("{}:{line}:{column}: {message}; help: portcullis check", diagnostic.file.display())
+    };
+    firsts.map(one).collect()
 }
 
 /// One line in place of the warnings, for a verb that goes on with them.
@@ -64,9 +78,27 @@ fn count(loaded: &Loaded, severity: Severity) -> usize {
     loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == severity).count()
 }
 
-/// A number with its noun.
-pub fn counted(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+/// A number with its noun; the only place that makes a plural.
+pub fn counted(number: impl TryInto<u64>, noun: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    let plural = if noun.ends_with('s') { "es" } else { "s" };
+    format!("{number} {noun}{}", if number == 1 { "" } else { plural })
+}
+
+/// How many virtual hosts are named to a user who named one that is not there.
+const VHOSTS_SHOWN: usize = 10;
+
+/// That there is no virtual host of this name, and which there are; the only place that says so.
+pub fn no_vhost<T: AsRef<str>>(name: &str, known: impl IntoIterator<Item = T>) -> String {
+    let known: BTreeSet<String> = known.into_iter().map(|name| out::printable(name.as_ref())).collect();
+    let shown: Vec<String> =
+        known.iter().filter(|name| !name.is_empty()).take(VHOSTS_SHOWN).map(|name| format!("`{name}`")).collect();
+    let more = known.iter().filter(|name| !name.is_empty()).count() - shown.len();
+    let more = if more == 0 { String::new() } else { format!(" and {}", counted(more, "other")) };
+    match shown.is_empty() {
+        true => format!("no virtual host `{name}`: there is none"),
+        false => format!("no virtual host `{name}`; known: {}{more}", shown.join(", ")),
+    }
 }
 
 /// The file that all diagnostics are of; of several, the main file and how many others.
@@ -113,18 +145,24 @@ pub fn here(loaded: &Loaded) {
     if loaded.usable() && loaded.config.backstop.kind == BackstopKind::Supervise && lacks_ptrace(&status) {
         eprintln!(
             "portcullis: warning: CAP_SYS_PTRACE is not in the bounding set here\n  help: where the server has no more, the \
-             backstop judges programs without the guard by the strictest policy, and an enforced one refuses their \
+             backstop evaluates unguarded programs by the strictest policy, and an enforced one denies their \
              connections and what they start; in a container, add `--cap-add SYS_PTRACE`\n"
         );
     }
 }
 
-/// Without the group that is to append to the log, no worker does. `compile` warns of it: a policy without a log is better than none.
+/// What is wrong with the log of the file sink. Without the group that is to append to the log, no worker does. `compile` warns of it: a policy without a log is better than none.
 pub fn log_group(path: &Path, loaded: &mut Loaded) {
     if let Some(why) = sink::lacks_group(Path::new("/"), &loaded.config) {
         let message = format!("`[log] group`: {why}");
         let help = "name a group of /etc/group, or make it: groupadd --system NAME".to_owned();
         loaded.diagnostics.push(Diagnostic::of_file(Severity::Error, path.to_owned(), message, help));
+    }
+    if let Some(kind) = sink::no_file(Path::new("/"), &loaded.config) {
+        let log = loaded.config.log_file.display();
+        let message = format!("`[log] file`: {log} is {kind}, not a file: events that nothing reads there are dropped");
+        let help = "remove it, and portcullis apply makes the file; or name another".to_owned();
+        loaded.diagnostics.push(Diagnostic::of_file(Severity::Warning, path.to_owned(), message, help));
     }
 }
 

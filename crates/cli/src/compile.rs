@@ -2,7 +2,7 @@
 //! reader finds the old one or the new one, and a broken configuration changes nothing.
 
 use crate::arguments::Compile;
-use crate::{FINE, WRONG, check, complain, seal_key, sink};
+use crate::{FINE, WRONG, check, complain, seal_key, sink, warn};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, compile, trust};
 use portcullis_policy::place;
@@ -60,10 +60,10 @@ fn is_there(bytes: &[u8], output: &Path) -> bool {
 /// Makes the log of the file sink and the key of the seals, where they are used.
 pub fn prepare(config: &Config) {
     if let Err(error) = sink::prepare(Path::new("/"), config) {
-        eprintln!("portcullis: warning: cannot make {}: {error}", config.log_file.display());
+        warn(format_args!("cannot make {}: {error}", config.log_file.display()));
     }
     if let Err(message) = seal_key::prepare(config) {
-        eprintln!("portcullis: warning: events are not sealed: {message}");
+        warn(format_args!("events are not sealed: {message}"));
     }
 }
 
@@ -88,7 +88,7 @@ pub fn run(arguments: &Compile) -> u8 {
     match write(&bytes, &output) {
         Ok(()) => {
             crate::modes::said(&loaded.config).iter().for_each(|line| println!("{line}"));
-            println!("{}: {} bytes", output.display(), bytes.len());
+            println!("{}: {}", output.display(), check::counted(bytes.len(), "byte"));
             FINE
         }
         Err(error) => complain(format_args!("cannot write {}: {error}", output.display())),

@@ -38,7 +38,7 @@ help!(
   portcullis apply --config /etc/portcullis # one configuration, by its folder or its main file
   portcullis apply --no-reload              # servers take it with their next start, reload or new worker
   portcullis apply --json                   # for a program: `changed`, `configurations`, `units`",
-    "applied, and every process of the units has it in force; with --check: no error",
+    "applied, and every unit has it in force; with --check: no error",
     "an error: the applied policy stays; or a unit that has it not in force"
 );
 pub const RUN: &str = "\
@@ -130,7 +130,7 @@ help!(
   portcullis explain --exec 'convert in.png out.png' --server-name shop.example
   portcullis events --json --since 1h | tail -1 > last.json && portcullis explain --event last.json",
     "explained, whatever the verdict is",
-    "the configuration has an error, or the file has no event"
+    "the configuration has an error (the policy in force is explained), or the file has no event"
 );
 help!(
     PANIC,

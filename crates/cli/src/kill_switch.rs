@@ -18,6 +18,8 @@ use toml_edit::{DocumentMut, Item, Value};
 const SET_ASIDE: &str = "before-panic";
 /// How many of them there may be.
 const ASIDE_MAX: u32 = 100;
+/// The first line of a file that was not there before the switch was set.
+const NEW: &str = "# Written by `portcullis panic`: there was no configuration, and --undo removes this file.\n";
 /// The first line of the file that stands in for one, before that one's name.
 const STAND_IN: &str = "# Written by `portcullis panic`, in place of a file that could not be read and is now ";
 
@@ -126,7 +128,7 @@ fn switched(path: &Path, word: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot change {}: {error}", path.display());
     let bytes = match reading::bytes(path, Links::Follow, reading::CONFIG_MAX) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => NEW.into(),
         Err(error) => return Err(failed(error)),
     };
     let text = std::str::from_utf8(&bytes).map_err(|error| error.to_string());
@@ -168,6 +170,9 @@ fn undone(path: &Path) -> Result<(), String> {
         ));
     }
     let without = without_switch(&text).map_err(|why| format!("{}: {why}", path.display()))?;
+    if without == NEW {
+        return Change::Remove(path.to_owned()).make_shown(Path::new("/"));
+    }
     Change::Write(path.to_owned(), without).make_shown(Path::new("/"))?;
     let loaded = portcullis_config::load(path);
     if loaded.usable() {
@@ -181,8 +186,13 @@ fn undone(path: &Path) -> Result<(), String> {
 /// Compiles a configuration to where its servers look. While the switch is being set, one that does not compile gives a policy with
 /// the switch alone.
 fn compiled(path: &Path, switch: Option<Mode>) -> Result<(), String> {
+    if switch.is_none() && !path.exists() {
+        println!("{}: there is no configuration, as before; the built-in audit policy is compiled", path.display());
+        return written(path, &portcullis_config::built_in());
+    }
     let loaded = portcullis_config::load(path);
     check::show_errors(&loaded);
+    check::forgiven(&loaded).iter().for_each(crate::warn);
     if loaded.usable() {
         return written(path, &loaded.config);
     }
@@ -255,6 +265,22 @@ mod tests {
     }
 
     #[test]
+    fn where_there_was_no_configuration_there_is_none_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("portcullis.toml");
+        switched(&path, "audit").unwrap();
+        assert_eq!(portcullis_config::load(&path).config.force, Some(Mode::Audit));
+        switched(&path, "off").unwrap();
+        undone(&path).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        // An empty one was there, and stays.
+        std::fs::write(&path, "").unwrap();
+        switched(&path, "audit").unwrap();
+        undone(&path).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+    }
+
+    #[test]
     fn an_override_of_before_comes_back() {
         for text in ["override = \"off\" # ours\nmode = \"audit\"\n", "mode = \"audit\"\noverride = 'off'\n[log]\n"] {
             let twice = with_switch(&with_switch(text, "audit").unwrap(), "audit").unwrap();
@@ -278,7 +304,8 @@ mod tests {
             assert_eq!(std::fs::metadata(&aside).unwrap().permissions().mode() & 0o777, 0o600);
             let loaded = portcullis_config::load(&path);
             assert!(loaded.usable() && loaded.config.force == Some(Mode::Off));
-            assert!(!loaded.diagnostics.is_empty(), "what is wrong in vhosts.d is still said");
+            let [said] = check::forgiven(&loaded).try_into().expect("one file");
+            assert!(said.contains("vhosts.d/shop.toml:1:"), "what is wrong in vhosts.d is still said: {said}");
             assert!(undone(&path).unwrap_err().contains(name));
         }
         // Once there is a good file again, what was set aside is nobody's business.

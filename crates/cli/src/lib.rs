@@ -7,6 +7,7 @@ mod out;
 
 mod apply;
 mod arguments;
+mod changes;
 mod check;
 mod compile;
 mod doctor;
@@ -16,6 +17,7 @@ mod generate;
 mod help;
 mod incident;
 mod install;
+mod instead;
 #[allow(clippy::disallowed_methods)]
 mod kill_switch;
 mod learn;
@@ -68,7 +70,7 @@ pub fn main() -> ExitCode {
         Verb::Events(arguments) => events::run(arguments),
         // The library takes the process over before it comes here.
         Verb::Supervise => {
-            complain("`portcullis supervise` is started by the guard in a server, and does nothing by itself");
+            complain("`portcullis supervise` is for the library only; it does nothing by itself");
             USAGE
         }
         Verb::Panic(arguments) => kill_switch::run(&arguments),
@@ -92,9 +94,14 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// Says on standard error what does not keep the command from its work.
+fn warn(message: impl std::fmt::Display) {
+    eprintln!("portcullis: warning: {}", out::printable(&out::in_words(&message.to_string())));
+}
+
 /// Says on standard error what went wrong, in one line, whoever wrote a part of it; gives the exit code.
 fn complain(message: impl std::fmt::Display) -> u8 {
-    eprintln!("portcullis: {}", out::printable(&message.to_string()));
+    eprintln!("portcullis: {}", out::printable(&out::in_words(&message.to_string())));
     WRONG
 }
 

@@ -21,7 +21,10 @@ pub fn compiled(policy: &Policy<'_>, scope: u32) -> Modes {
 pub fn said(config: &Config) -> Vec<String> {
     if let Some(mode) = config.force {
         let undo = format!("`{UNDO}` removes it");
-        return vec![format!("override = \"{}\" wins over every mode: nothing is refused; {undo}", mode.word())];
+        return vec![format!(
+            "override = \"{}\" takes precedence over every mode: nothing is denied; {undo}",
+            mode.word()
+        )];
     }
     let global = modes::of(&config.global, config);
     let mut said: Vec<String> = global.is_partial().then(|| format!("modes: {}", global.said())).into_iter().collect();
@@ -108,7 +111,7 @@ mod tests {
         let two = "[[vhost]]\nname = \"a\"\nmatch = { pool = \"a\" }\nmode = \"off\"\n[[vhost]]\nname = \"b\"\nmatch = { pool = \"b\" }\nmode = \"off\"\n";
         assert_eq!(said_of(two), ["modes of a, b: off for every rule"]);
         let forced = format!("override = \"audit\"\nmode = \"enforce\"\n{two}");
-        assert!(said_of(&forced)[0].contains("nothing is refused"));
+        assert!(said_of(&forced)[0].contains("nothing is denied"));
         for text in ["mode = \"enforce\"", two, &forced, "mode = \"enforce\"\n[rules.exec-place]\nplaces = [\"/srv\"]"]
         {
             let config = of(text);

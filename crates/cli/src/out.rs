@@ -75,6 +75,48 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// What the standard library writes behind the system's words for an error, before its number.
+const NUMBER: &str = " (os error ";
+/// What `tempfile` writes behind that: the name of a file that nobody asked for.
+const AT_PATH: &str = " at path \"";
+/// The numbers of the errors of a user who lacks a right (errno.h).
+const RIGHTS: [&str; 2] = ["1", "13"];
+
+/// A message of this program in words: without the system's numbers of errors, and with the command that has the right which a user
+/// lacks.
+pub fn in_words(message: &str) -> String {
+    let (mut out, mut rest, mut lacks_right) = (String::new(), message, false);
+    while let Some((before, behind)) = rest.split_once(NUMBER) {
+        out.push_str(before);
+        let Some((number, behind)) = behind.split_once(')') else {
+            out.push_str(NUMBER);
+            rest = behind;
+            continue;
+        };
+        lacks_right |= RIGHTS.contains(&number);
+        let named = behind.strip_prefix(AT_PATH).and_then(|path| path.split_once('"'));
+        rest = named.map_or(behind, |(_, behind)| behind);
+    }
+    out.push_str(rest);
+    if lacks_right && !crate::install::is_root() && !out.contains("help: ") {
+        out.push_str("; help: ");
+        out.push_str(&as_root());
+    }
+    out
+}
+
+/// This command as root runs it.
+pub fn as_root() -> String {
+    let is_plain = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_=+./:,@%".contains(&byte))
+    };
+    let words = std::env::args_os().skip(1).map(|word| {
+        let word = word.to_string_lossy().into_owned();
+        if is_plain(&word) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    });
+    std::iter::once("sudo portcullis".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+}
+
 /// A line of a comment in TOML, indented by `indent`: nothing in it ends the comment, whoever wrote a part of it.
 pub fn comment(indent: &str, text: &str) -> String {
     format!("{indent}# {}\n", printable(text))

@@ -6,10 +6,10 @@ use crate::status::descendants::{self, Machine};
 use crate::status::lineage::{self, Descent};
 use crate::status::process::{self, Process};
 use crate::status::{self, claim, lacks};
-use crate::{FINE, WRONG, complain};
+use crate::{FINE, WRONG, check, complain};
 use anstyle::Style;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -53,11 +53,26 @@ pub fn run(arguments: &Ps) -> u8 {
     } else {
         print(&found, &machine, arguments.vhost.is_some() || arguments.request.is_some());
         if unknown != 0 {
-            let verb = if unknown == 1 { "process runs" } else { "processes run" };
-            println!("{unknown} more {verb} whose virtual host or request is unknown; `portcullis ps` lists them.");
+            let more = check::counted(unknown, "more process");
+            println!("{more} with an unknown virtual host or request; `portcullis ps` lists all.");
+        }
+    }
+    if let Some(name) = arguments.vhost.as_deref().filter(|name| !name.is_empty() && found.is_empty()) {
+        let mut known = vhosts(&all);
+        if !known.contains(name) {
+            known.extend(status::applied_vhosts());
+        }
+        if !known.contains(name) {
+            return complain(check::no_vhost(name, known));
         }
     }
     if lacks.is_empty() { FINE } else { WRONG }
+}
+
+/// The virtual hosts of the processes, whatever was asked for.
+fn vhosts(all: &[Process]) -> BTreeSet<String> {
+    let descents = all.iter().filter_map(|process| process.descent.as_ref()?.vhost.as_ref());
+    descents.map(|vhost| vhost.name().to_owned()).collect()
 }
 
 /// What a process is known to have of what is asked for: both answers are `None` where that is unknown.

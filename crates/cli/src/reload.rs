@@ -41,6 +41,8 @@ pub enum InForce {
     Applied { reloaded: bool },
     /// Nothing: it does not run, and takes the applied policy when it is started.
     NotRunning,
+    /// The applied policy, in the server and its new workers; these workers from before the reload finish what they do, and end.
+    Draining(Vec<u32>),
     /// These processes go on with another policy.
     Former(Vec<u32>),
     /// Nobody knows: a bound was reached before so many of its processes were looked at.
@@ -56,7 +58,7 @@ pub enum InForce {
 impl InForce {
     /// Whether no process of the unit has another policy.
     pub fn is_applied(&self) -> bool {
-        matches!(self, InForce::Applied { .. } | InForce::NotRunning)
+        matches!(self, InForce::Applied { .. } | InForce::NotRunning | InForce::Draining(_))
     }
 
     /// In words, of a unit.
@@ -66,12 +68,20 @@ impl InForce {
             InForce::Applied { reloaded: false } => format!("{unit}: the policy is in force already"),
             InForce::NotRunning => format!("{unit}: not running"),
             InForce::Kept => format!("{unit}: not reloaded, it keeps the policy that it has"),
-            InForce::Former(pids) => {
-                format!("{unit}: reloaded, but {} with the former policy until the end: {}", count(pids), named(pids))
-            }
+            InForce::Draining(pids) => format!(
+                "{unit}: reloaded, the policy is in force; {} from before the reload with the former policy until the requests \
+                 in progress end: {}",
+                check::counted(pids.len(), "worker"),
+                named(pids)
+            ),
+            InForce::Former(pids) => format!(
+                "{unit}: reloaded, but {} with the former policy, the main process among them: {}; help: systemctl restart {unit}",
+                count(pids),
+                named(pids)
+            ),
             InForce::NotReloaded(why) => format!("{unit}: {why}; `systemctl restart {unit}` does it"),
             InForce::Unseen(count) => {
-                let count = check::counted(*count, "process").replace("processs", "processes");
+                let count = check::counted(*count, "process");
                 format!(
                     "{unit}: {count} could not be looked at, so whether the policy is in force is unknown: portcullis status says why"
                 )
@@ -91,13 +101,14 @@ impl InForce {
             InForce::Applied { .. } => ("in force", &[][..]),
             InForce::NotRunning => ("not running", &[][..]),
             InForce::Kept => ("kept", &[][..]),
+            InForce::Draining(pids) => ("draining", pids.as_slice()),
             InForce::Former(pids) => ("former policy", pids.as_slice()),
             InForce::NotReloaded(_) => ("not reloaded", &[][..]),
             InForce::ByHand(pids) => ("to be reloaded by hand", pids.as_slice()),
             InForce::Unseen(_) => ("unknown", &[][..]),
         };
         let why = if let InForce::NotReloaded(why) = self { Some(why) } else { None };
-        let reloaded = matches!(self, InForce::Applied { reloaded: true } | InForce::Former(_));
+        let reloaded = matches!(self, InForce::Applied { reloaded: true } | InForce::Draining(_) | InForce::Former(_));
         json!({
             "unit": unit, "config": config.display().to_string(), "state": state, "in_force": self.is_applied(),
             "reloaded": reloaded, "former": pids, "why": why,
@@ -106,7 +117,7 @@ impl InForce {
 }
 
 fn count(pids: &[u32]) -> String {
-    check::counted(pids.len(), "process").replace("processs", "processes")
+    check::counted(pids.len(), "process")
 }
 
 fn named(pids: &[u32]) -> String {
@@ -161,7 +172,7 @@ pub fn leftovers(units: &BTreeMap<String, PathBuf>) -> Option<String> {
     let known = |unit: &status::Unit| Some(unit.with_another(applied(units.get(&unit.name)?)).1);
     let count: usize = status::of_host().iter().filter_map(known).sum();
     let (verb, end) = if count == 1 { ("has", "it ends") } else { ("have", "they end") };
-    let what = check::counted(count, "process").replace("processs", "processes");
+    let what = check::counted(count, "process");
     (count > 0).then(|| {
         format!("{what} that workers started {verb} the former policy until {end}: `portcullis ps` lists what runs")
     })
@@ -187,7 +198,8 @@ pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
     loop {
         let (old, unseen) = former(unit, applied);
         if old.is_empty() && unseen == 0 || begun.elapsed() > DRAINING {
-            return state(old, unseen, true);
+            let has_former = old.is_empty() || systemd.main_process(unit).is_none_or(|main| old.contains(&main));
+            return if has_former { state(old, unseen, true) } else { InForce::Draining(old) };
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -203,7 +215,12 @@ mod tests {
             (InForce::Applied { reloaded: true }, true, "in force"),
             (InForce::Applied { reloaded: false }, true, "in force already"),
             (InForce::NotRunning, true, "not running"),
-            (InForce::Former(vec![7, 8]), false, "2 processes with the former policy until the end: 7, 8"),
+            (InForce::Draining(vec![7]), true, "1 worker from before the reload with the former policy until"),
+            (
+                InForce::Former(vec![7, 8]),
+                false,
+                "2 processes with the former policy, the main process among them: 7, 8",
+            ),
             (InForce::NotReloaded("it is masked".into()), false, "it is masked"),
             (InForce::Unseen(2), false, "2 processes could not be looked at"),
             (InForce::ByHand(vec![7]), false, "1 process with another policy, which systemd does not reload"),

@@ -220,7 +220,7 @@ pub fn request(event: &Value) -> String {
             "for a request that could not be read: the strictest policy judged it; find out which processes can write to \
              the server's sockets ({TRIAGE}, `request`)"
         ),
-        "lost" => "for a request that was taken out of its environment: judged by the strictest policy".to_owned(),
+        "lost" => "for a request that was removed from its environment: the strictest policy decided".to_owned(),
         _ => return String::new(),
     };
     for (word, path) in

@@ -65,6 +65,19 @@ pub fn lacks_group(root: &Path, config: &Config) -> Option<String> {
     found.err().map(|error| format!("{error}: no worker could append to the log"))
 }
 
+/// What is in the log's place and is no file.
+pub fn no_file(root: &Path, config: &Config) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt;
+    let kind = std::fs::symlink_metadata(place(root, config)?).ok()?.file_type();
+    match () {
+        () if kind.is_fifo() => Some("a FIFO"),
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_socket() => Some("a socket"),
+        () if kind.is_block_device() => Some("a block device"),
+        () => None,
+    }
+}
+
 /// Where the log lies, if the sink is used.
 fn place(root: &Path, config: &Config) -> Option<PathBuf> {
     let path = root.join(config.log_file.strip_prefix("/").unwrap_or(&config.log_file));

@@ -76,6 +76,64 @@ fn what_is_right_is_applied_and_only_once() {
     assert_eq!(host.others(), [""; 0]);
 }
 
+/// A file that was only touched, or written again as it was, is no change.
+#[test]
+fn what_says_the_same_is_not_applied_again() {
+    let host = Host::new();
+    assert!(host.apply(&[]).status.success());
+    let policy = host.policy();
+    age(&host.at("etc/portcullis.toml"));
+    host.put("vhosts.d/shop.toml", "# Ours.\nname = \"shop\"\n[match]\nscript = [\"/srv/shop\"]\n");
+    host.put("vhosts.d/shop.toml", "name = \"shop\"\n[match]\nscript = [\"/srv/shop\"]\n");
+    let done = host.apply(&["--check"]);
+    assert!(said(&done).contains("Nothing changed.") && host.policy() == policy, "{}", said(&done));
+    let done = host.apply(&[]);
+    assert!(said(&done).contains("Nothing changed.") && host.policy() == policy, "{}", said(&done));
+    host.put("portcullis.toml", "mode = \"off\"\n");
+    let done = host.apply(&[]);
+    assert!(!said(&done).contains("Nothing changed.") && host.policy() != policy, "{}", said(&done));
+}
+
+#[test]
+fn virtual_hosts_and_modes_that_change_are_named() {
+    let host = Host::new();
+    host.put("portcullis.toml", "mode = \"enforce\"\n");
+    let first = host.apply(&[]);
+    assert!(!said(&first).contains("new: "), "{}", said(&first));
+    host.put("portcullis.toml", "mode = \"audit\"\n");
+    std::fs::rename(host.at("etc/vhosts.d/shop.toml"), host.at("etc/vhosts.d/shop.off")).unwrap();
+    host.put("vhosts.d/blog.toml", "name = \"blog\"\n[match]\nscript = [\"/srv/blog\"]\n");
+    for more in [&["--check"][..], &[]] {
+        let done = said(&host.apply(more));
+        for wanted in [
+            "LOWERED global",
+            "enforce to audit: egress-port",
+            "gone: 1 virtual host: shop",
+            "new: 1 virtual host: blog",
+        ] {
+            assert!(done.contains(wanted), "{wanted}: {done}");
+        }
+    }
+    host.put("portcullis.toml", "mode = \"off\"\n");
+    let json: Value = serde_json::from_slice(&host.apply(&["--json"]).stdout).expect("JSON");
+    let changes = &json["configurations"][0]["changes"];
+    assert_eq!(changes["lowered"][0]["modes"], "audit to off: every rule", "{changes}");
+}
+
+#[test]
+fn one_syntax_error_is_shown_once() {
+    let host = Host::new();
+    host.put("portcullis.toml", "[egress]\nallow = [\"192.0.2.1:5\"\n[exec]\nmode = \"audit\"\n");
+    for more in [&["--check"][..], &[]] {
+        let done = said(&host.apply(more));
+        assert_eq!(done.matches("error: ").count(), 1, "{done}");
+        assert!(done.contains("portcullis.toml: 1 error, "), "{done}");
+    }
+    host.put("portcullis.toml", "mode = \"audit\"\nmode = \"off\"\n[log]\nmerge = true\nmerge = false\n");
+    let done = said(&host.apply(&[]));
+    assert_eq!(done.matches("error: duplicate key").count(), 2, "{done}");
+}
+
 #[test]
 fn what_has_an_error_leaves_the_policy_before_it() {
     let host = Host::new();

@@ -145,3 +145,173 @@ fn a_key_that_no_server_takes_is_warned_of() {
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("permissions");
     assert!(check().contains("events are not sealed"), "{}", check());
 }
+
+/// An ordinary user who may enter none of the folders.
+const NOBODY: u32 = 65534;
+
+/// Each verb that lacks a right says what it cannot do, and which command can; no message has a number of the system's.
+#[test]
+fn each_verb_says_what_an_ordinary_user_lacks() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = tempfile::tempdir().expect("a folder");
+    let secret = place.path().join("secret");
+    std::fs::create_dir(&secret).expect("a folder");
+    std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o700)).expect("permissions");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(place.path(), open).expect("permissions");
+    // A copy, for the folders above the command may be root's alone, too.
+    let own = place.path().join("portcullis");
+    std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), &own).expect("a copy");
+    let log = place.path().join("events.jsonl");
+    std::fs::write(&log, "").expect("a file");
+    std::fs::set_permissions(&log, std::os::unix::fs::PermissionsExt::from_mode(0o640)).expect("permissions");
+    std::fs::write(place.path().join("p.toml"), "").expect("a file");
+    let in_secret = |name: &str| secret.join(name).to_str().expect("a path").to_owned();
+    let (config, log) = (in_secret("p.toml"), log.to_str().expect("a path").to_owned());
+    let fine = place.path().join("p.toml").to_str().expect("a path").to_owned();
+    let (page, policy) = (in_secret("page.html"), in_secret("policy"));
+    let verbs: [(&[&str], &str); 19] = [
+        (&["check", "--config", &config], "run this as root"),
+        (&["compile", "--config", &config], "run this as root"),
+        (&["compile", "--config", &fine, "-o", &policy], "help: sudo portcullis compile"),
+        (&["apply"], "help: sudo portcullis apply"),
+        (&["apply", "--check", "--config", &config], "run this as root"),
+        (&["events", &log], "help: sudo portcullis events"),
+        (&["events", "--verify", &log], "help: sudo portcullis events"),
+        (&["learn", "--config", &fine, &log], "help: sudo portcullis learn"),
+        (&["report", &log], "help: sudo portcullis report"),
+        (&["report", "-o", &page, "/dev/null"], "help: sudo portcullis report"),
+        (&["explain", "--config", &config, "--exec", "id"], "run this as root"),
+        (&["explain", "--config", &fine, "--event", &log], "help: sudo portcullis explain"),
+        (&["status", "--config", &fine], "help: sudo portcullis status"),
+        (&["status", "--prometheus", &page, "--state", &in_secret("state")], "help: sudo portcullis status"),
+        (&["ps"], "help: sudo portcullis ps"),
+        (&["panic"], "help: sudo portcullis panic"),
+        (&["install", "nginx"], "help: sudo portcullis install"),
+        (&["uninstall", "nginx"], "help: sudo portcullis uninstall"),
+        (&["uninstall", "--now"], "help: sudo portcullis uninstall"),
+    ];
+    for (arguments, wanted) in verbs {
+        let mut command = Command::new(&own);
+        std::os::unix::process::CommandExt::uid(&mut command, NOBODY);
+        std::os::unix::process::CommandExt::gid(&mut command, NOBODY);
+        let done =
+            command.args(arguments).current_dir("/").env_remove("PORTCULLIS_CONFIG").output().expect("portcullis");
+        assert!(!done.status.success(), "{arguments:?}: {}", text(&done));
+        assert!(text(&done).contains(wanted) && !text(&done).contains("os error"), "{arguments:?}: {}", text(&done));
+        assert!(!text(&done).contains("it changed each time"), "{arguments:?}: {}", text(&done));
+    }
+}
+
+/// Root gets no number either.
+#[test]
+fn no_message_has_a_number_of_the_system() {
+    let place = place();
+    let verbs: [&[&str]; 7] = [
+        &["events", "nosuch"],
+        &["learn", "--config", "p.toml", "nosuch"],
+        &["report", "nosuch"],
+        &["report", "-o", "/dev/null/page.html", "/dev/null"],
+        &["explain", "--config", "p.toml", "--event", "nosuch"],
+        &["check", "--config", "nosuch"],
+        &["compile", "--config", "p.toml", "-o", "p.toml/policy"],
+    ];
+    for arguments in verbs {
+        let done = run(place.path(), arguments);
+        assert!(!done.status.success() && !text(&done).contains("os error"), "{arguments:?}: {}", text(&done));
+    }
+}
+
+/// Each reader names the file and the line of what is no event.
+#[test]
+fn what_is_no_event_is_said_with_its_line() {
+    let place = place();
+    let event = "{\"@timestamp\":\"2026-11-24T16:25:14.000000000Z\"}";
+    let garbage = format!("{event}\n\nnonsense\n{event}\n[1]\n");
+    std::fs::write(place.path().join("log.jsonl"), garbage).expect("a file");
+    for verb in [
+        &["events"][..],
+        &["events", "--table"],
+        &["events", "--incidents"],
+        &["events", "--verify"],
+        &["learn"],
+        &["report"],
+    ] {
+        let done = run(place.path(), &[verb, &["log.jsonl"]].concat());
+        let said = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert!(
+            said.contains("log.jsonl:3: not an event") && said.contains("log.jsonl:5: not an event"),
+            "{verb:?}: {said}"
+        );
+    }
+}
+
+/// One function makes every plural: no command says `1 events`.
+#[test]
+fn one_is_no_plural() {
+    let place = place();
+    let event = "{\"@timestamp\":\"2026-11-24T16:25:14.000000000Z\",\"event\":{\"id\":\"00000000000000aa-1\",\"sequence\":1},\
+        \"portcullis\":{\"stream\":\"00000000000000aa\"}}\n";
+    std::fs::write(place.path().join("log.jsonl"), event).expect("a file");
+    for arguments in [&["events", "--verify"][..], &["events", "--incidents"], &["report"], &["learn"]] {
+        let done = run(place.path(), &[arguments, &["log.jsonl"]].concat());
+        let said = text(&done);
+        let plural =
+            said.split_inclusive([' ', '\n']).zip(said.split_inclusive([' ', '\n']).skip(1)).find(|(one, noun)| {
+                let nouns = ["event", "stream", "incident", "process", "virtual"];
+                *one == "1 "
+                    && nouns.iter().any(|stem| {
+                        noun.starts_with(stem)
+                            && noun.trim_end_matches([' ', ',', ':', ';', '\n']).ends_with('s')
+                            && !noun.starts_with("process")
+                    })
+            });
+        assert!(plural.is_none(), "{arguments:?}: {plural:?} in {said}");
+    }
+}
+
+/// What a configuration with an error decides is what is in force.
+#[test]
+fn a_rejected_configuration_leaves_explain_with_what_is_in_force() {
+    let place = place();
+    std::fs::write(place.path().join("p.toml"), "mode = \"enf").expect("a file");
+    let done = run(place.path(), &["explain", "--config", "p.toml", "--exec", "id"]);
+    assert_eq!(done.status.code(), Some(1));
+    let said = text(&done);
+    assert!(
+        said.contains("rejected; this is what the built-in audit policy") && said.contains("shell-spawn, mode audit"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_log_that_is_no_file_is_warned_of() {
+    let place = place();
+    let log = place.path().join("log");
+    let text = format!("[log]\nsink = [\"file\", \"stderr\"]\ngroup = \"\"\nfile = \"{}\"\n", log.display());
+    std::fs::write(place.path().join("p.toml"), text).expect("a file");
+    let check = || text_of_check(place.path());
+    assert!(!check().contains("not a file"), "{}", check());
+    assert!(Command::new("mkfifo").arg(&log).status().expect("mkfifo").success());
+    assert!(check().contains("is a FIFO, not a file"), "{}", check());
+    std::fs::remove_file(&log).expect("the FIFO");
+    std::fs::create_dir(&log).expect("a folder");
+    assert!(check().contains("is a directory, not a file"), "{}", check());
+}
+
+fn text_of_check(folder: &Path) -> String {
+    text(&run(folder, &["check", "--config", "p.toml"]))
+}
+
+#[test]
+fn a_virtual_host_that_is_not_there_is_named_with_those_that_are() {
+    let place = place();
+    let shop = "name = \"shop\"\n[match]\nscript = [\"/srv/shop\"]\n";
+    std::fs::write(place.path().join("vhosts.d/shop.toml"), shop).expect("a file");
+    let done = run(place.path(), &["explain", "--config", "p.toml", "--exec", "id", "--vhost", "shpo"]);
+    assert!(text(&done).contains("no virtual host `shpo`; known: `shop`"), "{}", text(&done));
+    let done = run(place.path(), &["ps", "--vhost", "shpo"]);
+    assert!(done.status.code() == Some(1) && text(&done).contains("no virtual host `shpo`"), "{}", text(&done));
+}

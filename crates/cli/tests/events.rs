@@ -172,9 +172,9 @@ fn a_virtual_host_without_events_is_noted() {
     for verb in [&["events"][..], &["events", "--incidents"], &["learn"], &["report"], &["events", "--table"]] {
         let done = |name: &str| place.run(&[verb, &["--vhost", name, log]].concat());
         let said = err(&done("shpo"));
-        let wanted = "no event is of the virtual host `shpo`; there are events of `blog`, `shop`";
+        let wanted = "no virtual host `shpo`; known: `blog`, `shop`";
         assert!(said.contains(wanted), "{verb:?}: {said}");
-        assert!(!err(&done("shop")).contains("no event is of"), "{verb:?}");
+        assert!(!err(&done("shop")).contains("no virtual host"), "{verb:?}");
     }
     let said = out(&place.run(&["learn", "--vhost", "shpo", log]));
     assert!(said.contains("there are no events to learn from") && !said.contains("already allows"), "{said}");

@@ -127,7 +127,7 @@ fn every_rules_event_is_explained() {
         assert!(answer["asked"].as_str().is_some_and(|text| text.contains(asked)), "{rule}: {answer:#}");
         assert!(answer["because"].as_str().is_some_and(|text| text.contains(because)), "{rule}: {answer:#}");
         // What the policy says now, and not what it said.
-        for (mode, verdict) in [(Mode::Enforce, "refused, with an event"), (Mode::Off, "allowed")] {
+        for (mode, verdict) in [(Mode::Enforce, "denied, with an event"), (Mode::Off, "allowed")] {
             let also = event["portcullis"]["also"].as_array().cloned().unwrap_or_default();
             let fired = also.iter().filter_map(Value::as_str).chain([rule]);
             let config: String = fired.map(|rule| format!("rules.{rule}.mode = \"{}\"\n", mode.word())).collect();
@@ -315,7 +315,7 @@ fn every_metadata_service_is_one() {
             event["destination"] = json!({ "ip": address, "port": port });
             let answer = place.explain("mode = \"enforce\"\n", &event).expect("an answer");
             assert_eq!(answer["rule"], "metadata", "{answer:#}");
-            assert_eq!(answer["verdict"], "refused, with an event", "{answer:#}");
+            assert_eq!(answer["verdict"], "denied, with an event", "{answer:#}");
         }
     }
 }

@@ -5,31 +5,52 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-#[test]
-fn the_package_says_what_to_do_next() {
+/// A folder with the tools that the scripts run.
+fn root() -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
     for tool in ["portcullis", "systemd-tmpfiles"] {
         let path = root.path().join(tool);
         std::fs::write(&path, "#!/bin/sh\n").expect("a file");
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("permissions");
     }
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/debian/postinst");
+    root
+}
+
+#[test]
+fn the_package_says_what_to_do_next() {
+    let root = root();
+    let script = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/debian/postinst"));
+    says_what_to_do_next(root.path(), &script.expect("the script"), &["configure"], ["", "0.1.0-1"]);
+}
+
+/// The same of the .rpm, whose script is in the manifest.
+#[test]
+fn the_rpm_says_what_to_do_next() {
+    let root = root();
+    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("the manifest");
+    let script = manifest.split("post_install_script = \"\"\"").nth(1).and_then(|rest| rest.split("\"\"\"").next());
+    let script = script.expect("a script").replace("/etc/systemd", &format!("{}/etc/systemd", root.path().display()));
+    says_what_to_do_next(root.path(), &script, &[], ["1", "2"]);
+}
+
+/// `formers`: the argument of a first installation, and that of an upgrade.
+fn says_what_to_do_next(root: &Path, script: &str, arguments: &[&str], formers: [&str; 2]) {
     let said = |former: &str| {
         let mut command = Command::new("/bin/sh");
-        command.arg(&script).args(["configure", former]).env("DPKG_ROOT", root.path()).env("PATH", root.path());
-        let done = command.output().expect("the script");
+        command.args(["-c", script, "postinst"]).args(arguments).arg(former);
+        let done = command.env("DPKG_ROOT", root).env("PATH", root).output().expect("the script");
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8_lossy(&done.stderr).into_owned()
+        [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat()
     };
-    for former in ["", "0.1.0-1"] {
+    for former in formers {
         assert!(said(former).contains("Next: portcullis install UNIT --dry-run"), "{}", said(former));
     }
     for unit in ["nginx", "php8.2-fpm"] {
-        let folder = root.path().join(format!("etc/systemd/system/{unit}.service.d"));
+        let folder = root.join(format!("etc/systemd/system/{unit}.service.d"));
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("portcullis.conf"), "").expect("a file");
     }
-    for former in ["", "0.1.0-1"] {
+    for former in formers {
         assert!(
             said(former).contains("to use the new version: systemctl restart nginx php8.2-fpm\n"),
             "{}",

@@ -23,6 +23,6 @@ pub mod trust;
 pub use compile::compile;
 pub use diagnostic::{Diagnostic, Severity};
 pub use entry::command;
-pub use load::{Loaded, built_in, load, load_below, mark, parse_text};
+pub use load::{FORGIVEN, Loaded, built_in, load, load_below, mark, parse_text};
 pub use model::{Config, Sink, SourceFile};
 pub use portcullis_policy::place::DEFAULT_CONFIG;

@@ -104,11 +104,14 @@ fn read(snapshot: &Snapshot, changed: Option<PathBuf>) -> Loaded {
     Loaded { config, diagnostics, is_trusted: true }
 }
 
+/// What is behind the message of an error that `override` makes a warning.
+pub const FORGIVEN: &str = " (an error as soon as `override` is removed)";
+
 /// Under `override` nothing is refused, so that no error keeps the kill switch from switching.
 fn forgive(diagnostics: &mut [Diagnostic]) {
     for diagnostic in diagnostics.iter_mut().filter(|diagnostic| diagnostic.severity == Severity::Error) {
         diagnostic.severity = Severity::Warning;
-        diagnostic.message += " (an error as soon as `override` is removed)";
+        diagnostic.message += FORGIVEN;
     }
 }
 
@@ -168,7 +171,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Diagnostic {
         _ => "put a regular file there, or remove what is there",
     };
     let help = format!("{help}; a server keeps its last valid policy, if it has one, else the built-in audit policy");
-    Diagnostic::of_file(Severity::Error, path.to_owned(), format!("cannot be read: {error}"), help)
+    Diagnostic::of_file(Severity::Error, path.to_owned(), format!("cannot be read: {}", reading::in_words(error)), help)
 }
 
 /// resolv.conf, as much of it as libc would read with reason.

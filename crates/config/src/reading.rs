@@ -134,6 +134,13 @@ pub fn entries(folder: &Path, max: usize) -> Result<Vec<DirEntry>> {
     Ok(found)
 }
 
+/// An error of the system in its words, without its number.
+#[must_use]
+pub fn in_words(error: &Error) -> String {
+    let text = error.to_string();
+    text.split_once(" (os error ").map_or(text.as_str(), |(words, _)| words).to_owned()
+}
+
 /// A folder that is held by its descriptor: what is opened in it is in this folder, whatever takes its name meanwhile.
 pub struct Folder {
     held: Option<File>,

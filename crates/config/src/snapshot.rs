@@ -125,7 +125,8 @@ impl Snapshot {
     /// The first file or folder that is no longer what was read, or whose bytes may be of two moments.
     pub(crate) fn changed(&self) -> Option<PathBuf> {
         // Of the folder of the main file only these two entries count: that may be /tmp.
-        if identity(self.folder.looked(look)) != identity(look(&self.parent)) {
+        // With the dot, one that may not be entered looks the same both times.
+        if identity(self.folder.looked(look)) != identity(look(&self.parent.join("."))) {
             return Some(self.parent.clone());
         }
         let beside = &self.beside.path;

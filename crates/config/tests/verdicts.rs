@@ -452,13 +452,22 @@ fn a_log_that_can_be_emptied_is_warned_of() {
 
 #[test]
 fn a_program_without_a_folder_is_warned_of() {
-    let loaded = parse_text(Path::new("/test.toml"), "[exec]\nallow = [\"default\", \"uname -r\", \"/bin/a\"]\n");
+    let loaded = parse_text(Path::new("/test.toml"), "[exec]\nallow = [\"default\", \"uname -r\", \"/bin/true\"]\n");
     assert!(loaded.usable());
     let [warning] = loaded.diagnostics.as_slice() else { panic!("{:?}", loaded.diagnostics) };
     assert_eq!(warning.severity, portcullis_config::Severity::Warning);
     let text = warning.render(false);
     assert!(text.contains("/test.toml:2:21") && text.contains("^^^^^^^^^^"), "{text}");
     assert!(text.contains("`uname` is named without its folder"), "{text}");
+}
+
+#[test]
+fn a_program_that_does_not_exist_is_warned_of() {
+    let text = "[exec]\nallow = [\"/bin/true\", \"/nonexistent/convert a b\", \"/nonexistent/*/convert a\"]\n";
+    let loaded = parse_text(Path::new("/test.toml"), text);
+    assert!(loaded.usable());
+    let [warning] = loaded.diagnostics.as_slice() else { panic!("{:?}", loaded.diagnostics) };
+    assert!(warning.message.contains("`/nonexistent/convert` does not exist here"), "{}", warning.message);
 }
 
 #[test]

@@ -10,9 +10,9 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         Action::Connect(to) | Action::Send(to) => {
             json.text(chain, 256);
             json.raw(match (event.action, event.refused) {
-                (Action::Send(_), true) => b" was refused a datagram to ",
+                (Action::Send(_), true) => b" was denied a datagram to ",
                 (Action::Send(_), false) => b" sends a datagram to ",
-                (_, true) => b" was refused a connection to ",
+                (_, true) => b" was denied a connection to ",
                 (_, false) => b" connects to ",
             });
             address_text(json, &to);
@@ -24,18 +24,18 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         }
         Action::Route => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused to set " } else { b" sets " });
+            json.raw(if event.refused { b" was denied to set " } else { b" sets " });
             json.raw(b"where a socket's packets go: ");
             json.text(event.detail, 128);
         }
         Action::Listen(on) => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused to listen on " } else { b" listens on " });
+            json.raw(if event.refused { b" was denied to listen on " } else { b" listens on " });
             address_text(json, &on);
         }
         Action::Exec => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused " } else { b" starts " });
+            json.raw(if event.refused { b" was denied " } else { b" starts " });
             json.raw(program_kind(event.rule.id, event.detail));
             let mut left = 384;
             for (index, argument) in event.process.args.iter().enumerate() {
@@ -50,38 +50,38 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         }
         Action::Descriptor => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused to put " } else { b" puts " });
+            json.raw(if event.refused { b" was denied to put " } else { b" puts " });
             json.raw(b"a network connection on standard input or output: ");
             json.text(event.detail, 128);
         }
         Action::Settings => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused a request" } else { b" serves a request" });
+            json.raw(if event.refused { b" was denied a request" } else { b" serves a request" });
             json.raw(b" that brings PHP settings: ");
             json.text(event.detail, 256);
         }
         Action::Pool => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused" } else { b" is let into" });
+            json.raw(if event.refused { b" was denied" } else { b" is let into" });
             json.raw(b" the server's own pool, past the server: ");
             json.text(event.detail, 256);
         }
         Action::Memory => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused to write" } else { b" can write" });
+            json.raw(if event.refused { b" was denied to write" } else { b" can write" });
             json.raw(b" the memory of a process: ");
             json.text(event.detail, 256);
         }
         Action::Namespace => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused a namespace: " } else { b" enters a namespace: " });
+            json.raw(if event.refused { b" was denied a namespace: " } else { b" enters a namespace: " });
             json.text(event.detail, 256);
         }
         Action::Ring => {
             json.text(chain, 256);
             let is_new = event.detail == b"io_uring_setup";
             json.raw(match (event.refused, is_new) {
-                (true, _) => b" was refused an io_uring",
+                (true, _) => b" was denied an io_uring",
                 (false, true) => b" sets up an io_uring",
                 (false, false) => b" has an io_uring",
             });
@@ -93,7 +93,7 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         }
         Action::Call => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was refused a system call" } else { b" makes a system call" });
+            json.raw(if event.refused { b" was denied a system call" } else { b" makes a system call" });
             if event.detail.is_empty() {
                 json.raw(b" that is not decoded");
             } else {
@@ -103,7 +103,7 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
         }
         Action::Merged { count, like } => {
             json.digits_text(count);
-            json.raw(if event.refused { b" more calls were refused" } else { b" more calls went ahead" });
+            json.raw(if event.refused { b" more calls were denied" } else { b" more calls went ahead" });
             match like {
                 0 => json.raw(b" of kinds that no event names: "),
                 like => {
@@ -157,7 +157,7 @@ fn program_kind(rule: &str, detail: &[u8]) -> &'static [u8] {
         "exec-place" => b"a program in an unusual place: ",
         "exec-tool" => b"a tool: ",
         "stdio-socket" => b"a program on a network connection: ",
-        "exec-unguarded" => b"a program without the guard: ",
+        "exec-unguarded" => b"an unguarded program: ",
         "loader-env" if detail.starts_with(b"LD_") => b"a program with a variable for its loader: ",
         "loader-env" => b"a program with a variable that chooses code: ",
         _ => b"a program: ",

@@ -89,7 +89,7 @@ pub enum Outcome {
     Allow,
     /// Goes ahead, with an event.
     Audit,
-    /// Is refused, with an event.
+    /// Is denied, with an event.
     Deny,
 }
 

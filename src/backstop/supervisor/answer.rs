@@ -153,7 +153,7 @@ fn unreadable(notice: &Notice) -> Reply {
     if !SAID.swap(true, Ordering::Relaxed) {
         emit::guard(
             &in_force::policy(),
-            "the backstop's supervisor may not read the memory of what it is to judge: it needs CAP_SYS_PTRACE",
+            "the backstop's supervisor may not read the memory of what it is to evaluate: it needs CAP_SYS_PTRACE",
         );
     }
     let mut served = ServedRequest::none();

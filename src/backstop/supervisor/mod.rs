@@ -298,7 +298,7 @@ fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, plac
             // Of the call itself the broker looks at nothing.
             emit::guard(
                 &in_force::policy(),
-                "the backstop's judge ended at a call or did not answer: no rule evaluated the call",
+                "the backstop's evaluating process ended at a call or did not answer: no rule evaluated the call",
             );
         }
     }

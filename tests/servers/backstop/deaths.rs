@@ -107,7 +107,7 @@ fn a_judge_that_is_stopped_stops_nothing() {
         wait_until("a successor", || three(master).is_some_and(|now| !now.contains(&judge)));
         assert_eq!(ask(nginx.port, "localhost", "sendto"), after, "{mode}");
         let said = guard.events().all();
-        let is_said = |event: &&Value| event.text("message").starts_with("the backstop's judge ended");
+        let is_said = |event: &&Value| event.text("message").starts_with("the backstop's evaluating process ended");
         // Where the broker found out by itself, no call was answered so.
         let count = said.iter().filter(is_said).count();
         assert!((usize::from(first != after)..=2).contains(&count), "{first} {said:#?}");

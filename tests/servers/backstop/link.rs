@@ -115,7 +115,7 @@ fn nobody_else_can_reach_or_take_it() {
             events.iter().partition(|event| event.text("rule.id") == "guard-policy");
         let said: Vec<&str> = said.iter().map(|event| event.text("message")).collect();
         let ended =
-            "the backstop's supervisor was ended, and another has begun: what workers before would have it judge fails";
+            "the backstop's supervisor was ended, and another has begun: calls that earlier workers send to it fail";
         assert_eq!(said, [ended], "{mode}");
         assert!(judged.iter().all(|event| event.text("portcullis.layer") == "backstop"), "{events:#?}");
     }

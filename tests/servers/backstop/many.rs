@@ -106,7 +106,7 @@ fn more_workers_than_places() {
         (
             "enforce",
             "-1 13 0",
-            "the backstop refuses what did not come through the hooks: its supervisor has no place for another worker",
+            "the backstop denies what bypasses the hooks: its supervisor has no place for another worker",
         ),
     ] {
         let place = Place::new();

@@ -78,13 +78,13 @@ fn without_user_notification_it_logs_or_refuses() {
             "listener",
             "enforce",
             "-1 13 0",
-            "the backstop refuses what did not come through the hooks: the process has a filter with a supervisor of its own",
+            "the backstop denies what bypasses the hooks: the process has a filter with a supervisor of its own",
         ),
         (
             "none",
             "enforce",
             "-1 13 0",
-            "the backstop refuses what did not come through the hooks: the kernel has no user notification of seccomp",
+            "the backstop denies what bypasses the hooks: the kernel has no user notification of seccomp",
         ),
     ] {
         let place = Place::new();

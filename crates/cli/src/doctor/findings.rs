@@ -51,7 +51,12 @@ pub struct Findings(Vec<Finding>);
 
 impl Findings {
     pub fn add(&mut self, outcome: Outcome, what: &str, found: impl Into<String>, advice: impl Into<String>) {
-        self.0.push(Finding { outcome, what: what.to_owned(), found: found.into(), advice: advice.into() });
+        self.0.push(Finding {
+            outcome,
+            what: what.to_owned(),
+            found: crate::out::in_words(&found.into()),
+            advice: advice.into(),
+        });
     }
 
     /// How many ended so.
@@ -74,7 +79,7 @@ impl Findings {
     pub fn of_event(&mut self, what: &str, sink: &str, seen: Result<crate::log::Event, String>) {
         match seen {
             Ok(event) => {
-                let outcome = if event.refused() { "refused, logged" } else { "logged" };
+                let outcome = if event.refused() { "denied, logged" } else { "logged" };
                 self.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
             }
             Err(why) => self.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),

@@ -12,7 +12,7 @@ use crate::install::unit::Unit;
 use crate::install::{self, Systemd, program, review};
 use crate::status::live;
 use crate::status::process::Process;
-use crate::{FINE, WRONG, check, compile, complain, show, sink, status};
+use crate::{FINE, WRONG, check, compile, complain, instead, show, sink, status};
 use anstyle::Style;
 use findings::{Findings, Outcome, as_json, summary};
 use master::Master;
@@ -21,6 +21,7 @@ use portcullis_config::model::Sink;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 pub use proof::probe;
@@ -39,6 +40,7 @@ pub fn run(arguments: &Doctor) -> u8 {
         return complain("no unit is guarded; `portcullis install` lists those that can be");
     }
     let (mut all, mut code) = (Vec::new(), FINE);
+    let mut shown = BTreeSet::new();
     let is_one = arguments.units.len() == 1;
     for name in &names {
         let unit = match Unit::find(root, name) {
@@ -53,7 +55,7 @@ pub fn run(arguments: &Doctor) -> u8 {
         if !is_one && !arguments.json {
             println!("{}{BOLD}{}{BOLD:#}", if all.is_empty() { "" } else { "\n" }, show::printable(&unit.name));
         }
-        examine(&unit, &mut findings);
+        examine(&unit, &mut shown, &mut findings);
         if !arguments.json {
             findings.print();
         }
@@ -74,14 +76,14 @@ pub fn run(arguments: &Doctor) -> u8 {
     code
 }
 
-fn examine(unit: &Unit, findings: &mut Findings) {
+/// `shown`: the configurations whose errors have been shown.
+fn examine(unit: &Unit, shown: &mut BTreeSet<PathBuf>, findings: &mut Findings) {
     let library = install::library();
     match program::unfit_library(&library) {
         None => findings.fine("library", library.display().to_string()),
         Some(why) => findings.add(Outcome::Wrong, "library", why, "Install the package again."),
     }
-    let Some(config_path) = settings(unit, &library, findings) else { return };
-    let (config, config_path) = config_path;
+    let (config, config_path) = settings(unit, &library, shown, findings);
     for warning in
         review::review(Path::new("/"), &unit.with(&install::drop_in(Path::new("/"), &unit.name), ""), &library, &config)
             .warnings
@@ -104,7 +106,7 @@ fn examine(unit: &Unit, findings: &mut Findings) {
         );
     }
     let policy = compile::default_output(&config_path);
-    let Some(bytes) = on_disk(&policy, findings) else { return };
+    let bytes = on_disk(&policy, findings).unwrap_or_else(|| instead::of(&config_path).bytes);
     let Ok(compiled) = Policy::new(&bytes) else { return };
     if !install::is_root() {
         findings.add(
@@ -133,7 +135,7 @@ fn examine(unit: &Unit, findings: &mut Findings) {
 }
 
 /// The drop-in and the configuration that the unit uses.
-fn settings(unit: &Unit, library: &Path, findings: &mut Findings) -> Option<(Config, PathBuf)> {
+fn settings(unit: &Unit, library: &Path, shown: &mut BTreeSet<PathBuf>, findings: &mut Findings) -> (Config, PathBuf) {
     match unit.variable("LD_PRELOAD") {
         Some((value, setting)) if value.split([':', ' ']).any(|part| Path::new(part) == library) => {
             findings.fine("drop-in", setting.place());
@@ -144,24 +146,27 @@ fn settings(unit: &Unit, library: &Path, findings: &mut Findings) -> Option<(Con
         }
         None => {
             let advice = format!("portcullis install {} --now", unit.name.trim_end_matches(".service"));
-            findings.add(Outcome::Wrong, "drop-in", "the unit does not load the guard", advice);
+            findings.add(Outcome::Wrong, "drop-in", "the unit does not load the library", advice);
         }
     }
     let named = unit.variable("PORTCULLIS_CONFIG").map(|(value, _)| PathBuf::from(value));
     let path = named.unwrap_or_else(|| PathBuf::from(portcullis_config::DEFAULT_CONFIG));
     let loaded = portcullis_config::load(&path);
-    check::show_errors(&loaded);
+    if shown.insert(path.clone()) {
+        check::show_errors(&loaded);
+    }
     if loaded.usable() {
         findings.fine("configuration", check::summary(&loaded, &path));
-        return Some((loaded.config, path));
+        return (loaded.config, path);
     }
+    let instead = instead::of(&path);
     findings.add(
         Outcome::Wrong,
         "configuration",
-        check::summary(&loaded, &path),
+        format!("{}; from here on, {} is examined", check::summary(&loaded, &path), instead.what),
         "Correct what is shown above. Until then a server keeps its last valid policy, or has the built-in audit policy.",
     );
-    None
+    (instead.config, path)
 }
 
 /// A file about a process, or one that the server writes.
@@ -229,7 +234,12 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
         findings.add(Outcome::Warning, "policy in force", "not the one on disk in every process", advice);
     }
     if guards.clone().any(|guard| guard.policy.file.is_none()) {
-        findings.add(Outcome::Wrong, "policy in force", "the built-in one", format!("systemctl restart {}", unit.name));
+        findings.add(
+            Outcome::Wrong,
+            "policy in force",
+            "the built-in one, which denies nothing",
+            format!("portcullis check, then portcullis apply and systemctl restart {}", unit.name),
+        );
     }
     let master = Master::of(unit, &Systemd::of(Path::new("/")), &own);
     if let Err(why) = &master {

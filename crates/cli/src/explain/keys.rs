@@ -103,7 +103,7 @@ pub fn of_steered(is_further: bool) -> &'static str {
 
 /// Why no list is for what could not be judged.
 pub fn of_unknown(what: Unknown) -> String {
-    format!("{}; no list allows what could not be judged: {TRIAGE}, `{}`, says what to do", what.clause(), what.word())
+    format!("{}; no list allows what could not be evaluated; help: {TRIAGE}, `{}`", what.clause(), what.word())
 }
 
 fn of_program(question: &Question, decided: &Verdict, rules: &[Rule]) -> Way {

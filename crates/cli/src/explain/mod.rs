@@ -10,7 +10,7 @@ mod words;
 use crate::arguments::Explain;
 use crate::log::Event;
 use crate::show::printable;
-use crate::{FINE, WRONG, check, complain, show};
+use crate::{FINE, WRONG, check, complain, instead, show};
 use keys::Way;
 pub use keys::{AMBIGUOUS, of_steered, of_unknown};
 use portcullis_config::Loaded;
@@ -36,11 +36,15 @@ pub fn run(arguments: &Explain) -> u8 {
         portcullis_config::load(&path)
     };
     check::show_errors(&loaded);
-    if !loaded.usable() {
-        eprintln!("{}", check::summary(&loaded, &path));
-        return WRONG;
-    }
-    let bytes = portcullis_config::compile(&loaded.config);
+    let is_rejected = !loaded.usable();
+    let bytes = match is_rejected {
+        true => {
+            let instead = instead::of(&path);
+            eprintln!("{}: rejected; this is what {} says.", check::summary(&loaded, &path), instead.what);
+            instead.bytes
+        }
+        false => portcullis_config::compile(&loaded.config),
+    };
     let policy = match Policy::new(&bytes) {
         Ok(policy) => policy,
         Err(why) => return complain(why.reason()),
@@ -54,15 +58,16 @@ pub fn run(arguments: &Explain) -> u8 {
         Err(message) => return complain(message),
     };
     let whose = match &arguments.vhost {
-        Some(name) => match loaded.config.vhosts.iter().position(|vhost| vhost.name.value == *name) {
-            Some(index) => Whose::Vhost(index as u32),
-            None => return complain(format_args!("the policy has no virtual host named `{name}`")),
+        Some(name) => match (0_u32..).zip(policy.vhost_names()).find(|(_, known)| *known == name.as_bytes()) {
+            Some((index, _)) => Whose::Vhost(index),
+            None => return complain(check::no_vhost(name, policy.vhost_names().map(String::from_utf8_lossy))),
         },
         None => find(&policy, &request),
     };
     let mut answer = Answer::new(&policy, whose, &question, fired);
     answer.chosen = match &arguments.vhost {
         Some(_) => "--vhost names it".to_owned(),
+        None if is_rejected => "the compiled policy, without the keys of its configuration".to_owned(),
         None => request::why(&loaded.config, whose, &request),
     };
     if arguments.json {
@@ -70,7 +75,7 @@ pub fn run(arguments: &Explain) -> u8 {
     } else {
         answer.print();
     }
-    FINE
+    if is_rejected { WRONG } else { FINE }
 }
 
 fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
@@ -78,8 +83,8 @@ fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
         (Some(target), _) => {
             let address = target.parse().map_err(|_| {
                 format!(
-                    "`{target}` is not ADDRESS:PORT; the guard resolves no names, write the address (v6 in brackets), and \
-                     the name that is resolved to it behind --domain"
+                    "`{target}` is not ADDRESS:PORT; \
+                     help: --connect 192.0.2.1:443 --domain NAME (IPv6: [2001:db8::1]:443)"
                 )
             })?;
             let name = arguments.domain.as_deref().unwrap_or_default();
@@ -181,7 +186,7 @@ fn verdict(mode: Option<Mode>) -> &'static str {
     match mode {
         None | Some(Mode::Off) => "allowed",
         Some(Mode::Audit) => "allowed, with an event",
-        Some(Mode::Enforce) => "refused, with an event",
+        Some(Mode::Enforce) => "denied, with an event",
     }
 }
 

@@ -163,7 +163,9 @@ fn destination(event: &Event) -> Option<Question> {
     let is_datagram = event.text("/network/transport") == "udp";
     // What a connect of a datagram socket may do because it sends nothing, a datagram may not.
     let deed = event.text("/message").strip_prefix(event.text("/portcullis/chain")).unwrap_or_default();
-    let sends = [" sends a datagram", " was refused a datagram"].iter().any(|deed_of| deed.starts_with(deed_of));
+    let sends = [" sends a datagram", " was denied a datagram", " was refused a datagram"]
+        .iter()
+        .any(|deed_of| deed.starts_with(deed_of));
     Some(Question::Connect {
         to: SocketAddr::new(ip, port),
         transport: if is_datagram { Transport::Datagram } else { Transport::Stream },

@@ -169,7 +169,7 @@ pub fn lack(jail: &Jail, unit: &str, state: &State) -> Option<String> {
     match state {
         State::Same => None,
         State::Missing => Some(format!(
-            "{of}, which has no copy of the library: what it starts runs without the guard (exec-unguarded, `missing`); {place}"
+            "{of}, which has no copy of the library: its descendants are not guarded (exec-unguarded, `missing`); {place}"
         )),
         State::Other => Some(format!("{of}, which has another version of the library; {place}")),
         State::Unfit(why) => Some(format!("{of}, in which the library cannot be placed: {why}")),

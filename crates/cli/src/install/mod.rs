@@ -39,7 +39,7 @@ const APPLY: &str = "portcullis-apply.service";
 /// An error for whoever is not root, before the system of this machine is changed in part; images are their maker's.
 pub fn needs_root(root: &Path) -> Result<(), String> {
     match root == Path::new("/") && !is_root() {
-        true => Err("this needs root; nothing was changed".into()),
+        true => Err(format!("this needs root; nothing was changed; help: {}", crate::out::as_root())),
         false => Ok(()),
     }
 }
@@ -129,6 +129,13 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
         return Err(format!("{}; nothing was written", check::summary(&loaded, &path)));
     }
     check::hint(&loaded);
+    if let (Some("enforce"), Some(force)) = (mode, loaded.config.force) {
+        println!(
+            "{WARNING}warning:{WARNING:#} override = \"{}\" is in force and takes precedence: nothing is denied; help: {}",
+            force.word(),
+            crate::modes::UNDO
+        );
+    }
     let change = match (mode, &arguments.vhost) {
         (Some(mode), None) => Some(mode::of_all(&path, mode)?),
         (Some(mode), Some(vhost)) => Some(mode::of_vhost(&loaded.config, vhost, mode)?),
@@ -151,7 +158,7 @@ fn guard(arguments: &Install, name: &str, library: &Path, config: &Config) -> Re
     let path = drop_in(&arguments.root, &found.name);
     let foreign = path.symlink_metadata().is_ok() && !is_ours(&path);
     if foreign {
-        return Err(format!("{} is there already, and not the guard's: move it away", path.display()));
+        return Err(format!("{} exists and was not written by Portcullis; help: move it away", path.display()));
     }
     let bare = found.with(&path, "");
     let mut review = review::review(&arguments.root, &bare, library, config);
@@ -213,9 +220,12 @@ pub fn install(arguments: &Install) -> u8 {
 fn try_install(arguments: &Install) -> Result<u8, String> {
     let library = library();
     let systemd = Systemd::of(&arguments.root);
+    if !arguments.dry_run {
+        needs_root(&arguments.root)?;
+    }
     if let Some(why) = program::unfit_library(&below(&arguments.root, &library)) {
         return Err(format!(
-            "{why}; nothing was written. Install the package, or run `make build` and copy target/release/libportcullis.so there"
+            "{why}; nothing was written; help: install the package, or run `make build` and copy target/release/libportcullis.so there"
         ));
     }
     let (config_change, config) = configuration(arguments)?;
@@ -226,8 +236,6 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     let of_units = || guarded.iter().flat_map(|guarded| std::iter::once(&guarded.change).chain(&guarded.copies));
     if arguments.dry_run {
         config_change.iter().chain(of_units()).for_each(Change::show);
-    } else {
-        needs_root(&arguments.root)?;
     }
     let is_guarded = guarded.iter().all(|part| part.change.is_done());
     for change in config_change.iter().chain(of_units()).filter(|_| !arguments.dry_run) {
@@ -316,9 +324,9 @@ fn restart(systemd: &Systemd, part: &Guarded) -> Result<u8, String> {
     systemd.reload()?;
     systemd
         .restart(name)
-        .map_err(|again| format!("{name} does not start with the guard ({why}), nor without it: {again}"))?;
+        .map_err(|again| format!("{name} fails to start with Portcullis ({why}), and without: {again}"))?;
     complain(format_args!(
-        "{name} did not start with the guard, so it was taken out again and the server runs without it: {why}"
+        "{name} failed to start with Portcullis, so the drop-in was removed and the server runs without: {why}"
     ));
     Ok(WRONG)
 }

@@ -1,6 +1,7 @@
 //! Another mode in a configuration file, of everything or of one virtual host; everything else in the file stays as it is.
 
 use super::plan::Change;
+use crate::check;
 use portcullis_config::Config;
 use portcullis_config::reading::{self, Links};
 use std::path::Path;
@@ -14,9 +15,8 @@ pub fn of_all(path: &Path, mode: &str) -> Result<Change, String> {
 /// The change that gives one virtual host another mode, in the file that has it.
 pub fn of_vhost(config: &Config, name: &str, mode: &str) -> Result<Change, String> {
     let vhost = config.vhosts.iter().find(|vhost| vhost.name.value == name).ok_or_else(|| {
-        let all: Vec<&str> = config.vhosts.iter().map(|vhost| vhost.name.value.as_str()).take(20).collect();
-        let all = if all.is_empty() { "it has none".to_owned() } else { format!("it has {}", all.join(", ")) };
-        format!("the configuration has no virtual host `{name}`: {all}. `[[vhost]]` with its name and what it matches makes one")
+        let why = check::no_vhost(name, config.vhosts.iter().map(|vhost| &vhost.name.value));
+        format!("{why}; help: `[[vhost]]` with its name and what it matches makes one")
     })?;
     let file = vhost.name.origin.file.as_ref().ok_or_else(|| format!("`{name}` is in no file"))?;
     change(file, mode, |document| {
@@ -93,6 +93,6 @@ mod tests {
         assert!(text.starts_with("mode = \"audit\"\n") && text.ends_with("mode = \"enforce\" # slow\n"), "{text}");
         assert!(changed("blog").1.contains("match = { pool = \"blog\" }\nmode = \"enforce\"\n[[vhost]]"));
         let Err(why) = of_vhost(&config, "nobody", "enforce") else { panic!("a change") };
-        assert!(why.contains("it has blog, wiki, shop"), "{why}");
+        assert!(why.contains("known: `blog`, `shop`, `wiki`"), "{why}");
     }
 }

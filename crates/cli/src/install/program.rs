@@ -22,7 +22,7 @@ pub fn defeats(path: &Path) -> Option<&'static str> {
     let bytes = reading::bytes(path, Links::Follow, reading::PROGRAM_MAX).ok()?;
     match FileKind::parse(&*bytes).ok()? {
         FileKind::Elf64 => of_elf::<elf::FileHeader64<Endianness>>(&bytes),
-        FileKind::Elf32 => Some("it is a 32-bit program, and the guard is a 64-bit library"),
+        FileKind::Elf32 => Some("32-bit program; the library is 64-bit"),
         _ => None,
     }
 }
@@ -39,7 +39,7 @@ fn of_elf<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Option<&'static s
     match loader {
         None => Some("it is a static program, which has no loader"),
         Some(loader) if loader.windows(7).any(|part| part == b"ld-musl") => {
-            Some("it is made for musl, and the guard for glibc")
+            Some("made for musl; the library is for glibc")
         }
         Some(_) => None,
     }

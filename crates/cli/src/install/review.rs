@@ -145,7 +145,7 @@ fn paths(unit: &Unit, library: &Path, review: &mut Review) {
     for key in ["RootDirectory", "RootImage"] {
         if let Some(setting) = unit.value(key) {
             let message = format!(
-                "the server sees another root: bind the guard into it (BindReadOnlyPaths={} /run/portcullis /run/systemd/journal/socket)",
+                "the server sees another root: bind the library into it (BindReadOnlyPaths={} /run/portcullis /run/systemd/journal/socket)",
                 library.display()
             );
             review.warn(Some(setting), message);
@@ -178,7 +178,7 @@ fn environment(root: &Path, unit: &Unit, review: &mut Review) {
     for setting in unit.values("UnsetEnvironment") {
         let takes = |word: &String| word == "LD_PRELOAD" || word.starts_with("LD_PRELOAD=");
         if words(&setting.value).iter().any(takes) {
-            review.warn(Some(setting), "this takes LD_PRELOAD away, and the guard with it: delete the word");
+            review.warn(Some(setting), "this removes LD_PRELOAD, so the server is not guarded: delete the word");
         }
     }
     for setting in unit.values("EnvironmentFile") {
@@ -187,7 +187,7 @@ fn environment(root: &Path, unit: &Unit, review: &mut Review) {
         for (number, line) in text.lines().enumerate() {
             if let Some(value) = line.trim().strip_prefix("LD_PRELOAD=") {
                 let message = format!(
-                    "{path}:{} sets LD_PRELOAD={value}, which wins over the drop-in: put the guard's library before it there",
+                    "{path}:{} sets LD_PRELOAD={value}, which takes precedence over the drop-in: put libportcullis.so first there",
                     number + 1
                 );
                 review.warn(Some(setting), message);

@@ -44,7 +44,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     for unit in &units {
         let path = drop_in(root, unit);
         if path.exists() && !is_ours(&path) {
-            return Err(format!("{} is not the guard's; nothing was removed", path.display()));
+            return Err(format!("{} was not written by Portcullis; nothing was removed", path.display()));
         }
     }
     let library = library();
@@ -76,7 +76,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
         changes.iter().try_for_each(|change| change.make_shown(root))?;
     }
     if changes.is_empty() {
-        println!("Nothing of the guard is there.");
+        println!("Nothing of Portcullis is there.");
     }
     if arguments.dry_run {
         let rest = if last { rest(arguments, &main) } else { Vec::new() };

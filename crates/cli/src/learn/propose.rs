@@ -152,7 +152,7 @@ fn without_list(event: &Event) -> Option<String> {
         "lost" => return Some("its request was taken away: no host's policy would allow it".into()),
         "unknown" => {
             return Some(format!(
-                "its request could not be read, and the strictest policy, which has no `allow`, judged it: see {TRIAGE}, `request`"
+                "its request could not be read, and the strictest policy, which has no `allow`, decided: see {TRIAGE}, `request`"
             ));
         }
         _ => {}
@@ -161,7 +161,7 @@ fn without_list(event: &Event) -> Option<String> {
         let clause = event.text("/portcullis/clause");
         return Some(match explain::unknown(event.unknown()) {
             Some(what) => explain::of_unknown(what),
-            None => format!("{clause} ({}): no list allows what could not be judged: see {TRIAGE}", event.unknown()),
+            None => format!("{clause} ({}): no list allows what could not be evaluated: see {TRIAGE}", event.unknown()),
         });
     }
     let clause = event.text("/portcullis/clause");

@@ -26,7 +26,7 @@ fn skipped(counts: &Counts) -> String {
     let mut parts = vec![counted(counts.events, "event")];
     for (number, what) in [
         (counts.allowed, "allowed by the policy as it is"),
-        (counts.refused, "refused (--refused learns from them)"),
+        (counts.refused, "denied (--refused learns from them)"),
         (counts.withheld, "withheld as parts of an intrusion"),
         (counts.own, "of Portcullis itself"),
     ] {
@@ -63,7 +63,7 @@ pub fn text(learnt: &Learnt, config: &Config) -> Result<String, String> {
         out += "# SEEN TOO LITTLE: only once, from one client or within ten minutes. --include-rare proposes all of it, --include 'ENTRY' one entry.\n";
     }
     if proposals.values().any(|proposal| !proposal.refused.is_empty()) {
-        out += "# What is NOT proposed looks like an intrusion, could not be judged, or has no list. --include 'ENTRY' proposes an entry that is named above all the same.\n";
+        out += "# What is NOT proposed is suspicious, could not be evaluated, or has no list. To propose an entry that is named above anyway, add --include 'ENTRY'.\n";
     }
     for client in &learnt.busy {
         let text = format!(
@@ -78,7 +78,7 @@ pub fn text(learnt: &Learnt, config: &Config) -> Result<String, String> {
 fn others(proposal: &Proposal) -> String {
     let mut out = String::new();
     for wider in &proposal.wider {
-        out += &comment("", &format!("--widen would write {:?} for {} entries", wider.text, wider.covers.len()));
+        out += &comment("", &format!("--widen would write {:?} in place of {} others", wider.text, wider.covers.len()));
     }
     for ((list, text), evidence) in &proposal.rare {
         let (path, key) = list.path();

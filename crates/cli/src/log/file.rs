@@ -25,16 +25,22 @@ const XZ_MEMORY: u32 = 96 << 10;
 const ONCE_MAX: u64 = 512 << 20;
 
 type Line<'l> = &'l mut dyn FnMut(&[u8]);
+/// A line, with the file that has it and its number in that.
+type Placed<'l> = &'l mut dyn FnMut(&Path, u64, &[u8]);
 
 /// Reads the files, each after those that it was rotated to where `rotated` says so. Gives how many of the rotated ones could not be
 /// read: anybody may have left one there, and the others are read all the same.
-pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) -> Result<usize, String> {
-    let failed = |path: &Path, error: &std::io::Error| format!("cannot read {}: {error}", path.display());
+pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Placed<'_>) -> Result<usize, String> {
+    let failed = |path: &Path, error: &std::io::Error| {
+        format!("cannot read {}: {error}{}", path.display(), readers(path, error))
+    };
     let (mut open, mut unreadable) = (Vec::new(), 0);
     for path in files {
         let older = if rotated { rotations(path).map_err(|error| failed(path, &error))? } else { Vec::new() };
         for older in older {
             let read = Followed::open(&older).and_then(|mut followed| {
+                let number = followed.lines.number();
+                let line = &mut |text: &[u8]| line(&older, number.get(), text);
                 let read = followed.lines.read(line);
                 followed.lines.end(line);
                 unreadable += followed.say_passed_over();
@@ -46,7 +52,8 @@ pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) 
             }
         }
         let mut followed = Followed::open(path).map_err(|error| failed(path, &error))?;
-        followed.lines.read(line).map_err(|error| failed(path, &error))?;
+        let number = followed.lines.number();
+        followed.lines.read(&mut |text| line(path, number.get(), text)).map_err(|error| failed(path, &error))?;
         unreadable += followed.say_passed_over();
         open.push(followed);
     }
@@ -54,13 +61,16 @@ pub fn read_all(files: &[PathBuf], rotated: bool, follow: bool, line: Line<'_>) 
         loop {
             std::thread::sleep(LOOK);
             for followed in &mut open {
-                followed.lines.read(line).map_err(|error| failed(&followed.path, &error))?;
+                let (path, number) = (followed.path.clone(), followed.lines.number());
+                let line = &mut |text: &[u8]| line(&path, number.get(), text);
+                followed.lines.read(line).map_err(|error| failed(&path, &error))?;
                 followed.reopen(line);
             }
         }
     }
     for followed in &mut open {
-        followed.lines.end(line);
+        let (path, number) = (followed.path.clone(), followed.lines.number());
+        followed.lines.end(&mut |text| line(&path, number.get(), text));
     }
     Ok(unreadable)
 }
@@ -115,6 +125,18 @@ pub fn read_from(path: &Path, place: &mut Option<(u64, u64)>, line: Line<'_>) ->
         }
     }
     done
+}
+
+/// Who may read a file that this user may not, as far as its permissions say.
+fn readers(path: &Path, error: &std::io::Error) -> String {
+    let meta = std::fs::metadata(path).ok().filter(|_| error.kind() == ErrorKind::PermissionDenied);
+    match meta {
+        None => String::new(),
+        Some(meta) if meta.mode() & 0o040 != 0 => {
+            format!(" (only its owner, user {}, and its group, {}, may read it)", meta.uid(), meta.gid())
+        }
+        Some(meta) => format!(" (only its owner, user {}, may read it)", meta.uid()),
+    }
 }
 
 /// The files that `path` was rotated to, the oldest first: `PATH.1`, `PATH.2.gz`, `PATH-20261124.zst` and the like.
@@ -269,7 +291,7 @@ mod tests {
 
     fn read(files: &[PathBuf], rotated: bool) -> Vec<String> {
         let mut lines = Vec::new();
-        read_all(files, rotated, false, &mut |line| {
+        read_all(files, rotated, false, &mut |_, _, line| {
             if !line.is_empty() {
                 lines.push(String::from_utf8_lossy(line).trim_end().to_owned());
             }

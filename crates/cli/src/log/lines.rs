@@ -4,8 +4,10 @@
 //! over and counted; a hole costs one call, however large it is.
 
 use rustix::fs::SeekFrom;
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{BufRead, ErrorKind, Result};
+use std::rc::Rc;
 
 /// The longest line, in bytes; what is longer is no event, and is cut.
 pub const LINE_MAX: usize = 1 << 20;
@@ -24,18 +26,37 @@ pub struct Lines<R> {
     file: Option<File>,
     stop: u64,
     max: usize,
+    /// The number of the line that was read last, for whoever gets the lines.
+    number: Rc<Cell<u64>>,
+    ends: u64,
 }
 
 impl<R: BufRead> Lines<R> {
     pub fn new(reader: R) -> Lines<R> {
         let (partial, file) = (Vec::new(), None);
-        Lines { reader, partial, length: 0, taken: 0, passed_over: 0, file, stop: u64::MAX, max: LINE_MAX }
+        Lines {
+            reader,
+            partial,
+            length: 0,
+            taken: 0,
+            passed_over: 0,
+            file,
+            stop: u64::MAX,
+            max: LINE_MAX,
+            number: Rc::default(),
+            ends: 0,
+        }
     }
 
     /// With the file that the reader reads, whose holes are left out.
     pub fn of_file(mut self, file: Option<File>) -> Lines<R> {
         self.file = file;
         self
+    }
+
+    /// The number of the line that is handed over, from 1, in what is read.
+    pub fn number(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.number)
     }
 
     /// With lines of another length.
@@ -92,6 +113,7 @@ impl<R: BufRead> Lines<R> {
             self.pass_over((bytes - kept) as u64);
             if is_end {
                 self.finish(line);
+                self.ends += 1;
             }
         }
         Ok(())
@@ -102,6 +124,7 @@ impl<R: BufRead> Lines<R> {
         self.taken += std::mem::take(&mut self.length);
         let partial = std::mem::take(&mut self.partial);
         if !partial.is_empty() {
+            self.number.set(self.ends + 1);
             line(&partial);
         }
     }
@@ -128,6 +151,7 @@ impl<R: BufRead> Lines<R> {
 
     /// Calls `line` with what has no end.
     pub fn end(&mut self, line: &mut dyn FnMut(&[u8])) {
+        self.number.set(self.ends + 1);
         line(&std::mem::take(&mut self.partial));
     }
 
@@ -135,6 +159,7 @@ impl<R: BufRead> Lines<R> {
     pub fn go_on_with(&mut self, reader: R, file: Option<File>) {
         self.reader = reader;
         self.file = file;
+        self.ends = 0;
     }
 }
 

@@ -13,6 +13,7 @@ pub use journal::read_from as journal_from;
 pub use time::{Moment, moment};
 pub use whereabouts::locate;
 
+use crate::check;
 use crate::probes::{self, Left};
 use clap::Args;
 use std::collections::{BTreeSet, HashMap};
@@ -21,10 +22,10 @@ use std::path::PathBuf;
 /// Which events.
 #[derive(Args, Default)]
 pub struct Selection {
-    /// Files of events, a line each, also compressed ones (gzip, xz, zstd); without any, the journal is read
+    /// Files of events, one per line, also compressed (gzip, xz, zstd) [default: the journal]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
-    /// Read the rotated files beside each FILE too, the oldest first
+    /// Read the rotated files next to each FILE too, the oldest first
     #[arg(long, requires = "files")]
     pub rotated: bool,
     /// Not before: 2026-11-24, "2026-11-24 16:25", or so long ago: 90m, 2h, 7d. In UTC
@@ -33,16 +34,16 @@ pub struct Selection {
     /// Not after
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
-    /// Of this virtual host of the policy; `-` for none. May be given again
+    /// Of this virtual host of the policy; `-` for none. Repeatable
     #[arg(long, value_name = "NAME")]
     pub vhost: Vec<String>,
-    /// On which this rule fired. May be given again
+    /// That triggered this rule. Repeatable
     #[arg(long, value_name = "RULE", value_parser = rules())]
     pub rule: Vec<String>,
-    /// Of this mode: audit went ahead, enforce was refused
+    /// Of this mode: audit went ahead, enforce was denied
     #[arg(long, value_name = "MODE", value_parser = ["audit", "enforce"])]
     pub mode: Option<String>,
-    /// Of which something could not be judged; with `=WORD`, this
+    /// Of which something could not be evaluated; with `=WORD`, this
     #[arg(long, value_name = "WORD", value_parser = unknowns(), num_args = 0..=1, require_equals = true, default_missing_value = ANYTHING)]
     pub unknown: Option<String>,
     /// Whose script's path has this in it
@@ -94,8 +95,6 @@ const ALL_MAX: usize = 256 << 20;
 
 /// How many virtual hosts of events are remembered to tell a name that none has.
 const VHOSTS_MAX: usize = 20_000;
-/// How many of them are shown.
-const VHOSTS_SHOWN: usize = 10;
 
 /// The word for any word of `portcullis.unknown`.
 const ANYTHING: &str = "any";
@@ -152,7 +151,7 @@ impl Selection {
     pub fn read_but(&self, left: &mut Left, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let (mut unreadable, mut others) = (0, 0);
         let mut vhosts = BTreeSet::new();
-        let mut parsed = |parsed: Result<Event, String>| match parsed {
+        let mut parsed = |parsed: Result<Event, String>, place: &dyn Fn() -> String| match parsed {
             // Of a probe nothing is learnt, and it is part of no incident.
             Ok(mut event) => {
                 if left.out(&mut event) {
@@ -168,22 +167,29 @@ impl Selection {
                 unreadable += 1;
                 // Whoever fills the log with rubbish is not to fill the terminal.
                 if unreadable <= UNREADABLE_SHOWN {
-                    crate::complain(format_args!("a line is not an event: {error}"));
+                    crate::complain(format_args!("{}: not an event: {error}", place()));
                 }
             }
         };
         match self.files.as_slice() {
-            [] => journal::read(self.since.as_ref(), follow, self.keeps_lines, &mut parsed)?,
+            [] => journal::read(self.since.as_ref(), follow, self.keeps_lines, &mut |event| {
+                parsed(event, &|| "an entry of the journal".to_owned());
+            })?,
             files => {
-                others = file::read_all(files, self.rotated, follow, &mut |line| {
+                others = file::read_all(files, self.rotated, follow, &mut |path, number, line| {
                     if let Some(event) = Event::parse(line) {
-                        parsed(event.map(|event| if self.keeps_lines { event.with_line(line) } else { event }));
+                        let event = event.map(|event| if self.keeps_lines { event.with_line(line) } else { event });
+                        parsed(event, &|| format!("{}:{number}", path.display()));
                     }
                 })?;
             }
         }
         if unreadable > UNREADABLE_SHOWN {
-            crate::complain(format_args!("{} more lines are not events", unreadable - UNREADABLE_SHOWN));
+            let (more, are) = (
+                unreadable - UNREADABLE_SHOWN,
+                if unreadable == UNREADABLE_SHOWN + 1 { "is no event" } else { "are no events" },
+            );
+            crate::complain(format_args!("{} {are}", check::counted(more, "more line")));
         }
         self.note_vhosts(&vhosts);
         Ok(unreadable + others)
@@ -194,13 +200,7 @@ impl Selection {
         let without =
             self.vhost.iter().filter(|name| seen.len() < VHOSTS_MAX && !seen.contains(name.trim_start_matches('-')));
         for name in without {
-            let named = seen.iter().filter(|name| !name.is_empty()).take(VHOSTS_SHOWN);
-            let named: Vec<String> = named.map(|name| format!("`{}`", crate::out::printable(name))).collect();
-            let others = match named.as_slice() {
-                [] => "no event is of a virtual host".to_owned(),
-                named => format!("there are events of {}", named.join(", ")),
-            };
-            crate::complain(format_args!("no event is of the virtual host `{name}`; {others}"));
+            crate::complain(format_args!("in the events: {}", check::no_vhost(name, seen)));
         }
     }
 

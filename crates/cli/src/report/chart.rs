@@ -29,14 +29,14 @@ pub fn over_time(events: &[Event]) -> Markup {
     html! {
         figure {
             figcaption {
-                "Calls " (by) ", " span class="word AUDIT" { "audited" } " and " span class="word DENIED" { "refused" } ", from "
+                "Calls " (by) ", " span class="word AUDIT" { "audited" } " and " span class="word DENIED" { "denied" } ", from "
                 (first) " to " (last) "; at most " (most) " in one bar."
             }
             svg viewBox=(format!("0 0 {WIDTH} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of calls {by}; the table below has the numbers")) preserveAspectRatio="none" {
                 @for (place, (time, bar)) in bars.iter().enumerate() {
                     @let (audits, denials) = (tall(bar.audits), tall(bar.denials));
                     g {
-                        title { (time) ": " (bar.audits) " audited, " (bar.denials) " refused" }
+                        title { (time) ": " (bar.audits) " audited, " (bar.denials) " denied" }
                         rect class="audit" x=(place * step) y=(HEIGHT - audits.min(HEIGHT)) width=(width) height=(audits) {}
                         rect class="denied" x=(place * step) y=(HEIGHT.saturating_sub(audits + denials)) width=(width) height=(denials) {}
                     }

@@ -54,7 +54,7 @@ pub fn page(facts: &Facts<'_>) -> String {
         ("Events", facts.events.len()),
         ("Incidents", facts.incidents.len()),
         ("Calls audited", sum(&|event| !event.refused() && !event.is_of_guard())),
-        ("Calls refused", sum(&Event::refused)),
+        ("Calls denied", sum(&Event::refused)),
         ("Not written", dropped(facts.events)),
         ("Unreadable lines", facts.unreadable),
     ];
@@ -80,7 +80,7 @@ pub fn page(facts: &Facts<'_>) -> String {
                 main id="main" {
                     dl class="numbers" { @for (name, number) in numbers { div { dt { (name) } dd { (number) } } } }
                     @if !guard.is_empty() {
-                        section aria-label="The guard's word on itself" {
+                        section aria-label="Events about Portcullis itself" {
                             @for event in guard.iter().take(20) { p { span class="word DENIED" { "GUARD " } (show::time(event)) ": " (text(event.text("/message"))) } }
                         }
                     }

@@ -25,6 +25,8 @@ pub enum Sources {
     Rejected(String),
     /// It was never applied.
     NeverApplied,
+    /// There is none.
+    Missing,
 }
 
 impl Sources {
@@ -35,6 +37,7 @@ impl Sources {
             Sources::Differ => "differs",
             Sources::Rejected(_) => "rejected",
             Sources::NeverApplied => "never applied",
+            Sources::Missing => "missing",
         }
     }
 
@@ -64,6 +67,14 @@ pub struct OnDisk {
 pub fn is_sealed(main: &Path) -> bool {
     let bytes = reading::bytes(&compile::default_output(main), Links::Refuse, POLICY_MAX).unwrap_or_default();
     Policy::new(&bytes).is_ok_and(|policy| policy.is_sealed())
+}
+
+/// The virtual hosts of the applied policy of the configuration with the main file `main`.
+pub fn vhosts_of(main: &Path) -> BTreeSet<String> {
+    let bytes = reading::bytes(&compile::default_output(main), Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let policy = Policy::new(&bytes).ok();
+    let names = policy.iter().flat_map(Policy::vhost_names);
+    names.map(|name| String::from_utf8_lossy(name).into_owned()).collect()
 }
 
 /// What lies there of the configuration with the main file `main`.
@@ -109,25 +120,29 @@ pub fn applied(main: &Path) -> Applied {
     let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
     match Policy::new(&bytes) {
         Err(_) => Applied::Nothing,
-        Ok(policy) if then(&policy).any(|file| is_touched(&file)) => Applied::Touched,
+        Ok(policy) if sources_of(&policy).iter().any(is_touched) => Applied::Touched,
         Ok(_) => Applied::Untouched,
     }
 }
 
-/// The files of the configuration as they were when the policy was compiled.
-fn then<'p>(policy: &Policy<'p>) -> impl Iterator<Item = SourceFile> + use<'p> {
-    policy.sources().map(|(path, mark, size)| {
+/// The files that a policy was compiled from, as they were then.
+pub fn sources_of(policy: &Policy<'_>) -> Vec<SourceFile> {
+    let one = |(path, mark, size): (&[u8], i64, u64)| {
         let path = Path::new(OsStr::from_bytes(path.strip_suffix(&[0]).unwrap_or(path))).to_owned();
         SourceFile { path, mark, size }
-    })
+    };
+    policy.sources().map(one).collect()
 }
 
 /// Compares the configuration with the applied policy, whose bytes are `bytes`.
 fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
-    let then: Vec<SourceFile> = policy.into_iter().flat_map(then).collect();
+    let then: Vec<SourceFile> = policy.map(sources_of).unwrap_or_default();
     // What has not been touched is not read: there may be 10,000 files.
     if policy.is_some() && !then.iter().any(is_touched) {
         return Sources::Applied;
+    }
+    if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+        return Sources::Missing;
     }
     let unknown = if policy.is_some() { Sources::Differ } else { Sources::NeverApplied };
     if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied) {
@@ -183,5 +198,7 @@ mod tests {
         std::fs::set_permissions(&main, PermissionsExt::from_mode(0o666)).unwrap();
         let Sources::Rejected(open) = applied(&bytes) else { panic!("{:?}", applied(&bytes)) };
         assert!(open.contains("others may write to "), "{open}");
+        std::fs::remove_file(&main).unwrap();
+        assert_eq!([applied(&bytes), applied(b"")], [Sources::Missing, Sources::Missing]);
     }
 }

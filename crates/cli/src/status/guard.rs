@@ -141,7 +141,7 @@ pub fn guard(look: &Look, folder: &Path, maps: &str) -> Result<Guard, Absence> {
         found.map(<[u8]>::to_vec)
     });
     let beacon = beacon.ok_or_else(|| {
-        Absence::new("an earlier version of the guard, which says nothing of itself: restart the server")
+        Absence::new("an earlier version of the library, which cannot be read; help: restart the unit")
     })?;
     let address = |offset: usize| {
         let bytes = beacon.get(offset..offset + 8).and_then(|bytes| bytes.try_into().ok()).unwrap_or_default();
@@ -211,6 +211,8 @@ fn absent(folder: &Path, maps: &str) -> String {
     }
     match preload {
         true => "LD_PRELOAD names it, and the loader did not load it: is the library there, and readable?".into(),
-        false => "it was started without LD_PRELOAD: before the guard was installed, or by something that clears its environment".into(),
+        false => {
+            "started without LD_PRELOAD; help: restart the unit; if this stays, a wrapper clears the environment".into()
+        }
     }
 }

@@ -26,7 +26,7 @@ use crate::arguments::Status;
 use crate::out::printable;
 use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, install, reload};
-pub use disk::{Applied, applied, is_sealed};
+pub use disk::{Applied, applied, is_sealed, sources_of};
 use disk::{OnDisk, Sources, on_disk};
 use portcullis_config::reading;
 use std::collections::BTreeSet;
@@ -48,8 +48,15 @@ pub fn run(arguments: &Status) -> u8 {
         shown::print(&units, &disks);
     }
     let is_open = |unit: &Unit| unit.is_exposed() || (unit.is_installed && unit.processes.is_empty());
-    let is_rejected = disks.iter().any(|disk| disk.sources.rejected().is_some());
+    let is_rejected = disks.iter().any(|disk| disk.sources.rejected().is_some() || disk.sources == Sources::Missing);
     if is_rejected || !lack.is_empty() || units.iter().any(is_open) { WRONG } else { FINE }
+}
+
+/// The virtual hosts of the applied policy of every configuration.
+pub fn applied_vhosts() -> BTreeSet<String> {
+    let files: BTreeSet<PathBuf> =
+        reload::units().into_values().chain([PathBuf::from(portcullis_config::DEFAULT_CONFIG)]).collect();
+    files.iter().flat_map(|file| disk::vhosts_of(file)).collect()
 }
 
 /// The configuration that is named, else the default one and those of the units.

@@ -262,7 +262,7 @@ mod tests {
     #[test]
     fn this_process_is_not_guarded() {
         let process = read(std::process::id()).unwrap();
-        assert!(process.guard.err().unwrap().starts_with("it was started without LD_PRELOAD"));
+        assert!(process.guard.err().unwrap().starts_with("started without LD_PRELOAD"));
         assert!(read(u32::MAX).is_none());
     }
 

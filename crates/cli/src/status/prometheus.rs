@@ -33,11 +33,11 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
             let _ = writeln!(out, "portcullis_{name}{{unit=\"{}\"}} {}", label(unit), value(unit));
         }
     };
-    metric("guarded_processes", "gauge", "Processes of servers with the guard.", &|unit| unit.workers().count() as u64);
+    metric("guarded_processes", "gauge", "Guarded processes of servers.", &|unit| unit.workers().count() as u64);
     metric(DESCENDANTS, "gauge", "Processes that a worker has started and that run still.", &|unit| {
         unit.processes.iter().filter(|process| process.descent.is_some()).count() as u64
     });
-    metric("unguarded_processes", "gauge", "Processes of a guarded unit without the guard.", &|unit| {
+    metric("unguarded_processes", "gauge", "Unguarded processes of a guarded unit.", &|unit| {
         unit.unguarded().count() as u64
     });
     metric("supervisor_missing", "gauge", "Whether the unit's policy has a supervisor that does not run.", &|unit| {
@@ -61,7 +61,7 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
     metric(
         "denials_total",
         "counter",
-        "Events of actions that were refused; starts at 0 as decisions_total does.",
+        "Events of actions that were denied; starts at 0 as decisions_total does.",
         &|unit| unit.counters().denials,
     );
     metric("events_total", "counter", "Events; starts at 0 as decisions_total does.", &|unit| unit.counters().events);
@@ -81,7 +81,7 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
         &mut out,
         "calls_total",
         "counter",
-        "Calls on which a rule fired, by the rule that decided; from the log, so that no start or reload sets it to 0.",
+        "Calls that triggered a rule, by the rule that decided; from the log, so that no start or reload sets it to 0.",
     );
     for ([vhost, rule, outcome], count) in tally.calls() {
         let labels = format!("vhost=\"{}\",rule=\"{rule}\",outcome=\"{outcome}\"", escaped(vhost));

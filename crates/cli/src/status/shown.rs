@@ -38,6 +38,14 @@ fn print_disk(disk: &OnDisk) {
         Sources::NeverApplied => {
             println!("  {OLD}the configuration on disk was never applied{OLD:#}: run portcullis apply")
         }
+        Sources::Missing => {
+            println!(
+                "  {BAD}there is no configuration{BAD:#}: a server that starts without a compiled policy denies nothing"
+            );
+            println!(
+                "  help: portcullis install UNIT writes one; where it was elsewhere, portcullis status --config FILE"
+            );
+        }
         Sources::Rejected(why) => {
             println!("  {BAD}the configuration on disk is rejected{BAD:#}: {}", printable(why));
             println!("  The servers keep the policy that they have. `portcullis check` shows each error.");
@@ -65,7 +73,7 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         let more = if versions.len() > VERSIONS { " and others" } else { "" };
         let versions: Vec<String> = versions.into_iter().take(VERSIONS).map(printable).collect();
         let version = if guarded == 0 { String::new() } else { format!(", version {}{more}", versions.join(" and ")) };
-        let count = check::counted(guarded, "process").replace("processs", "processes");
+        let count = check::counted(guarded, "process");
         println!("  {GOOD}{count}{GOOD:#} guarded{version}");
         let unread = unit.processes.iter().filter(|process| process.unread.is_some()).count();
         if unread != 0 {
@@ -74,7 +82,8 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         for policy in unit.policies() {
             let state = match (&policy.file, policy.is_current) {
                 (None, _) => format!(
-                    "{OLD}built in{OLD:#}: it had no compiled policy when it started; its event of guard-policy says why"
+                    "{BAD}built in{BAD:#}: nothing is denied; there was no compiled policy at the start, and the guard-policy \
+                     event has the reason; help: portcullis check, then portcullis apply"
                 ),
                 (Some(_), true) if policy.is_in_memory() => {
                     format!(
@@ -83,6 +92,11 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
                     )
                 }
                 (Some(_), true) => format!("{:016x}, {GOOD}the applied one{GOOD:#}", policy.digest),
+                (Some(_), false) if let Some(count) = unit.draining(policy) => format!(
+                    "{:016x}, of {} from before the last reload, until the requests in progress end",
+                    policy.digest,
+                    check::counted(count, "worker")
+                ),
                 (Some(_), false) => {
                     format!(
                         "{:016x}, {OLD}not the applied one{OLD:#}: run portcullis apply, or reload the server",
@@ -92,7 +106,7 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
             };
             println!("  policy {state}");
             if policy.is_overridden {
-                println!("  {BAD}override{BAD:#} is in force: nothing is refused; `{}` removes it", modes::UNDO);
+                println!("  {BAD}override{BAD:#} is in force: nothing is denied; `{}` removes it", modes::UNDO);
             }
             println!("  modes: {}", policy.modes.said());
             for other in &policy.differing {
@@ -102,8 +116,13 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         }
         let counters = unit.counters();
         println!(
-            "  {} decisions, {} audits, {} denials, {} events, {} dropped, {} merged",
-            counters.decisions, counters.audits, counters.denials, counters.events, counters.dropped, counters.merged
+            "  {}, {}, {}, {}, {} dropped, {} merged",
+            check::counted(counters.decisions, "decision"),
+            check::counted(counters.audits, "audit"),
+            check::counted(counters.denials, "denial"),
+            check::counted(counters.events, "event"),
+            counters.dropped,
+            counters.merged
         );
         if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
             println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
@@ -144,7 +163,7 @@ fn print_descendants(unit: &Unit, machine: &Machine) {
 /// What it means that a unit has no supervisor, and what ends that.
 pub fn no_supervisor(unit: &str) -> String {
     format!(
-        "programs without the library are not judged, and their network calls fail with ENOSYS if the workers have its filter; \
+        "programs without the library are not evaluated, and their network calls fail with ENOSYS if the workers have its filter; \
          the last event of guard-policy says whether it could be started; systemctl reload {} starts another",
         printable(unit)
     )

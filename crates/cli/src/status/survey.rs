@@ -41,7 +41,7 @@ pub fn settled(name: &str, guarded: bool, main: impl Fn() -> Option<u32>) -> Res
             _ if begun.elapsed() < SETTLING => std::thread::sleep(LOADING / 3),
             None => return Err("it has no process".to_owned()),
             Some(process) => {
-                let why = process.guard.as_ref().err().map_or("the guard is still in it", String::as_str);
+                let why = process.guard.as_ref().err().map_or("Portcullis is still loaded", String::as_str);
                 return Err(format!("process {} ({}): {why}", process.pid, printable(&process.command)));
             }
         }
@@ -117,10 +117,7 @@ pub fn lacks(all: &[Process]) -> Vec<String> {
     // Init serves nothing, and a sandbox may hide its memory from root, too.
     let unread = |why: Unknown| all.iter().filter(|process| process.unread == Some(why) && process.pid != 1).count();
     for (why, said) in [
-        (
-            Unknown::Denied,
-            "of other users cannot be read, and whether the guard is in them is unknown; help: run this as root",
-        ),
+        (Unknown::Denied, "of other users cannot be read, and whether they are guarded is unknown; help: "),
         (
             Unknown::Late,
             "were not looked at, for looking at the others took too long; help: run this again when fewer run",
@@ -137,14 +134,14 @@ pub fn lacks(all: &[Process]) -> Vec<String> {
     ] {
         let count = unread(why);
         if count != 0 {
-            lacks.push(format!(
-                "incomplete: {} {said}",
-                check::counted(count, "process").replace("processs", "processes")
-            ));
+            let count = check::counted(count, "process");
+            let help = if why == Unknown::Denied { crate::out::as_root() } else { String::new() };
+            lacks.push(format!("incomplete: {count} {said}{help}"));
         }
     }
     if !all.iter().any(|process| process.pid == 1) && std::process::id() != 1 {
-        lacks.push("incomplete: /proc hides processes of other users (hidepid); help: run this as root".to_owned());
+        let help = crate::out::as_root();
+        lacks.push(format!("incomplete: /proc hides processes of other users (hidepid); help: {help}"));
     }
     lacks
 }

@@ -97,6 +97,15 @@ impl Unit {
         self.unguarded().next().is_some() || self.lacks_supervisor()
     }
 
+    /// How many workers have a policy that is not the applied one while their parent has that: a reload has replaced them, and they finish
+    /// what they do. `None` where a process is no such worker.
+    pub(super) fn draining(&self, policy: &InForce) -> Option<usize> {
+        let has_applied = |pid: u32| self.guarded().any(|(other, guard)| other.pid == pid && guard.policy.is_current);
+        let with: Vec<&Process> =
+            self.workers().filter(|(_, guard)| guard.policy == *policy).map(|(process, _)| process).collect();
+        with.iter().all(|process| has_applied(process.facts.parent)).then_some(with.len())
+    }
+
     /// The policies in force, each once.
     pub fn policies(&self) -> Vec<&InForce> {
         let mut found: Vec<&InForce> = Vec::new();

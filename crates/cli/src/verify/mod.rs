@@ -6,6 +6,7 @@
 mod seals;
 
 use crate::arguments::Events;
+use crate::check::counted;
 use crate::log::Event;
 use crate::probes::Left;
 use crate::{FINE, WRONG, check, complain, out, seal_key};
@@ -56,33 +57,36 @@ pub fn run(arguments: &Events) -> u8 {
         }
     }
     eprintln!(
-        "portcullis: note: the numbers of {streams} streams were compared, and {} events have no seal: whoever may write to the log may \
-         have written them; what is missing at the end of a stream or a chain cannot be known",
-        seals.without()
+        "portcullis: note: compared the numbers of {}; without a seal: {}, which any user or process that may write to the log may have \
+         written; what is missing at the end of a stream or a chain cannot be known",
+        counted(streams, "stream"),
+        counted(seals.without(), "event")
     );
     let bare = seals.bare();
     if bare > 0 {
         complain(format_args!(
-            "{bare} events of servers have no seal, since there are sealed ones: it was taken away, or the server began to serve without \
-             the key (docs/events.md)"
+            "{} of servers without a seal, although others have one: it was removed, or the server began to serve without \
+             the key (docs/events.md)",
+            counted(bare, "event")
         ));
     }
     if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0) {
-        complain(format_args!("{} events are sealed, and not checked: {} {lack}", seals.unchecked, key.display()));
+        let events = counted(seals.unchecked, "sealed event");
+        complain(format_args!("{events} not checked: {} {lack}", key.display()));
     }
     if seals.broken > 0 {
         let ids = seals.shown.join(", ");
         complain(format_args!(
-            "{} events were changed after they were sealed, or were sealed with another key: {ids}",
-            seals.broken
+            "{} changed after sealing, or sealed with another key: {ids}",
+            counted(seals.broken, "event")
         ));
     }
     for (count, what) in [
-        (numbers.unnumbered, "have no valid number: `event.id` is not `portcullis.stream` and `event.sequence`"),
-        (numbers.contradicted, "were sent by another process than they say; the journal has the sender"),
+        (numbers.unnumbered, "without a valid number: `event.id` is not `portcullis.stream` and `event.sequence`"),
+        (numbers.contradicted, "sent by another process than the event names; the journal has the sender"),
     ] {
         if count > 0 {
-            complain(format_args!("{count} events {what}"));
+            complain(format_args!("{} {what}", counted(count, "event")));
         }
     }
     let faults = numbers.unnumbered + numbers.contradicted + unreadable + seals.broken + seals.unchecked + bare;
@@ -241,14 +245,14 @@ impl Stream {
 
     fn sentence(&self) -> String {
         let Stream { name, first, last, events, missing, dropped, .. } = self;
-        let mut out = format!("{name:016x}  {}: {events} events, {first} to {last}", self.state());
+        let mut out = format!("{name:016x}  {}: {}, {first} to {last}", self.state(), counted(*events, "event"));
         if *missing > 0 {
             let gaps = gaps_text(&self.gaps, SHOWN);
             out += &format!("; {missing} missing ({gaps}), a sink dropped {dropped} meanwhile");
         }
         if self.twice_count > 0 {
             let ids: Vec<String> = self.twice.iter().map(|number| format!("{name:016x}-{number}")).collect();
-            out += &format!("; {} numbers with two contents ({})", self.twice_count, ids.join(", "));
+            out += &format!("; {} with two contents ({})", counted(self.twice_count, "number"), ids.join(", "));
         }
         if *first > 1 {
             out += "; the events before the first are not in what was read";

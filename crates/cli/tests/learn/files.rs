@@ -76,9 +76,9 @@ fn nothing_to_propose_says_why() {
     let place = Place::new(&[], &(1..4).map(refused).collect::<Vec<_>>());
     let (_, said) = place.run(&["learn"]);
     assert!(said.contains("No entries to propose.") && !said.contains(all), "{said}");
-    assert!(said.contains("Read: 3 events; 3 refused (--refused learns from them)"), "{said}");
+    assert!(said.contains("Read: 3 events; 3 denied (--refused learns from them)"), "{said}");
     let (_, said) = place.run(&["learn", "--write", "portcullis.toml"]);
-    assert!(said.contains("3 refused") && place.text("portcullis.toml") == "# mine\n", "{said}");
+    assert!(said.contains("3 denied") && place.text("portcullis.toml") == "# mine\n", "{said}");
     assert!(place.run(&["learn", "--refused"]).1.contains("\"mail.example:4444\""));
     std::fs::write(place.0.path().join("portcullis.toml"), "[egress]\nallow = [\"mail.example:4444\"]\n")
         .expect("a file");

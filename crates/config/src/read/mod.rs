@@ -20,6 +20,9 @@ use std::rc::Rc;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+/// The parser's message for a key that is there twice.
+const DUPLICATE: &str = "duplicate key";
+
 type Value<'t> = Spanned<DeValue<'t>>;
 
 /// Reads one file's text.
@@ -103,7 +106,9 @@ impl<'d> Reader<'d> {
     fn document<'t>(&mut self, text: &'t str) -> Option<DeTable<'t>> {
         let (table, errors) = DeTable::parse_recoverable(text);
         let broken = !errors.is_empty();
-        for error in errors {
+        // What the parser finds behind a syntax error follows from that; a key that is there twice does not.
+        let is_own = |(at, error): &(usize, toml::de::Error)| *at == 0 || error.message() == DUPLICATE;
+        for (_, error) in errors.into_iter().enumerate().filter(is_own) {
             self.push(Severity::Error, error.span().unwrap_or(0..0), error.message().to_owned(), None);
         }
         (!broken).then(|| table.into_inner())

@@ -12,6 +12,12 @@ fn is_glob(component: Component<'_>) -> bool {
     component.as_os_str().to_string_lossy().contains(['*', '?'])
 }
 
+/// Whether a path without a pattern leads to nothing. Where this user may not look, that is not known.
+fn is_missing(program: &str) -> bool {
+    let not_found = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    program.starts_with('/') && !program.contains(['*', '?']) && std::fs::metadata(program).is_err_and(not_found)
+}
+
 /// The path with every symbolic link resolved, as far as it exists and has no glob.
 fn real(path: &str) -> PathBuf {
     let all: Vec<Component<'_>> = Path::new(path).components().collect();
@@ -146,6 +152,10 @@ impl Reader<'_> {
         if let Some(why) = runners::unbounded(tokens, &self.folders) {
             let help = "write out the command that it runs, by its whole path, and the arguments of that";
             self.warn(item.span(), format!("`{text}` allows any command: {why}"), help.into());
+        } else if let Some(program) = tokens.first().filter(|program| is_missing(program)) {
+            let message = format!("`{program}` does not exist here: the entry allows nothing until it does");
+            let help = "correct the path, or remove the entry; `command -v NAME` prints a path";
+            self.warn(item.span(), message, help.into());
         } else {
             self.unlike_any(item, text, tokens);
         }
