@@ -1,13 +1,13 @@
 //! Compiles shim/ and the built-in default policy.
 
-use portcullis_config::{Config, compile};
+use portcullis_config::{Config, compile_for_library};
 use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-changed=shim");
     println!("cargo:rerun-if-changed=build.rs");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
-    std::fs::write(out.join("default.policy"), compile(&Config::default())).expect("OUT_DIR is writable");
+    std::fs::write(out.join("default.policy"), compile_for_library(&Config::default())).expect("OUT_DIR is writable");
     cc::Build::new()
         .file("shim/variadic.c")
         .file("shim/stream.c")

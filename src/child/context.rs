@@ -12,7 +12,7 @@ use crate::server::pools;
 use crate::sys;
 use portcullis_policy::BackstopKind;
 use portcullis_policy::overlay;
-use portcullis_request::context::{self, HANDED, Handed, Inherited, Tree};
+use portcullis_request::context::{self, Finds, HANDED, Handed, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
 
 /// A buffer for the environment variable that hands the context to a child.
@@ -38,12 +38,15 @@ pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Serve
     let role = if state::role() == Role::Master { Role::Master } else { Role::Descendant };
     let chain = chain::of_new(new.name, served);
     let tried = load::tried();
-    let (reported, image) = (state::reported(), new.image);
+    let (reported, image, finds) = (state::reported(), new.image, new.finds);
     with_tree(|tree| {
         let handed = new.handed;
         // A policy in memory is compiled anew by a master that does not get it.
         let tried = if load::is_in_memory() { 0 } else { tried };
-        write(text, &Inherited { role, handed, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) });
+        write(
+            text,
+            &Inherited { role, finds, handed, injected, reported, tried, image, ..with_chain(chain.bytes(), tree) },
+        );
     });
 }
 
@@ -72,7 +75,8 @@ fn with_chain<'a>(chain: &'a [u8], tree: Tree<'a>) -> Inherited<'a> {
     let settled = state::settled();
     let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());
     let (role, tree, handed) = (Role::Master, Some(tree), [[0; 3]; HANDED]);
-    Inherited { role, tree, handed, injected: true, reported: 0, tried: 0, stderr, image: (0, 0), policy, chain }
+    let (finds, image) = (Finds::Nothing, (0, 0));
+    Inherited { role, finds, tree, handed, injected: true, reported: 0, tried: 0, stderr, image, policy, chain }
 }
 
 fn write(text: &mut Context, inherited: &Inherited<'_>) {
@@ -88,10 +92,17 @@ mod tests {
     #[test]
     fn what_is_composed_is_parsed() {
         let mut text = StringBuf::new();
-        compose(&mut text, &New::of(b"sh", Guarding::Whole).running((5, 7)), true, &ServedRequest::none());
+        compose(
+            &mut text,
+            &New::of(b"sh", Guarding::Whole).running((5, 7), Finds::Shell),
+            true,
+            &ServedRequest::none(),
+        );
         let inherited = context::parse(text.bytes().strip_prefix(CONTEXT).unwrap()).unwrap();
         assert_eq!(inherited.role, Role::Master);
         assert!(inherited.injected);
         assert_eq!((inherited.chain, inherited.image), (&b"sh"[..], (5, 7)));
+        // A master has none.
+        assert_eq!(inherited.finds, Finds::Nothing);
     }
 }

@@ -31,7 +31,7 @@ fn attempt(exec: &Exec<'_>, served: &ServedRequest, go: impl Fn(Vector, Vector, 
         };
         merge::say_all();
         let name = exec.name();
-        let new = New::of(name.bytes(), start.guarding).running(start.image);
+        let new = New::of(name.bytes(), start.guarding).running(start.image, start.finds);
         let tried = environment::with(exec.envp, new, served, |envp| {
             (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
         });

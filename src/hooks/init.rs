@@ -17,7 +17,7 @@ use crate::sys::Which;
 use crate::sys::procfs;
 use crate::{backstop, judge, request, sys};
 use core::sync::atomic::{AtomicBool, Ordering};
-use portcullis_request::context::{self, HANDED, Inherited};
+use portcullis_request::context::{self, Finds, HANDED, Inherited};
 
 #[cfg(not(test))]
 #[used]
@@ -73,6 +73,7 @@ fn begin() {
     let injected = inherited.as_ref().is_some_and(|inherited| inherited.injected);
     let fresh = inherited.as_ref().is_none_or(|inherited| inherited.chain.is_empty());
     state::set_role(inherited.as_ref().map_or(Role::Master, |inherited| inherited.role));
+    state::set_finds(inherited.as_ref().map_or(Finds::Nothing, |inherited| inherited.finds));
     state::set_reported(inherited.as_ref().map_or(0, |inherited| inherited.reported));
     load::set_tried(inherited.as_ref().map_or(0, |inherited| inherited.tried));
     state::settle(|settled| {

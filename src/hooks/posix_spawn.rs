@@ -52,7 +52,7 @@ fn attempt(
     let errno = request::for_exec(exec.envp, |served| {
         attempt::attempt(served, exec, |start, is_checked| {
             let name = exec.name();
-            let new = New::of(name.bytes(), start.guarding).running(start.image);
+            let new = New::of(name.bytes(), start.guarding).running(start.image, start.finds);
             let named = || {
                 let file = start.by_descriptor()?;
                 let named = effects.path_of(file);

@@ -22,12 +22,16 @@ const TRY_AGAIN: c_int = 2;
 /// The same for an error that errno tells.
 const NETDB_INTERNAL: c_int = -1;
 
-/// The name that was asked for; none for an address in digits.
+/// The name that was asked for, unless that is an address: who asks for the digits of one, as PHP's fsockopen() does with what
+/// gethostbyname() gave, learns nothing of it, and its name stays. The last part of a name is never a number (inet_aton(3)).
 fn asked(name: *const c_char) -> Option<HostName> {
     let reader = Reader::default();
     let text = reader.string(name.cast(), NAME_MAX.wrapping_add(2))?;
-    let is_address = text.contains(&b':') || text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.');
-    Some(if is_address { HostName::none() } else { HostName::of(text) })
+    let last = text.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    let is_decimal = !last.is_empty() && last.iter().all(u8::is_ascii_digit);
+    let is_number =
+        is_decimal || matches!(last, [b'0', b'x' | b'X', rest @ ..] if rest.iter().all(u8::is_ascii_hexdigit));
+    (!is_number && !text.contains(&b':')).then(|| HostName::of(text))
 }
 
 /// The state by which libc resolves for this thread, where it has no other.

@@ -70,7 +70,7 @@ pub fn in_new_process<R>(
         ExecClearance::Absent(errno) => return Ok(Err(errno)),
     };
     let new_name = exec.name();
-    let new = New::of(new_name.bytes(), start.guarding).running(start.image);
+    let new = New::of(new_name.bytes(), start.guarding).running(start.image, start.finds);
     match environment::for_new_process(exec.envp, new, served, &mut go) {
         Ok(result) => Ok(Ok(result)),
         Err(what) => {

@@ -7,7 +7,7 @@ use crate::child::environment;
 use crate::judge::program::{self, Program, SETUID, ScriptLine, Starter};
 use crate::memory::{StringBuf, base_name};
 use crate::policy::in_force;
-use crate::process::state::{self, Role};
+use crate::process::state::{self, Finds, Role};
 use crate::report::{actor, counters, emit};
 use crate::request::ServedRequest;
 use crate::sys::Reader;
@@ -36,6 +36,8 @@ pub struct Start {
     pub runs: (u64, u64),
     /// It was judged as what sh runs: execvp and its kin do that where the kernel does not know its format.
     pub as_shell: bool,
+    /// What it only finds, for a script that was judged.
+    pub finds: Finds,
     judged: Option<Stat>,
     actor: Option<Fd>,
     /// It is a script, and `by` is the interpreter that this line of it names.
@@ -50,6 +52,7 @@ impl Start {
             image: (0, 0),
             runs: (0, 0),
             as_shell: false,
+            finds: Finds::Nothing,
             judged: None,
             actor: None,
             line: None,
@@ -164,12 +167,25 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
     let is_gateway = served.by_server
         && matches!(actor, Actor::This | Actor::Again)
         && runs_script(served, &starter, &arguments, path);
+    // What env(1) executes for a script was judged with the script, but for where that is.
+    let finds = match (actor, exec.replaces) {
+        (Actor::This, true) => state::finds(),
+        _ => Finds::Nothing,
+    };
+    let was_judged = finds != Finds::Nothing;
+    let is_interpreter = is_gateway || was_judged;
+    let is_judged_shell = finds == Finds::Shell;
     counters::decision();
-    let verdict = program.with_names(|names| {
+    let (verdict, finds) = program.with_names(|names| {
+        let finds = match program.is_found {
+            true if policy.is_shell(served.scope, names) => Finds::Shell,
+            true => Finds::Interpreter,
+            false => Finds::Nothing,
+        };
         let program = portcullis_policy::exec::ExecutedProgram {
-            names,
-            own_names: if is_gateway { 0 } else { program.own_names },
-            is_script: program.is_script || is_gateway,
+            names: if is_judged_shell { &[] } else { names },
+            own_names: if is_interpreter { 0 } else { program.own_names },
+            is_script: program.is_script || is_interpreter,
             command: form.flatten().filter(|_| program.of_system()),
             words: match form {
                 Some(_) => None,
@@ -177,16 +193,16 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
             },
             path: program.real.bytes(),
             of_system: program.of_system(),
-            identity: program.identity,
-            build_id: program.build_id(),
+            identity: if is_judged_shell { (0, 0) } else { program.identity },
+            build_id: if is_judged_shell { b"" } else { program.build_id() },
             writable,
-            on_connection,
+            on_connection: on_connection && !was_judged,
             loader,
             unguarded: program.unguarded,
             unknown: exec.unknown.or(program.unknown),
         };
         let environment = |bare| environment::steering(exec.envp, bare, &mut detail);
-        policy.decide_exec_in(served.scope, &program, environment)
+        (policy.decide_exec_in(served.scope, &program, environment), finds)
     });
     if actor.writes(verdict.outcome, true) {
         emit::exec(
@@ -203,7 +219,7 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
     }
     match verdict.outcome {
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
-        _ => Ok(ExecClearance::Start(start(program, guarding, as_shell, replaceable && enforced))),
+        _ => Ok(ExecClearance::Start(Start { finds, ..start(program, guarding, as_shell, replaceable && enforced) })),
     }
 }
 
@@ -244,7 +260,7 @@ fn start(program: Program<'_>, guarding: Guarding, as_shell: bool, replaceable: 
         (false, ..) | (true, true, false) => (None, None),
         _ => program.into_file(),
     };
-    Start { guarding, image, runs, as_shell, judged, actor, line }
+    Start { guarding, image, runs, as_shell, finds: Finds::Nothing, judged, actor, line }
 }
 
 /// Whether nobody but root can change which file a target is.

@@ -229,9 +229,17 @@ pub fn formats(actor: Actor<'_>, served: &ServedRequest, detail: &[u8]) -> Decis
     conclude(&policy, verdict, served, actor, Action::Call, detail)
 }
 
-/// Judges the opening of a port that the master has not opened.
+/// The ports that Linux itself gives to who asks for none (net/ipv4/af_inet.c). Not as it is set here: who starts programs in a
+/// network of its own sets that itself.
+const EPHEMERAL: core::ops::RangeInclusive<u16> = 32768..=60999;
+
+/// Judges the opening of a port that the master has not opened. A datagram socket may have an ephemeral port without asking for
+/// it, as a client does that binds to port 0: asking for it opens no more.
 #[inline(never)]
 pub fn listen(actor: Actor<'_>, served: &ServedRequest, fd: i32, ip: IpAddr, port: u16) -> Decision {
+    if EPHEMERAL.contains(&port) && sys::asked_stream(fd) == Some(false) {
+        return Ok(());
+    }
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_listen(served.scope, port);

@@ -4,7 +4,7 @@ use crate::memory::StringBuf;
 use crate::sys::{self, Which};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
-pub use portcullis_request::context::Role;
+pub use portcullis_request::context::{Finds, Role};
 
 /// 0 before the constructor has run: what begins as zeros needs no page of the file.
 pub(crate) static ROLE: AtomicU8 = AtomicU8::new(0);
@@ -33,6 +33,22 @@ fn early() -> Role {
 /// Sets the role.
 pub fn set_role(role: Role) {
     ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+static FINDS: AtomicU8 = AtomicU8::new(0);
+
+/// What this program only finds, which it then executes in its own place.
+pub fn finds() -> Finds {
+    match FINDS.load(Ordering::Relaxed) {
+        1 => Finds::Interpreter,
+        2 => Finds::Shell,
+        _ => Finds::Nothing,
+    }
+}
+
+/// Sets it; for the constructor.
+pub fn set_finds(finds: Finds) {
+    FINDS.store(finds as u8, Ordering::Relaxed);
 }
 
 /// Where the role lies, for the supervisor.

@@ -144,8 +144,15 @@ fn allowed_and_denied_by_every_way_of_resolving() {
         place.expect(how, "4446", &["other.example", "api.example"], CLOSED, None);
     }
     place.expect("getaddrinfo", "4446", &["hosts.example"], CLOSED, None);
-    // Asked for by its digits, it has no name any more.
-    place.expect("getaddrinfo", "4446", &["api.example", "192.88.1.10"], REFUSED, Some(""));
+    // An address that is asked for by its digits keeps its name, however they are written.
+    for digits in ["192.88.1.10", "0xc058010a", "0300.88.0x1.10", "192.88.266", "3226992906"] {
+        for how in ["getaddrinfo", "gethostbyname", "gethostbyname_r"] {
+            place.expect(how, "4446", &["api.example", digits], CLOSED, None);
+            place.expect(how, "4447", &["api.example", digits], REFUSED, Some("api.example"));
+            place.expect(how, "4446", &["other.example", digits], REFUSED, Some("other.example"));
+            place.expect(how, "4446", &[digits], REFUSED, Some(""));
+        }
+    }
     place.expect("gethostbyname", "4446", &["192.88.1.10"], REFUSED, Some(""));
 }
 
@@ -170,8 +177,10 @@ fn by_php_and_node() {
         let records = format!(
             "$r = dns_get_record('{name}', DNS_A); @fsockopen('tcp://' . inet_ntop(inet_pton($r[0]['ip'])), 4446, $n); echo $n;"
         );
-        // PHP hands the digits to getaddrinfo again: an address that was asked for by its digits has no name.
-        assert_eq!(php(&records), ("13".to_owned(), vec![String::new()]));
+        // PHP hands the digits to getaddrinfo again.
+        assert_eq!(php(&records), wanted);
+        let digits = format!("@fsockopen(gethostbyname('{name}'), 4446, $number); echo $number;");
+        assert_eq!(php(&digits), wanted);
         let code = if errno == 111 { "ECONNREFUSED" } else { "EACCES" };
         let wanted = (code.to_owned(), domains);
         let connect = "net.connect({ host: address, port: 4446 }).on('error', (error) => console.log(error.code))";

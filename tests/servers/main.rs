@@ -33,6 +33,7 @@ mod report;
 mod requests;
 mod rules;
 mod running;
+mod scripts;
 mod sealed;
 mod shipped;
 mod silence;

@@ -45,6 +45,8 @@ $ways = [
     'loader of the pool' => fn() => start(['/usr/bin/true'], ['LD_BIND_NOW' => '1']),
     'listen' => fn() => stream_socket_server('tcp://127.0.0.1:4470') ? 'yes' : 'no',
     'listen udp' => fn() => stream_socket_server('udp://127.0.0.1:4471', $n, $t, STREAM_SERVER_BIND) ? 'yes' : 'no',
+    'listen udp ephemeral' => fn() => stream_socket_server('udp://127.0.0.1:40471', $n, $t, STREAM_SERVER_BIND) ? 'yes' : 'no',
+    'listen tcp ephemeral' => fn() => stream_socket_server('tcp://127.0.0.1:40471') ? 'yes' : 'no',
     'listen allowed' => fn() => stream_socket_server('tcp://127.0.0.1:4472') ? 'yes' : 'no',
     'listen unix' => function () { $s = stream_socket_server('unix://WORK/s'); unlink('WORK/s'); return $s ? 'yes' : 'no'; },
     'dns outside' => fn() => udp('192.88.1.10', 53),
@@ -152,7 +154,7 @@ fn addresses() {
 }
 
 /// Each way, the rule that is about it, and a part of what the event says of it.
-const CASES: [(&str, &str, &str); 41] = [
+const CASES: [(&str, &str, &str); 43] = [
     ("place writable", "exec-place", "writable"),
     ("place writable file", "exec-place", "writable"),
     ("place tmp", "exec-place", "/tmp"),
@@ -173,6 +175,8 @@ const CASES: [(&str, &str, &str); 41] = [
     ("loader of the pool", "", ""),
     ("listen", "listen-port", "4470"),
     ("listen udp", "listen-port", "4471"),
+    ("listen udp ephemeral", "", ""),
+    ("listen tcp ephemeral", "listen-port", "40471"),
     ("listen allowed", "", ""),
     ("listen unix", "", ""),
     ("dns outside", "dns-direct", "53"),

@@ -2,8 +2,9 @@
 
 use crate::arguments::{RoleWord, Run};
 use crate::{USAGE, check, compile, complain};
-use portcullis_config::model::Sink;
+use portcullis_config::model::{From, Origin, Sink};
 use portcullis_config::{Config, DEFAULT_CONFIG, trust};
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -113,15 +114,59 @@ fn configuration(arguments: &Run) -> Option<Config> {
     loaded.usable().then_some(loaded.config)
 }
 
+/// The ports that a command's arguments name behind an address (`-S 127.0.0.1:8080`, `--bind=:80`) or an option for a port
+/// (`--port 8080`, `-p 80`): of a server that serves from its beginning (`php -S`) these are its own.
+fn told_ports(arguments: &[OsString]) -> BTreeSet<u16> {
+    let number = |text: &str| text.parse::<u16>().ok().filter(|port| *port != 0 && !text.starts_with('+'));
+    let is_for_port = |option: &str| option == "-p" || option.starts_with('-') && option.ends_with("port");
+    let mut ports = BTreeSet::new();
+    let mut before = "";
+    for argument in arguments {
+        let argument = argument.to_str().unwrap_or_default();
+        let (option, value) = argument.split_once('=').unwrap_or((before, argument));
+        let port = match value.rsplit_once(':') {
+            Some((host, port)) if !host.contains([' ', '\t', '\n']) && !host.contains("//") => number(port),
+            None if is_for_port(option) => number(value),
+            _ => None,
+        };
+        ports.extend(port);
+        before = argument;
+    }
+    ports
+}
+
+/// Lets a server open the ports that it was told to, in every scope.
+fn let_listen(config: &mut Config, told: &BTreeSet<u16>) {
+    let own = |port: &u16| From {
+        value: (*port, *port),
+        origin: Origin { text: format!("port {port} of the command"), file: None, line: 0 },
+    };
+    let scopes = config.vhosts.iter_mut().map(|vhost| &mut vhost.scope).filter(|scope| scope.listen.is_some());
+    for scope in scopes.chain([&mut config.global]) {
+        scope.listen.get_or_insert_default().extend(told.iter().map(own));
+    }
+}
+
 /// One name for each configuration and mode, so that runs leave no more files than there are of those.
-fn policy_name(arguments: &Run) -> String {
+fn policy_name(arguments: &Run, told: &BTreeSet<u16>) -> String {
     let config = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
     let config = config.as_ref().map_or(&b"built in"[..], |path| path.as_os_str().as_bytes());
     let mode = arguments.mode.map_or("configured", |mode| portcullis_policy::Mode::from(mode).word());
-    format!("run-{:016x}-{mode}", portcullis_policy::command::token_hash(config))
+    let ports: String = told.iter().map(|port| format!("-{port}")).collect();
+    format!("run-{:016x}-{mode}{ports}", portcullis_policy::command::token_hash(config))
 }
 
 pub fn run(arguments: &Run) -> u8 {
+    let Some((program, rest)) = arguments.command.split_first() else { return USAGE };
+    let is_master = match arguments.role {
+        RoleWord::Master => true,
+        RoleWord::Serving => false,
+        RoleWord::Auto => is_server(Path::new(program)),
+    };
+    let told = match arguments.role {
+        RoleWord::Auto if !is_master => told_ports(rest),
+        _ => BTreeSet::new(),
+    };
     let Some(mut config) = configuration(arguments) else {
         return complain("the configuration has errors; nothing was started");
     };
@@ -129,26 +174,16 @@ pub fn run(arguments: &Run) -> u8 {
         return complain("libportcullis.so is neither beside this command nor in /usr/lib");
     };
     config.force = arguments.mode.map(Into::into).or(config.force);
+    let_listen(&mut config, &told);
     compile::prepare(&config);
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
     let bytes = portcullis_config::compile(&config);
-    let policy = match lay(&bytes, &policy_name(arguments)) {
+    let policy = match lay(&bytes, &policy_name(arguments, &told)) {
         Ok(path) => path,
         Err(error) => return complain(format_args!("cannot write the compiled policy: {error}")),
     };
-    let Some((program, rest)) = arguments.command.split_first() else { return USAGE };
-    let role = match arguments.role {
-        RoleWord::Master => "m",
-        RoleWord::Serving => "s",
-        RoleWord::Auto => {
-            if is_server(Path::new(program)) {
-                "m"
-            } else {
-                "s"
-            }
-        }
-    };
+    let role = if is_master { "m" } else { "s" };
     let before = std::env::var_os("LD_PRELOAD").filter(|value| !value.is_empty());
     // The variable of src/child/context.rs: the guard finds its chain and standard error itself.
     let context = format!("1;{role};1;0;0;0:0;{};", policy.display());
@@ -170,6 +205,23 @@ pub fn run(arguments: &Run) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ports_are_those_that_an_argument_names() {
+        for (words, ports) in [
+            ("-S 127.0.0.1:8080", &[8080][..]),
+            ("-S [::1]:8080 router.php", &[8080]),
+            ("--bind=:81 --bind 0.0.0.0:82", &[81, 82]),
+            ("--port 83 --http-port=84 -p 85", &[83, 84, 85]),
+            ("-r 4444 4445", &[]),
+            ("http://192.88.1.10:4444/ a:b x:70000 -p 0 x:+5 x:", &[]),
+            ("http://192.88.1.10:4444", &[]),
+        ] {
+            let words: Vec<OsString> = words.split(' ').map(OsString::from).collect();
+            assert_eq!(told_ports(&words), ports.iter().copied().collect(), "{words:?}");
+        }
+        assert_eq!(told_ports(&["$s = x; listen(:4444".into(), "a b:4444".into()]), BTreeSet::new());
+    }
 
     #[test]
     fn servers_are_known_by_name() {

@@ -20,7 +20,7 @@ mod snapshot;
 mod syntax;
 pub mod trust;
 
-pub use compile::compile;
+pub use compile::{compile, compile_for_library};
 pub use diagnostic::{Diagnostic, Severity};
 pub use entry::command;
 pub use load::{FORGIVEN, Loaded, built_in, load, load_below, mark, parse_text};

@@ -104,9 +104,10 @@ pub const PLACES: [&str; 14] = [
     "hidden",
 ];
 
-/// Network and scripting tools (Elastic's rule on web server children), then those of reconnaissance (Sigma's Linux Webshell
-/// Indicators). A `*` at the end stands for any version.
-pub const TOOLS: [&str; 34] = [
+/// Network and scripting tools (Elastic's rule on web server children), those of reconnaissance (Sigma's Linux Webshell
+/// Indicators), then programs that start others or fetch them. A `*` at the end stands for any version. Left out are those that
+/// ordinary applications start: git, tar, find, xargs, make, env, timeout, flock, nice.
+pub const TOOLS: [&str; 60] = [
     "socat",
     "openssl",
     "busybox",
@@ -141,6 +142,32 @@ pub const TOOLS: [&str; 34] = [
     "netstat",
     "pwd",
     "route",
+    "at",
+    "batch",
+    "awk",
+    "gawk",
+    "mawk",
+    "original-awk",
+    "tclsh*",
+    "expect",
+    "gdb",
+    "strace",
+    "script",
+    "chroot",
+    "unshare",
+    "nsenter",
+    "setpriv",
+    "ssh",
+    "ssh-agent",
+    "su",
+    "sudo",
+    "doas",
+    "pkexec",
+    "runuser",
+    "sg",
+    "newgrp",
+    "curl",
+    "wget",
 ];
 
 /// Set-user-ID and set-group-ID programs that take mail from anybody, by their real paths: those of Postfix, DragonFly's

@@ -10,9 +10,7 @@ fn warnings(text: &str) -> Vec<String> {
     let loaded = parse_text(Path::new("/test.toml"), text);
     let errors: Vec<_> = loaded.diagnostics.iter().filter(|one| one.severity == Severity::Error).collect();
     assert!(errors.is_empty(), "{text}\n{errors:?}");
-    // The programs are made up.
-    let others = loaded.diagnostics.iter().filter(|one| !one.message.contains("does not exist here"));
-    others.map(|one| one.render(false)).collect()
+    loaded.diagnostics.iter().map(|one| one.render(false)).collect()
 }
 
 /// `text` has one warning, with all of these in it.
@@ -295,7 +293,33 @@ fn a_command_that_no_process_is_like() {
     }
     let found = warnings("[exec]\nallow = [\"./bin/clean -a\"]\n").join("\n");
     assert!(found.contains("`./bin/clean` is a relative path"), "{found}");
-    silent("[exec]\nallow = [\"/usr/bin/convert -c x\", \"/usr/bin/convert ./a ./b\"]\n");
+    silent("[exec]\nallow = [\"/nonexistent/convert -c x\", \"/nonexistent/convert ./a ./b\"]\n");
+}
+
+/// A program is named as it is called, its version included: a name that nothing has matches nothing.
+#[test]
+fn a_program_that_is_not_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = folder.path().canonicalize().expect("a folder");
+    for name in ["snake3", "snake3.11", "snake3-config", "convert"] {
+        std::fs::write(root.join(name), "").expect("a file");
+    }
+    symlink("snake3.11", root.join("snake")).expect("a link");
+    let entry = |command: &str| format!("[exec]\nallow = [\"{}/{command}\"]\n", root.display());
+    for there in ["snake /srv/x", "snake3 -V", "snake3.11 /srv/x *", "snake3.* /srv/x", "conver? a"] {
+        silent(&entry(there));
+    }
+    for (missing, others) in [("snake3.9 /srv/x", "`, `"), ("snake2 -V", "snake3.11`"), ("snake3.12", "snake3`")] {
+        let name = missing.split(' ').next().expect("a name");
+        let what = format!("`{}/{name}` matches nothing", root.display());
+        warned(&entry(missing), &[&what, "a version is part of a program's name", others, "/test.toml:2:10\n"]);
+    }
+    for missing in ["convrt * *", "tool* a", "adder"] {
+        warned(&entry(missing), &["matches nothing", "help: correct the path"]);
+    }
+    warned("[exec]\nallow = [\"no-such-program-here -V\"]\n", &["`no-such-program-here` matches nothing"]);
+    // What is in no folder that is here may be in a chroot.
+    silent("[exec]\nallow = [\"/nonexistent/snake3.9 /srv/x\"]\n");
 }
 
 /// `deny` takes precedence, so that what it has as a whole is never allowed.

@@ -3,7 +3,8 @@
 /// The longest token that is matched, in bytes; a longer one is not simple.
 pub const TOKEN_MAX: usize = 1024;
 
-/// A command that is not simple: it has a metacharacter, a substitution, a redirection, an assignment or a list.
+/// A command that is not simple: it has a metacharacter, a substitution, an assignment, a list, or a redirection that is none of
+/// [`REDIRECTIONS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSimple;
 
@@ -42,12 +43,22 @@ const RESERVED: [&[u8]; 30] = [
     b"export",
 ];
 
+/// The redirections that are part of a simple command: they begin before a blank and end before one, or with the text. Nothing is read
+/// by them, and nothing written.
+const REDIRECTIONS: [&[u8]; 6] = [b"2>&1", b">", b"1>", b"2>", b"<", b"&>"];
+/// Where the others of them lead; blanks may stand before it.
+const NULL: &[u8] = b"/dev/null";
+
 /// The tokens of a command text, or of an argument vector.
 #[derive(Clone, Copy)]
 pub struct Tokens<'a> {
     input: Input<'a>,
     at: usize,
     first: bool,
+    /// Redirections are none of its tokens; otherwise it is not simple with one.
+    redirects: bool,
+    /// A `&>` was read. To a shell of POSIX that is the end of a command, and words behind it are another one.
+    ended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -60,13 +71,19 @@ impl<'a> Tokens<'a> {
     /// The tokens of a command text, as `sh -c` would split it.
     #[must_use]
     pub fn new(text: &'a [u8]) -> Tokens<'a> {
-        Tokens { input: Input::Text(text), at: 0, first: true }
+        Tokens { input: Input::Text(text), at: 0, first: true, redirects: true, ended: false }
+    }
+
+    /// The same for a shell that may take redirections for something else: to csh, `2>&1` is a word and a file of the name 1.
+    #[must_use]
+    pub fn without_redirections(text: &'a [u8]) -> Tokens<'a> {
+        Tokens { redirects: false, ..Tokens::new(text) }
     }
 
     /// Words that are tokens already.
     #[must_use]
     pub fn words(words: &'a [&'a [u8]]) -> Tokens<'a> {
-        Tokens { input: Input::Words(words), at: 0, first: true }
+        Tokens { input: Input::Words(words), at: 0, first: true, redirects: false, ended: false }
     }
 
     /// The next token, with its quotes removed, in `buffer`; `None` at the end.
@@ -93,8 +110,9 @@ impl<'a> Tokens<'a> {
 
     /// Reads one token of `text` into `sink`; false at the end.
     fn scan(&mut self, text: &[u8], sink: &mut Sink<'_>) -> Result<bool, NotSimple> {
-        while let Some(b' ' | b'\t') = text.get(self.at) {
-            self.at = self.at.wrapping_add(1);
+        self.skip_blanks(text);
+        while self.redirects && !self.first && self.skip_redirection(text) {
+            self.skip_blanks(text);
         }
         let start = self.at;
         let mut quoted = false;
@@ -136,6 +154,9 @@ impl<'a> Tokens<'a> {
         if self.at == start {
             return Ok(false);
         }
+        if self.ended {
+            return Err(NotSimple);
+        }
         if self.first {
             let word = sink.buffer.get(..sink.len).unwrap_or_default();
             if word.is_empty() || (!quoted && RESERVED.contains(&word)) {
@@ -144,6 +165,34 @@ impl<'a> Tokens<'a> {
             self.first = false;
         }
         Ok(true)
+    }
+
+    fn skip_blanks(&mut self, text: &[u8]) {
+        while let Some(b' ' | b'\t') = text.get(self.at) {
+            self.at = self.at.wrapping_add(1);
+        }
+    }
+
+    /// Reads a redirection, where a whole one is next; false where none is.
+    fn skip_redirection(&mut self, text: &[u8]) -> bool {
+        let rest = text.get(self.at..).unwrap_or_default();
+        let Some((operator, mut rest)) = REDIRECTIONS.iter().find_map(|one| Some((*one, rest.strip_prefix(*one)?)))
+        else {
+            return false;
+        };
+        if operator.last() != Some(&b'1') {
+            while let [b' ' | b'\t', behind @ ..] = rest {
+                rest = behind;
+            }
+            let Some(behind) = rest.strip_prefix(NULL) else { return false };
+            rest = behind;
+        }
+        let is_whole = matches!(rest, [] | [b' ' | b'\t', ..]);
+        if is_whole {
+            self.at = text.len().wrapping_sub(rest.len());
+            self.ended |= operator.first() == Some(&b'&');
+        }
+        is_whole
     }
 
     fn quoted(&mut self, text: &[u8], quote: u8, sink: &mut Sink<'_>) -> Result<(), NotSimple> {
@@ -245,10 +294,99 @@ mod tests {
     }
 
     #[test]
+    fn a_redirection_that_reads_and_writes_nothing_is_no_token() {
+        for text in [
+            "a b 2>&1",
+            "a b >/dev/null",
+            "a b 1>/dev/null",
+            "a b 2>/dev/null",
+            "a b </dev/null",
+            "a b &>/dev/null",
+            "a b > /dev/null 2>&1",
+            "a >/dev/null 2>&1 b",
+            "a 2>&1 b",
+            "a b \t2> \t/dev/null ",
+            "a b </dev/null >/dev/null 2>&1",
+            "a b 2>&1 &>/dev/null",
+            "a b &> /dev/null 2>&1",
+        ] {
+            assert_eq!(split(text.as_bytes()).unwrap(), [b"a", b"b"], "{text}");
+            let mut tokens = Tokens::without_redirections(text.as_bytes());
+            let mut buffer = [0; TOKEN_MAX];
+            let tokens: Vec<bool> =
+                core::iter::from_fn(|| tokens.next(&mut buffer).map(|token| token.is_err())).take(9).collect();
+            assert!(tokens.contains(&true), "{text}");
+        }
+        assert_eq!(split(b"a 2 '2>&1' \\>/dev/null").unwrap(), [&b"a"[..], b"2", b"2>&1", b">/dev/null"]);
+        let words: [&[u8]; 2] = [b"a", b"2>&1"];
+        let (mut words, mut buffer) = (Tokens::words(&words), [0; TOKEN_MAX]);
+        assert_eq!(words.next(&mut buffer), Some(Ok(&b"a"[..])));
+        assert_eq!(words.next(&mut buffer), Some(Ok(&b"2>&1"[..])));
+    }
+
+    #[test]
     fn refuses_what_a_shell_would_do_more_with() {
         for text in [
-            "a;b", "a|b", "a&b", "a>b", "a<b", "a $b", "a `b`", "a $(b)", "a\nb", "X=1 a", "a *", "~/a", "a #b",
-            "eval a", "exec a", "! a", "{ a; }", "a \"$b\"", "a 'b", "a \\", "if a", "a \0",
+            "a;b",
+            "a|b",
+            "a >b",
+            "a 2>&1b",
+            "a 2>&1;b",
+            "a >/dev/null/../b",
+            "a >/dev/null;b",
+            "a >/dev/null&",
+            "a >/dev/nullb",
+            "a '>'/dev/null>b",
+            "a >'/dev/null'",
+            "a >>/dev/null",
+            "a >&2",
+            "a >& /dev/null",
+            "a >|/dev/null",
+            "a <>/dev/null",
+            "a <</dev/null",
+            "a <&0",
+            "a 3>/dev/null",
+            "a 12>/dev/null",
+            "a 2 >&1",
+            "a 2> &1",
+            "a 2>& 1",
+            "a 2>&-",
+            "a b2>&1",
+            "a\\ >/dev/null>b",
+            "a &>/dev/null b",
+            "a &>/dev/null 2>&1 b",
+            "a & >/dev/null",
+            "&>/dev/null a",
+            ">/dev/null a",
+            "2>&1 a",
+            ">/dev/null",
+            "a &>>/dev/null",
+            "a &>&1",
+            "a 2>/dev/null\\",
+            "a 2>/dev/null$b",
+            "a >/dev/null\nb",
+            "a >\n/dev/null",
+            "a >\u{b}/dev/null",
+            "a&b",
+            "a>b",
+            "a<b",
+            "a $b",
+            "a `b`",
+            "a $(b)",
+            "a\nb",
+            "X=1 a",
+            "a *",
+            "~/a",
+            "a #b",
+            "eval a",
+            "exec a",
+            "! a",
+            "{ a; }",
+            "a \"$b\"",
+            "a 'b",
+            "a \\",
+            "if a",
+            "a \0",
         ] {
             assert_eq!(split(text.as_bytes()), Err(NotSimple), "{text}");
         }

@@ -70,6 +70,9 @@ pub fn reason(word: &str) -> u16 {
     REASONS.iter().position(|known| *known == word).map_or(u16::MAX, |at| 1_u16.wrapping_shl(at as u32))
 }
 
+/// Shells that are known to redirect as [`Tokens`] reads it.
+const REDIRECTING: [&[u8]; 3] = [b"sh", b"dash", b"bash"];
+
 /// Whether the first word of a command has no folder. A quoted blank ends it here, which is the safe side.
 fn is_bare(text: &[u8]) -> bool {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
@@ -148,6 +151,13 @@ impl<'a> Policy<'a> {
         findings.verdict()
     }
 
+    /// Whether one of these names is a shell's.
+    #[must_use]
+    pub fn is_shell(&self, scope: u32, names: &[&[u8]]) -> bool {
+        let shells = self.scope(scope).shells;
+        names.iter().any(|name| self.name(shells, name).is_some())
+    }
+
     /// Whether `allow` of loader-env names the whole value of a variable.
     #[must_use]
     pub fn is_loaded(&self, scope: u32, value: &[u8]) -> bool {
@@ -224,17 +234,17 @@ impl<'a> Policy<'a> {
     /// The entry of `allow` that names the command or the program. A program that is named without a folder has to be one
     /// of the system's: what a shell runs by that name, PATH says; what is executed itself is looked at.
     fn allowed(&self, scope: &Scope, program: &ExecutedProgram<'_>) -> Option<Named> {
-        match (program.command, program.words) {
-            (Some(text), _) => {
-                let clause = self.command(scope.commands, || Tokens::new(text))?;
-                Some(Named { clause, bare: is_bare(text) })
-            }
-            (None, Some(words)) => {
-                let clause = self.command(scope.commands, || Tokens::words(words))?;
-                let bare = is_bare(words.first().copied().unwrap_or_default());
-                (program.of_system || !bare).then_some(Named { clause, bare: false })
-            }
-            (None, None) => None,
+        let (tokens, first) = match (program.command, program.words) {
+            (Some(text), _) if program.names.iter().all(|name| REDIRECTING.contains(name)) => (Tokens::new(text), text),
+            (Some(text), _) => (Tokens::without_redirections(text), text),
+            (None, Some(words)) => (Tokens::words(words), words.first().copied().unwrap_or_default()),
+            (None, None) => return None,
+        };
+        let clause = self.command(scope.commands, tokens)?;
+        let bare = is_bare(first);
+        match program.command {
+            Some(_) => Some(Named { clause, bare }),
+            None => (program.of_system || !bare).then_some(Named { clause, bare: false }),
         }
     }
 
@@ -274,10 +284,11 @@ impl<'a> Policy<'a> {
     }
 
     /// The clause of the first entry that matches: those whose first token has a glob, then those found by its hash.
-    fn command<'t>(&self, range: Range, tokens: impl Fn() -> Tokens<'t>) -> Option<u32> {
+    fn command(&self, range: Range, mut tokens: Tokens<'_>) -> Option<u32> {
+        let whole = tokens;
         let entries: &[Command] = self.range(Section::Commands, range);
         let mut buffer = [0; crate::command::TOKEN_MAX];
-        let first = token_hash(tokens().next(&mut buffer)?.ok()?);
+        let first = token_hash(tokens.next(&mut buffer)?.ok()?);
         let globbed = entries.partition_point(|entry| entry.hash.get() == 0);
         let from = entries.partition_point(|entry| entry.hash.get() < first);
         let to = entries.partition_point(|entry| entry.hash.get() <= first);
@@ -286,7 +297,7 @@ impl<'a> Policy<'a> {
             .into_iter()
             .flatten()
             .flatten()
-            .find(|entry| self.matches(entry.tokens, tokens(), &mut buffer))
+            .find(|entry| self.matches(entry.tokens, whole, &mut buffer))
             .map(|entry| entry.clause.get())
     }
 

@@ -1,7 +1,7 @@
 //! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
 //!
-//! `PORTCULLIS_CONTEXT=3;ROLE;TREE;HANDED;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`;
-//! what the tree of processes is judged by; the descriptors that are handed down; device and inode of the program that was judged; whether LD_PRELOAD was put in by the guard; the reason last reported; the state of the
+//! `PORTCULLIS_CONTEXT=3;ROLE;TREE;HANDED;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`,
+//! for which `e` and `f` stand where [`Finds`] is more than nothing (an older library takes them for `d`); what the tree of processes is judged by; the descriptors that are handed down; device and inode of the program that was judged; whether LD_PRELOAD was put in by the guard; the reason last reported; the state of the
 //! sources for which compiling was tried; standard error of the tree's first process; the path of the compiled policy; the
 //! programs that led here. In every later version the first three fields stay where they are.
 //!
@@ -18,6 +18,20 @@ pub enum Role {
     Serving = 2,
     /// A program started, directly or not, by a serving process.
     Descendant = 3,
+}
+
+/// What a program only finds, for a script whose first line names it: env(1). It executes that in its own place, and the script was
+/// judged as a whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Finds {
+    /// It is a program like any other.
+    #[default]
+    Nothing = 0,
+    /// An interpreter.
+    Interpreter = 1,
+    /// An interpreter, and the script was judged as a shell already.
+    Shell = 2,
 }
 
 /// Numbers that tell where a server is.
@@ -89,6 +103,8 @@ impl<'a> Tree<'a> {
 pub struct Inherited<'a> {
     /// Role of the new program.
     pub role: Role,
+    /// What a descendant only finds.
+    pub finds: Finds,
     /// What its tree is judged by; `None` at the beginning of one.
     pub tree: Option<Tree<'a>>,
     /// The descriptors that are handed down.
@@ -120,6 +136,7 @@ impl<'a> Inherited<'a> {
         let handed = [[0; 3]; HANDED];
         Inherited {
             role: Role::Descendant,
+            finds: Finds::Nothing,
             tree,
             handed,
             injected: false,
@@ -145,10 +162,12 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     };
     let count = 7_usize.wrapping_add(usize::from(has_tree) * 2).wrapping_add(usize::from(has_handed));
     let mut fields = rest.splitn(count, |&byte| byte == b';');
-    let role = match fields.next()? {
-        b"m" => Role::Master,
-        b"s" => Role::Serving,
-        _ => Role::Descendant,
+    let (role, finds) = match fields.next()? {
+        b"m" => (Role::Master, Finds::Nothing),
+        b"s" => (Role::Serving, Finds::Nothing),
+        b"e" => (Role::Descendant, Finds::Interpreter),
+        b"f" => (Role::Descendant, Finds::Shell),
+        _ => (Role::Descendant, Finds::Nothing),
     };
     let tree = if has_tree { Some(Tree::parse(fields.next()?)?) } else { None };
     let mut handed = [[0; 3]; HANDED];
@@ -164,7 +183,7 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     let tried = number(fields.next()?);
     let stderr = identity(fields.next()?)?;
     let (policy, chain) = (fields.next()?, fields.next()?);
-    Some(Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain })
+    Some(Inherited { role, finds, tree, handed, injected, reported, tried, stderr, image, policy, chain })
 }
 
 /// A device and an inode.
@@ -175,17 +194,19 @@ fn identity(field: &[u8]) -> Option<(u64, u64)> {
 
 /// Writes the variable's value by `push`.
 pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
-    let Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain } = *inherited;
+    let Inherited { role, finds, tree, handed, injected, reported, tried, stderr, image, policy, chain } = *inherited;
     let hands = handed != [[0; 3]; HANDED];
     push(match tree {
         None => b"1;",
         Some(_) if hands => b"3;",
         Some(_) => b"2;",
     });
-    push(match role {
-        Role::Master => b"m;",
-        Role::Serving => b"s;",
-        Role::Descendant => b"d;",
+    push(match (role, finds) {
+        (Role::Master, _) => b"m;",
+        (Role::Serving, _) => b"s;",
+        (Role::Descendant, Finds::Nothing) => b"d;",
+        (Role::Descendant, Finds::Interpreter) => b"e;",
+        (Role::Descendant, Finds::Shell) => b"f;",
     });
     if let Some(tree) = tree {
         tree.write(&mut push);

@@ -1,6 +1,6 @@
 //! What a program inherits: any environment, and whatever the guard writes is read as it was.
 
-use portcullis_request::context::{self, Inherited, Role, Tree};
+use portcullis_request::context::{self, Finds, Inherited, Role, Tree};
 use portcullis_request::environment::{CONTEXT, Variables};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -31,7 +31,7 @@ fn role() -> impl Strategy<Value = Role> {
 proptest! {
     #[test]
     fn what_is_written_is_read(
-        (role, injected, reported, tried) in (role(), any::<bool>(), any::<u8>(), any::<u64>()),
+        (role, finds, injected, reported, tried) in (role(), 0..3_u8, any::<bool>(), any::<u8>(), any::<u64>()),
         (stderr, image) in any::<((u64, u64), (u64, u64))>(),
         handed in any::<[[u64; 3]; 4]>(),
         policy in "[^;\0]{0,40}",
@@ -43,16 +43,22 @@ proptest! {
         let (policy, chain) = (policy.as_bytes(), &chain[..]);
         let tree = Tree { modes: modes.as_bytes(), sinks, file, digest, home, pools: pools.as_bytes(), log: log.as_bytes() };
         let tree = has_tree.then_some(tree);
+        // Only a descendant finds anything.
+        let finds = match (role, finds) {
+            (Role::Descendant, 1) => Finds::Interpreter,
+            (Role::Descendant, 2) => Finds::Shell,
+            _ => Finds::Nothing,
+        };
         // Only a tree's variable has it.
         let image = if has_tree { image } else { (0, 0) };
         let handed = if has_tree { handed } else { [[0; 3]; 4] };
-        let inherited = Inherited { role, tree, handed, injected, reported, tried, stderr, image, policy, chain };
+        let inherited = Inherited { role, finds, tree, handed, injected, reported, tried, stderr, image, policy, chain };
         let text = written(&inherited);
         prop_assert_eq!(context::parse(&text), Some(inherited));
     }
 
     #[test]
-    fn any_context(value in "[123];[msdx];[01x];[0-9:;/a]{0,60}") {
+    fn any_context(value in "[123];[msdefx];[01x];[0-9:;/a]{0,60}") {
         read(&[CONTEXT, value.as_bytes()].concat());
     }
 

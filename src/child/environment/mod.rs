@@ -21,7 +21,7 @@ use crate::sys;
 use crate::sys::Reader;
 use crate::sys::Vector;
 use core::ffi::CStr;
-use portcullis_request::context::{self, HANDED, Handed};
+use portcullis_request::context::{self, Finds, HANDED, Handed};
 use portcullis_request::environment::{CONTEXT, OWN, PRELOAD};
 
 /// Whether an entry of an environment is one of the guard's own variables.
@@ -99,6 +99,8 @@ pub struct New<'n> {
     pub guarding: Guarding,
     /// Device and inode that it must have as its program; zeros where the guard in it is not to look.
     pub image: (u64, u64),
+    /// What it only finds, for a script.
+    pub finds: Finds,
     /// The descriptors that it is handed, as in [`Inherited::handed`](portcullis_request::context::Inherited::handed).
     pub handed: Handed,
 }
@@ -106,7 +108,7 @@ pub struct New<'n> {
 impl<'n> New<'n> {
     /// A program named `name` that is guarded so far.
     pub fn of(name: &'n [u8], guarding: Guarding) -> New<'n> {
-        New { name, guarding, image: (0, 0), handed: [[0; 3]; HANDED] }
+        New { name, guarding, image: (0, 0), finds: Finds::Nothing, handed: [[0; 3]; HANDED] }
     }
 
     /// Whether the guard will be in it, so that it gets the backstop's key.
@@ -115,8 +117,8 @@ impl<'n> New<'n> {
     }
 
     /// The same, of which it is known what it must run.
-    pub fn running(self, image: (u64, u64)) -> New<'n> {
-        New { image, ..self }
+    pub fn running(self, image: (u64, u64), finds: Finds) -> New<'n> {
+        New { image, finds, ..self }
     }
 }
 

@@ -85,7 +85,7 @@ impl Place {
     }
 }
 
-/// The process resolved `name` to `address`. No name: it asked for the address itself, by its digits.
+/// The process resolved `name` to `address`. No name: what it was told is not believed.
 #[inline(never)]
 pub fn remember(name: &HostName, address: IpAddr) {
     let key = key(address);
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_name_counts_and_asking_for_the_address_takes_it_away() {
+    fn the_last_name_counts_and_an_answer_that_is_not_believed_takes_it_away() {
         let address: IpAddr = "25.1.2.3".parse().unwrap();
         assert_eq!(of(address).bytes(), b"");
         remember(&HostName::of(b"a.example"), address);

@@ -67,6 +67,8 @@ pub struct Program<'p> {
     build_id: ([u8; BUILD_ID_MAX], usize),
     /// It is a script.
     pub is_script: bool,
+    /// It is a script, and what its line names only finds its interpreter: env(1).
+    pub is_found: bool,
     /// Of a script whose interpreter is none itself: the interpreter, and the line that names it.
     pub interpreter: Option<(Fd, ScriptLine)>,
     /// Who starts it; `None` where it does not matter what that may write to.
@@ -119,6 +121,7 @@ impl<'p> Program<'p> {
             identity: (0, 0),
             build_id: ([0; BUILD_ID_MAX], 0),
             is_script: false,
+            is_found: false,
             interpreter: None,
             starter: None,
             runs_own: false,

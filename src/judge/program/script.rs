@@ -1,7 +1,7 @@
 //! What runs in a program's place: the interpreter of a script, and what the dynamic loader is told to run.
 
 use super::format::{self, Format, HEAD, Loader};
-use super::{FOREIGN, PATH_MAX, Program, interpreter, is_multicall, loader, read, readable, real_path};
+use super::{FOREIGN, PATH_MAX, Program, interpreter, is_multicall, is_of_system, loader, read, readable, real_path};
 use crate::memory::{StringBuf, base_name};
 use crate::sys;
 use core::ffi::CStr;
@@ -127,6 +127,7 @@ impl Program<'_> {
             if name == b"env" || is_multicall(name) || kind == Some(Kind::Applets) {
                 // Options and assignments are left out; of the others each may be the program.
                 for word in argument.split(|byte| matches!(byte, b' ' | b'\t')) {
+                    let word = word.strip_prefix(b"-S").unwrap_or(word);
                     if !word.is_empty() && !word.starts_with(b"-") && !word.contains(&b'=') {
                         self.push(base_name(word));
                     }
@@ -154,6 +155,7 @@ impl Program<'_> {
                     }
                     let found = self.loaded_by(&elf.loader, (&file, &stat), opened, &[]);
                     if depth == 0 {
+                        self.is_found = name == b"env" && is_of_system(real.bytes());
                         self.interpreter = Some((file, line));
                     }
                     return found;

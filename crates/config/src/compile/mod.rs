@@ -15,7 +15,17 @@ use writer::Writer;
 /// Compiles `config`.
 #[must_use]
 pub fn compile(config: &Config) -> Vec<u8> {
-    let mut writer = Writer::default();
+    compile_by(config, Writer::default())
+}
+
+/// Compiles the policy that is part of the library, where each byte counts: what makes a destination ordinary is one clause. No event has
+/// it, and who explains a policy compiles one.
+#[must_use]
+pub fn compile_for_library(config: &Config) -> Vec<u8> {
+    compile_by(config, Writer::brief())
+}
+
+fn compile_by(config: &Config, mut writer: Writer) -> Vec<u8> {
     let mut scopes = Scopes::default();
     scopes.global(config, &mut writer);
     scopes.strictest(config, &mut writer);

@@ -32,9 +32,9 @@ impl Scopes {
             reasons: (reason("setuid") | reason(MISSING) | reason(SANITIZER)).into(),
             egress_errno: 13.into(),
             exec_errno: 13.into(),
-            local: writer.addresses(&defaults::default_ranges()),
+            local: writer.addresses(&writer.default_ranges()),
             resolvers: writer.addresses(&resolvers(true, &[], config)),
-            common: ports(&defaults::default_ports(), writer),
+            common: ports(&writer.default_ports(), writer),
             probes: writer.port_list(probes.iter().map(|port| (*port, *port, probe)).collect()),
             shells: writer.names(defaults::default_shells()),
             commands: writer.commands(defaults::default_commands()),
@@ -154,7 +154,7 @@ impl Scopes {
             .flatten()
             .chain(defaults::default_metadata())
             .collect();
-        let mut common = config.global.common.clone().unwrap_or_else(defaults::default_ports);
+        let mut common = config.global.common.clone().unwrap_or_else(|| writer.default_ports());
         for list in config.vhosts.iter().filter_map(|vhost| vhost.scope.common.as_ref()) {
             common = in_both(&common, list);
         }

@@ -2,6 +2,7 @@
 
 use crate::model::{self, Net, Origin};
 use crate::nets;
+use crate::read::defaults;
 use portcullis_policy::command::token_hash;
 use portcullis_policy::format::{
     AddrSet, Clause, Command, Header, Host, MAGIC, Net4, Net6, Ports, ProgramEntry, Range, SECTIONS, Section,
@@ -13,10 +14,16 @@ use zerocopy::{Immutable, IntoBytes};
 
 #[derive(Default)]
 pub(super) struct Writer {
+    /// What makes a destination ordinary is one clause.
+    is_brief: bool,
     sections: [Vec<u8>; SECTIONS],
     texts: HashMap<Vec<u8>, StringRange>,
     clauses: HashMap<Origin, u32>,
     ports: HashMap<Vec<(u16, u16, u32)>, Range>,
+}
+
+fn ordinary() -> Origin {
+    Origin { text: "a local range or a common port".into(), file: None, line: 0 }
 }
 
 pub(super) fn range(start: usize, len: usize) -> Range {
@@ -24,6 +31,29 @@ pub(super) fn range(start: usize, len: usize) -> Range {
 }
 
 impl Writer {
+    /// One by which what makes a destination ordinary is one clause.
+    pub(super) fn brief() -> Writer {
+        Writer { is_brief: true, ..Writer::default() }
+    }
+
+    /// The built-in local ranges.
+    pub(super) fn default_ranges(&self) -> Vec<Net> {
+        let mut ranges = defaults::default_ranges();
+        if self.is_brief {
+            ranges.iter_mut().for_each(|range| range.origin = ordinary());
+        }
+        ranges
+    }
+
+    /// The built-in common ports.
+    pub(super) fn default_ports(&self) -> Vec<model::From<(u16, u16)>> {
+        let mut common = defaults::default_ports();
+        if self.is_brief {
+            common.iter_mut().for_each(|port| port.origin = ordinary());
+        }
+        common
+    }
+
     pub(super) fn addresses(&mut self, entries: &[Net]) -> AddrSet {
         let indexed: Vec<(usize, &Net)> = entries.iter().enumerate().collect();
         let mut lists = [true, false].map(|v4| {
@@ -85,8 +115,9 @@ impl Writer {
         names.dedup_by(|a, b| a.value == b.value);
         let start = self.sections[Section::Names as usize].len() / size_of::<ProgramEntry>();
         for name in &names {
-            let record =
-                ProgramEntry { text: self.text(name.value.as_bytes()), clause: self.clause(&name.origin).into() };
+            let clause = self.clause(&name.origin);
+            let text = self.text_within(&name.origin.text, &name.value);
+            let record = ProgramEntry { text, clause: clause.into() };
             self.sections[Section::Names as usize].extend_from_slice(record.as_bytes());
         }
         range(start, names.len())
@@ -158,6 +189,14 @@ impl Writer {
         out.extend_from_slice(bytes);
         self.texts.insert(bytes.to_vec(), text);
         text
+    }
+
+    /// A text that may be part of another one, which is there already.
+    fn text_within(&mut self, whole: &str, part: &str) -> StringRange {
+        match (self.texts.get(whole.as_bytes()), whole.find(part)) {
+            (Some(known), Some(at)) => range(known.start.get() as usize + at, part.len()),
+            _ => self.text(part.as_bytes()),
+        }
     }
 
     pub(super) fn finish(self, sinks: u32, backstop: u32, log_file: StringRange) -> Vec<u8> {

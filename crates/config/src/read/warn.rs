@@ -6,16 +6,11 @@ use crate::folders::Folders;
 use crate::model::{Destinations, Host};
 use crate::{lists, runners};
 use portcullis_policy::Rule;
+use portcullis_policy::startup::SYSTEM_FOLDERS;
 use std::path::{Component, Path, PathBuf};
 
 fn is_glob(component: Component<'_>) -> bool {
     component.as_os_str().to_string_lossy().contains(['*', '?'])
-}
-
-/// Whether a path without a pattern leads to nothing. Where this user may not look, that is not known.
-fn is_missing(program: &str) -> bool {
-    let not_found = |error: std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    program.starts_with('/') && !program.contains(['*', '?']) && std::fs::metadata(program).is_err_and(not_found)
 }
 
 /// The path with every symbolic link resolved, as far as it exists and has no glob.
@@ -139,8 +134,49 @@ impl Reader<'_> {
         }
     }
 
-    /// Warns of an allowed command that allows any other, or whose program PATH chooses.
+    /// Warns of a command whose program is not there; whether it is so. Of a folder that is not there nothing is said: it may be one of a
+    /// chroot.
+    fn is_missing(&mut self, item: &Value<'_>, program: &str) -> bool {
+        let is_pattern = |name: &str| name.contains(['*', '?']);
+        let folders = match program.rsplit_once('/') {
+            None => SYSTEM_FOLDERS.map(|folder| String::from_utf8_lossy(folder).into_owned()).to_vec(),
+            Some((folder, _)) if folder.starts_with('/') && !is_pattern(folder) => vec![folder.to_owned()],
+            Some(_) => return false,
+        };
+        let name = program.rsplit('/').next().unwrap_or(program);
+        let is_there = |folder: &String| match is_pattern(name) {
+            true => !self.folders.matching(&Path::new(folder).join(name)).is_empty(),
+            false => match Path::new(folder).join(name).symlink_metadata() {
+                Ok(_) => true,
+                Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+            },
+        };
+        let known: Vec<&String> = folders.iter().filter(|folder| Path::new(folder).is_dir()).collect();
+        if name.is_empty() || known.is_empty() || known.iter().any(|folder| is_there(folder)) {
+            return false;
+        }
+        let stem = name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.');
+        let is_version = |rest: &str| rest.chars().all(|one| one.is_ascii_digit() || one == '.');
+        let mut versions: Vec<String> = Vec::new();
+        for folder in known.iter().filter(|_| !stem.is_empty() && !is_pattern(name)) {
+            let found = self.folders.matching(&Path::new(folder).join(format!("{stem}*")));
+            let others = found.iter().filter(|one| one.name.strip_prefix(stem).is_some_and(is_version));
+            versions.extend(others.map(|one| format!("{folder}/{}", one.name)));
+        }
+        let help = match versions.is_empty() {
+            true => "correct the path, or remove the entry until the program is installed".into(),
+            false => format!("a version is part of a program's name; there is {}", shown(&versions)),
+        };
+        self.warn(item.span(), format!("`{program}` matches nothing: there is no such program here"), help);
+        true
+    }
+
+    /// Warns of an allowed command that allows any other, whose program is not there, or PATH chooses it.
     pub(super) fn command_of(&mut self, item: &Value<'_>, text: &str, tokens: &[String]) {
+        let program = tokens.first().map_or("", String::as_str);
+        if runners::unbounded(tokens, &self.folders).is_none() && self.is_missing(item, program) {
+            return;
+        }
         if let Some(program) = tokens.first().filter(|program| !program.contains('/')) {
             let message = format!(
                 "`{program}` is named without its folder: the entry holds only where PATH is as at the server's start, \
@@ -152,10 +188,6 @@ impl Reader<'_> {
         if let Some(why) = runners::unbounded(tokens, &self.folders) {
             let help = "write out the command that it runs, by its whole path, and the arguments of that";
             self.warn(item.span(), format!("`{text}` allows any command: {why}"), help.into());
-        } else if let Some(program) = tokens.first().filter(|program| is_missing(program)) {
-            let message = format!("`{program}` does not exist here: the entry allows nothing until it does");
-            let help = "correct the path, or remove the entry; `command -v NAME` prints a path";
-            self.warn(item.span(), message, help.into());
         } else {
             self.unlike_any(item, text, tokens);
         }
