@@ -185,5 +185,5 @@ pub(super) fn to_pool(actor: Actor<'_>, is_pools: Option<bool>) -> Option<Decisi
         None => Some(Unknown::Socket),
     };
     let how = b"a connection to a listener of PHP-FPM's";
-    Some(request::current(|served| judge::fpm_socket(actor, served, unknown, how)))
+    Some(request::current(|served| judge::plain(Rule::FpmSocket, actor, served, unknown, how)))
 }

@@ -8,6 +8,7 @@ use crate::process::state::{self, Role};
 use crate::real::table::real;
 use crate::request;
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
+use portcullis_policy::Rule;
 
 /// Requests of ptrace(2) that take a process over, or change its memory or registers, with the ends of their names, which
 /// blanks fill up: a reference would be relocated in every program that is started. Requests that only look need one of the
@@ -43,7 +44,7 @@ fn is_let(call: &[u8], pid: c_int) -> bool {
     detail.push(call);
     detail.push(b" of process ");
     detail.number(u64::from(pid.cast_unsigned()));
-    request::current(|served| judge::process_memory(Actor::This, served, None, detail.bytes())).is_ok()
+    request::current(|served| judge::plain(Rule::ProcessMemory, Actor::This, served, None, detail.bytes())).is_ok()
 }
 
 /// process_vm_writev(2).

@@ -54,7 +54,7 @@ pub(super) fn decide(fd: c_int) -> Decision {
     path.number(u64::from(fd.cast_unsigned()));
     detail.push(b"open for writing: ");
     detail.push(sys::readlink(procfs::proc_path(procfs::Whose::Own, path.bytes()).c_str(), &mut buffer));
-    request::current(|served| judge::process_memory(Actor::This, served, unknown, detail.bytes()))
+    request::current(|served| judge::plain(Rule::ProcessMemory, Actor::This, served, unknown, detail.bytes()))
 }
 
 /// Judges what is to be opened for writing, before there is a descriptor that a signal handler or another thread could copy. Only

@@ -14,7 +14,7 @@ use crate::report::{counters, merge};
 use crate::server::{listeners, pools};
 use crate::{request, sys};
 use core::ffi::{c_int, c_void};
-use portcullis_policy::Unknown;
+use portcullis_policy::{Rule, Unknown};
 
 /// accept(2).
 ///
@@ -89,7 +89,7 @@ fn taken(listener: c_int) -> Decision {
         None => Some(Unknown::Socket),
     };
     let how = b"an accept on a listener of PHP-FPM's";
-    request::current(|served| judge::fpm_socket(Actor::This, served, unknown, how))
+    request::current(|served| judge::plain(Rule::FpmSocket, Actor::This, served, unknown, how))
 }
 
 /// The master takes its first connection: it serves from now on.

@@ -4,6 +4,7 @@ use crate::action::{Actor, Decision};
 use crate::judge;
 use crate::memory::StringBuf;
 use crate::request::{self, ReceivedRequest};
+use portcullis_policy::Rule;
 
 /// Judges it; what is refused is forgotten.
 #[inline]
@@ -19,7 +20,7 @@ fn brought(fed: ReceivedRequest) -> Decision {
         pid => {
             let mut detail = StringBuf::<64>::of(b"a request from the pool's own tree: process ");
             detail.number(u64::from(pid));
-            request::current(|served| judge::fpm_socket(Actor::This, served, None, detail.bytes()))
+            request::current(|served| judge::plain(Rule::FpmSocket, Actor::This, served, None, detail.bytes()))
         }
     };
     let decision = match (fed.is_malformed, fed.brings_settings) {

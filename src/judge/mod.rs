@@ -252,7 +252,7 @@ pub fn listen(actor: Actor<'_>, served: &ServedRequest, fd: i32, ip: IpAddr, por
 pub fn descriptor(actor: Actor<'_>, served: &ServedRequest, fd: i32, onto: i32) -> Decision {
     let policy = in_force::policy();
     counters::decision();
-    let verdict = policy.decide_stdio(served.scope);
+    let verdict = policy.decide_plain(served.scope, Rule::StdioSocket);
     if verdict.outcome == Outcome::Allow {
         return Ok(());
     }
@@ -260,7 +260,7 @@ pub fn descriptor(actor: Actor<'_>, served: &ServedRequest, fd: i32, onto: i32) 
     if !on_connection(fd, onto, &mut detail) {
         return Ok(());
     }
-    conclude(&policy, verdict, served, actor, Action::Descriptor, detail.bytes())
+    conclude(&policy, verdict, served, actor, Action::Own(Rule::StdioSocket), detail.bytes())
 }
 
 /// Judges the PHP settings that a request brings.
@@ -270,7 +270,7 @@ pub fn settings(served: &ServedRequest) -> Decision {
     let settings = &served.request.settings;
     counters::decision();
     let verdict = policy.decide_settings(served.scope, (!settings.is_cut()).then_some(settings.bytes()));
-    conclude(&policy, verdict, served, Actor::This, Action::Settings, settings.bytes().trim_ascii())
+    conclude(&policy, verdict, served, Actor::This, Action::Own(Rule::PhpIni), settings.bytes().trim_ascii())
 }
 
 /// Judges the PHP settings of a request that could not be read.
@@ -279,7 +279,7 @@ pub fn unknown_settings(served: &ServedRequest) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = policy.decide_unknown(served.scope, Unknown::Request, Rule::PhpIni.bit());
-    conclude(&policy, verdict, served, Actor::This, Action::Settings, b"")
+    conclude(&policy, verdict, served, Actor::This, Action::Own(Rule::PhpIni), b"")
 }
 
 /// Judges an io_uring.
@@ -293,32 +293,27 @@ pub fn ring(actor: Actor<'_>, served: &ServedRequest) -> Decision {
 pub fn held_ring(actor: Actor<'_>, served: &ServedRequest, detail: &'static [u8]) -> Decision {
     let policy = in_force::policy();
     counters::decision();
-    let verdict = policy.decide_ring(served.scope);
+    // What is done through it is no system call that could be judged.
+    let verdict = policy.decide_plain(served.scope, Rule::EgressPort);
     conclude(&policy, verdict, served, actor, Action::Ring, detail)
 }
 
-/// Judges reaching the server's own application pool past the server; `detail` says how, and which socket.
+/// Judges an action that one rule without a list is about: the rule's own, of the table of rules. `detail` says how, and what.
 #[inline(never)]
-pub fn fpm_socket(actor: Actor<'_>, served: &ServedRequest, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
+pub fn plain(
+    rule: Rule,
+    actor: Actor<'_>,
+    served: &ServedRequest,
+    unknown: Option<Unknown>,
+    detail: &[u8],
+) -> Decision {
     let policy = in_force::policy();
     counters::decision();
     let verdict = match unknown {
-        None => policy.decide_fpm_socket(served.scope),
-        Some(what) => policy.decide_unknown(served.scope, what, Rule::FpmSocket.bit()),
+        None => policy.decide_plain(served.scope, rule),
+        Some(what) => policy.decide_unknown(served.scope, what, rule.bit()),
     };
-    conclude(&policy, verdict, served, actor, Action::Pool, detail)
-}
-
-/// Judges what writes the memory of a process; `detail` says how, and whose.
-#[inline(never)]
-pub fn process_memory(actor: Actor<'_>, served: &ServedRequest, unknown: Option<Unknown>, detail: &[u8]) -> Decision {
-    let policy = in_force::policy();
-    counters::decision();
-    let verdict = match unknown {
-        None => policy.decide_memory(served.scope),
-        Some(what) => policy.decide_unknown(served.scope, what, Rule::ProcessMemory.bit()),
-    };
-    conclude(&policy, verdict, served, actor, Action::Memory, detail)
+    conclude(&policy, verdict, served, actor, Action::Own(rule), detail)
 }
 
 /// Judges making or entering a namespace; `detail` says how, and which.
@@ -336,7 +331,7 @@ pub fn namespace(actor: Actor<'_>, served: &ServedRequest, unknown: Option<Unkno
         None => policy.decide_namespace(served.scope, program),
         Some(what) => policy.decide_unknown(served.scope, what, Rule::Namespace.bit()),
     };
-    conclude(&policy, verdict, served, actor, Action::Namespace, detail)
+    conclude(&policy, verdict, served, actor, Action::Own(Rule::Namespace), detail)
 }
 
 /// Writes the event of a verdict that has one, and makes the decision of it.
@@ -359,7 +354,7 @@ fn conclude(
         // What a kernel without it says, so that programs do without.
         (Outcome::Deny, Action::Ring) => Err(Refused::with(libc::ENOSYS)),
         // What a kernel says that allows its users no namespaces.
-        (Outcome::Deny, Action::Namespace) => Err(Refused::with(libc::EPERM)),
+        (Outcome::Deny, Action::Own(Rule::Namespace)) => Err(Refused::with(libc::EPERM)),
         (Outcome::Deny, _) => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(()),
     }

@@ -3,6 +3,7 @@
 use portcullis_event::{
     ARGS_SHOWN, Action, Endpoint, Event, GUARD_POLICY, Line, Process, RULES, RequestFields, encode,
 };
+use portcullis_policy::Rule;
 use serde_json::Value;
 use std::path::Path;
 
@@ -16,12 +17,8 @@ fn event<'a>(process: Process<'a>, action: Action<'a>, bytes: &'a [u8], refused:
         rule: match action {
             Action::Connect(_) | Action::Send(_) | Action::Route | Action::Ring | Action::Call => &RULES[0],
             Action::Exec | Action::Merged { .. } => &RULES[1],
-            Action::Descriptor => &RULES[4],
             Action::Listen(_) => &RULES[6],
-            Action::Settings => &RULES[9],
-            Action::Pool => &RULES[11],
-            Action::Memory => &RULES[12],
-            Action::Namespace => &RULES[13],
+            Action::Own(rule) => &RULES[rule as usize],
             Action::Guard(_) => &GUARD_POLICY,
         },
         also: if refused { u16::MAX } else { 0 },
@@ -79,24 +76,20 @@ fn any_event_is_as_the_schema_has_it() {
         };
         let to = |ip: &str, transport| Endpoint { ip: ip.parse().ok(), port: 65535, transport, domain: filler };
         for process in [full, Process::default()] {
-            for action in [
+            let own = Rule::ALL.into_iter().filter(|rule| rule.own_action().is_some()).map(Action::Own);
+            for action in own.chain([
                 Action::Connect(to("192.88.1.10", "tcp")),
                 Action::Send(to("2a0e:1::10", "udp")),
                 Action::Listen(Endpoint { domain: b"", ..to("::", "raw") }),
                 Action::Connect(Endpoint { ip: None, ..to("::", "tcp") }),
                 Action::Listen(Endpoint { ip: None, ..to("::", "tcp") }),
                 Action::Exec,
-                Action::Descriptor,
-                Action::Settings,
-                Action::Pool,
-                Action::Memory,
-                Action::Namespace,
                 Action::Route,
                 Action::Ring,
                 Action::Call,
                 Action::Merged { count: u64::MAX, like: u64::MAX },
                 Action::Guard("why"),
-            ] {
+            ]) {
                 for refused in [false, true] {
                     let mut buffer = Line::new();
                     let line = encode(&event(process, action, filler, refused), &mut buffer);

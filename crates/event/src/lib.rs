@@ -2,6 +2,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+mod action;
 pub mod address;
 mod digits;
 mod encode;
@@ -11,6 +12,7 @@ mod message;
 pub mod seal;
 mod time;
 
+pub use action::{Action, OTHER_TITLES, SHARED_ACTIONS, UNRULED_ACTIONS};
 pub use encode::encode;
 pub use json::{Json, Line, MemberName};
 pub use portcullis_policy::{RULE_FACTS as RULES, RuleFacts};
@@ -19,14 +21,6 @@ pub use portcullis_policy::{RULE_FACTS as RULES, RuleFacts};
 pub const EVENT_MAX: usize = 12288;
 /// How many arguments of a program an event shows; `process.args_count` has the real number.
 pub const ARGS_SHOWN: usize = 16;
-
-/// `rule.name` of what has no rule of its own: the rule that judges it is named after something else.
-const RING: &str = "Web Server Process Using io_uring";
-const ROUTE: &str = "Web Server Process Sending Packets Elsewhere Than Address Says";
-const CALL: &str = "Web Server Process Making System Call That Portcullis Cannot Judge";
-
-/// Those three, for the schema.
-pub const OTHER_TITLES: [&str; 3] = [RING, ROUTE, CALL];
 
 /// The guard's word on itself: its policy is not what the configuration asks for.
 pub const GUARD_POLICY: RuleFacts = RuleFacts {
@@ -97,60 +91,6 @@ pub struct RequestFields<'a> {
     pub profile: &'a [u8],
 }
 
-/// What kind of action the event is about.
-#[derive(Clone, Copy, Debug)]
-pub enum Action<'a> {
-    /// A connection.
-    Connect(Endpoint<'a>),
-    /// A datagram to an address.
-    Send(Endpoint<'a>),
-    /// What sends a socket's packets elsewhere than its address says.
-    Route,
-    /// A port that is opened.
-    Listen(Endpoint<'a>),
-    /// A program.
-    Exec,
-    /// A descriptor that is put on standard input or output.
-    Descriptor,
-    /// PHP settings that a request brings.
-    Settings,
-    /// The server's own application pool, reached past the server.
-    Pool,
-    /// The memory of a process, to be written.
-    Memory,
-    /// A namespace that is made or entered.
-    Namespace,
-    /// A ring through which things are done without system calls.
-    Ring,
-    /// A system call that is not decoded.
-    Call,
-    /// Calls of a kind of which the first have events of their own.
-    Merged {
-        /// How many they are.
-        count: u64,
-        /// `event.sequence` of the event that they are like; 0 where they are of several kinds.
-        like: u64,
-    },
-    /// The guard itself; the sentence says what it is about.
-    Guard(&'static str),
-}
-
-impl Action<'_> {
-    /// Calls `part` with what tells one action from another of its kind.
-    pub fn each_part(&self, mut part: impl FnMut(&[u8])) {
-        if let Action::Connect(at) | Action::Send(at) | Action::Listen(at) = self {
-            match at.ip {
-                Some(core::net::IpAddr::V4(ip)) => part(&ip.octets()),
-                Some(core::net::IpAddr::V6(ip)) => part(&ip.octets()),
-                None => {}
-            }
-            part(&at.port.to_le_bytes());
-            part(at.transport.as_bytes());
-            part(at.domain);
-        }
-    }
-}
-
 /// The record of a verdict that is not a plain allow.
 #[derive(Clone, Copy, Debug)]
 pub struct Event<'a> {
@@ -212,12 +152,7 @@ impl Event<'_> {
     /// `rule.name`: what the rule is about, or what is done where that is something else than the rule is named after.
     #[must_use]
     pub fn title(&self) -> &'static str {
-        match self.action {
-            Action::Ring => RING,
-            Action::Route => ROUTE,
-            Action::Call => CALL,
-            _ => self.rule.name,
-        }
+        self.action.title().unwrap_or(self.rule.name)
     }
 
     /// `event.severity`: that of the gravest rule that fired.

@@ -22,12 +22,6 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
                 json.raw(b")");
             }
         }
-        Action::Route => {
-            json.text(chain, 256);
-            json.raw(if event.refused { b" was denied to set " } else { b" sets " });
-            json.raw(b"where a socket's packets go: ");
-            json.text(event.detail, 128);
-        }
         Action::Listen(on) => {
             json.text(chain, 256);
             json.raw(if event.refused { b" was denied to listen on " } else { b" listens on " });
@@ -48,33 +42,12 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
                 left = json.text(argument, left);
             }
         }
-        Action::Descriptor => {
+        Action::Route | Action::Own(_) => {
             json.text(chain, 256);
-            json.raw(if event.refused { b" was denied to put " } else { b" puts " });
-            json.raw(b"a network connection on standard input or output: ");
-            json.text(event.detail, 128);
-        }
-        Action::Settings => {
-            json.text(chain, 256);
-            json.raw(if event.refused { b" was denied a request" } else { b" serves a request" });
-            json.raw(b" that brings PHP settings: ");
-            json.text(event.detail, 256);
-        }
-        Action::Pool => {
-            json.text(chain, 256);
-            json.raw(if event.refused { b" was denied" } else { b" is let into" });
-            json.raw(b" the server's own pool, past the server: ");
-            json.text(event.detail, 256);
-        }
-        Action::Memory => {
-            json.text(chain, 256);
-            json.raw(if event.refused { b" was denied to write" } else { b" can write" });
-            json.raw(b" the memory of a process: ");
-            json.text(event.detail, 256);
-        }
-        Action::Namespace => {
-            json.text(chain, 256);
-            json.raw(if event.refused { b" was denied a namespace: " } else { b" enters a namespace: " });
+            if let Some(words) = event.action.sentence() {
+                json.raw(if event.refused { words.refused } else { words.proceeds });
+                json.raw(words.object);
+            }
             json.text(event.detail, 256);
         }
         Action::Ring => {

@@ -1,7 +1,7 @@
 //! What is written from the table of rules: Sigma rules, alerts, the words of the schema, the facts in docs/rules/.
 
-use portcullis_event::{GUARD_POLICY, OTHER_TITLES, RULES, RuleFacts};
-use portcullis_policy::{Follows, RULE_TEXTS, RuleText};
+use portcullis_event::{GUARD_POLICY, OTHER_TITLES, RULES, RuleFacts, SHARED_ACTIONS, UNRULED_ACTIONS};
+use portcullis_policy::{Follows, RULE_TEXTS, Rule, RuleText};
 use std::path::{Path, PathBuf};
 
 const HELP: &str = "PORTCULLIS_UPDATE=1 cargo test -p portcullis-event --test rules";
@@ -31,6 +31,11 @@ fn between(text: &str, begin: &str, end: &str, new: &str) -> String {
 
 fn all() -> impl Iterator<Item = (&'static RuleFacts, &'static RuleText)> {
     RULES.iter().zip(&RULE_TEXTS)
+}
+
+/// `event.action` of what this rule alone is about.
+fn own_action(rule: Rule) -> Option<String> {
+    rule.own_action().map(|own| String::from_utf8_lossy(own.word).into_owned())
 }
 
 fn level(fact: &RuleFacts) -> &'static str {
@@ -105,7 +110,16 @@ fn the_schema_has_their_words_and_names() {
     titles.splice(1..1, OTHER_TITLES.map(quoted));
     let titles = titles.join(",\n            ");
     let text = between(&text, "\"name\": {\n          \"enum\": [\n            ", "\n          ]", &titles);
-    hold(name, &text);
+    let own: Vec<String> = Rule::ALL.into_iter().filter_map(own_action).collect();
+    let actions = |shared: &[&str], unruled: &[&str]| {
+        let all = shared.iter().copied().chain(own.iter().map(String::as_str)).chain(unruled.iter().copied());
+        all.map(quoted).collect::<Vec<_>>().join(", ")
+    };
+    let text = between(&text, "\"action\": { \"enum\": [", "]", &actions(&SHARED_ACTIONS, &UNRULED_ACTIONS));
+    // Those that are about no address.
+    let begin = "\"action\": { \"enum\": [\"socket_route\", ";
+    let without_first = actions(&["exec"], &["io_uring_setup", "system_call"]);
+    hold(name, &between(&text, begin, "]", &without_first));
 }
 
 fn default(text: &RuleText) -> &'static str {
@@ -129,14 +143,31 @@ fn the_pages_have_their_facts() {
     let begin = "| --- | --- | --- | --- |\n";
     let (before, _) = text.split_once(begin).expect("the table");
     hold(name, &format!("{before}{begin}{rows}"));
-    let events = read("docs/events.md");
-    let (_, table) = events.split_once("## One event of each rule\n").expect("the table of docs/events.md");
-    let listed: Vec<&str> = table
-        .lines()
-        .filter_map(|line| line.strip_prefix("| [")?.split(']').next())
-        .take_while(|id| *id != GUARD_POLICY.id)
+    let own: Vec<String> = Rule::ALL.into_iter().filter_map(own_action).map(|word| format!("`{word}`")).collect();
+    let text = between(&read("docs/events.md"), "`listen`, `exec`, ", ", `io_uring_setup`", &own.join(", "));
+    let rows: String = all()
+        .map(|(fact, text)| {
+            let shared = Some(text.shared.to_owned()).filter(|word| !word.is_empty());
+            let words: Vec<String> = shared.into_iter().chain(own_action(text.rule)).collect();
+            format!("| [{id}](events/{id}.json) | `{}` | {} |\n", words.join("` or `"), text.read, id = fact.id)
+        })
         .collect();
-    assert_eq!(listed, all().map(|(fact, _)| fact.id).collect::<Vec<_>>(), "docs/events.md: a row for each rule");
+    let begin = "| rule | `event.action` | field to read |\n| --- | --- | --- |\n";
+    hold("docs/events.md", &between(&text, begin, "| [guard-policy]", &rows));
+    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
+    for (fact, text) in all() {
+        let detects = format!("{} (`{}`)", text.detects, fact.id);
+        match groups.iter_mut().find(|(group, _)| *group == text.group) {
+            Some((_, of_group)) => of_group.push(detects),
+            None => groups.push((text.group, vec![detects])),
+        }
+    }
+    let rows: String =
+        groups.iter().map(|(group, detects)| format!("| {group} | {} |\n", detects.join(", "))).collect();
+    hold(
+        "README.md",
+        &between(&read("README.md"), "| detects | rules |\n| --- | --- |\n", "\nThe server's own", &rows),
+    );
     for (fact, text) in all() {
         let page = read(&format!("docs/rules/{}.md", fact.id));
         let id = fact.id;
@@ -149,5 +180,36 @@ fn the_pages_have_their_facts() {
         let attack = attack.lines().next().unwrap_or_default();
         let listed: Vec<&str> = attack.split("; ").filter_map(|named| named.split(' ').next()).collect();
         assert_eq!(listed, particular(fact).collect::<Vec<_>>(), "docs/rules/{id}.md: ATT&CK");
+    }
+}
+
+/// A rule that has no list is a row of the table and a hook: no crate names it, in its sources or its tests.
+#[test]
+fn a_plain_rule_is_named_by_its_row_and_its_hooks_alone() {
+    // The second says what else than its subject is unknown to a rule.
+    const MAY: [&str; 2] = ["crates/policy/src/rule.rs", "crates/policy/src/unknown.rs"];
+    let plain = || Rule::ALL.into_iter().filter(|rule| rule.is_plain() && rule.text().shared.is_empty());
+    assert!(plain().count() > 1);
+    let mut folders = vec![path("crates")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(self::path("")).expect("a path in the tree").display().to_string();
+            if !name.ends_with(".rs") || MAY.contains(&name.as_str()) {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).expect("text");
+            for rule in plain() {
+                let words = [rule.word().to_owned(), own_action(rule).expect("an action")];
+                let names = words.map(|word| format!("\"{word}\"")).into_iter().chain([format!("Rule::{rule:?}")]);
+                for named in names {
+                    assert!(!text.contains(&named), "{name} names {named}: its row in the table of rules has to do");
+                }
+            }
+        }
     }
 }

@@ -20,7 +20,7 @@ mod unknown;
 pub mod vhost;
 mod view;
 
-pub use rule::{Follows, RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule, RuleFacts, RuleText};
+pub use rule::{Follows, OwnAction, RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule, RuleFacts, RuleText, Subject};
 pub use unknown::Unknown;
 pub use view::{Malformed, Policy};
 

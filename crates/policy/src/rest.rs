@@ -11,16 +11,10 @@ impl Policy<'_> {
         self.decide(scope, Rule::ListenPort, |scope| self.port(scope.listen, port))
     }
 
-    /// The verdict on putting a network connection on standard input or output in scope `scope`.
+    /// The verdict of a rule that has no list in scope `scope`.
     #[must_use]
-    pub fn decide_stdio(&self, scope: u32) -> Verdict {
-        self.decide(scope, Rule::StdioSocket, |_| None)
-    }
-
-    /// The verdict on an io_uring in scope `scope`: what is done through it is no system call that could be judged.
-    #[must_use]
-    pub fn decide_ring(&self, scope: u32) -> Verdict {
-        self.decide(scope, Rule::EgressPort, |_| None)
+    pub fn decide_plain(&self, scope: u32, rule: Rule) -> Verdict {
+        self.decide(scope, rule, |_| None)
     }
 
     /// The verdict on the settings that a FastCGI request brings in scope `scope`: lines of `NAME=VALUE`; `None` where
@@ -37,18 +31,6 @@ impl Policy<'_> {
             }
             last
         })
-    }
-
-    /// The verdict on reaching the server's own application pool past the server in scope `scope`.
-    #[must_use]
-    pub fn decide_fpm_socket(&self, scope: u32) -> Verdict {
-        self.decide(scope, Rule::FpmSocket, |_| None)
-    }
-
-    /// The verdict on opening the memory of a process for writing, or writing it, in scope `scope`.
-    #[must_use]
-    pub fn decide_memory(&self, scope: u32) -> Verdict {
-        self.decide(scope, Rule::ProcessMemory, |_| None)
     }
 
     /// The verdict on making or entering a namespace in scope `scope`, by the program whose real path is `program`; empty

@@ -1,6 +1,7 @@
 //! What could not be judged: an outcome of its own, which the policy decides like any other.
 
 use crate::rest::{default, strictest_mode};
+use crate::rule::Subject;
 use crate::{Findings, Policy, Rule, Verdict};
 
 /// What could not be read, found, parsed or bounded. A closed list: `portcullis.unknown`.
@@ -44,11 +45,11 @@ pub enum Unknown {
 }
 
 /// The rules on connections.
-const CONNECTION: u16 = Rule::EgressPort.bit() | Rule::Metadata.bit() | Rule::DnsDirect.bit();
+const CONNECTION: u16 = Subject::Connection.rules();
 /// The rules on which program it is.
-const PROGRAM: u16 = Rule::ShellSpawn.bit() | Rule::ExecPlace.bit() | Rule::ExecTool.bit() | Rule::ExecUnguarded.bit();
+const PROGRAM: u16 = Subject::Program.rules();
 /// The rules on what a process does to others and to its own surroundings.
-const PROCESS: u16 = Rule::ProcessMemory.bit() | Rule::Namespace.bit();
+const PROCESS: u16 = Subject::Process.rules();
 
 impl Unknown {
     /// All of them, in the order of their numbers.

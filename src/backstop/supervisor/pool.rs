@@ -17,8 +17,8 @@ use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, LOCAL_MAX};
 use core::net::IpAddr;
 use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use portcullis_policy::Unknown;
 use portcullis_policy::egress::canonical;
+use portcullis_policy::{Rule, Unknown};
 
 /// What is known of a worker's pools: there are none, they are those in the table, or they could not be read.
 const NONE: u8 = 0;
@@ -146,6 +146,6 @@ impl SupervisedCall<'_> {
             None => Some(Unknown::Socket),
         };
         let how = b"a connection to a listener of PHP-FPM's";
-        Some(self.with_actor(|actor| judge::fpm_socket(actor, &self.subject.served, unknown, how)))
+        Some(self.with_actor(|actor| judge::plain(Rule::FpmSocket, actor, &self.subject.served, unknown, how)))
     }
 }

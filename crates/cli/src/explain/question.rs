@@ -24,14 +24,10 @@ pub enum Question {
     Exec(Box<Started>),
     /// A port that is opened.
     Listen(u16),
-    /// A connection on standard input or output.
-    Stdio,
     /// PHP's settings, lines of them; `None` where the event has only the beginning.
     Settings(Option<String>),
-    /// The server's own pool.
-    Pool,
-    /// The memory of a process.
-    Memory,
+    /// What a rule without a list is about.
+    Plain(Rule),
     /// A namespace, by the program with this real path.
     Namespace(String),
     /// An io_uring.
@@ -40,9 +36,9 @@ pub enum Question {
     Unknown(Unknown, u16),
 }
 
-/// The bits of some rules.
-fn bits(rules: &[Rule]) -> u16 {
-    rules.iter().fold(0, |bits, rule| bits | rule.bit())
+/// The rule that alone is about an action, by `event.action`.
+fn rule_of(action: &str) -> Option<Rule> {
+    Rule::ALL.into_iter().find(|rule| rule.own_action().is_some_and(|own| own.word == action.as_bytes()))
 }
 
 /// What could not be judged, by its word.
@@ -75,13 +71,10 @@ impl Question {
                 Some(port) => Question::Listen(port),
                 None => return Err("the event names no port".to_owned()),
             },
-            "stdio_socket" => Question::Stdio,
             "php_setting" => {
                 let lines = event.text("/portcullis/detail");
                 Question::Settings((!lines.ends_with('\u{2026}')).then(|| lines.to_owned()))
             }
-            "fpm_socket" => Question::Pool,
-            "process_memory" => Question::Memory,
             "namespace" => Question::Namespace(event.text("/process/executable").to_owned()),
             "io_uring_setup" => Question::Ring,
             "system_call" => Question::Unknown(Unknown::SystemCall, u16::MAX),
@@ -107,7 +100,10 @@ impl Question {
                 Some(question) => question,
                 None => Question::Exec(Box::new(Started::of(event)?)),
             },
-            other => return Err(format!("cannot explain the action `{other}`: this version does not know it")),
+            other => match rule_of(other).filter(|rule| rule.is_plain()) {
+                Some(rule) => Question::Plain(rule),
+                None => return Err(format!("cannot explain the action `{other}`: this version does not know it")),
+            },
         })
     }
 
@@ -122,14 +118,12 @@ impl Question {
             }
             Question::Exec(started) => started.decide(policy, scope),
             Question::Listen(port) => alone(policy.decide_listen(scope, *port)),
-            Question::Stdio => alone(policy.decide_stdio(scope)),
             Question::Settings(lines) => {
                 alone(policy.decide_settings(scope, lines.as_ref().map(|lines| lines.as_bytes())))
             }
-            Question::Pool => alone(policy.decide_fpm_socket(scope)),
-            Question::Memory => alone(policy.decide_memory(scope)),
+            Question::Plain(rule) => alone(policy.decide_plain(scope, *rule)),
             Question::Namespace(program) => alone(policy.decide_namespace(scope, program.as_bytes())),
-            Question::Ring => alone(policy.decide_ring(scope)),
+            Question::Ring => alone(policy.decide_plain(scope, Rule::EgressPort)),
             Question::Unknown(what, rules) => alone(policy.decide_unknown(scope, *what, *rules)),
         }
     }
@@ -146,14 +140,9 @@ fn unknown_of(action: &str) -> Option<u16> {
     Some(match action {
         "connection_attempted" | "socket_route" => !Rule::ListenPort.bit(),
         "listen" => Rule::ListenPort.bit(),
-        "php_setting" => Rule::PhpIni.bit(),
-        "process_memory" => Rule::ProcessMemory.bit(),
-        "namespace" => Rule::Namespace.bit(),
-        "stdio_socket" => Rule::StdioSocket.bit(),
-        "fpm_socket" => Rule::FpmSocket.bit(),
-        "io_uring_setup" => bits(&[Rule::EgressPort]),
+        "io_uring_setup" => Rule::EgressPort.bit(),
         "system_call" => u16::MAX,
-        _ => return None,
+        own => rule_of(own)?.bit(),
     })
 }
 

@@ -26,14 +26,12 @@ impl Question {
             }
             Question::Exec(started) => format!("may it start {}?", program(started)),
             Question::Listen(port) => format!("may it listen on port {port}, which the server did not open?"),
-            Question::Stdio => "may it have a network connection as standard input or output?".to_owned(),
             Question::Settings(Some(lines)) => {
                 let names: Vec<&str> = crate::learn::settings(lines).collect();
                 format!("may the request set PHP's `{}`?", names.join("`, `"))
             }
             Question::Settings(None) => "may the request change PHP's settings?".to_owned(),
-            Question::Pool => "may it connect to the server's own PHP-FPM pool?".to_owned(),
-            Question::Memory => "may it write the memory of a process?".to_owned(),
+            Question::Plain(rule) => rule.text().asked.to_owned(),
             Question::Namespace(program) => format!("may {program} enter a new namespace?"),
             Question::Ring => "may it set up an io_uring, whose connections Portcullis does not see?".to_owned(),
             Question::Unknown(what, _) => format!("may it do what Portcullis could not evaluate? ({})", what.clause()),
@@ -147,13 +145,7 @@ fn of_other(question: &Question, decided: &Verdict) -> String {
         }
         Question::Settings(None) => "the event has only a part of the settings".to_owned(),
         Question::Namespace(program) => list(program, Rule::Namespace, false),
-        Question::Stdio => {
-            "a program that reads commands from a connection is a remote shell; no list allows it".to_owned()
-        }
-        Question::Pool => {
-            "a request that comes past the web server may claim to be any script; no list allows it".to_owned()
-        }
-        Question::Memory => "code that is written into a process bypasses Portcullis; no list allows it".to_owned(),
+        Question::Plain(rule) => format!("{}; no list allows it", rule.text().because),
         Question::Ring => "the kernel would make its calls without libc; no list allows it".to_owned(),
         Question::Connect { .. } | Question::Exec(_) | Question::Unknown(..) => String::new(),
     }

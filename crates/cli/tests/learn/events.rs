@@ -1,6 +1,7 @@
 //! Events for which an entry would be wrong, or which have another key than it would seem.
 
 use crate::{example, learn};
+use portcullis_policy::Rule;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::process::Command;
@@ -82,7 +83,7 @@ fn the_keys_of_rules_that_look_for_programs_are_named() {
     }
     let (_, refused) = learn(&[example("loader-env")], &["--include", "/srv/www/shop/uploads/x.so"]);
     assert!(refused.is_empty(), "loader-env has a list: {refused:?}");
-    for rule in ["stdio-socket", "fpm-socket", "process-memory"] {
+    for rule in Rule::ALL.into_iter().filter(|rule| rule.is_plain()).map(Rule::word) {
         let (_, refused) = learn(&[example(rule)], &[]);
         assert!(refused[0][1].contains(&format!("`[rules.{rule}] mode`")), "{refused:?}");
     }

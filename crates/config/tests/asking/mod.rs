@@ -1,10 +1,10 @@
 //! Everything that a policy can be asked, for whoever has one that may be damaged; the fuzzer too.
 
-use portcullis_policy::Policy;
 use portcullis_policy::egress::{Connection, Transport};
 use portcullis_policy::exec::ExecutedProgram;
 use portcullis_policy::name::HostName;
 use portcullis_policy::vhost::VhostQuery;
+use portcullis_policy::{Policy, Rule};
 
 /// Asks it everything.
 pub fn ask(policy: &Policy<'_>) {
@@ -33,8 +33,8 @@ pub fn ask(policy: &Policy<'_>) {
             };
             let _ = (policy.decide_exec(scope, &program), policy.image(1, 2, b"12345678"));
         }
-        let _ = (policy.decide_listen(scope, 80), policy.decide_stdio(scope), policy.decide_ring(scope));
-        let _ = (policy.decide_fpm_socket(scope), policy.decide_memory(scope));
+        let _ = policy.decide_listen(scope, 80);
+        let _ = Rule::ALL.map(|rule| policy.decide_plain(scope, rule));
         let _ = policy.decide_namespace(scope, b"/usr/bin/unshare");
         let _ = policy.decide_settings(scope, Some(b"a=b"));
     }

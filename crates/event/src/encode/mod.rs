@@ -122,21 +122,8 @@ fn list(json: &mut Json<'_>, key: MemberName, values: &[&'static str]) {
 }
 
 fn about(json: &mut Json<'_>, event: &Event<'_>) {
-    let (category, kind, action): (&str, &str, &str) = match event.action {
-        Action::Connect(_) | Action::Send(_) => ("network", "start", "connection_attempted"),
-        Action::Route => ("network", "info", "socket_route"),
-        Action::Listen(_) => ("network", "start", "listen"),
-        Action::Exec => ("process", "start", "exec"),
-        Action::Descriptor => ("process", "change", "stdio_socket"),
-        Action::Settings => ("configuration", "change", "php_setting"),
-        Action::Pool => ("network", "start", "fpm_socket"),
-        Action::Memory => ("process", "change", "process_memory"),
-        Action::Namespace => ("process", "change", "namespace"),
-        Action::Ring => ("process", "change", "io_uring_setup"),
-        Action::Call => ("process", "change", "system_call"),
-        Action::Merged { .. } => (event.rule.category, "info", "merged"),
-        Action::Guard(_) => ("configuration", "info", "policy_fallback"),
-    };
+    let category = event.action.category(event.rule);
+    let (kind, refused) = event.action.types(category);
     json.key(name!("event"));
     json.open(b'{');
     json.key(name!("id"));
@@ -150,19 +137,11 @@ fn about(json: &mut Json<'_>, event: &Event<'_>) {
     json.key(name!("type"));
     json.open(b'[');
     json.word(kind);
-    match event.action {
-        Action::Connect(_) | Action::Send(_) | Action::Route | Action::Listen(_) | Action::Pool if event.refused => {
-            json.word("denied")
-        }
-        Action::Exec | Action::Descriptor | Action::Memory | Action::Namespace | Action::Ring | Action::Call
-            if event.refused =>
-        {
-            json.word("info")
-        }
-        _ => {}
+    if event.refused && !refused.is_empty() {
+        json.word(refused);
     }
     json.close(b']');
-    word(json, name!("action"), action);
+    member(json, name!("action"), event.action.word(), NAME_MAX);
     word(json, name!("outcome"), if event.refused { "failure" } else { "success" });
     json.key(name!("severity"));
     json.number(u64::from(event.severity()));
@@ -178,6 +157,7 @@ mod tests {
     use crate::journal::{Fields, fields};
     use crate::seal::{self, Seal};
     use crate::{Process, RULES, RequestFields};
+    use portcullis_policy::Rule;
     use proptest::prelude::*;
     use serde_json::Value;
     use std::string::{String, ToString};
@@ -190,7 +170,11 @@ mod tests {
             sequence: u64::MAX,
             dropped: u64::MAX,
             merged: u64::MAX,
-            rule: if matches!(action, Action::Exec) { &RULES[1] } else { &RULES[0] },
+            rule: match action {
+                Action::Own(rule) => &RULES[rule as usize],
+                Action::Exec => &RULES[1],
+                _ => &RULES[0],
+            },
             also: u16::MAX,
             mode: "enforce",
             refused: true,
@@ -274,9 +258,8 @@ mod tests {
                 domain: filler,
             };
             let merged = Action::Merged { count: u64::MAX, like: u64::MAX };
-            for action in
-                [Action::Exec, Action::Send(to), Action::Listen(to), Action::Settings, Action::Descriptor, merged]
-            {
+            let own = Rule::ALL.into_iter().filter(|rule| rule.own_action().is_some()).map(Action::Own);
+            for action in own.chain([Action::Exec, Action::Send(to), Action::Listen(to), merged]) {
                 let event = event(process, action, filler);
                 assert_eq!(line(&event)["portcullis"]["dropped"], u64::MAX);
                 let mut sealed = Line::new();
