@@ -53,7 +53,6 @@ ask "two.*$day" "$of;a=search;st=commit;s=two"
 ask "two" "$of;a=search;st=grep;s=two"
 ask "two.*$day" "$of;a=search;st=pickaxe;s=two"
 ask "two.*$day" "$of;a=rss"
-ask '' "$of;a=object;h=$head"
 for commit in "$head" "$first"; do
 	ask PK "$of;a=snapshot;h=$commit;sf=zip"
 done

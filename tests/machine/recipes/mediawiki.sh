@@ -1,4 +1,4 @@
-# Sets MediaWiki up behind nginx with SQLite, ImageMagick, diff3 and Debian's mailer. A day of it edits a page, merges two edits of
+# Sets MediaWiki up behind nginx with SQLite, diff3 and Debian's mailer. A day of it edits a page, merges two edits of
 # it, compares them, uploads an image, shows it smaller, and sends mail.
 set -eu
 day=$1
@@ -23,7 +23,7 @@ if [ "$day" = setup ]; then
 	php maintenance/install.php --dbtype sqlite --dbpath /var/lib/mediawiki-data --dbname wiki --server "$site" --scriptpath '' \
 		--confpath /etc/mediawiki --pass Aa1aaaaaaaaaaa Wiki Admin > /dev/null
 	cat >> /etc/mediawiki/LocalSettings.php <<'P'
-$wgEnableUploads = true; $wgUseImageMagick = true; $wgImageMagickConvertCommand = '/usr/bin/convert'; $wgDiff3 = '/usr/bin/diff3';
+$wgEnableUploads = true; $wgUseImageMagick = false; $wgDiff3 = '/usr/bin/diff3';
 $wgEnableEmail = true; $wgPasswordSender = 'wiki@media.example'; $wgJobRunRate = 1;
 $wgMaxShellMemory = $wgMaxShellFileSize = $wgMaxShellTime = $wgMaxShellWallClockTime = 0;
 $wgPasswordReminderResendTime = 0; $wgRateLimits = [];
