@@ -61,7 +61,9 @@ fn of_intruder(machine: &Machine, outcome: &str) -> usize {
 #[test]
 fn from_installation_to_enforce_and_back() {
     let machine = Machine::boot();
-    CLIENTS.map(|client| machine.run(&format!("ip address add {client}/32 dev lo")));
+    for client in CLIENTS {
+        machine.run(&format!("ip address add {client}/32 dev lo"));
+    }
     machine.run(SITES);
     machine.run("dpkg -i /packages/portcullis_*.deb && mkdir -p /etc/portcullis/vhosts.d");
     for host in 0..HOSTS {

@@ -88,7 +88,7 @@ fn lives(application: &Application) -> Machine {
     ));
     follow(&machine, application, &format!("name = \"{name}\"\nmatch = {{ {matches} }}\nmode = \"audit\"\n"));
     day(&machine, name, "setup");
-    DAYS.map(|how| day(&machine, name, how));
+    DAYS.iter().for_each(|how| day(&machine, name, how));
 
     // Two days of the test lie within minutes.
     let said = machine.run(&format!("portcullis learn --include-rare --widen --write vhosts.d/{name}.toml --yes"));
