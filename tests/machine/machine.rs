@@ -56,7 +56,7 @@ impl Machine {
     /// The same with this name, beside others that share the turn.
     pub fn boot_as(name: &str, root: &str, turn: Arc<File>) -> Machine {
         let folder = target().join("machine");
-        let pages = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine/pages");
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/machine");
         let nspawn = Command::new("systemd-nspawn")
             .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1")
             .args(["--register=no", "--keep-unit", "--private-network", "--boot", "--console=read-only", "--quiet"])
@@ -69,7 +69,8 @@ impl Machine {
             ])
             .arg(folder.join(root))
             .arg(format!("--bind-ro={}:/packages", target().join("packages").display()))
-            .arg(format!("--bind-ro={}:/var/www/html", pages.display()))
+            .arg(format!("--bind-ro={}:/var/www/html", own.join("pages").display()))
+            .arg(format!("--bind-ro={}:/recipes", own.join("recipes").display()))
             .stdin(Stdio::null())
             .stdout(File::create(folder.join(format!("{name}-console"))).expect("a file"))
             .stderr(File::create(folder.join(format!("{name}-nspawn"))).expect("a file"))

@@ -9,6 +9,7 @@ mod hostile;
 mod life;
 mod load;
 mod machine;
+mod newcomer;
 mod packages;
 mod probes;
 mod recipes;

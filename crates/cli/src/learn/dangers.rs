@@ -8,6 +8,8 @@ use super::propose::base_name;
 const MAILERS: [&str; 7] = ["exim*", "sendmail*", "msmtp*", "postfix", "mailq", "newaliases", "rmail"];
 /// What such an option begins with: another configuration, a log of the traffic, a setting, the queue, an expansion.
 const MAILER_OPTIONS: [&str; 6] = ["-C", "-X", "-O", "-q", "-be", "-D"];
+/// Options with which a mailer takes a message from its caller, and nothing else; behind the last two, an address or a name.
+const SUBMISSION: [&str; 9] = ["-t", "-i", "-ti", "-oi", "-oem", "-bm", "-N", "-f", "-F"];
 /// Interpreters, and the options whose value is their program.
 const INTERPRETERS: [(&str, &[&str]); 14] = [
     ("python*", &["-c"]),
@@ -30,6 +32,11 @@ const FETCHERS: [&str; 12] =
     ["curl", "wget", "wget2", "fetch", "aria2c", "ftp", "tftp", "lftp", "scp", "sftp", "rsync", "axel"];
 /// Options that name a file to write.
 const OUTPUTS: [&str; 8] = ["-o", "-O", "--output", "--output-document", "--output-dir", "--remote-name", "-P", "-T"];
+/// Parts of the names of options whose value runs something, or says what is read or written instead.
+const INSTRUCTIONS: [&str; 18] = [
+    "action", "cmd", "command", "config", "editor", "eval", "exec", "filter", "format", "hook", "output", "pack",
+    "pager", "program", "proxy", "rsh", "script", "shell",
+];
 /// Folders that anybody can write to.
 const WRITABLE: [&str; 6] = ["/tmp/", "/var/tmp/", "/dev/shm/", "/run/lock/", "/run/shm/", "/var/lock/"];
 
@@ -125,8 +132,26 @@ pub fn never(words: &[String]) -> Option<String> {
     Some(format!("{found} names a file that {name} writes, and an entry with it allows to write that again"))
 }
 
+/// Whether a command hands a message to a mailer, with options that say no more than from whom and to whom.
+pub fn is_submission(words: &[String]) -> bool {
+    let Some((program, arguments)) = words.split_first() else { return false };
+    let is_known = |word: &String| match word.strip_prefix('-') {
+        None => true,
+        Some(rest) => {
+            SUBMISSION.contains(&word.as_str()) || (rest.starts_with(['f', 'F']) && rest[1..].contains(['@', '.']))
+        }
+    };
+    // The name can be a list's or a queue's: that is another program.
+    is_one(base_name(program), &["exim", "exim4", "sendmail", "msmtp"]) && arguments.iter().all(is_known)
+}
+
 fn option_of_mailer(word: &str) -> Option<&'static str> {
     option(word, &MAILER_OPTIONS)
+}
+
+/// Whether an option of this name has a value that is an instruction: no pattern may stand for that.
+pub fn is_instruction(option: &str) -> bool {
+    INSTRUCTIONS.iter().any(|part| option.contains(part))
 }
 
 /// Why a command is not to be proposed word by word: it names a file where anybody can write. Where three or more of such names were
@@ -184,6 +209,18 @@ mod tests {
         ] {
             assert_eq!(never(&words(text).expect(text)), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_mailer_takes_a_message() {
+        let is_one = |text: &str| is_submission(&words(text).expect(text));
+        for text in ["-t -i", "-t -i -f www@shop.example", "-oi -fwww@shop.example -- a@b.example"] {
+            assert_eq!(is_one(&format!("/usr/sbin/sendmail {text}")), text.find("--").is_none(), "{text}");
+        }
+        for text in ["-t -C/srv/x", "-be x", "-bs", "-Mrm x", "-oMr x", "-t -v", "-D x"] {
+            assert!(!is_one(&format!("/usr/sbin/exim4 {text}")), "{text}");
+        }
+        assert!(!is_one("/usr/bin/su -t") && !is_one("/usr/sbin/sendmail.list -t"));
     }
 
     #[test]

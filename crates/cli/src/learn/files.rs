@@ -14,10 +14,30 @@ const BACKUP: &str = "~";
 /// The permissions of a new file.
 const MODE: u32 = 0o644;
 
-/// When a file was written last, in seconds since 1970; nobody but root can set that.
-pub fn written(path: &str) -> Option<i64> {
+/// What is known of how a file came to be.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// When it was written last, in seconds since 1970; nobody but root can set that.
+    pub when: i64,
+    /// Its owner.
+    pub owner: u32,
+    /// Others than its owner can write it.
+    pub is_shared: bool,
+}
+
+impl Written {
+    /// Whether this user may have written it.
+    pub fn may_be_of(&self, user: Option<u32>) -> bool {
+        self.is_shared || user.is_none_or(|user| user == 0 || user == self.owner)
+    }
+}
+
+/// How a file came to be.
+pub fn written(path: &str) -> Option<Written> {
+    const OTHERS: u32 = 0o022;
     let meta = std::fs::symlink_metadata(path).ok()?;
-    meta.is_file().then(|| meta.ctime())
+    let written = Written { when: meta.ctime(), owner: meta.uid(), is_shared: meta.mode() & OTHERS != 0 };
+    meta.is_file().then_some(written)
 }
 
 /// The file that `--write` names: one of the current directory that exists, or `./FILE`; otherwise, of the directory of the

@@ -4,6 +4,7 @@
 //! held for that; what is the same in many of them is held once.
 
 use super::evidence::{Evidence, shown};
+use super::files::Written;
 use super::incidents::{Incidents, Names, Part, Whose};
 use super::propose::{Choice, List, Proposal, described, entries, note};
 use super::{parsed, suspicion, widen};
@@ -16,6 +17,8 @@ use std::hash::{BuildHasher, RandomState};
 /// Why calls are not learnt that were merged into no event which is read.
 const OF_MERGED: &str = "no event that is read says which commands or destinations they were: nothing is proposed \
                          for them. Learn again once what is listed is allowed, or with `merge = false` in `[log]`";
+/// So many users are told apart of those that ran one script.
+const USERS_MAX: usize = 4;
 /// A script is fresh for so many seconds after it was written.
 const FRESH: i64 = 10 * 60;
 /// What a record takes, with its place among those that others may be merged into.
@@ -94,6 +97,8 @@ pub struct Learner<'l> {
     merged: Vec<Merged>,
     /// The place of each event by its ID.
     places: HashMap<u64, u32>,
+    /// As which users each script ran; `None` where an event does not say, or there are too many.
+    users: HashMap<u32, Vec<Option<u32>>>,
     hasher: RandomState,
     counts: Counts,
     is_full: bool,
@@ -111,6 +116,7 @@ impl<'l> Learner<'l> {
             records: Vec::new(),
             merged: Vec::new(),
             places: HashMap::new(),
+            users: HashMap::new(),
             hasher: RandomState::new(),
             counts: Counts::default(),
             is_full: false,
@@ -168,6 +174,13 @@ impl<'l> Learner<'l> {
             calls: u32::try_from(event.count()).unwrap_or(u32::MAX),
             is_chosen: is_chosen && is_learnt,
         };
+        if record.whose.script != 0 {
+            let users = self.users.entry(record.whose.script).or_default();
+            let user = event.text("/user/id").parse().ok().filter(|_| users.len() < USERS_MAX);
+            if !users.contains(&user) {
+                users.push(user);
+            }
+        }
         self.records.push(record);
     }
 
@@ -233,8 +246,9 @@ impl<'l> Learner<'l> {
         left
     }
 
-    /// Marks the events of scripts that were written right before they did something, and had not been seen before.
-    fn mark_fresh(&mut self, written: &dyn Fn(&str) -> Option<i64>) {
+    /// Marks the events of scripts that were written right before they did something, and had not been seen before. A script that
+    /// the server's own users cannot write is of a package or a deployment.
+    fn mark_fresh(&mut self, written: &dyn Fn(&str) -> Option<Written>) {
         let mut first: HashMap<u32, i64> = HashMap::new();
         for record in self.records.iter().filter(|record| record.whose.script != 0) {
             if let Some(when) = record.when {
@@ -244,8 +258,12 @@ impl<'l> Learner<'l> {
         let mut fresh: HashMap<u32, u32> = HashMap::new();
         for (script, first) in first {
             let path = self.names.text(script);
-            if let Some(written) = written(&path).filter(|written| (*written..*written + FRESH).contains(&first)) {
-                let why = format!("the script was written at {}, right before", shown(written));
+            let is_fresh = |file: &Written| {
+                let users = self.users.get(&script).map_or(&[None][..], Vec::as_slice);
+                (file.when..file.when + FRESH).contains(&first) && users.iter().any(|user| file.may_be_of(*user))
+            };
+            if let Some(file) = written(&path).filter(is_fresh) {
+                let why = format!("the script was written at {}, right before", shown(file.when));
                 fresh.insert(script, self.names.number(&why));
             }
         }
@@ -254,8 +272,8 @@ impl<'l> Learner<'l> {
         }
     }
 
-    /// What was learnt. `written`: when a file was written last, in seconds since 1970.
-    pub fn finish(mut self, written: &dyn Fn(&str) -> Option<i64>) -> Result<Learnt, String> {
+    /// What was learnt. `written`: when a file was written last, and who may have.
+    pub fn finish(mut self, written: &dyn Fn(&str) -> Option<Written>) -> Result<Learnt, String> {
         if self.is_full {
             return Err(format!(
                 "the log has more than {} events that differ in too much to be held at once; help: choose a shorter time with --since \

@@ -243,6 +243,9 @@ pub fn note(list: List, text: &str, is_alone: bool) -> String {
         return namespace_note(text);
     }
     let program = words(text).and_then(|words| words.into_iter().next()).unwrap_or_default();
+    if list == List::Exec && text.contains('?') {
+        return "`?` stands for any one character".to_owned();
+    }
     if list != List::Exec || program.contains('/') {
         return String::new();
     }
@@ -264,7 +267,9 @@ pub fn base_name(path: &str) -> &str {
 
 /// A simple command as `allow` names it: what the configuration reads back as these words.
 pub fn literal(words: &[String]) -> Result<String, String> {
-    if words.iter().any(|word| word.contains(['*', '?'])) {
+    // A `?` stands for itself as well; which program it is, is nothing to be open.
+    let is_open = |(place, word): (usize, &String)| word.contains('*') || (place == 0 && word.contains('?'));
+    if words.iter().enumerate().any(is_open) {
         return Err("its words have characters that stand for others in `allow`".into());
     }
     pattern(words)

@@ -113,7 +113,8 @@ pub fn suspicion(event: &Event) -> Option<String> {
     if lists::TOOLS.iter().any(|tool| is(first, tool)) {
         return Some(format!("the command is a tool of intruders ({first})"));
     }
-    runs_commands(first, "")
+    // A mailer that takes a message runs nothing of its caller's; its other options are dangers.
+    if dangers::is_submission(&command) { None } else { runs_commands(first, "") }
 }
 
 /// Why an entry is not proposed unless somebody names it, whoever caused the event.

@@ -1,5 +1,6 @@
 //! Wider entries, where there is evidence for them: a network, a wildcard, a glob.
 
+use super::dangers;
 use super::evidence::Evidence;
 use super::parsed;
 use super::propose::{List, Proposal, pattern, words};
@@ -67,20 +68,25 @@ type Command = (Vec<String>, String);
 
 /// Commands that differ in words which name something: every such word is open at once.
 fn commands(proposal: &Proposal) -> Vec<Found> {
-    let mut alike: BTreeMap<Vec<Option<String>>, Vec<Command>> = BTreeMap::new();
+    let mut alike: BTreeMap<Vec<(String, bool)>, Vec<Command>> = BTreeMap::new();
     for (_, text) in proposal.entries.keys().filter(|(list, _)| *list == List::Exec) {
         let Some(words) = words(text) else { continue };
-        let fixed = words.iter().enumerate().map(|(place, word)| (place == 0 || !is_data(word)).then(|| word.clone()));
+        let fixed = words.iter().enumerate().map(|(place, word)| match fixed(word) {
+            length if place > 0 && length < word.len() => (word[..length].to_owned(), true),
+            _ => (word.clone(), place > 0 && word.is_empty()),
+        });
         alike.entry(fixed.collect()).or_default().push((words, text.clone()));
     }
     let mut found = Vec::new();
     for (fixed, commands) in alike {
-        let at = |place: usize| commands.iter().map(|(words, _)| words[place].as_str()).collect::<BTreeSet<&str>>();
-        let open = |place: usize| match at(place) {
-            seen if seen.len() == 1 => seen.first().map(|word| (*word).to_owned()).unwrap_or_default(),
-            seen => format!("{}*", folder_of_all(&seen)),
+        let open = |(place, (fixed, is_open)): (usize, &(String, bool))| {
+            let seen: BTreeSet<&str> = commands.iter().map(|(words, _)| &words[place][fixed.len()..]).collect();
+            match seen.first() {
+                Some(only) if seen.len() == 1 || !is_open => format!("{fixed}{only}"),
+                _ => format!("{fixed}{}*", folder_of_all(&seen)),
+            }
         };
-        let pattern = pattern(&(0..fixed.len()).map(open).collect::<Vec<String>>());
+        let pattern = pattern(&fixed.iter().enumerate().map(open).collect::<Vec<String>>());
         if let Ok(text) = pattern
             && commands.len() >= EVIDENCE
         {
@@ -88,6 +94,19 @@ fn commands(proposal: &Proposal) -> Vec<Found> {
         }
     }
     found
+}
+
+/// How much of a word is the program's own: all of an option and of a subcommand, up to the value that the option has in the same word,
+/// and nothing of what the next call names otherwise.
+fn fixed(word: &str) -> usize {
+    if is_data(word) {
+        return 0;
+    }
+    let value = word.strip_prefix("--").and_then(|option| option.split_once('='));
+    match value.filter(|(name, value)| is_data(value) && !dangers::is_instruction(name)) {
+        Some((_, value)) => word.len() - value.len(),
+        None => word.len(),
+    }
 }
 
 /// Whether a word names something that the next call names otherwise: a file, a size, an address; no option, and no word of the
@@ -260,6 +279,15 @@ mod tests {
                 ],
                 "/usr/bin/diff3 -mE /srv/* /srv/* /srv/*",
             ),
+            // gitweb's archives: of an option, the value that names something.
+            (
+                [
+                    "/usr/bin/git --git-dir=/srv/git/a.git archive --format=zip --prefix=a-1/ 12ab",
+                    "/usr/bin/git --git-dir=/srv/git/b.git archive --format=zip --prefix=b-2/ 34cd",
+                    "/usr/bin/git --git-dir=/srv/git/c.git archive --format=zip --prefix=c-3/ 56ef",
+                ],
+                "/usr/bin/git --git-dir=/srv/git/* archive --format=zip --prefix=* *",
+            ),
         ] {
             assert_eq!(applied(List::Exec, &commands), [wide]);
             for command in commands {
@@ -268,9 +296,10 @@ mod tests {
         }
         for commands in [
             ["/bin/a x/1", "/bin/b x/1", "/bin/c x/1"],
-            // What the program does is no data, nor is an option.
+            // What the program does is no data, nor is an option, nor what an option runs.
             ["/usr/bin/git log", "/usr/bin/git show", "/usr/bin/git push"],
-            ["/usr/bin/git --git-dir=/srv/a", "/usr/bin/git --git-dir=/srv/b", "/usr/bin/git --git-dir=/srv/c"],
+            ["/usr/bin/git --paginate", "/usr/bin/git --bare", "/usr/bin/git --version"],
+            ["/usr/bin/git --exec-path=/srv/a", "/usr/bin/git --exec-path=/srv/b", "/usr/bin/git --exec-path=/srv/c"],
         ] {
             assert_eq!(applied(List::Exec, &commands).len(), 3, "{commands:?}");
         }

@@ -2,6 +2,7 @@
 
 use crate::{connection, example, learn};
 use serde_json::json;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 /// A script that was written right before its first event is an upload; one that is known for longer was updated.
@@ -16,13 +17,16 @@ fn a_script_that_was_just_written_is_no_evidence() {
         let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).expect("a time");
         i64::try_from(since.as_secs()).expect("a number")
     };
-    let at = |seconds: i64, client: u32| {
+    let owner = std::fs::metadata(&script).expect("a file").uid();
+    let of = |user: u32, seconds: i64, client: u32| {
         let mut event = connection("blog", 1, &format!("203.0.113.{client}"), "late.example");
         event["@timestamp"] = jiff::Timestamp::from_second(seconds).expect("a time").to_string().into();
         event["portcullis"]["request"]["script"] = script.to_str().expect("a path").into();
         event["http"]["request"]["id"] = format!("{client:016x}").into();
+        event["user"]["id"] = user.to_string().into();
         event
     };
+    let at = |seconds: i64, client: u32| of(owner, seconds, client);
     let begun = now();
     let events = [at(begun + 60, 1), at(begun + 7200, 2), at(begun + 9000, 3)];
     let (proposed, refused) = learn(&events, &[]);
@@ -31,6 +35,17 @@ fn a_script_that_was_just_written_is_no_evidence() {
     assert_eq!(learn(&known, &[]).0, [["egress.allow", "late.example:4444"]]);
     let later = [at(begun + 7200, 2), at(begun + 9000, 3)];
     assert_eq!(learn(&later, &[]).0, [["egress.allow", "late.example:4444"]]);
+    // What the server's user cannot write was installed.
+    let other = if owner == 0 { 33 } else { owner + 1 };
+    let installed = [of(other, begun + 60, 1), of(other, begun + 7200, 2), of(other, begun + 9000, 3)];
+    let allow = |mode: u32| {
+        std::fs::set_permissions(&script, std::fs::Permissions::from_mode(mode)).expect("a file");
+        learn(&installed, &[]).0.len()
+    };
+    assert_eq!([0o644, 0o664, 0o646].map(allow), [1, 0, 0]);
+    let several = [&installed[..], &[at(begun + 9500, 4)]].concat();
+    allow(0o644);
+    assert!(learn(&several, &[]).0.is_empty(), "one of its users can write it");
 }
 
 /// Whoever writes events cannot make ordinary ones look like an intrusion, and a person's word counts for all that belongs to it.
