@@ -178,7 +178,7 @@ fn a_program_is_no_shell_because_it_was_started() {
     let answer = explain("", &|event| event["process"]["args_count"] = 17.into());
     assert!(answer["allow_by"][0]["key"].is_null(), "{answer:#}");
     // A set-user-ID program that runs any command is for no list of paths.
-    let answer = explain("", &|event| {
+    let answer = explain("rules.exec-tool.tools = [\"nc\"]\n", &|event| {
         event["rule"]["id"] = "exec-unguarded".into();
         event["portcullis"]["unguarded"] = "setuid".into();
         event["process"] =
