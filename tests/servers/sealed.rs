@@ -95,6 +95,27 @@ fn each_change_of_a_sealed_log_is_found() {
         assert!(said.contains(complaint), "{what}: {said}");
     }
 
+    // What ought to have a seal is not what the log says of itself.
+    let cut = |line: &str| match line.split_once(",\"seal\":") {
+        Some((before, _)) => format!("{before}}}}}\n"),
+        None => format!("{line}\n"),
+    };
+    let set_back = |line: &str| line.replacen("\"@timestamp\":\"20", "\"@timestamp\":\"19", 1);
+    let all_cut: String = log.lines().map(cut).collect();
+    let descendants = all_cut.replace("\"role\":\"serving\"", "\"role\":\"descendant\"");
+    let last = log.lines().rfind(|line| line.contains(&format!("\"process\":\"{of}\""))).expect("the last event");
+    let without_any = "no event has a valid seal";
+    for (what, change, complaint) in [
+        ("every seal cut off", all_cut.clone(), without_any),
+        ("and set back", all_cut.lines().map(|line| set_back(line) + "\n").collect(), without_any),
+        ("and said to be of others", descendants, without_any),
+        ("the last one forged", log.replace(last, set_back(&cut(last)).trim_end()), "1 events of servers have no seal"),
+    ] {
+        std::fs::write(&guard.log, change).expect("the log");
+        let (status, _, said) = verify(&place, &guard);
+        assert!(status == Some(1) && said.contains(complaint), "{what}: {status:?} {said}");
+    }
+
     std::fs::write(&guard.log, &log).expect("the log");
     let key = guard.config.with_file_name("seal.key");
     std::fs::write(&key, [1; 16]).expect("another key");
@@ -145,7 +166,7 @@ fn a_worker_has_no_key_that_was_used() {
         http::get(nginx.port, "/seal.php");
     }
     let file = std::fs::read(guard.config.with_file_name("seal.key")).expect("the key");
-    let master = seal::master(file.try_into().expect("16 bytes"));
+    let master = seal::master(*file.first_chunk().expect("16 bytes"));
     let events = guard.events().all();
     for worker in children(fpm.process.pid()) {
         let pid = |event: &&Value| event["process"]["parent"]["pid"].as_i64() == Some(i64::from(worker));
@@ -189,7 +210,8 @@ fn without_a_key_of_its_own_a_server_says_so() {
         let is_said = |event: &&Value| event.text("message").contains("events are not sealed");
         assert_eq!(events.iter().filter(is_said).count(), 1, "{events:#?}");
         assert!(events.iter().all(|event| process(event) == "none"));
-        assert_eq!(verify(&place, &guard).0, Some(0));
+        let (status, _, said) = verify(&place, &guard);
+        assert!(status == Some(1) && said.contains("no event has a valid seal"), "{said}");
     }
 }
 

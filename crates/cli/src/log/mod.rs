@@ -7,10 +7,10 @@ mod lines;
 mod time;
 mod whereabouts;
 
-pub use event::{CUT, Event};
+pub use event::{CUT, Event, Origin};
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
-pub use time::{Moment, moment};
+pub use time::{Moment, moment, text as time_text};
 pub use whereabouts::locate;
 
 use crate::probes::{self, Left};
@@ -109,7 +109,12 @@ fn unknowns() -> Vec<&'static str> {
 impl Selection {
     /// Whether an event is among those that are chosen.
     pub fn has(&self, event: &Event) -> bool {
-        let time = event.text("/@timestamp");
+        // An entry is as old as the journal says.
+        let received = match event.origin() {
+            Origin::Journal(at) => time::text(at),
+            Origin::File(_) => None,
+        };
+        let time = received.as_deref().unwrap_or_else(|| event.text("/@timestamp"));
         self.since.as_ref().is_none_or(|since| time >= since.text())
             && self.until.as_ref().is_none_or(|until| time <= until.text())
             && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == name.trim_start_matches('-')))
@@ -175,11 +180,15 @@ impl Selection {
         match self.files.as_slice() {
             [] => journal::read(self.since.as_ref(), follow, self.keeps_lines, &mut parsed)?,
             files => {
-                others = file::read_all(files, self.rotated, follow, &mut |line| {
-                    if let Some(event) = Event::parse(line) {
-                        parsed(event.map(|event| if self.keeps_lines { event.with_line(line) } else { event }));
-                    }
-                })?;
+                // Files that are followed are all open.
+                for (number, part) in files.chunks(if follow { files.len() } else { 1 }).enumerate() {
+                    others += file::read_all(part, self.rotated, follow, &mut |line| {
+                        if let Some(event) = Event::parse(line) {
+                            let event = event.map(|event| event.read_in(Origin::File(number)));
+                            parsed(event.map(|event| if self.keeps_lines { event.with_line(line) } else { event }));
+                        }
+                    })?;
+                }
             }
         }
         if unreadable > UNREADABLE_SHOWN {
