@@ -256,3 +256,42 @@ fn threads_and_children_of_each_kind_leave_no_gap() {
     assert_eq!(unsealed.count(), 1, "{events:#?}");
     assert!(Path::new(&guard.config).with_file_name("seal.key").exists());
 }
+
+/// A thread starts a program while another one forks, which takes long: a handler of the fork is the size of a large process.
+const SLOW_FORK: &str = r"
+import ctypes, os, threading
+libc = ctypes.CDLL(None)
+is_forking = threading.Event()
+def work():
+    is_forking.wait()
+    libc.system(b'exit 0')
+thread = threading.Thread(target=work)
+def before():
+    is_forking.set()
+    WAIT
+handler = ctypes.CFUNCTYPE(None)(before)
+libc.__register_atfork(handler, None, None, None)
+thread.start()
+child = os.fork()
+if child == 0: os._exit(0)
+os.waitpid(child, 0)
+thread.join()
+";
+
+#[test]
+fn a_fork_that_takes_long_costs_no_seal() {
+    enter();
+    for (wait, expected, sealed) in [("libc.usleep(50000)", 0, 1), ("thread.join()", 1, 0)] {
+        let place = Place::new();
+        let guard = guard(&place, &every_rule("audit"));
+        let program = place.write("program.py", &SLOW_FORK.replace("WAIT", wait));
+        let mut command = place.portcullis();
+        command.args(["run", "--config"]).arg(&guard.config).args(["--", "/usr/bin/python3"]).arg(program);
+        // A handler that waits for the thread is not waited for without an end.
+        assert!(command.status().expect("portcullis").success(), "{wait}");
+        let events = guard.events().all();
+        assert_eq!(events.iter().filter(|event| process(event) == "0").count(), sealed, "{wait}: {events:#?}");
+        let (status, _, said) = verify(&place, &guard);
+        assert_eq!(status, Some(expected), "{wait}: {said}");
+    }
+}

@@ -48,12 +48,6 @@ pub struct Unsealed {
     pub says_descendant: usize,
 }
 
-impl Unsealed {
-    pub fn all(&self) -> usize {
-        self.missing + self.older + self.says_older + self.says_descendant
-    }
-}
-
 /// The seals of all events, up to a bound.
 pub struct Seals {
     master: Result<Stored, String>,
