@@ -25,6 +25,8 @@ type Name = StringBuf<{ NAME_MAX + 1 }>;
 struct Keys {
     /// The thread that is at the rest; 0 for none.
     holder: AtomicU32,
+    /// Not 0 once a thread has waited for the keys to no avail.
+    given_up: AtomicU32,
     rest: UnsafeCell<Sealing>,
 }
 
@@ -59,29 +61,41 @@ fn give_back(keys: &Keys) {
 }
 
 /// The keys, of which this thread is the holder now; `None` where it was that before: a signal handler has interrupted it, or what fork
-/// calls. The wait for another thread is bounded. Without the keys there is no seal.
+/// calls. Without the keys there is no seal.
+///
+/// The wait for another thread is one for the fork of a large process, and bounded, since fork may call what waits for this thread. Such a
+/// process would do that again: after one wait to no avail it waits for a moment only.
 #[inline(never)]
 fn taken() -> Option<&'static Keys> {
     const SPINS: u32 = 100;
-    const TRIES: u32 = 200;
+    /// The pauses double up to ten milliseconds: a second together.
+    const DOUBLED: u32 = 9;
+    const TRIES: u32 = SPINS + DOUBLED + 100;
+    const TRIES_AGAIN: u32 = SPINS + 8;
     const PAUSE: usize = 20_000;
     // SAFETY: null, or a zeroed page that stays for ever; zero bytes are valid.
     let keys = unsafe { KEYS.load(Ordering::Acquire).as_ref() }?;
     let own = sys::gettid();
     let take = |from| keys.holder.compare_exchange(from, own, Ordering::Acquire, Ordering::Relaxed);
-    for turn in 0..TRIES {
-        match take(0) {
+    let tries = if keys.given_up.load(Ordering::Relaxed) == 0 { TRIES } else { TRIES_AGAIN };
+    for turn in 0..tries {
+        let holder = match take(0) {
             Ok(_) => return Some(keys),
-            Err(holder) if holder == own => return None,
-            Err(_) => {}
+            Err(holder) => holder,
+        };
+        if holder == own {
+            return None;
         }
-        if turn >= SPINS {
-            sys::sleep(PAUSE);
+        if let Some(pauses) = turn.checked_sub(SPINS) {
+            sys::sleep(PAUSE << pauses.min(DOUBLED));
+            // A vforked child may have ended in between.
+            if !sys::exists(holder) && take(holder).is_ok() {
+                return Some(keys);
+            }
         }
     }
-    // A vforked child may have ended in between.
-    let holder = keys.holder.load(Ordering::Relaxed);
-    (!sys::exists(holder) && take(holder).is_ok()).then_some(keys)
+    keys.given_up.store(1, Ordering::Relaxed);
+    None
 }
 
 /// Begins a tree of chains, where the policy asks for it and this process has none; false where there is no key for it. For a process

@@ -105,6 +105,27 @@ fn each_change_of_a_sealed_log_is_found() {
         assert!(said.contains(complaint), "{what}: {said}");
     }
 
+    // What ought to have a seal is not what the log says of itself.
+    let cut = |line: &str| match line.split_once(",\"seal\":") {
+        Some((before, _)) => format!("{before}}}}}\n"),
+        None => format!("{line}\n"),
+    };
+    let set_back = |line: &str| line.replacen("\"@timestamp\":\"20", "\"@timestamp\":\"19", 1);
+    let all_cut: String = log.lines().map(cut).collect();
+    let descendants = all_cut.replace("\"role\":\"serving\"", "\"role\":\"descendant\"");
+    let last = log.lines().rfind(|line| line.contains(&format!("\"process\":\"{of}\""))).expect("the last event");
+    let without_any = "no event has a valid seal";
+    for (what, change, complaint) in [
+        ("every seal cut off", all_cut.clone(), without_any),
+        ("and set back", all_cut.lines().map(|line| set_back(line) + "\n").collect(), without_any),
+        ("and said to be of others", descendants, without_any),
+        ("the last one forged", log.replace(last, set_back(&cut(last)).trim_end()), "1 events of servers have no seal"),
+    ] {
+        std::fs::write(&guard.log, change).expect("the log");
+        let (status, _, said) = verify(&place, &guard);
+        assert!(status == Some(1) && said.contains(complaint), "{what}: {status:?} {said}");
+    }
+
     std::fs::write(&guard.log, &log).expect("the log");
     let key = guard.config.with_file_name("seal.key");
     std::fs::write(&key, [1; 16]).expect("another key");
@@ -155,7 +176,7 @@ fn a_worker_has_no_key_that_was_used() {
         http::get(nginx.port, "/seal.php");
     }
     let file = std::fs::read(guard.config.with_file_name("seal.key")).expect("the key");
-    let master = seal::master(file.try_into().expect("16 bytes"));
+    let master = seal::master(*file.first_chunk().expect("16 bytes"));
     let events = guard.events().all();
     for worker in children(fpm.process.pid()) {
         let pid = |event: &&Value| event["process"]["parent"]["pid"].as_i64() == Some(i64::from(worker));
@@ -199,7 +220,8 @@ fn without_a_key_of_its_own_a_server_says_so() {
         let is_said = |event: &&Value| event.text("message").contains("events are not sealed");
         assert_eq!(events.iter().filter(is_said).count(), 1, "{events:#?}");
         assert!(events.iter().all(|event| process(event) == "none"));
-        assert_eq!(verify(&place, &guard).0, Some(0));
+        let (status, _, said) = verify(&place, &guard);
+        assert!(status == Some(1) && said.contains("no event has a valid seal"), "{said}");
     }
 }
 
@@ -243,4 +265,43 @@ fn threads_and_children_of_each_kind_leave_no_gap() {
         events.iter().filter(|event| process(event) == "none" && event.text("process.parent.name") == "python3");
     assert_eq!(unsealed.count(), 1, "{events:#?}");
     assert!(Path::new(&guard.config).with_file_name("seal.key").exists());
+}
+
+/// A thread starts a program while another one forks, which takes long: a handler of the fork is the size of a large process.
+const SLOW_FORK: &str = r"
+import ctypes, os, threading
+libc = ctypes.CDLL(None)
+is_forking = threading.Event()
+def work():
+    is_forking.wait()
+    libc.system(b'exit 0')
+thread = threading.Thread(target=work)
+def before():
+    is_forking.set()
+    WAIT
+handler = ctypes.CFUNCTYPE(None)(before)
+libc.__register_atfork(handler, None, None, None)
+thread.start()
+child = os.fork()
+if child == 0: os._exit(0)
+os.waitpid(child, 0)
+thread.join()
+";
+
+#[test]
+fn a_fork_that_takes_long_costs_no_seal() {
+    enter();
+    for (wait, expected, sealed) in [("libc.usleep(50000)", 0, 1), ("thread.join()", 1, 0)] {
+        let place = Place::new();
+        let guard = guard(&place, &every_rule("audit"));
+        let program = place.write("program.py", &SLOW_FORK.replace("WAIT", wait));
+        let mut command = place.portcullis();
+        command.args(["run", "--config"]).arg(&guard.config).args(["--", "/usr/bin/python3"]).arg(program);
+        // A handler that waits for the thread is not waited for without an end.
+        assert!(command.status().expect("portcullis").success(), "{wait}");
+        let events = guard.events().all();
+        assert_eq!(events.iter().filter(|event| process(event) == "0").count(), sealed, "{wait}: {events:#?}");
+        let (status, _, said) = verify(&place, &guard);
+        assert_eq!(status, Some(expected), "{wait}: {said}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The key that events are sealed with: a file beside the configuration, for root alone.
 
 use crate::probes::random;
+use crate::status;
 use portcullis_config::Config;
 use portcullis_config::reading::{self, Links};
 use portcullis_event::seal::{self, KEY_SIZE, Key};
@@ -8,9 +9,30 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+/// A key, and when it was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub key: Key,
+    /// In nanoseconds since 1970.
+    pub made: i64,
+    /// The file has that time within, so that a copy of it has it, too; else it is that of the file.
+    pub is_told: bool,
+}
+
+/// How many bytes the time has behind the key.
+const TIME_SIZE: usize = 8;
+
 /// The key's file of the configuration `config`.
 pub fn place(config: &Path) -> PathBuf {
     config.with_file_name("seal.key")
+}
+
+/// Whether events are to be sealed, by root's word: the applied policy asks for it, or the configuration does and its key was made. Beside a
+/// key without a configuration, too: they are a copy, where events of another machine are verified.
+pub fn is_due(config: &Path) -> bool {
+    let has_key = place(config).exists();
+    let asks = || !config.exists() || portcullis_config::load(config).config.seal;
+    status::is_sealed(config) || has_key && asks()
 }
 
 /// Why a server of the configuration `config` seals nothing although it is to; for root, who alone can tell.
@@ -28,6 +50,8 @@ pub fn prepare(config: &Config) -> Result<(), String> {
     let path = place(&source.path);
     let failed = |error: std::io::Error| format!("cannot make {}: {error}", path.display());
     let key: [u8; KEY_SIZE] = random().map_err(failed)?;
+    // Nothing that is older can be sealed with it.
+    let made = i64::try_from(jiff::Timestamp::now().as_nanosecond()).unwrap_or_default();
     // Beside it and linked, so that no server finds half of it.
     let folder = path.parent().unwrap_or(Path::new("/"));
     let make = || {
@@ -36,6 +60,7 @@ pub fn prepare(config: &Config) -> Result<(), String> {
         }
         let mut file = tempfile::Builder::new().prefix(".seal-").tempfile_in(folder)?;
         file.write_all(&key)?;
+        file.write_all(&made.to_le_bytes())?;
         file.as_file().sync_all()?;
         match file.persist_noclobber(&path) {
             Ok(_) => Ok(true),
@@ -53,16 +78,25 @@ pub fn prepare(config: &Config) -> Result<(), String> {
 }
 
 /// The key of a file, under the same conditions under which a server takes it.
-pub fn read(path: &Path) -> Result<Key, String> {
+pub fn read(path: &Path) -> Result<Stored, String> {
     let file = reading::open(path, Links::Refuse).map_err(|error| format!("cannot be read: {error}"))?;
     let meta = file.metadata().map_err(|error| error.to_string())?;
     if !meta.is_file() || meta.mode() & 0o077 != 0 || meta.uid() != 0 {
         return Err("is not root's alone; help: chown root it, and chmod 0600".to_owned());
     }
-    let bytes = reading::rest(file, KEY_SIZE as u64).map_err(|error| error.to_string())?;
-    let key =
-        bytes.try_into().map_err(|_| format!("is not {KEY_SIZE} bytes long; help: remove it, and compile again"))?;
-    Ok(seal::master(key))
+    let bytes = reading::rest(file, (KEY_SIZE + TIME_SIZE) as u64).map_err(|error| error.to_string())?;
+    let of_file = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+    let found = bytes.split_first_chunk().and_then(|(key, time)| {
+        let told = <[u8; TIME_SIZE]>::try_from(time).ok().map(i64::from_le_bytes);
+        let is_valid = told.is_some() || time.is_empty();
+        is_valid.then(|| Stored { key: seal::master(*key), made: told.unwrap_or(of_file), is_told: told.is_some() })
+    });
+    found.ok_or_else(|| {
+        format!(
+            "is not {KEY_SIZE} bytes long, or {} with its time; help: remove it, and compile again",
+            KEY_SIZE + TIME_SIZE
+        )
+    })
 }
 
 #[cfg(test)]
@@ -87,7 +121,7 @@ mod tests {
         assert_eq!(path.metadata().unwrap().mode() & 0o7777, 0o600);
         prepare(&sealing(folder.path())).unwrap();
         assert_eq!(read(&path).unwrap(), first);
-        assert_ne!(first, [0; 2]);
+        assert!(first.is_told && first.key != [0; 2]);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
@@ -100,8 +134,13 @@ mod tests {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
             assert!(prepare(&sealing(folder.path())).unwrap_err().contains("0600"), "{mode:o}");
         }
-        std::fs::write(&path, b"short").unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let file = std::fs::File::options().write(true).truncate(true).open(&path).unwrap();
+        std::fs::write(&path, [1; KEY_SIZE]).unwrap();
+        file.set_modified(std::time::UNIX_EPOCH + std::time::Duration::from_millis(1500)).unwrap();
+        let old = read(&path).unwrap();
+        assert_eq!((old.made, old.is_told), (1_500_000_000, false), "a key without its time");
+        std::fs::write(&path, b"short").unwrap();
         assert!(read(&path).unwrap_err().contains("16 bytes"));
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();

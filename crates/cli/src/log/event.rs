@@ -16,6 +16,16 @@ pub struct Event {
     size: usize,
     /// Its line, where that is kept.
     line: Option<Box<str>>,
+    origin: Origin,
+}
+
+/// Where an event was read, which it does not say itself.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin {
+    /// In this one of the files.
+    File(usize),
+    /// In the journal, which received it then: nanoseconds since 1970.
+    Journal(i64),
 }
 
 impl Event {
@@ -26,7 +36,7 @@ impl Event {
             return None;
         }
         Some(match serde_json::from_slice(line) {
-            Ok(value @ Value::Object(_)) => Ok(Event { value, size: line.len(), line: None }),
+            Ok(value @ Value::Object(_)) => Ok(Event { value, size: line.len(), line: None, origin: Origin::File(0) }),
             Ok(_) => Err("it is JSON, but no object".to_owned()),
             Err(error) => Err(error.to_string()),
         })
@@ -35,12 +45,22 @@ impl Event {
     /// An event that is there already.
     #[cfg(test)]
     pub fn of(value: Value) -> Event {
-        Event { value, size: 0, line: None }
+        Event { value, size: 0, line: None, origin: Origin::File(0) }
     }
 
     /// With the line that it was read from.
     pub fn with_line(self, line: &[u8]) -> Event {
         Event { line: std::str::from_utf8(line.trim_ascii()).ok().map(Box::from), ..self }
+    }
+
+    /// As it was read there.
+    pub fn read_in(self, origin: Origin) -> Event {
+        Event { origin, ..self }
+    }
+
+    /// Where it was read.
+    pub fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// The line that it was read from, where that is kept.
@@ -138,6 +158,17 @@ impl Event {
     /// When it happened, in seconds since 1970; `None` where it does not say.
     pub fn seconds(&self) -> Option<i64> {
         self.text("/@timestamp").parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    }
+
+    /// The same in nanoseconds: the time at which the journal received it, and only without one its own word.
+    pub fn nanoseconds(&self) -> Option<i64> {
+        match self.origin {
+            Origin::Journal(at) => Some(at),
+            Origin::File(_) => {
+                let at = self.text("/@timestamp").parse::<jiff::Timestamp>().ok()?;
+                i64::try_from(at.as_nanosecond()).ok()
+            }
+        }
     }
 
     /// The strings of a list.

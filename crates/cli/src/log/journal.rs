@@ -9,7 +9,7 @@
 //! `portcullis` command. journald reads these of `/proc/PID`: where the process has ended they are not there, and contradict nothing.
 
 use super::lines::Lines;
-use super::{Event, Moment};
+use super::{Event, Moment, Origin};
 use serde_json::{Map, Value};
 use std::io::BufReader;
 use std::process::{Command, Stdio};
@@ -42,6 +42,12 @@ pub fn read(
             }));
         }
     })
+}
+
+/// When journald received an entry; what it does not say is no time at which an event needs no seal.
+fn received(entry: &Value) -> i64 {
+    let micros = entry.get("__REALTIME_TIMESTAMP").and_then(Value::as_str).and_then(|text| text.parse::<i64>().ok());
+    micros.map_or(i64::MAX, |micros| micros.saturating_mul(1000))
 }
 
 /// Reads what came after `cursor`, all where there is none, and moves it on.
@@ -97,7 +103,7 @@ fn event_of(entry: &Value) -> Option<Result<Event, String>> {
     Some(event.map(|mut event| {
         let found = contradicted(&event, entry);
         event.contradict(found);
-        event
+        event.read_in(Origin::Journal(received(entry)))
     }))
 }
 
@@ -203,6 +209,9 @@ mod tests {
         assert_eq!(marked("33", "70", "user@33.service"), [("unit".to_owned(), "user@33.service".to_owned())]);
         assert_eq!(marked("1000", "9", "session-2.scope").len(), 3);
         assert!(marked("0", "60", "session-2.scope").is_empty(), "a server that root has started by hand");
+        let entry = json!({ "MESSAGE": event.to_string(), "__REALTIME_TIMESTAMP": "1782700000000001" });
+        let received = event_of(&entry).unwrap().unwrap().nanoseconds();
+        assert_eq!(received, Some(1_782_700_000_000_001_000), "the journal's time");
         let foreign = event_of(&json!({ "MESSAGE": "{}", "_UID": "1000" })).unwrap().unwrap();
         assert_eq!(foreign.contradicted().len(), 1);
     }

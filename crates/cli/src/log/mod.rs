@@ -7,10 +7,10 @@ mod lines;
 mod time;
 mod whereabouts;
 
-pub use event::{CUT, Event};
+pub use event::{CUT, Event, Origin};
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
-pub use time::{Moment, moment};
+pub use time::{Moment, moment, text as time_text};
 pub use whereabouts::locate;
 
 use crate::check;
@@ -108,7 +108,12 @@ fn unknowns() -> Vec<&'static str> {
 impl Selection {
     /// Whether an event is among those that are chosen.
     pub fn has(&self, event: &Event) -> bool {
-        let time = event.text("/@timestamp");
+        // An entry is as old as the journal says.
+        let received = match event.origin() {
+            Origin::Journal(at) => time::text(at),
+            Origin::File(_) => None,
+        };
+        let time = received.as_deref().unwrap_or_else(|| event.text("/@timestamp"));
         self.since.as_ref().is_none_or(|since| time >= since.text())
             && self.until.as_ref().is_none_or(|until| time <= until.text())
             && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == name.trim_start_matches('-')))
@@ -176,12 +181,16 @@ impl Selection {
                 parsed(event, &|| "an entry of the journal".to_owned());
             })?,
             files => {
-                others = file::read_all(files, self.rotated, follow, &mut |path, number, line| {
-                    if let Some(event) = Event::parse(line) {
-                        let event = event.map(|event| if self.keeps_lines { event.with_line(line) } else { event });
-                        parsed(event, &|| format!("{}:{number}", path.display()));
-                    }
-                })?;
+                // Files that are followed are all open.
+                for (part, files) in files.chunks(if follow { files.len() } else { 1 }).enumerate() {
+                    others += file::read_all(files, self.rotated, follow, &mut |path, number, line| {
+                        if let Some(event) = Event::parse(line) {
+                            let event = event.map(|event| event.read_in(Origin::File(part)));
+                            let event = event.map(|event| if self.keeps_lines { event.with_line(line) } else { event });
+                            parsed(event, &|| format!("{}:{number}", path.display()));
+                        }
+                    })?;
+                }
             }
         }
         if unreadable > UNREADABLE_SHOWN {

@@ -20,6 +20,11 @@ impl Moment {
     }
 }
 
+/// A time in nanoseconds since 1970, as events have it.
+pub fn text(nanoseconds: i64) -> Option<String> {
+    Timestamp::from_nanosecond(i128::from(nanoseconds)).ok().map(|at| format!("{at:.9}"))
+}
+
 /// Reads a date, a date and a time of day (in UTC, unless an offset says otherwise), or how long ago it was.
 pub fn moment(text: &str) -> Result<Moment, String> {
     at(text, Timestamp::now())

@@ -3,6 +3,8 @@
 //! **Limit**: numbers have no seal. Whoever may write to the log may write consistent ones. What is missing behind the last event of a
 //! chain or a stream leaves no trace.
 
+mod chain;
+mod say;
 mod seals;
 
 use crate::arguments::Events;
@@ -22,11 +24,12 @@ const EVENTS_MAX: usize = 2_000_000;
 const SHOWN: usize = 20;
 
 pub fn run(arguments: &Events) -> u8 {
+    let config = check::path_of(&arguments.source);
+    let key = seal_key::place(&config);
     let mut numbers = Numbers::new(EVENTS_MAX);
-    let key = seal_key::place(&check::path_of(&arguments.source));
-    let mut seals = Seals::new(seal_key::read(&key), EVENTS_MAX);
+    let mut seals = Seals::new(seal_key::read(&key), seal_key::is_due(&config), EVENTS_MAX);
     let mut take = |event: Event, is_chosen: bool| {
-        if is_chosen && numbers.take(&event) {
+        if is_chosen && !seals.is_full && numbers.take(&event) {
             seals.take(&event);
         }
     };
@@ -57,39 +60,19 @@ pub fn run(arguments: &Events) -> u8 {
         }
     }
     eprintln!(
-        "portcullis: note: compared the numbers of {}; without a seal: {}, which any user or process that may write to the log may have \
-         written; what is missing at the end of a stream or a chain cannot be known",
-        counted(streams, "stream"),
-        counted(seals.without(), "event")
+        "portcullis: note: compared the numbers of {}; what is missing at the end of a stream or a chain cannot be known",
+        counted(streams, "stream")
     );
-    let bare = seals.bare();
-    if bare > 0 {
-        complain(format_args!(
-            "{} of servers without a seal, although others have one: it was removed, or the server began to serve without \
-             the key (docs/events.md)",
-            counted(bare, "event")
-        ));
-    }
-    if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0) {
-        let events = counted(seals.unchecked, "sealed event");
-        complain(format_args!("{events} not checked: {} {lack}", key.display()));
-    }
-    if seals.broken > 0 {
-        let ids = seals.shown.join(", ");
-        complain(format_args!(
-            "{} changed after sealing, or sealed with another key: {ids}",
-            counted(seals.broken, "event")
-        ));
-    }
+    let mut faults = unreadable + say::seals(&seals, &key, arguments.json);
     for (count, what) in [
         (numbers.unnumbered, "without a valid number: `event.id` is not `portcullis.stream` and `event.sequence`"),
         (numbers.contradicted, "sent by another process than the event names; the journal has the sender"),
     ] {
+        faults += count;
         if count > 0 {
             complain(format_args!("{} {what}", counted(count, "event")));
         }
     }
-    let faults = numbers.unnumbered + numbers.contradicted + unreadable + seals.broken + seals.unchecked + bare;
     if faults == 0 && all_whole { FINE } else { WRONG }
 }
 
@@ -105,6 +88,8 @@ struct Seen {
 struct Numbers {
     seen: HashMap<(u64, u64), Seen>,
     hasher: RandomState,
+    /// All that were taken: also one without a number costs memory and time.
+    count: usize,
     max: usize,
     is_full: bool,
     unnumbered: usize,
@@ -114,11 +99,16 @@ struct Numbers {
 impl Numbers {
     fn new(max: usize) -> Numbers {
         let hasher = RandomState::new();
-        Numbers { seen: HashMap::new(), hasher, max, is_full: false, unnumbered: 0, contradicted: 0 }
+        Numbers { seen: HashMap::new(), hasher, count: 0, max, is_full: false, unnumbered: 0, contradicted: 0 }
     }
 
     /// Whether the event may be what it says it is.
     fn take(&mut self, event: &Event) -> bool {
+        self.count += 1;
+        self.is_full |= self.count > self.max;
+        if self.is_full {
+            return false;
+        }
         if !event.contradicted().is_empty() {
             self.contradicted += 1;
             return false;
@@ -129,10 +119,8 @@ impl Numbers {
         };
         // Two sinks may lead to one log: then a number is there twice, with the same content.
         let content = self.hasher.hash_one(event.value().to_string());
-        let is_full = self.seen.len() >= self.max;
         match self.seen.entry(place) {
             Entry::Occupied(mut seen) => seen.get_mut().is_twice |= seen.get().content != content,
-            Entry::Vacant(_) if is_full => self.is_full = true,
             Entry::Vacant(free) => {
                 let dropped = event.number("/portcullis/dropped").unwrap_or(0);
                 free.insert(Seen { content, dropped, is_twice: false });
@@ -340,5 +328,7 @@ mod tests {
         let many: Vec<Event> = (0..101).map(|number| event(number * 2 + 1, 0, "")).collect();
         let (numbers, stream) = found(&many);
         assert_eq!((numbers.is_full, numbers.seen.len(), stream.gaps.len()), (true, 100, SHOWN));
+        let (numbers, _) = found(&vec![Event::of(json!({})); 101]);
+        assert_eq!((numbers.is_full, numbers.unnumbered), (true, 100), "each line counts");
     }
 }

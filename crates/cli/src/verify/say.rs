@@ -1,0 +1,79 @@
+//! What is said of seals.
+
+use super::seals::Seals;
+use crate::{complain, log, out};
+use serde_json::json;
+use std::path::Path;
+
+/// Says what was found of seals, beside the chains; gives how many faults that are.
+pub fn seals(seals: &Seals, key: &Path, is_json: bool) -> usize {
+    let (unsealed, key) = (seals.unsealed(), key.display());
+    let is_without_any = seals.is_without_any();
+    let since = seals.since().and_then(log::time_text);
+    let moment = since.as_deref().unwrap_or("whenever the key was made");
+    if is_json && (seals.is_due || since.is_some()) {
+        let found = json!({ "unsealed": {
+            "is_due": seals.is_due,
+            "since": since,
+            "is_without_any": is_without_any,
+            "missing": unsealed.missing,
+            "older": unsealed.older,
+            "says_older": unsealed.says_older,
+            "says_descendant": unsealed.says_descendant,
+        }});
+        println!("{}", out::json(&found, false));
+    }
+    for (count, what) in [
+        (unsealed.older, format!("came to the journal before {moment}, and have no seal")),
+        (
+            unsealed.says_older,
+            match since {
+                None => "have no seal, and seals are not asked for: whoever may write to the log may have written them".to_owned(),
+                Some(_) => format!(
+                    "have no seal and say that they are older than {moment}, since when events are sealed: nothing else does, and \
+                     whoever may write to the log may have written them"
+                ),
+            },
+        ),
+        (
+            unsealed.says_descendant,
+            "have no seal and say that a program without a key wrote them, which a worker started: nothing else does, and whoever may \
+             write to the log may have written them"
+                .to_owned(),
+        ),
+    ] {
+        if count > 0 {
+            eprintln!("portcullis: note: not verified: {count} events {what}");
+        }
+    }
+    if is_without_any {
+        complain(format_args!(
+            "no event has a valid seal, though the configuration asks for seals, since {moment} ({key}): they were taken away, or no \
+             server was restarted since"
+        ));
+    }
+    if unsealed.missing > 0 {
+        complain(format_args!(
+            "{} events of servers have no seal, later than {moment} or behind a sealed one: it was taken away, or the server began to \
+             serve without the key (docs/events.md)",
+            unsealed.missing
+        ));
+    }
+    if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0 || seals.is_due) {
+        complain(format_args!("{} events are sealed, and not checked: {key} {lack}", seals.unchecked));
+    }
+    if seals.broken > 0 {
+        let ids = seals.shown.join(", ");
+        complain(format_args!(
+            "{} events were changed after they were sealed, or were sealed with another key: {ids}",
+            seals.broken
+        ));
+    }
+    if seals.passed_over > 0 {
+        complain(format_args!(
+            "{} more events that look sealed were not checked, since so many are broken; help: choose with --since and --until",
+            seals.passed_over
+        ));
+    }
+    unsealed.missing + seals.broken + seals.unchecked + seals.passed_over + usize::from(is_without_any)
+}
