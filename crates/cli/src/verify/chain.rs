@@ -90,8 +90,8 @@ impl Sealed {
 
     pub fn sentence(&self) -> String {
         let Sealed { tree, process, events, first, last, missing, lost, .. } = self;
-        let mut out =
-            format!("{tree:016x}  process {process} sealed, {}: {events} events, {first} to {last}", self.state());
+        let events = crate::check::counted(*events, "event");
+        let mut out = format!("{tree:016x}  process {process} sealed, {}: {events}, {first} to {last}", self.state());
         if *missing > 0 {
             out += &format!("; {missing} missing ({}), a sink dropped {lost} meanwhile", gaps_text(&self.gaps, SHOWN));
         }
