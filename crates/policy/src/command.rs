@@ -4,7 +4,7 @@
 pub const TOKEN_MAX: usize = 1024;
 
 /// A command that is not simple: it has a metacharacter, a substitution, an assignment, a list, or a redirection that is none of
-/// [`REDIRECTIONS`].
+/// `REDIRECTIONS`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotSimple;
 
