@@ -78,6 +78,14 @@ fn life(hardening: &str) {
     assert!(machine.events().iter().all(|event| event["url"]["original"].is_string()), "every request is known");
     let counters = &status(&machine, "php8.2-fpm.service")["counters"];
     assert!(counters["audits"] == 2 && counters["decisions"].as_u64() >= Some(2), "{counters:#}");
+    let since = |machine: &Machine| status(machine, "php8.2-fpm.service")["counters"]["since"].to_string();
+    let begun = since(&machine);
+    assert!(begun.starts_with("\"20") && begun.ends_with("Z\""), "{begun}");
+    // A reload in the same second has the same time.
+    wait_until("counters of their own", || {
+        machine.run("systemctl reload php8.2-fpm");
+        ![begun.clone(), "null".into()].contains(&since(&machine))
+    });
     let tree = machine.run("portcullis events --incidents");
     assert_eq!(tree.lines().filter(|line| line.starts_with("GET ")).count(), 3, "{tree}");
 

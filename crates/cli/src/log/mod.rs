@@ -10,7 +10,7 @@ mod whereabouts;
 pub use event::{CUT, Event, Origin};
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
-pub use time::{Moment, moment, text as time_text};
+pub use time::{Moment, moment, text as time_text, to_a_second};
 pub use whereabouts::locate;
 
 use crate::check;

@@ -3,6 +3,7 @@
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Span, Timestamp};
+use std::time::SystemTime;
 
 /// A moment, in the form in which events have it, so that the two compare as texts.
 #[derive(Clone, Debug)]
@@ -23,6 +24,11 @@ impl Moment {
 /// A time in nanoseconds since 1970, as events have it.
 pub fn text(nanoseconds: i64) -> Option<String> {
     Timestamp::from_nanosecond(i128::from(nanoseconds)).ok().map(|at| format!("{at:.9}"))
+}
+
+/// A time of the system to a second, as events have it.
+pub fn to_a_second(time: SystemTime) -> Option<String> {
+    Timestamp::try_from(time).ok().map(|at| format!("{at:.0}"))
 }
 
 /// Reads a date, a date and a time of day (in UTC, unless an offset says otherwise), or how long ago it was.

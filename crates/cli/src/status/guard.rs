@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::SystemTime;
 
 /// How many mappings of the library are looked at, and how much of each.
 const LIBRARIES_MAX: usize = 32;
@@ -36,6 +37,8 @@ pub struct Guard {
 pub struct Counters {
     /// Names the stream; 0 where nothing has been counted.
     pub stream: u64,
+    /// When counting began: at the start of the server, or at a reload that starts its program again. `None` where that is not known.
+    pub since: Option<SystemTime>,
     /// Events.
     pub events: u64,
     /// Of these, what a sink did not take.
@@ -166,8 +169,15 @@ pub fn guard(look: &Look, folder: &Path, maps: &str) -> Result<Guard, Absence> {
             message: "its policy cannot be read".to_owned(),
             unknown: (why == Unread::NoRoom).then_some(Unknown::NoRoom),
         })?,
-        counters: counters(&counted),
+        counters: Counters { since: made(folder, maps, shared), ..counters(&counted) },
     })
+}
+
+/// When the memory at an address was made that processes share: it is a file without a name, which nobody writes to by write(2).
+fn made(folder: &Path, maps: &str, address: u64) -> Option<SystemTime> {
+    let mapping = mappings(maps).find(|mapping| (mapping.start..mapping.end).contains(&address))?;
+    let file = folder.join(format!("map_files/{:x}-{:x}", mapping.start, mapping.end));
+    std::fs::metadata(file).and_then(|meta| meta.modified()).ok()
 }
 
 fn counters(bytes: &[u8]) -> Counters {
@@ -179,6 +189,7 @@ fn counters(bytes: &[u8]) -> Counters {
     let sum = |of: usize| shards(of).fold(0, |sum: u64, place| sum.wrapping_add(number(place)));
     Counters {
         stream: number(at::STREAM),
+        since: None,
         events: number(at::SEQUENCE),
         dropped: number(at::DROPPED),
         decisions: sum(at::DECISIONS),

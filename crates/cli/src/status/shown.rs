@@ -5,6 +5,7 @@ use super::disk::{OnDisk, Sources};
 use super::policy::InForce;
 use super::process::{Container, Process};
 use super::unit::Unit;
+use crate::log::to_a_second;
 use crate::out::printable;
 use crate::{check, modes};
 use anstyle::{AnsiColor, Style};
@@ -116,13 +117,14 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         }
         let counters = unit.counters();
         println!(
-            "  {}, {}, {}, {}, {} dropped, {} merged",
+            "  {}, {}, {}, {}, {} dropped, {} merged{}",
             check::counted(counters.decisions, "decision"),
             check::counted(counters.audits, "audit"),
             check::counted(counters.denials, "denial"),
             check::counted(counters.events, "event"),
             counters.dropped,
-            counters.merged
+            counters.merged,
+            counters.since.and_then(to_a_second).map(|since| format!(", since {since}")).unwrap_or_default()
         );
         if let Some(supervisor) = unit.processes.iter().find(|process| process.is_supervisor) {
             println!("  {DIM}backstop: supervisor {}{DIM:#}", supervisor.pid);
@@ -210,6 +212,7 @@ pub fn as_json(units: &[Unit], disks: &[OnDisk], lack: &[String]) -> Value {
                 "counters": {
                     "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
                     "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,
+                    "since": counters.since.and_then(to_a_second),
                 },
                 "policies": unit.policies().iter().map(policy).collect::<Vec<Value>>(),
                 "processes": unit.processes.iter().map(process).collect::<Vec<Value>>(),

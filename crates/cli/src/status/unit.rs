@@ -54,6 +54,7 @@ impl Unit {
         let mut sum = Counters::default();
         // A process can have any numbers in its memory.
         for counters in streams.values() {
+            sum.since = [sum.since, counters.since].into_iter().flatten().min();
             sum.events = sum.events.wrapping_add(counters.events);
             sum.dropped = sum.dropped.wrapping_add(counters.dropped);
             sum.merged = sum.merged.wrapping_add(counters.merged);
