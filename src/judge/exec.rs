@@ -172,6 +172,11 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
         (Actor::This, true) => state::finds(),
         _ => Finds::Nothing,
     };
+    let is_what_was_named = || {
+        let real = base_name(program.real.bytes());
+        is_version_of(real, base_name(path)) || (finds == Finds::Shell && policy.is_shell(served.scope, &[real]))
+    };
+    let finds = if program.of_system() && is_what_was_named() { finds } else { Finds::Nothing };
     let was_judged = finds != Finds::Nothing;
     let is_interpreter = is_gateway || was_judged;
     let is_judged_shell = finds == Finds::Shell;
@@ -221,6 +226,13 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
         Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
         _ => Ok(ExecClearance::Start(Start { finds, ..start(program, guarding, as_shell, replaceable && enforced) })),
     }
+}
+
+/// Whether a program with this real name is the one that is called so, or a version of it: the name is the script's, but PATH, and a
+/// link there, are its caller's.
+fn is_version_of(real: &[u8], called: &[u8]) -> bool {
+    let version = real.strip_prefix(called).filter(|_| !called.is_empty());
+    version.is_some_and(|version| version.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.'))
 }
 
 /// Whether a web server runs the script of a request by the interpreter that its configuration names (lighttpd's `cgi.assign`, Apache's

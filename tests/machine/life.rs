@@ -108,6 +108,8 @@ fn life(hardening: &str) {
     assert_eq!(ask(&machine, "hello"), "hello");
     machine.run("mv /root/libportcullis.so /usr/lib/x86_64-linux-gnu/ && mv /root/portcullis /usr/bin/");
 
+    // Uninstalled without a restart, and then with one.
+    machine.run("portcullis uninstall");
     machine.run("portcullis uninstall --now");
     let none = machine.run("portcullis status");
     assert!(none.contains("Nothing is guarded"), "{none}");
@@ -116,6 +118,9 @@ fn life(hardening: &str) {
     machine.run("portcullis install nginx");
     let exposed = machine.try_run("portcullis status");
     assert_eq!(exposed.status.code(), Some(1));
+    let applied = machine.try_run("portcullis apply");
+    let said = String::from_utf8_lossy(&applied.stderr).into_owned();
+    assert!(applied.status.code() == Some(1) && said.contains("nginx.service: not guarded"), "{said}");
     assert!(String::from_utf8_lossy(&exposed.stdout).contains("NOT GUARDED"));
     machine.run("systemctl restart nginx");
     wait_until("nginx", || machine.try_run("portcullis status").status.success());
@@ -156,7 +161,7 @@ fn learns(machine: &Machine) {
 
 /// A reload puts a new mode in force; a broken file keeps the old one.
 fn refuses(machine: &Machine) {
-    machine.run("portcullis install php8.2-fpm --mode enforce > /dev/null && systemctl reload php8.2-fpm");
+    machine.run("portcullis install php8.2-fpm --mode enforce --now > /dev/null");
     wait_until("the new mode", || ask(machine, "shell") == "refused");
     // Apache's own reload, and nginx's.
     machine.run("systemctl reload apache2 nginx");
@@ -191,7 +196,10 @@ fn keeps(machine: &Machine) {
     wait_until("the servers", || ask(machine, "hello") == "hello");
     assert_eq!(ask(machine, "shell"), "refused");
     let said = machine.run("journalctl -u php8.2-fpm -o cat");
-    assert!(said.contains("has changed since it was applied; `portcullis apply` puts it in force"), "{said}");
+    assert!(
+        said.contains("has changed since it was applied; `portcullis apply` checks it and puts it in force"),
+        "{said}"
+    );
     let status = machine.try_run("portcullis status");
     assert!(String::from_utf8_lossy(&status.stdout).contains("portcullis apply"), "{status:?}");
 }

@@ -115,6 +115,19 @@ fn what_was_not_judged_with_the_script_is_judged() {
     // PATH leads to a shell that is called as the interpreter is.
     let other = script(&place, "other", "/usr/bin/env perl", ":\n");
     assert_eq!(rules(Some(&path), &[&other]), [format!("{shell}dash (default)")]);
+    // Or, by a link of that name, to any other program of the system.
+    for (target, finding) in [
+        ("/usr/bin/gdb", "exec-tool: tool "),
+        ("/usr/bin/python3", "exec-tool: tool "),
+        ("/bin/bash", "shell-spawn: shell "),
+    ] {
+        std::fs::remove_file(place.join("bin/perl")).expect("removed");
+        std::os::unix::fs::symlink(target, place.join("bin/perl")).expect("a link");
+        let named = rules(Some(&path), &[&other]);
+        assert!(named.iter().any(|rule| rule.starts_with(finding)), "{target}: {named:?}");
+    }
+    std::fs::remove_file(place.join("bin/perl")).expect("removed");
+    std::fs::copy("/bin/dash", place.join("bin/perl")).expect("a copy");
     // What the interpreter starts itself, and what that starts.
     let starts = script(
         &place,

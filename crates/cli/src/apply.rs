@@ -169,6 +169,19 @@ fn meant(arguments: &Apply) -> (BTreeSet<PathBuf>, BTreeMap<String, PathBuf>) {
     (files, units)
 }
 
+/// Applies the configuration with this main file, and reloads nothing; for who restarts the servers.
+pub fn at_once(main: &Path) -> Result<(), String> {
+    let outcome = one(main, &compile::default_output(main), false);
+    if outcome.state != State::Unchanged {
+        say(&outcome);
+    }
+    match &outcome.state {
+        State::Rejected => Err(format!("{} was not applied", main.display())),
+        State::Failed(why) => Err(why.clone()),
+        _ => Ok(()),
+    }
+}
+
 /// Whether a configuration is to be applied that may be left as it is.
 fn is_wanted(file: &Path, only_if: OnlyIf) -> bool {
     match (status::applied(file), only_if) {
@@ -176,7 +189,9 @@ fn is_wanted(file: &Path, only_if: OnlyIf) -> bool {
         (status::Applied::Untouched, _) => false,
         (status::Applied::Touched, OnlyIf::Missing) => {
             let file = file.display();
-            eprintln!("portcullis: {file} has changed since it was applied; `portcullis apply` puts it in force");
+            eprintln!(
+                "portcullis: {file} has changed since it was applied; `portcullis apply` checks it and puts it in force"
+            );
             false
         }
     }

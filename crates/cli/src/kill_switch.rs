@@ -46,7 +46,7 @@ pub fn run(arguments: &Panic) -> u8 {
             (Err(why), Some(mode)) => {
                 complain(&why);
                 alone(file, mode).and(Err("`override` is in the compiled policy only; when the configuration is \
-                    corrected, `portcullis compile` and a reload remove it"
+                    corrected, `portcullis apply` removes it"
                     .to_owned()))
             }
             (Err(why), None) => Err(why),

@@ -18,16 +18,19 @@ const HEADS: [&str; 8] = ["PID", "AGE", "USER", "PROGRAM", "VHOST", "REQUEST", "
 /// The widest cell to which others are aligned.
 const WIDTH_MAX: usize = 40;
 
+/// Whether the name of a unit has its type: `php8.2-fpm` has none.
+fn is_whole(unit: &str) -> bool {
+    [".service", ".scope", ".slice", ".socket", ".timer"].iter().any(|kind| unit.ends_with(kind))
+}
+
 /// Lists them.
 pub fn run(arguments: &Ps) -> u8 {
     let mut all = process::all();
     let mains = status::mains(&all);
     lineage::trace(&mut all, &mains);
     let lacks = lacks(&all);
-    let unit = arguments
-        .unit
-        .as_deref()
-        .map(|unit| if unit.contains('.') { unit.to_owned() } else { format!("{unit}.service") });
+    let unit =
+        arguments.unit.as_deref().map(|unit| if is_whole(unit) { unit.to_owned() } else { format!("{unit}.service") });
     if let Some(unit) = unit.as_deref().filter(|unit| all.iter().all(|process| process.unit != *unit)) {
         return complain(format!("no process of `{unit}` runs; help: `portcullis status` lists the guarded units"));
     }

@@ -41,6 +41,8 @@ pub enum InForce {
     Applied { reloaded: bool },
     /// Nothing: it does not run, and takes the applied policy when it is started.
     NotRunning,
+    /// Nothing: it has run since before it was to be guarded.
+    NotGuarded,
     /// The applied policy, in the server and its new workers; these workers from before the reload finish what they do, and end.
     Draining(Vec<u32>),
     /// These processes go on with another policy.
@@ -67,6 +69,7 @@ impl InForce {
             InForce::Applied { reloaded: true } => format!("{unit}: reloaded, the policy is in force"),
             InForce::Applied { reloaded: false } => format!("{unit}: the policy is in force already"),
             InForce::NotRunning => format!("{unit}: not running"),
+            InForce::NotGuarded => format!("{unit}: not guarded; help: systemctl restart {unit}"),
             InForce::Kept => format!("{unit}: not reloaded, it keeps the policy that it has"),
             InForce::Draining(pids) => format!(
                 "{unit}: reloaded, the policy is in force; {} from before the reload with the former policy until the requests \
@@ -100,6 +103,7 @@ impl InForce {
         let (state, pids) = match self {
             InForce::Applied { .. } => ("in force", &[][..]),
             InForce::NotRunning => ("not running", &[][..]),
+            InForce::NotGuarded => ("not guarded", &[][..]),
             InForce::Kept => ("kept", &[][..]),
             InForce::Draining(pids) => ("draining", pids.as_slice()),
             InForce::Former(pids) => ("former policy", pids.as_slice()),
@@ -183,6 +187,9 @@ pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
     if systemd.is_running() && !systemd.is_active(unit) {
         return InForce::NotRunning;
     }
+    if status::of_host().iter().any(|known| known.name == unit && known.is_bare()) {
+        return InForce::NotGuarded;
+    }
     let applied = applied(config);
     let (old, unseen) = former(unit, applied);
     if old.is_empty() && unseen == 0 {
@@ -215,6 +222,7 @@ mod tests {
             (InForce::Applied { reloaded: true }, true, "in force"),
             (InForce::Applied { reloaded: false }, true, "in force already"),
             (InForce::NotRunning, true, "not running"),
+            (InForce::NotGuarded, false, "not guarded; help: systemctl restart x.service"),
             (InForce::Draining(vec![7]), true, "1 worker from before the reload with the former policy until"),
             (
                 InForce::Former(vec![7, 8]),

@@ -183,8 +183,7 @@ fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
         }
         Err(why) => {
             let found = format!("{}: {}", policy.display(), if bytes.is_empty() { "not there" } else { why.reason() });
-            let advice =
-                "portcullis compile, then reload the server; where /run is read-only, the server has it in memory";
+            let advice = "portcullis apply; where /run is read-only, the server has it in memory";
             findings.add(Outcome::Wrong, "policy", found, advice);
             None
         }

@@ -15,7 +15,7 @@ pub use systemd::Systemd;
 pub use uninstall::uninstall;
 
 use crate::arguments::Install;
-use crate::{FINE, WRONG, check, complain, seal_key, sink, status};
+use crate::{FINE, WRONG, apply, check, complain, seal_key, sink, status};
 use anstyle::{AnsiColor, Style};
 use jails::State;
 use plan::Change;
@@ -266,6 +266,11 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
         let verb = if is_guarded { "reload" } else { "restart" };
         println!("Takes effect when the server is {verb}ed: systemctl {verb} {}", short(&names));
         return Ok(FINE);
+    }
+    if arguments.root == Path::new("/") {
+        // A restart keeps the applied policy.
+        let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+        apply::at_once(&named.unwrap_or_else(|| DEFAULT_CONFIG.into()))?;
     }
     let mut code = FINE;
     for part in &guarded {

@@ -25,8 +25,8 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     if !arguments.dry_run {
         needs_root(root)?;
     }
-    let units = match arguments.units.as_slice() {
-        [] => installed(root),
+    let units: Vec<String> = match arguments.units.as_slice() {
+        [] => installed(root).into_iter().chain(left(arguments)).collect(),
         // A unit may be gone, and its drop-in still there.
         names => names
             .iter()
@@ -112,6 +112,19 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
         println!("What runs stays guarded until it is restarted: systemctl restart {}", short(&names));
     }
     Ok(())
+}
+
+/// The units that are still guarded without a drop-in, for it was removed without a restart.
+fn left(arguments: &Uninstall) -> Vec<String> {
+    if !arguments.now || arguments.root != Path::new("/") {
+        return Vec::new();
+    }
+    let installed = installed(&arguments.root);
+    let has_preload =
+        |unit: &Unit| unit.variable("LD_PRELOAD").is_some_and(|(value, _)| value.contains("libportcullis"));
+    let is_left = |name: &String| Unit::find(&arguments.root, name).is_ok_and(|unit| !has_preload(&unit));
+    let guarded = status::of_host().into_iter().filter(|unit| unit.guarded().next().is_some());
+    guarded.map(|unit| unit.name).filter(|name| !installed.contains(name) && is_left(name)).collect()
 }
 
 /// What is left when no unit is guarded any more.

@@ -89,7 +89,7 @@ pub fn write(changes: &[(PathBuf, String)]) -> Result<(), String> {
     }
     match new.as_slice() {
         [] => println!("Every file is as it is to be."),
-        new => println!("{}: written. A reload of the server puts it in force.", named(new)),
+        new => println!("{}: written. `portcullis apply` puts it in force.", named(new)),
     }
     Ok(())
 }

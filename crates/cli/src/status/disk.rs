@@ -138,7 +138,7 @@ pub fn sources_of(policy: &Policy<'_>) -> Vec<SourceFile> {
 fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
     let then: Vec<SourceFile> = policy.map(sources_of).unwrap_or_default();
     // What has not been touched is not read: there may be 10,000 files.
-    if policy.is_some() && !then.iter().any(is_touched) {
+    if policy.is_some() && !then.is_empty() && !then.iter().any(is_touched) {
         return Sources::Applied;
     }
     if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {

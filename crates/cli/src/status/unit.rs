@@ -36,6 +36,11 @@ impl Unit {
         known.filter_map(|process| Some((process, process.guard.as_ref().err()?.as_str())))
     }
 
+    /// Whether it runs, and Portcullis is in no process of it.
+    pub fn is_bare(&self) -> bool {
+        !self.processes.is_empty() && self.unguarded().count() == self.processes.len()
+    }
+
     /// How it is called.
     pub fn label(&self) -> String {
         named(&self.name, self.container.as_ref())

@@ -24,7 +24,11 @@ pub fn seals(seals: &Seals, key: &Path, is_json: bool) -> usize {
         println!("{}", out::json(&found, false));
     }
     for (count, what) in [
-        (unsealed.older, format!("came to the journal before {moment}, and have no seal")),
+        // Without a key nothing is older.
+        (
+            if since.is_some() { unsealed.older } else { 0 },
+            format!("came to the journal before {moment}, and have no seal"),
+        ),
         (
             unsealed.says_older,
             match since {
@@ -55,7 +59,7 @@ pub fn seals(seals: &Seals, key: &Path, is_json: bool) -> usize {
     if unsealed.missing > 0 {
         complain(format_args!(
             "{} events of servers have no seal, later than {moment} or behind a sealed one: it was taken away, or the server began to \
-             serve without the key (docs/events.md)",
+             serve without the key or with `seal = false` (docs/events.md)",
             unsealed.missing
         ));
     }
