@@ -54,7 +54,10 @@ pub fn run(arguments: &Ps) -> u8 {
             )
         );
     } else {
-        print(&found, &machine, arguments.vhost.is_some() || arguments.request.is_some());
+        // Of nothing found where something could not be read, nothing follows.
+        if !found.is_empty() || lacks.is_empty() {
+            print(&found, &machine, arguments.vhost.is_some() || arguments.request.is_some());
+        }
         if unknown != 0 {
             let more = check::counted(unknown, "more process");
             println!("{more} with an unknown virtual host or request; `portcullis ps` lists all.");

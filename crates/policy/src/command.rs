@@ -145,6 +145,8 @@ impl<'a> Tokens<'a> {
                 }
                 b'=' if self.first => return Err(NotSimple),
                 b'#' | b'~' if self.at.wrapping_sub(1) == start => return Err(NotSimple),
+                // bash expands it behind these, too, as in an assignment.
+                b'~' if matches!(text.get(self.at.wrapping_sub(2)), Some(b'=' | b':')) => return Err(NotSimple),
                 b'|' | b'&' | b';' | b'<' | b'>' | b'(' | b')' | b'$' | b'`' | b'*' | b'?' | b'[' | b'{' | b'}'
                 | b'!' | b'^' | b'%' => return Err(NotSimple),
                 0..=31 | 127 => return Err(NotSimple),
@@ -377,6 +379,9 @@ mod tests {
             "X=1 a",
             "a *",
             "~/a",
+            "a b=~",
+            "a b=~root/c",
+            "a b=c:~/d",
             "a #b",
             "eval a",
             "exec a",

@@ -198,7 +198,7 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
     let is_own = |process: &&Process| !process.is_supervisor && process.descent.is_none();
     let own: Vec<&Process> = running.iter().filter(is_own).collect();
     if own.is_empty() {
-        let advice = format!("systemctl start {}", unit.name);
+        let advice = format!("systemctl restart {}", unit.name);
         findings.add(
             Outcome::Wrong,
             "processes",

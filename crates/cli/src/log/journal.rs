@@ -93,7 +93,11 @@ fn entries(more: &[String], each: &mut dyn FnMut(&Value)) -> Result<(), String> 
         }
     }
     let status = child.wait().map_err(|error| format!("cannot wait for journalctl: {error}"))?;
-    if status.success() { Ok(()) } else { Err(format!("journalctl: {status}")) }
+    if status.success() {
+        return Ok(());
+    }
+    let help = if crate::install::is_root() { String::new() } else { format!("; help: {}", crate::out::as_root()) };
+    Err(format!("the journal cannot be read: journalctl: {status}{help}"))
 }
 
 /// The event of an entry, with what the journal's own fields contradict in it.
