@@ -23,6 +23,8 @@ const PIECES_MAX: u64 = 1024;
 const READS_MAX: u32 = 4096;
 /// The most messages of one call that are events of their own; each takes a tenth of a millisecond.
 const WRITTEN_MAX: u32 = 32;
+/// The longest that one call is looked at, in nanoseconds.
+const TIME_MAX: u64 = 5_000_000;
 /// The kernel takes a longer piece for one of this length (MAX_RW_COUNT).
 const PIECE_MAX: u64 = 0x7fff_f000;
 /// The longest datagram of the internet; the kernel refuses a longer one (EMSGSIZE) before it looks at the data.
@@ -165,7 +167,7 @@ impl SupervisedCall<'_> {
     pub(super) fn messages(&self, fd: i32, headers: u64, count: u64, flags: i32) -> Option<Reply> {
         let (size, len_at) = stride(self.width as u64);
         let lent = self.lend(fd);
-        let (mut done, mut written) = (0_i64, 0_u32);
+        let (mut done, mut written, begun) = (0_i64, 0_u32, sys::since_boot());
         for index in 0..count.min(MESSAGES_MAX) {
             let header = headers.wrapping_add(index.wrapping_mul(size));
             let Some(parts) = self.parts(header) else {
@@ -176,10 +178,15 @@ impl SupervisedCall<'_> {
             written = written.saturating_add(u32::from(self.written.get()));
             // Each message is a call of its own.
             self.written.set(false);
-            match (written > WRITTEN_MAX, self.memory.reads() > READS_MAX) {
-                (true, _) | (_, true) if done > 0 => return Some(Reply::Result(done)),
-                (true, _) => return Some(self.unread(lent.fd(), SocketOperation::Send(false))),
-                _ => {}
+            let is_late = sys::since_boot().wrapping_sub(begun) > TIME_MAX;
+            if index > 0 && (written > WRITTEN_MAX || is_late || self.memory.reads() > READS_MAX) {
+                match done > 0 {
+                    true => return Some(Reply::Result(done)),
+                    false if written > WRITTEN_MAX || !self.enforces(&RULES) => {
+                        return Some(self.unread(lent.fd(), SocketOperation::Send(false)));
+                    }
+                    false => {}
+                }
             }
             let tell_at = header.wrapping_add(len_at);
             match self.step(&lent, &parts, flags) {
