@@ -103,6 +103,6 @@ fn what_is_wrong_is_said() {
     machine.run("printf '[Service]\\nUnsetEnvironment=LD_PRELOAD\\n' > /etc/systemd/system/nginx.service.d/a.conf");
     let said = machine.try_run("portcullis install nginx --now");
     assert_eq!(said.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&said.stdout).contains("a.conf:2: this takes LD_PRELOAD away"), "{said:?}");
+    assert!(String::from_utf8_lossy(&said.stdout).contains("a.conf:2: this removes LD_PRELOAD"), "{said:?}");
     machine.run("systemctl is-active nginx");
 }

@@ -93,8 +93,12 @@ fn seen() -> Vec<Value> {
         let event = fresh.iter().find(|event| event.text("rule.id") == rule);
         seen.push(event.unwrap_or_else(|| panic!("{rule}: {fresh:#?}")).clone());
     }
-    // With an error in the configuration, a reload keeps the policy, and says so.
-    std::fs::write(&guard.config, "mode = 1\n").expect("a file");
+    // With a damaged policy, a reload compiles it anew, and says so.
+    let policy = guard.policy();
+    let mut bytes = std::fs::read(&policy).expect("the policy");
+    bytes.iter_mut().rev().take(1).for_each(|byte| *byte ^= 1);
+    std::fs::remove_file(&policy).expect("removed");
+    std::fs::write(&policy, bytes).expect("written");
     let workers = children(fpm.process.pid());
     fpm.process.signal(libc::SIGUSR2);
     wait_until("the reload", || children(fpm.process.pid()).iter().all(|worker| !workers.contains(worker)));

@@ -45,7 +45,7 @@ const RESERVED: [&[u8]; 30] = [
 
 /// The redirections that are part of a simple command: they begin before a blank and end before one, or with the text. Nothing is read
 /// by them, and nothing written.
-const REDIRECTIONS: [&[u8]; 6] = [b"2>&1", b">", b"1>", b"2>", b"<", b"&>"];
+const REDIRECTIONS: [&[u8]; 5] = [b"2>&1", b">", b"1>", b"2>", b"<"];
 /// Where the others of them lead; blanks may stand before it.
 const NULL: &[u8] = b"/dev/null";
 
@@ -57,8 +57,6 @@ pub struct Tokens<'a> {
     first: bool,
     /// Redirections are none of its tokens; otherwise it is not simple with one.
     redirects: bool,
-    /// A `&>` was read. To a shell of POSIX that is the end of a command, and words behind it are another one.
-    ended: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -71,7 +69,7 @@ impl<'a> Tokens<'a> {
     /// The tokens of a command text, as `sh -c` would split it.
     #[must_use]
     pub fn new(text: &'a [u8]) -> Tokens<'a> {
-        Tokens { input: Input::Text(text), at: 0, first: true, redirects: true, ended: false }
+        Tokens { input: Input::Text(text), at: 0, first: true, redirects: true }
     }
 
     /// The same for a shell that may take redirections for something else: to csh, `2>&1` is a word and a file of the name 1.
@@ -83,7 +81,7 @@ impl<'a> Tokens<'a> {
     /// Words that are tokens already.
     #[must_use]
     pub fn words(words: &'a [&'a [u8]]) -> Tokens<'a> {
-        Tokens { input: Input::Words(words), at: 0, first: true, redirects: false, ended: false }
+        Tokens { input: Input::Words(words), at: 0, first: true, redirects: false }
     }
 
     /// The next token, with its quotes removed, in `buffer`; `None` at the end.
@@ -156,9 +154,6 @@ impl<'a> Tokens<'a> {
         if self.at == start {
             return Ok(false);
         }
-        if self.ended {
-            return Err(NotSimple);
-        }
         if self.first {
             let word = sink.buffer.get(..sink.len).unwrap_or_default();
             if word.is_empty() || (!quoted && RESERVED.contains(&word)) {
@@ -192,7 +187,6 @@ impl<'a> Tokens<'a> {
         let is_whole = matches!(rest, [] | [b' ' | b'\t', ..]);
         if is_whole {
             self.at = text.len().wrapping_sub(rest.len());
-            self.ended |= operator.first() == Some(&b'&');
         }
         is_whole
     }
@@ -303,14 +297,11 @@ mod tests {
             "a b 1>/dev/null",
             "a b 2>/dev/null",
             "a b </dev/null",
-            "a b &>/dev/null",
             "a b > /dev/null 2>&1",
             "a >/dev/null 2>&1 b",
             "a 2>&1 b",
             "a b \t2> \t/dev/null ",
             "a b </dev/null >/dev/null 2>&1",
-            "a b 2>&1 &>/dev/null",
-            "a b &> /dev/null 2>&1",
         ] {
             assert_eq!(split(text.as_bytes()).unwrap(), [b"a", b"b"], "{text}");
             let mut tokens = Tokens::without_redirections(text.as_bytes());
@@ -355,6 +346,7 @@ mod tests {
             "a 2>&-",
             "a b2>&1",
             "a\\ >/dev/null>b",
+            "a &>/dev/null",
             "a &>/dev/null b",
             "a &>/dev/null 2>&1 b",
             "a & >/dev/null",

@@ -113,8 +113,15 @@ fn target(root: &Path, path: &Path) -> std::io::Result<PathBuf> {
 /// Removes what has this path in the system below `root`, a folder with all that is in it. The way to it is walked as that of a file
 /// which is written; a link at its end is removed itself.
 pub fn remove(root: &Path, path: &Path) -> std::io::Result<()> {
-    let (folder, name) = trust::entry(root, path)?;
-    let at = folder.at(Path::new(&name));
+    let held;
+    let at = if Path::new("/proc/self/fd").exists() {
+        held = trust::entry(root, path)?;
+        held.0.at(Path::new(&held.1))
+    } else {
+        // In a chroot without /proc (rpm's), nothing leads to a folder that is held: nobody else may be able to change the way there.
+        trust::folder(root, folder_of(path)).map_err(|weak| std::io::Error::other(weak.what()))?;
+        path.to_owned()
+    };
     if std::fs::symlink_metadata(&at)?.is_dir() { std::fs::remove_dir_all(at) } else { std::fs::remove_file(at) }
 }
 

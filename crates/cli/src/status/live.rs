@@ -13,31 +13,14 @@ use std::path::{Path, PathBuf};
 const EXITING: u64 = 0x4;
 /// The most tasks of a process among which a live one is looked for.
 const TASKS_MAX: usize = 1 << 16;
-/// How often a process is looked at whose tasks are all about to end.
-const TURNS: usize = 4;
 
-/// The folder in /proc of the first task that runs, of the process with this folder there; `None` if it has ended. Of a process whose
-/// tasks all end before they are read, one of them: its process goes on in others.
+/// The folder in /proc of the first task that runs, of the process with this folder there; `None` if it has ended.
 pub fn task(folder: &Path) -> Option<PathBuf> {
     if !is_over(folder) {
         return Some(folder.to_owned());
     }
-    let mut last = None;
-    for _ in 0..TURNS {
-        let tasks = match reading::entries(&folder.join("task"), TASKS_MAX) {
-            Ok(tasks) => tasks,
-            // It has more than anybody reads.
-            Err(_) if folder.join("task").exists() => return Some(folder.to_owned()),
-            Err(_) => return None,
-        };
-        let others = tasks.into_iter().map(|entry| entry.path()).filter(|task| task.file_name() != folder.file_name());
-        let others: Vec<PathBuf> = others.collect();
-        if let Some(task) = others.iter().find(|task| !is_over(task)) {
-            return Some(task.clone());
-        }
-        last = Some(others.into_iter().next()?);
-    }
-    last
+    let tasks = reading::entries(&folder.join("task"), TASKS_MAX).unwrap_or_default();
+    tasks.into_iter().map(|entry| entry.path()).find(|task| !is_over(task))
 }
 
 /// A file about the process with this number, by a task that runs.
@@ -75,7 +58,7 @@ mod tests {
         put("task/7", "Z", 0);
         assert_eq!(task(&folder), None, "nobody else is there");
         put("task/8", "R", EXITING | 0x40);
-        assert_eq!(task(&folder), Some(folder.join("task/8")), "it goes on in others");
+        assert_eq!(task(&folder), None);
         put("task/9", "S", 0x40);
         assert_eq!(task(&folder), Some(folder.join("task/9")));
         put("", "S", 0x40);

@@ -148,10 +148,7 @@ fn read_in(look: &Look, pid: u32) -> Option<Process> {
         return None;
     }
     let (task, maps) = mapped(&folder)?;
-    let line = match fact(&task, "cmdline") {
-        None if live::task(&folder).is_none() => return None,
-        line => line.unwrap_or_default(),
-    };
+    let line = fact(&task, "cmdline")?;
     let is_supervisor = line.starts_with(b"portcullis\0supervise\0");
     let command = String::from_utf8_lossy(&line).trim_end_matches('\0').replace('\0', " ");
     let is_supervisor = is_supervisor || command.ends_with("/portcullis supervise");

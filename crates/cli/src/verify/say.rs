@@ -1,7 +1,7 @@
 //! What is said of seals.
 
 use super::seals::Seals;
-use crate::{complain, log, out};
+use crate::{check, complain, log, out};
 use serde_json::json;
 use std::path::Path;
 
@@ -27,27 +27,27 @@ pub fn seals(seals: &Seals, key: &Path, is_json: bool) -> usize {
         // Without a key nothing is older.
         (
             if since.is_some() { unsealed.older } else { 0 },
-            format!("came to the journal before {moment}, and have no seal"),
+            format!("of the journal from before {moment}, without a seal"),
         ),
         (
             unsealed.says_older,
             match since {
-                None => "have no seal, and seals are not asked for: whoever may write to the log may have written them".to_owned(),
+                None => "without a seal, and seals are not asked for: whoever may write to the log may have written them".to_owned(),
                 Some(_) => format!(
-                    "have no seal and say that they are older than {moment}, since when events are sealed: nothing else does, and \
+                    "without a seal, older than {moment} by their own time, since when events are sealed: nothing else does, and \
                      whoever may write to the log may have written them"
                 ),
             },
         ),
         (
             unsealed.says_descendant,
-            "have no seal and say that a program without a key wrote them, which a worker started: nothing else does, and whoever may \
+            "without a seal, of a program without a key by their own words, which a worker started: nothing else says so, and whoever may \
              write to the log may have written them"
                 .to_owned(),
         ),
     ] {
         if count > 0 {
-            eprintln!("portcullis: note: not verified: {count} events {what}");
+            eprintln!("portcullis: note: not verified: {} {what}", check::counted(count, "event"));
         }
     }
     if is_without_any {
@@ -58,25 +58,25 @@ pub fn seals(seals: &Seals, key: &Path, is_json: bool) -> usize {
     }
     if unsealed.missing > 0 {
         complain(format_args!(
-            "{} events of servers have no seal, later than {moment} or behind a sealed one: it was taken away, or the server began to \
+            "{} of servers without a seal, later than {moment} or behind a sealed one: it was taken away, or the server began to \
              serve without the key or with `seal = false` (docs/events.md)",
-            unsealed.missing
+            check::counted(unsealed.missing, "event")
         ));
     }
     if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0 || seals.is_due) {
-        complain(format_args!("{} events are sealed, and not checked: {key} {lack}", seals.unchecked));
+        complain(format_args!("{} sealed, and not checked: {key} {lack}", check::counted(seals.unchecked, "event")));
     }
     if seals.broken > 0 {
         let ids = seals.shown.join(", ");
         complain(format_args!(
-            "{} events were changed after they were sealed, or were sealed with another key: {ids}",
-            seals.broken
+            "{} changed after sealing, or sealed with another key: {ids}",
+            check::counted(seals.broken, "event")
         ));
     }
     if seals.passed_over > 0 {
         complain(format_args!(
-            "{} more events that look sealed were not checked, since so many are broken; help: choose with --since and --until",
-            seals.passed_over
+            "{} that look sealed not checked, since so many are broken; help: choose with --since and --until",
+            check::counted(seals.passed_over, "more event")
         ));
     }
     unsealed.missing + seals.broken + seals.unchecked + seals.passed_over + usize::from(is_without_any)
