@@ -119,7 +119,11 @@ fn each_change_of_a_sealed_log_is_found() {
         ("every seal cut off", all_cut.clone(), without_any),
         ("and set back", all_cut.lines().map(|line| set_back(line) + "\n").collect(), without_any),
         ("and said to be of others", descendants, without_any),
-        ("the last one forged", log.replace(last, set_back(&cut(last)).trim_end()), "1 event of servers without a seal"),
+        (
+            "the last one forged",
+            log.replace(last, set_back(&cut(last)).trim_end()),
+            "1 event of servers without a seal",
+        ),
     ] {
         std::fs::write(&guard.log, change).expect("the log");
         let (status, _, said) = verify(&place, &guard);

@@ -1,4 +1,4 @@
-//! Looks for what patterns stand for, once for each: ten thousand virtual hosts may have the same.
+//! Looks for what patterns and programs' paths lead to, once for each: ten thousand virtual hosts may have the same.
 
 use crate::runners::is_runner;
 use portcullis_policy::command::glob;
@@ -15,20 +15,38 @@ pub(crate) struct Entry {
     pub is_runner: bool,
 }
 
-/// The files that patterns in folders stand for, as far as they were looked for.
+/// The files that patterns in folders stand for, and the names of those that programs' links lead to, as far as they were looked for.
 #[derive(Default)]
-pub(crate) struct Folders(RefCell<HashMap<PathBuf, Rc<[Entry]>>>);
+pub(crate) struct Folders {
+    entries: RefCell<HashMap<PathBuf, Rc<[Entry]>>>,
+    names: RefCell<HashMap<PathBuf, Option<String>>>,
+}
 
 impl Folders {
     /// The files that a path stands for whose last component is a pattern, in order.
     pub(crate) fn matching(&self, path: &Path) -> Rc<[Entry]> {
-        let mut known = self.0.borrow_mut();
+        let mut known = self.entries.borrow_mut();
         if let Some(entries) = known.get(path) {
             return Rc::clone(entries);
         }
         let found: Rc<[Entry]> = list(path).into();
         known.insert(path.to_owned(), Rc::clone(&found));
         found
+    }
+
+    /// The name of the file that an absolute path leads to; of a link that leads nowhere, its target's.
+    pub(crate) fn real_name(&self, path: &Path) -> Option<String> {
+        if !path.is_absolute() {
+            return None;
+        }
+        let mut known = self.names.borrow_mut();
+        if let Some(name) = known.get(path) {
+            return name.clone();
+        }
+        let real = path.canonicalize().or_else(|_| path.read_link()).ok();
+        let name = real.and_then(|real| Some(real.file_name()?.to_string_lossy().into_owned()));
+        known.insert(path.to_owned(), name.clone());
+        name
     }
 }
 

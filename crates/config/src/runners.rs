@@ -118,11 +118,8 @@ fn is_glob(text: &str) -> bool {
 fn names_of(path: &str, folders: &Folders) -> Vec<String> {
     let (folder, name) = split(path);
     if !is_glob(name) {
-        let linked = |path: &Path| path.canonicalize().or_else(|_| path.read_link());
-        let real = Some(Path::new(path)).filter(|path| path.is_absolute()).and_then(|path| linked(path).ok());
-        let real = real.and_then(|real| Some(real.file_name()?.to_string_lossy().into_owned()));
         // By another name it is that applet.
-        let real = real.filter(|real| !APPLETS.contains(&real.as_str()));
+        let real = folders.real_name(Path::new(path)).filter(|real| !APPLETS.contains(&real.as_str()));
         return std::iter::once(name.to_owned()).chain(real).collect();
     }
     let matches = |known: &str| glob(name.as_bytes(), known.as_bytes(), true);

@@ -8,6 +8,7 @@ pub mod command;
 pub mod dns;
 pub mod egress;
 pub mod exec;
+mod facts;
 pub mod format;
 pub mod image;
 pub mod name;
@@ -20,7 +21,8 @@ mod unknown;
 pub mod vhost;
 mod view;
 
-pub use rule::{Follows, OwnAction, RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule, RuleFacts, RuleText, Subject};
+pub use facts::{Follows, OwnAction, RuleFacts, RuleText, Subject};
+pub use rule::{RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule};
 pub use unknown::Unknown;
 pub use view::{Malformed, Policy};
 

@@ -1,7 +1,7 @@
 //! What could not be judged: an outcome of its own, which the policy decides like any other.
 
+use crate::facts::Subject;
 use crate::rest::{default, strictest_mode};
-use crate::rule::Subject;
 use crate::{Findings, Policy, Rule, Verdict};
 
 /// What could not be read, found, parsed or bounded. A closed list: `portcullis.unknown`.

@@ -128,6 +128,14 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
+    /// Whether the memory of the caller can be written to, for the rest of the call.
+    fn holds_memory(&mut self) -> bool {
+        if self.memory.is_none() {
+            self.memory = self.memory();
+        }
+        self.memory.is_some()
+    }
+
     /// The memory of the caller, to write to.
     fn memory(&self) -> Option<Fd> {
         let JudgeActivity::Call { thread, .. } = self.at else { return None };
@@ -178,6 +186,10 @@ impl<'a> JudgeJob<'a> {
             asked::BORROW => self.borrow(a as i32),
             asked::WAITS => BrokerOutcome::Answer(i64::from(self.still_waits()), None),
             asked::CONNECT => self.connect(a, b, c as u32, copied),
+            // What is sent and cannot be said to be would be sent again.
+            asked::SEND if self.permit().writes_lengths() && !self.holds_memory() => {
+                BrokerOutcome::Answer(NO_PLACE, None)
+            }
             asked::SEND => self.send(a, b as i32, Shape::of(c), d, None, copied),
             asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, Some((e, f as u32)), copied),
             asked::BIND => match (self.lent(a), address(self.desk, b, copied)) {
@@ -201,9 +213,7 @@ impl<'a> JudgeJob<'a> {
                 BrokerOutcome::Answer(0, None)
             }
             asked::PUT => {
-                if self.memory.is_none() {
-                    self.memory = self.memory();
-                }
+                self.holds_memory();
                 let is_put = self.memory.as_ref().is_some_and(|memory| put(memory, a, &(b as u32).to_le_bytes()));
                 BrokerOutcome::Answer(i64::from(is_put), None)
             }

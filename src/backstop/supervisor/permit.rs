@@ -89,6 +89,11 @@ impl Permit {
         }
     }
 
+    /// Whether the call is sendmmsg, which writes the length of each message.
+    pub fn writes_lengths(&self) -> bool {
+        matches!(self.reason, Reason::SendMany(..))
+    }
+
     /// Whether the length of a message lies there, which sendmmsg writes.
     fn is_length(&self, at: u64) -> bool {
         let Reason::SendMany(first, count, (size, len_at)) = self.reason else { return false };

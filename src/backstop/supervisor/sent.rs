@@ -11,7 +11,7 @@ use super::connection::RULES;
 use super::window::{PAGE, Window};
 use crate::action::SocketOperation;
 use crate::judge::route;
-use crate::sys::broker::desk::{DATA_MAX, Shape};
+use crate::sys::broker::desk::{DATA_MAX, NO_PLACE, Shape};
 use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
@@ -265,6 +265,7 @@ impl SupervisedCall<'_> {
             errno if waits && errno == -i64::from(libc::EAGAIN) => Step::Waits(copied),
             // A connection is made while the caller waits.
             errno if waits && errno == -i64::from(libc::EINPROGRESS) => Step::Waits(copied),
+            NO_PLACE => Step::Answer(self.unbound(fd, operation).into()),
             done => Step::Answer(Reply::Result(done)),
         }
     }

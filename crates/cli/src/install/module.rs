@@ -24,7 +24,7 @@ const APACHE: Module = Module {
     enabled: "/etc/apache2/mods-enabled/portcullis.load",
     package: "libapache2-mod-portcullis",
     check: ["/usr/sbin/apache2ctl", "-t"],
-    purpose: "mod_php and other programs in Apache's own processes tell no request without mod_portcullis",
+    purpose: "mod_php and other programs in Apache's own processes have no request in their events without mod_portcullis",
 };
 
 const NGINX: Module = Module {
@@ -32,7 +32,7 @@ const NGINX: Module = Module {
     enabled: "/etc/nginx/modules-enabled/50-mod-http-portcullis.conf",
     package: "libnginx-mod-http-portcullis",
     check: ["/usr/sbin/nginx", "-tq"],
-    purpose: "nginx's own connections tell no request without its module",
+    purpose: "events of nginx's own connections have no request without its module",
 };
 
 fn of(unit: &str) -> Option<&'static Module> {

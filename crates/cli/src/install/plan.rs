@@ -53,7 +53,7 @@ impl Change {
     fn said(&self) -> String {
         let path = self.path().display();
         match self {
-            _ if self.is_done() => format!("{BOLD}{path}{BOLD:#}: as it is to be\n"),
+            _ if self.is_done() => format!("{BOLD}{path}{BOLD:#}: unchanged\n"),
             Change::Remove(_) => format!("{BOLD}{path}{BOLD:#}: {GONE}removed{GONE:#}\n"),
             Change::Copy(from, at) => {
                 let word = if at.exists() { "renewed" } else { "new" };

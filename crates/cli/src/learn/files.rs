@@ -88,7 +88,7 @@ pub fn write(changes: &[(PathBuf, String)]) -> Result<(), String> {
         println!("{}: as before the change", named(&backups));
     }
     match new.as_slice() {
-        [] => println!("Every file is as it is to be."),
+        [] => println!("Nothing changed."),
         new => println!("{}: written. `portcullis apply` puts it in force.", named(new)),
     }
     Ok(())
