@@ -9,13 +9,17 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build modules packages machine tools setup demo pictures test torture bench figures lint
+.PHONY: all build aarch64 modules packages machine tools setup demo pictures test coverage torture bench figures lint
 
 all: build
 
 # The library and the command in target/release/.
 build:
 	cargo build --release --workspace --locked
+
+# The library for the other processor, in target/aarch64/.
+aarch64: setup-aarch64
+	scripts/aarch64
 
 # The modules for Apache and nginx in target/modules/.
 modules: setup-modules
@@ -36,7 +40,7 @@ tools: setup-tools
 # What the tests need from the distribution; setup-PART is what that part needs.
 setup: setup-test
 setup-%:
-	$(SUDO) scripts/setup $*
+	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/setup $*
 
 demo: setup-demo build
 	$(SUDO) scripts/demo
@@ -47,6 +51,10 @@ pictures: setup build
 
 test: setup build modules packages machine tools
 	scripts/test
+
+# How many lines of crates/ their own tests run; the lines are in target/coverage/html/.
+coverage: setup-coverage
+	scripts/coverage
 
 # Reliability tests: faults, load, fuzzers, other programs' test suites. Takes an hour and a half.
 torture: setup-torture build modules packages machine

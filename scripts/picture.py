@@ -1,10 +1,9 @@
-"""Draws what `scripts/demo` prints, on standard input, as a picture of a terminal: docs/demo.svg.
+"""Draws what `scripts/demo` prints, on standard input, as a picture of a terminal, on standard output: docs/demo.svg.
 
 The output is the demo's own. Only what differs from run to run gets a fixed value (time, process numbers, the temporary
 directory), so that a picture changes only when the product does. Long lines are wrapped.
 """
 import html
-import pathlib
 import re
 import sys
 import textwrap
@@ -62,12 +61,12 @@ def main():
     dots = "".join(f'<circle cx="{20 + 20 * i}" cy="16" r="6" fill="{c}"/>' for i, c in enumerate(("#e06c75", "#e5c07b", "#98c379")))
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img">\n'
-        "<title>The output of make demo: in audit a shell and a connection are logged, in enforce they are denied</title>\n"
+        "<title>The output of make demo: in audit a shell and a connection are logged, in enforce they are blocked</title>\n"
         f'<rect width="{width}" height="{height}" rx="8" fill="#1e2127"/>\n{dots}\n'
         '<g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="14" fill="#abb2bf">\n'
     )
     svg += "\n".join(row(number, line) for number, line in enumerate(shown) if line) + "\n</g>\n</svg>\n"
-    pathlib.Path(__file__).parent.parent.joinpath("docs/demo.svg").write_text(svg, encoding="utf-8")
+    sys.stdout.buffer.write(svg.encode())
 
 
 main()

@@ -43,7 +43,7 @@ const fn call(name: &'static str, kind: &'static str, policy: Policy, counted: u
 }
 
 /// What is measured.
-pub const CALLS: [Call; 28] = [
+pub const CALLS: [Call; 29] = [
     call("connect, common port", "common-port", PLAIN, 1000, 200_000),
     call("connect, local range", "local-range", PLAIN, 1000, 200_000),
     call("connect, allowlist", "allowlist", PLAIN, 1000, 200_000),
@@ -54,14 +54,15 @@ pub const CALLS: [Call; 28] = [
     call("connect, audited, event to a file", "audited", PLAIN, 100, 10_000),
     call("connect, audited, event to journald", "audited", Policy { sink: "journald", ..PLAIN }, 100, 10_000),
     call("connect, audited and merged", "audited", Policy { merge: true, ..PLAIN }, 1000, 50_000),
-    call("connect, denied, event to a file", "denied", Policy { mode: "enforce", ..PLAIN }, 100, 10_000),
-    call("connect, denied and merged", "denied", Policy { mode: "enforce", merge: true, ..PLAIN }, 1000, 50_000),
+    call("connect, blocked, event to a file", "denied", Policy { mode: "enforce", ..PLAIN }, 100, 10_000),
+    call("connect, blocked and merged", "denied", Policy { mode: "enforce", merge: true, ..PLAIN }, 1000, 50_000),
     call("read on an untracked descriptor", "read", PLAIN, 1000, 500_000),
     call("send and recv without an address", "send", PLAIN, 1000, 100_000),
     call("sendto a local address, and recv", "sendto", PLAIN, 1000, 100_000),
     call("sendmsg without an address, and recv", "sendmsg", PLAIN, 1000, 100_000),
     call("sendmsg to a local address, and recv", "sendmsg-to", PLAIN, 1000, 100_000),
     call("dup2 onto a high number", "dup2", PLAIN, 1000, 200_000),
+    call("fcntl that copies nothing", "fcntl", PLAIN, 1000, 500_000),
     call("socket, bind to no port, close", "bind", PLAIN, 1000, 50_000),
     call("open to read, close", "open-read", PLAIN, 1000, 200_000),
     call("open to write, close", "open-write", PLAIN, 1000, 200_000),

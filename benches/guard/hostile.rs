@@ -2,6 +2,7 @@
 //! that does one in each millisecond, of another worker.
 
 use crate::harness::{Fpm, Nginx, Place, Pool, http, wait_until};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use std::time::Duration;
 const CLIENTS: usize = 1000;
 const CALLS: usize = 3000;
 const WORKERS: usize = 8;
+/// Of those whose memory is on a disk: each keeps a disk busy.
+const COLD: usize = 5;
 
 /// How long the supervisors of this machine ran and waited for a processor, in seconds (/proc/PID/schedstat).
 fn of_supervisors() -> [f64; 2] {
@@ -25,13 +28,16 @@ fn of_supervisors() -> [f64; 2] {
 
 /// The latencies of one who asks beside so many others, under so many workers, and of who asks a process that nobody else does; each in
 /// milliseconds and in order. And how long the supervisor ran meanwhile, and waited for a processor.
-fn latencies(clients: usize, workers: usize, port: u16) -> ([Vec<f64>; 2], [f64; 2]) {
+fn latencies((way, clients, workers): (&'static str, usize, usize), port: u16) -> ([Vec<f64>; 2], [f64; 2]) {
     let place = Place::new();
     place.pages();
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/guard/c/clients.c");
     let program = place.join("clients");
     let done = Command::new("cc").args(["-O1", "-static", "-o"]).arg(&program).arg(source).status();
     assert!(done.expect("cc").success());
+    let folder = place.join("clients.d");
+    std::fs::create_dir(&folder).expect("a folder");
+    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).expect("permissions");
     let page = "<?php $p = proc_open([$_GET['program'], $_GET['way'], $_GET['number']], [1 => ['pipe', 'w']], $pipes);\n\
                 echo stream_get_contents($pipes[1]); proc_close($p);";
     place.write("www/clients.php", page);
@@ -47,7 +53,7 @@ fn latencies(clients: usize, workers: usize, port: u16) -> ([Vec<f64>; 2], [f64;
     let hostile: Vec<_> = (0..workers)
         .map(|_| {
             let ask = ask.clone();
-            std::thread::spawn(move || ask("hostile", of_each))
+            std::thread::spawn(move || ask(way, of_each))
         })
         .collect();
     let running = || {
@@ -76,19 +82,34 @@ fn latencies(clients: usize, workers: usize, port: u16) -> ([Vec<f64>; 2], [f64;
 pub fn run() {
     println!("### Hostile programs\n");
     println!(
-        "{CLIENTS} programs without the guard that send datagrams without a pause, with `supervise` in audit, and {CALLS} calls of another \
-         worker's program; what each of these takes, and between them a byte to a process that nobody else asks, and back, in milliseconds. The supervisor is one process: while it waits for a processor, so does everybody \
+        "{CLIENTS} programs without the guard that send datagrams without a pause, or some that start programs with variables that have \
+         to be read from a disk, or by paths of many steps, with `supervise` in audit, and {CALLS} calls of another worker's program; what each of these takes, and between them a byte to a process that nobody else asks, and back, in milliseconds. The supervisor is one process: while it waits for a processor, so does everybody \
          who asks it; how long it ran and waited meanwhile, in seconds.\n"
     );
-    println!("| hostile programs | below | what | median | 99th percentile | highest | the supervisor ran | waited |");
-    println!("| --- | --- | --- | --- | --- | --- | --- | --- |");
-    for (round, (clients, workers)) in [(0, 0), (CLIENTS, 1), (CLIENTS, WORKERS - 1)].into_iter().enumerate() {
+    println!(
+        "| hostile programs | which | below | what | median | 99th percentile | highest | the supervisor ran | waited |"
+    );
+    println!("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
+    let rounds = [
+        ("hostile", 0, 0),
+        ("hostile", CLIENTS, 1),
+        ("hostile", CLIENTS, WORKERS - 1),
+        ("cold", 1, 1),
+        ("cold", COLD, COLD),
+        ("maze", COLD, COLD),
+    ];
+    for (round, (way, clients, workers)) in rounds.into_iter().enumerate() {
+        let which = match way {
+            "cold" => "start programs with cold variables",
+            "maze" => "start programs by long paths",
+            _ => "send datagrams",
+        };
         let below = if workers == 1 { "one worker".to_owned() } else { format!("{workers} workers") };
-        let (both, [ran, waited]) = latencies(clients, workers, 8230 + round as u16);
+        let (both, [ran, waited]) = latencies((way, clients, workers), 8230 + round as u16);
         for (what, all) in ["a judged call", "a byte and back"].into_iter().zip(both) {
             let at = |part: f64| all[((all.len() - 1) as f64 * part) as usize];
             println!(
-                "| {clients} | {below} | {what} | {:.3} | {:.3} | {:.3} | {ran:.2} | {waited:.2} |",
+                "| {clients} | {which} | {below} | {what} | {:.3} | {:.3} | {:.3} | {ran:.2} | {waited:.2} |",
                 at(0.5),
                 at(0.99),
                 at(1.0)

@@ -32,9 +32,10 @@ pub enum Executes<'e> {
 }
 
 /// Calls `go`, in which libc executes a program that was judged, with an environment that is not in the room: wordexp makes
-/// it of `environ`. The supervisor judges that program as well; what it was told of here, the hook has written an event of.
+/// it of `environ`. `file` is the one that was judged, by device and inode. The supervisor judges that program as well; the hook has
+/// written its event.
 #[inline(never)]
-pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
+pub fn expecting<R>(what: Executes<'_>, file: Option<(u64, u64)>, go: impl FnOnce() -> R) -> R {
     if sys::secret() == 0 || in_force::policy().backstop().kind != BackstopKind::Supervise {
         return go();
     }
@@ -51,20 +52,23 @@ pub fn expecting<R>(what: Executes<'_>, go: impl FnOnce() -> R) -> R {
                 text.push(if index == 0 { b"" } else { b"\0" });
                 text.push(string);
             }
-            path.to_bytes()
+            path
         }
         Executes::Words(words) => {
             text.push(b"\0");
             text.push(reader.string(words.cast(), supervisor::ARGUMENTS_MAX).unwrap_or_default());
-            b"/bin/sh"
+            c"/bin/sh"
         }
     };
-    // What does not fit is not announced.
-    if text.fits() {
-        sys::expect(text.bytes(), path);
+    // What does not fit, or is not known, is not announced.
+    let file = file.filter(|_| text.fits());
+    if let Some(file) = file {
+        sys::expect(text.bytes(), file, path.to_bytes());
     }
     let result = go();
-    sys::expect(b"", b"");
+    if file.is_some() {
+        sys::expect(b"", (0, 0), b"");
+    }
     result
 }
 

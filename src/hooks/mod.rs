@@ -41,7 +41,9 @@ mod turn;
 
 pub use closing::{__close, __close_nocancel, close, close_range, closefrom};
 pub use connect::{__connect, connect};
-pub use descriptor::{__dup2, dup, dup2, dup3, posix_spawn_file_actions_adddup2};
+pub use descriptor::{
+    __dup2, __fcntl, __libc_fcntl64, dup, dup2, dup3, fcntl, fcntl64, posix_spawn_file_actions_adddup2,
+};
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use filters::{prctl, pthread_create, thrd_create};

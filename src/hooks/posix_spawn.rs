@@ -53,6 +53,15 @@ fn attempt(
         attempt::attempt(served, exec, |start, is_checked| {
             let name = exec.name();
             let new = New::of(name.bytes(), start.guarding).running(start.image, start.finds);
+            // What the guard is not in passes by the supervisor, too; its event is this one's.
+            let go = |path: &CStr, argv, envp| match new.is_guarded() {
+                true => go(path, argv, envp),
+                false => {
+                    let file =
+                        start.by_descriptor().map_or(start.file(), |file| sys::fstat(file).map(|stat| stat.identity));
+                    backstop::expecting(Executes::Program(path, argv), file, || go(path, argv, envp))
+                }
+            };
             let named = || {
                 let file = start.by_descriptor()?;
                 let named = effects.path_of(file);
@@ -69,20 +78,26 @@ fn attempt(
             let started = environment::for_new_process(exec.envp, new, served, |envp| {
                 (!is_checked || start.still_is(&exec.target)).then(|| go(envp))
             });
-            started.unwrap_or_else(|what| Some(unmade(served, exec, what, go)))
+            started.unwrap_or_else(|what| Some(unmade(served, exec, what, start.file(), go)))
         })
     })?;
     if errno == 0 { Ok(()) } else { Err(Failed::Kernel(errno)) }
 }
 
 /// Calls `go` without an environment of the guard's, which cannot be made, where the policy lets it; gives an errno.
-fn unmade(served: &ServedRequest, exec: &Exec<'_>, what: Unknown, go: impl Fn(Vector) -> c_int) -> c_int {
+fn unmade(
+    served: &ServedRequest,
+    exec: &Exec<'_>,
+    what: Unknown,
+    file: Option<(u64, u64)>,
+    go: impl Fn(Vector) -> c_int,
+) -> c_int {
     let path = match exec.target {
         ExecTarget::Path(_, path) => path,
         ExecTarget::Descriptor(_) => c"",
     };
     let expected = Executes::Program(path, exec.argv);
-    match attempt::unknown(served, exec, what, || backstop::expecting(expected, || go(exec.envp))) {
+    match attempt::unknown(served, exec, what, || backstop::expecting(expected, file, || go(exec.envp))) {
         Ok(errno) | Err(Failed::Refused(errno) | Failed::Kernel(errno)) => errno,
         Err(Failed::Format(_)) => libc::ENOEXEC,
     }
@@ -168,7 +183,7 @@ fn of_master(path: *const c_char, (argv, envp): (Vector, Vector), go: impl Fn(Ve
     request::for_exec(envp, |served| {
         environment::for_new_process(envp, new, served, &go).unwrap_or_else(|what| {
             let exec = program(c"", None, (argv, envp), &Effects::of(core::ptr::null()));
-            unmade(served, &exec, what, &go)
+            unmade(served, &exec, what, None, &go)
         })
     })
 }

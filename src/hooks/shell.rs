@@ -15,6 +15,7 @@ use crate::process::stack;
 use crate::real::find::libc_minor;
 use crate::real::table::real;
 use crate::request::{self, ServedRequest};
+use crate::sys;
 use crate::sys::Reader;
 use crate::sys::Vector;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -58,37 +59,45 @@ impl Command {
     }
 }
 
+/// Which file the shell is that libc runs.
+fn shell_file() -> Option<(u64, u64)> {
+    sys::stat(SHELL).map(|stat| stat.identity)
+}
+
 /// Judges a program for a new process, and calls `go` with its environment; the kernel's errno where there is no such
 /// program. An environment that cannot be made is for the policy to decide.
-pub fn in_new_process<R>(
-    served: &ServedRequest,
-    exec: &Exec<'_>,
-    mut go: impl FnMut(Vector) -> R,
-) -> Decision<Result<R, i32>> {
+fn in_new_process(served: &ServedRequest, exec: &Exec<'_>, go: &mut dyn FnMut(Vector)) -> Decision<Result<(), i32>> {
     let start = match judge::exec(Actor::This, served, exec)? {
         ExecClearance::Start(start) => start,
         ExecClearance::Absent(errno) => return Ok(Err(errno)),
     };
     let new_name = exec.name();
     let new = New::of(new_name.bytes(), start.guarding).running(start.image, start.finds);
-    match environment::for_new_process(exec.envp, new, served, &mut go) {
-        Ok(result) => Ok(Ok(result)),
-        Err(what) => {
-            judge::unknown_exec(served, exec, what)?;
-            let mut go = || go(exec.envp);
-            Ok(Ok(match exec.target {
-                ExecTarget::Path(_, path) => backstop::expecting(Executes::Program(path, exec.argv), go),
-                ExecTarget::Descriptor(_) => go(),
-            }))
+    if let Err(what) = environment::for_new_process(exec.envp, new, served, &mut *go) {
+        judge::unknown_exec(served, exec, what)?;
+        let mut go = || go(exec.envp);
+        match exec.target {
+            ExecTarget::Path(_, path) => backstop::expecting(Executes::Program(path, exec.argv), start.file(), go),
+            ExecTarget::Descriptor(_) => go(),
         }
     }
+    Ok(Ok(()))
 }
 
-/// Judges the shell for a command, and calls `go` with its environment.
+/// Judges the shell for a command, and calls `go` with its environment; what that returned.
+#[inline(always)]
 pub fn decide<R>(command: &Command, mut go: impl FnMut(Vector) -> R) -> Decision<Result<R, i32>> {
+    let mut returned = None;
+    let done = decide_by(command, &mut |envp| returned = Some(go(envp)));
+    done.map(|started| started.and_then(|()| returned.ok_or(libc::ENOSYS)))
+}
+
+/// The same, for every kind of what that returns.
+#[inline(never)]
+fn decide_by(command: &Command, go: &mut dyn FnMut(Vector)) -> Decision<Result<(), i32>> {
     let envp = environ::current();
-    let go = |envp| stack::back(|| go(envp));
-    stack::through(|| request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), go)))
+    let mut back = |envp| stack::back(|| go(envp));
+    stack::through(|| request::for_exec(envp, |served| in_new_process(served, &command.exec(envp, None), &mut back)))
 }
 
 /// Judges a shell that libc starts with `environ`, and that therefore cannot be handed the guard.
@@ -188,7 +197,7 @@ pub unsafe extern "C" fn _IO_proc_open(
             let shell = Command::of(command);
             // SAFETY: as the caller promises.
             let go = || unsafe { real(stream, command, kind) };
-            return backstop::expecting(Executes::Program(SHELL, shell.vector()), go);
+            return backstop::expecting(Executes::Program(SHELL, shell.vector()), shell_file(), go);
         }
         (None, _) => libc::ENOSYS,
         (_, Err(Refused(errno))) => errno,
@@ -219,7 +228,7 @@ pub unsafe extern "C" fn wordexp(words: *const c_char, result: *mut c_void, flag
         return go(flags);
     }
     match decide_unguarded(words) {
-        Ok(()) => backstop::expecting(Executes::Words(words), || go(flags)),
+        Ok(()) => backstop::expecting(Executes::Words(words), shell_file(), || go(flags)),
         Err(_) => go(flags | WRDE_NOCMD),
     }
 }

@@ -3,8 +3,8 @@
 use super::fail;
 use crate::action::{Actor, Decision, Refused};
 use crate::judge;
-use crate::judge::rings;
 use crate::judge::route::{self, OptionEffect};
+use crate::judge::{peers, rings};
 use crate::policy::verdict_cache;
 use crate::process::state::{self, Role};
 use crate::real::gate;
@@ -191,7 +191,9 @@ pub(super) unsafe fn came_with_many(got: c_int, messages: *const libc::mmsghdr) 
 #[inline(never)]
 fn came(header: libc::msghdr) {
     route::each_descriptor(&header, |fd| {
-        if sys::has_ports(fd) != Some(true) {
+        if sys::has_ports(fd) == Some(true) {
+            peers::received(fd);
+        } else {
             verdict_cache::distrust();
             rings::received(fd);
         }

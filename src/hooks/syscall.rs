@@ -46,6 +46,7 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_execveat,
         libc::SYS_dup,
         libc::SYS_dup3,
+        libc::SYS_fcntl,
         libc::SYS_close,
         libc::SYS_close_range,
         libc::SYS_read,
@@ -148,6 +149,7 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
                 crate::policy::verdict_cache::distrust();
                 let got = with(Ok(()));
                 crate::judge::rings::received(got as c_int);
+                crate::judge::peers::received(got as c_int);
                 got
             }
             libc::SYS_bind => to_long(listen::binding(WAY, fd, b as *const _, c as u32)),
@@ -160,9 +162,11 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_execveat => {
                 to_long(exec::executed_at(WAY, fd, b as *const _, (c as Vector, d as Vector), e as c_int))
             }
-            libc::SYS_dup => to_long(descriptor::duplicating(fd, || as_libc(go()))),
+            libc::SYS_dup => to_long(descriptor::duplicated(fd, as_libc(go()))),
             arch::SYS_DUP2 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
             libc::SYS_dup3 => to_long(descriptor::duplicating_onto(fd, b as c_int, || as_libc(go()))),
+            libc::SYS_fcntl if descriptor::is_copy(b as c_int) => to_long(descriptor::duplicated(fd, as_libc(go()))),
+            libc::SYS_fcntl => with(Ok(())),
             libc::SYS_close => to_long(closing::closing_one(fd, || as_libc(go()))),
             libc::SYS_close_range => to_long(closing::closing(a as u32, b as u32, c as c_int, |first, last, flags| {
                 as_libc(sys::any(number, [first as usize, last as usize, flags as usize, d, e, f]))

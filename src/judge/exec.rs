@@ -1,6 +1,6 @@
 //! The judgement on a program that is about to be started.
 
-use super::{is_on, on_connection};
+use super::{inherited, is_on, on_connection, peers};
 use crate::action::Place;
 use crate::action::{Actor, Arguments, Decision, Exec, ExecTarget, Guarding, Refused};
 use crate::child::environment;
@@ -57,6 +57,11 @@ impl Start {
             actor: None,
             line: None,
         }
+    }
+
+    /// Device and inode of the file that was judged; `None` where they are not known.
+    pub fn file(&self) -> Option<(u64, u64)> {
+        self.judged.map(|stat| stat.identity)
     }
 
     /// Whether `target` still is the file that was judged.
@@ -148,6 +153,7 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
             on_connection |= self::on_connection(fd, number as i32, &mut detail);
         }
     }
+    let is_allowed = |value: &[u8]| policy.is_loaded(served.scope, value);
     let loader = match is_on(&policy, served.scope, Rule::LoaderEnv) {
         true if exec.forged => {
             detail.push(b"the guard's own variables");
@@ -157,10 +163,7 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
             detail.push(b"the loader's own arguments");
             Some(None)
         }
-        true => {
-            let is_allowed = |value: &[u8]| policy.is_loaded(served.scope, value);
-            environment::foreign_loader(&strings, exec.envp, is_allowed, &mut detail)
-        }
+        true => environment::foreign_loader(&strings, exec.envp, is_allowed, &mut detail),
         false => None,
     };
     let writable = program.is_own();
@@ -206,7 +209,7 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
             unguarded: program.unguarded,
             unknown: exec.unknown.or(program.unknown),
         };
-        let environment = |bare| environment::steering(exec.envp, bare, &mut detail);
+        let environment = |bare| environment::steering(exec.envp, bare, is_allowed, &mut detail);
         (policy.decide_exec_in(served.scope, &program, environment), finds)
     });
     if actor.writes(verdict.outcome, true) {
@@ -223,9 +226,11 @@ pub fn exec(actor: Actor<'_>, served: &ServedRequest, exec: &Exec<'_>) -> Decisi
         );
     }
     match verdict.outcome {
-        Outcome::Deny => Err(Refused::with(policy.errno(served.scope, verdict.rule))),
-        _ => Ok(ExecClearance::Start(Start { finds, ..start(program, guarding, as_shell, replaceable && enforced) })),
+        Outcome::Deny => return Err(Refused::with(policy.errno(served.scope, verdict.rule))),
+        _ if peers::is_watched() && matches!(actor, Actor::This) => inherited(served),
+        _ => {}
     }
+    Ok(ExecClearance::Start(Start { finds, ..start(program, guarding, as_shell, replaceable && enforced) }))
 }
 
 /// Whether a program with this real name is the one that is called so, or a version of it: the name is the script's, but PATH, and a

@@ -15,13 +15,14 @@ use crate::action::{Actor, Decision, Holds, Refused, SocketOperation};
 use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::policy::verdict_cache;
+use crate::process::state;
 use crate::report::{counters, emit};
 use crate::request::ServedRequest;
 use crate::sys;
 use crate::sys::procfs::Whose;
 use core::cell::Cell;
 use core::net::IpAddr;
-use portcullis_event::{Action, Endpoint};
+use portcullis_event::{Action, Endpoint, NOTHING_SENT};
 use portcullis_policy::egress::{Connection as Destination, Transport, canonical};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
@@ -60,14 +61,11 @@ pub fn egress(
         Actor::Other(_) => has_ports == Some(false),
     };
     let (looked, of_socket) = (Cell::new(false), names_no_host || is_distrusted);
-    // A socket that could not be borrowed, or asked, is taken for what would be judged.
-    let is_stream =
-        || (if fd < 0 { None } else { sys::asked_stream(fd) }).unwrap_or(operation == SocketOperation::Connect);
     // Asked once: another thread may put another socket in its place, and a stream's verdict holds for every socket.
     let asked = Cell::new(None);
     let transport = || {
         looked.set(true);
-        let answer = asked.get().unwrap_or_else(|| if is_stream() { Transport::Stream } else { Transport::Datagram });
+        let answer = asked.get().unwrap_or_else(|| transport_of(fd, operation));
         asked.set(Some(answer));
         answer
     };
@@ -83,7 +81,7 @@ pub fn egress(
     let to =
         Destination { address: ip, port, sends: operation != SocketOperation::Connect || has_ports == Some(false) };
     counters::decision();
-    let verdict = policy.decide_connect(served.scope, to, transport, name);
+    let verdict = towards(&policy, served, to, &transport, name);
     let mut holds = match (of_socket, looked.get()) {
         (true, _) => Holds::OnSocket,
         (false, true) => Holds::Once,
@@ -96,13 +94,27 @@ pub fn egress(
         && transport() == Transport::Datagram
     {
         let sends = Destination { sends: true, ..to };
-        let sent = policy.decide_connect(served.scope, sends, || Transport::Datagram, name);
+        let sent = towards(&policy, served, sends, &|| Transport::Datagram, name);
         if sent.outcome > verdict.outcome {
             holds = Holds::UntilSent(sent.outcome == Outcome::Deny);
         }
     }
     if verdict.outcome == Outcome::Allow {
         return Ok(holds);
+    }
+    // It sends nothing yet, and what it sends is judged: where the hooks alone judge this process, as it is sent.
+    let is_quiet = operation == SocketOperation::Connect
+        && matches!(actor, Actor::This | Actor::Again)
+        && !state::is_judged_elsewhere()
+        && peers::can_judge_sends(fd)
+        && transport() == Transport::Datagram;
+    if is_quiet {
+        // The kernel refuses what no hook sees; where it does not, the event of the connect is the only one of that.
+        let refused = verdict.outcome == Outcome::Deny || holds == Holds::UntilSent(true);
+        holds = Holds::UntilSent(refused);
+        if refused {
+            return Ok(holds);
+        }
     }
     // It is to have an event the next time, too.
     let holds = if holds == Holds::WhilePolicy { Holds::Once } else { holds };
@@ -122,7 +134,27 @@ pub fn egress(
     } else {
         Action::Send(at)
     };
-    conclude(&policy, verdict, served, actor, action, b"").map(|()| holds)
+    let detail: &[u8] = if is_quiet { NOTHING_SENT } else { b"" };
+    conclude(&policy, verdict, served, actor, action, detail).map(|()| holds)
+}
+
+/// The policy's verdict on a destination: one function, whatever says what the socket and the name are.
+#[inline(never)]
+fn towards(
+    policy: &Policy<'_>,
+    served: &ServedRequest,
+    to: Destination,
+    transport: &dyn Fn() -> Transport,
+    name: &dyn Fn() -> HostName,
+) -> Verdict {
+    policy.decide_connect(served.scope, to, transport, name)
+}
+
+/// A socket's kind; one that could not be borrowed, or asked, is taken for what would be judged.
+#[inline(never)]
+fn transport_of(fd: i32, operation: SocketOperation) -> Transport {
+    let is_stream = if fd < 0 { None } else { sys::asked_stream(fd) };
+    if is_stream.unwrap_or(operation == SocketOperation::Connect) { Transport::Stream } else { Transport::Datagram }
 }
 
 /// Where Linux goes that is told to go to no address in particular: an IPv4 socket, to the address that it is bound to
@@ -154,6 +186,37 @@ pub fn sent(actor: Actor<'_>, served: &ServedRequest, fd: i32) -> Decision {
             _ => Ok(()),
         },
         Err(_) => unexamined(actor, served, fd, SocketOperation::Send(false)),
+    }
+}
+
+/// Judges what the sockets of this process that were connected quietly may send in a program that inherits them. What is
+/// refused is refused by the kernel.
+#[cold]
+#[inline(never)]
+pub fn inherited(served: &ServedRequest) {
+    peers::each_inherited(|fd| leaves(served, fd));
+}
+
+/// The same of one socket.
+#[cold]
+#[inline(never)]
+pub fn leaves(served: &ServedRequest, fd: i32) {
+    let Ok(Some((ip, port))) = sys::asked_peer(fd) else { return };
+    if sys::asked_stream(fd) == Some(true) {
+        return;
+    }
+    let policy = in_force::policy();
+    let to = Destination { address: ip, port, sends: true };
+    let name = names::of(ip);
+    let verdict = towards(&policy, served, to, &|| Transport::Datagram, &|| name);
+    match verdict.outcome {
+        Outcome::Allow => {}
+        // It was connected where that was only logged, perhaps.
+        Outcome::Deny => peers::shut(fd),
+        Outcome::Audit => {
+            let at = Endpoint { ip: Some(canonical(ip)), port, transport: sys::transport(fd), domain: name.bytes() };
+            let _ = conclude(&policy, verdict, served, Actor::This, Action::Connect(at), b"inherited by a program");
+        }
     }
 }
 
@@ -204,6 +267,14 @@ pub fn memory(actor: Actor<'_>, served: &ServedRequest) -> Decision {
 #[cold]
 pub fn unknown_program(actor: Actor<'_>, served: &ServedRequest, what: Unknown) -> Decision {
     unknown(actor, served, what, u16::MAX, Action::Exec)
+}
+
+/// Judges the start of a program of which this is not known, so that nothing else was looked at.
+#[cold]
+pub fn unseen_program(actor: Actor<'_>, served: &ServedRequest, what: Unknown) -> Decision {
+    let policy = in_force::policy();
+    counters::decision();
+    conclude(&policy, policy.decide_unseen(served.scope, what), served, actor, Action::Exec, b"")
 }
 
 /// The destination of what is not known.

@@ -1,12 +1,13 @@
 //! Connected sockets whose sends are looked at although they carry no address.
 //!
-//! A connect of a datagram socket sends nothing, and to some ports it only learns the socket's own address: it is quiet.
+//! A connect of a datagram socket sends nothing, and often it only learns the socket's own address: it is quiet.
 //! What is sent afterwards goes there all the same. Where that is refused, the kernel refuses it, for everybody who has the
 //! socket and by every call (sendfile, splice, a ring, a program without libc): its sending is shut down before it is
-//! connected, so that no thread comes in between. The hooks judge what is sent besides, so that there is an event.
+//! connected, so that no thread comes in between. The hooks judge what is sent besides, so that there is an event. Where
+//! nothing is refused, no hook may see what is sent: the connect has an event, and the start of a program that inherits the socket.
 //!
-//! **Limits**: a copy by fcntl(F_DUPFD) or SCM_RIGHTS, and the socket in a program that was executed since, have no mark:
-//! what they send is refused in enforce, by the kernel and without an event, and in audit not seen.
+//! **Limits**: the socket in a process without the hooks to which it was sent, and sends by the bare instruction, are refused
+//! in enforce, by the kernel and without an event, and in audit not seen.
 
 use crate::policy::verdict_cache;
 use crate::sys;
@@ -52,6 +53,37 @@ pub fn mark(fd: i32) {
         None => HIGH.store(true, Ordering::Relaxed),
     }
     watch();
+}
+
+/// Whether what a socket sends later can be judged then: its descriptor has a mark of its own, and the program's filters let
+/// the guard end the socket's sending, and ask where it is connected.
+pub fn can_judge_sends(fd: i32) -> bool {
+    let lets = |number| sys::lets(number, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]);
+    bit(fd).is_some() && [libc::SYS_shutdown, libc::SYS_setsockopt, libc::SYS_getpeername].into_iter().all(lets)
+}
+
+/// A descriptor came from another process, which may have connected it quietly.
+#[cold]
+pub fn received(fd: i32) {
+    if sys::asked_stream(fd) == Some(false) && sys::peer(fd).is_some() {
+        mark(fd);
+    }
+}
+
+/// Calls `with` with each marked descriptor that a program inherits, or may inherit. Marks stay: the program may not be found, and
+/// who starts it by vfork has the same ones.
+#[cold]
+pub fn each_inherited(mut with: impl FnMut(i32)) {
+    for (index, word) in MARKED.iter().enumerate() {
+        let mut bits = word.load(Ordering::Relaxed);
+        while bits != 0 {
+            let fd = (index as i32).wrapping_mul(64).wrapping_add(bits.trailing_zeros() as i32);
+            bits &= bits.wrapping_sub(1);
+            if sys::is_inherited(fd) != Some(false) {
+                with(fd);
+            }
+        }
+    }
 }
 
 /// Whether a descriptor of this number was. It may be another by now.

@@ -149,6 +149,8 @@ macro_rules! rows {
                 openat: fn(c_int, *const c_char, c_int, libc::mode_t) -> c_int;
                 [memory: "process-memory"; <fcntl.h>; "int (int, const char *, int, ...)"]
                 openat64: fn(c_int, *const c_char, c_int, libc::mode_t) -> c_int;
+                [descriptor: "stdio-socket"; <fcntl.h>; "int (int, int, ...)"]
+                fcntl: fn(c_int, c_int, c_ulong) -> c_int;
                 [memory: "process-memory"; none; "int (const char *, int)"]
                 __open_2: fn(*const c_char, c_int) -> c_int;
                 [memory: "process-memory"; none; "int (const char *, int)"]
@@ -244,6 +246,12 @@ macro_rules! rows {
                 __read_nocancel: fn(c_int, *mut c_void, libc::size_t) -> libc::ssize_t;
                 [descriptor: "stdio-socket"; none; "int (int, int)"]
                 __dup2: fn(c_int, c_int) -> c_int;
+                [descriptor: "stdio-socket"; <fcntl.h>; "int (int, int, ...)"]
+                fcntl64: fn(c_int, c_int, c_ulong) -> c_int;
+                [descriptor: "stdio-socket"; none; "int (int, int, ...)"]
+                __fcntl: fn(c_int, c_int, c_ulong) -> c_int;
+                [descriptor: "stdio-socket"; none; "int (int, int, ...)"]
+                __libc_fcntl64: fn(c_int, c_int, c_ulong) -> c_int;
                 [sink: ""; none; "int (int)"]
                 __close: fn(c_int) -> c_int;
                 [sink: ""; none; "int (int)"]

@@ -12,6 +12,14 @@ use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_event::{ARGS_SHOWN, Process};
 
+/// The arguments of others are not asked for: they are in memory that a process can keep from being read.
+static LEAVES_ARGUMENTS: AtomicBool = AtomicBool::new(false);
+
+/// From now on, the arguments of other processes are asked for, or not.
+pub fn leave_arguments(leaves: bool) {
+    LEAVES_ARGUMENTS.store(leaves, Ordering::Relaxed);
+}
+
 /// A buffer for the files of one process in /proc.
 pub struct ProcBuffer {
     said: ProcText,
@@ -45,7 +53,8 @@ impl ProcText {
             Whose::Own if self.executable.bytes().is_empty() => sys::thread_name(&mut name),
             _ => procfs::proc_read(whose, b"comm", &mut name),
         });
-        self.command_line.set(procfs::proc_read(whose, b"cmdline", &mut command_line));
+        let leaves = whose != Whose::Own && LEAVES_ARGUMENTS.load(Ordering::Relaxed);
+        self.command_line.set(if leaves { b"" } else { procfs::proc_read(whose, b"cmdline", &mut command_line) });
     }
 
     /// Asks /proc; of a parent that it hides, who else knows.
@@ -114,7 +123,7 @@ impl ProcessRecord {
         /// How long what was said holds, and how long that it is the same program, in nanoseconds.
         const HOLDS: u64 = 1_000_000_000;
         const SAME: u64 = 10_000_000;
-        if self.taken.swap(true, Ordering::Acquire) {
+        if LEAVES_ARGUMENTS.load(Ordering::Relaxed) || self.taken.swap(true, Ordering::Acquire) {
             said.ask_of(whose, child);
             return;
         }

@@ -5,7 +5,7 @@ use crate::process::state::{self, Role};
 use crate::request::ServedRequest;
 
 /// Between the programs of a chain.
-const ARROW: &[u8] = b" > ";
+pub const ARROW: &[u8] = b" > ";
 /// The length of a chain, in bytes; a longer one keeps its beginning and its last program.
 const CHAIN_MAX: usize = 200;
 

@@ -2,10 +2,12 @@
 
 pub mod api;
 pub mod cgi;
+mod handed_down;
 mod passing;
 mod peer;
 mod slot;
 
+pub use handed_down::{HandedDownCopy, publish};
 pub use passing::{ReceivedRequest, accepted, fed, idle, refused};
 pub use slot::{PUBLISHED_MAX, SLOTS_MAX, ServedRequest, current, inherit, scope, slots_address, watched};
 

@@ -1,4 +1,4 @@
-//! FastCGI read in passing: PHP-FPM's own accept and reads carry the request.
+//! A request read in passing: the server's own accept and reads carry it, in a protocol of `portcullis_request`.
 
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
@@ -6,8 +6,8 @@ use crate::process::state;
 use crate::server::pools;
 use crate::sys;
 use core::sync::atomic::{AtomicI32, Ordering};
-use portcullis_request::fastcgi::{Decoder, Reader};
-use portcullis_request::{Field, State};
+use portcullis_request::fastcgi::Reader;
+use portcullis_request::{Field, Protocol, State};
 
 /// How PHP-FPM names a worker that serves a pool.
 const POOL_TITLE: &[u8] = b"php-fpm: pool ";
@@ -50,7 +50,7 @@ pub fn accepted(listener: i32, fd: i32) {
         }
         is_fpm = !titled(&mut slot.pool).is_empty();
         let reader = if is_fpm { Reader::PhpFpm } else { Reader::Other };
-        slot.decoder = Decoder::new(reader);
+        slot.protocol = Protocol::fastcgi(reader);
         slot.from_within = if is_fpm { peer::of_own_tree(fd).unwrap_or(0) } else { 0 };
         slot.connection = connection;
         slot.by_module = false;
@@ -69,13 +69,13 @@ pub fn accepted(listener: i32, fd: i32) {
 pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
     let (mut brings_settings, mut is_malformed, mut within_by) = (false, false, 0);
     let go_on = change(|slot, _| {
-        let slot::Own { decoder, served, connection, pool, from_within, .. } = slot;
+        let slot::Own { protocol, served, connection, pool, from_within, .. } = slot;
         let before = served.request.state;
         // A request's code may close the connection early and open something else that gets its number.
-        if decoder.is_complete() && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
+        if protocol.is_complete() && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
             return false;
         }
-        let known = decoder.feed_read(bytes, asked, &mut served.request);
+        let known = protocol.feed(bytes, asked, &mut served.request);
         if known {
             served.request.pool.set(titled(pool));
             brings_settings = !served.request.settings.is_empty();
@@ -85,17 +85,17 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
                 served.request.state = State::Unknown;
             }
         }
-        let is_fastcgi = !decoder.is_dead() || decoder.has_begun();
-        if !is_fastcgi {
+        let is_protocols = !protocol.is_dead() || protocol.has_begun();
+        if !is_protocols {
             served.request.reset(State::None);
         }
         if known || served.request.state != before {
             served.settle();
         }
-        if !is_fastcgi {
+        if !is_protocols {
             return false;
         }
-        is_malformed = decoder.is_dead();
+        is_malformed = protocol.is_dead();
         !is_malformed
     });
     // What is malformed stays unknown until the next connection.
@@ -110,7 +110,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
 pub struct ReceivedRequest {
     /// The process of the pool's own tree that it comes from; 0 where it comes from the server.
     pub within_by: u32,
-    /// It is no FastCGI, though it began so.
+    /// It is not of its protocol, though it began so.
     pub is_malformed: bool,
     /// It brings PHP settings.
     pub brings_settings: bool,

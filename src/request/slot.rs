@@ -9,9 +9,9 @@ use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
 use portcullis_policy::STRICTEST_SCOPE;
-use portcullis_request::fastcgi::{Decoder, Reader};
+use portcullis_request::fastcgi::Reader;
 use portcullis_request::wire::WIRE_MAX;
-use portcullis_request::{Field, Request, State};
+use portcullis_request::{Field, Protocol, Request, State};
 
 /// A request, and the virtual host that its policy comes from.
 pub struct ServedRequest {
@@ -96,7 +96,7 @@ unsafe impl Sync for ThreadSlot {}
 /// What only the thread itself touches.
 pub struct Own {
     pub served: ServedRequest,
-    pub decoder: Decoder,
+    pub protocol: Protocol,
     /// Device and inode of the connection whose reads are looked at.
     pub connection: (u64, u64),
     /// The worker's pool; empty as long as it has none.
@@ -129,7 +129,7 @@ impl Own {
     const fn new() -> Own {
         Own {
             served: ServedRequest::none(),
-            decoder: Decoder::new(Reader::Other),
+            protocol: Protocol::fastcgi(Reader::Other),
             connection: (0, 0),
             pool: Field::new(),
             from_within: 0,
@@ -357,8 +357,9 @@ pub fn inherit(text: Option<&[u8]>) {
     // SAFETY: the constructor calls this once, before anything looks.
     let served = unsafe { &mut *INHERITED.0.get() };
     let read = text.and_then(|text| portcullis_request::wire::read_into(text, &mut served.request));
-    if read.is_none() {
-        served.request.reset(State::Lost);
+    match text.filter(|_| read.is_some()) {
+        Some(text) => super::publish(text, crate::process::state::settled().chain.bytes()),
+        None => served.request.reset(State::Lost),
     }
     served.settle();
     HAS_INHERITED.store(true, Ordering::Release);

@@ -2,6 +2,7 @@
 //! errno on failure.
 
 pub mod address;
+mod announcement;
 mod apart;
 pub mod arch;
 pub mod broker;
@@ -23,6 +24,7 @@ mod sockets;
 pub mod users;
 mod written;
 
+pub use announcement::*;
 pub use apart::{apart, with_raised_limits};
 pub use cage::*;
 pub use caller::*;

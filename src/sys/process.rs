@@ -62,6 +62,23 @@ pub fn since_boot() -> u64 {
     clock(libc::CLOCK_MONOTONIC)
 }
 
+/// The same as /proc has the start of a process: with the time that the host slept, in ticks (USER_HZ, 100 in a second).
+pub fn ticks_since_boot() -> u64 {
+    clock(libc::CLOCK_BOOTTIME) / 10_000_000
+}
+
+/// Processor time that a process has had, in nanoseconds; 0 where that is not to be had. The clock of a process is named by its number
+/// (linux/posix-timers.h).
+pub fn processor_time(pid: u32) -> u64 {
+    /// CPUCLOCK_SCHED, of a process.
+    const SCHEDULED: i32 = 2;
+    let mut time = [0_i64; 2];
+    let id = (!pid.cast_signed() << 3) | SCHEDULED;
+    // SAFETY: the kernel writes two words there.
+    unsafe { syscall(libc::SYS_clock_gettime, [id as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0]) };
+    (time[0] as u64).wrapping_mul(1_000_000_000).wrapping_add(time[1] as u64)
+}
+
 /// clock_gettime as the kernel maps it into every process: it reads the clock without a system call.
 type Clock = unsafe extern "C" fn(libc::clockid_t, *mut [i64; 2]) -> i32;
 /// Where it is; null where that is not known, as in what a server starts, which asks for the time once if ever.

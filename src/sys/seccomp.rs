@@ -152,68 +152,6 @@ pub fn reply(listener: i32, id: u64, reply: Reply) {
     unsafe { syscall(libc::SYS_ioctl, [listener as usize, NOTIF_SEND, &raw const response as usize, 0, 0, 0]) };
 }
 
-/// What makes of a secret the mark of an announcement: of a program without the guard, of one that libc is about to execute in a new
-/// process, and of the question whether anybody hears it.
-const UNGUARDED: u64 = 0x616e_6e6f_756e_6365;
-const EXPECTED: u64 = 0x6578_7065_6374_6564;
-const ASKED: u64 = 0x616e_7962_6f64_793f;
-
-/// What somebody says who has the secret: two texts, each with its length.
-pub enum Announced {
-    /// The request and the programs of a process that is about to execute a program without the guard.
-    Unguarded([(u64, u64); 2]),
-    /// The arguments and the path of a program that libc is about to execute in a new process.
-    Expected([(u64, u64); 2]),
-    /// Whether there is a supervisor.
-    Asked,
-}
-
-/// What a call announces to whoever knows the secret.
-pub fn announced(notice: &Notice, secret: u64) -> Option<Announced> {
-    let [_, text, len, chain, chain_len, mark] = notice.args;
-    let parts = [(text, len), (chain, chain_len)];
-    if libc::c_long::from(notice.number) != libc::SYS_io_uring_setup {
-        return None;
-    }
-    match mark ^ secret {
-        UNGUARDED => Some(Announced::Unguarded(parts)),
-        EXPECTED => Some(Announced::Expected(parts)),
-        ASKED => Some(Announced::Asked),
-        _ => None,
-    }
-}
-
-/// To the kernel it is a ring without entries, which it does not make. Until the supervisor has received it a signal would interrupt
-/// it, and it would not be heard: so there are none meanwhile.
-fn say(secret: u64, what: u64, [one, two]: [&[u8]; 2]) -> isize {
-    let mark = secret ^ what;
-    let args = [0, one.as_ptr() as usize, one.len(), two.as_ptr() as usize, two.len(), mark as usize];
-    let blocks = super::lets(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, 0, 0, 8, 0, 0]);
-    let mask = if blocks { super::block_signals(libc::SIG_SETMASK, u64::MAX) } else { 0 };
-    // SAFETY: the kernel at most reads and writes what it takes for the ring's parameters; without entries it writes nothing.
-    let said = unsafe { syscall(libc::SYS_io_uring_setup, args) };
-    if blocks {
-        super::block_signals(libc::SIG_SETMASK, mask);
-    }
-    said
-}
-
-/// Tells the supervisor for which request this process is about to execute a program without the guard.
-pub fn announce(text: &[u8], chain: &[u8]) {
-    say(super::secret(), UNGUARDED, [text, chain]);
-}
-
-/// Tells the supervisor which program libc is about to execute in a new process of this thread; that it does no more, with
-/// nothing.
-pub fn expect(arguments: &[u8], path: &[u8]) {
-    say(super::secret(), EXPECTED, [arguments, path]);
-}
-
-/// Whether a supervisor answers this process's calls that do not carry this secret.
-pub fn is_supervised(secret: u64) -> bool {
-    say(secret, ASKED, [b"", b""]) == 0
-}
-
 /// A duplicate of descriptor `number` of thread `thread` of process `pid`: a thread may have descriptors of its own. EBADF where
 /// it has none.
 pub fn borrow(pid: u32, thread: u32, number: i32) -> Result<Fd, i32> {

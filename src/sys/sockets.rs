@@ -118,7 +118,10 @@ pub fn known_stream(fd: i32) -> Option<bool> {
 /// one that is not connected the kernel says so (ENOTCONN), and does it all the same.
 pub fn end_sending(fd: i32) {
     // SAFETY: takes no pointer.
-    unsafe { super::raw::enter(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
+    unsafe { syscall(libc::SYS_shutdown, [fd as usize, libc::SHUT_WR as usize, 0, 0, 0, 0]) };
+    // What a UDP socket holds back (MSG_MORE, UDP_CORK) goes to where it was sent: later Linux would send it, shut or not, to where the
+    // socket is connected by then.
+    set_option(fd, libc::SOL_UDP, libc::UDP_CORK, &0_i32.to_ne_bytes());
 }
 
 /// Ends a connection in both directions.
@@ -158,11 +161,10 @@ pub fn socket_like(fd: i32) -> Option<Fd> {
 
 /// Puts a descriptor in another's place, closed on exec where that was.
 pub fn put_in_place_of(new: &Fd, fd: i32) -> bool {
+    let Some(is_inherited) = is_inherited(fd) else { return false };
+    let cloexec = if is_inherited { 0 } else { libc::O_CLOEXEC };
     // SAFETY: takes no pointer.
-    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFD as usize, 0, 0, 0, 0]) };
-    let cloexec = if flags > 0 && flags as i32 & libc::FD_CLOEXEC != 0 { libc::O_CLOEXEC } else { 0 };
-    // SAFETY: takes no pointer.
-    flags >= 0 && unsafe { syscall(libc::SYS_dup3, [new.0 as usize, fd as usize, cloexec as usize, 0, 0, 0]) } >= 0
+    unsafe { syscall(libc::SYS_dup3, [new.0 as usize, fd as usize, cloexec as usize, 0, 0, 0]) >= 0 }
 }
 
 /// The number by which the kernel tells a socket from every other; `None` where it does not say.
@@ -265,6 +267,14 @@ pub fn hash_of_peer(fd: i32) -> u64 {
     let address = bytes.get(..len as usize).unwrap_or(&bytes);
     // FNV-1a: who could make another path with this digest can make one with the same path.
     address.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
+}
+
+/// Whether a program that this process executes has a descriptor; `None` where this process has none.
+#[inline(never)]
+pub fn is_inherited(fd: i32) -> Option<bool> {
+    // SAFETY: takes no pointer.
+    let flags = unsafe { syscall(libc::SYS_fcntl, [fd as usize, libc::F_GETFD as usize, 0, 0, 0, 0]) };
+    (flags >= 0).then_some(flags as i32 & libc::FD_CLOEXEC == 0)
 }
 
 /// To which internet address a socket is connected.

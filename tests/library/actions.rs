@@ -17,7 +17,7 @@ struct Case {
 impl Case {
     fn new() -> Case {
         enter();
-        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+        let folder = crate::build::folder();
         let program = compile(&source("actions.c"), folder.path(), "actions", &[]);
         let place = folder.path().join("place");
         for below in ["", "a", "a/a", "a/b", "b", "b/a", "b/b"] {

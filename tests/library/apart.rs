@@ -13,7 +13,7 @@ fn said(command: &mut Command) -> Vec<String> {
 #[test]
 fn a_call_on_the_socket_that_was_judged_is_what_it_is_without_the_guard() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("apart.c"), folder.path(), "apart", &["-pthread"]);
     let config = folder.path().join("config.toml");
     let log = folder.path().join("events.jsonl");

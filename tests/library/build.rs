@@ -17,6 +17,11 @@ pub fn library() -> PathBuf {
     built().join("libportcullis.so")
 }
 
+/// A folder of the test's own, in which the rules see no writable place: /tmp is one.
+pub fn folder() -> tempfile::TempDir {
+    tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder")
+}
+
 /// Compiles C into `folder`; gives the path of what came of it.
 pub fn compile(source: &Path, folder: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let output = folder.join(name);

@@ -12,7 +12,7 @@ fn said(command: &mut Command) -> String {
 #[test]
 fn a_filter_is_the_thread_s_that_loads_it() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("confined_thread.c"), folder.path(), "confined_thread", &[]);
     let (config, log) = (folder.path().join("config.toml"), folder.path().join("events.jsonl"));
     for backstop in ["off", "supervise"] {

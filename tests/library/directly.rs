@@ -127,7 +127,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         enter();
-        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+        let folder = crate::build::folder();
         let write = |name: &str, text: String| {
             let path = folder.path().join(name);
             std::fs::write(&path, text).expect("a file");

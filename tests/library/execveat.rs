@@ -13,7 +13,7 @@ fn said(command: &mut Command) -> Vec<String> {
 #[test]
 fn each_flag_does_what_it_does_without_the_guard() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("execveat.c"), folder.path(), "execveat", &[]);
     let place = folder.path().join("place");
     std::fs::create_dir_all(place.join("folder")).expect("folders");

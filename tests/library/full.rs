@@ -6,7 +6,7 @@ use std::process::Command;
 #[test]
 fn an_event_behind_a_cut_one_has_its_own_line() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("full.c"), folder.path(), "full", &[]);
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).expect("a folder");

@@ -94,7 +94,7 @@ fn said(command: &mut Command) -> Vec<String> {
 #[test]
 fn a_loader_that_the_kernel_does_not_take_is_its_error() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let starter = compile(&source("started.c"), folder.path(), "started", &[]);
     let programs = programs(folder.path());
     let bare = said(Command::new(&starter).args(&programs));

@@ -129,9 +129,9 @@ fn ways(script: &Path) -> Vec<String> {
 #[test]
 fn each_is_seen_and_refused() {
     enter();
-    let _listener = TcpListener::bind(("192.88.1.10", 8080)).expect("a listener");
+    let _listeners = [8080, 4449].map(|port| TcpListener::bind(("192.88.1.10", port)).expect("a listener"));
     // Not in /tmp, which is no place for programs.
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("ways.c"), folder.path(), "ways-static", &["-static"]);
     let place = Place { folder, program };
     let mut found = String::from("| language | way | libc hooks | with the supervisor |\n| --- | --- | --- | --- |\n");

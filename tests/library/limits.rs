@@ -16,7 +16,7 @@ struct Bench {
 impl Bench {
     fn new() -> Bench {
         enter();
-        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+        let folder = crate::build::folder();
         std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).expect("permissions");
         let program = compile(&source("limits.c"), folder.path(), "limits", &["-ldl"]);
         let log = folder.path().join("events.jsonl");

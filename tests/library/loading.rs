@@ -44,7 +44,7 @@ fn library() -> String {
         "#include <arpa/inet.h>\n#include <netinet/in.h>\n#include <sys/socket.h>\n#include <unistd.h>\n#include <errno.h>\n\
          int probe(void)\n{\n    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4446)};\n\
              inet_pton(AF_INET, \"192.88.1.10\", &to.sin_addr);\n    int fd = socket(AF_INET, SOCK_DGRAM, 0);\n\
-             int result = connect(fd, (struct sockaddr *)&to, sizeof to);\n    close(fd);\n    return result;\n}\n",
+             int result = sendto(fd, \"x\", 1, 0, (struct sockaddr *)&to, sizeof to) == 1 ? 0 : -1;\n    close(fd);\n    return result;\n}\n",
     );
     for number in 0..3000 {
         writeln!(

@@ -12,6 +12,7 @@ mod directly;
 mod elf;
 mod environment;
 mod execveat;
+mod fcntl;
 mod full;
 mod inside;
 mod interpreted;
@@ -23,6 +24,7 @@ mod names;
 mod observed;
 mod preloads;
 mod programs;
+mod quiet;
 mod reach;
 mod rooms;
 #[path = "../servers/harness/root.rs"]

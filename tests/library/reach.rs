@@ -81,7 +81,7 @@ impl Bench {
         std::fs::write("/run/portcullis/file", "").expect("a file");
         // Of this test: any process's memory will do.
         made(&["mount", "--bind", &format!("/proc/{}/mem", std::process::id()), "/run/portcullis/file"]);
-        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+        let folder = crate::build::folder();
         let program = compile(&source("reach.c"), folder.path(), "reach", &[]);
         Bench { folder, program }
     }

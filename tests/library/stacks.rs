@@ -100,7 +100,7 @@ fn measured(output: &Output) -> BTreeMap<String, i64> {
 #[test]
 fn no_hook_takes_more_stack_than_is_kept() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let folder = folder.path();
     let program = compile(&source("stacks.c"), folder, "stacks", &["-lresolv", "-Wl,-z,now"]);
     for (name, text) in [("script", "#!/bin/sh\nexit 7\n"), ("plain", "exit 7\n")] {
@@ -179,7 +179,7 @@ fn lines(output: &Output) -> Vec<String> {
 #[test]
 fn a_small_stack_is_enough() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("small.c"), folder.path(), "small", &["-Wl,-z,now"]);
     for word in ["thread", "handler", "shortage", "left"] {
         let bare = lines(&run(folder.path(), &program, None, &[word]));
@@ -200,7 +200,7 @@ fn a_small_stack_is_enough() {
 #[test]
 fn a_programs_own_memory_is_not_taken_for_a_stack() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let program = compile(&source("foreign.c"), folder.path(), "foreign", &["-pthread"]);
     for word in ["coroutines", "many", "named"] {
         let bare = lines(&run(folder.path(), &program, None, &[word]));
@@ -217,7 +217,7 @@ fn a_programs_own_memory_is_not_taken_for_a_stack() {
 #[test]
 fn a_call_is_unwound_past_the_hook() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let behind = compile(&source("unwound.c"), folder.path(), "behind.so", &["-shared", "-fPIC", "-DBEHIND"]);
     let program = compile(&source("unwound.c"), folder.path(), "unwound", &["-rdynamic"]);
     let preload = format!("LD_PRELOAD={}", behind.display());

@@ -49,7 +49,7 @@ int main(void)
 #[test]
 fn the_kernel_says_what_is_wrong_in_its_own_order() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let source = folder.path().join("vectors.c");
     std::fs::write(&source, PROGRAM).expect("a file");
     let program = compile(&source, folder.path(), "vectors", &[]);

@@ -124,7 +124,7 @@ impl Bench {
         let log = KernelLog::new();
         enter();
         // Not in /tmp, which is no place for programs.
-        let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+        let folder = crate::build::folder();
         let programs = [("ways", &[][..]), ("ways-static", &["-static"][..])]
             .map(|(name, flags)| compile(&source("ways.c"), folder.path(), name, flags));
         Bench { folder, log, programs }
@@ -188,7 +188,7 @@ impl Bench {
                 assert_eq!(by, if how.is_past_libc() { "backstop" } else { "libc" }, "{context}");
                 assert_eq!((audit.logged, enforce.logged), (0, 0), "{context}: logged twice");
                 assert!(!enforce.done, "{context}: seen, and not refused");
-                "seen, refused".to_owned()
+                "seen, blocked".to_owned()
             }
             None if audit.logged > 0 => {
                 assert!(enforce.done && enforce.logged > 0, "{context}");
@@ -231,7 +231,7 @@ fn a_forged_request_is_seen_and_refused() {
     let bench = Bench::new();
     for how in [How::Raw, How::Static] {
         let cell = bench.cell(how, "execve forged", "loader-env", "supervise");
-        assert_eq!(cell, "seen, refused");
+        assert_eq!(cell, "seen, blocked");
     }
     // The hooks write the variable themselves, over what is there.
     assert_eq!(bench.cell(How::Libc, "execve forged", "", "supervise"), "no");

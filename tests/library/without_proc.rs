@@ -8,7 +8,7 @@ use std::process::Command;
 #[test]
 fn a_replaceable_program_starts_without_proc() {
     enter();
-    let folder = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let folder = crate::build::folder();
     let at = |name: &str| folder.path().join(name);
     let starter = compile(&source("without_proc.c"), folder.path(), "without_proc", &[]);
     let own = compile(&source("nothing.c"), folder.path(), "own", &[]);
@@ -18,7 +18,7 @@ fn a_replaceable_program_starts_without_proc() {
         chown(path, Some(33), Some(33)).expect("an owner");
     }
     // Of root's, as is the configuration: the log of a folder of others is not made.
-    let roots = tempfile::Builder::new().prefix("portcullis-test-").tempdir_in("/srv").expect("a folder");
+    let roots = crate::build::folder();
     let [config, log] = ["config.toml", "events.jsonl"].map(|name| roots.path().join(name));
     let text = format!(
         "mode = \"audit\"\n[rules.exec-unguarded]\nmode = \"enforce\"\nreasons = [\"setuid\", \"static\", \"foreign\"]\n\

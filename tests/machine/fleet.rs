@@ -36,6 +36,18 @@ fn the_role_is_linted() {
     assert!(done.status.success(), "{}", said(&done));
 }
 
+/// A task of Ansible's takes a tenth of a second and more for each item, and there may be 10,000 virtual hosts.
+#[test]
+fn no_task_is_run_for_each_virtual_host() {
+    let tasks = std::fs::read_dir(fleet().join("roles/portcullis/tasks")).expect("tasks");
+    let texts: Vec<String> =
+        tasks.map(|task| std::fs::read_to_string(task.expect("a task").path()).expect("text")).collect();
+    let loops: Vec<&str> =
+        texts.iter().flat_map(|text| text.lines()).filter(|line| line.trim_start().starts_with("loop: ")).collect();
+    assert!(texts.iter().any(|text| text.contains("ansible.builtin.unarchive")));
+    assert!(!loops.is_empty() && !loops.iter().any(|line| line.contains("portcullis_vhosts")), "{loops:?}");
+}
+
 fn run(line: &str) {
     let done = Command::new("sh").args(["-c", line]).output().expect("sh");
     assert!(done.status.success(), "{line}: {}", said(&done));

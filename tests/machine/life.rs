@@ -161,6 +161,12 @@ fn learns(machine: &Machine) {
 
 /// A reload puts a new mode in force; a broken file keeps the old one.
 fn refuses(machine: &Machine) {
+    let shown = machine.run("portcullis install php8.2-fpm --mode enforce --dry-run");
+    let (note, change) = (
+        shown.find("note: mode = \"enforce\" in ").expect("a note"),
+        shown.find("+ mode = \"enforce\"").expect("a change"),
+    );
+    assert!(note < change && shown.contains(&format!("with this configuration: {}; ", UNITS.join(", "))), "{shown}");
     machine.run("portcullis install php8.2-fpm --mode enforce --now > /dev/null");
     wait_until("the new mode", || ask(machine, "shell") == "refused");
     // Apache's own reload, and nginx's.
@@ -174,19 +180,27 @@ fn refuses(machine: &Machine) {
     wait_until("the event", || count(machine, "shell-spawn", "failure") > 0);
     machine.run("cp -a /etc/portcullis/portcullis.toml /root/ && echo 'nonsense =' >> /etc/portcullis/portcullis.toml");
     machine.run("systemctl reload php8.2-fpm");
-    let said = || machine.run("journalctl -u portcullis-apply -o cat");
+    let said = || machine.run("journalctl -u portcullis-check -o cat");
     wait_until("the error", || said().contains("nothing was applied"));
     assert!(said().contains("portcullis.toml:"), "{}", said());
     assert_eq!(ask(machine, "shell"), "refused", "the last good policy holds");
+    // systemd says so, too: a failed reload alone leaves no failed unit.
+    let failed =
+        || machine.run("systemctl list-units --failed --no-legend --plain").contains("portcullis-check.service");
+    wait_until("a failed unit", failed);
+    let shown = machine.try_run("systemctl status portcullis-check --no-pager");
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("portcullis.toml"), "{shown:?}");
     machine.run("mv /root/portcullis.toml /etc/portcullis/portcullis.toml && sed -i 's/enforce\"/audit\"/' /etc/portcullis/portcullis.toml");
     keeps(machine);
     machine.run("systemctl reload php8.2-fpm");
     wait_until("the old mode", || ask(machine, "shell") == "www-data\n");
+    wait_until("no failed unit", || !failed());
 }
 
 /// What was written but not applied is in force neither for a worker that takes the place of another, nor after a restart.
 fn keeps(machine: &Machine) {
-    let workers = || machine.run("pgrep -u www-data php-fpm8.2");
+    let workers = || machine.run("pgrep -u www-data php-fpm8.2 || true");
+    wait_until("workers", || !workers().is_empty());
     let before = workers();
     machine.run("pkill -KILL -u www-data php-fpm8.2");
     let is_another = |now: &str| !now.is_empty() && !now.lines().any(|pid| before.lines().any(|known| known == pid));

@@ -112,7 +112,11 @@ impl Machine {
     pub fn run(&self, commands: &str) -> String {
         let done = self.try_run(commands);
         let (out, err) = (String::from_utf8_lossy(&done.stdout).into_owned(), String::from_utf8_lossy(&done.stderr));
-        assert!(done.status.success(), "{commands}: {}\n{out}\n{err}", done.status);
+        if !done.status.success() {
+            let state = self.try_run("systemctl list-jobs; ps -efww; journalctl --no-pager --lines 60");
+            let state = String::from_utf8_lossy(&state.stdout);
+            panic!("{commands}: {}\n{out}\n{err}\n{state}", done.status);
+        }
         out
     }
 

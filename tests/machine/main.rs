@@ -13,6 +13,7 @@ mod newcomer;
 mod packages;
 mod probes;
 mod recipes;
+mod reload;
 #[path = "../servers/harness/root.rs"]
 mod root;
 mod siege;

@@ -92,6 +92,23 @@ fn doctor_leaves_no_trace() {
     assert!(said.contains("\nwrong    nginx.service: ") && said.contains("\nfine     apache2.service\n"), "{said}");
 }
 
+/// What the library says of itself in a probe, of which there is more where no policy can be used, is the probe's.
+#[test]
+fn a_policy_that_is_not_there_leaves_no_trace_either() {
+    let machine = guarded();
+    machine.run("portcullis install apache2 php8.2-fpm --now");
+    machine.run("echo 'nonsense =' >> /etc/portcullis/portcullis.toml && rm /run/portcullis/policy");
+    let before = machine.events().len();
+    assert_eq!(machine.try_run("portcullis doctor").status.code(), Some(1));
+    let all = machine.run("portcullis events --json --probes --rule guard-policy");
+    let probes = || all.lines().filter(|line| line.contains("\"probe\":true"));
+    // Apache's, and each unit's process.
+    assert_eq!(probes().count(), 3, "{all}");
+    assert_eq!(machine.events().len(), before);
+    let note = String::from_utf8_lossy(&machine.try_run("portcullis events").stderr).into_owned();
+    assert!(note.contains("left out") && !note.contains("not of its probes"), "{note}");
+}
+
 /// What a worker does with a token that it knows is shown, but for what the probe itself would do.
 #[test]
 fn a_token_is_no_place_to_hide_in() {

@@ -86,6 +86,8 @@ fn lives(application: &Application) -> Machine {
     machine.run(&format!(
         "dpkg -i /packages/portcullis_*.deb && mkdir -p /etc/portcullis/vhosts.d && portcullis install {units} --now"
     ));
+    // Which commands a busy page runs is in the log where nothing is merged.
+    machine.run("sed -i 's/^\\[log\\]$/&\\nmerge = false/' /etc/portcullis/portcullis.toml");
     follow(&machine, application, &format!("name = \"{name}\"\nmatch = {{ {matches} }}\nmode = \"audit\"\n"));
     day(&machine, name, "setup");
     DAYS.iter().for_each(|how| day(&machine, name, how));
@@ -109,6 +111,19 @@ fn lives(application: &Application) -> Machine {
         "{said}\n{later:#?}"
     );
     machine
+}
+
+#[test]
+#[ignore = "long: make torture"]
+fn cacti() {
+    lives(&Application {
+        name: "cacti",
+        units: "nginx php8.2-fpm",
+        matches: "document_root = \"/usr/share/cacti/site\"",
+        page: "/usr/share/cacti/site/cache/act.php",
+        url: "http://graphs.example/cache/act.php",
+        restarted: None,
+    });
 }
 
 #[test]
@@ -162,6 +177,64 @@ fn wordpress() {
         machine.run("cat /tmp/systemd-private-*/tmp/mails /tmp/mails 2>/dev/null || true").contains("-t -i"),
         "mail was sent"
     );
+}
+
+/// What Redmine under Passenger does has no request, so the policy is the global one. Its intruder is a page of the application.
+#[test]
+#[ignore = "long: make torture"]
+fn redmine() {
+    let machine = Machine::boot_on("applications");
+    machine.run("dpkg -i /packages/portcullis_*.deb && sed -i 's/^\\[log\\]$/&\\nmerge = false/' /etc/portcullis/portcullis.toml");
+    day(&machine, "redmine", "setup");
+    machine.run("portcullis install apache2 --now");
+    let learn = |named: &[&str]| {
+        let named: String = named.iter().map(|entry| format!(" '--include={entry}'")).collect();
+        machine.run(&format!("portcullis learn --include-rare --widen{named} --write portcullis.toml --yes"));
+        is_right(&machine);
+        machine.run("portcullis apply && systemctl restart apache2");
+    };
+    DAYS.iter().for_each(|how| day(&machine, "redmine", how));
+    // A person names the interpreter, and what Passenger and Bundler set for all that they start.
+    const BUNDLER: &str = "/usr/share/rubygems-integration/all/gems/bundler-2.3.15";
+    learn(&[
+        "/usr/bin/ruby /usr/share/passenger/helper-scripts/rack-preloader.rb",
+        "/usr/share/passenger/node",
+        "/var/lib/gems/3.1.0",
+        "/usr/share/redmine/Gemfile",
+        &format!("-r{BUNDLER}/lib/bundler/setup"),
+        &format!("{BUNDLER}/lib"),
+    ]);
+    // What steers a command shows once an entry names that.
+    day(&machine, "redmine", "wednesday");
+    learn(&["NODE_ENV=production", "PYTHONUNBUFFERED=1", &format!("BUNDLE_BIN_PATH={BUNDLER}/exe/bundle")]);
+    machine.run("sed -i 's/^mode = .*/mode = \"enforce\"/' /etc/portcullis/portcullis.toml");
+    let recipe = &blocks("docs/recipes/redmine.md", "toml")[0];
+    for (policy, how) in [(None, "thursday"), (Some(recipe), "friday")] {
+        if let Some(policy) = policy {
+            machine.run(&format!("cat > /etc/portcullis/portcullis.toml <<'TOML'\n{policy}TOML"));
+        }
+        is_right(&machine);
+        machine.run("portcullis apply && systemctl restart apache2");
+        let before = refused(&machine).len();
+        day(&machine, "redmine", how);
+        // Passenger asks for limits that it only shows.
+        let is_limits = |event: &Value| event["process"]["args"][2] == "ulimit -a";
+        let of_the_day = refused(&machine).split_off(before);
+        assert!(of_the_day.iter().all(is_limits), "{of_the_day:#?}");
+        let act =
+            |what: &str| machine.run(&format!("curl -sS --max-time 20 'http://tracker.example:8080/act?do={what}'"));
+        assert_eq!(act("shell"), "refused");
+        let answer = act("connect");
+        assert!(!answer.contains("Connection refused"), "it went out: {answer}");
+        let rules = || {
+            let mut events = refused(&machine).split_off(before);
+            events.retain(|event| !is_limits(event));
+            let rules = events.iter().map(|event| event["rule"]["id"].as_str().unwrap_or_default().to_owned());
+            rules.collect::<std::collections::BTreeSet<_>>()
+        };
+        wait_until("the events", || rules().len() >= 2);
+        assert_eq!(rules(), ["egress-port", "shell-spawn"].map(str::to_owned).into());
+    }
 }
 
 #[test]

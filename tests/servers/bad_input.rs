@@ -199,6 +199,32 @@ fn a_configuration_that_another_user_comes_to_own_is_not_applied() {
     }
 }
 
+/// What each start of a unit runs says that a file has changed only if it says something else now.
+#[test]
+fn a_touched_file_has_not_changed() {
+    let place = in_own_world();
+    let guard = place.guard("mode = \"audit\"");
+    assert!(guard.apply().status.success());
+    let started = || {
+        let mut command = place.portcullis();
+        let done =
+            command.args(["apply", "--no-reload", "--only-if", "missing", "--config"]).arg(&guard.config).output();
+        let done = done.expect("portcullis");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    };
+    assert_eq!(started(), "");
+    let text = std::fs::read_to_string(&guard.config).expect("a file");
+    // Another time, and the same text.
+    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+    std::fs::File::options().write(true).open(&guard.config).and_then(|file| file.set_modified(old)).expect("a time");
+    assert_eq!(started(), "");
+    for text in [text.replace("\"audit\"", "\"enforce\""), text.replace("\"audit\"", "\"enf\"")] {
+        place.write("etc/portcullis.toml", &text);
+        assert!(started().contains("has changed since it was applied"), "{text}");
+    }
+}
+
 /// Replaces the configuration; its modification time moves on by more than the file system's grain.
 fn rewrite(place: &Place, guard: &Guard, rest: &str) {
     let text = format!("{rest}\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n", guard.log.display());

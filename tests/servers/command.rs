@@ -86,6 +86,7 @@ fn nothing_is_written_from_a_file_with_an_error() {
     let place = Place::new();
     let config = place.write("portcullis.toml", "mode = \"enforce\"\n");
     let output = place.join("out/policy");
+    std::fs::create_dir(place.join("out")).expect("a folder");
     let compile = || run(place.portcullis().arg("compile").arg("--config").arg(&config).arg("-o").arg(&output));
     assert!(compile().status.success());
     let good = std::fs::read(&output).expect("a policy");
@@ -233,13 +234,17 @@ fn explain_says_what_decides_and_what_would_have() {
         ),
         "{shown}"
     );
+    // A connect of a UDP socket sends nothing, on any port: the answer is about what is sent.
+    let shown = explain(&["--connect", "192.88.1.10:9", "--udp"]);
+    assert!(shown.contains("asked:    may it send a datagram to 192.88.1.10:9?\n"), "{shown}");
+    assert!(shown.contains("rule:     egress-port, mode audit\n"), "{shown}");
     for request in
         [&["--vhost", "shop"][..], &["--document-root", "/srv/shop"], &["--document-root", "/srv//shop/./sub"]]
     {
         let shown = explain(&[request, &["--connect", "192.88.1.25:587"]].concat());
         assert!(shown.contains(&format!("policy:   virtual host shop ({path}:5)\n")), "{shown}");
         assert!(shown.contains(&format!("clause:   allow: allow = \"192.88.1.25:587\" ({path}:10)\n")), "{shown}");
-        assert!(shown.contains("denied, with an event") && shown.contains("why:      card data"), "{shown}");
+        assert!(shown.contains("blocked, with an event") && shown.contains("why:      card data"), "{shown}");
     }
     let shown = explain(&["--exec", "/usr/sbin/sendmail -t -i", "--json"]);
     let json: Value = serde_json::from_str(&shown).expect("JSON");
@@ -267,7 +272,7 @@ fn explain_of_a_logged_event() {
         let mut command = place.portcullis();
         command.args(["explain", "--json", "--config"]).arg(&guard.config).arg("--event").arg(&guard.log);
         let json: Value = serde_json::from_slice(&run(&mut command).stdout).expect("JSON");
-        assert_eq!(json["verdict"], "denied, with an event");
+        assert_eq!(json["verdict"], "blocked, with an event");
         assert_eq!(json["clauses"][0]["clause"], event["portcullis"]["clause"]);
         assert_eq!((&json["rule"], &json["vhost"]), (&event["rule"]["id"], &"all".into()));
     }

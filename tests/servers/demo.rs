@@ -1,6 +1,7 @@
 //! The demo shows what it says, and leaves nothing behind, also when it is interrupted.
 
 use crate::harness::wait_until;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -36,6 +37,22 @@ fn the_readme_says_how_it_ends() {
     assert!(readme.contains(&format!("    {END}\n")));
 }
 
+/// The picture in the README shows what the demo prints now; `make pictures` draws it.
+fn is_the_picture(output: &[u8]) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut draw = Command::new("python3")
+        .arg(root.join("scripts/picture.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("python3");
+    // The picture is written once the output was read to its end.
+    draw.stdin.take().expect("a pipe").write_all(output).expect("the demo's output");
+    let drawn = draw.wait_with_output().expect("the picture");
+    let kept = std::fs::read_to_string(root.join("docs/demo.svg")).expect("docs/demo.svg");
+    assert_eq!(String::from_utf8_lossy(&drawn.stdout), kept, "make pictures");
+}
+
 // One test, since each would see what the other leaves while it runs.
 #[test]
 fn shows_what_it_says_and_leaves_nothing() {
@@ -43,6 +60,7 @@ fn shows_what_it_says_and_leaves_nothing() {
     let text = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(text.lines().last(), Some(END));
+    is_the_picture(&done.stdout);
     assert_eq!(left(), [""; 0]);
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let mut child = demo().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the demo");

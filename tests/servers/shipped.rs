@@ -22,7 +22,7 @@ fn every_unit_is_hardened() {
     own_root(&[]);
     let folder = tempfile::tempdir().expect("a folder");
     let units: Vec<PathBuf> = ["packaging/systemd", "examples/siem/shipping"].into_iter().flat_map(services).collect();
-    assert_eq!(units.len(), 3, "{units:?}");
+    assert_eq!(units.len(), 4, "{units:?}");
     for unit in units {
         let name = unit.file_name().expect("a name").to_str().expect("a name").replace("@.", "@x.");
         let copy = folder.path().join(&name);

@@ -15,13 +15,16 @@ const PAGES: [(&str, &str); 3] = [
     (
         "refused.php",
         "<?php for ($i = 0; $i < $_GET['n']; $i++) { $port = 20000 + $_GET['from'] + $i;\
-         echo @stream_socket_client(\"udp://OUTSIDE:$port\") ? 'went ahead' : '.'; }",
+         echo @fwrite(stream_socket_client(\"udp://OUTSIDE:$port\"), 'x') ? 'went ahead' : '.'; }",
     ),
     (
         "exhausted.php",
-        "<?php $socket = socket_create(AF_INET, SOCK_DGRAM, SOL_UDP); $open = [];\
+        "<?php $tcp = socket_create(AF_INET, SOCK_STREAM, SOL_TCP); $udp = socket_create(AF_INET, SOCK_DGRAM, SOL_UDP); $open = [];\
          while ($file = @fopen('/dev/null', 'r')) $open[] = $file;\
-         echo @socket_connect($socket, 'OUTSIDE', 4444) ? 'went ahead' : 'refused ' . socket_last_error($socket), ' ', count($open) > 50;",
+         foreach ([$tcp, $udp] as $socket)\
+             echo @socket_connect($socket, 'OUTSIDE', 4444) && @socket_write($socket, 'x') ? 'went ahead' : 'refused',\
+                 ' ', socket_last_error($socket), ' ';\
+         echo count($open) > 50;",
     ),
 ];
 
@@ -148,10 +151,11 @@ fn descriptors_run_out() {
     let log = place.join("log/events.jsonl");
     let guard = every_event(&place, "file", &log);
     let servers = start(&place, &guard);
-    let refused = format!("refused {} 1", libc::EACCES);
+    // A connection, and a datagram of a connected socket.
+    let refused = format!("refused {0} refused {0} 1", libc::EACCES);
     assert_eq!(http::get(servers.nginx.port, "/exhausted.php").body, refused);
     servers.refuses(0, 1);
-    assert_eq!(told(&whole_lines(&log)), (2, 0));
+    assert_eq!(told(&whole_lines(&log)), (3, 0));
 }
 
 /// The server gets no more address space than it has without the guard, but for a megabyte and four pages.

@@ -45,12 +45,12 @@ static void connects(const char *address, int port, long count)
             exit(1);
 }
 
-/* Each is refused, where there is a guard. */
-static void denied(long count)
+/* Each is an event. Nobody listens there, so each is refused, by the guard or by the kernel. */
+static void forbidden(long count)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(4444)};
     inet_pton(AF_INET, "192.88.1.10", &to.sin_addr);
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
     for (long i = 0; i < count; i++)
         connect(fd, (struct sockaddr *)&to, sizeof to);
 }
@@ -127,6 +127,14 @@ static void dups(long count)
     int fd = open("/dev/zero", O_RDONLY);
     for (long i = 0; i < count; i++)
         if (dup2(fd, 40) != 40)
+            exit(1);
+}
+
+static void controls(long count)
+{
+    int fd = open("/dev/zero", O_RDONLY);
+    for (long i = 0; i < count; i++)
+        if (fcntl(fd, F_GETFL) < 0)
             exit(1);
 }
 
@@ -245,12 +253,10 @@ int main(int argc, char **argv)
         connects("10.1.2.3", 4444, count);
     else if (!strcmp(kind, "allowlist"))
         connects("192.88.1.10", 5555, count);
-    else if (!strcmp(kind, "audited"))
-        connects("192.88.1.10", 4444, count);
+    else if (!strcmp(kind, "audited") || !strcmp(kind, "denied"))
+        forbidden(count);
     else if (!strcmp(kind, "tcp"))
         tcp(count);
-    else if (!strcmp(kind, "denied"))
-        denied(count);
     else if (!strcmp(kind, "spread"))
         spread(443, count);
     else if (!strcmp(kind, "send"))
@@ -263,6 +269,8 @@ int main(int argc, char **argv)
         sends(1, 1, count);
     else if (!strcmp(kind, "dup2"))
         dups(count);
+    else if (!strcmp(kind, "fcntl"))
+        controls(count);
     else if (!strcmp(kind, "bind"))
         binds(count);
     else if (!strcmp(kind, "open-read"))

@@ -4,6 +4,8 @@
 
 use crate::arguments::{Apply, OnlyIf};
 use crate::changes::Changes;
+use crate::out::printable;
+use crate::unreached::{self, Switch, Unreached};
 use crate::{FINE, WRONG, check, compile, complain, install, modes, reload, sink, status};
 use install::Systemd;
 use portcullis_config::reading::{self, Links};
@@ -121,7 +123,7 @@ fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
 /// Makes the log append-only again where `install` made it so: it may have been removed since.
 fn keep(path: &Path, config: &portcullis_config::Config) {
     let is_guarded = || install::installed(Path::new("/")).iter().any(|unit| reload::config_of(unit) == path);
-    if install::is_root() && config.sinks.contains(&portcullis_config::Sink::File) && is_guarded() {
+    if install::is_root() && config.sinks.contains(&portcullis_policy::Sink::File) && is_guarded() {
         sink::append_only(Path::new("/"), config, true);
     }
 }
@@ -188,19 +190,37 @@ fn is_wanted(file: &Path, only_if: OnlyIf) -> bool {
         (status::Applied::Nothing, _) | (status::Applied::Touched, OnlyIf::Changed) => true,
         (status::Applied::Untouched, _) => false,
         (status::Applied::Touched, OnlyIf::Missing) => {
-            let file = file.display();
-            eprintln!(
-                "portcullis: {file} has changed since it was applied; `portcullis apply` checks it and puts it in force"
-            );
+            // A file that was only touched says what it said.
+            if !status::is_as_applied(file) {
+                let what = changed(file, &status::touched(file));
+                eprintln!("portcullis: {what} since it was applied; `portcullis apply` checks it and puts it in force");
+            }
             false
         }
     }
+}
+
+/// How many files are named.
+const NAMED: usize = 3;
+
+/// Which files of the configuration with this main file have changed; of a folder the name says enough.
+fn changed(main: &Path, touched: &[PathBuf]) -> String {
+    let files: Vec<String> = touched.iter().map(|file| printable(&file.display().to_string())).collect();
+    let of = match touched {
+        [only] if only == main => return format!("{} has changed", files.concat()),
+        [] => String::new(),
+        _ => format!(": {}", modes::some(&files[..files.len().min(NAMED)], files.len())),
+    };
+    format!("the configuration {}{of} has changed", printable(&main.display().to_string()))
 }
 
 pub fn run(arguments: &Apply) -> u8 {
     if !arguments.check
         && let Err(why) = install::needs_root(Path::new("/"))
     {
+        return complain(why);
+    }
+    if let Some(Err(why)) = arguments.output.as_deref().map(crate::out::lacks_folder) {
         return complain(why);
     }
     let (files, units) = meant(arguments);
@@ -251,6 +271,22 @@ pub fn run(arguments: &Apply) -> u8 {
         }
         of_units.push(state.as_json("", &outcome.path));
     }
+    if !arguments.no_reload && !arguments.check {
+        let applied = outcomes.iter().filter(|outcome| outcome.state.is_fine()).map(|outcome| outcome.path.clone());
+        let mut unreached = switch(&outcomes, arguments.source.config.is_some())
+            .map(|switch| unreached::by_switch(&switch))
+            .unwrap_or_default();
+        let known: BTreeSet<u32> = unreached.iter().map(|server| server.pid).collect();
+        unreached
+            .extend(unreached::by_apply(&applied.collect()).into_iter().filter(|server| !known.contains(&server.pid)));
+        for server in &unreached {
+            code = WRONG;
+            if !arguments.json {
+                complain(server.said());
+            }
+        }
+        of_units.extend(unreached.iter().map(Unreached::as_json));
+    }
     if arguments.json {
         let configurations: Vec<Value> = outcomes.iter().map(as_json).collect();
         let is_changed = outcomes.iter().any(|outcome| outcome.state == State::Applied);
@@ -260,6 +296,16 @@ pub fn run(arguments: &Apply) -> u8 {
         println!("No unit is guarded by it.");
     }
     code
+}
+
+/// The `override` of the configurations that are applied. Where all that is guarded has it, it is meant for every server.
+fn switch(outcomes: &[Outcome], is_named: bool) -> Option<Switch> {
+    let forced = |outcome: &Outcome| outcome.loaded.config.force.filter(|_| outcome.state.is_fine());
+    let mode = outcomes.iter().filter_map(forced).max()?;
+    let with = outcomes.iter().filter(|outcome| forced(outcome).is_some());
+    let configs: BTreeSet<PathBuf> = with.map(|outcome| outcome.path.clone()).collect();
+    let is_for_all = !is_named && configs.len() == outcomes.len();
+    Some(Switch { mode, only: (!is_for_all).then(|| configs.clone()), configs })
 }
 
 fn say(outcome: &Outcome) {
@@ -293,4 +339,54 @@ fn as_json(outcome: &Outcome) -> Value {
         fields.insert("why".into(), json!(why));
     }
     checked
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_policy::Mode;
+
+    /// What `apply` says of `override` is for every server only where each configuration has it.
+    #[test]
+    fn an_override_is_meant_for_every_server_where_all_configurations_have_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let of = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            one(&path, &folder.path().join("policy"), true)
+        };
+        let (audit, off) = (of("audit", "override = \"audit\"\n"), of("off", "override = \"off\"\n"));
+        let (none, broken) = (of("none", "mode = \"enforce\"\n"), of("broken", "mode = \n"));
+        assert!(switch(&[none], false).is_none() && switch(&[broken], false).is_none());
+        let all = [audit, off];
+        let found = switch(&all, false).expect("a switch");
+        assert_eq!((found.mode, found.configs.len(), found.only), (Mode::Audit, 2, None));
+        let named = switch(&all, true).expect("a switch");
+        assert_eq!(named.only, Some(named.configs));
+        let [audit, _] = all;
+        let some = switch(&[audit, of("none", "mode = \"enforce\"\n")], false).expect("a switch");
+        assert_eq!(some.only.map(|only| only.len()), Some(1));
+    }
+
+    #[test]
+    fn the_file_that_changed_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let main = at("portcullis.toml");
+        std::fs::create_dir(at("vhosts.d")).unwrap();
+        std::fs::write(&main, "mode = \"audit\"\n").unwrap();
+        let put = |more: &str| {
+            std::fs::write(at("vhosts.d/blog.toml"), format!("name = \"blog\"\nmatch = {{ pool = \"b\" }}\n{more}"))
+                .unwrap();
+        };
+        put("");
+        let policy = compile::default_output(&main);
+        std::fs::create_dir_all(policy.parent().unwrap()).unwrap();
+        compile::write(&portcullis_config::compile(&portcullis_config::load(&main).config), &policy).unwrap();
+        put("mode = \"enforce\"\n");
+        let said = changed(&main, &status::touched(&main));
+        std::fs::remove_file(policy).unwrap();
+        assert!(said.contains("vhosts.d/blog.toml has changed"), "{said}");
+        assert_eq!(changed(&main, std::slice::from_ref(&main)), format!("{} has changed", main.display()));
+    }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Logs or denies what a web shell does, from inside Linux web servers.
+/// Logs or blocks what a web shell does, from inside Linux web servers.
 #[derive(Parser)]
 #[command(name = "portcullis", version, max_term_width = 100)]
 pub struct Arguments {
@@ -82,12 +82,12 @@ pub enum Verb {
     /// Show the verdict on a connection or a command
     #[command(after_help = help::EXPLAIN)]
     Explain(Box<Explain>),
-    /// Deny nothing: set `override` and reload every guarded unit
+    /// Block nothing: set `override` and reload every guarded unit
     #[command(after_help = help::PANIC)]
     Panic(Panic),
 }
 
-/// What is left when nothing is denied.
+/// What is left when nothing is blocked.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum PanicWord {
     /// Events are still written
@@ -191,7 +191,7 @@ pub struct Install {
     pub units: Vec<String>,
     #[command(flatten)]
     pub source: Source,
-    /// Set this mode in the main configuration file
+    /// Set this mode in the main configuration file: it is that of every unit with this configuration, not only of UNIT
     #[arg(long, requires = "units")]
     pub mode: Option<ModeWord>,
     /// Set the mode of this virtual host alone, in the file that has it
@@ -248,9 +248,9 @@ pub struct Learn {
     /// A client that is a proxy and stands for many. Repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
-    /// Learn from denied actions, too
-    #[arg(long)]
-    pub refused: bool,
+    /// Learn from blocked actions, too
+    #[arg(long, alias = "refused")]
+    pub blocked: bool,
     /// Replace three or more entries of a kind by a network, a wildcard, a range of ports or a glob
     #[arg(long)]
     pub widen: bool,
@@ -372,13 +372,13 @@ pub struct Events {
 pub struct Explain {
     #[command(flatten)]
     pub source: Source,
-    /// A connection to this address and port; a v6 address in brackets
+    /// A connection to this address and port; a v6 address in brackets; `/udp` behind it is --udp
     #[arg(long, value_name = "HOST:PORT", group = "what")]
     pub connect: Option<String>,
     /// The name that the process resolved to the address
     #[arg(long, value_name = "NAME", requires = "connect")]
     pub domain: Option<String>,
-    /// The connection is of a UDP socket
+    /// A datagram to that address; a connect of a UDP socket alone sends none
     #[arg(long, requires = "connect")]
     pub udp: bool,
     /// A command that a shell is given, as PHP's system() and popen() do

@@ -68,6 +68,9 @@ pub fn prepare(config: &Config) {
 }
 
 pub fn run(arguments: &Compile) -> u8 {
+    if let Some(Err(why)) = arguments.output.as_deref().map(crate::out::lacks_folder) {
+        return complain(why);
+    }
     let path = check::path_of(&arguments.source);
     let mut loaded = portcullis_config::load(&path);
     check::show(&loaded);

@@ -5,6 +5,7 @@ use crate::incident::{self, Incident};
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, complain, show, verify};
 use anstyle::Style;
+use portcullis_event::field;
 use serde_json::{Value, json};
 
 const DIM: Style = Style::new().dimmed();
@@ -60,13 +61,13 @@ fn as_json(incident: &Incident) -> Value {
         json!({ "event": incident.events[place].value(), "led_to": led_to })
     }
     let roots: Vec<Value> = incident.roots.iter().map(|&root| node(incident, root)).collect();
-    let last = incident.events.last().map_or("", |event| event.text("/@timestamp"));
+    let last = incident.events.last().map_or("", |event| event.text(field::TIMESTAMP));
     json!({
-        "request_id": incident.first().text("/http/request/id"),
-        "first": incident.first().text("/@timestamp"),
+        "request_id": incident.first().text(field::HTTP_REQUEST_ID),
+        "first": incident.first().text(field::TIMESTAMP),
         "last": last,
         "events": incident.events.len(),
-        "refused": incident.refused(),
+        "blocked": incident.blocked(),
         "severity": incident.severity(),
         "tree": roots,
     })
@@ -81,13 +82,13 @@ fn tree(incident: &Incident) -> String {
         request => request,
     };
     let counted = crate::check::counted(incident.events.len(), "event");
-    let refused = incident.refused();
-    let id = match show::printable(first.text("/http/request/id")) {
+    let blocked = incident.blocked();
+    let id = match show::printable(first.text(field::HTTP_REQUEST_ID)) {
         id if id.is_empty() => id,
         id => format!(", request {id}"),
     };
     let mut out =
-        format!("{BOLD}{request}{BOLD:#}\n  {DIM}{}, {counted}, {refused} blocked{id}{DIM:#}\n", show::time(first));
+        format!("{BOLD}{request}{BOLD:#}\n  {DIM}{}, {counted}, {blocked} blocked{id}{DIM:#}\n", show::time(first));
     for (depth, event) in incident.walk() {
         out += &format!("{}{}\n", "  ".repeat(depth.min(20) + 1), show::brief(event));
     }

@@ -67,7 +67,8 @@ help!(
     "  portcullis install                               # lists the web servers here; changes nothing
   portcullis install php8.2-fpm nginx --dry-run
   portcullis install apache2 --module --now        # restarts; reverted if it fails to start
-  portcullis install php8.2-fpm --vhost shop --mode enforce && systemctl reload php8.2-fpm",
+  portcullis install php8.2-fpm --vhost shop --mode enforce && systemctl reload php8.2-fpm
+  portcullis install php8.2-fpm --mode enforce     # of every guarded unit; it names them first",
     "guarded, and with --now: running; or the list was printed",
     "an error, or a unit failed to start with Portcullis and runs without it"
 );
@@ -102,7 +103,7 @@ help!(
   portcullis learn --include-rare --vhost shop     # a host with few visitors
   portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
   portcullis learn --write-all --yes --check       # every file, without a question
-  portcullis learn --refused --since 1h            # what enforce denied
+  portcullis learn --blocked --since 1h            # what enforce blocked
   portcullis learn --rotated --json /var/log/portcullis/events.jsonl",
     "done",
     "a line is no event, an error, or with --check: events would remain"
@@ -134,9 +135,9 @@ help!(
 );
 help!(
     PANIC,
-    "  portcullis panic                                 # nothing is denied any more; events are still written
+    "  portcullis panic                                 # nothing is blocked any more; events are still written
   portcullis panic --mode off                      # neither
   portcullis panic --undo",
     "every guarded unit has reloaded",
-    "an error, or a unit still has the policy of before"
+    "an error, or a server still does more than it is to; it is named"
 );

@@ -1,6 +1,7 @@
 //! Incidents: what happened for one request, with all that descended from it, as a tree.
 
 use crate::log::Event;
+use portcullis_event::field;
 use std::collections::HashMap;
 
 /// How deep a tree goes: what is deeper stands beside what led to it. A program that executes itself for ever is not to
@@ -25,12 +26,12 @@ impl Incident {
 
     /// The gravest severity in it.
     pub fn severity(&self) -> u64 {
-        self.events.iter().filter_map(|event| event.number("/event/severity")).max().unwrap_or(0)
+        self.events.iter().filter_map(|event| event.number(field::EVENT_SEVERITY)).max().unwrap_or(0)
     }
 
     /// How many of its events are refusals.
-    pub fn refused(&self) -> usize {
-        self.events.iter().filter(|event| event.refused()).count()
+    pub fn blocked(&self) -> usize {
+        self.events.iter().filter(|event| event.blocked()).count()
     }
 
     /// The events in the order of the tree, each with its depth.
@@ -51,8 +52,8 @@ impl Incident {
         let mut by_pid: HashMap<Option<u64>, usize> = HashMap::new();
         let mut by_chain: HashMap<&str, usize> = HashMap::new();
         for (place, event) in incident.events.iter().enumerate() {
-            let (own, parent) = (event.number("/process/pid"), event.number("/process/parent/pid"));
-            let chain = event.text("/portcullis/chain");
+            let (own, parent) = (event.number(field::PROCESS_PID), event.number(field::PARENT_PID));
+            let chain = event.text(field::CHAIN);
             let before =
                 if event.is_exec() { chain.rsplit_once(" > ").map_or("", |(before, _)| before) } else { chain };
             let found = by_pid.get(&own.or(parent)).or_else(|| by_chain.get(before)).copied();
@@ -66,7 +67,7 @@ impl Incident {
                 None => incident.roots.push(place),
             }
             placed.push((cause.map_or(0, |cause| placed[cause].0 + 1), cause));
-            if event.is_exec() && !event.refused() {
+            if event.is_exec() && !event.blocked() {
                 if own.is_some() {
                     by_pid.insert(own, place);
                 }
@@ -83,8 +84,8 @@ pub fn group(events: Vec<Event>) -> Vec<Incident> {
     let mut places: HashMap<String, usize> = HashMap::new();
     let mut groups: Vec<Vec<Event>> = Vec::new();
     for event in events.into_iter().filter(|event| !event.is_of_guard()) {
-        let key = match event.text("/http/request/id") {
-            "" => format!("stream {} {}", event.text("/host/hostname"), event.text("/portcullis/stream")),
+        let key = match event.text(field::HTTP_REQUEST_ID) {
+            "" => format!("stream {} {}", event.text(field::HOST_HOSTNAME), event.text(field::STREAM)),
             id => format!("request {id}"),
         };
         let place = *places.entry(key).or_insert_with(|| {
@@ -131,7 +132,7 @@ mod tests {
         ]);
         assert_eq!(incidents.len(), 2);
         let depths: Vec<(usize, &str)> =
-            incidents[0].walk().iter().map(|(depth, event)| (*depth, event.text("/portcullis/chain"))).collect();
+            incidents[0].walk().iter().map(|(depth, event)| (*depth, event.text(field::CHAIN))).collect();
         assert_eq!(depths, [(0, "php > sh"), (1, "php > sh > bash"), (2, "php > sh > bash"), (0, "php")]);
         assert_eq!(incidents[1].events.len(), 1);
     }

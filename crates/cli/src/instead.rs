@@ -27,19 +27,18 @@ pub fn of(path: &Path) -> Instead {
     let bytes = reading::bytes(&output, Links::Refuse, POLICY_MAX).unwrap_or_default();
     let mut config = portcullis_config::built_in();
     let applied = Policy::new(&bytes).map(|policy| {
-        let has = |sink: &Sink| policy.sinks() & *sink as u32 != 0;
-        config.sinks = [Sink::Journald, Sink::Syslog, Sink::File, Sink::Stderr].into_iter().filter(has).collect();
+        config.sinks = Sink::ALL.into_iter().filter(|sink| sink.is_in(policy.sinks())).collect();
         let log = policy.log_file();
         config.log_file = OsStr::from_bytes(log.strip_suffix(&[0]).unwrap_or(log)).into();
         policy.digest()
     });
     match applied {
         Ok(digest) => {
-            let what = format!("the applied policy, {} {digest:016x}", output.display());
+            let what = format!("the applied policy ({} {digest:016x})", output.display());
             Instead { bytes, config, what }
         }
         Err(_) => {
-            let what = format!("the built-in audit policy, because {} has no policy", output.display());
+            let what = format!("the built-in audit policy ({} has no policy)", output.display());
             Instead { bytes: portcullis_config::compile(&config), config, what }
         }
     }

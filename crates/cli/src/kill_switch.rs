@@ -4,6 +4,7 @@
 use crate::arguments::{Panic, PanicWord};
 use crate::install::plan::Change;
 use crate::install::{self, Systemd};
+use crate::unreached::{self, Switch};
 use crate::{FINE, check, compile, complain, reload};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, DEFAULT_CONFIG, trust};
@@ -37,6 +38,7 @@ pub fn run(arguments: &Panic) -> u8 {
         files.insert(DEFAULT_CONFIG.into());
     }
     let mut code = FINE;
+    let mut configs = BTreeSet::new();
     for file in &files {
         let mode = (!arguments.undo).then(|| mode_of(arguments.mode));
         let changed = if arguments.undo { undone(file) } else { switched(file, word(arguments.mode)) };
@@ -51,13 +53,24 @@ pub fn run(arguments: &Panic) -> u8 {
             }
             (Err(why), None) => Err(why),
         };
-        if let Err(why) = done {
-            code = complain(why);
+        match done {
+            Ok(()) => drop(configs.insert(file.clone())),
+            Err(why) => code = complain(why),
         }
     }
     // Where one configuration could not be changed, the units of the others still are let go.
     let units: Vec<(&String, &PathBuf)> = units.iter().filter(|(_, file)| files.contains(*file)).collect();
     code = code.max(reload(&units));
+    let unreached = match arguments.undo {
+        true => unreached::by_apply(&files),
+        false => {
+            let only = named.is_some().then(|| files.clone());
+            unreached::by_switch(&Switch { mode: mode_of(arguments.mode), configs, only })
+        }
+    };
+    for server in &unreached {
+        code = complain(server.said());
+    }
     let of_file = named.map(|path| format!(" --config {}", path.display())).unwrap_or_default();
     if !arguments.undo {
         println!("To undo it: portcullis panic --undo{of_file}");

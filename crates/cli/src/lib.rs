@@ -32,6 +32,7 @@ mod seal_key;
 mod show;
 mod sink;
 mod status;
+mod unreached;
 mod verify;
 
 use arguments::{Arguments, Verb};
@@ -50,7 +51,7 @@ const USAGE: u8 = 2;
 pub fn main() -> ExitCode {
     let verb = match Arguments::try_parse() {
         Ok(arguments) => arguments.verb,
-        Err(error) => without_hidden(error).exit(),
+        Err(error) => with_hint(without_hidden(error)).exit(),
     };
     let done = match verb {
         Verb::Check(arguments) => check::run(&arguments),
@@ -94,6 +95,39 @@ fn without_hidden(mut error: clap::Error) -> clap::Error {
     error
 }
 
+/// What to type instead of an argument that a verb does not take.
+fn hint(verb: &str, argument: &str) -> Option<String> {
+    // A name as a shell takes it, without quotes; others are not repeated.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._/@-".contains(&byte);
+    let named = if argument.bytes().all(is_plain) { argument } else { "NAME" };
+    Some(match verb {
+        "status" => format!(
+            "it shows every unit; `portcullis doctor {named}` tests one, and `portcullis ps {named}` lists what its workers started"
+        ),
+        "check" | "compile" | "apply" => format!("name a configuration by `portcullis {verb} --config {named}`"),
+        "panic" => {
+            "it is for every guarded unit; one virtual host is set to audit by `portcullis install UNIT --vhost NAME \
+                    --mode audit`"
+                .to_owned()
+        }
+        "explain" => format!("ask by `--exec '{named}'`, `--connect HOST:PORT` or `--event FILE`"),
+        "run" => format!("put the command behind `--`: `portcullis run -- {named}`"),
+        "ps" => format!("it takes one unit: `portcullis ps {named}`"),
+        _ => return None,
+    })
+}
+
+/// An error of the command line, with what to type instead of a word that the verb does not take.
+fn with_hint(mut error: clap::Error) -> clap::Error {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else { return error };
+    let is_word = error.kind() == clap::error::ErrorKind::UnknownArgument && !argument.starts_with('-');
+    let verb = std::env::args().nth(1).unwrap_or_default();
+    if let Some(hint) = hint(&verb, argument).filter(|_| is_word) {
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![hint.into()]));
+    }
+    error
+}
+
 /// Says on standard error what does not keep the command from its work.
 fn warn(message: impl std::fmt::Display) {
     eprintln!("portcullis: warning: {}", out::printable(&out::in_words(&message.to_string())));
@@ -110,14 +144,14 @@ fn complain(message: impl std::fmt::Display) -> u8 {
 #[must_use]
 pub fn report_on(lines: &[u8]) -> String {
     let mut unreadable = 0;
-    let events = lines.split(|&byte| byte == b'\n').filter_map(|line| match log::Event::parse(line)? {
-        Ok(event) => Some(event),
-        Err(_) => {
-            unreadable += 1;
-            None
-        }
-    });
-    let events = log::together(events.collect(), false);
+    let mut events = Vec::new();
+    for line in lines.split(|&byte| byte == b'\n') {
+        log::Event::each_in(line, |event, _| match event {
+            Ok(event) => events.push(event),
+            Err(_) => unreadable += 1,
+        });
+    }
+    let events = log::together(events, false);
     report::page_on(&events, unreadable, "", "2026-01-01T00:00:00Z")
 }
 

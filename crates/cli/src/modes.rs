@@ -22,7 +22,7 @@ pub fn said(config: &Config) -> Vec<String> {
     if let Some(mode) = config.force {
         let undo = format!("`{UNDO}` removes it");
         return vec![format!(
-            "override = \"{}\" takes precedence over every mode: nothing is denied; {undo}",
+            "override = \"{}\" takes precedence over every mode: nothing is blocked by this configuration; {undo}",
             mode.word()
         )];
     }
@@ -114,7 +114,7 @@ mod tests {
         let two = "[[vhost]]\nname = \"a\"\nmatch = { pool = \"a\" }\nmode = \"off\"\n[[vhost]]\nname = \"b\"\nmatch = { pool = \"b\" }\nmode = \"off\"\n";
         assert_eq!(said_of(two), ["modes of a, b: off for every rule"]);
         let forced = format!("override = \"audit\"\nmode = \"enforce\"\n{two}");
-        assert!(said_of(&forced)[0].contains("nothing is denied"));
+        assert!(said_of(&forced)[0].contains("nothing is blocked"));
         for text in ["mode = \"enforce\"", two, &forced, "mode = \"enforce\"\n[rules.exec-place]\nplaces = [\"/srv\"]"]
         {
             let config = of(text);

@@ -8,7 +8,8 @@
 
 use serde_json::Value;
 use std::fmt::Arguments;
-use std::io::{IsTerminal, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::Path;
 
 /// Prints to standard output, through [`safe`].
 macro_rules! print {
@@ -73,6 +74,22 @@ pub fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+/// What keeps a file from being written where it was asked for: no directory is made on the way, for its name may be mistyped. The guard's
+/// own is made: a server's master asks for a policy in it, perhaps before anybody else does.
+pub fn lacks_folder(path: &Path) -> Result<(), String> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if Some(folder) == Path::new(portcullis_policy::place::DEFAULT_POLICY).parent() {
+        return Ok(());
+    }
+    let (shown, folder_shown) = (path.display(), folder.display());
+    match std::fs::metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(format!(
+            "cannot write {shown}: the directory {folder_shown} does not exist; help: mkdir -p {folder_shown}"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// What the standard library writes behind the system's words for an error, before its number.
@@ -230,7 +247,7 @@ mod tests {
 
     #[test]
     fn only_own_colours_pass() {
-        let own = "\u{1b}[1m\u{1b}[31mDENIED\u{1b}[0m\n";
+        let own = "\u{1b}[1m\u{1b}[31mBLOCKED\u{1b}[0m\n";
         assert_eq!(safe(own), own);
         for hidden in
             ["\u{1b}[8m", "\u{1b}[7m", "\u{1b}[2J", "\u{1b}]0;title\u{7}", "\u{1b}[1;8m", "\u{1b}", "\u{1b}[38;5;0m"]

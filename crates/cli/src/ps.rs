@@ -4,12 +4,13 @@ use crate::arguments::Ps;
 use crate::out::printable;
 use crate::status::descendants::{self, Machine};
 use crate::status::lineage::{self, Descent};
-use crate::status::process::{self, Process};
+use crate::status::process::{self, Process, Seen};
 use crate::status::{self, claim, lacks};
-use crate::{FINE, WRONG, check, complain};
+use crate::{FINE, WRONG, check, complain, install};
 use anstyle::Style;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -25,15 +26,16 @@ fn is_whole(unit: &str) -> bool {
 
 /// Lists them.
 pub fn run(arguments: &Ps) -> u8 {
-    let mut all = process::all();
+    let Seen { processes: mut all, is_settled } = process::all();
     let mains = status::mains(&all);
     lineage::trace(&mut all, &mains);
-    let lacks = lacks(&all);
+    let mut lacks = lacks(&all, is_settled);
     let unit =
         arguments.unit.as_deref().map(|unit| if is_whole(unit) { unit.to_owned() } else { format!("{unit}.service") });
     if let Some(unit) = unit.as_deref().filter(|unit| all.iter().all(|process| process.unit != *unit)) {
         return complain(format!("no process of `{unit}` runs; help: `portcullis status` lists the guarded units"));
     }
+    lacks.extend(unknown_units(&all, unit.as_deref(), &install::installed(Path::new("/"))));
     let of_unit = descendants::of(all.iter().filter(|process| unit.as_ref().is_none_or(|unit| process.unit == *unit)));
     let found = of_unit.iter().copied().filter(|(_, descent)| is_wanted(descent, arguments)).collect::<Vec<_>>();
     // A request that is not known may be the one that is asked for.
@@ -56,7 +58,12 @@ pub fn run(arguments: &Ps) -> u8 {
     } else {
         // Of nothing found where something could not be read, nothing follows.
         if !found.is_empty() || lacks.is_empty() {
-            print(&found, &machine, arguments.vhost.is_some() || arguments.request.is_some());
+            let nothing = match (is_guarded(&all), arguments.vhost.is_some() || arguments.request.is_some()) {
+                (false, _) => "No guarded server is running.",
+                (true, true) => "No process that a worker started is running with that virtual host or request.",
+                (true, false) => "No process that a worker started is running.",
+            };
+            print(&found, &machine, nothing);
         }
         if unknown != 0 {
             let more = check::counted(unknown, "more process");
@@ -73,6 +80,33 @@ pub fn run(arguments: &Ps) -> u8 {
         }
     }
     if lacks.is_empty() { FINE } else { WRONG }
+}
+
+/// Whether a process has the guard, or descends from one that had it.
+fn is_guarded<'p>(processes: impl IntoIterator<Item = &'p Process>) -> bool {
+    processes.into_iter().any(|process| process.guard.is_ok() || process.descent.is_some())
+}
+
+/// Which of the units that are meant, the one that was asked for or those that are installed, run without the guard: of their
+/// processes nobody knows which a worker started.
+fn unknown_units(all: &[Process], asked: Option<&str>, installed: &[String]) -> Vec<String> {
+    let meant: Vec<&str> = match asked {
+        Some(unit) => vec![unit],
+        None => installed.iter().map(String::as_str).collect(),
+    };
+    let said = |unit: &str| {
+        let own = || all.iter().filter(|process| process.unit == unit && process.container.is_none());
+        let is_known = own().any(|process| process.unread.is_some()) || is_guarded(own());
+        let how = match installed.iter().any(|name| name == unit) {
+            true => "systemctl restart",
+            false => "portcullis install --now",
+        };
+        let unit = printable(unit);
+        (own().next().is_some() && !is_known).then(|| {
+            format!("incomplete: {unit} is not guarded, and what its workers started is unknown; help: {how} {unit}")
+        })
+    };
+    meant.into_iter().filter_map(said).collect()
 }
 
 /// The virtual hosts of the processes, whatever was asked for.
@@ -106,16 +140,13 @@ fn may_be_wanted(descent: &Descent, arguments: &Ps) -> bool {
     answers.contains(&None) && !answers.contains(&Some(false))
 }
 
-fn print(found: &[(&Process, &Descent)], machine: &Machine, is_filtered: bool) {
+fn print(found: &[(&Process, &Descent)], machine: &Machine, nothing: &str) {
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (process, descent) in found {
         groups.entry((&process.unit, &process.container)).or_default().push((process, descent));
     }
     if groups.is_empty() {
-        match is_filtered {
-            true => println!("No process that a worker started is running with that virtual host or request."),
-            false => println!("No process that a worker started is running."),
-        }
+        println!("{nothing}");
     }
     for (number, ((unit, container), members)) in groups.into_iter().enumerate() {
         let name = status::named(unit, container.as_ref());
@@ -144,6 +175,33 @@ fn print(found: &[(&Process, &Descent)], machine: &Machine, is_filtered: bool) {
 mod tests {
     use super::*;
     use claim::Vhost;
+
+    #[test]
+    fn a_unit_without_the_guard_is_unknown_and_not_empty() {
+        let of = |unit: &str, is_guarded: bool| {
+            let mut process = status::process_of_x(7, 5, false);
+            process.unit = unit.into();
+            if !is_guarded {
+                process.guard = Err("no guard".into());
+            }
+            process
+        };
+        let all = [of("bare.service", false), of("bare.service", false), of("x.service", true), of("x.service", false)];
+        let installed = ["x.service", "stopped.service"].map(str::to_owned);
+        let [said] = unknown_units(&all, Some("bare.service"), &installed).try_into().expect("one");
+        assert!(said.starts_with("incomplete: bare.service is not guarded"), "{said}");
+        assert!(said.ends_with("portcullis install --now bare.service"), "{said}");
+        for asked in [Some("x.service"), None] {
+            assert_eq!(unknown_units(&all, asked, &installed), [""; 0], "{asked:?}");
+        }
+        let [said] = unknown_units(&all, None, &["bare.service".into()]).try_into().expect("one");
+        assert!(said.ends_with("systemctl restart bare.service"), "{said}");
+        assert!(is_guarded(&all) && !is_guarded(&all[..2]));
+        // What ran on when its worker ended.
+        let mut left = of("bare.service", false);
+        left.descent = Some(Descent::default());
+        assert_eq!(unknown_units(&[left], Some("bare.service"), &[]), [""; 0]);
+    }
 
     #[test]
     fn what_is_unknown_is_counted_and_not_left_out_in_silence() {

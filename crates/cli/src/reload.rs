@@ -1,6 +1,6 @@
 //! Reloads guarded units, and waits until their processes have the applied policy in force.
 
-use crate::{check, compile, install, status};
+use crate::{check, compile, install, run, status};
 use install::Systemd;
 use portcullis_config::DEFAULT_CONFIG;
 use portcullis_config::reading::{self, Links};
@@ -14,12 +14,19 @@ use std::time::{Duration, Instant};
 const POLICY_MAX: u64 = 1 << 30;
 /// How long workers may go on after a reload, with what they are doing.
 const DRAINING: Duration = Duration::from_secs(5);
+/// What to do about a server that systemd does not reload.
+pub const BY_HAND: &str =
+    "reload the server yourself (nginx -s reload, kill -USR2 of PHP-FPM's master, apachectl graceful)";
 /// How many processes are named.
 const NAMED: usize = 10;
 
-/// Every guarded unit, with its main configuration file.
+/// Every guarded unit, with its main configuration file. One that `portcullis run` guards has no reload for that.
 pub fn units() -> BTreeMap<String, PathBuf> {
-    let guarded = status::of_host().into_iter().map(|unit| unit.name);
+    let is_reloadable = |unit: &status::Unit| {
+        let is_run = |guard: &status::Guard| guard.policy.file.as_deref().is_some_and(run::is_own);
+        unit.workers().next().is_none() || unit.workers().any(|(_, guard)| !is_run(guard))
+    };
+    let guarded = status::of_host().into_iter().filter(is_reloadable).map(|unit| unit.name);
     let names: BTreeSet<String> = guarded.chain(install::installed(Path::new("/"))).collect();
     let named = names.into_iter().filter(|name| !name.is_empty());
     named.map(|name| (name.clone(), config_of(&name))).collect()
@@ -90,8 +97,7 @@ impl InForce {
                 )
             }
             InForce::ByHand(pids) => format!(
-                "{unit}: {} with another policy, which systemd does not reload: reload the server yourself (nginx -s reload, \
-                 kill -USR2 of PHP-FPM's master, apachectl graceful): {}",
+                "{unit}: {} with another policy, which systemd does not reload: {BY_HAND}: {}",
                 count(pids),
                 named(pids)
             ),
@@ -159,7 +165,11 @@ fn applied(config: &Path) -> Option<u64> {
 fn former(unit: &str, applied: Option<u64>) -> (Vec<u32>, usize) {
     let all = status::of_host();
     let of_unit = || all.iter().filter(|known| known.name == unit);
-    (of_unit().flat_map(|unit| unit.with_another(applied).0).collect(), of_unit().map(status::Unit::unseen).sum())
+    let old = |unit: &status::Unit| {
+        let [own, _] = unit.with_another(applied);
+        own
+    };
+    (of_unit().flat_map(old).collect(), of_unit().map(status::Unit::unseen).sum())
 }
 
 /// What a unit has in force of which these processes have another policy, and so many could not be looked at.
@@ -173,13 +183,24 @@ fn state(old: Vec<u32>, unseen: usize, reloaded: bool) -> InForce {
 
 /// What is to be said of processes that workers of these units started before: no reload reaches them.
 pub fn leftovers(units: &BTreeMap<String, PathBuf>) -> Option<String> {
-    let known = |unit: &status::Unit| Some(unit.with_another(applied(units.get(&unit.name)?)).1);
-    let count: usize = status::of_host().iter().filter_map(known).sum();
-    let (verb, end) = if count == 1 { ("has", "it ends") } else { ("have", "they end") };
-    let what = check::counted(count, "process");
-    (count > 0).then(|| {
-        format!("{what} that workers started {verb} the former policy until {end}: `portcullis ps` lists what runs")
-    })
+    let known = |unit: &status::Unit| {
+        let [_, others] = unit.with_another(applied(units.get(&unit.name)?));
+        Some(others)
+    };
+    let left: Vec<u32> = status::of_host().iter().filter_map(known).flatten().collect();
+    (!left.is_empty()).then(|| left_said(&left))
+}
+
+fn left_said(left: &[u32]) -> String {
+    let (verb, end) = if left.len() == 1 { ("has", "it ends") } else { ("have", "they end") };
+    let more = left.len().saturating_sub(NAMED);
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!(
+        "{} that workers started {verb} another policy than the applied one, and no reload changes that until {end}: \
+         {}{more}; `portcullis ps` has the request of each",
+        count(left),
+        named(left)
+    )
 }
 
 /// Reloads a unit whose processes have another policy than the applied one of its configuration, and waits for them.
@@ -215,6 +236,15 @@ pub fn reload(systemd: &Systemd, unit: &str, config: &Path) -> InForce {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_another_policy_is_named() {
+        let one = left_said(&[4711]);
+        assert!(one.contains("1 process that workers started has another policy") && one.contains(": 4711; "), "{one}");
+        let many = left_said(&(1..13).collect::<Vec<u32>>());
+        assert!(many.contains("12 processes") && many.contains(" 9, 10 and 2 more; "), "{many}");
+        assert!(!many.contains("former"), "after an apply that failed it may be the later one: {many}");
+    }
 
     #[test]
     fn only_a_unit_without_a_former_policy_has_the_applied_one() {

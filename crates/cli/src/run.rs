@@ -2,8 +2,9 @@
 
 use crate::arguments::{RoleWord, Run};
 use crate::{USAGE, check, compile, complain};
-use portcullis_config::model::{From, Origin, Sink};
+use portcullis_config::model::{From, Origin};
 use portcullis_config::{Config, DEFAULT_CONFIG, trust};
+use portcullis_policy::{Mode, Sink};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
@@ -104,13 +105,14 @@ fn own_folder(folder: &Path, user: u32) -> std::io::Result<PathBuf> {
 
 /// The configuration; where none is named and the default one is not there, the built-in one with events on standard
 /// error.
-fn configuration(arguments: &Run) -> Option<Config> {
-    if arguments.source.config.is_none() && !Path::new(DEFAULT_CONFIG).try_exists().unwrap_or(true) {
+fn configuration(named: Option<&Path>, is_silent: bool) -> Option<Config> {
+    if named.is_none() && !Path::new(DEFAULT_CONFIG).try_exists().unwrap_or(true) {
         return Some(Config { sinks: vec![Sink::Stderr], ..portcullis_config::built_in() });
     }
-    let path = check::path_of(&arguments.source);
-    let loaded = portcullis_config::load(&path);
-    check::show_errors(&loaded);
+    let loaded = portcullis_config::load(named.unwrap_or(Path::new(DEFAULT_CONFIG)));
+    if !is_silent {
+        check::show_errors(&loaded);
+    }
     loaded.usable().then_some(loaded.config)
 }
 
@@ -147,13 +149,78 @@ fn let_listen(config: &mut Config, told: &BTreeSet<u16>) {
     }
 }
 
+/// The policy of a configuration for a server that was told to have this mode and to listen on these ports.
+fn compiled(config: &mut Config, mode: Option<Mode>, told: &BTreeSet<u16>) -> Vec<u8> {
+    config.force = mode.or(config.force);
+    let_listen(config, told);
+    // A policy without sources is never old: the guard does not compile it again.
+    config.sources.clear();
+    portcullis_config::compile(config)
+}
+
+/// How the names of the policies begin.
+const PREFIX: &str = "run-";
+/// The mode of one whose command named none.
+const AS_CONFIGURED: &str = "configured";
+/// What stands for the configuration where none was named.
+const NONE_NAMED: &[u8] = b"built in";
+
+fn hash(config: Option<&Path>) -> String {
+    let config = config.map_or(NONE_NAMED, |path| path.as_os_str().as_bytes());
+    format!("{:016x}", portcullis_policy::command::token_hash(config))
+}
+
 /// One name for each configuration and mode, so that runs leave no more files than there are of those.
-fn policy_name(arguments: &Run, told: &BTreeSet<u16>) -> String {
-    let config = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
-    let config = config.as_ref().map_or(&b"built in"[..], |path| path.as_os_str().as_bytes());
-    let mode = arguments.mode.map_or("configured", |mode| portcullis_policy::Mode::from(mode).word());
+fn policy_name(config: Option<&Path>, mode: Option<Mode>, told: &BTreeSet<u16>) -> String {
+    let mode = mode.map_or(AS_CONFIGURED, Mode::word);
     let ports: String = told.iter().map(|port| format!("-{port}")).collect();
-    format!("run-{:016x}-{mode}{ports}", portcullis_policy::command::token_hash(config))
+    format!("{PREFIX}{}-{mode}{ports}", hash(config))
+}
+
+/// The parts of the name of a policy that this command has made: of the configuration, the mode, and the ports.
+fn parts(file: &Path) -> Option<(&str, Option<Mode>, BTreeSet<u16>)> {
+    let mut parts = file.file_name()?.to_str()?.strip_prefix(PREFIX)?.split('-');
+    let (config, mode) = (parts.next()?, parts.next()?);
+    let mode = match mode {
+        AS_CONFIGURED => None,
+        word => Some([Mode::Off, Mode::Audit, Mode::Enforce].into_iter().find(|mode| mode.word() == word)?),
+    };
+    Some((config, mode, parts.map(|port| port.parse().ok()).collect::<Option<_>>()?))
+}
+
+/// The mode that its command gave the server with this policy's file; that takes precedence over its configuration.
+pub fn mode_of(file: &Path) -> Option<Mode> {
+    parts(file)?.1
+}
+
+/// The name of the policy of a server that was started so, for tests.
+#[cfg(test)]
+pub fn file_of(config: Option<&Path>, mode: Option<Mode>) -> PathBuf {
+    Path::new("/run/portcullis").join(policy_name(config, mode, &BTreeSet::new()))
+}
+
+/// Whether a policy's file is one of this command's: what it started keeps it.
+pub fn is_own(file: &Path) -> bool {
+    parts(file).is_some()
+}
+
+/// The configuration by its main file, or none where a policy of this command named none; `None` where it is of another.
+fn named<'c>(file: &Path, config: &'c Path) -> Option<Option<&'c Path>> {
+    let (of, _, _) = parts(file)?;
+    let default = (config == Path::new(DEFAULT_CONFIG)).then_some(None);
+    [Some(Some(config)), default].into_iter().flatten().find(|named| hash(*named) == of)
+}
+
+/// Whether a policy's file is one of this command's, of the configuration with this main file.
+pub fn is_of(file: &Path, config: &Path) -> bool {
+    named(file, config).is_some()
+}
+
+/// The digest that a policy of this command would have now; `None` where the configuration has an error.
+pub fn digest_now(file: &Path, config: &Path) -> Option<u64> {
+    let (_, mode, told) = parts(file)?;
+    let bytes = compiled(&mut configuration(named(file, config)?, true)?, mode, &told);
+    portcullis_policy::Policy::new(&bytes).ok().map(|policy| policy.digest())
 }
 
 pub fn run(arguments: &Run) -> u8 {
@@ -167,19 +234,18 @@ pub fn run(arguments: &Run) -> u8 {
         RoleWord::Auto if !is_master => told_ports(rest),
         _ => BTreeSet::new(),
     };
-    let Some(mut config) = configuration(arguments) else {
+    let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+    let named = named.as_deref();
+    let mode = arguments.mode.map(Mode::from);
+    let Some(mut config) = configuration(named, false) else {
         return complain("the configuration has errors; nothing was started");
     };
     let Some(library) = library() else {
         return complain("libportcullis.so is neither beside this command nor in /usr/lib");
     };
-    config.force = arguments.mode.map(Into::into).or(config.force);
-    let_listen(&mut config, &told);
     compile::prepare(&config);
-    // A policy without sources is never old: the guard does not compile it again.
-    config.sources.clear();
-    let bytes = portcullis_config::compile(&config);
-    let policy = match lay(&bytes, &policy_name(arguments, &told)) {
+    let bytes = compiled(&mut config, mode, &told);
+    let policy = match lay(&bytes, &policy_name(named, mode, &told)) {
         Ok(path) => path,
         Err(error) => return complain(format_args!("cannot write the compiled policy: {error}")),
     };

@@ -4,16 +4,17 @@ use crate::log::Event;
 pub use crate::out::printable;
 use crate::out::shown;
 use anstyle::{AnsiColor, Style};
+use portcullis_event::field::{self, Field};
 use serde_json::Value;
 use std::fmt::Write;
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
-const DENIED: Style = AnsiColor::Red.on_default().bold();
+const ALARM: Style = AnsiColor::Red.on_default().bold();
 const AUDIT: Style = AnsiColor::Yellow.on_default();
 const GUARD: Style = AnsiColor::Magenta.on_default().bold();
 
-/// The word for what was refused, and that for what was not.
+/// The word for what was blocked, and that for what was not.
 pub const BLOCKED: &str = "BLOCKED";
 pub const WENT_AHEAD: &str = "WENT AHEAD";
 
@@ -27,28 +28,29 @@ fn rule_width() -> usize {
 
 /// The event in two or three lines. Every value comes from an attacker and may be of any type: all go through [`shown`].
 pub fn event(event: &Value) -> String {
-    let text = |path: &str| shown(event.pointer(path));
-    let number = |path: &str| event.pointer(path).and_then(Value::as_u64);
+    let text = |field: Field| shown(event.pointer(field.pointer));
+    let number = |field: Field| event.pointer(field.pointer).and_then(Value::as_u64);
     let (style, word) = outcome(event);
-    let time = shown_time(&text("/@timestamp"));
-    let mut out = format!("{DIM}{time}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text("/rule/id"));
+    let time = shown_time(&text(field::TIMESTAMP));
+    let mut out =
+        format!("{DIM}{time}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text(field::RULE_ID));
     out.push_str(&deed(event));
-    let who = match number("/process/pid").or_else(|| number("/process/parent/pid")) {
+    let who = match number(field::PROCESS_PID).or_else(|| number(field::PARENT_PID)) {
         Some(pid) => format!("pid {pid}, "),
         None => String::new(),
     };
-    let user = match text("/user/name") {
-        name if name.is_empty() => format!("uid {}", text("/user/id")),
+    let user = match text(field::USER_NAME) {
+        name if name.is_empty() => format!("uid {}", text(field::USER_ID)),
         name => name,
     };
-    let _ = write!(out, "\n    {DIM}{who}{user}, {} on {}", text("/portcullis/role"), text("/host/hostname"));
-    if let Some(sequence) = number("/event/sequence") {
+    let _ = write!(out, "\n    {DIM}{who}{user}, {} on {}", text(field::ROLE), text(field::HOST_HOSTNAME));
+    if let Some(sequence) = number(field::EVENT_SEQUENCE) {
         let _ = write!(out, ", event {sequence}");
     }
-    if let Some(dropped @ 1..) = number("/portcullis/dropped") {
+    if let Some(dropped @ 1..) = number(field::DROPPED) {
         let _ = write!(out, ", {dropped} before it not written");
     }
-    if let Some(merged @ 1..) = number("/portcullis/merged") {
+    if let Some(merged @ 1..) = number(field::MERGED) {
         let _ = write!(out, ", {merged} before it merged");
     }
     let _ = write!(out, "{DIM:#}");
@@ -56,11 +58,11 @@ pub fn event(event: &Value) -> String {
     if !request.is_empty() {
         let _ = write!(out, "\n    {request}");
     }
-    let detail = text("/portcullis/detail");
+    let detail = text(field::DETAIL);
     if !detail.is_empty() {
         let _ = write!(out, "\n    {detail}");
     }
-    let also: Vec<String> = match event.pointer("/portcullis/also").and_then(Value::as_array) {
+    let also: Vec<String> = match event.pointer(field::ALSO.pointer).and_then(Value::as_array) {
         Some(also) => also.iter().map(|rule| shown(Some(rule))).collect(),
         None => Vec::new(),
     };
@@ -70,23 +72,23 @@ pub fn event(event: &Value) -> String {
     for (field, journal) in contradicted(event) {
         let _ = write!(
             out,
-            "\n    {DENIED}NOT WHAT THE JOURNAL SAYS:{DENIED:#} {field} is {journal} there; somebody else may have written this event"
+            "\n    {ALARM}NOT WHAT THE JOURNAL SAYS:{ALARM:#} {field} is {journal} there; somebody else may have written this event"
         );
     }
     if event.pointer("/portcullis/probe").is_some() {
         out.push_str("\n    a probe of portcullis doctor");
     }
-    let unguarded = text("/portcullis/unguarded");
+    let unguarded = text(field::UNGUARDED);
     if !unguarded.is_empty() {
         let _ = write!(out, "\n    unguarded: {unguarded}");
     }
-    let unknown = text("/portcullis/unknown");
+    let unknown = text(field::UNKNOWN);
     if !unknown.is_empty() {
         let _ = write!(out, "\n    unknown: {unknown} (what to do: {TRIAGE})");
     }
-    let clause = text("/portcullis/clause");
+    let clause = text(field::CLAUSE);
     if !clause.is_empty() {
-        let source = match text("/portcullis/clause_source") {
+        let source = match text(field::CLAUSE_SOURCE) {
             source if source.is_empty() => "built in".to_owned(),
             source => source,
         };
@@ -103,19 +105,16 @@ fn contradicted(event: &Value) -> Vec<(String, String)> {
 
 /// The word for that behind one line.
 fn doubt(event: &Value) -> String {
-    if contradicted(event).is_empty() {
-        String::new()
-    } else {
-        format!("  {DENIED}NOT WHAT THE JOURNAL SAYS{DENIED:#}")
-    }
+    if contradicted(event).is_empty() { String::new() } else { format!("  {ALARM}NOT WHAT THE JOURNAL SAYS{ALARM:#}") }
 }
 
 /// What became of it: how that looks, and the word for it.
 fn outcome(event: &Value) -> (Style, &'static str) {
-    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    match (text("/event/category/0"), text("/rule/id"), text("/event/outcome")) {
+    let text = |field: Field| event.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default();
+    let category = event.pointer("/event/category/0").and_then(Value::as_str).unwrap_or_default();
+    match (category, text(field::RULE_ID), text(field::EVENT_OUTCOME)) {
         ("configuration", "guard-policy", _) => (GUARD, "GUARD"),
-        (_, _, "failure") => (DENIED, BLOCKED),
+        (_, _, "failure") => (ALARM, BLOCKED),
         _ => (AUDIT, WENT_AHEAD),
     }
 }
@@ -127,38 +126,48 @@ fn shown_time(time: &str) -> String {
 
 /// Whether an event names no address because it is not known. Events of 0.1.0 say 0.0.0.0:0 then, and what else is not known.
 pub fn is_unknown_address(event: &Value) -> bool {
-    let text = |path: &str| event.pointer(path).and_then(Value::as_str).unwrap_or_default();
-    let port = event.pointer("/destination/port").and_then(Value::as_u64);
-    !text("/portcullis/unknown").is_empty() && text("/destination/ip") == "0.0.0.0" && port == Some(0)
+    let text = |field: Field| event.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default();
+    let port = event.pointer(field::DESTINATION_PORT.pointer).and_then(Value::as_u64);
+    !text(field::UNKNOWN).is_empty() && text(field::DESTINATION_IP) == "0.0.0.0" && port == Some(0)
 }
 
 /// Who did what.
 pub fn deed(event: &Value) -> String {
-    let text = |path: &str| shown(event.pointer(path));
-    match event.pointer("/destination/port") {
-        port if text("/event/action") == "connection_attempted" && (port.is_none() || is_unknown_address(event)) => {
-            format!("{} -> an unknown address/{}", text("/portcullis/chain"), text("/network/transport"))
+    let text = |field: Field| shown(event.pointer(field.pointer));
+    match event.pointer(field::DESTINATION_PORT.pointer) {
+        port if text(field::EVENT_ACTION) == "connection_attempted"
+            && (port.is_none() || is_unknown_address(event)) =>
+        {
+            format!("{} -> an unknown address/{}", text(field::CHAIN), text(field::NETWORK_TRANSPORT))
         }
         Some(port) => {
             let port = shown(Some(port));
-            let ip = text("/destination/ip");
+            let ip = text(field::DESTINATION_IP);
             let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
-            let domain = match text("/destination/domain") {
+            let domain = match text(field::DESTINATION_DOMAIN) {
                 domain if domain.is_empty() => domain,
                 domain => format!(" ({domain})"),
             };
-            format!("{} -> {ip}:{port}/{}{domain}", text("/portcullis/chain"), text("/network/transport"))
+            format!("{} -> {ip}:{port}/{}{domain}", text(field::CHAIN), text(field::NETWORK_TRANSPORT))
         }
-        None if text("/event/action") == "exec" => {
-            format!("{}: {}", text("/portcullis/chain"), text("/process/command_line"))
+        None if text(field::EVENT_ACTION) == "exec" => {
+            format!("{}: {}", text(field::CHAIN), text(field::PROCESS_COMMAND_LINE))
         }
-        None => text("/message"),
+        None => text(field::MESSAGE),
+    }
+}
+
+/// Who did what in one line, with what its destination does not show: that a UDP socket sent nothing yet, or was inherited.
+pub fn deed_whole(event: &Event) -> String {
+    match event.sends_nothing() || event.is_inherited() {
+        true => format!("{} ({})", deed(event.value()), printable(event.text(field::DETAIL))),
+        false => deed(event.value()),
     }
 }
 
 /// When an event was, to the second.
 pub fn time(event: &Event) -> String {
-    shown_time(&printable(event.text("/@timestamp")))
+    shown_time(&printable(event.text(field::TIMESTAMP)))
 }
 
 /// An event in one line of a tree: outcome, rule, who did what.
@@ -172,7 +181,7 @@ pub fn brief(event: &Event) -> String {
     let width = rule_width();
     format!(
         "{style}{word:<10}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
-        deed(event.value()),
+        deed_whole(event),
         doubt(event.value())
     )
 }
@@ -194,7 +203,7 @@ pub fn row(event: &Event) -> String {
     };
     let (style, word) = outcome(event.value());
     let width = rule_width();
-    let script = cell(event.text("/portcullis/request/script"));
+    let script = cell(event.text(field::REQUEST_SCRIPT));
     // Of a long path its end says more.
     let script: String = match script.chars().count() {
         ..=24 => script,
@@ -205,17 +214,19 @@ pub fn row(event: &Event) -> String {
         time(event),
         cell(event.rule()),
         cell(event.vhost()),
-        cell(event.text("/client/address")),
-        deed(event.value()),
+        cell(event.text(field::CLIENT_ADDRESS)),
+        deed_whole(event),
         doubt(event.value()),
     )
 }
 
 /// The request behind an event, in a line; empty where there is none.
 pub fn request(event: &Value) -> String {
-    let text = |path: &str| shown(event.pointer(path));
-    let mut out = match text("/portcullis/request/state").as_str() {
-        "known" => format!("for {} {}{}", text("/http/request/method"), text("/url/domain"), text("/url/original")),
+    let text = |field: Field| shown(event.pointer(field.pointer));
+    let mut out = match text(field::REQUEST_STATE).as_str() {
+        "known" => {
+            format!("for {} {}{}", text(field::HTTP_REQUEST_METHOD), text(field::URL_DOMAIN), text(field::URL_ORIGINAL))
+        }
         "unknown" => format!(
             "for a request that could not be read: the strictest policy judged it; find out which processes can write to \
              the server's sockets ({TRIAGE}, `request`)"
@@ -224,14 +235,14 @@ pub fn request(event: &Value) -> String {
         _ => return String::new(),
     };
     for (word, path) in
-        [("from", "/client/address"), ("by", "/portcullis/request/script"), ("as virtual host", "/portcullis/vhost")]
+        [("from", field::CLIENT_ADDRESS), ("by", field::REQUEST_SCRIPT), ("as virtual host", field::VHOST)]
     {
         let value = text(path);
         if !value.is_empty() {
             let _ = write!(out, " {word} {value}");
         }
     }
-    let why = text("/portcullis/why");
+    let why = text(field::WHY);
     if !why.is_empty() {
         let _ = write!(out, " ({why})");
     }

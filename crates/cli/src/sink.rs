@@ -1,9 +1,9 @@
 //! The log of the file sink: its folder and the file, with the permissions that they need and no others.
 
 use portcullis_config::Config;
-use portcullis_config::model::Sink;
 use portcullis_config::reading::{self, Links};
 use portcullis_config::trust::{self, Weak};
+use portcullis_policy::Sink;
 use rustix::fs::{IFlags, OFlags};
 use std::fs::{File, Metadata, Permissions};
 use std::io::{self, Error};

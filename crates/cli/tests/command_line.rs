@@ -315,3 +315,129 @@ fn a_virtual_host_that_is_not_there_is_named_with_those_that_are() {
     let done = run(place.path(), &["ps", "--vhost", "shpo"]);
     assert!(done.status.code() == Some(1) && text(&done).contains("no virtual host `shpo`"), "{}", text(&done));
 }
+
+/// Whatever file is asked for: its directory is not made.
+#[test]
+fn a_missing_directory_of_an_output_is_said_and_not_made() {
+    let place = place();
+    let outputs: [&[&str]; 4] = [
+        &["report", "--config", "p.toml", "-o", "made/page.html", "none.jsonl"],
+        &["learn", "--config", "p.toml", "-o", "made/new.toml", "none.jsonl"],
+        &["compile", "--config", "p.toml", "-o", "made/policy"],
+        &["apply", "--no-reload", "--config", "p.toml", "-o", "made/policy"],
+    ];
+    for arguments in outputs {
+        let done = run(place.path(), arguments);
+        let said = text(&done);
+        assert_eq!(done.status.code(), Some(1), "{arguments:?}: {said}");
+        assert!(said.contains("the directory made does not exist; help: mkdir -p made"), "{arguments:?}: {said}");
+        assert!(!place.path().join("made").exists(), "{arguments:?}");
+    }
+}
+
+/// A virtual host of the configuration has no events; one that is nowhere is an error; the same for a time that ends before it begins.
+#[test]
+fn a_choice_of_nothing_is_told_from_one_of_what_is_not_there() {
+    let place = place();
+    let shop = "name = \"shop\"\n[match]\nscript = [\"/srv/shop\"]\n";
+    std::fs::write(place.path().join("vhosts.d/shop.toml"), shop).expect("a file");
+    let event = "{\"@timestamp\":\"2026-11-24T16:25:14.000000000Z\",\"portcullis\":{\"vhost\":\"old\"}}\n";
+    std::fs::write(place.path().join("log.jsonl"), event).expect("a file");
+    for reader in [
+        &["events"][..],
+        &["events", "--table"],
+        &["events", "--incidents"],
+        &["events", "--json"],
+        &["learn"],
+        &["report"],
+    ] {
+        let chosen =
+            |more: &[&str]| run(place.path(), &[reader, &["--config", "p.toml"], more, &["log.jsonl"]].concat());
+        let none = chosen(&["--vhost", "shop"]);
+        let said = text(&none);
+        assert!(none.status.success() && said.contains("note: no events of shop\n"), "{reader:?}: {said}");
+        let wrong = chosen(&["--vhost", "shpo"]);
+        let said = text(&wrong);
+        assert_eq!(wrong.status.code(), Some(1), "{reader:?}: {said}");
+        assert!(
+            said.contains("no virtual host `shpo`; known: `old`, `shop`; help: --vhost takes"),
+            "{reader:?}: {said}"
+        );
+        let known = text(&chosen(&["--vhost", "old"]));
+        assert!(!known.contains("no events of") && !known.contains("no virtual host"), "{reader:?}: {known}");
+        let without = chosen(&["--vhost", "-"]);
+        let said = text(&without);
+        assert!(without.status.success() && said.contains("no events without a virtual host"), "{reader:?}: {said}");
+        let turned = chosen(&["--since", "2026-11-24", "--until", "2026-11-23"]);
+        let said = text(&turned);
+        assert!(turned.status.code() == Some(1) && said.contains("--since is after --until"), "{reader:?}: {said}");
+    }
+}
+
+/// An argument that a verb does not take: what to type instead.
+#[test]
+fn a_word_that_a_verb_does_not_take_gets_a_hint() {
+    let place = place();
+    let slips: [(&[&str], &str); 9] = [
+        (&["status", "nginx"], "`portcullis doctor nginx` tests one"),
+        (&["check", "p.toml"], "portcullis check --config p.toml"),
+        (&["compile", "p.toml"], "portcullis compile --config p.toml"),
+        (&["apply", "nginx"], "portcullis apply --config nginx"),
+        (&["panic", "nginx"], "it is for every guarded unit"),
+        (&["explain", "id"], "--exec 'id'"),
+        (&["run", "php"], "-- php"),
+        (&["ps", "nginx", "apache2"], "it takes one unit: `portcullis ps apache2`"),
+        (&["events", "nginx"], "help: name a file of events"),
+    ];
+    for (arguments, wanted) in slips {
+        let done = run(place.path(), arguments);
+        assert!(!done.status.success() && text(&done).contains(wanted), "{arguments:?}: {}", text(&done));
+    }
+}
+
+/// The sections of the pages, in the order of man-pages(7).
+#[test]
+fn each_man_page_has_its_sections_in_order() {
+    let place = place();
+    run(place.path(), &["generate", "out"]);
+    let order =
+        ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SUBCOMMANDS", "EXIT STATUS", "EXAMPLES", "SEE ALSO", "VERSION"];
+    let mut pages = 0;
+    for page in std::fs::read_dir(place.path().join("out/man")).expect("pages") {
+        let (name, text) =
+            page.map(|page| (page.file_name(), std::fs::read_to_string(page.path()).expect("text"))).expect("a page");
+        let heads: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix(".SH ")).map(|head| head.trim_matches('"')).collect();
+        let places: Vec<Option<usize>> =
+            heads.iter().map(|head| order.iter().position(|known| known == head)).collect();
+        assert!(places.is_sorted() && !places.contains(&None), "{name:?}: {heads:?}");
+        let is_verb = name != "portcullis.1";
+        assert_eq!(heads.contains(&"EXAMPLES") && heads.contains(&"EXIT STATUS"), is_verb, "{name:?}: {heads:?}");
+        pages += 1;
+    }
+    assert_eq!(pages, verbs(place.path()).len() + 1);
+}
+
+/// `--blocked` is the documented name; scripts of before have the other.
+#[test]
+fn learn_takes_both_words_for_what_was_blocked() {
+    let place = place();
+    for flag in ["--blocked", "--refused"] {
+        let done = run(place.path(), &["learn", "--config", "p.toml", flag, "none.jsonl"]);
+        assert!(done.status.success(), "{flag}: {}", text(&done));
+    }
+    let help = text(&run(place.path(), &["learn", "--help"]));
+    assert!(help.contains("--blocked") && !help.contains("--refused"), "{help}");
+}
+
+/// One word for one outcome: an action is BLOCKED or WENT AHEAD. A policy denies, and the kernel refuses.
+#[test]
+fn no_help_has_another_word_for_blocked() {
+    let place = place();
+    for verb in verbs(place.path()) {
+        let help = text(&run(place.path(), &[&verb, "--help"])).to_lowercase();
+        for word in ["denied", "refused", "denial"] {
+            assert!(!help.contains(word), "{verb}: {help}");
+        }
+    }
+}

@@ -176,7 +176,7 @@ fn a_virtual_host_without_events_is_noted() {
         assert!(said.contains(wanted), "{verb:?}: {said}");
         assert!(!err(&done("shop")).contains("no virtual host"), "{verb:?}");
     }
-    let said = out(&place.run(&["learn", "--vhost", "shpo", log]));
+    let said = out(&place.run(&["learn", "--vhost", "-", log]));
     assert!(said.contains("there are no events to learn from") && !said.contains("already allows"), "{said}");
 }
 
@@ -197,4 +197,28 @@ fn what_became_of_a_call_is_said_in_words() {
     let shown = out(&place.run(&["events", "--incidents", log]));
     assert!(shown.starts_with("GET localhost/index.php?do="), "{shown}");
     assert!(shown.contains("\n  2026-11-26 03:12:44, 2 events, 1 blocked, request 8c1f0e52\n"), "{shown}");
+}
+
+/// What a connection that has sent nothing shares with one that has is told apart wherever events stand in a line.
+#[test]
+fn what_sent_nothing_is_told_in_every_list() {
+    let place = Place::new();
+    for detail in ["nothing sent yet", "inherited by a program"] {
+        let log = place.log(&["egress-port"], |_, event| {
+            event["network"]["transport"] = "udp".into();
+            event["portcullis"]["detail"] = detail.into();
+        });
+        let (log, page) = (log.to_str().expect("a path"), place.0.path().join("report.html"));
+        for way in ["--table", "--incidents"] {
+            let said = out(&place.run(&["events", way, log]));
+            assert!(said.contains(&format!("192.88.1.10:4444/udp ({detail})")), "{way}: {said}");
+        }
+        let done = place.run(&["report", "-o", page.to_str().expect("a path"), log]);
+        let text = std::fs::read_to_string(&page).unwrap_or_default();
+        assert!(text.contains(&format!("192.88.1.10:4444/udp ({detail})")), "{}", err(&done));
+    }
+    // The detail of another action may be anybody's text.
+    let log = place.log(&["php-ini"], |_, event| event["portcullis"]["detail"] = "nothing sent yet".into());
+    let said = out(&place.run(&["events", "--table", log.to_str().expect("a path")]));
+    assert!(!said.contains("nothing sent yet"), "{said}");
 }

@@ -128,7 +128,7 @@ fn every_rules_event_is_explained() {
         assert!(answer["asked"].as_str().is_some_and(|text| text.contains(asked)), "{rule}: {answer:#}");
         assert!(answer["because"].as_str().is_some_and(|text| text.contains(because)), "{rule}: {answer:#}");
         // What the policy says now, and not what it said.
-        for (mode, verdict) in [(Mode::Enforce, "denied, with an event"), (Mode::Off, "allowed")] {
+        for (mode, verdict) in [(Mode::Enforce, "blocked, with an event"), (Mode::Off, "allowed")] {
             let also = event["portcullis"]["also"].as_array().cloned().unwrap_or_default();
             let fired = also.iter().filter_map(Value::as_str).chain([rule]);
             let config: String = fired.map(|rule| format!("rules.{rule}.mode = \"{}\"\n", mode.word())).collect();
@@ -247,6 +247,29 @@ fn a_variable_that_steers_is_named() {
     }
 }
 
+/// Where the event shows every variable that steers, their entries make that of the command hold.
+#[test]
+fn variables_that_steer_have_entries() {
+    let place = Place::new();
+    let (_, mut event) = example("shell-spawn");
+    event["portcullis"]["clause"] = "allow does not hold: NODE_* is not known to be the server's own".into();
+    event["portcullis"]["detail"] = "NODE_ENV=production; GEM_HOME=/opt/gems".into();
+    let config = |allow: &str| format!("exec.allow = [\"id\"]\nrules.loader-env.allow = [{allow}]\n");
+    let answer = place.explain(&config(""), &event).expect("an answer");
+    let way = &answer["allow_by"][0];
+    let entries = ["/opt/gems", "NODE_ENV=production"];
+    assert_eq!((&way["key"], &way["entries"]), (&json!("rules.loader-env.allow"), &json!(entries)), "{answer:#}");
+    for (allow, verdict) in [
+        ("\"/opt/gems\", \"NODE_ENV=production\"", "allowed"),
+        ("\"GEM_HOME=/opt/gems\", \"NODE_ENV=production\"", "allowed"),
+        ("\"/opt/gems\", \"production\"", "allowed, with an event"),
+        ("\"NODE_ENV=production\"", "allowed, with an event"),
+    ] {
+        let answer = place.explain(&config(allow), &event).expect("an answer");
+        assert_eq!(answer["verdict"], verdict, "{allow}: {answer:#}");
+    }
+}
+
 /// Whichever variable it is: an entry with its value allows it, and the answer is about the event's own rule.
 #[test]
 fn every_variable_that_loads_code_has_an_entry() {
@@ -266,6 +289,14 @@ fn every_variable_that_loads_code_has_an_entry() {
         let answer = explain(&with_entries(&answer).expect("an entry"), &detail, json!([]));
         assert_eq!((&answer["verdict"], &answer["rule"]), (&json!("allowed"), &json!("loader-env")), "{answer:#}");
     }
+    // Several, by name or by value.
+    let several = "RUBYLIB=/opt/a; /opt/b; NODE_OPTIONS=-r /opt/c";
+    let answer = explain("rules.loader-env.allow = [\"NODE_OPTIONS=-r /opt/c\"]\n", several, json!([]));
+    assert_eq!(answer["allow_by"][0]["entries"], json!(["/opt/a; /opt/b"]), "{answer:#}");
+    let answer = explain("", several, json!([]));
+    assert_eq!(answer["allow_by"][0]["entries"], json!(["-r /opt/c", "/opt/a; /opt/b"]), "{answer:#}");
+    let answer = explain(&with_entries(&answer).expect("entries"), several, json!([]));
+    assert_eq!(answer["verdict"], "allowed", "{answer:#}");
     // Behind what another rule says.
     let answer = explain("", "standard input is tcp 10.0.0.1:5; PYTHONPATH=/q", json!(["stdio-socket"]));
     assert_eq!(answer["allow_by"][1]["entries"], json!(["/q"]), "{answer:#}");
@@ -317,7 +348,81 @@ fn every_metadata_service_is_one() {
             event["destination"] = json!({ "ip": address, "port": port });
             let answer = place.explain("mode = \"enforce\"\n", &event).expect("an answer");
             assert_eq!(answer["rule"], "metadata", "{answer:#}");
-            assert_eq!(answer["verdict"], "denied, with an event", "{answer:#}");
+            assert_eq!(answer["verdict"], "blocked, with an event", "{answer:#}");
         }
+    }
+}
+
+/// What is said of a UDP socket that was only connected is what happens: the connect passes, and what is sent is judged.
+#[test]
+fn a_udp_connect_is_explained_by_what_is_sent() {
+    let place = Place::new();
+    let mut event = example("egress-port").1;
+    event["network"]["transport"] = "udp".into();
+    let answer = |mode: &str, event: &Value| place.explain(&format!("mode = \"{mode}\"\n"), event).expect("an answer");
+    let verdict = |answer: &Value| answer["verdict"].as_str().unwrap_or_default().to_owned();
+    // Without the detail, the connect itself was judged.
+    assert_eq!(verdict(&answer("enforce", &event)), "blocked, with an event");
+    event["portcullis"]["detail"] = "nothing sent yet".into();
+    let enforced = answer("enforce", &event);
+    assert_eq!(verdict(&enforced), "allowed, without an event; what is sent is blocked, with an event");
+    assert!(enforced["note"].as_str().is_some_and(|note| note.contains("nothing sent yet")), "{enforced}");
+    assert!(enforced["asked"].as_str().is_some_and(|asked| asked.contains("connect a UDP socket, and send")));
+    assert_eq!(enforced["allow_by"][0]["entries"], json!(["192.88.1.10:4444"]));
+    assert_eq!(verdict(&answer("audit", &event)), "allowed, with an event; what is sent has an event of its own");
+    let allowed = place.explain("egress.allow = [\"192.88.1.10:4444\"]\n", &event).expect("an answer");
+    assert_eq!(verdict(&allowed), "allowed");
+}
+
+/// A destination is taken as events show it.
+#[test]
+fn a_destination_may_have_its_transport() {
+    let place = Place::new();
+    let config = place.write("portcullis.toml", "");
+    let asked = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let done =
+            command.args(["explain", "--json", "--config"]).arg(&config).args(arguments).output().expect("explain");
+        match serde_json::from_slice::<Value>(&done.stdout) {
+            Ok(answer) => answer["asked"].as_str().unwrap_or_default().to_owned(),
+            Err(_) => String::from_utf8_lossy(&done.stderr).into_owned(),
+        }
+    };
+    let datagram = "may it send a datagram to 192.88.1.10:4444?";
+    assert_eq!(asked(&["--connect", "192.88.1.10:4444/udp"]), datagram);
+    assert_eq!(asked(&["--connect", "192.88.1.10:4444/udp", "--udp"]), datagram);
+    assert_eq!(asked(&["--connect", "192.88.1.10:4444", "--udp"]), datagram);
+    assert_eq!(asked(&["--connect", "192.88.1.10:4444/tcp"]), "may it connect to 192.88.1.10:4444?");
+    assert_eq!(asked(&["--connect", "[2001:db8::1]:4444/udp"]), "may it send a datagram to [2001:db8::1]:4444?");
+    assert!(asked(&["--connect", "192.88.1.10:4444/tcp", "--udp"]).contains("is not UDP"));
+    assert!(asked(&["--connect", "192.88.1.10:4444/sctp"]).contains("--udp"));
+}
+
+/// Who is told that a command is not simple is told by which character.
+#[test]
+fn what_is_not_simple_is_named() {
+    let place = Place::new();
+    let mut event = example("shell-spawn").1;
+    let mut said = |command: &str| {
+        event["process"]["args"] = json!(["sh", "-c", command]);
+        event["process"]["args_count"] = 3.into();
+        place.explain("", &event).expect("an answer")["allow_by"].to_string()
+    };
+    for one in ["|", "&", ";", "<", ">", "(", ")", "$", "`", "*", "?", "[", "{", "}", "!", "^", "%", "#", "~"] {
+        let text = said(&format!("/usr/bin/stat -c {one}s '/srv/shop'"));
+        assert!(text.contains(&format!("it has `{one}`")), "{one}: {text}");
+    }
+    for (command, what) in [
+        ("/usr/bin/date +%s", "it has `%`"),
+        ("/bin/echo \"a $b\"", "it has `$`"),
+        ("A=1 /bin/date", "it has `=`"),
+        ("/bin/date > /srv/x", "it has `>`"),
+        ("/bin/date\n/bin/id", "it has `\\\\n`"),
+        ("/bin/echo 'a%", "a quote is not closed"),
+        ("if /bin/true", "`if` is a word"),
+        ("exec -a x /bin/id", "`exec` is a word"),
+    ] {
+        let text = said(command);
+        assert!(text.contains(what), "{command}: {text}");
     }
 }

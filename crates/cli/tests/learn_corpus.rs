@@ -27,7 +27,7 @@ fn learn(logs: &[PathBuf], more: &[&str]) -> BTreeSet<String> {
     let mut results = BTreeSet::new();
     for part in said.as_array().expect("a list") {
         let vhost = part["vhost"].as_str().unwrap_or("-");
-        for (list, word) in [("proposed", "proposed"), ("seen_too_little", "rare"), ("refused", "refused")] {
+        for (list, word) in [("proposed", "proposed"), ("seen_too_little", "rare"), ("withheld", "refused")] {
             for one in part[list].as_array().expect("a list") {
                 let text = one["entry"].as_str().or(one["what"].as_str()).expect("a text");
                 assert!(results.insert(format!("{word} {vhost} {text}")), "{vhost} {text} is named twice");
@@ -85,7 +85,7 @@ fn nothing_of_an_intrusion_is_proposed() {
     // Whatever is asked for, but for an entry by its name.
     let proposed =
         |results: BTreeSet<String>| results.into_iter().filter(|line| line.starts_with("proposed")).collect();
-    let more = ["--include-rare", "--refused", "--widen"];
+    let more = ["--include-rare", "--blocked", "--widen"];
     let of_ordinary: BTreeSet<String> = proposed(learn(&all[..1], &more));
     let of_all: BTreeSet<String> = proposed(learn(&all, &more));
     assert_eq!(of_all, of_ordinary);

@@ -8,6 +8,9 @@ use std::process::Command;
 /// A folder with the tools that the scripts run.
 fn root() -> tempfile::TempDir {
     let root = tempfile::tempdir().expect("a folder");
+    // As the packages leave it, whose configuration is a file of theirs.
+    std::fs::create_dir_all(root.path().join("etc/portcullis")).expect("a folder");
+    std::os::unix::fs::symlink("/bin/mkdir", root.path().join("mkdir")).expect("a link");
     for tool in ["portcullis", "systemd-tmpfiles"] {
         let path = root.path().join(tool);
         std::fs::write(&path, "#!/bin/sh\n").expect("a file");
@@ -29,7 +32,7 @@ fn the_rpm_says_what_to_do_next() {
     let root = root();
     let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("the manifest");
     let script = manifest.split("post_install_script = \"\"\"").nth(1).and_then(|rest| rest.split("\"\"\"").next());
-    let script = script.expect("a script").replace("/etc/systemd", &format!("{}/etc/systemd", root.path().display()));
+    let script = script.expect("a script").replace(" /etc/", &format!(" {}/etc/", root.path().display()));
     says_what_to_do_next(root.path(), &script, &[], ["1", "2"]);
 }
 
@@ -42,9 +45,14 @@ fn says_what_to_do_next(root: &Path, script: &str, arguments: &[&str], formers: 
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
         [done.stdout, done.stderr].map(|said| String::from_utf8_lossy(&said).into_owned()).concat()
     };
+    let folder = root.join("etc/portcullis/vhosts.d");
     for former in formers {
         assert!(said(former).contains("Next: portcullis install UNIT --dry-run"), "{}", said(former));
     }
+    // The folder that the configuration and the documentation name; what is in it stays.
+    let mode = |path: &Path| std::fs::metadata(path).expect("a folder").permissions().mode();
+    assert_eq!(mode(&folder), mode(&root.join("etc/portcullis")));
+    std::fs::write(folder.join("shop.toml"), "").expect("a file");
     for unit in ["nginx", "php8.2-fpm"] {
         let folder = root.join(format!("etc/systemd/system/{unit}.service.d"));
         std::fs::create_dir_all(&folder).expect("a folder");
@@ -57,4 +65,5 @@ fn says_what_to_do_next(root: &Path, script: &str, arguments: &[&str], formers: 
             said(former)
         );
     }
+    assert!(folder.join("shop.toml").exists());
 }

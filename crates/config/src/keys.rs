@@ -58,14 +58,14 @@ pub const KEYS: [Key; 44] = [
     key(
         "egress",
         "errno",
-        "errno of a denied connect: `EACCES`, `EPERM`, `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT`, `ENOENT`",
+        "errno of a blocked connect: `EACCES`, `EPERM`, `ECONNREFUSED`, `ENETUNREACH`, `EHOSTUNREACH`, `ETIMEDOUT`, `ENOENT`",
         "`\"EACCES\"`",
     ),
     key("egress", "why", "a sentence of at most 240 bytes, copied into events", ""),
     key("exec", "mode", "as `mode`, for `shell-spawn` alone", "`mode`"),
     key("exec", "shells", "names of programs that are shells; `\"default\"` likewise", "`[\"default\"]`"),
     key("exec", "allow", "simple commands that a shell may run; `\"default\"` likewise", "`[\"default\"]`"),
-    key("exec", "errno", "errno of a denied program", "`\"EACCES\"`"),
+    key("exec", "errno", "errno of a blocked program", "`\"EACCES\"`"),
     key("exec", "why", "as above", ""),
     key(
         "rules.NAME",
@@ -86,7 +86,12 @@ pub const KEYS: [Key; 44] = [
         "names of programs, a `*` at the end for any version; `\"default\"` likewise",
         "`[\"default\"]`",
     ),
-    key("rules.loader-env", "allow", "whole values that are expected of variables that load code", "`[]`"),
+    key(
+        "rules.loader-env",
+        "allow",
+        "whole values that are expected of variables that load code, or `NAME=VALUE` of any variable of [the table](#commands)",
+        "`[]`",
+    ),
     key("rules.listen-port", "allow", "ports and ranges that may be opened", "`[]`"),
     key(
         "rules.dns-direct",

@@ -24,5 +24,6 @@ pub use compile::{compile, compile_for_library};
 pub use diagnostic::{Diagnostic, Severity};
 pub use entry::command;
 pub use load::{FORGIVEN, Loaded, built_in, load, load_below, mark, parse_text};
-pub use model::{Config, Sink, SourceFile};
+pub use model::{Config, SourceFile};
+pub use portcullis_policy::Sink;
 pub use portcullis_policy::place::DEFAULT_CONFIG;

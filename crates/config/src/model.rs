@@ -1,6 +1,6 @@
 //! The configuration as it is understood, before it is compiled.
 
-use portcullis_policy::{Backstop, BackstopKind, Mode, RULES};
+use portcullis_policy::{Backstop, BackstopKind, Mode, RULES, Sink};
 use std::path::PathBuf;
 
 /// Where a clause was written; `file` is `None` for what is built in.
@@ -156,20 +156,6 @@ pub struct Vhost {
     pub matches: Match,
     /// What it says.
     pub scope: ScopeConfig,
-}
-
-/// A sink.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Sink {
-    /// systemd's journal, native protocol.
-    Journald = 1,
-    /// /dev/log
-    Syslog = 2,
-    /// A file of lines.
-    File = 4,
-    /// Standard error.
-    Stderr = 8,
 }
 
 /// A file the configuration was read from.

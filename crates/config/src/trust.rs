@@ -5,8 +5,8 @@
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::load::Loaded;
-use crate::model::Sink;
 use crate::reading::Folder;
+use portcullis_policy::Sink;
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::OsString;
 use std::fs::Metadata;

@@ -7,9 +7,15 @@ use std::path::Path;
 #[test]
 fn entries_that_never_apply_are_warned_of() {
     for (entry, message, help) in [
-        ("PYTHONPATH=/q", "without their names", Some("write `/q`")),
-        ("LD_PRELOAD=", "without their names", Some("remove this")),
-        ("BASH_ENV=/q", "loader-env is not about `BASH_ENV`", Some("remove it")),
+        ("LD_PRELOAD=/q", "without its name", Some("write `/q`")),
+        ("LD_PRELOAD=", "no event", Some("remove it")),
+        ("PYTHONPATH=", "no event", Some("remove it")),
+        ("OPENSSL_CONF=/dev/null", "no event", Some("remove it")),
+        ("HOME=/q", "reads a file there", Some("remove it")),
+        ("PYTHONPATH=/q*", "is no pattern", Some("write each value in full")),
+        ("PYTHONPATH=/q", "", None),
+        ("NODE_ENV=production", "", None),
+        ("ENV=", "", None),
         ("/opt/x*", "is no pattern", Some("write each value in full")),
         ("/opt/?.so", "is no pattern", Some("write each value in full")),
         ("/dev/null", "no event", Some("remove it")),

@@ -99,7 +99,7 @@ fn shell_syntax_in_a_command() {
         ("/bin/a 'b", "a quote `'` that is not closed"),
         ("A=1 /bin/a", "`=` in the program's name"),
         ("if /bin/a", "`if`"),
-        ("exec /bin/a", "`exec`"),
+        ("exec if /bin/a", "`exec`"),
         ("/bin/a ~/x", "`~`"),
         ("/bin/a {b,c}", "`{`"),
         ("/bin/a [ab]", "`[`"),

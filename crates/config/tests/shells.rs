@@ -12,6 +12,9 @@ use std::process::Command;
 
 const SHELLS: [&str; 2] = ["/bin/dash", "/bin/bash"];
 
+/// What a command begins with.
+const BEGINS: [&str; 6] = ["p ", "p ", "p ", "exec p ", "exec\tp ", "exec "];
+
 /// The pieces of a command behind its program; whole redirections among them, so that many commands are simple.
 const PIECES: [&str; 42] = [
     " ",
@@ -92,18 +95,27 @@ fn a_simple_command_is_one_program_with_these_words_and_no_file() {
         std::fs::write(&path, witness).expect("a file");
         std::fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).expect("permissions");
     }
-    let (simple, redirected) = (Cell::new(0), Cell::new(0));
+    let (simple, redirected, replaced) = (Cell::new(0), Cell::new(0), Cell::new(0));
     let mut runner = TestRunner::new(Config { cases: 6000, failure_persistence: None, ..Config::default() });
-    let texts = vec(prop::sample::select(&PIECES[..]), 0..7).prop_map(|pieces| format!("p {}", pieces.concat()));
+    let begins = prop::sample::select(&BEGINS[..]);
+    let texts = (begins, vec(prop::sample::select(&PIECES[..]), 0..7))
+        .prop_map(|(begin, pieces)| format!("{begin}{}", pieces.concat()));
     let tested = runner.run(&texts, |text| {
         let Some(words) = words(&text) else { return Ok(()) };
         simple.set(simple.get() + 1);
         redirected.set(redirected.get() + usize::from(text.contains("/dev/null") || text.contains("2>&1")));
+        replaced.set(replaced.get() + usize::from(text.starts_with("exec")));
+        // A program that is not there runs nowhere.
+        let is_there = words.first().is_some_and(|program| folder.path().join("bin").join(program).is_file());
+        let wanted = if is_there { vec![words.join("|")] } else { Vec::new() };
         for shell in SHELLS {
-            prop_assert_eq!(run(shell, folder.path(), &text), [words.join("|")], "{}: {:?}", shell, text);
+            prop_assert_eq!(run(shell, folder.path(), &text), wanted.clone(), "{}: {:?}", shell, text);
         }
         Ok(())
     });
     tested.unwrap_or_else(|error| panic!("{error}"));
-    assert!(simple.get() > 200 && redirected.get() > 50, "{simple:?} {redirected:?}");
+    assert!(
+        simple.get() > 200 && redirected.get() > 50 && replaced.get() > 50,
+        "{simple:?} {redirected:?} {replaced:?}"
+    );
 }

@@ -1,6 +1,7 @@
 //! A JSON writer that keeps a fixed buffer valid: strings are cut to a bound, any bytes come out as UTF-8.
 
 use crate::digits::{decimal, hex_digit, hexadecimal};
+use crate::format_characters::is_format;
 use crate::{EVENT_MAX, address};
 use arrayvec::ArrayVec;
 
@@ -168,19 +169,22 @@ impl<'b> Json<'b> {
     /// One character, escaped where JSON or a terminal needs that; false where it did not fit.
     fn character(&mut self, character: char, left: &mut usize) -> bool {
         let mut utf8 = [0; 4];
-        let mut escape = *b"\\u0000";
+        let mut escapes = [[0; 6]; 2];
         let encoded: &[u8] = match character {
             '"' => b"\\\"",
             '\\' => b"\\\\",
             '\n' => b"\\n",
             '\r' => b"\\r",
             '\t' => b"\\t",
-            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' => {
-                let code = character as u32 as u8;
-                if let Some(digits) = escape.get_mut(4..6) {
-                    digits.copy_from_slice(&[hex_digit(code >> 4), hex_digit(code & 15)]);
+            _ if character.is_control() || is_format(character) => {
+                let mut units = [0; 2];
+                let units = character.encode_utf16(&mut units);
+                for (escape, unit) in escapes.iter_mut().zip(&*units) {
+                    let [high, low] = unit.to_be_bytes();
+                    let digit = hex_digit;
+                    *escape = [b'\\', b'u', digit(high >> 4), digit(high & 15), digit(low >> 4), digit(low & 15)];
                 }
-                &escape
+                escapes.as_flattened().get(..units.len().wrapping_mul(6)).unwrap_or_default()
             }
             _ => character.encode_utf8(&mut utf8).as_bytes(),
         };
@@ -272,6 +276,14 @@ mod tests {
     fn a_text_that_fills_its_bound_is_cut_and_says_so() {
         assert_eq!(written(|json| json.string(b"abcdefgh", 8)), "\"abcde\u{2026}\"");
         assert_eq!(written(|json| json.string(b"abcde", 8)), "\"abcde\"");
+    }
+
+    #[test]
+    fn what_changes_how_a_line_is_shown_is_escaped() {
+        let text = "a\u{9b}\u{202e}\u{2028}\u{e0041}\u{e9}";
+        let shown = "\"a\\u009b\\u202e\\u2028\\udb40\\udc41\u{e9}\"";
+        assert_eq!(written(|json| json.string(text.as_bytes(), 100)), shown);
+        assert_eq!(serde_json::from_str::<String>(shown).unwrap(), text);
     }
 
     proptest! {

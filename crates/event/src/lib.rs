@@ -6,6 +6,8 @@ mod action;
 pub mod address;
 mod digits;
 mod encode;
+pub mod field;
+mod format_characters;
 pub mod journal;
 mod json;
 mod message;
@@ -21,6 +23,11 @@ pub use portcullis_policy::{RULE_FACTS as RULES, RuleFacts};
 pub const EVENT_MAX: usize = 12288;
 /// How many arguments of a program an event shows; `process.args_count` has the real number.
 pub const ARGS_SHOWN: usize = 16;
+
+/// The detail of the connect of a UDP socket whose verdict is only logged: what is sent there has events of its own, where a hook sees it.
+pub const NOTHING_SENT: &[u8] = b"nothing sent yet";
+/// The severity of such an event, whatever its rules' is: Elastic's low.
+const SEVERITY_OF_NOTHING: u8 = 21;
 
 /// The guard's word on itself: its policy is not what the configuration asks for.
 pub const GUARD_POLICY: RuleFacts = RuleFacts {
@@ -155,9 +162,13 @@ impl Event<'_> {
         self.action.title().unwrap_or(self.rule.name)
     }
 
-    /// `event.severity`: that of the gravest rule that fired.
+    /// `event.severity`: that of the gravest rule that fired; low where nothing was sent yet.
     #[must_use]
+    #[inline(never)]
     pub fn severity(&self) -> u8 {
+        if matches!(self.action, Action::Connect(_)) && self.detail == NOTHING_SENT {
+            return SEVERITY_OF_NOTHING;
+        }
         self.also().fold(self.rule.severity, |most, rule| most.max(rule.severity))
     }
 

@@ -16,10 +16,12 @@ pub(crate) fn message(json: &mut Json<'_>, event: &Event<'_>) {
                 (_, false) => b" connects to ",
             });
             address_text(json, &to);
-            if !to.domain.is_empty() {
-                json.raw(b" (");
-                json.text(to.domain, 96);
-                json.raw(b")");
+            for more in [to.domain, event.detail] {
+                if !more.is_empty() {
+                    json.raw(b" (");
+                    json.text(more, 96);
+                    json.raw(b")");
+                }
             }
         }
         Action::Listen(on) => {

@@ -73,11 +73,14 @@ pub fn reason(word: &str) -> u16 {
 /// Shells that are known to redirect as [`Tokens`] reads it.
 const REDIRECTING: [&[u8]; 3] = [b"sh", b"dash", b"bash"];
 
-/// Whether the first word of a command has no folder. A quoted blank ends it here, which is the safe side.
+/// Whether the program of a command is named without a folder: its first word, or the one behind `exec`. A quoted blank ends it here, which
+/// is the safe side.
 fn is_bare(text: &[u8]) -> bool {
-    let blank = |byte: &u8| matches!(byte, b' ' | b'\t');
-    let word = text.iter().position(|byte| !blank(byte)).and_then(|start| text.get(start..)).unwrap_or_default();
-    !word.iter().take_while(|byte| !blank(byte)).any(|&byte| byte == b'/')
+    let is_word = |word: &&[u8]| !word.is_empty();
+    let mut words = text.split(|byte| matches!(byte, b' ' | b'\t')).filter(is_word);
+    let first = words.next();
+    let program = if first == Some(b"exec") { words.next() } else { first };
+    !program.is_some_and(|word| word.contains(&b'/'))
 }
 
 /// Whether an entry of `tools` means a program of this name. A `*` at its end stands for any version, and not for what makes a script
@@ -126,7 +129,8 @@ impl<'a> Policy<'a> {
         } else {
             if let Some(Steering::Unknown) = steering {
                 let about = found.iter().filter(|(_, clause)| clause.is_some());
-                findings.unknown(scope, Unknown::Environment, about.fold(0, |bits, (rule, _)| bits | rule.bit()));
+                let rules = about.fold(0, |bits, (rule, _)| bits | rule.bit());
+                findings.unknown(scope, Unknown::Environment, Unknown::Environment.rules() & rules);
             }
             for (rule, clause) in found {
                 if let Some(clause) = clause {
@@ -146,7 +150,7 @@ impl<'a> Policy<'a> {
             findings.fire(Rule::LoaderEnv, mode(scope, Rule::LoaderEnv), default(scope, Rule::LoaderEnv));
         }
         if let Some(what) = program.unknown {
-            findings.unknown(scope, what, u16::MAX);
+            findings.unknown(scope, what, what.rules());
         }
         findings.verdict()
     }
@@ -310,5 +314,30 @@ impl<'a> Policy<'a> {
             }
         }
         tokens.next(buffer).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_bare;
+
+    #[test]
+    fn a_program_behind_exec_is_the_one_that_is_named() {
+        for text in [
+            "id",
+            " \tid /etc",
+            "exec id",
+            "exec",
+            "",
+            "exec\tid /bin/sh",
+            "\"exec\" /bin/id",
+            "exe /bin/id",
+            "exec exec /bin/id",
+        ] {
+            assert!(is_bare(text.as_bytes()), "{text}");
+        }
+        for text in ["/bin/id", "  ./id", "exec /bin/id", " exec  ../id x"] {
+            assert!(!is_bare(text.as_bytes()), "{text}");
+        }
     }
 }

@@ -85,7 +85,7 @@ pub struct Header {
     pub length: U32,
     /// [`checksum`] of everything after this field.
     pub checksum: U64,
-    /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr; and [`EVERY_EVENT`].
+    /// Bit set of sinks ([`crate::Sink::bit`]), and [`EVERY_EVENT`], [`OVERRIDDEN`] and [`SEALED`].
     pub sinks: U32,
     /// The [`crate::Backstop`].
     pub backstop: U32,

@@ -16,6 +16,7 @@ pub mod overlay;
 pub mod place;
 mod rest;
 mod rule;
+mod sink;
 pub mod startup;
 mod unknown;
 pub mod vhost;
@@ -23,6 +24,7 @@ mod view;
 
 pub use facts::{Follows, OwnAction, RuleFacts, RuleText, Subject};
 pub use rule::{RULE_FACTS, RULE_TEXTS, RULE_WORDS, RULES, Rule};
+pub use sink::{ReadFrom, Sink};
 pub use unknown::Unknown;
 pub use view::{Malformed, Policy};
 

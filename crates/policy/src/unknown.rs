@@ -50,6 +50,8 @@ const CONNECTION: u16 = Subject::Connection.rules();
 const PROGRAM: u16 = Subject::Program.rules();
 /// The rules on what a process does to others and to its own surroundings.
 const PROCESS: u16 = Subject::Process.rules();
+/// The rules on the start of a program: which it is, and with what it starts.
+const START: u16 = PROGRAM | Rule::LoaderEnv.bit() | Rule::StdioSocket.bit() | Rule::ProcessMemory.bit();
 
 impl Unknown {
     /// All of them, in the order of their numbers.
@@ -133,10 +135,10 @@ impl Unknown {
 }
 
 impl Findings {
-    /// The rules that cannot be judged fire, as far as they are on and among `rules`.
+    /// These rules, which cannot be judged, fire, as far as they are on.
     pub(crate) fn unknown(&mut self, scope: &crate::format::Scope, what: Unknown, rules: u16) {
         let (outcome, fired) = self.so_far();
-        for rule in Rule::ALL.into_iter().filter(|rule| what.rules() & rules & rule.bit() != 0) {
+        for rule in Rule::ALL.into_iter().filter(|rule| rules & rule.bit() != 0) {
             self.fire(rule, strictest_mode(scope, rule), default(scope, rule));
         }
         let (now, also) = self.so_far();
@@ -155,7 +157,15 @@ impl Policy<'_> {
     pub fn decide_unknown(&self, scope: u32, what: Unknown, rules: u16) -> Verdict {
         let first = Rule::ALL.into_iter().find(|rule| what.rules() & rules & rule.bit() != 0);
         let mut findings = Findings::none(first.unwrap_or(Rule::EgressPort), u32::MAX);
-        findings.unknown(self.scope(scope), what, rules);
+        findings.unknown(self.scope(scope), what, what.rules() & rules);
+        findings.verdict()
+    }
+
+    /// The verdict on the start of a program of which this could not be judged, so that nothing else of it was: all rules on a start fire.
+    #[must_use]
+    pub fn decide_unseen(&self, scope: u32, what: Unknown) -> Verdict {
+        let mut findings = Findings::none(Rule::ShellSpawn, u32::MAX);
+        findings.unknown(self.scope(scope), what, what.rules() | START);
         findings.verdict()
     }
 }

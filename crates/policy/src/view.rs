@@ -182,7 +182,7 @@ impl<'a> Policy<'a> {
             .map(move |source| (policy.text(source.path), source.mark.get(), source.size.get()))
     }
 
-    /// Bit set of sinks: 1 journald, 2 syslog, 4 file, 8 stderr.
+    /// Bit set of sinks: [`crate::Sink::bit`].
     #[must_use]
     pub fn sinks(&self) -> u32 {
         self.header.sinks.get()

@@ -9,11 +9,13 @@ mod field;
 mod pairs;
 mod param;
 mod path;
+mod protocol;
 pub mod wire;
 
 pub use field::Field;
 use param::Param;
 pub use path::{normalise, unproxied};
+pub use protocol::Protocol;
 
 /// Who said what the request is, and so whose `server_name` it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

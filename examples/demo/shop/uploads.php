@@ -4,16 +4,16 @@
 switch ($_GET['do'] ?? '') {
     case 'shell':
         $output = shell_exec('id');
-        echo is_string($output) ? "The shell says: $output" : "The shell was refused.\n";
+        echo is_string($output) ? "The shell says: $output" : "The shell was blocked.\n";
         break;
     case 'connect':
         $socket = @fsockopen('192.88.1.10', 4444, $errno, $error, 5);
-        echo $socket ? "Connected to port 4444.\n" : "The connection was refused: $error.\n";
+        echo $socket ? "Connected to port 4444.\n" : "The connection was blocked: $error.\n";
         break;
     case 'static':
         $words = ['/bin/busybox', 'wget', '-q', '-O', '-', 'http://192.88.1.10:4444/'];
         $process = proc_open($words, [1 => ['pipe', 'w'], 2 => ['pipe', 'w']], $pipes);
         $output = stream_get_contents($pipes[1]);
-        echo $output !== '' ? "A static program fetched: $output" : "The static program was refused.\n";
+        echo $output !== '' ? "A static program fetched: $output" : "The static program was blocked.\n";
         break;
 }

@@ -16,11 +16,11 @@ use crate::action::{Actor, Decision, Other, Refused};
 use crate::judge;
 use crate::policy::in_force;
 use crate::process::state::Role;
-use crate::report::emit;
+use crate::report::{actor, emit};
 use crate::request::ServedRequest;
 use crate::sys::broker as ask;
 use crate::sys::procfs;
-use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
+use crate::sys::{self, ADDRESS_MAX, Announced, EXPECTED_MAX, Fd, Notice, Reply};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, Unknown};
@@ -29,6 +29,10 @@ use portcullis_request::wire::WIRE_MAX;
 
 /// What answering takes beside the call.
 pub struct With<'w> {
+    /// The arguments are read.
+    pub reads: bool,
+    /// Anything of the caller's memory is read.
+    pub looks: bool,
     /// Becomes the scope that the call is judged in.
     pub scope: &'w AtomicU32,
     /// Descriptors of other processes can be had.
@@ -57,9 +61,13 @@ impl<T> From<Decision<T>> for Reply {
 
 /// The answer to a call; `None` where somebody else gives it.
 pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply> {
+    actor::leave_arguments(!with.reads);
     let memory = Memory::of(notice.pid);
     if let Some(what) = sys::announced(notice, member.secret.load(Ordering::Relaxed)) {
-        // What cannot be read is not put on record.
+        // What cannot be read is not put on record; whoever said it says it again.
+        if !with.reads && !matches!(what, Announced::Asked) {
+            return Some(Reply::Result(sys::UNREAD as i64));
+        }
         if let Ok(memory) = &memory {
             announced(notice, memory, (member.pid.load(Ordering::Relaxed), with), what);
         }
@@ -72,6 +80,9 @@ pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply
 }
 
 fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memory) -> Option<Reply> {
+    if !with.looks {
+        memory.close();
+    }
     let Some(subject) = subject::of(member, notice.pid, memory, with.records) else {
         return Some(unreadable(notice));
     };
@@ -80,6 +91,9 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         return None;
     }
     with.scope.store(subject.served.scope, Ordering::Release);
+    if !with.reads {
+        memory.close();
+    }
     if subject.role == Role::Master {
         // The server itself, before it serves: no rule is about it.
         return Some(Decision::Ok(()).into());
@@ -90,6 +104,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         memory,
         width: decoded.width,
         worker: member.pid.load(Ordering::Relaxed),
+        id: notice.id,
         with,
         told: Cell::new(false),
         written: Cell::new(false),
@@ -125,7 +140,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
 /// Puts on record what a hook announces: the program that its process is about to execute has no guard in it, or libc is about
 /// to execute one in a new process.
 fn announced(notice: &Notice, memory: &Memory, (worker, with): (u32, &With<'_>), what: Announced) {
-    let (mut request, mut programs) = ([0; WIRE_MAX], [0; 256]);
+    let (mut request, mut programs) = ([0; WIRE_MAX], [0; EXPECTED_MAX]);
     let read = |(at, len): (u64, u64), room: &mut [u8]| {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         room.get_mut(..len).map_or(0, |room| memory.read(at, room).len())
@@ -205,6 +220,8 @@ pub(super) struct SupervisedCall<'c> {
     pub(super) width: usize,
     /// The worker that it descends from.
     pub(super) worker: u32,
+    /// Names the call.
+    pub(super) id: u64,
     pub(super) with: &'c With<'c>,
     /// A hook has written the event of this call.
     pub(super) told: Cell<bool>,

@@ -2,10 +2,12 @@
 //! and writes events. The judge may be in anybody's hands: nothing is done but for the call at hand, and what it says is numbers
 //! and bytes that are copied once.
 
+mod calls;
+
 use super::opening::PRIVILEGED;
 use super::permit::{self, Permit};
-use super::remote::{or_as_user, put, writable};
-use super::{Member, SharedState, sent, subject};
+use super::remote::{or_as_user, writable};
+use super::{Member, SharedState, subject};
 use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::report::sink;
@@ -40,12 +42,25 @@ pub struct JudgeJob<'a> {
     lent: [Option<(i32, Fd)>; LENT],
     /// Something was done that cannot be done once more.
     pub acted: bool,
+    /// For whom the lengths of messages that were sent are written.
+    user: u32,
     /// Somebody else answers the call.
     awaited: Cell<bool>,
     /// The caller's process.
     process: Cell<u32>,
     /// The caller's memory, to write to.
     memory: Option<Fd>,
+}
+
+/// What has come of a call so far.
+pub enum SoFar {
+    Nothing,
+    /// So many messages of one call were sent: it may return that.
+    Sent(i64),
+    /// Events of some messages of one call were written, and none was sent: the rest cannot be judged.
+    Events,
+    /// Something that nobody but its judge can go on with.
+    Unknown,
 }
 
 /// The broker's answer to one request of the judge.
@@ -90,9 +105,21 @@ impl<'a> JudgeJob<'a> {
             at,
             lent: [const { None }; LENT],
             acted: false,
+            user: 0,
             awaited: Cell::new(false),
             process: Cell::new(0),
             memory: None,
+        }
+    }
+
+    /// What has come of it so far.
+    pub fn so_far(&self, copied: &BrokerCopy) -> SoFar {
+        match (self.acted, self.permit().writes_lengths(), copied.lengths.len()) {
+            (false, ..) => SoFar::Nothing,
+            _ if self.awaited.get() => SoFar::Unknown,
+            (true, false, _) => SoFar::Unknown,
+            (true, true, 0) => SoFar::Events,
+            (true, true, sent) => SoFar::Sent(sent as i64),
         }
     }
 
@@ -113,13 +140,17 @@ impl<'a> JudgeJob<'a> {
             let path = procfs::proc_path(thread, name);
             sys::open(libc::AT_FDCWD, path.c_str(), libc::O_RDONLY, 0).ok()
         };
+        if !self.still_waits() {
+            return None;
+        }
         let [mem, maps, status] = KEPT_NAMES;
         let files = [open(mem)?, open(maps)?, open(status)?];
         self.still_waits().then_some(files)
     }
 
     /// Whether what the judge works on is still there. What is got of a process by its number, or of a call that has ended, may be
-    /// another one's: it counts only if this holds afterwards.
+    /// another one's: it counts only if this holds afterwards. It is asked before as well: a thread that executes a program while the
+    /// call's is being ended keeps the kernel from answering for as long as it frees its memory.
     fn still_waits(&self) -> bool {
         match self.at {
             JudgeActivity::Call { member, id, .. } => sys::still_waits(member.listener.load(Ordering::Relaxed), id),
@@ -128,10 +159,12 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// Whether the memory of the caller can be written to, for the rest of the call.
-    fn holds_memory(&mut self) -> bool {
-        if self.memory.is_none() {
-            self.memory = self.memory();
+    /// Whether the lengths of messages can be written, once all are sent: by a process of its own, since the caller may keep its memory
+    /// locked.
+    fn may_tell(&mut self, user: u32) -> bool {
+        let JudgeActivity::Call { member, .. } = self.at else { return false };
+        if self.memory.is_none() && self.shared.helpers.have_place(user, member.pid.load(Ordering::Relaxed)) {
+            (self.memory, self.user) = (self.memory(), user);
         }
         self.memory.is_some()
     }
@@ -139,6 +172,9 @@ impl<'a> JudgeJob<'a> {
     /// The memory of the caller, to write to.
     fn memory(&self) -> Option<Fd> {
         let JudgeActivity::Call { thread, .. } = self.at else { return None };
+        if !self.still_waits() {
+            return None;
+        }
         writable(thread).filter(|_| self.still_waits())
     }
 
@@ -187,10 +223,17 @@ impl<'a> JudgeJob<'a> {
             asked::WAITS => BrokerOutcome::Answer(i64::from(self.still_waits()), None),
             asked::CONNECT => self.connect(a, b, c as u32, copied),
             // What is sent and cannot be said to be would be sent again.
-            asked::SEND if self.permit().writes_lengths() && !self.holds_memory() => {
-                BrokerOutcome::Answer(NO_PLACE, None)
+            asked::SEND if e != 0 && !self.may_tell(f as u32) => BrokerOutcome::Answer(NO_PLACE, None),
+            asked::SEND => {
+                let outcome = self.send(a, b as i32, Shape::of(c), d, None, copied);
+                if let BrokerOutcome::Answer(sent @ 0.., _) = outcome
+                    && e != 0
+                    && copied.lengths.try_push((e, sent as u32)).is_err()
+                {
+                    return BrokerOutcome::Nonsense;
+                }
+                outcome
             }
-            asked::SEND => self.send(a, b as i32, Shape::of(c), d, None, copied),
             asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, Some((e, f as u32)), copied),
             asked::BIND => match (self.lent(a), address(self.desk, b, copied)) {
                 (Some(fd), Some((address, len))) if self.may_have(permit::port(&address)) => {
@@ -211,11 +254,6 @@ impl<'a> JudgeJob<'a> {
                     sys::end_sending(fd);
                 }
                 BrokerOutcome::Answer(0, None)
-            }
-            asked::PUT => {
-                self.holds_memory();
-                let is_put = self.memory.as_ref().is_some_and(|memory| put(memory, a, &(b as u32).to_le_bytes()));
-                BrokerOutcome::Answer(i64::from(is_put), None)
             }
             asked::OWN => {
                 let text = copied.text(self.desk, 16).unwrap_or_default();
@@ -262,6 +300,9 @@ impl<'a> JudgeJob<'a> {
             JudgeActivity::Nothing => false,
         };
         let Some(flags) = opens(name, is_place, is_callers) else { return failed(libc::EPERM) };
+        if is_callers && !self.still_waits() {
+            return failed(libc::ESRCH);
+        }
         let path = procfs::proc_path(thread, name);
         match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
             // Of others, there is nothing to be had that is theirs alone.
@@ -305,6 +346,9 @@ impl<'a> JudgeJob<'a> {
     fn borrow(&mut self, number: i32) -> BrokerOutcome {
         let Some(free) = self.lent.iter().position(Option::is_none) else { return failed(libc::EMFILE) };
         let JudgeActivity::Call { thread, .. } = self.at else { return BrokerOutcome::Nonsense };
+        if !self.still_waits() {
+            return failed(libc::ESRCH);
+        }
         // Most threads are the first of their process, which the kernel says.
         let lent = match sys::borrow(thread, thread, number) {
             Err(errno @ (libc::EINVAL | libc::ENOENT | libc::ESRCH)) => match self.caller() {
@@ -327,114 +371,8 @@ impl<'a> JudgeJob<'a> {
         }
         BrokerOutcome::Lends(free as i64, own)
     }
-
-    fn connect(&self, token: u64, len: u64, user: u32, copied: &mut BrokerCopy) -> BrokerOutcome {
-        let (Some(fd), Some((address, len))) = (self.lent(token), address(self.desk, len, copied)) else {
-            return failed(libc::EACCES);
-        };
-        let go = || sys::connect(fd, &address, len) as i64;
-        // Whether it waits is for whoever else has the socket to say, at any time: O_NONBLOCK is the socket's own.
-        if sys::known_stream(fd) == Some(false) {
-            return BrokerOutcome::Answer(go(), None);
-        }
-        self.in_child(user, || {
-            // Nothing else is left to do, for minutes perhaps.
-            sys::keep_capabilities(|_| 0);
-            go()
-        })
-    }
-
-    fn send(
-        &self,
-        token: u64,
-        flags: i32,
-        shape: Shape,
-        len: u64,
-        later: Option<(u64, u32)>,
-        copied: &mut BrokerCopy,
-    ) -> BrokerOutcome {
-        let (Some(fd), JudgeActivity::Call { thread, .. }) = (self.lent(token), self.at) else {
-            return failed(libc::EACCES);
-        };
-        // What the caller cannot read, either, may be longer than any room: the kernel looks at its place, not here.
-        let data =
-            if shape.faults { Some(NOWHERE) } else { copied.data(self.desk, len).map(|data| data.as_ptr() as usize) };
-        let Some(data) = data else { return BrokerOutcome::Nonsense };
-        let Some(text) = copied.text(self.desk, (ADDRESS_MAX + CONTROL_MAX) as u64) else {
-            return BrokerOutcome::Nonsense;
-        };
-        let (name, control) = text.split_at(ADDRESS_MAX);
-        if shape.name > name.len() || !control.get(..shape.control).is_some_and(sent::is_harmless) {
-            return BrokerOutcome::Nonsense;
-        }
-        let piece = [data, len as usize];
-        let name = if shape.is_named { (name.as_ptr() as usize, shape.name) } else { (0, 0) };
-        let control = if shape.control == 0 { (0, 0) } else { (control.as_ptr() as usize, shape.control) };
-        let send = |flags| {
-            let done = if shape.is_plain {
-                sys::send_to(fd, piece, flags | libc::MSG_NOSIGNAL, name) as i64
-            } else {
-                let header = [name.0, name.1, piece.as_ptr() as usize, 1, control.0, control.1, 0];
-                sys::send_message(fd, &header, flags | libc::MSG_NOSIGNAL) as i64
-            };
-            // The signal that comes with a broken stream is the caller's.
-            if done == -i64::from(libc::EPIPE)
-                && flags & libc::MSG_NOSIGNAL == 0
-                && sys::is_stream(fd)
-                && let Some((_, process)) = self.caller()
-                && self.still_waits()
-            {
-                sys::signal_thread(process, thread, libc::SIGPIPE);
-            }
-            done
-        };
-        match later {
-            None => BrokerOutcome::Answer(send(flags | libc::MSG_DONTWAIT), None),
-            // The child has the broker's copy as it is now.
-            Some((tell_at, user)) => {
-                let memory = if tell_at == 0 { None } else { self.memory() };
-                if tell_at != 0 && memory.is_none() {
-                    return BrokerOutcome::Answer(NO_PLACE, None);
-                }
-                self.in_child(user, || match (send(flags), memory) {
-                    (sent @ 0.., Some(memory)) => {
-                        put(&memory, tell_at, &(sent as u32).to_le_bytes());
-                        1
-                    }
-                    (done, _) => done,
-                })
-            }
-        }
-    }
-
-    /// Makes a call that may take minutes: a process of its own waits for it, which ends with the caller.
-    fn in_child(&self, user: u32, go: impl FnOnce() -> i64) -> BrokerOutcome {
-        let JudgeActivity::Call { member, id, .. } = self.at else { return BrokerOutcome::Nonsense };
-        let (listener, worker) = (member.listener.load(Ordering::Relaxed), member.pid.load(Ordering::Relaxed));
-        let helpers = &self.shared.helpers;
-        if self.awaited.get() || !helpers.have_place(user, worker) {
-            return BrokerOutcome::Answer(NO_PLACE, None);
-        }
-        // SAFETY: the child only makes system calls of `sys`.
-        match unsafe { sys::fork_silent() } {
-            Ok(0) => {
-                sys::end_in(0);
-                sys::reply(listener, id, Reply::Result(go()));
-                sys::exit(0)
-            }
-            Ok(child) => {
-                helpers.put(child as u32, (listener, id), user, worker);
-                self.awaited.set(true);
-                BrokerOutcome::Answer(LATER, None)
-            }
-            // What was judged could be another address by the time that the kernel reads it.
-            Err(_) => BrokerOutcome::Answer(NO_PLACE, None),
-        }
-    }
 }
 
-/// An address at which no process has memory.
-const NOWHERE: usize = 8;
 /// Room for the control messages of a message.
 pub const CONTROL_MAX: usize = 256;
 

@@ -2,10 +2,10 @@
 //! the process itself could not do.
 
 use super::SharedState;
-use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob};
+use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
 use super::permit::Permit;
 use super::subject;
-use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, asked};
+use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, NO_PLACE, Shape, asked};
 use crate::sys::{self, Fd, Notice};
 use core::sync::atomic::Ordering;
 use portcullis_policy::format::Instruction;
@@ -107,7 +107,7 @@ impl Broker {
 
     /// What becomes of a request: the number of the answer, and whether a descriptor came with it.
     fn ask(&mut self, words: [u64; ASKED], with: Option<Fd>, text: &[u8]) -> (i64, bool) {
-        self.desk.text()[..text.len()].copy_from_slice(text);
+        self.desk.put_text(&[text]).expect("room");
         match self.job.answer(&words, with, &mut self.copied) {
             BrokerOutcome::Answer(number, fd) => (number, fd.is_some()),
             _ => panic!("{words:?}"),
@@ -152,7 +152,7 @@ fn nothing_is_had_of_a_caller_whose_call_has_ended() {
     }
     assert_eq!(broker.follow(&folder, b"0"), failed(libc::EACCES));
     let len_at = (HEADERS + 56) as u64;
-    assert_eq!(broker.ask([asked::PUT, len_at, 1, 0, 0, 0, 0, 0], None, b""), (0, false));
+    assert_eq!(broker.ask([asked::SEND, 0, 0, 0, 1, len_at, 0, 0], None, b""), (NO_PLACE, false));
     // What everybody may see stays to be had.
     assert_eq!(broker.open(std::process::id(), b"status", false), HAD);
 }
@@ -188,4 +188,29 @@ fn nothing_is_had_of_another_process_with_a_workers_number() {
     assert_eq!(Broker::of(shared, JudgeActivity::Worker(own, start)).open(own, b"mem", false), HAD);
     let mut other = Broker::of(shared, JudgeActivity::Worker(own, start + 1));
     assert_eq!(other.open(own, b"mem", false), failed(libc::ESRCH));
+}
+
+/// Where a judge waits in the middle of a call of many messages, the call may return how many were sent.
+#[test]
+fn what_was_sent_so_far_is_known() {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    socket.connect(socket.local_addr().expect("an address")).expect("connect");
+    let fd = socket.as_raw_fd();
+    let plain = Shape { is_named: false, name: 0, control: 0, is_plain: true, faults: false };
+    let send = |len_at| [asked::SEND, 0, 0, plain.word(), 1, len_at, 0, 0];
+    let caller = |number| caller(number, [fd as usize, 0x1000_0000, 2, 0, 0, 0]);
+    let many = caller(libc::SYS_sendmmsg);
+    let mut broker = Broker::at(&many);
+    let borrow = [asked::BORROW, fd as u64, 0, 0, 0, 0, 0, 0];
+    assert!(matches!(broker.job.answer(&borrow, None, &mut broker.copied), BrokerOutcome::Lends(0, _)));
+    assert!(matches!(broker.job.so_far(&broker.copied), SoFar::Nothing));
+    assert_eq!(broker.ask(send(0x1000_0000 + 56), None, b""), (1, false));
+    assert!(matches!(broker.job.so_far(&broker.copied), SoFar::Sent(1)));
+    let _ = broker.ask(send(0x1000_0000 + 64 + 56), None, b"");
+    assert!(matches!(broker.job.so_far(&broker.copied), SoFar::Sent(2)));
+    let one = caller(libc::SYS_sendmsg);
+    let mut broker = Broker::at(&one);
+    let _ = broker.job.answer(&borrow, None, &mut broker.copied);
+    assert_eq!(broker.ask(send(0), None, b""), (1, false));
+    assert!(matches!(broker.job.so_far(&broker.copied), SoFar::Unknown));
 }

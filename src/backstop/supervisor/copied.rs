@@ -11,9 +11,10 @@ const ENTRIES: usize = 1 << 14;
 const ARGUMENT_MAX: usize = 16 * 1024 + 1;
 
 /// What may be read of both vectors, wanted or not: the kernel takes no more bytes of strings and pointers than three quarters of
-/// _STK_LIM (fs/exec.c), and says E2BIG. Strings in more pages than this are nobody's.
+/// _STK_LIM (fs/exec.c), and says E2BIG. Of a stack of the usual 8 MiB it takes a quarter, which is 512 pages; each read takes some
+/// microseconds, in which every other caller waits. Strings in more pages than this are nobody's.
 const BYTES_MAX: usize = 6 << 20;
-const READS_MAX: u32 = 4096;
+const READS_MAX: u32 = 1024;
 
 /// Why a vector could not be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]

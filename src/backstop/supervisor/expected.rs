@@ -2,27 +2,34 @@
 //! what starts with an environment that the guard cannot be handed down in.
 //!
 //! What the supervisor sees is judged all the same. What equals the announcement of the thread that made the process has its event
-//! already. An announcement that is too long, or finds no place, costs a second event.
+//! already: the same file by the same path with the same arguments, in a process that began afterwards, once. An announcement that is
+//! too long, or finds no place, costs a second event.
 
 use super::records::{bucket, crowd};
 use super::subject::{self, Subject};
 use crate::memory::StringBuf;
-use core::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use crate::sys::{self, EXPECTED_MAX};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// Announcements at a time.
 const PLACES: usize = 16;
 /// The longest arguments, with a NUL between each two, and the longest path.
 pub const ARGUMENTS_MAX: usize = 1024;
-const PATH_MAX: usize = 256;
+/// Device, inode and path.
+const PROGRAM_MAX: usize = EXPECTED_MAX;
 
 struct Place {
     /// The thread; 0 for a free place.
     thread: AtomicU32,
     /// The worker that it descends from.
     worker: AtomicU32,
+    /// When the thread began, and when it announced this, in ticks since the host did.
+    times: [AtomicU64; 2],
+    /// The call that was the one announced; 0 while none was. Words may be more than one.
+    call: AtomicU64,
     lens: [AtomicU32; 2],
     arguments: [AtomicU8; ARGUMENTS_MAX],
-    path: [AtomicU8; PATH_MAX],
+    program: [AtomicU8; PROGRAM_MAX],
 }
 
 /// The announcements, in memory that each judge hands on to the next.
@@ -44,15 +51,16 @@ fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32) -> StringBuf<N> {
 
 impl Expected {
     /// Takes what a thread announces in the place of what it did before; nothing, where it expects nothing any more.
-    pub fn put(&self, (thread, worker): (u32, u32), arguments: &[u8], path: &[u8]) {
+    pub fn put(&self, (thread, worker): (u32, u32), arguments: &[u8], program: &[u8]) {
         let of = |wanted: u32| self.places.iter().find(|place| place.thread.load(Ordering::Relaxed) == wanted);
         let ended = |place: &&Place| subject::process_of(place.thread.load(Ordering::Relaxed)).is_none();
         if let Some(place) = of(thread) {
             place.thread.store(0, Ordering::Release);
         }
-        if arguments.is_empty() || arguments.len() > ARGUMENTS_MAX || path.is_empty() || path.len() > PATH_MAX {
+        if arguments.is_empty() || arguments.len() > ARGUMENTS_MAX || program.len() > PROGRAM_MAX {
             return;
         }
+        let Some(began) = subject::start_of(thread) else { return };
         let crowded = || {
             let owners = || self.places.iter().map(|place| place.worker.load(Ordering::Relaxed));
             let most = crowd(owners(), worker);
@@ -64,22 +72,66 @@ impl Expected {
         place.thread.store(0, Ordering::Release);
         place.worker.store(worker, Ordering::Relaxed);
         store(&place.arguments, arguments);
-        store(&place.path, path);
+        store(&place.program, program);
         place.lens[0].store(arguments.len() as u32, Ordering::Relaxed);
-        place.lens[1].store(path.len() as u32, Ordering::Relaxed);
+        place.lens[1].store(program.len() as u32, Ordering::Relaxed);
+        place.times[0].store(began, Ordering::Relaxed);
+        place.times[1].store(sys::ticks_since_boot(), Ordering::Relaxed);
+        place.call.store(0, Ordering::Relaxed);
         place.thread.store(thread, Ordering::Release);
     }
 
-    /// Whether a program is what the thread announced that made its process.
-    pub fn has<'a>(&self, process: &Subject, path: &[u8], arguments: impl Iterator<Item = &'a [u8]> + Clone) -> bool {
+    /// Whether a program, which a call executes, is what the thread announced that made its process.
+    pub fn has<'a>(
+        &self,
+        process: &Subject,
+        program: &Program<'_>,
+        arguments: impl Iterator<Item = &'a [u8]> + Clone,
+    ) -> bool {
+        let began = || subject::start_of(process.pid).unwrap_or(0);
         self.places.iter().any(|place| {
             let thread = place.thread.load(Ordering::Acquire);
-            if thread == 0 || copy::<{ PATH_MAX + 1 }>(&place.path, &place.lens[1]).bytes() != path {
+            let (worker, call) = (place.worker.load(Ordering::Relaxed), place.call.load(Ordering::Relaxed));
+            let is_free = thread == 0 || worker != program.worker || ![0, program.call].contains(&call);
+            if is_free || copy::<{ PROGRAM_MAX + 1 }>(&place.program, &place.lens[1]).bytes() != program.bytes().bytes()
+            {
                 return false;
             }
             let announced = copy::<{ ARGUMENTS_MAX + 1 }>(&place.arguments, &place.lens[0]);
-            is_announced(announced.bytes(), arguments.clone()) && subject::is_child_of(process, thread)
+            let [thread_began, since] = place.times.each_ref().map(|time| time.load(Ordering::Relaxed));
+            let is = is_announced(announced.bytes(), arguments.clone())
+                && subject::start_of(thread) == Some(thread_began)
+                && began() >= since
+                && subject::is_child_of(process, thread);
+            // Words may have several substitutions.
+            if is && !announced.bytes().starts_with(b"\0") {
+                place.call.store(program.call, Ordering::Relaxed);
+            }
+            is
         })
+    }
+}
+
+/// A program that a call executes.
+#[derive(Clone, Copy)]
+pub struct Program<'p> {
+    /// The call.
+    pub call: u64,
+    /// The worker that its process descends from.
+    pub worker: u32,
+    /// Device and inode.
+    pub file: (u64, u64),
+    pub path: &'p [u8],
+}
+
+impl Program<'_> {
+    /// As it is announced.
+    fn bytes(&self) -> StringBuf<{ PROGRAM_MAX + 1 }> {
+        let mut bytes = StringBuf::new();
+        bytes.push(&self.file.0.to_le_bytes());
+        bytes.push(&self.file.1.to_le_bytes());
+        bytes.push(self.path);
+        bytes
     }
 }
 
@@ -105,7 +157,6 @@ fn is_announced<'a>(announced: &[u8], mut arguments: impl Iterator<Item = &'a [u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sys;
 
     #[test]
     fn threads_of_one_worker_leave_places_for_another_s() {
@@ -126,10 +177,10 @@ mod tests {
             }
             let threads: Vec<u32> = told.iter().take(PLACES + 1).collect();
             for thread in &threads {
-                expected.put((*thread, 7), b"sh", b"/bin/sh");
+                expected.put((*thread, 7), b"sh", b"");
             }
             let last = place_of(threads[PLACES]);
-            expected.put((own, 8), b"sh", b"/bin/sh");
+            expected.put((own, 8), b"sh", b"");
             let left = threads.iter().filter(|thread| place_of(**thread).is_some()).count();
             // They end whatever was found.
             end.wait();
@@ -137,6 +188,34 @@ mod tests {
             assert!(place_of(own).is_some());
             assert_eq!(left, PLACES - 1);
         });
+    }
+
+    /// What is announced is one start of one file, by a process that did not begin before.
+    #[test]
+    fn an_announcement_is_of_one_start() {
+        let at = sys::mmap(None, size_of::<Expected>()).expect("memory");
+        // SAFETY: a zeroed mapping of that size, never unmapped; zero bytes are valid atomics.
+        let expected: &Expected = unsafe { &*at.cast::<Expected>() };
+        let start = || std::process::Command::new("/bin/sleep").arg("100").spawn().expect("sleep");
+        let announced = Program { call: 0, worker: 7, file: (1, 2), path: b"/bin/sh" };
+        let is = |child: &std::process::Child, program: &Program<'_>| {
+            let process = Subject { pid: child.id(), parent: std::process::id(), ..Subject::unknown() };
+            expected.has(&process, program, [&b"sh"[..]].into_iter())
+        };
+        let mut before = start();
+        // The time of a start has hundredths of a second.
+        while subject::start_of(before.id()) >= Some(sys::ticks_since_boot()) {}
+        expected.put((sys::gettid(), 7), b"sh", announced.bytes().bytes());
+        let mut behind = start();
+        let of = |call| Program { call, ..announced };
+        assert!(!is(&before, &of(1)), "it began before");
+        assert!(!is(&behind, &Program { worker: 8, ..of(1) }) && !is(&behind, &Program { file: (1, 3), ..of(1) }));
+        assert!(is(&behind, &of(1)) && is(&behind, &of(1)), "a call that is judged anew");
+        assert!(!is(&behind, &of(2)), "another call");
+        for child in [&mut before, &mut behind] {
+            child.kill().expect("kill");
+            child.wait().expect("an end");
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@
 //! Where it dies, says nothing for too long, or says nothing that makes sense, the broker ends it, answers the call as one that
 //! cannot be judged, and starts another.
 
-use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob};
-use super::{JudgeState, Member, PATIENCE, SharedState, answer, cage, pause};
+use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
+use super::postponed::SLICE;
+use super::{JudgeState, Member, PATIENCE, SharedState, answer, cage, pause, subject};
 use crate::policy::load;
 use crate::report::merge;
 use crate::sys::broker::desk::{self, BrokerCopy, JOB, job};
@@ -13,10 +14,36 @@ use crate::sys::broker::{self as ask, CHANNEL};
 use crate::sys::{self, Fd, Notice, Reply};
 use core::sync::atomic::Ordering;
 
+/// So many pages a judge may wait for without its slice having an end: its own, of its code.
+const READ_MAX: u64 = 8;
+
+/// How long a judge may wait that reads nothing of the caller's memory, in milliseconds: nobody can do with less.
+const LAST_SLICE: u32 = 20;
+/// So long a judge, and its broker for it, may run at one call, in nanoseconds: what it does is bounded to less. Who runs for longer
+/// would when it began anew.
+const RUN_MAX: u64 = 8_000_000;
+
+/// What comes of a job.
+pub enum JobEnd {
+    Done(Option<Reply>),
+    /// Its judge, of this number, waits for something of the caller's, and is to end.
+    Waits(u32),
+    /// It takes too much of a processor, and nothing has come of it.
+    Runs,
+    /// There is nobody who does it.
+    Failed,
+}
+
 /// Whether a new judge may start on the call that the last one did not finish.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Restart {
     May,
+    /// Later: this one waits, and nothing has come of it yet.
+    Later,
+    /// This one runs for too long, and nothing has come of it yet.
+    WithoutArguments,
+    /// It waits, and something has come of it.
+    Never,
     /// Something has come of it, or the judge did not die by itself.
     MayNot,
 }
@@ -26,13 +53,15 @@ pub struct Judge {
     shared: &'static SharedState,
     judged: &'static JudgeState,
     own: Option<(usize, Fd)>,
+    /// The pages that it had to wait for, when it was looked at last.
+    read: u64,
     copied: BrokerCopy,
     pause: pause::Pause,
 }
 
 impl Judge {
     pub fn new(shared: &'static SharedState, judged: &'static JudgeState) -> Option<Judge> {
-        Some(Judge { shared, judged, own: None, copied: BrokerCopy::new()?, pause: pause::Pause::default() })
+        Some(Judge { shared, judged, own: None, read: 0, copied: BrokerCopy::new()?, pause: pause::Pause::default() })
     }
 
     fn start(&mut self) -> Option<()> {
@@ -44,6 +73,7 @@ impl Judge {
             Ok(0) => be(self.shared, self.judged, broker, theirs.0),
             Ok(child) => {
                 self.own = Some((child, own));
+                self.read = 0;
                 Some(())
             }
             Err(_) => None,
@@ -60,31 +90,40 @@ impl Judge {
         }
     }
 
-    /// Has a job done; `Err` where there is nobody who does it. What a judge was at that died, and that nothing had come of yet, the next
-    /// one does.
-    pub fn job(
-        &mut self,
-        kind: u64,
-        place: usize,
-        notice: &Notice,
-        at: JudgeActivity<'_>,
-    ) -> Result<Option<Reply>, ()> {
+    /// Ends it, without waiting for that: it may wait in the kernel itself. From here on it does nothing more.
+    fn abandon(&mut self) -> u32 {
+        let Some((pid, _)) = self.own.take() else { return 0 };
+        sys::kill(pid);
+        pid as u32
+    }
+
+    /// Has a job done. What a judge was at that died, and that nothing had come of yet, the next one does.
+    pub fn job(&mut self, kind: u64, place: usize, notice: &Notice, at: JudgeActivity<'_>) -> JobEnd {
         for is_first in [true, false] {
-            if self.own.is_none() {
-                self.start().ok_or(())?;
+            if self.own.is_none() && self.start().is_none() {
+                return JobEnd::Failed;
             }
             match self.at_it(kind, place, notice, at) {
-                Ok(done) => return Ok(done),
+                Ok(done) => return JobEnd::Done(done),
+                Err(Restart::Later) => return JobEnd::Waits(self.abandon()),
+                Err(Restart::WithoutArguments) => {
+                    self.abandon();
+                    return JobEnd::Runs;
+                }
+                Err(Restart::Never) => {
+                    self.abandon();
+                    return JobEnd::Failed;
+                }
                 Err(again) => {
                     self.end();
                     self.pause.take();
                     if !(again == Restart::May && is_first) {
-                        return Err(());
+                        return JobEnd::Failed;
                     }
                 }
             }
         }
-        Err(())
+        JobEnd::Failed
     }
 
     fn at_it(
@@ -94,37 +133,76 @@ impl Judge {
         notice: &Notice,
         at: JudgeActivity<'_>,
     ) -> Result<Option<Reply>, Restart> {
-        let Judge { shared, judged, own, copied, .. } = self;
-        let Some((_, Fd(channel))) = *own else { return Err(Restart::May) };
+        let Judge { shared, judged, own, copied, read, .. } = self;
+        let Some((pid, Fd(channel))) = *own else { return Err(Restart::May) };
         let mut words = [0; JOB];
         (words[0], words[1]) = (kind, place as u64);
         words.iter_mut().skip(2).zip(notice.words()).for_each(|(word, of)| *word = of);
         let mut job = JudgeJob::new(shared, &judged.desk, at);
+        copied.lengths.clear();
         let files = job.files();
         let numbers = files.as_ref().map(|files| files.each_ref().map(|file| file.0));
         if !sys::tell(channel, &words, numbers.as_ref().map_or(&[][..], |numbers| &numbers[..])) {
             return Err(Restart::May);
         }
         drop(files);
-        let begun = sys::since_boot();
+        // A worker waits for no more than its pools, and runs nobody's code yet.
+        let (begun, has_slice) = (sys::since_boot(), kind != job::POOLS);
+        // Others load a policy, or have nothing that can be left out.
+        let bounds_run = matches!(kind, job::CALL | job::UNREAD);
+        let slice = if kind == job::BLIND { LAST_SLICE } else { SLICE };
+        let ran = || sys::processor_time(pid as u32).wrapping_add(sys::processor_time(sys::getpid()));
+        let ran_before = ran();
+        let waited = || (sys::since_boot().wrapping_sub(begun) / 1_000_000) as u32;
         loop {
-            let waited = (sys::since_boot().wrapping_sub(begun) / 1_000_000) as u32;
-            let left = (PATIENCE as u32).wrapping_mul(1000).checked_sub(waited).ok_or(Restart::MayNot)?;
+            let left = (PATIENCE as u32).wrapping_mul(1000).checked_sub(waited()).ok_or(Restart::MayNot)?;
             let mut entry = [libc::pollfd { fd: channel, events: libc::POLLIN, revents: 0 }];
-            sys::poll(&mut entry, left);
-            if entry[0].revents == 0 {
+            sys::poll(&mut entry, if has_slice { left.min(SLICE) } else { left });
+            let runs = bounds_run && waited() >= slice && ran().saturating_sub(ran_before) > RUN_MAX;
+            let mut asked = [0; desk::ASKED];
+            let (has_asked, mut with) = (entry[0].revents != 0, None);
+            if has_asked {
+                let heard = sys::hear(channel, &mut asked, false);
+                [with, ..] = heard.ok_or(if job.acted { Restart::MayNot } else { Restart::May })?;
+            }
+            // A decision that there is counts.
+            let ends = match asked[0] {
+                _ if !has_asked => {
+                    has_slice && waited() >= slice && {
+                        let (waits, faults) = subject::waits(pid as u32);
+                        let is_read = faults.saturating_sub(core::mem::replace(read, faults)) > READ_MAX;
+                        // It may have asked in between, and waits for this.
+                        let mut entry = [entry[0]];
+                        (runs || waits || is_read) && sys::poll(&mut entry, 0) == 0
+                    }
+                }
+                desk::asked::DONE => false,
+                _ => runs,
+            };
+            if ends {
+                match job.so_far(copied) {
+                    _ if kind == job::BLIND => return Err(Restart::Never),
+                    SoFar::Nothing if runs => return Err(Restart::WithoutArguments),
+                    SoFar::Nothing => return Err(Restart::Later),
+                    SoFar::Sent(count) => {
+                        let reply = job.settled(Some(Reply::Result(count)), copied);
+                        self.abandon();
+                        return Ok(reply);
+                    }
+                    SoFar::Unknown => {}
+                    SoFar::Events => return Err(Restart::Never),
+                }
+            }
+            if !has_asked {
                 continue;
             }
-            let mut asked = [0; desk::ASKED];
-            let [with, ..] =
-                sys::hear(channel, &mut asked, false).ok_or(if job.acted { Restart::MayNot } else { Restart::May })?;
             match job.answer(&asked, with, copied) {
                 BrokerOutcome::Answer(answer, fd) => {
                     let fds = fd.as_ref().map(|fd| [fd.0]);
                     sys::tell(channel, &[answer as u64], fds.as_ref().map_or(&[], |fds| fds));
                 }
                 BrokerOutcome::Lends(name, fd) => drop(sys::tell(channel, &[name as u64], &[fd])),
-                BrokerOutcome::Done(reply) => return Ok(reply),
+                BrokerOutcome::Done(reply) => return Ok(job.settled(reply, copied)),
                 BrokerOutcome::Nonsense => return Err(Restart::MayNot),
             }
         }
@@ -154,7 +232,7 @@ fn be(shared: &'static SharedState, judged: &'static JudgeState, broker: u32, ch
         let place = words[1] as usize;
         let (Some(member), Some(side)) = (shared.members.get(place), judged.sides.get(place)) else { sys::exit(1) };
         let reply = match words[0] {
-            job::CALL => call(shared, judged, member, side, &words),
+            job::CALL | job::UNREAD | job::BLIND => call(shared, judged, member, side, &words),
             job::POOLS => {
                 load::look_again();
                 side.pools.take(member);
@@ -180,6 +258,8 @@ fn call(
 ) -> Option<Reply> {
     let notice = Notice::of(words.last_chunk().unwrap_or(&[0; 10]));
     let with = answer::With {
+        reads: words[0] == job::CALL,
+        looks: words[0] != job::BLIND,
         scope: &judged.scope,
         borrows: shared.borrows.load(Ordering::Relaxed),
         records: &judged.records,

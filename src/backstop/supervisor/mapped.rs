@@ -5,14 +5,16 @@ use crate::sys::procfs;
 
 /// What is looked at of the mappings of a process, in bytes.
 pub const MAPS_MAX: usize = 1 << 20;
+/// The same for a single address, for which it may be asked again and again.
+const LOOKED_AT_MAX: usize = 1 << 18;
 
 /// Whether something that may be read lies at an address of a thread's process; where that cannot be told, it does.
 pub fn is_mapped(thread: u32, at: u64) -> bool {
-    let Some(room) = sys::allocate(MAPS_MAX) else { return true };
+    let Some(room) = sys::allocate(LOOKED_AT_MAX) else { return true };
     // SAFETY: a new mapping of that size, which nobody else has.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), MAPS_MAX) };
+    let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), LOOKED_AT_MAX) };
     let text = procfs::proc_read_all(thread, b"maps", bytes);
-    let is_whole = !text.is_empty() && text.len() < MAPS_MAX;
+    let is_whole = !text.is_empty() && text.len() < LOOKED_AT_MAX;
     let line = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).find(|line| {
         let mut ends = line.split(|byte| matches!(byte, b'-' | b' ')).map(hexadecimal);
         ends.nth(1).is_none_or(|end| at < end)
@@ -22,7 +24,7 @@ pub fn is_mapped(thread: u32, at: u64) -> bool {
         let start = words.next().and_then(|range| range.split(|&byte| byte == b'-').next()).map_or(0, hexadecimal);
         start <= at && !words.next().is_some_and(|rights| rights.starts_with(b"---"))
     });
-    sys::munmap(room, MAPS_MAX);
+    sys::munmap(room, LOOKED_AT_MAX);
     holds
 }
 

@@ -16,6 +16,7 @@ mod compromised;
 mod connection;
 mod copied;
 mod expected;
+mod guarded;
 mod helpers;
 mod judge;
 mod mapped;
@@ -24,6 +25,7 @@ mod opening;
 mod pause;
 mod permit;
 mod pool;
+mod postponed;
 mod program;
 mod records;
 mod remote;
@@ -44,6 +46,7 @@ use crate::sys;
 use crate::sys::broker::desk::{self, job};
 use broker::JudgeActivity;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
+use judge::JobEnd;
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
@@ -67,6 +70,8 @@ struct SharedState {
     /// The call that is being judged: its listener and its number.
     at_hand: (AtomicI32, AtomicU64),
     members: [Member; MEMBERS],
+    /// The calls that are judged anew.
+    postponed: postponed::Calls,
     /// The time that the worker had taken whose call was the last, in nanoseconds: no other counts as having taken less.
     taken: AtomicU64,
     helpers: helpers::Helpers,
@@ -218,7 +223,7 @@ fn turn(
 ) -> bool {
     let nothing = libc::pollfd { fd: -1, events: libc::POLLIN, revents: 0 };
     let mut entries = [nothing; MEMBERS + 1];
-    let mut used = 1_usize;
+    let (mut used, later) = (1_usize, shared.postponed.any());
     entries[0].fd = if *is_last { -1 } else { LISTENER };
     for (index, (entry, member)) in entries.iter_mut().skip(1).zip(&shared.members).enumerate() {
         entry.fd = member.descriptor();
@@ -227,6 +232,7 @@ fn turn(
         }
     }
     let wait = if used == 1 || has_helpers { LOOK / 10 } else { LOOK };
+    let wait = if later { wait.min(shared.postponed.wait(sys::since_boot()).max(1)) } else { wait };
     sys::poll(entries.get_mut(..used).unwrap_or(&mut []), wait);
     let mut next: Option<(usize, &Member)> = None;
     for (entry, (place, member)) in entries.iter().skip(1).zip(shared.members.iter().enumerate()) {
@@ -251,8 +257,12 @@ fn turn(
     // One call, and then whoever has come meanwhile: those who ask all the time wait for those who seldom do.
     if let Some((place, member)) = next {
         let begun = sys::since_boot();
+        shared.postponed.ask(begun);
         one(shared, judged, judge, place, member);
         member.takes(sys::since_boot().wrapping_sub(begun), &shared.taken);
+    }
+    if later {
+        again(shared, judged, judge);
     }
     if entries[0].revents != 0 {
         *is_last = !shared.welcome_all(master) && entries[0].revents & libc::POLLHUP != 0;
@@ -268,6 +278,31 @@ impl WorkerState {
     }
 }
 
+/// Begins the judgement anew of a call that was postponed, where it is time for one.
+#[cold]
+fn again(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge) {
+    let now = sys::since_boot();
+    if shared.postponed.wait(now) > 0 {
+        return;
+    }
+    sys::reap();
+    let Some(call) = shared.postponed.next(now) else {
+        // Whether one of them is ready is looked at a little later.
+        return shared.postponed.take(now.saturating_sub(1_000_000));
+    };
+    let (notice, place) = call.call();
+    let member = shared.members.get(place);
+    match member.filter(|member| sys::still_waits(member.listener.load(Ordering::Relaxed), notice.id)) {
+        Some(member) => {
+            let kind = if call.is_late(now) { job::UNREAD } else { job::CALL };
+            judged_by(shared, judged, judge, kind, (place, member), &notice);
+            member.takes(sys::since_boot().saturating_sub(now), &shared.taken);
+            shared.postponed.take(now);
+        }
+        None => call.clear(),
+    }
+}
+
 /// Has the next call of a worker judged, or of what descended from it.
 fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, place: usize, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
@@ -278,22 +313,45 @@ fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, plac
         // It is one no more.
         Err(_) => return member.leave(),
     };
+    judged_by(shared, judged, judge, job::CALL, (place, member), &notice);
+}
+
+/// Has a call judged, and answers it, or postpones it.
+#[inline(never)]
+fn judged_by(
+    shared: &SharedState,
+    judged: &JudgeState,
+    judge: &mut judge::Judge,
+    kind: u64,
+    (place, member): (usize, &Member),
+    notice: &sys::Notice,
+) {
+    let (listener, begun) = (member.listener.load(Ordering::Relaxed), sys::since_boot());
     shared.at_hand.0.store(listener, Ordering::Relaxed);
     judged.scope.store(STRICTEST_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
     // A call in the caller's place may not end.
     sys::end_in(PATIENCE + 1);
-    let done = judge.job(
-        job::CALL,
-        place,
-        &notice,
-        JudgeActivity::Call { member, thread: notice.pid, id: notice.id, permit: permit::Permit::of(&notice) },
-    );
+    let at = JudgeActivity::Call { member, thread: notice.pid, id: notice.id, permit: permit::Permit::of(notice) };
+    let done = match judge.job(kind, place, notice, at) {
+        JobEnd::Waits(pid) if kind == job::CALL && shared.postponed.put(place, notice, begun, pid) => {
+            sys::end_in(0);
+            shared.postponed.take(begun);
+            shared.at_hand.1.store(0, Ordering::Release);
+            return;
+        }
+        JobEnd::Runs if kind == job::CALL => judge.job(job::UNREAD, place, notice, at),
+        done => done,
+    };
+    let done = match done {
+        JobEnd::Waits(_) | JobEnd::Runs => judge.job(job::BLIND, place, notice, at),
+        done => done,
+    };
     sys::end_in(0);
     match done {
-        Ok(Some(reply)) => sys::reply(listener, notice.id, reply),
-        Ok(None) => {}
-        Err(()) => {
+        JobEnd::Done(Some(reply)) => sys::reply(listener, notice.id, reply),
+        JobEnd::Done(None) => {}
+        JobEnd::Waits(_) | JobEnd::Runs | JobEnd::Failed => {
             settle_left_over(shared, judged);
             // Of the call itself the broker looks at nothing.
             emit::guard(
@@ -301,6 +359,9 @@ fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, plac
                 "the backstop's evaluating process ended at a call or did not answer: no rule evaluated the call",
             );
         }
+    }
+    if let Some(call) = shared.postponed.of(notice.id) {
+        call.clear();
     }
     shared.at_hand.1.store(0, Ordering::Release);
 }

@@ -3,7 +3,7 @@
 
 use super::call::{self, Call};
 use super::sent;
-use crate::sys::broker::desk::{ASKED, asked};
+use crate::sys::broker::desk::{ASKED, MESSAGES_MAX, asked};
 use crate::sys::{self, ADDRESS_MAX, Notice};
 
 /// What the call at hand is a reason for.
@@ -68,15 +68,14 @@ impl Permit {
 
     /// Whether the call is a reason for this request. What does nothing in the caller's place needs none: it has its own conditions.
     pub fn has(&self, words: &[u64; ASKED]) -> bool {
-        let [what, a, b, c, _, e, ..] = *words;
+        let [what, _, b, c, _, e, ..] = *words;
         let sends = matches!(self.reason, Reason::Send | Reason::SendMany(..));
         match what {
             asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN | asked::WRITE | asked::DONE => {
                 true
             }
             asked::CONNECT => self.reason == Reason::Connect,
-            asked::SEND => sends,
-            asked::SEND_LATER => sends && (e == 0 || self.is_length(e)),
+            asked::SEND | asked::SEND_LATER => sends && (self.is_length(e) || (e == 0 && !self.writes_lengths())),
             asked::BIND => self.reason == Reason::Bind,
             asked::LISTEN => self.reason == Reason::Listen,
             asked::SET => match self.reason {
@@ -84,7 +83,6 @@ impl Permit {
                 _ => false,
             },
             asked::END_SENDING => sends || self.reason == Reason::Connect,
-            asked::PUT => self.is_length(a),
             _ => false,
         }
     }
@@ -98,7 +96,7 @@ impl Permit {
     fn is_length(&self, at: u64) -> bool {
         let Reason::SendMany(first, count, (size, len_at)) = self.reason else { return false };
         let from = at.wrapping_sub(first).wrapping_sub(len_at);
-        from.is_multiple_of(size) && from.checked_div(size).is_some_and(|index| index < count.min(sent::MESSAGES_MAX))
+        from.is_multiple_of(size) && from.checked_div(size).is_some_and(|index| index < count.min(MESSAGES_MAX as u64))
     }
 }
 
@@ -115,16 +113,8 @@ mod tests {
     use std::os::fd::AsRawFd;
     use std::os::unix::net::UnixDatagram;
 
-    const ACTING: [u64; 8] = [
-        asked::CONNECT,
-        asked::SEND,
-        asked::SEND_LATER,
-        asked::BIND,
-        asked::LISTEN,
-        asked::SET,
-        asked::END_SENDING,
-        asked::PUT,
-    ];
+    const ACTING: [u64; 7] =
+        [asked::CONNECT, asked::SEND, asked::SEND_LATER, asked::BIND, asked::LISTEN, asked::SET, asked::END_SENDING];
 
     fn notice(number: libc::c_long, args: [u64; 6]) -> Notice {
         let mut notice = Notice::default();
@@ -153,8 +143,9 @@ mod tests {
             (libc::SYS_getpid, &[]),
         ] {
             let permit = Permit::of(&notice(number, [7, 1000, 2, 0, 0, 0]));
+            let len_at = if number == libc::SYS_sendmmsg { 1056 } else { 0 };
             let has: Vec<u64> =
-                ACTING.into_iter().filter(|what| permit.has(&words(*what, [0, 1000, 2, 0, 0]))).collect();
+                ACTING.into_iter().filter(|what| permit.has(&words(*what, [0, 1000, 2, 0, len_at]))).collect();
             assert_eq!(has, wanted, "{number}");
             assert!(!permit.has(&words(99, [0; 5])), "a request that nobody knows");
         }
@@ -181,13 +172,20 @@ mod tests {
     #[test]
     fn a_length_is_written_where_sendmmsg_writes_one() {
         let permit = Permit::of(&notice(libc::SYS_sendmmsg, [7, 0x1000, 2, 0, 0, 0]));
-        let put = |at| permit.has(&words(asked::PUT, [at, 1, 0, 0, 0]));
-        assert!(put(0x1000 + 56) && put(0x1000 + 64 + 56));
-        for at in
-            [0x1000, 0x1000 + 55, 0x1000 + 57, 0x1000 + 60, 0x1000 + 128 + 56, 0x1000 - 8, 0x7fff_0000_0000, u64::MAX]
-        {
-            assert!(!put(at), "{at:x}");
+        let tells = |at| [asked::SEND, asked::SEND_LATER].map(|what| permit.has(&words(what, [0, 0, 0, 0, at])));
+        assert_eq!([tells(0x1000 + 56), tells(0x1000 + 64 + 56)], [[true; 2]; 2]);
+        for at in [
+            0,
+            0x1000,
+            0x1000 + 55,
+            0x1000 + 57,
+            0x1000 + 60,
+            0x1000 + 128 + 56,
+            0x1000 - 8,
+            0x7fff_0000_0000,
+            u64::MAX,
+        ] {
+            assert_eq!(tells(at), [false; 2], "{at:x}");
         }
-        assert!(!permit.has(&words(asked::SEND_LATER, [0, 0, 0, 0, 0x2000])));
     }
 }

@@ -3,6 +3,7 @@
 use super::answer::SupervisedCall;
 use super::caller::not_executable;
 use super::copied::{ROOM, StringsBuffer, Uncopied};
+use super::expected::Program;
 use super::records::Owner;
 use super::subject;
 use crate::action::Place;
@@ -29,9 +30,13 @@ impl SupervisedCall<'_> {
         reply
     }
 
-    /// The decision on a program of which something is not known.
+    /// The decision on a program of which something is not known. Where it may run, its process is on record without its name.
     fn cannot(&self, what: Unknown) -> Decision {
-        self.with_actor(|actor| judge::unknown_program(actor, &self.subject.served, what))
+        let decision = self.with_actor(|actor| judge::unseen_program(actor, &self.subject.served, what));
+        if decision.is_ok() {
+            self.note(b"", b"", (0, 0));
+        }
+        decision
     }
 
     fn execute_in(&self, room: &mut [u8], at: i32, path: u64, argv: u64, envp: u64, flags: i32) -> Reply {
@@ -65,7 +70,8 @@ impl SupervisedCall<'_> {
         });
         match read {
             Err(Uncopied::Unmapped) => faults = true,
-            Err(Uncopied::Unknown) => unknown = unknown.or(Some(Unknown::Environment)),
+            // What cannot be judged without it is all that arguments are for, and more.
+            Err(Uncopied::Unknown) => unknown = Some(Unknown::Environment),
             Ok(()) => {}
         }
         let mut name = [0; 4097];
@@ -130,7 +136,8 @@ impl SupervisedCall<'_> {
             (0..).map_while(at).map(|argument| strings.string(argument, WIRE_MAX).unwrap_or_default())
         };
         // Judged here whatever was announced; but a call has one event.
-        self.told.set(unknown.is_none() && self.with.expected.has(self.subject, path, arguments_of()));
+        let program = Program { call: self.id, worker: self.worker, file: stat.identity, path };
+        self.told.set(unknown.is_none() && self.with.expected.has(self.subject, &program, arguments_of()));
         let file = readable.unwrap_or(file);
         let standard = [0, 1, 2].map(|number| self.borrow(number));
         let exec = Exec {

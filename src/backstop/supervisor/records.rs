@@ -23,7 +23,7 @@ struct Key {
     worker: AtomicU32,
     start: AtomicU64,
     site: AtomicU32,
-    /// 1 where it is that of the process that this one was forked from, by which it may be found again.
+    /// 1 where it may be found again: it is that of the process that this one was forked from, or what a guarded one says itself.
     is_copy: AtomicU32,
 }
 
@@ -144,7 +144,7 @@ impl Records {
         self.write((pid, start), (owner, false), request, chain, images);
     }
 
-    /// Puts a process on record as it is of the process that it was forked from.
+    /// Puts a process on record with what may be found again.
     pub fn copy(&self, pid: u32, start: u64, record: &Record, images: Images) {
         self.write((pid, start), (record.owner, true), record.request.bytes(), record.chain.bytes(), images);
     }
@@ -188,7 +188,7 @@ impl Records {
         let own = if bucket(owner.worker) == worker { owner.site } else { 0 };
         let site = crowd(of_worker().map(|other| other.site), own);
         let is_own = bucket(owner.worker) == worker && bucket(owner.site) == site;
-        // It is found again by the process that it was forked from.
+        // It is found again.
         if is_copy && is_own {
             return None;
         }

@@ -16,6 +16,8 @@ pub struct Memory {
     reads: Cell<u32>,
     /// The first byte that the last read which ended early did not get.
     missed: Cell<u64>,
+    /// Nothing more is read.
+    is_closed: Cell<bool>,
 }
 
 impl Memory {
@@ -26,7 +28,17 @@ impl Memory {
             file,
             reads: Cell::new(0),
             missed: Cell::new(0),
+            is_closed: Cell::new(false),
         })
+    }
+
+    /// From now on, all of it is as what the kernel alone can read.
+    pub fn close(&self) {
+        self.is_closed.set(true);
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.is_closed.get()
     }
 
     /// As many bytes as can be read.
@@ -34,7 +46,7 @@ impl Memory {
         self.reads.set(self.reads.get().wrapping_add(1));
         // The kernel takes no offset with the highest bit set, where no program's memory lies.
         let wanted = into.len();
-        let got = if at >= ADDRESSES_END { &[] } else { sys::read_at(self.file.0, into, at) };
+        let got = if at >= ADDRESSES_END || self.is_closed.get() { &[] } else { sys::read_at(self.file.0, into, at) };
         if got.len() < wanted {
             self.missed.set(at.wrapping_add(got.len() as u64));
         }
@@ -46,7 +58,7 @@ impl Memory {
     /// fault (EFAULT) as well.
     pub fn is_hidden(&self) -> bool {
         let missed = self.missed.get();
-        missed < ADDRESSES_END && is_mapped(self.thread, missed)
+        self.is_closed.get() || missed < ADDRESSES_END && is_mapped(self.thread, missed)
     }
 
     /// How often it was read. Each takes some microseconds, in which every other caller waits.

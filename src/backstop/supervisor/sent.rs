@@ -11,16 +11,14 @@ use super::connection::RULES;
 use super::window::{PAGE, Window};
 use crate::action::SocketOperation;
 use crate::judge::route;
-use crate::sys::broker::desk::{DATA_MAX, NO_PLACE, Shape};
+use crate::sys::broker::desk::{DATA_MAX, MESSAGES_MAX, NO_PLACE, Shape};
 use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
-/// Messages of one sendmmsg that are looked at: the kernel takes no more (UIO_MAXIOV).
-pub(super) const MESSAGES_MAX: u64 = 1024;
 /// The kernel takes no more pieces of one message, either.
 const PIECES_MAX: u64 = 1024;
 /// How often the caller's memory is read for one sendmmsg, beyond which the messages so far are all that is sent.
-const READS_MAX: u32 = 4096;
+const READS_MAX: u32 = 1024;
 /// The most messages of one call that are events of their own; each takes a tenth of a millisecond.
 const WRITTEN_MAX: u32 = 32;
 /// The longest that one call is looked at, in nanoseconds.
@@ -108,8 +106,8 @@ enum Data {
 }
 
 impl MessageCopy {
-    /// Has it sent: without waiting, or in a process that waits, and tells at an address how much was sent.
-    fn send(&self, fd: i32, flags: i32, later: Option<u64>, user: u32) -> i64 {
+    /// Has it sent: without waiting, or by a process that waits. How much was sent is told at an address, if that is not 0.
+    fn send(&self, fd: i32, flags: i32, waits: bool, tell_at: u64, user: u32) -> i64 {
         let mut control = [0; CONTROL_MAX];
         for (to, from) in control.chunks_exact_mut(8).zip(self.control.0) {
             to.copy_from_slice(&from.to_ne_bytes());
@@ -122,7 +120,7 @@ impl MessageCopy {
             faults: self.faults,
         };
         let message = Message { name: &self.name.0, control: &control, shape, len: self.len, flags };
-        ask::send(fd, &message, later, user)
+        ask::send(fd, &message, waits, tell_at, user)
     }
 }
 
@@ -154,10 +152,10 @@ impl SupervisedCall<'_> {
 
     fn one(&self, fd: i32, parts: &Parts, flags: i32) -> Option<Reply> {
         let lent = self.lend(fd);
-        match self.step(&lent, parts, flags) {
+        match self.step(&lent, parts, flags, 0) {
             Step::Answer(reply) => Some(reply),
             Step::Waits(copied) => {
-                let done = copied.send(lent.fd(), flags, Some(0), self.subject.user.0);
+                let done = copied.send(lent.fd(), flags, true, 0, self.subject.user.0);
                 self.made(lent.fd(), operation(flags), done)
             }
         }
@@ -168,7 +166,7 @@ impl SupervisedCall<'_> {
         let (size, len_at) = stride(self.width as u64);
         let lent = self.lend(fd);
         let (mut done, mut written, begun) = (0_i64, 0_u32, sys::since_boot());
-        for index in 0..count.min(MESSAGES_MAX) {
+        for index in 0..count.min(MESSAGES_MAX as u64) {
             let header = headers.wrapping_add(index.wrapping_mul(size));
             let Some(parts) = self.parts(header) else {
                 let reply = self.unread(lent.fd(), SocketOperation::Send(false));
@@ -189,14 +187,8 @@ impl SupervisedCall<'_> {
                 }
             }
             let tell_at = header.wrapping_add(len_at);
-            match self.step(&lent, &parts, flags) {
-                Step::Answer(Reply::Result(sent @ 0..)) => {
-                    if !ask::put_number(tell_at, sent as u32) {
-                        let fault = -i64::from(libc::EFAULT);
-                        return Some(Reply::Result(if done > 0 { done } else { fault }));
-                    }
-                    done = done.wrapping_add(1);
-                }
+            match self.step(&lent, &parts, flags, tell_at) {
+                Step::Answer(Reply::Result(0..)) => done = done.wrapping_add(1),
                 Step::Answer(failed @ Reply::Result(_)) => {
                     return Some(if done > 0 { Reply::Result(done) } else { failed });
                 }
@@ -204,7 +196,7 @@ impl SupervisedCall<'_> {
                 // The caller may send the rest again.
                 Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
                 Step::Waits(copied) => {
-                    let done = copied.send(lent.fd(), flags, Some(tell_at), self.subject.user.0);
+                    let done = copied.send(lent.fd(), flags, true, tell_at, self.subject.user.0);
                     return self.made(lent.fd(), operation(flags), done);
                 }
             }
@@ -213,7 +205,7 @@ impl SupervisedCall<'_> {
     }
 
     /// Judges one message, and sends it where an allowed one must be the one that was judged.
-    fn step(&self, lent: &CallDescriptor, parts: &Parts, flags: i32) -> Step {
+    fn step(&self, lent: &CallDescriptor, parts: &Parts, flags: i32, tell_at: u64) -> Step {
         let (operation, is_plain) = (operation(flags), matches!(parts.pieces, Pieces::One(_)));
         let (bytes, size) = match parts.name {
             (0, _) => ([0; ADDRESS_MAX], 0),
@@ -261,7 +253,7 @@ impl SupervisedCall<'_> {
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
         }
         let waits = flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd);
-        match copied.send(fd, flags, None, self.subject.user.0) {
+        match copied.send(fd, flags, false, tell_at, self.subject.user.0) {
             errno if waits && errno == -i64::from(libc::EAGAIN) => Step::Waits(copied),
             // A connection is made while the caller waits.
             errno if waits && errno == -i64::from(libc::EINPROGRESS) => Step::Waits(copied),

@@ -1,20 +1,18 @@
 //! Whose call it is: the process, its role, the request behind it, and the programs that led to it.
 
 use super::Member;
+use super::guarded;
 use super::records::{Record, Records};
 use super::remote::Memory;
 use crate::memory::{StringBuf, base_name};
 use crate::process::state::Role;
+use crate::report::chain;
 use crate::request::{PUBLISHED_MAX, SLOTS_MAX, ServedRequest};
-use crate::sys::procfs::{self, Whose};
+use crate::sys::procfs;
 use crate::sys::{self, Person};
 use core::sync::atomic::Ordering;
-use portcullis_request::environment::Variables;
 use portcullis_request::wire::WIRE_MAX;
 use portcullis_request::{Request, State, context};
-
-/// What is looked at of an environment.
-const ENVIRONMENT_MAX: usize = 1 << 17;
 
 /// The process behind a call.
 pub struct Subject {
@@ -37,6 +35,23 @@ pub struct Subject {
 }
 
 impl Subject {
+    /// One of which nothing is known.
+    #[cfg(test)]
+    pub fn unknown() -> Subject {
+        Subject {
+            pid: 0,
+            thread: 0,
+            parent: 0,
+            user: (0, 0),
+            role: Role::Descendant,
+            chain: StringBuf::new(),
+            served: ServedRequest::none(),
+            is_guarded: false,
+            is_replaced: false,
+            threads: 0,
+        }
+    }
+
     /// Whether a request in the form in which it is handed down is this process's own.
     pub fn inherited(&self, value: &[u8]) -> bool {
         portcullis_request::wire::read(value).is_some_and(|request| request == self.served.request)
@@ -89,6 +104,19 @@ pub fn parent_of(pid: u32) -> Option<u32> {
 /// The process of a thread.
 pub fn process_of(thread: u32) -> Option<u32> {
     status(thread).map(|status| status.pid)
+}
+
+/// Whether a process waits in the kernel, not where it only waits for a processor; and how many pages it had to wait for that were read
+/// from a disk, so far.
+pub fn waits(pid: u32) -> (bool, u64) {
+    let mut buffer = [0; 1024];
+    let text = procfs::proc_read(pid, b"stat", &mut buffer);
+    // Behind the name: the state is the third field, the major faults are the twelfth (proc_pid_stat(5)).
+    let end = text.iter().rposition(|&byte| byte == b')').map_or(text.len(), |end| end.wrapping_add(2));
+    let mut fields = text.get(end..).unwrap_or_default().split(|&byte| byte == b' ');
+    // Interruptible or not, or stopped.
+    let waits = matches!(fields.next(), Some(b"S" | b"D" | b"T"));
+    (waits, fields.nth(8).map_or(0, context::number))
 }
 
 /// When a process began, in ticks since the host did: its number may be another one's later, but not with this.
@@ -198,24 +226,37 @@ fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Req
 /// Ancestors of a process that are looked at.
 pub const ANCESTORS: usize = 32;
 
-/// The request and the chain of a descendant: those on record, of it or of what it was forked from; where the guard is in it,
-/// those in its environment, as the exec hook put them there. Of anything else nobody knows for whom it is: it was started
+/// The request and the chain of a descendant: where the guard is in it, those in the guard's memory, as the exec hook handed them
+/// down; else those on record, of it or of what it was forked from. Of anything else nobody knows for whom it is: it was started
 /// past the hooks, or its parents have ended. The strictest policy holds.
 fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u64, records: &Records) {
     subject.served.request = Request { state: State::Lost, ..Request::none() };
-    if has_secret(subject.thread, memory, secret) {
+    // A worker's record is of what it last started: by now it may serve another request.
+    let may_be_worker = subject.pid == worker && memory.is_closed();
+    let distance = || guarded::distance(subject.thread, memory, secret);
+    if let Some(distance) = (!memory.is_closed()).then(distance).flatten() {
         subject.is_guarded = true;
-        of_environment(subject);
-    } else if let Some(record) = on_record(subject.pid, worker, records) {
+        guarded::of_memory(subject, distance, memory, worker, records);
+    } else if let Some(record) = on_record(subject.pid, worker, records).filter(|_| !may_be_worker) {
         if let Some(request) = portcullis_request::wire::read(record.request.bytes()) {
             subject.served.request = request;
         }
-        subject.chain.set(record.chain.bytes());
+        match record.chain.bytes().strip_suffix(chain::ARROW) {
+            None => subject.chain.set(record.chain.bytes()),
+            // The program was not seen when it was executed. What failed to execute one still has its own.
+            Some(before) => {
+                let mut last = StringBuf::<256>::new();
+                last.push(chain::ARROW);
+                program(subject.thread, &mut last);
+                subject.chain.set(before);
+                subject.chain.push(if before.ends_with(last.bytes()) { b"" } else { last.bytes() });
+            }
+        }
         subject.is_replaced = record.is_replaced(subject.thread);
     }
     if subject.chain.bytes().is_empty() {
         program(worker, &mut subject.chain);
-        subject.chain.push(b" > ");
+        subject.chain.push(chain::ARROW);
         program(subject.thread, &mut subject.chain);
     }
 }
@@ -250,42 +291,45 @@ pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
     None
 }
 
-/// Whether a thread's process has the secret where this library has it: nobody else knows it.
-fn has_secret(thread: u32, memory: &Memory, secret: u64) -> bool {
-    let own = library_at(Whose::Own).map(|at| (sys::secret_address() as u64).wrapping_sub(at));
-    let at = own.zip(library_at(Whose::Of(thread))).map(|(offset, at)| at.wrapping_add(offset));
-    secret != 0 && at.is_some_and(|at| memory.number(at, 8) == Some(secret))
-}
+#[cfg(test)]
+mod tests {
+    use super::super::records::Owner;
+    use super::*;
 
-/// Where a process has this library.
-fn library_at(whose: Whose) -> Option<u64> {
-    let room = sys::allocate(ENVIRONMENT_MAX)?;
-    // SAFETY: a new mapping of that size, which nobody else has.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), ENVIRONMENT_MAX) };
-    let name = base_name(crate::process::state::settled().library.bytes());
-    let text = procfs::proc_read_all(whose, b"maps", bytes);
-    let line = text.split(|&byte| byte == b'\n').find(|line| base_name(line).starts_with(name));
-    let at = line.and_then(|line| line.split(|&byte| byte == b'-').next()).map(|digits| {
-        let digit = |digit: u8| u64::from((digit as char).to_digit(16).unwrap_or(0));
-        digits.iter().fold(0_u64, |sum, byte| sum.wrapping_mul(16).wrapping_add(digit(*byte)))
-    });
-    sys::munmap(room, ENVIRONMENT_MAX);
-    at
-}
-
-/// What the guard of a process was handed down.
-fn of_environment(subject: &mut Subject) {
-    let Some(at) = sys::allocate(ENVIRONMENT_MAX) else { return };
-    // SAFETY: a new mapping of that size, which nobody else has.
-    let room = unsafe { core::slice::from_raw_parts_mut(at.cast::<u8>(), ENVIRONMENT_MAX) };
-    let text = procfs::proc_read_all(subject.thread, b"environ", room);
-    let mut variables = Variables::default();
-    text.split(|&byte| byte == 0).for_each(|entry| variables.take(entry));
-    if let Some(request) = variables.request.and_then(portcullis_request::wire::read) {
-        subject.served.request = request;
+    /// A caller may keep its memory from being read for as long as it likes.
+    #[test]
+    fn a_process_is_known_without_its_memory() {
+        let room = |size| sys::mmap(None, size).expect("memory");
+        // SAFETY: zeroed mappings of these sizes, never unmapped; zero bytes are valid atomics.
+        let (member, records) =
+            unsafe { (&*room(size_of::<Member>()).cast::<Member>(), &*room(size_of::<Records>()).cast::<Records>()) };
+        let own = std::process::id();
+        member.pid.store(own, Ordering::Relaxed);
+        let mut child = std::process::Command::new("/bin/sleep").arg("100").spawn().expect("sleep");
+        let pid = child.id();
+        let memory = Memory::of(pid).expect("its memory");
+        memory.close();
+        let known = || of(member, pid, &memory, records).expect("a subject");
+        let stranger = known();
+        assert_eq!((stranger.pid, stranger.parent), (pid, own));
+        assert_eq!(stranger.served.request.state, State::Lost);
+        assert!(stranger.chain.bytes().ends_with(b" > sleep"), "{:?}", stranger.chain.bytes());
+        let mut wire = Vec::new();
+        portcullis_request::wire::write(&Request::none(), 7, |part| wire.extend_from_slice(part));
+        let start = start_of(pid).expect("a start");
+        records.put(pid, start, Owner::of(own, &wire), &wire, b"php-fpm: pool www > sleep", Default::default());
+        let recorded = known();
+        assert_eq!(recorded.chain.bytes(), b"php-fpm: pool www > sleep");
+        assert_ne!(recorded.served.request.state, State::Lost);
+        member.pid.store(pid, Ordering::Relaxed);
+        assert_eq!(known().served.request.state, State::Lost, "a worker's is of what it started");
+        member.pid.store(own, Ordering::Relaxed);
+        // A program that was not seen is named when it is there; what failed to execute one is not another.
+        for (chain, whole) in [("php-fpm > ", "php-fpm > sleep"), ("php-fpm > sleep > ", "php-fpm > sleep")] {
+            records.put(pid, start, Owner::of(own, &wire), &wire, chain.as_bytes(), Default::default());
+            assert_eq!(known().chain.bytes(), whole.as_bytes(), "{chain}");
+        }
+        child.kill().expect("kill");
+        child.wait().expect("an end");
     }
-    if let Some(inherited) = variables.context.and_then(context::parse) {
-        subject.chain.set(inherited.chain);
-    }
-    sys::munmap(at, ENVIRONMENT_MAX);
 }

@@ -33,6 +33,8 @@ pub(super) fn without_guard(value: &[u8]) -> StringBuf<ENTRY_MAX> {
 
 /// An entry of an environment that loads something.
 struct Found<'f, 's> {
+    /// As it stands there.
+    entry: &'s [u8],
     /// Its name, with the equals sign.
     name: &'f [u8],
     /// Its value as it stands there.
@@ -66,9 +68,9 @@ fn each<'s>(strings: &'s Reader, envp: Vector, mut found: impl FnMut(Found<'_, '
         let stop = if name == PRELOAD {
             let rest = without_guard(value);
             let hash = if is_whole && rest.fits() { token_hash(rest.bytes()) } else { 0 };
-            !rest.bytes().is_empty() && found(Found { name, value, rest: rest.bytes(), hash })
+            !rest.bytes().is_empty() && found(Found { entry, name, value, rest: rest.bytes(), hash })
         } else {
-            found(Found { name, value, rest: value, hash: if is_whole { token_hash(entry) } else { 0 } })
+            found(Found { entry, name, value, rest: value, hash: if is_whole { token_hash(entry) } else { 0 } })
         };
         if stop {
             return;
@@ -94,8 +96,8 @@ pub fn remember_loader() {
     });
 }
 
-/// What a new program's environment loads that this process was not started with, and that is not allowed; inside, `None`
-/// where that is too long to be looked at. Says so in `detail`.
+/// What a new program's environment loads that this process was not started with, and that is not allowed, by its value or whole;
+/// inside, `None` where that is too long to be looked at. Each is in `detail`, for an entry for one of them alone would be of no use.
 pub fn foreign_loader<'s>(
     strings: &'s Reader,
     envp: Vector,
@@ -105,16 +107,31 @@ pub fn foreign_loader<'s>(
     let mut foreign = None;
     each(strings, envp, |found| {
         let is_own = || OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash);
-        if found.hash != 0 && (is_own() || is_allowed(found.rest)) {
+        if found.hash != 0 && (is_own() || is_allowed(found.rest) || is_allowed(found.entry)) {
             return false;
         }
-        foreign = Some((found.hash != 0).then_some(found.value));
-        if !detail.bytes().is_empty() {
-            detail.push(b"; ");
-        }
-        detail.push(found.name);
-        detail.push(found.rest);
-        true
+        foreign.get_or_insert((found.hash != 0).then_some(found.value));
+        show(found.name, found.rest, detail);
+        false
     });
     foreign
+}
+
+/// What stands for a value that is not shown.
+const CUT: &[u8] = "\u{2026}".as_bytes();
+
+/// Adds a variable to those in a detail. A value that could not be told from two variables is left out.
+pub(super) fn show(name: &[u8], value: &[u8], detail: &mut StringBuf<256>) {
+    let mut rest = value;
+    while let Some((_, behind)) = rest.split_first() {
+        if rest.strip_prefix(b"; ").is_some_and(|entry| startup::variable(entry, true).is_some()) {
+            break;
+        }
+        rest = behind;
+    }
+    if !detail.bytes().is_empty() {
+        detail.push(b"; ");
+    }
+    detail.push(name);
+    detail.push(if rest.is_empty() { value } else { CUT });
 }

@@ -2,7 +2,7 @@
 //!
 //! **Invariants**: `environ` is the vector on the initial stack. Behind its NULL the auxiliary vector follows, or pairs of words
 //! that say nothing (AT_IGNORE), which whoever walks there skips: programs without libc, Go's, the start files of others. The
-//! kernel's copy of the strings (/proc/PID/environ) stays, but for the key: the supervisor and the command read it.
+//! kernel's copy of the strings (/proc/PID/environ) stays, but for the key: the command reads it.
 
 use super::{PADDING_ENTRY, PRELOAD, begins, is_own, is_this};
 use crate::memory::StringBuf;

@@ -6,19 +6,17 @@
 //! environment that it was started with is a script's.
 
 use super::PRELOAD;
-use super::loader::{remember_loader, without_guard};
+use super::loader::{remember_loader, show, without_guard};
 use crate::memory::StringBuf;
 use crate::process::environ;
 use crate::sys::Reader;
 use crate::sys::Vector;
 use core::sync::atomic::{AtomicU64, Ordering};
 use portcullis_policy::command::token_hash;
-use portcullis_policy::startup::{Steering, Variable, variable};
+use portcullis_policy::startup::{self, Steering, Variable, variable};
 
 /// The longest entry that can be as at the server's start, in bytes; a longer one is foreign.
 const ENTRY_MAX: usize = 4096;
-/// How much of an entry an event shows.
-const SHOWN: usize = 120;
 /// How many entries of the start are remembered; more are foreign.
 const OWN_MAX: usize = 16;
 
@@ -83,21 +81,29 @@ pub fn remember_start() {
     let _ = each(environ::current(), true, note);
 }
 
-/// Whether a new program's environment steers an allowed command; `bare`: the command names its program without a folder.
-/// Says what does in `detail`.
+/// Whether a new program's environment steers an allowed command; `bare`: the command names its program without a folder;
+/// `is_allowed`: the policy names a value that loads code, or a whole entry. Says which variables do in `detail`: all, for each keeps
+/// the entry from holding.
 #[inline(never)]
-pub fn steering(envp: Vector, bare: bool, detail: &mut StringBuf<256>) -> Steering {
+pub fn steering(envp: Vector, bare: bool, is_allowed: impl Fn(&[u8]) -> bool, detail: &mut StringBuf<256>) -> Steering {
     let mut steering = Steering::None;
     let foreign = |found: Found<'_>| {
-        if found.hash != 0 && OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash) {
+        let is_own = || OWN.iter().any(|own| own.load(Ordering::Relaxed) == found.hash);
+        // Of what is preloaded, only what is there beside this library.
+        let beside = found.entry.strip_prefix(PRELOAD).map(without_guard);
+        let beside = beside.as_ref().map(StringBuf::bytes);
+        let is_expected =
+            || is_allowed(found.entry) || beside.or_else(|| startup::loads(found.entry)).is_some_and(&is_allowed);
+        if found.hash != 0 && (is_own() || is_expected()) {
             return false;
         }
-        steering = Steering::By(found.row);
-        if !detail.bytes().is_empty() {
-            detail.push(b"; ");
+        if steering == Steering::None {
+            steering = Steering::By(found.row);
         }
-        detail.push(found.entry.get(..SHOWN).unwrap_or(found.entry));
-        true
+        let end = found.entry.iter().position(|&byte| byte == b'=').map_or(0, |end| end.wrapping_add(1));
+        let (name, value) = found.entry.split_at_checked(end).unwrap_or_default();
+        show(name, beside.unwrap_or(value), detail);
+        false
     };
     if each(envp, bare, foreign) { steering } else { Steering::Unknown }
 }

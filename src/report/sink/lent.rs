@@ -9,10 +9,10 @@
 //! has done any of that, what is started from there cannot say what it does: it counts as having lost its policy.
 
 use super::held::HeldDescriptor;
-use super::{FILE, HELD, JOURNALD, KINDS, SYSLOG, is_elsewhere, is_handed, write};
+use super::{HELD, KINDS, is_elsewhere, is_handed, write};
 use crate::sys::{self, Fd, LookupIdentity, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use portcullis_policy::Policy;
+use portcullis_policy::{Policy, Sink};
 
 static JOURNALD_LENT: HeldDescriptor = HeldDescriptor::new();
 static SYSLOG_LENT: HeldDescriptor = HeldDescriptor::new();
@@ -68,13 +68,13 @@ pub fn open(policy: &Policy<'_>) {
         return;
     }
     let sinks = policy.sinks();
-    if sinks & (JOURNALD | FILE) != 0 {
-        JOURNALD_LENT.refresh(|| write::datagram(write::JOURNALD));
+    if sinks & (Sink::Journald.bit() | Sink::File.bit()) != 0 {
+        JOURNALD_LENT.refresh(|| write::to_socket(Sink::Journald));
     }
-    if sinks & (SYSLOG | FILE) != 0 {
-        SYSLOG_LENT.refresh(|| write::datagram(write::SYSLOG));
+    if sinks & (Sink::Syslog.bit() | Sink::File.bit()) != 0 {
+        SYSLOG_LENT.refresh(|| write::to_socket(Sink::Syslog));
     }
-    if sinks & FILE != 0 {
+    if Sink::File.is_in(sinks) {
         FILE_LENT.refresh(|| write::file(write::c_path(policy.log_file())));
     }
     for (at, place) in LENT.into_iter().enumerate() {

@@ -19,12 +19,10 @@ use held::{HeldDescriptor, SinkResult};
 pub use lent::{HandedSink as Handed, accept, end_of, is_spoilt, lend, spoil};
 use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
-use portcullis_policy::Policy;
+use portcullis_policy::{Policy, Sink};
 
-const JOURNALD: u32 = 1;
-const SYSLOG: u32 = 2;
-const FILE: u32 = 4;
-const STDERR: u32 = 8;
+/// Where an event goes that no sink of the policy has taken.
+const INSTEAD: [Sink; 2] = [Sink::Journald, Sink::Syslog];
 
 static HELD_JOURNALD: HeldDescriptor = HeldDescriptor::new();
 static HELD_SYSLOG: HeldDescriptor = HeldDescriptor::new();
@@ -115,20 +113,20 @@ pub fn hold(policy: &Policy<'_>) {
     }
     set_held_in(sys::root_folder().unwrap_or_default());
     let sinks = policy.sinks();
-    if sinks & JOURNALD != 0 {
-        HELD_JOURNALD.refresh(|| write::datagram(write::JOURNALD));
+    if Sink::Journald.is_in(sinks) {
+        HELD_JOURNALD.refresh(|| write::to_socket(Sink::Journald));
     }
-    if sinks & SYSLOG != 0 {
-        HELD_SYSLOG.refresh(|| write::datagram(write::SYSLOG));
+    if Sink::Syslog.is_in(sinks) {
+        HELD_SYSLOG.refresh(|| write::to_socket(Sink::Syslog));
     }
-    if sinks & FILE != 0 {
+    if Sink::File.is_in(sinks) {
         let path = write::c_path(policy.log_file());
         if !HELD_FILE.is(crate::sys::stat(path).map(|stat| stat.identity)) {
             HELD_FILE.release();
         }
         HELD_FILE.refresh(|| write::file(path));
     }
-    if sinks & STDERR != 0 && write::is_stderr(crate::process::state::settled().stderr) {
+    if Sink::Stderr.is_in(sinks) && write::is_stderr(crate::process::state::settled().stderr) {
         HELD_STDERR.refresh(write::stderr);
     }
 }
@@ -157,7 +155,7 @@ pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
         lent::look();
     }
     let mut buffer = Line::new();
-    let (priority, time) = (priority(event.rule.severity), event.time);
+    let (priority, time) = (priority(event.severity()), event.time);
     let _ = encode(event, &mut buffer);
     if ask::is_judge() {
         let mut record = Fields::new();
@@ -187,38 +185,38 @@ pub fn write_of_judge(policy: &Policy<'_>, priority: u8, time: u64, line: &[u8],
 fn write(policy: &Policy<'_>, event: &Written<'_>) -> (bool, bool) {
     let sinks = policy.sinks();
     let (mut all, mut any) = (true, false);
-    for sink in [JOURNALD, SYSLOG, FILE, STDERR] {
-        if sinks & sink != 0 {
+    for sink in Sink::ALL {
+        if sink.is_in(sinks) {
             let taken = sent_to(sink, policy, event);
             all &= taken;
             any |= taken;
         }
     }
     if !any {
-        any = [JOURNALD, SYSLOG].iter().any(|sink| sinks & sink == 0 && sent_to(*sink, policy, event));
+        any = INSTEAD.iter().any(|sink| !sink.is_in(sinks) && sent_to(*sink, policy, event));
     }
     (all, any)
 }
 
-fn sent_to(sink: u32, policy: &Policy<'_>, event: &Written<'_>) -> bool {
+fn sent_to(sink: Sink, policy: &Policy<'_>, event: &Written<'_>) -> bool {
     let line = event.line;
     match sink {
-        JOURNALD => {
+        Sink::Journald => {
             let mut buffer = Fields::new();
             let fields = match event.fields {
                 JournalRecord::By(event) => fields(event, &mut buffer),
                 JournalRecord::As(fields) => fields,
             };
             let pieces = [fields, b"MESSAGE=", line];
-            taken_by(|| HELD_JOURNALD.with(|| write::datagram(write::JOURNALD), |fd| crate::sys::send(fd, &pieces)))
+            taken_by(|| HELD_JOURNALD.with(|| write::to_socket(Sink::Journald), |fd| crate::sys::send(fd, &pieces)))
         }
-        SYSLOG => {
+        Sink::Syslog => {
             let head = write::syslog_head(event.priority, crate::sys::getpid());
             let pieces = [head.bytes(), line.strip_suffix(b"\n").unwrap_or(line), b""];
-            taken_by(|| HELD_SYSLOG.with(|| write::datagram(write::SYSLOG), |fd| crate::sys::send(fd, &pieces)))
+            taken_by(|| HELD_SYSLOG.with(|| write::to_socket(Sink::Syslog), |fd| crate::sys::send(fd, &pieces)))
         }
-        FILE => written_by(|| to_file(write::c_path(policy.log_file()), event.time, line)),
-        _ => {
+        Sink::File => written_by(|| to_file(write::c_path(policy.log_file()), event.time, line)),
+        Sink::Stderr => {
             let is_stderr = || write::is_stderr(crate::process::state::settled().stderr);
             let open = || if is_stderr() { write::stderr() } else { Err(libc::EBADF) };
             written_by(|| HELD_STDERR.with(open, |fd| write::whole(fd, line)))

@@ -5,11 +5,8 @@ use crate::report::counters;
 use crate::sys::{self, Fd};
 use core::ffi::CStr;
 use core::sync::atomic::Ordering;
+use portcullis_policy::Sink;
 
-/// journald's socket.
-pub const JOURNALD: &[u8] = b"/run/systemd/journal/socket";
-/// syslog's socket.
-pub const SYSLOG: &[u8] = b"/dev/log";
 /// Permissions of a new log file: root appends, and its group reads.
 const MODE: u32 = 0o640;
 /// In a folder that gives its group to new files: that group appends.
@@ -17,10 +14,11 @@ const GROUP_MODE: u32 = 0o620;
 /// Others than its owner may write to a file or a folder.
 const OTHERS: u32 = libc::S_IWGRP | libc::S_IWOTH;
 
-/// A datagram socket connected to a path.
-pub fn datagram(path: &[u8]) -> Result<Fd, i32> {
+/// A datagram socket connected to a sink's.
+pub fn to_socket(sink: Sink) -> Result<Fd, i32> {
+    let path = sink.socket().ok_or(libc::ENOENT)?;
     let socket = sys::local_datagram()?;
-    if sys::connect_local(socket.0, path) { Ok(socket) } else { Err(libc::ENOENT) }
+    if sys::connect_local(socket.0, path.to_bytes()) { Ok(socket) } else { Err(libc::ENOENT) }
 }
 
 /// The log file, opened to append; made where it is not there. Never through a link, and only where nobody but root, or this

@@ -4,21 +4,29 @@
 //! The broker takes a copy of what lies there before it looks at any of it: what it looked at is what it does.
 
 use crate::sys;
+use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
 
 /// Room for names, addresses and events.
 pub const TEXT_MAX: usize = 1 << 15;
 /// Room for the data of one message: any datagram of the internet fits. Of a stream, that much is sent at a time.
 pub const DATA_MAX: usize = 1 << 17;
+/// The most messages of one sendmmsg: UIO_MAXIOV.
+pub const MESSAGES_MAX: usize = 1024;
 /// Descriptors that are lent at a time.
 pub const LENT: usize = 24;
 
-/// What the broker gives the judge to do: a call; to learn the pools of a new worker's server; to look for what has changed. The second
-/// word is the place of the worker.
+/// What the broker gives the judge to do; the second word is the place of the worker.
 pub mod job {
     pub const CALL: u64 = 1;
+    /// To learn the pools of a new worker's server.
     pub const POOLS: u64 = 2;
+    /// To look for what has changed.
     pub const LOOK: u64 = 3;
+    /// A call whose arguments cannot be read in time.
+    pub const UNREAD: u64 = 4;
+    /// A call of whose process nothing in its memory can be read in time.
+    pub const BLIND: u64 = 5;
 }
 
 /// Words of a job: its kind, the place, a notice.
@@ -52,14 +60,12 @@ pub mod asked {
     pub const SET: u64 = 10;
     /// Lent descriptor.
     pub const END_SENDING: u64 = 11;
-    /// Address, number: four bytes of the caller's.
-    pub const PUT: u64 = 12;
     /// 4 or 6; the address is the text.
-    pub const OWN: u64 = 13;
+    pub const OWN: u64 = 12;
     /// Priority, time, length of the fields, length of the line behind them.
-    pub const WRITE: u64 = 14;
+    pub const WRITE: u64 = 13;
     /// What is decided, and with which result.
-    pub const DONE: u64 = 15;
+    pub const DONE: u64 = 14;
 }
 
 /// A decision: somebody else answers, the call goes on, it has a result.
@@ -98,7 +104,7 @@ impl Shape {
     }
 }
 
-/// The memory of both.
+/// The memory of both. The judge only copies to it: what the kernel reads for a judge that is ended may come after its successor has begun.
 pub struct Desk {
     text: UnsafeCell<[u8; TEXT_MAX]>,
     data: UnsafeCell<[u8; DATA_MAX]>,
@@ -108,18 +114,24 @@ pub struct Desk {
 unsafe impl Sync for Desk {}
 
 impl Desk {
-    /// The text, for the judge.
-    #[allow(clippy::mut_from_ref, reason = "the judge has one thread, and each use ends before the next")]
-    pub fn text(&self) -> &mut [u8] {
-        // SAFETY: the memory is there, and the broker writes to none of it.
-        unsafe { &mut *self.text.get() }
+    /// Copies these parts to the text, one behind the other; `None` where there is no room.
+    pub fn put_text(&self, parts: &[&[u8]]) -> Option<()> {
+        // SAFETY: the memory is there, the judge has one thread, and the broker writes to none of it.
+        let mut room: &mut [u8] = unsafe { &mut *self.text.get() };
+        for part in parts {
+            let (to, rest) = room.split_at_mut_checked(part.len())?;
+            to.copy_from_slice(part);
+            room = rest;
+        }
+        Some(())
     }
 
-    /// The data, for the judge.
-    #[allow(clippy::mut_from_ref, reason = "as above")]
-    pub fn data(&self) -> &mut [u8] {
+    /// Copies this to the data.
+    pub fn put_data(&self, from: &[u8]) -> Option<()> {
         // SAFETY: as above.
-        unsafe { &mut *self.data.get() }
+        let room: &mut [u8] = unsafe { &mut *self.data.get() };
+        room.get_mut(..from.len())?.copy_from_slice(from);
+        Some(())
     }
 }
 
@@ -127,17 +139,24 @@ impl Desk {
 pub struct BrokerCopy {
     text: &'static mut [u8],
     data: &'static mut [u8],
+    /// Lengths of the messages of one call that were sent, each with its address in the caller's memory.
+    pub lengths: &'static mut ArrayVec<(u64, u32), MESSAGES_MAX>,
 }
 
 impl BrokerCopy {
     /// Room for it, for good.
     pub fn new() -> Option<BrokerCopy> {
         let at = sys::allocate(TEXT_MAX + DATA_MAX)?.cast::<u8>();
-        // SAFETY: a new mapping of that size, which nobody else has, and which is never unmapped.
-        let (text, data) = unsafe {
-            (core::slice::from_raw_parts_mut(at, TEXT_MAX), core::slice::from_raw_parts_mut(at.add(TEXT_MAX), DATA_MAX))
+        let lengths = sys::allocate(size_of::<ArrayVec<(u64, u32), MESSAGES_MAX>>())?;
+        // SAFETY: new mappings of these sizes, which nobody else has, and which are never unmapped; zero bytes are an empty list.
+        let (text, data, lengths) = unsafe {
+            (
+                core::slice::from_raw_parts_mut(at, TEXT_MAX),
+                core::slice::from_raw_parts_mut(at.add(TEXT_MAX), DATA_MAX),
+                &mut *lengths.cast(),
+            )
         };
-        Some(BrokerCopy { text, data })
+        Some(BrokerCopy { text, data, lengths })
     }
 
     /// So much of the text; `None` for more than there is.

@@ -7,7 +7,7 @@ use core::mem::ManuallyDrop;
 use core::net::IpAddr;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU32, Ordering};
-use desk::{ANSWER, ASKED, Desk, Shape, asked};
+use desk::{ANSWER, ASKED, DATA_MAX, Desk, Shape, asked};
 
 /// The descriptor of the judge's by which it talks to its broker: the cage lets it talk by no other.
 pub const CHANNEL: i32 = 3;
@@ -48,13 +48,7 @@ fn ask(words: [u64; ASKED], fd: Option<i32>) -> (i64, Option<Fd>) {
 /// Puts text on the desk; how much there is of it.
 #[inline(never)]
 fn put(parts: &[&[u8]]) -> Option<()> {
-    let mut room = desk()?.text();
-    for part in parts {
-        let (to, rest) = room.split_at_mut_checked(part.len())?;
-        to.copy_from_slice(part);
-        room = rest;
-    }
-    Some(())
+    desk()?.put_text(parts)
 }
 
 /// The files that came with the call at hand, each for its first use, and whose they are.
@@ -145,9 +139,21 @@ pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize, user: u32) -> i
     }
 }
 
-/// The room for a message's data.
+/// This process's own room for a message's data.
+static ROOM: AtomicPtr<u8> = AtomicPtr::new(null_mut());
+
+/// The room for a message's data, which the kernel may read into.
 pub fn data() -> Option<&'static mut [u8]> {
-    desk().map(Desk::data)
+    if ROOM.load(Ordering::Relaxed).is_null() {
+        ROOM.store(sys::allocate(DATA_MAX)?.cast(), Ordering::Relaxed);
+    }
+    // SAFETY: a mapping of that size, never unmapped; the judge has one thread, and each use ends before the next.
+    Some(unsafe { core::slice::from_raw_parts_mut(ROOM.load(Ordering::Relaxed), DATA_MAX) })
+}
+
+/// Copies so much of the room to the desk.
+fn put_data(len: usize) -> Option<()> {
+    desk()?.put_data(data()?.get(..len)?)
 }
 
 /// A message whose data is in its room.
@@ -159,14 +165,15 @@ pub struct Message<'m> {
     pub flags: i32,
 }
 
-/// Sends a message: without waiting, or in a process that waits, and writes to `tell_at` how much was sent.
-pub fn send(fd: i32, message: &Message<'_>, later: Option<u64>, user: u32) -> i64 {
-    if put(&[message.name, message.control]).is_none() {
+/// Sends a message: without waiting, or by a process that waits. How much was sent is written to `tell_at`, if that is not 0.
+pub fn send(fd: i32, message: &Message<'_>, waits: bool, tell_at: u64, user: u32) -> i64 {
+    let data = if message.shape.faults { Some(()) } else { put_data(message.len) };
+    if data.and_then(|()| put(&[message.name, message.control])).is_none() {
         return -i64::from(libc::EACCES);
     }
-    let what = if later.is_some() { asked::SEND_LATER } else { asked::SEND };
+    let what = if waits { asked::SEND_LATER } else { asked::SEND };
     let (flags, shape) = (u64::from(message.flags.cast_unsigned()), message.shape.word());
-    ask([what, token(fd), flags, shape, message.len as u64, later.unwrap_or(0), u64::from(user), 0], None).0
+    ask([what, token(fd), flags, shape, message.len as u64, tell_at, u64::from(user), 0], None).0
 }
 
 pub fn bind(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> i64 {
@@ -190,11 +197,6 @@ pub fn set_option(fd: i32, level: i32, option: i32, value: &[u8]) -> i64 {
 
 pub fn end_sending(fd: i32) {
     ask([asked::END_SENDING, token(fd), 0, 0, 0, 0, 0, 0], None);
-}
-
-/// Writes four bytes into the caller's memory; whether they are there.
-pub fn put_number(at: u64, number: u32) -> bool {
-    ask([asked::PUT, at, u64::from(number), 0, 0, 0, 0, 0], None).0 == 1
 }
 
 /// Whether an address is this host's own.

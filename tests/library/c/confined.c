@@ -1,5 +1,5 @@
 /* Programs that forbid themselves system calls. WORDS: the action of the filter (kill, thread, trap, strict), how it is loaded (prctl,
- * seccomp, number), what it lets beside write and exit, and what the program does then. */
+ * seccomp, number), what it lets beside write and exit, what the program does then, and an empty file. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -16,11 +16,12 @@
 
 static struct sockaddr_in to = {.sin_family = AF_INET};
 static int udp;
+static const char *empty;
 
 static int reach(int port)
 {
     to.sin_port = htons(port);
-    return connect(udp, (void *)&to, sizeof to) ? errno : 0;
+    return sendto(udp, "x", 1, 0, (void *)&to, sizeof to) == 1 ? 0 : errno;
 }
 
 static void confine(const char *action, const char *how, long lets)
@@ -32,7 +33,7 @@ static void confine(const char *action, const char *how, long lets)
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_rt_sigreturn, 3, 0),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lets < 0 ? SYS_write : lets, 2, 0),
         /* Broad: only one call is forbidden. */
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_swapon, 0, lets == -2),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, lets < -1 ? -lets : SYS_swapon, 0, lets < -1),
         BPF_STMT(BPF_RET | BPF_K, !strcmp(action, "trap")     ? SECCOMP_RET_TRAP
                                   : !strcmp(action, "thread") ? SECCOMP_RET_KILL_THREAD
                                                               : SECCOMP_RET_KILL_PROCESS),
@@ -58,6 +59,11 @@ static int act(const char *what)
     to.sin_port = htons(4447);
     if (!strcmp(what, "connect"))
         return connect(udp, (void *)&to, sizeof to) ? errno : 50;
+    if (!strcmp(what, "connect and send"))
+        return connect(udp, (void *)&to, sizeof to) || write(udp, "x", 1) != 1 ? errno : 59;
+    /* Of an empty file, which the kernel does not run. */
+    if (!strcmp(what, "connect and execve"))
+        return connect(udp, (void *)&to, sizeof to) || execve(empty, (char *[]){"empty", 0}, (char *[]){0}) ? errno : 0;
     if (!strcmp(what, "sendto"))
         return sendto(udp, "x", 1, 0, (void *)&to, sizeof to) == 1 ? 51 : errno;
     if (!strcmp(what, "bind"))
@@ -81,11 +87,13 @@ static int act(const char *what)
 
 static const struct { const char *name; long number; } calls[] = {
     {"connect", SYS_connect}, {"sendto", SYS_sendto}, {"bind", SYS_bind}, {"listen", SYS_listen}, {"execve", SYS_execve},
-    {"openat", SYS_openat}, {"dup2", SYS_dup2}, {"prctl", SYS_prctl}, {"nothing", -1}, {"all but one", -2},
+    {"openat", SYS_openat}, {"dup2", SYS_dup2}, {"prctl", SYS_prctl}, {"nothing", -1}, {"all but one", -SYS_swapon},
+    {"all but shutdown", -SYS_shutdown}, {"all but getpeername", -SYS_getpeername}, {"all but fcntl", -SYS_fcntl},
 };
 
 int main(int count, char **words)
 {
+    empty = words[5];
     udp = socket(AF_INET, SOCK_DGRAM, 0);
     inet_pton(AF_INET, "192.88.1.10", &to.sin_addr);
     int first = 0;

@@ -23,11 +23,11 @@ static void reach(int port)
 {
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port)};
     inet_pton(AF_INET, "192.88.1.10", &to.sin_addr);
-    int udp = socket(AF_INET, SOCK_DGRAM, 0);
-    int error = connect(udp, (void *)&to, sizeof to) ? errno : 0;
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    int error = connect(fd, (void *)&to, sizeof to) ? errno : 0;
     char line[32];
     write(1, line, snprintf(line, sizeof line, "%d: %d\n", port, error));
-    close(udp);
+    close(fd);
 }
 
 static void *other(void *port)

@@ -150,7 +150,7 @@ int main(int argc, char **argv)
         if (!strcmp(known[i].name, argv[1]))
             resource = known[i].resource;
     for (int i = 0; i < 12; i++)
-        sockets[i] = socket(AF_INET, i < 5 || i == 11 ? SOCK_DGRAM : SOCK_STREAM, 0);
+        sockets[i] = socket(AF_INET, i == 1 || i == 2 || i == 4 ? SOCK_DGRAM : SOCK_STREAM, 0);
     is_threaded = !strcmp(argv[4], "threads");
     pthread_t thread;
     if (is_threaded)

@@ -81,8 +81,11 @@ static void do_others(const char *condition)
     result = sendmmsg(fd, &message, 1, 0);
     say(condition, "sendmmsg", result, errno);
     errno = 0;
-    result = syscall(SYS_connect, fd, &to, sizeof to);
+    int stream = socket(AF_INET, SOCK_STREAM, 0);
+    errno = 0;
+    result = syscall(SYS_connect, stream, &to, sizeof to);
     say(condition, "syscall-connect", result, errno);
+    close(stream);
     say(condition, "syscall-other", syscall(SYS_getppid) > 0, 0);
     to.sin_port = 0;
     errno = 0;

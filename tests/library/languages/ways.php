@@ -3,7 +3,7 @@
 error_reporting(0);
 [, $way, $static] = $argv;
 $host = '192.88.1.10';
-$address = pack('Sna4x8', AF_INET, 4446, inet_pton($host));
+$address = pack('Sna4x8', AF_INET, 4449, inet_pton($host));
 function tcp() { return socket_create(AF_INET, SOCK_STREAM, 0); }
 function result($done) { return $done === false ? 'failed' : 'done'; }
 function libc($declaration, $library = 'libc.so.6') {
@@ -25,7 +25,7 @@ $ways = [
     },
     'FFI, libc.connect' => function () use ($ffi_socket, $address) {
         $libc = libc($ffi_socket);
-        return $libc->connect($libc->socket(2, 2, 0), $address, 16);
+        return $libc->connect($libc->socket(2, 1, 0), $address, 16);
     },
     'FFI, libc.system' => fn() => libc('int system(const char *);')->system('exit 3'),
     'FFI, the program\'s system' => fn() => libc('int system(const char *);', '')->system('exit 3'),
@@ -33,7 +33,7 @@ $ways = [
     'FFI, libc.syscall' => function () use ($ffi_socket, $address) {
         $libc = libc($ffi_socket);
         $number = php_uname('m') === 'x86_64' ? 42 : 203;
-        return $libc->syscall($number, $libc->socket(2, 2, 0), $address, 16);
+        return $libc->syscall($number, $libc->socket(2, 1, 0), $address, 16);
     },
     'a static program' => function () use ($static) {
         $p = proc_open([$static, 'libc', 'connect'], [1 => ['pipe', 'w']], $q);

@@ -1,4 +1,4 @@
-# Sets MediaWiki up behind nginx with SQLite, diff3 and Debian's mailer. A day of it edits a page, merges two edits of
+# Sets MediaWiki up behind nginx with SQLite, diff3, ImageMagick and Debian's mailer. A day of it edits a page, merges two edits of
 # it, compares them, uploads an image, shows it smaller, and sends mail.
 set -eu
 day=$1
@@ -23,7 +23,7 @@ if [ "$day" = setup ]; then
 	php maintenance/install.php --dbtype sqlite --dbpath /var/lib/mediawiki-data --dbname wiki --server "$site" --scriptpath '' \
 		--confpath /etc/mediawiki --pass Aa1aaaaaaaaaaa Wiki Admin > /dev/null
 	cat >> /etc/mediawiki/LocalSettings.php <<'P'
-$wgEnableUploads = true; $wgUseImageMagick = false; $wgDiff3 = '/usr/bin/diff3';
+$wgEnableUploads = true; $wgUseImageMagick = true; $wgImageMagickConvertCommand = '/usr/bin/convert'; $wgDiff3 = '/usr/bin/diff3';
 $wgEnableEmail = true; $wgPasswordSender = 'wiki@media.example'; $wgJobRunRate = 1;
 $wgMaxShellMemory = $wgMaxShellFileSize = $wgMaxShellTime = $wgMaxShellWallClockTime = 0;
 $wgPasswordReminderResendTime = 0; $wgRateLimits = [];
@@ -70,14 +70,15 @@ last of $day"
 	ask "end" "$site/index.php?title=${page}_$day&diff=$new&oldid=$base"
 done
 ask "${page}_$day" "$site/index.php?title=Special:RecentChanges"
-for name in holiday portrait; do
-	convert -size 640x480 "xc:#$(printf '%s' "$day$name" | md5sum | cut -c1-6)" "/root/$name-$day.png"
+for image in holiday.png portrait.jpg garden.jpg; do
+	image=${image%.*}-$day.${image#*.}
+	convert -size 640x480 "xc:#$(printf '%s' "$image" | md5sum | cut -c1-6)" "/root/$image"
 	token csrf
-	ask '"result":"Success"' "$site/api.php?action=upload&format=json&ignorewarnings=1" -F "token=$token" -F "filename=$name-$day.png" -F "file=@/root/$name-$day.png"
+	ask '"result":"Success"' "$site/api.php?action=upload&format=json&ignorewarnings=1" -F "token=$token" -F "filename=$image" -F "file=@/root/$image"
 	for width in 120 200; do
-		edit --data-urlencode "appendtext= [[File:$name-$day.png|${width}px]]"
+		edit --data-urlencode "appendtext= [[File:$image|${width}px]]"
 		ask "${width}px-" "$site/index.php?title=${page}_$day"
-		path=$(grep -oi "/images/thumb/[^\" ]*/${width}px-$name-$day.png" /root/answer | head -n 1)
+		path=$(grep -oi "/images/thumb/[^\" ]*/${width}px-$image" /root/answer | head -n 1)
 		ask '' "$site$path"
 		[ "$(identify -format %w /root/answer)" = "$width" ]
 	done

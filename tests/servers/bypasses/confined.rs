@@ -9,7 +9,7 @@ const CASES: [[&str; 4]; 5] = [
     ["trap", "seccomp", "nothing", "exit"],
     ["kill", "prctl", "sendto", "sendto"],
     ["kill", "seccomp", "connect", "connect"],
-    ["kill", "prctl", "all but one", "connect"],
+    ["kill", "prctl", "all but one", "connect and send"],
 ];
 
 /// What the page says of each case.

@@ -9,12 +9,12 @@ use std::process::Command;
 /// PHP's own sockets. Each prints whether the last call went ahead.
 const PAGE: &str = r#"<?php
 error_reporting(0);
-$s = socket_create(AF_INET, SOCK_DGRAM, 0);
-$quiet = socket_connect($s, '192.88.1.10', 9) && socket_getsockname($s, $own) && $own === '192.88.1.10';
 if (isset($_GET['argv'])) {
     $p = proc_open(json_decode($_GET['argv']), [1 => ['pipe', 'w']], $pipes);
     die(trim(stream_get_contents($pipes[1])));
 }
+$s = socket_create(AF_INET, SOCK_DGRAM, 0);
+$quiet = socket_connect($s, '192.88.1.10', 9) && socket_getsockname($s, $own) && $own === '192.88.1.10';
 $ways = [
     'php quiet' => fn() => true,
     'php quiet send' => fn() => socket_send($s, 'x', 1, 0) === 1,

@@ -19,7 +19,7 @@ const ICONV: &str = r#"["/usr/bin/iconv","-f","MARKED","-t","UTF-8","/dev/null"]
 const TRUE: &str = r#"["/usr/bin/true"]"#;
 
 /// The variables, the program, what the event says (none: no event), and whether the module is loaded where nobody refuses.
-const CASES: [(&str, &str, &str, bool); 20] = [
+const CASES: [(&str, &str, &str, bool); 24] = [
     (r#"{"GCONV_PATH":"WORK"}"#, ICONV, "GCONV_PATH=WORK", true),
     (r#"{"GCONV_PATH":"WORK"}"#, r#"["/usr/bin/env","iconv","-f","MARKED","/dev/null"]"#, "GCONV_PATH=WORK", true),
     (r#"{"LOCPATH":"WORK"}"#, TRUE, "LOCPATH=WORK", false),
@@ -35,6 +35,12 @@ const CASES: [(&str, &str, &str, bool); 20] = [
     // One that is allowed does not hide another.
     (r#"{"LD_LIBRARY_PATH":"/opt/vendor/lib","GCONV_PATH":"WORK"}"#, ICONV, "GCONV_PATH=WORK", true),
     (r#"{"LD_LIBRARY_PATH":"/opt/vendor/lib"}"#, TRUE, "", false),
+    // Nor one that is not: the event shows all, and no value that reads like two.
+    (r#"{"LOCPATH":"WORK","GCONV_PATH":"WORK"}"#, ICONV, "LOCPATH=WORK; GCONV_PATH=WORK", true),
+    (r#"{"LOCPATH":"a; PERL5LIB=b","GEM_HOME":"a; b"}"#, TRUE, "LOCPATH=\u{2026}; GEM_HOME=a; b", false),
+    // With its name, it is another variable's no more.
+    (r#"{"PERL5LIB":"/opt/perl"}"#, TRUE, "", false),
+    (r#"{"RUBYLIB":"/opt/perl"}"#, TRUE, "RUBYLIB=/opt/perl", false),
     (r#"{"RUBYLIB":"/srv/of the pool"}"#, TRUE, "", false),
     (r#"{"RUBYLIB":"/srv/another"}"#, TRUE, "RUBYLIB=/srv/another", false),
     (r#"{"OPENSSL_CONF":"/dev/null","PYTHONPATH":""}"#, TRUE, "", false),
@@ -55,7 +61,7 @@ fn loads(mode: &str, layer: &str) {
     std::fs::rename(module, work.join("charset.so")).expect("a module");
     place.write("www/loading.php", &here(PAGE));
     let guard = place.guard(&format!(
-        "mode = \"{mode}\"\n[rules.loader-env]\nmode = \"{mode}\"\nallow = [\"/opt/vendor/lib\"]\n[backstop]\nseccomp = \"{layer}\"\n"
+        "mode = \"{mode}\"\n[rules.loader-env]\nmode = \"{mode}\"\nallow = [\"/opt/vendor/lib\", \"PERL5LIB=/opt/perl\"]\n[backstop]\nseccomp = \"{layer}\"\n"
     ));
     let pool = Pool { lines: "env[RUBYLIB] = \"/srv/of the pool\"".into(), ..Pool::default() };
     let fpm = Fpm::start(&place, Some(&guard), &pool);

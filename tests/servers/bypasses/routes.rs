@@ -83,7 +83,9 @@ fn what_the_address_does_not_say() {
                 let is_read = !(program == "static" && way.starts_with("message"));
                 let wanted = what.map(|what| ["egress-port", if is_read { what } else { "socket" }, outcome]);
                 let wanted = wanted.map(|wanted| wanted.map(str::to_owned));
-                let found = events.fresh();
+                let mut found = events.fresh();
+                // In audit, the connect of a datagram socket has an event beside the send's.
+                found.retain(|event| event.text("portcullis.detail") != "nothing sent yet");
                 assert_eq!(facts(&found), Vec::from_iter(wanted), "{case}");
                 for event in found.iter().filter(|event| event.text("portcullis.unknown") == "route") {
                     assert_eq!(event.text("event.action"), "socket_route", "{case}");

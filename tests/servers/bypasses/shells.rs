@@ -30,7 +30,7 @@ const BARE: &str = r#"["/bin/bash","-c","uname -r"]"#;
 
 /// The variable, who is started, the row that keeps the entry from holding (none: it holds), and whether the variable's file
 /// or function runs in the shells of the machine.
-const CASES: [(&str, &str, &str, bool); 18] = [
+const CASES: [(&str, &str, &str, bool); 22] = [
     ("", BASH, "", false),
     ("", "mail", "", false),
     ("", BARE, "", false),
@@ -49,7 +49,14 @@ const CASES: [(&str, &str, &str, bool); 18] = [
     ("PATH=/usr/bin:/bin", BARE, "", false),
     ("GCONV_PATH=WORK", "mail", "GCONV_PATH", false),
     ("PERL5OPT=-MNothing", SH, "PERL5OPT", false),
+    // What loader-env allows steers no more: by its value what loads code, by its name any.
+    ("PERL5LIB=/opt/perl", SH, "", false),
+    ("NODE_ENV=production", SH, "", false),
+    ("NODE_ENV=/opt/perl", SH, "NODE_*", false),
+    ("NODE_ENV=production; BASH_ENV=WORK/start", SH, "NODE_*", false),
 ];
+
+const EXPECTED: &str = "[rules.loader-env]\nallow = [\"/opt/perl\", \"NODE_ENV=production\"]\n";
 
 fn steered_commands(mode: &str) {
     enter();
@@ -61,8 +68,8 @@ fn steered_commands(mode: &str) {
     std::fs::set_permissions(&work, PermissionsExt::from_mode(0o777)).expect("permissions");
     let here = |text: &str| text.replace("WORK", work.to_str().expect("a path"));
     place.write("www/shells.php", &here(PAGE));
-    let guard =
-        place.guard_of_every_event(&format!("mode = \"{mode}\"\n[exec]\nallow = [\"default\", \"uname -r\"]\n"));
+    let guard = place
+        .guard_of_every_event(&format!("mode = \"{mode}\"\n[exec]\nallow = [\"default\", \"uname -r\"]\n{EXPECTED}"));
     let pool = Pool { lines: "env[LD_BIND_NOW] = 1".into(), ..Pool::default() };
     let fpm = Fpm::start(&place, Some(&guard), &pool);
     let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));

@@ -14,7 +14,8 @@ my ($outside4, $outside6, $inside) = ('192.88.1.10', '2a0e:1::10', '10.1.2.3');
 sub stream {
     my ($host, $port, $proto) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => $host, PeerPort => $port, Proto => $proto, Timeout => 5);
-    return $socket ? 'connected' : 'not connected: ' . ($! + 0);
+    # A datagram socket that is connected sends nothing.
+    return $socket && ($proto eq 'tcp' || syswrite($socket, 'x')) ? 'connected' : 'not connected: ' . ($! + 0);
 }
 sub stream6 {
     socket(my $socket, AF_INET6, SOCK_STREAM, 0) or return "no socket: $!";

@@ -10,7 +10,14 @@ OUTSIDE4, OUTSIDE6, INSIDE = "192.88.1.10", "2a0e:1::10", "10.1.2.3"
 
 def connect(family, kind, host, port):
     with socket.socket(family, kind) as sock:
-        return sock.connect_ex((host, port))
+        error = sock.connect_ex((host, port))
+        if error or kind == socket.SOCK_STREAM:
+            return error
+        # A datagram socket that is connected sends nothing.
+        try:
+            return sock.send(b"x") - 1
+        except OSError as error:
+            return error.errno
 
 
 def run(command, shell):

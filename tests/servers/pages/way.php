@@ -21,16 +21,17 @@ function talk($stream, $errno, $errstr) {
 }
 function stream($address, $read = true) {
     $stream = stream_socket_client($address, $errno, $errstr, 5);
-    return $read ? talk($stream, $errno, $errstr) : [$stream !== false, $errno, $errstr];
+    return $read ? talk($stream, $errno, $errstr) : sent($stream, $errno, $errstr);
 }
+function sent($stream, $errno, $errstr) { return [$stream !== false && fwrite($stream, 'x') === 1, $errno, $errstr]; }
 function curl($url) {
     $curl = curl_init($url);
     curl_setopt_array($curl, [CURLOPT_RETURNTRANSFER => true, CURLOPT_TIMEOUT => 5]);
     return [curl_exec($curl), curl_errno($curl)];
 }
-function raw($family, $type, $host, $port) {
+function raw($family, $type, $host, $port, $send = false) {
     $socket = socket_create($family, $type, 0);
-    $done = @socket_connect($socket, $host, $port);
+    $done = @socket_connect($socket, $host, $port) && (!$send || @socket_write($socket, 'x') === 1);
     return [$done, socket_last_error($socket)];
 }
 
@@ -57,8 +58,8 @@ $ways = [
     },
     'fsockopen tcp v4' => fn() => talk(fsockopen($host4, 4444, $errno, $errstr, 5), $errno, $errstr),
     'fsockopen tcp v6' => fn() => talk(fsockopen("[$host6]", 4444, $errno, $errstr, 5), $errno, $errstr),
-    'fsockopen udp v4' => fn() => [fsockopen("udp://$host4", 4444, $errno, $errstr, 5) !== false, $errno, $errstr],
-    'fsockopen udp v6' => fn() => [fsockopen("udp://[$host6]", 4444, $errno, $errstr, 5) !== false, $errno, $errstr],
+    'fsockopen udp v4' => fn() => sent(fsockopen("udp://$host4", 4444, $errno, $errstr, 5), $errno, $errstr),
+    'fsockopen udp v6' => fn() => sent(fsockopen("udp://[$host6]", 4444, $errno, $errstr, 5), $errno, $errstr),
     'stream_socket_client tcp v4' => fn() => stream("tcp://$host4:4444"),
     'stream_socket_client tcp v6' => fn() => stream("tcp://[$host6]:4444"),
     'stream_socket_client udp v4' => fn() => stream("udp://$host4:4444", false),
@@ -67,8 +68,8 @@ $ways = [
     'curl tcp v6' => fn() => curl("http://[$host6]:4444/"),
     'sockets tcp v4' => fn() => raw(AF_INET, SOCK_STREAM, $host4, 4444),
     'sockets tcp v6' => fn() => raw(AF_INET6, SOCK_STREAM, $host6, 4444),
-    'sockets udp v4' => fn() => raw(AF_INET, SOCK_DGRAM, $host4, 4444),
-    'sockets udp v6' => fn() => raw(AF_INET6, SOCK_DGRAM, $host6, 4444),
+    'sockets udp v4' => fn() => raw(AF_INET, SOCK_DGRAM, $host4, 4444, true),
+    'sockets udp v6' => fn() => raw(AF_INET6, SOCK_DGRAM, $host6, 4444, true),
     'sockets tcp v4-mapped' => fn() => raw(AF_INET6, SOCK_STREAM, "::ffff:$host4", 4444),
     'closed port' => fn() => raw(AF_INET, SOCK_STREAM, $host4, 4446),
     'common port' => fn() => curl("http://$host4:8080/"),

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <spawn.h>
@@ -52,12 +53,21 @@ static void serve(void)
     close(server), close(client), close(listener);
 }
 
-static int datagram(const char *address, int port)
+static void stream(const char *address, int port)
+{
+    struct sockaddr_in at = to(address, port);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    SAY("connect", connect(fd, (struct sockaddr *)&at, sizeof at));
+    close(fd);
+}
+
+/* One line: a guard that cannot judge what is sent refuses the connect. */
+static void datagram(const char *address, int port)
 {
     struct sockaddr_in at = to(address, port);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    SAY("connect", connect(fd, (struct sockaddr *)&at, sizeof at));
-    return close(fd);
+    SAY("connect and send", connect(fd, (struct sockaddr *)&at, sizeof at) ? -1 : send(fd, "x", 1, 0));
+    close(fd);
 }
 
 static int send_to(const char *address, int port)
@@ -80,6 +90,17 @@ static long spawned(const char *path, char *const argv[])
     if (error)
         return -error;
     waitpid(child, &status, 0);
+    return status;
+}
+
+/* Starts a program that inherits a connected datagram socket. */
+static long handed_down(char *const argv[])
+{
+    struct sockaddr_in at = to("192.88.1.10", 4445);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0), copy = -1;
+    long status = connect(fd, (struct sockaddr *)&at, sizeof at) || (copy = fcntl(fd, F_DUPFD, 70)) < 70 ? 0 : spawned(argv[0], argv);
+    close(fd);
+    close(copy);
     return status;
 }
 
@@ -149,12 +170,14 @@ int main(void)
         fault_begin();
     serve();
     for (int round = 0; round < 2; round++) {
+        stream("192.88.1.10", 4444);
         datagram("192.88.1.10", 443);
         datagram("192.88.1.10", 4444);
         datagram("10.1.2.3", 4444);
         send_to("10.1.2.3", 4444);
         send_to("192.88.1.10", 4444);
         printf("true %ld\n", spawned(just[0], just));
+        printf("handed down %ld\n", handed_down(just));
         printf("shell %ld\n", spawned(shell[0], shell));
         printf("fork %ld\n", forked());
         printf("system %d\n", system(":"));

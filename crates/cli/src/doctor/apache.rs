@@ -11,6 +11,7 @@ use crate::log::Selection;
 use crate::probes::{By, Expected};
 use crate::status::live;
 use portcullis_config::reading;
+use portcullis_event::field;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -71,13 +72,13 @@ pub fn in_its_php(
                 Ok(pid) => {
                     let event = proof::await_event(selection, |event| {
                         let is_its =
-                            [event.number("/process/pid"), event.number("/process/parent/pid")].contains(&Some(pid));
+                            [event.number(field::PROCESS_PID), event.number(field::PARENT_PID)].contains(&Some(pid));
                         is_its
                             && event.rules().any(|rule| rule == act.rule)
-                            && !seen.iter().any(|id| id == event.text("/event/id"))
+                            && !seen.iter().any(|id| id == event.text(field::EVENT_ID))
                     });
                     if let Ok(event) = &event {
-                        seen.push(event.text("/event/id").to_owned());
+                        seen.push(event.text(field::EVENT_ID).to_owned());
                     }
                     findings.of_event(&what, sink, event);
                 }
@@ -128,7 +129,7 @@ pub fn expected(master: Master, token: &str, port: u16) -> Vec<Expected> {
     let line = line(&program.display().to_string(), &Path::new(proof::FOLDER).join(token));
     let by = || By::Process(line.clone());
     let connections = proof::IN_PHP.iter().filter(|act| act.rule == "egress-port").count();
-    vec![Expected::shell(by()), Expected::connections(by(), port, "tcp", connections)]
+    vec![Expected::shell(by()), Expected::connections(by(), port, "tcp", connections), Expected::guard(by())]
 }
 
 /// User and group of a worker of the server; its own where it has none.

@@ -79,7 +79,7 @@ impl Findings {
     pub fn of_event(&mut self, what: &str, sink: &str, seen: Result<crate::log::Event, String>) {
         match seen {
             Ok(event) => {
-                let outcome = if event.refused() { "denied, logged" } else { "logged" };
+                let outcome = if event.blocked() { "blocked, logged" } else { "logged" };
                 self.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
             }
             Err(why) => self.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),

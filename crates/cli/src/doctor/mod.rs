@@ -17,11 +17,13 @@ use anstyle::Style;
 use findings::{Findings, Outcome, as_json, summary};
 use master::Master;
 use portcullis_config::Config;
-use portcullis_config::model::Sink;
 use portcullis_config::reading::{self, Links};
-use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
+use portcullis_event::field;
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule, Sink};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 pub use proof::probe;
@@ -236,7 +238,7 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
         findings.add(
             Outcome::Wrong,
             "policy in force",
-            "the built-in one, which denies nothing",
+            "the built-in one, which blocks nothing",
             format!("portcullis check, then portcullis apply and systemctl restart {}", unit.name),
         );
     }
@@ -251,20 +253,20 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
 fn sinks(config: &Config, master: Master, findings: &mut Findings) {
     let seen = |path: &Path| live::path(master.pid(), "root").join(path.strip_prefix("/").unwrap_or(path));
     for sink in &config.sinks {
-        let (name, path) = match sink {
-            Sink::Journald => ("sink journald", Path::new("/run/systemd/journal/socket")),
-            Sink::Syslog => ("sink syslog", Path::new("/dev/log")),
-            Sink::File => ("sink file", config.log_file.parent().unwrap_or(Path::new("/"))),
-            Sink::Stderr => {
-                findings.add(Outcome::Skipped, "sink stderr", "it goes where the server's standard error goes", "");
+        let name = format!("sink {}", sink.word());
+        let path = match sink.socket() {
+            Some(socket) => Path::new(OsStr::from_bytes(socket.to_bytes())),
+            None if *sink == Sink::File => config.log_file.parent().unwrap_or(Path::new("/")),
+            None => {
+                findings.add(Outcome::Skipped, &name, "it goes where the server's standard error goes", "");
                 continue;
             }
         };
         match std::fs::metadata(seen(path)) {
-            Ok(_) => findings.fine(name, path.display().to_string()),
+            Ok(_) => findings.fine(&name, path.display().to_string()),
             Err(error) => findings.add(
                 Outcome::Wrong,
-                name,
+                &name,
                 format!("{} cannot be seen from the server: {error}", path.display()),
                 "The unit hides it (PrivateDevices=, RootDirectory=, InaccessiblePaths=), or nobody listens there.",
             ),
@@ -341,10 +343,12 @@ fn show_it(
     }
     let shell = format!(": {token}");
     let seen = proof::await_event(&selection, |event| event.shell_command() == Some(&shell));
-    let pid = seen.as_ref().ok().and_then(|event| event.number("/process/parent/pid"));
+    let pid = seen.as_ref().ok().and_then(|event| event.number(field::PARENT_PID));
     report(findings, "a shell from a process with the unit's settings", seen);
     let seen = proof::await_event(&selection, |event| {
-        event.text("/destination/ip") == crate::probes::ADDRESS && pid.is_some() && event.number("/process/pid") == pid
+        event.text(field::DESTINATION_IP) == crate::probes::ADDRESS
+            && pid.is_some()
+            && event.number(field::PROCESS_PID) == pid
     });
     report(findings, "a connection from a process with the unit's settings", seen);
 }

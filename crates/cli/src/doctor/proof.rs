@@ -1,7 +1,7 @@
 //! Harmless acts that the guard has to see, and the look for their events.
 //!
-//! A shell that runs `:`, and a connection from 127.0.0.1 to 0.0.0.1, which no kernel sends: an address of loopback as the
-//! source of a packet to elsewhere is refused before anything leaves.
+//! A shell that runs `:`, and a connection or a datagram from 127.0.0.1 to 0.0.0.1, which no kernel sends: an address of
+//! loopback as the source of a packet to elsewhere is refused before anything leaves.
 
 use super::fastcgi::{self, Listener};
 use super::master::Master;
@@ -11,8 +11,8 @@ use crate::install::{Systemd, plan};
 use crate::log::{Event, Probes, Selection, moment};
 use crate::probes::{self, By, Entry, Expected};
 use portcullis_config::Config;
-use portcullis_config::model::Sink;
-use portcullis_policy::Policy;
+use portcullis_event::field;
+use portcullis_policy::{Policy, Sink};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -109,14 +109,15 @@ pub fn of_fpm(token: &str, port: u16) -> Vec<Expected> {
         "shell-spawn" => Expected::shell(By::Uri(uri(token, act))),
         _ => Expected::connections(By::Uri(uri(token, act)), port, "tcp", 1),
     };
-    IN_PHP.iter().map(of).collect()
+    // The shell of an act has the library, too.
+    IN_PHP.iter().map(of).chain([Expected::guard(By::Uri(format!("/{token}")))]).collect()
 }
 
 /// What a process beside the unit's is to do.
 pub fn of_beside(token: &str, port: u16) -> Vec<Expected> {
     let own = std::env::current_exe().unwrap_or_default();
     let by = || By::Process(format!("{} probe {token} {port}", own.display()));
-    vec![Expected::shell(by()), Expected::connections(by(), port, "udp", 1)]
+    vec![Expected::shell(by()), Expected::connections(by(), port, "udp", 1), Expected::guard(by())]
 }
 
 /// The sink to look in, and how; `None` where none can be read from here.
@@ -206,7 +207,7 @@ pub fn said(body: &str, errors: &str) -> Result<u64, String> {
 
 /// Whether an event is that of an act of the worker.
 pub fn is_of(event: &Event, act: &Act, token: &str) -> bool {
-    event.rules().any(|rule| rule == act.rule) && event.text("/url/original") == uri(token, act)
+    event.rules().any(|rule| rule == act.rule) && event.text(field::URL_ORIGINAL) == uri(token, act)
 }
 
 /// Runs the probe as a process of its own with the settings of `unit`: who it is, what it sees, what it may do.
@@ -271,7 +272,8 @@ pub fn started<R>(
 pub fn probe(token: &str, port: u16) -> u8 {
     let _ = Command::new("sh").arg("-c").arg(format!(": {token}")).status();
     if let Ok(socket) = std::net::UdpSocket::bind("127.0.0.1:0") {
-        let _ = socket.connect(("0.0.0.1", port));
+        // A connect of it sends nothing, and is no event.
+        let _ = socket.send_to(b"x", ("0.0.0.1", port));
     }
     crate::FINE
 }

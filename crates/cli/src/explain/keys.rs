@@ -4,7 +4,7 @@ use super::question::Question;
 use crate::learn;
 use crate::show::TRIAGE;
 use portcullis_policy::egress::Step;
-use portcullis_policy::{Rule, Unknown, Verdict};
+use portcullis_policy::{Policy, Rule, Unknown, Verdict};
 use serde_json::{Value, json};
 
 /// What would allow an action, as far as one or more rules are about it.
@@ -43,8 +43,9 @@ impl Way {
                 let entries: Vec<String> = entries.iter().map(shown).collect();
                 let entries = entries.join(", ");
                 let (table, key) = key.rsplit_once('.').unwrap_or(("", key));
-                let table = if vhost { format!("vhost.{table}") } else { table.to_owned() };
-                format!("{entries} in `[{table}] {key}` ({rules}{note})")
+                // In a file of its own, a virtual host's tables have no prefix.
+                let whose = if vhost { " of the virtual host" } else { "" };
+                format!("{entries} in `[{table}] {key}`{whose} ({rules}{note})")
             }
             None => crate::show::printable(&format!("nothing ({rules}{note})")),
         }
@@ -68,8 +69,11 @@ fn words(rules: &[Rule]) -> Vec<&'static str> {
 /// The rules on which program it is: an entry of `[exec] allow` is silent in all of them.
 const OF_COMMANDS: [Rule; 4] = [Rule::ShellSpawn, Rule::ExecPlace, Rule::ExecTool, Rule::ExecUnguarded];
 
+/// A scope of a policy.
+pub type Place<'p> = (&'p Policy<'p>, u32);
+
 /// What would allow an action on which rules fire, for each of these rules.
-pub fn ways(question: &Question, decided: &Verdict, steps: &[Step]) -> Vec<Way> {
+pub fn ways(question: &Question, decided: &Verdict, steps: &[Step], place: Place<'_>) -> Vec<Way> {
     let fired: Vec<Rule> =
         Rule::ALL.into_iter().filter(|rule| *rule == decided.rule || decided.also & rule.bit() != 0).collect();
     if let Some(what) = decided.unknown.or(decided.beside) {
@@ -78,13 +82,13 @@ pub fn ways(question: &Question, decided: &Verdict, steps: &[Step]) -> Vec<Way> 
     let (of_command, others): (Vec<Rule>, Vec<Rule>) = fired.into_iter().partition(|rule| OF_COMMANDS.contains(rule));
     let mut ways = Vec::new();
     if !of_command.is_empty() {
-        ways.push(of_program(question, decided, &of_command));
+        ways.push(of_program(question, decided, &of_command, place));
     }
     let is_denied = steps.iter().any(|step| step.name == "deny" && step.clause.is_some());
     // A name server's entry is silent in both.
     let is_resolver = others.contains(&Rule::DnsDirect) && !is_denied;
     let others = others.into_iter().filter(|rule| *rule != Rule::EgressPort || !is_resolver);
-    ways.extend(others.map(|rule| of_rule(question, rule, is_denied)));
+    ways.extend(others.map(|rule| of_rule(question, rule, is_denied, place)));
     ways
 }
 
@@ -106,14 +110,18 @@ pub fn of_unknown(what: Unknown) -> String {
     format!("{}; no list allows what could not be evaluated; help: {TRIAGE}, `{}`", what.clause(), what.word())
 }
 
-fn of_program(question: &Question, decided: &Verdict, rules: &[Rule]) -> Way {
+fn of_program(question: &Question, decided: &Verdict, rules: &[Rule], (policy, scope): Place<'_>) -> Way {
     let Question::Exec(started) = question else { return Way::nothing(rules, "the program is not known") };
     if decided.steered.is_some() {
         let advice = of_steered(started.is_further);
         let note = format!(
-            "an entry of `[exec] allow` names the command, and does not hold while this variable has this value; {advice}"
+            "an entry of `[exec] allow` names the command, and does not hold while a variable has this value; {advice}"
         );
-        return Way::nothing(rules, note);
+        let named = started.expectations(policy, scope, false);
+        return match named.0.is_empty() {
+            true => Way::nothing(rules, note),
+            false => of_variables(rules, named, &note),
+        };
     }
     let program = started.path.as_str();
     let launches = learn::runs_commands(program, &started.unguarded);
@@ -150,7 +158,17 @@ fn of_program(question: &Question, decided: &Verdict, rules: &[Rule]) -> Way {
 pub const AMBIGUOUS: &str = "the event does not say whether the program was called by its path or by its name: only the entry \
                              with that holds";
 
-fn of_rule(question: &Question, rule: Rule, is_denied: bool) -> Way {
+/// What allows the variables that load code, or those because of which an entry does not hold, as far as the event shows them.
+fn of_variables(rules: &[Rule], (entries, is_all): (Vec<String>, bool), note: &str) -> Way {
+    if entries.is_empty() {
+        let note = "the event shows no whole value of a variable that `[rules.loader-env] allow` could name";
+        return Way::nothing(rules, note);
+    }
+    let all = if is_all { "" } else { "; the event does not show all such variables whole" };
+    Way { rules: words(rules), entry: Some(("rules.loader-env.allow", entries)), note: format!("{note}{all}") }
+}
+
+fn of_rule(question: &Question, rule: Rule, is_denied: bool, (policy, scope): Place<'_>) -> Way {
     let alone = &[rule];
     let without_list = || {
         let word = rule.word();
@@ -176,17 +194,13 @@ fn of_rule(question: &Question, rule: Rule, is_denied: bool) -> Way {
             Way { rules: words(alone), entry: Some(("rules.php-ini.allow", names)), note: String::new() }
         }
         (Rule::PhpIni, _) => Way::nothing(alone, "the event has only a part of the settings"),
-        (Rule::LoaderEnv, Question::Exec(started)) => match &started.loader {
-            Some(Some(value)) => {
-                let about = started.loading.as_deref().unwrap_or("it is none that this version knows");
-                Way::entry(alone, "rules.loader-env.allow", value.as_str())
-                    .noting(&format!("the whole value of the variable; {about}"))
-            }
-            _ => Way::nothing(
-                alone,
-                "the event shows no whole value of a variable that `[rules.loader-env] allow` could name",
-            ),
-        },
+        (Rule::LoaderEnv, Question::Exec(started)) => {
+            let about = started.loading();
+            let about =
+                if about.is_empty() { "it is none that this version knows".to_owned() } else { about.join("; ") };
+            let note = format!("the whole value of the variable; {about}");
+            of_variables(alone, started.expectations(policy, scope, true), &note)
+        }
         (Rule::Namespace, Question::Namespace(program)) if program.starts_with('/') => {
             Way::entry(alone, "rules.namespace.allow", program.as_str()).noting(&learn::namespace_note(program))
         }

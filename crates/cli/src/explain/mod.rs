@@ -81,14 +81,22 @@ pub fn run(arguments: &Explain) -> u8 {
 fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
     let question = match (&arguments.connect, &arguments.exec) {
         (Some(target), _) => {
-            let address = target.parse().map_err(|_| {
+            // Events are shown with their transport behind the port.
+            let (place, word) = match target.rsplit_once('/') {
+                Some((place, word @ ("tcp" | "udp"))) => (place, word),
+                _ => (target.as_str(), ""),
+            };
+            let address = place.parse().map_err(|_| {
                 format!(
-                    "`{target}` is not ADDRESS:PORT; \
-                     help: --connect 192.0.2.1:443 --domain NAME (IPv6: [2001:db8::1]:443)"
+                    "`{target}` is not ADDRESS:PORT; help: --connect 192.0.2.1:443 --domain NAME (IPv6: \
+                     [2001:db8::1]:443; UDP: 192.0.2.1:443/udp, or --udp)"
                 )
             })?;
+            if arguments.udp && word == "tcp" {
+                return Err(format!("`{target}` is not UDP; help: leave out --udp, or /tcp"));
+            }
             let name = arguments.domain.as_deref().unwrap_or_default();
-            let transport = if arguments.udp { Transport::Datagram } else { Transport::Stream };
+            let transport = if arguments.udp || word == "udp" { Transport::Datagram } else { Transport::Stream };
             Question::connect(address, transport, name.as_bytes())
         }
         (None, Some(command)) => Question::Exec(Box::new(Started::by_shell(command))),
@@ -130,10 +138,24 @@ fn of_file(file: &Path) -> Result<(Question, Request, Option<Rule>), String> {
     }
 }
 
-/// Whether the action of an event would be an event under a policy; `None` where a policy alone cannot tell.
+/// Whether a policy would write an event of the action of an event; `None` where a policy alone cannot tell.
+pub fn has_event(policy: &Policy<'_>, event: &Event) -> Option<bool> {
+    let question = Question::of(event).ok()?;
+    Some(question.has_event(policy, find(policy, &request_of(event)).scope(policy)))
+}
+
+/// Whether a rule of a policy is against the action of an event; of a UDP socket that is only connected, against what is sent. `None` where
+/// a policy alone cannot tell.
 pub fn fires(policy: &Policy<'_>, event: &Event) -> Option<bool> {
     let question = Question::of(event).ok()?;
     Some(question.fires(policy, find(policy, &request_of(event)).scope(policy)))
+}
+
+/// What `[rules.loader-env] allow` would have to have for those variables of an event that a policy does not name, as far as the event
+/// shows them; `loading`: for those that load code. Whether these are all.
+pub fn expectations(policy: &Policy<'_>, event: &Event, loading: bool) -> (Vec<String>, bool) {
+    let scope = find(policy, &request_of(event)).scope(policy);
+    Started::of(event).map_or((Vec::new(), false), |started| started.expectations(policy, scope, loading))
 }
 
 /// What a policy says of a connection by TCP, of no request.
@@ -186,9 +208,23 @@ fn verdict(mode: Option<Mode>) -> &'static str {
     match mode {
         None | Some(Mode::Off) => "allowed",
         Some(Mode::Audit) => "allowed, with an event",
-        Some(Mode::Enforce) => "denied, with an event",
+        Some(Mode::Enforce) => "blocked, with an event",
     }
 }
+
+/// The same of the connect of a UDP socket, for what is sent on it has this verdict; `has_event`: the connect is an event.
+fn quiet_verdict(sent: &'static str, has_event: bool) -> &'static str {
+    match (sent, has_event) {
+        ("allowed", _) => "allowed",
+        (_, true) => "allowed, with an event; what is sent has an event of its own",
+        ("allowed, with an event", false) => "allowed, without an event; what is sent is allowed, with an event",
+        _ => "allowed, without an event; what is sent is blocked, with an event",
+    }
+}
+
+/// What is to be known of an event of such a connect.
+const NOTE_OF_QUIET: &str = "`nothing sent yet`: the event is of the connect alone, which sends nothing and is refused nobody; what the \
+                             socket sends is evaluated when it is sent";
 
 /// Prints one line of the answer.
 fn row(name: &str, text: &str) {
@@ -236,7 +272,12 @@ impl Answer {
             Some(clause) => (String::from_utf8_lossy(clause).into_owned(), "built in".to_owned()),
             None => show(decided.clause),
         };
-        let first = Clause { step, text, place, verdict: verdict(fires.map(|rule| policy.mode(scope, rule))) };
+        let of_all = verdict(fires.map(|rule| policy.mode(scope, rule)));
+        let verdict_of = match question.is_quiet() {
+            true => quiet_verdict(of_all, question.has_event(policy, scope)),
+            false => of_all,
+        };
+        let first = Clause { step, text, place, verdict: verdict_of };
         let others = steps.iter().filter(|step| !is_it(step)).filter_map(|step| {
             let (text, place) = show(step.clause?);
             let verdict = verdict(step.fires.map(|rule| policy.mode(scope, rule)));
@@ -259,9 +300,10 @@ impl Answer {
                 _ => None,
             },
             unknown: decided.unknown.or(decided.beside).map(|what| what.word()),
-            ways: if fires.is_some() { keys::ways(question, &decided, &steps) } else { Vec::new() },
+            ways: if fires.is_some() { keys::ways(question, &decided, &steps, (policy, scope)) } else { Vec::new() },
             note: match question {
                 Question::Exec(started) if fires.is_none() && started.is_ambiguous() => AMBIGUOUS,
+                _ if question.is_quiet() => NOTE_OF_QUIET,
                 _ => "",
             },
             clauses: std::iter::once(first).chain(others).collect(),

@@ -7,6 +7,8 @@ use super::question::unknown;
 use crate::learn;
 use crate::log::{CUT, Event};
 use portcullis_config::lists;
+use portcullis_event::field;
+use portcullis_policy::command::{TOKEN_MAX, Tokens};
 use portcullis_policy::egress::Step;
 use portcullis_policy::exec::{ExecutedProgram, HIDDEN, MEMFD, WRITABLE};
 use portcullis_policy::startup::{Steering, Variable, loading_row, loads, variable};
@@ -33,10 +35,11 @@ pub struct Started {
     of_system: bool,
     writable: bool,
     on_connection: bool,
-    /// The value of a variable for its loader, in the form of [`ExecutedProgram::loader`].
-    pub loader: Option<Option<String>>,
-    /// The variable of that value, and what it does.
-    pub loading: Option<String>,
+    /// The variables (`NAME=VALUE`) that load code or steer the command and are not the server's; `None` for one that the event does not
+    /// show whole.
+    variables: Vec<Option<String>>,
+    /// The rule loader-env fired.
+    loads: bool,
     /// Why the library is not active in it.
     pub unguarded: String,
     unknown: Option<Unknown>,
@@ -65,7 +68,7 @@ pub fn entry(clause: &str) -> Option<&str> {
 
 /// Whether a program that the server had started before does what an event is about.
 pub fn is_further(event: &Event) -> bool {
-    event.text("/portcullis/role") == "descendant"
+    event.text(field::ROLE) == "descendant"
 }
 
 /// The variable that a clause names.
@@ -92,14 +95,14 @@ impl Started {
     /// The program of an event.
     pub fn of(event: &Event) -> Result<Started, String> {
         let args = event.arguments();
-        let (path, name) = (event.text("/process/executable"), event.text("/process/name"));
+        let (path, name) = (event.text(field::PROCESS_EXECUTABLE), event.text(field::PROCESS_NAME));
         if args.is_empty() && path.is_empty() {
             return Err("the event is neither about a connection nor about a program".to_owned());
         }
         let fired = |rule: Rule| event.rules().any(|word| word == rule.word());
-        let clause = event.text("/portcullis/clause");
+        let clause = event.text(field::CLAUSE);
         let of_rule = |rule: Rule| entry(clause).filter(|_| event.rule() == rule.word());
-        let count = event.number("/process/args_count").unwrap_or(args.len() as u64);
+        let count = event.number(field::PROCESS_ARGS_COUNT).unwrap_or(args.len() as u64);
         let is_cut = count > args.len() as u64 || path.ends_with(CUT) || args.iter().any(|word| word.ends_with(CUT));
 
         let mut names: Vec<String> = Vec::new();
@@ -138,7 +141,8 @@ impl Started {
         let rest = || args.iter().skip(1).map(|word| (*word).to_owned());
         let words = by.iter().map(|first| std::iter::once((*first).to_owned()).chain(rest()).collect());
         let steered = clause.starts_with(STEERED);
-        let loader = loader(event.text("/portcullis/detail"), steered).filter(|_| fired(Rule::LoaderEnv));
+        let loads = fired(Rule::LoaderEnv);
+        let variables = if loads || steered { variables(event.text(field::DETAIL)) } else { Vec::new() };
         Ok(Started {
             command: form.filter(|_| of_system && !is_cut).map(str::to_owned),
             words: if form.is_some() || is_cut { Vec::new() } else { words.collect() },
@@ -148,12 +152,9 @@ impl Started {
             of_system,
             writable: fired(Rule::ExecPlace) && is_writable(of_rule(Rule::ExecPlace), path, &names),
             on_connection: fired(Rule::StdioSocket),
-            loading: loader
-                .as_deref()
-                .and_then(|entry| loading_row(entry.as_bytes()))
-                .map(|row| format!("{} chooses for {}: {}", row.name, row.readers, row.effect)),
-            loader: fired(Rule::LoaderEnv).then(|| Some(loader?.split_once('=')?.1.to_owned())),
-            unguarded: event.text("/portcullis/unguarded").to_owned(),
+            variables: variables.into_iter().map(|entry| entry.map(str::to_owned)).collect(),
+            loads,
+            unguarded: event.text(field::UNGUARDED).to_owned(),
             unknown: unknown(event.unknown()),
             is_further: is_further(event),
             steering: steering(clause).map(Steering::By),
@@ -178,7 +179,13 @@ impl Started {
         let names: Vec<&[u8]> = self.names.iter().map(String::as_bytes).collect();
         let words: Option<Vec<&[u8]>> = words.map(|words| words.iter().map(String::as_bytes).collect());
         // An environment that cannot be read or made, of which the loader's variables would be a part, or only what may steer.
-        let environment = self.unknown == Some(Unknown::Environment) && self.loader.is_none();
+        let environment = self.unknown == Some(Unknown::Environment) && !self.loads;
+        // What the policy names by its value has a clause there.
+        let by_value = || self.loaded().map(|value| value.filter(|value| policy.is_loaded(scope, value.as_bytes())));
+        let loader = match self.unexpected(policy, scope, true).next() {
+            Some(entry) => Some(entry.as_deref().and_then(value_of)),
+            None => by_value().find(Option::is_some),
+        };
         let program = ExecutedProgram {
             names: &names,
             own_names: names.len(),
@@ -188,14 +195,15 @@ impl Started {
             of_system: self.of_system,
             writable: self.writable,
             on_connection: self.on_connection,
-            loader: self.loader.as_ref().map(|value| value.as_deref().map(str::as_bytes)),
+            loader: loader.map(|entry| entry.map(str::as_bytes)),
             unguarded: &self.unguarded,
             unknown: self.unknown.filter(|_| !environment),
             ..ExecutedProgram::default()
         };
+        let is_steered = self.unexpected(policy, scope, false).next().is_some();
         let steering = match environment {
             true => Steering::Unknown,
-            false => self.steering.unwrap_or(Steering::None),
+            false => self.steering.filter(|_| is_steered).unwrap_or(Steering::None),
         };
         let decided = policy.decide_exec_in(scope, &program, |_| steering);
         let steps = policy.steps_exec(scope, &program).into_iter();
@@ -204,14 +212,56 @@ impl Started {
         (decided, steps.collect())
     }
 
+    /// The values of the variables that load code; `None` for one that the event does not show whole. None where loader-env did not fire.
+    fn loaded(&self) -> impl Iterator<Item = Option<&str>> {
+        let loads = |entry: &&Option<String>| entry.as_deref().is_none_or(|entry| loads(entry.as_bytes()).is_some());
+        self.variables.iter().filter(|_| self.loads).filter(loads).map(|entry| entry.as_deref().and_then(value_of))
+    }
+
+    /// Those of the variables which a scope does not name; `loading`: of those that load code.
+    fn unexpected<'s>(
+        &'s self,
+        policy: &Policy<'_>,
+        scope: u32,
+        loading: bool,
+    ) -> impl Iterator<Item = &'s Option<String>> {
+        let is_meant = move |entry: &&String| !loading || loads(entry.as_bytes()).is_some();
+        let is_named = move |entry: &String| {
+            policy.is_loaded(scope, entry.as_bytes())
+                || loads(entry.as_bytes()).is_some_and(|value| policy.is_loaded(scope, value))
+        };
+        let variables = self.variables.iter().filter(move |_| self.loads || !loading);
+        variables.filter(move |entry| entry.as_ref().is_none_or(|entry| is_meant(&entry) && !is_named(entry)))
+    }
+
+    /// What `[rules.loader-env] allow` would have to have for those of the variables that a scope does not name, as far as the event
+    /// shows them whole; `loading`: for those that load code, which it names by their values. Whether these are all.
+    pub fn expectations(&self, policy: &Policy<'_>, scope: u32, loading: bool) -> (Vec<String>, bool) {
+        let all: Vec<&Option<String>> = self.unexpected(policy, scope, loading).collect();
+        let mut entries: Vec<String> = all.iter().filter_map(|entry| entry.as_deref()).map(expectation).collect();
+        let is_all = entries.len() == all.len();
+        entries.sort();
+        entries.dedup();
+        (entries, is_all)
+    }
+
+    /// What the variables that load code do.
+    pub fn loading(&self) -> Vec<String> {
+        let rows = self.variables.iter().flatten().filter_map(|entry| loading_row(entry.as_bytes()));
+        rows.map(|row| format!("{} chooses for {}: {}", row.name, row.readers, row.effect)).collect()
+    }
+
     /// The entries of `[exec] allow` that would name it: one, or of two names one of which it was called by; or why none does.
     pub fn entries(&self) -> Result<Vec<String>, String> {
         if self.is_cut {
             return Err("the event has only a part of the command".to_owned());
         }
-        let not_simple = "not a simple command: `allow` can only name words without metacharacters";
+        let is_long = |text: &String| text.split_ascii_whitespace().any(|word| word.len() > TOKEN_MAX);
         let commands = match &self.command {
-            Some(text) => vec![learn::words(text).ok_or(not_simple)?],
+            Some(text) if is_long(text) => {
+                return Err(format!("no entry matches a command with a word of more than {TOKEN_MAX} bytes"));
+            }
+            Some(text) => vec![learn::words(text).ok_or_else(|| not_simple(text))?],
             None if self.is_script => {
                 return Err("a command is allowed in a shell of the system's directories alone".to_owned());
             }
@@ -234,6 +284,28 @@ impl Started {
     }
 }
 
+/// Why a command is not simple, with the character that makes it so.
+fn not_simple(text: &str) -> String {
+    const META: &[u8] = b"|&;<>()$`*?[{}!^%\\=#~";
+    let is_open = |quote: char| learn::words(&format!("{text}{quote}")).is_some();
+    let mut tokens = Tokens::new(text.as_bytes());
+    let mut buffer = [0; TOKEN_MAX];
+    while let Some(Ok(_)) = tokens.next(&mut buffer) {}
+    let end = tokens.at();
+    let last = end.checked_sub(1).and_then(|at| text.as_bytes().get(at).copied());
+    let first = text.split_ascii_whitespace().next().unwrap_or_default();
+    let what = match last {
+        _ if is_open('\'') || is_open('"') => "a quote is not closed".to_owned(),
+        Some(byte) if META.contains(&byte) => format!("it has `{}`", char::from(byte)),
+        Some(byte) if byte.is_ascii_control() => format!("it has `{}`", byte.escape_ascii()),
+        _ => format!("`{first}` is a word that the shell takes for itself"),
+    };
+    format!(
+        "not a simple command: {what}, and `allow` can only name words without metacharacters (listed in \
+         docs/configuration.md, Commands)"
+    )
+}
+
 /// Whether a program is in an unusual place because the process can write to it: the clause says so, or nothing else makes
 /// its place one.
 fn is_writable(place: Option<&str>, path: &str, names: &[String]) -> bool {
@@ -252,19 +324,34 @@ fn is_writable(place: Option<&str>, path: &str, names: &[String]) -> bool {
     }
 }
 
-/// The entry (`NAME=VALUE`) that loads code, as a detail shows it behind what other rules say there; `None` where it shows no whole
-/// one. `steered`: another variable stands behind it.
-fn loader(detail: &str, steered: bool) -> Option<String> {
+fn value_of(entry: &str) -> Option<&str> {
+    entry.split_once('=').map(|(_, value)| value)
+}
+
+/// How `[rules.loader-env] allow` names a variable.
+fn expectation(entry: &str) -> String {
+    let value = loads(entry.as_bytes()).and_then(|_| value_of(entry));
+    value.unwrap_or(entry).to_owned()
+}
+
+/// The variables (`NAME=VALUE`) of a detail, behind what other rules say there; `None` for one that it does not show whole. A semicolon
+/// in a value is a part of it, as far as no variable follows: the library shows no value in which one does.
+fn variables(detail: &str) -> Vec<Option<&str>> {
     // As much of it as an event shows.
     const DETAIL_MAX: usize = 250;
-    let is_cut = detail.ends_with(CUT) || detail.len() > DETAIL_MAX || detail.contains(char::REPLACEMENT_CHARACTER);
-    let parts: Vec<&str> = detail.split("; ").collect();
-    let loads = |part: &str| loads(part.as_bytes()).is_some();
-    let at = parts.iter().position(|part| loads(part)).filter(|_| !is_cut)?;
-    match (steered, parts.get(at..)?) {
-        // Without another variable behind it, a semicolon is part of the value.
-        (false, entry) => Some(entry.join("; ")),
-        (true, [entry, _]) => Some((*entry).to_owned()),
-        (true, _) => None,
+    let (mut starts, mut at) = (Vec::new(), 0);
+    for part in detail.split("; ") {
+        if variable(part.as_bytes(), true).is_some() {
+            starts.push(at);
+        }
+        at += part.len() + "; ".len();
     }
+    let ends = starts.iter().skip(1).map(|next| next - "; ".len()).chain([detail.len()]);
+    let entry = |(start, end): (&usize, usize)| {
+        let is_cut = detail.len() > DETAIL_MAX && end == detail.len();
+        detail.get(*start..end).filter(|entry| !is_cut && !entry.contains([CUT, char::REPLACEMENT_CHARACTER]))
+    };
+    let entries: Vec<Option<&str>> = starts.iter().zip(ends).map(entry).collect();
+    // There is one, or there would be no event of it.
+    if entries.is_empty() { vec![None] } else { entries }
 }

@@ -2,6 +2,7 @@
 
 use super::program::Started;
 use crate::log::Event;
+use portcullis_event::field;
 use portcullis_policy::egress::{Connection, Step, Transport};
 use portcullis_policy::name::HostName;
 use portcullis_policy::{Outcome, Policy, Rule, Unknown, Verdict};
@@ -17,6 +18,8 @@ pub enum Question {
         transport: Transport,
         /// Something is sent.
         sends: bool,
+        /// A UDP socket is connected, of which the hooks judge what is sent.
+        is_quiet: bool,
         /// The name that was resolved to the address.
         name: Box<HostName>,
     },
@@ -47,14 +50,15 @@ pub fn unknown(word: &str) -> Option<Unknown> {
 }
 
 impl Question {
-    /// A connection that is made.
+    /// A connection that is made. Of a UDP socket, what is sent on it is judged, which a connect alone sends nothing of.
     pub fn connect(to: SocketAddr, transport: Transport, name: &[u8]) -> Question {
-        Question::Connect { to, transport, sends: false, name: Box::new(HostName::of(name)) }
+        let sends = transport == Transport::Datagram;
+        Question::Connect { to, transport, sends, is_quiet: false, name: Box::new(HostName::of(name)) }
     }
 
     /// What an event is about.
     pub fn of(event: &Event) -> Result<Question, String> {
-        let action = event.text("/event/action");
+        let action = event.text(field::EVENT_ACTION);
         let what = unknown(event.unknown());
         // An action on which nothing but that is known.
         if let (Some(what), Some(rules)) = (what, unknown_of(action)) {
@@ -64,21 +68,21 @@ impl Question {
             "connection_attempted" => destination(event).ok_or("the event names no destination")?,
             "exec" => match what {
                 // Whatever else there was to it, that decided.
-                Some(what) if event.text("/portcullis/clause") == what.clause() => Question::Unknown(what, u16::MAX),
+                Some(what) if event.text(field::CLAUSE) == what.clause() => Question::Unknown(what, u16::MAX),
                 _ => Question::Exec(Box::new(Started::of(event)?)),
             },
-            "listen" => match event.number("/server/port").and_then(|port| u16::try_from(port).ok()) {
+            "listen" => match event.number(field::SERVER_PORT).and_then(|port| u16::try_from(port).ok()) {
                 Some(port) => Question::Listen(port),
                 None => return Err("the event names no port".to_owned()),
             },
             "php_setting" => {
-                let lines = event.text("/portcullis/detail");
+                let lines = event.text(field::DETAIL);
                 Question::Settings((!lines.ends_with('\u{2026}')).then(|| lines.to_owned()))
             }
-            "namespace" => Question::Namespace(event.text("/process/executable").to_owned()),
+            "namespace" => Question::Namespace(event.text(field::PROCESS_EXECUTABLE).to_owned()),
             "io_uring_setup" => Question::Ring,
             "system_call" => Question::Unknown(Unknown::SystemCall, u16::MAX),
-            "merged" if event.text("/portcullis/like").is_empty() => {
+            "merged" if event.text(field::LIKE).is_empty() => {
                 return Err(
                     "the event is the count of calls of several kinds, and no event has their details; help: with \
                      `merge = false` in `[log]` every call has an event"
@@ -88,7 +92,7 @@ impl Question {
             "merged" => {
                 return Err(format!(
                     "the event is the count of calls like those of event {}; help: explain that event",
-                    event.text("/portcullis/like")
+                    event.text(field::LIKE)
                 ));
             }
             "policy_fallback" => {
@@ -111,7 +115,7 @@ impl Question {
     pub fn decide(&self, policy: &Policy<'_>, scope: u32) -> (Verdict, Vec<Step>) {
         let alone = |verdict| (verdict, Vec::new());
         match self {
-            Question::Connect { to, transport, sends, name } => {
+            Question::Connect { to, transport, sends, name, .. } => {
                 let to = Connection { address: to.ip(), port: to.port(), sends: *sends };
                 let decided = policy.decide_connect(scope, to, || *transport, || **name);
                 (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
@@ -128,9 +132,28 @@ impl Question {
         }
     }
 
-    /// Whether a policy would write an event of it in a scope.
+    /// Whether a rule of a policy is against it in a scope.
     pub fn fires(&self, policy: &Policy<'_>, scope: u32) -> bool {
         self.decide(policy, scope).0.outcome != Outcome::Allow
+    }
+
+    /// Whether a policy would write an event of it in a scope.
+    pub fn has_event(&self, policy: &Policy<'_>, scope: u32) -> bool {
+        let outcome = self.decide(policy, scope).0.outcome;
+        match self {
+            // Where what is sent is refused, the connect is not: the send has the event.
+            Question::Connect { to, transport, is_quiet: true, name, .. } => {
+                let alone = Connection { address: to.ip(), port: to.port(), sends: false };
+                let connected = policy.decide_connect(scope, alone, || *transport, || **name).outcome;
+                outcome == Outcome::Audit && connected == Outcome::Audit
+            }
+            _ => outcome != Outcome::Allow,
+        }
+    }
+
+    /// Whether it is the connect of a UDP socket, of which what is sent is judged.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Question::Connect { is_quiet: true, .. })
     }
 }
 
@@ -147,18 +170,22 @@ fn unknown_of(action: &str) -> Option<u16> {
 }
 
 fn destination(event: &Event) -> Option<Question> {
-    let port = event.number("/destination/port").and_then(|port| u16::try_from(port).ok())?;
-    let ip = event.text("/destination/ip").parse().ok()?;
-    let is_datagram = event.text("/network/transport") == "udp";
+    let port = event.number(field::DESTINATION_PORT).and_then(|port| u16::try_from(port).ok())?;
+    let ip = event.text(field::DESTINATION_IP).parse().ok()?;
+    let is_datagram = event.text(field::NETWORK_TRANSPORT) == "udp";
     // What a connect of a datagram socket may do because it sends nothing, a datagram may not.
-    let deed = event.text("/message").strip_prefix(event.text("/portcullis/chain")).unwrap_or_default();
+    let deed = event.text(field::MESSAGE).strip_prefix(event.text(field::CHAIN)).unwrap_or_default();
     let sends = [" sends a datagram", " was denied a datagram", " was refused a datagram"]
         .iter()
-        .any(|deed_of| deed.starts_with(deed_of));
+        .any(|deed_of| deed.starts_with(deed_of))
+        // A program inherits the socket, and may send.
+        || event.is_inherited();
+    let is_quiet = event.sends_nothing();
     Some(Question::Connect {
         to: SocketAddr::new(ip, port),
         transport: if is_datagram { Transport::Datagram } else { Transport::Stream },
-        sends,
-        name: Box::new(HostName::of(event.text("/destination/domain").as_bytes())),
+        sends: sends || is_quiet,
+        is_quiet,
+        name: Box::new(HostName::of(event.text(field::DESTINATION_DOMAIN).as_bytes())),
     })
 }

@@ -3,6 +3,7 @@
 use crate::log::Event;
 use portcullis_config::Config;
 use portcullis_config::model::{Match, Vhost};
+use portcullis_event::field;
 use portcullis_policy::vhost::VhostQuery;
 use portcullis_policy::{GLOBAL_SCOPE, Policy, STRICTEST_SCOPE};
 use portcullis_request::{Field, Source, normalise};
@@ -70,15 +71,15 @@ pub fn source(word: &str) -> u8 {
 }
 
 pub fn request_of(event: &Event) -> Request {
-    let text = |path: &str| event.text(path).to_owned();
+    let text = |field: field::Field| event.text(field).to_owned();
     Request {
-        server_name: text("/url/domain"),
-        source: source(event.text("/portcullis/request/source")),
-        document_root: text("/portcullis/request/document_root"),
-        script: text("/portcullis/request/script"),
-        pool: text("/portcullis/request/pool"),
-        profile: text("/portcullis/request/profile"),
-        is_unknown: ["unknown", "lost"].contains(&event.text("/portcullis/request/state")),
+        server_name: text(field::URL_DOMAIN),
+        source: source(event.text(field::REQUEST_SOURCE)),
+        document_root: text(field::REQUEST_DOCUMENT_ROOT),
+        script: text(field::REQUEST_SCRIPT),
+        pool: text(field::REQUEST_POOL),
+        profile: text(field::REQUEST_PROFILE),
+        is_unknown: ["unknown", "lost"].contains(&event.text(field::REQUEST_STATE)),
     }
 }
 

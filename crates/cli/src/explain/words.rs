@@ -12,8 +12,9 @@ impl Question {
     /// What is asked, as the rule that decides asks it.
     pub fn asked(&self) -> String {
         match self {
-            Question::Connect { to, transport, sends, name } => {
+            Question::Connect { to, transport, sends, is_quiet, name } => {
                 let what = match (transport, sends) {
+                    _ if *is_quiet => "connect a UDP socket, and send,",
                     (_, true) => "send a datagram",
                     (Transport::Stream, _) => "connect",
                     (Transport::Datagram, _) => "connect a UDP socket",

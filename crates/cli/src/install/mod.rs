@@ -22,6 +22,7 @@ use plan::Change;
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, DEFAULT_CONFIG, Sink};
 use review::{Review, Warning};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use unit::Unit;
 
@@ -108,7 +109,7 @@ fn drop_in_text(unit: &Unit, library: &Path, config: Option<&Path>, review: &Rev
 fn main_file(mode: &str) -> String {
     format!(
         "{MARK}; docs/configuration.md has every key.\n\
-         # audit writes events and changes nothing; enforce refuses.\nmode = \"{mode}\"\n"
+         # audit writes events and changes nothing; enforce blocks.\nmode = \"{mode}\"\n"
     )
 }
 
@@ -131,10 +132,13 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
     check::hint(&loaded);
     if let (Some("enforce"), Some(force)) = (mode, loaded.config.force) {
         println!(
-            "{WARNING}warning:{WARNING:#} override = \"{}\" is in force and takes precedence: nothing is denied; help: {}",
+            "{WARNING}warning:{WARNING:#} override = \"{}\" is in force and takes precedence: nothing is blocked; help: {}",
             force.word(),
             crate::modes::UNDO
         );
+    }
+    if let (Some(mode), None) = (mode, &arguments.vhost) {
+        println!("{}", of_whom(mode, &path, &with_configuration(arguments, named.as_deref())));
     }
     let change = match (mode, &arguments.vhost) {
         (Some(mode), None) => Some(mode::of_all(&path, mode)?),
@@ -142,6 +146,30 @@ fn configuration(arguments: &Install) -> Result<(Option<Change>, Config), String
         (None, _) => None,
     };
     Ok((change, loaded.config))
+}
+
+/// The units that have the configuration, those that are to get it included.
+fn with_configuration(arguments: &Install, named: Option<&Path>) -> BTreeSet<String> {
+    let main = named.unwrap_or(Path::new(DEFAULT_CONFIG));
+    let config_of = |name: &String| {
+        let unit = Unit::find(&arguments.root, name).ok()?;
+        Some(
+            unit.variable("PORTCULLIS_CONFIG").map_or_else(|| DEFAULT_CONFIG.into(), |(value, _)| PathBuf::from(value)),
+        )
+    };
+    let others = installed(&arguments.root).into_iter().filter(|name| config_of(name).is_some_and(|path| path == main));
+    let own = arguments.units.iter().filter_map(|name| Some(Unit::find(&arguments.root, name).ok()?.name));
+    others.chain(own).collect()
+}
+
+/// Whose mode it is that changes: the configuration is not that of one unit.
+fn of_whom(mode: &str, path: &Path, units: &BTreeSet<String>) -> String {
+    let units: Vec<&str> = units.iter().map(String::as_str).collect();
+    format!(
+        "note: mode = \"{mode}\" in {} is the mode of every unit with this configuration: {}; for one virtual host alone, add --vhost NAME",
+        path.display(),
+        units.join(", ")
+    )
 }
 
 /// One unit's part of the plan.

@@ -3,8 +3,8 @@
 use super::unit::{Setting, Unit, words};
 use super::{below, program};
 use portcullis_config::Config;
-use portcullis_config::model::Sink;
 use portcullis_policy::BackstopKind;
+use portcullis_policy::Sink;
 use std::path::Path;
 
 /// Something to know about a unit.
@@ -62,7 +62,7 @@ pub fn review(root: &Path, unit: &Unit, library: &Path, config: &Config) -> Revi
 
 /// What keeps events from their sinks.
 fn sinks(unit: &Unit, config: &Config, review: &mut Review) {
-    let by_socket = config.sinks.iter().any(|sink| matches!(sink, Sink::Journald | Sink::Syslog));
+    let by_socket = config.sinks.iter().any(|sink| sink.socket().is_some());
     let families = unit.values("RestrictAddressFamilies");
     if let (true, Some(first)) = (by_socket, families.first()) {
         let denies = first.value.starts_with('~');

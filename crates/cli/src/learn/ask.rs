@@ -5,6 +5,7 @@ use super::widen::{self, Wider};
 use crate::log::Selection;
 use crate::out::{is_terminal, printable};
 use crate::show;
+use portcullis_policy::Policy;
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
 
@@ -47,9 +48,10 @@ fn line(input: &mut dyn BufRead) -> Result<Option<String>, String> {
 pub fn each(
     proposals: BTreeMap<String, Proposal>,
     selection: &Selection,
+    policy: &Policy<'_>,
 ) -> Result<BTreeMap<String, Proposal>, String> {
     let mut input = std::io::stdin().lock();
-    choose(proposals, &mut input, &mut |list, text| events_of(selection, list, text))
+    choose(proposals, &mut input, &mut |list, text| events_of(selection, policy, list, text))
 }
 
 /// Gives the events that an entry is for, as they are shown.
@@ -113,10 +115,10 @@ fn answer(input: &mut dyn BufRead, wider: Option<&Wider>) -> Result<Answer, Stri
 }
 
 /// The first events that an entry is for.
-fn events_of(selection: &Selection, list: List, text: &str) -> Result<Vec<String>, String> {
+fn events_of(selection: &Selection, policy: &Policy<'_>, list: List, text: &str) -> Result<Vec<String>, String> {
     let (mut shown, mut more) = (Vec::new(), 0);
     selection.read(false, &mut |event| {
-        let is_of_it = super::propose::entries(&event).is_ok_and(|all| {
+        let is_of_it = super::propose::entries(&event, policy).is_ok_and(|all| {
             all.iter().any(|(of, entry)| *of == list && (entry == text || widen::covers(list, text, entry)))
         });
         match is_of_it {

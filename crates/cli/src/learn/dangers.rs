@@ -8,8 +8,9 @@ use super::propose::base_name;
 const MAILERS: [&str; 7] = ["exim*", "sendmail*", "msmtp*", "postfix", "mailq", "newaliases", "rmail"];
 /// What such an option begins with: another configuration, a log of the traffic, a setting, the queue, an expansion.
 const MAILER_OPTIONS: [&str; 6] = ["-C", "-X", "-O", "-q", "-be", "-D"];
-/// Options with which a mailer takes a message from its caller, and nothing else; behind the last two, an address or a name.
-const SUBMISSION: [&str; 9] = ["-t", "-i", "-ti", "-oi", "-oem", "-bm", "-N", "-f", "-F"];
+/// Options with which a mailer takes a message from its caller, and nothing else; behind `-f` and `-F`, an address or a name, and behind
+/// the last one, addresses alone.
+const SUBMISSION: [&str; 10] = ["-t", "-i", "-ti", "-oi", "-oem", "-bm", "-N", "-f", "-F", "--"];
 /// Interpreters, and the options whose value is their program.
 const INTERPRETERS: [(&str, &[&str]); 14] = [
     ("python*", &["-c"]),
@@ -32,6 +33,8 @@ const FETCHERS: [&str; 12] =
     ["curl", "wget", "wget2", "fetch", "aria2c", "ftp", "tftp", "lftp", "scp", "sftp", "rsync", "axel"];
 /// Options that name a file to write.
 const OUTPUTS: [&str; 8] = ["-o", "-O", "--output", "--output-document", "--output-dir", "--remote-name", "-P", "-T"];
+/// Programs in which such a letter says how something is shown or found, and names no file.
+const SHOWS: [(&str, &str); 5] = [("snmp*", "-O"), ("grep", "-o"), ("ps", "-o"), ("find", "-o"), ("find", "-O")];
 /// Parts of the names of options whose value runs something, or says what is read or written instead.
 const INSTRUCTIONS: [&str; 18] = [
     "action", "cmd", "command", "config", "editor", "eval", "exec", "filter", "format", "hook", "output", "pack",
@@ -123,8 +126,9 @@ pub fn never(words: &[String]) -> Option<String> {
         }
         before = word;
     }
+    let shows = |word: &str| SHOWS.iter().any(|(known, letter)| is(name, known) && *letter == word);
     let names_a_file = |word: &&str| {
-        ["-o", "-O"].contains(word)
+        (["-o", "-O"].contains(word) && !shows(word))
             || option(word, &["--output", "--output-document"]).is_some()
             || ["-o/", "-O/"].iter().any(|begin| word.starts_with(begin))
     };
@@ -193,6 +197,8 @@ mod tests {
             "/usr/bin/curl http://a.example/",
             "/usr/bin/wget -O- http://a.example/",
             "/usr/bin/gcc -o /srv/x y.c",
+            "/usr/bin/snmpget -o /srv/x a",
+            "/usr/bin/ps -O /tmp/x",
             "/usr/bin/sort -o/dev/shm/x y",
             "/usr/bin/pandoc --output=/srv/www/x.php y",
         ] {
@@ -206,6 +212,9 @@ mod tests {
             "/usr/bin/git --git-dir=/srv/a.git log",
             "/usr/bin/diff3 -m /srv/a /srv/b /srv/c",
             "/usr/bin/timeout 5 /usr/bin/php /srv/www/shop/cron.php",
+            "/usr/bin/snmpbulkwalk -O QnU -c public -v 2c 192.88.1.1:161 .1.3.6.1.2.1.2.2.1.3",
+            "/usr/bin/ps -o pid= -p 7",
+            "/usr/bin/grep -o 7 /srv/a",
         ] {
             assert_eq!(never(&words(text).expect(text)), None, "{text}");
         }
@@ -214,10 +223,13 @@ mod tests {
     #[test]
     fn a_mailer_takes_a_message() {
         let is_one = |text: &str| is_submission(&words(text).expect(text));
-        for text in ["-t -i", "-t -i -f www@shop.example", "-oi -fwww@shop.example -- a@b.example"] {
-            assert_eq!(is_one(&format!("/usr/sbin/sendmail {text}")), text.find("--").is_none(), "{text}");
+        // The last one is that of Ruby's mail.
+        for text in
+            ["-t -i", "-t -i -f www@shop.example", "-oi -fwww@shop.example", "-i -f www@shop.example -- a@b.example"]
+        {
+            assert!(is_one(&format!("/usr/sbin/sendmail {text}")), "{text}");
         }
-        for text in ["-t -C/srv/x", "-be x", "-bs", "-Mrm x", "-oMr x", "-t -v", "-D x"] {
+        for text in ["-i -- -C/srv/x", "-t -C/srv/x", "-be x", "-bs", "-Mrm x", "-oMr x", "-t -v", "-D x"] {
             assert!(!is_one(&format!("/usr/sbin/exim4 {text}")), "{text}");
         }
         assert!(!is_one("/usr/bin/su -t") && !is_one("/usr/sbin/sendmail.list -t"));

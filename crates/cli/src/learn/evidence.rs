@@ -19,6 +19,8 @@ pub struct Evidence {
     pub scripts: Vec<String>,
     /// For which clients.
     pub clients: Vec<String>,
+    /// Over which transports, of connections.
+    pub transports: Vec<String>,
     /// Some of it was for no client.
     pub without_client: bool,
     /// One of the requests.
@@ -52,6 +54,13 @@ impl Evidence {
         }
     }
 
+    /// Adds the transport of a connection.
+    pub fn over(&mut self, transport: &str) {
+        if !transport.is_empty() {
+            add(&mut self.transports, transport);
+        }
+    }
+
     fn span(&mut self, other: Option<(i64, i64)>) {
         self.when = match (self.when, other) {
             (Some((first, last)), Some((begin, end))) => Some((first.min(begin), last.max(end))),
@@ -65,6 +74,7 @@ impl Evidence {
         self.span(other.when);
         other.scripts.iter().for_each(|script| add(&mut self.scripts, script));
         other.clients.iter().for_each(|client| add(&mut self.clients, client));
+        other.transports.iter().for_each(|transport| add(&mut self.transports, transport));
         self.without_client |= other.without_client;
         if self.example.is_empty() {
             self.example.clone_from(&other.example);
@@ -106,7 +116,13 @@ impl Evidence {
         }
         let example: String = self.example.chars().take(80).collect();
         let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
-        format!("{times}, {when}, by {}; such as: {example}{note}", scripts.join(", "))
+        // Most are TCP: what is not is said.
+        let over = match self.transports.as_slice() {
+            [] => String::new(),
+            [one] if one == "tcp" => String::new(),
+            all => format!(", over {}", all.join(" and ")),
+        };
+        format!("{times}, {when}{over}, by {}; such as: {example}{note}", scripts.join(", "))
     }
 }
 

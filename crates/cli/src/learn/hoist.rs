@@ -25,7 +25,7 @@ pub fn hoist(proposals: &mut BTreeMap<String, Proposal>) {
         proposals.entry(String::new()).or_default().entries.insert(key, together);
     }
     proposals.retain(|_, proposal| {
-        !proposal.entries.is_empty() || !proposal.refused.is_empty() || !proposal.rare.is_empty()
+        !proposal.entries.is_empty() || !proposal.withheld.is_empty() || !proposal.rare.is_empty()
     });
 }
 

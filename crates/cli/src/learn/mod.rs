@@ -24,6 +24,7 @@ use crate::{FINE, WRONG, check, complain, explain, install, show};
 pub use launchers::{namespace_note, runs_commands};
 use learner::{Learner, Learnt};
 use portcullis_config::{Config, Loaded};
+use portcullis_event::field;
 use portcullis_policy::Policy;
 use propose::Choice;
 pub use propose::{literal, settings, words};
@@ -40,12 +41,13 @@ pub fn run(mut arguments: Learn) -> u8 {
 }
 
 fn try_run(arguments: &Learn) -> Result<u8, String> {
+    arguments.output.as_deref().map_or(Ok(()), crate::out::lacks_folder)?;
     let (path, loaded) = configuration(&arguments.source)?;
     let bytes = portcullis_config::compile(&loaded.config);
     let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
     let choice = Choice {
         include: &arguments.include,
-        refused: arguments.refused,
+        blocked: arguments.blocked,
         rare: arguments.include_rare,
         proxies: &arguments.proxy,
         widen: arguments.widen,
@@ -60,16 +62,23 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
             learnt = learner.finish(&files::written)?;
         }
     }
+    for entry in &learnt.unmatched {
+        eprintln!(
+            "portcullis: --include '{}' is no entry that these events need; help: write it as learn prints it without --include",
+            show::printable(entry)
+        );
+    }
     hoist::hoist(&mut learnt.proposals);
     let config = &loaded.config;
     if arguments.write.is_some() || arguments.write_all {
         if !arguments.yes && ask::is_possible() {
-            learnt.proposals = ask::each(std::mem::take(&mut learnt.proposals), &arguments.selection)?;
+            learnt.proposals = ask::each(std::mem::take(&mut learnt.proposals), &arguments.selection, &policy)?;
         }
         write(arguments, &learnt, config, &path)?;
     } else if let Some(output) = &arguments.output {
         let text = text::text(&learnt, config)?;
         install::plan::output(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
+        println!("{}: written; no configuration was changed", output.display());
     } else if arguments.json {
         println!("{}", crate::out::json(&text::as_json(&learnt), true));
     } else {
@@ -112,7 +121,11 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
         println!("Nothing was written.");
         return Ok(());
     }
-    files::write(&edits)
+    files::write(&edits)?;
+    if let Some(merged) = text::merged(&learnt.counts) {
+        println!("{merged}.");
+    }
+    Ok(())
 }
 
 /// What `learn` would print for these events.
@@ -120,7 +133,7 @@ pub fn text_for(source: &crate::arguments::Source, events: &[Event]) -> Result<S
     let (_, loaded) = configuration(source)?;
     let bytes = portcullis_config::compile(&loaded.config);
     let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
-    let choice = Choice { refused: true, ..Choice::default() };
+    let choice = Choice { blocked: true, ..Choice::default() };
     let mut learner = Learner::new(&policy, &choice);
     events.iter().for_each(|event| learner.take(event, true));
     text::text(&learner.finish(&files::written)?, &loaded.config)
@@ -156,13 +169,13 @@ fn still_fires(path: &Path, edits: &[(PathBuf, String)], selection: &log::Select
     let (mut firing, mut quiet, mut shown) = (0, 0, Vec::new());
     selection.read(false, &mut |event| {
         // What a policy alone cannot tell fires as it did.
-        match explain::fires(&policy, &event) {
-            _ if event.is_of_guard() || (event.is_of_merged() && !event.text("/portcullis/like").is_empty()) => {}
+        match explain::has_event(&policy, &event) {
+            _ if event.is_of_guard() || (event.is_of_merged() && !event.text(field::LIKE).is_empty()) => {}
             Some(false) => quiet += 1,
             Some(true) | None => {
                 firing += 1;
                 if firing <= STILL_SHOWN {
-                    shown.push((event.text("/@timestamp").to_owned(), show::brief(&event)));
+                    shown.push((event.text(field::TIMESTAMP).to_owned(), show::brief(&event)));
                 }
             }
         }

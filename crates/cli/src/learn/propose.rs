@@ -2,11 +2,14 @@
 
 use super::evidence::Evidence;
 use super::launchers::namespace_note;
+use super::suspicion::ONLY_CONNECTED;
 use super::widen::Wider;
 use crate::explain;
 use crate::log::Event;
 use crate::show::TRIAGE;
 use portcullis_config::lists;
+use portcullis_event::field;
+use portcullis_policy::Policy;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which list an entry is for.
@@ -77,7 +80,7 @@ pub struct Proposal {
     /// Patterns that could stand for several entries.
     pub wider: Vec<Wider>,
     /// What is not proposed: what it is, and why.
-    pub refused: BTreeMap<(String, String), Evidence>,
+    pub withheld: BTreeMap<(String, String), Evidence>,
     /// Entries that look like an intrusion in some event.
     pub suspicious: BTreeSet<(List, String)>,
     /// Document roots of the requests.
@@ -91,26 +94,39 @@ impl Proposal {
     /// Names each thing once: an entry that was also seen where it looks like an intrusion is not proposed, for it would allow that as
     /// well; what is not proposed for several reasons has them together.
     pub fn name_once(&mut self) {
+        let mut elsewhere: BTreeMap<String, Evidence> = BTreeMap::new();
         for key in &self.suspicious {
-            if let Some(seen) = self.entries.remove(key)
-                && let Some((_, refused)) = self.refused.iter_mut().find(|((what, _), _)| *what == key.1)
-            {
-                refused.join(&seen);
+            if let Some(seen) = self.entries.remove(key) {
+                elsewhere.entry(key.1.clone()).or_default().join(&seen);
             }
         }
-        let mut together: BTreeMap<String, (Vec<String>, Evidence)> = BTreeMap::new();
-        for ((what, why), seen) in std::mem::take(&mut self.refused) {
+        // What is proposed for what others did is nothing to be withheld.
+        let proposed: BTreeSet<&str> = self.entries.keys().map(|(_, text)| text.as_str()).collect();
+        self.withheld.retain(|(what, _), _| !proposed.contains(what.as_str()));
+        let mut together: BTreeMap<String, (Vec<(String, usize)>, Evidence)> = BTreeMap::new();
+        for ((what, why), seen) in std::mem::take(&mut self.withheld) {
             let (reasons, evidence) = together.entry(what).or_default();
-            reasons.push(why);
+            reasons.push((why, seen.count));
             evidence.join(&seen);
         }
-        self.refused = together
+        self.withheld = together
             .into_iter()
-            .map(|(what, (mut reasons, evidence))| {
+            .map(|(what, (mut reasons, mut evidence))| {
+                if let Some(seen) = elsewhere.get(&what) {
+                    evidence.join(seen);
+                }
+                // What is no more than a connect says least.
+                reasons.sort_by_key(|(why, _)| why.starts_with(ONLY_CONNECTED));
                 let more = reasons.len().saturating_sub(REASONS);
                 reasons.truncate(REASONS);
                 let more = if more == 0 { String::new() } else { format!("; and for {more} more reasons") };
-                ((what, format!("{}{more}", reasons.join("; and: "))), evidence)
+                let all = evidence.count;
+                // A reason that does not hold for all of them says for how many it does.
+                let counted = reasons.into_iter().map(|(why, count)| match count {
+                    count if count < all => format!("{count} of {all}: {why}"),
+                    _ => why,
+                });
+                ((what, format!("{}{more}", counted.collect::<Vec<String>>().join("; and: "))), evidence)
             })
             .collect();
     }
@@ -121,8 +137,8 @@ impl Proposal {
 pub struct Choice<'c> {
     /// Entries that are learnt although they look like an intrusion.
     pub include: &'c [String],
-    /// Learn from what was refused, too.
-    pub refused: bool,
+    /// Learn from what was blocked, too.
+    pub blocked: bool,
     /// Propose what was seen too little, too.
     pub rare: bool,
     /// Clients that are proxies, which stand for many.
@@ -133,13 +149,13 @@ pub struct Choice<'c> {
 
 /// What an event is about, in a few words.
 pub fn described(event: &Event) -> String {
-    let of_program = ["/process/command_line", "/process/executable", "/message"];
-    let of_others = ["/portcullis/detail", "/message"];
-    let (paths, destination) = match event.is_exec() {
+    let of_program = [field::PROCESS_COMMAND_LINE, field::PROCESS_EXECUTABLE, field::MESSAGE];
+    let of_others = [field::DETAIL, field::MESSAGE];
+    let (fields, destination) = match event.is_exec() {
         true => (&of_program[..], None),
         false => (&of_others[..], event.destination().filter(|_| event.unknown().is_empty())),
     };
-    let texts = paths.iter().map(|path| event.text(path)).find(|text| !text.is_empty());
+    let texts = fields.iter().map(|field| event.text(*field)).find(|text| !text.is_empty());
     destination.as_deref().or(texts).unwrap_or_default().chars().take(120).collect()
 }
 
@@ -148,7 +164,7 @@ fn without_list(event: &Event) -> Option<String> {
     if let Some((field, journal)) = event.contradicted().into_iter().next() {
         return Some(format!("somebody else may have written the event: its {field} is {journal} in the journal"));
     }
-    match event.text("/portcullis/request/state") {
+    match event.text(field::REQUEST_STATE) {
         "lost" => return Some("its request was taken away: no host's policy would allow it".into()),
         "unknown" => {
             return Some(format!(
@@ -158,24 +174,33 @@ fn without_list(event: &Event) -> Option<String> {
         _ => {}
     }
     if !event.unknown().is_empty() {
-        let clause = event.text("/portcullis/clause");
+        let clause = event.text(field::CLAUSE);
         return Some(match explain::unknown(event.unknown()) {
             Some(what) => explain::of_unknown(what),
             None => format!("{clause} ({}): no list allows what could not be evaluated: see {TRIAGE}", event.unknown()),
         });
     }
-    let clause = event.text("/portcullis/clause");
+    None
+}
+
+/// Why the entry that names the command of an event does not hold: a variable steers it.
+pub fn steered(event: &Event) -> Option<String> {
+    let clause = event.text(field::CLAUSE);
     clause.starts_with("allow does not hold: ").then(|| {
-        let detail = event.text("/portcullis/detail");
+        let detail = event.text(field::DETAIL);
         let advice = explain::of_steered(explain::is_further(event));
         format!("`[exec] allow` names the command already; {clause} ({detail}): {advice}")
     })
 }
 
 /// The entries that would have allowed an event; why there are none.
-pub fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
+pub fn entries(event: &Event, policy: &Policy<'_>) -> Result<Vec<(List, String)>, String> {
     if let Some(why) = without_list(event) {
         return Err(why);
+    }
+    if let Some(why) = steered(event) {
+        let named = explain::expectations(policy, event, false).0;
+        return if named.is_empty() { Err(why) } else { Ok(of_list(List::Libraries, named)) };
     }
     match event.rule() {
         "egress-port" if event.destination().is_none() => {
@@ -183,40 +208,46 @@ pub fn entries(event: &Event) -> Result<Vec<(List, String)>, String> {
         }
         "egress-port" | "metadata" => {
             let destination = event.destination().ok_or("it names no destination")?;
-            let port = event.number("/destination/port").unwrap_or(0);
-            let domain = event.text("/destination/domain");
+            let port = event.number(field::DESTINATION_PORT).unwrap_or(0);
+            let domain = event.text(field::DESTINATION_DOMAIN);
             Ok(vec![(List::Egress, if domain.is_empty() { destination } else { format!("{domain}:{port}") })])
         }
         "shell-spawn" => {
-            let is_shell = lists::SHELLS.contains(&base_name(event.text("/process/executable")));
+            let is_shell = lists::SHELLS.contains(&base_name(event.text(field::PROCESS_EXECUTABLE)));
             if is_shell && event.shell_command().is_none() {
                 return Err("a shell that runs no single command cannot be allowed".into());
             }
             commands(event)
         }
-        "listen-port" => Ok(vec![(List::Listen, event.number("/server/port").unwrap_or(0).to_string())]),
-        "dns-direct" => Ok(vec![(List::Resolvers, event.text("/destination/ip").to_owned())]),
-        "php-ini" => {
-            Ok(settings(event.text("/portcullis/detail")).map(|name| (List::Settings, name.to_owned())).collect())
-        }
+        "listen-port" => Ok(vec![(List::Listen, event.number(field::SERVER_PORT).unwrap_or(0).to_string())]),
+        "dns-direct" => Ok(vec![(List::Resolvers, event.text(field::DESTINATION_IP).to_owned())]),
+        "php-ini" => Ok(settings(event.text(field::DETAIL)).map(|name| (List::Settings, name.to_owned())).collect()),
         rule @ ("exec-unguarded" | "namespace") => {
             let list = if rule == "namespace" { List::Namespaces } else { List::Unguarded };
-            let program = event.text("/process/executable");
+            let program = event.text(field::PROCESS_EXECUTABLE);
             match program.starts_with('/') && !program.contains(['*', '?', '\u{2026}']) {
                 true => Ok(vec![(list, program.to_owned())]),
                 false => Err("the list takes absolute paths, and the event has no whole path of the program".into()),
             }
         }
-        "loader-env" => match explain::Started::of(event)?.loader.flatten() {
-            Some(value) => Ok(vec![(List::Libraries, value)]),
-            None => {
-                Err("the event shows no whole value of a variable that `[rules.loader-env] allow` could name".into())
+        "loader-env" => {
+            let values = explain::expectations(policy, event, true).0;
+            match values.is_empty() {
+                true => {
+                    Err("the event shows no whole value of a variable that `[rules.loader-env] allow` could name"
+                        .into())
+                }
+                false => Ok(of_list(List::Libraries, values)),
             }
-        },
+        }
         // Their own keys say what they look for; the list of what is allowed is the commands'.
         rule @ ("exec-tool" | "exec-place") => commands(event).map_err(|why| of_finders(rule, &why)),
         rule => Err(format!("{rule} has no list of what is allowed; `[rules.{rule}] mode` says what the rule does")),
     }
+}
+
+fn of_list(list: List, texts: Vec<String>) -> Vec<(List, String)> {
+    texts.into_iter().map(|text| (list, text)).collect()
 }
 
 /// The entries of `[exec] allow` for a program.
@@ -234,6 +265,9 @@ pub fn of_finders(rule: &str, more: &str) -> String {
     )
 }
 
+/// What to know of a command with a `?` of its own.
+pub const ONE_CHARACTER: &str = "`?` stands for any one character";
+
 /// What a reader has to know of an entry; `is_alone`: the event needs no other.
 pub fn note(list: List, text: &str, is_alone: bool) -> String {
     if list == List::Exec && !is_alone {
@@ -244,7 +278,7 @@ pub fn note(list: List, text: &str, is_alone: bool) -> String {
     }
     let program = words(text).and_then(|words| words.into_iter().next()).unwrap_or_default();
     if list == List::Exec && text.contains('?') {
-        return "`?` stands for any one character".to_owned();
+        return ONE_CHARACTER.to_owned();
     }
     if list != List::Exec || program.contains('/') {
         return String::new();

@@ -2,20 +2,30 @@
 
 use super::dangers;
 use super::launchers::{is, runs_commands};
-use super::propose::{List, base_name, of_finders, words};
+use super::propose::{List, base_name, of_finders, steered, words};
 use crate::log::Event;
 use crate::probes;
 use portcullis_config::lists;
-use portcullis_policy::{RULE_FACTS, RULE_TEXTS, RuleText};
+use portcullis_event::field;
+use portcullis_policy::{RULE_FACTS, RULE_TEXTS, Rule, RuleText};
 
 /// Parts of a script's path that anybody's upload may lie in.
 const WRITABLE: [&str; 7] = ["upload", "uploads", "tmp", "temp", "cache", "shm", "sessions"];
+/// The ports that Linux chooses from (ip_local_port_range).
+const CHOSEN: std::ops::RangeInclusive<u16> = 32768..=60999;
 /// What to do where a command is to be allowed all the same.
 const INCLUDE: &str = "`--include 'ENTRY'` proposes it";
 
-/// The gravest rule of an event of which nothing is learnt, and why.
-fn grave(event: &Event) -> Option<(&'static str, &'static str)> {
-    let fired = |rule: &&RuleText| !rule.grave.is_empty() && event.rules().any(|word| word == rule.rule.word());
+/// How the reason begins why a UDP socket that was only connected is not learnt.
+pub const ONLY_CONNECTED: &str = "a UDP socket was only connected";
+
+/// The gravest rule of an event of which nothing is learnt, and why. `loads_own`: a variable that loads code is one of those that a
+/// person named or the policy allows, so that the event is judged by its other rules.
+fn grave(event: &Event, loads_own: bool) -> Option<(&'static str, &'static str)> {
+    let excused = |rule: &RuleText| loads_own && rule.rule == Rule::LoaderEnv;
+    let fired = |rule: &&RuleText| {
+        !rule.grave.is_empty() && !excused(rule) && event.rules().any(|word| word == rule.rule.word())
+    };
     let severity = |rule: &RuleText| RULE_FACTS[rule.rule as usize].severity;
     // Of two that are as grave, the first.
     let rule = RULE_TEXTS
@@ -26,11 +36,11 @@ fn grave(event: &Event) -> Option<(&'static str, &'static str)> {
 }
 
 /// Why no application causes an event, so that everything that belongs to it is withheld.
-pub fn of_incident(event: &Event) -> Option<String> {
-    if let Some((rule, why)) = grave(event) {
+pub fn of_incident(event: &Event, loads_own: bool) -> Option<String> {
+    if let Some((rule, why)) = grave(event, loads_own).filter(|_| !event.sends_nothing()) {
         return Some(format!("{rule}: {why}"));
     }
-    let part = writable_part(event.text("/portcullis/request/script"))?;
+    let part = writable_part(event.text(field::REQUEST_SCRIPT))?;
     Some(format!("the script lies in a place for files, not for programs (`{part}`)"))
 }
 
@@ -57,7 +67,7 @@ const RELAYS: [&str; 12] = [
 
 /// The program between the server and what did it that hands on what an intruder types.
 fn relay(event: &Event) -> Option<&str> {
-    let chain = event.text("/portcullis/chain");
+    let chain = event.text(field::CHAIN);
     let mut programs: Vec<&str> = chain.split(" > ").skip(1).collect();
     if event.is_exec() {
         programs.pop();
@@ -67,20 +77,29 @@ fn relay(event: &Event) -> Option<&str> {
 
 /// Whether it is the start of the script that the request is for: a CGI script, which has its interpreter's name, too.
 fn is_own_script(event: &Event) -> bool {
-    let script = event.text("/portcullis/request/script");
+    let script = event.text(field::REQUEST_SCRIPT);
     let arguments = event.arguments();
     !script.is_empty()
         && event.shell_command().is_none()
-        && (event.text("/process/executable") == script || arguments.first() == Some(&script))
+        && (event.text(field::PROCESS_EXECUTABLE) == script || arguments.first() == Some(&script))
 }
 
 /// Why an event looks like an intrusion.
-pub fn suspicion(event: &Event) -> Option<String> {
-    if let Some((rule, why)) = grave(event) {
+pub fn suspicion(event: &Event, loads_own: bool) -> Option<String> {
+    if event.sends_nothing() {
+        return Some(format!(
+            "{ONLY_CONNECTED}, which `enforce` refuses nobody; what was seen to be sent has events of its own. \
+             Where the application sends by a way that no hook sees, {INCLUDE}"
+        ));
+    }
+    if let Some((rule, why)) = grave(event, loads_own) {
         let more = if rule == "exec-place" { of_finders(rule, INCLUDE) } else { String::new() };
         return Some(format!("{why} ({rule}). {more}").trim_end_matches([' ', '.']).to_owned());
     }
-    if probes::is_marked(event) || event.text("/destination/ip") == probes::ADDRESS {
+    if let Some(why) = steered(event) {
+        return Some(format!("{why}; where the variable belongs to the application, {INCLUDE}"));
+    }
+    if probes::is_marked(event) || event.text(field::DESTINATION_IP) == probes::ADDRESS {
         return Some("it looks like a probe of `portcullis doctor`, and is none of those in its list".into());
     }
     if event.rule() == "exec-tool" && !is_own_script(event) {
@@ -90,11 +109,11 @@ pub fn suspicion(event: &Event) -> Option<String> {
         ));
     }
     if event.rules().any(|rule| rule == "exec-unguarded")
-        && let Some(why) = runs_commands(event.text("/process/executable"), event.text("/portcullis/unguarded"))
+        && let Some(why) = runs_commands(event.text(field::PROCESS_EXECUTABLE), event.text(field::UNGUARDED))
     {
         return Some(format!("{why}; for one command of it, name that with its arguments in `[exec] allow`"));
     }
-    if let Some(part) = writable_part(event.text("/portcullis/request/script")) {
+    if let Some(part) = writable_part(event.text(field::REQUEST_SCRIPT)) {
         return Some(format!("the script lies in a place for files, not for programs (`{part}`)"));
     }
     if let Some(relay) = relay(event) {
@@ -119,6 +138,9 @@ pub fn suspicion(event: &Event) -> Option<String> {
 
 /// Why an entry is not proposed unless somebody names it, whoever caused the event.
 pub fn of_entry(list: List, text: &str) -> Option<String> {
+    if list == List::Listen && text.parse().is_ok_and(|port: u16| CHOSEN.contains(&port)) {
+        return Some("the kernel chooses such a port for a program that names none, and the next time another".into());
+    }
     if list != List::Exec {
         return None;
     }

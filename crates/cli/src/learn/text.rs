@@ -11,7 +11,7 @@ use portcullis_config::Config;
 /// What is said where nothing is proposed.
 pub fn nothing(learnt: &Learnt) -> String {
     let counts = &learnt.counts;
-    let is_all_allowed = learnt.proposals.is_empty() && counts.refused == 0;
+    let is_all_allowed = learnt.proposals.is_empty() && counts.blocked == 0;
     let mut out = match is_all_allowed {
         _ if counts.events == 0 => comment("", "No entries to propose: there are no events to learn from."),
         true => comment("", "No entries to propose: the policy already allows every recorded event."),
@@ -26,7 +26,7 @@ fn skipped(counts: &Counts) -> String {
     let mut parts = vec![counted(counts.events, "event")];
     for (number, what) in [
         (counts.allowed, "allowed by the policy as it is"),
-        (counts.refused, "denied (--refused learns from them)"),
+        (counts.blocked, "blocked (--blocked learns from them)"),
         (counts.withheld, "withheld as parts of an intrusion"),
         (counts.own, "of Portcullis itself"),
     ] {
@@ -34,7 +34,17 @@ fn skipped(counts: &Counts) -> String {
             parts.push(format!("{number} {what}"));
         }
     }
-    if counts.events == 0 { String::new() } else { comment("", &format!("Read: {}", parts.join("; "))) }
+    let merged = merged(counts).map(|text| comment("", &text)).unwrap_or_default();
+    if counts.events == 0 { merged } else { comment("", &format!("Read: {}", parts.join("; "))) + &merged }
+}
+
+/// What is not known of the commands that were run; `None` where all are in the log.
+pub fn merged(counts: &Counts) -> Option<String> {
+    let which = "merged into events of the same program: no event has their arguments, and the proposal may lack \
+                 some. With `merge = false` in `[log]`, every command is written";
+    (counts.merged > 0).then(|| {
+        format!("{} {} {which}", counted(counts.merged, "call"), if counts.merged == 1 { "was" } else { "were" })
+    })
 }
 
 /// The proposals for people: a part for each scope.
@@ -62,7 +72,7 @@ pub fn text(learnt: &Learnt, config: &Config) -> Result<String, String> {
     if proposals.values().any(|proposal| !proposal.rare.is_empty()) {
         out += "# SEEN TOO LITTLE: only once, from one client or within ten minutes. --include-rare proposes all of it, --include 'ENTRY' one entry.\n";
     }
-    if proposals.values().any(|proposal| !proposal.refused.is_empty()) {
+    if proposals.values().any(|proposal| !proposal.withheld.is_empty()) {
         out += "# What is NOT proposed is suspicious, could not be evaluated, or has no list. To propose an entry that is named above anyway, add --include 'ENTRY'.\n";
     }
     for client in &learnt.busy {
@@ -86,7 +96,7 @@ fn others(proposal: &Proposal) -> String {
         out += &comment("", &format!("SEEN TOO LITTLE: {text} ([{}] {key}): {why}", path.join(".")));
         out += &comment("", &format!("  {}", evidence.line()));
     }
-    for ((what, why), evidence) in &proposal.refused {
+    for ((what, why), evidence) in &proposal.withheld {
         out += &comment("", &format!("NOT proposed: {what}"));
         out += &comment("", &format!("  {why}"));
         out += &comment("", &format!("  {}", evidence.line()));
@@ -101,7 +111,7 @@ pub fn as_json(learnt: &Learnt) -> serde_json::Value {
         let (first, last) = evidence.moments();
         json!({
             "count": evidence.count, "first": first, "last": last, "scripts": evidence.scripts,
-            "clients": evidence.clients, "example": evidence.example, "note": evidence.note,
+            "clients": evidence.clients, "transports": evidence.transports, "example": evidence.example, "note": evidence.note,
         })
     };
     let all = learnt.proposals.iter().map(|(vhost, proposal)| {
@@ -116,15 +126,15 @@ pub fn as_json(learnt: &Learnt) -> serde_json::Value {
         let rare = proposal.rare.iter().map(|((of, text), seen)| {
             json!({ "list": list(*of), "entry": text, "why": seen.too_little(), "evidence": evidence(seen) })
         });
-        let refused = proposal
-            .refused
+        let withheld = proposal
+            .withheld
             .iter()
             .map(|((what, why), seen)| json!({ "what": what, "why": why, "evidence": evidence(seen) }));
         json!({
             "vhost": if vhost.is_empty() { None } else { Some(vhost) },
             "proposed": entries.collect::<Vec<_>>(),
             "seen_too_little": rare.collect::<Vec<_>>(),
-            "refused": refused.collect::<Vec<_>>(),
+            "withheld": withheld.collect::<Vec<_>>(),
         })
     });
     all.collect()

@@ -3,7 +3,7 @@
 use super::dangers;
 use super::evidence::Evidence;
 use super::parsed;
-use super::propose::{List, Proposal, pattern, words};
+use super::propose::{List, ONE_CHARACTER, Proposal, pattern, words};
 use portcullis_policy::command::glob;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -83,7 +83,7 @@ fn commands(proposal: &Proposal) -> Vec<Found> {
             let seen: BTreeSet<&str> = commands.iter().map(|(words, _)| &words[place][fixed.len()..]).collect();
             match seen.first() {
                 Some(only) if seen.len() == 1 || !is_open => format!("{fixed}{only}"),
-                _ => format!("{fixed}{}*", folder_of_all(&seen)),
+                _ => format!("{fixed}{}*", start_of_all(&seen)),
             }
         };
         let pattern = pattern(&fixed.iter().enumerate().map(open).collect::<Vec<String>>());
@@ -115,14 +115,15 @@ fn is_data(word: &str) -> bool {
     !word.starts_with('-') && (word.is_empty() || word.contains(|one: char| !one.is_ascii_alphabetic() && one != '-'))
 }
 
-/// The folder that all of these paths are in, with its `/`; empty where there is none.
-fn folder_of_all(paths: &BTreeSet<&str>) -> String {
-    let (Some(first), Some(last)) = (paths.first(), paths.last()) else { return String::new() };
+/// What all of these words begin with: a folder with its `/`, or a name with its `=` or `:`; empty where there is none.
+fn start_of_all(words: &BTreeSet<&str>) -> String {
+    let (Some(first), Some(last)) = (words.first(), words.last()) else { return String::new() };
     // In the order of bytes, what the first and the last share is shared by all.
     let shared = first.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
-    let end = first.as_bytes()[..shared].iter().rposition(|byte| *byte == b'/').map_or(0, |at| at + 1);
+    let end = first.as_bytes()[..shared].iter().rposition(|byte| b"/=:".contains(byte)).map_or(0, |at| at + 1);
+    let start = first.get(..end).unwrap_or_default();
     // The root is every folder.
-    if end <= 1 { String::new() } else { first.get(..end).unwrap_or_default().to_owned() }
+    if start == "/" { String::new() } else { start.to_owned() }
 }
 
 /// Replaces literal entries by the wider ones that cover most, each literal once.
@@ -145,6 +146,9 @@ pub fn apply(proposal: &mut Proposal) {
                 if let Some(part) = proposal.entries.remove(&key) {
                     evidence.join(&part);
                 }
+            }
+            if evidence.note == ONE_CHARACTER && !wider.text.contains('?') {
+                evidence.note.clear();
             }
             proposal.entries.insert((wider.list, wider.text), evidence);
         }
@@ -169,10 +173,9 @@ pub fn covers(list: List, wide: &str, literal: &str) -> bool {
         (List::Exec, ..) => {
             let words = |text: &str| portcullis_config::command(text).ok();
             let (Some(wide), Some(literal)) = (words(wide), words(literal)) else { return false };
-            // A literal command has no `*` that is not one.
+            // A literal command has no `*` that is not one, and each `*` of a wider one holds its `?`.
             let each = |(place, (wide, literal)): (usize, (&String, &String))| {
-                wide == literal
-                    || (!literal.contains(['*', '?']) && glob(wide.as_bytes(), literal.as_bytes(), place == 0))
+                wide == literal || (!literal.contains('*') && glob(wide.as_bytes(), literal.as_bytes(), place == 0))
             };
             wide.len() == literal.len() && wide.iter().zip(&literal).enumerate().all(each)
         }
@@ -244,6 +247,9 @@ mod tests {
             (List::Egress, "a.example:25", "a.example:25", false),
             (List::Exec, "/bin/a * c", "/bin/a b c", true),
             (List::Exec, "/bin/a * c", "/bin/a b d", false),
+            (List::Exec, "/bin/a x/*", "/bin/a 'x/?y'", true),
+            (List::Exec, "/bin/a xy", "/bin/a 'x?'", false),
+            (List::Exec, "/bin/a '?'", "/bin/a '*'", false),
         ] {
             assert_eq!(covers(list, wide, literal), wanted, "{wide} {literal}");
         }
@@ -279,6 +285,15 @@ mod tests {
                 ],
                 "/usr/bin/diff3 -mE /srv/* /srv/* /srv/*",
             ),
+            // MediaWiki's thumbnails: of a setting and of a URL, what names the size and the file.
+            (
+                [
+                    "/usr/bin/convert -define jpeg:size=200x150 -set comment 'From: http://a.example/?title=File:A.jpg' /tmp/t_1.jpg",
+                    "/usr/bin/convert -define jpeg:size=60x45 -set comment 'From: http://a.example/?title=File:B.jpg' /tmp/t_2.jpg",
+                    "/usr/bin/convert -define jpeg:size=60x45 -set comment 'From: http://a.example/?title=File:A.jpg' /tmp/t_3.jpg",
+                ],
+                "/usr/bin/convert -define jpeg:size=* -set comment 'From: http://a.example/?title=File:*' /tmp/*",
+            ),
             // gitweb's archives: of an option, the value that names something.
             (
                 [
@@ -302,6 +317,23 @@ mod tests {
             ["/usr/bin/git --exec-path=/srv/a", "/usr/bin/git --exec-path=/srv/b", "/usr/bin/git --exec-path=/srv/c"],
         ] {
             assert_eq!(applied(List::Exec, &commands).len(), 3, "{commands:?}");
+        }
+    }
+
+    #[test]
+    fn a_note_is_about_what_the_entry_has() {
+        for (texts, wanted) in [
+            (["/usr/bin/convert '/srv/x?1'", "/usr/bin/convert '/srv/x?2'", "/usr/bin/convert '/srv/x?3'"], ""),
+            (
+                ["/usr/bin/convert '/srv/x?=1'", "/usr/bin/convert '/srv/x?=2'", "/usr/bin/convert '/srv/x?=3'"],
+                ONE_CHARACTER,
+            ),
+        ] {
+            let mut proposal = proposal(List::Exec, &texts);
+            proposal.entries.values_mut().for_each(|evidence| evidence.note = ONE_CHARACTER.to_owned());
+            apply(&mut proposal);
+            let notes: Vec<&str> = proposal.entries.values().map(|evidence| evidence.note.as_str()).collect();
+            assert_eq!(notes, [wanted], "{texts:?}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! One event, as it was written.
 
 use super::journal::CONTRADICTED;
+use portcullis_event::NOTHING_SENT;
+use portcullis_event::field::{self, Field};
 use serde_json::{Map, Value};
 
 /// What an event has at the end of a text of which it has only the beginning.
@@ -28,6 +30,9 @@ pub enum Origin {
     Journal(i64),
 }
 
+/// How each event begins; inside of one it cannot be, since there each quote has a backslash before it.
+const START: &[u8] = b"{\"@timestamp\":\"";
+
 impl Event {
     /// Reads a line; `None` for an empty one.
     pub fn parse(line: &[u8]) -> Option<Result<Event, String>> {
@@ -40,6 +45,26 @@ impl Event {
             Ok(_) => Err("it is JSON, but no object".to_owned()),
             Err(error) => Err(error.to_string()),
         })
+    }
+
+    /// Calls `each` with what a line of a log has: an event, or why it is none, and the part of the line that it is of. A process that ends
+    /// in the middle of its write leaves half a line, and the next events stand behind it.
+    pub fn each_in(line: &[u8], mut each: impl FnMut(Result<Event, String>, &[u8])) {
+        let Some(event) = Event::parse(line) else { return };
+        let is_one = event.is_ok();
+        each(event, line);
+        if is_one {
+            return;
+        }
+        let starts: Vec<usize> =
+            line.windows(START.len()).enumerate().filter(|(_, part)| *part == START).map(|(at, _)| at).collect();
+        let ends = starts.iter().skip(1).copied().chain([line.len()]);
+        for (start, end) in starts.iter().copied().zip(ends) {
+            let part = &line[start..end];
+            if let Some(event @ Ok(_)) = Event::parse(part) {
+                each(event, part);
+            }
+        }
     }
 
     /// An event that is there already.
@@ -82,6 +107,11 @@ impl Event {
         self.size
     }
 
+    /// What it takes in memory, in bytes, about: an event of a few fields takes many times its line.
+    pub fn weight(&self) -> usize {
+        weight(&self.value) + self.line.as_ref().map_or(0, |line| line.len())
+    }
+
     /// All of it.
     pub fn value(&self) -> &Value {
         &self.value
@@ -90,13 +120,13 @@ impl Event {
     /// For how many calls it stands: itself, and those that were merged into it.
     pub fn count(&self) -> usize {
         // Whoever may write to the log may claim any number: sums are not to overflow.
-        let repeated = self.number("/portcullis/repeated").unwrap_or(0).min(u64::from(u32::MAX));
+        let repeated = self.number(field::REPEATED).unwrap_or(0).min(u64::from(u32::MAX));
         (repeated as usize).saturating_add(usize::from(!self.is_of_merged()))
     }
 
     /// Whether it only says how many calls were like those of another event.
     pub fn is_of_merged(&self) -> bool {
-        self.text("/event/action") == "merged"
+        self.text(field::EVENT_ACTION) == "merged"
     }
 
     /// Adds calls that were like its own.
@@ -145,19 +175,19 @@ impl Event {
         self.value.pointer("/portcullis/probe").is_some()
     }
 
-    /// A string by its JSON pointer; empty where there is none.
-    pub fn text(&self, path: &str) -> &str {
-        self.value.pointer(path).and_then(Value::as_str).unwrap_or_default()
+    /// The string in a field; empty where there is none.
+    pub fn text(&self, field: Field) -> &str {
+        self.value.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default()
     }
 
     /// A number, likewise.
-    pub fn number(&self, path: &str) -> Option<u64> {
-        self.value.pointer(path).and_then(Value::as_u64)
+    pub fn number(&self, field: Field) -> Option<u64> {
+        self.value.pointer(field.pointer).and_then(Value::as_u64)
     }
 
     /// When it happened, in seconds since 1970; `None` where it does not say.
     pub fn seconds(&self) -> Option<i64> {
-        self.text("/@timestamp").parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+        self.text(field::TIMESTAMP).parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
     }
 
     /// The same in nanoseconds: the time at which the journal received it, and only without one its own word.
@@ -165,41 +195,55 @@ impl Event {
         match self.origin {
             Origin::Journal(at) => Some(at),
             Origin::File(_) => {
-                let at = self.text("/@timestamp").parse::<jiff::Timestamp>().ok()?;
+                let at = self.text(field::TIMESTAMP).parse::<jiff::Timestamp>().ok()?;
                 i64::try_from(at.as_nanosecond()).ok()
             }
         }
     }
 
     /// The strings of a list.
-    pub fn texts(&self, path: &str) -> Vec<&str> {
-        let list = self.value.pointer(path).and_then(Value::as_array);
+    pub fn texts(&self, field: Field) -> Vec<&str> {
+        let list = self.value.pointer(field.pointer).and_then(Value::as_array);
         list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
     }
 
     /// The rule that decided.
     pub fn rule(&self) -> &str {
-        self.text("/rule/id")
+        self.text(field::RULE_ID)
     }
 
     /// Every rule that fired, the one that decided first.
     pub fn rules(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.rule()).chain(self.texts("/portcullis/also"))
+        std::iter::once(self.rule()).chain(self.texts(field::ALSO))
     }
 
     /// What could not be judged; empty where everything was.
     pub fn unknown(&self) -> &str {
-        self.text("/portcullis/unknown")
+        self.text(field::UNKNOWN)
     }
 
     /// The virtual host whose policy decided; empty for the global policy.
     pub fn vhost(&self) -> &str {
-        self.text("/portcullis/vhost")
+        self.text(field::VHOST)
     }
 
-    /// Whether the action was refused.
-    pub fn refused(&self) -> bool {
-        self.text("/event/outcome") == "failure"
+    /// Whether the action was blocked.
+    pub fn blocked(&self) -> bool {
+        self.text(field::EVENT_OUTCOME) == "failure"
+    }
+
+    /// Whether it is of a UDP socket that was only connected. The detail of other events may be anybody's text.
+    pub fn sends_nothing(&self) -> bool {
+        self.is_connection() && self.text(field::DETAIL).as_bytes() == NOTHING_SENT
+    }
+
+    /// Whether it is of a UDP socket that a program inherited, connected.
+    pub fn is_inherited(&self) -> bool {
+        self.is_connection() && self.text(field::DETAIL) == "inherited by a program"
+    }
+
+    fn is_connection(&self) -> bool {
+        self.text(field::EVENT_ACTION) == "connection_attempted"
     }
 
     /// Whether it is the guard's word on itself.
@@ -209,7 +253,7 @@ impl Event {
 
     /// Whether a program was started, or would have been.
     pub fn is_exec(&self) -> bool {
-        self.text("/event/action") == "exec"
+        self.text(field::EVENT_ACTION) == "exec"
     }
 
     /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events of 0.1.0 say
@@ -218,16 +262,16 @@ impl Event {
         if !self.unknown().is_empty() && crate::show::is_unknown_address(self.value()) {
             return None;
         }
-        let port = self.number("/destination/port")?;
-        let ip = self.text("/destination/ip");
+        let port = self.number(field::DESTINATION_PORT)?;
+        let ip = self.text(field::DESTINATION_IP);
         Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
     }
 
     /// The arguments of the program. One of them that the event has only the beginning of is taken out of the command line, where
     /// that is whole.
     pub fn arguments(&self) -> Vec<&str> {
-        let mut arguments = self.texts("/process/args");
-        let line = self.text("/process/command_line");
+        let mut arguments = self.texts(field::PROCESS_ARGS);
+        let line = self.text(field::PROCESS_COMMAND_LINE);
         let mut cut = arguments.iter().enumerate().filter(|(_, argument)| argument.ends_with(CUT)).map(|(at, _)| at);
         let (Some(at), None) = (cut.next(), cut.next()) else { return arguments };
         let length = |words: &[&str]| words.iter().map(|word| word.len() + 1).sum::<usize>();
@@ -252,5 +296,49 @@ impl Event {
             [_, "-c", command] | [_, "-c", "--", command] => Some(command),
             _ => None,
         }
+    }
+}
+
+/// Of a value with what it points to.
+fn weight(value: &Value) -> usize {
+    /// What an allocation takes beside what is asked for.
+    const BESIDE: usize = 16;
+    /// Entries of a node of a map, which has room for all of them from the first on (std::collections::BTreeMap).
+    const ENTRIES: usize = 11;
+    let below = match value {
+        Value::String(text) => text.capacity() + BESIDE,
+        Value::Array(all) => all.iter().map(weight).sum::<usize>() + BESIDE,
+        Value::Object(all) => {
+            let nodes = 2 * all.len() / ENTRIES + 1;
+            let node = ENTRIES * (size_of::<String>() + size_of::<Value>()) + BESIDE;
+            all.iter().map(|(key, value)| key.capacity() + BESIDE + weight(value)).sum::<usize>() + nodes * node
+        }
+        _ => 0,
+    };
+    size_of::<Value>() + below
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_behind_half_of_another_is_one() {
+        let whole = "{\"@timestamp\":\"2026-01-01T00:00:00Z\",\"message\":\"it says {\\\"@timestamp\\\":\\\"x\"}\n";
+        let read = |line: &str| {
+            let mut found = Vec::new();
+            Event::each_in(line.as_bytes(), |event, part| found.push((event.is_ok(), part.len())));
+            found
+        };
+        assert_eq!(read(whole), [(true, whole.len())]);
+        for half in
+            ["{\"@timestamp\":\"2020", "x", "{", "{\"@timestamp\":\"2020\",\"a\":\"{\"@timestamp\":\"", "\u{1b}[31m"]
+        {
+            let line = format!("{half}{whole}");
+            assert_eq!(read(&line), [(false, line.len()), (true, whole.len())], "{half}");
+        }
+        assert_eq!(read("{\"@timestamp\":\"2020{\"@timestamp\":\"20").len(), 1);
+        let two = format!("{}{whole}", whole.trim_end());
+        assert_eq!(read(&two), [(false, two.len()), (true, whole.len() - 1), (true, whole.len())]);
     }
 }

@@ -129,6 +129,11 @@ pub fn read_from(path: &Path, place: &mut Option<(u64, u64)>, line: Line<'_>) ->
 
 /// Who may read a file that this user may not, as far as its permissions say.
 fn readers(path: &Path, error: &std::io::Error) -> String {
+    // A single word is rather the name of a unit or of a virtual host.
+    if error.kind() == ErrorKind::NotFound && path.components().count() == 1 && path.extension().is_none() {
+        return "; help: name a file of events, or none for the journal; --vhost NAME chooses a virtual host"
+            .to_owned();
+    }
     let meta = std::fs::metadata(path).ok().filter(|_| error.kind() == ErrorKind::PermissionDenied);
     match meta {
         None => String::new(),

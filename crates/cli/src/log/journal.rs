@@ -10,6 +10,7 @@
 
 use super::lines::Lines;
 use super::{Event, Moment, Origin};
+use portcullis_event::field;
 use serde_json::{Map, Value};
 use std::io::BufReader;
 use std::process::{Command, Stdio};
@@ -117,8 +118,8 @@ fn contradicted(event: &Event, entry: &Value) -> Map<String, Value> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
     let mut out = Map::new();
     let is_root = number("_UID") == Some(0);
-    let is_backstop = event.text("/portcullis/layer") == "backstop";
-    let user = event.text("/user/id");
+    let is_backstop = event.text(field::LAYER) == "backstop";
+    let user = event.text(field::USER_ID);
     match number("_UID") {
         // A process of root's may have any effective user, and the supervisor says what others do.
         Some(0) => {}
@@ -127,7 +128,7 @@ fn contradicted(event: &Event, entry: &Value) -> Map<String, Value> {
         None => drop(out.insert("user.id".to_owned(), "none".into())),
     }
     // The event of a program that is about to be started comes from the process that starts it.
-    let own = [event.number("/process/pid"), event.number("/process/parent/pid")];
+    let own = [event.number(field::PROCESS_PID), event.number(field::PARENT_PID)];
     let pid = number("_PID").filter(|_| !is_backstop);
     if let Some(pid) = pid
         && (is_root || own.iter().any(Option::is_some))
@@ -160,8 +161,8 @@ const SUPERVISOR: &str = "portcullis";
 /// program has the number and runs that one only later.
 fn program_of(event: &Event, pid: Option<u64>) -> &str {
     let path = match pid {
-        Some(_) if pid == event.number("/process/pid") && !event.is_exec() => "/process/executable",
-        Some(_) if pid == event.number("/process/parent/pid") => "/process/parent/executable",
+        Some(_) if pid == event.number(field::PROCESS_PID) && !event.is_exec() => field::PROCESS_EXECUTABLE,
+        Some(_) if pid == event.number(field::PARENT_PID) => field::PARENT_EXECUTABLE,
         _ => return "",
     };
     base_name(event.text(path))

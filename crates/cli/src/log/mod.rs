@@ -16,6 +16,7 @@ pub use whereabouts::locate;
 use crate::check;
 use crate::probes::{self, Left};
 use clap::Args;
+use portcullis_event::field;
 use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 
@@ -40,7 +41,7 @@ pub struct Selection {
     /// That triggered this rule. Repeatable
     #[arg(long, value_name = "RULE", value_parser = rules())]
     pub rule: Vec<String>,
-    /// Of this mode: audit went ahead, enforce was denied
+    /// Of this mode: audit went ahead, enforce was blocked
     #[arg(long, value_name = "MODE", value_parser = ["audit", "enforce"])]
     pub mode: Option<String>,
     /// Of which something could not be evaluated; with `=WORD`, this
@@ -54,6 +55,9 @@ pub struct Selection {
     pub client: Option<String>,
     #[command(flatten)]
     pub probes: Probes,
+    /// The virtual hosts of the configuration.
+    #[arg(skip)]
+    pub configured: BTreeSet<String>,
     /// Each event keeps its line.
     #[arg(skip)]
     pub keeps_lines: bool,
@@ -90,11 +94,17 @@ pub fn rules() -> Vec<&'static str> {
 
 /// How many lines that are no events are complained of, each; of the others, their number is said.
 const UNREADABLE_SHOWN: usize = 20;
-/// How many bytes of events are held at once, as they were written.
+/// How many bytes of events are held at once, as they were written, and as they are parsed. A report takes about twice the second.
 const ALL_MAX: usize = 256 << 20;
+const WEIGHT_MAX: usize = 1 << 30;
 
 /// How many virtual hosts of events are remembered to tell a name that none has.
 const VHOSTS_MAX: usize = 20_000;
+
+/// The name by which an event has what `--vhost` names: none for `-`.
+fn of_policy(name: &str) -> &str {
+    if name == "-" { "" } else { name }
+}
 
 /// The word for any word of `portcullis.unknown`.
 const ANYTHING: &str = "any";
@@ -113,12 +123,12 @@ impl Selection {
             Origin::Journal(at) => time::text(at),
             Origin::File(_) => None,
         };
-        let time = received.as_deref().unwrap_or_else(|| event.text("/@timestamp"));
+        let time = received.as_deref().unwrap_or_else(|| event.text(field::TIMESTAMP));
         self.since.as_ref().is_none_or(|since| time >= since.text())
             && self.until.as_ref().is_none_or(|until| time <= until.text())
-            && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == name.trim_start_matches('-')))
+            && (self.vhost.is_empty() || self.vhost.iter().any(|name| event.vhost() == of_policy(name)))
             && (self.rule.is_empty() || self.rule.iter().any(|rule| event.rules().any(|fired| fired == rule)))
-            && self.mode.as_ref().is_none_or(|mode| event.text("/portcullis/mode") == mode)
+            && self.mode.as_ref().is_none_or(|mode| event.text(field::MODE) == mode)
             && self.unknown.as_ref().is_none_or(|word| match event.unknown() {
                 "" => false,
                 unknown => word == ANYTHING || word == unknown,
@@ -128,9 +138,9 @@ impl Selection {
 
     /// Whether its request is among those that are chosen.
     fn has_request(&self, event: &Event) -> bool {
-        let script = event.text("/portcullis/request/script");
+        let script = event.text(field::REQUEST_SCRIPT);
         self.script.as_ref().is_none_or(|part| script.contains(part.as_str()))
-            && self.client.as_ref().is_none_or(|client| event.text("/client/address") == client)
+            && self.client.as_ref().is_none_or(|client| event.text(field::CLIENT_ADDRESS) == client)
     }
 
     /// Calls `each` with the chosen events, as they are written; gives how many lines were no events.
@@ -154,6 +164,11 @@ impl Selection {
 
     /// The same without what is left out.
     pub fn read_but(&self, left: &mut Left, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
+        if let (Some(since), Some(until)) = (&self.since, &self.until)
+            && since.text() > until.text()
+        {
+            return Err("--since is after --until: no event is between them; help: exchange them".to_owned());
+        }
         let (mut unreadable, mut others) = (0, 0);
         let mut vhosts = BTreeSet::new();
         let mut parsed = |parsed: Result<Event, String>, place: &dyn Fn() -> String| match parsed {
@@ -184,11 +199,11 @@ impl Selection {
                 // Files that are followed are all open.
                 for (part, files) in files.chunks(if follow { files.len() } else { 1 }).enumerate() {
                     others += file::read_all(files, self.rotated, follow, &mut |path, number, line| {
-                        if let Some(event) = Event::parse(line) {
+                        Event::each_in(line, |event, line| {
                             let event = event.map(|event| event.read_in(Origin::File(part)));
                             let event = event.map(|event| if self.keeps_lines { event.with_line(line) } else { event });
                             parsed(event, &|| format!("{}:{number}", path.display()));
-                        }
+                        });
                     })?;
                 }
             }
@@ -200,38 +215,50 @@ impl Selection {
             );
             crate::complain(format_args!("{} {are}", check::counted(more, "more line")));
         }
-        self.note_vhosts(&vhosts);
+        self.note_vhosts(&vhosts)?;
         Ok(unreadable + others)
     }
 
-    /// Notes a virtual host of which no event is: its name may be mistyped. `seen`: those of all events.
-    fn note_vhosts(&self, seen: &BTreeSet<String>) {
-        let without =
-            self.vhost.iter().filter(|name| seen.len() < VHOSTS_MAX && !seen.contains(name.trim_start_matches('-')));
+    /// Notes a virtual host of which no event is. One that is neither in the events nor in the configuration is an error: its name may
+    /// be mistyped. `seen`: those of all events.
+    fn note_vhosts(&self, seen: &BTreeSet<String>) -> Result<(), String> {
+        let without = self.vhost.iter().filter(|name| seen.len() < VHOSTS_MAX && !seen.contains(of_policy(name)));
         for name in without {
-            crate::complain(format_args!("in the events: {}", check::no_vhost(name, seen)));
+            if of_policy(name).is_empty() {
+                eprintln!("portcullis: note: no events without a virtual host");
+            } else if self.configured.contains(name) {
+                eprintln!("portcullis: note: no events of {}", crate::out::printable(name));
+            } else {
+                return Err(format!(
+                    "{}; help: --vhost takes the `name` of a virtual host, not its server name",
+                    check::no_vhost(name, seen.union(&self.configured))
+                ));
+            }
         }
+        Ok(())
     }
 
     /// All chosen events, in the order of time. What was merged is added to the event that it is like; where that is not
     /// among them, it stays an event of its own, unless the choice is one of requests, of which it knows nothing.
     pub fn all(&self) -> Result<(Vec<Event>, usize), String> {
         let mut events = Vec::new();
-        let mut left = ALL_MAX;
+        let (mut left, mut weight) = (ALL_MAX, WEIGHT_MAX);
         let unreadable = self.read(false, &mut |event| {
             left = left.saturating_sub(event.size());
-            if left > 0 {
+            weight = weight.saturating_sub(event.weight());
+            if left > 0 && weight > 0 {
                 events.push(event);
             }
         })?;
-        if left == 0 {
+        if left == 0 || weight == 0 {
             let most = ALL_MAX >> 20;
             return Err(format!(
-                "there are more than {most} MiB of events, which are not held at once; help: choose with --since, --until, --vhost, \
-                 --rule or --client"
+                "there are more than {most} MiB of events, or {} MiB as parsed, which are not held at once; help: choose with \
+                 --since, --until, --vhost, --rule or --client",
+                WEIGHT_MAX >> 20
             ));
         }
-        events.sort_by(|one, other| one.text("/@timestamp").cmp(other.text("/@timestamp")));
+        events.sort_by(|one, other| one.text(field::TIMESTAMP).cmp(other.text(field::TIMESTAMP)));
         let of_requests = self.script.is_some() || self.client.is_some();
         Ok((together(events, of_requests), unreadable))
     }
@@ -244,10 +271,10 @@ pub(crate) fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
         return events;
     }
     let places: HashMap<String, usize> =
-        events.iter().enumerate().map(|(place, event)| (event.text("/event/id").to_owned(), place)).collect();
+        events.iter().enumerate().map(|(place, event)| (event.text(field::EVENT_ID).to_owned(), place)).collect();
     let mut others = Vec::new();
     for event in merged {
-        match places.get(event.text("/portcullis/like")).filter(|_| !event.text("/portcullis/like").is_empty()) {
+        match places.get(event.text(field::LIKE)).filter(|_| !event.text(field::LIKE).is_empty()) {
             Some(&place) => events[place].add(event.count()),
             None if of_requests => {}
             None => others.push(event),
@@ -255,7 +282,7 @@ pub(crate) fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
     }
     if !others.is_empty() {
         events.extend(others);
-        events.sort_by(|one, other| one.text("/@timestamp").cmp(other.text("/@timestamp")));
+        events.sort_by(|one, other| one.text(field::TIMESTAMP).cmp(other.text(field::TIMESTAMP)));
     }
     events
 }

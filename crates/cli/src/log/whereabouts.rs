@@ -1,20 +1,22 @@
-//! Says where the configuration sends events, where a reader looks elsewhere: nothing there, or old events only, would look as if
-//! nothing had happened.
+//! Takes from the configuration what a reader needs: the names of its virtual hosts, and where events go. A reader that looks elsewhere
+//! finds nothing, or old events only, as if nothing had happened.
 
 use super::Selection;
 use crate::arguments::Source;
 use crate::check;
 use portcullis_config::Config;
-use portcullis_config::model::Sink;
+use portcullis_policy::ReadFrom;
 use std::path::Path;
 
 /// Notes on standard error that the configured sinks are not what is read.
 pub fn locate(source: &Source, selection: &mut Selection) {
     let path = check::path_of(source);
+    selection.configured = crate::status::vhosts_of(&path);
     let loaded = match path.exists() {
         true => portcullis_config::load(&path),
         false => return,
     };
+    selection.configured.extend(loaded.config.vhosts.iter().map(|vhost| vhost.name.value.clone()));
     if !loaded.usable() {
         return;
     }
@@ -28,18 +30,19 @@ pub fn locate(source: &Source, selection: &mut Selection) {
     }
 }
 
+/// Whether events can be read there again.
+fn reads(config: &Config, place: ReadFrom) -> bool {
+    config.sinks.iter().any(|sink| sink.read_from() == place)
+}
+
 /// The log, where events go to no other place that can be read.
 fn only_file(config: &Config) -> Option<&Path> {
-    let has = |sink| config.sinks.contains(&sink);
-    // journald keeps what comes to /dev/log, too.
-    (has(Sink::File) && !has(Sink::Journald) && !has(Sink::Syslog)).then_some(&config.log_file)
+    (reads(config, ReadFrom::File) && !reads(config, ReadFrom::Journal)).then_some(&config.log_file)
 }
 
 /// Where events go, and what to do, where that is not where they are read from.
 fn elsewhere(config: &Config, files: &[impl AsRef<Path>]) -> Option<String> {
-    let has = |sink| config.sinks.contains(&sink);
-    // journald keeps what comes to /dev/log, too.
-    let (journal, file) = (has(Sink::Journald) || has(Sink::Syslog), has(Sink::File));
+    let (journal, file) = (reads(config, ReadFrom::Journal), reads(config, ReadFrom::File));
     let log = config.log_file.display();
     let is_log =
         |read: &Path| read == config.log_file || std::fs::canonicalize(read).is_ok_and(|read| read == config.log_file);
@@ -63,6 +66,7 @@ fn elsewhere(config: &Config, files: &[impl AsRef<Path>]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use portcullis_policy::Sink;
 
     #[test]
     fn a_reader_is_told_where_events_go() {

@@ -2,6 +2,7 @@
 
 use super::{LIST, Probe, is_marked, list, texts, tokens_in};
 use crate::log::Event;
+use portcullis_event::field;
 use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -46,7 +47,7 @@ impl Left {
 
     /// Whether an event is one of a probe's, of which there are so many and no more.
     fn takes(&mut self, event: &Event) -> bool {
-        let id = event.text("/event/id");
+        let id = event.text(field::EVENT_ID);
         if self.probes.is_empty() || id.is_empty() || !is_marked(event) {
             return false;
         }
@@ -111,6 +112,7 @@ mod tests {
                 Expected::shell(By::Uri(format!("/{token}?shell"))),
                 Expected::connections(By::Uri(format!("/{token}?connect")), PORT, "tcp", 1),
                 Expected::connections(By::Process(format!("/usr/bin/portcullis probe {token} {PORT}")), PORT, "udp", 1),
+                Expected::guard(By::Process(format!("/usr/bin/portcullis probe {token} {PORT}"))),
             ];
             let entry = open(&list, token, expected).unwrap();
             if runs {
@@ -157,6 +159,19 @@ mod tests {
             event
         }
 
+        /// The library's word on itself, in the probe and in its shell.
+        fn guard(&self, in_shell: bool) -> Value {
+            let mut process = self.shell()["process"].clone();
+            if !in_shell {
+                process = json!({ "command_line": format!("/usr/bin/portcullis probe {} {PORT}", self.token) });
+            }
+            json!({
+                "@timestamp": format!("{:.9}", jiff::Timestamp::now()), "rule": { "id": "guard-policy" },
+                "event": { "action": "policy_fallback", "id": format!("g-{in_shell}"), "outcome": "success" },
+                "process": process, "portcullis": { "layer": "libc", "unknown": "policy" },
+            })
+        }
+
         fn left(&self) -> Left {
             Left::by(&self.list(), false)
         }
@@ -170,12 +185,12 @@ mod tests {
     fn the_events_of_a_probe_are_left_out_and_counted() {
         let place = Place::new(true);
         let mut left = place.left();
-        for event in [place.shell(), place.connection(), place.beside()] {
+        for event in [place.shell(), place.connection(), place.beside(), place.guard(false), place.guard(true)] {
             assert!(left.out(&mut Event::of(event.clone())), "{event:#}");
             // From another sink.
             assert!(left.out(&mut Event::of(event)));
         }
-        assert!(left.note().unwrap().contains("6 events of doctor's probes left out"));
+        assert!(left.note().unwrap().contains("10 events of doctor's probes left out"));
         let mut shown = Left::by(&place.list(), true);
         let mut event = Event::of(place.shell());
         assert!(!shown.out(&mut event) && event.is_probe());
@@ -234,6 +249,18 @@ mod tests {
         let mut event = place.beside();
         event["process"]["command_line"] = format!("/tmp/x probe {} {PORT}", place.token).into();
         assert!(!place.is_out(&event), "another process");
+        for (in_shell, path, value) in [
+            (false, "/process/command_line", json!(format!("/tmp/x probe {} {PORT}", place.token))),
+            (false, "/rule/id", json!("exec-place")),
+            (false, "/event/action", json!("exec")),
+            (false, "/portcullis/layer", json!("backstop")),
+            (true, "/process/args/2", json!(format!(": {}; id", place.token))),
+            (true, "/process/executable", json!("/tmp/sh")),
+        ] {
+            let mut event = place.guard(in_shell);
+            *event.pointer_mut(path).unwrap() = value;
+            assert!(!place.is_out(&event), "{path}: {event:#}");
+        }
         assert!(place.is_out(&place.shell()) && place.is_out(&place.connection()) && place.is_out(&place.beside()));
     }
 
@@ -255,6 +282,12 @@ mod tests {
         }
         let note = left.note().unwrap();
         assert!(note.contains("1 event of doctor's") && note.contains("2 more with its mark"), "{note}");
+        let guards = (0..100).filter(|at| {
+            let mut event = place.guard(false);
+            event["event"]["id"] = format!("g-{at}").into();
+            left.out(&mut Event::of(event))
+        });
+        assert_eq!(guards.count(), 8);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub use list::{Entry, open};
 
 use crate::log::Event;
 use jiff::Timestamp;
+use portcullis_event::field;
 use serde::{Deserialize, Serialize};
 
 /// The list of this machine.
@@ -24,6 +25,9 @@ const MARK: &str = "portcullis-doctor-";
 const DIGITS: usize = 32;
 /// The address that probes connect to.
 pub const ADDRESS: &str = "0.0.0.1";
+
+/// The most events that the library writes of itself in a probe.
+const GUARD_MAX: usize = 8;
 
 /// A token of 128 random bits, with its mark.
 pub fn token() -> std::io::Result<String> {
@@ -52,7 +56,7 @@ fn tokens_in(text: &str) -> impl Iterator<Item = &str> {
 
 /// The texts of an event that can have the token of a probe.
 fn texts(event: &Event) -> [&str; 3] {
-    ["/url/original", "/process/command_line", "/process/parent/command_line"].map(|path| event.text(path))
+    [field::URL_ORIGINAL, field::PROCESS_COMMAND_LINE, field::PARENT_COMMAND_LINE].map(|path| event.text(path))
 }
 
 /// Whether an event says of itself that it is of a probe.
@@ -78,6 +82,8 @@ pub enum Deed {
     Shell(String),
     /// It connects to this port, by this transport.
     Connection(u16, String),
+    /// The library writes of itself, in the process of the probe or in its shell, this program.
+    Guard(String),
 }
 
 /// Events that a probe is to cause.
@@ -89,11 +95,20 @@ pub struct Expected {
     pub count: usize,
 }
 
+/// The shell that this system has.
+fn shell() -> String {
+    std::fs::canonicalize("/bin/sh").unwrap_or_else(|_| "/bin/sh".into()).display().to_string()
+}
+
 impl Expected {
     /// One shell, of the one that this system has.
     pub fn shell(by: By) -> Expected {
-        let shell = std::fs::canonicalize("/bin/sh").unwrap_or_else(|_| "/bin/sh".into());
-        Expected { by, deed: Deed::Shell(shell.display().to_string()), count: 1 }
+        Expected { by, deed: Deed::Shell(shell()), count: 1 }
+    }
+
+    /// What the library writes of itself: why the policy in force is not the configured one, that events have no seal.
+    pub fn guard(by: By) -> Expected {
+        Expected { by, deed: Deed::Guard(shell()), count: GUARD_MAX }
     }
 
     /// Connections.
@@ -104,38 +119,59 @@ impl Expected {
     /// Whether an event has the form of these.
     fn has_form_of(&self, event: &Event, token: &str) -> bool {
         // One rule alone: what fires another as well is more than a probe.
-        let is_alone = |rule: &str| event.rule() == rule && event.texts("/portcullis/also").is_empty();
+        let is_alone = |rule: &str| event.rule() == rule && event.texts(field::ALSO).is_empty();
+        if let Deed::Guard(shell) = &self.deed {
+            return self.is_of_library(event, shell, token);
+        }
         let is_known = event.unknown().is_empty()
             && event.contradicted().is_empty()
-            && event.text("/portcullis/layer") == "libc"
-            && event.value().pointer("/portcullis/repeated").is_none();
+            && event.text(field::LAYER) == "libc"
+            && event.value().pointer(field::REPEATED.pointer).is_none();
         let (done, process) = match &self.deed {
             Deed::Shell(program) => {
-                let command = format!(": {token}");
-                let done = is_alone("shell-spawn")
-                    && event.is_exec()
-                    && event.text("/process/executable") == program
-                    && event.texts("/process/args") == ["sh", "-c", &command]
-                    && event.number("/process/args_count") == Some(3);
-                (done, "/process/parent/command_line")
+                let done = is_alone("shell-spawn") && event.is_exec() && is_shell(event, program, token);
+                (done, field::PARENT_COMMAND_LINE)
             }
             Deed::Connection(port, transport) => {
                 let done = is_alone("egress-port")
-                    && event.text("/event/action") == "connection_attempted"
-                    && event.text("/destination/ip") == ADDRESS
-                    && event.number("/destination/port") == Some(u64::from(*port))
-                    && event.text("/destination/domain").is_empty()
-                    && event.text("/network/transport") == transport;
-                (done, "/process/command_line")
+                    && event.text(field::EVENT_ACTION) == "connection_attempted"
+                    && event.text(field::DESTINATION_IP) == ADDRESS
+                    && event.number(field::DESTINATION_PORT) == Some(u64::from(*port))
+                    && event.text(field::DESTINATION_DOMAIN).is_empty()
+                    && event.text(field::NETWORK_TRANSPORT) == transport;
+                (done, field::PROCESS_COMMAND_LINE)
             }
+            Deed::Guard(_) => (false, field::PROCESS_COMMAND_LINE),
         };
         is_known
             && done
             && match &self.by {
-                By::Uri(uri) => event.text("/url/original") == uri,
+                By::Uri(uri) => event.text(field::URL_ORIGINAL) == uri,
                 By::Process(line) => event.text(process) == line,
             }
     }
+
+    /// Whether an event is the library's word on itself, in a process of the probe's. It decides about no action, and has no request.
+    fn is_of_library(&self, event: &Event, shell: &str, token: &str) -> bool {
+        let is_own = match &self.by {
+            By::Process(line) => event.text(field::PROCESS_COMMAND_LINE) == line,
+            By::Uri(_) => false,
+        };
+        event.is_of_guard()
+            && event.text(field::EVENT_ACTION) == "policy_fallback"
+            && event.texts(field::ALSO).is_empty()
+            && event.contradicted().is_empty()
+            && event.text(field::LAYER) == "libc"
+            && event.value().pointer(field::REPEATED.pointer).is_none()
+            && (is_own || is_shell(event, shell, token))
+    }
+}
+
+/// Whether the process of an event is the shell of a probe.
+fn is_shell(event: &Event, program: &str, token: &str) -> bool {
+    event.text(field::PROCESS_EXECUTABLE) == program
+        && event.texts(field::PROCESS_ARGS) == ["sh", "-c", &format!(": {token}")]
+        && event.number(field::PROCESS_ARGS_COUNT) == Some(3)
 }
 
 /// A probe: its token, when it ran, and what it was to cause.
@@ -150,7 +186,7 @@ pub struct Probe {
 impl Probe {
     /// Which of its events this is.
     pub fn place_of(&self, event: &Event) -> Option<usize> {
-        let when: Timestamp = event.text("/@timestamp").parse().ok()?;
+        let when: Timestamp = event.text(field::TIMESTAMP).parse().ok()?;
         if !(self.from..=self.until).contains(&when) {
             return None;
         }

@@ -16,6 +16,8 @@ pub fn run(mut arguments: Report) -> u8 {
 }
 
 fn try_run(arguments: &Report) -> Result<u8, String> {
+    // Before a log of hours is read.
+    arguments.output.as_deref().map_or(Ok(()), crate::out::lacks_folder)?;
     let (events, unreadable) = arguments.selection.all()?;
     let proposal = learn::text_for(&arguments.source, &events)?;
     let now = format!("{:.0}", jiff::Timestamp::now());

@@ -6,6 +6,7 @@ use crate::incident::Incident;
 use crate::log::Event;
 use crate::show;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use portcullis_event::field;
 use std::collections::BTreeMap;
 
 /// Incidents that are shown whole, the gravest first.
@@ -53,8 +54,8 @@ pub fn page(facts: &Facts<'_>) -> String {
     let numbers = [
         ("Events", facts.events.len()),
         ("Incidents", facts.incidents.len()),
-        ("Calls audited", sum(&|event| !event.refused() && !event.is_of_guard())),
-        ("Calls denied", sum(&Event::refused)),
+        ("Calls that went ahead", sum(&|event| !event.blocked() && !event.is_of_guard())),
+        ("Calls blocked", sum(&Event::blocked)),
         ("Not written", dropped(facts.events)),
         ("Unreadable lines", facts.unreadable),
     ];
@@ -81,13 +82,13 @@ pub fn page(facts: &Facts<'_>) -> String {
                     dl class="numbers" { @for (name, number) in numbers { div { dt { (name) } dd { (number) } } } }
                     @if !guard.is_empty() {
                         section aria-label="Events about Portcullis itself" {
-                            @for event in guard.iter().take(20) { p { span class="word DENIED" { "GUARD " } (show::time(event)) ": " (text(event.text("/message"))) } }
+                            @for event in guard.iter().take(20) { p { span class="word BLOCKED" { "GUARD " } (show::time(event)) ": " (text(event.text(field::MESSAGE))) } }
                         }
                     }
                     section aria-labelledby="time" { h2 id="time" { "When" } (chart::over_time(facts.events)) }
                     section aria-labelledby="hosts" { h2 id="hosts" { "Virtual hosts" } (counts(facts.events, "Virtual host", |event| event.vhost().to_owned())) }
-                    section aria-labelledby="rules" { h2 id="rules" { "Rules" } (counts(facts.events, "Rule", |event| format!("{}: {}", event.rule(), event.text("/rule/name")))) }
-                    section aria-labelledby="scripts" { h2 id="scripts" { "Scripts" } (counts(facts.events, "Script", |event| event.text("/portcullis/request/script").to_owned())) }
+                    section aria-labelledby="rules" { h2 id="rules" { "Rules" } (counts(facts.events, "Rule", |event| format!("{}: {}", event.rule(), event.text(field::RULE_NAME)))) }
+                    section aria-labelledby="scripts" { h2 id="scripts" { "Scripts" } (counts(facts.events, "Script", |event| event.text(field::REQUEST_SCRIPT).to_owned())) }
                     section aria-labelledby="incidents" { h2 id="incidents" { "Incidents" } (incidents(facts.incidents)) }
                     section aria-labelledby="learn" { h2 id="learn" { "What learn would propose" } pre tabindex="0" { (visible(facts.proposal)) } }
                 }
@@ -107,8 +108,8 @@ fn visible(lines: &str) -> String {
 fn dropped(events: &[Event]) -> usize {
     let mut streams: BTreeMap<&str, u64> = BTreeMap::new();
     for event in events {
-        let most = streams.entry(event.text("/portcullis/stream")).or_default();
-        *most = (*most).max(event.number("/portcullis/dropped").unwrap_or(0));
+        let most = streams.entry(event.text(field::STREAM)).or_default();
+        *most = (*most).max(event.number(field::DROPPED).unwrap_or(0));
     }
     streams.values().fold(0, |sum: u64, dropped| sum.saturating_add(*dropped)) as usize
 }
@@ -117,17 +118,17 @@ fn dropped(events: &[Event]) -> usize {
 fn counts(events: &[Event], title: &str, of: impl Fn(&Event) -> String) -> Markup {
     let mut all: BTreeMap<String, [usize; 2]> = BTreeMap::new();
     for event in events.iter().filter(|event| !event.is_of_guard()) {
-        all.entry(of(event)).or_default()[usize::from(event.refused())] += event.count();
+        all.entry(of(event)).or_default()[usize::from(event.blocked())] += event.count();
     }
     let mut all: Vec<(String, [usize; 2])> = all.into_iter().collect();
-    all.sort_by_key(|(_, [audited, refused])| std::cmp::Reverse(audited + refused));
+    all.sort_by_key(|(_, [ahead, blocked])| std::cmp::Reverse(ahead + blocked));
     let more = all.len().saturating_sub(SCRIPTS);
     html! {
         div class="wide" tabindex="0" role="region" aria-label=(format!("Calls by {}", title.to_lowercase())) {
             table {
-                thead { tr { th scope="col" { (title) } th scope="col" { "Audited" } th scope="col" { "Refused" } } }
-                tbody { @for (name, [audited, refused]) in all.iter().take(SCRIPTS) {
-                    tr { th scope="row" { @if name.is_empty() { span class="dim" { "none" } } @else { (text(name)) } } td { (audited) } td { (refused) } }
+                thead { tr { th scope="col" { (title) } th scope="col" { "Went ahead" } th scope="col" { "Blocked" } } }
+                tbody { @for (name, [ahead, blocked]) in all.iter().take(SCRIPTS) {
+                    tr { th scope="row" { @if name.is_empty() { span class="dim" { "none" } } @else { (text(name)) } } td { (ahead) } td { (blocked) } }
                 } }
             }
         }
@@ -154,14 +155,14 @@ fn incidents(all: &[Incident]) -> Markup {
 
 fn node(incident: &Incident, place: usize, depth: usize) -> Markup {
     let event = &incident.events[place];
-    let (class, word) = if event.refused() { ("DENIED", show::BLOCKED) } else { ("AUDIT", show::WENT_AHEAD) };
+    let (class, word) = if event.blocked() { ("BLOCKED", show::BLOCKED) } else { ("AHEAD", show::WENT_AHEAD) };
     let rules: Vec<&str> = event.rules().collect();
     html! {
         li {
-            span class=(format!("word {class}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed(event.value())) }
-            @if !event.contradicted().is_empty() { " " span class="word DENIED" { "NOT WHAT THE JOURNAL SAYS" } }
+            span class=(format!("word {class}")) { (word) } " " span class="dim" { (text(&rules.join(", "))) } " " code { (show::deed_whole(event)) }
+            @if !event.contradicted().is_empty() { " " span class="word BLOCKED" { "NOT WHAT THE JOURNAL SAYS" } }
             @if event.count() > 1 { " " span class="dim" { (event.count()) " times" } }
-            @if !event.text("/portcullis/clause").is_empty() { div class="dim" { "because: " (text(event.text("/portcullis/clause"))) } }
+            @if !event.text(field::CLAUSE).is_empty() { div class="dim" { "because: " (text(event.text(field::CLAUSE))) } }
             // A chain of programs may be as long as an intruder likes.
             @if depth < 40 && !incident.children[place].is_empty() { ul { @for &child in &incident.children[place] { (node(incident, child, depth + 1)) } } }
         }

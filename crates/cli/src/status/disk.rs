@@ -125,6 +125,18 @@ pub fn applied(main: &Path) -> Applied {
     }
 }
 
+/// The files of the configuration with the main file `main` that were touched since it was applied.
+pub fn touched(main: &Path) -> Vec<PathBuf> {
+    let bytes = reading::bytes(&compile::default_output(main), Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let then = Policy::new(&bytes).map(|policy| sources_of(&policy)).unwrap_or_default();
+    then.into_iter().filter(is_touched).map(|file| file.path).collect()
+}
+
+/// Whether the files of the configuration with the main file `main` say what is applied, whenever they were written.
+pub fn is_as_applied(main: &Path) -> bool {
+    on_disk(main).sources == Sources::Applied
+}
+
 /// The files that a policy was compiled from, as they were then.
 pub fn sources_of(policy: &Policy<'_>) -> Vec<SourceFile> {
     let one = |(path, mark, size): (&[u8], i64, u64)| {

@@ -47,7 +47,7 @@ pub struct Counters {
     pub decisions: u64,
     /// Events of actions that went ahead.
     pub audits: u64,
-    /// Events of actions that were refused.
+    /// Events of actions that were blocked.
     pub denials: u64,
     /// Of both, what was not written but counted into another event.
     pub merged: u64,

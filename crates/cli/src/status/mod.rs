@@ -18,15 +18,19 @@ mod tally;
 mod unit;
 mod users;
 
+pub use guard::Guard;
 pub use shown::no_supervisor;
-pub use survey::{exposed, lacks, mains, named, of_host, settled};
+pub use survey::{exposed, lacks, mains, named, of_host, settled, survey};
 pub use unit::Unit;
+#[cfg(test)]
+pub use unit::tests::process as process_of_x;
 
 use crate::arguments::Status;
 use crate::out::printable;
 use crate::probes::Left;
-use crate::{FINE, WRONG, check, complain, install, reload};
-pub use disk::{Applied, applied, is_sealed, sources_of};
+use crate::unreached::Now;
+use crate::{FINE, WRONG, check, complain, install, reload, run};
+pub use disk::{Applied, applied, is_as_applied, is_sealed, sources_of, touched, vhosts_of};
 use disk::{OnDisk, Sources, on_disk};
 use portcullis_config::reading;
 use std::collections::BTreeSet;
@@ -34,8 +38,10 @@ use std::path::{Path, PathBuf};
 use tally::Log;
 
 pub fn run(arguments: &Status) -> u8 {
-    let (units, lack) = survey::survey();
+    let (mut units, lack) = survey::survey();
     let disks = configurations(arguments, &units);
+    let configs: BTreeSet<PathBuf> = disks.iter().map(|disk| disk.config.clone()).collect();
+    look_at_runs(&mut units, &configs);
     // A partial answer says so wherever the answer goes.
     lack.iter().for_each(|lack| eprintln!("portcullis: {}", printable(lack)));
     if let Some(output) = &arguments.prometheus {
@@ -57,6 +63,18 @@ pub fn applied_vhosts() -> BTreeSet<String> {
     let files: BTreeSet<PathBuf> =
         reload::units().into_values().chain([PathBuf::from(portcullis_config::DEFAULT_CONFIG)]).collect();
     files.iter().flat_map(|file| disk::vhosts_of(file)).collect()
+}
+
+/// Notes of what `portcullis run` has started whether it has the policy that its configuration says now: its file never changes.
+fn look_at_runs(units: &mut [Unit], configs: &BTreeSet<PathBuf>) {
+    let mut now = Now::default();
+    let all = units.iter_mut().filter(|unit| unit.container.is_none()).flat_map(|unit| &mut unit.processes);
+    for policy in all.filter_map(|process| Some(&mut process.guard.as_mut().ok()?.policy)) {
+        let file = policy.file.as_deref().filter(|file| run::is_own(file));
+        if file.is_some_and(|file| now.is_other(file, policy.digest, configs) == Some(true)) {
+            policy.is_current = false;
+        }
+    }
 }
 
 /// The configuration that is named, else the default one and those of the units.

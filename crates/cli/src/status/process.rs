@@ -9,7 +9,7 @@ use super::memory::{self, Devices, Failure, Mapping, mappings};
 use super::policy::is_in_memory;
 use portcullis_config::reading;
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -238,21 +238,50 @@ fn holds_policy(folder: &Path, maps: &str) -> bool {
         || reading::entries(&folder.join("fd"), DESCRIPTORS_MAX).is_ok_and(|all| all.iter().any(leads_there))
 }
 
+/// The processes that were read.
+pub struct Seen {
+    /// By number, those first that were there from the beginning.
+    pub processes: Vec<Process>,
+    /// Whether none of which nothing is known was there.
+    pub is_settled: bool,
+}
+
 /// Every process that can be seen.
-pub fn all() -> Vec<Process> {
+pub fn all() -> Seen {
     all_in(Path::new(PROC))
 }
 
-fn all_in(proc: &Path) -> Vec<Process> {
+fn all_in(proc: &Path) -> Seen {
     all_by(&Look::new(proc))
 }
 
-fn all_by(look: &Look) -> Vec<Process> {
-    let entries = reading::entries(&look.proc, usize::MAX).unwrap_or_default();
-    let pids = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let mut pids: Vec<u32> = pids.filter(|&pid| pid != std::process::id()).collect();
-    pids.sort_unstable();
-    pids.into_iter().filter_map(|pid| read_in(look, pid)).collect()
+fn all_by(look: &Look) -> Seen {
+    let list = || {
+        let entries = reading::entries(&look.proc, usize::MAX).unwrap_or_default();
+        let pids = entries.iter().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| pid != std::process::id()).collect()
+    };
+    until_settled(list, |pid| read_in(look, pid))
+}
+
+/// How often the processes are listed, where one ends before it is read.
+const LISTINGS: usize = 32;
+
+/// Reads what is listed. A process can start another and end between being listed and being read, and that one can do the same: so what is
+/// new is read again and again, until nothing that was new has ended before it was read.
+fn until_settled(mut list: impl FnMut() -> BTreeSet<u32>, mut read: impl FnMut(u32) -> Option<Process>) -> Seen {
+    let mut listed = BTreeSet::new();
+    let mut processes = Vec::new();
+    for listing in 0..LISTINGS {
+        let new: Vec<u32> = list().into_iter().filter(|&pid| listed.insert(pid)).collect();
+        let before = processes.len();
+        processes.extend(new.iter().filter_map(|&pid| read(pid)));
+        // Of the first listing some are the kernel's own, and one that ends may have started what was not listed.
+        if listing > 0 && processes.len() - before == new.len() {
+            return Seen { processes, is_settled: true };
+        }
+    }
+    Seen { processes, is_settled: false }
 }
 
 #[cfg(test)]
@@ -319,7 +348,7 @@ mod tests {
             }
         }
         let begun = Instant::now();
-        let all = all_in(root.path());
+        let all = all_in(root.path()).processes;
         assert!(begun.elapsed() < LOOKING, "{:?}", begun.elapsed());
         assert!(all.len() > 30 && all.iter().all(|process| process.guard.is_err()));
     }
@@ -333,8 +362,8 @@ mod tests {
         }
         let seen = |look: &Look| {
             let all = all_by(look);
-            assert_eq!(all.len(), 3);
-            super::super::lacks(&all)
+            assert_eq!(all.processes.len(), 3);
+            super::super::lacks(&all.processes, all.is_settled)
         };
         assert_eq!(seen(&Look::new(proc.path())), [""; 0]);
         let late = seen(&Look { time: Duration::ZERO, ..Look::new(proc.path()) });
@@ -351,5 +380,32 @@ mod tests {
         }
         let restless = seen(&Look::new(proc.path()));
         assert!(restless.len() == 1 && restless[0].contains("1 process could not be looked at"), "{restless:?}");
+    }
+
+    /// A process that starts the next one and ends, before it is read, so many times.
+    fn handing_on(times: u32) -> (Vec<u32>, bool) {
+        let at = Cell::new(10);
+        let list = || BTreeSet::from([1, at.get()]);
+        let read = |pid: u32| {
+            let is_there = pid == 1 || pid >= 10 + times;
+            at.set(if pid == 1 { at.get() } else { pid + u32::from(!is_there) });
+            is_there.then(|| Process { pid, ..super::super::unit::tests::process(0, 0, false) })
+        };
+        let seen = until_settled(list, read);
+        (seen.processes.iter().map(|process| process.pid).collect(), seen.is_settled)
+    }
+
+    #[test]
+    fn a_process_that_hands_on_is_found_or_said_to_be_missing() {
+        for times in [0, 1, 2, 20] {
+            assert_eq!(handing_on(times), (vec![1, 10 + times], true));
+        }
+        assert_eq!(handing_on(u32::MAX - 20), (vec![1], false));
+        // It had another start when the list was made, which has none of either.
+        let mut listings = [BTreeSet::from([1]), BTreeSet::from([1, 5])].into_iter().cycle();
+        let read = |pid: u32| Some(Process { pid, ..super::super::unit::tests::process(0, 0, false) });
+        let seen = until_settled(|| listings.next().unwrap(), read);
+        assert!(seen.is_settled && seen.processes.len() == 2);
+        assert!(super::super::lacks(&[read(1).unwrap()], false)[0].contains("ended before they were read"));
     }
 }

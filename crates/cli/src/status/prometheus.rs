@@ -61,14 +61,14 @@ pub fn text(units: &[Unit], is_stale: bool, tally: &Tally, is_counted: bool) -> 
     metric(
         "denials_total",
         "counter",
-        "Events of actions that were denied; starts at 0 as decisions_total does.",
+        "Events of actions that were blocked; starts at 0 as decisions_total does.",
         &|unit| unit.counters().denials,
     );
     metric("events_total", "counter", "Events; starts at 0 as decisions_total does.", &|unit| unit.counters().events);
     metric(
         "merged_total",
         "counter",
-        "Audits and denials that were counted into another event; starts at 0 as decisions_total does.",
+        "Events of either outcome that were counted into another event; starts at 0 as decisions_total does.",
         &|unit| unit.counters().merged,
     );
     metric(

@@ -7,10 +7,13 @@ use super::process::{Container, Process};
 use super::unit::Unit;
 use crate::log::to_a_second;
 use crate::out::printable;
-use crate::{check, modes};
+use crate::{check, modes, run, unreached};
 use anstyle::{AnsiColor, Style};
+use portcullis_config::DEFAULT_CONFIG;
+use portcullis_policy::Mode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::path::Path;
 
 const BOLD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
@@ -41,7 +44,7 @@ fn print_disk(disk: &OnDisk) {
         }
         Sources::Missing => {
             println!(
-                "  {BAD}there is no configuration{BAD:#}: a server that starts without a compiled policy denies nothing"
+                "  {BAD}there is no configuration{BAD:#}: a server that starts without a compiled policy blocks nothing"
             );
             println!(
                 "  help: portcullis install UNIT writes one; where it was elsewhere, portcullis status --config FILE"
@@ -83,8 +86,17 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         for policy in unit.policies() {
             let state = match (&policy.file, policy.is_current) {
                 (None, _) => format!(
-                    "{BAD}built in{BAD:#}: nothing is denied; there was no compiled policy at the start, and the guard-policy \
+                    "{BAD}built in{BAD:#}: nothing is blocked; there was no compiled policy at the start, and the guard-policy \
                      event has the reason; help: portcullis check, then portcullis apply"
+                ),
+                (Some(file), true) if run::is_own(file) => format!(
+                    "{:016x}, of `portcullis run`: neither `portcullis apply` nor `portcullis panic` changes it",
+                    policy.digest
+                ),
+                (Some(file), false) if run::is_own(file) => format!(
+                    "{:016x}, of `portcullis run`, {OLD}not what the configuration says now{OLD:#}: {}",
+                    policy.digest,
+                    unreached::restart(&unit.name)
                 ),
                 (Some(_), true) if policy.is_in_memory() => {
                     format!(
@@ -107,7 +119,7 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
             };
             println!("  policy {state}");
             if policy.is_overridden {
-                println!("  {BAD}override{BAD:#} is in force: nothing is denied; `{}` removes it", modes::UNDO);
+                println!("  {}", override_said(policy, &unit.name));
             }
             println!("  modes: {}", policy.modes.said());
             for other in &policy.differing {
@@ -119,8 +131,8 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         println!(
             "  {}, {}, {}, {}, {} dropped, {} merged{}",
             check::counted(counters.decisions, "decision"),
-            check::counted(counters.audits, "audit"),
-            check::counted(counters.denials, "denial"),
+            format_args!("{} went ahead", counters.audits),
+            format_args!("{} blocked", counters.denials),
             check::counted(counters.events, "event"),
             counters.dropped,
             counters.merged,
@@ -138,6 +150,30 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
             println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {}", process.pid, printable(why));
         }
     }
+}
+
+/// Whose the override is that a policy of this unit has, and what removes it.
+fn override_said(policy: &InForce, unit: &str) -> String {
+    let own = policy.file.as_deref().filter(|file| run::is_own(file));
+    let (whose, end) = match own.and_then(run::mode_of) {
+        Some(mode) => (
+            format!("`--mode {}` of its `portcullis run`", mode.word()),
+            format!("the server's start without that option, not `{}`, ends it", modes::UNDO),
+        ),
+        None => {
+            let config = match own {
+                Some(file) if run::is_of(file, Path::new(DEFAULT_CONFIG)) => format!(" --config {DEFAULT_CONFIG}"),
+                Some(_) => " --config FILE` with the file of its `portcullis run".to_owned(),
+                None => String::new(),
+            };
+            let then = own.map(|_| format!("; then {}", unreached::restart(unit))).unwrap_or_default();
+            ("override".to_owned(), format!("`{}{config}` removes it{then}", modes::UNDO))
+        }
+    };
+    if unreached::exceeds(&policy.modes, Mode::Audit) {
+        return format!("{OLD}{whose}{OLD:#} takes precedence over every mode and over `portcullis panic`; {end}");
+    }
+    format!("{BAD}{whose}{BAD:#} is in force: nothing is blocked; {end}")
 }
 
 /// How many descendants of a unit are named.
@@ -165,8 +201,8 @@ fn print_descendants(unit: &Unit, machine: &Machine) {
 /// What it means that a unit has no supervisor, and what ends that.
 pub fn no_supervisor(unit: &str) -> String {
     format!(
-        "programs without the library are not evaluated, and their network calls fail with ENOSYS if the workers have its filter; \
-         the last event of guard-policy says whether it could be started; systemctl reload {} starts another",
+        "programs without the library cannot connect, send, listen or start a program if the workers have its filter (ENOSYS); \
+         an event of guard-policy says if it could not be started; systemctl reload {} starts another",
         printable(unit)
     )
 }
@@ -242,6 +278,32 @@ mod tests {
     use super::super::unit::tests::process;
     use super::*;
     use std::path::PathBuf;
+
+    #[test]
+    fn an_override_is_said_to_be_whose_it_is_and_to_block_nothing_only_where_that_is_so() {
+        let said = |file: PathBuf, mode: Mode| {
+            let modes = portcullis_config::modes::Modes::all(mode);
+            let policy = InForce { file: Some(file), modes, is_overridden: true, ..InForce::built_in() };
+            anstream::adapter::strip_str(&override_said(&policy, "")).to_string()
+        };
+        let blocks = said(run::file_of(None, Some(Mode::Enforce)), Mode::Enforce);
+        assert!(blocks.starts_with("`--mode enforce` of its `portcullis run` takes precedence"), "{blocks}");
+        assert!(!blocks.contains("nothing is blocked") && !blocks.contains("removes it"), "{blocks}");
+        for mode in [Mode::Audit, Mode::Off] {
+            let told = said(run::file_of(None, Some(mode)), mode);
+            assert!(told.contains("is in force: nothing is blocked") && !told.contains("removes it"), "{told}");
+            let panics = said(run::file_of(None, None), mode);
+            assert!(panics.starts_with("override is in force: nothing is blocked"), "{panics}");
+            assert!(
+                panics.contains(&format!("--config {DEFAULT_CONFIG}` removes it; then end the server")),
+                "{panics}"
+            );
+            let other = said(run::file_of(Some(Path::new("/x")), None), mode);
+            assert!(other.contains("--config FILE"), "{other}");
+            let of_unit = said("/run/portcullis/policy".into(), mode);
+            assert!(of_unit.ends_with("`portcullis panic --undo` removes it"), "{of_unit}");
+        }
+    }
 
     #[test]
     fn a_supervisor_has_its_own_role() {

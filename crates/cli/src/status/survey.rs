@@ -1,7 +1,7 @@
 //! Looks for everything that is guarded, and says what could not be found out.
 
 use super::lineage;
-use super::process::{self, Container, Process, Unknown};
+use super::process::{self, Container, Process, Seen, Unknown};
 use super::unit::Unit;
 use crate::check;
 use crate::install::{self, Systemd};
@@ -33,7 +33,7 @@ const SETTLING: Duration = Duration::from_secs(10);
 pub fn settled(name: &str, guarded: bool, main: impl Fn() -> Option<u32>) -> Result<usize, String> {
     let begun = Instant::now();
     loop {
-        let all: Vec<Process> = process::all().into_iter().filter(|process| process.unit == name).collect();
+        let all: Vec<Process> = process::all().processes.into_iter().filter(|process| process.unit == name).collect();
         let own = serving(&all, main());
         let wrong = own.iter().find(|process| process.guard.is_ok() != guarded);
         match wrong {
@@ -77,7 +77,7 @@ pub fn of_host() -> Vec<Unit> {
 pub fn survey() -> (Vec<Unit>, Vec<String>) {
     let installed: BTreeSet<String> = install::installed(Path::new("/")).into_iter().collect();
     let mut all = process::all();
-    look_again(&mut all, &installed);
+    look_again(&mut all.processes, &installed);
     let (mut units, mut lack) = grouped(all, &installed);
     if units.iter().any(|unit| unit.is_installed && unit.lacks_supervisor()) {
         // It may be starting.
@@ -87,10 +87,11 @@ pub fn survey() -> (Vec<Unit>, Vec<String>) {
     (units, lack)
 }
 
-fn grouped(mut all: Vec<Process>, installed: &BTreeSet<String>) -> (Vec<Unit>, Vec<String>) {
+fn grouped(seen: Seen, installed: &BTreeSet<String>) -> (Vec<Unit>, Vec<String>) {
+    let Seen { processes: mut all, is_settled } = seen;
     let mains = mains(&all);
     lineage::trace(&mut all, &mains);
-    let lack = lacks(&all);
+    let lack = lacks(&all, is_settled);
     let mut by_unit: BTreeMap<(String, Option<Container>), Vec<Process>> = BTreeMap::new();
     for name in installed {
         by_unit.entry((name.clone(), None)).or_default();
@@ -111,8 +112,8 @@ fn grouped(mut all: Vec<Process>, installed: &BTreeSet<String>) -> (Vec<Unit>, V
     (units, lack)
 }
 
-/// What a look at processes could not find out, in words: nothing for root.
-pub fn lacks(all: &[Process]) -> Vec<String> {
+/// What a look at processes, which has found all or not, could not find out, in words: nothing for root.
+pub fn lacks(all: &[Process], is_settled: bool) -> Vec<String> {
     let mut lacks = Vec::new();
     // Init serves nothing, and a sandbox may hide its memory from root, too.
     let unread = |why: Unknown| all.iter().filter(|process| process.unread == Some(why) && process.pid != 1).count();
@@ -138,6 +139,13 @@ pub fn lacks(all: &[Process]) -> Vec<String> {
             let help = if why == Unknown::Denied { crate::out::as_root() } else { String::new() };
             lacks.push(format!("incomplete: {count} {said}{help}"));
         }
+    }
+    if !is_settled {
+        lacks.push(
+            "incomplete: processes ended before they were read, each with another in its place, and the last may be missing; help: \
+             run this again"
+                .to_owned(),
+        );
     }
     if !all.iter().any(|process| process.pid == 1) && std::process::id() != 1 {
         let help = crate::out::as_root();

@@ -6,8 +6,8 @@
 use crate::install::plan;
 use crate::log::{self, Event};
 use crate::probes::Left;
-use portcullis_config::Sink;
 use portcullis_config::reading::{self, Links};
+use portcullis_policy::{ReadFrom, Sink};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
@@ -53,13 +53,12 @@ pub enum Log {
 impl Log {
     /// That of a policy with these sinks; `None` where none of them can be read again.
     pub fn of(sinks: u32, file: &[u8]) -> Option<Log> {
-        let has = |sink: Sink| sinks & sink as u32 != 0;
-        // What goes to syslog is in the journal, too, where there is one.
-        if has(Sink::Journald) || has(Sink::Syslog) {
+        let reads = |place| Sink::ALL.into_iter().any(|sink| sink.is_in(sinks) && sink.read_from() == place);
+        if reads(ReadFrom::Journal) {
             return Some(Log::Journal);
         }
         let file = file.strip_suffix(&[0]).unwrap_or(file);
-        has(Sink::File).then(|| Log::File(OsStr::from_bytes(file).into()))
+        reads(ReadFrom::File).then(|| Log::File(OsStr::from_bytes(file).into()))
     }
 }
 
@@ -106,9 +105,7 @@ impl Tally {
         let done = match log {
             Log::Journal => log::journal_from(&mut place.cursor, &mut parsed),
             Log::File(path) => log::file_from(path, &mut place.file, &mut |line| {
-                if let Some(event) = Event::parse(line) {
-                    parsed(event);
-                }
+                Event::each_in(line, |event, _| parsed(event));
             }),
         };
         self.place = place;
@@ -128,7 +125,7 @@ impl Tally {
             _ => OTHERS,
         };
         let rule = crate::log::rules().into_iter().find(|rule| *rule == event.rule()).unwrap_or(OTHERS);
-        let outcome = if event.refused() { "failure" } else { "success" };
+        let outcome = if event.blocked() { "failure" } else { "success" };
         (vhost.to_owned(), rule.to_owned(), outcome.to_owned())
     }
 
@@ -204,7 +201,7 @@ mod tests {
 
     #[test]
     fn a_log_is_one_that_can_be_read_again() {
-        let of = |sinks: &[Sink]| Log::of(sinks.iter().fold(0, |bits, sink| bits | *sink as u32), b"/x.jsonl");
+        let of = |sinks: &[Sink]| Log::of(sinks.iter().fold(0, |bits, sink| bits | sink.bit()), b"/x.jsonl");
         assert!(matches!(of(&[Sink::File, Sink::Journald]), Some(Log::Journal)));
         assert!(matches!(of(&[Sink::Syslog]), Some(Log::Journal)));
         assert!(matches!(of(&[Sink::File, Sink::Stderr]), Some(Log::File(path)) if path == Path::new("/x.jsonl")));

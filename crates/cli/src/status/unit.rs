@@ -4,6 +4,7 @@ use super::guard::{Counters, Guard};
 use super::policy::InForce;
 use super::process::{Container, Process, Unknown};
 use super::survey::named;
+use crate::run;
 use std::collections::BTreeMap;
 
 /// A unit, or what belongs to none.
@@ -71,15 +72,17 @@ impl Unit {
     }
 
     /// Of the processes with another policy than the applied one of this digest, or, where that cannot be read, than the one on disk: the
-    /// server's own, which a reload replaces, and how many others there are, which keep theirs until they end.
-    pub fn with_another(&self, applied: Option<u64>) -> (Vec<u32>, usize) {
+    /// server's own, which a reload replaces, and the others, which keep theirs until they end.
+    pub fn with_another(&self, applied: Option<u64>) -> [Vec<u32>; 2] {
         let is_another = |guard: &Guard| match applied {
             Some(applied) => guard.policy.digest != applied,
             None => !guard.policy.is_current,
         };
-        let all = self.guarded().filter(|(_, guard)| is_another(guard)).map(|(process, _)| process);
+        // What `portcullis run` has started keeps its own, which says nothing of the applied one.
+        let is_apart = |guard: &Guard| guard.policy.file.as_deref().is_some_and(run::is_own);
+        let all = self.guarded().filter(|(_, guard)| is_another(guard) && !is_apart(guard)).map(|(process, _)| process);
         let (own, others): (Vec<&Process>, Vec<&Process>) = all.partition(|process| process.descent.is_none());
-        (own.into_iter().map(|process| process.pid).collect(), others.len())
+        [own, others].map(|found| found.into_iter().map(|process| process.pid).collect())
     }
 
     /// Whether its policy has a supervisor that is not there, while a worker needs it: one that serves, or that has the filter and

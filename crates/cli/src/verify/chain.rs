@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// How many events later at most a lost one is counted: threads write at the same time.
-const LATE: u64 = 16;
+pub const LATE: u64 = 16;
 
 /// The process of an event: its tree, and which of each parent's forks led to it.
 pub type Chain = (u64, Vec<u32>);
@@ -48,6 +48,11 @@ impl Sealed {
             is_excused: true,
             gaps: Vec::new(),
         };
+        // The least that an event or one behind it counts, by its place.
+        let mut least_from: Vec<u64> = all.iter().map(|(_, lost)| *lost).collect();
+        for at in (1..least_from.len()).rev() {
+            least_from[at - 1] = least_from[at - 1].min(least_from[at]);
+        }
         for (at, pair) in all.windows(2).enumerate() {
             let [(before, _), (after, _)] = pair else { continue };
             if *after == before + 1 {
@@ -56,8 +61,11 @@ impl Sealed {
             found.missing += after - before - 1;
             push(&mut found.gaps, (before + 1, after - 1));
             // What an event says was sealed when it was written: a later one cannot say more of what was before.
-            let soon = all.iter().skip(at + 1).take_while(|(index, _)| *index <= after.saturating_add(LATE));
-            let lost = soon.map(|(_, lost)| *lost).max().unwrap_or(0);
+            let end = all.partition_point(|(index, _)| *index <= after.saturating_add(LATE));
+            let soon = all.iter().take(end).skip(at + 1);
+            // What was lost stays lost: every later event counts it.
+            let kept = least_from.get(end).copied().unwrap_or(u64::MAX);
+            let lost = soon.map(|(_, lost)| *lost).max().unwrap_or(0).min(kept);
             found.is_excused &= found.missing <= lost.saturating_sub(lost_first);
         }
         Some(found)

@@ -7,6 +7,7 @@ use super::chain::{Chain, Sealed, Seen, process};
 use super::push;
 use crate::log::{Event, Origin};
 use crate::seal_key::Stored;
+use portcullis_event::field;
 use portcullis_event::seal::{self, Key};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -190,7 +191,7 @@ impl Seals {
 
     fn break_seal(&mut self, event: &Event) {
         self.broken += 1;
-        push(&mut self.shown, event.text("/event/id").chars().take(64).collect());
+        push(&mut self.shown, event.text(field::EVENT_ID).chars().take(64).collect());
     }
 
     /// The chains, in order.
@@ -203,18 +204,18 @@ impl Seals {
 
 /// Whether an event says that it is of a program that a worker started: it has no key.
 fn has_no_key(event: &Event) -> bool {
-    event.text("/portcullis/role") == "descendant" && event.text("/portcullis/layer") != "backstop"
+    event.text(field::ROLE) == "descendant" && event.text(field::LAYER) != "backstop"
 }
 
 /// Where an event stands: its process, its index from 1, and the lost events. Each has one way to be written.
 fn place(event: &Event) -> Option<(Chain, u32, u64)> {
-    let tree = event.text("/portcullis/seal/tree");
-    let name = event.text("/portcullis/seal/process");
+    let tree = event.text(field::SEAL_TREE);
+    let name = event.text(field::SEAL_PROCESS);
     let path: Option<Vec<u32>> = name.split('/').skip(1).map(|part| part.parse().ok()).collect();
     let path = path.filter(|path| path.len() <= DEPTH_MAX && process(path) == name)?;
-    let index = u32::try_from(event.number("/portcullis/seal/index")?).ok().filter(|index| *index > 0)?;
+    let index = u32::try_from(event.number(field::SEAL_INDEX)?).ok().filter(|index| *index > 0)?;
     let tree = u64::from_str_radix(tree, 16).ok().filter(|number| tree == format!("{number:016x}"))?;
-    Some(((tree, path), index, event.number("/portcullis/seal/lost")?))
+    Some(((tree, path), index, event.number(field::SEAL_LOST)?))
 }
 
 #[cfg(test)]

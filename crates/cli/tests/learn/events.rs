@@ -173,6 +173,80 @@ fn a_variable_that_loads_code_is_learnt_by_value() {
     }
 }
 
+/// What an application runs with such a variable is learnt once that is named: Passenger gives GEM_HOME to all that Redmine runs.
+#[test]
+fn a_command_with_a_named_variable_is_judged_by_itself() {
+    let mut event = started("shell-spawn", "/usr/bin/dash", &["sh", "-c", "/usr/bin/convert -version"]);
+    event["portcullis"]["also"] = json!(["loader-env"]);
+    event["portcullis"]["detail"] = "GEM_HOME=/opt/gems".into();
+    let (proposed, refused) = learn(std::slice::from_ref(&event), &[]);
+    assert!(proposed.is_empty() && refused[0][1].contains("loader-env"), "{refused:?}");
+    let named = ["--include", "/opt/gems"];
+    let (proposed, _) = learn(std::slice::from_ref(&event), &named);
+    assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"], ["rules.loader-env.allow", "/opt/gems"]]);
+    assert!(learn(std::slice::from_ref(&event), &["--include", "/opt/other"]).0.is_empty());
+    // Its other grave rules count.
+    event["portcullis"]["also"] = json!(["loader-env", "stdio-socket"]);
+    assert_eq!(learn(&[event], &named).0, [["rules.loader-env.allow", "/opt/gems"]]);
+}
+
+/// Each of the variables that an application has set before it starts a program is learnt: the entry for one alone is of no use.
+#[test]
+fn every_variable_of_a_program_is_learnt() {
+    let mut event = started("shell-spawn", "/usr/bin/dash", &["sh", "-c", "/usr/bin/git --version"]);
+    event["portcullis"]["also"] = json!(["loader-env"]);
+    event["portcullis"]["detail"] = "GEM_HOME=/opt/gems; BUNDLE_GEMFILE=/opt/Gemfile; RUBYOPT=-W; -r/opt/a".into();
+    let named = ["--include", "/opt/gems", "--include", "/opt/Gemfile", "--include=-W; -r/opt/a"];
+    let (proposed, _) = learn(std::slice::from_ref(&event), &named);
+    let all = ["-W; -r/opt/a", "/opt/Gemfile", "/opt/gems"].map(|value| ["rules.loader-env.allow", value]);
+    assert_eq!(proposed, [&[["exec.allow", "/usr/bin/git --version"]], &all[..]].concat());
+    // Without one of them, the command would be refused all the same.
+    let (proposed, withheld) = learn(std::slice::from_ref(&event), &named[..4]);
+    assert!(proposed.is_empty() && withheld.iter().any(|[what, _]| what == "/usr/bin/git --version"), "{proposed:?}");
+    // Nor where the event does not show one whole.
+    for detail in
+        ["GEM_HOME=/opt/gems; RUBYOPT=\u{2026}".to_owned(), format!("GEM_HOME=/opt/gems; RUBYLIB=/{}", "x".repeat(230))]
+    {
+        event["portcullis"]["detail"] = detail.into();
+        let (proposed, _) = learn(std::slice::from_ref(&event), &named);
+        assert!(proposed.iter().all(|[list, _]| list != "exec.allow"), "{proposed:?}");
+    }
+    // By itself, the rule has an entry for each that is shown.
+    event["rule"]["id"] = "loader-env".into();
+    event["portcullis"]["detail"] = "GEM_HOME=/opt/gems; RUBYLIB=/opt/lib; NODE_PATH=\u{2026}".into();
+    let (proposed, withheld) = learn(&[event], &["--include", "/opt/gems"]);
+    assert_eq!(proposed, [["rules.loader-env.allow", "/opt/gems"]]);
+    assert!(withheld.iter().any(|[what, _]| what == "/opt/lib"), "{withheld:?}");
+}
+
+/// What keeps an entry from holding is learnt once it is named: a variable that loads code by its value, another one with its name.
+#[test]
+fn variables_that_steer_are_learnt_by_name() {
+    let mut event = started("shell-spawn", "/usr/bin/dash", &["sh", "-c", "/usr/bin/git --version"]);
+    event["portcullis"]["role"] = "descendant".into();
+    event["portcullis"]["clause"] = "allow does not hold: PYTHON* is not known to be the server's own".into();
+    event["portcullis"]["detail"] = "PYTHONUNBUFFERED=1; NODE_PATH=/opt/node; NODE_ENV=production".into();
+    let (proposed, withheld) = learn(std::slice::from_ref(&event), &[]);
+    let all = ["/opt/node", "NODE_ENV=production", "PYTHONUNBUFFERED=1"];
+    assert!(proposed.is_empty() && all.iter().all(|one| withheld.iter().any(|[what, _]| what == one)), "{withheld:?}");
+    let named = ["--include", all[0], "--include", all[1], "--include", all[2]];
+    assert_eq!(learn(std::slice::from_ref(&event), &named).0, all.map(|one| ["rules.loader-env.allow", one]));
+    // A value alone says nothing of a variable that loads none.
+    assert!(learn(&[event], &["--include", "production"]).0.is_empty());
+}
+
+/// A port that the kernel chose is another one the next time.
+#[test]
+fn a_port_of_the_kernel_is_not_learnt() {
+    let mut event = example("listen-port");
+    for (port, is_proposed) in
+        [(8080, true), (32767, true), (32768, false), (46681, false), (60999, false), (61000, true)]
+    {
+        event["server"]["port"] = port.into();
+        assert_eq!(learn(std::slice::from_ref(&event), &[]).0.is_empty(), !is_proposed, "{port}");
+    }
+}
+
 /// Calls that were merged into no event which is read are a number of their own, and no command's.
 #[test]
 fn merged_calls_of_unknown_commands_are_said() {
@@ -189,6 +263,36 @@ fn merged_calls_of_unknown_commands_are_said() {
         assert!(proposed.is_empty(), "{proposed:?}");
         let all: Vec<&str> = refused.iter().map(|[what, _]| what.as_str()).collect();
         assert!(all.contains(&"calls that were merged (exec-tool)"), "{refused:?}");
+    }
+}
+
+/// Calls that were merged into a command may have been other commands of that program: `learn` says how many there were.
+#[test]
+fn merged_calls_may_have_other_arguments() {
+    let mut event = example("shell-spawn");
+    event["process"]["args"] = json!(["sh", "-c", "/usr/bin/convert -version"]);
+    event["event"]["id"] = "8c1f0e52a7d94b36-7".into();
+    event["portcullis"]["vhost"] = Value::Null;
+    let merged = json!({
+        "@timestamp": "2026-11-26T03:12:45Z", "event": { "action": "merged", "outcome": "success" },
+        "rule": { "id": "shell-spawn" }, "portcullis": { "repeated": 18, "like": "8c1f0e52a7d94b36-7", "mode": "audit" },
+    });
+    let folder = tempfile::tempdir().expect("a folder");
+    let (log, config) = (folder.path().join("events.jsonl"), folder.path().join("portcullis.toml"));
+    let said = |events: &[&Value], more: &[&str]| {
+        let lines: Vec<String> = events.iter().map(|event| event.to_string()).collect();
+        std::fs::write(&log, lines.join("\n")).expect("a file");
+        std::fs::write(&config, "").expect("a file");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let done = command.args(["learn", "--config"]).arg(&config).arg(&log).args(more).output().expect("learn");
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    for more in [&["--include-rare"][..], &["--include-rare", "--yes", "--write", "portcullis.toml"]] {
+        let unknown = "18 calls were merged into events of the same program: no event has their arguments";
+        let both = said(&[&event, &merged], more);
+        assert!(both.contains(unknown) && both.contains("/usr/bin/convert -version"), "{both}");
+        let alone = said(&[&event], more);
+        assert!(!alone.contains("merged"), "{alone}");
     }
 }
 
@@ -213,6 +317,30 @@ fn an_entry_is_listed_once() {
     assert!(refused[0][0] == "/usr/bin/convert -version" && refused[0][1].contains("; and: "), "{refused:?}");
     let (proposed, _) = learn(&[upload], &["--include", "/usr/bin/convert -version"]);
     assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"]]);
+}
+
+/// A command that ordinary pages run stays proposed where a program that is not proposed, such as Cacti's poller, runs it as well.
+#[test]
+fn a_command_stands_for_itself_beside_a_tool_that_runs_it() {
+    let of = |mut event: Value, request: &str, chain: &str| {
+        event["http"]["request"]["id"] = request.into();
+        event["portcullis"]["request"]["script"] = format!("/srv/www/{request}.php").into();
+        event["portcullis"]["chain"] = chain.into();
+        event
+    };
+    let draw = |request: &str, chain: &str| {
+        of(started("shell-spawn", "/usr/bin/dash", &["sh", "-c", "/usr/bin/convert -version"]), request, chain)
+    };
+    let tool = of(started("exec-tool", "/usr/bin/php", &["php", "poll.php"]), "poll", "php-fpm > sh > php");
+    let below = draw("poll", "php-fpm > sh > php > sh");
+    let tools = [tool, below];
+    let (proposed, refused) = learn(&tools, &[]);
+    let why: Vec<&str> =
+        refused.iter().filter(|[what, _]| what.contains("convert")).map(|[_, why]| why.as_str()).collect();
+    assert!(proposed.is_empty() && why == ["php did it, which is not proposed itself"], "{proposed:?} {refused:?}");
+    let (proposed, refused) = learn(&[&[draw("page", "php-fpm > sh")], &tools[..]].concat(), &[]);
+    assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"]]);
+    assert!(refused.iter().all(|[what, _]| !what.contains("convert")), "{refused:?}");
 }
 
 /// Where a variable may be the server's own, the advice is not to look for it in the application alone.

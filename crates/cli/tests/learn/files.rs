@@ -68,21 +68,21 @@ fn what_ten_virtual_hosts_share_is_global() {
 #[test]
 fn nothing_to_propose_says_why() {
     let all = "the policy already allows every recorded event";
-    let refused = |day| {
+    let blocked = |day| {
         let mut event = connection("shop", day, &format!("203.0.113.{day}"), "mail.example");
         event["event"]["outcome"] = "failure".into();
         event
     };
-    let place = Place::new(&[], &(1..4).map(refused).collect::<Vec<_>>());
+    let place = Place::new(&[], &(1..4).map(blocked).collect::<Vec<_>>());
     let (_, said) = place.run(&["learn"]);
     assert!(said.contains("No entries to propose.") && !said.contains(all), "{said}");
-    assert!(said.contains("Read: 3 events; 3 denied (--refused learns from them)"), "{said}");
+    assert!(said.contains("Read: 3 events; 3 blocked (--blocked learns from them)"), "{said}");
     let (_, said) = place.run(&["learn", "--write", "portcullis.toml"]);
-    assert!(said.contains("3 denied") && place.text("portcullis.toml") == "# mine\n", "{said}");
-    assert!(place.run(&["learn", "--refused"]).1.contains("\"mail.example:4444\""));
+    assert!(said.contains("3 blocked") && place.text("portcullis.toml") == "# mine\n", "{said}");
+    assert!(place.run(&["learn", "--blocked"]).1.contains("\"mail.example:4444\""));
     std::fs::write(place.0.path().join("portcullis.toml"), "[egress]\nallow = [\"mail.example:4444\"]\n")
         .expect("a file");
-    let (_, said) = place.run(&["learn", "--refused"]);
+    let (_, said) = place.run(&["learn", "--blocked"]);
     assert!(said.contains(all) && said.contains("Read: 3 events; 3 allowed by the policy as it is"), "{said}");
     // Seen too little is nothing to propose, either.
     let place = Place::new(&[], &[connection("shop", 1, "203.0.113.1", "mail.example")]);

@@ -4,6 +4,7 @@
 mod events;
 mod files;
 mod incidents;
+mod udp;
 
 use serde_json::{Value, json};
 use std::path::Path;
@@ -30,7 +31,7 @@ fn learn(events: &[Value], more: &[&str]) -> (Vec<[String; 2]>, Vec<[String; 2]>
         let parts = said.as_array().expect("a list").iter().flat_map(|part| part[list].as_array().expect("a list"));
         parts.map(|part| keys.map(|key| part[key].as_str().unwrap_or_default().to_owned())).collect()
     };
-    (pairs("proposed", ["list", "entry"]), pairs("refused", ["what", "why"]))
+    (pairs("proposed", ["list", "entry"]), pairs("withheld", ["what", "why"]))
 }
 
 /// An ordinary connection of some day, by some client.

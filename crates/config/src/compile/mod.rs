@@ -59,7 +59,7 @@ fn compile_by(config: &Config, mut writer: Writer) -> Vec<u8> {
     let mut file = config.log_file.as_os_str().as_encoded_bytes().to_vec();
     file.push(0);
     let log_file = writer.text(&file);
-    let sinks = config.sinks.iter().fold(0, |bits, sink| bits | *sink as u32);
+    let sinks = config.sinks.iter().fold(0, |bits, sink| bits | sink.bit());
     let sinks = sinks | if config.merge { 0 } else { portcullis_policy::format::EVERY_EVENT };
     let sinks = sinks | if config.force.is_some() { portcullis_policy::format::OVERRIDDEN } else { 0 };
     let sinks = sinks | if config.seal { portcullis_policy::format::SEALED } else { 0 };

@@ -1,4 +1,5 @@
-//! Warns of entries of `[rules.loader-env] allow` that never apply: the list has whole values, without a name or a pattern.
+//! Warns of entries of `[rules.loader-env] allow` that never apply: the list has whole values of variables that load code, or any variable
+//! with its value, and no pattern.
 
 use super::{Reader, Value};
 use portcullis_policy::startup::ROWS;
@@ -21,21 +22,23 @@ fn named(text: &str) -> Option<(&str, bool, &str)> {
 fn wrong(text: &str) -> Option<(String, String)> {
     let library = |part: &&str| part.ends_with("/libportcullis.so");
     Some(match named(text) {
-        Some((name, true, value)) => (
-            format!("`{text}` never applies: this list has the values of variables, without their names"),
-            match value {
-                "" => format!("an empty `{name}` is never an event: remove this"),
-                value => format!("write `{value}`"),
-            },
+        // In its value the library's own path does not count.
+        Some(("LD_PRELOAD", _, value)) if !value.is_empty() => (
+            format!("`{text}` never applies: of `LD_PRELOAD`, this list has the value without its name"),
+            format!("write `{value}`"),
         ),
-        Some((name, false, _)) => (
-            format!("`{text}` never applies: loader-env is not about `{name}`, and this list has values without names"),
+        Some((name, true, "" | "/dev/null")) => {
+            (format!("`{text}` never applies: no event is written of such a `{name}`"), "remove it".to_owned())
+        }
+        Some(("HOME", ..)) => (
+            format!("`{text}` never applies: no entry of `[exec] allow` holds in a shell that reads a file there"),
             "remove it".to_owned(),
         ),
-        None if text == "/dev/null" => {
+        Some((_, _, value)) if !value.contains(['*', '?']) && text.len() <= VALUE_MAX => return None,
+        _ if text == "/dev/null" => {
             ("`/dev/null` never applies: no event is written of it".to_owned(), "remove it".to_owned())
         }
-        None if text.len() > VALUE_MAX => {
+        _ if text.len() > VALUE_MAX => {
             ("this never applies: so long a value is not compared".to_owned(), "remove it".to_owned())
         }
         None if text.split([':', ' ']).any(|part| library(&part)) => {
@@ -45,13 +48,13 @@ fn wrong(text: &str) -> Option<(String, String)> {
                 if rest.is_empty() { "remove it".to_owned() } else { format!("write `{}`", rest.join(":")) },
             )
         }
-        None if text.contains(['*', '?']) => (
+        _ if text.contains(['*', '?']) => (
             format!(
                 "`{text}` is no pattern: this list is compared with whole values, in which `*` and `?` stand for themselves"
             ),
             "write each value in full, as the event shows it".to_owned(),
         ),
-        None => return None,
+        _ => return None,
     })
 }
 

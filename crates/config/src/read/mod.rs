@@ -13,8 +13,8 @@ mod warn;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::folders::Folders;
-use crate::model::{Config, Modes, ScopeConfig, Sink};
-use portcullis_policy::Rule;
+use crate::model::{Config, Modes, ScopeConfig};
+use portcullis_policy::{Rule, Sink};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use toml::Spanned;
@@ -147,18 +147,9 @@ impl<'d> Reader<'d> {
     fn log(&mut self, log: &DeTable<'_>, config: &mut Config) {
         self.known("log", log);
         if let Some(value) = log.get("sink") {
-            config.sinks = self
-                .items(value)
-                .into_iter()
-                .filter_map(|item| {
-                    Some(match self.one_of(item, &["journald", "syslog", "file", "stderr"])?.as_str() {
-                        "journald" => Sink::Journald,
-                        "syslog" => Sink::Syslog,
-                        "file" => Sink::File,
-                        _ => Sink::Stderr,
-                    })
-                })
-                .collect();
+            let words = Sink::ALL.map(Sink::word);
+            let sinks = self.items(value).into_iter();
+            config.sinks = sinks.filter_map(|item| Sink::of_word(&self.one_of(item, &words)?)).collect();
             if config.sinks == [Sink::File] {
                 let message = "every program of the log's group may write to the log file, and can empty it unless it is append-only".into();
                 let help = "add a second sink, `journald` or `syslog`, whose entries a program cannot take back".into();

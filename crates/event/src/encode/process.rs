@@ -1,7 +1,7 @@
 //! Who does it: a process and its parent.
 
 use super::{NAME_MAX, PATH_MAX, member};
-use crate::{Json, Process, name};
+use crate::{Json, Process, field, name};
 
 const ARG_MAX: usize = 256;
 /// All arguments of one process together.
@@ -11,22 +11,22 @@ const ARGS_MAX: usize = 1600;
 pub(super) fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option<&Process<'_>>) {
     json.open(b'{');
     if process.pid != 0 {
-        json.key(name!("pid"));
+        json.key(field::PROCESS_PID.key);
         json.number(u64::from(process.pid));
     }
     for (key, value, max) in [
-        (name!("name"), process.name, NAME_MAX),
-        (name!("executable"), process.executable, PATH_MAX),
-        (name!("working_directory"), process.working_directory, PATH_MAX),
+        (field::PROCESS_NAME.key, process.name, NAME_MAX),
+        (field::PROCESS_EXECUTABLE.key, process.executable, PATH_MAX),
+        (field::PROCESS_WORKING_DIRECTORY.key, process.working_directory, PATH_MAX),
     ] {
         if !value.is_empty() {
             member(json, key, value, max);
         }
     }
     if process.args_count > 0 {
-        json.key(name!("args_count"));
+        json.key(field::PROCESS_ARGS_COUNT.key);
         json.number(u64::from(process.args_count));
-        json.key(name!("args"));
+        json.key(field::PROCESS_ARGS.key);
         json.open(b'[');
         let mut left = if parent.is_some() { ARGS_MAX } else { ARGS_MAX / 4 };
         for argument in process.args {
@@ -39,7 +39,7 @@ pub(super) fn process(json: &mut Json<'_>, process: &Process<'_>, parent: Option
             left = left.saturating_sub(argument.len().max(8));
         }
         json.close(b']');
-        json.key(name!("command_line"));
+        json.key(field::PROCESS_COMMAND_LINE.key);
         json.open(b'"');
         let mut left = if parent.is_some() { ARGS_MAX / 2 } else { ARGS_MAX / 4 };
         for (index, argument) in process.args.iter().enumerate() {

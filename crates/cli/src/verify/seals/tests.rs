@@ -103,6 +103,17 @@ fn a_later_event_excuses_no_earlier_gap() {
     assert_eq!(threads.chains()[0].state(), "dropped");
 }
 
+/// What was lost stays lost: one event that alone counts some excuses nothing.
+#[test]
+fn what_is_counted_as_lost_once_is_no_excuse() {
+    let lines = |lost: u64| -> Vec<Vec<u8>> {
+        let later = (11..60).map(|index| worker(index, lost, ""));
+        (0..4).map(|index| worker(index, 0, "")).chain([worker(10, 6, "")]).chain(later).collect()
+    };
+    let state = |lost| found(&lines(lost)).chains()[0].state();
+    assert_eq!((state(0), state(5), state(6)), ("gap", "gap", "dropped"));
+}
+
 #[test]
 fn two_events_with_one_seal_are_found() {
     let seals = found(&[worker(0, 0, "a"), worker(0, 0, "b")]);
