@@ -140,9 +140,10 @@ fn lend(policy: &[u8]) -> SinkLoan {
     lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(raised)
 }
 
-/// A copy of the policy in force for the supervisor, where that does not find it by its path.
+/// A copy of the policy in force for the supervisor. It begins later than its server, when the path may lead to another policy, to half
+/// of one or to none; and a file that was replaced has another time than it had, so that it cannot be told from any other.
 pub fn for_supervisor() -> Option<Fd> {
-    in_force::policy_bytes().filter(|_| !load::has_path()).and_then(copied)
+    in_force::policy_bytes().filter(|_| !in_force::is_lost()).and_then(copied)
 }
 
 /// What the supervisor is told of it, which has it with the number `as_number`.

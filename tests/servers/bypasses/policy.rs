@@ -8,6 +8,9 @@ use serde_json::Value;
 const REFUSED: u16 = 4444;
 const ALLOWED: u16 = 4445;
 
+/// How often a server starts beside somebody who replaces its policy.
+const STARTS: usize = 20;
+
 struct Site {
     place: Place,
     guard: Guard,
@@ -200,6 +203,43 @@ fn a_policy_that_changed_for_the_worse_changes_nothing() {
         }
         std::fs::write(&policy, &good).expect("the policy");
     }
+}
+
+/// The supervisor begins later than its server, whose policy may be another one or half of one by then, or gone: it has its server's.
+#[test]
+fn a_supervisor_has_the_policy_that_its_server_had() {
+    enter();
+    let _listeners = Listeners::on(&[REFUSED]);
+    let place = Place::new();
+    let guard = place.guard_of_every_event("mode = \"enforce\"\n[backstop]\nseccomp = \"supervise\"\n");
+    let mut events = guard.events();
+    let policy = guard.policy();
+    // The first start compiles it.
+    drop(Nginx::start(&place, Some(&guard), "location / { return 204; }"));
+    let good = std::fs::read(&policy).expect("the policy");
+    let put = |bytes: &[u8]| {
+        let there = policy.with_extension("there");
+        std::fs::write(&there, bytes).expect("a file");
+        std::fs::rename(&there, &policy).expect("the place");
+    };
+    let is_over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                put(&good[..good.len() / 2]);
+                put(&good);
+            }
+        });
+        for _ in 0..STARTS {
+            let nginx = Nginx::start(&place, Some(&guard), "location / { return 204; }");
+            // A worker that answers has its supervisor.
+            assert_eq!(http::get(nginx.port, "/").status, 204);
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    let fresh = events.fresh();
+    let lost: Vec<_> = fresh.iter().filter(|event| event.text("portcullis.unknown") == "policy").collect();
+    assert!(lost.is_empty(), "{lost:#?}");
 }
 
 /// What was handed down is gone or damaged: the process is no master for that.
