@@ -12,8 +12,6 @@ const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
 pub fn run(mut arguments: Events) -> u8 {
-    // Also where seals are checked, which cover the line.
-    arguments.selection.keeps_lines = arguments.verify || arguments.json && !arguments.incidents;
     log::locate(&arguments.source, &mut arguments.selection);
     let arguments = &arguments;
     if arguments.verify {
@@ -46,11 +44,19 @@ pub fn run(mut arguments: Events) -> u8 {
 
 fn print(event: &Event, arguments: &Events) {
     if arguments.json {
-        println!("{}", event.written());
+        println!("{}", written(&event));
     } else if arguments.table {
         println!("{}", show::row(event));
     } else {
-        println!("{}", show::event(event.value()));
+        println!("{}", show::event(&event.value()));
+    }
+}
+
+/// An event as it was written, in JSON of one line; put together again where a reader has found something out about it.
+fn written(event: &Event) -> String {
+    match event.is_as_written() && !event.line().chars().any(|one| one.is_ascii_control()) {
+        true => crate::out::ascii(event.line()),
+        false => crate::out::json(&event.value(), false),
     }
 }
 
@@ -76,7 +82,7 @@ fn as_json(incident: &Incident) -> Value {
 /// An incident for people: the request, when it was, then what happened for it.
 fn tree(incident: &Incident) -> String {
     let first = incident.first();
-    let request = show::request(first.value());
+    let request = show::request(&first.value());
     let request = match request.strip_prefix("for ").unwrap_or(&request) {
         "" => "no request",
         request => request,

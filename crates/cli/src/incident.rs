@@ -110,11 +110,11 @@ mod tests {
         if let Some(pid) = pid {
             value["process"]["pid"] = pid.into();
         }
-        Event::of(value)
+        Event::of(&value)
     }
 
     fn connect(id: &str, pid: u64, parent: u64, chain: &str) -> Event {
-        Event::of(json!({
+        Event::of(&json!({
             "event": { "action": "connection_attempted", "outcome": "success" }, "http": { "request": { "id": id } },
             "process": { "pid": pid, "parent": { "pid": parent } }, "portcullis": { "chain": chain },
             "rule": { "id": "egress-port" },
@@ -149,7 +149,7 @@ mod tests {
     #[test]
     fn without_a_request_a_stream_is_one() {
         let event = |stream: &str| {
-            Event::of(json!({ "rule": { "id": "egress-port" }, "portcullis": { "stream": stream, "chain": "nginx" } }))
+            Event::of(&json!({ "rule": { "id": "egress-port" }, "portcullis": { "stream": stream, "chain": "nginx" } }))
         };
         assert_eq!(group(vec![event("1"), event("2"), event("1")]).len(), 2);
     }

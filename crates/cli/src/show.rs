@@ -159,9 +159,10 @@ pub fn deed(event: &Value) -> String {
 
 /// Who did what in one line, with what its destination does not show: that a UDP socket sent nothing yet, or was inherited.
 pub fn deed_whole(event: &Event) -> String {
+    let deed = deed(&event.value());
     match event.sends_nothing() || event.is_inherited() {
-        true => format!("{} ({})", deed(event.value()), printable(event.text(field::DETAIL))),
-        false => deed(event.value()),
+        true => format!("{deed} ({})", printable(event.text(field::DETAIL))),
+        false => deed,
     }
 }
 
@@ -172,7 +173,7 @@ pub fn time(event: &Event) -> String {
 
 /// An event in one line of a tree: outcome, rule, who did what.
 pub fn brief(event: &Event) -> String {
-    let (style, word) = outcome(event.value());
+    let (style, word) = outcome(&event.value());
     let rule = printable(event.rule());
     let times = match event.count() {
         count @ 2.. if !event.is_of_merged() => format!("  ({count} times)"),
@@ -182,7 +183,7 @@ pub fn brief(event: &Event) -> String {
     format!(
         "{style}{word:<10}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
         deed_whole(event),
-        doubt(event.value())
+        doubt(&event.value())
     )
 }
 
@@ -201,7 +202,7 @@ pub fn row(event: &Event) -> String {
         text if text.is_empty() => "-".to_owned(),
         text => text,
     };
-    let (style, word) = outcome(event.value());
+    let (style, word) = outcome(&event.value());
     let width = rule_width();
     let script = cell(event.text(field::REQUEST_SCRIPT));
     // Of a long path its end says more.
@@ -216,7 +217,7 @@ pub fn row(event: &Event) -> String {
         cell(event.vhost()),
         cell(event.text(field::CLIENT_ADDRESS)),
         deed_whole(event),
-        doubt(event.value()),
+        doubt(&event.value()),
     )
 }
 

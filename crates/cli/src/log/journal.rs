@@ -17,16 +17,9 @@ use std::process::{Command, Stdio};
 
 /// The longest entry as JSON, in bytes: each byte of a message that is not text takes four, and the fields of the sender a few hundred.
 const ENTRY_MAX: usize = 5 << 20;
-/// Where an event says what of it differs from what the journal vouches for.
-pub const CONTRADICTED: &str = "contradicted";
 
-/// Reads what the journal has, and with `follow` what comes; with `keeps_lines`, each event keeps its line.
-pub fn read(
-    since: Option<&Moment>,
-    follow: bool,
-    keeps_lines: bool,
-    each: &mut dyn FnMut(Result<Event, String>),
-) -> Result<(), String> {
+/// Reads what the journal has, and with `follow` what comes.
+pub fn read(since: Option<&Moment>, follow: bool, each: &mut dyn FnMut(Result<Event, String>)) -> Result<(), String> {
     let mut more = Vec::new();
     if let Some(since) = since {
         more.push(format!("--since=@{}", since.seconds()));
@@ -35,12 +28,8 @@ pub fn read(
         more.extend(["--follow".to_owned(), "--lines=100".to_owned()]);
     }
     entries(&more, &mut |entry| {
-        let line = message_of(entry).filter(|_| keeps_lines);
         if let Some(event) = event_of(entry) {
-            each(event.map(|event| match &line {
-                Some(line) => event.with_line(line),
-                None => event,
-            }));
+            each(event);
         }
     })
 }

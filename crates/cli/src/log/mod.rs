@@ -1,15 +1,14 @@
 //! The log: events out of files, rotated and compressed ones included, or out of the journal, and the choice among them.
 
-mod event;
 mod file;
 mod journal;
 mod lines;
 mod time;
 mod whereabouts;
 
-pub use event::{CUT, Event, Origin};
 pub use file::read_from as file_from;
 pub use journal::read_from as journal_from;
+pub use portcullis_story::{CUT, Event, Origin};
 pub use time::{Moment, moment, text as time_text, to_a_second};
 pub use whereabouts::locate;
 
@@ -58,9 +57,6 @@ pub struct Selection {
     /// The virtual hosts of the configuration.
     #[arg(skip)]
     pub configured: BTreeSet<String>,
-    /// Each event keeps its line.
-    #[arg(skip)]
-    pub keeps_lines: bool,
 }
 
 /// Whether events of the probes of `doctor` are among them.
@@ -94,9 +90,8 @@ pub fn rules() -> Vec<&'static str> {
 
 /// How many lines that are no events are complained of, each; of the others, their number is said.
 const UNREADABLE_SHOWN: usize = 20;
-/// How many bytes of events are held at once, as they were written, and as they are parsed. A report takes about twice the second.
-const ALL_MAX: usize = 256 << 20;
-const WEIGHT_MAX: usize = 1 << 30;
+/// How many bytes of events are held at once. A report takes about twice as many.
+const ALL_MAX: usize = 512 << 20;
 
 /// How many virtual hosts of events are remembered to tell a name that none has.
 const VHOSTS_MAX: usize = 20_000;
@@ -192,16 +187,15 @@ impl Selection {
             }
         };
         match self.files.as_slice() {
-            [] => journal::read(self.since.as_ref(), follow, self.keeps_lines, &mut |event| {
+            [] => journal::read(self.since.as_ref(), follow, &mut |event| {
                 parsed(event, &|| "an entry of the journal".to_owned());
             })?,
             files => {
                 // Files that are followed are all open.
                 for (part, files) in files.chunks(if follow { files.len() } else { 1 }).enumerate() {
                     others += file::read_all(files, self.rotated, follow, &mut |path, number, line| {
-                        Event::each_in(line, |event, line| {
+                        Event::each_in(line, |event, _| {
                             let event = event.map(|event| event.read_in(Origin::File(part)));
-                            let event = event.map(|event| if self.keeps_lines { event.with_line(line) } else { event });
                             parsed(event, &|| format!("{}:{number}", path.display()));
                         });
                     })?;
@@ -242,20 +236,18 @@ impl Selection {
     /// among them, it stays an event of its own, unless the choice is one of requests, of which it knows nothing.
     pub fn all(&self) -> Result<(Vec<Event>, usize), String> {
         let mut events = Vec::new();
-        let (mut left, mut weight) = (ALL_MAX, WEIGHT_MAX);
+        let mut left = ALL_MAX;
         let unreadable = self.read(false, &mut |event| {
-            left = left.saturating_sub(event.size());
-            weight = weight.saturating_sub(event.weight());
-            if left > 0 && weight > 0 {
+            left = left.saturating_sub(event.weight());
+            if left > 0 {
                 events.push(event);
             }
         })?;
-        if left == 0 || weight == 0 {
-            let most = ALL_MAX >> 20;
+        if left == 0 {
             return Err(format!(
-                "there are more than {most} MiB of events, or {} MiB as parsed, which are not held at once; help: choose with \
-                 --since, --until, --vhost, --rule or --client",
-                WEIGHT_MAX >> 20
+                "there are more than {} MiB of events, which are not held at once; help: choose with --since, --until, --vhost, \
+                 --rule or --client",
+                ALL_MAX >> 20
             ));
         }
         events.sort_by(|one, other| one.text(field::TIMESTAMP).cmp(other.text(field::TIMESTAMP)));
@@ -293,7 +285,7 @@ mod tests {
     use serde_json::json;
 
     fn event() -> Event {
-        Event::of(json!({
+        Event::of(&json!({
             "@timestamp": "2026-11-24T16:25:14.000000000Z", "rule": { "id": "exec-tool" },
             "client": { "address": "192.0.2.7" },
             "portcullis": { "mode": "audit", "vhost": "shop", "also": ["shell-spawn"], "request": { "script": "/srv/a.php" } },
@@ -302,9 +294,9 @@ mod tests {
 
     #[test]
     fn what_was_merged_is_added_to_what_it_is_like() {
-        let event = |id: &str| Event::of(json!({ "event": { "id": id, "action": "exec" }, "portcullis": {} }));
+        let event = |id: &str| Event::of(&json!({ "event": { "id": id, "action": "exec" }, "portcullis": {} }));
         let merged = |like: &str, count: u64| {
-            Event::of(json!({ "event": { "action": "merged" }, "portcullis": { "like": like, "repeated": count } }))
+            Event::of(&json!({ "event": { "action": "merged" }, "portcullis": { "like": like, "repeated": count } }))
         };
         let events = vec![event("a-1"), event("a-2"), merged("a-1", 5), merged("b-9", 7), merged("a-1", 2)];
         let counts: Vec<usize> = together(events.clone(), false).iter().map(Event::count).collect();

@@ -177,7 +177,7 @@ mod tests {
         }
 
         fn is_out(&self, event: &Value) -> bool {
-            self.left().out(&mut Event::of(event.clone()))
+            self.left().out(&mut Event::of(&event.clone()))
         }
     }
 
@@ -186,13 +186,13 @@ mod tests {
         let place = Place::new(true);
         let mut left = place.left();
         for event in [place.shell(), place.connection(), place.beside(), place.guard(false), place.guard(true)] {
-            assert!(left.out(&mut Event::of(event.clone())), "{event:#}");
+            assert!(left.out(&mut Event::of(&event.clone())), "{event:#}");
             // From another sink.
-            assert!(left.out(&mut Event::of(event)));
+            assert!(left.out(&mut Event::of(&event)));
         }
         assert!(left.note().unwrap().contains("10 events of doctor's probes left out"));
         let mut shown = Left::by(&place.list(), true);
-        let mut event = Event::of(place.shell());
+        let mut event = Event::of(&place.shell());
         assert!(!shown.out(&mut event) && event.is_probe());
     }
 
@@ -274,18 +274,18 @@ mod tests {
     fn a_probe_hides_as_many_events_as_it_makes() {
         let place = Place::new(true);
         let mut left = place.left();
-        assert!(left.out(&mut Event::of(place.shell())));
+        assert!(left.out(&mut Event::of(&place.shell())));
         for id in ["a-3", ""] {
             let mut event = place.shell();
             event["event"]["id"] = id.into();
-            assert!(!left.out(&mut Event::of(event)), "{id:?}");
+            assert!(!left.out(&mut Event::of(&event)), "{id:?}");
         }
         let note = left.note().unwrap();
         assert!(note.contains("1 event of doctor's") && note.contains("2 more with its mark"), "{note}");
         let guards = (0..100).filter(|at| {
             let mut event = place.guard(false);
             event["event"]["id"] = format!("g-{at}").into();
-            left.out(&mut Event::of(event))
+            left.out(&mut Event::of(&event))
         });
         assert_eq!(guards.count(), 8);
     }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn an_event_does_not_call_itself_a_probe() {
         let mut left = Left::by(Path::new("/nowhere"), true);
-        let mut event = Event::of(json!({ "portcullis": { "probe": true } }));
+        let mut event = Event::of(&json!({ "portcullis": { "probe": true } }));
         assert!(!left.out(&mut event) && !event.is_probe());
     }
 
@@ -302,10 +302,10 @@ mod tests {
         let place = Place::new(true);
         std::fs::set_permissions(place.list(), std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
         let mut left = place.left();
-        assert!(!left.out(&mut Event::of(place.shell())));
+        assert!(!left.out(&mut Event::of(&place.shell())));
         let note = left.note().unwrap();
         assert!(note.contains("the list of probes cannot be read") && note.contains("others can write it"), "{note}");
         let mut left = Left::by(Path::new("/nowhere"), false);
-        assert!(!left.out(&mut Event::of(place.shell())) && left.note().unwrap().contains("No such file"));
+        assert!(!left.out(&mut Event::of(&place.shell())) && left.note().unwrap().contains("No such file"));
     }
 }

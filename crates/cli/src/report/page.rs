@@ -143,7 +143,7 @@ fn incidents(all: &[Incident]) -> Markup {
         @if all.is_empty() { p { "None." } }
         @for incident in order.iter().take(INCIDENTS) {
             @let first = incident.first();
-            @let request = show::request(first.value());
+            @let request = show::request(&first.value());
             details {
                 summary { @if request.is_empty() { "no request" } @else { (text(request.strip_prefix("for ").unwrap_or(&request))) } " " span class="dim" { (show::time(first)) ", " (crate::check::counted(incident.events.len(), "event")) } }
                 ul class="tree" { @for &root in &incident.roots { (node(incident, root, 0)) } }
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn no_value_becomes_markup() {
         let hostile = "</pre><script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}\u{1b}\" onload='x'";
-        let event = Event::of(json!({
+        let event = Event::of(&json!({
             "@timestamp": hostile, "message": hostile, "rule": { "id": hostile, "name": hostile },
             "event": { "category": ["process"], "outcome": "failure", "action": "exec" },
             "process": { "command_line": hostile, "args": ["sh", "-c", hostile] }, "client": { "address": hostile },
@@ -185,7 +185,7 @@ mod tests {
             "portcullis": { "chain": hostile, "vhost": hostile, "clause": hostile, "also": [hostile], "stream": hostile,
                 "request": { "state": "known", "script": hostile } },
         }));
-        let events = [event.clone(), Event::of(json!({ "rule": { "id": "guard-policy" }, "message": hostile }))];
+        let events = [event.clone(), Event::of(&json!({ "rule": { "id": "guard-policy" }, "message": hostile }))];
         let incidents = crate::incident::group(events.to_vec());
         let page =
             page(&Facts { events: &events, incidents: &incidents, unreadable: 1, proposal: hostile, now: "now" });

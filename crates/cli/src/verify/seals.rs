@@ -105,8 +105,8 @@ impl Seals {
         if self.is_full {
             return;
         }
-        let claims = event.value().pointer("/portcullis/seal").is_some();
-        let Some((covered, digest)) = event.line().and_then(seal::split).filter(|_| claims) else {
+        let claims = event.has_seal();
+        let Some((covered, digest)) = seal::split(event.line().as_bytes()).filter(|_| claims) else {
             match claims {
                 true => self.break_seal(event),
                 false => self.take_bare(event),

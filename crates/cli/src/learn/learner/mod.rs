@@ -278,7 +278,7 @@ mod tests {
                     "rule": { "id": "egress-port" }, "event": { "action": "connection_attempted" },
                     "destination": { "ip": "192.88.1.1", "port": 4444 }, "portcullis": { "request": { "script": script } },
                 });
-                learner.take(&Event::of(event), true);
+                learner.take(&Event::of(&event), true);
             }
             (learner.records.len(), learner.finish(&|_| None).map(|learnt| learnt.counts.events))
         };

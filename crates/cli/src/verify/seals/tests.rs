@@ -19,7 +19,7 @@ fn worker(index: u32, lost: u64, detail: &str) -> Vec<u8> {
 }
 
 fn read(line: &[u8]) -> Event {
-    Event::parse(line).unwrap().unwrap().with_line(line)
+    Event::parse(line).unwrap().unwrap()
 }
 
 /// When the key was made: nanoseconds since 1970.

@@ -1,6 +1,6 @@
 //! One event, as it was written.
 
-use super::journal::CONTRADICTED;
+use crate::parse::{self, Parsed};
 use portcullis_event::NOTHING_SENT;
 use portcullis_event::field::{self, Field};
 use serde_json::{Map, Value};
@@ -10,15 +10,40 @@ pub const CUT: char = '\u{2026}';
 
 /// Where a reader says that an event is of a probe of `doctor`.
 const PROBE: &str = "probe";
+/// Where an event says what of it differs from what the journal vouches for.
+pub const CONTRADICTED: &str = "contradicted";
+
+/// The value of a field.
+#[derive(Clone, Debug)]
+pub enum Slot {
+    /// A string that stands in the line as it is: where, in bytes.
+    OfLine {
+        /// Its first byte.
+        start: u32,
+        /// How many bytes it has.
+        length: u32,
+    },
+    /// A string of which the line has escapes.
+    Text(Box<str>),
+    /// A whole number from 0 on.
+    Number(u64),
+    /// The strings of a list.
+    List(Box<[Slot]>),
+}
 
 /// An event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    value: Value,
-    size: usize,
-    /// Its line, where that is kept.
-    line: Option<Box<str>>,
+    line: Box<str>,
+    slots: Box<[(u8, Slot)]>,
+    has_seal: bool,
     origin: Origin,
+    /// Whether its line says that the journal says otherwise: a reader of the journal wrote it.
+    says_contradicted: bool,
+    /// What a reader found out: calls that were like its own, what the journal says otherwise, and whether it is of a probe.
+    repeated: Option<u64>,
+    contradicted: Option<Map<String, Value>>,
+    is_probe: bool,
 }
 
 /// Where an event was read, which it does not say itself.
@@ -35,16 +60,27 @@ const START: &[u8] = b"{\"@timestamp\":\"";
 
 impl Event {
     /// Reads a line; `None` for an empty one.
+    #[must_use]
     pub fn parse(line: &[u8]) -> Option<Result<Event, String>> {
         let line = line.trim_ascii();
         if line.is_empty() {
             return None;
         }
-        Some(match serde_json::from_slice(line) {
-            Ok(value @ Value::Object(_)) => Ok(Event { value, size: line.len(), line: None, origin: Origin::File(0) }),
-            Ok(_) => Err("it is JSON, but no object".to_owned()),
-            Err(error) => Err(error.to_string()),
-        })
+        let parsed = std::str::from_utf8(line).map_err(|error| error.to_string());
+        Some(parsed.and_then(|line| {
+            let Parsed { slots, has_seal, says_contradicted } =
+                parse::parse(line).map_err(|error| error.to_string())?;
+            Ok(Event {
+                line: line.into(),
+                slots: slots.into(),
+                has_seal,
+                says_contradicted,
+                origin: Origin::File(0),
+                repeated: None,
+                contradicted: None,
+                is_probe: false,
+            })
+        }))
     }
 
     /// Calls `each` with what a line of a log has: an event, or why it is none, and the part of the line that it is of. A process that ends
@@ -67,130 +103,169 @@ impl Event {
         }
     }
 
-    /// An event that is there already.
-    #[cfg(test)]
-    pub fn of(value: Value) -> Event {
-        Event { value, size: 0, line: None, origin: Origin::File(0) }
-    }
-
-    /// With the line that it was read from.
-    pub fn with_line(self, line: &[u8]) -> Event {
-        Event { line: std::str::from_utf8(line.trim_ascii()).ok().map(Box::from), ..self }
+    /// An event with these fields, for tests.
+    ///
+    /// # Panics
+    /// Where the value is no object.
+    #[must_use]
+    pub fn of(value: &Value) -> Event {
+        let event = Event::parse(value.to_string().as_bytes()).and_then(Result::ok);
+        event.expect("an object")
     }
 
     /// As it was read there.
+    #[must_use]
     pub fn read_in(self, origin: Origin) -> Event {
         Event { origin, ..self }
     }
 
     /// Where it was read.
+    #[must_use]
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// The line that it was read from, where that is kept.
-    pub fn line(&self) -> Option<&[u8]> {
-        self.line.as_deref().map(str::as_bytes)
+    /// The line that it was read from, without blanks around it.
+    #[must_use]
+    pub fn line(&self) -> &str {
+        &self.line
     }
 
-    /// As it was written, in JSON of one line; put together again where its line was not kept or something was added to it.
-    pub fn written(&self) -> String {
-        let is_plain = |line: &&str| self.contradicted().is_empty() && !line.chars().any(|one| one.is_ascii_control());
-        match self.line.as_deref().filter(is_plain) {
-            Some(line) => crate::out::ascii(line),
-            None => crate::out::json(&self.value, false),
-        }
+    /// Whether it has a seal.
+    #[must_use]
+    pub fn has_seal(&self) -> bool {
+        self.has_seal
     }
 
-    /// How long it was as a line, in bytes.
-    pub fn size(&self) -> usize {
-        self.size
-    }
-
-    /// What it takes in memory, in bytes, about: an event of a few fields takes many times its line.
+    /// What it takes in memory, in bytes, about.
+    #[must_use]
     pub fn weight(&self) -> usize {
-        weight(&self.value) + self.line.as_ref().map_or(0, |line| line.len())
+        size_of::<Event>() + self.line.len() + self.slots.len() * size_of::<(u8, Slot)>()
     }
 
-    /// All of it.
-    pub fn value(&self) -> &Value {
-        &self.value
+    /// All of it, with what a reader found out.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        let mut value: Value = serde_json::from_str(&self.line).unwrap_or_default();
+        let Some(all) = value.as_object_mut() else { return value };
+        let is_contradicted = self.contradicted.as_ref().is_some_and(|found| !found.is_empty());
+        let is_changed = self.repeated.is_some() || is_contradicted || self.is_probe;
+        if is_changed && !all.get("portcullis").is_some_and(Value::is_object) {
+            all.insert("portcullis".to_owned(), Value::Object(Map::new()));
+        }
+        let Some(own) = all.get_mut("portcullis").and_then(Value::as_object_mut) else { return value };
+        // That is no event's own word.
+        own.remove(PROBE);
+        if let Some(repeated) = self.repeated {
+            own.insert("repeated".to_owned(), repeated.into());
+        }
+        if let Some(found) = &self.contradicted {
+            own.remove(CONTRADICTED);
+            if !found.is_empty() {
+                own.insert(CONTRADICTED.to_owned(), Value::Object(found.clone()));
+            }
+        }
+        if self.is_probe {
+            own.insert(PROBE.to_owned(), true.into());
+        }
+        value
+    }
+
+    /// Whether its line says all of it.
+    #[must_use]
+    pub fn is_as_written(&self) -> bool {
+        self.repeated.is_none() && self.contradicted().is_empty() && !self.is_probe
     }
 
     /// For how many calls it stands: itself, and those that were merged into it.
+    #[must_use]
     pub fn count(&self) -> usize {
         // Whoever may write to the log may claim any number: sums are not to overflow.
-        let repeated = self.number(field::REPEATED).unwrap_or(0).min(u64::from(u32::MAX));
+        let repeated = self.repeated.or_else(|| self.number(field::REPEATED)).unwrap_or(0).min(u64::from(u32::MAX));
         (repeated as usize).saturating_add(usize::from(!self.is_of_merged()))
     }
 
+    /// Whether it says itself for how many calls it stands.
+    #[must_use]
+    pub fn is_repeated(&self) -> bool {
+        self.slot(field::REPEATED).is_some()
+    }
+
     /// Whether it only says how many calls were like those of another event.
+    #[must_use]
     pub fn is_of_merged(&self) -> bool {
         self.text(field::EVENT_ACTION) == "merged"
     }
 
     /// Adds calls that were like its own.
     pub fn add(&mut self, calls: usize) {
-        let repeated = self.count().saturating_sub(1).saturating_add(calls);
-        if let Some(own) = self.value.get_mut("portcullis").and_then(Value::as_object_mut) {
-            own.insert("repeated".to_owned(), repeated.into());
-        }
+        self.repeated = Some(self.count().saturating_sub(1).saturating_add(calls) as u64);
     }
 
     /// Puts in what differs from what the journal vouches for, in place of what is there.
     pub fn contradict(&mut self, found: Map<String, Value>) {
-        let Some(all) = self.value.as_object_mut() else { return };
-        if !found.is_empty() && !all.get("portcullis").is_some_and(Value::is_object) {
-            all.insert("portcullis".to_owned(), Value::Object(Map::new()));
-        }
-        if let Some(own) = all.get_mut("portcullis").and_then(Value::as_object_mut) {
-            own.remove(CONTRADICTED);
-            if !found.is_empty() {
-                own.insert(CONTRADICTED.to_owned(), Value::Object(found));
-            }
-        }
+        self.contradicted = Some(found);
     }
 
     /// What the journal says otherwise of its sender: the event's field, and the journal's value.
+    #[must_use]
     pub fn contradicted(&self) -> Vec<(String, String)> {
-        let found = self.value.pointer("/portcullis").and_then(|own| own.get(CONTRADICTED)).and_then(Value::as_object);
         let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let own = (self.contradicted.is_none() && self.says_contradicted).then(|| self.value());
+        let own = own.as_ref().and_then(|own| own.pointer(parse::CONTRADICTED)).and_then(Value::as_object);
+        let found = self.contradicted.as_ref().or(own);
         found.into_iter().flatten().map(|(field, value)| (field.clone(), text(value))).collect()
     }
 
-    /// Says that it is of a probe of `doctor`, or takes away that it says so itself.
+    /// Says whether it is of a probe of `doctor`.
     pub fn mark_as_probe(&mut self, is_probe: bool) {
-        if let Some(own) = self.value.get_mut("portcullis").and_then(Value::as_object_mut) {
-            own.remove(PROBE);
-            if is_probe {
-                self.line = None;
-                own.insert(PROBE.to_owned(), true.into());
-            }
-        }
+        self.is_probe = is_probe;
     }
 
     /// Whether a reader has found that it is of a probe of `doctor`.
-    #[cfg(test)]
+    #[must_use]
     pub fn is_probe(&self) -> bool {
-        self.value.pointer("/portcullis/probe").is_some()
+        self.is_probe
+    }
+
+    fn slot(&self, field: Field) -> Option<&Slot> {
+        self.slots.iter().find(|(index, _)| parse::is(*index, field)).map(|(_, slot)| slot)
+    }
+
+    fn string<'e>(&'e self, slot: &'e Slot) -> Option<&'e str> {
+        match slot {
+            Slot::OfLine { start, length } => {
+                let start = *start as usize;
+                self.line.get(start..start.checked_add(*length as usize)?)
+            }
+            Slot::Text(text) => Some(text),
+            Slot::Number(_) | Slot::List(_) => None,
+        }
     }
 
     /// The string in a field; empty where there is none.
+    #[must_use]
     pub fn text(&self, field: Field) -> &str {
-        self.value.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default()
+        self.slot(field).and_then(|slot| self.string(slot)).unwrap_or_default()
     }
 
     /// A number, likewise.
+    #[must_use]
     pub fn number(&self, field: Field) -> Option<u64> {
-        self.value.pointer(field.pointer).and_then(Value::as_u64)
+        match self.slot(field) {
+            Some(Slot::Number(number)) => Some(*number),
+            _ => None,
+        }
     }
 
     /// When it happened, in seconds since 1970; `None` where it does not say.
+    #[must_use]
     pub fn seconds(&self) -> Option<i64> {
         self.text(field::TIMESTAMP).parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
     }
 
     /// The same in nanoseconds: the time at which the journal received it, and only without one its own word.
+    #[must_use]
     pub fn nanoseconds(&self) -> Option<i64> {
         match self.origin {
             Origin::Journal(at) => Some(at),
@@ -202,42 +277,52 @@ impl Event {
     }
 
     /// The strings of a list.
+    #[must_use]
     pub fn texts(&self, field: Field) -> Vec<&str> {
-        let list = self.value.pointer(field.pointer).and_then(Value::as_array);
-        list.map(|list| list.iter().filter_map(Value::as_str).collect()).unwrap_or_default()
+        match self.slot(field) {
+            Some(Slot::List(all)) => all.iter().filter_map(|slot| self.string(slot)).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// The rule that decided.
+    #[must_use]
     pub fn rule(&self) -> &str {
         self.text(field::RULE_ID)
     }
 
     /// Every rule that fired, the one that decided first.
+    #[must_use]
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.rule()).chain(self.texts(field::ALSO))
     }
 
     /// What could not be judged; empty where everything was.
+    #[must_use]
     pub fn unknown(&self) -> &str {
         self.text(field::UNKNOWN)
     }
 
     /// The virtual host whose policy decided; empty for the global policy.
+    #[must_use]
     pub fn vhost(&self) -> &str {
         self.text(field::VHOST)
     }
 
     /// Whether the action was blocked.
+    #[must_use]
     pub fn blocked(&self) -> bool {
         self.text(field::EVENT_OUTCOME) == "failure"
     }
 
     /// Whether it is of a UDP socket that was only connected. The detail of other events may be anybody's text.
+    #[must_use]
     pub fn sends_nothing(&self) -> bool {
         self.is_connection() && self.text(field::DETAIL).as_bytes() == NOTHING_SENT
     }
 
     /// Whether it is of a UDP socket that a program inherited, connected.
+    #[must_use]
     pub fn is_inherited(&self) -> bool {
         self.is_connection() && self.text(field::DETAIL) == "inherited by a program"
     }
@@ -247,19 +332,30 @@ impl Event {
     }
 
     /// Whether it is the guard's word on itself.
+    #[must_use]
     pub fn is_of_guard(&self) -> bool {
         self.rule() == "guard-policy"
     }
 
     /// Whether a program was started, or would have been.
+    #[must_use]
     pub fn is_exec(&self) -> bool {
         self.text(field::EVENT_ACTION) == "exec"
     }
 
+    /// Whether it names no address because it is not known. Events of 0.1.0 say 0.0.0.0:0 then, and what else is not known.
+    #[must_use]
+    pub fn is_unknown_address(&self) -> bool {
+        !self.unknown().is_empty()
+            && self.text(field::DESTINATION_IP) == "0.0.0.0"
+            && self.number(field::DESTINATION_PORT) == Some(0)
+    }
+
     /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events of 0.1.0 say
     /// 0.0.0.0:0 for that.
+    #[must_use]
     pub fn destination(&self) -> Option<String> {
-        if !self.unknown().is_empty() && crate::show::is_unknown_address(self.value()) {
+        if self.is_unknown_address() {
             return None;
         }
         let port = self.number(field::DESTINATION_PORT)?;
@@ -269,6 +365,7 @@ impl Event {
 
     /// The arguments of the program. One of them that the event has only the beginning of is taken out of the command line, where
     /// that is whole.
+    #[must_use]
     pub fn arguments(&self) -> Vec<&str> {
         let mut arguments = self.texts(field::PROCESS_ARGS);
         let line = self.text(field::PROCESS_COMMAND_LINE);
@@ -291,31 +388,13 @@ impl Event {
     }
 
     /// The text of `sh -c TEXT`, where the program was given one.
+    #[must_use]
     pub fn shell_command(&self) -> Option<&str> {
         match self.arguments().as_slice() {
             [_, "-c", command] | [_, "-c", "--", command] => Some(command),
             _ => None,
         }
     }
-}
-
-/// Of a value with what it points to.
-fn weight(value: &Value) -> usize {
-    /// What an allocation takes beside what is asked for.
-    const BESIDE: usize = 16;
-    /// Entries of a node of a map, which has room for all of them from the first on (std::collections::BTreeMap).
-    const ENTRIES: usize = 11;
-    let below = match value {
-        Value::String(text) => text.capacity() + BESIDE,
-        Value::Array(all) => all.iter().map(weight).sum::<usize>() + BESIDE,
-        Value::Object(all) => {
-            let nodes = 2 * all.len() / ENTRIES + 1;
-            let node = ENTRIES * (size_of::<String>() + size_of::<Value>()) + BESIDE;
-            all.iter().map(|(key, value)| key.capacity() + BESIDE + weight(value)).sum::<usize>() + nodes * node
-        }
-        _ => 0,
-    };
-    size_of::<Value>() + below
 }
 
 #[cfg(test)]
