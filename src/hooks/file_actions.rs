@@ -2,7 +2,7 @@
 //! standard descriptors of the new program are, or open the memory of a process for writing: the program would have the
 //! caller's.
 
-use super::open;
+use super::{open, reading};
 use crate::action::Decision;
 use crate::memory::StringBuf;
 use crate::sys::procfs;
@@ -116,8 +116,9 @@ impl Effects {
                 CLOSE | DUP2 | CLOSE_FROM => self.changes_descriptors = true,
                 OPEN => {
                     let [_, path, flags] = action.words;
-                    if self.decision.is_ok() && open::writes(flags as c_int) {
-                        self.opens(path as *const _)?;
+                    let flags = flags as c_int;
+                    if self.decision.is_ok() && (open::writes(flags) || reading::is_judged(flags)) {
+                        self.opens(path as *const _, flags)?;
                     }
                     self.changes_descriptors = true;
                 }
@@ -197,13 +198,14 @@ impl Effects {
         Some(())
     }
 
-    /// Judges an open for writing, by the file that the path leads to now.
-    fn opens(&mut self, path: *const c_char) -> Option<()> {
+    /// Judges an open, by the file that the path leads to now.
+    fn opens(&mut self, path: *const c_char, flags: c_int) -> Option<()> {
         let mut room = PathCopy::new();
         let Ok(path) = room.of(path) else { return Some(()) };
         let file = sys::open(self.folder(), path, libc::O_PATH, 0);
         match file.map_err(|errno| sys::lookup_error(self.folder(), path, errno)) {
-            Ok(file) => self.decision = open::decide(file.0),
+            Ok(file) if open::writes(flags) => self.decision = open::decide(file.0),
+            Ok(file) => self.decision = reading::decide(file.0),
             // Nothing is there: it is made, unless an action before leads to it.
             Err(libc::ENOENT | libc::ENOTDIR)
                 if !self.changes() || !sys::leads_through_process(self.folder(), path) => {}

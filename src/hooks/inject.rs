@@ -1,4 +1,4 @@
-//! Hooks what changes the memory of another process without opening it: process_vm_writev and ptrace.
+//! Hooks what reads or changes the memory of another process without opening it: process_vm_readv, process_vm_writev and ptrace.
 
 use super::fail;
 use crate::action::Actor;
@@ -6,7 +6,7 @@ use crate::judge;
 use crate::memory::StringBuf;
 use crate::process::state::{self, Role};
 use crate::real::table::real;
-use crate::request;
+use crate::{request, sys};
 use core::ffi::{c_int, c_long, c_uint, c_ulong, c_void};
 use portcullis_policy::Rule;
 
@@ -35,7 +35,12 @@ pub(super) fn may_write(pid: c_int) -> bool {
     is_let(b"process_vm_writev", pid)
 }
 
-/// Judges a call that writes the memory of process `pid`. What is refused gives EPERM, as where the kernel refuses it.
+/// Judges process_vm_readv: what it reads may tell the backstop's secret, where there is one.
+pub(super) fn may_read(pid: c_int) -> bool {
+    sys::secret() == 0 || pid.cast_unsigned() == sys::getpid() || is_let(b"process_vm_readv", pid)
+}
+
+/// Judges a call that reads or writes the memory of process `pid`. What is refused gives EPERM, as where the kernel refuses it.
 fn is_let(call: &[u8], pid: c_int) -> bool {
     if state::role() == Role::Master {
         return true;
@@ -45,6 +50,27 @@ fn is_let(call: &[u8], pid: c_int) -> bool {
     detail.push(b" of process ");
     detail.number(u64::from(pid.cast_unsigned()));
     request::current(|served| judge::plain(Rule::ProcessMemory, Actor::This, served, None, detail.bytes())).is_ok()
+}
+
+/// process_vm_readv(2).
+///
+/// # Safety
+/// As libc's; a wild pointer gives EFAULT.
+#[cfg_attr(not(test), unsafe(no_mangle))]
+pub unsafe extern "C" fn process_vm_readv(
+    pid: libc::pid_t,
+    into: *const libc::iovec,
+    into_count: c_ulong,
+    from: *const libc::iovec,
+    from_count: c_ulong,
+    flags: c_ulong,
+) -> libc::ssize_t {
+    let Some(real) = real::process_vm_readv() else { return fail(libc::ENOSYS) as libc::ssize_t };
+    if !may_read(pid) {
+        return fail(libc::EPERM) as libc::ssize_t;
+    }
+    // SAFETY: as the caller promises.
+    unsafe { real(pid, into, into_count, from, from_count, flags) }
 }
 
 /// process_vm_writev(2).

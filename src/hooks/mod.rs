@@ -24,6 +24,7 @@ mod namespace;
 mod open;
 mod posix_spawn;
 mod privilege;
+mod reading;
 mod remote;
 mod resolve;
 mod send;
@@ -47,7 +48,7 @@ pub use descriptor::{
 pub use end::{_Exit, _exit};
 pub use exec::{execl, execle, execlp, execv, execve, execveat, execvp, execvpe, fexecve};
 pub use filters::{prctl, pthread_create, thrd_create};
-pub use inject::{process_vm_writev, ptrace};
+pub use inject::{process_vm_readv, process_vm_writev, ptrace};
 pub use listen::{bind, listen};
 pub use loaded::{__fork, __libc_fork, dlopen, dlsym, dlvsym, fork};
 pub use messages::{__sendmmsg, sendmmsg};

@@ -57,6 +57,7 @@ extern "C" fn before_syscall(number: c_long, first: usize, second: usize) -> *co
         libc::SYS_openat,
         libc::SYS_openat2,
         libc::SYS_process_vm_writev,
+        libc::SYS_process_vm_readv,
         libc::SYS_ptrace,
         libc::SYS_mount,
         libc::SYS_fsopen,
@@ -188,11 +189,12 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
             libc::SYS_openat => opened(fd, b, c as c_int, || as_libc(go())),
             libc::SYS_openat2 => to_long(open::openat2(a, b, c, d)),
             libc::SYS_process_vm_writev if !inject::may_write(fd) => to_long(fail(libc::EPERM)),
+            libc::SYS_process_vm_readv if !inject::may_read(fd) => to_long(fail(libc::EPERM)),
             libc::SYS_ptrace if !inject::may_trace(a as u32, b as c_int) => to_long(fail(libc::EPERM)),
             // Without libc, whose ptrace gives what is read as its result.
             number @ libc::SYS_mount => super::mounting::system_call(number, 2, [a, b, c, d, e, f]),
             number @ libc::SYS_fsopen => super::mounting::system_call(number, 0, [a, b, c, d, e, f]),
-            libc::SYS_ptrace | libc::SYS_process_vm_writev => with(Ok(())),
+            libc::SYS_ptrace | libc::SYS_process_vm_writev | libc::SYS_process_vm_readv => with(Ok(())),
             libc::SYS_prctl if a as c_int == libc::PR_SET_SECCOMP => to_long(filters::by_prctl(b, c, || as_libc(go()))),
             libc::SYS_prctl => with(Ok(())),
             libc::SYS_seccomp => to_long(filters::by_seccomp(a, b, c, || as_libc(go()))),
@@ -205,9 +207,6 @@ unsafe extern "C" fn hooked(number: c_long, a: usize, b: usize, c: usize, d: usi
 
 /// Opens a path with these flags.
 fn opened(at: c_int, path: usize, flags: c_int, open: impl FnOnce() -> c_int) -> c_long {
-    if !open::writes(flags) {
-        return to_long(open());
-    }
     to_long(match open::before(at, path as *const _, flags) {
         Ok(()) => open::opened(open(), flags),
         Err(Refused(errno)) => fail(errno),

@@ -96,6 +96,8 @@ macro_rules! rows {
                 [start: ""; <stdio.h>; "int (FILE *)"]
                 pclose: fn(*mut libc::FILE) -> c_int;
                 [memory: "process-memory"; <sys/uio.h>; "ssize_t (pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long)"]
+                process_vm_readv: fn(libc::pid_t, *const libc::iovec, c_ulong, *const libc::iovec, c_ulong, c_ulong) -> libc::ssize_t;
+                [memory: "process-memory"; <sys/uio.h>; "ssize_t (pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long)"]
                 process_vm_writev: fn(libc::pid_t, *const libc::iovec, c_ulong, *const libc::iovec, c_ulong, c_ulong) -> libc::ssize_t;
                 [namespace: "namespace"; <sched.h>; "int (int)"]
                 unshare: fn(c_int) -> c_int;

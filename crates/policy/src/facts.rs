@@ -24,6 +24,8 @@ pub struct RuleFacts {
 pub struct RuleText {
     /// The rule.
     pub rule: Rule,
+    /// What an incident is called in which it is the gravest.
+    pub headline: &'static str,
     /// Its table in the configuration.
     pub table: &'static str,
     /// The key of what it is about, beside `mode` and `why`; empty where it has none.
@@ -104,6 +106,7 @@ macro_rules! rules {
         $rule:ident: {
             id: $id:literal,
             name: $name:literal,
+            headline: $headline:literal,
             severity: $severity:literal,
             techniques: $techniques:expr,
             subtechniques: $subtechniques:expr,
@@ -161,6 +164,7 @@ macro_rules! rules {
         /// What the configuration and the command say of them, in that order.
         pub static RULE_TEXTS: [RuleText; RULES] = [$(RuleText {
             rule: Rule::$rule,
+            headline: $headline,
             table: $table,
             list: $list,
             otherwise: $otherwise,

@@ -10,6 +10,7 @@ rules! {
     EgressPort: {
         id: "egress-port",
         name: "Uncommon Destination Port Connection by Linux Web Server",
+        headline: "Connection to an uncommon port",
         severity: 21,
         techniques: ["T1505", "T1571", "T1071"],
         subtechniques: ["T1505.003"],
@@ -34,6 +35,7 @@ rules! {
     ShellSpawn: {
         id: "shell-spawn",
         name: "Web Server Process Spawning Shell",
+        headline: "Shell command",
         severity: 47,
         techniques: ["T1505", "T1059"],
         subtechniques: ["T1505.003", "T1059.004"],
@@ -58,6 +60,7 @@ rules! {
     ExecPlace: {
         id: "exec-place",
         name: "Web Server Process Starting Program From Unusual Place",
+        headline: "Program from an unusual place",
         severity: 47,
         techniques: ["T1505", "T1105"],
         subtechniques: ["T1505.003"],
@@ -82,6 +85,7 @@ rules! {
     ExecTool: {
         id: "exec-tool",
         name: "Web Server Process Starting Network, Scripting or Reconnaissance Tool",
+        headline: "Network, scripting or reconnaissance tool",
         severity: 21,
         techniques: ["T1505", "T1059", "T1082"],
         subtechniques: ["T1505.003"],
@@ -106,6 +110,7 @@ rules! {
     StdioSocket: {
         id: "stdio-socket",
         name: "Web Server Process With Standard Input or Output on Network Connection",
+        headline: "Reverse shell",
         severity: 73,
         techniques: ["T1505", "T1059", "T1095"],
         subtechniques: ["T1505.003", "T1059.004"],
@@ -140,6 +145,7 @@ rules! {
     LoaderEnv: {
         id: "loader-env",
         name: "Web Server Process Setting Loader Variable for Child",
+        headline: "Code loaded into programs by a variable",
         severity: 73,
         techniques: ["T1505", "T1574"],
         subtechniques: ["T1505.003", "T1574.006"],
@@ -164,6 +170,7 @@ rules! {
     ListenPort: {
         id: "listen-port",
         name: "Web Server Process Listening on Port of Its Own",
+        headline: "Port opened",
         severity: 47,
         techniques: ["T1505", "T1571"],
         subtechniques: ["T1505.003"],
@@ -188,6 +195,7 @@ rules! {
     DnsDirect: {
         id: "dns-direct",
         name: "Web Server Process Asking Unconfigured Name Server",
+        headline: "Name server asked directly",
         severity: 21,
         techniques: ["T1505", "T1071"],
         subtechniques: ["T1505.003", "T1071.004"],
@@ -212,6 +220,7 @@ rules! {
     Metadata: {
         id: "metadata",
         name: "Web Server Process Accessing Cloud Metadata Service",
+        headline: "Cloud credentials asked for",
         severity: 47,
         techniques: ["T1505", "T1552"],
         subtechniques: ["T1505.003", "T1552.005"],
@@ -236,6 +245,7 @@ rules! {
     PhpIni: {
         id: "php-ini",
         name: "FastCGI Request Changing PHP Settings",
+        headline: "PHP settings changed by a request",
         severity: 47,
         techniques: ["T1505", "T1190"],
         subtechniques: ["T1505.003"],
@@ -266,6 +276,7 @@ rules! {
     ExecUnguarded: {
         id: "exec-unguarded",
         name: "Web Server Process Starting Program Out of Sight of Portcullis",
+        headline: "Program without the library",
         severity: 47,
         techniques: ["T1505", "T1548"],
         subtechniques: ["T1505.003", "T1548.001"],
@@ -290,6 +301,7 @@ rules! {
     FpmSocket: {
         id: "fpm-socket",
         name: "Web Server Process Reaching Application Pool Past Web Server",
+        headline: "Application pool reached past the server",
         severity: 73,
         techniques: ["T1505", "T1559"],
         subtechniques: ["T1505.003"],
@@ -320,10 +332,11 @@ rules! {
             because: "a request that comes past the web server may claim to be any script",
         }
     }
-    /// The memory of a process is opened for writing, or written.
+    /// The memory of a process is opened, read or written from outside.
     ProcessMemory: {
         id: "process-memory",
-        name: "Web Server Process Writing Memory of Process",
+        name: "Web Server Process Opening Memory of Process",
+        headline: "Memory of another process opened",
         severity: 73,
         techniques: ["T1505", "T1055"],
         subtechniques: ["T1505.003", "T1055.009"],
@@ -333,9 +346,9 @@ rules! {
         table: "rules.process-memory",
         list: "",
         otherwise: "the memory of a process",
-        grave: "the memory of a process is written",
+        grave: "the memory of a process is opened",
         mode: Nothing,
-        about: "A web server's worker, or a program that one started, opened the memory of a process for writing, wrote to it, or attached to it.",
+        about: "A web server's worker, or a program that one started, opened the memory of a process, read or wrote that of another one, or attached to it.",
         benign: "Debuggers and tracers that a request starts",
         tactics: ["persistence", "privilege-escalation", "defense-evasion"],
         fields: ["portcullis.detail", "process.executable", "process.command_line"],
@@ -358,6 +371,7 @@ rules! {
     Namespace: {
         id: "namespace",
         name: "Web Server Process Entering Namespace",
+        headline: "Namespace made or entered",
         severity: 47,
         techniques: ["T1505", "T1611"],
         subtechniques: ["T1505.003"],

@@ -28,6 +28,7 @@ mod requests;
 mod rings;
 mod routes;
 mod sandboxed;
+mod secret;
 mod shells;
 mod sinks;
 mod slow_memory;

@@ -230,6 +230,8 @@ static long go(void)
         return stream ? f.of(stream) : -1;
     if (is("process_vm_writev"))
         return f.of(hit ? getppid() : 0, &piece, 1UL, &into, 1UL, 0UL);
+    if (is("process_vm_readv"))
+        return f.of(hit ? getppid() : 0, &into, 1UL, &piece, 1UL, 0UL);
     if (is("unshare"))
         return f.of(hit ? CLONE_NEWUTS : 0);
     if (is("setns"))
