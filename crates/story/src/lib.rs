@@ -2,7 +2,23 @@
 //!
 //! The command reads files and the journal; this crate knows what a line says, and what belongs together.
 
+mod distinct;
 mod event;
+mod incident;
+mod members;
+mod names;
 mod parse;
+mod recent;
+mod resolve;
+mod score;
+mod seen;
+mod shape;
+mod story;
+mod trail;
 
 pub use event::{CONTRADICTED, CUT, Event, Origin};
+pub use incident::{Count, Incident, IncidentStep, Outcome, find};
+pub use members::Members;
+pub use resolve::{script, site};
+pub use score::{Reason, writable_part};
+pub use story::{Story, Told, Totals};

@@ -1,0 +1,399 @@
+//! Incidents: trails that belong together, ranked.
+//!
+//! **What belongs together**: trails of one request or one tree of programs; *odd* trails of one client, of one script, or to one
+//! destination that hardly anybody else has. A trail is odd where it has a step that no application has, or that few trails have. What is
+//! left of a script is ordinary: all of it is one incident, ranked low.
+
+use crate::distinct::Distinct;
+use crate::names::Names;
+use crate::score::{self, Reason};
+use crate::story::{COMMON, Told, all_of};
+use crate::trail::{Key, MANY, Step, Trail, stable};
+use portcullis_policy::Rule;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
+
+/// Trails of one client or one script belong together where no more time is between them, in nanoseconds.
+const TIME_BETWEEN: i64 = 24 * 3600 * 1_000_000_000;
+/// A client with more scripts that are not odd is rather a proxy: what it does is not one person's.
+const SCRIPTS_OF_ONE: usize = 40;
+/// So many steps, sites, scripts and clients of an incident are named.
+const STEPS_SHOWN: usize = 60;
+const NAMED: usize = 20;
+
+/// What became of the calls of an incident.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// All went ahead.
+    NotBlocked,
+    /// Some were blocked.
+    PartlyBlocked,
+    /// All were blocked.
+    Blocked,
+}
+
+impl Outcome {
+    /// Its words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Outcome::NotBlocked => "not blocked",
+            Outcome::PartlyBlocked => "partly blocked",
+            Outcome::Blocked => "blocked",
+        }
+    }
+}
+
+/// A kind of call in an incident.
+#[derive(Clone, Debug)]
+pub struct IncidentStep {
+    /// `rule.id`; empty for a rule of another version.
+    pub rule: &'static str,
+    /// `event.severity`
+    pub severity: u8,
+    /// Whether the calls were blocked.
+    pub blocked: bool,
+    /// The command, the destination or what else the first call was about.
+    pub what: Rc<str>,
+    /// `event.id` of the first event.
+    pub event: Rc<str>,
+    /// When the first and the last call were: nanoseconds since 1970.
+    pub first: i64,
+    /// The last one, likewise.
+    pub last: i64,
+    /// How many calls there were.
+    pub calls: u64,
+    /// Whether hardly anything else in the log is like it.
+    pub is_rare: bool,
+}
+
+/// A number of different things, and whether it is exact.
+pub type Count = (usize, bool);
+
+/// What belongs together.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    /// Its name: the same each time the same log is read.
+    pub id: String,
+    /// How grave and how unusual it is; see [`Incident::reasons`].
+    pub score: u32,
+    /// What the score is made of.
+    pub reasons: Vec<Reason>,
+    /// What happened, in a few words.
+    pub headline: &'static str,
+    /// The gravest severity in it.
+    pub severity: u8,
+    /// What became of its calls.
+    pub outcome: Outcome,
+    /// The rules that fired.
+    pub rules: Vec<Rule>,
+    /// The hosts, the sites, the scripts and the clients, the first ones by time; those that are not known are left out.
+    pub hosts: Vec<Rc<str>>,
+    /// The sites, likewise.
+    pub sites: Vec<Rc<str>>,
+    /// The scripts, likewise.
+    pub scripts: Vec<Rc<str>>,
+    /// The clients, likewise.
+    pub clients: Vec<Rc<str>>,
+    /// How many sites, scripts and clients there are.
+    pub counts: [Count; 3],
+    /// How many requests there are.
+    pub requests: Count,
+    /// Calls that went ahead, and calls that were blocked.
+    pub calls: [u64; 2],
+    /// When the first and the last call were: nanoseconds since 1970.
+    pub first: i64,
+    /// The last one, likewise.
+    pub last: i64,
+    /// Its steps, in the order of time.
+    pub steps: Vec<IncidentStep>,
+    /// How many kinds of calls more there are.
+    pub more_steps: usize,
+    /// The URI of its first request.
+    pub uri: Rc<str>,
+    /// Whether nothing in it is odd.
+    pub is_ordinary: bool,
+    members: HashSet<Key>,
+}
+
+impl Incident {
+    /// Whether an event with this key is a part of it.
+    #[must_use]
+    pub fn has(&self, key: &Key) -> bool {
+        let [host, site, script, _] = *key;
+        let folded = [[host, site, script, MANY], [host, 0, 0, MANY]];
+        self.members.contains(key) || folded.iter().any(|key| self.members.contains(key))
+    }
+
+    /// What happened, where, by whom and what became of it, in one line. Its parts come from an attacker.
+    #[must_use]
+    pub fn title(&self) -> String {
+        let of = |all: &[Rc<str>], (count, is_exact): Count, word: &str| match (all, count) {
+            ([], _) => String::new(),
+            ([one], ..=1) => one.to_string(),
+            (_, count) => format!("{}{count} {word}", if is_exact { "" } else { "about " }),
+        };
+        let [sites, scripts, clients] = self.counts;
+        let script_names: Vec<Rc<str>> =
+            self.scripts.iter().map(|script| script.rsplit('/').next().unwrap_or_default().into()).collect();
+        let mut out = self.headline.to_owned();
+        match of(&self.sites, sites, "sites") {
+            site if site.is_empty() => {}
+            site => out += &format!(" from {site}"),
+        }
+        match of(&script_names, scripts, "scripts") {
+            script if script.is_empty() => {}
+            script => out += &format!(": {script}"),
+        }
+        match of(&self.clients, clients, "clients") {
+            client if client.is_empty() => {}
+            client => out += &format!(", by {client}"),
+        }
+        match self.requests {
+            (0, _) => {}
+            (1, _) => out += ", 1 request",
+            (count, true) => out += &format!(", {count} requests"),
+            (count, false) => out += &format!(", about {count} requests"),
+        }
+        format!("{out}, {}", self.outcome.words())
+    }
+}
+
+/// Finds the incidents of a log, the gravest first.
+#[must_use]
+pub fn find(told: &Told) -> Vec<Incident> {
+    let odd: Vec<bool> = told.trails.iter().map(|trail| is_odd(trail, told)).collect();
+    let mut groups = Groups::new(told.trails.len());
+    join_odd(told, &odd, &mut groups);
+    for (one, other) in &told.links {
+        if let (Some(one), Some(other)) = (told.places.get(one), told.places.get(other)) {
+            groups.join(*one, *other);
+        }
+    }
+    join_ordinary(told, &odd, &mut groups);
+    let scripts = scripts_of_ordinary(told, &odd);
+    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for place in 0..told.trails.len() {
+        members.entry(groups.of(place as u32)).or_default().push(place);
+    }
+    let mut incidents: Vec<Incident> = members.values().map(|all| incident(told, all, &odd, &scripts)).collect();
+    incidents.sort_by(|one, other| {
+        other.score.cmp(&one.score).then(other.last.cmp(&one.last)).then_with(|| one.id.cmp(&other.id))
+    });
+    incidents
+}
+
+/// Whether few trails have a step.
+fn is_rare(step: &Step, told: &Told) -> bool {
+    told.shapes.get(&step.shape).is_none_or(|count| *count < COMMON)
+}
+
+fn is_odd(trail: &Trail, told: &Told) -> bool {
+    trail.rules().any(crate::trail::is_grave)
+        || trail.steps.iter().any(|step| is_rare(step, told))
+        || score::writable_part(&told.names.text(trail.whose.script)).is_some()
+}
+
+/// The scripts by which ordinary things were done, too.
+fn scripts_of_ordinary(told: &Told, odd: &[bool]) -> HashSet<[u64; 3]> {
+    let ordinary = told.trails.iter().zip(odd).filter(|(_, odd)| !**odd);
+    ordinary.map(|(trail, _)| script_of(trail)).collect()
+}
+
+fn script_of(trail: &Trail) -> [u64; 3] {
+    let [host, site, script, _] = trail.key;
+    [host, site, script]
+}
+
+fn join_odd(told: &Told, odd: &[bool], groups: &mut Groups) {
+    let mut clients: HashMap<u64, Vec<u32>> = HashMap::new();
+    let mut scripts: HashMap<[u64; 3], Vec<u32>> = HashMap::new();
+    let mut shapes: HashMap<u64, Vec<u32>> = HashMap::new();
+    let mut ordinary: HashMap<u64, usize> = HashMap::new();
+    for (place, (trail, odd)) in told.trails.iter().zip(odd).enumerate() {
+        let place = place as u32;
+        let client = trail.key[3];
+        if !odd {
+            *ordinary.entry(client).or_default() += 1;
+            continue;
+        }
+        if client != MANY && client != stable("") {
+            clients.entry(client).or_default().push(place);
+        }
+        scripts.entry(script_of(trail)).or_default().push(place);
+        let apart = trail.steps.iter().filter(|step| is_rare(step, told) && told.shapes.contains_key(&step.shape));
+        for step in apart {
+            shapes.entry(step.shape).or_default().push(place);
+        }
+    }
+    clients.retain(|client, _| ordinary.get(client).is_none_or(|count| *count <= SCRIPTS_OF_ONE));
+    // Of a script of which everybody's use is odd, nothing tells one user from another.
+    for mut together in clients.into_values().chain(scripts.into_values()).chain(shapes.into_values()) {
+        together.sort_by_key(|place| told.trails[*place as usize].first);
+        let mut last = i64::MIN;
+        for pair in together.windows(2) {
+            let [one, other] = [pair[0], pair[1]].map(|place| &told.trails[place as usize]);
+            last = last.max(one.last);
+            if other.first.saturating_sub(last) <= TIME_BETWEEN {
+                groups.join(pair[0], pair[1]);
+            }
+        }
+    }
+}
+
+/// What is ordinary of a script is one.
+fn join_ordinary(told: &Told, odd: &[bool], groups: &mut Groups) {
+    let mut scripts: HashMap<[u64; 3], u32> = HashMap::new();
+    for (place, trail) in told.trails.iter().enumerate() {
+        // One that is a part of an incident with others stays there.
+        if odd[place] || groups.of(place as u32) != place as u32 || groups.is_above[place] {
+            continue;
+        }
+        match scripts.get(&script_of(trail)) {
+            Some(first) => groups.join(*first, place as u32),
+            None => drop(scripts.insert(script_of(trail), place as u32)),
+        }
+    }
+}
+
+/// An incident of these trails.
+fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64; 3]>) -> Incident {
+    let mut trails: Vec<&Trail> = places.iter().map(|place| &told.trails[*place]).collect();
+    trails.sort_by_key(|trail| (trail.first, trail.key));
+    let first = trails[0];
+    let names = &told.names;
+    let named = |of: fn(&Trail) -> u32| texts(&trails, names, of);
+    let calls = trails.iter().fold([0_u64; 2], |sum, trail| {
+        let own = trail.calls();
+        [sum[0].saturating_add(own[0]), sum[1].saturating_add(own[1])]
+    });
+    let rules: BTreeSet<u8> = trails.iter().flat_map(|trail| trail.rules()).map(|rule| rule as u8).collect();
+    let rules: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| rules.contains(&(*rule as u8))).collect();
+    let (steps, more_steps) = steps(&trails, told);
+    let is_ordinary = !places.iter().any(|place| odd[*place]);
+    let is_script_odd = trails.iter().all(|trail| !ordinary.contains(&script_of(trail)));
+    let clients = all_of(trails.iter().copied(), |trail| &trail.clients);
+    let counts =
+        [number(&trails, |key| [key[0], key[1], 0]), number(&trails, |key| [key[0], key[1], key[2]]), clients.count()];
+    let severity = trails.iter().map(|trail| trail.severity()).max().unwrap_or(0);
+    let scripts = named(|trail| trail.whose.script);
+    let facts = score::Facts {
+        severity,
+        rules: &rules,
+        steps: &steps,
+        sites: counts[0].0,
+        clients: counts[2].0,
+        scripts: &scripts,
+        is_script_odd,
+        is_ordinary,
+    };
+    let reasons = score::reasons(&facts);
+    let is_of = |rule: &&Rule| portcullis_policy::RULE_FACTS[**rule as usize].severity == severity;
+    let gravest = rules.iter().filter(is_of).min_by_key(|rule| (!crate::trail::is_grave(**rule), **rule as u8));
+    let more = told.names.text(first.id);
+    Incident {
+        id: format!("{:08x}", stable((first.key, &*more)) as u32),
+        score: reasons.iter().map(|reason| reason.points).sum(),
+        reasons,
+        headline: gravest.map_or("Events of another version", |rule| rule.text().headline),
+        severity,
+        outcome: match calls {
+            [_, 0] => Outcome::NotBlocked,
+            [0, _] => Outcome::Blocked,
+            _ => Outcome::PartlyBlocked,
+        },
+        rules,
+        hosts: named(|trail| trail.whose.host),
+        sites: named(|trail| trail.whose.site),
+        scripts,
+        clients: named(|trail| trail.whose.client),
+        counts,
+        requests: all_of(trails.iter().copied(), |trail| &trail.requests).count(),
+        calls,
+        first: first.first,
+        last: trails.iter().map(|trail| trail.last).max().unwrap_or(first.first),
+        steps,
+        more_steps,
+        uri: names.text(first.uri),
+        is_ordinary,
+        members: trails.iter().map(|trail| trail.key).collect(),
+    }
+}
+
+/// The first texts of the trails, each once.
+fn texts(trails: &[&Trail], names: &Names, of: impl Fn(&Trail) -> u32) -> Vec<Rc<str>> {
+    let mut seen = HashSet::new();
+    let new = trails.iter().map(|trail| of(trail)).filter(|number| *number != 0 && seen.insert(*number));
+    new.take(NAMED).map(|number| names.text(number)).collect()
+}
+
+/// How many different keys there are.
+fn number(trails: &[&Trail], of: impl Fn(&Key) -> [u64; 3]) -> Count {
+    let mut all = Distinct::default();
+    trails.iter().for_each(|trail| all.add(stable(of(&trail.key))));
+    all.count()
+}
+
+/// The steps of trails, in the order of time, the same ones together; and how many more there are.
+fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
+    let mut all: BTreeMap<(u64, bool), Step> = BTreeMap::new();
+    for step in trails.iter().flat_map(|trail| &trail.steps) {
+        all.entry((step.shape, step.blocked))
+            .and_modify(|known| {
+                if step.first < known.first {
+                    (known.what, known.id, known.first) = (step.what, step.id, step.first);
+                }
+                known.last = known.last.max(step.last);
+                known.calls = known.calls.saturating_add(step.calls);
+            })
+            .or_insert_with(|| step.clone());
+    }
+    let mut all: Vec<Step> = all.into_values().collect();
+    let more = all.len().saturating_sub(STEPS_SHOWN);
+    all.sort_by_key(|step| std::cmp::Reverse((step.rank(), is_rare(step, told))));
+    all.truncate(STEPS_SHOWN);
+    all.sort_by_key(|step| (step.first, step.shape));
+    let shown = |step: &Step| IncidentStep {
+        rule: step.rule.map_or("", Rule::word),
+        severity: step.severity,
+        blocked: step.blocked,
+        what: told.names.text(step.what),
+        event: told.names.text(step.id),
+        first: step.first,
+        last: step.last,
+        calls: step.calls,
+        is_rare: is_rare(step, told),
+    };
+    (all.iter().map(shown).collect(), more)
+}
+
+/// Which trails belong together: the number above each, and itself at the top.
+struct Groups {
+    above: Vec<u32>,
+    /// Whether something else belongs to it.
+    is_above: Vec<bool>,
+}
+
+impl Groups {
+    fn new(count: usize) -> Groups {
+        Groups { above: (0..count as u32).collect(), is_above: vec![false; count] }
+    }
+
+    fn of(&mut self, mut place: u32) -> u32 {
+        while self.above[place as usize] != place {
+            let next = self.above[place as usize];
+            self.above[place as usize] = self.above[next as usize];
+            place = next;
+        }
+        place
+    }
+
+    fn join(&mut self, one: u32, other: u32) {
+        let (one, other) = (self.of(one), self.of(other));
+        if one != other {
+            let (low, high) = (one.min(other), one.max(other));
+            self.above[high as usize] = low;
+            self.is_above[low as usize] = true;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Texts, each held once.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+/// What a text takes beside its own bytes, in bytes, about: an allocation with its counts, and its places in a list and a table.
+const BESIDE: usize = 88;
+
+/// Texts by their numbers; number 0 is the empty one.
+pub struct Names {
+    numbers: HashMap<Rc<str>, u32>,
+    texts: Vec<Rc<str>>,
+    held: usize,
+}
+
+impl Names {
+    /// None but the empty one.
+    pub fn new() -> Names {
+        let empty: Rc<str> = "".into();
+        Names { numbers: [(Rc::clone(&empty), 0)].into(), texts: vec![empty], held: 0 }
+    }
+
+    /// The number of a text.
+    pub fn number(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let Ok(number) = u32::try_from(self.texts.len()) else { return 0 };
+        self.held += text.len() + BESIDE;
+        let text: Rc<str> = text.into();
+        self.texts.push(Rc::clone(&text));
+        self.numbers.insert(text, number);
+        number
+    }
+
+    /// The text of a number.
+    pub fn text(&self, number: u32) -> Rc<str> {
+        self.texts.get(number as usize).cloned().unwrap_or_default()
+    }
+
+    /// What they take, in bytes, about.
+    pub fn held(&self) -> usize {
+        self.held
+    }
+}

