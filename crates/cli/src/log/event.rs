@@ -256,7 +256,7 @@ impl Event {
         self.text(field::EVENT_ACTION) == "exec"
     }
 
-    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events of 0.1.0 say
+    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events from before 0.2.0 say
     /// 0.0.0.0:0 for that.
     pub fn destination(&self) -> Option<String> {
         if !self.unknown().is_empty() && crate::show::is_unknown_address(self.value()) {
