@@ -1,9 +1,9 @@
-//! The backstop: a filter in the kernel, of each worker, for what does not come through the hooks.
+//! The backstop: a seccomp filter in each worker, for calls that bypass the hooks.
 //!
-//! Calls that were judged carry a secret: in an argument that the kernel does not look at, or, where libc itself executes
-//! a program, by the place of its environment. Everything else that the filter is for is logged by the kernel, or judged by
-//! the supervisor. The filter is loaded late: when the worker gives up root, which needs no more than root has, else when
-//! it accepts its first connection.
+//! Calls that were evaluated carry a secret: in an argument that the kernel does not read, or, if libc itself executes a program, in
+//! the address of its environment. All other calls that the filter stops are logged by the kernel, or evaluated by the supervisor.
+//! The filter is loaded late: when the worker drops root privileges, because root may load it without no_new_privs, otherwise when it
+//! accepts its first connection.
 
 mod filter;
 mod link;

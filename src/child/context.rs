@@ -1,4 +1,4 @@
-//! The variables of the guard that a program is started with: of what it inherits over exec, and of the request.
+//! Writes the variables of Portcullis for a new program: PORTCULLIS_CONTEXT and PORTCULLIS_REQUEST.
 
 use crate::child::environment::New;
 use crate::memory::StringBuf;
@@ -15,11 +15,11 @@ use portcullis_policy::overlay;
 use portcullis_request::context::{self, Finds, HANDED, Handed, Inherited, Tree};
 use portcullis_request::environment::{CONTEXT, REQUEST};
 
-/// A buffer for the environment variable that hands the context to a child.
+/// A buffer for PORTCULLIS_CONTEXT.
 pub type Context = StringBuf<1280>;
 
-/// Tells the supervisor for which request this process is about to execute a program, named `name`, in which the guard will not
-/// be: what that says of itself is not believed.
+/// Announces to the supervisor that this process is about to execute the program `name` without the library, and for which request:
+/// the supervisor does not trust the environment of such a program.
 #[inline(never)]
 pub fn announce(request: &[u8], name: &[u8], served: &ServedRequest) {
     if in_force::policy().backstop().kind == BackstopKind::Supervise {
@@ -41,7 +41,7 @@ pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Serve
     let (reported, image, finds) = (state::reported(), new.image, new.finds);
     with_tree(|tree| {
         let handed = new.handed;
-        // A policy in memory is compiled anew by a master that does not get it.
+        // A master that does not get the policy in memory compiles it again.
         let tried = if load::is_in_memory() { 0 } else { tried };
         write(
             text,
@@ -50,14 +50,14 @@ pub fn compose(text: &mut Context, new: &New<'_>, injected: bool, served: &Serve
     });
 }
 
-/// The variable for the supervisor, which is handed these descriptors.
+/// The variable for the supervisor, which gets these descriptors.
 pub fn compose_supervisor(handed: Handed) -> Context {
     let mut text = StringBuf::new();
     with_tree(|tree| write(&mut text, &Inherited { handed, ..with_chain(b"supervisor", tree) }));
     text
 }
 
-/// Calls `go` with what the tree of this process is judged by: what it was handed down itself, where it cannot use that.
+/// Calls `go` with the facts of this process tree's policy; if this process cannot use the policy, with the facts that it inherited.
 fn with_tree(go: impl FnOnce(Tree<'_>)) {
     let policy = in_force::policy();
     let modes = overlay::digits(&policy);
@@ -70,7 +70,7 @@ fn with_tree(go: impl FnOnce(Tree<'_>)) {
     go(Tree { modes: &modes, sinks, file, digest, home: home::handed_down(), pools: text.bytes(), log });
 }
 
-/// What a program with this chain inherits from one that has just begun.
+/// The context of a program with this chain, from a process that has just started.
 fn with_chain<'a>(chain: &'a [u8], tree: Tree<'a>) -> Inherited<'a> {
     let settled = state::settled();
     let (stderr, policy) = (settled.stderr, settled.policy_path.bytes());

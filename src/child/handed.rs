@@ -1,16 +1,16 @@
-//! Hands a program what it cannot reach by path: the policy in force, and the sinks that this process holds.
+//! Passes the active policy and the open sinks to a program by descriptor, if it cannot open them by path.
 //!
-//! A program may begin in another root folder or in other mounts than its server: a pool's chroot, a sandbox. There, neither the
-//! compiled policy nor the log nor journald's socket is at its path, or somebody else's file is. From there, and from where the path
-//! of the policy does not lead to what this process is judged by, a program that it starts gets the policy as a sealed file in memory,
-//! which its constructor maps and closes, and duplicates of the sinks, which it keeps. A program without a loader keeps both, for what
-//! it starts. Elsewhere nothing gets a descriptor.
+//! A program may start in another root directory or in other mounts than its server: a pool's chroot, a sandbox. There, the compiled
+//! policy, the log and journald's socket are not at their paths, or another file is. The same applies if the path of the policy does
+//! not lead to the active policy. Then a started program gets the policy as a sealed file in memory, which its constructor maps and
+//! closes, and duplicates of the sinks, which it keeps. A program without a loader keeps both, for the programs that it starts. No
+//! other program gets a descriptor.
 //!
-//! The program is told which files they are, and not their numbers alone: the starter may put a file of its own in their place, by
-//! another thread or by an action of posix_spawn, and cannot make one with the device, the inode and the time of another.
+//! The context contains device, inode and time of each file beside the number of the descriptor. The caller could put another file in
+//! its place, by another thread or by a file action of posix_spawn, but not one with the same device, inode and time.
 //!
-//! **Limits**: where no descriptor is free, or the program is spawned with an action that closes it, nothing is handed down, and what
-//! [`crate::policy::load::in_descendant`] says of a lost policy holds.
+//! **Limits**: if no descriptor is free, or a file action closes it, nothing is passed. Then the program has lost its policy
+//! ([`crate::policy::load::in_descendant`]).
 
 use crate::action::Guarding;
 use crate::child::environment::New;
@@ -23,10 +23,10 @@ use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicUsize, Ordering};
 use portcullis_request::context::{HANDED, Handed};
 
-/// How many are lent to children at the moment.
+/// The number of programs in new processes that currently get descriptors.
 static LENT: AtomicUsize = AtomicUsize::new(0);
 
-/// Descriptors that are lent to one program, until it runs or its exec has failed.
+/// Descriptors that are passed to one program. They are closed here once it runs, or its exec has failed.
 pub struct SinkLoan {
     policy: Option<Fd>,
     sinks: [Option<Fd>; sink::KINDS],
@@ -36,7 +36,7 @@ pub struct SinkLoan {
 impl SinkLoan {
     const NOTHING: SinkLoan = SinkLoan { policy: None, sinks: [const { None }; sink::KINDS], to_child: false };
 
-    /// Its descriptors as numbers, -1 for one that is not there; they stay open.
+    /// The numbers of the descriptors, -1 for a missing one; they stay open.
     fn into_numbers(mut self) -> [i32; HANDED] {
         let mut numbers = [-1; HANDED];
         let files = core::iter::once(&mut self.policy).chain(&mut self.sinks);
@@ -51,14 +51,14 @@ impl SinkLoan {
         SinkLoan { policy, sinks, to_child: false }
     }
 
-    /// What the program has to be lent that takes the place of this one: it survives exec.
+    /// The descriptors for a program that this process executes: they survive exec.
     pub fn to_next(new: &New<'_>) -> SinkLoan {
         let lent = SinkLoan::to(new);
         lent.files().for_each(|fd| sys::keep_over_exec(fd.0));
         lent
     }
 
-    /// What a program in a new process has to be lent: closed on exec, but for what [`is_for_children`] makes of it.
+    /// The descriptors for a program in a new process: closed on exec, unless [`is_for_children`].
     pub fn to_child(new: &New<'_>) -> SinkLoan {
         let mut lent = SinkLoan::to(new);
         let any = lent.files().next().is_some();
@@ -82,7 +82,7 @@ impl SinkLoan {
         core::iter::once(&self.policy).chain(&self.sinks).flatten()
     }
 
-    /// What the program is told of them.
+    /// The entries of the context for them.
     pub fn told(&self) -> Handed {
         let mut told = [[0; 3]; HANDED];
         let files = core::iter::once(&self.policy).chain(&self.sinks);
@@ -104,7 +104,7 @@ impl Drop for SinkLoan {
     }
 }
 
-/// A descriptor's number and one, and what tells its file from others.
+/// A descriptor's number plus one, and the identity of its file.
 fn told_of(file: &Fd, is_policy: bool) -> Option<[u64; 3]> {
     let stat = if is_policy { sys::fstat(file.0) } else { sys::fstat_of_sink(file.0) }?;
     let [first, second] = handed_down::marks(&stat, is_policy);
@@ -113,15 +113,15 @@ fn told_of(file: &Fd, is_policy: bool) -> Option<[u64; 3]> {
     Some([u64::from(file.0.cast_unsigned()).wrapping_add(1), first, second | end])
 }
 
-/// What is told of a sink that somebody has spoilt.
+/// The entry of a sink that another process has changed.
 const NOT_THERE: [u64; 3] = [u64::MAX, 0, 0];
 
-/// Whether anything is lent to a program in a new process, which is to have it beyond exec.
+/// Whether a program in a new process is about to get descriptors that have to survive exec.
 pub fn is_for_children() -> bool {
     LENT.load(Ordering::Relaxed) != 0
 }
 
-/// Whether a program that this process starts may not find policy and sinks by their paths.
+/// Whether a program that this process starts may be unable to open policy and sinks by their paths.
 fn is_needed() -> bool {
     home::has_root() == Some(false) || sink::is_elsewhere() || !load::has_path()
 }
@@ -129,7 +129,7 @@ fn is_needed() -> bool {
 #[cold]
 #[inline(never)]
 fn lend(policy: &[u8]) -> SinkLoan {
-    // What a master starts opens its own.
+    // A program that a master starts opens the sinks itself.
     let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
     let lend = || SinkLoan { policy: copied(policy), sinks: sinks(), to_child: false };
     let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
@@ -140,13 +140,13 @@ fn lend(policy: &[u8]) -> SinkLoan {
     lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(raised)
 }
 
-/// A copy of the policy in force for the supervisor. It begins later than its server, when the path may lead to another policy, to half
-/// of one or to none; and a file that was replaced has another time than it had, so that it cannot be told from any other.
+/// A copy of the active policy for the supervisor. The supervisor starts later than its server. By then the path may lead to another
+/// policy, to an incomplete one or to none, and a replaced file has another time, so that it cannot be recognised.
 pub fn for_supervisor() -> Option<Fd> {
     in_force::policy_bytes().filter(|_| !in_force::is_lost()).and_then(copied)
 }
 
-/// What the supervisor is told of it, which has it with the number `as_number`.
+/// The entry of the context for it; the supervisor has it as descriptor `as_number`.
 pub fn told_supervisor(file: Option<&Fd>, as_number: i32) -> Handed {
     let mut told = [[0; 3]; HANDED];
     if let (Some(place), Some([_, first, second])) = (told.first_mut(), file.and_then(|file| told_of(file, true))) {
@@ -155,7 +155,7 @@ pub fn told_supervisor(file: Option<&Fd>, as_number: i32) -> Handed {
     told
 }
 
-/// A copy that nobody can write to.
+/// A sealed copy, to which no process can write.
 #[cold]
 #[inline(never)]
 fn copied(bytes: &[u8]) -> Option<Fd> {
@@ -169,20 +169,20 @@ fn copied(bytes: &[u8]) -> Option<Fd> {
     sys::duplicate_to_lend(low.0).or_else(|| leaves_room(&low).then_some(low))
 }
 
-/// Whether a program's loader has descriptors left beside this one, which a low limit keeps at a low number.
+/// Whether a program's loader still has free descriptors beside this one; at a low limit, it has a low number.
 fn leaves_room(low: &Fd) -> bool {
     const LOADERS: u64 = 3;
     let needed = u64::from(low.0.cast_unsigned()).wrapping_add(LOADERS);
     sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| needed < soft)
 }
 
-/// For the constructor: keeps the sinks that this program was handed.
+/// For the constructor: keeps the sinks that were passed to this program.
 pub fn take_sinks(handed: &Handed) {
     let [_, sinks @ ..] = *handed;
     sink::keep(sinks.map(sink_of));
 }
 
-/// The sink that was told of, where it is there and writes.
+/// The sink of an entry of the context, if its descriptor is open and writes.
 fn sink_of(told: [u64; 3]) -> Option<sink::Handed> {
     let [_, first, second] = told;
     let found = handed_down::number(told).and_then(|fd| sys::fstat_of_sink(fd).map(|stat| (fd, stat)));

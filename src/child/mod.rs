@@ -1,4 +1,4 @@
-//! What a program that this process starts is handed: its environment, the context, and descriptors.
+//! Prepares what a started program gets: its environment, the context, and descriptors.
 
 pub mod context;
 pub mod environment;

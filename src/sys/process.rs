@@ -1,10 +1,9 @@
-//! The process itself, time, and child processes.
+//! System calls on this process, its children, and other processes by their number.
 
-pub use super::arch::CLOCK;
+use super::clock::now;
 use super::raw::syscall;
 use super::result;
-use core::ffi::{CStr, c_void};
-use core::sync::atomic::{AtomicPtr, Ordering};
+use core::ffi::CStr;
 
 /// Process id.
 pub fn getpid() -> u32 {
@@ -46,63 +45,10 @@ pub fn getegid() -> u32 {
     unsafe { syscall(libc::SYS_getegid, [0; 6]) as u32 }
 }
 
-/// Nanoseconds since 1970.
-pub fn now() -> u64 {
-    clock(libc::CLOCK_REALTIME)
-}
-
 /// Whether there is a process of this number; one that this process may not signal is.
 pub fn process_exists(pid: u32) -> bool {
     // SAFETY: takes no pointer; signal 0 is none.
     unsafe { syscall(libc::SYS_kill, [pid as usize, 0, 0, 0, 0, 0]) != -(libc::ESRCH as isize) }
-}
-
-/// Nanoseconds since the host was started, whatever its clock is set to.
-pub fn since_boot() -> u64 {
-    clock(libc::CLOCK_MONOTONIC)
-}
-
-/// The same as /proc has the start of a process: with the time that the host slept, in ticks (USER_HZ, 100 in a second).
-pub fn ticks_since_boot() -> u64 {
-    clock(libc::CLOCK_BOOTTIME) / 10_000_000
-}
-
-/// Processor time that a process has had, in nanoseconds; 0 where that is not to be had. The clock of a process is named by its number
-/// (linux/posix-timers.h).
-pub fn processor_time(pid: u32) -> u64 {
-    /// CPUCLOCK_SCHED, of a process.
-    const SCHEDULED: i32 = 2;
-    let mut time = [0_i64; 2];
-    let id = (!pid.cast_signed() << 3) | SCHEDULED;
-    // SAFETY: the kernel writes two words there.
-    unsafe { syscall(libc::SYS_clock_gettime, [id as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0]) };
-    (time[0] as u64).wrapping_mul(1_000_000_000).wrapping_add(time[1] as u64)
-}
-
-/// clock_gettime as the kernel maps it into every process: it reads the clock without a system call.
-type Clock = unsafe extern "C" fn(libc::clockid_t, *mut [i64; 2]) -> i32;
-/// Where it is; null where that is not known, as in what a server starts, which asks for the time once if ever.
-static MAPPED: AtomicPtr<c_void> = AtomicPtr::new(core::ptr::null_mut());
-
-/// From now on the clock is read by this function.
-///
-/// # Safety
-/// It must be the function [`CLOCK`] of the kernel's object.
-pub unsafe fn set_clock(address: usize) {
-    MAPPED.store(address as *mut c_void, Ordering::Relaxed);
-}
-
-fn clock(which: libc::clockid_t) -> u64 {
-    let mut time = [0_i64; 2];
-    // SAFETY: null, or the kernel's function, which stays where it is; `None` is null.
-    let mapped = unsafe { core::mem::transmute::<*mut c_void, Option<Clock>>(MAPPED.load(Ordering::Relaxed)) };
-    // SAFETY: it writes a timespec, which is two 64-bit integers on 64-bit Linux.
-    if mapped.is_none_or(|mapped| unsafe { mapped(which, &raw mut time) } != 0) {
-        let args = [which as usize, time.as_mut_ptr() as usize, 0, 0, 0, 0];
-        // SAFETY: the kernel writes the same.
-        unsafe { syscall(libc::SYS_clock_gettime, args) };
-    }
-    time[0].wrapping_mul(1_000_000_000).wrapping_add(time[1]).cast_unsigned()
 }
 
 /// Writes the host's name, and zeros behind it.
@@ -324,83 +270,6 @@ pub fn reap() {
     while unsafe { syscall(libc::SYS_wait4, [usize::MAX, 0, options as usize, 0, 0, 0]) } > 0 {}
 }
 
-/// Groups of a process that can be taken over.
-const GROUPS_MAX: usize = 256;
-
-/// The user, group and supplementary groups with which files are looked up.
-pub struct LookupIdentity {
-    uid: u32,
-    gid: u32,
-    groups: [u32; GROUPS_MAX],
-    count: usize,
-}
-
-/// Sets the user or the group for files, where that is allowed; the one before.
-fn set_for_files(call: libc::c_long, id: u32) -> u32 {
-    // SAFETY: takes no pointer.
-    unsafe { syscall(call, [id as usize, 0, 0, 0, 0, 0]) as u32 }
-}
-
-impl LookupIdentity {
-    /// Without further groups.
-    pub fn of(uid: u32, gid: u32) -> LookupIdentity {
-        LookupIdentity { uid, gid, groups: [0; GROUPS_MAX], count: 0 }
-    }
-
-    /// Adds a group; `None` where there is no room.
-    pub fn add(&mut self, group: u32) -> Option<()> {
-        *self.groups.get_mut(self.count)? = group;
-        self.count = self.count.wrapping_add(1);
-        Some(())
-    }
-
-    /// This process's.
-    pub fn own() -> Option<LookupIdentity> {
-        // Nobody has the highest number: it changes nothing.
-        let now = |call| set_for_files(call, u32::MAX);
-        let mut eyes = LookupIdentity::of(now(libc::SYS_setfsuid), now(libc::SYS_setfsgid));
-        let args = [GROUPS_MAX, eyes.groups.as_mut_ptr() as usize, 0, 0, 0, 0];
-        // SAFETY: the kernel writes at most that many groups.
-        eyes.count = super::result(unsafe { syscall(libc::SYS_getgroups, args) }).ok()?;
-        Some(eyes)
-    }
-
-    /// Whether the mode of a file lets them write to it.
-    pub fn may_write(&self, stat: &super::Stat) -> bool {
-        let groups = self.groups.get(..self.count).unwrap_or_default();
-        let bit = if stat.uid == self.uid {
-            libc::S_IWUSR
-        } else if stat.gid == self.gid || groups.contains(&stat.gid) {
-            libc::S_IWGRP
-        } else {
-            libc::S_IWOTH
-        };
-        self.uid == 0 || stat.mode & bit != 0
-    }
-
-    /// Looks with them from now on; whether that is so.
-    pub fn take(&self) -> bool {
-        let Some(groups) = self.groups.get(..self.count) else { return false };
-        let has_groups = || LookupIdentity::own().is_some_and(|now| now.groups.get(..now.count) == Some(groups));
-        let args = [groups.len(), groups.as_ptr() as usize, 0, 0, 0, 0];
-        // SAFETY: the kernel reads the groups.
-        let done = has_groups() || unsafe { syscall(libc::SYS_setgroups, args) } == 0;
-        set_for_files(libc::SYS_setfsgid, self.gid);
-        set_for_files(libc::SYS_setfsuid, self.uid);
-        let is = |call, id| set_for_files(call, u32::MAX) == id;
-        done && is(libc::SYS_setfsgid, self.gid) && is(libc::SYS_setfsuid, self.uid)
-    }
-}
-
-/// Looks at files, those of /proc included, as this user and group from now on.
-pub fn look_as(uid: u32, gid: u32) {
-    // SAFETY: takes no pointer. The group first: without CAP_SETGID nothing changes.
-    unsafe {
-        syscall(libc::SYS_setfsgid, [gid as usize, 0, 0, 0, 0, 0]);
-        syscall(libc::SYS_setfsuid, [uid as usize, 0, 0, 0, 0, 0]);
-    }
-}
-
 /// A number for a stream or a request: never 0, and most unlikely to be another's.
 pub fn fresh_number() -> u64 {
     // Where the stack lies is random, and differs between two processes of one number in one instant.
@@ -408,24 +277,4 @@ pub fn fresh_number() -> u64 {
     let place = &raw const here as u64;
     let mixed = (now() ^ (u64::from(getpid()) << 40)).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ place;
     mixed.wrapping_mul(0xD6E8_FEB8_6659_FD93) | 1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_ways_to_the_clock_say_the_same() {
-        let asked = || {
-            MAPPED.store(core::ptr::null_mut(), Ordering::Relaxed);
-            (now(), since_boot())
-        };
-        let before = asked();
-        crate::real::find::resolve();
-        assert!(!MAPPED.load(Ordering::Relaxed).is_null(), "the kernel's object was not found");
-        let read = (now(), since_boot());
-        let after = asked();
-        assert!(before.0 <= read.0 && read.0 <= after.0, "{before:?}, {read:?}, {after:?}");
-        assert!(before.1 <= read.1 && read.1 <= after.1, "{before:?}, {read:?}, {after:?}");
-    }
 }

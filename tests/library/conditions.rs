@@ -48,11 +48,16 @@ fn calls(events: &[serde_json::Value]) -> usize {
     events.iter().map(of).sum()
 }
 
-/// Compares `conditions` bare and in audit; gives the number of calls that are events.
+/// Compares the probe under `conditions` without the library and in audit; gives the number of calls that are events.
 fn compare(conditions: &[&str], environment: &[(&str, &str)]) -> usize {
+    compare_of("probe.c", conditions, environment)
+}
+
+/// The same of another program.
+fn compare_of(program: &str, conditions: &[&str], environment: &[(&str, &str)]) -> usize {
     enter();
     let folder = tempfile::tempdir().expect("a folder");
-    let probe = compile(&source("probe.c"), folder.path(), "probe", &[]);
+    let probe = compile(&source(program), folder.path(), "probe", &[]);
     let bare = output(Command::new(&probe).args(conditions).envs(environment.iter().copied()));
     let audit = output(guarded(folder.path(), "audit", &probe).args(conditions).envs(environment.iter().copied()));
     assert!(!bare.stdout.is_empty());
@@ -107,12 +112,12 @@ fn after_exit_handlers() {
 
 #[test]
 fn with_bad_addresses() {
-    compare(&["bad-address"], &[]);
+    compare_of("invalid.c", &["addresses"], &[]);
 }
 
 #[test]
 fn with_bad_programs_arguments_and_environments() {
-    compare(&["bad-exec"], &[]);
+    compare_of("invalid.c", &["programs"], &[]);
 }
 
 #[test]

@@ -247,3 +247,33 @@ fn the_document_has_the_table() {
         "PORTCULLIS_UPDATE=1 cargo nextest run --test library table:: writes docs/hooks.md"
     );
 }
+
+/// docs/hooks.md says in which files of src/hooks/ a family is: each hooked function is in one of them, and no file is named in vain.
+#[test]
+fn each_hook_is_in_a_file_of_its_family() {
+    let text = file("docs/hooks.md");
+    let (_, table) =
+        text.split_once("| family | purpose | files in `src/hooks/` |\n| --- | --- | --- |\n").expect("a table");
+    let families: BTreeMap<&str, Vec<(&str, String)>> = table
+        .lines()
+        .take_while(|line| line.starts_with("| "))
+        .map(|line| {
+            let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+            let files = cells[3].split(", ").map(|name| name.trim_matches('`'));
+            (cells[1], files.map(|name| (name, file(&format!("src/hooks/{name}")))).collect())
+        })
+        .collect();
+    let mut used = BTreeSet::new();
+    for row in rows() {
+        let files = families.get(row.family.as_str()).unwrap_or_else(|| panic!("no family {}", row.family));
+        let has = |text: &str| text.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| word == row.name);
+        let found: Vec<&str> = files.iter().filter(|(_, text)| has(text)).map(|(name, _)| *name).collect();
+        assert!(!found.is_empty(), "{} is in none of the files of {}", row.name, row.family);
+        used.extend(found.into_iter().map(|name| (row.family.clone(), name)));
+    }
+    for (family, files) in &families {
+        for (name, _) in files {
+            assert!(used.contains(&((*family).to_owned(), *name)), "no hook of {family} is in {name}");
+        }
+    }
+}

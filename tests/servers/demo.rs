@@ -53,14 +53,30 @@ fn is_the_picture(output: &[u8]) {
     assert_eq!(String::from_utf8_lossy(&drawn.stdout), kept, "make pictures");
 }
 
+/// The screenshot of the report shows the words that the report has now.
+fn is_the_report(page: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let check = Command::new("python3")
+        .arg(root.join("scripts/page_mark.py"))
+        .arg("check")
+        .arg(root.join("docs/report.png"))
+        .stdin(std::fs::File::open(page).expect("the report"))
+        .output()
+        .expect("python3");
+    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+}
+
 // One test, since each would see what the other leaves while it runs.
 #[test]
 fn shows_what_it_says_and_leaves_nothing() {
-    let done = demo().output().expect("the demo");
+    let folder = tempfile::tempdir().expect("a folder");
+    let report = folder.path().join("report.html");
+    let done = demo().env("PORTCULLIS_REPORT", &report).output().expect("the demo");
     let text = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{text}\n{}", String::from_utf8_lossy(&done.stderr));
     assert_eq!(text.lines().last(), Some(END));
     is_the_picture(&done.stdout);
+    is_the_report(&report);
     assert_eq!(left(), [""; 0]);
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let mut child = demo().stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("the demo");

@@ -26,6 +26,7 @@ mod memory;
 mod merging;
 mod modules;
 mod named;
+mod named_requests;
 mod numbers;
 mod operator;
 mod preloads;

@@ -154,7 +154,7 @@ fn addresses() {
 }
 
 /// Each way, the rule that is about it, and a part of what the event says of it.
-const CASES: [(&str, &str, &str); 43] = [
+const CASES: &[(&str, &str, &str)] = &[
     ("place writable", "exec-place", "writable"),
     ("place writable file", "exec-place", "writable"),
     ("place tmp", "exec-place", "/tmp"),
@@ -208,7 +208,7 @@ fn each_fires_on_its_own_and_is_silent_on_the_rest() {
     for (mode, outcome) in [("audit", "success"), ("enforce", "failure")] {
         let place = Place::new();
         let mut site = site(&place, mode);
-        for (way, rule, what) in CASES {
+        for &(way, rule, what) in CASES {
             let (answer, events) = site.ask(way);
             assert_eq!(answer, if rule.is_empty() || mode == "audit" { "yes" } else { "no" }, "{mode}: {way}");
             let fired: Vec<&str> = events.iter().map(|event| event.text("rule.id")).collect();

@@ -24,9 +24,9 @@ pub enum Verb {
     Compile(Compile),
     /// Activate the configuration: check, compile, reload guarded units
     ///
-    /// The configuration is read as it is at one moment: if a file changes meanwhile, it is read again. It is checked as
-    /// `portcullis check` does, compiled beside the applied policy, and takes its place by a rename. After an error, nothing has
-    /// changed.
+    /// All files are read as they are at one moment: if one changes meanwhile, all are read again. They are checked as by
+    /// `portcullis check`, compiled into a new file, and this file replaces the applied policy by a rename. After an error,
+    /// nothing has changed.
     #[command(after_help = help::APPLY)]
     Apply(Apply),
     /// Run a command with Portcullis loaded
@@ -46,8 +46,8 @@ pub enum Verb {
     Status(Status),
     /// List running processes that a request started
     ///
-    /// The request is what the environment of the process says, which the process can change. `confirmed` in the JSON output
-    /// says whether its parents or its control group lead to a guarded worker.
+    /// The request comes from the environment of the process, which the process can change. `confirmed` in the JSON output is
+    /// true if its parents or its control group lead to a guarded worker.
     #[command(after_help = help::PS)]
     Ps(Ps),
     /// Propose allowlist entries from events
@@ -70,7 +70,7 @@ pub enum Verb {
     /// Write man pages and shell completions, for packages
     #[command(hide = true)]
     Generate {
-        /// Where to
+        /// Directory to write to
         folder: PathBuf,
     },
     /// Renew the copies of the library in the root directories of pools, after an upgrade
@@ -90,9 +90,9 @@ pub enum Verb {
 /// What is left when nothing is blocked.
 #[derive(Clone, Copy, ValueEnum)]
 pub enum PanicWord {
-    /// Events are still written
+    /// Write events, block nothing
     Audit,
-    /// Nothing is written either
+    /// Write no events, block nothing
     Off,
 }
 
@@ -101,10 +101,10 @@ pub struct Panic {
     /// The main configuration file; without it, that of every guarded unit
     #[command(flatten)]
     pub source: Source,
-    /// What every rule does from now on
+    /// Mode of every rule
     #[arg(long, value_enum, default_value_t = PanicWord::Audit, conflicts_with = "undo")]
     pub mode: PanicWord,
-    /// Take `override` out again and reload
+    /// Remove `override` and reload
     #[arg(long)]
     pub undo: bool,
 }
@@ -112,7 +112,7 @@ pub struct Panic {
 /// Which configuration.
 #[derive(Args)]
 pub struct Source {
-    /// The main configuration file, next to its vhosts.d/; or the directory of its portcullis.toml
+    /// Main configuration file, or the directory that contains portcullis.toml and vhosts.d/
     #[arg(long, value_name = "FILE", env = "PORTCULLIS_CONFIG")]
     pub config: Option<PathBuf>,
 }
@@ -141,9 +141,9 @@ pub struct Compile {
 /// When a configuration is applied at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnlyIf {
-    /// No policy that can be used is applied
+    /// No usable policy is applied
     Missing,
-    /// The same, or a file has changed since the policy was applied
+    /// No usable policy is applied, or a file has changed since
     Changed,
 }
 
@@ -158,7 +158,7 @@ pub struct Apply {
     /// Write the compiled policy, and reload nothing
     #[arg(long)]
     pub no_reload: bool,
-    /// Leave a configuration as it is unless this holds
+    /// Apply a configuration only under this condition
     #[arg(long, value_enum, value_name = "WHAT", conflicts_with = "output")]
     pub only_if: Option<OnlyIf>,
     /// Where to write the compiled policy [default: in /run/portcullis]
@@ -176,7 +176,7 @@ pub struct Run {
     /// Use this mode for every rule, overriding the configuration
     #[arg(long)]
     pub mode: Option<ModeWord>,
-    /// What the command is: a server that is yet to serve, or a program that serves a request
+    /// Role of the command
     #[arg(long, value_enum, default_value_t = RoleWord::Auto)]
     pub role: RoleWord,
     /// The command and its arguments
@@ -191,25 +191,25 @@ pub struct Install {
     pub units: Vec<String>,
     #[command(flatten)]
     pub source: Source,
-    /// Set this mode in the main configuration file: it is that of every unit with this configuration, not only of UNIT
+    /// Set this mode in the main configuration file, for every unit that uses it, not only for UNIT
     #[arg(long, requires = "units")]
     pub mode: Option<ModeWord>,
-    /// Set the mode of this virtual host alone, in the file that has it
+    /// Set the mode of this virtual host only, in the file that contains it
     #[arg(long, value_name = "NAME", requires = "mode")]
     pub vhost: Option<String>,
-    /// Restart the units that run; the drop-in of one that fails to start is removed
+    /// Restart running units; if a unit fails to start, remove its drop-in and start it without Portcullis
     #[arg(long, requires = "units")]
     pub now: bool,
-    /// Enable the server's module too (Apache, nginx)
+    /// Also enable the module for the server (Apache, nginx)
     #[arg(long, requires = "units")]
     pub module: bool,
-    /// Place a copy of the library in the root directory (`chroot`) of each pool of PHP-FPM
+    /// Copy the library into the root directory (`chroot`) of each PHP-FPM pool
     #[arg(long, requires = "units")]
     pub jails: bool,
     /// Show what would be written, and write nothing
     #[arg(long, requires = "units")]
     pub dry_run: bool,
-    /// The root of the system that is meant, for images
+    /// Root directory of the system to change, for images
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub root: PathBuf,
 }
@@ -219,16 +219,16 @@ pub struct Uninstall {
     /// systemd units; without any, every guarded one
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
-    /// Restart the units that run
+    /// Restart running units
     #[arg(long)]
     pub now: bool,
-    /// With the last unit, remove the configuration and the log too
+    /// With the last unit, also remove the configuration and the log
     #[arg(long)]
     pub purge: bool,
     /// Show what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// The root of the system that is meant, for images
+    /// Root directory of the system to change, for images
     #[arg(long, value_name = "DIR", default_value = "/", hide_default_value = true)]
     pub root: PathBuf,
 }
@@ -239,29 +239,28 @@ pub struct Learn {
     pub source: Source,
     #[command(flatten)]
     pub selection: Selection,
-    /// An entry to propose although it is suspicious or was seen too little. Repeatable
+    /// Also propose this entry, although it is suspicious or rare. Repeatable
     #[arg(long, value_name = "ENTRY")]
     pub include: Vec<String>,
-    /// Propose entries seen only once, only from one client or only within ten minutes, too
+    /// Also propose entries seen only once, only from one client or only within ten minutes
     #[arg(long)]
     pub include_rare: bool,
-    /// A client that is a proxy and stands for many. Repeatable
+    /// Address of a proxy, which counts as no client. Repeatable
     #[arg(long, value_name = "ADDRESS")]
     pub proxy: Vec<String>,
-    /// Learn from blocked actions, too
+    /// Also learn from blocked actions
     #[arg(long, alias = "refused")]
     pub blocked: bool,
     /// Replace three or more entries of a kind by a network, a wildcard, a range of ports or a glob
     #[arg(long)]
     pub widen: bool,
-    /// Propose nginx's upstreams and resolvers instead, of `nginx -T` or of a file with its output
+    /// Propose nginx's upstreams and resolvers instead, from `nginx -T` or a file with its output
     #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-T", conflicts_with_all = ["files", "since", "until", "vhost"])]
     pub nginx: Option<String>,
-    /// Put the proposal into this file of the configuration: a path in the current directory, or in the configuration's, such as
-    /// vhosts.d/NAME.toml
+    /// Add the proposal to this configuration file, relative to the current or the configuration directory: vhosts.d/NAME.toml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]
     pub write: Option<PathBuf>,
-    /// Put the proposal into every file of the configuration that it concerns
+    /// Add the proposal to every configuration file that it concerns
     #[arg(long, conflicts_with_all = ["write", "output", "json"])]
     pub write_all: bool,
     /// Write without asking, also on a terminal
@@ -309,26 +308,26 @@ pub struct Status {
     /// Write counters for a node exporter's textfile collector; `-` for standard output
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     pub prometheus: Option<PathBuf>,
-    /// Count the calls by virtual host and rule in this file of events, not in the sink of the policy
+    /// Count calls by virtual host and rule in this file of events instead of the policy's sink
     #[arg(long, value_name = "FILE", requires = "prometheus")]
     pub log: Option<PathBuf>,
-    /// What was counted so far, and up to where
+    /// File with the counts so far, and the position in the log
     #[arg(long, value_name = "FILE", default_value = "/var/lib/portcullis/metrics.json", requires = "prometheus")]
     pub state: PathBuf,
-    /// Count the events of doctor's probes too
+    /// Also count the events of doctor's probes
     #[arg(long, requires = "prometheus")]
     pub probes: bool,
-    /// Root's list of the probes that ran
+    /// List of the probes that ran, a file of root's
     #[arg(long, value_name = "FILE", default_value = crate::probes::LIST, requires = "prometheus")]
     pub probe_list: PathBuf,
-    /// How many virtual hosts get series of their own; the rest is `_others`
+    /// Number of virtual hosts with series of their own; the rest is `_others`
     #[arg(long, value_name = "NUMBER", default_value_t = 100, requires = "prometheus")]
     pub vhosts: usize,
 }
 
 #[derive(Args)]
 pub struct Ps {
-    /// A systemd unit [default: every unit, and what is outside of units]
+    /// systemd unit [default: every unit, and processes outside of units]
     #[arg(value_name = "UNIT")]
     pub unit: Option<String>,
     /// Only processes of this virtual host
@@ -348,18 +347,17 @@ pub struct Events {
     pub source: Source,
     #[command(flatten)]
     pub selection: Selection,
-    /// Go on with events as they come
+    /// Continue with new events
     #[arg(short, long, conflicts_with = "incidents")]
     pub follow: bool,
     /// Print one line per event
     #[arg(long, conflicts_with = "incidents")]
     pub table: bool,
-    /// By incident: one request, and all that descended from it as a tree
+    /// Group events by request, its descendants as a tree
     #[arg(long)]
     pub incidents: bool,
-    /// Check the seals of events, where `[log] seal` has them sealed, with seal.key beside the configuration; and compare the
-    /// numbers of all events. Say of each chain and stream whether an event is missing or was changed; with --json, one JSON
-    /// object each
+    /// Verify the seals (`[log] seal`, with seal.key in the configuration directory) and the numbers of events: list missing and
+    /// changed events of each chain and stream; with --json, one JSON object each
     #[arg(long, conflicts_with_all = ["follow", "table", "incidents", "vhost", "rule", "mode", "unknown", "script", "client"])]
     pub verify: bool,
     /// Print the events as they were written, one JSON object per line
@@ -372,40 +370,40 @@ pub struct Events {
 pub struct Explain {
     #[command(flatten)]
     pub source: Source,
-    /// A connection to this address and port; a v6 address in brackets; `/udp` behind it is --udp
+    /// Connection to this address and port, IPv6 in brackets; append `/udp` instead of --udp
     #[arg(long, value_name = "HOST:PORT", group = "what")]
     pub connect: Option<String>,
-    /// The name that the process resolved to the address
+    /// Name that the process resolved to the address
     #[arg(long, value_name = "NAME", requires = "connect")]
     pub domain: Option<String>,
-    /// A datagram to that address; a connect of a UDP socket alone sends none
+    /// Datagram to the address; a connect of a UDP socket sends none
     #[arg(long, requires = "connect")]
     pub udp: bool,
-    /// A command that a shell is given, as PHP's system() and popen() do
+    /// Shell command, as PHP's system() and popen() run it
     #[arg(long, value_name = "CMD", group = "what")]
     pub exec: Option<String>,
-    /// The last event in this file, under the policy as it is now
+    /// Last event in this file, evaluated by the current policy
     #[arg(long, value_name = "FILE", group = "what")]
     pub event: Option<PathBuf>,
-    /// As a request of this virtual host of the policy
+    /// Request of this virtual host of the policy
     #[arg(long, value_name = "NAME", conflicts_with_all = ["server_name", "document_root", "script", "pool", "profile", "event"])]
     pub vhost: Option<String>,
-    /// As a request to this host
+    /// Request to this host name
     #[arg(long, value_name = "NAME")]
     pub server_name: Option<String>,
-    /// Who says so
+    /// Source of the host name
     #[arg(long, value_name = "SOURCE", default_value = "nginx", value_parser = ["module", "nginx", "apache", "unknown"])]
     pub server_name_from: String,
-    /// As a request with this document root
+    /// Request with this document root
     #[arg(long, value_name = "PATH")]
     pub document_root: Option<String>,
-    /// As a request for this script
+    /// Request for this script
     #[arg(long, value_name = "PATH")]
     pub script: Option<String>,
-    /// As a request that this pool of PHP-FPM serves
+    /// Request that this PHP-FPM pool handles
     #[arg(long, value_name = "NAME")]
     pub pool: Option<String>,
-    /// As a request with this profile
+    /// Request with this profile
     #[arg(long, value_name = "NAME")]
     pub profile: Option<String>,
     /// Print the result as one JSON object
@@ -434,10 +432,10 @@ impl From<ModeWord> for portcullis_policy::Mode {
 /// A role on the command line.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum RoleWord {
-    /// master for a web server's program, serving for any other
+    /// `master` for the program of a web server, `serving` for any other
     Auto,
-    /// Only what it does after accepting a client connection counts
+    /// A server: evaluate what it does after it has accepted a client connection
     Master,
-    /// Everything that it does counts
+    /// A program that handles a request: evaluate everything that it does
     Serving,
 }

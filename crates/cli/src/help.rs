@@ -34,12 +34,12 @@ help!(
 help!(
     APPLY,
     "  portcullis apply                          # every configuration of a guarded unit, then their reloads
-  portcullis apply --check                  # is it right, and does it differ from the applied policy?
-  portcullis apply --config /etc/portcullis # one configuration, by its folder or its main file
-  portcullis apply --no-reload              # servers take it with their next start, reload or new worker
+  portcullis apply --check                  # checks it, and compares it with the applied policy
+  portcullis apply --config /etc/portcullis # one configuration, by its directory or its main file
+  portcullis apply --no-reload              # active at the next start, reload or new worker of a server
   portcullis apply --json                   # for a program: `changed`, `configurations`, `units`",
     "applied, and every unit has it in force; with --check: no error",
-    "an error: the applied policy stays; or a unit that has it not in force"
+    "an error (the applied policy stays active), or a unit in which it is not in force"
 );
 pub const RUN: &str = "\
 Examples:
@@ -60,7 +60,7 @@ help!(
   portcullis events --verify --rotated /var/log/portcullis/events.jsonl
   portcullis events --probe-list web1.probes fleet.jsonl",
     "done",
-    "a line is no event, an error, or with --verify: an event is missing or was changed"
+    "a line is not an event, an error, or with --verify: an event is missing or was changed"
 );
 help!(
     INSTALL,
@@ -68,7 +68,7 @@ help!(
   portcullis install php8.2-fpm nginx --dry-run
   portcullis install apache2 --module --now        # restarts; reverted if it fails to start
   portcullis install php8.2-fpm --vhost shop --mode enforce && systemctl reload php8.2-fpm
-  portcullis install php8.2-fpm --mode enforce     # of every guarded unit; it names them first",
+  portcullis install php8.2-fpm --mode enforce     # for every guarded unit; lists them first",
     "guarded, and with --now: running; or the list was printed",
     "an error, or a unit failed to start with Portcullis and runs without it"
 );
@@ -81,7 +81,7 @@ help!(
 );
 help!(
     STATUS,
-    "  portcullis status                                # as root; other users see what they may
+    "  portcullis status                                # as root; other users see what they can read
   portcullis status --json | jq .
   portcullis status --prometheus /var/lib/prometheus/node-exporter/portcullis.prom",
     "each process of each guarded unit is guarded",
@@ -102,11 +102,11 @@ help!(
     "  portcullis learn --since 7d --widen              # prints; changes nothing
   portcullis learn --include-rare --vhost shop     # a host with few visitors
   portcullis learn --write portcullis.toml         # asks for each entry, shows a diff, keeps a backup
-  portcullis learn --write-all --yes --check       # every file, without a question
+  portcullis learn --write-all --yes --check       # every file, without asking
   portcullis learn --blocked --since 1h            # what enforce blocked
   portcullis learn --rotated --json /var/log/portcullis/events.jsonl",
     "done",
-    "a line is no event, an error, or with --check: events would remain"
+    "a line is not an event, an error, or with --check: events would remain"
 );
 help!(
     REPORT,
@@ -114,7 +114,7 @@ help!(
   portcullis report --since 24h --vhost shop -o shop.html
   portcullis report --rotated --probes -o all.html /var/log/portcullis/events.jsonl",
     "the page was written",
-    "a line is no event, or an error"
+    "a line is not an event, or an error"
 );
 help!(
     DOCTOR,
@@ -122,7 +122,7 @@ help!(
   portcullis doctor php8.2-fpm
   portcullis doctor --json nginx apache2",
     "nothing is wrong in any unit; warnings may have been printed",
-    "something is wrong in a unit, a unit is not here, or no unit is guarded"
+    "something is wrong in a unit, a unit was not found, or no unit is guarded"
 );
 help!(
     EXPLAIN,
@@ -136,8 +136,8 @@ help!(
 help!(
     PANIC,
     "  portcullis panic                                 # nothing is blocked any more; events are still written
-  portcullis panic --mode off                      # neither
+  portcullis panic --mode off                      # nothing is blocked, and no event is written
   portcullis panic --undo",
     "every guarded unit has reloaded",
-    "an error, or a server still does more than it is to; it is named"
+    "an error, or a server that has another mode; the output names it"
 );

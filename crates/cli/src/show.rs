@@ -124,7 +124,7 @@ fn shown_time(time: &str) -> String {
     time.get(..19).unwrap_or(time).replace('T', " ")
 }
 
-/// Whether an event names no address because it is not known. Events of 0.1.0 say 0.0.0.0:0 then, and what else is not known.
+/// Whether an event names no address because it is not known. Events from before 0.2.0 say 0.0.0.0:0 then, and what else is not known.
 pub fn is_unknown_address(event: &Value) -> bool {
     let text = |field: Field| event.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default();
     let port = event.pointer(field::DESTINATION_PORT.pointer).and_then(Value::as_u64);

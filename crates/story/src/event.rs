@@ -343,7 +343,7 @@ impl Event {
         self.text(field::EVENT_ACTION) == "exec"
     }
 
-    /// Whether it names no address because it is not known. Events of 0.1.0 say 0.0.0.0:0 then, and what else is not known.
+    /// Whether it names no address because it is not known. Events from before 0.2.0 say 0.0.0.0:0 then, and what else is not known.
     #[must_use]
     pub fn is_unknown_address(&self) -> bool {
         !self.unknown().is_empty()
@@ -351,7 +351,7 @@ impl Event {
             && self.number(field::DESTINATION_PORT) == Some(0)
     }
 
-    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events of 0.1.0 say
+    /// `ADDRESS:PORT` of a destination, a v6 address in brackets; `None` where there is none, or it is not known. Events from before 0.2.0 say
     /// 0.0.0.0:0 for that.
     #[must_use]
     pub fn destination(&self) -> Option<String> {

@@ -1,7 +1,7 @@
-//! The judgement on a call that was stopped, and the answer to it.
+//! Evaluates a call that the filter stopped, and makes the answer to it.
 //!
-//! Every path ends in a decision: what was judged is allowed or refused, and what cannot be judged is `Unknown`, which the policy
-//! decides. `Reply::from` makes the answer of a decision, and nothing else lets a call go on.
+//! Every path ends in a decision: the call is allowed or denied, or it cannot be evaluated (`Unknown`), and the policy decides.
+//! `Reply::from` makes the answer of a decision. Nothing else lets a call proceed.
 
 use super::Member;
 use super::call::{Call, decode};
@@ -27,21 +27,21 @@ use portcullis_policy::{Mode, Rule, Unknown};
 use portcullis_request::State;
 use portcullis_request::wire::WIRE_MAX;
 
-/// What answering takes beside the call.
+/// What is needed to answer a call, beside the call itself.
 pub struct With<'w> {
     /// The arguments are read.
     pub reads: bool,
     /// Anything of the caller's memory is read.
     pub looks: bool,
-    /// Becomes the scope that the call is judged in.
+    /// Set to the scope in which the call is evaluated.
     pub scope: &'w AtomicU32,
-    /// Descriptors of other processes can be had.
+    /// Descriptors of other processes can be duplicated (pidfd_getfd).
     pub borrows: bool,
     /// Which process does what for which request.
     pub records: &'w Records,
-    /// Which processes have given up rights.
+    /// Which processes called landlock_restrict_self.
     pub restricted: &'w Restricted,
-    /// Since when processes of the worker's have.
+    /// Since when there are such processes below the worker.
     pub since: &'w RestrictedSince,
     /// The programs that libc is about to execute for a hook.
     pub expected: &'w Expected,
@@ -49,7 +49,7 @@ pub struct With<'w> {
     pub pools: &'w Pools,
 }
 
-/// The one way from a decision to an answer.
+/// The only conversion from a decision to an answer.
 impl<T> From<Decision<T>> for Reply {
     fn from(decision: Decision<T>) -> Reply {
         match decision {
@@ -59,12 +59,12 @@ impl<T> From<Decision<T>> for Reply {
     }
 }
 
-/// The answer to a call; `None` where somebody else gives it.
+/// The answer to a call; `None` if another process answers it.
 pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply> {
     actor::leave_arguments(!with.reads);
     let memory = Memory::of(notice.pid);
     if let Some(what) = sys::announced(notice, member.secret.load(Ordering::Relaxed)) {
-        // What cannot be read is not put on record; whoever said it says it again.
+        // What cannot be read is not recorded; the process announces it again.
         if !with.reads && !matches!(what, Announced::Asked) {
             return Some(Reply::Result(sys::UNREAD as i64));
         }
@@ -86,7 +86,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
     let Some(subject) = subject::of(member, notice.pid, memory, with.records) else {
         return Some(unreadable(notice));
     };
-    // What was read may be of a process that has this number by now.
+    // The process may have ended, and another one may have its number: then what was read is of that one.
     if !ask::is_certain() {
         return None;
     }
@@ -95,7 +95,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         memory.close();
     }
     if subject.role == Role::Master {
-        // The server itself, before it serves: no rule is about it.
+        // The server itself, before it serves: no rule applies to it.
         return Some(Decision::Ok(()).into());
     }
     let decoded = decode(notice, memory);
@@ -109,7 +109,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         told: Cell::new(false),
         written: Cell::new(false),
     };
-    // What runs is not what was judged: nothing is known of what it does.
+    // The program that runs is not the one that was evaluated: nothing is known of it.
     if subject.is_replaced && judge::enforces_programs(subject.served.scope) {
         let decision = case.with_actor(|actor| judge::unknown_program(actor, &subject.served, Unknown::Replaced));
         if decision.is_err() {
@@ -137,8 +137,8 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
     }
 }
 
-/// Puts on record what a hook announces: the program that its process is about to execute has no guard in it, or libc is about
-/// to execute one in a new process.
+/// Records what a hook announces: its process is about to execute a program without the library, or libc is about to execute a
+/// program in a new process.
 fn announced(notice: &Notice, memory: &Memory, (worker, with): (u32, &With<'_>), what: Announced) {
     let (mut request, mut programs) = ([0; WIRE_MAX], [0; EXPECTED_MAX]);
     let read = |(at, len): (u64, u64), room: &mut [u8]| {
@@ -163,7 +163,7 @@ fn announced(notice: &Notice, memory: &Memory, (worker, with): (u32, &With<'_>),
 
 static SAID: AtomicBool = AtomicBool::new(false);
 
-/// A process that may not be looked at is judged by the strictest policy; why it may not is said once.
+/// A process that cannot be read is evaluated by the strictest policy; one event gives the reason.
 fn unreadable(notice: &Notice) -> Reply {
     if !SAID.swap(true, Ordering::Relaxed) {
         emit::guard(
@@ -183,11 +183,11 @@ fn unreadable(notice: &Notice) -> Reply {
 
 /// The address argument of a call.
 pub(super) enum AddressArgument {
-    /// As many bytes of it as Linux reads.
+    /// The address: as many bytes as Linux reads.
     Address([u8; ADDRESS_MAX], usize),
-    /// Linux reads none, and the call fails with this.
+    /// Linux reads no address, and the call fails with this errno.
     Nothing(i32),
-    /// The process's memory cannot be read there.
+    /// The memory with the address cannot be read.
     Unreadable,
 }
 
@@ -195,16 +195,16 @@ pub(super) enum AddressArgument {
 pub(super) enum CallDescriptor {
     /// A socket of the internet.
     Internet(Fd),
-    /// A socket of another kind, which no address makes one of the internet.
+    /// A socket of another kind, whatever the address is.
     Local(Fd),
-    /// It is none, and the call fails with this.
+    /// It is no socket, and the call fails with this errno.
     Fails(i32),
-    /// The kernel does not lend it.
+    /// The kernel does not duplicate it for this process.
     Unknown,
 }
 
 impl CallDescriptor {
-    /// The descriptor as this process has it; -1 where it has none.
+    /// The number of the duplicate in this process; -1 if there is none.
     pub(super) fn fd(&self) -> i32 {
         match self {
             CallDescriptor::Internet(fd) | CallDescriptor::Local(fd) => fd.0,
@@ -220,7 +220,7 @@ pub(super) struct SupervisedCall<'c> {
     pub(super) width: usize,
     /// The worker that it descends from.
     pub(super) worker: u32,
-    /// Names the call.
+    /// The ID of the call.
     pub(super) id: u64,
     pub(super) with: &'c With<'c>,
     /// A hook has written the event of this call.
@@ -251,9 +251,9 @@ impl SupervisedCall<'_> {
         look(Actor::Other(&other))
     }
 
-    /// Where the process has fewer rights than this one by what looks at who makes a call (Landlock, AppArmor, SELinux), and not at
-    /// the socket: the process has to make the call itself. What of the call lies in its memory, somebody can change in between: a process
-    /// that shares it (CLONE_VM), its parent (process_vm_writev).
+    /// Whether Landlock, AppArmor or SELinux may give the process fewer rights than this one. These check the process that makes the
+    /// call, not the socket, so the process has to make the call itself. Other processes can change the arguments in its memory
+    /// meanwhile: one that shares the memory (CLONE_VM), or its parent (process_vm_writev).
     pub(super) fn confined(&self) -> bool {
         let (mut own, mut other) = ([0; 256], [0; 256]);
         let own = procfs::proc_read(procfs::Whose::Own, b"attr/current", &mut own);
@@ -261,7 +261,7 @@ impl SupervisedCall<'_> {
         is_other || self.with.restricted.may_have(self.subject.pid, self.worker, self.with.since)
     }
 
-    /// The thread's own descriptor, borrowed; -1 where the kernel does not lend it.
+    /// A duplicate of the thread's descriptor; -1 if the kernel gives none.
     pub(super) fn borrow(&self, fd: i32) -> Fd {
         if self.with.borrows { ask::borrow(fd).unwrap_or(Fd(-1)) } else { Fd(-1) }
     }
@@ -302,8 +302,8 @@ impl SupervisedCall<'_> {
         rules.iter().any(|rule| in_force::policy().mode(scope, *rule) == Mode::Enforce)
     }
 
-    /// The answer to a call with an address that the kernel does not read, because of its place or its length. Where those are in
-    /// registers, nobody changes them, and the kernel says so itself; those of a message and of socketcall are in memory.
+    /// The answer to a call whose address the kernel does not read, because of its pointer or its length. If these are in
+    /// registers, they cannot change, and the kernel returns the error; those of a message and of socketcall are in memory.
     pub(super) fn nowhere(&self, lent: &CallDescriptor, in_registers: bool, errno: i32, rules: &[Rule]) -> Reply {
         match (self.width, lent) {
             (8, _) if in_registers => Decision::Ok(()).into(),
@@ -312,7 +312,7 @@ impl SupervisedCall<'_> {
         }
     }
 
-    /// The answer to a call that is bound to fail: in audit the kernel says so itself.
+    /// The answer to a call that will fail: in audit the kernel returns the error.
     pub(super) fn fails(&self, errno: i32, rules: &[Rule]) -> Reply {
         let failed = if self.enforces(rules) { Err(Refused(errno)) } else { Ok(()) };
         Reply::from(failed)

@@ -1,6 +1,6 @@
-//! What the broker does for the judge: it lends descriptors of the caller at hand, makes calls in its place, opens what /proc has of it,
-//! and writes events. The judge may be in anybody's hands: nothing is done but for the call at hand, and what it says is numbers
-//! and bytes that are copied once.
+//! The broker: duplicates descriptors of the caller for the judge, opens files of the caller in /proc, makes calls in place of the
+//! caller, and writes events. An attacker may control the judge: the broker acts only for the current call, and takes from the
+//! judge only numbers and bytes, which it copies once.
 
 mod calls;
 
@@ -19,7 +19,7 @@ use core::cell::Cell;
 use core::net::IpAddr;
 use core::sync::atomic::Ordering;
 
-/// Errnos are below it.
+/// The highest errno.
 const ERRNO_MAX: i64 = 4095;
 
 /// The worker and the call that the judge works on.
@@ -29,7 +29,7 @@ pub enum JudgeActivity<'a> {
     Call { member: &'a Member, thread: u32, id: u64, permit: Permit },
     /// A worker of which it learns the pools, and when that began.
     Worker(u32, u64),
-    /// Nobody's.
+    /// No call and no worker.
     Nothing,
 }
 
@@ -38,13 +38,13 @@ pub struct JudgeJob<'a> {
     pub shared: &'a SharedState,
     pub desk: &'a Desk,
     pub at: JudgeActivity<'a>,
-    /// What was lent for it, with its number of the caller's.
+    /// The duplicated descriptor, with its number in the caller.
     lent: [Option<(i32, Fd)>; LENT],
-    /// Something was done that cannot be done once more.
+    /// Something was done that cannot be repeated.
     pub acted: bool,
-    /// For whom the lengths of messages that were sent are written.
+    /// The process into whose memory the lengths of sent messages are written.
     user: u32,
-    /// Somebody else answers the call.
+    /// Another process answers the call.
     awaited: Cell<bool>,
     /// The caller's process.
     process: Cell<u32>,
@@ -52,24 +52,24 @@ pub struct JudgeJob<'a> {
     memory: Option<Fd>,
 }
 
-/// What has come of a call so far.
+/// What was done for a call so far.
 pub enum SoFar {
     Nothing,
     /// So many messages of one call were sent: it may return that.
     Sent(i64),
     /// Events of some messages of one call were written, and none was sent: the rest cannot be judged.
     Events,
-    /// Something that nobody but its judge can go on with.
+    /// Something that only this judge can continue.
     Unknown,
 }
 
 /// The broker's answer to one request of the judge.
 pub enum BrokerOutcome {
     Answer(i64, Option<Fd>),
-    /// What it calls a descriptor that it keeps.
+    /// The number by which the judge names a descriptor that the broker keeps.
     Lends(i64, i32),
     Done(Option<Reply>),
-    /// Nothing that a judge says.
+    /// No valid request.
     Nonsense,
 }
 
@@ -77,8 +77,8 @@ fn failed(errno: i32) -> BrokerOutcome {
     BrokerOutcome::Answer(-i64::from(errno), None)
 }
 
-/// How a file of /proc is opened for the judge, by its name; `None` for one that it has no business with. What is in the memory of a
-/// process, and where it is, is the caller's alone.
+/// How a file of /proc is opened for the judge, by its name; `None` for a file that it does not need. Memory and mappings are opened
+/// for the caller's process only.
 fn opens(name: &[u8], is_place: bool, is_callers: bool) -> Option<i32> {
     let number = |text: &[u8]| !text.is_empty() && text.iter().all(u8::is_ascii_digit);
     let range = |text: &[u8]| text.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
@@ -112,7 +112,7 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// What has come of it so far.
+    /// What was done for it so far.
     pub fn so_far(&self, copied: &BrokerCopy) -> SoFar {
         match (self.acted, self.permit().writes_lengths(), copied.lengths.len()) {
             (false, ..) => SoFar::Nothing,
@@ -132,8 +132,8 @@ impl<'a> JudgeJob<'a> {
         Some((thread, self.process.get()))
     }
 
-    /// What the judge looks at first of the caller: opened while its call waits, so that it is nobody else's. None where something is
-    /// not to be had.
+    /// The files of the caller that the judge reads first. They are opened while the call waits, so they are the caller's. `None` if
+    /// one cannot be opened.
     pub fn files(&self) -> Option<[Fd; KEPT_NAMES.len()]> {
         let JudgeActivity::Call { thread, .. } = self.at else { return None };
         let open = |name: &[u8]| {
@@ -148,9 +148,9 @@ impl<'a> JudgeJob<'a> {
         self.still_waits().then_some(files)
     }
 
-    /// Whether what the judge works on is still there. What is got of a process by its number, or of a call that has ended, may be
-    /// another one's: it counts only if this holds afterwards. It is asked before as well: a thread that executes a program while the
-    /// call's is being ended keeps the kernel from answering for as long as it frees its memory.
+    /// Whether the call still waits, or the worker still runs. Otherwise another process may have the number, so what was opened by the
+    /// number counts only if this is true afterwards. It is checked before as well: if a thread executes a program while the caller
+    /// is being ended, the kernel does not answer until it has freed the memory.
     fn still_waits(&self) -> bool {
         match self.at {
             JudgeActivity::Call { member, id, .. } => sys::still_waits(member.listener.load(Ordering::Relaxed), id),
@@ -159,8 +159,8 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// Whether the lengths of messages can be written, once all are sent: by a process of its own, since the caller may keep its memory
-    /// locked.
+    /// Makes it possible to write the lengths of messages once all are sent. A separate process does so, because the caller may keep its
+    /// memory locked.
     fn may_tell(&mut self, user: u32) -> bool {
         let JudgeActivity::Call { member, .. } = self.at else { return false };
         if self.memory.is_none() && self.shared.helpers.have_place(user, member.pid.load(Ordering::Relaxed)) {
@@ -184,7 +184,7 @@ impl<'a> JudgeJob<'a> {
             JudgeActivity::Call { thread, .. } => subject::user_of(thread).is_some_and(|(user, _)| user == 0),
             _ => false,
         };
-        // A program that the caller's process executes meanwhile may be root's.
+        // The caller's process may execute a set-user-ID program meanwhile.
         !(1..PRIVILEGED).contains(&port) || (is_roots() && self.still_waits())
     }
 
@@ -195,13 +195,13 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// The socket that the call is about, if it was lent, while the call waits.
+    /// The socket of the call, if it was duplicated and the call still waits.
     fn lent(&self, token: u64) -> Option<i32> {
         let (number, Fd(fd)) = self.lent.get(usize::try_from(token).ok()?)?.as_ref()?;
         (self.permit().acts_on(*number, *fd) && self.still_waits()).then_some(*fd)
     }
 
-    /// Does what the judge asks.
+    /// Handles a request of the judge.
     pub fn answer(&mut self, words: &[u64; ASKED], with: Option<Fd>, copied: &mut BrokerCopy) -> BrokerOutcome {
         let [what, a, b, c, d, e, f, _] = *words;
         if !self.permit().has(words) {
@@ -222,7 +222,7 @@ impl<'a> JudgeJob<'a> {
             asked::BORROW => self.borrow(a as i32),
             asked::WAITS => BrokerOutcome::Answer(i64::from(self.still_waits()), None),
             asked::CONNECT => self.connect(a, b, c as u32, copied),
-            // What is sent and cannot be said to be would be sent again.
+            // Without a place for the count, a message that was sent would be sent again.
             asked::SEND if e != 0 && !self.may_tell(f as u32) => BrokerOutcome::Answer(NO_PLACE, None),
             asked::SEND => {
                 let outcome = self.send(a, b as i32, Shape::of(c), d, None, copied);
@@ -278,10 +278,10 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// A decision that there is, for the call at hand.
+    /// Takes the decision on the current call.
     fn done(&self, what: u64, result: i64) -> BrokerOutcome {
         match what {
-            // Else the call would wait for ever.
+            // Otherwise the call would never be answered.
             NOBODY if self.awaited.get() || !matches!(self.at, JudgeActivity::Call { .. }) || !self.still_waits() => {
                 BrokerOutcome::Done(None)
             }
@@ -305,14 +305,14 @@ impl<'a> JudgeJob<'a> {
         }
         let path = procfs::proc_path(thread, name);
         match or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok()) {
-            // Of others, there is nothing to be had that is theirs alone.
+            // Of other processes, only what all users can read.
             Some(file) if !is_callers || self.still_waits() => BrokerOutcome::Answer(0, Some(file)),
             Some(_) => failed(libc::ESRCH),
             None => failed(libc::EACCES),
         }
     }
 
-    /// Whether this is a folder of the caller's in /proc.
+    /// Whether this is a directory of the caller in /proc.
     fn is_callers(&self, folder: &Fd) -> bool {
         let (Some((thread, process)), Some(wanted)) = (self.caller(), sys::fstat(folder.0)) else { return false };
         let is_it = |name: &[u8]| {
@@ -327,7 +327,7 @@ impl<'a> JudgeJob<'a> {
         (is_threads || is_it(task.bytes()) || is_it(b"fd") || is_it(b"")) && self.still_waits()
     }
 
-    /// As a place only, only what is a link of the kernel's own, and only in a folder of the caller's.
+    /// Opens a link of the kernel's with O_PATH, in a directory of the caller only.
     fn follow(&self, folder: &Fd, name: &[u8]) -> BrokerOutcome {
         let text = StringBuf::<64>::of(name);
         let is_name = text.fits() && !name.contains(&b'/') && !name.contains(&0);
@@ -361,7 +361,7 @@ impl<'a> JudgeJob<'a> {
             Ok(lent) => lent,
             Err(errno) => return failed(errno),
         };
-        // It may be of a process that has this number by now.
+        // The process may have ended, and another one may have its number.
         if !self.still_waits() {
             return failed(libc::ESRCH);
         }
@@ -376,7 +376,7 @@ impl<'a> JudgeJob<'a> {
 /// Room for the control messages of a message.
 pub const CONTROL_MAX: usize = 256;
 
-/// The address that lies on the desk.
+/// The address on the desk.
 fn address(desk: &Desk, len: u64, copied: &mut BrokerCopy) -> Option<([u8; ADDRESS_MAX], usize)> {
     let len = usize::try_from(len).ok().filter(|len| *len <= ADDRESS_MAX)?;
     let bytes = copied.text(desk, ADDRESS_MAX as u64)?.first_chunk()?;

@@ -1,4 +1,4 @@
-//! Which call was stopped, with its arguments, whatever the architecture that it was made for.
+//! Decodes a stopped call: which one it is, and its arguments, for each architecture that the kernel runs.
 
 use super::remote::Memory;
 use crate::judge::route;
@@ -22,7 +22,7 @@ pub enum Call {
     Listen(i32, i32),
     /// Descriptor, level, option, value, length.
     Set(i32, i32, i32, u64, u32),
-    /// Descriptor; by what the socket goes elsewhere than its address says.
+    /// Descriptor; the option or control message that changes the route.
     Asked(i32, Option<&'static str>),
     /// Descriptor of the folder, path, arguments, environment, flags.
     Execute(i32, u64, u64, u64, i32),
@@ -32,7 +32,7 @@ pub enum Call {
     Restrict,
     /// io_uring_setup.
     Ring,
-    /// One that the filter is not for, or of an architecture that is not known.
+    /// A call that the filter does not stop, or of an unknown architecture.
     Other,
 }
 
@@ -44,8 +44,8 @@ pub struct Decoded {
 
 pub(super) use crate::sys::arch::AUDIT as NATIVE;
 
-/// Decodes what the kernel tells in registers, with the width of a pointer; `Err` of the function where the arguments of a socketcall lie
-/// in memory.
+/// Decodes the registers in the notice, with the width of a pointer; `Err` with the function if the arguments of a socketcall are in
+/// memory.
 pub fn in_registers(notice: &Notice) -> Result<(Call, u64), u64> {
     match notice.architecture {
         NATIVE => Ok((native(i64::from(notice.number), &notice.args), 8)),
@@ -55,7 +55,7 @@ pub fn in_registers(notice: &Notice) -> Result<(Call, u64), u64> {
     }
 }
 
-/// Decodes what the kernel tells.
+/// Decodes a notice.
 pub fn decode(notice: &Notice, memory: &Memory) -> Decoded {
     let args = &notice.args;
     match notice.architecture {
@@ -145,7 +145,7 @@ fn socketcall(args: &[u64; 6], memory: &Memory) -> Call {
         15 => Call::Asked(fd, route::asked(word(1) as i32, word(2) as i32)),
         11 => Call::SendTo(fd, (word(1), word(2)), word(4), word(5), word(3) as i32),
         16 => Call::SendMessage(fd, word(1), word(2) as i32),
-        // Its lengths are written where only registers could tell the broker; libc makes the system call of its own for it.
+        // The broker could check only addresses in registers for its lengths; libc uses the separate system call.
         20 => Call::Unreadable,
         _ => Call::Other,
     }

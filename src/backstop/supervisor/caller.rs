@@ -1,5 +1,5 @@
-//! What the caller of a call finds, where the call cannot be let go on: the supervisor is root, and what root finds, or does not
-//! find, is for nobody else to know.
+//! Looks files up as the caller, for a call that cannot proceed. The supervisor is root, and a result of its own lookup would show the
+//! caller which files exist.
 
 use super::answer::SupervisedCall;
 use crate::memory::StringBuf;
@@ -8,10 +8,10 @@ use crate::sys::{self, LookupIdentity, Reply};
 use portcullis_policy::Rule;
 use portcullis_request::context;
 
-/// Room for what /proc/TID/status says; with more groups than fit, what the caller may is not known.
+/// Buffer for /proc/TID/status; if the groups do not fit, the rights of the caller are unknown.
 const STATUS_MAX: usize = 8192;
 
-/// User, group and further groups by which a thread looks at files.
+/// The file-system user, group and supplementary groups of a thread.
 fn eyes_of(thread: u32) -> Option<LookupIdentity> {
     let mut room = [0; STATUS_MAX];
     let text = procfs::proc_read_all(thread, b"status", &mut room);
@@ -32,19 +32,19 @@ fn eyes_of(thread: u32) -> Option<LookupIdentity> {
 }
 
 impl SupervisedCall<'_> {
-    /// Looks at files as the caller does; `None` where that cannot be done.
+    /// Runs `look` with the identity of the caller; `None` if that is not possible.
     fn as_caller<R>(&self, look: impl FnOnce() -> R) -> Option<R> {
         let (own, caller) = (LookupIdentity::own()?, eyes_of(self.subject.thread)?);
         let found = caller.take().then(look);
-        // Without its own, this process cannot go on.
+        // Without its own identity, this process cannot continue.
         if !own.take() {
             sys::exit(1);
         }
         found
     }
 
-    /// The answer to an exec that the kernel refuses. In audit it says so itself. In enforce the call may not go on, since by the time
-    /// that the kernel looks it may find something else: it fails as the caller's own look does, or with `otherwise`.
+    /// The answer to an exec that the kernel would refuse. In audit the kernel returns the error. In enforce the call may not proceed,
+    /// because the kernel may find another file by then: it fails with the error of the caller's own lookup, or with `otherwise`.
     pub(super) fn absent(&self, look: impl FnOnce() -> Option<i32>, otherwise: i32) -> Reply {
         let errno = match self.enforces(&Rule::ALL) {
             true => self.as_caller(|| look().unwrap_or(otherwise)),
@@ -54,7 +54,7 @@ impl SupervisedCall<'_> {
     }
 }
 
-/// Why the kernel does not open a file to execute it for whoever this process looks as.
+/// The errno with which the kernel refuses to open a file for execution, with the current lookup identity.
 pub(super) fn not_executable(opened: Result<sys::Fd, Option<i32>>) -> Option<i32> {
     let file = match opened {
         Ok(file) => file,

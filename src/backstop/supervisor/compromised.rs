@@ -1,5 +1,5 @@
-//! A judge in an attacker's hands, against the broker: a process waits in a call, of which the kernel tells, and the judge asks for what
-//! the process itself could not do.
+//! Tests the broker against a judge that an attacker controls: a process waits in a call, and the judge requests what the process itself
+//! could not do.
 
 use super::SharedState;
 use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
@@ -131,7 +131,7 @@ fn failed(errno: i32) -> (i64, bool) {
     (-i64::from(errno), false)
 }
 
-/// What is the caller's alone is to be had while its call waits: afterwards, its number may be another program's.
+/// Files of the caller can be opened only while its call waits: afterwards, its number may be another program's.
 #[test]
 fn nothing_is_had_of_a_caller_whose_call_has_ended() {
     const HEADERS: usize = 0x1000_0000;
@@ -153,7 +153,7 @@ fn nothing_is_had_of_a_caller_whose_call_has_ended() {
     assert_eq!(broker.follow(&folder, b"0"), failed(libc::EACCES));
     let len_at = (HEADERS + 56) as u64;
     assert_eq!(broker.ask([asked::SEND, 0, 0, 0, 1, len_at, 0, 0], None, b""), (NO_PLACE, false));
-    // What everybody may see stays to be had.
+    // What all users can read can still be opened.
     assert_eq!(broker.open(std::process::id(), b"status", false), HAD);
 }
 

@@ -1,9 +1,9 @@
-//! Connections that did not come through the hooks.
+//! Evaluates connections that bypassed the hooks.
 //!
-//! What is read of another process's memory may be changed before the kernel reads it again, and another thread may put another
-//! socket in the place of the descriptor. A refusal is certain all the same. Where any rule on connections refuses, the
-//! supervisor makes an allowed call itself, on the descriptor and with the address that it judged. On a socket that is none of the
-//! internet it does not: it would connect with its own rights, and as root.
+//! Another process can change the address in memory before the kernel reads it again, and another thread can put another socket in the
+//! place of the descriptor. A denial takes effect all the same. If any rule on connections is in enforce, the supervisor makes
+//! an allowed call itself, on the descriptor and with the address that it evaluated. It does not do so on a local socket, because it
+//! would connect as root.
 
 use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
 use crate::action::{Decision, Holds, SocketOperation};
@@ -18,7 +18,7 @@ use portcullis_policy::Rule;
 pub(super) const RULES: [Rule; 4] = [Rule::EgressPort, Rule::DnsDirect, Rule::Metadata, Rule::FpmSocket];
 
 impl SupervisedCall<'_> {
-    /// The decision on what is done towards an address that was copied; with what it means where it has no family.
+    /// The decision on a copied address; `unspecified` is the meaning of an address without a family.
     pub(super) fn towards(
         &self,
         fd: i32,
@@ -54,8 +54,8 @@ impl SupervisedCall<'_> {
         self.with_actor(|actor| judge::unread(actor, &self.subject.served, fd, operation)).into()
     }
 
-    /// The decision on a call that was allowed, but that the supervisor cannot make itself: whether the kernel will use what was
-    /// judged is not known. In audit, a call has one event.
+    /// The decision on an allowed call that the supervisor cannot make itself: it is unknown whether the kernel will use what was
+    /// evaluated. In audit, a call has one event.
     pub(super) fn unbound(&self, fd: i32, operation: SocketOperation) -> Decision {
         match self.written.get() && !self.enforces(&RULES) {
             true => Ok(()),
@@ -63,8 +63,8 @@ impl SupervisedCall<'_> {
         }
     }
 
-    /// Whether what was judged may be something else by the time that the kernel looks, and the supervisor can do nothing
-    /// about it. A process that has the secret gains nothing by that: libc itself connects to local sockets in it.
+    /// Whether the socket or the address may change before the kernel uses it, and the supervisor cannot prevent it. A process that
+    /// has the secret gains nothing by such a change: libc itself connects to local sockets there.
     pub(super) fn may_change(&self, lent: &CallDescriptor) -> bool {
         match lent {
             _ if self.subject.is_guarded => false,
@@ -75,7 +75,7 @@ impl SupervisedCall<'_> {
         }
     }
 
-    /// The answer to setsockopt. Where a rule on connections refuses, the supervisor itself sets a value that it has judged.
+    /// The answer to setsockopt. If a rule on connections is in enforce, the supervisor itself sets the value that it evaluated.
     pub(super) fn set(&self, fd: i32, (level, option): (i32, i32), at: u64, len: u32) -> Reply {
         let mut value = [0; route::OPTIONS_MAX];
         let read = |into: &mut [u8]| {
@@ -89,7 +89,7 @@ impl SupervisedCall<'_> {
                     Reply::Result(ask::set_option(fd.0, level, option, value))
                 }
                 CallDescriptor::Fails(errno) => self.fails(errno, &RULES),
-                // The kernel knows no such options of other sockets; what may be another by then is not known, and what needs rights
+                // Other sockets have no such options. A socket that may be replaced is unknown, and a value that needs rights
                 // is not set with the supervisor's.
                 CallDescriptor::Internet(_) | CallDescriptor::Local(_) | CallDescriptor::Unknown => {
                     self.routed(fd, "options that may be others (IP_OPTIONS)")
@@ -100,7 +100,7 @@ impl SupervisedCall<'_> {
         }
     }
 
-    /// The answer to what lets a socket go elsewhere than its address says.
+    /// The answer to an option or a control message that changes the route.
     pub(super) fn routed(&self, fd: i32, how: &'static str) -> Reply {
         if let CallDescriptor::Fails(errno) = self.lend(fd) {
             return self.fails(errno, &RULES);
@@ -147,7 +147,7 @@ impl SupervisedCall<'_> {
     pub(super) fn made(&self, fd: i32, operation: SocketOperation, done: i64) -> Option<Reply> {
         match done {
             LATER => None,
-            // What was judged could be another address by the time that the kernel reads it.
+            // The address could change before the kernel reads it.
             NO_PLACE => Some(self.unbound(fd, operation).into()),
             done => Some(Reply::Result(done)),
         }

@@ -1,27 +1,27 @@
-//! Arguments and environments of another process, copied so that they are judged as this process's own would be.
+//! Copies the arguments and the environment of another process, so that they are evaluated like those of this process.
 
 use super::remote::Memory;
 use super::window::{PAGE, Window};
 
 /// Room for a program's strings and the vectors that point to them, in bytes.
 pub const ROOM: usize = 1 << 22;
-/// Entries of a vector that are looked at; more cannot be judged.
+/// The most entries of a vector that are read; with more, the vector is unknown.
 const ENTRIES: usize = 1 << 14;
-/// The longest argument that is read, its NUL included: longer than any that a verdict tells from a longer one.
+/// The longest argument that is read, its NUL included: a verdict does not depend on what follows.
 const ARGUMENT_MAX: usize = 16 * 1024 + 1;
 
-/// What may be read of both vectors, wanted or not: the kernel takes no more bytes of strings and pointers than three quarters of
-/// _STK_LIM (fs/exec.c), and says E2BIG. Of a stack of the usual 8 MiB it takes a quarter, which is 512 pages; each read takes some
-/// microseconds, in which every other caller waits. Strings in more pages than this are nobody's.
+/// The bytes that may be read of both vectors: the kernel accepts no more bytes of strings and pointers than three quarters of
+/// _STK_LIM (fs/exec.c), and returns E2BIG. Of a stack of the usual 8 MiB it takes a quarter, which is 512 pages; each read takes some
+/// microseconds, during which all other callers wait. No ordinary program has strings in more pages than this.
 const BYTES_MAX: usize = 6 << 20;
 const READS_MAX: u32 = 1024;
 
 /// Why a vector could not be copied.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Uncopied {
-    /// Nothing lies there: the kernel says EFAULT.
+    /// Nothing is mapped there: the kernel returns EFAULT.
     Unmapped,
-    /// There is no room, or no time, for all of it, or the kernel alone can read it.
+    /// The buffer or the time does not suffice, or only the kernel can read it.
     Unknown,
 }
 
@@ -32,16 +32,16 @@ pub struct StringsBuffer<'r> {
     memory: &'r Memory,
     pointers: Window<'r>,
     strings: Window<'r>,
-    /// What may still be read, in bytes.
+    /// The bytes that may still be read.
     left: usize,
-    /// How often the memory may have been read by the end.
+    /// The highest number of reads of the memory.
     reads: u32,
     /// Of a pointer, in bytes.
     width: usize,
 }
 
 impl<'r> StringsBuffer<'r> {
-    /// An empty one, of [`ROOM`] bytes at an address that is one for pointers.
+    /// An empty buffer of [`ROOM`] bytes, aligned for pointers.
     pub fn new(bytes: &'r mut [u8], memory: &'r Memory, width: usize) -> StringsBuffer<'r> {
         let (pointers, rest) = bytes.split_at_mut(PAGE.min(bytes.len()));
         let (strings, bytes) = rest.split_at_mut(PAGE.min(rest.len()));
@@ -50,8 +50,8 @@ impl<'r> StringsBuffer<'r> {
         StringsBuffer { bytes, used: 0, memory, pointers, strings, left: BYTES_MAX, reads, width }
     }
 
-    /// Copies the strings of a vector that `wanted` takes; gives a vector of them, which ends in NULL. What does not fit is
-    /// left out, and said.
+    /// Copies the strings of a vector for which `wanted` is true; returns a vector of them, which ends in NULL. What does not fit is
+    /// left out and reported.
     pub fn copy(
         &mut self,
         vector: u64,
@@ -71,7 +71,7 @@ impl<'r> StringsBuffer<'r> {
         (start.cast(), self.fill(vector, places, &mut wanted))
     }
 
-    /// Why what lies where the last read failed is not copied.
+    /// Why the memory at which the last read failed cannot be copied.
     fn unread(&self) -> Uncopied {
         if self.memory.is_hidden() { Uncopied::Unknown } else { Uncopied::Unmapped }
     }
@@ -113,7 +113,7 @@ impl<'r> StringsBuffer<'r> {
     }
 }
 
-/// Copies a C string without its NUL, as far as there is room; `None` where its beginning cannot be read.
+/// Copies a C string without its NUL, as far as the buffer suffices; `None` if its beginning cannot be read.
 fn string(memory: &Memory, window: &mut Window<'_>, at: u64, room: &mut [u8]) -> Option<usize> {
     let mut len = 0_usize;
     while len < room.len() {

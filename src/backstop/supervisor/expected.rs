@@ -1,9 +1,9 @@
-//! Programs that libc is about to execute in a new process for a hook, which has judged them and written their event: wordexp(3), and
-//! what starts with an environment that the guard cannot be handed down in.
+//! Announced programs: those that libc is about to execute in a new process after a hook has evaluated them and written their event.
+//! Such are the programs of wordexp(3), and programs whose environment cannot carry the library.
 //!
-//! What the supervisor sees is judged all the same. What equals the announcement of the thread that made the process has its event
-//! already: the same file by the same path with the same arguments, in a process that began afterwards, once. An announcement that is
-//! too long, or finds no place, costs a second event.
+//! The supervisor evaluates the exec all the same, and writes no second event if it equals the announcement of the thread that made the
+//! process: the same file, path and arguments, in a process that began afterwards, once. If an announcement is too long, or there is
+//! no free place for it, the call has two events.
 
 use super::records::{bucket, crowd};
 use super::subject::{self, Subject};
@@ -11,7 +11,7 @@ use crate::memory::StringBuf;
 use crate::sys::{self, EXPECTED_MAX};
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
-/// Announcements at a time.
+/// The most announcements at a time.
 const PLACES: usize = 16;
 /// The longest arguments, with a NUL between each two, and the longest path.
 pub const ARGUMENTS_MAX: usize = 1024;
@@ -23,16 +23,16 @@ struct Place {
     thread: AtomicU32,
     /// The worker that it descends from.
     worker: AtomicU32,
-    /// When the thread began, and when it announced this, in ticks since the host did.
+    /// When the thread began, and when it announced this, in ticks since the host booted.
     times: [AtomicU64; 2],
-    /// The call that was the one announced; 0 while none was. Words may be more than one.
+    /// The call that was announced, once it was made; 0 before. `words` may have several.
     call: AtomicU64,
     lens: [AtomicU32; 2],
     arguments: [AtomicU8; ARGUMENTS_MAX],
     program: [AtomicU8; PROGRAM_MAX],
 }
 
-/// The announcements, in memory that each judge hands on to the next.
+/// The announcements, in memory that all judges share.
 pub struct Expected {
     places: [Place; PLACES],
 }
@@ -50,7 +50,7 @@ fn copy<const N: usize>(from: &[AtomicU8], len: &AtomicU32) -> StringBuf<N> {
 }
 
 impl Expected {
-    /// Takes what a thread announces in the place of what it did before; nothing, where it expects nothing any more.
+    /// Replaces the announcement of a thread; an empty one removes it.
     pub fn put(&self, (thread, worker): (u32, u32), arguments: &[u8], program: &[u8]) {
         let of = |wanted: u32| self.places.iter().find(|place| place.thread.load(Ordering::Relaxed) == wanted);
         let ended = |place: &&Place| subject::process_of(place.thread.load(Ordering::Relaxed)).is_none();
@@ -64,7 +64,7 @@ impl Expected {
         let crowded = || {
             let owners = || self.places.iter().map(|place| place.worker.load(Ordering::Relaxed));
             let most = crowd(owners(), worker);
-            // No worker may take what others need; of its own, the first ones stay.
+            // No worker may use up the places of others; if its own are used up, its first announcements stay.
             let displaced = owners().position(|owner| bucket(owner) == most).filter(|_| bucket(worker) != most);
             displaced.and_then(|place| self.places.get(place))
         };
@@ -81,7 +81,7 @@ impl Expected {
         place.thread.store(thread, Ordering::Release);
     }
 
-    /// Whether a program, which a call executes, is what the thread announced that made its process.
+    /// Whether the program that a call executes was announced by the thread that made the process.
     pub fn has<'a>(
         &self,
         process: &Subject,
@@ -125,7 +125,7 @@ pub struct Program<'p> {
 }
 
 impl Program<'_> {
-    /// As it is announced.
+    /// The path and the arguments, in the form of an announcement.
     fn bytes(&self) -> StringBuf<{ PROGRAM_MAX + 1 }> {
         let mut bytes = StringBuf::new();
         bytes.push(&self.file.0.to_le_bytes());

@@ -1,4 +1,4 @@
-//! What a descendant with the guard in it says of itself: the secret that nobody else knows, and what it was handed down.
+//! Reads the memory of the library in a descendant: the secret, which proves that it is the library, and the request and chain.
 
 use super::mapped::{MAPS_MAX, hexadecimal};
 use super::records::{Images, Owner, Record, Records};
@@ -9,10 +9,10 @@ use crate::request::HandedDownCopy;
 use crate::sys;
 use crate::sys::procfs::{self, Whose};
 
-/// Mappings of files of this library's name that are looked at.
+/// The most mappings of files with the library's name that are checked.
 const MAPPINGS_MAX: usize = 64;
 
-/// How far the library of a thread's process lies from where this process has it, if it has the secret there: nobody else knows it.
+/// The distance between the library's address in a thread's process and in this process, if the secret is there.
 pub fn distance(thread: u32, memory: &Memory, secret: u64) -> Option<u64> {
     let own = library_at(Whose::Own, |_| true)?;
     let has_secret = |at: u64| {
@@ -36,7 +36,7 @@ fn library_at(whose: Whose, is: impl Fn(u64) -> bool) -> Option<u64> {
     at
 }
 
-/// Takes what a guarded process was handed down, and puts it on record: a later call may be judged without its memory.
+/// Reads the request and the chain of a guarded process, and records them: a later call may be evaluated without its memory.
 pub fn of_memory(subject: &mut Subject, distance: u64, memory: &Memory, worker: u32, records: &Records) {
     let at = distance.wrapping_add(HandedDownCopy::address() as u64);
     let read = |room: &mut [u8]| {
@@ -50,11 +50,11 @@ pub fn of_memory(subject: &mut Subject, distance: u64, memory: &Memory, worker: 
     remember(subject, Owner::of(worker, handed.request()), handed.request(), records);
 }
 
-/// Puts a process on record, where that is not there already.
+/// Records a process, unless it has a record.
 fn remember(subject: &Subject, owner: Owner, value: &[u8], records: &Records) {
     let Some(start) = subject::start_of(subject.pid) else { return };
     let chain = subject.chain.bytes();
-    // Whatever it runs, its hooks have judged.
+    // Its hooks have evaluated whatever it runs.
     let images = Images::default();
     let is_known =
         |record: Record| record.request.bytes() == value && record.chain.bytes() == chain && record.images == images;

@@ -1,21 +1,21 @@
-//! Processes that wait in the place of a caller: for a connection to stand, or a socket to have room.
+//! Helper processes, which wait in place of a caller: until a connection is established, or a socket has room.
 //!
-//! There is a bound on them, for all, for a user and for a worker, and each ends with the call that it waits for. What finds no place is
-//! `Unknown`, which the policy decides.
+//! Their number is limited in all, for each user and for each worker. Each exits with its call. A call for which there is no free place is
+//! `Unknown`, and the policy decides.
 
 use super::subject;
 use crate::sys::{self, Reply};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-/// At a time.
+/// The most helpers at a time.
 const HELPERS: usize = 128;
 /// Of these, for processes of one user, and below one worker.
 const OF_USER: usize = 96;
 const OF_WORKER: usize = 32;
-/// How often is looked whether their callers wait, in nanoseconds.
+/// The interval at which their callers are checked, in nanoseconds.
 const LOOK: u64 = 100_000_000;
 
-/// One of them, by its number and start; the number is 0 for a free place.
+/// A helper, by process number and start time; the number is 0 for a free place.
 struct Helper {
     pid: AtomicU32,
     start: AtomicU64,
@@ -37,11 +37,11 @@ impl Helper {
         self.pid.load(Ordering::Relaxed) != 0
     }
 
-    /// Ends it where its caller does not wait any more; answers that where it has ended itself.
+    /// Ends it if its caller no longer waits; true if it has exited.
     fn look(&self) {
         let pid = self.pid.load(Ordering::Relaxed);
         let (listener, id) = (self.listener.load(Ordering::Relaxed), self.id.load(Ordering::Relaxed));
-        // Whoever has its number by now did not begin then.
+        // Another process with its number has another start time.
         let lives = subject::start_of(pid).unwrap_or(0) == self.start.load(Ordering::Relaxed) && sys::exists(pid);
         match (sys::still_waits(listener, id), lives) {
             (true, true) => return,
@@ -54,7 +54,7 @@ impl Helper {
 }
 
 impl Helpers {
-    /// Ends those whose callers have ended, each time that some time has passed; whether there are any.
+    /// Ends those whose callers have ended, at most once per interval; true if there are any helpers.
     pub fn look(&self, now: u64) -> bool {
         if now.wrapping_sub(self.looked.load(Ordering::Relaxed)) >= LOOK {
             self.looked.store(now, Ordering::Relaxed);
@@ -81,7 +81,7 @@ impl Helpers {
         }
     }
 
-    /// Takes note of one that waits for a call.
+    /// Adds a helper that waits for a call.
     pub fn put(&self, pid: u32, (listener, id): (i32, u64), user: u32, worker: u32) {
         let Some(place) = self.all.iter().find(|helper| !helper.is_there()) else { return };
         place.start.store(subject::start_of(pid).unwrap_or(0), Ordering::Relaxed);

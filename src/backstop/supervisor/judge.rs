@@ -1,8 +1,8 @@
-//! The judge: it looks at what callers have in their memory, and decides. It has no right to look into a process, to
-//! borrow, connect, send, kill or write to anything: its broker does that, for the call at hand.
+//! The judge: reads the memory of callers, and decides. It has no right to open a process's memory, to duplicate a descriptor, to
+//! connect, send, kill or write: its broker does that, for the current call.
 //!
-//! Where it dies, says nothing for too long, or says nothing that makes sense, the broker ends it, answers the call as one that
-//! cannot be judged, and starts another.
+//! If it dies, does not answer in time, or sends an invalid answer, the broker ends it, answers the call as one that cannot be
+//! evaluated, and starts another judge.
 
 use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
 use super::postponed::SLICE;
@@ -14,23 +14,23 @@ use crate::sys::broker::{self as ask, CHANNEL};
 use crate::sys::{self, Fd, Notice, Reply};
 use core::sync::atomic::Ordering;
 
-/// So many pages a judge may wait for without its slice having an end: its own, of its code.
+/// The number of pages of its own code for which a judge may wait, without the end of its time slice.
 const READ_MAX: u64 = 8;
 
-/// How long a judge may wait that reads nothing of the caller's memory, in milliseconds: nobody can do with less.
+/// How long a judge may wait that reads none of the caller's memory, in milliseconds: such a call has nothing to leave out.
 const LAST_SLICE: u32 = 20;
-/// So long a judge, and its broker for it, may run at one call, in nanoseconds: what it does is bounded to less. Who runs for longer
-/// would when it began anew.
+/// How long a judge, and its broker for it, may run at one call, in nanoseconds. The bounds on its work keep an ordinary call below
+/// it. A judge that runs longer would do so again.
 const RUN_MAX: u64 = 8_000_000;
 
-/// What comes of a job.
+/// The result of a job.
 pub enum JobEnd {
     Done(Option<Reply>),
-    /// Its judge, of this number, waits for something of the caller's, and is to end.
+    /// Its judge, with this process number, waits for the caller's memory, and has to be ended.
     Waits(u32),
-    /// It takes too much of a processor, and nothing has come of it.
+    /// It uses too much processor time, and has done nothing that lasts.
     Runs,
-    /// There is nobody who does it.
+    /// No judge can be started.
     Failed,
 }
 
@@ -38,22 +38,22 @@ pub enum JobEnd {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Restart {
     May,
-    /// Later: this one waits, and nothing has come of it yet.
+    /// Later: this one waits, and has done nothing that lasts.
     Later,
-    /// This one runs for too long, and nothing has come of it yet.
+    /// No, and without the arguments: this one runs for too long, and has done nothing that lasts.
     WithoutArguments,
-    /// It waits, and something has come of it.
+    /// No: it waits, and has done something that cannot be repeated.
     Never,
-    /// Something has come of it, or the judge did not die by itself.
+    /// No: something cannot be repeated, or the judge did not die by itself.
     MayNot,
 }
 
-/// The broker's hold on its judge.
+/// The broker's state of its judge.
 pub struct Judge {
     shared: &'static SharedState,
     judged: &'static JudgeState,
     own: Option<(usize, Fd)>,
-    /// The pages that it had to wait for, when it was looked at last.
+    /// The pages for which it had waited at the last check.
     read: u64,
     copied: BrokerCopy,
     pause: pause::Pause,
@@ -83,21 +83,21 @@ impl Judge {
     /// Ends it.
     pub fn end(&mut self) {
         let Some((pid, _)) = self.own.take() else { return };
-        // Its number is its own until it is waited for.
+        // No other process gets its number before it is waited for.
         if sys::wait(pid).is_none() {
             sys::kill(pid);
             sys::wait_for(pid);
         }
     }
 
-    /// Ends it, without waiting for that: it may wait in the kernel itself. From here on it does nothing more.
+    /// Kills it, and does not wait for its exit: it may be waiting in the kernel. From here on it does nothing more.
     fn abandon(&mut self) -> u32 {
         let Some((pid, _)) = self.own.take() else { return 0 };
         sys::kill(pid);
         pid as u32
     }
 
-    /// Has a job done. What a judge was at that died, and that nothing had come of yet, the next one does.
+    /// Has a job done. If a judge dies before it has done anything that lasts, the next judge repeats the job.
     pub fn job(&mut self, kind: u64, place: usize, notice: &Notice, at: JudgeActivity<'_>) -> JobEnd {
         for is_first in [true, false] {
             if self.own.is_none() && self.start().is_none() {
@@ -146,9 +146,9 @@ impl Judge {
             return Err(Restart::May);
         }
         drop(files);
-        // A worker waits for no more than its pools, and runs nobody's code yet.
+        // A worker waits only until its pools are read, and runs no request's code yet.
         let (begun, has_slice) = (sys::since_boot(), kind != job::POOLS);
-        // Others load a policy, or have nothing that can be left out.
+        // Other jobs load a policy, or have no arguments that can be left out.
         let bounds_run = matches!(kind, job::CALL | job::UNREAD);
         let slice = if kind == job::BLIND { LAST_SLICE } else { SLICE };
         let ran = || sys::processor_time(pid as u32).wrapping_add(sys::processor_time(sys::getpid()));
@@ -165,13 +165,13 @@ impl Judge {
                 let heard = sys::hear(channel, &mut asked, false);
                 [with, ..] = heard.ok_or(if job.acted { Restart::MayNot } else { Restart::May })?;
             }
-            // A decision that there is counts.
+            // If it has decided meanwhile, the decision counts.
             let ends = match asked[0] {
                 _ if !has_asked => {
                     has_slice && waited() >= slice && {
                         let (waits, faults) = subject::waits(pid as u32);
                         let is_read = faults.saturating_sub(core::mem::replace(read, faults)) > READ_MAX;
-                        // It may have asked in between, and waits for this.
+                        // It may have sent a request meanwhile, and waits for the answer.
                         let mut entry = [entry[0]];
                         (runs || waits || is_read) && sys::poll(&mut entry, 0) == 0
                     }
@@ -220,7 +220,7 @@ fn be(shared: &'static SharedState, judged: &'static JudgeState, broker: u32, ch
     sys::close_from(CHANNEL.wrapping_add(1));
     // SAFETY: from here on this process writes to nothing of it.
     unsafe { sys::mprotect(core::ptr::from_ref(shared) as usize, size_of::<SharedState>(), libc::PROT_READ) };
-    // Outside of it nobody is to judge: then nothing can be judged.
+    // No judge may run outside the cage: then no call can be evaluated.
     if !cage::enter_judges(shared.cage.load(Ordering::Relaxed)) {
         sys::exit(1);
     }

@@ -1,14 +1,14 @@
-//! What a process has mapped, as /proc/PID/maps says.
+//! Reads the mappings of a process (/proc/PID/maps).
 
 use crate::sys;
 use crate::sys::procfs;
 
-/// What is looked at of the mappings of a process, in bytes.
+/// How much of the mappings of a process is read, in bytes.
 pub const MAPS_MAX: usize = 1 << 20;
-/// The same for a single address, for which it may be asked again and again.
+/// The same for the lookup of a single address, which may be repeated often.
 const LOOKED_AT_MAX: usize = 1 << 18;
 
-/// Whether something that may be read lies at an address of a thread's process; where that cannot be told, it does.
+/// Whether readable memory is mapped at an address of a thread's process; true if that is unknown.
 pub fn is_mapped(thread: u32, at: u64) -> bool {
     let Some(room) = sys::allocate(LOOKED_AT_MAX) else { return true };
     // SAFETY: a new mapping of that size, which nobody else has.

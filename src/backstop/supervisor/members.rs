@@ -1,8 +1,8 @@
-//! The workers of a server, each with one place.
+//! The workers of a server, each in one place of a table.
 //!
-//! A worker asks for its place, and then hands over its filter's listener. Neither is waited for: a worker that says nothing has
-//! its place, and costs the others nothing. Who asks is known before anything that it says is read; what it hands over is
-//! a listener of seccomp's, or it loses its place. Without a place left the worker hears so, and goes on as the policy says.
+//! A worker requests its place, and then sends the listener of its filter. The supervisor waits for neither: a worker that sends nothing
+//! keeps its place and delays no other. The sender is identified before its message is read. If it sends anything else than a seccomp
+//! listener, it loses its place. If no place is free, the worker is informed, and continues as the policy decides.
 
 use super::{LISTENER, SharedState, subject};
 use crate::backstop::link::{ADMITTED, ASKED, FULL, Registration, TOLD};
@@ -11,19 +11,19 @@ use crate::sys::procfs;
 use crate::sys::{self, Fd};
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicU64, Ordering};
 
-/// Workers at a time.
+/// The most workers at a time.
 pub const MEMBERS: usize = 1024;
-/// How many are welcomed at a time, so that those who wait for a judgement have their turn.
+/// How many requests for a place are answered in a row, before waiting calls are evaluated again.
 const WELCOMED: usize = 16;
 
 /// A worker.
 pub struct Member {
     /// Its filter's listener; 0 for none.
     pub(super) listener: AtomicI32,
-    /// What it talks by as long as it has handed over none; 0 for none.
+    /// Its socket, until it has sent the listener; 0 for none.
     asking: AtomicI32,
     pub(super) pid: AtomicU32,
-    /// When it began; 0 where that is not known.
+    /// Its start time; 0 if unknown.
     start: AtomicU64,
     pub(super) secret: AtomicU64,
     pub(super) secret_at: AtomicU64,
@@ -36,7 +36,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// What is waited for; -1 for nothing.
+    /// The descriptor to poll; -1 for none.
     pub(super) fn descriptor(&self) -> i32 {
         match self.asking.load(Ordering::Relaxed) {
             0 => match self.listener.load(Ordering::Relaxed) {
@@ -65,7 +65,7 @@ impl Member {
         }
     }
 
-    /// What its calls have taken; one that was idle has no claim to what others had meanwhile.
+    /// The time that its calls have taken. After a pause, a worker gets no credit for the time that others used.
     fn taken(&self, last: &AtomicU64) -> u64 {
         self.taken.load(Ordering::Relaxed).max(last.load(Ordering::Relaxed))
     }
@@ -75,14 +75,14 @@ impl Member {
         self.taken(last) < other.taken(last)
     }
 
-    /// A call of its has taken so long.
+    /// Adds the time that one of its calls has taken.
     pub(super) fn takes(&self, time: u64, last: &AtomicU64) {
         let before = self.taken(last);
         last.store(before, Ordering::Relaxed);
         self.taken.store(before.wrapping_add(time.max(1)), Ordering::Relaxed);
     }
 
-    /// Takes what a worker hands over, or its place, where it has ended or hands over something else. `learn` is called in between,
+    /// Receives the listener of a worker, or frees its place if it has exited or sends anything else. `learn` is called in between,
     /// while the worker waits.
     pub(super) fn settle(&self, learn: impl FnOnce(u32, u64)) {
         let asking = self.asking.load(Ordering::Relaxed);
@@ -124,7 +124,7 @@ fn is_listener(fd: &Fd) -> bool {
 }
 
 impl SharedState {
-    /// Hears those who ask for a place; whether there was one.
+    /// Answers requests for a place; true if there was one.
     pub(super) fn welcome_all(&self, master: u32) -> bool {
         let mut any = false;
         for _ in 0..WELCOMED {
@@ -145,7 +145,7 @@ impl SharedState {
         let is_its = pid == master
             || match subject::parent_of(pid) {
                 Some(parent) => parent == master,
-                // Nobody says: root is not to be kept out.
+                // The parent is unknown: root's workers are accepted.
                 None => user == 0,
             };
         if !is_its {
@@ -154,7 +154,7 @@ impl SharedState {
         let start = subject::start_of(pid).unwrap_or(0);
         let own = self.members.iter().find(|member| member.is_of(pid, start));
         let member = match own {
-            // It asks once more, and lets go of what it asked by before.
+            // It requests again; its former socket is closed.
             Some(member) if member.is_asking() => Some(member),
             Some(_) => return,
             None => self.members.iter().find(|member| member.is_free()),
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!((taken(busy), taken(other)), (50_000, 50_000));
         assert!(seldom.comes_before(busy, last) && seldom.comes_before(other, last));
         seldom.takes(1000, last);
-        // What it did not take before is nothing that it may take now.
+        // Nothing left over from before is accepted now.
         assert!(!seldom.comes_before(busy, last) && !seldom.comes_before(other, last));
     }
 

@@ -1,10 +1,10 @@
-//! The supervisor: a process of its own, `portcullis supervise`, in which this library judges the calls that the filters of
-//! a server's workers stop.
+//! The supervisor, `portcullis supervise`: a separate process in which this library evaluates the calls that the filters of a server's
+//! workers stop.
 //!
-//! It is three processes with one job each. The broker receives the calls and answers them; it holds the rights that it takes to look
-//! into other processes, and to act in their place, and looks at nothing that they say. The judge looks at it and decides, and holds none
-//! of these rights. The keeper, which shares its descriptors with the broker, waits for the broker's end and takes its place then. So the
-//! death of any of them changes nothing for the server. All end with the server, at once, or with the last process that they judge.
+//! It has three processes. The broker receives and answers the calls. It has the rights to open other processes' memory and to act in
+//! their place, and interprets nothing that these processes wrote. The judge reads that and decides, and has none of these rights. The
+//! keeper shares its descriptors with the broker, waits for the broker's exit, and then takes its place. So the death of one of them
+//! changes nothing for the server. All exit with the server, or with the last process whose calls they evaluate.
 
 mod answer;
 mod broker;
@@ -50,36 +50,36 @@ use judge::JobEnd;
 use members::{MEMBERS, Member};
 use portcullis_policy::{Mode, Rule, STRICTEST_SCOPE};
 
-/// The descriptor of the socket on which workers come.
+/// The descriptor of the socket on which workers request a place.
 pub const LISTENER: i32 = 3;
-/// How often the server's end is looked for, in milliseconds.
+/// How often the supervisor checks whether the server still runs, in milliseconds.
 const LOOK: u32 = 1000;
 
-/// How long the judgement on one call may take, in seconds: a process may have memory whose reading does not end (a file of a
-/// FUSE that says nothing). The judge ends then, and its successor answers.
+/// How long the evaluation of one call may take, in seconds: reading a process's memory may never return (a FUSE file system that does
+/// not answer). The judge is ended then, and its successor answers.
 const PATIENCE: usize = 5;
 
 /// State that the broker and the keeper write, and the judge only reads.
 struct SharedState {
-    /// Descriptors of other processes can be borrowed.
+    /// Descriptors of other processes can be duplicated (pidfd_getfd).
     borrows: AtomicBool,
-    /// What there is of the cage.
+    /// The parts of the cage that could be set up.
     cage: AtomicU32,
-    /// The process that waits.
+    /// The keeper.
     keeper: AtomicU32,
-    /// The call that is being judged: its listener and its number.
+    /// The call that is being evaluated: its listener and its ID.
     at_hand: (AtomicI32, AtomicU64),
     members: [Member; MEMBERS],
-    /// The calls that are judged anew.
+    /// The postponed calls.
     postponed: postponed::Calls,
-    /// The time that the worker had taken whose call was the last, in nanoseconds: no other counts as having taken less.
+    /// The time that the worker of the last call had used, in nanoseconds; no other worker counts as having used less.
     taken: AtomicU64,
     helpers: helpers::Helpers,
 }
 
 /// State of the judge. The broker reads only the scope and the desk.
 struct JudgeState {
-    /// The scope that a call is judged in.
+    /// The scope in which the current call is evaluated.
     scope: AtomicU32,
     sides: [WorkerState; MEMBERS],
     records: records::Records,
@@ -92,11 +92,11 @@ struct JudgeState {
 struct WorkerState {
     /// The pools of its server.
     pools: pool::Pools,
-    /// Since when a process of its may have given up rights.
+    /// Since when one of its processes may be in a Landlock domain.
     restricted: restricted::RestrictedSince,
 }
 
-/// Zeroed memory that all processes of the supervisor share, for good.
+/// Allocates zeroed memory that all processes of the supervisor share, and that is never unmapped.
 ///
 /// # Safety
 /// Zero bytes are a valid `T`.
@@ -108,7 +108,7 @@ unsafe fn share<T>() -> &'static T {
     }
 }
 
-/// Supervises the workers of `master`, and ends. `lost` is why the server's policy cannot be used.
+/// Supervises the workers of `master` until the server has exited. `lost` is the reason why the server's policy cannot be used.
 pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     sys::set_thread_name(c"portcullis");
     for signal in
@@ -117,7 +117,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
         sys::ignore(signal);
     }
     sys::default_action(libc::SIGALRM);
-    // A worker of a library before this one offers a socket on which it would connect.
+    // A worker with an older library passes a listening socket.
     if sys::listens(LISTENER) {
         sys::exit(1);
     }
@@ -132,7 +132,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     // SAFETY: both are atomics and bytes.
     let (shared, judged) = unsafe { (share::<SharedState>(), share::<JudgeState>()) };
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
-    // Whether it may be asked is tried in a child, which the judge cannot make.
+    // Whether the call is permitted is tried in a child process, which the judge cannot fork.
     sys::person(sys::getpid());
     let cage = cage::enter();
     shared.cage.store(cage, Ordering::Relaxed);
@@ -146,7 +146,7 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     broker(shared, judged, master)
 }
 
-/// Waits for the end of the broker, and makes another one; returns in each, and where none can be made.
+/// Waits for the exit of the broker, and forks another; returns in each new broker, and if no fork is possible.
 fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
     let mut pause = pause::Pause::default();
     loop {
@@ -168,7 +168,7 @@ fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
     }
 }
 
-/// Serves until the server has ended; takes the keeper's place where that has died.
+/// Runs the broker until the server has exited; takes the keeper's place if the keeper has died.
 fn broker(shared: &'static SharedState, judged: &'static JudgeState, master: u32) -> ! {
     settle_left_over(shared, judged);
     let Some(mut judge) = judge::Judge::new(shared, judged) else { sys::exit(1) };
@@ -182,7 +182,7 @@ fn broker(shared: &'static SharedState, judged: &'static JudgeState, master: u32
             let _ = judge.job(job::LOOK, 0, &sys::Notice::default(), JudgeActivity::Nothing);
             let keeper = shared.keeper.load(Ordering::Acquire);
             if keeper != sys::getpid() && sys::getppid() != keeper {
-                // This process waits from now on; a child of its goes on here, with a judge of its own.
+                // This process becomes the keeper. Its child continues here as the broker, with a judge of its own.
                 judge.end();
                 keep(shared, judged);
             }
@@ -197,14 +197,14 @@ fn broker(shared: &'static SharedState, judged: &'static JudgeState, master: u32
     }
 }
 
-/// Answers the call that was being judged when a broker or a judge died: in audit it goes on, else it is refused. Where it was not known
-/// yet whose call it is, the strictest policy says which.
+/// Answers the call that was being evaluated when a broker or a judge died: in audit it proceeds, otherwise it is denied. If its
+/// virtual host was not known yet, the strictest policy decides.
 fn settle_left_over(shared: &SharedState, judged: &JudgeState) {
     let id = shared.at_hand.1.swap(0, Ordering::AcqRel);
     if id == 0 {
         return;
     }
-    // Whether it would have been an event nobody knows any more.
+    // It is unknown whether it would have been an event.
     counters::counters().dropped.fetch_add(1, Ordering::Relaxed);
     let scope = judged.scope.load(Ordering::Acquire);
     let strict = |rule| in_force::policy().mode(scope, rule) == Mode::Enforce;
@@ -213,7 +213,7 @@ fn settle_left_over(shared: &SharedState, judged: &JudgeState) {
     sys::reply(shared.at_hand.0.load(Ordering::Acquire), id, decision.into());
 }
 
-/// Waits for what comes next, and deals with it; whether there is no worker. No other can come once `is_last` is set.
+/// Waits for the next message or call, and handles it; true if there is no worker. After `is_last`, no other worker can come.
 fn turn(
     shared: &'static SharedState,
     judged: &'static JudgeState,
@@ -250,11 +250,11 @@ fn turn(
                     next = Some((place, member));
                 }
             }
-            // The worker and all that descended from it have ended.
+            // The worker and all its descendants have exited.
             false => member.leave(),
         }
     }
-    // One call, and then whoever has come meanwhile: those who ask all the time wait for those who seldom do.
+    // One call of the worker that has used least time, then the loop polls again: a worker with many calls delays no other.
     if let Some((place, member)) = next {
         let begun = sys::since_boot();
         shared.postponed.ask(begun);
@@ -278,7 +278,7 @@ impl WorkerState {
     }
 }
 
-/// Begins the judgement anew of a call that was postponed, where it is time for one.
+/// Starts a judge on a postponed call, if one is due.
 #[cold]
 fn again(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge) {
     let now = sys::since_boot();
@@ -287,7 +287,7 @@ fn again(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge) {
     }
     sys::reap();
     let Some(call) = shared.postponed.next(now) else {
-        // Whether one of them is ready is looked at a little later.
+        // Checked again a little later.
         return shared.postponed.take(now.saturating_sub(1_000_000));
     };
     let (notice, place) = call.call();
@@ -303,20 +303,20 @@ fn again(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge) {
     }
 }
 
-/// Has the next call of a worker judged, or of what descended from it.
+/// Evaluates the next call of a worker or of its descendants.
 fn one(shared: &SharedState, judged: &JudgeState, judge: &mut judge::Judge, place: usize, member: &Member) {
     let listener = member.listener.load(Ordering::Relaxed);
     let notice = match sys::receive(listener) {
         Ok(notice) => notice,
-        // Its process has ended in between, or a signal came.
+        // Its process has exited meanwhile, or a signal interrupted the call.
         Err(libc::ENOENT | libc::EINTR) => return,
-        // It is one no more.
+        // The descriptor is no listener any more.
         Err(_) => return member.leave(),
     };
     judged_by(shared, judged, judge, job::CALL, (place, member), &notice);
 }
 
-/// Has a call judged, and answers it, or postpones it.
+/// Evaluates a call, and answers or postpones it.
 #[inline(never)]
 fn judged_by(
     shared: &SharedState,
@@ -330,7 +330,7 @@ fn judged_by(
     shared.at_hand.0.store(listener, Ordering::Relaxed);
     judged.scope.store(STRICTEST_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
-    // A call in the caller's place may not end.
+    // A call that is made for the caller may never return.
     sys::end_in(PATIENCE + 1);
     let at = JudgeActivity::Call { member, thread: notice.pid, id: notice.id, permit: permit::Permit::of(notice) };
     let done = match judge.job(kind, place, notice, at) {
@@ -353,7 +353,7 @@ fn judged_by(
         JobEnd::Done(None) => {}
         JobEnd::Waits(_) | JobEnd::Runs | JobEnd::Failed => {
             settle_left_over(shared, judged);
-            // Of the call itself the broker looks at nothing.
+            // The broker does not interpret the call itself.
             emit::guard(
                 &in_force::policy(),
                 "the backstop's evaluating process ended at a call or did not answer: no rule evaluated the call",

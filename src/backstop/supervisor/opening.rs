@@ -1,5 +1,5 @@
-//! Ports that are opened without the hooks. Where `listen-port` refuses, the supervisor makes an allowed call itself, as with
-//! connections; but not where the process's own rights count.
+//! Evaluates the opening of ports that bypassed the hooks. If `listen-port` is in enforce, the supervisor makes an allowed call itself, as
+//! for connections, unless the process's own rights matter.
 
 use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
 use crate::action::Decision;
@@ -10,7 +10,7 @@ use portcullis_policy::{Rule, Unknown};
 
 /// The rules on opening ports.
 const RULES: [Rule; 1] = [Rule::ListenPort];
-/// Ports below it are opened by root alone.
+/// Only root opens ports below it.
 pub(super) const PRIVILEGED: u16 = 1024;
 
 impl SupervisedCall<'_> {
@@ -36,7 +36,7 @@ impl SupervisedCall<'_> {
             false => None,
         };
         let at = sys::internet(&bytes, size).or_else(without_family);
-        // Any port that is free is nobody's, and a socket of streams is judged when it listens.
+        // Port 0 means any free port, which no other process uses. A stream socket is evaluated when it listens.
         let judged = at.filter(|(_, port)| *port != 0);
         let decision = match (&lent, judged, sys::known_stream(lent.fd())) {
             (CallDescriptor::Fails(errno), ..) => return self.fails(*errno, &RULES),
@@ -79,7 +79,7 @@ impl SupervisedCall<'_> {
             return self.not_known(lent.fd(), Unknown::Socket).into();
         }
         match lent {
-            // Nothing of it lies in memory.
+            // All its arguments are in registers.
             CallDescriptor::Internet(fd) if self.enforces(&RULES) => match self.confined() {
                 false => Reply::Result(ask::listen(fd.0, backlog)),
                 true if self.subject.threads == 1 => decision.into(),

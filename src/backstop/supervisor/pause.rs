@@ -1,12 +1,11 @@
-//! How long the keeper waits before it makes a judge in the place of one that died: not at all after the first that lived for
-//! long, then twice as long each time.
+//! The pause before a judge that died is replaced: none if it had run for long, otherwise twice the last pause.
 
 use crate::sys;
 
 /// The first pause and the longest, in nanoseconds.
 const FIRST: usize = 10_000_000;
 const LONGEST: usize = 640_000_000;
-/// A judge that lived this long, in nanoseconds, did not die of what it begins with.
+/// A judge that ran this long, in nanoseconds, did not die at its start.
 const LONG: u64 = 1_000_000_000;
 
 /// The pauses of one keeper.
@@ -17,12 +16,12 @@ pub struct Pause {
 }
 
 impl Pause {
-    /// A judge begins.
+    /// Notes that a judge starts.
     pub fn begin(&mut self) {
         self.begun = sys::since_boot();
     }
 
-    /// It has died.
+    /// Notes that it has died; returns the pause.
     pub fn take(&mut self) {
         let length = self.after(sys::since_boot().wrapping_sub(self.begun));
         if length > 0 {

@@ -1,21 +1,21 @@
-//! What the broker does for a call: the judge, which may be in the caller's hands, gets no more than the call itself has asked the kernel
-//! for, as the kernel told it.
+//! Limits what the broker does for a call. The caller may control the judge, so the judge gets no more than the call itself requested of
+//! the kernel, according to the kernel's notice.
 
 use super::call::{self, Call};
 use super::sent;
 use crate::sys::broker::desk::{ASKED, MESSAGES_MAX, asked};
 use crate::sys::{self, ADDRESS_MAX, Notice};
 
-/// What the call at hand is a reason for.
+/// What the current call permits.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reason {
     Connect,
     Send,
-    /// sendmmsg: where its messages lie, how many they are, and the size of each with the place of its length.
+    /// sendmmsg: the address and the number of its messages, the size of one, and the offset of its length.
     SendMany(u64, u64, (u64, u64)),
     Bind,
     Listen,
-    /// A level and an option; none where they lie in memory.
+    /// A level and an option; none if they are in memory.
     Set(Option<(i32, i32)>),
     Nothing,
 }
@@ -24,7 +24,7 @@ enum Reason {
 #[derive(Clone, Copy, Debug)]
 pub struct Permit {
     reason: Reason,
-    /// The descriptor that the call is about; none where it lies in memory.
+    /// The descriptor of the call; none if it is in memory.
     fd: Option<i32>,
 }
 
@@ -32,7 +32,7 @@ impl Permit {
     /// For no call.
     pub const NOTHING: Permit = Permit { reason: Reason::Nothing, fd: None };
 
-    /// For the call that the kernel told of.
+    /// For the call of a notice.
     pub fn of(notice: &Notice) -> Permit {
         let permit = |reason, fd| Permit { reason, fd: Some(fd) };
         match call::in_registers(notice) {
@@ -60,13 +60,13 @@ impl Permit {
         }
     }
 
-    /// Whether the call is about the caller's descriptor with this number, borrowed as `fd`, and that is a socket of the internet: to
-    /// another, a process of root's would be somebody else than the caller.
+    /// Whether the call uses the caller's descriptor with this number, duplicated as `fd`, and this is an internet socket: on a local
+    /// socket, the other end would see root instead of the caller.
     pub fn acts_on(&self, number: i32, fd: i32) -> bool {
         self.fd.is_none_or(|about| about == number) && sys::is_internet(fd)
     }
 
-    /// Whether the call is a reason for this request. What does nothing in the caller's place needs none: it has its own conditions.
+    /// Whether the call permits this request. A request that does nothing in the caller's place needs no permission here.
     pub fn has(&self, words: &[u64; ASKED]) -> bool {
         let [what, _, b, c, _, e, ..] = *words;
         let sends = matches!(self.reason, Reason::Send | Reason::SendMany(..));
@@ -92,7 +92,7 @@ impl Permit {
         matches!(self.reason, Reason::SendMany(..))
     }
 
-    /// Whether the length of a message lies there, which sendmmsg writes.
+    /// Whether it is the address at which sendmmsg writes the length of a message.
     fn is_length(&self, at: u64) -> bool {
         let Reason::SendMany(first, count, (size, len_at)) = self.reason else { return false };
         let from = at.wrapping_sub(first).wrapping_sub(len_at);

@@ -1,7 +1,7 @@
-//! Connections of programs without the hooks to the pools of their own PHP-FPM: what those are, each worker has told.
+//! Evaluates connections of programs without the hooks to the pools of their own PHP-FPM. Each worker reports these pools.
 //!
-//! The hooks ask the kernel whose listener a socket was connected to. The supervisor does not connect a local socket for
-//! another process, so it looks at the file to which the path leads for that process, before the kernel does.
+//! The hooks read from the kernel to whose listener a socket was connected. The supervisor does not connect a local socket for another
+//! process. It looks up the file to which the path leads for that process, before the kernel does.
 
 use super::Member;
 use super::answer::SupervisedCall;
@@ -20,7 +20,7 @@ use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use portcullis_policy::egress::canonical;
 use portcullis_policy::{Rule, Unknown};
 
-/// What is known of a worker's pools: there are none, they are those in the table, or they could not be read.
+/// What is known of a worker's pools: none exist, they are in the table, or they could not be read.
 const NONE: u8 = 0;
 const TOLD: u8 = 1;
 const LOST: u8 = 2;
@@ -33,12 +33,12 @@ pub struct Pools {
 }
 
 impl Pools {
-    /// Nothing is known of a new worker's.
+    /// Of a new worker, nothing is known.
     pub fn lose(&self) {
         self.known.store(LOST, Ordering::Relaxed);
     }
 
-    /// Takes over what a worker tells that has run no request's code yet.
+    /// Takes over the report of a worker that has run no request's code yet.
     pub fn take(&self, member: &Member) {
         let pid = member.pid.load(Ordering::Relaxed);
         let [ports_at, marks_at] = [&member.ports_at, &member.marks_at].map(|word| word.load(Ordering::Relaxed));
@@ -63,7 +63,7 @@ impl Pools {
         (self.known.load(Ordering::Relaxed) == TOLD).then_some(word & (1 << (port & 63)) != 0)
     }
 
-    /// Whether it listens on a local socket of this mark; `None` where that is not known.
+    /// Whether it listens on the local socket with this mark; `None` if unknown.
     fn has_mark(&self, mark: u64) -> Option<bool> {
         if self.known.load(Ordering::Relaxed) == TOLD { self.marks.have(mark) } else { None }
     }
@@ -78,7 +78,7 @@ fn is_fpm(pid: u32) -> Option<bool> {
     (!name.is_empty()).then_some(is_so)
 }
 
-/// Copies words; what is the same stays as it is, so that nothing is written to where there is nothing.
+/// Copies words, and writes only those that differ, so that pages of zeros stay unused.
 fn copy<'w>(memory: &Memory, at: u64, words: impl Iterator<Item = &'w AtomicU64>) -> Option<()> {
     /// Bytes at a time.
     const PART: usize = 512;
@@ -100,7 +100,7 @@ fn copy<'w>(memory: &Memory, at: u64, words: impl Iterator<Item = &'w AtomicU64>
 }
 
 impl SupervisedCall<'_> {
-    /// Judges a connection to an address, where a pool is there, or may be.
+    /// Evaluates a connection to an address at which a pool listens, or may listen.
     pub(super) fn to_pool_at(&self, ip: IpAddr, port: u16, operation: SocketOperation) -> Option<Decision> {
         let pools = self.with.pools;
         if operation == SocketOperation::Send(false) || !pools.any() {
@@ -114,7 +114,7 @@ impl SupervisedCall<'_> {
         self.to_pool(is_pools)
     }
 
-    /// Judges a connection of a local socket, where a pool is there, or may be.
+    /// Evaluates a connection of a local socket to a path at which a pool listens, or may listen.
     pub(super) fn to_local_pool(&self, address: &[u8; ADDRESS_MAX], size: usize) -> Option<Decision> {
         if !self.with.pools.any() {
             return None;
@@ -127,7 +127,7 @@ impl SupervisedCall<'_> {
         self.to_pool(is_pools)
     }
 
-    /// Whether a path leads to a listener of a pool's; `None` where that is not known.
+    /// Whether a path leads to the listener of a pool; `None` if unknown.
     fn is_pools_file(&self, path: &[u8]) -> Option<bool> {
         let path = StringBuf::<{ LOCAL_MAX + 1 }>::of(path);
         let place = Place::of(self.subject.pid, self.subject.thread, false)?;

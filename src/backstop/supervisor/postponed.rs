@@ -1,32 +1,32 @@
-//! Calls that are judged anew later, because their judge had to wait for something of the caller's: memory that is read from a disk, or that
-//! the caller's own threads keep locked.
+//! Postponed calls, which are evaluated again later. Their judge had to wait for the caller's memory: it is read from a disk, or the
+//! caller's own threads keep it locked.
 //!
-//! Meanwhile others are judged, those of the same worker as well. What was waited for is there the next time; a call that has had its time
-//! is judged without its arguments.
+//! Meanwhile other calls are evaluated, also of the same worker. Usually the memory is available the next time. A call that has used its
+//! time is evaluated without its arguments.
 
 use super::subject;
 use crate::sys::{self, Notice};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// How long the others may wait for one call's judge, in milliseconds, where that waits itself.
+/// How long the judge of a call may wait while other calls wait for it, in milliseconds.
 pub const SLICE: u32 = 5;
-/// What others have, for each part of the time that goes to such calls: where somebody asks meanwhile, and where nobody does.
+/// The time for other calls, for each unit of time for postponed ones: if other calls arrive, and if none do.
 const OTHERS: [u64; 2] = [3, 1];
-/// After how long nobody is taken to ask, in nanoseconds.
+/// After how long without another call none is expected, in nanoseconds.
 const ALONE: u64 = 50_000_000;
-/// Such calls at a time, and of one worker's processes.
+/// The most postponed calls at a time, in all and of one worker.
 const CALLS: usize = 64;
 const OF_WORKER: usize = 4;
-/// The time that one has from its judges, and in all, and how long one judge of its may wait, in nanoseconds.
+/// The judges' time for one call, its time in all, and how long one of its judges may wait, in nanoseconds.
 const JUDGED_MAX: u64 = 500_000_000;
 const WAITS_MAX: u64 = 20_000_000_000;
 const STUCK_MAX: u64 = 5_000_000_000;
 
-/// A call that is judged anew.
+/// A postponed call.
 pub struct Postponed {
-    /// When it was judged first; 0 for a free place.
+    /// When it was evaluated first; 0 for a free place.
     since: AtomicU64,
-    /// What its judges have taken.
+    /// The time that its judges have used.
     judged: AtomicU64,
     /// The worker's place.
     place: AtomicU32,
@@ -52,7 +52,7 @@ impl Postponed {
         start != 0 && subject::start_of(judge) == Some(start)
     }
 
-    /// Whether it has had its time.
+    /// Whether it has used its time.
     pub fn is_late(&self, now: u64) -> bool {
         let waits = now.saturating_sub(self.since.load(Ordering::Relaxed));
         self.judged.load(Ordering::Relaxed) >= JUDGED_MAX
@@ -66,9 +66,9 @@ impl Postponed {
     }
 }
 
-/// All of them, in memory that each broker hands on to the next.
+/// All postponed calls, in memory that all brokers share.
 pub struct Calls {
-    /// When the next may be begun.
+    /// When the next may be started.
     turn: AtomicU64,
     /// When another call came last.
     asked: AtomicU64,
@@ -84,12 +84,12 @@ impl Calls {
         self.each().next().is_some()
     }
 
-    /// That of a notice.
+    /// The postponed call of a notice.
     pub fn of(&self, id: u64) -> Option<&Postponed> {
         self.each().find(|call| call.words.first().is_some_and(|word| word.load(Ordering::Relaxed) == id))
     }
 
-    /// Puts one there whose judge, which is to end, has worked on it since `begun` and still waits; false where there is no room.
+    /// Adds a call whose judge has worked on it since `begun`, still waits, and is being ended; false if no place is free.
     pub fn put(&self, place: usize, notice: &Notice, begun: u64, judge: u32) -> bool {
         let is_of = |call: &&Postponed| call.place.load(Ordering::Relaxed) == place as u32;
         let known = self.of(notice.id);
@@ -111,7 +111,7 @@ impl Calls {
         true
     }
 
-    /// The one that has had least, of those that can be begun.
+    /// Of those that can be started, the one that has used least time.
     pub fn next(&self, now: u64) -> Option<&Postponed> {
         let ready = self.each().filter(|call| call.is_late(now) || !call.is_stuck());
         ready.min_by_key(|call| call.judged.load(Ordering::Relaxed))
@@ -127,7 +127,7 @@ impl Calls {
         self.asked.store(now, Ordering::Relaxed);
     }
 
-    /// One has taken from `begun` to now.
+    /// Adds the time from `begun` to now to one.
     pub fn take(&self, begun: u64) {
         let now = sys::since_boot();
         let is_alone = now.saturating_sub(self.asked.load(Ordering::Relaxed)) > ALONE;
@@ -190,7 +190,7 @@ mod tests {
         assert!(calls.put(2, &notice(2), now, 0));
         let next = |now| calls.next(now).map(|call| call.call().0.id);
         assert_eq!(next(now), Some(2));
-        // What its judge still waits for is not begun anew, for some time.
+        // While its judge still waits, it is not started again for some time.
         assert!(calls.put(2, &notice(2), now, std::process::id()));
         assert_eq!(next(now), Some(1));
         let of = |id| calls.of(id).expect("it");

@@ -1,4 +1,4 @@
-//! Programs that are executed without the hooks, or by libc for one: each is judged here.
+//! Evaluates programs that are executed without the hooks, or by libc for a hook.
 
 use super::answer::SupervisedCall;
 use super::caller::not_executable;
@@ -30,7 +30,7 @@ impl SupervisedCall<'_> {
         reply
     }
 
-    /// The decision on a program of which something is not known. Where it may run, its process is on record without its name.
+    /// The decision on a program of which something is unknown. If it may run, its process is recorded without a program.
     fn cannot(&self, what: Unknown) -> Decision {
         let decision = self.with_actor(|actor| judge::unseen_program(actor, &self.subject.served, what));
         if decision.is_ok() {
@@ -48,21 +48,21 @@ impl SupervisedCall<'_> {
             Err(Uncopied::Unknown) => unknown = Some(Unknown::Arguments),
             Ok(()) => {}
         }
-        // Of the environment, what steers a loader, a shell or an allowed program, and whose request it says that it is.
+        // Of the environment, only variables that influence a loader, a shell or an allowed program, and the request.
         let mut forged = false;
         let mut handed = StringBuf::<{ WIRE_MAX + 1 }>::new();
         let (environment, read) = room.copy(envp, |entry| {
             if let Some(value) = entry.strip_prefix(REQUEST) {
                 let handed_down = self.subject.role == Role::Descendant && self.subject.inherited(value);
-                // The hooks put their own in the place of every other: this is theirs.
+                // The hooks replace the request of the caller: this one is theirs.
                 if self.subject.is_guarded {
                     handed.set(value);
-                    // Without their announcement it is somebody else's.
+                    // Without an announcement of the hooks, the caller made it.
                     let announced = subject::on_record(self.subject.pid, 0, self.with.records);
                     let is_theirs = announced.is_some_and(|record| record.request.bytes() == value);
                     forged |= !is_theirs && !self.subject.inherited(value);
                 } else {
-                    // Of whose request nobody knows, the strictest policy holds, whatever is in it.
+                    // If its request is unknown, the strictest policy applies, whatever the environment contains.
                     forged |= !handed_down && self.subject.served.request.state != State::Lost;
                 }
             }
@@ -70,7 +70,7 @@ impl SupervisedCall<'_> {
         });
         match read {
             Err(Uncopied::Unmapped) => faults = true,
-            // What cannot be judged without it is all that arguments are for, and more.
+            // Without the environment, at least as much is unknown as without the arguments.
             Err(Uncopied::Unknown) => unknown = Some(Unknown::Environment),
             Ok(()) => {}
         }
@@ -89,7 +89,7 @@ impl SupervisedCall<'_> {
         }
         let mut copy = StringBuf::<4097>::new();
         copy.push(path);
-        // What has the secret gains nothing by changing it: nobody would have judged it here.
+        // A process with the secret gains nothing by changing the path: it could avoid this evaluation altogether.
         let Some(place) = Place::of(self.subject.pid, self.subject.thread, !self.subject.is_guarded) else {
             return self.cannot(Unknown::Program).into();
         };
@@ -118,7 +118,7 @@ impl SupervisedCall<'_> {
         }
         if judge::enforces_programs(self.subject.served.scope) {
             place.note(!self.has_own(b"ns/mnt") || self.shares([path_at, argv, envp]));
-            // Who administers a user namespace says there what a program is (binfmt_misc, from Linux 6.7 on).
+            // The administrator of a user namespace can register formats of programs there (binfmt_misc, from Linux 6.7 on).
             if !self.has_own(b"ns/user") && !self.subject.is_guarded {
                 unknown = unknown.or(Some(Unknown::Format));
             }
@@ -135,7 +135,7 @@ impl SupervisedCall<'_> {
             let at = |index| Reader::default().pointer(arguments, index).filter(|argument| !argument.is_null());
             (0..).map_while(at).map(|argument| strings.string(argument, WIRE_MAX).unwrap_or_default())
         };
-        // Judged here whatever was announced; but a call has one event.
+        // Evaluated here whatever was announced, but a call has one event.
         let program = Program { call: self.id, worker: self.worker, file: stat.identity, path };
         self.told.set(unknown.is_none() && self.with.expected.has(self.subject, &program, arguments_of()));
         let file = readable.unwrap_or(file);
@@ -153,7 +153,7 @@ impl SupervisedCall<'_> {
         };
         let decision = self.with_actor_in(Some(&place), |actor| judge::exec(actor, &self.subject.served, &exec));
         match (&decision, unknown) {
-            // By the time that the kernel looks, it might run it.
+            // The kernel could run it, if it changes before the kernel looks it up.
             (Ok(ExecClearance::Absent(_)), None) => {
                 let interpreter = || self.with_actor_in(Some(&place), |actor| judge::absent(actor, &exec));
                 return self.absent(|| not_executable(open()).or_else(|| Some(interpreter())), libc::EACCES);
@@ -165,7 +165,7 @@ impl SupervisedCall<'_> {
         decision.into()
     }
 
-    /// Puts the process on record, which will run another program now; `handed` is what its hooks hand down.
+    /// Records a process that is about to run another program; `handed` is what its hooks pass on.
     fn note(&self, handed: &[u8], name: &[u8], runs: (u64, u64)) {
         let subject = self.subject;
         let Some(start) = subject::start_of(subject.pid) else { return };
@@ -179,7 +179,7 @@ impl SupervisedCall<'_> {
         self.with.records.put(subject.pid, start, owner, request, chain.bytes(), images.unwrap_or_default());
     }
 
-    /// The file of a program, as its process finds it: in its own root, working folder and mounts. An errno where the kernel
+    /// The file of a program, as its process finds it: in its own root, working directory and mounts. An errno if the kernel
     /// finds none either; `Err(None)` where this process cannot look.
     fn open(&self, place: &Place, at: i32, path: &StringBuf<4097>, flags: i32) -> Result<Fd, Option<i32>> {
         let folder = match at {

@@ -1,44 +1,44 @@
-//! Which process does what for which request: the supervisor's own records, by the process's number and start. What a process
-//! says of itself in its environment it can change.
+//! The supervisor's own records: which program a process runs, for which request. The key is the process number and the start time. A
+//! process could change its environment, so the records do not depend on it.
 //!
-//! A hook announces each program in which the guard will not be, before the process executes it; the supervisor itself takes
-//! note of the programs that it lets pass. A process forked from one on record has that one's. There is a bound on them, and no worker
-//! may take what others need: once all places are taken, a new record displaces one of the worker that has most, and of that worker
-//! one of the site that has most. What is displaced is judged by the strictest policy.
+//! A hook announces each program without the library before the process executes it. The supervisor records the programs that it lets
+//! proceed. A process forked from one with a record has the same record. The number of records is limited, and no worker can use up
+//! those of others: if all are in use, a new record displaces one of the worker with most records, and of that worker one of the site
+//! with most. A process whose record was displaced is evaluated by the strictest policy.
 
 use super::subject;
 use crate::memory::StringBuf;
 use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 use portcullis_request::wire::WIRE_MAX;
 
-/// Processes on record at a time.
+/// The most records at a time.
 const RECORDS: usize = 1024;
-/// Records that are looked through for one whose process has ended, each time that one is wanted or a second has passed.
+/// How many records are checked for an exited process, each time that a place is needed or a second has passed.
 const LOOKED_AT: usize = 128;
 const CHAIN_MAX: usize = 256;
 
-/// Whose record it is; 0 for a free place.
+/// The process number; 0 for a free place.
 struct Key {
     pid: AtomicU32,
     worker: AtomicU32,
     start: AtomicU64,
     site: AtomicU32,
-    /// 1 where it may be found again: it is that of the process that this one was forked from, or what a guarded one says itself.
+    /// 1 if it can be made again: it is a copy of the parent's, or was read from a guarded process.
     is_copy: AtomicU32,
 }
 
-/// On whose account a record is.
+/// Whose share of the places a record uses.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Owner {
     worker: u32,
-    /// Tells one site of the server's from another.
+    /// A hash that identifies a site of the server.
     site: u32,
 }
 
 impl Owner {
-    /// That of a worker's descendant, which acts for a request.
+    /// The owner for a worker's descendant that acts for a request.
     pub fn of(worker: u32, request: &[u8]) -> Owner {
-        // Its document root is not the client's to choose. FNV-1a.
+        // By document root, which the client cannot choose. FNV-1a.
         let request = portcullis_request::wire::read(request);
         let hash = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
         let site = request.map_or(0, |request| request.document_root.bytes().iter().fold(0x811c_9dc5, hash));
@@ -46,9 +46,9 @@ impl Owner {
     }
 }
 
-/// What is on record: in memory that each judge hands on to the next.
+/// A record, in memory that all judges share.
 struct Body {
-    /// Device and inode of each file that its program may be: the one before, and the one that was judged. Zeros: any.
+    /// Device and inode of the files that its program may be: the former one, and the evaluated one. Zeros: any.
     images: [[AtomicU64; 2]; 2],
     request_len: AtomicU32,
     chain_len: AtomicU32,
@@ -63,7 +63,7 @@ pub struct Records {
     bodies: [Body; RECORDS],
 }
 
-/// The files that a process's program may be, by device and inode; zeros where that is not known.
+/// The files that a process's program may be, by device and inode; zeros if unknown.
 pub type Images = [(u64, u64); 2];
 
 /// A copy of a record.
@@ -87,7 +87,7 @@ fn put(to: &[AtomicU8], len: &AtomicU32, from: &[u8]) {
 }
 
 impl Record {
-    /// Whether the process's program is one that may not be: another was put in the place of what was judged.
+    /// Whether the process runs another program than those: the file was replaced after the evaluation.
     pub fn is_replaced(&self, pid: u32) -> bool {
         let is_known = self.images.iter().all(|image| *image != (0, 0));
         is_known && super::subject::image_of(pid).is_some_and(|now| !self.images.contains(&now))
@@ -100,15 +100,15 @@ impl Key {
     }
 }
 
-/// How many kinds of owners are told apart: more are taken together.
+/// How many owners are counted separately; others are counted together.
 const BUCKETS: usize = 1024;
 
-/// The kind of an owner.
+/// The counter of an owner.
 pub fn bucket(number: u32) -> usize {
     number as usize % BUCKETS
 }
 
-/// Who has most places; the one who asks, where nobody has more.
+/// The owner with most places; the requesting one if no other has more.
 pub fn crowd(owners: impl Iterator<Item = u32>, own: u32) -> usize {
     let mut counts = [0_u16; BUCKETS];
     for owner in owners {
@@ -139,12 +139,12 @@ impl Records {
         Some(record)
     }
 
-    /// Puts a process on record, over what there is of it.
+    /// Records a process, and replaces its former record.
     pub fn put(&self, pid: u32, start: u64, owner: Owner, request: &[u8], chain: &[u8], images: Images) {
         self.write((pid, start), (owner, false), request, chain, images);
     }
 
-    /// Puts a process on record with what may be found again.
+    /// Records a process with a record that can be made again.
     pub fn copy(&self, pid: u32, start: u64, record: &Record, images: Images) {
         self.write((pid, start), (record.owner, true), record.request.bytes(), record.chain.bytes(), images);
     }
@@ -165,7 +165,7 @@ impl Records {
         let Some((key, body)) = place.and_then(|place| self.keys.get(place).zip(self.bodies.get(place))) else {
             return;
         };
-        // While it is written it is nobody's: the judge may die here.
+        // While it is written, it belongs to no process: the judge may die here.
         key.pid.store(0, Ordering::Release);
         for ([device, inode], (new_device, new_inode)) in body.images.iter().zip(images) {
             device.store(new_device, Ordering::Relaxed);
@@ -180,7 +180,7 @@ impl Records {
         key.pid.store(pid, Ordering::Release);
     }
 
-    /// The place that a new record of an owner's takes from another one, where all are taken.
+    /// The place of the record that a new one of this owner displaces if all are in use.
     fn displaced(&self, owner: Owner, is_copy: bool) -> Option<usize> {
         let owners = || self.keys.iter().map(Key::owner);
         let worker = crowd(owners().map(|other| other.worker), owner.worker);
@@ -188,7 +188,7 @@ impl Records {
         let own = if bucket(owner.worker) == worker { owner.site } else { 0 };
         let site = crowd(of_worker().map(|other| other.site), own);
         let is_own = bucket(owner.worker) == worker && bucket(owner.site) == site;
-        // It is found again.
+        // It can be made again.
         if is_copy && is_own {
             return None;
         }
@@ -203,12 +203,12 @@ impl Records {
             })
         };
         let place = found(true).or_else(|| found(false))?;
-        // Not the same one next.
+        // The next search begins behind it.
         self.hand.store((place as u32).wrapping_add(1), Ordering::Relaxed);
         Some(place)
     }
 
-    /// Frees places of processes that have ended, of some of them each time.
+    /// Frees the places of exited processes; checks some of the records each time.
     pub fn forget_ended(&self) {
         for _ in 0..LOOKED_AT {
             let hand = self.hand.fetch_add(1, Ordering::Relaxed) as usize % RECORDS;

@@ -1,4 +1,4 @@
-//! Another process's memory, read through /proc.
+//! Reads and writes the memory of another process (/proc/PID/mem).
 
 use super::mapped::is_mapped;
 use super::subject;
@@ -6,7 +6,7 @@ use crate::sys::procfs::{self, Whose};
 use crate::sys::{self, Fd};
 use core::cell::Cell;
 
-/// No program's memory lies there or above.
+/// No program has memory at this address or above.
 const ADDRESSES_END: u64 = 1 << 62;
 
 /// The memory of a process.
@@ -14,14 +14,14 @@ pub struct Memory {
     thread: u32,
     file: Fd,
     reads: Cell<u32>,
-    /// The first byte that the last read which ended early did not get.
+    /// The address at which the last incomplete read ended.
     missed: Cell<u64>,
-    /// Nothing more is read.
+    /// No further read is made.
     is_closed: Cell<bool>,
 }
 
 impl Memory {
-    /// Of a thread's process; the errno where it may not be read.
+    /// Opens the memory of a thread's process; an errno if that is not permitted.
     pub fn of(thread: u32) -> Result<Memory, i32> {
         procfs::proc_open(Whose::Of(thread), b"mem", libc::O_RDONLY).map(|file| Memory {
             thread,
@@ -32,7 +32,7 @@ impl Memory {
         })
     }
 
-    /// From now on, all of it is as what the kernel alone can read.
+    /// From now on, all of it counts as memory that only the kernel can read.
     pub fn close(&self) {
         self.is_closed.set(true);
     }
@@ -44,7 +44,7 @@ impl Memory {
     /// As many bytes as can be read.
     pub fn read<'b>(&self, at: u64, into: &'b mut [u8]) -> &'b [u8] {
         self.reads.set(self.reads.get().wrapping_add(1));
-        // The kernel takes no offset with the highest bit set, where no program's memory lies.
+        // The kernel rejects an offset with the highest bit set; no program has memory there.
         let wanted = into.len();
         let got = if at >= ADDRESSES_END || self.is_closed.get() { &[] } else { sys::read_at(self.file.0, into, at) };
         if got.len() < wanted {
@@ -53,15 +53,14 @@ impl Memory {
         got
     }
 
-    /// Whether the kernel may find something where the last read that ended early found nothing. Memory of memfd_secret(2) can be
-    /// read by its own process alone, through which the kernel reads the arguments of a call. Where nothing lies, the kernel finds a
-    /// fault (EFAULT) as well.
+    /// Whether the kernel may be able to read where the last incomplete read ended. Memory of memfd_secret(2) can be read only in its own
+    /// process, in which the kernel reads the arguments of a call. If nothing is mapped there, the kernel returns EFAULT as well.
     pub fn is_hidden(&self) -> bool {
         let missed = self.missed.get();
         self.is_closed.get() || missed < ADDRESSES_END && is_mapped(self.thread, missed)
     }
 
-    /// How often it was read. Each takes some microseconds, in which every other caller waits.
+    /// The number of reads. Each takes some microseconds, during which all other callers wait.
     pub fn reads(&self) -> u32 {
         self.reads.get()
     }
@@ -77,7 +76,7 @@ impl Memory {
     pub fn string<'b>(&self, at: u64, into: &'b mut [u8]) -> Option<&'b [u8]> {
         let mut len = 0_usize;
         while len < into.len() {
-            // Not beyond a page, since the next may not be there.
+            // Not beyond the page, because the next one may not be mapped.
             let from = at.wrapping_add(len as u64);
             let room = (4096 - (from as usize & 4095)).min(into.len().wrapping_sub(len));
             let part = into.get_mut(len..)?.get_mut(..room)?;
@@ -94,7 +93,7 @@ impl Memory {
     }
 }
 
-/// Calls `look`; where that gives nothing, once more as the user of a thread's process.
+/// Calls `look`; if the result is `None`, once more as the user of a thread's process.
 pub fn or_as_user<R>(thread: u32, look: impl Fn() -> Option<R>) -> Option<R> {
     look().or_else(|| {
         let own = (sys::geteuid(), sys::getegid());
@@ -106,16 +105,16 @@ pub fn or_as_user<R>(thread: u32, look: impl Fn() -> Option<R>) -> Option<R> {
     })
 }
 
-/// The memory that a thread's process has now, to write to: the process may execute another program, and the number may be another
-/// one's later, but what is written never gets there. It is opened as its user where need be, and as the supervisor opens what it writes
-/// to: to append.
+/// Opens the current memory of a thread's process for writing. If the process executes another program later, or another process gets
+/// its number, nothing is written there. It is opened as its user if necessary, and to append, as every file that the supervisor
+/// writes to.
 pub fn writable(thread: u32) -> Option<Fd> {
     let path = procfs::proc_path(thread, b"mem");
     let flags = libc::O_WRONLY | libc::O_APPEND;
     or_as_user(thread, || sys::open(libc::AT_FDCWD, path.c_str(), flags, 0).ok())
 }
 
-/// Writes into the memory of a process; whether all of it was.
+/// Writes into the memory of a process; true if everything was written.
 pub fn put(memory: &Fd, at: u64, bytes: &[u8]) -> bool {
     at < ADDRESSES_END && sys::write_at(memory.0, bytes, at) == bytes.len() as isize
 }

@@ -1,16 +1,16 @@
-//! Which processes have given up rights by Landlock, or were forked from one that has: the kernel does not say.
+//! Records which processes are in a Landlock domain, by their own call or their parent's. The kernel does not report it.
 //!
-//! There is a place for every number that a process can have, so that no crowd of them fills it: whoever restricts itself
-//! changes nothing for what does not descend from it. Of a process whose parents have ended nobody knows what it was forked
-//! from; only the worker is known, and no worker under which nobody has restricted itself has such a process.
+//! There is a place for every possible process number, so many processes cannot fill the table, and a process that restricts itself changes
+//! nothing for processes that do not descend from it. If the parents of a process have exited, only its worker is known. Then the process
+//! counts as restricted if any process below that worker is.
 
 use super::subject;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
-/// PID_MAX_LIMIT: no number of a process is as high (include/linux/threads.h). Of the memory, what is written to is used.
+/// PID_MAX_LIMIT: process numbers are below it (include/linux/threads.h). Only pages that are written use memory.
 const PROCESSES: usize = 1 << 22;
 
-/// Of each number when the process began that has restricted itself; 0 for none.
+/// For each process number, the start time of the restricted process; 0 for none.
 pub struct Restricted([AtomicU32; PROCESSES]);
 
 /// The start time of a worker's first restricted process; 0 for none.
@@ -36,15 +36,15 @@ impl RestrictedSince {
     }
 }
 
-/// As it is kept: the ticks of 497 days, of which none is 0.
+/// A start time as it is stored: ticks modulo 497 days, never 0.
 fn kept(start: u64) -> u32 {
     (start as u32).max(1)
 }
 
 impl Restricted {
-    /// Puts a process on record that restricts itself.
+    /// Records a process that restricts itself.
     pub fn restrict(&self, pid: u32, since: &RestrictedSince) {
-        // One that has ended makes no call.
+        // A process that has exited makes no call.
         let Some(start) = subject::start_of(pid) else { return };
         since.note(start);
         if let Some(place) = self.0.get(pid as usize) {
@@ -57,7 +57,7 @@ impl Restricted {
         on_record != 0 && start.is_none_or(|start| kept(start) == on_record)
     }
 
-    /// Whether a process has restricted itself, or may come from one that has.
+    /// Whether a process is restricted, or may descend from a restricted one.
     pub fn may_have(&self, pid: u32, worker: u32, since: &RestrictedSince) -> bool {
         let start = subject::start_of(pid);
         if !since.may_have(start) {
@@ -66,7 +66,7 @@ impl Restricted {
         let mut ancestor = pid;
         for _ in 0..subject::ANCESTORS {
             if self.has(ancestor, subject::start_of(ancestor)) {
-                // Its own children outlive it, perhaps.
+                // Its children may outlive it.
                 self.restrict(pid, since);
                 return true;
             }

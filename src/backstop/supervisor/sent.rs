@@ -1,9 +1,10 @@
-//! Messages that did not come through the hooks: `sendto`, `sendmsg` and `sendmmsg` by direct system calls.
+//! Evaluates messages that bypassed the hooks: `sendto`, `sendmsg` and `sendmmsg` by direct system calls.
 //!
-//! As with connections, where any rule on connections refuses, the supervisor sends an allowed message itself: on the borrowed
-//! socket, to the address that it judged, with its own copy of the data. The broker tries without waiting first; a process of its own
-//! waits. What it cannot send as the process would is `Unknown`: a datagram that does not fit, and control messages other than a few that
-//! need no right of the sender's. Descriptors (SCM_RIGHTS) and credentials belong to local sockets, on which it never sends.
+//! As for connections, if any rule on connections is in enforce, the supervisor sends an allowed message itself: on a duplicate of the
+//! socket, to the evaluated address, with its own copy of the data. The broker tries first without waiting; if it would have to wait, a
+//! helper process sends. A message that it cannot send as the process would is `Unknown`: a datagram that does not fit, and control
+//! messages other than a few that need no rights. It never sends on local sockets, so neither descriptors (SCM_RIGHTS) nor
+//! credentials occur.
 
 use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
 use super::broker::CONTROL_MAX;
@@ -15,15 +16,15 @@ use crate::sys::broker::desk::{DATA_MAX, MESSAGES_MAX, NO_PLACE, Shape};
 use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
-/// The kernel takes no more pieces of one message, either.
+/// The most pieces of one message, as in the kernel.
 const PIECES_MAX: u64 = 1024;
-/// How often the caller's memory is read for one sendmmsg, beyond which the messages so far are all that is sent.
+/// The most reads of the caller's memory for one sendmmsg; beyond that, only the messages so far are sent.
 const READS_MAX: u32 = 1024;
-/// The most messages of one call that are events of their own; each takes a tenth of a millisecond.
+/// The most messages of one call with an event of their own; each event takes 0.1 ms.
 const WRITTEN_MAX: u32 = 32;
-/// The longest that one call is looked at, in nanoseconds.
+/// How long one call is evaluated at most, in nanoseconds.
 const TIME_MAX: u64 = 5_000_000;
-/// The kernel takes a longer piece for one of this length (MAX_RW_COUNT).
+/// The kernel shortens a longer piece to this length (MAX_RW_COUNT).
 const PIECE_MAX: u64 = 0x7fff_f000;
 /// The longest datagram of the internet; the kernel refuses a longer one (EMSGSIZE) before it looks at the data.
 const DATAGRAM_MAX: u64 = 0xffff;
@@ -67,10 +68,10 @@ pub(super) fn is_harmless(messages: &[u8]) -> bool {
     true
 }
 
-/// Where a message's parts lie in the process's memory, each with its length.
+/// The addresses of a message's parts in the process's memory, each with its length.
 #[derive(Clone, Copy)]
 struct Parts {
-    /// 0 where it has none.
+    /// 0 if it has none.
     name: (u64, u64),
     pieces: Pieces,
     control: (u64, u64),
@@ -82,13 +83,13 @@ enum Pieces {
     Vector((u64, u64)),
 }
 
-/// A copy of a message's header and address; its data lies in the data buffer.
+/// A copy of a message's header and address; its data is in the data buffer.
 struct MessageCopy {
     name: ([u8; ADDRESS_MAX], usize),
     is_named: bool,
     control: ([u64; CONTROL_MAX / 8], usize),
     len: usize,
-    /// Of the data nothing is there: the kernel is to say so, in its order.
+    /// Nothing is mapped at the data: the kernel has to return the error, after the errors that it finds first.
     faults: bool,
     /// It is sent by sendto, as the caller does.
     is_plain: bool,
@@ -97,16 +98,16 @@ struct MessageCopy {
 /// How much of a message's data was copied.
 enum Data {
     Whole(usize),
-    /// There is no room for the rest.
+    /// The buffer is too small for the rest.
     Partly(usize),
-    /// Nothing lies where it should: the kernel finds a fault. How long it is.
+    /// Nothing is mapped there: the kernel returns EFAULT. The length of the data.
     Faults(u64),
-    /// The kernel alone can read it.
+    /// Only the kernel can read it.
     Hidden,
 }
 
 impl MessageCopy {
-    /// Has it sent: without waiting, or by a process that waits. How much was sent is told at an address, if that is not 0.
+    /// Has it sent, without waiting or by a helper process. The length is written to an address, if that is not 0.
     fn send(&self, fd: i32, flags: i32, waits: bool, tell_at: u64, user: u32) -> i64 {
         let mut control = [0; CONTROL_MAX];
         for (to, from) in control.chunks_exact_mut(8).zip(self.control.0) {
@@ -129,7 +130,7 @@ fn operation(flags: i32) -> SocketOperation {
     SocketOperation::Send(flags & libc::MSG_FASTOPEN != 0)
 }
 
-/// What comes of one message.
+/// The result of one message.
 #[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
 enum Step {
     Answer(Reply),
@@ -161,7 +162,7 @@ impl SupervisedCall<'_> {
         }
     }
 
-    /// As the kernel does: what is sent before the first that is refused, or fails, is sent.
+    /// As in the kernel: the messages before the first that is denied, or fails, are sent.
     pub(super) fn messages(&self, fd: i32, headers: u64, count: u64, flags: i32) -> Option<Reply> {
         let (size, len_at) = stride(self.width as u64);
         let lent = self.lend(fd);
@@ -172,7 +173,7 @@ impl SupervisedCall<'_> {
                 let reply = self.unread(lent.fd(), SocketOperation::Send(false));
                 return Some(if done > 0 { Reply::Result(done) } else { reply });
             };
-            // Others wait as well: the rest is for the caller's next call, or, where the kernel makes the whole call, not judged.
+            // Other calls wait: the rest is left to the caller's next call. If the kernel makes the whole call, the rest is not evaluated.
             written = written.saturating_add(u32::from(self.written.get()));
             // Each message is a call of its own.
             self.written.set(false);
@@ -204,7 +205,7 @@ impl SupervisedCall<'_> {
         Some(if done > 0 { Reply::Result(done) } else { Ok::<(), _>(()).into() })
     }
 
-    /// Judges one message, and sends it where an allowed one must be the one that was judged.
+    /// Evaluates one message, and sends it if the sent message has to be the evaluated one.
     fn step(&self, lent: &CallDescriptor, parts: &Parts, flags: i32, tell_at: u64) -> Step {
         let (operation, is_plain) = (operation(flags), matches!(parts.pieces, Pieces::One(_)));
         let (bytes, size) = match parts.name {
@@ -243,13 +244,13 @@ impl SupervisedCall<'_> {
         match self.data(parts.pieces, room) {
             Ok(Data::Whole(len)) => copied.len = len,
             Ok(Data::Partly(len)) if sys::is_stream(fd) => copied.len = len,
-            // Too long, whatever is in it: the kernel says that, or what it finds before.
+            // Too long, whatever it contains: the kernel returns this error, or one that it finds first.
             Ok(Data::Partly(_)) => copied.len = DATA_MAX,
             Ok(Data::Faults(DATAGRAM_MAX..)) if !sys::is_stream(fd) => copied.len = DATA_MAX,
-            // What cannot be copied cannot be sent from here, and the caller may not send what others can change.
+            // What cannot be copied cannot be sent from here, and the caller may not send what other threads can change.
             Ok(Data::Hidden) => return Step::Answer(self.unbound(fd, operation).into()),
             Ok(Data::Faults(len)) => (copied.len, copied.faults) = (len as usize, true),
-            // Said before anything else of the message is looked at; another thread may have made it readable by then.
+            // Decided before the rest of the message is read, because another thread may make it readable by then.
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
         }
         let waits = flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd);
@@ -264,7 +265,7 @@ impl SupervisedCall<'_> {
 
     /// The parts of a message, by its header; `None` where that cannot be read.
     fn parts(&self, header: u64) -> Option<Parts> {
-        // One read: another would find another header.
+        // One read, because a second one could find another header.
         let mut bytes = [0_u8; 56];
         let width = self.width;
         let whole = bytes.get_mut(..width.wrapping_mul(7))?;
@@ -285,13 +286,13 @@ impl SupervisedCall<'_> {
         Some(Parts { name: (name, len), pieces: Pieces::Vector((word(2)?, word(3)?)), control: (word(4)?, word(5)?) })
     }
 
-    /// The control messages, where all of them are harmless.
+    /// The control messages, if all of them only shape the packet.
     fn control(&self, (at, len): (u64, u64)) -> Option<([u64; CONTROL_MAX / 8], usize)> {
         let mut words = [0; CONTROL_MAX / 8];
         if len == 0 || at == 0 {
             return Some((words, 0));
         }
-        // Those of 32 bits have another form.
+        // 32-bit control messages have another form.
         let len = usize::try_from(len).ok().filter(|len| *len <= CONTROL_MAX && self.width == 8)?;
         let mut bytes = [0; CONTROL_MAX];
         if self.memory.read(at, bytes.get_mut(..len)?).len() != len {

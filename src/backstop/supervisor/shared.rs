@@ -1,5 +1,5 @@
-//! Whether another process can change the path and the arguments of a program between the verdict and the kernel's look: by a
-//! mapping that both have, or by a file that is mapped.
+//! Checks whether another process can change the path and the arguments of a program between the verdict and the kernel's lookup: through
+//! shared memory, or through a mapped file.
 
 use super::answer::SupervisedCall;
 use super::mapped::{MAPS_MAX, hexadecimal};
@@ -10,13 +10,13 @@ use crate::sys;
 use crate::sys::procfs;
 use portcullis_request::context::number;
 
-/// How many mappings can be in what is looked at: a line is longer than 48 bytes.
+/// The most mappings in the part of the file that is read: a line is longer than 48 bytes.
 const MAPPINGS_MAX: usize = MAPS_MAX / 48;
-/// Entries of a vector that are looked at.
+/// The most entries of a vector that are checked.
 const ENTRIES: u64 = 1 << 14;
-/// How far a string goes on at most (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
+/// The longest string (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
 const STRING_MAX: u64 = 128 << 10;
-/// How many mappings with a file are looked at whose memory has a part in the call; more are taken for changeable.
+/// The most mappings with a file that are checked for one call; more count as changeable.
 const TOUCHED_MAX: usize = 256;
 
 /// A mapping with a file, and its line.
@@ -29,8 +29,8 @@ struct Range {
 }
 
 impl SupervisedCall<'_> {
-    /// Whether the path, the vectors of arguments and environment, or a string of them lies in memory that another process can write
-    /// to, or that is not known.
+    /// Whether the path, the vectors of arguments and environment, or one of their strings is in memory that another process can
+    /// write to; true if that is unknown.
     pub(super) fn shares(&self, [path, argv, envp]: [u64; 3]) -> bool {
         const SIZE: usize = MAPS_MAX + MAPPINGS_MAX * size_of::<Range>();
         let Some(room) = sys::allocate(SIZE) else { return true };
@@ -81,12 +81,12 @@ impl SupervisedCall<'_> {
             || touched().any(|range| line(range).is_none_or(|mapping| self.is_changed_by_others(&mapping)))
     }
 
-    /// Whether somebody other than root can write to the file that is mapped. The program itself nobody can write to.
+    /// Whether a user other than root can write to the mapped file. No one can write to the running program itself.
     fn is_changed_by_others(&self, mapping: &Mapping<'_>) -> bool {
         let (mut link, path) = (StringBuf::<64>::new(), StringBuf::<4097>::of(mapping.path));
         link.push(b"map_files/");
         link.push(mapping.range);
-        // Only who administers the host may follow that.
+        // Only an administrator of the host may follow that link.
         let file = procfs::proc_stat(self.subject.thread, link.bytes())
             .or_else(|| sys::stat(path.c_str()).filter(|file| path.fits() && file.identity.1 == mapping.inode));
         let program = super::subject::image_of(self.subject.thread);
@@ -94,7 +94,7 @@ impl SupervisedCall<'_> {
     }
 }
 
-/// Marks the mappings that something at an address may lie in; a string may go on from one to the next. They are in order.
+/// Marks the mappings in which a string at an address may be; it may continue in the next. The mappings are in order.
 fn touch(ranges: &mut [Range], at: u64) {
     let first = ranges.partition_point(|range| range.end <= at);
     let rest = ranges.get_mut(first..).unwrap_or_default();
@@ -139,7 +139,7 @@ mod tests {
             ranges.map(|range| range.is_touched)
         };
         assert_eq!(touched(100 * page), [true, true, false]);
-        // It begins in private memory, more than a page before.
+        // The string begins in private memory, more than a page earlier.
         assert_eq!(touched(97 * page), [true, true, false]);
         assert_eq!(touched(300 * page - STRING_MAX), [false; 3]);
         assert_eq!(touched(300 * page - STRING_MAX + 1), [false, false, true]);

@@ -1,4 +1,4 @@
-//! Whose call it is: the process, its role, the request behind it, and the programs that led to it.
+//! The process behind a call: its role, its request, and the chain of programs that led to it.
 
 use super::Member;
 use super::guarded;
@@ -16,8 +16,8 @@ use portcullis_request::{Request, State, context};
 
 /// The process behind a call.
 pub struct Subject {
-    /// Names it in records and events. What it sees and has is asked of its thread: each may have a root, a working folder and
-    /// descriptors of its own, and of a process whose first thread has ended, /proc shows nothing under this number.
+    /// Its number, for records and events. Its root, working directory and descriptors are read from the thread: each thread may have its
+    /// own, and if the first thread has exited, /proc shows nothing under this number.
     pub pid: u32,
     /// The thread that makes the call.
     pub thread: u32,
@@ -26,16 +26,16 @@ pub struct Subject {
     pub role: Role,
     pub chain: StringBuf<256>,
     pub served: ServedRequest,
-    /// The guard is in it: it has the secret.
+    /// The library is loaded in it: it has the secret.
     pub is_guarded: bool,
-    /// Its program is another than the one that was judged.
+    /// Its program is not the one that was evaluated.
     pub is_replaced: bool,
-    /// How many threads it has; 0 where that is not known.
+    /// The number of its threads; 0 if unknown.
     pub threads: u32,
 }
 
 impl Subject {
-    /// One of which nothing is known.
+    /// A process of which nothing is known.
     #[cfg(test)]
     pub fn unknown() -> Subject {
         Subject {
@@ -52,13 +52,13 @@ impl Subject {
         }
     }
 
-    /// Whether a request in the form in which it is handed down is this process's own.
+    /// Whether a request, in the form in which it is passed on, is this process's own.
     pub fn inherited(&self, value: &[u8]) -> bool {
         portcullis_request::wire::read(value).is_some_and(|request| request == self.served.request)
     }
 }
 
-/// What /proc/PID/status says.
+/// The fields of /proc/PID/status.
 #[derive(Default)]
 struct Status {
     pid: u32,
@@ -106,8 +106,8 @@ pub fn process_of(thread: u32) -> Option<u32> {
     status(thread).map(|status| status.pid)
 }
 
-/// Whether a process waits in the kernel, not where it only waits for a processor; and how many pages it had to wait for that were read
-/// from a disk, so far.
+/// Whether a process waits in the kernel for anything but a processor; and the number of pages read from a disk for which it has waited
+/// so far.
 pub fn waits(pid: u32) -> (bool, u64) {
     let mut buffer = [0; 1024];
     let text = procfs::proc_read(pid, b"stat", &mut buffer);
@@ -119,7 +119,7 @@ pub fn waits(pid: u32) -> (bool, u64) {
     (waits, fields.nth(8).map_or(0, context::number))
 }
 
-/// When a process began, in ticks since the host did: its number may be another one's later, but not with this.
+/// The start time of a process, in ticks since the host booted. Another process may get its number, but not with this start time.
 pub fn start_of(pid: u32) -> Option<u64> {
     let mut buffer = [0; 1024];
     let text = procfs::proc_read(pid, b"stat", &mut buffer);
@@ -134,7 +134,7 @@ pub fn user_of(thread: u32) -> Option<(u32, u32)> {
     status(thread).map(|status| (status.user, status.group))
 }
 
-/// The process of a thread that a member's filter stopped; `None` where it has ended.
+/// The process of a thread that the filter of a worker stopped; `None` if it has exited.
 pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> Option<Subject> {
     let status = status(thread)?;
     let worker = member.pid.load(Ordering::Relaxed);
@@ -195,8 +195,8 @@ fn program(thread: u32, chain: &mut StringBuf<256>) {
     chain.push(name);
 }
 
-/// The request that a worker's thread has published; of a thread that serves nobody, there is none. In a forked process the
-/// threads' numbers are its parent's: where one thread serves, the request is that one's.
+/// The request that a worker's thread has published; none if the thread handles no request. A forked process has its parent's thread
+/// numbers: if only one thread handles a request, it is that one.
 fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Request {
     let slots = member.slots_at.load(Ordering::Relaxed);
     let unknown = Request { state: State::Unknown, ..Request::none() };
@@ -223,15 +223,15 @@ fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Req
     portcullis_request::wire::read(memory.read(at.wrapping_add(8), room)).unwrap_or(unknown)
 }
 
-/// Ancestors of a process that are looked at.
+/// The most ancestors of a process that are read.
 pub const ANCESTORS: usize = 32;
 
-/// The request and the chain of a descendant: where the guard is in it, those in the guard's memory, as the exec hook handed them
-/// down; else those on record, of it or of what it was forked from. Of anything else nobody knows for whom it is: it was started
-/// past the hooks, or its parents have ended. The strictest policy holds.
+/// The request and the chain of a descendant. With the library, they are in its memory, as the exec hook passed them on. Otherwise they
+/// are in the record of the process or of the one that it was forked from. Without a record, it was started bypassing the hooks, or
+/// its parents have exited: then the strictest policy applies.
 fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u64, records: &Records) {
     subject.served.request = Request { state: State::Lost, ..Request::none() };
-    // A worker's record is of what it last started: by now it may serve another request.
+    // A worker's record is that of the program that it started last; it may handle another request by now.
     let may_be_worker = subject.pid == worker && memory.is_closed();
     let distance = || guarded::distance(subject.thread, memory, secret);
     if let Some(distance) = (!memory.is_closed()).then(distance).flatten() {
@@ -261,7 +261,7 @@ fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u6
     }
 }
 
-/// What no process runs: its program is another in any case.
+/// The identity of no file: the program of a process always differs from it.
 const NO_PROGRAM: (u64, u64) = (u64::MAX, u64::MAX);
 
 /// Device and inode of a process's program.
@@ -279,7 +279,7 @@ pub fn on_record(pid: u32, worker: u32, records: &Records) -> Option<Record> {
     let mut ancestor = pid;
     for _ in 0..ANCESTORS {
         ancestor = parent_of(ancestor).filter(|parent| *parent > 1 && *parent != worker)?;
-        // A number that was given anew is no ancestor's.
+        // A number that was used again is not that of an ancestor.
         let began = start_of(ancestor).filter(|began| *began <= start)?;
         if let Some(record) = records.of(ancestor, began) {
             // By now the other may have begun another program, and this one what it began itself.
@@ -296,7 +296,7 @@ mod tests {
     use super::super::records::Owner;
     use super::*;
 
-    /// A caller may keep its memory from being read for as long as it likes.
+    /// A caller may prevent reads of its memory for any time.
     #[test]
     fn a_process_is_known_without_its_memory() {
         let room = |size| sys::mmap(None, size).expect("memory");

@@ -1,14 +1,14 @@
-//! A page of another process's memory, read once for all that is looked at in it: strings and pointers mostly lie side by side.
+//! Caches one page of another process's memory: strings and pointers are mostly next to each other.
 
 use super::remote::Memory;
 
 /// Of a page.
 pub const PAGE: usize = 4096;
 
-/// The page that was read last.
+/// The last page that was read.
 pub struct Window<'r> {
     bytes: &'r mut [u8],
-    /// Where it lies, and as much as could be read.
+    /// Its address, and the part that could be read.
     page: u64,
     len: usize,
 }
@@ -19,13 +19,13 @@ impl<'r> Window<'r> {
         Window { bytes, page: 1, len: 0 }
     }
 
-    /// What lies at an address, up to the end of its page; empty where it cannot be read.
+    /// The bytes from an address to the end of its page; empty if they cannot be read.
     pub fn rest(&mut self, memory: &Memory, at: u64) -> &[u8] {
         let within = at as usize & (PAGE - 1);
         let page = at.wrapping_sub(within as u64);
         if page != self.page {
             self.len = memory.read(page, self.bytes).len();
-            // What could not be read is asked for anew.
+            // What could not be read is tried again.
             self.page = if self.len == 0 { 1 } else { page };
         }
         self.bytes.get(within..self.len).unwrap_or_default()

@@ -1,5 +1,5 @@
-//! The variables that make a program load code (`portcullis_policy::startup::loads`): what they said when this process
-//! began, and what a new program's environment says.
+//! Compares the variables that make a program load code (`portcullis_policy::startup::loads`) in a new program's environment with those
+//! with which this process was started.
 
 use super::{PRELOAD, is_this};
 use crate::memory::StringBuf;
@@ -11,7 +11,7 @@ use portcullis_policy::command::token_hash;
 use portcullis_policy::startup;
 use portcullis_request::environment::libraries;
 
-/// The longest entry that is looked at.
+/// The longest entry that is compared.
 const ENTRY_MAX: usize = 1056;
 /// How many entries of the start are remembered; more are foreign.
 const OWN_MAX: usize = 16;
@@ -41,7 +41,7 @@ struct Found<'f, 's> {
     value: &'s [u8],
     /// The value without this library.
     rest: &'f [u8],
-    /// 0 where it is too long to be compared.
+    /// 0 if it is too long to be compared.
     hash: u64,
 }
 

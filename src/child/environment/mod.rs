@@ -1,4 +1,4 @@
-//! The environment of a new program: the caller's, with the guard and its context put in. Never edited in place.
+//! Makes the environment of a new program: the caller's, with the library and its context added. Never edits it in place.
 
 mod loader;
 mod made;
@@ -55,10 +55,10 @@ pub fn has_to_be_first(name: &[u8]) -> bool {
 /// replaces `$LIB` by a folder that is there, and goes up from it to the root; musl's finds no such file, and says nothing.
 const PASSED_OVER: &[u8] = b"/$LIB/../../../../../../../..";
 
-/// A variable that says nothing, where the others would be an odd number.
+/// A variable without meaning, if the number of the others would be odd.
 const PADDING_ENTRY: &CStr = c"PORTCULLIS_PADDING=";
 
-/// What an environment that was made here says of what its program is handed.
+/// The part of the context about descriptors, in an environment that was made here.
 pub fn handed_in(envp: Vector) -> Option<Handed> {
     let reader = Reader::default();
     for index in 0.. {
@@ -122,7 +122,7 @@ impl<'n> New<'n> {
     }
 }
 
-/// How much of the guard a program gets that is started as it is: all, where the library is there.
+/// What a program gets that is started unchanged: everything, if the library is in its root directory.
 pub fn guarding() -> Guarding {
     if library_is_there() { Guarding::Whole } else { Guarding::None }
 }

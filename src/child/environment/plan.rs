@@ -1,4 +1,4 @@
-//! Composes the guard's variables for a new program, and fills the vector of its environment.
+//! Composes the variables of Portcullis for a new program, and fills the vector of its environment.
 //!
 //! **Invariants**: what the caller set stays, entry by entry and byte by byte. The guard's LD_PRELOAD comes behind the caller's, which
 //! it repeats: glibc's loader takes the last one, and the constructor takes it away again. A caller's LD_PRELOAD that has the library
@@ -28,7 +28,7 @@ const VARIABLE_MAX: usize = 1 << 17;
 /// Room for the variable of the request.
 const REQUEST_MAX: usize = portcullis_request::wire::WIRE_MAX + 32;
 
-/// What becomes of an environment's LD_PRELOAD.
+/// How the LD_PRELOAD of an environment is changed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Change {
     /// It stays.
@@ -54,7 +54,7 @@ pub struct Plan<'e> {
     context: context::Context,
     request: StringBuf<REQUEST_MAX>,
     key: StringBuf<48>,
-    /// What the new program takes out again would be an odd number otherwise.
+    /// Whether a padding variable is needed, so that the number of removed variables is even.
     pads: bool,
     count: usize,
 }
@@ -268,7 +268,7 @@ fn has_this(strings: &Reader, entry: *const u8) -> bool {
     value.is_some_and(|value| libraries(value).any(is_this))
 }
 
-/// What an environment says of preloads.
+/// The entries of an environment about preloads.
 struct Found<'e> {
     /// The number of its entries.
     count: usize,

@@ -1,7 +1,7 @@
-//! Takes out of the process's own environment what the guard put in, before the program looks at it.
+//! Removes the variables of Portcullis from the environment of this process, before the program reads it.
 //!
 //! **Invariants**: `environ` is the vector on the initial stack. Behind its NULL the auxiliary vector follows, or pairs of words
-//! that say nothing (AT_IGNORE), which whoever walks there skips: programs without libc, Go's, the start files of others. The
+//! that have to be ignored (AT_IGNORE). Programs that walk there skip them: programs without libc, Go's, start files. The
 //! kernel's copy of the strings (/proc/PID/environ) stays, but for the key: the command reads it.
 
 use super::{PADDING_ENTRY, PRELOAD, begins, is_own, is_this};

@@ -28,28 +28,28 @@ pub struct Selection {
     /// Read the rotated files next to each FILE too, the oldest first
     #[arg(long, requires = "files")]
     pub rotated: bool,
-    /// Not before: 2026-11-24, "2026-11-24 16:25", or so long ago: 90m, 2h, 7d. In UTC
+    /// Only events from this time on, in UTC: 2026-11-24, "2026-11-24 16:25", or an age: 90m, 2h, 7d
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub since: Option<Moment>,
-    /// Not after
+    /// Only events up to this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
-    /// Of this virtual host of the policy; `-` for none. Repeatable
+    /// Only events of this virtual host; `-` for events without one. Repeatable
     #[arg(long, value_name = "NAME")]
     pub vhost: Vec<String>,
-    /// That triggered this rule. Repeatable
+    /// Only events that triggered this rule. Repeatable
     #[arg(long, value_name = "RULE", value_parser = rules())]
     pub rule: Vec<String>,
-    /// Of this mode: audit went ahead, enforce was blocked
+    /// Only events of this mode: audit for calls that were only logged, enforce for blocked calls
     #[arg(long, value_name = "MODE", value_parser = ["audit", "enforce"])]
     pub mode: Option<String>,
-    /// Of which something could not be evaluated; with `=WORD`, this
+    /// Only events with a part that could not be evaluated; with `=WORD`, this part
     #[arg(long, value_name = "WORD", value_parser = unknowns(), num_args = 0..=1, require_equals = true, default_missing_value = ANYTHING)]
     pub unknown: Option<String>,
-    /// Whose script's path has this in it
+    /// Only events of scripts whose path contains this text
     #[arg(long, value_name = "TEXT")]
     pub script: Option<String>,
-    /// For this client
+    /// Only events of requests from this client
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<String>,
     #[command(flatten)]
@@ -62,10 +62,10 @@ pub struct Selection {
 /// Whether events of the probes of `doctor` are among them.
 #[derive(Args, Clone)]
 pub struct Probes {
-    /// With the events of doctor's probes, which are left out otherwise
+    /// Include the events of doctor's probes
     #[arg(long)]
     pub probes: bool,
-    /// Root's list of the probes that ran, or a copy from another machine
+    /// List of the probes that ran, a file of root's, or its copy from another machine
     #[arg(long, value_name = "FILE", default_value = probes::LIST)]
     pub probe_list: PathBuf,
 }

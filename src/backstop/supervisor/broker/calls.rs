@@ -1,4 +1,4 @@
-//! The calls that the broker makes in the caller's place: connections and messages, without waiting or by a process that waits.
+//! Makes calls in the caller's place: connections and messages, without waiting or in a helper process that waits.
 
 use super::{BrokerOutcome, CONTROL_MAX, JudgeActivity, JudgeJob, address, failed};
 use crate::backstop::supervisor::cage::SIGNALS;

@@ -1,4 +1,4 @@
-//! The system calls that the supervisor's processes make, with the arguments that count.
+//! Lists the system calls that the supervisor's processes make, with the arguments that the filter checks.
 
 use crate::sys;
 use crate::sys::broker::CHANNEL;
@@ -124,7 +124,7 @@ pub const APPENDED: u32 = (libc::O_WRONLY | libc::O_APPEND) as u32;
 /// What makes a program of a file, or one of its owner's.
 pub const EXECUTED: u32 = 0o7111;
 
-/// Calls that end the process: nothing of the guard's comes to them here.
+/// Calls that end the process: the supervisor's own code never makes them.
 pub const NEVER: [libc::c_long; 3] = [libc::SYS_execve, libc::SYS_execveat, libc::SYS_ptrace];
 
 /// Calls that the judge makes, whatever their arguments. It has no descriptor but its channel to the broker, files that it reads, and

@@ -1,4 +1,4 @@
-//! The filter for seccomp(2), made of lists of calls.
+//! Makes the filter for seccomp(2) from the lists of calls.
 
 use super::calls::{ANY, APPENDED, EXECUTED, NEVER, ONLY, OPENED};
 use crate::backstop::supervisor::call::NATIVE;
@@ -15,7 +15,7 @@ pub const fn length(any: &[libc::c_long], only: &[(libc::c_long, u8, u32, u32)])
 
 const ALLOW: u32 = 0x7fff_0000;
 const KILL: u32 = 0x8000_0000;
-/// Every other call is one that the kernel has not.
+/// Every other call fails with ENOSYS.
 const OTHER: u32 = 0x0005_0000 | libc::ENOSYS as u32;
 
 /// The filter (linux/seccomp.h, linux/bpf_common.h).
@@ -25,7 +25,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Loads it, for good; whether it holds.
+    /// Loads it for good; true if it was loaded.
     pub fn load_it(&self) -> bool {
         sys::seccomp(self.program.get(..self.len).unwrap_or_default(), 0).is_ok()
     }

@@ -1,13 +1,12 @@
-//! The supervisor's own cage: what it may still do once it begins to look at what others have written.
+//! Confines the supervisor, before it reads anything that other processes wrote.
 //!
-//! It keeps the capabilities that supervising takes, and a filter lets it make only the calls that it makes. So whoever gets code of
-//! his own to run in it executes no program, loads no module, mounts and traces nothing, and opens no file but to read it
-//! or to append to it.
+//! It keeps the capabilities that it needs, and a filter lets it make only the system calls that it makes. An attacker's code in it can
+//! execute no program, load no module, mount and trace nothing, and open files only to read or to append.
 //!
-//! The judge, which looks at what others have written, is in a smaller one within: it opens files to read them, and talks to its broker.
-//! Landlock is part of that one, not for files, but because the kernel then lets it look into no process outside of its own domain,
-//! whoever's eyes it takes. The broker cannot be in such a domain. A user of its own neither has: the policy and the logs are root's, and so
-//! is what journald says of who has sent an event.
+//! The judge reads what other processes wrote, so it is confined further: it opens files to read them, and talks to its broker. Landlock is
+//! part of this, not for files, but because the kernel then lets it open no process outside its own domain, with any identity. The
+//! broker cannot be in such a domain. Neither has a user of its own: the policy and the logs belong to root, and journald has to
+//! record root as the sender of an event.
 
 mod calls;
 mod filter;
@@ -52,7 +51,7 @@ const FILES_MAX: u64 = 8192;
 /// Private memory in bytes; what both processes share, and the policy, is not counted.
 const DATA_MAX: u64 = 64 << 20;
 
-/// Gives the rights up; whether the filter holds.
+/// Drops the rights; true if the filter was loaded.
 fn give_up() -> bool {
     sys::limit_to(libc::RLIMIT_CORE, 0);
     sys::limit_to(libc::RLIMIT_NOFILE, FILES_MAX);
@@ -65,13 +64,13 @@ fn give_up() -> bool {
     sys::set_no_new_privs() && Filter::new().load_it()
 }
 
-/// What there is of a cage: none, where a filter of the unit's ends whoever enters it, or the kernel takes no filter; one; and one
-/// of which Landlock can be a part.
+/// Which confinement is possible: none, if the unit's filter kills a process that enters it, or the kernel accepts no filter; one
+/// without Landlock; one with it.
 pub const NONE: u32 = 0;
 pub const WHOLE: u32 = 1;
 pub const WITH_DOMAIN: u32 = 2;
 
-/// Enters the cage, for good and with all children; which it is. A child tries it first.
+/// Confines this process and all its children for good; returns the kind. A child process tries it first.
 pub fn enter() -> u32 {
     let is_whole = sys::returns(|| {
         give_up();
@@ -84,7 +83,7 @@ pub fn enter() -> u32 {
     }
 }
 
-/// Enters the judge's, within this one; whether it is as good as this one.
+/// Confines the judge further; true if that is as complete as the first confinement.
 pub fn enter_judges(cage: u32) -> bool {
     if cage == NONE {
         return true;

@@ -1,62 +1,14 @@
-//! The command line as a person meets it: help, mistyped verbs, files in the current folder, and which file a summary names.
-#![allow(clippy::disallowed_methods)]
+//! Errors, warnings and notes: they name the file, the line and the next command.
 
+use crate::{place, run, text};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    command.args(arguments).current_dir(folder).env_remove("PORTCULLIS_CONFIG").output().expect("portcullis")
-}
+/// An ordinary user who may enter none of the folders.
+const NOBODY: u32 = 65534;
 
-fn text(done: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&done.stdout), String::from_utf8_lossy(&done.stderr))
-}
-
-fn place() -> tempfile::TempDir {
-    let place = tempfile::tempdir().expect("a folder");
-    std::fs::create_dir(place.path().join("vhosts.d")).expect("a folder");
-    std::fs::write(place.path().join("p.toml"), "mode = \"audit\"\n").expect("a file");
-    std::fs::write(place.path().join("none.jsonl"), "").expect("a file");
-    place
-}
-
-/// The verbs of `--help`.
-fn verbs(folder: &Path) -> Vec<String> {
-    let help = text(&run(folder, &["--help"]));
-    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    listed.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help").map(str::to_owned).collect()
-}
-
-#[test]
-fn each_help_has_examples_and_exit_statuses() {
-    let place = place();
-    let verbs = verbs(place.path());
-    assert!(verbs.len() >= 12, "{verbs:?}");
-    for verb in verbs {
-        for flag in ["-h", "--help"] {
-            let help = text(&run(place.path(), &[&verb, flag]));
-            let example = format!("  portcullis {verb}");
-            assert!(help.contains(&format!("Examples:\n{example}")), "{verb} {flag}: {help}");
-            assert!(help.contains("Exit status:\n  ") && help.contains("2  usage error"), "{verb} {flag}: {help}");
-        }
-    }
-}
-
-#[test]
-fn a_mistyped_verb_suggests_no_hidden_one() {
-    let place = place();
-    let shown = verbs(place.path());
-    for hidden in ["probe", "generate", "renew", "supervise"] {
-        assert!(!shown.iter().any(|verb| verb == hidden), "{hidden}");
-        for mistyped in [&hidden[..hidden.len() - 1], &format!("{hidden}s"), "frob"] {
-            let done = run(place.path(), &[mistyped]);
-            assert_eq!(done.status.code(), Some(2), "{mistyped}");
-            assert!(!text(&done).contains(&format!("'{hidden}'")), "{mistyped}: {}", text(&done));
-            assert!(!text(&done).lines().any(|line| line.trim() == "tip:"), "{mistyped}: {}", text(&done));
-        }
-    }
-    assert!(text(&run(place.path(), &["chek"])).contains("'check'"));
+fn text_of_check(folder: &Path) -> String {
+    text(&run(folder, &["check", "--config", "p.toml"]))
 }
 
 #[test]
@@ -145,9 +97,6 @@ fn a_key_that_no_server_takes_is_warned_of() {
     std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o644)).expect("permissions");
     assert!(check().contains("events are not sealed"), "{}", check());
 }
-
-/// An ordinary user who may enter none of the folders.
-const NOBODY: u32 = 65534;
 
 /// Each verb that lacks a right says what it cannot do, and which command can; no message has a number of the system's.
 #[test]
@@ -301,10 +250,6 @@ fn a_log_that_is_no_file_is_warned_of() {
     assert!(check().contains("is a directory, not a file"), "{}", check());
 }
 
-fn text_of_check(folder: &Path) -> String {
-    text(&run(folder, &["check", "--config", "p.toml"]))
-}
-
 #[test]
 fn a_virtual_host_that_is_not_there_is_named_with_those_that_are() {
     let place = place();
@@ -371,73 +316,5 @@ fn a_choice_of_nothing_is_told_from_one_of_what_is_not_there() {
         let turned = chosen(&["--since", "2026-11-24", "--until", "2026-11-23"]);
         let said = text(&turned);
         assert!(turned.status.code() == Some(1) && said.contains("--since is after --until"), "{reader:?}: {said}");
-    }
-}
-
-/// An argument that a verb does not take: what to type instead.
-#[test]
-fn a_word_that_a_verb_does_not_take_gets_a_hint() {
-    let place = place();
-    let slips: [(&[&str], &str); 9] = [
-        (&["status", "nginx"], "`portcullis doctor nginx` tests one"),
-        (&["check", "p.toml"], "portcullis check --config p.toml"),
-        (&["compile", "p.toml"], "portcullis compile --config p.toml"),
-        (&["apply", "nginx"], "portcullis apply --config nginx"),
-        (&["panic", "nginx"], "it is for every guarded unit"),
-        (&["explain", "id"], "--exec 'id'"),
-        (&["run", "php"], "-- php"),
-        (&["ps", "nginx", "apache2"], "it takes one unit: `portcullis ps apache2`"),
-        (&["events", "nginx"], "help: name a file of events"),
-    ];
-    for (arguments, wanted) in slips {
-        let done = run(place.path(), arguments);
-        assert!(!done.status.success() && text(&done).contains(wanted), "{arguments:?}: {}", text(&done));
-    }
-}
-
-/// The sections of the pages, in the order of man-pages(7).
-#[test]
-fn each_man_page_has_its_sections_in_order() {
-    let place = place();
-    run(place.path(), &["generate", "out"]);
-    let order =
-        ["NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "SUBCOMMANDS", "EXIT STATUS", "EXAMPLES", "SEE ALSO", "VERSION"];
-    let mut pages = 0;
-    for page in std::fs::read_dir(place.path().join("out/man")).expect("pages") {
-        let (name, text) =
-            page.map(|page| (page.file_name(), std::fs::read_to_string(page.path()).expect("text"))).expect("a page");
-        let heads: Vec<&str> =
-            text.lines().filter_map(|line| line.strip_prefix(".SH ")).map(|head| head.trim_matches('"')).collect();
-        let places: Vec<Option<usize>> =
-            heads.iter().map(|head| order.iter().position(|known| known == head)).collect();
-        assert!(places.is_sorted() && !places.contains(&None), "{name:?}: {heads:?}");
-        let is_verb = name != "portcullis.1";
-        assert_eq!(heads.contains(&"EXAMPLES") && heads.contains(&"EXIT STATUS"), is_verb, "{name:?}: {heads:?}");
-        pages += 1;
-    }
-    assert_eq!(pages, verbs(place.path()).len() + 1);
-}
-
-/// `--blocked` is the documented name; scripts of before have the other.
-#[test]
-fn learn_takes_both_words_for_what_was_blocked() {
-    let place = place();
-    for flag in ["--blocked", "--refused"] {
-        let done = run(place.path(), &["learn", "--config", "p.toml", flag, "none.jsonl"]);
-        assert!(done.status.success(), "{flag}: {}", text(&done));
-    }
-    let help = text(&run(place.path(), &["learn", "--help"]));
-    assert!(help.contains("--blocked") && !help.contains("--refused"), "{help}");
-}
-
-/// One word for one outcome: an action is BLOCKED or WENT AHEAD. A policy denies, and the kernel refuses.
-#[test]
-fn no_help_has_another_word_for_blocked() {
-    let place = place();
-    for verb in verbs(place.path()) {
-        let help = text(&run(place.path(), &[&verb, "--help"])).to_lowercase();
-        for word in ["denied", "refused", "denial"] {
-            assert!(!help.contains(word), "{verb}: {help}");
-        }
     }
 }
