@@ -16,6 +16,13 @@ pub fn target() -> PathBuf {
     own.ancestors().nth(3).expect("tests lie in target/PROFILE/deps").to_owned()
 }
 
+/// The folder of applications that no registry of packages has: what a person put there.
+pub fn sources() -> PathBuf {
+    let folder = target().join("sources");
+    std::fs::create_dir_all(&folder).expect("a folder");
+    folder
+}
+
 /// Waits until something holds.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -43,7 +50,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Boots one, with the packages in /packages, an outside address, and the pages of the tests.
+    /// Boots one, with the packages in /packages, others' sources in /sources, an outside address, and the pages of the tests.
     pub fn boot() -> Machine {
         Machine::boot_on("root")
     }
@@ -71,6 +78,7 @@ impl Machine {
             .arg(format!("--bind-ro={}:/packages", target().join("packages").display()))
             .arg(format!("--bind-ro={}:/var/www/html", own.join("pages").display()))
             .arg(format!("--bind-ro={}:/recipes", own.join("recipes").display()))
+            .arg(format!("--bind-ro={}:/sources", sources().display()))
             .stdin(Stdio::null())
             .stdout(File::create(folder.join(format!("{name}-console"))).expect("a file"))
             .stderr(File::create(folder.join(format!("{name}-nspawn"))).expect("a file"))

@@ -2,7 +2,7 @@
 //! an intrusion. Then the same with the policy of the application's recipe.
 
 use crate::docs::blocks;
-use crate::machine::{Machine, wait_until};
+use crate::machine::{Machine, sources, wait_until};
 use serde_json::Value;
 
 /// An application, which tests/machine/recipes/NAME.sh sets up and uses.
@@ -113,6 +113,15 @@ fn lives(application: &Application) -> Machine {
     machine
 }
 
+/// The same with sources that no registry of packages has. It is left out where target/sources/NAME.tar is missing.
+fn lives_from_sources(application: &Application) {
+    let archive = sources().join(format!("{}.tar", application.name));
+    match archive.exists() {
+        true => drop(lives(application)),
+        false => eprintln!("left out: {} is missing", archive.display()),
+    }
+}
+
 #[test]
 #[ignore = "long: make torture"]
 fn cacti() {
@@ -139,6 +148,32 @@ fn dokuwiki() {
 }
 
 #[test]
+#[ignore = "long: make torture, with target/sources/drupal.tar"]
+fn drupal() {
+    lives_from_sources(&Application {
+        name: "drupal",
+        units: "nginx php8.2-fpm",
+        matches: "document_root = \"/usr/share/drupal\"",
+        page: "/usr/share/drupal/sites/default/files/act.php",
+        url: "http://site.example/sites/default/files/act.php",
+        restarted: None,
+    });
+}
+
+#[test]
+#[ignore = "long: make torture, with target/sources/freshrss.tar"]
+fn freshrss() {
+    lives_from_sources(&Application {
+        name: "freshrss",
+        units: "nginx php8.2-fpm",
+        matches: "document_root = \"/usr/share/FreshRSS/p\"",
+        page: "/usr/share/FreshRSS/p/themes/act.php",
+        url: "http://reader.example/themes/act.php",
+        restarted: None,
+    });
+}
+
+#[test]
 fn gitweb() {
     lives(&Application {
         name: "gitweb",
@@ -159,6 +194,18 @@ fn mediawiki() {
         matches: "document_root = \"/var/lib/mediawiki\"",
         page: "/var/lib/mediawiki/images/act.php",
         url: "http://media.example/images/act.php",
+        restarted: None,
+    });
+}
+
+#[test]
+fn tt_rss() {
+    lives(&Application {
+        name: "tt-rss",
+        units: "nginx php8.2-fpm",
+        matches: "document_root = \"/usr/share/tt-rss/www\"",
+        page: "/usr/share/tt-rss/www/feed-icons/act.php",
+        url: "http://news.example/feed-icons/act.php",
         restarted: None,
     });
 }
