@@ -2,7 +2,6 @@
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -120,14 +119,15 @@ fn what_fails_in_the_middle_is_undone() {
     image.write("etc/nginx/modules-enabled/x", "");
     let (code, said) = image.run(&["install", "apache2", "nginx", "--module"]);
     assert_eq!(code, 0, "{said}");
-    // A folder that others can write is not used.
-    let folder = image.at("etc/systemd/system/nginx.service.d");
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o777)).expect("a mode");
+    // What is no link, and no file either.
+    let link = image.at("etc/nginx/modules-enabled/50-mod-http-portcullis.conf");
+    std::fs::remove_file(&link).expect("removed");
+    std::fs::create_dir(&link).expect("a folder");
     let before = image.etc();
     let (code, said) = image.run(&["uninstall"]);
     assert!(code == 1 && said.contains("the changes above were undone"), "{said}");
     assert_eq!(image.etc(), before, "{said}");
-    std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).expect("a mode");
+    std::fs::remove_dir(&link).expect("removed");
     let (code, said) = image.run(&["uninstall"]);
     assert!(code == 0 && !image.etc().keys().any(|path| path.ends_with("portcullis.conf")), "{said}");
 }

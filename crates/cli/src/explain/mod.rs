@@ -342,7 +342,7 @@ impl Answer {
             row("note", self.note);
         }
         if let Some(unknown) = self.unknown {
-            row("unknown", &format!("{unknown} ({})", show::TRIAGE));
+            row("unknown", &format!("{unknown} ({})", show::triage()));
         }
         for way in &self.ways {
             row("allow by", &way.line(self.vhost.is_some()));

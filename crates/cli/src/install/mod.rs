@@ -109,10 +109,22 @@ fn drop_in_text(unit: &Unit, library: &Path, config: Option<&Path>, review: &Rev
 
 /// The main file as `install` writes it where there is none.
 fn main_file(mode: &str) -> String {
+    main_file_with(mode, &crate::out::page("configuration.md"))
+}
+
+/// The same with this place of the page.
+fn main_file_with(mode: &str, page: &str) -> String {
     format!(
-        "{MARK}; docs/configuration.md has every key.\n\
+        "{MARK}; {page} has every key.\n\
          # audit writes events and changes nothing; enforce blocks.\nmode = \"{mode}\"\n"
     )
+}
+
+/// Whether a main file is as `install` has written it; the pages may have been elsewhere then.
+fn is_as_written(text: &str) -> bool {
+    let page = text.strip_prefix(MARK).and_then(|rest| rest.strip_prefix("; ")?.split_once(" has every key."));
+    let modes = ["off", "audit", "enforce"];
+    page.is_some_and(|(page, _)| modes.iter().any(|mode| text == main_file_with(mode, page)))
 }
 
 /// The change to the main file, where one is needed, and the configuration that then holds.
@@ -412,6 +424,15 @@ pub fn installed(root: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_main_file_is_known_wherever_the_pages_were() {
+        for page in ["docs/configuration.md", "/usr/share/doc/portcullis/configuration.md"] {
+            assert!(is_as_written(&main_file_with("enforce", page)));
+        }
+        assert!(is_as_written(&main_file("audit")));
+        assert!(!is_as_written(&format!("{}# mine\n", main_file("audit"))) && !is_as_written("mode = \"audit\"\n"));
+    }
 
     #[test]
     fn other_preloads_stay() {

@@ -4,7 +4,7 @@ use super::jails::{self, Jail, State};
 use super::plan::{self, Change};
 use super::undo::Undo;
 use super::unit::Unit;
-use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, needs_root, short};
+use super::{Systemd, below, drop_in, installed, is_as_written, is_ours, library, module, needs_root, short};
 use crate::arguments::Uninstall;
 use crate::{FINE, check, complain, sink, status};
 use portcullis_config::DEFAULT_CONFIG;
@@ -66,7 +66,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<u8, String> {
     let loaded = last.then(|| portcullis_config::load_below(root, &main));
     if last {
         let text = super::text_of(&main).unwrap_or_default();
-        if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
+        if arguments.purge || is_as_written(&text) {
             changes.push(Change::Remove(main.clone()));
         }
     }
