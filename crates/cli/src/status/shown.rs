@@ -129,10 +129,11 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         }
         let counters = unit.counters();
         println!(
-            "  {}, {}, {}, {}, {} dropped, {} merged{}",
+            "  {}: rules triggered in {}, of which {} went ahead and {} were blocked; {}, {} of them dropped; {} merged{}",
             check::counted(counters.decisions, "decision"),
-            format_args!("{} went ahead", counters.audits),
-            format_args!("{} blocked", counters.denials),
+            counters.audits.wrapping_add(counters.denials),
+            counters.audits,
+            counters.denials,
             check::counted(counters.events, "event"),
             counters.dropped,
             counters.merged,
