@@ -80,7 +80,7 @@ pub fn run(arguments: &Doctor) -> u8 {
 
 /// Why a file or a folder cannot be looked at by this user; `None` where it can, or is not there.
 fn hidden(path: &Path) -> Option<String> {
-    let error = std::fs::File::open(path).err()?;
+    let error = std::io::Error::from(rustix::fs::access(path, rustix::fs::Access::READ_OK).err()?);
     (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| format!("{}: {error}", path.display()))
 }
 
