@@ -195,6 +195,8 @@ pub fn leaves(served: &ServedRequest, fd: i32) {
     let policy = in_force::policy();
     let to = Destination { address: ip, port, sends: true };
     let name = names::of(ip);
+    // Each socket is an action beside the program's own, and may have an event.
+    counters::decision();
     let verdict = towards(&policy, served, to, &|| Transport::Datagram, &|| name);
     match verdict.outcome {
         Outcome::Allow => {}

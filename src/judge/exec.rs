@@ -316,6 +316,7 @@ fn unjudged<'a>(
     arguments: impl FnOnce() -> Arguments<'a>,
 ) -> Decision {
     let policy = in_force::policy();
+    counters::decision();
     let verdict = policy.decide_unknown(served.scope, what, u16::MAX);
     if verdict.outcome == Outcome::Allow {
         return Ok(());

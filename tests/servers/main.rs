@@ -39,5 +39,6 @@ mod sealed;
 mod shipped;
 mod silence;
 mod sinks;
+mod told;
 mod unloadable;
 mod vhosts;

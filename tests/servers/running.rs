@@ -359,6 +359,44 @@ fn a_process_is_known_by_what_the_kernel_says() {
     drop((nginx, fpm));
 }
 
+/// Each event is of a decision, also that of a socket which a program inherits.
+#[test]
+fn the_counters_of_a_unit_add_up() {
+    enter();
+    let place = Place::new();
+    let page = r"<?php
+        $sockets = [];
+        foreach ([4441, 4442, 4443] as $port) {
+            $sockets[] = $socket = socket_create(AF_INET, SOCK_DGRAM, 0);
+            socket_connect($socket, '192.88.1.10', $port);
+        }
+        for ($round = 0; $round < 4; $round++) {
+            proc_close(proc_open(['/usr/bin/whoami'], [1 => ['file', '/dev/null', 'w']], $pipes));
+        }
+        echo 'done';";
+    place.write("www/start.php", page);
+    let guard = place.guard("mode = \"audit\"\n");
+    let unit = format!("portcullis-counters-{}.service", std::process::id());
+    let group = ControlGroup::new(&[&unit]);
+    let fpm = Fpm::start_in(&place, Some(&guard), &Pool::default(), &["/bin/sh", "-c", &group.enter(), "sh"]);
+    let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
+    assert_eq!(http::get(nginx.port, "/start.php").body, "done");
+    let status = place.portcullis().args(["status", "--json"]).output().expect("status");
+    let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    let shown = status["units"].as_array().expect("units").iter().find(|known| known["unit"] == unit);
+    let counters = &shown.expect("the unit")["counters"];
+    let [decisions, audits, denials] =
+        ["decisions", "audits", "denials"].map(|name| counters[name].as_u64().expect("a number"));
+    // The connects, the programs, and each socket in each program.
+    assert!(audits == 3 + 4 + 3 * 4 && denials == 0, "{counters:#}");
+    assert!(decisions >= audits + denials, "{counters:#}");
+    let status = place.portcullis().arg("status").output().expect("status");
+    let said = said(&status);
+    let part = said.split("\n\n").find(|part| part.contains(&unit)).expect("the unit");
+    assert!(part.contains("decisions: rules triggered in 19, of which 19 went ahead and 0 were blocked; "), "{part}");
+    drop((nginx, fpm));
+}
+
 /// A unit of a container has the name of one of the host's, and is none.
 #[test]
 fn a_container_is_not_mixed_in() {

@@ -111,7 +111,13 @@ fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
             keep(path, &outcome.loaded.config);
             tidy(folder);
             match compile::write(&bytes, output) {
-                Ok(()) if is_there => State::Unchanged,
+                Ok(()) if is_there => {
+                    // So that the next reload need not find out again.
+                    if let (Ok(policy), true) = (Policy::new(&bytes), status::is_any_touched(output, &bytes)) {
+                        status::seen::keep(output, &policy, &outcome.loaded.config.sources);
+                    }
+                    State::Unchanged
+                }
                 Ok(()) => State::Applied,
                 Err(error) => State::Failed(format!("cannot write {}: {error}", output.display())),
             }
@@ -366,6 +372,38 @@ mod tests {
         let [audit, _] = all;
         let some = switch(&[audit, of("none", "mode = \"enforce\"\n")], false).expect("a switch");
         assert_eq!(some.only.map(|only| only.len()), Some(1));
+    }
+
+    /// A file that was only touched is compiled once, whatever touched it; a change that comes with it is taken.
+    #[test]
+    fn what_was_only_touched_is_compiled_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let main = at("portcullis.toml");
+        std::fs::create_dir(at("vhosts.d")).unwrap();
+        let policy = compile::default_output(&main);
+        let put = |mode: &str| std::fs::write(&main, format!("mode = \"{mode}\"\n")).unwrap();
+        put("audit");
+        assert_eq!(one(&main, &policy, false).state, State::Applied);
+        let bytes = std::fs::read(&policy).unwrap();
+        assert!(!is_wanted(&main, OnlyIf::Changed));
+        for round in 0..2 {
+            put("audit");
+            // So does an editor that leaves a file there which is none of the configuration.
+            std::fs::write(at(&format!("vhosts.d/{round}.toml~")), "").unwrap();
+            assert!(is_wanted(&main, OnlyIf::Changed), "it was touched");
+            assert_eq!(one(&main, &policy, true).state, State::Checked { differs: false });
+            assert!(is_wanted(&main, OnlyIf::Changed), "`--check` keeps nothing");
+            assert_eq!(one(&main, &policy, false).state, State::Unchanged);
+            assert!(!is_wanted(&main, OnlyIf::Changed), "it is known to say the same");
+            assert_eq!(std::fs::read(&policy).unwrap(), bytes, "no server has to take another policy");
+        }
+        put("enforce");
+        assert!(is_wanted(&main, OnlyIf::Changed));
+        assert_eq!(one(&main, &policy, false).state, State::Applied);
+        assert!(!is_wanted(&main, OnlyIf::Changed) && std::fs::read(&policy).unwrap() != bytes);
+        std::fs::remove_file(&policy).unwrap();
+        let _ = std::fs::remove_file(format!("{}.seen", policy.display()));
     }
 
     #[test]

@@ -133,7 +133,7 @@ pub struct Compile {
     /// Where to write the compiled policy, `-` for standard output [default: in /run/portcullis]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
-    /// Use this mode for every rule, overriding the configuration
+    /// Use this mode for every rule, overriding the configuration, but not its `override`
     #[arg(long)]
     pub mode: Option<ModeWord>,
 }
@@ -173,7 +173,7 @@ pub struct Apply {
 pub struct Run {
     #[command(flatten)]
     pub source: Source,
-    /// Use this mode for every rule, overriding the configuration
+    /// Use this mode for every rule, overriding the configuration, but not its `override`
     #[arg(long)]
     pub mode: Option<ModeWord>,
     /// Role of the command

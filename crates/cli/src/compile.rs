@@ -78,7 +78,9 @@ pub fn run(arguments: &Compile) -> u8 {
         eprintln!("{}; nothing was written", check::summary(&loaded, &path));
         return WRONG;
     }
-    loaded.config.force = arguments.mode.map(Into::into).or(loaded.config.force);
+    let mode = arguments.mode.map(Into::into);
+    crate::modes::untold(&loaded.config, mode).iter().for_each(warn);
+    crate::modes::tell(&mut loaded.config, mode);
     prepare(&loaded.config);
     let output = arguments.output.clone().unwrap_or_else(|| default_output(&path));
     let bytes = compile(&loaded.config);

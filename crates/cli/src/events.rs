@@ -12,6 +12,7 @@ const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
 
 pub fn run(mut arguments: Events) -> u8 {
+    arguments.selection.is_for_program = arguments.json;
     log::locate(&arguments.source, &mut arguments.selection);
     let arguments = &arguments;
     if arguments.verify {
@@ -19,7 +20,14 @@ pub fn run(mut arguments: Events) -> u8 {
     }
     let done = if arguments.incidents {
         arguments.selection.all().map(|(events, unreadable)| {
+            let count = events.len();
             let incidents = incident::group(events);
+            if incidents.is_empty() && count > 0 && !arguments.json {
+                eprintln!(
+                    "portcullis: note: no incident: {} of Portcullis itself",
+                    crate::check::counted(count, "event")
+                );
+            }
             for incident in &incidents {
                 if arguments.json {
                     println!("{}", crate::out::json(&as_json(incident), false))

@@ -95,7 +95,8 @@ help!(
   portcullis ps --request 5b1e0f6a90c1d2e3         # of one event's http.request.id
   portcullis ps --json",
     "the list is complete, also an empty one",
-    "not everything could be read (the output says what), or no process of the unit runs"
+    "not everything could be read, or processes of a guarded unit are not guarded (the output says
+     which); or no process of the unit runs"
 );
 help!(
     LEARN,
@@ -122,7 +123,8 @@ help!(
   portcullis doctor php8.2-fpm
   portcullis doctor --json nginx apache2",
     "nothing is wrong in any unit; warnings may have been printed",
-    "something is wrong in a unit, a unit was not found, or no unit is guarded"
+    "something is wrong in a unit, or not everything could be looked at (`unknown`; the output says
+     what, and why); a unit is not here, or no unit is guarded"
 );
 help!(
     EXPLAIN,

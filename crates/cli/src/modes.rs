@@ -2,7 +2,7 @@
 
 use portcullis_config::Config;
 use portcullis_config::modes::{self, Modes};
-use portcullis_policy::{GLOBAL_SCOPE, Policy, Rule};
+use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -16,13 +16,26 @@ pub fn compiled(policy: &Policy<'_>, scope: u32) -> Modes {
     Modes { rules, grave_places: policy.mode(scope, place) != policy.general_mode(scope, place) }
 }
 
+/// Gives a configuration the mode of a command's `--mode`, unless it has an `override`: whoever sets that wants every server to have it.
+pub fn tell(config: &mut Config, told: Option<Mode>) {
+    config.force = config.force.or(told);
+}
+
+/// What there is to say where an `override` takes precedence over a command's `--mode`.
+pub fn untold(config: &Config, told: Option<Mode>) -> Option<String> {
+    let (force, told) = (config.force?, told?);
+    (force != told).then(|| {
+        format!("override = \"{}\" takes precedence over `--mode {}`; help: {UNDO}", force.word(), told.word())
+    })
+}
+
 /// What there is to say: of `override`, and of each scope in which some rules refuse and others only log. Virtual hosts that are alike
 /// are said together.
 pub fn said(config: &Config) -> Vec<String> {
     if let Some(mode) = config.force {
         let undo = format!("`{UNDO}` removes it");
         return vec![format!(
-            "override = \"{}\" takes precedence over every mode: nothing is blocked by this configuration; {undo}",
+            "override = \"{}\" takes precedence over every mode, also of `portcullis run --mode`: nothing is blocked by this configuration; {undo}",
             mode.word()
         )];
     }

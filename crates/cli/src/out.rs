@@ -99,6 +99,15 @@ const AT_PATH: &str = " at path \"";
 /// The numbers of the errors of a user who lacks a right (errno.h).
 const RIGHTS: [&str; 2] = ["1", "13"];
 
+/// Where the packages put the pages of the documentation.
+const PAGES: &str = "/usr/share/doc/portcullis";
+
+/// Where a page of the documentation is: on a server, as the package has it; otherwise in this project.
+pub fn page(name: &str) -> String {
+    let installed = Path::new(PAGES).join(name);
+    if installed.exists() { installed.display().to_string() } else { format!("docs/{name}") }
+}
+
 /// A message of this program in words: without the system's numbers of errors, and with the command that has the right which a user
 /// lacks.
 pub fn in_words(message: &str) -> String {

@@ -35,7 +35,10 @@ pub fn run(arguments: &Ps) -> u8 {
     if let Some(unit) = unit.as_deref().filter(|unit| all.iter().all(|process| process.unit != *unit)) {
         return complain(format!("no process of `{unit}` runs; help: `portcullis status` lists the guarded units"));
     }
-    lacks.extend(unknown_units(&all, unit.as_deref(), &install::installed(Path::new("/"))));
+    let installed = install::installed(Path::new("/"));
+    lacks.extend(unknown_units(&all, unit.as_deref(), &installed));
+    let mixed = mixed(&all, unit.as_deref(), &installed);
+    lacks.extend(mixed.iter().map(|(unit, members)| mixed_said(unit, members)));
     let of_unit = descendants::of(all.iter().filter(|process| unit.as_ref().is_none_or(|unit| process.unit == *unit)));
     let found = of_unit.iter().copied().filter(|(_, descent)| is_wanted(descent, arguments)).collect::<Vec<_>>();
     // A request that is not known may be the one that is asked for.
@@ -50,7 +53,7 @@ pub fn run(arguments: &Ps) -> u8 {
             "{}",
             crate::out::json(
                 &json!({
-                    "processes": found, "left_out_unknown": unknown, "complete": lacks.is_empty(), "lacks": lacks,
+                    "processes": found, "left_out_unknown": unknown, "unguarded": unguarded_json(&mixed), "complete": lacks.is_empty(), "lacks": lacks,
                 }),
                 true
             )
@@ -107,6 +110,56 @@ fn unknown_units(all: &[Process], asked: Option<&str>, installed: &[String]) -> 
         })
     };
     meant.into_iter().filter_map(said).collect()
+}
+
+/// The units that are meant, the one that was asked for or those that are installed, in which some of the server's own processes have
+/// the guard and others have not: of these, nobody knows what they started.
+fn mixed<'p>(all: &'p [Process], asked: Option<&str>, installed: &[String]) -> BTreeMap<&'p str, Vec<&'p Process>> {
+    let mut mixed: BTreeMap<&str, Vec<&Process>> = BTreeMap::new();
+    let is_meant = |process: &&Process| match asked {
+        Some(unit) => process.unit == unit,
+        None => installed.contains(&process.unit),
+    };
+    for process in all.iter().filter(is_meant).filter(|process| process.container.is_none()) {
+        mixed.entry(&process.unit).or_default().push(process);
+    }
+    // A unit without any is another matter, and what a worker started is known.
+    mixed.retain(|_, members| is_guarded(members.iter().copied()));
+    let is_own = |process: &&Process| !process.is_supervisor && process.unread.is_none() && process.descent.is_none();
+    for members in mixed.values_mut() {
+        members.retain(|process| is_own(process));
+    }
+    mixed.retain(|_, members| members.iter().any(|process| process.guard.is_err()));
+    mixed
+}
+
+/// Which of the processes of such a unit have the guard.
+fn mixed_said(unit: &str, members: &[&Process]) -> String {
+    let of = |is_guarded: bool| {
+        let with = members.iter().filter(|process| process.guard.is_ok() == is_guarded);
+        let names: Vec<String> =
+            with.map(|process| format!("{} {}", process.pid, printable(&process.facts.name))).collect();
+        crate::modes::some(&names, names.len())
+    };
+    let guarded = of(true);
+    let guarded = if guarded.is_empty() { "none".to_owned() } else { guarded };
+    let unit = printable(unit);
+    format!(
+        "incomplete: of the processes of {unit} itself, guarded: {guarded}; not guarded: {}, and what these started is unknown; \
+         help: systemctl restart {unit}",
+        of(false)
+    )
+}
+
+/// Those of them without the guard, for programs.
+fn unguarded_json(mixed: &BTreeMap<&str, Vec<&Process>>) -> Vec<Value> {
+    let all = mixed.values().flatten();
+    all.filter_map(|process| {
+        let why = process.guard.as_ref().err()?;
+        let (name, command) = (&process.facts.name, &process.command);
+        Some(json!({ "pid": process.pid, "unit": process.unit, "name": name, "command": command, "why": why }))
+    })
+    .collect()
 }
 
 /// The virtual hosts of the processes, whatever was asked for.
@@ -201,6 +254,43 @@ mod tests {
         let mut left = of("bare.service", false);
         left.descent = Some(Descent::default());
         assert_eq!(unknown_units(&[left], Some("bare.service"), &[]), [""; 0]);
+    }
+
+    #[test]
+    fn a_unit_with_and_without_the_guard_is_told_apart_and_incomplete() {
+        let of = |unit: &str, pid: u32, is_guarded: bool| {
+            let mut process = status::process_of_x(7, 5, false);
+            (process.unit, process.pid) = (unit.into(), pid);
+            process.facts.name = "php".into();
+            if !is_guarded {
+                process.guard = Err("no guard".into());
+            }
+            process
+        };
+        let mut started = of("x.service", 12, false);
+        started.descent = Some(Descent::default());
+        let mut all = vec![
+            of("x.service", 10, true),
+            of("x.service", 11, false),
+            started,
+            of("bare.service", 20, false),
+            of("other.service", 30, true),
+            of("other.service", 31, false),
+        ];
+        let installed = ["x.service", "bare.service"].map(str::to_owned);
+        for asked in [None, Some("x.service")] {
+            let mixed = mixed(&all, asked, &installed);
+            assert_eq!(mixed.keys().collect::<Vec<_>>(), [&"x.service"]);
+            let said = mixed_said("x.service", &mixed["x.service"]);
+            assert!(said.contains("guarded: 10 php; not guarded: 11 php, and what these started is unknown"), "{said}");
+            let [one] = unguarded_json(&mixed).try_into().expect("one");
+            assert_eq!((&one["pid"], &one["why"]), (&json!(11), &json!("no guard")));
+        }
+        assert!(mixed(&all, Some("bare.service"), &installed).is_empty());
+        assert_eq!(mixed(&all, Some("other.service"), &installed).len(), 1);
+        // One that could not be looked at is said to be that.
+        all[1].unread = Some(process::Unknown::Denied);
+        assert!(mixed(&all, None, &installed).is_empty());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `portcullis run`: any command under the guard. The command takes this process's place.
 
 use crate::arguments::{RoleWord, Run};
-use crate::{USAGE, check, compile, complain};
+use crate::{USAGE, check, compile, complain, modes};
 use portcullis_config::model::{From, Origin};
 use portcullis_config::{Config, DEFAULT_CONFIG, trust};
 use portcullis_policy::{Mode, Sink};
@@ -151,7 +151,7 @@ fn let_listen(config: &mut Config, told: &BTreeSet<u16>) {
 
 /// The policy of a configuration for a server that was told to have this mode and to listen on these ports.
 fn compiled(config: &mut Config, mode: Option<Mode>, told: &BTreeSet<u16>) -> Vec<u8> {
-    config.force = mode.or(config.force);
+    modes::tell(config, mode);
     let_listen(config, told);
     // A policy without sources is never old: the guard does not compile it again.
     config.sources.clear();
@@ -188,7 +188,7 @@ fn parts(file: &Path) -> Option<(&str, Option<Mode>, BTreeSet<u16>)> {
     Some((config, mode, parts.map(|port| port.parse().ok()).collect::<Option<_>>()?))
 }
 
-/// The mode that its command gave the server with this policy's file; that takes precedence over its configuration.
+/// The mode that its command gave the server with this policy's file; only `override` takes precedence over that.
 pub fn mode_of(file: &Path) -> Option<Mode> {
     parts(file)?.1
 }
@@ -243,6 +243,7 @@ pub fn run(arguments: &Run) -> u8 {
     let Some(library) = library() else {
         return complain("libportcullis.so is neither beside this command nor in /usr/lib");
     };
+    modes::untold(&config, mode).iter().for_each(crate::warn);
     compile::prepare(&config);
     let bytes = compiled(&mut config, mode, &told);
     let policy = match lay(&bytes, &policy_name(named, mode, &told)) {
@@ -287,6 +288,21 @@ mod tests {
             assert_eq!(told_ports(&words), ports.iter().copied().collect(), "{words:?}");
         }
         assert_eq!(told_ports(&["$s = x; listen(:4444".into(), "a b:4444".into()]), BTreeSet::new());
+    }
+
+    /// The kill switch lets every server go, also one whose command names a mode; without it, that mode is the server's.
+    #[test]
+    fn an_override_takes_precedence_over_the_mode_of_the_command() {
+        let all = [None, Some(Mode::Off), Some(Mode::Audit), Some(Mode::Enforce)];
+        for (force, told) in all[..3].iter().flat_map(|force| all.map(|told| (*force, told))) {
+            let mut config = Config { force, ..portcullis_config::built_in() };
+            let said = modes::untold(&config, told);
+            let bytes = compiled(&mut config, told, &BTreeSet::new());
+            let policy = portcullis_policy::Policy::new(&bytes).unwrap();
+            let mode = policy.mode(portcullis_policy::GLOBAL_SCOPE, portcullis_policy::Rule::ShellSpawn);
+            assert_eq!(mode, force.or(told).unwrap_or(Mode::Audit), "{force:?} {told:?}");
+            assert_eq!(said.is_some(), force.is_some() && told.is_some() && force != told, "{said:?}");
+        }
     }
 
     #[test]

@@ -19,7 +19,9 @@ pub const BLOCKED: &str = "BLOCKED";
 pub const WENT_AHEAD: &str = "WENT AHEAD";
 
 /// Where the documentation says what to do about what could not be judged.
-pub const TRIAGE: &str = "docs/triage.md, section 6";
+pub fn triage() -> String {
+    format!("{}, section 6", crate::out::page("triage.md"))
+}
 
 /// How wide a column of rules is: as the longest word of one.
 fn rule_width() -> usize {
@@ -84,7 +86,7 @@ pub fn event(event: &Value) -> String {
     }
     let unknown = text(field::UNKNOWN);
     if !unknown.is_empty() {
-        let _ = write!(out, "\n    unknown: {unknown} (what to do: {TRIAGE})");
+        let _ = write!(out, "\n    unknown: {unknown} (what to do: {})", triage());
     }
     let clause = text(field::CLAUSE);
     if !clause.is_empty() {
@@ -230,7 +232,8 @@ pub fn request(event: &Value) -> String {
         }
         "unknown" => format!(
             "for a request that could not be read: the strictest policy judged it; find out which processes can write to \
-             the server's sockets ({TRIAGE}, `request`)"
+             the server's sockets ({}, `request`)",
+            triage()
         ),
         "lost" => "for a request that was removed from its environment: the strictest policy decided".to_owned(),
         _ => return String::new(),

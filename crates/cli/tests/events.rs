@@ -109,7 +109,9 @@ fn who_reads_another_sink_is_told() {
     assert!(of_journal.contains("events go to the journal, not to"), "{of_journal}");
     assert!(said("stderr", &[]).contains("standard error"));
     for (sink, files) in [("file", &[log][..]), ("journald", &[])] {
-        assert_eq!(said(sink, files), "", "{sink} {files:?}");
+        // The journal of this machine may be empty.
+        let said = said(sink, files).replace("portcullis: note: no event: the journal was read, and has none\n", "");
+        assert_eq!(said, "", "{sink} {files:?}");
     }
     // So do those that read events, too.
     let config = config("file");

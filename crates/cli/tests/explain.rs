@@ -79,6 +79,25 @@ fn in_words(rule: &str) -> (&'static str, &'static str) {
     }
 }
 
+/// An `override` is named as what gives the rule its mode.
+#[test]
+fn an_override_is_named() {
+    let place = Place::new();
+    let of = |name: &str, text: &str| {
+        let config = place.write(name, text);
+        let explain = |more: &[&str]| {
+            let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+            let done = command.args(["explain", "--exec", "id", "--config"]).arg(&config).args(more).output();
+            String::from_utf8(done.expect("explain").stdout).expect("UTF-8")
+        };
+        let answer: Value = serde_json::from_str(&explain(&["--json"])).expect("JSON");
+        (answer["override"].clone(), answer["mode"].clone(), explain(&[]).contains("mode audit, by `override`"))
+    };
+    let (forced, own) = (of("a", "mode = \"enforce\"\noverride = \"audit\"\n"), of("b", "mode = \"audit\"\n"));
+    assert_eq!(forced, (json!(true), json!("audit"), true));
+    assert_eq!(own, (json!(false), json!("audit"), false));
+}
+
 /// Which virtual host, and by which of its keys; and what else matches.
 #[test]
 fn the_chosen_virtual_host_has_a_reason() {

@@ -96,10 +96,12 @@ pub fn fired(event: &Value) -> Vec<&'static str> {
 }
 
 /// Fails where another rule of the SIEM fires on an event than the guard's own, or one of these does not; none does on
-/// what was merged.
+/// what was merged, nor on a UDP socket that was only connected.
 fn hold_against_rules(event: &Value) {
     let mut own: Vec<&str> = Vec::new();
-    if event.text("event.action") != "merged" {
+    let is_unsent =
+        event.text("event.action") == "connection_attempted" && event.text("portcullis.detail") == "nothing sent yet";
+    if event.text("event.action") != "merged" && !is_unsent {
         own.push(event.text("rule.id"));
         let also = event.pointer("/portcullis/also").and_then(Value::as_array);
         own.extend(also.into_iter().flatten().filter_map(Value::as_str));

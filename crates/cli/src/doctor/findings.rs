@@ -13,6 +13,8 @@ pub enum Outcome {
     Fine,
     Warning,
     Wrong,
+    /// This user, or this program, could not look at it.
+    Unknown,
     Skipped,
 }
 
@@ -22,6 +24,7 @@ impl Outcome {
             Outcome::Fine => "fine",
             Outcome::Warning => "warning",
             Outcome::Wrong => "wrong",
+            Outcome::Unknown => "unknown",
             Outcome::Skipped => "skipped",
         }
     }
@@ -29,7 +32,7 @@ impl Outcome {
     pub fn style(self) -> Style {
         match self {
             Outcome::Fine => AnsiColor::Green.on_default(),
-            Outcome::Warning => AnsiColor::Yellow.on_default(),
+            Outcome::Warning | Outcome::Unknown => AnsiColor::Yellow.on_default(),
             Outcome::Wrong => AnsiColor::Red.on_default().bold(),
             Outcome::Skipped => DIM,
         }
@@ -59,6 +62,16 @@ impl Findings {
         });
     }
 
+    /// What could not be looked at, why, and who can; it may be fine.
+    pub fn unseen(&mut self, what: &str, why: impl std::fmt::Display, advice: impl Into<String>) {
+        self.add(Outcome::Unknown, what, format!("not looked at: {why}"), advice);
+    }
+
+    /// Whether nothing is wrong, as far as that is known, and everything was looked at.
+    pub fn is_whole(&self) -> bool {
+        self.count(Outcome::Wrong) == 0 && self.count(Outcome::Unknown) == 0
+    }
+
     /// How many ended so.
     pub fn count(&self, outcome: Outcome) -> usize {
         self.0.iter().filter(|finding| finding.outcome == outcome).count()
@@ -82,7 +95,7 @@ impl Findings {
                 let outcome = if event.blocked() { "blocked, logged" } else { "logged" };
                 self.fine(what, format!("seen, {outcome} in {sink}: {}", event.rule()));
             }
-            Err(why) => self.add(Outcome::Wrong, what, why, "See docs/troubleshooting.md."),
+            Err(why) => self.add(Outcome::Wrong, what, why, format!("See {}.", crate::out::page("troubleshooting.md"))),
         }
     }
 
@@ -96,15 +109,18 @@ pub fn summary(all: &[(Unit, Findings)]) {
     println!("");
     for (unit, findings) in all {
         let (wrong, warnings) = (findings.count(Outcome::Wrong), findings.count(Outcome::Warning));
-        let outcome = match (wrong, warnings) {
-            (0, 0) => Outcome::Fine,
-            (0, _) => Outcome::Warning,
+        let unknown = findings.count(Outcome::Unknown);
+        let outcome = match (wrong, unknown, warnings) {
+            (0, 0, 0) => Outcome::Fine,
+            (0, 0, _) => Outcome::Warning,
+            (0, _, _) => Outcome::Unknown,
             _ => Outcome::Wrong,
         };
         let (style, word) = (outcome.style(), outcome.word());
+        let unseen = if unknown == 0 { String::new() } else { format!(", {unknown} not looked at") };
         let counts = match outcome {
             Outcome::Fine => String::new(),
-            _ => format!(": {wrong} wrong, {}", check::counted(warnings, "warning")),
+            _ => format!(": {wrong} wrong, {}{unseen}", check::counted(warnings, "warning")),
         };
         println!("{style}{word:<8}{style:#} {}{counts}", show::printable(&unit.name));
     }

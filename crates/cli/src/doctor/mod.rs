@@ -16,8 +16,8 @@ use crate::{FINE, WRONG, check, compile, complain, instead, show, sink, status};
 use anstyle::Style;
 use findings::{Findings, Outcome, as_json, summary};
 use master::Master;
-use portcullis_config::Config;
 use portcullis_config::reading::{self, Links};
+use portcullis_config::{Config, Severity};
 use portcullis_event::field;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Policy, Rule, Sink};
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ pub fn run(arguments: &Doctor) -> u8 {
         if !arguments.json {
             findings.print();
         }
-        code = code.max(if findings.count(Outcome::Wrong) > 0 { WRONG } else { FINE });
+        code = code.max(if findings.is_whole() { FINE } else { WRONG });
         all.push((unit, findings));
     }
     match (arguments.json, is_one) {
@@ -78,10 +78,18 @@ pub fn run(arguments: &Doctor) -> u8 {
     code
 }
 
+/// Why a file or a folder cannot be looked at by this user; `None` where it can, or is not there.
+fn hidden(path: &Path) -> Option<String> {
+    let error = std::io::Error::from(rustix::fs::access(path, rustix::fs::Access::READ_OK).err()?);
+    (error.kind() == std::io::ErrorKind::PermissionDenied).then(|| format!("{}: {error}", path.display()))
+}
+
 /// `shown`: the configurations whose errors have been shown.
 fn examine(unit: &Unit, shown: &mut BTreeSet<PathBuf>, findings: &mut Findings) {
     let library = install::library();
+    let advice = || format!("sudo portcullis doctor {}", unit.name.trim_end_matches(".service"));
     match program::unfit_library(&library) {
+        _ if let Some(why) = hidden(&library) => findings.unseen("library", why, advice()),
         None => findings.fine("library", library.display().to_string()),
         Some(why) => findings.add(Outcome::Wrong, "library", why, "Install the package again."),
     }
@@ -92,7 +100,17 @@ fn examine(unit: &Unit, shown: &mut BTreeSet<PathBuf>, findings: &mut Findings) 
     {
         findings.add(Outcome::Warning, "unit", format!("{} {}", warning.place, warning.message), "");
     }
+    for file in install::jails::files_of(Path::new("/"), unit) {
+        if let Some(why) = hidden(&file) {
+            findings.unseen("pool", why, advice());
+        }
+    }
     for jail in install::jails::of_unit(Path::new("/"), unit) {
+        let copy = jail.copy(Path::new("/"), &library);
+        if let Some(why) = hidden(&jail.folder).or_else(|| hidden(&copy)) {
+            findings.unseen("pool", why, advice());
+            continue;
+        }
         let state = jail.state(Path::new("/"), &library);
         match install::jails::lack(&jail, &unit.name, &state) {
             Some(lack) => findings.add(Outcome::Warning, "pool", format!("{} {lack}", jail.place), ""),
@@ -111,12 +129,8 @@ fn examine(unit: &Unit, shown: &mut BTreeSet<PathBuf>, findings: &mut Findings) 
     let bytes = on_disk(&policy, findings).unwrap_or_else(|| instead::of(&config_path).bytes);
     let Ok(compiled) = Policy::new(&bytes) else { return };
     if !install::is_root() {
-        findings.add(
-            Outcome::Wrong,
-            "processes, sinks, proof",
-            "not looked at: only root can read other users' processes and start a probe",
-            format!("sudo portcullis doctor {}", unit.name.trim_end_matches(".service")),
-        );
+        let why = "only root can read other users' processes and start a probe";
+        findings.unseen("processes, sinks, proof", why, advice());
         return;
     }
     let Some(master) = processes(unit, findings) else { return };
@@ -146,6 +160,9 @@ fn settings(unit: &Unit, library: &Path, shown: &mut BTreeSet<PathBuf>, findings
             let found = format!("{} sets LD_PRELOAD={value}", setting.place());
             findings.add(Outcome::Wrong, "drop-in", found, format!("Put {} first in it.", library.display()));
         }
+        None if let Some(why) = hidden(&install::drop_in(Path::new("/"), &unit.name)) => {
+            findings.unseen("drop-in", why, format!("sudo portcullis doctor {}", unit.name));
+        }
         None => {
             let advice = format!("portcullis install {} --now", unit.name.trim_end_matches(".service"));
             findings.add(Outcome::Wrong, "drop-in", "the unit does not load the library", advice);
@@ -154,8 +171,21 @@ fn settings(unit: &Unit, library: &Path, shown: &mut BTreeSet<PathBuf>, findings
     let named = unit.variable("PORTCULLIS_CONFIG").map(|(value, _)| PathBuf::from(value));
     let path = named.unwrap_or_else(|| PathBuf::from(portcullis_config::DEFAULT_CONFIG));
     let loaded = portcullis_config::load(&path);
-    if shown.insert(path.clone()) {
+    let errors = || loaded.diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Error);
+    let unread = errors().find_map(|error| hidden(&error.file));
+    // What this user cannot read has no error for that.
+    let is_only_unread = unread.is_some() && errors().all(|error| hidden(&error.file).is_some());
+    if !is_only_unread && shown.insert(path.clone()) {
         check::show_errors(&loaded);
+    }
+    if let (Some(why), true) = (unread, is_only_unread) {
+        let instead = instead::of(&path);
+        findings.unseen(
+            "configuration",
+            format!("{why}; from here on, {} is examined", instead.what),
+            format!("sudo portcullis doctor {}", unit.name),
+        );
+        return (instead.config, path);
     }
     if loaded.usable() {
         findings.fine("configuration", check::summary(&loaded, &path));
@@ -179,6 +209,10 @@ fn fact(path: impl AsRef<Path>) -> Option<String> {
 fn on_disk(policy: &Path, findings: &mut Findings) -> Option<Vec<u8>> {
     let bytes = reading::bytes(policy, Links::Follow, FACT_MAX).unwrap_or_default();
     match Policy::new(&bytes) {
+        Err(_) if let Some(why) = hidden(policy) => {
+            findings.unseen("policy", why, "run this as root");
+            None
+        }
         Ok(found) => {
             findings.fine("policy", format!("{} {:016x}", policy.display(), found.digest()));
             Some(bytes)
@@ -214,6 +248,10 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
     for process in &own {
         if let Err(why) = &process.guard {
             all = false;
+            if process.unread.is_some() {
+                findings.unseen("processes", format!("{} {}: {why}", process.pid, process.command), "");
+                continue;
+            }
             findings.add(Outcome::Wrong, "processes", format!("{} {}: {why}", process.pid, process.command), &advice);
         }
     }
@@ -264,6 +302,9 @@ fn sinks(config: &Config, master: Master, findings: &mut Findings) {
         };
         match std::fs::metadata(seen(path)) {
             Ok(_) => findings.fine(&name, path.display().to_string()),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                findings.unseen(&name, format!("{}: {error}", path.display()), "");
+            }
             Err(error) => findings.add(
                 Outcome::Wrong,
                 &name,

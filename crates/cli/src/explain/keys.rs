@@ -2,7 +2,7 @@
 
 use super::question::Question;
 use crate::learn;
-use crate::show::TRIAGE;
+use crate::show::triage;
 use portcullis_policy::egress::Step;
 use portcullis_policy::{Policy, Rule, Unknown, Verdict};
 use serde_json::{Value, json};
@@ -107,7 +107,7 @@ pub fn of_steered(is_further: bool) -> &'static str {
 
 /// Why no list is for what could not be judged.
 pub fn of_unknown(what: Unknown) -> String {
-    format!("{}; no list allows what could not be evaluated; help: {TRIAGE}, `{}`", what.clause(), what.word())
+    format!("{}; no list allows what could not be evaluated; help: {}, `{}`", what.clause(), triage(), what.word())
 }
 
 fn of_program(question: &Question, decided: &Verdict, rules: &[Rule], (policy, scope): Place<'_>) -> Way {

@@ -189,6 +189,8 @@ struct Answer {
     chosen: String,
     rule: Rule,
     mode: Mode,
+    /// `override` gives every rule that mode.
+    is_overridden: bool,
     also: Vec<&'static str>,
     whose: Whose,
     vhost: Option<(String, String)>,
@@ -290,6 +292,7 @@ impl Answer {
             chosen: String::new(),
             rule: decided.rule,
             mode: policy.mode(scope, decided.rule),
+            is_overridden: policy.is_overridden(),
             also: also.collect(),
             whose,
             vhost: match whose {
@@ -321,7 +324,8 @@ impl Answer {
             None => row("policy", "the global one"),
         }
         row("chosen", &self.chosen);
-        row("rule", &format!("{}, mode {}", self.rule.word(), self.mode.word()));
+        let by = if self.is_overridden { ", by `override`, which takes precedence over every mode" } else { "" };
+        row("rule", &format!("{}, mode {}{by}", self.rule.word(), self.mode.word()));
         let mut clauses = self.clauses.iter();
         if let Some(first) = clauses.next() {
             row("verdict", first.verdict);
@@ -338,7 +342,7 @@ impl Answer {
             row("note", self.note);
         }
         if let Some(unknown) = self.unknown {
-            row("unknown", &format!("{unknown} ({})", show::TRIAGE));
+            row("unknown", &format!("{unknown} ({})", show::triage()));
         }
         for way in &self.ways {
             row("allow by", &way.line(self.vhost.is_some()));
@@ -368,6 +372,7 @@ impl Answer {
             "vhost": self.vhost.as_ref().map(|vhost| &vhost.0),
             "rule": self.rule.word(),
             "mode": self.mode.word(),
+            "override": self.is_overridden,
             "also": self.also,
             "note": self.note,
             "policy": match self.whose {

@@ -301,8 +301,8 @@ fn not_simple(text: &str) -> String {
         _ => format!("`{first}` is a word that the shell takes for itself"),
     };
     format!(
-        "not a simple command: {what}, and `allow` can only name words without metacharacters (listed in \
-         docs/configuration.md, Commands)"
+        "not a simple command: {what}, and `allow` can only name words without metacharacters (listed in {}, Commands)",
+        crate::out::page("configuration.md")
     )
 }
 

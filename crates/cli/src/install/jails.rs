@@ -38,11 +38,16 @@ pub enum State {
 /// The jails of a unit's pools, of the system below `root`. None where the unit is not PHP-FPM's.
 pub fn of_unit(root: &Path, unit: &Unit) -> Vec<Jail> {
     let Some(config) = configuration(root, unit) else { return Vec::new() };
-    let mut reader = Reader { root, files: BTreeSet::new(), jails: Vec::new(), pool: String::new() };
-    reader.read(&config);
+    let reader = Reader::of(root, &config);
     let mut seen = BTreeSet::new();
-    reader.jails.retain(|jail| seen.insert(jail.folder.clone()));
-    reader.jails
+    reader.jails.into_iter().filter(|jail| seen.insert(jail.folder.clone())).collect()
+}
+
+/// The configuration files of a unit's pools, and the folders that they include.
+pub fn files_of(root: &Path, unit: &Unit) -> BTreeSet<PathBuf> {
+    let Some(config) = configuration(root, unit) else { return BTreeSet::new() };
+    let reader = Reader::of(root, &config);
+    reader.files.iter().chain(&reader.folders).map(|path| below(root, path)).collect()
 }
 
 /// The main configuration file of PHP-FPM, as the unit names it or as the distribution has it.
@@ -64,11 +69,21 @@ fn configuration(root: &Path, unit: &Unit) -> Option<PathBuf> {
 struct Reader<'r> {
     root: &'r Path,
     files: BTreeSet<PathBuf>,
+    /// Those that files are included from.
+    folders: BTreeSet<PathBuf>,
     jails: Vec<Jail>,
     pool: String,
 }
 
 impl Reader<'_> {
+    /// What has read a main file, and all that it includes.
+    fn of<'r>(root: &'r Path, config: &Path) -> Reader<'r> {
+        let (files, folders) = (BTreeSet::new(), BTreeSet::new());
+        let mut reader = Reader { root, files, folders, jails: Vec::new(), pool: String::new() };
+        reader.read(config);
+        reader
+    }
+
     /// Reads a file as PHP-FPM's own parser does: `[section]`, `key = value`, `include = GLOB`.
     fn read(&mut self, path: &Path) {
         if self.files.len() >= FILES || !self.files.insert(path.to_owned()) {
@@ -99,6 +114,7 @@ impl Reader<'_> {
     fn included(&mut self, pattern: &str) {
         let pattern = Path::new(pattern);
         let (Some(folder), Some(name)) = (pattern.parent(), pattern.file_name()) else { return };
+        self.folders.insert(folder.to_owned());
         let entries = reading::entries(&below(self.root, folder), reading::ENTRIES_MAX).into_iter().flatten();
         let matching = |file: &std::ffi::OsString| {
             portcullis_policy::command::glob(name.as_encoded_bytes(), file.as_encoded_bytes(), true)

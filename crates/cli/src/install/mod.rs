@@ -8,6 +8,7 @@ pub mod plan;
 pub mod program;
 pub mod review;
 mod systemd;
+mod undo;
 mod uninstall;
 pub mod unit;
 
@@ -24,6 +25,7 @@ use portcullis_config::{Config, DEFAULT_CONFIG, Sink};
 use review::{Review, Warning};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use undo::Undo;
 use unit::Unit;
 
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -107,10 +109,22 @@ fn drop_in_text(unit: &Unit, library: &Path, config: Option<&Path>, review: &Rev
 
 /// The main file as `install` writes it where there is none.
 fn main_file(mode: &str) -> String {
+    main_file_with(mode, &crate::out::page("configuration.md"))
+}
+
+/// The same with this place of the page.
+fn main_file_with(mode: &str, page: &str) -> String {
     format!(
-        "{MARK}; docs/configuration.md has every key.\n\
+        "{MARK}; {page} has every key.\n\
          # audit writes events and changes nothing; enforce blocks.\nmode = \"{mode}\"\n"
     )
+}
+
+/// Whether a main file is as `install` has written it; the pages may have been elsewhere then.
+fn is_as_written(text: &str) -> bool {
+    let page = text.strip_prefix(MARK).and_then(|rest| rest.strip_prefix("; ")?.split_once(" has every key."));
+    let modes = ["off", "audit", "enforce"];
+    page.is_some_and(|(page, _)| modes.iter().any(|mode| text == main_file_with(mode, page)))
 }
 
 /// The change to the main file, where one is needed, and the configuration that then holds.
@@ -261,13 +275,29 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
     for name in &arguments.units {
         guarded.push(guard(arguments, name, &library, &config)?);
     }
+    if arguments.module {
+        for part in &guarded {
+            module::check(&arguments.root, &part.unit.name).map_err(|why| format!("{why}; nothing was changed"))?;
+        }
+    }
     let of_units = || guarded.iter().flat_map(|guarded| std::iter::once(&guarded.change).chain(&guarded.copies));
     if arguments.dry_run {
         config_change.iter().chain(of_units()).for_each(Change::show);
+        let all = guarded.iter().filter(|_| arguments.module);
+        for link in all.filter_map(|part| module::to_enable(&arguments.root, &part.unit.name)) {
+            println!("{}: enabled", link.display());
+        }
     }
     let is_guarded = guarded.iter().all(|part| part.change.is_done());
-    for change in config_change.iter().chain(of_units()).filter(|_| !arguments.dry_run) {
-        change.make_shown(&arguments.root)?;
+    if !arguments.dry_run {
+        let mut undo = Undo::new(&arguments.root);
+        let all = config_change.iter().chain(of_units());
+        make(arguments, all, &guarded, &config, &systemd, &mut undo).map_err(|why| {
+            let why = undo.back(&why);
+            // What systemd has read may be what was undone.
+            let _ = systemd.reload();
+            why
+        })?;
     }
     for part in &guarded {
         for warning in &part.warnings {
@@ -282,33 +312,47 @@ fn try_install(arguments: &Install) -> Result<u8, String> {
         println!("Nothing was written (--dry-run).");
         return Ok(FINE);
     }
-    if arguments.module {
-        for part in &guarded {
-            module::enable(&arguments.root, &part.unit.name)?;
-        }
-    }
-    log(&arguments.root, &config)?;
-    systemd.reload()?;
     let names: Vec<&str> = guarded.iter().map(|guarded| guarded.unit.name.as_str()).collect();
     if !arguments.now {
         let verb = if is_guarded { "reload" } else { "restart" };
         println!("Takes effect when the server is {verb}ed: systemctl {verb} {}", short(&names));
         return Ok(FINE);
     }
-    if arguments.root == Path::new("/") {
-        // A restart keeps the applied policy.
-        let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
-        apply::at_once(&named.unwrap_or_else(|| DEFAULT_CONFIG.into()))?;
-    }
     let mut code = FINE;
     for part in &guarded {
-        code = code.max(restart(&systemd, part)?);
+        // One server that does not start keeps no other from being guarded.
+        code = code.max(restart(&systemd, part).unwrap_or_else(complain));
     }
     println!(
         "See `portcullis status` for what is guarded, `portcullis doctor {}` for whether it works.",
         short(names.get(..1).unwrap_or_default())
     );
     Ok(code)
+}
+
+/// All that is done before a server is restarted: with an error, all of it is to be undone.
+fn make<'c>(
+    arguments: &Install,
+    changes: impl Iterator<Item = &'c Change>,
+    guarded: &[Guarded],
+    config: &Config,
+    systemd: &Systemd,
+    undo: &mut Undo<'_>,
+) -> Result<(), String> {
+    for change in changes {
+        undo.make(change)?;
+    }
+    for part in guarded.iter().filter(|_| arguments.module) {
+        module::enable(&arguments.root, &part.unit.name, undo)?;
+    }
+    log(&arguments.root, config)?;
+    systemd.reload()?;
+    if arguments.now && arguments.root == Path::new("/") {
+        // A restart keeps the applied policy.
+        let named = arguments.source.config.as_ref().map(|_| check::path_of(&arguments.source));
+        apply::at_once(&named.unwrap_or_else(|| DEFAULT_CONFIG.into()))?;
+    }
+    Ok(())
 }
 
 /// Makes the log of the file sink, where that is used, so that nothing in it can be taken back.
@@ -380,6 +424,15 @@ pub fn installed(root: &Path) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_main_file_is_known_wherever_the_pages_were() {
+        for page in ["docs/configuration.md", "/usr/share/doc/portcullis/configuration.md"] {
+            assert!(is_as_written(&main_file_with("enforce", page)));
+        }
+        assert!(is_as_written(&main_file("audit")));
+        assert!(!is_as_written(&format!("{}# mine\n", main_file("audit"))) && !is_as_written("mode = \"audit\"\n"));
+    }
 
     #[test]
     fn other_preloads_stay() {

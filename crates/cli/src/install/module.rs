@@ -1,6 +1,7 @@
 //! The modules for Apache and nginx, as Debian's packages lay them: enabled by a link.
 
 use super::plan;
+use super::undo::Undo;
 use portcullis_config::reading;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,16 +71,26 @@ fn in_process(root: &Path) -> bool {
         .any(|name| name.starts_with("php") && name.ends_with(".load"))
 }
 
-/// Enables a unit's module; where the server would not start with it, it is taken back.
-pub fn enable(root: &Path, unit: &str) -> Result<(), String> {
+/// Whether a unit's module can be enabled, so that nothing is changed if it cannot.
+pub fn check(root: &Path, unit: &str) -> Result<(), String> {
     let Some(module) = of(unit) else { return Ok(()) };
-    let (available, enabled) = (below(root, module.available), below(root, module.enabled));
+    let available = below(root, module.available);
     if !available.exists() {
-        return Err(format!("{} is not there: install the package {}", available.display(), module.package));
+        return Err(format!("{} is not there; help: install the package {}", available.display(), module.package));
     }
-    if enabled.symlink_metadata().is_ok() {
-        return Ok(());
-    }
+    Ok(())
+}
+
+/// What enables a unit's module, if it is not yet enabled.
+pub fn to_enable(root: &Path, unit: &str) -> Option<PathBuf> {
+    let enabled = below(root, of(unit)?.enabled);
+    enabled.symlink_metadata().is_err().then_some(enabled)
+}
+
+/// Enables a unit's module; where the server would not start with it, it is taken back.
+pub fn enable(root: &Path, unit: &str, undo: &mut Undo<'_>) -> Result<(), String> {
+    let (Some(module), Some(enabled)) = (of(unit), to_enable(root, unit)) else { return Ok(()) };
+    undo.keep(&enabled)?;
     let failed = |error: std::io::Error| format!("cannot make {}: {error}", enabled.display());
     // Found under the same names in an image as when that runs.
     plan::link(root, Path::new(module.available), &enabled).map_err(failed)?;
@@ -91,8 +102,7 @@ pub fn enable(root: &Path, unit: &str) -> Result<(), String> {
             Err(error) => Some(error.to_string()),
         };
         if let Some(said) = said {
-            let _ = plan::remove(root, &enabled);
-            return Err(format!("{unit} does not take the module, which was disabled again: {said}"));
+            return Err(format!("{unit} does not take the module: {said}"));
         }
     }
     println!("{}: enabled", enabled.display());
@@ -100,9 +110,10 @@ pub fn enable(root: &Path, unit: &str) -> Result<(), String> {
 }
 
 /// Disables a unit's module.
-pub fn disable(root: &Path, unit: &str) -> Result<(), String> {
+pub fn disable(root: &Path, unit: &str, undo: &mut Undo<'_>) -> Result<(), String> {
     let Some(module) = of(unit) else { return Ok(()) };
     let enabled = below(root, module.enabled);
+    undo.keep(&enabled)?;
     match plan::remove(root, &enabled) {
         Ok(()) => println!("{}: disabled", enabled.display()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}

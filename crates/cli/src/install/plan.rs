@@ -25,7 +25,8 @@ pub enum Change {
 }
 
 impl Change {
-    fn path(&self) -> &Path {
+    /// What it changes.
+    pub fn path(&self) -> &Path {
         match self {
             Change::Write(path, _) | Change::Copy(_, path) | Change::Remove(path) => path,
         }

@@ -206,9 +206,11 @@ fn confinement(unit: &Unit, review: &mut Review) {
         }
     }
     if super::text_of(Path::new("/sys/fs/selinux/enforce")).is_ok() && unit.value("SELinuxContext").is_none() {
-        let message = "SELinux is on: where its policy changes the domain at exec without `noatsecure`, the loader ignores \
-                       LD_PRELOAD silently. After the restart, `portcullis status` shows it, and docs/troubleshooting.md has the \
-                       policy module";
+        let message = format!(
+            "SELinux is on: where its policy changes the domain at exec without `noatsecure`, the loader ignores LD_PRELOAD \
+             silently. After the restart, `portcullis status` shows it, and {} has the policy module",
+            crate::out::page("troubleshooting.md")
+        );
         review.warn(None, message);
     }
 }

@@ -2,8 +2,9 @@
 
 use super::jails::{self, Jail, State};
 use super::plan::{self, Change};
+use super::undo::Undo;
 use super::unit::Unit;
-use super::{Systemd, below, drop_in, installed, is_ours, library, main_file, module, needs_root, short};
+use super::{Systemd, below, drop_in, installed, is_as_written, is_ours, library, module, needs_root, short};
 use crate::arguments::Uninstall;
 use crate::{FINE, check, complain, sink, status};
 use portcullis_config::DEFAULT_CONFIG;
@@ -14,12 +15,12 @@ const METRICS: &str = "var/lib/prometheus/node-exporter/portcullis.prom";
 
 pub fn uninstall(arguments: &Uninstall) -> u8 {
     match try_uninstall(arguments) {
-        Ok(()) => FINE,
+        Ok(code) => code,
         Err(message) => complain(message),
     }
 }
 
-fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
+fn try_uninstall(arguments: &Uninstall) -> Result<u8, String> {
     let root = &arguments.root;
     let systemd = Systemd::of(root);
     if !arguments.dry_run {
@@ -65,7 +66,7 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     let loaded = last.then(|| portcullis_config::load_below(root, &main));
     if last {
         let text = super::text_of(&main).unwrap_or_default();
-        if arguments.purge || ["off", "audit", "enforce"].iter().any(|mode| text == main_file(mode)) {
+        if arguments.purge || is_as_written(&text) {
             changes.push(Change::Remove(main.clone()));
         }
     }
@@ -73,7 +74,12 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
     if arguments.dry_run {
         changes.iter().for_each(Change::show);
     } else {
-        changes.iter().try_for_each(|change| change.make_shown(root))?;
+        let mut undo = Undo::new(root);
+        make(root, &changes, &units, &systemd, &mut undo).map_err(|why| {
+            let why = undo.back(&why);
+            let _ = systemd.reload();
+            why
+        })?;
     }
     if changes.is_empty() {
         println!("Nothing of Portcullis is there.");
@@ -82,22 +88,20 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
         let rest = if last { rest(arguments, &main) } else { Vec::new() };
         rest.iter().for_each(|path| println!("{}: {}", path.display(), content(path)));
         println!("Nothing was removed (--dry-run).");
-        return Ok(());
+        return Ok(FINE);
     }
     freed.iter().for_each(|jail| jails::tidy(jail, root, &library));
     for unit in &units {
         plan::tidy(root, drop_in(root, unit).parent().unwrap_or(root));
-        module::disable(root, unit)?;
     }
-    if !changes.is_empty() {
-        systemd.reload()?;
-    }
-    for unit in &units {
-        if arguments.now && systemd.is_active(unit) {
-            systemd.restart(unit)?;
-            status::settled(unit, false, || systemd.main_process(unit))
-                .map_err(|why| format!("{unit} was restarted, but {why}"))?;
-            println!("{unit}: restarted.");
+    let mut code = FINE;
+    for unit in units.iter().filter(|unit| arguments.now && systemd.is_active(unit)) {
+        let settled = || status::settled(unit, false, || systemd.main_process(unit));
+        // One server that does not start keeps no other from being let go.
+        match systemd.restart(unit).map(|()| settled()) {
+            Ok(Ok(_)) => println!("{unit}: restarted."),
+            Ok(Err(why)) => code = complain(format_args!("{unit} was restarted, but {why}")),
+            Err(why) => code = complain(why),
         }
     }
     if let Some(loaded) = loaded {
@@ -111,7 +115,24 @@ fn try_uninstall(arguments: &Uninstall) -> Result<(), String> {
         let names: Vec<&str> = units.iter().map(String::as_str).collect();
         println!("What runs stays guarded until it is restarted: systemctl restart {}", short(&names));
     }
-    Ok(())
+    Ok(code)
+}
+
+/// All that is done before a server is restarted: with an error, all of it is to be undone.
+fn make(
+    root: &Path,
+    changes: &[Change],
+    units: &[String],
+    systemd: &Systemd,
+    undo: &mut Undo<'_>,
+) -> Result<(), String> {
+    for change in changes {
+        undo.make(change)?;
+    }
+    for unit in units {
+        module::disable(root, unit, undo)?;
+    }
+    if changes.is_empty() { Ok(()) } else { systemd.reload() }
 }
 
 /// The units that are still guarded without a drop-in, for it was removed without a restart.

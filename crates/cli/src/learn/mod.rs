@@ -31,6 +31,7 @@ pub use propose::{literal, settings, words};
 use std::path::{Path, PathBuf};
 
 pub fn run(mut arguments: Learn) -> u8 {
+    arguments.selection.is_for_program = arguments.json;
     if arguments.nginx.is_none() {
         log::locate(&arguments.source, &mut arguments.selection);
     }

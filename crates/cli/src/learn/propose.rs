@@ -6,7 +6,7 @@ use super::suspicion::ONLY_CONNECTED;
 use super::widen::Wider;
 use crate::explain;
 use crate::log::Event;
-use crate::show::TRIAGE;
+use crate::show::triage;
 use portcullis_config::lists;
 use portcullis_event::field;
 use portcullis_policy::Policy;
@@ -168,7 +168,8 @@ fn without_list(event: &Event) -> Option<String> {
         "lost" => return Some("its request was taken away: no host's policy would allow it".into()),
         "unknown" => {
             return Some(format!(
-                "its request could not be read, and the strictest policy, which has no `allow`, decided: see {TRIAGE}, `request`"
+                "its request could not be read, and the strictest policy, which has no `allow`, decided: see {}, `request`",
+                triage()
             ));
         }
         _ => {}
@@ -177,7 +178,9 @@ fn without_list(event: &Event) -> Option<String> {
         let clause = event.text(field::CLAUSE);
         return Some(match explain::unknown(event.unknown()) {
             Some(what) => explain::of_unknown(what),
-            None => format!("{clause} ({}): no list allows what could not be evaluated: see {TRIAGE}", event.unknown()),
+            None => {
+                format!("{clause} ({}): no list allows what could not be evaluated: see {}", event.unknown(), triage())
+            }
         });
     }
     None

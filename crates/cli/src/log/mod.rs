@@ -57,6 +57,9 @@ pub struct Selection {
     /// The virtual hosts of the configuration.
     #[arg(skip)]
     pub configured: BTreeSet<String>,
+    /// The output is for a program, which is not told that nothing was found.
+    #[arg(skip)]
+    pub is_for_program: bool,
 }
 
 /// Whether events of the probes of `doctor` are among them.
@@ -150,11 +153,35 @@ impl Selection {
     /// Calls `each` with every event, and whether it is among those that are chosen.
     pub fn read_every(&self, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let mut left = self.probes.left();
-        let unreadable = self.read_but(&mut left, follow, each)?;
+        let (mut all, mut chosen) = (0_usize, 0_usize);
+        let unreadable = self.read_but(&mut left, follow, &mut |event, is_chosen| {
+            all += 1;
+            chosen += usize::from(is_chosen);
+            each(event, is_chosen);
+        })?;
         if let Some(note) = left.note() {
             eprintln!("portcullis: note: {note}");
         }
+        if chosen == 0 && !self.is_for_program {
+            eprintln!("portcullis: note: {}", self.nothing(all));
+        }
         Ok(unreadable)
+    }
+
+    /// What is said where no event is chosen, of as many as were read: silence would say as much of a place where there is nothing to read.
+    fn nothing(&self, read: usize) -> String {
+        let from = match self.files.as_slice() {
+            [] => "the journal".to_owned(),
+            files => {
+                let names: Vec<String> =
+                    files.iter().map(|file| crate::out::printable(&file.display().to_string())).collect();
+                crate::modes::some(&names, names.len())
+            }
+        };
+        match read {
+            0 => format!("no event: {from} was read, and has none"),
+            _ => format!("no event matched, of {} in {from}", check::counted(read, "event")),
+        }
     }
 
     /// The same without what is left out.

@@ -1,5 +1,6 @@
 //! What lies on the disk: the configuration, and the policy that was applied last. Neither need be in force.
 
+use super::seen;
 use super::tally::Log;
 use crate::{check, compile, seal_key};
 use portcullis_config::reading::{self, Links};
@@ -87,7 +88,7 @@ pub fn on_disk(main: &Path) -> OnDisk {
     let names = policy.iter().flat_map(Policy::vhost_names);
     OnDisk {
         log,
-        sources: sources(main, policy.as_ref(), &bytes),
+        sources: sources(main, &path, policy.as_ref(), &bytes),
         unsealed: seal_key::lack(main, policy.as_ref().is_some_and(Policy::is_sealed)),
         vhosts: names.map(|name| String::from_utf8_lossy(name).into_owned()).collect(),
         path: path.display().to_string(),
@@ -120,15 +121,21 @@ pub fn applied(main: &Path) -> Applied {
     let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
     match Policy::new(&bytes) {
         Err(_) => Applied::Nothing,
-        Ok(policy) if sources_of(&policy).iter().any(is_touched) => Applied::Touched,
+        Ok(policy) if seen::sources(&path, &policy).iter().any(is_touched) => Applied::Touched,
         Ok(_) => Applied::Untouched,
     }
 }
 
+/// Whether a file of the policy at `path`, whose bytes are `bytes`, was touched since it was last compared.
+pub fn is_any_touched(path: &Path, bytes: &[u8]) -> bool {
+    Policy::new(bytes).is_ok_and(|policy| seen::sources(path, &policy).iter().any(is_touched))
+}
+
 /// The files of the configuration with the main file `main` that were touched since it was applied.
 pub fn touched(main: &Path) -> Vec<PathBuf> {
-    let bytes = reading::bytes(&compile::default_output(main), Links::Refuse, POLICY_MAX).unwrap_or_default();
-    let then = Policy::new(&bytes).map(|policy| sources_of(&policy)).unwrap_or_default();
+    let path = compile::default_output(main);
+    let bytes = reading::bytes(&path, Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let then = Policy::new(&bytes).map(|policy| seen::sources(&path, &policy)).unwrap_or_default();
     then.into_iter().filter(is_touched).map(|file| file.path).collect()
 }
 
@@ -146,11 +153,12 @@ pub fn sources_of(policy: &Policy<'_>) -> Vec<SourceFile> {
     policy.sources().map(one).collect()
 }
 
-/// Compares the configuration with the applied policy, whose bytes are `bytes`.
-fn sources(main: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
+/// Compares the configuration with the applied policy, which lies at `path` and whose bytes are `bytes`.
+fn sources(main: &Path, path: &Path, policy: Option<&Policy<'_>>, bytes: &[u8]) -> Sources {
     let then: Vec<SourceFile> = policy.map(sources_of).unwrap_or_default();
+    let seen = policy.map(|policy| seen::sources(path, policy)).unwrap_or_default();
     // What has not been touched is not read: there may be 10,000 files.
-    if policy.is_some() && !then.is_empty() && !then.iter().any(is_touched) {
+    if policy.is_some() && !seen.is_empty() && !seen.iter().any(is_touched) {
         return Sources::Applied;
     }
     if reading::head(main, Links::Follow, 1).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
@@ -189,7 +197,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let main = folder.path().join("portcullis.toml");
         let put = |text: &str| std::fs::write(&main, text).unwrap();
-        let applied = |bytes: &[u8]| sources(&main, Policy::new(bytes).ok().as_ref(), bytes);
+        let nowhere = folder.path().join("policy");
+        let applied = |bytes: &[u8]| sources(&main, &nowhere, Policy::new(bytes).ok().as_ref(), bytes);
         put("mode = \"audit\"\n");
         assert_eq!(applied(b""), Sources::NeverApplied);
         let bytes = portcullis_config::compile(&portcullis_config::load(&main).config);

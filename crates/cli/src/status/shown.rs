@@ -129,10 +129,11 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         }
         let counters = unit.counters();
         println!(
-            "  {}, {}, {}, {}, {} dropped, {} merged{}",
+            "  {}: rules triggered in {}, of which {} went ahead and {} were blocked; {}, {} of them dropped; {} merged{}",
             check::counted(counters.decisions, "decision"),
-            format_args!("{} went ahead", counters.audits),
-            format_args!("{} blocked", counters.denials),
+            counters.audits.wrapping_add(counters.denials),
+            counters.audits,
+            counters.denials,
             check::counted(counters.events, "event"),
             counters.dropped,
             counters.merged,
@@ -155,7 +156,9 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
 /// Whose the override is that a policy of this unit has, and what removes it.
 fn override_said(policy: &InForce, unit: &str) -> String {
     let own = policy.file.as_deref().filter(|file| run::is_own(file));
-    let (whose, end) = match own.and_then(run::mode_of) {
+    // Where the policy has another mode, `override` took precedence over what the command named.
+    let told = own.and_then(run::mode_of).filter(|told| policy.modes == portcullis_config::modes::Modes::all(*told));
+    let (whose, end) = match told {
         Some(mode) => (
             format!("`--mode {}` of its `portcullis run`", mode.word()),
             format!("the server's start without that option, not `{}`, ends it", modes::UNDO),
@@ -171,7 +174,9 @@ fn override_said(policy: &InForce, unit: &str) -> String {
         }
     };
     if unreached::exceeds(&policy.modes, Mode::Audit) {
-        return format!("{OLD}{whose}{OLD:#} takes precedence over every mode and over `portcullis panic`; {end}");
+        return format!(
+            "{OLD}{whose}{OLD:#} takes precedence over every mode; `portcullis panic` reaches the server when it is started again; {end}"
+        );
     }
     format!("{BAD}{whose}{BAD:#} is in force: nothing is blocked; {end}")
 }
@@ -298,6 +303,8 @@ mod tests {
                 panics.contains(&format!("--config {DEFAULT_CONFIG}` removes it; then end the server")),
                 "{panics}"
             );
+            let beaten = said(run::file_of(None, Some(Mode::Enforce)), mode);
+            assert!(beaten.starts_with("override is in force: nothing is blocked"), "{beaten}");
             let other = said(run::file_of(Some(Path::new("/x")), None), mode);
             assert!(other.contains("--config FILE"), "{other}");
             let of_unit = said("/run/portcullis/policy".into(), mode);

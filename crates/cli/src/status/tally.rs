@@ -95,6 +95,8 @@ impl Tally {
         let mut parsed = |event: Result<Event, String>| {
             if let Ok(mut event) = event
                 && !left.out(&mut event)
+                // A UDP socket that is only connected is no egress.
+                && !event.sends_nothing()
             {
                 // A time that is still to come would hide all others.
                 self.latest = self.latest.max(event.seconds().unwrap_or(0).min(now));
@@ -216,6 +218,10 @@ mod tests {
             "event": { "action": "merged", "outcome": "success" }, "rule": { "id": "egress-port" },
             "portcullis": { "vhost": "a", "repeated": 41 },
         });
+        let unsent = json!({
+            "event": { "action": "connection_attempted", "outcome": "success" }, "rule": { "id": "egress-port" },
+            "portcullis": { "vhost": "a", "detail": "nothing sent yet" },
+        });
         let lines = [
             line("invented", "egress-port", false),
             line("a", "egress-port", false),
@@ -223,6 +229,7 @@ mod tests {
             line("", "egress-port", false),
             line("c", "egress-port", false),
             line("d", "egress-port", false),
+            format!("{unsent}\n"),
             line("a", "a rule of somebody's", false),
             format!("{merged}\nno event\n"),
         ];

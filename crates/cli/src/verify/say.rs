@@ -59,8 +59,9 @@ pub fn seals(seals: &Seals, key: &Path, is_json: bool) -> usize {
     if unsealed.missing > 0 {
         complain(format_args!(
             "{} of servers without a seal, later than {moment} or behind a sealed one: it was taken away, or the server began to \
-             serve without the key or with `seal = false` (docs/events.md)",
-            check::counted(unsealed.missing, "event")
+             serve without the key or with `seal = false` ({})",
+            check::counted(unsealed.missing, "event"),
+            crate::out::page("events.md")
         ));
     }
     if let Some(lack) = seals.lack().filter(|_| seals.unchecked > 0 || seals.is_due) {

@@ -318,3 +318,30 @@ fn a_choice_of_nothing_is_told_from_one_of_what_is_not_there() {
         assert!(turned.status.code() == Some(1) && said.contains("--since is after --until"), "{reader:?}: {said}");
     }
 }
+
+/// A reader of nothing says on standard error what it has read, unless its output is for a program.
+#[test]
+fn a_reader_of_nothing_says_what_it_read() {
+    let place = place();
+    let event = r#"{"@timestamp":"2026-11-24T16:25:14.000000000Z","event":{"module":"portcullis","action":"exec","outcome":"success"},"rule":{"id":"exec-tool"},"portcullis":{"mode":"audit"}}"#;
+    std::fs::write(place.path().join("one.jsonl"), format!("{event}\n")).expect("a file");
+    let own = event.replace("exec-tool", "guard-policy");
+    std::fs::write(place.path().join("own.jsonl"), format!("{own}\n")).expect("a file");
+    let none = "portcullis: note: no event: none.jsonl was read, and has none\n";
+    let unmatched = "portcullis: note: no event matched, of 1 event in one.jsonl\n";
+    for verb in [&["events"][..], &["events", "--table"], &["events", "--incidents"], &["report"], &["learn"]] {
+        let said = |more: &[&str]| {
+            let done = run(place.path(), &[verb, more].concat());
+            assert_eq!(done.status.code(), Some(0), "{verb:?} {more:?}: {}", text(&done));
+            String::from_utf8_lossy(&done.stderr).into_owned()
+        };
+        assert!(said(&["none.jsonl"]).contains(none), "{verb:?}: {}", said(&["none.jsonl"]));
+        assert!(said(&["one.jsonl", "--client", "192.0.2.9"]).contains(unmatched), "{verb:?}");
+        assert!(!said(&["one.jsonl"]).contains("no event"), "{verb:?}");
+        if !verb.contains(&"report") && !verb.contains(&"--table") {
+            assert!(!said(&["none.jsonl", "--json"]).contains("no event"), "{verb:?}");
+        }
+    }
+    let done = run(place.path(), &["events", "--incidents", "own.jsonl"]);
+    assert!(text(&done).contains("note: no incident: 1 event of Portcullis itself"), "{}", text(&done));
+}
