@@ -15,6 +15,7 @@ mod command;
 mod demo;
 mod elsewhere;
 mod examples;
+mod exercise;
 mod gateways;
 mod hidepid;
 mod host;

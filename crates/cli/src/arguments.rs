@@ -348,17 +348,23 @@ pub struct Events {
     #[command(flatten)]
     pub selection: Selection,
     /// Continue with new events
-    #[arg(short, long, conflicts_with = "incidents")]
+    #[arg(short, long, conflicts_with_all = ["incidents", "incident"])]
     pub follow: bool,
     /// Print one line per event
-    #[arg(long, conflicts_with = "incidents")]
+    #[arg(long, conflicts_with_all = ["incidents", "incident"])]
     pub table: bool,
-    /// Group events by request, its descendants as a tree
+    /// List incidents, the gravest first: events joined by request, descendants, script, client and time
     #[arg(long)]
     pub incidents: bool,
+    /// Show one incident in full: its steps, and its events by request
+    #[arg(long, value_name = "ID", conflicts_with = "incidents")]
+    pub incident: Option<String>,
+    /// How many incidents to list; 0 for all
+    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 40, requires = "incidents")]
+    pub lines: usize,
     /// Verify the seals (`[log] seal`, with seal.key in the configuration directory) and the numbers of events: list missing and
     /// changed events of each chain and stream; with --json, one JSON object each
-    #[arg(long, conflicts_with_all = ["follow", "table", "incidents", "vhost", "rule", "mode", "unknown", "script", "client"])]
+    #[arg(long, conflicts_with_all = ["follow", "table", "incidents", "incident", "vhost", "rule", "mode", "unknown", "script", "client"])]
     pub verify: bool,
     /// Print the events as they were written, one JSON object per line
     #[arg(long)]

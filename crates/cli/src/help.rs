@@ -54,7 +54,8 @@ Exit status:
 help!(
     EVENTS,
     "  portcullis events --table --since 2h             # the journal, one line per event
-  portcullis events --incidents --vhost shop       # by request, as a tree
+  portcullis events --incidents --since 1d         # what happened, the gravest first
+  portcullis events --incident 3f2a9c1e            # one of them in full
   portcullis events --rule shell-spawn --mode enforce --json
   portcullis events --probes --since 10m           # with the events of doctor's probes
   portcullis events --verify --rotated /var/log/portcullis/events.jsonl

@@ -1,8 +1,14 @@
-//! Incidents: what happened for one request, with all that descended from it, as a tree.
+//! What happened for one request, with all that descended from it, as a tree.
 
 use crate::log::Event;
+use crate::show;
+use anstyle::Style;
 use portcullis_event::field;
+use serde_json::{Value, json};
 use std::collections::HashMap;
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
 
 /// How deep a tree goes: what is deeper stands beside what led to it. A program that executes itself for ever is not to
 /// exhaust the stack of whoever looks at it, nor a reader of JSON, which many bound at 128 levels.
@@ -97,10 +103,41 @@ pub fn group(events: Vec<Event>) -> Vec<Incident> {
     groups.into_iter().map(Incident::of).collect()
 }
 
+/// The events of a request for programs, each with what it led to.
+pub fn as_json(incident: &Incident) -> Value {
+    fn node(incident: &Incident, place: usize) -> Value {
+        let led_to: Vec<Value> = incident.children[place].iter().map(|&child| node(incident, child)).collect();
+        json!({ "event": incident.events[place].value(), "led_to": led_to })
+    }
+    let roots: Vec<Value> = incident.roots.iter().map(|&root| node(incident, root)).collect();
+    json!({ "request_id": incident.first().text(field::HTTP_REQUEST_ID), "tree": roots })
+}
+
+/// An incident for people: the request, when it was, then what happened for it.
+pub fn shown(incident: &Incident) -> String {
+    let first = incident.first();
+    let request = show::request(&first.value());
+    let request = match request.strip_prefix("for ").unwrap_or(&request) {
+        "" => "no request",
+        request => request,
+    };
+    let counted = crate::check::counted(incident.events.len(), "event");
+    let blocked = incident.blocked();
+    let id = match show::printable(first.text(field::HTTP_REQUEST_ID)) {
+        id if id.is_empty() => id,
+        id => format!(", request {id}"),
+    };
+    let mut out =
+        format!("{BOLD}{request}{BOLD:#}\n  {DIM}{}, {counted}, {blocked} blocked{id}{DIM:#}\n", show::time(first));
+    for (depth, event) in incident.walk() {
+        out += &format!("{}{}\n", "  ".repeat(depth.min(20) + 1), show::brief(event));
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn exec(id: &str, pid: Option<u64>, parent: u64, chain: &str) -> Event {
         let mut value = json!({

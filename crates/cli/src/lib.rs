@@ -16,6 +16,7 @@ mod explain;
 mod generate;
 mod help;
 mod incident;
+mod incidents;
 mod install;
 mod instead;
 #[allow(clippy::disallowed_methods)]

@@ -17,6 +17,8 @@ const GUARD: Style = AnsiColor::Magenta.on_default().bold();
 /// The word for what was blocked, and that for what was not.
 pub const BLOCKED: &str = "BLOCKED";
 pub const WENT_AHEAD: &str = "WENT AHEAD";
+/// What is said behind one line that is not what the journal says.
+pub const CONTRADICTED: &str = "  NOT WHAT THE JOURNAL SAYS";
 
 /// Where the documentation says what to do about what could not be judged.
 pub fn triage() -> String {
@@ -107,7 +109,7 @@ fn contradicted(event: &Value) -> Vec<(String, String)> {
 
 /// The word for that behind one line.
 fn doubt(event: &Value) -> String {
-    if contradicted(event).is_empty() { String::new() } else { format!("  {ALARM}NOT WHAT THE JOURNAL SAYS{ALARM:#}") }
+    if contradicted(event).is_empty() { String::new() } else { format!("{ALARM}{CONTRADICTED}{ALARM:#}") }
 }
 
 /// What became of it: how that looks, and the word for it.

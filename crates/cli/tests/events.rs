@@ -191,14 +191,28 @@ fn what_became_of_a_call_is_said_in_words() {
         event["event"]["outcome"] = if rule == "egress-port" { "failure" } else { "success" }.into();
     });
     let log = log.to_str().expect("a path");
-    for arguments in [&["events"][..], &["events", "--table"], &["events", "--incidents"], &["report"]] {
+    for arguments in [&["events"][..], &["events", "--table"], &["report"]] {
         let shown = out(&place.run(&[arguments, &[log]].concat()));
         let has = |rule: &str, word: &str| shown.lines().any(|line| line.contains(rule) && line.contains(word));
         assert!(has("shell-spawn", "WENT AHEAD") && has("egress-port", "BLOCKED"), "{arguments:?}: {shown}");
     }
-    let shown = out(&place.run(&["events", "--incidents", log]));
-    assert!(shown.starts_with("GET localhost/index.php?do="), "{shown}");
+    let listed = out(&place.run(&["events", "--incidents", log]));
+    let incident: Vec<&str> = listed.split_whitespace().collect();
+    let title = "Shell command from shop: index.php, by 127.0.0.1, 1 request, partly blocked\n";
+    assert!(listed.ends_with(title) && listed.lines().count() == 1, "{listed}");
+    let shown = out(&place.run(&["events", "--incident", incident[1], log]));
+    assert!(shown.starts_with(title), "{shown}");
+    assert!(shown.contains("\nGET localhost/index.php?do="), "{shown}");
     assert!(shown.contains("\n  2026-11-26 03:12:44, 2 events, 1 blocked, request 8c1f0e52\n"), "{shown}");
+    for step in ["WENT AHEAD  shell-spawn", "BLOCKED     egress-port"] {
+        assert!(shown.lines().any(|line| line.contains(step)), "{step}: {shown}");
+    }
+    assert!(shown.contains("\n  portcullis events --table --client 127.0.0.1 "), "{shown}");
+    let json: Value =
+        serde_json::from_str(&out(&place.run(&["events", "--incident", incident[1], "--json", log]))).expect("JSON");
+    assert_eq!((&json["id"], &json["events_by_request"][0]["request_id"]), (&incident[1].into(), &"8c1f0e52".into()));
+    let none = place.run(&["events", "--incident", "ffffffff", log]);
+    assert!(none.status.code() == Some(1) && err(&none).contains("no incident ffffffff"), "{}", err(&none));
 }
 
 /// What a connection that has sent nothing shares with one that has is told apart wherever events stand in a line.
@@ -211,9 +225,11 @@ fn what_sent_nothing_is_told_in_every_list() {
             event["portcullis"]["detail"] = detail.into();
         });
         let (log, page) = (log.to_str().expect("a path"), place.0.path().join("report.html"));
-        for way in ["--table", "--incidents"] {
-            let said = out(&place.run(&["events", way, log]));
-            assert!(said.contains(&format!("192.88.1.10:4444/udp ({detail})")), "{way}: {said}");
+        let listed = out(&place.run(&["events", "--incidents", log]));
+        let id = listed.split_whitespace().nth(1).unwrap_or_default();
+        for way in [&["--table"][..], &["--incident", id]] {
+            let said = out(&place.run(&[&["events"], way, &[log]].concat()));
+            assert!(said.contains(&format!("192.88.1.10:4444/udp ({detail})")), "{way:?}: {said}");
         }
         let done = place.run(&["report", "-o", page.to_str().expect("a path"), log]);
         let text = std::fs::read_to_string(&page).unwrap_or_default();

@@ -113,6 +113,8 @@ pub struct Incident {
     pub uri: Rc<str>,
     /// Whether nothing in it is odd.
     pub is_ordinary: bool,
+    /// Whether the journal says otherwise of an event's sender.
+    pub is_contradicted: bool,
     members: HashSet<Key>,
 }
 
@@ -316,6 +318,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
         more_steps,
         uri: names.text(first.uri),
         is_ordinary,
+        is_contradicted: trails.iter().any(|trail| trail.is_contradicted),
         members: trails.iter().map(|trail| trail.key).collect(),
     }
 }

@@ -1,58 +1,85 @@
 //! Which events were read before: a log and its copy, or a file and the journal, have the same.
+//!
+//! **What counts as the same**: the identifier and the content. Whoever may write to the log could otherwise hide an event behind one of
+//! his own that has its identifier.
 
+use crate::Event;
 use crate::trail::stable;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use portcullis_event::field;
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, RandomState};
 
-/// So many events whose identifier is no number in a stream are remembered.
+/// So many events are remembered by their numbers in a stream, and so many others.
+const NUMBERED_MAX: usize = 16_000_000;
 const OTHERS_MAX: usize = 200_000;
-/// So many spans of numbers are remembered. A span is many events, since a stream counts its own.
-const SPANS_MAX: usize = 1_000_000;
 
-/// The identifiers of events, as spans of numbers in each stream.
+/// The events that were read.
 #[derive(Default)]
 pub struct Seen {
-    /// The spans by stream: first number, last number.
-    streams: HashMap<u64, BTreeMap<u64, u64>>,
-    spans: usize,
+    /// By stream, spans of numbers that follow each other: the first number, and the hash of each event's content.
+    streams: HashMap<u64, BTreeMap<u64, VecDeque<u32>>>,
+    numbered: usize,
     others: HashSet<u64>,
+    /// Of the content: nobody can choose one with the hash of another.
+    hasher: RandomState,
     /// How many events were there before.
     pub again: u64,
 }
 
 impl Seen {
-    /// Whether an event with this identifier, `STREAM-NUMBER`, is new.
-    pub fn is_new(&mut self, id: &str) -> bool {
-        let is_new = match id.rsplit_once('-').and_then(|(stream, number)| Some((stream, number.parse().ok()?))) {
-            _ if id.is_empty() => true,
-            Some((stream, number)) => self.is_new_in(stable(stream), number),
-            None if self.others.len() < OTHERS_MAX => self.others.insert(stable(id)),
-            None => !self.others.contains(&stable(id)),
-        };
+    /// Whether an event is new.
+    pub fn is_new(&mut self, event: &Event) -> bool {
+        let content = self.hasher.hash_one((event.line(), event.contradicted())) as u32;
+        let is_new = self.is_new_content(event.text(field::EVENT_ID), content);
         self.again += u64::from(!is_new);
         is_new
     }
 
-    fn is_new_in(&mut self, stream: u64, number: u64) -> bool {
+    fn is_new_content(&mut self, id: &str, content: u32) -> bool {
+        let numbered = id.rsplit_once('-').and_then(|(stream, number)| Some((stream, number.parse().ok()?)));
+        match numbered {
+            _ if id.is_empty() => true,
+            Some((stream, number)) => match self.earlier(stable(stream), number, content) {
+                Some(earlier) if earlier == content => false,
+                Some(_) => self.is_new_other(id, content),
+                None => true,
+            },
+            None => self.is_new_other(id, content),
+        }
+    }
+
+    fn is_new_other(&mut self, id: &str, content: u32) -> bool {
+        let other = self.hasher.hash_one((id, content));
+        if self.others.len() < OTHERS_MAX { self.others.insert(other) } else { !self.others.contains(&other) }
+    }
+
+    /// The content of the event with this number that was read before; remembers this one where there is none.
+    fn earlier(&mut self, stream: u64, number: u64, content: u32) -> Option<u32> {
         let spans = self.streams.entry(stream).or_default();
-        let before = spans.range(..=number).next_back().map(|(first, last)| (*first, *last));
-        if before.is_some_and(|(_, last)| last >= number) {
-            return false;
-        }
-        let after = number.checked_add(1).and_then(|next| spans.get(&next).copied().map(|last| (next, last)));
-        let last = after.map_or(number, |(_, last)| last);
-        if let Some((next, _)) = after {
-            spans.remove(&next);
-            self.spans -= 1;
-        }
-        match before.filter(|(_, before)| before.checked_add(1) == Some(number)) {
-            Some((first, _)) => drop(spans.insert(first, last)),
-            None if self.spans < SPANS_MAX => {
-                spans.insert(number, last);
-                self.spans += 1;
+        let before = spans.range_mut(..=number).next_back();
+        if let Some((first, span)) = before {
+            match usize::try_from(number - first) {
+                Ok(at) if at < span.len() => return span.get(at).copied(),
+                Ok(at) if at == span.len() && self.numbered < NUMBERED_MAX => {
+                    let first = *first;
+                    span.push_back(content);
+                    self.numbered += 1;
+                    let next = number.checked_add(1).and_then(|next| spans.remove(&next));
+                    if let (Some(next), Some(span)) = (next, spans.get_mut(&first)) {
+                        span.extend(next);
+                    }
+                    return None;
+                }
+                _ => {}
             }
-            None => {}
         }
-        true
+        if self.numbered < NUMBERED_MAX {
+            let mut span = number.checked_add(1).and_then(|next| spans.remove(&next)).unwrap_or_default();
+            span.push_front(content);
+            spans.insert(number, span);
+            self.numbered += 1;
+        }
+        None
     }
 }
 
@@ -64,12 +91,23 @@ mod tests {
     fn numbers_of_a_stream_are_spans() {
         let mut seen = Seen::default();
         for number in [1, 2, 3, 7, 6, 9, 8, 4, 5, u64::MAX, u64::MAX - 1] {
-            assert!(seen.is_new(&format!("ab-{number}")), "{number}");
-            assert!(!seen.is_new(&format!("ab-{number}")), "{number}");
-            assert!(seen.is_new(&format!("cd-{number}")), "another stream's {number}");
+            let content = number as u32 ^ 77;
+            assert!(seen.is_new_content(&format!("ab-{number}"), content), "{number}");
+            assert!(!seen.is_new_content(&format!("ab-{number}"), content), "{number}");
+            assert!(seen.is_new_content(&format!("cd-{number}"), content), "another stream's {number}");
         }
-        assert_eq!(seen.spans, 4);
-        assert!(seen.is_new("") && seen.is_new("") && seen.is_new("x") && !seen.is_new("x"));
-        assert_eq!(seen.again, 12);
+        assert_eq!(seen.streams.values().map(BTreeMap::len).collect::<Vec<_>>(), [2, 2]);
+        assert!(seen.is_new_content("", 1) && seen.is_new_content("", 1));
+        assert!(seen.is_new_content("x", 1) && !seen.is_new_content("x", 1));
+    }
+
+    #[test]
+    fn another_content_is_another_event() {
+        let mut seen = Seen::default();
+        for (id, content, is_new) in
+            [("ab-1", 1, true), ("ab-1", 2, true), ("ab-1", 2, false), ("ab-1", 1, false), ("ab-1", 3, true)]
+        {
+            assert_eq!(seen.is_new_content(id, content), is_new, "{id} {content}");
+        }
     }
 }

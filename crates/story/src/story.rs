@@ -105,8 +105,7 @@ impl Story {
 
     /// Takes an event; whether it was not read before.
     pub fn take(&mut self, event: &Event) -> bool {
-        if !self.seen.is_new(event.text(field::EVENT_ID)) {
-            self.totals.again += 1;
+        if !self.seen.is_new(event) {
             return false;
         }
         self.totals.events += 1;
@@ -133,6 +132,7 @@ impl Story {
         let trail = &mut self.trails[place as usize];
         let before = trail.held();
         trail.note(rule, when);
+        trail.is_contradicted |= !event.contradicted().is_empty();
         if !trail.repeat(rule, blocked, shape, (when, when), calls) {
             let severity = match rule {
                 Some(rule) => RULE_FACTS[rule as usize].severity,
@@ -323,6 +323,9 @@ fn what(event: &Event) -> String {
     };
     match text.as_str() {
         "" => cut(event.text(field::MESSAGE)).into_owned(),
+        text if event.sends_nothing() || event.is_inherited() => {
+            cut(&format!("{text} ({})", event.text(field::DETAIL))).into_owned()
+        }
         text => cut(text).into_owned(),
     }
 }

@@ -94,6 +94,8 @@ pub struct Trail {
     pub id: u32,
     /// The URI of the first request.
     pub uri: u32,
+    /// Whether the journal says otherwise of an event.
+    pub is_contradicted: bool,
 }
 
 impl Trail {
@@ -111,6 +113,7 @@ impl Trail {
             last: i64::MIN,
             id,
             uri,
+            is_contradicted: false,
         }
     }
 
@@ -176,6 +179,7 @@ impl Trail {
             }
         }
         self.rules |= other.rules;
+        self.is_contradicted |= other.is_contradicted;
         self.others.iter_mut().zip(other.others).for_each(|(own, more)| *own = own.saturating_add(more));
         self.requests.add_all(&other.requests);
         self.clients.add_all(&other.clients);

@@ -168,6 +168,16 @@ impl Selection {
         Ok(unreadable)
     }
 
+    /// Calls `each` with the chosen events once more: what is to be said of the log was said the first time.
+    pub fn read_again(&self, each: &mut dyn FnMut(Event)) -> Result<(), String> {
+        self.read_lines(&mut self.probes.left(), false, true, &mut |event, is_chosen| {
+            if is_chosen {
+                each(event);
+            }
+        })?;
+        Ok(())
+    }
+
     /// What is said where no event is chosen, of as many as were read: silence would say as much of a place where there is nothing to read.
     fn nothing(&self, read: usize) -> String {
         let from = match self.files.as_slice() {
@@ -186,6 +196,16 @@ impl Selection {
 
     /// The same without what is left out.
     pub fn read_but(&self, left: &mut Left, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
+        self.read_lines(left, follow, false, each)
+    }
+
+    fn read_lines(
+        &self,
+        left: &mut Left,
+        follow: bool,
+        is_quiet: bool,
+        each: &mut dyn FnMut(Event, bool),
+    ) -> Result<usize, String> {
         if let (Some(since), Some(until)) = (&self.since, &self.until)
             && since.text() > until.text()
         {
@@ -208,7 +228,7 @@ impl Selection {
             Err(error) => {
                 unreadable += 1;
                 // Whoever fills the log with rubbish is not to fill the terminal.
-                if unreadable <= UNREADABLE_SHOWN {
+                if unreadable <= UNREADABLE_SHOWN && !is_quiet {
                     crate::complain(format_args!("{}: not an event: {error}", place()));
                 }
             }
@@ -229,14 +249,16 @@ impl Selection {
                 }
             }
         }
-        if unreadable > UNREADABLE_SHOWN {
+        if unreadable > UNREADABLE_SHOWN && !is_quiet {
             let (more, are) = (
                 unreadable - UNREADABLE_SHOWN,
                 if unreadable == UNREADABLE_SHOWN + 1 { "is no event" } else { "are no events" },
             );
             crate::complain(format_args!("{} {are}", check::counted(more, "more line")));
         }
-        self.note_vhosts(&vhosts)?;
+        if !is_quiet {
+            self.note_vhosts(&vhosts)?;
+        }
         Ok(unreadable + others)
     }
 

@@ -1,0 +1,293 @@
+//! `portcullis events --incidents` and `--incident ID`: what happened, the gravest first, and one of them in full.
+
+use crate::arguments::Events;
+use crate::incident as tree;
+use crate::log::{self, Event};
+use crate::{check, out, show};
+use anstyle::{AnsiColor, Style};
+use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find};
+use serde_json::{Value, json};
+use std::rc::Rc;
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+const ALARM: Style = AnsiColor::Red.on_default().bold();
+const GRAVE: Style = AnsiColor::Yellow.on_default();
+
+/// From that score on, an incident is shown as an alarm.
+const ALARMING: u32 = 70;
+/// So many events of an incident are shown as trees, and of so many requests.
+const EVENTS_SHOWN: usize = 2000;
+const REQUESTS_SHOWN: usize = 20;
+
+/// Reads the log; also gives how many lines were no events.
+pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
+    let mut story = Story::default();
+    let unreadable = arguments.selection.read(false, &mut |event| {
+        story.take(&event);
+    })?;
+    Ok((story.told(), unreadable))
+}
+
+/// Prints them, a line each.
+pub fn list(arguments: &Events) -> Result<usize, String> {
+    let (told, unreadable) = read(arguments)?;
+    let incidents = find(&told);
+    if incidents.is_empty() && told.totals.events > 0 && !arguments.json {
+        let own = check::counted(told.totals.events as usize, "event");
+        eprintln!("portcullis: note: no incident: {own} of Portcullis itself");
+    }
+    let most = if arguments.lines == 0 { usize::MAX } else { arguments.lines };
+    for incident in incidents.iter().take(most) {
+        match arguments.json {
+            true => println!("{}", out::json(&as_json(incident), false)),
+            false => println!("{}", line(incident)),
+        }
+    }
+    if incidents.len() > most {
+        eprintln!("portcullis: note: {} more; -n 0 shows all", check::counted(incidents.len() - most, "incident"));
+    }
+    Ok(unreadable)
+}
+
+/// One in a line.
+fn line(incident: &Incident) -> String {
+    let style = match incident.score {
+        ALARMING.. => ALARM,
+        _ if incident.is_ordinary => DIM,
+        _ => GRAVE,
+    };
+    format!(
+        "{style}{:>3}{style:#}  {}  {DIM}{}{DIM:#}  {}",
+        incident.score,
+        incident.id,
+        time(incident.last),
+        title(incident)
+    )
+}
+
+fn title(incident: &Incident) -> String {
+    let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
+    format!("{}{ALARM}{doubt}{ALARM:#}", out::printable(&incident.title()))
+}
+
+fn time(nanoseconds: i64) -> String {
+    let text = log::time_text(nanoseconds).unwrap_or_default();
+    text.get(..19).unwrap_or(&text).replace('T', " ")
+}
+
+/// Prints the one whose identifier begins so.
+pub fn one(arguments: &Events, id: &str) -> Result<usize, String> {
+    let (told, unreadable) = read(arguments)?;
+    let incidents = find(&told);
+    let mut found = incidents.iter().filter(|incident| incident.id.starts_with(id));
+    let incident = match (found.next(), found.next()) {
+        (Some(incident), None) => incident,
+        (None, _) => {
+            return Err(format!(
+                "no incident {}; help: `portcullis events --incidents`, of the same events, lists them",
+                out::printable(id)
+            ));
+        }
+        (Some(_), Some(_)) => {
+            return Err(format!("several incidents begin with {}; help: write more of it", out::printable(id)));
+        }
+    };
+    let events = events(arguments, incident)?;
+    if arguments.json {
+        let mut value = as_json(incident);
+        value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
+        println!("{}", out::json(&value, false));
+        return Ok(unreadable);
+    }
+    println!("{BOLD}{}{BOLD:#}", title(incident));
+    for fact in facts(incident) {
+        println!("  {DIM}{fact}{DIM:#}");
+    }
+    println!("\nSteps");
+    for step in &incident.steps {
+        println!("  {}", step_line(step));
+    }
+    if incident.more_steps > 0 {
+        println!("  and {} more kinds", incident.more_steps);
+    }
+    print_events(&events);
+    println!("\nNext");
+    for command in next(arguments, incident) {
+        println!("  {}", out::printable(&command));
+    }
+    Ok(unreadable)
+}
+
+/// When, where and why.
+fn facts(incident: &Incident) -> Vec<String> {
+    let all = |word: &str, names: &[Rc<str>], (count, is_exact): Count| match names {
+        [] => None,
+        names => {
+            let shown: Vec<String> = names.iter().take(8).map(|name| out::printable(name)).collect();
+            let more = count.saturating_sub(shown.len());
+            let about = if is_exact { "" } else { "about " };
+            let more = if more > 0 { format!(", and {about}{more} more") } else { String::new() };
+            Some(format!("{word}: {}{more}", shown.join(", ")))
+        }
+    };
+    let [sites, scripts, clients] = incident.counts;
+    let points: Vec<String> =
+        incident.reasons.iter().map(|reason| format!("{} {}", reason.points, reason.why)).collect();
+    let hosts = (incident.hosts.len(), true);
+    let lists = [
+        all("host", &incident.hosts, hosts),
+        all("site", &incident.sites, sites),
+        all("script", &incident.scripts, scripts),
+        all("client", &incident.clients, clients),
+    ];
+    let mut facts = vec![
+        format!("incident {}, score {}: {}", incident.id, incident.score, points.join("; ")),
+        format!("{} to {} UTC", time(incident.first), time(incident.last)),
+    ];
+    facts.extend(lists.into_iter().flatten());
+    let [ahead, blocked] = incident.calls;
+    facts.push(format!("calls: {ahead} went ahead, {blocked} blocked"));
+    facts
+}
+
+fn step_line(step: &IncidentStep) -> String {
+    let (style, word) = if step.blocked { (ALARM, show::BLOCKED) } else { (GRAVE, show::WENT_AHEAD) };
+    let times = if step.calls > 1 { format!("  ({} times)", step.calls) } else { String::new() };
+    let rare = if step.is_rare { "  rare" } else { "" };
+    format!(
+        "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<14}{BOLD:#}  {}{times}{rare}",
+        time(step.first),
+        step.rule,
+        out::printable(&step.what)
+    )
+}
+
+/// Events of an incident, by request.
+struct ByRequest {
+    trees: Vec<tree::Incident>,
+    /// How many events are left out.
+    more: usize,
+    /// Why none is there.
+    note: Option<&'static str>,
+}
+
+/// Reads the log once more, for the events of an incident.
+fn events(arguments: &Events, incident: &Incident) -> Result<ByRequest, String> {
+    let files = &arguments.selection.files;
+    if files.iter().any(|file| !std::fs::metadata(file).is_ok_and(|meta| meta.is_file())) {
+        let note = Some("the events of a pipe cannot be read a second time");
+        return Ok(ByRequest { trees: Vec::new(), more: 0, note });
+    }
+    let (mut members, mut events, mut more) = (Members::default(), Vec::new(), 0);
+    arguments.selection.read_again(&mut |event: Event| {
+        if members.of(&event, &[incident]).is_some() {
+            match events.len() {
+                ..EVENTS_SHOWN => events.push(event),
+                _ => more += 1,
+            }
+        }
+    })?;
+    events.sort_by_key(Event::nanoseconds);
+    Ok(ByRequest { trees: tree::group(log::together(events, false)), more, note: None })
+}
+
+fn print_events(events: &ByRequest) {
+    if let Some(note) = events.note {
+        return println!("\nEvents: {note}");
+    }
+    println!("\nEvents by request");
+    for one in events.trees.iter().take(REQUESTS_SHOWN) {
+        print!("{}", tree::shown(one));
+    }
+    let trees = events.trees.len().saturating_sub(REQUESTS_SHOWN);
+    if trees > 0 || events.more > 0 {
+        println!("and {}, {}", check::counted(trees, "more request"), check::counted(events.more, "more event"));
+    }
+}
+
+/// Commands that go on from here.
+fn next(arguments: &Events, incident: &Incident) -> Vec<String> {
+    let files: Vec<String> = arguments.selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
+    let files = files.join(" ");
+    let mut commands = Vec::new();
+    if let [client] = incident.clients.as_slice() {
+        commands.push(format!("portcullis events --table --client {} {files}", quoted(client)));
+    }
+    if let Some(script) = incident.scripts.first() {
+        commands.push(format!("portcullis events --table --script {} {files}", quoted(script)));
+        commands.push(format!("ls -l --time-style=full-iso {}", quoted(script)));
+    }
+    if incident.outcome != Outcome::Blocked {
+        commands.push("portcullis ps".to_owned());
+    }
+    commands.iter().map(|command| command.trim_end().to_owned()).collect()
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+,".contains(&byte);
+    match !word.is_empty() && !word.starts_with('-') && word.bytes().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// One for programs.
+pub fn as_json(incident: &Incident) -> Value {
+    let time = |at: i64| log::time_text(at).unwrap_or_default();
+    let names = |all: &[Rc<str>]| all.iter().map(|name| name.to_string()).collect::<Vec<String>>();
+    let count = |(number, is_exact): Count| json!({ "count": number, "exact": is_exact });
+    let step = |step: &IncidentStep| {
+        json!({
+            "rule": step.rule, "severity": step.severity, "blocked": step.blocked, "what": &*step.what,
+            "event": &*step.event, "first": time(step.first), "last": time(step.last), "calls": step.calls,
+            "rare": step.is_rare,
+        })
+    };
+    let [sites, scripts, clients] = incident.counts;
+    let [ahead, blocked] = incident.calls;
+    json!({
+        "id": incident.id,
+        "score": incident.score,
+        "reasons": incident.reasons.iter().map(|one| json!({ "points": one.points, "why": one.why })).collect::<Vec<_>>(),
+        "title": incident.title(),
+        "headline": incident.headline,
+        "severity": incident.severity,
+        "outcome": incident.outcome.words(),
+        "ordinary": incident.is_ordinary,
+        "contradicted": incident.is_contradicted,
+        "first": time(incident.first),
+        "last": time(incident.last),
+        "hosts": names(&incident.hosts),
+        "sites": names(&incident.sites),
+        "scripts": names(&incident.scripts),
+        "clients": names(&incident.clients),
+        "counts": { "sites": count(sites), "scripts": count(scripts), "clients": count(clients) },
+        "requests": count(incident.requests),
+        "went_ahead": ahead,
+        "blocked": blocked,
+        "rules": incident.rules.iter().map(|rule| rule.word()).collect::<Vec<_>>(),
+        "steps": incident.steps.iter().map(step).collect::<Vec<_>>(),
+        "more_steps": incident.more_steps,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_of_an_attacker_s_is_one_word_to_a_shell() {
+        for (word, expected) in [
+            ("/srv/a.php", "/srv/a.php"),
+            ("", "''"),
+            ("-rf", "'-rf'"),
+            ("a b", "'a b'"),
+            ("$(id)", "'$(id)'"),
+            ("it's", "'it'\\''s'"),
+        ] {
+            assert_eq!(quoted(word), expected);
+        }
+    }
+}
