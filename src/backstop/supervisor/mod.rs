@@ -6,6 +6,7 @@
 //! of these rights. The keeper, which shares its descriptors with the broker, waits for the broker's end and takes its place then. So the
 //! death of any of them changes nothing for the server. All end with the server, at once, or with the last process that they judge.
 
+mod announced;
 mod answer;
 mod broker;
 mod cage;
