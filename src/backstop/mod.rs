@@ -17,6 +17,7 @@ use crate::process::state::{self, Role};
 use crate::report::{counters, emit};
 use crate::sys;
 use crate::sys::Reader;
+use crate::sys::SpeaksBy;
 use crate::sys::Vector;
 use core::ffi::{CStr, c_char};
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -121,7 +122,7 @@ fn load() {
 
 /// Takes over the secret of a descendant's tree; for the constructor.
 pub fn inherit(secret: u64) {
-    if secret != 0 && environment::set_room(environment::room_address(secret)) {
+    if secret != 0 && environment::set_room(secret) {
         sys::set_secret(secret);
     }
 }
@@ -136,9 +137,14 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
         );
         return false;
     }
+    // Without a supervisor nobody is told anything.
+    let speaks_by = match backstop.kind {
+        BackstopKind::Supervise => SpeaksBy::tried(),
+        _ => SpeaksBy::Execve,
+    };
     let Some(secret) = (0..4).find_map(|_| {
-        let secret = sys::random()? | 1;
-        environment::set_room(environment::room_address(secret)).then_some(secret)
+        let secret = speaks_by.secret(sys::random()?);
+        environment::set_room(secret).then_some(secret)
     }) else {
         say(policy, "the backstop could not be loaded: there is no memory for it");
         return false;

@@ -1,7 +1,11 @@
 //! What a process with the guard says to the supervisor of its server: by a system call that the filter reports, and that does nothing.
+//!
+//! It is the call that starts a program, without one: whatever filter a unit has, what may not make this call starts nothing that would
+//! have to be announced. A filter that forbids one of the two such calls leaves the other; which one it is the secret says, which each
+//! process has that says anything.
 
 use super::raw::syscall;
-use super::{Notice, block_signals, lets, secret, since_boot};
+use super::{Notice, arch, block_signals, lets, secret, since_boot, tried};
 use crate::memory::StringBuf;
 
 /// What makes of a secret the mark of an announcement: of a program without the guard, of one that libc is about to execute in a new
@@ -20,13 +24,65 @@ pub enum Announced {
     Asked,
 }
 
+/// By which call the processes speak that have a secret.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpeaksBy {
+    Execve = 0,
+    Execveat = 1,
+    /// Neither can be made: no program is started.
+    Nothing = 2,
+}
+
+impl SpeaksBy {
+    /// The bits of a secret that say it; the one below makes it differ from none.
+    const AT: u32 = 1;
+    const BITS: u64 = 3;
+
+    /// Those that a secret's processes use.
+    pub fn of(secret: u64) -> SpeaksBy {
+        match secret >> SpeaksBy::AT & SpeaksBy::BITS {
+            0 => SpeaksBy::Execve,
+            1 => SpeaksBy::Execveat,
+            _ => SpeaksBy::Nothing,
+        }
+    }
+
+    /// A secret of random bits that says it.
+    pub fn secret(self, random: u64) -> u64 {
+        random & !(SpeaksBy::BITS << SpeaksBy::AT) | (self as u64) << SpeaksBy::AT | 1
+    }
+
+    /// What this process can speak by. A unit's filter may end whoever makes the call, or answer it: a child tries it.
+    pub fn tried() -> SpeaksBy {
+        let fails = |by: SpeaksBy| tried(|| by.call(0, [b"", b""]) == -(libc::EFAULT as isize));
+        [SpeaksBy::Execve, SpeaksBy::Execveat].into_iter().find(|by| fails(*by)).unwrap_or(SpeaksBy::Nothing)
+    }
+
+    /// Makes the call. To the kernel it has no path, so it executes nothing.
+    fn call(self, mark: u64, [one, two]: [&[u8]; 2]) -> isize {
+        let lens = one.len() | two.len() << 32;
+        let (one, two, mark) = (one.as_ptr() as usize, two.as_ptr() as usize, mark as usize);
+        let (number, args) = match self {
+            SpeaksBy::Execve => (libc::SYS_execve, [0, one, lens, two, 0, mark]),
+            SpeaksBy::Execveat => (libc::SYS_execveat, [lens, 0, one, two, 0, mark]),
+            SpeaksBy::Nothing => return -(libc::ENOSYS as isize),
+        };
+        // SAFETY: the kernel reads the path first, and there is none.
+        unsafe { syscall(number, args) }
+    }
+}
+
 /// What a call announces to whoever knows the secret.
 pub fn announced(notice: &Notice, secret: u64) -> Option<Announced> {
-    let [_, text, len, chain, chain_len, mark] = notice.args;
-    let parts = [(text, len), (chain, chain_len)];
-    if libc::c_long::from(notice.number) != libc::SYS_io_uring_setup {
+    if notice.architecture != arch::AUDIT || secret == 0 {
         return None;
     }
+    let (lens, one, two, mark) = match (libc::c_long::from(notice.number), notice.args) {
+        (libc::SYS_execve, [0, one, lens, two, 0, mark]) => (lens, one, two, mark),
+        (libc::SYS_execveat, [lens, 0, one, two, 0, mark]) => (lens, one, two, mark),
+        _ => return None,
+    };
+    let parts = [(one, lens & u64::from(u32::MAX)), (two, lens >> 32)];
     match mark ^ secret {
         UNGUARDED => Some(Announced::Unguarded(parts)),
         EXPECTED => Some(Announced::Expected(parts)),
@@ -35,21 +91,19 @@ pub fn announced(notice: &Notice, secret: u64) -> Option<Announced> {
     }
 }
 
-/// To the kernel it is a ring without entries, which it does not make. Until the supervisor has received it a signal would interrupt
-/// it, and it would not be heard: so there are none meanwhile.
-fn say(secret: u64, what: u64, [one, two]: [&[u8]; 2]) -> isize {
-    let mark = secret ^ what;
-    let args = [0, one.as_ptr() as usize, one.len(), two.as_ptr() as usize, two.len(), mark as usize];
+/// Until the supervisor has received it a signal would interrupt it, and it would not be heard: so there are none meanwhile.
+fn say(secret: u64, what: u64, texts: [&[u8]; 2]) -> isize {
     let blocks = lets(libc::SYS_rt_sigprocmask, [libc::SIG_SETMASK as usize, 0, 0, 8, 0, 0]);
     let mask = if blocks { block_signals(libc::SIG_SETMASK, u64::MAX) } else { 0 };
-    // SAFETY: the kernel at most reads and writes what it takes for the ring's parameters; without entries it writes nothing.
-    let said = unsafe { syscall(libc::SYS_io_uring_setup, args) };
+    let said = SpeaksBy::of(secret).call(secret ^ what, texts);
     if blocks {
         block_signals(libc::SIG_SETMASK, mask);
     }
     said
 }
 
+/// The answer to an announcement that was heard: whoever looks at system calls from outside sees no program executed.
+pub const HEARD: isize = -(libc::EALREADY as isize);
 /// The answer to an announcement that could not be read.
 pub const UNREAD: isize = -(libc::EAGAIN as isize);
 /// How often an announcement is made that the supervisor cannot read in time, and after how long no more, in nanoseconds.
@@ -85,7 +139,7 @@ pub fn expect(arguments: &[u8], (device, inode): (u64, u64), path: &[u8]) {
 
 /// Whether a supervisor answers this process's calls that do not carry this secret.
 pub fn is_supervised(secret: u64) -> bool {
-    say(secret, ASKED, [b"", b""]) == 0
+    say(secret, ASKED, [b"", b""]) == HEARD
 }
 
 #[cfg(test)]
@@ -97,7 +151,7 @@ mod tests {
     /// How often a thread says something to whom these are the answers, the last one always.
     fn said(answers: &[isize]) -> usize {
         let step = |code: u16, k: u32, jf: u8| Instruction { code: code.into(), jt: 0, jf, k: k.into() };
-        let number = libc::SYS_io_uring_setup as u32;
+        let number = libc::SYS_execve as u32;
         let filter = [step(0x20, 0, 0), step(0x15, number, 1), step(0x06, 0x7fc0_0000, 0), step(0x06, 0x7fff_0000, 0)];
         let (tell, told) = std::sync::mpsc::channel();
         let thread = std::thread::spawn(move || {
@@ -124,11 +178,69 @@ mod tests {
         count
     }
 
+    /// Which call a thread speaks by under a filter that answers these calls so.
+    fn speaks_by(forbidden: &[libc::c_long], action: u32) -> SpeaksBy {
+        let step = |code: u16, k: u32, jf: u8| Instruction { code: code.into(), jt: 0, jf, k: k.into() };
+        let forbid = |number: &libc::c_long| [step(0x15, *number as u32, 1), step(0x06, action, 0)];
+        let mut filter = vec![step(0x20, 0, 0)];
+        filter.extend(forbidden.iter().flat_map(forbid));
+        filter.push(step(0x06, 0x7fff_0000, 0));
+        let thread = std::thread::spawn(move || {
+            assert!(sys::set_no_new_privs());
+            sys::seccomp(&filter, 0).expect("a filter");
+            SpeaksBy::tried()
+        });
+        thread.join().expect("a thread")
+    }
+
+    #[test]
+    fn what_a_filter_forbids_is_not_called() {
+        const KILL: u32 = 0x8000_0000;
+        const FAIL: u32 = 0x0005_0001;
+        let both = [libc::SYS_execve, libc::SYS_execveat];
+        assert_eq!(speaks_by(&[], KILL), SpeaksBy::Execve);
+        for action in [KILL, FAIL] {
+            assert_eq!(speaks_by(&both[..1], action), SpeaksBy::Execveat);
+            assert_eq!(speaks_by(&both, action), SpeaksBy::Nothing);
+        }
+        for by in [SpeaksBy::Execve, SpeaksBy::Execveat, SpeaksBy::Nothing] {
+            for random in [0, u64::MAX] {
+                assert_eq!(SpeaksBy::of(by.secret(random)), by);
+            }
+        }
+    }
+
+    #[test]
+    fn both_calls_say_the_same() {
+        let of = |number: libc::c_long, args| {
+            let mut notice = Notice::default();
+            (notice.number, notice.architecture, notice.args) = (number as i32, arch::AUDIT, args);
+            notice
+        };
+        let (secret, lens) = (SpeaksBy::Execve.secret(77), 5 | 9 << 32);
+        let is =
+            |notice: &Notice| matches!(announced(notice, secret), Some(Announced::Unguarded([(1000, 5), (2000, 9)])));
+        let mark = secret ^ UNGUARDED;
+        assert!(is(&of(libc::SYS_execve, [0, 1000, lens, 2000, 0, mark])));
+        assert!(is(&of(libc::SYS_execveat, [lens, 0, 1000, 2000, 0, mark])));
+        let mut foreign = of(libc::SYS_execve, [0, 1000, lens, 2000, 0, mark]);
+        foreign.architecture = 0x4000_0003;
+        for other in [
+            foreign,
+            of(libc::SYS_execve, [1, 1000, lens, 2000, 0, mark]),
+            of(libc::SYS_execve, [0, 1000, lens, 2000, 0, mark ^ 2]),
+            of(libc::SYS_execveat, [lens, 0, 1000, 2000, libc::AT_EMPTY_PATH as u64, mark]),
+        ] {
+            assert!(announced(&other, secret).is_none(), "a program may be executed");
+        }
+    }
+
     #[test]
     fn what_was_not_heard_is_said_again() {
-        assert_eq!(said(&[0]), 1);
-        assert_eq!(said(&[UNREAD, UNREAD, 0]), 3);
+        sys::set_secret(SpeaksBy::Execve.secret(77));
+        assert_eq!(said(&[HEARD]), 1);
+        assert_eq!(said(&[UNREAD, UNREAD, HEARD]), 3);
         assert_eq!(said(&[UNREAD]), TRIES as usize);
-        assert_eq!(said(&[-(libc::EINVAL as isize)]), 1, "nobody listens");
+        assert_eq!(said(&[-(libc::EFAULT as isize)]), 1, "nobody listens");
     }
 }

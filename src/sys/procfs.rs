@@ -98,7 +98,14 @@ pub fn proc_read<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -
 
 /// A file of /proc, as much of it as there is room for; empty where it cannot be read.
 pub fn proc_read_all<'b>(whose: impl Into<Whose>, name: &[u8], into: &'b mut [u8]) -> &'b [u8] {
-    let Ok(file) = proc_open(whose.into(), name, libc::O_RDONLY) else { return &[] };
+    match proc_open(whose.into(), name, libc::O_RDONLY) {
+        Ok(file) => read_all(&file, into),
+        Err(_) => &[],
+    }
+}
+
+/// The rest of an open file, as much of it as there is room for.
+pub fn read_all<'b>(file: &sys::Fd, into: &'b mut [u8]) -> &'b [u8] {
     let mut len = 0_usize;
     while let Some(rest) = into.get_mut(len..) {
         match sys::read(file.0, rest).len() {

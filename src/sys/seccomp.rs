@@ -72,12 +72,17 @@ pub fn seccomp(program: &[Instruction], flags: usize) -> Result<usize, i32> {
 
 /// Whether a call returns at all: a unit's SystemCallFilter= may kill whoever makes it. A child tries it.
 pub fn returns(call: impl FnOnce()) -> bool {
+    tried(|| {
+        call();
+        true
+    })
+}
+
+/// What a call says that a child tries; false where it does not return.
+pub fn tried(call: impl FnOnce() -> bool) -> bool {
     // SAFETY: the child only makes system calls of this module.
     match unsafe { super::fork_silent() } {
-        Ok(0) => {
-            call();
-            super::exit(0)
-        }
+        Ok(0) => super::exit(usize::from(!call())),
         Ok(child) => super::wait_for(child) == 0,
         Err(_) => false,
     }
@@ -235,6 +240,52 @@ fn asked_person(thread: u32) -> Option<Person> {
     let done = unsafe { syscall(libc::SYS_ioctl, [whom.0 as usize, PERSON, info.as_mut_ptr() as usize, 0, 0, 0]) };
     let is_all = done == 0 && info[0] & CREDENTIALS == CREDENTIALS;
     is_all.then_some(Person { pid: info[5], parent: info[6], user: (info[9], info[10]) })
+}
+
+/// Which mapping is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum MappingQuery {
+    /// The one at the address.
+    At = 0,
+    /// The first with a file that ends behind the address.
+    NextWithFile = 0x30,
+}
+
+/// A mapping of a process.
+#[derive(Clone, Copy, Default)]
+pub struct Mapping {
+    pub start: u64,
+    pub end: u64,
+    pub inode: u64,
+    /// Something may be done there.
+    pub has_rights: bool,
+    /// The length of its name, with its NUL; 0 where that was not asked for, or where it has none.
+    pub name_len: usize,
+}
+
+/// PROCMAP_QUERY (linux/fs.h).
+pub const MAPPING_QUERY: usize = 0xc068_6611;
+
+/// What the kernel says of a mapping, by the process's /proc/PID/maps; its name where there is room for that. An error where the kernel
+/// cannot say it (before Linux 6.11).
+pub fn mapping(file: &Fd, at: u64, query: MappingQuery, name: &mut [u8]) -> Result<Option<Mapping>, i32> {
+    // Size, flags, address; start, end, rights, size of a page, offset, inode; device; the sizes of name and build-id; their places.
+    let mut asked = [0_u64; 13];
+    (asked[0], asked[1], asked[2]) = (size_of_val(&asked) as u64, query as u64, at);
+    if !name.is_empty() {
+        (asked[10], asked[11]) = (name.len() as u64, name.as_mut_ptr() as u64);
+    }
+    let args = [file.0 as usize, MAPPING_QUERY, asked.as_mut_ptr() as usize, 0, 0, 0];
+    // SAFETY: the kernel writes to the words, whose size it is told, and at most the name's length to that.
+    match result(unsafe { syscall(libc::SYS_ioctl, args) }) {
+        Ok(_) => {
+            let [_, _, _, start, end, rights, _, _, inode, _, sizes, ..] = asked;
+            let name_len = (sizes & u64::from(u32::MAX)) as usize;
+            Ok(Some(Mapping { start, end, inode, has_rights: rights & 7 != 0, name_len }))
+        }
+        Err(libc::ENOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
 }
 
 /// `pread`; what was read.

@@ -1,6 +1,7 @@
 //! The built library itself: its file, and each hook in every condition, with and without the guard.
 
 mod actions;
+mod added_calls;
 mod addresses;
 mod apart;
 mod build;

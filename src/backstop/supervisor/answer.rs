@@ -4,10 +4,11 @@
 //! `Reply::from` makes the answer of a decision. Nothing else lets a call proceed.
 
 use super::Member;
+use super::announced;
 use super::call::{Call, decode};
 use super::expected::Expected;
 use super::pool::Pools;
-use super::records::{Owner, Records};
+use super::records::Records;
 use super::remote::Memory;
 use super::restricted::{Restricted, RestrictedSince};
 use super::subject::{self, Subject};
@@ -20,12 +21,11 @@ use crate::report::{actor, emit};
 use crate::request::ServedRequest;
 use crate::sys::broker as ask;
 use crate::sys::procfs;
-use crate::sys::{self, ADDRESS_MAX, Announced, EXPECTED_MAX, Fd, Notice, Reply};
+use crate::sys::{self, ADDRESS_MAX, Announced, Fd, Notice, Reply};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Mode, Rule, Unknown};
 use portcullis_request::State;
-use portcullis_request::wire::WIRE_MAX;
 
 /// What is needed to answer a call, beside the call itself.
 pub struct With<'w> {
@@ -69,9 +69,9 @@ pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply
             return Some(Reply::Result(sys::UNREAD as i64));
         }
         if let Ok(memory) = &memory {
-            announced(notice, memory, (member.pid.load(Ordering::Relaxed), with), what);
+            announced::take(member, notice, memory, with, what);
         }
-        return Some(Reply::Result(0));
+        return Some(Reply::Result(sys::HEARD as i64));
     }
     if let Ok(memory) = &memory {
         return answer_with(member, notice, with, memory);
@@ -135,30 +135,6 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::Other => Some(case.with_actor(|actor| judge::system_call(actor, &subject.served)).into()),
         Call::Unreadable => Some(case.with_actor(|actor| judge::memory(actor, &subject.served)).into()),
     }
-}
-
-/// Records what a hook announces: its process is about to execute a program without the library, or libc is about to execute a
-/// program in a new process.
-fn announced(notice: &Notice, memory: &Memory, (worker, with): (u32, &With<'_>), what: Announced) {
-    let (mut request, mut programs) = ([0; WIRE_MAX], [0; EXPECTED_MAX]);
-    let read = |(at, len): (u64, u64), room: &mut [u8]| {
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
-        room.get_mut(..len).map_or(0, |room| memory.read(at, room).len())
-    };
-    let (is_expected, [text, chain]) = match what {
-        Announced::Asked => return,
-        Announced::Unguarded(parts) => (false, parts),
-        Announced::Expected(parts) => (true, parts),
-    };
-    let (len, programs_len) = (read(text, &mut request), read(chain, &mut programs));
-    let (request, programs) =
-        (request.get(..len).unwrap_or_default(), programs.get(..programs_len).unwrap_or_default());
-    if is_expected {
-        return with.expected.put((notice.pid, worker), request, programs);
-    }
-    let Some(pid) = subject::process_of(notice.pid) else { return };
-    let Some(start) = subject::start_of(pid) else { return };
-    with.records.put(pid, start, Owner::of(worker, request), request, programs, Default::default());
 }
 
 static SAID: AtomicBool = AtomicBool::new(false);

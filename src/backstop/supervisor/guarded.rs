@@ -1,44 +1,26 @@
 //! Reads the memory of the library in a descendant: the secret, which proves that it is the library, and the request and chain.
 
-use super::mapped::{MAPS_MAX, hexadecimal};
 use super::records::{Images, Owner, Record, Records};
 use super::remote::Memory;
 use super::subject::{self, Subject};
-use crate::memory::{StringBuf, base_name};
+use crate::child::environment::{SIGN, SIGN_ADDRESS, Sign};
+use crate::memory::StringBuf;
 use crate::request::HandedDownCopy;
-use crate::sys;
-use crate::sys::procfs::{self, Whose};
 
-/// The most mappings of files with the library's name that are checked.
-const MAPPINGS_MAX: usize = 64;
-
-/// The distance between the library's address in a thread's process and in this process, if the secret is there.
-pub fn distance(thread: u32, memory: &Memory, secret: u64) -> Option<u64> {
-    let own = library_at(Whose::Own, |_| true)?;
-    let has_secret = |at: u64| {
-        let at = at.wrapping_sub(own).wrapping_add(sys::secret_address() as u64);
-        secret != 0 && memory.number(at, 8) == Some(secret)
-    };
-    library_at(Whose::Of(thread), has_secret).map(|at| at.wrapping_sub(own))
+/// Where a process with the library has what it was handed down: its sign says it, and where the library has the
+/// secret. Whatever else lies there, nobody else knows that.
+pub fn handed_down(memory: &Memory, secret: u64) -> Option<u64> {
+    if memory.is_closed() || secret == 0 {
+        return None;
+    }
+    let mut bytes = [0; SIGN];
+    let is_whole = memory.read(SIGN_ADDRESS as u64, &mut bytes).len() == SIGN;
+    let Sign { secret_at, handed_down_at } = Sign::of(&bytes);
+    (is_whole && memory.number(secret_at, 8) == Some(secret)).then_some(handed_down_at)
 }
 
-/// Where a process has this library: the first mapping of a file of its name that `is` it.
-fn library_at(whose: Whose, is: impl Fn(u64) -> bool) -> Option<u64> {
-    let room = sys::allocate(MAPS_MAX)?;
-    // SAFETY: a new mapping of that size, which nobody else has.
-    let bytes = unsafe { core::slice::from_raw_parts_mut(room.cast::<u8>(), MAPS_MAX) };
-    let name = base_name(crate::process::state::settled().library.bytes());
-    let text = procfs::proc_read_all(whose, b"maps", bytes);
-    let lines = text.split(|&byte| byte == b'\n').filter(|line| base_name(line).starts_with(name));
-    let starts = lines.map(|line| line.split(|&byte| byte == b'-').next().map_or(0, hexadecimal));
-    let at = starts.take(MAPPINGS_MAX).find(|at| is(*at));
-    sys::munmap(room, MAPS_MAX);
-    at
-}
-
-/// Reads the request and the chain of a guarded process, and records them: a later call may be evaluated without its memory.
-pub fn of_memory(subject: &mut Subject, distance: u64, memory: &Memory, worker: u32, records: &Records) {
-    let at = distance.wrapping_add(HandedDownCopy::address() as u64);
+/// Takes what a guarded process was handed down, and puts it on record: a later call may be judged without its memory.
+pub fn of_memory(subject: &mut Subject, at: u64, memory: &Memory, worker: u32, records: &Records) {
     let read = |room: &mut [u8]| {
         let len = room.len();
         memory.read(at, room).len() == len
@@ -70,6 +52,7 @@ fn remember(subject: &Subject, owner: Owner, value: &[u8], records: &Records) {
 mod tests {
     use super::super::Member;
     use super::*;
+    use crate::sys;
     use core::sync::atomic::Ordering;
     use portcullis_request::{Request, State};
 
@@ -99,7 +82,7 @@ mod tests {
         let known = || subject::of(member, pid, &closed, records).expect("a subject");
         let mut seen = known();
         assert_eq!(seen.served.request.state, State::Lost);
-        of_memory(&mut seen, 0, &readable, own, records);
+        of_memory(&mut seen, HandedDownCopy::address() as u64, &readable, own, records);
         for subject in [seen, known()] {
             assert_eq!(subject.served.request.state, State::None);
             assert_eq!(subject.chain.bytes(), b"php-fpm > sleep");

@@ -6,6 +6,7 @@
 //! keeper shares its descriptors with the broker, waits for the broker's exit, and then takes its place. So the death of one of them
 //! changes nothing for the server. All exit with the server, or with the last process whose calls they evaluate.
 
+mod announced;
 mod answer;
 mod broker;
 mod cage;

@@ -2,126 +2,122 @@
 //! shared memory, or through a mapped file.
 
 use super::answer::SupervisedCall;
-use super::mapped::{MAPS_MAX, hexadecimal};
+use super::mapped::{Mappings, TEXT_MAX};
 use super::window::{PAGE, Window};
 use crate::action;
 use crate::memory::StringBuf;
 use crate::sys;
+use crate::sys::MappingQuery;
 use crate::sys::procfs;
-use portcullis_request::context::number;
 
-/// The most mappings in the part of the file that is read: a line is longer than 48 bytes.
-const MAPPINGS_MAX: usize = MAPS_MAX / 48;
-/// The most entries of a vector that are checked.
+/// Entries of a vector that are looked at.
 const ENTRIES: u64 = 1 << 14;
 /// The longest string (MAX_ARG_STRLEN, include/uapi/linux/binfmts.h).
 const STRING_MAX: u64 = 128 << 10;
-/// The most mappings with a file that are checked for one call; more count as changeable.
-const TOUCHED_MAX: usize = 256;
+/// How many mappings with a file, and places between them, are looked at; the parts of a call with more are taken for changeable.
+const KNOWN_MAX: usize = 512;
 
-/// A mapping with a file, and its line.
-#[derive(Clone, Copy)]
-struct Range {
-    start: u64,
-    end: u64,
-    line: [u32; 2],
-    is_touched: bool,
+/// The mappings with a file that a call's parts lie in.
+struct Touched<'m> {
+    mappings: &'m Mappings,
+    /// What is known: from where to where, and whether a mapping with a file is there.
+    known: [(u64, u64, bool); KNOWN_MAX],
+    count: usize,
+    /// All of them are known.
+    is_whole: bool,
+}
+
+impl<'m> Touched<'m> {
+    fn new(mappings: &'m Mappings) -> Touched<'m> {
+        Touched { mappings, known: [(0, 0, false); KNOWN_MAX], count: 0, is_whole: true }
+    }
+
+    /// Looks at what something at an address may lie in; a string may go on from one mapping to the next.
+    fn look(&mut self, at: u64) {
+        let (mut from, end) = (at, at.saturating_add(STRING_MAX));
+        while from < end && self.is_whole {
+            let known = self.known.iter_mut().take(self.count);
+            if let Some((_, to, _)) = known.into_iter().find(|(start, to, _)| *start <= from && from < *to) {
+                from = *to;
+                continue;
+            }
+            match self.mappings.find(from, MappingQuery::NextWithFile, &mut []) {
+                Ok(None) => self.note(from, u64::MAX, false),
+                Ok(Some(next)) if next.start > from => self.note(from, next.start, false),
+                Ok(Some(next)) => self.note(next.start, next.end, true),
+                Err(()) => self.is_whole = false,
+            }
+        }
+    }
+
+    fn note(&mut self, from: u64, to: u64, has_file: bool) {
+        let mut known = self.known.iter_mut().take(self.count);
+        // Where there is none, there may be none before it either.
+        if let Some(gap) = known.find(|gap| !has_file && !gap.2 && gap.1 == to) {
+            gap.0 = gap.0.min(from);
+            return;
+        }
+        match self.known.get_mut(self.count) {
+            Some(place) => *place = (from, to, has_file),
+            None => self.is_whole = false,
+        }
+        self.count = self.count.wrapping_add(1);
+    }
+
+    /// The mappings with a file; `None` where not all are known.
+    fn all(&self) -> Option<impl Iterator<Item = (u64, u64)>> {
+        let with_file = self.known.iter().take(self.count).filter(|known| known.2);
+        self.is_whole.then(|| with_file.map(|(start, end, _)| (*start, *end)))
+    }
 }
 
 impl SupervisedCall<'_> {
     /// Whether the path, the vectors of arguments and environment, or one of their strings is in memory that another process can
     /// write to; true if that is unknown.
     pub(super) fn shares(&self, [path, argv, envp]: [u64; 3]) -> bool {
-        const SIZE: usize = MAPS_MAX + MAPPINGS_MAX * size_of::<Range>();
-        let Some(room) = sys::allocate(SIZE) else { return true };
-        // SAFETY: a new mapping of that size, which nobody else has, filled with zeros, which are a valid Range; its second part begins
-        // where a page does.
-        let (bytes, ranges) = unsafe {
-            let ranges = room.cast::<u8>().wrapping_add(MAPS_MAX).cast::<Range>();
-            (
-                core::slice::from_raw_parts_mut(room.cast::<u8>(), MAPS_MAX),
-                core::slice::from_raw_parts_mut(ranges, MAPPINGS_MAX),
-            )
-        };
-        let text = procfs::proc_read_all(self.subject.thread, b"maps", bytes);
-        let shares = text.is_empty() || text.len() == MAPS_MAX || self.shares_in(text, ranges, path, [argv, envp]);
-        sys::munmap(room, SIZE);
-        shares
-    }
-
-    fn shares_in(&self, text: &[u8], ranges: &mut [Range], path: u64, vectors: [u64; 2]) -> bool {
-        let (mut count, mut from) = (0_usize, 0_usize);
-        for line in text.split(|&byte| byte == b'\n') {
-            if let Some(mapping) = Mapping::of(line)
-                && let Some(place) = ranges.get_mut(count)
-            {
-                let line = [from as u32, from.wrapping_add(line.len()) as u32];
-                *place = Range { start: mapping.start, end: mapping.end, line, is_touched: false };
-                count = count.wrapping_add(1);
-            }
-            from = from.wrapping_add(line.len()).wrapping_add(1);
-        }
-        let ranges = ranges.get_mut(..count).unwrap_or_default();
-        touch(ranges, path);
+        let Some(mappings) = Mappings::of(self.subject.thread, TEXT_MAX) else { return true };
+        let mut touched = Touched::new(&mappings);
+        touched.look(path);
         let mut page = [0; PAGE];
-        for vector in vectors.into_iter().filter(|vector| *vector != 0) {
+        for vector in [argv, envp].into_iter().filter(|vector| *vector != 0) {
             let mut window = Window::new(&mut page);
             for index in 0..ENTRIES {
                 let at = vector.wrapping_add(index.wrapping_mul(self.width as u64));
-                touch(ranges, at);
+                touched.look(at);
                 match window.number(self.memory, at, self.width).filter(|entry| *entry != 0) {
-                    Some(entry) => touch(ranges, entry),
+                    Some(entry) => touched.look(entry),
                     None => break,
                 }
             }
         }
-        let touched = || ranges.iter().filter(|range| range.is_touched);
-        let line = |range: &Range| text.get(range.line[0] as usize..range.line[1] as usize).and_then(Mapping::of);
-        touched().count() > TOUCHED_MAX
-            || touched().any(|range| line(range).is_none_or(|mapping| self.is_changed_by_others(&mapping)))
+        touched.all().is_none_or(|mut all| all.any(|range| self.is_changed_by_others(&mappings, range)))
     }
 
-    /// Whether a user other than root can write to the mapped file. No one can write to the running program itself.
-    fn is_changed_by_others(&self, mapping: &Mapping<'_>) -> bool {
-        let (mut link, path) = (StringBuf::<64>::new(), StringBuf::<4097>::of(mapping.path));
+    /// Whether somebody other than root can write to the file that is mapped. The program itself nobody can write to.
+    fn is_changed_by_others(&self, mappings: &Mappings, (start, end): (u64, u64)) -> bool {
+        let mut name = [0; 4097];
+        let Ok(Some(found)) = mappings.find(start, MappingQuery::At, &mut name) else { return true };
+        let path = StringBuf::<4097>::of(name.get(..found.name_len.saturating_sub(1)).unwrap_or_default());
+        let mut link = StringBuf::<64>::new();
         link.push(b"map_files/");
-        link.push(mapping.range);
-        // Only an administrator of the host may follow that link.
+        in_hexadecimal(start, &mut link);
+        link.push(b"-");
+        in_hexadecimal(end, &mut link);
+        // Only who administers the host may follow that.
         let file = procfs::proc_stat(self.subject.thread, link.bytes())
-            .or_else(|| sys::stat(path.c_str()).filter(|file| path.fits() && file.identity.1 == mapping.inode));
+            .or_else(|| sys::stat(path.c_str()).filter(|file| path.fits() && file.identity.1 == found.inode));
         let program = super::subject::image_of(self.subject.thread);
-        file.is_none_or(|file| action::is_changeable(&file) && Some(file.identity) != program)
+        let is_it = (found.start, found.end) == (start, end);
+        !is_it || file.is_none_or(|file| action::is_changeable(&file) && Some(file.identity) != program)
     }
 }
 
-/// Marks the mappings in which a string at an address may be; it may continue in the next. The mappings are in order.
-fn touch(ranges: &mut [Range], at: u64) {
-    let first = ranges.partition_point(|range| range.end <= at);
-    let rest = ranges.get_mut(first..).unwrap_or_default();
-    rest.iter_mut()
-        .take_while(|range| range.start < at.saturating_add(STRING_MAX))
-        .for_each(|range| range.is_touched = true);
-}
-
-/// A line of /proc/PID/maps, of a mapping with a file: shared memory has one as well.
-struct Mapping<'m> {
-    range: &'m [u8],
-    start: u64,
-    end: u64,
-    inode: u64,
-    path: &'m [u8],
-}
-
-impl<'m> Mapping<'m> {
-    /// `None` for private memory without a file.
-    fn of(line: &'m [u8]) -> Option<Mapping<'m>> {
-        let mut words = line.split(|&byte| byte == b' ').filter(|word| !word.is_empty());
-        let range = words.next()?;
-        let inode = number(words.nth(3)?);
-        let mut ends = range.split(|&byte| byte == b'-').map(hexadecimal);
-        let (start, end) = (ends.next()?, ends.next()?);
-        let path = line.iter().position(|&byte| byte == b'/').and_then(|at| line.get(at..)).unwrap_or_default();
-        (inode != 0).then_some(Mapping { range, start, end, inode, path })
+/// The digits of a number, without zeros before them.
+fn in_hexadecimal(number: u64, into: &mut StringBuf<64>) {
+    let first = number.checked_ilog2().unwrap_or(0) / 4;
+    for place in (0..=first).rev() {
+        let digit = char::from_digit((number >> (4 * place)) as u32 & 15, 16);
+        into.push(&[digit.map_or(b'0', |digit| digit as u8)]);
     }
 }
 
@@ -130,20 +126,34 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_has_its_digits() {
+        for number in [0, 1, 15, 16, 0x7fff_0000_1000, u64::MAX] {
+            let mut digits = StringBuf::new();
+            in_hexadecimal(number, &mut digits);
+            assert_eq!(digits.bytes(), format!("{number:x}").as_bytes());
+        }
+    }
+
+    #[test]
     fn a_string_is_followed_as_far_as_it_may_go() {
-        let page = PAGE as u64;
-        let of = |pages: u64| Range { start: pages * page, end: (pages + 1) * page, line: [0; 2], is_touched: false };
-        let touched = |at: u64| {
-            let mut ranges = [of(100), of(102), of(300)];
-            touch(&mut ranges, at);
-            ranges.map(|range| range.is_touched)
+        let mappings = Mappings::of(sys::getpid(), TEXT_MAX).expect("mappings");
+        // Memory of this process alone, and behind it memory that has a file of the kernel's, as all has that processes share.
+        let room = sys::allocate(1 << 20).expect("memory") as u64;
+        let at = room + (1 << 19);
+        let shared = libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_FIXED;
+        // SAFETY: over memory of this test's own.
+        let made = unsafe { libc::mmap(at as *mut _, 4096, libc::PROT_READ, shared, -1, 0) };
+        assert_eq!(made as u64, at);
+        let touches = |from: &[u64]| {
+            let mut touched = Touched::new(&mappings);
+            from.iter().for_each(|from| touched.look(*from));
+            let found = touched.all().expect("all of them").any(|range| range == (at, at + 4096));
+            found
         };
-        assert_eq!(touched(100 * page), [true, true, false]);
-        // The string begins in private memory, more than a page earlier.
-        assert_eq!(touched(97 * page), [true, true, false]);
-        assert_eq!(touched(300 * page - STRING_MAX), [false; 3]);
-        assert_eq!(touched(300 * page - STRING_MAX + 1), [false, false, true]);
-        assert_eq!(touched(101 * page), [false, true, false]);
-        assert_eq!(touched(301 * page), [false; 3]);
+        assert!(touches(&[at]) && touches(&[at + 4095]) && touches(&[at - STRING_MAX + 1]));
+        assert!(!touches(&[at - STRING_MAX]) && !touches(&[at + 4096]) && !touches(&[room]));
+        // What was looked at before hides nothing.
+        assert!(touches(&[at - STRING_MAX, at]) && touches(&[room, at - 1, at + 4096]));
+        assert!(!touches(&[at + 4096, room, at - STRING_MAX]));
     }
 }

@@ -136,6 +136,12 @@ pub fn user_of(thread: u32) -> Option<(u32, u32)> {
 
 /// The process of a thread that the filter of a worker stopped; `None` if it has exited.
 pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> Option<Subject> {
+    of_announcing(member, thread, memory, records, b"")
+}
+
+/// The same, with the request for which the thread says that it acts. It counts for a worker whose memory has none, or several of
+/// which one is the thread's: in the environment of a CGI program a worker finds a request that it has not published.
+pub fn of_announcing(member: &Member, thread: u32, memory: &Memory, records: &Records, said: &[u8]) -> Option<Subject> {
     let status = status(thread)?;
     let worker = member.pid.load(Ordering::Relaxed);
     let secret = member.secret.load(Ordering::Relaxed);
@@ -159,7 +165,7 @@ pub fn of(member: &Member, thread: u32, memory: &Memory, records: &Records) -> O
             Some(3) => Role::Descendant,
             _ => Role::Serving,
         };
-        subject.served.request = of_worker(member, status.pid != worker, thread, memory);
+        subject.served.request = of_worker(member, status.pid != worker, thread, memory, said);
         let pool = subject.served.request.pool.bytes();
         if pool.is_empty() {
             program(thread, &mut subject.chain);
@@ -195,11 +201,12 @@ fn program(thread: u32, chain: &mut StringBuf<256>) {
     chain.push(name);
 }
 
-/// The request that a worker's thread has published; none if the thread handles no request. A forked process has its parent's thread
-/// numbers: if only one thread handles a request, it is that one.
-fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Request {
+/// The request that a worker's thread has published; of a thread that serves nobody, there is none, or the one that it `said`. In a
+/// forked process the threads' numbers are its parent's: where one thread serves, the request is that one's, else what was said, or it
+/// is not known.
+fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory, said: &[u8]) -> Request {
     let slots = member.slots_at.load(Ordering::Relaxed);
-    let unknown = Request { state: State::Unknown, ..Request::none() };
+    let unknown = || Request { state: State::Unknown, ..Request::none() };
     let mut found = None;
     let mut count = 0_usize;
     for index in 0..SLOTS_MAX as u64 {
@@ -214,13 +221,22 @@ fn of_worker(member: &Member, forked: bool, thread: u32, memory: &Memory) -> Req
             break;
         }
     }
-    let Some((at, len)) = found.filter(|(_, len)| *len != 0) else { return Request::none() };
-    if forked && count > 1 {
-        return unknown;
+    let is_ambiguous = forked && count > 1;
+    let Some((at, len)) = found.filter(|(_, len)| *len != 0 && (!is_ambiguous || said.is_empty())) else {
+        return portcullis_request::wire::read(said).unwrap_or_else(Request::none);
+    };
+    if is_ambiguous {
+        return unknown();
     }
     let mut text = [0; WIRE_MAX];
-    let Some(room) = text.get_mut(..len.min(PUBLISHED_MAX)) else { return unknown };
-    portcullis_request::wire::read(memory.read(at.wrapping_add(8), room)).unwrap_or(unknown)
+    let Some(room) = text.get_mut(..len.min(PUBLISHED_MAX)) else { return unknown() };
+    portcullis_request::wire::read(memory.read(at.wrapping_add(8), room)).unwrap_or_else(unknown)
+}
+
+/// Whether what a process said is the request that its memory has, which may not have its number yet.
+pub fn is_same(own: &Request, mut said: Request) -> bool {
+    said.id = if own.id == 0 { 0 } else { said.id };
+    said == *own
 }
 
 /// The most ancestors of a process that are read.
@@ -233,10 +249,9 @@ fn of_descendant(worker: u32, subject: &mut Subject, memory: &Memory, secret: u6
     subject.served.request = Request { state: State::Lost, ..Request::none() };
     // A worker's record is that of the program that it started last; it may handle another request by now.
     let may_be_worker = subject.pid == worker && memory.is_closed();
-    let distance = || guarded::distance(subject.thread, memory, secret);
-    if let Some(distance) = (!memory.is_closed()).then(distance).flatten() {
+    if let Some(at) = guarded::handed_down(memory, secret) {
         subject.is_guarded = true;
-        guarded::of_memory(subject, distance, memory, worker, records);
+        guarded::of_memory(subject, at, memory, worker, records);
     } else if let Some(record) = on_record(subject.pid, worker, records).filter(|_| !may_be_worker) {
         if let Some(request) = portcullis_request::wire::read(record.request.bytes()) {
             subject.served.request = request;

@@ -10,7 +10,7 @@ mod steering;
 
 pub use loader::{foreign_loader, remember_loader};
 pub use made::{for_new_process, with};
-pub use room::{room_address, set_room};
+pub use room::{SIGN, SIGN_ADDRESS, Sign, room_address, set_room};
 pub use scrub::scrub;
 pub use start::start;
 pub use steering::{remember_start, steering};

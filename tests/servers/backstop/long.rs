@@ -3,7 +3,7 @@
 use super::*;
 
 /// Nanoseconds of processor time that the supervisor's processes have had.
-fn used(master: i32) -> u64 {
+pub fn used(master: i32) -> u64 {
     let of = |pid: i32| {
         std::fs::read_to_string(format!("/proc/{pid}/schedstat")).ok()?.split(' ').next()?.parse::<u64>().ok()
     };

@@ -8,6 +8,7 @@ mod judged;
 mod link;
 mod long;
 mod many;
+mod mappings;
 mod privileges;
 
 use crate::harness::{

@@ -44,6 +44,7 @@ mod supervised_threads;
 mod supervisor;
 mod swapped;
 mod tools;
+mod unit_filter;
 
 mod unreadable_policy;
 mod uwsgi;

@@ -83,11 +83,12 @@ pub const ANY: [libc::c_long; 63] = [
 
 /// Calls that it makes with such an argument: which one, what of it counts, and what that is. Of all of them the kernel looks at
 /// the lower half alone.
-pub const ONLY: [(libc::c_long, u8, u32, u32); 29] = [
+pub const ONLY: [(libc::c_long, u8, u32, u32); 30] = [
     (libc::SYS_ioctl, 1, u32::MAX, sys::NOTIF_RECV as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::NOTIF_ID_VALID as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::NOTIF_SEND as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::PERSON as u32),
+    (libc::SYS_ioctl, 1, u32::MAX, sys::MAPPING_QUERY as u32),
     (libc::SYS_openat, 2, OPENED, 0),
     (libc::SYS_openat, 2, OPENED, APPENDED),
     (libc::SYS_fchmod, 1, EXECUTED, 0),
@@ -174,11 +175,12 @@ pub const JUDGES_ANY: [libc::c_long; 39] = [
 ];
 
 /// What it makes with such an argument.
-pub const JUDGES_ONLY: [(libc::c_long, u8, u32, u32); 16] = [
+pub const JUDGES_ONLY: [(libc::c_long, u8, u32, u32); 17] = [
     // To the broker, and from it. No other socket can get that number: it closes any but that.
     (libc::SYS_sendmsg, 0, u32::MAX, CHANNEL as u32),
     (libc::SYS_recvmsg, 0, u32::MAX, CHANNEL as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::PERSON as u32),
+    (libc::SYS_ioctl, 1, u32::MAX, sys::MAPPING_QUERY as u32),
     (libc::SYS_openat, 2, OPENED, 0),
     (libc::SYS_mmap, 2, libc::PROT_EXEC as u32, 0),
     (libc::SYS_madvise, 2, u32::MAX, libc::MADV_DONTNEED as u32),
