@@ -38,12 +38,15 @@ pub struct Owner {
 impl Owner {
     /// That of a worker's descendant, which acts for a request.
     pub fn of(worker: u32, request: &[u8]) -> Owner {
-        // Its document root is not the client's to choose. FNV-1a.
         let request = portcullis_request::wire::read(request);
-        let hash = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-        let site = request.map_or(0, |request| request.document_root.bytes().iter().fold(0x811c_9dc5, hash));
-        Owner { worker, site }
+        Owner { worker, site: request.map_or(0, |request| site_of(request.document_root.bytes())) }
     }
+}
+
+/// Tells one site of the server's from another, by its document root, which is not the client's to choose. FNV-1a.
+pub fn site_of(root: &[u8]) -> u32 {
+    let hash = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    root.iter().fold(0x811c_9dc5, hash)
 }
 
 /// What is on record: in memory that each judge hands on to the next.
