@@ -158,7 +158,7 @@ fn install(policy: &Policy<'_>, backstop: Backstop) -> bool {
             Err(why) => why,
             Ok(link) => {
                 if link.is_anew {
-                    let sentence = "the backstop's supervisor was ended, and another has begun: calls that earlier workers send to it fail";
+                    let sentence = "the backstop's supervisor has ended or does not answer, and another has begun: calls that earlier workers send to it fail";
                     say_once(policy, ENDED, sentence, None);
                 }
                 // From here on the calls of this process carry the secret.

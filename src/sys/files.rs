@@ -347,6 +347,21 @@ pub fn close_between(first: i32, last: i32) {
     }
 }
 
+/// Closes every descriptor but these, which it sorts. For a child of [`super::fork_silent`] only.
+pub fn close_all_but(kept: &mut [i32]) {
+    kept.sort_unstable();
+    let mut first = 0;
+    for fd in kept.iter().filter(|fd| **fd >= 0) {
+        if *fd > first {
+            let args = [first as usize, fd.wrapping_sub(1) as usize, 0, 0, 0, 0];
+            // SAFETY: takes no pointer; the child's descriptors are its own. Kernels before 5.9 have no such call.
+            unsafe { syscall(libc::SYS_close_range, args) };
+        }
+        first = fd.wrapping_add(1);
+    }
+    close_from(first);
+}
+
 /// Closes every descriptor from `first` on. For a child of [`super::fork_silent`] only.
 pub fn close_from(first: i32) {
     // SAFETY: takes no pointer; the child's descriptors are its own.

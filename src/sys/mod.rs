@@ -24,6 +24,7 @@ mod raw;
 mod seccomp;
 mod sockets;
 pub mod users;
+mod watch;
 mod written;
 
 pub use announcement::*;
@@ -44,6 +45,7 @@ pub use process::*;
 pub use raw::{CLEAN, STACK, STACK_GONE, tell_valgrind};
 pub use seccomp::*;
 pub use sockets::*;
+pub use watch::*;
 pub use written::*;
 
 use core::sync::atomic::{AtomicU64, Ordering};

@@ -110,6 +110,25 @@ pub unsafe fn fork_silent() -> Result<usize, i32> {
     result(unsafe { syscall(libc::SYS_clone, [0; 6]) })
 }
 
+/// The same, whose end leaves nothing behind where this process ignores SIGCHLD: nobody waits for it.
+///
+/// # Safety
+/// As of [`fork_silent`].
+pub unsafe fn fork_forgotten() -> Result<usize, i32> {
+    // SAFETY: as there.
+    result(unsafe { syscall(libc::SYS_clone, [libc::SIGCHLD as usize, 0, 0, 0, 0, 0]) })
+}
+
+/// The same, which shares the descriptors with this one.
+///
+/// # Safety
+/// As of [`fork_silent`].
+pub unsafe fn fork_forgotten_with_files() -> Result<usize, i32> {
+    let flags = (libc::SIGCHLD | libc::CLONE_FILES) as usize;
+    // SAFETY: as there.
+    result(unsafe { syscall(libc::SYS_clone, [flags, 0, 0, 0, 0, 0]) })
+}
+
 /// Waits for a child of [`fork_silent`]: its status, or `None` while it runs.
 pub fn wait(pid: usize) -> Option<i32> {
     let mut status = 0_i32;
@@ -156,6 +175,15 @@ pub fn raise_limit(resource: u32) {
         let limits = [hard; 2];
         // SAFETY: the kernel reads a rlimit64.
         unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) };
+    }
+}
+
+/// Lifts the limit of a resource, where this process may; else raises it to the hard one. For a process of the guard's own.
+pub fn lift_limit(resource: u32) {
+    let limits = [libc::RLIM_INFINITY; 2];
+    // SAFETY: the kernel reads a rlimit64.
+    if unsafe { syscall(libc::SYS_prlimit64, [0, resource as usize, limits.as_ptr() as usize, 0, 0, 0]) } < 0 {
+        raise_limit(resource);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Sockets.
 
+use super::broker::{self, desk};
 use super::raw::syscall;
 use super::{Fd, result};
 use core::ffi::c_void;
@@ -159,6 +160,32 @@ pub fn socket_like(fd: i32) -> Option<Fd> {
     Some(new)
 }
 
+/// Whether closing a descriptor may take as long as somebody else likes: of a socket that waits until what was sent has arrived, of a file
+/// whose file system is told (FUSE, NFS), and where the kernel does not say.
+pub fn may_linger(fd: i32) -> bool {
+    const AT_STATX_DONT_SYNC: usize = 0x4000;
+    /// Where the mode and the major number of the device lie in a `struct statx`.
+    const MODE: usize = 28;
+    const MAJOR: usize = 136;
+    let mut stat = [0_u8; 256];
+    let flags = libc::AT_EMPTY_PATH as usize | AT_STATX_DONT_SYNC;
+    let mask = libc::STATX_TYPE as usize;
+    let args = [fd as usize, c"".as_ptr() as usize, flags, mask, stat.as_mut_ptr() as usize, 0];
+    // SAFETY: the kernel reads an empty name and writes a statx.
+    if unsafe { syscall(libc::SYS_statx, args) } < 0 {
+        return true;
+    }
+    let mode = stat.get(MODE..).and_then(<[u8]>::first_chunk).map_or(0, |bytes| u16::from_ne_bytes(*bytes));
+    let has_disk = stat.get(MAJOR..).and_then(|bytes| bytes.first()).is_some_and(|major| *major != 0);
+    match u32::from(mode) & libc::S_IFMT {
+        libc::S_IFSOCK => option(fd, libc::SO_LINGER) != Ok(0),
+        libc::S_IFREG | libc::S_IFDIR => !has_disk,
+        libc::S_IFCHR | libc::S_IFIFO | libc::S_IFBLK => false,
+        // What has no type is the kernel's own (eventfd, epoll), or a place.
+        _ => false,
+    }
+}
+
 /// Puts a descriptor in another's place, closed on exec where that was.
 pub fn put_in_place_of(new: &Fd, fd: i32) -> bool {
     let Some(is_inherited) = is_inherited(fd) else { return false };
@@ -238,33 +265,42 @@ pub fn transport(fd: i32) -> &'static str {
 
 /// As [`own_address`], but what says that it is no socket does not say its address either: a filter can say so too.
 pub fn known_own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
-    let (mut bytes, mut len) = ([0_u8; ADDRESS_MAX], ADDRESS_MAX as u32);
-    let args = [fd as usize, bytes.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
-    // SAFETY: the kernel writes at most that many bytes, and the length.
-    result(unsafe { syscall(libc::SYS_getsockname, args) })?;
-    Ok(internet(&bytes, len as usize))
+    let mut bytes = [0_u8; ADDRESS_MAX];
+    let len = result(name_into(desk::OWN_NAME, fd, &mut bytes))?;
+    Ok(internet(&bytes, len))
 }
 
-fn name_of(number: libc::c_long, fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
-    let mut bytes = [0_u8; ADDRESS_MAX];
+/// A name of a socket, by the kernel's number of the call; its length, or the negative errno. The kernel takes the socket's lock for
+/// it, so a judge never asks for it itself.
+#[inline(never)]
+pub fn name_into(which: u64, fd: i32, bytes: &mut [u8; ADDRESS_MAX]) -> isize {
+    if broker::is_judge() {
+        let (len, head) = broker::name(fd, which);
+        bytes.iter_mut().zip(head).for_each(|(to, byte)| *to = byte);
+        return len as isize;
+    }
     let mut len = ADDRESS_MAX as u32;
     let args = [fd as usize, bytes.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
+    let number = if which == desk::OWN_NAME { libc::SYS_getsockname } else { libc::SYS_getpeername };
     // SAFETY: the kernel writes at most that many bytes, and the length.
-    let done = unsafe { syscall(number, args) };
-    said(done)?;
-    Ok(if done == 0 { internet(&bytes, len as usize) } else { None })
+    match unsafe { syscall(number, args) } {
+        0 => len as isize,
+        errno => errno,
+    }
+}
+
+fn name_of(which: u64, fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
+    let mut bytes = [0_u8; ADDRESS_MAX];
+    let len = name_into(which, fd, &mut bytes);
+    said(len)?;
+    Ok(usize::try_from(len).ok().and_then(|len| internet(&bytes, len)))
 }
 
 /// A digest of the address to which a socket is connected, whatever its family; 0 where it is not.
 pub fn hash_of_peer(fd: i32) -> u64 {
     let mut bytes = [0_u8; ADDRESS_MAX];
-    let mut len = ADDRESS_MAX as u32;
-    let args = [fd as usize, bytes.as_mut_ptr() as usize, &raw mut len as usize, 0, 0, 0];
-    // SAFETY: the kernel writes at most that many bytes, and the length.
-    if unsafe { syscall(libc::SYS_getpeername, args) } != 0 {
-        return 0;
-    }
-    let address = bytes.get(..len as usize).unwrap_or(&bytes);
+    let Ok(len) = usize::try_from(name_into(desk::PEER_NAME, fd, &mut bytes)) else { return 0 };
+    let address = bytes.get(..len).unwrap_or(&bytes);
     // FNV-1a: who could make another path with this digest can make one with the same path.
     address.iter().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3))
 }
@@ -284,12 +320,12 @@ pub fn peer(fd: i32) -> Option<(IpAddr, u16)> {
 
 /// The same; `Err` where the kernel does not say.
 pub fn asked_peer(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
-    name_of(libc::SYS_getpeername, fd)
+    name_of(desk::PEER_NAME, fd)
 }
 
 /// To which internet address a socket is bound; `Err` where the kernel does not say.
 pub fn own_address(fd: i32) -> Result<Option<(IpAddr, u16)>, i32> {
-    name_of(libc::SYS_getsockname, fd)
+    name_of(desk::OWN_NAME, fd)
 }
 
 /// `bind` to an address's family and no port, which gives the socket one that the kernel chooses; false where it has one.
@@ -333,15 +369,23 @@ pub fn is_own(ip: IpAddr) -> Option<bool> {
 
 /// Whether a TCP socket is past its closed state, so that a connect of it begins nothing.
 pub fn is_begun(fd: i32) -> bool {
+    const TCP_CLOSE: i64 = 7;
+    let state = if broker::is_judge() { broker::name(fd, desk::TCP_STATE).0 } else { tcp_state(fd) };
+    state >= 0 && state != TCP_CLOSE
+}
+
+/// The state of a TCP socket, or the negative errno; under its lock.
+pub fn tcp_state(fd: i32) -> i64 {
     // The first byte of struct tcp_info is the state.
     let mut state = 0_u8;
     let mut len = 1_u32;
     let (level, option) = (libc::IPPROTO_TCP as usize, libc::TCP_INFO as usize);
     let args = [fd as usize, level, option, &raw mut state as usize, &raw mut len as usize, 0];
     // SAFETY: the kernel writes at most the length that it is given, and the length.
-    let done = unsafe { syscall(libc::SYS_getsockopt, args) };
-    const TCP_CLOSE: u8 = 7;
-    done == 0 && state != TCP_CLOSE
+    match unsafe { syscall(libc::SYS_getsockopt, args) } {
+        0 => i64::from(state),
+        errno => errno as i64,
+    }
 }
 
 /// Connects a datagram socket; whether the kernel does it.

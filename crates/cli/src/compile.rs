@@ -6,6 +6,7 @@ use crate::{FINE, WRONG, check, complain, seal_key, sink, warn};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, compile, trust};
 use portcullis_policy::place;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -42,11 +43,28 @@ pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
     if is_there(bytes, output) {
         return Ok(());
     }
+    fits(bytes.len() as u64)?;
     let mut file = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
     file.as_file().sync_all()?;
     file.persist(output)?;
+    Ok(())
+}
+
+/// Lifts this process's limit of a file's size, which a server's unit may have set; the error where a file may still not have that many
+/// bytes. To write more would end the process (SIGXFSZ), and leave the file behind.
+fn fits(len: u64) -> std::io::Result<()> {
+    let is_less = |limit: Rlimit| limit.current.is_some_and(|current| current < len);
+    if is_less(getrlimit(Resource::Fsize)) {
+        let hard = getrlimit(Resource::Fsize).maximum;
+        let _ = setrlimit(Resource::Fsize, Rlimit { current: None, maximum: None })
+            .or_else(|_| setrlimit(Resource::Fsize, Rlimit { current: hard, maximum: hard }));
+    }
+    if is_less(getrlimit(Resource::Fsize)) {
+        let message = format!("it has {len} bytes, and a file may not have as many (RLIMIT_FSIZE, LimitFSIZE=)");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+    }
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use super::announced;
 use super::call::{Call, decode};
 use super::expected::Expected;
 use super::pool::Pools;
-use super::records::Records;
+use super::records::{self, Records};
 use super::remote::Memory;
 use super::restricted::{Restricted, RestrictedSince};
 use super::subject::{self, Subject};
@@ -91,6 +91,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         return None;
     }
     with.scope.store(subject.served.scope, Ordering::Release);
+    ask::set_site(records::site_of(subject.served.request.document_root.bytes()));
     if !with.reads {
         memory.close();
     }
@@ -121,10 +122,10 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         Call::SendTo(fd, data, at, len, flags) => case.send(fd, data, (at, len), flags),
         Call::SendMessage(fd, header, flags) => case.message(fd, header, flags),
         Call::SendMessages(fd, headers, count, flags) => case.messages(fd, headers, count, flags),
-        Call::Bind(fd, at, len) => Some(case.bind(fd, at, len)),
-        Call::Listen(fd, backlog) => Some(case.listen(fd, backlog)),
+        Call::Bind(fd, at, len) => case.bind(fd, at, len),
+        Call::Listen(fd, backlog) => case.listen(fd, backlog),
         Call::Execute(at, path, argv, envp, flags) => Some(case.execute(at, path, argv, envp, flags)),
-        Call::Set(fd, level, option, at, len) => Some(case.set(fd, (level, option), at, len)),
+        Call::Set(fd, level, option, at, len) => case.set(fd, (level, option), at, len),
         Call::Asked(fd, Some(how)) => Some(case.routed(fd, how)),
         Call::Asked(_, None) => Some(Decision::Ok(()).into()),
         Call::Restrict => {

@@ -3,6 +3,7 @@
 //! judge only numbers and bytes, which it copies once.
 
 mod calls;
+mod children;
 
 use super::opening::PRIVILEGED;
 use super::permit::{self, Permit};
@@ -12,7 +13,9 @@ use crate::memory::StringBuf;
 use crate::policy::in_force;
 use crate::report::sink;
 use crate::sys::broker::KEPT_NAMES;
-use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked};
+use crate::sys::broker::desk::{
+    ANSWER, ASKED, BrokerCopy, Desk, GO_ON, LATER, LENT, NO_PLACE, NOBODY, RESULT, Shape, asked,
+};
 use crate::sys::procfs;
 use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
 use core::cell::Cell;
@@ -42,9 +45,9 @@ pub struct JudgeJob<'a> {
     lent: [Option<(i32, Fd)>; LENT],
     /// Something was done that cannot be repeated.
     pub acted: bool,
-    /// The process into whose memory the lengths of sent messages are written.
-    user: u32,
-    /// Another process answers the call.
+    /// The site of the call: on whose account the lengths of messages are written, and what was lent is closed.
+    site: u32,
+    /// Somebody else answers the call.
     awaited: Cell<bool>,
     /// The caller's process.
     process: Cell<u32>,
@@ -63,14 +66,34 @@ pub enum SoFar {
     Unknown,
 }
 
+impl Drop for JudgeJob<'_> {
+    fn drop(&mut self) {
+        for place in 0..LENT {
+            if let Some((_, fd)) = self.lent.get_mut(place).and_then(Option::take) {
+                self.let_go(fd);
+                self.note_lent(place, -1);
+            }
+        }
+    }
+}
+
 /// The broker's answer to one request of the judge.
 pub enum BrokerOutcome {
     Answer(i64, Option<Fd>),
-    /// The number by which the judge names a descriptor that the broker keeps.
+    /// What a process of its own says.
+    Says([u64; ANSWER]),
+    /// What it calls a descriptor that it keeps.
     Lends(i64, i32),
     Done(Option<Reply>),
     /// No valid request.
     Nonsense,
+}
+
+/// A number, as what is answered.
+pub fn number(number: i64) -> [u64; ANSWER] {
+    let mut words = [0; ANSWER];
+    words[0] = number as u64;
+    words
 }
 
 fn failed(errno: i32) -> BrokerOutcome {
@@ -105,7 +128,7 @@ impl<'a> JudgeJob<'a> {
             at,
             lent: [const { None }; LENT],
             acted: false,
-            user: 0,
+            site: 0,
             awaited: Cell::new(false),
             process: Cell::new(0),
             memory: None,
@@ -159,12 +182,12 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
-    /// Makes it possible to write the lengths of messages once all are sent. A separate process does so, because the caller may keep its
-    /// memory locked.
-    fn may_tell(&mut self, user: u32) -> bool {
+    /// Whether the lengths of messages can be written, once all are sent: by a process of its own, since the caller may keep its memory
+    /// locked.
+    fn may_tell(&mut self, site: u32) -> bool {
         let JudgeActivity::Call { member, .. } = self.at else { return false };
-        if self.memory.is_none() && self.shared.helpers.have_place(user, member.pid.load(Ordering::Relaxed)) {
-            (self.memory, self.user) = (self.memory(), user);
+        if self.memory.is_none() && self.shared.helpers.have_place(site, member.pid.load(Ordering::Relaxed)) {
+            (self.memory, self.site) = (self.memory(), site);
         }
         self.memory.is_some()
     }
@@ -207,7 +230,8 @@ impl<'a> JudgeJob<'a> {
         if !self.permit().has(words) {
             return BrokerOutcome::Nonsense;
         }
-        self.acted |= !matches!(what, asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN);
+        self.acted |=
+            !matches!(what, asked::OPEN | asked::FOLLOW | asked::BORROW | asked::WAITS | asked::OWN | asked::NAME);
         match what {
             asked::OPEN => {
                 let Some(name) = copied.text(self.desk, c) else { return BrokerOutcome::Nonsense };
@@ -219,42 +243,29 @@ impl<'a> JudgeJob<'a> {
                 };
                 self.follow(&folder, name)
             }
-            asked::BORROW => self.borrow(a as i32),
+            asked::BORROW => {
+                self.site = b as u32;
+                self.borrow(a as i32)
+            }
             asked::WAITS => BrokerOutcome::Answer(i64::from(self.still_waits()), None),
-            asked::CONNECT => self.connect(a, b, c as u32, copied),
-            // Without a place for the count, a message that was sent would be sent again.
-            asked::SEND if e != 0 && !self.may_tell(f as u32) => BrokerOutcome::Answer(NO_PLACE, None),
+            asked::CONNECT => self.connect(a, b, c, d != 0, copied),
+            // What is sent and cannot be said to be would be sent again.
+            asked::SEND if !self.may_tell(f as u32) => BrokerOutcome::Answer(NO_PLACE, None),
             asked::SEND => {
-                let outcome = self.send(a, b as i32, Shape::of(c), d, None, copied);
-                if let BrokerOutcome::Answer(sent @ 0.., _) = outcome
-                    && e != 0
+                let outcome = self.send(a, b as i32, Shape::of(c), d, (e, f, true), copied);
+                if let BrokerOutcome::Says([sent, ..]) = outcome
+                    && sent as i64 >= 0
                     && copied.lengths.try_push((e, sent as u32)).is_err()
                 {
                     return BrokerOutcome::Nonsense;
                 }
                 outcome
             }
-            asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, Some((e, f as u32)), copied),
-            asked::BIND => match (self.lent(a), address(self.desk, b, copied)) {
-                (Some(fd), Some((address, len))) if self.may_have(permit::port(&address)) => {
-                    BrokerOutcome::Answer(sys::bind(fd, &address, len) as i64, None)
-                }
-                _ => failed(libc::EACCES),
-            },
-            asked::LISTEN => match self.lent(a) {
-                Some(fd) => BrokerOutcome::Answer(sys::listen(fd, b as i32) as i64, None),
-                None => failed(libc::EACCES),
-            },
-            asked::SET => match (self.lent(a), copied.text(self.desk, d)) {
-                (Some(fd), Some(value)) => BrokerOutcome::Answer(sys::set_option(fd, b as i32, c as i32, value), None),
-                _ => failed(libc::EACCES),
-            },
-            asked::END_SENDING => {
-                if let Some(fd) = self.lent(a) {
-                    sys::end_sending(fd);
-                }
-                BrokerOutcome::Answer(0, None)
-            }
+            asked::SEND_LATER => self.send(a, b as i32, Shape::of(c), d, (e, f, false), copied),
+            asked::BIND => self.bind(a, b, c, copied),
+            asked::LISTEN => self.listen(a, b as i32, c),
+            asked::SET => self.set(a, (b as i32, c as i32), d, e, copied),
+            asked::NAME => self.name(a, b, c),
             asked::OWN => {
                 let text = copied.text(self.desk, 16).unwrap_or_default();
                 let ip = match (a, text.first_chunk::<4>(), text.first_chunk::<16>()) {
@@ -343,9 +354,20 @@ impl<'a> JudgeJob<'a> {
         }
     }
 
+    /// Takes note of a descriptor that a broker after this one has to close; -1 for none.
+    fn note_lent(&self, place: usize, own: i32) {
+        if let Some(noted) = self.shared.lent.get(place) {
+            noted.store(own.wrapping_add(1), Ordering::Relaxed);
+        }
+    }
+
     fn borrow(&mut self, number: i32) -> BrokerOutcome {
         let Some(free) = self.lent.iter().position(Option::is_none) else { return failed(libc::EMFILE) };
         let JudgeActivity::Call { thread, .. } = self.at else { return BrokerOutcome::Nonsense };
+        let place = (self.shared.place.load(Ordering::Relaxed) as usize).wrapping_sub(1);
+        if !self.shared.left.may_borrow(place) {
+            return failed(libc::EPERM);
+        }
         if !self.still_waits() {
             return failed(libc::ESRCH);
         }
@@ -369,6 +391,7 @@ impl<'a> JudgeJob<'a> {
         if let Some(place) = self.lent.get_mut(free) {
             *place = Some((number, lent));
         }
+        self.note_lent(free, own);
         BrokerOutcome::Lends(free as i64, own)
     }
 }

@@ -5,7 +5,7 @@ use super::SharedState;
 use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
 use super::permit::Permit;
 use super::subject;
-use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, NO_PLACE, Shape, asked};
+use crate::sys::broker::desk::{ASKED, BrokerCopy, Desk, LATER, NO_PLACE, Shape, asked};
 use crate::sys::{self, Fd, Notice};
 use core::sync::atomic::Ordering;
 use portcullis_policy::format::Instruction;
@@ -110,6 +110,7 @@ impl Broker {
         self.desk.put_text(&[text]).expect("room");
         match self.job.answer(&words, with, &mut self.copied) {
             BrokerOutcome::Answer(number, fd) => (number, fd.is_some()),
+            BrokerOutcome::Says([number, ..]) => (number as i64, false),
             _ => panic!("{words:?}"),
         }
     }
@@ -211,6 +212,28 @@ fn what_was_sent_so_far_is_known() {
     let one = caller(libc::SYS_sendmsg);
     let mut broker = Broker::at(&one);
     let _ = broker.job.answer(&borrow, None, &mut broker.copied);
-    assert_eq!(broker.ask(send(0), None, b""), (1, false));
+    let send = [asked::SEND_LATER, 0, 0, plain.word(), 1, 0, 0, 0];
+    assert_eq!(broker.ask(send, None, b""), (LATER, false));
     assert!(matches!(broker.job.so_far(&broker.copied), SoFar::Unknown));
+}
+
+/// The last descriptor of a stream that waits at its close for what was sent to arrive: the broker does not.
+#[test]
+fn what_was_lent_is_let_go_without_waiting() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a socket");
+    let stream = std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("connect");
+    let fd = stream.as_raw_fd();
+    let bytes = [0; 1 << 16];
+    while sys::send_bytes(fd, &bytes).is_ok() {}
+    let caller = caller(libc::SYS_connect, [fd as usize, 0, 0, 0, 0, 0]);
+    let mut broker = Broker::at(&caller);
+    let borrow = [asked::BORROW, fd as u64, 0, 0, 0, 0, 0, 0];
+    assert!(matches!(broker.job.answer(&borrow, None, &mut broker.copied), BrokerOutcome::Lends(0, _)));
+    let linger = [1, 3_i32].map(i32::to_ne_bytes);
+    assert_eq!(sys::set_option(fd, libc::SOL_SOCKET, libc::SO_LINGER, linger.as_flattened()), 0);
+    drop(caller);
+    drop(stream);
+    let begun = std::time::Instant::now();
+    drop(broker);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(1), "{:?}", begun.elapsed());
 }

@@ -75,18 +75,22 @@ impl SupervisedCall<'_> {
         }
     }
 
-    /// The answer to setsockopt. If a rule on connections is in enforce, the supervisor itself sets the value that it evaluated.
-    pub(super) fn set(&self, fd: i32, (level, option): (i32, i32), at: u64, len: u32) -> Reply {
+    /// The answer to setsockopt. Where a rule on connections refuses, the supervisor itself sets a value that it has judged.
+    pub(super) fn set(&self, fd: i32, (level, option): (i32, i32), at: u64, len: u32) -> Option<Reply> {
         let mut value = [0; route::OPTIONS_MAX];
         let read = |into: &mut [u8]| {
             let wanted = into.len();
             self.memory.read(at, into).len() == wanted
         };
-        match route::set(level, option, len, &mut value, read) {
+        Some(match route::set(level, option, len, &mut value, read) {
             OptionEffect::NoneAsRead if self.enforces(&RULES) => match self.lend(fd) {
                 CallDescriptor::Internet(fd) if route::needs_no_rights(&value, len as usize) => {
                     let value = value.get(..len as usize).unwrap_or_default();
-                    Reply::Result(ask::set_option(fd.0, level, option, value))
+                    match ask::set_option(fd.0, level, option, value) {
+                        LATER => return None,
+                        NO_PLACE => self.routed(fd.0, "options that may be others (IP_OPTIONS)"),
+                        done => Reply::Result(done),
+                    }
                 }
                 CallDescriptor::Fails(errno) => self.fails(errno, &RULES),
                 // Other sockets have no such options. A socket that may be replaced is unknown, and a value that needs rights
@@ -97,7 +101,7 @@ impl SupervisedCall<'_> {
             },
             OptionEffect::None | OptionEffect::NoneAsRead => Decision::Ok(()).into(),
             OptionEffect::Elsewhere(how) => self.routed(fd, how),
-        }
+        })
     }
 
     /// The answer to an option or a control message that changes the route.
@@ -133,13 +137,10 @@ impl SupervisedCall<'_> {
             CallDescriptor::Fails(errno) => return Some(self.fails(errno, &RULES)),
             CallDescriptor::Local(_) | CallDescriptor::Unknown => return Some(decision.into()),
         };
-        if holds == Holds::UntilSent(true) {
-            ask::end_sending(borrowed.0);
-        }
         if self.confined() {
             return Some(self.unbound(borrowed.0, SocketOperation::Connect).into());
         }
-        let done = ask::connect(borrowed.0, &bytes, size, self.subject.user.0);
+        let done = ask::connect(borrowed.0, &bytes, size, holds == Holds::UntilSent(true));
         self.made(borrowed.0, SocketOperation::Connect, done)
     }
 

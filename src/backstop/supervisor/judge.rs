@@ -4,7 +4,7 @@
 //! If it dies, does not answer in time, or sends an invalid answer, the broker ends it, answers the call as one that cannot be
 //! evaluated, and starts another judge.
 
-use super::broker::{BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
+use super::broker::{self, BrokerOutcome, JudgeActivity, JudgeJob, SoFar};
 use super::postponed::SLICE;
 use super::{JudgeState, Member, PATIENCE, SharedState, answer, cage, pause, subject};
 use crate::policy::load;
@@ -23,7 +23,11 @@ const LAST_SLICE: u32 = 20;
 /// it. A judge that runs longer would do so again.
 const RUN_MAX: u64 = 8_000_000;
 
-/// The result of a job.
+/// How often is looked whether one that was told to end has, and the nap before each look, in nanoseconds.
+const ENDS: usize = 20;
+const ENDS_NAP: usize = 500_000;
+
+/// What comes of a job.
 pub enum JobEnd {
     Done(Option<Reply>),
     /// Its judge, with this process number, waits for the caller's memory, and has to be ended.
@@ -72,6 +76,9 @@ impl Judge {
         match unsafe { sys::fork_silent() } {
             Ok(0) => be(self.shared, self.judged, broker, theirs.0),
             Ok(child) => {
+                self.shared.judge.1.store(subject::start_of(child as u32).unwrap_or(0), Ordering::Relaxed);
+                self.shared.judge.0.store(child as u32, Ordering::Release);
+                self.shared.channel.store(own.0.wrapping_add(1), Ordering::Relaxed);
                 self.own = Some((child, own));
                 self.read = 0;
                 Some(())
@@ -83,17 +90,32 @@ impl Judge {
     /// Ends it.
     pub fn end(&mut self) {
         let Some((pid, _)) = self.own.take() else { return };
-        // No other process gets its number before it is waited for.
+        self.shared.judge.0.store(0, Ordering::Release);
+        // Its number is its own until it is waited for.
         if sys::wait(pid).is_none() {
             sys::kill(pid);
-            sys::wait_for(pid);
+            // It may wait in the kernel for what a caller holds.
+            for _ in 0..ENDS {
+                if sys::wait(pid).is_some() {
+                    return;
+                }
+                sys::sleep(ENDS_NAP);
+            }
+            self.leave(pid);
         }
     }
 
-    /// Kills it, and does not wait for its exit: it may be waiting in the kernel. From here on it does nothing more.
+    /// Takes note of one that was told to end, at the call at hand.
+    fn leave(&self, pid: usize) {
+        self.shared.left.put(pid as u32, (self.shared.place.load(Ordering::Relaxed) as usize).wrapping_sub(1));
+    }
+
+    /// Ends it, without waiting for that: it may wait in the kernel itself. From here on it does nothing more.
     fn abandon(&mut self) -> u32 {
         let Some((pid, _)) = self.own.take() else { return 0 };
+        self.shared.judge.0.store(0, Ordering::Release);
         sys::kill(pid);
+        self.leave(pid);
         pid as u32
     }
 
@@ -103,7 +125,9 @@ impl Judge {
             if self.own.is_none() && self.start().is_none() {
                 return JobEnd::Failed;
             }
-            match self.at_it(kind, place, notice, at) {
+            let done = self.at_it(kind, place, notice, at);
+            self.shared.takes_time();
+            match done {
                 Ok(done) => return JobEnd::Done(done),
                 Err(Restart::Later) => return JobEnd::Waits(self.abandon()),
                 Err(Restart::WithoutArguments) => {
@@ -140,6 +164,7 @@ impl Judge {
         words.iter_mut().skip(2).zip(notice.words()).for_each(|(word, of)| *word = of);
         let mut job = JudgeJob::new(shared, &judged.desk, at);
         copied.lengths.clear();
+        shared.acts();
         let files = job.files();
         let numbers = files.as_ref().map(|files| files.each_ref().map(|file| file.0));
         if !sys::tell(channel, &words, numbers.as_ref().map_or(&[][..], |numbers| &numbers[..])) {
@@ -157,7 +182,9 @@ impl Judge {
         loop {
             let left = (PATIENCE as u32).wrapping_mul(1000).checked_sub(waited()).ok_or(Restart::MayNot)?;
             let mut entry = [libc::pollfd { fd: channel, events: libc::POLLIN, revents: 0 }];
+            shared.takes_time();
             sys::poll(&mut entry, if has_slice { left.min(SLICE) } else { left });
+            shared.acts();
             let runs = bounds_run && waited() >= slice && ran().saturating_sub(ran_before) > RUN_MAX;
             let mut asked = [0; desk::ASKED];
             let (has_asked, mut with) = (entry[0].revents != 0, None);
@@ -196,12 +223,17 @@ impl Judge {
             if !has_asked {
                 continue;
             }
+            // A disk may be slow.
+            if asked[0] == desk::asked::WRITE {
+                shared.takes_time();
+            }
             match job.answer(&asked, with, copied) {
                 BrokerOutcome::Answer(answer, fd) => {
                     let fds = fd.as_ref().map(|fd| [fd.0]);
-                    sys::tell(channel, &[answer as u64], fds.as_ref().map_or(&[], |fds| fds));
+                    sys::tell(channel, &broker::number(answer), fds.as_ref().map_or(&[], |fds| fds));
                 }
-                BrokerOutcome::Lends(name, fd) => drop(sys::tell(channel, &[name as u64], &[fd])),
+                BrokerOutcome::Says(words) => drop(sys::tell(channel, &words, &[])),
+                BrokerOutcome::Lends(name, fd) => drop(sys::tell(channel, &broker::number(name), &[fd])),
                 BrokerOutcome::Done(reply) => return Ok(job.settled(reply, copied)),
                 BrokerOutcome::Nonsense => return Err(Restart::MayNot),
             }
@@ -210,10 +242,10 @@ impl Judge {
 }
 
 /// The judge itself.
-fn be(shared: &'static SharedState, judged: &'static JudgeState, broker: u32, channel: i32) -> ! {
+fn be(shared: &'static SharedState, judged: &'static JudgeState, parent: u32, channel: i32) -> ! {
     sys::end_in(0);
     sys::end_with_parent();
-    if sys::getppid() != broker {
+    if sys::getppid() != parent {
         sys::exit(1);
     }
     sys::duplicate_onto(channel, CHANNEL);

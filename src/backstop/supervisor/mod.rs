@@ -20,6 +20,7 @@ mod expected;
 mod guarded;
 mod helpers;
 mod judge;
+mod left;
 mod mapped;
 mod members;
 mod opening;
@@ -34,6 +35,7 @@ mod restricted;
 mod sent;
 mod shared;
 mod subject;
+mod watch;
 mod window;
 
 pub use expected::ARGUMENTS_MAX;
@@ -60,6 +62,9 @@ const LOOK: u32 = 1000;
 /// not answer). The judge is ended then, and its successor answers.
 const PATIENCE: usize = 5;
 
+/// What the log says where a broker did not come back.
+const HUNG: &str = "the backstop's acting process waited in the kernel for what a call was about, and another has begun: the policy decided the call, and the worker's next calls are evaluated by less for ten seconds";
+
 /// State that the broker and the keeper write, and the judge only reads.
 struct SharedState {
     /// Descriptors of other processes can be duplicated (pidfd_getfd).
@@ -76,6 +81,19 @@ struct SharedState {
     /// The time that the worker of the last call had used, in nanoseconds; no other worker counts as having used less.
     taken: AtomicU64,
     helpers: helpers::Helpers,
+    /// What was told to end and has not, and whose calls that was for.
+    left: left::Left,
+    /// The place of the worker whose call is being judged, and one; and the judge, by its number and start.
+    place: AtomicU32,
+    judge: (AtomicU32, AtomicU64),
+    /// The timer by which the keeper watches the broker, and when that is to be back; 0 for none, and for no time.
+    timer: AtomicI32,
+    until: AtomicU64,
+    /// The broker before this one did not come back.
+    replaced: AtomicBool,
+    /// What a broker has open for its judge and its call, each with one added; 0 for nothing.
+    channel: AtomicI32,
+    lent: [AtomicI32; desk::LENT],
 }
 
 /// State of the judge. The broker reads only the scope and the desk.
@@ -118,7 +136,9 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
         sys::ignore(signal);
     }
     sys::default_action(libc::SIGALRM);
-    // A worker with an older library passes a listening socket.
+    // Nobody waits for those who act in a caller's place.
+    sys::ignore(libc::SIGCHLD);
+    // A worker of a library before this one offers a socket on which it would connect.
     if sys::listens(LISTENER) {
         sys::exit(1);
     }
@@ -135,6 +155,10 @@ pub fn run(master: u32, lost: Option<load::Reason>) -> ! {
     shared.borrows.store(sys::may_borrow(), Ordering::Relaxed);
     // Whether the call is permitted is tried in a child process, which the judge cannot fork.
     sys::person(sys::getpid());
+    if let Some(timer) = sys::timer() {
+        shared.timer.store(timer.0, Ordering::Relaxed);
+        core::mem::forget(timer);
+    }
     let cage = cage::enter();
     shared.cage.store(cage, Ordering::Relaxed);
     if cage == cage::NONE {
@@ -160,10 +184,16 @@ fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
         chain.after_fork(forked == Ok(0));
         match forked {
             Ok(0) | Err(_) => return,
-            Ok(child) if sys::wait_for(child) == 0 => sys::exit(0),
-            Ok(_) => {
+            Ok(child) => {
+                let end = shared.watch(child);
+                if let watch::BrokerEnd::Ended(0) = end {
+                    sys::exit(0);
+                }
                 settle_left_over(shared, judged);
-                pause.take();
+                if let watch::BrokerEnd::Ended(_) = end {
+                    pause.take();
+                }
+                sys::reap();
             }
         }
     }
@@ -173,9 +203,14 @@ fn keep(shared: &'static SharedState, judged: &'static JudgeState) {
 fn broker(shared: &'static SharedState, judged: &'static JudgeState, master: u32) -> ! {
     settle_left_over(shared, judged);
     let Some(mut judge) = judge::Judge::new(shared, judged) else { sys::exit(1) };
+    shared.close_left_over();
+    if shared.replaced.swap(false, Ordering::AcqRel) {
+        emit::guard(&in_force::policy(), HUNG);
+    }
     let (mut looked, mut is_last) = (0, false);
     loop {
         let now = sys::since_boot();
+        shared.takes_time();
         let has_helpers = shared.helpers.look(now);
         if now.wrapping_sub(looked) >= u64::from(LOOK).wrapping_mul(1_000_000) {
             looked = now;
@@ -234,7 +269,9 @@ fn turn(
     }
     let wait = if used == 1 || has_helpers { LOOK / 10 } else { LOOK };
     let wait = if later { wait.min(shared.postponed.wait(sys::since_boot()).max(1)) } else { wait };
+    shared.rests();
     sys::poll(entries.get_mut(..used).unwrap_or(&mut []), wait);
+    shared.takes_time();
     let mut next: Option<(usize, &Member)> = None;
     for (entry, (place, member)) in entries.iter().skip(1).zip(shared.members.iter().enumerate()) {
         if entry.revents == 0 {
@@ -244,6 +281,7 @@ fn turn(
             true => member.settle(|worker, start| {
                 let Some(side) = judged.sides.get(place) else { return };
                 side.begin();
+                shared.left.forget(place);
                 let _ = judge.job(job::POOLS, place, &sys::Notice::default(), JudgeActivity::Worker(worker, start));
             }),
             false if entry.revents & libc::POLLIN != 0 => {
@@ -331,12 +369,19 @@ fn judged_by(
     shared.at_hand.0.store(listener, Ordering::Relaxed);
     judged.scope.store(STRICTEST_SCOPE, Ordering::Relaxed);
     shared.at_hand.1.store(notice.id, Ordering::Release);
-    // A call that is made for the caller may never return.
+    shared.place.store(place as u32 + 1, Ordering::Release);
+    let kind = match shared.left.care(place, begun) {
+        left::Care::All => kind,
+        left::Care::Some => job::UNREAD,
+        left::Care::Least => job::BLIND,
+    };
+    // Without a keeper that watches, this process ends itself.
     sys::end_in(PATIENCE + 1);
     let at = JudgeActivity::Call { member, thread: notice.pid, id: notice.id, permit: permit::Permit::of(notice) };
     let done = match judge.job(kind, place, notice, at) {
         JobEnd::Waits(pid) if kind == job::CALL && shared.postponed.put(place, notice, begun, pid) => {
             sys::end_in(0);
+            shared.place.store(0, Ordering::Release);
             shared.postponed.take(begun);
             shared.at_hand.1.store(0, Ordering::Release);
             return;
@@ -349,6 +394,8 @@ fn judged_by(
         done => done,
     };
     sys::end_in(0);
+    shared.takes_time();
+    shared.place.store(0, Ordering::Release);
     match done {
         JobEnd::Done(Some(reply)) => sys::reply(listener, notice.id, reply),
         JobEnd::Done(None) => {}

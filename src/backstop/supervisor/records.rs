@@ -38,15 +38,18 @@ pub struct Owner {
 impl Owner {
     /// The owner for a worker's descendant that acts for a request.
     pub fn of(worker: u32, request: &[u8]) -> Owner {
-        // By document root, which the client cannot choose. FNV-1a.
         let request = portcullis_request::wire::read(request);
-        let hash = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
-        let site = request.map_or(0, |request| request.document_root.bytes().iter().fold(0x811c_9dc5, hash));
-        Owner { worker, site }
+        Owner { worker, site: request.map_or(0, |request| site_of(request.document_root.bytes())) }
     }
 }
 
-/// A record, in memory that all judges share.
+/// Tells one site of the server's from another, by its document root, which is not the client's to choose. FNV-1a.
+pub fn site_of(root: &[u8]) -> u32 {
+    let hash = |sum: u32, byte: &u8| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    root.iter().fold(0x811c_9dc5, hash)
+}
+
+/// What is on record: in memory that each judge hands on to the next.
 struct Body {
     /// Device and inode of the files that its program may be: the former one, and the evaluated one. Zeros: any.
     images: [[AtomicU64; 2]; 2],

@@ -1,10 +1,9 @@
 //! Evaluates messages that bypassed the hooks: `sendto`, `sendmsg` and `sendmmsg` by direct system calls.
 //!
-//! As for connections, if any rule on connections is in enforce, the supervisor sends an allowed message itself: on a duplicate of the
-//! socket, to the evaluated address, with its own copy of the data. The broker tries first without waiting; if it would have to wait, a
-//! helper process sends. A message that it cannot send as the process would is `Unknown`: a datagram that does not fit, and control
-//! messages other than a few that need no rights. It never sends on local sockets, so neither descriptors (SCM_RIGHTS) nor
-//! credentials occur.
+//! As with connections, where any rule on connections refuses, the supervisor sends an allowed message itself: on the borrowed
+//! socket, to the address that it judged, with its own copy of the data. A process of the
+//! broker's sends it; of one of many it says what has come of it. What it cannot send as the process would is `Unknown`: a datagram that does not fit, and control messages other than a few that
+//! need no right of the sender's. Descriptors (SCM_RIGHTS) and credentials belong to local sockets, on which it never sends.
 
 use super::answer::{AddressArgument, CallDescriptor, SupervisedCall};
 use super::broker::CONTROL_MAX;
@@ -12,7 +11,7 @@ use super::connection::RULES;
 use super::window::{PAGE, Window};
 use crate::action::SocketOperation;
 use crate::judge::route;
-use crate::sys::broker::desk::{DATA_MAX, MESSAGES_MAX, NO_PLACE, Shape};
+use crate::sys::broker::desk::{DATA_MAX, LATER, MESSAGES_MAX, NO_PLACE, Shape};
 use crate::sys::broker::{self as ask, Message};
 use crate::sys::{self, ADDRESS_MAX, Reply};
 
@@ -107,8 +106,9 @@ enum Data {
 }
 
 impl MessageCopy {
-    /// Has it sent, without waiting or by a helper process. The length is written to an address, if that is not 0.
-    fn send(&self, fd: i32, flags: i32, waits: bool, tell_at: u64, user: u32) -> i64 {
+    /// Has it sent: without waiting for room, or by a process that answers the call. How much was sent is told at an address, if that is
+    /// not 0.
+    fn send(&self, fd: i32, flags: i32, answers: bool, tell_at: u64) -> i64 {
         let mut control = [0; CONTROL_MAX];
         for (to, from) in control.chunks_exact_mut(8).zip(self.control.0) {
             to.copy_from_slice(&from.to_ne_bytes());
@@ -121,7 +121,7 @@ impl MessageCopy {
             faults: self.faults,
         };
         let message = Message { name: &self.name.0, control: &control, shape, len: self.len, flags };
-        ask::send(fd, &message, waits, tell_at, user)
+        ask::send(fd, &message, answers, tell_at)
     }
 }
 
@@ -134,8 +134,10 @@ fn operation(flags: i32) -> SocketOperation {
 #[allow(clippy::large_enum_variant, reason = "there is no allocator to box it by")]
 enum Step {
     Answer(Reply),
-    /// The socket has no room, and the caller waits for it.
+    /// A process of its own is to send it, and answers the call: it is the only one, or the socket has no room and the caller waits for it.
     Waits(MessageCopy),
+    /// It is being sent, and the call answered.
+    Awaited,
 }
 
 impl SupervisedCall<'_> {
@@ -156,9 +158,10 @@ impl SupervisedCall<'_> {
         match self.step(&lent, parts, flags, 0) {
             Step::Answer(reply) => Some(reply),
             Step::Waits(copied) => {
-                let done = copied.send(lent.fd(), flags, true, 0, self.subject.user.0);
+                let done = copied.send(lent.fd(), flags, true, 0);
                 self.made(lent.fd(), operation(flags), done)
             }
+            Step::Awaited => None,
         }
     }
 
@@ -197,9 +200,10 @@ impl SupervisedCall<'_> {
                 // The caller may send the rest again.
                 Step::Waits(_) if done > 0 => return Some(Reply::Result(done)),
                 Step::Waits(copied) => {
-                    let done = copied.send(lent.fd(), flags, true, tell_at, self.subject.user.0);
+                    let done = copied.send(lent.fd(), flags, true, tell_at);
                     return self.made(lent.fd(), operation(flags), done);
                 }
+                Step::Awaited => return None,
             }
         }
         Some(if done > 0 { Reply::Result(done) } else { Ok::<(), _>(()).into() })
@@ -253,8 +257,12 @@ impl SupervisedCall<'_> {
             // Decided before the rest of the message is read, because another thread may make it readable by then.
             Err(errno) => return Step::Answer(Reply::Result(-i64::from(errno))),
         }
+        if tell_at == 0 {
+            return Step::Waits(copied);
+        }
         let waits = flags & libc::MSG_DONTWAIT == 0 && !sys::is_nonblocking(fd);
-        match copied.send(fd, flags, false, tell_at, self.subject.user.0) {
+        match copied.send(fd, flags, false, tell_at) {
+            LATER => Step::Awaited,
             errno if waits && errno == -i64::from(libc::EAGAIN) => Step::Waits(copied),
             // A connection is made while the caller waits.
             errno if waits && errno == -i64::from(libc::EINPROGRESS) => Step::Waits(copied),

@@ -119,7 +119,15 @@ pub fn waits(pid: u32) -> (bool, u64) {
     (waits, fields.nth(8).map_or(0, context::number))
 }
 
-/// The start time of a process, in ticks since the host booted. Another process may get its number, but not with this start time.
+/// Whether a process has ended, and only waits to be waited for; so has one that is not there.
+pub fn is_zombie(pid: u32) -> bool {
+    let mut buffer = [0; 1024];
+    let text = procfs::proc_read(pid, b"stat", &mut buffer);
+    let end = text.iter().rposition(|&byte| byte == b')').map_or(text.len(), |end| end.wrapping_add(2));
+    matches!(text.get(end), None | Some(b'Z' | b'X'))
+}
+
+/// When a process began, in ticks since the host did: its number may be another one's later, but not with this.
 pub fn start_of(pid: u32) -> Option<u64> {
     let mut buffer = [0; 1024];
     let text = procfs::proc_read(pid, b"stat", &mut buffer);

@@ -3,7 +3,7 @@
 //!
 //! The broker takes a copy of what lies there before it looks at any of it: what it looked at is what it does.
 
-use crate::sys;
+use crate::sys::{self, ADDRESS_HEAD};
 use arrayvec::ArrayVec;
 use core::cell::UnsafeCell;
 
@@ -33,8 +33,8 @@ pub mod job {
 pub const JOB: usize = 12;
 /// Words of what the judge asks: what, and its arguments.
 pub const ASKED: usize = 8;
-/// Words of what the broker answers: a number, which is a negative errno where something failed.
-pub const ANSWER: usize = 1;
+/// Words of what the broker answers: a number, which is a negative errno where something failed, and the beginning of an address.
+pub const ANSWER: usize = 1 + ADDRESS_HEAD / 8;
 
 /// What the judge asks.
 pub mod asked {
@@ -42,24 +42,24 @@ pub mod asked {
     pub const OPEN: u64 = 1;
     /// Length of the name: what a link of /proc leads to, in a folder that comes with it.
     pub const FOLLOW: u64 = 2;
-    /// Number: the caller's descriptor.
+    /// Number, the caller's site: the caller's descriptor.
     pub const BORROW: u64 = 3;
     /// Whether the call still waits.
     pub const WAITS: u64 = 4;
-    /// Lent descriptor, length of the address, the caller's user.
+    /// Lent descriptor, length of the address, the caller's site, whether its sending is ended first.
     pub const CONNECT: u64 = 5;
-    /// Lent descriptor, flags, what the message has, length of its data, where its length is told, the caller's user.
+    /// Lent descriptor, flags, what the message has, length of its data, where its length is told, the caller's site.
     pub const SEND: u64 = 6;
     /// The same by a process that waits.
     pub const SEND_LATER: u64 = 7;
-    /// Lent descriptor, length of the address.
+    /// Lent descriptor, length of the address, the caller's site.
     pub const BIND: u64 = 8;
-    /// Lent descriptor, backlog.
+    /// Lent descriptor, backlog, the caller's site.
     pub const LISTEN: u64 = 9;
-    /// Lent descriptor, level, option, length of the value.
+    /// Lent descriptor, level, option, length of the value, the caller's site.
     pub const SET: u64 = 10;
-    /// Lent descriptor.
-    pub const END_SENDING: u64 = 11;
+    /// Lent descriptor, which of its names, the caller's site: what only whoever has the socket's lock can say.
+    pub const NAME: u64 = 11;
     /// 4 or 6; the address is the text.
     pub const OWN: u64 = 12;
     /// Priority, time, length of the fields, length of the line behind them.
@@ -67,6 +67,11 @@ pub mod asked {
     /// What is decided, and with which result.
     pub const DONE: u64 = 14;
 }
+
+/// Which name of a socket: its own, that of the other end, and, with its number in the place of an address, TCP's state.
+pub const OWN_NAME: u64 = 0;
+pub const PEER_NAME: u64 = 1;
+pub const TCP_STATE: u64 = 2;
 
 /// A decision: somebody else answers, the call goes on, it has a result.
 pub const NOBODY: u64 = 0;

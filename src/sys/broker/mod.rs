@@ -2,7 +2,7 @@
 
 pub mod desk;
 
-use crate::sys::{self, ADDRESS_MAX, Fd, Reply};
+use crate::sys::{self, ADDRESS_HEAD, ADDRESS_MAX, Fd, Reply};
 use core::mem::ManuallyDrop;
 use core::net::IpAddr;
 use core::ptr::null_mut;
@@ -36,13 +36,40 @@ fn desk() -> Option<&'static Desk> {
 
 /// Asks; without an answer this process has nothing to do any more.
 #[inline(never)]
-fn ask(words: [u64; ASKED], fd: Option<i32>) -> (i64, Option<Fd>) {
+fn ask_for_all(words: [u64; ASKED], fd: Option<i32>) -> ([u64; ANSWER], Option<Fd>) {
     let mut answer = [0; ANSWER];
     let fds = if fd.is_some() { &[fd.unwrap_or(-1)][..] } else { &[] };
     match sys::tell(CHANNEL, &words, fds).then(|| sys::hear(CHANNEL, &mut answer, true)).flatten() {
-        Some([fd, ..]) => (answer[0] as i64, fd),
+        Some([fd, ..]) => (answer, fd),
         None => sys::exit(1),
     }
+}
+
+fn ask(words: [u64; ASKED], fd: Option<i32>) -> (i64, Option<Fd>) {
+    let ([number, ..], fd) = ask_for_all(words, fd);
+    (number as i64, fd)
+}
+
+/// On whose account the broker's processes are that wait for the call at hand.
+static SITE: AtomicU32 = AtomicU32::new(0);
+
+/// The call at hand is this site's.
+pub fn set_site(site: u32) {
+    SITE.store(site, Ordering::Relaxed);
+}
+
+fn site() -> u64 {
+    u64::from(SITE.load(Ordering::Relaxed))
+}
+
+/// What of a lent socket is under its lock, which a caller can hold for as long as it likes: the length of a name and the name, or the
+/// negative errno and nothing.
+#[cold]
+pub fn name(fd: i32, which: u64) -> (i64, [u8; ADDRESS_HEAD]) {
+    let ([len, words @ ..], _) = ask_for_all([asked::NAME, token(fd), which, site(), 0, 0, 0, 0], None);
+    let mut bytes = [0; ADDRESS_HEAD];
+    bytes.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_ne_bytes());
+    (len as i64, bytes)
 }
 
 /// Puts text on the desk; how much there is of it.
@@ -110,7 +137,7 @@ pub fn follow(folder: i32, name: &[u8]) -> Result<Option<Fd>, i32> {
 
 /// The caller's descriptor with this number.
 pub fn borrow(number: i32) -> Result<Fd, i32> {
-    match ask([asked::BORROW, u64::from(number.cast_unsigned()), 0, 0, 0, 0, 0, 0], None) {
+    match ask([asked::BORROW, u64::from(number.cast_unsigned()), site(), 0, 0, 0, 0, 0], None) {
         (token @ 0.., Some(fd)) => {
             let place = usize::try_from(fd.0).ok().and_then(|own| LENT.get(own)).ok_or(libc::EMFILE)?;
             place.store((token as i32).wrapping_add(1), Ordering::Relaxed);
@@ -131,10 +158,10 @@ pub fn is_certain() -> bool {
     IS_CERTAIN.load(Ordering::Relaxed) || ask([asked::WAITS, 0, 0, 0, 0, 0, 0, 0], None).0 == 1
 }
 
-/// Connects; what comes of it, or that it is awaited.
-pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize, user: u32) -> i64 {
+/// Connects, a socket whose sending is ended first if so; that it is awaited, or finds no place.
+pub fn connect(fd: i32, address: &[u8; ADDRESS_MAX], len: usize, ends_sending: bool) -> i64 {
     match put(&[address]) {
-        Some(()) => ask([asked::CONNECT, token(fd), len as u64, u64::from(user), 0, 0, 0, 0], None).0,
+        Some(()) => ask([asked::CONNECT, token(fd), len as u64, site(), u64::from(ends_sending), 0, 0, 0], None).0,
         None => -i64::from(libc::EACCES),
     }
 }
@@ -165,38 +192,35 @@ pub struct Message<'m> {
     pub flags: i32,
 }
 
-/// Sends a message: without waiting, or by a process that waits. How much was sent is written to `tell_at`, if that is not 0.
-pub fn send(fd: i32, message: &Message<'_>, waits: bool, tell_at: u64, user: u32) -> i64 {
+/// Sends a message: without waiting for room, or by a process that answers the call. How much was sent is written to `tell_at`, if that is
+/// not 0.
+pub fn send(fd: i32, message: &Message<'_>, answers: bool, tell_at: u64) -> i64 {
     let data = if message.shape.faults { Some(()) } else { put_data(message.len) };
     if data.and_then(|()| put(&[message.name, message.control])).is_none() {
         return -i64::from(libc::EACCES);
     }
-    let what = if waits { asked::SEND_LATER } else { asked::SEND };
+    let what = if answers { asked::SEND_LATER } else { asked::SEND };
     let (flags, shape) = (u64::from(message.flags.cast_unsigned()), message.shape.word());
-    ask([what, token(fd), flags, shape, message.len as u64, tell_at, u64::from(user), 0], None).0
+    ask([what, token(fd), flags, shape, message.len as u64, tell_at, site(), 0], None).0
 }
 
 pub fn bind(fd: i32, address: &[u8; ADDRESS_MAX], len: usize) -> i64 {
     match put(&[address]) {
-        Some(()) => ask([asked::BIND, token(fd), len as u64, 0, 0, 0, 0, 0], None).0,
+        Some(()) => ask([asked::BIND, token(fd), len as u64, site(), 0, 0, 0, 0], None).0,
         None => -i64::from(libc::EACCES),
     }
 }
 
 pub fn listen(fd: i32, backlog: i32) -> i64 {
-    ask([asked::LISTEN, token(fd), u64::from(backlog.cast_unsigned()), 0, 0, 0, 0, 0], None).0
+    ask([asked::LISTEN, token(fd), u64::from(backlog.cast_unsigned()), site(), 0, 0, 0, 0], None).0
 }
 
 pub fn set_option(fd: i32, level: i32, option: i32, value: &[u8]) -> i64 {
     let [level, option] = [level, option].map(|number| u64::from(number.cast_unsigned()));
     match put(&[value]) {
-        Some(()) => ask([asked::SET, token(fd), level, option, value.len() as u64, 0, 0, 0], None).0,
+        Some(()) => ask([asked::SET, token(fd), level, option, value.len() as u64, site(), 0, 0], None).0,
         None => -i64::from(libc::EACCES),
     }
-}
-
-pub fn end_sending(fd: i32) {
-    ask([asked::END_SENDING, token(fd), 0, 0, 0, 0, 0, 0], None);
 }
 
 /// Whether an address is this host's own.

@@ -5,6 +5,7 @@ use crate::harness::{
 };
 use serde_json::Value;
 use std::path::Path;
+use std::process::Command;
 
 const PAGE: &str = "<?php
 header('Content-Type: text/plain');
@@ -123,5 +124,26 @@ fn pages_are_the_same_at_any_limit() {
             .iter()
             .map(|body| ["\"said\\n\"", ",true,3,", ",3,"].iter().filter(|part| body.contains(**part)).count());
         assert!(all >= done.sum(), "{lines} {by:?}: {all} {bare:?}");
+    }
+}
+
+/// A unit's LimitFSIZE below the length of the policy: `compile` lifts what it may, or says that the policy does not fit. Nothing is left
+/// behind.
+#[test]
+fn a_policy_that_is_longer_than_a_file_may_be() {
+    enter();
+    let place = Place::new();
+    let config = place.write("etc/portcullis.toml", "mode = \"enforce\"\n");
+    let command = place.join("bin/portcullis");
+    for (limit, fits) in [("--fsize=1000:", true), ("--fsize=1000:1000", false)] {
+        let folder = place.join(if fits { "soft" } else { "hard" });
+        std::fs::create_dir(&folder).expect("a folder");
+        let mut compile = Command::new("setpriv");
+        compile.args(["--bounding-set=-sys_resource", "prlimit", limit]).arg(&command);
+        compile.args(["compile", "--config"]).arg(&config).arg("-o").arg(folder.join("policy"));
+        let output = compile.output().expect("setpriv");
+        assert_eq!(output.status.code(), Some(i32::from(!fits)), "{limit}: {output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stderr).contains("RLIMIT_FSIZE"), !fits, "{output:?}");
+        assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), usize::from(fits), "{limit}");
     }
 }

@@ -12,6 +12,7 @@ mod interpreters;
 mod journal_sender;
 mod limits;
 mod loading;
+mod locked;
 mod lost_library;
 mod merging;
 mod names_away;

@@ -10,6 +10,11 @@ fn servers(place: &Place) -> (Guard, Fpm, Nginx) {
 
 /// The same with more in the configuration.
 pub fn servers_with(place: &Place, more: &str) -> (Guard, Fpm, Nginx) {
+    servers_of(place, more, &Pool::default())
+}
+
+/// The same with another pool.
+pub fn servers_of(place: &Place, more: &str, pool: &Pool) -> (Guard, Fpm, Nginx) {
     place.pages();
     run_page(place);
     let (www, strict, other) = (place.join("www"), place.join("www/strict"), place.join("www/other1"));
@@ -19,7 +24,7 @@ pub fn servers_with(place: &Place, more: &str) -> (Guard, Fpm, Nginx) {
         other.display()
     );
     let guard = place.guard_of_every_event(&config);
-    let fpm = Fpm::start(place, Some(&guard), &Pool::default());
+    let fpm = Fpm::start(place, Some(&guard), pool);
     let server = |name: &str, root: &Path| {
         format!(
             "server {{ listen 127.0.0.1:8081; server_name {name}; root {};\n{}\n}}",

@@ -9,13 +9,14 @@ const FACCESSAT2: libc::c_long = 439;
 const TEMPORARY: i32 = libc::O_TMPFILE & !libc::O_DIRECTORY;
 
 /// Calls that it makes, whatever their arguments.
-pub const ANY: [libc::c_long; 63] = [
+pub const ANY: [libc::c_long; 64] = [
     // Time, itself, its children.
     libc::SYS_ppoll,
     libc::SYS_restart_syscall,
     libc::SYS_clock_gettime,
     libc::SYS_nanosleep,
     libc::SYS_setitimer,
+    libc::SYS_timerfd_settime,
     libc::SYS_wait4,
     libc::SYS_exit_group,
     libc::SYS_rt_sigprocmask,
@@ -83,7 +84,7 @@ pub const ANY: [libc::c_long; 63] = [
 
 /// Calls that it makes with such an argument: which one, what of it counts, and what that is. Of all of them the kernel looks at
 /// the lower half alone.
-pub const ONLY: [(libc::c_long, u8, u32, u32); 30] = [
+pub const ONLY: [(libc::c_long, u8, u32, u32); 32] = [
     (libc::SYS_ioctl, 1, u32::MAX, sys::NOTIF_RECV as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::NOTIF_ID_VALID as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::NOTIF_SEND as u32),
@@ -97,6 +98,8 @@ pub const ONLY: [(libc::c_long, u8, u32, u32); 30] = [
     (libc::SYS_madvise, 2, u32::MAX, libc::MADV_DONTNEED as u32),
     (libc::SYS_clone, 0, u32::MAX, 0),
     (libc::SYS_clone, 0, u32::MAX, libc::CLONE_FILES as u32),
+    (libc::SYS_clone, 0, u32::MAX, libc::SIGCHLD as u32),
+    (libc::SYS_clone, 0, u32::MAX, (libc::SIGCHLD | libc::CLONE_FILES) as u32),
     (libc::SYS_fcntl, 1, u32::MAX, libc::F_GETFL as u32),
     (libc::SYS_fcntl, 1, u32::MAX, libc::F_GETFD as u32),
     (libc::SYS_fcntl, 1, u32::MAX, libc::F_DUPFD_CLOEXEC as u32),
@@ -130,7 +133,7 @@ pub const NEVER: [libc::c_long; 3] = [libc::SYS_execve, libc::SYS_execveat, libc
 
 /// Calls that the judge makes, whatever their arguments. It has no descriptor but its channel to the broker, files that it reads, and
 /// what the broker lends it.
-pub const JUDGES_ANY: [libc::c_long; 39] = [
+pub const JUDGES_ANY: [libc::c_long; 36] = [
     libc::SYS_ppoll,
     libc::SYS_restart_syscall,
     libc::SYS_clock_gettime,
@@ -167,9 +170,6 @@ pub const JUDGES_ANY: [libc::c_long; 39] = [
     FACCESSAT2,
     libc::SYS_getxattr,
     libc::SYS_getcwd,
-    libc::SYS_getsockname,
-    libc::SYS_getpeername,
-    libc::SYS_getsockopt,
     // Who a process is that /proc hides; more of a descriptor of a process is not to be had.
     libc::SYS_pidfd_open,
 ];
@@ -181,6 +181,8 @@ pub const JUDGES_ONLY: [(libc::c_long, u8, u32, u32); 17] = [
     (libc::SYS_recvmsg, 0, u32::MAX, CHANNEL as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::PERSON as u32),
     (libc::SYS_ioctl, 1, u32::MAX, sys::MAPPING_QUERY as u32),
+    // What a socket is: for anything else of one the kernel takes its lock, which a caller can hold for as long as it likes.
+    (libc::SYS_getsockopt, 1, u32::MAX, libc::SOL_SOCKET as u32),
     (libc::SYS_openat, 2, OPENED, 0),
     (libc::SYS_mmap, 2, libc::PROT_EXEC as u32, 0),
     (libc::SYS_madvise, 2, u32::MAX, libc::MADV_DONTNEED as u32),

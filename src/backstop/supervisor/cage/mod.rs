@@ -45,6 +45,8 @@ const JUDGES: u64 = capability::DAC_READ_SEARCH | capability::SETGID | capabilit
 
 /// What a process has that sends for a caller.
 pub const SIGNALS: u64 = capability::KILL;
+/// What one has that opens a port for a caller.
+pub const BINDS: u64 = capability::NET_BIND_SERVICE;
 
 /// Descriptors that are open at a time: of each worker one, and some for the call at hand.
 const FILES_MAX: u64 = 8192;
@@ -204,6 +206,9 @@ mod tests {
             (libc::SYS_write, [1, 0, 0, 0, 0, 0]),
             (libc::SYS_pwrite64, [1, 0, 0, 0, 0, 0]),
             (libc::SYS_setsockopt, [0; 6]),
+            (libc::SYS_getsockname, [0; 6]),
+            (libc::SYS_getpeername, [0; 6]),
+            (libc::SYS_getsockopt, [4, libc::IPPROTO_TCP as usize, libc::TCP_INFO as usize, 0, 0, 0]),
             (libc::SYS_shutdown, [0; 6]),
             (libc::SYS_close, [CHANNEL as usize, 0, 0, 0, 0, 0]),
             (libc::SYS_dup3, [4, CHANNEL as usize, 0, 0, 0, 0]),
