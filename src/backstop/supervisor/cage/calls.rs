@@ -175,7 +175,7 @@ pub const JUDGES_ANY: [libc::c_long; 36] = [
 ];
 
 /// What it makes with such an argument.
-pub const JUDGES_ONLY: [(libc::c_long, u8, u32, u32); 17] = [
+pub const JUDGES_ONLY: [(libc::c_long, u8, u32, u32); 18] = [
     // To the broker, and from it. No other socket can get that number: it closes any but that.
     (libc::SYS_sendmsg, 0, u32::MAX, CHANNEL as u32),
     (libc::SYS_recvmsg, 0, u32::MAX, CHANNEL as u32),
