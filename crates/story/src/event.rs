@@ -292,7 +292,6 @@ impl Event {
     }
 
     /// Every rule that fired, the one that decided first.
-    #[must_use]
     pub fn rules(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.rule()).chain(self.texts(field::ALSO))
     }

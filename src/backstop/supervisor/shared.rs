@@ -147,8 +147,7 @@ mod tests {
         let touches = |from: &[u64]| {
             let mut touched = Touched::new(&mappings);
             from.iter().for_each(|from| touched.look(*from));
-            let found = touched.all().expect("all of them").any(|range| range == (at, at + 4096));
-            found
+            touched.all().expect("all of them").any(|range| range == (at, at + 4096))
         };
         assert!(touches(&[at]) && touches(&[at + 4095]) && touches(&[at - STRING_MAX + 1]));
         assert!(!touches(&[at - STRING_MAX]) && !touches(&[at + 4096]) && !touches(&[room]));
