@@ -80,10 +80,15 @@ fn sites() -> Sites {
         config += &format!("[[vhost]]\nname = \"site{site}\"\nmatch = {{ document_root = \"{}\" }}\n", root.display());
     }
     let guard = place.guard_of_every_event(&config);
-    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    // A script that has changed is read again at once.
+    let pool = Pool { lines: "php_admin_value[opcache.enable] = 0".to_owned(), ..Pool::default() };
+    let fpm = Fpm::start(&place, Some(&guard), &pool);
     // The client is who the test says.
     let location = |root: PathBuf| {
-        fpm.nginx_location(&root).replace("fastcgi_pass", "fastcgi_param REMOTE_ADDR $http_x_client; fastcgi_pass")
+        let facts =
+            format!("fastcgi_param DOCUMENT_ROOT {}; fastcgi_param REMOTE_ADDR $http_x_client;", root.display());
+        let location = fpm.nginx_location(&root).replace("include /etc/nginx/fastcgi_params;", &facts);
+        location.replace("fastcgi_pass", "fastcgi_param REQUEST_METHOD $request_method; fastcgi_param QUERY_STRING $query_string; fastcgi_param REQUEST_URI $request_uri; fastcgi_param SERVER_NAME $server_name; fastcgi_param HTTP_HOST $http_host; fastcgi_pass")
     };
     let mut servers = String::new();
     for site in 1..SITES {

@@ -76,7 +76,7 @@ pub fn answer(member: &Member, notice: &Notice, with: &With<'_>) -> Option<Reply
     if let Ok(memory) = &memory {
         return answer_with(member, notice, with, memory);
     }
-    Some(unreadable(notice))
+    unreadable(notice)
 }
 
 fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memory) -> Option<Reply> {
@@ -84,7 +84,7 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
         memory.close();
     }
     let Some(subject) = subject::of(member, notice.pid, memory, with.records) else {
-        return Some(unreadable(notice));
+        return unreadable(notice);
     };
     // The process may have ended, and another one may have its number: then what was read is of that one.
     if !ask::is_certain() {
@@ -140,8 +140,11 @@ fn answer_with(member: &Member, notice: &Notice, with: &With<'_>, memory: &Memor
 
 static SAID: AtomicBool = AtomicBool::new(false);
 
-/// A process that cannot be read is evaluated by the strictest policy; one event gives the reason.
-fn unreadable(notice: &Notice) -> Reply {
+/// A process that cannot be read is evaluated by the strictest policy; one event gives the reason. One that has ended is not.
+fn unreadable(notice: &Notice) -> Option<Reply> {
+    if !ask::is_certain() {
+        return None;
+    }
     if !SAID.swap(true, Ordering::Relaxed) {
         emit::guard(
             &in_force::policy(),
@@ -155,7 +158,7 @@ fn unreadable(notice: &Notice) -> Reply {
     let (told, written) = (false, &Cell::new(false));
     let (pid, thread) = (subject::process_of(notice.pid).unwrap_or(notice.pid), notice.pid);
     let other = Other { pid, thread, parent: 0, role: Role::Descendant, chain: b"", user, place: None, told, written };
-    judge::memory(Actor::Other(&other), &served).into()
+    Some(judge::memory(Actor::Other(&other), &served).into())
 }
 
 /// The address argument of a call.
