@@ -30,8 +30,11 @@ enum Kind {
     Environment,
 }
 
+/// Room for the path of such a file.
+const ROOM: usize = 192;
+
 /// What a descriptor is: a file of proc that only its process's user reads, by its name there.
-fn kind(fd: c_int, room: &mut [u8; 192]) -> Result<Kind, Unknown> {
+fn kind(fd: c_int, room: &mut [u8; ROOM]) -> Result<Kind, Unknown> {
     const READABLE: u32 = libc::S_IFREG | 0o400;
     const WRITABLE: u32 = 0o200;
     let stat = sys::fstat(fd).ok_or(Unknown::Descriptor)?;
@@ -42,7 +45,12 @@ fn kind(fd: c_int, room: &mut [u8; 192]) -> Result<Kind, Unknown> {
     if sys::filesystem(fd).ok_or(Unknown::Descriptor)? != sys::PROC {
         return Ok(Kind::Other);
     }
-    Ok(match name(fd, room).rsplit(|byte| *byte == b'/').next() {
+    let path = name(fd, room);
+    // One that is longer has an end that nobody sees.
+    if path.len() == ROOM {
+        return Err(Unknown::Descriptor);
+    }
+    Ok(match path.rsplit(|byte| *byte == b'/').next() {
         Some(b"mem" | b"syscall") => Kind::Telling,
         Some(b"environ") => Kind::Environment,
         None | Some(b"") => return Err(Unknown::Descriptor),
@@ -59,13 +67,13 @@ fn name_of(fd: c_int) -> StringBuf<64> {
 }
 
 /// The path of a descriptor.
-fn name(fd: c_int, room: &mut [u8; 192]) -> &[u8] {
+fn name(fd: c_int, room: &mut [u8; ROOM]) -> &[u8] {
     sys::readlink(name_of(fd).c_str(), room)
 }
 
 /// Judges what will be opened to read: `fd` is an O_PATH descriptor of it.
 pub(super) fn decide(fd: c_int) -> Decision {
-    let mut room = [0; 192];
+    let mut room = [0; ROOM];
     match kind(fd, &mut room) {
         Ok(Kind::Other) => Ok(()),
         Ok(Kind::Telling) => judged(fd, None),
@@ -82,7 +90,7 @@ pub(super) fn decide(fd: c_int) -> Decision {
 }
 
 fn judged(fd: c_int, unknown: Option<Unknown>) -> Decision {
-    let (mut room, mut detail) = ([0; 192], StringBuf::<256>::new());
+    let (mut room, mut detail) = ([0; ROOM], StringBuf::<256>::new());
     detail.push(b"open for reading: ");
     detail.push(name(fd, &mut room));
     request::current(|served| judge::plain(Rule::ProcessMemory, Actor::This, served, unknown, detail.bytes()))
@@ -90,7 +98,7 @@ fn judged(fd: c_int, unknown: Option<Unknown>) -> Decision {
 
 /// Judges what was opened to read.
 pub(super) fn decide_opened(fd: c_int) -> Decision {
-    let mut room = [0; 192];
+    let mut room = [0; ROOM];
     match kind(fd, &mut room) {
         Ok(Kind::Other) => Ok(()),
         Ok(Kind::Environment) if has_lost_key(fd) => Ok(()),
@@ -142,22 +150,23 @@ enum Found {
 
 /// Looks for a key in an environment.
 fn place_of_key(fd: c_int) -> Found {
-    const ROOM: usize = 1024;
-    let (mut room, mut at) = ([0; ROOM], 0_u64);
+    const DIGITS_MAX: usize = 20;
+    let (mut room, mut at) = ([0; 1024], 0_u64);
     loop {
         let part = sys::read_at(fd, &mut room, at);
         if part.is_empty() {
             return if at == 0 { Found::Empty } else { Found::Nothing };
         }
-        let has_key = |window: &[u8]| {
-            let value = window.strip_prefix(KEY).and_then(|value| value.first());
-            value.is_some_and(|first| *first != 0 && *first != b'0')
+        // A digit that is not overwritten.
+        let has_key = |at: usize| {
+            let value = part.get(at..).and_then(|rest| rest.strip_prefix(KEY)).unwrap_or_default();
+            value.iter().take(DIGITS_MAX).take_while(|byte| **byte != 0).any(|byte| *byte != b'0')
         };
-        if part.windows(KEY.len().wrapping_add(1)).any(has_key) {
+        if (0..part.len()).any(has_key) {
             return Found::Key;
         }
         // A key may stand across the end of a part.
-        let step = part.len().saturating_sub(KEY.len());
+        let step = part.len().saturating_sub(KEY.len().wrapping_add(DIGITS_MAX));
         if step == 0 {
             return Found::Nothing;
         }

@@ -117,7 +117,7 @@ fn by_keyboard(browser: &Browser) {
     const ENTER: &str = "\u{e007}";
     browser.press(TAB);
     assert_eq!(browser.value("document.activeElement.className"), "skip");
-    let in_incidents = "document.activeElement.matches('section[aria-labelledby=incidents] summary')";
+    let in_incidents = "document.activeElement.matches('section[aria-labelledby=requests] summary')";
     for _ in 0..40 {
         if browser.value(in_incidents) == true {
             break;

@@ -5,8 +5,10 @@ use crate::incident as tree;
 use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
+use portcullis_config::reading::{self, Links};
 use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::rc::Rc;
 
 const DIM: Style = Style::new().dimmed();
@@ -14,17 +16,17 @@ const BOLD: Style = Style::new().bold();
 const ALARM: Style = AnsiColor::Red.on_default().bold();
 const GRAVE: Style = AnsiColor::Yellow.on_default();
 
-/// From that score on, an incident is shown as an alarm.
-const ALARMING: u32 = 70;
+/// From that severity on, an incident is shown as an alarm; so is one with calls that no application makes.
+const ALARMING: u8 = 73;
 /// So many events of an incident are shown as trees, and of so many requests.
 const EVENTS_SHOWN: usize = 2000;
 const REQUESTS_SHOWN: usize = 20;
 
-/// Reads the log; also gives how many lines were no events.
+/// Reads the log; also gives how many lines were no events. What is not chosen shows what is ordinary.
 pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
     let mut story = Story::default();
-    let unreadable = arguments.selection.read(false, &mut |event| {
-        story.take(&event);
+    let unreadable = arguments.selection.read_every(false, &mut |event, is_chosen| {
+        story.take(&event, is_chosen);
     })?;
     Ok((story.told(), unreadable))
 }
@@ -37,11 +39,15 @@ pub fn list(arguments: &Events) -> Result<usize, String> {
         let own = check::counted(told.totals.events as usize, "event");
         eprintln!("portcullis: note: no incident: {own} of Portcullis itself");
     }
+    // Which host it was matters where there are several.
+    let mut hosts = incidents.iter().flat_map(|incident| &incident.hosts);
+    let first = hosts.next();
+    let has_hosts = hosts.any(|host| Some(host) != first);
     let most = if arguments.lines == 0 { usize::MAX } else { arguments.lines };
     for incident in incidents.iter().take(most) {
         match arguments.json {
             true => println!("{}", out::json(&as_json(incident), false)),
-            false => println!("{}", line(incident)),
+            false => println!("{}", line(incident, has_hosts)),
         }
     }
     if incidents.len() > most {
@@ -51,14 +57,19 @@ pub fn list(arguments: &Events) -> Result<usize, String> {
 }
 
 /// One in a line.
-fn line(incident: &Incident) -> String {
-    let style = match incident.score {
-        ALARMING.. => ALARM,
+fn line(incident: &Incident, has_hosts: bool) -> String {
+    let style = match incident.severity {
         _ if incident.is_ordinary => DIM,
+        ALARMING.. => ALARM,
+        _ if incident.is_grave => ALARM,
         _ => GRAVE,
     };
+    let host = match incident.hosts.as_slice() {
+        [host, ..] if has_hosts => format!("  on {}", out::printable(host)),
+        _ => String::new(),
+    };
     format!(
-        "{style}{:>3}{style:#}  {}  {DIM}{}{DIM:#}  {}",
+        "{style}{:>3}{style:#}  {}  {DIM}{}{DIM:#}  {}{host}",
         incident.score,
         incident.id,
         time(incident.last),
@@ -113,7 +124,7 @@ pub fn one(arguments: &Events, id: &str) -> Result<usize, String> {
     }
     print_events(&events);
     println!("\nNext");
-    for command in next(arguments, incident) {
+    for command in next(arguments, incident, events.note.is_none()) {
         println!("  {}", out::printable(&command));
     }
     Ok(unreadable)
@@ -133,7 +144,7 @@ fn facts(incident: &Incident) -> Vec<String> {
     };
     let [sites, scripts, clients] = incident.counts;
     let points: Vec<String> =
-        incident.reasons.iter().map(|reason| format!("{} {}", reason.points, reason.why)).collect();
+        incident.reasons.iter().map(|reason| format!("+{} {}", reason.points, reason.why)).collect();
     let hosts = (incident.hosts.len(), true);
     let lists = [
         all("host", &incident.hosts, hosts),
@@ -201,27 +212,48 @@ fn print_events(events: &ByRequest) {
         print!("{}", tree::shown(one));
     }
     let trees = events.trees.len().saturating_sub(REQUESTS_SHOWN);
-    if trees > 0 || events.more > 0 {
-        println!("and {}, {}", check::counted(trees, "more request"), check::counted(events.more, "more event"));
+    if trees > 0 {
+        println!("and {}: --json has them", check::counted(trees, "more request"));
+    }
+    if events.more > 0 {
+        println!("and {} that are not held at once", check::counted(events.more, "more event"));
     }
 }
 
 /// Commands that go on from here.
-fn next(arguments: &Events, incident: &Incident) -> Vec<String> {
-    let files: Vec<String> = arguments.selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
-    let files = files.join(" ");
+fn next(arguments: &Events, incident: &Incident, can_read_again: bool) -> Vec<String> {
+    let selection = &arguments.selection;
+    let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
+    let rotated = if selection.rotated { " --rotated" } else { "" };
+    let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
     let mut commands = Vec::new();
-    if let [client] = incident.clients.as_slice() {
-        commands.push(format!("portcullis events --table --client {} {files}", quoted(client)));
+    if can_read_again {
+        if let [client] = incident.clients.as_slice() {
+            commands.push(format!("portcullis events --table {}{from}", option("client", client)));
+        }
+        if let Some(script) = incident.scripts.first() {
+            commands.push(format!("portcullis events --table {}{from}", option("script", script)));
+        }
     }
-    if let Some(script) = incident.scripts.first() {
-        commands.push(format!("portcullis events --table --script {} {files}", quoted(script)));
-        commands.push(format!("ls -l --time-style=full-iso {}", quoted(script)));
+    // The files and the programs of another host are not here.
+    let here = reading::text(Path::new("/proc/sys/kernel/hostname"), Links::Follow, 256).unwrap_or_default();
+    if let [host] = incident.hosts.as_slice()
+        && **host == *here.trim()
+    {
+        if let Some(script) = incident.scripts.first() {
+            commands.push(format!("ls -l --time-style=full-iso -- {}", quoted(script)));
+        }
+        if incident.outcome != Outcome::Blocked {
+            commands.push("portcullis ps".to_owned());
+        }
     }
-    if incident.outcome != Outcome::Blocked {
-        commands.push("portcullis ps".to_owned());
-    }
-    commands.iter().map(|command| command.trim_end().to_owned()).collect()
+    commands
+}
+
+/// `--NAME VALUE` for a shell.
+fn option(name: &str, value: &str) -> String {
+    let apart = if value.starts_with('-') { '=' } else { ' ' };
+    format!("--{name}{apart}{}", quoted(value))
 }
 
 /// A word for a shell.

@@ -207,7 +207,7 @@ fn what_became_of_a_call_is_said_in_words() {
     for step in ["WENT AHEAD  shell-spawn", "BLOCKED     egress-port"] {
         assert!(shown.lines().any(|line| line.contains(step)), "{step}: {shown}");
     }
-    assert!(shown.contains("\n  portcullis events --table --client 127.0.0.1 "), "{shown}");
+    assert!(shown.contains("\n  portcullis events --table --client 127.0.0.1 -- "), "{shown}");
     let json: Value =
         serde_json::from_str(&out(&place.run(&["events", "--incident", incident[1], "--json", log]))).expect("JSON");
     assert_eq!((&json["id"], &json["events_by_request"][0]["request_id"]), (&incident[1].into(), &"8c1f0e52".into()));

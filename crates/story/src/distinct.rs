@@ -1,14 +1,14 @@
 //! How many different things there were: exactly where they are few, else about as many.
 
 /// So many are counted exactly.
-const EXACT: usize = 64;
+const EXACT: usize = 256;
 /// Registers of the estimate: its standard error is 1.04 / sqrt(REGISTERS), 6.5 percent (Flajolet and others, HyperLogLog, 2007).
 const REGISTERS: usize = 256;
 
 /// The hashes of what was seen, or an estimate of their number. The hashes have to be well mixed.
 #[derive(Clone, Debug)]
 pub enum Distinct {
-    /// All of them.
+    /// All of them, in order.
     Few(Vec<u64>),
     /// The longest run of zeros in the hashes of each register.
     Many(Box<[u8; REGISTERS]>),
@@ -24,9 +24,11 @@ impl Distinct {
     /// Counts one.
     pub fn add(&mut self, hash: u64) {
         match self {
-            Distinct::Few(all) if all.contains(&hash) => {}
-            Distinct::Few(all) if all.len() < EXACT => all.push(hash),
             Distinct::Few(all) => {
+                let Err(at) = all.binary_search(&hash) else { return };
+                if all.len() < EXACT {
+                    return all.insert(at, hash);
+                }
                 let mut registers = Box::new([0; REGISTERS]);
                 all.iter().chain([&hash]).for_each(|hash| note(&mut registers, *hash));
                 *self = Distinct::Many(registers);
@@ -87,7 +89,7 @@ mod tests {
     #[test]
     fn few_are_exact_and_many_are_near() {
         let hasher = RandomState::new();
-        for count in [0, 1, 64, 65, 200, 5000, 100_000] {
+        for count in [0, 1, EXACT, EXACT + 1, 2000, 100_000] {
             let (mut all, mut halves) = (Distinct::default(), [Distinct::default(), Distinct::default()]);
             for number in 0..count {
                 let hash = hasher.hash_one(number);

@@ -7,7 +7,7 @@
 use crate::distinct::Distinct;
 use crate::names::Names;
 use crate::score::{self, Reason};
-use crate::story::{COMMON, Told, all_of};
+use crate::story::{Told, all_of};
 use crate::trail::{Key, MANY, Step, Trail, stable};
 use portcullis_policy::Rule;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -95,6 +95,8 @@ pub struct Incident {
     pub scripts: Vec<Rc<str>>,
     /// The clients, likewise.
     pub clients: Vec<Rc<str>>,
+    /// The programs of the server, likewise.
+    pub programs: Vec<Rc<str>>,
     /// How many sites, scripts and clients there are.
     pub counts: [Count; 3],
     /// How many requests there are.
@@ -113,6 +115,8 @@ pub struct Incident {
     pub uri: Rc<str>,
     /// Whether nothing in it is odd.
     pub is_ordinary: bool,
+    /// Whether it has calls that no application makes.
+    pub is_grave: bool,
     /// Whether the journal says otherwise of an event's sender.
     pub is_contradicted: bool,
     members: HashSet<Key>,
@@ -144,7 +148,10 @@ impl Incident {
             site => out += &format!(" from {site}"),
         }
         match of(&script_names, scripts, "scripts") {
-            script if script.is_empty() => {}
+            script if script.is_empty() => {
+                let programs = self.programs.iter().take(1);
+                programs.for_each(|program| out += &format!(", no known request of {program}"));
+            }
             script => out += &format!(": {script}"),
         }
         match of(&self.clients, clients, "clients") {
@@ -178,6 +185,7 @@ pub fn find(told: &Told) -> Vec<Incident> {
     for place in 0..told.trails.len() {
         members.entry(groups.of(place as u32)).or_default().push(place);
     }
+    members.retain(|_, all| all.iter().any(|place| told.trails[*place].is_chosen));
     let mut incidents: Vec<Incident> = members.values().map(|all| incident(told, all, &odd, &scripts)).collect();
     incidents.sort_by(|one, other| {
         other.score.cmp(&one.score).then(other.last.cmp(&one.last)).then_with(|| one.id.cmp(&other.id))
@@ -185,9 +193,9 @@ pub fn find(told: &Told) -> Vec<Incident> {
     incidents
 }
 
-/// Whether few trails have a step.
+/// Whether few clients have a step.
 fn is_rare(step: &Step, told: &Told) -> bool {
-    told.shapes.get(&step.shape).is_none_or(|count| *count < COMMON)
+    told.shapes.get(&step.shape).is_none_or(|shape| !shape.is_common(told.common))
 }
 
 fn is_odd(trail: &Trail, told: &Told) -> bool {
@@ -294,7 +302,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
     let gravest = rules.iter().filter(is_of).min_by_key(|rule| (!crate::trail::is_grave(**rule), **rule as u8));
     let more = told.names.text(first.id);
     Incident {
-        id: format!("{:08x}", stable((first.key, &*more)) as u32),
+        id: format!("{:08x}", stable((first.key, &*more, is_ordinary)) as u32),
         score: reasons.iter().map(|reason| reason.points).sum(),
         reasons,
         headline: gravest.map_or("Events of another version", |rule| rule.text().headline),
@@ -304,11 +312,11 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
             [0, _] => Outcome::Blocked,
             _ => Outcome::PartlyBlocked,
         },
-        rules,
         hosts: named(|trail| trail.whose.host),
         sites: named(|trail| trail.whose.site),
         scripts,
         clients: named(|trail| trail.whose.client),
+        programs: named(|trail| trail.whose.program),
         counts,
         requests: all_of(trails.iter().copied(), |trail| &trail.requests).count(),
         calls,
@@ -318,8 +326,10 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
         more_steps,
         uri: names.text(first.uri),
         is_ordinary,
+        is_grave: rules.iter().any(|rule| crate::trail::is_grave(*rule)),
         is_contradicted: trails.iter().any(|trail| trail.is_contradicted),
         members: trails.iter().map(|trail| trail.key).collect(),
+        rules,
     }
 }
 

@@ -35,11 +35,16 @@ pub fn site(event: &Event) -> &str {
     }
 }
 
-/// The script of an event, or the program of the server that it comes from.
+/// The program of the server that an event comes from.
 #[must_use]
-pub fn script(event: &Event) -> &str {
+pub fn program(event: &Event) -> &str {
+    event.text(field::CHAIN).split(" > ").next().unwrap_or_default()
+}
+
+/// The script of an event, or the program where there is none.
+fn script(event: &Event) -> &str {
     match event.text(field::REQUEST_SCRIPT) {
-        "" => event.text(field::CHAIN).split(" > ").next().unwrap_or_default(),
+        "" => program(event),
         script => script,
     }
 }

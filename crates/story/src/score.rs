@@ -52,13 +52,13 @@ pub fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     };
     let severity = usize::from(facts.severity);
     if facts.is_ordinary {
-        add(severity / 2, "half the severity, since several clients or scripts do the same");
+        add(severity / 2, "half of the severity: many clients do the same");
         return reasons;
     }
-    add(severity, "the gravest severity");
+    add(severity, "severity");
     let rare = facts.steps.iter().filter(|step| step.is_rare).count();
-    add(if rare > 0 { 10 } else { 0 }, "commands or destinations that hardly anything else in the log has");
-    add(2 * rare.saturating_sub(1).min(5), "several of these");
+    add(if rare > 0 { 10 } else { 0 }, "a rare command or destination");
+    add(2 * rare.saturating_sub(1).min(5), "further rare ones");
     add(4 * facts.rules.len().saturating_sub(1).min(5), "several rules");
     if facts.rules.iter().any(|rule| crate::trail::is_grave(*rule)) {
         add(10, "calls that no application makes");
@@ -67,7 +67,7 @@ pub fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
         add(15, "a script in a place for files, not for programs");
     }
     if facts.is_script_odd && !facts.scripts.is_empty() {
-        add(8, "scripts that do nothing ordinary");
+        add(8, "a script that does nothing ordinary");
     }
     if facts.clients == 1 {
         add(4, "one client alone");
@@ -75,7 +75,7 @@ pub fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     add(3 * facts.sites.saturating_sub(1).min(4), "several sites");
     let gravest = facts.steps.iter().any(|step| step.severity == facts.severity && !step.blocked);
     if gravest {
-        add(8, "the gravest went ahead");
+        add(8, "what is most severe went ahead");
     }
     reasons
 }

@@ -25,8 +25,8 @@ const LINKS_MAX: usize = 200_000;
 const LIKE_MAX: usize = 50_000;
 /// Beyond that, the rest of a text is left out, in bytes.
 const TEXT_MAX: usize = 300;
-/// So many trails do the same before it is ordinary.
-pub const COMMON: u32 = 3;
+/// So many clients do the same before it is ordinary, at least and at most: a tenth of all clients.
+const COMMON: std::ops::RangeInclusive<usize> = 3..=10;
 
 /// What a log says so far.
 pub struct Story {
@@ -38,8 +38,8 @@ pub struct Story {
     places: HashMap<Key, u32>,
     /// Events by their identifiers: the trail, and the kind of call.
     likes: Recent<(Key, u64)>,
-    /// In how many trails each kind of call is.
-    shapes: HashMap<u64, u32>,
+    shapes: HashMap<u64, Shape>,
+    clients: Distinct,
     links: HashSet<(Key, Key)>,
     held: usize,
     totals: Totals,
@@ -59,6 +59,33 @@ pub struct Totals {
     pub span: Option<(i64, i64)>,
 }
 
+/// Whose a kind of call is.
+#[derive(Clone, Debug, Default)]
+pub struct Shape {
+    /// The first clients, as parts of their hashes.
+    clients: Vec<u32>,
+    /// Trails of which no client is known.
+    unknown: u32,
+}
+
+impl Shape {
+    fn add(&mut self, client: u64) {
+        let client = match client == stable("") {
+            true => return self.unknown = self.unknown.saturating_add(1),
+            false => client as u32,
+        };
+        if self.clients.len() < *COMMON.end() && !self.clients.contains(&client) {
+            self.clients.push(client);
+        }
+    }
+
+    /// Whether so many have it that it is ordinary.
+    #[must_use]
+    pub fn is_common(&self, least: usize) -> bool {
+        self.clients.len() >= least || self.unknown as usize >= *COMMON.start()
+    }
+}
+
 /// Everything about a log that incidents are made of.
 pub struct Told {
     /// The trails.
@@ -67,8 +94,10 @@ pub struct Told {
     pub places: HashMap<Key, u32>,
     /// The texts of their numbers.
     pub names: Names,
-    /// In how many trails each kind of call is.
-    pub shapes: HashMap<u64, u32>,
+    /// Whose each kind of call is.
+    pub shapes: HashMap<u64, Shape>,
+    /// How many clients have to do the same before it is ordinary.
+    pub common: usize,
     /// Trails of one request.
     pub links: HashSet<(Key, Key)>,
     /// What was read.
@@ -96,6 +125,7 @@ impl Story {
             places: HashMap::new(),
             likes: Recent::new(LIKE_MAX),
             shapes: HashMap::new(),
+            clients: Distinct::default(),
             links: HashSet::new(),
             held: 0,
             totals: Totals::default(),
@@ -103,12 +133,12 @@ impl Story {
         }
     }
 
-    /// Takes an event; whether it was not read before.
-    pub fn take(&mut self, event: &Event) -> bool {
+    /// Takes an event; whether it was not read before. One that is not chosen is part of an incident only with others that are.
+    pub fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
         if !self.seen.is_new(event) {
             return false;
         }
-        self.totals.events += 1;
+        self.totals.events += u64::from(is_chosen);
         let when = event.nanoseconds();
         if let Some(when) = when {
             let (first, last) = self.totals.span.unwrap_or((when, when));
@@ -133,6 +163,7 @@ impl Story {
         let before = trail.held();
         trail.note(rule, when);
         trail.is_contradicted |= !event.contradicted().is_empty();
+        trail.is_chosen |= is_chosen;
         if !trail.repeat(rule, blocked, shape, (when, when), calls) {
             let severity = match rule {
                 Some(rule) => RULE_FACTS[rule as usize].severity,
@@ -146,7 +177,7 @@ impl Story {
                 None => trail.add_others(blocked, calls),
             }
             if self.shapes.len() < SHAPES_MAX || self.shapes.contains_key(&shape) {
-                *self.shapes.entry(shape).or_default() += 1;
+                self.shapes.entry(shape).or_default().add(resolved.key[3]);
             }
         }
         for also in event.texts(field::ALSO) {
@@ -157,6 +188,7 @@ impl Story {
         }
         if resolved.key[3] != stable("") {
             trail.clients.add(resolved.key[3]);
+            self.clients.add(resolved.key[3]);
         }
         self.held += trail.held().saturating_sub(before);
         if !event.text(field::EVENT_ID).is_empty() {
@@ -182,7 +214,8 @@ impl Story {
         let whose = Whose {
             host: self.names.number(&cut(event.text(field::HOST_HOSTNAME))),
             site: self.names.number(&cut(resolve::site(event))),
-            script: self.names.number(&cut(resolve::script(event))),
+            script: self.names.number(&cut(event.text(field::REQUEST_SCRIPT))),
+            program: self.names.number(&cut(resolve::program(event))),
             client: self.names.number(&cut(event.text(field::CLIENT_ADDRESS))),
         };
         let id = self.names.number(&cut(event.text(field::EVENT_ID)));
@@ -222,8 +255,9 @@ impl Story {
     }
 
     fn fold_those(&mut self, all: bool) {
-        let is_ordinary = |trail: &Trail, shapes: &HashMap<u64, u32>| {
-            let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|count| *count >= COMMON);
+        let least = self.common();
+        let is_ordinary = |trail: &Trail, shapes: &HashMap<u64, Shape>| {
+            let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|shape| shape.is_common(least));
             trail.steps.iter().all(|step| !step.is_grave() && is_common(step))
         };
         self.rebuild(|trail, shapes| {
@@ -237,7 +271,7 @@ impl Story {
     }
 
     /// Puts the trails together for which `into` says so, and forgets the texts that nobody has any more.
-    fn rebuild(&mut self, into: impl Fn(&Trail, &HashMap<u64, u32>) -> Option<Key>) {
+    fn rebuild(&mut self, into: impl Fn(&Trail, &HashMap<u64, Shape>) -> Option<Key>) {
         let old = std::mem::replace(&mut self.names, Names::new());
         let mut trails: Vec<Trail> = Vec::new();
         let mut places: HashMap<Key, u32> = HashMap::new();
@@ -248,10 +282,11 @@ impl Story {
             let mut again = |number: &mut u32| *number = names.number(&old.text(*number));
             again(&mut trail.whose.host);
             if key[2] == 0 {
-                (trail.whose.site, trail.whose.script) = (0, 0);
+                (trail.whose.site, trail.whose.script, trail.whose.program) = (0, 0, 0);
             } else {
                 again(&mut trail.whose.site);
                 again(&mut trail.whose.script);
+                again(&mut trail.whose.program);
             }
             if is_many {
                 trail.whose.client = 0;
@@ -288,12 +323,18 @@ impl Story {
         (self.trails, self.places) = (trails, places);
     }
 
+    /// How many clients have to do the same before it is ordinary.
+    fn common(&self) -> usize {
+        (self.clients.count().0 / 10).clamp(*COMMON.start(), *COMMON.end())
+    }
+
     /// What the log said.
     #[must_use]
     pub fn told(self) -> Told {
+        let common = self.common();
         let totals = Totals { again: self.seen.again, ..self.totals };
         let Story { names, trails, places, shapes, links, is_folded, .. } = self;
-        Told { trails, places, names, shapes, links, totals, is_folded }
+        Told { trails, places, names, shapes, common, links, totals, is_folded }
     }
 }
 

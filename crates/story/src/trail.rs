@@ -20,8 +20,10 @@ pub struct Whose {
     pub host: u32,
     /// The virtual host of the policy, or the host that the request names.
     pub site: u32,
-    /// The script, or the program of the server where there is none.
+    /// The script.
     pub script: u32,
+    /// The program of the server.
+    pub program: u32,
     /// The client; 0 for a trail of several.
     pub client: u32,
 }
@@ -96,6 +98,8 @@ pub struct Trail {
     pub uri: u32,
     /// Whether the journal says otherwise of an event.
     pub is_contradicted: bool,
+    /// Whether one of its events was asked for; the others show what is ordinary.
+    pub is_chosen: bool,
 }
 
 impl Trail {
@@ -114,6 +118,7 @@ impl Trail {
             id,
             uri,
             is_contradicted: false,
+            is_chosen: false,
         }
     }
 
@@ -180,6 +185,7 @@ impl Trail {
         }
         self.rules |= other.rules;
         self.is_contradicted |= other.is_contradicted;
+        self.is_chosen |= other.is_chosen;
         self.others.iter_mut().zip(other.others).for_each(|(own, more)| *own = own.saturating_add(more));
         self.requests.add_all(&other.requests);
         self.clients.add_all(&other.clients);

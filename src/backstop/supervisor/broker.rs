@@ -70,8 +70,9 @@ impl Drop for JudgeJob<'_> {
     fn drop(&mut self) {
         for place in 0..LENT {
             if let Some((_, fd)) = self.lent.get_mut(place).and_then(Option::take) {
-                self.let_go(fd);
+                // What is noted, another may close: by then the number may be of something else.
                 self.note_lent(place, -1);
+                self.let_go(fd);
             }
         }
     }

@@ -90,6 +90,7 @@ impl Judge {
     /// Ends it.
     pub fn end(&mut self) {
         let Some((pid, _)) = self.own.take() else { return };
+        self.shared.channel.store(0, Ordering::Relaxed);
         self.shared.judge.0.store(0, Ordering::Release);
         // Its number is its own until it is waited for.
         if sys::wait(pid).is_none() {
@@ -113,6 +114,7 @@ impl Judge {
     /// Ends it, without waiting for that: it may wait in the kernel itself. From here on it does nothing more.
     fn abandon(&mut self) -> u32 {
         let Some((pid, _)) = self.own.take() else { return 0 };
+        self.shared.channel.store(0, Ordering::Relaxed);
         self.shared.judge.0.store(0, Ordering::Release);
         sys::kill(pid);
         self.leave(pid);

@@ -82,6 +82,10 @@ impl Left {
         if let Some(bar) = self.bars.get(worker) {
             bar.until.store(0, Ordering::Relaxed);
         }
+        // What is left over of another's is none of its own.
+        for place in self.all.iter().filter(|place| place.worker.load(Ordering::Relaxed) == worker as u32) {
+            place.worker.store(u32::MAX, Ordering::Relaxed);
+        }
     }
 
     /// How often a worker was barred, if it is.
@@ -134,6 +138,8 @@ mod tests {
             left.put(own, 7);
         }
         assert_eq!((left.care(7, now), left.care(8, now)), (Care::Least, Care::All));
+        left.forget(7);
+        assert_eq!(left.care(7, now), Care::All, "another worker with its place");
         // However many workers there are, the next has a place.
         for worker in 8..17 {
             while left.care(worker, now) != Care::Least {

@@ -5,6 +5,7 @@
 
 use super::{SharedState, subject};
 use crate::sys;
+use crate::sys::broker::desk::LENT;
 use core::sync::atomic::Ordering;
 
 /// How long the broker may wait in what it does for a call, in nanoseconds.
@@ -111,28 +112,31 @@ impl SharedState {
 
     /// Closes what a broker that has ended had open. A process of its own does it: that may take as long as others like.
     pub fn close_left_over(&self) {
-        let open = || self.lent.iter().chain([&self.channel]);
-        if open().all(|noted| noted.load(Ordering::Relaxed) == 0) {
+        // Taken at once: the next broker notes its own there.
+        let (mut numbers, mut is_any) = ([0; LENT + 1], false);
+        for (number, noted) in numbers.iter_mut().zip(self.lent.iter().chain([&self.channel])) {
+            *number = noted.swap(0, Ordering::Relaxed);
+            is_any |= *number != 0;
+        }
+        if !is_any {
             return;
         }
         // SAFETY: the child only makes system calls of `sys`.
         match unsafe { sys::fork_forgotten_with_files() } {
             Ok(0) => {
-                for noted in open() {
-                    match noted.swap(0, Ordering::Relaxed) {
-                        0 => {}
-                        fd => sys::close(fd.wrapping_sub(1)),
-                    }
+                for number in numbers.iter().filter(|number| **number != 0) {
+                    sys::close(number.wrapping_sub(1));
                 }
                 sys::exit(0)
             }
             Ok(child) => {
                 for _ in 0..ENDS {
-                    if open().all(|noted| noted.load(Ordering::Relaxed) == 0) {
-                        break;
+                    if !sys::exists(child as u32) {
+                        return;
                     }
                     sys::sleep(1_000_000);
                 }
+                sys::kill(child);
                 self.left.put(child as u32, usize::MAX);
             }
             Err(_) => {}

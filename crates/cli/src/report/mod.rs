@@ -6,6 +6,7 @@ mod page;
 use crate::arguments::Report;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, check, complain, incident, install, learn};
+use portcullis_story::{Incident, Story, find};
 
 pub fn run(mut arguments: Report) -> u8 {
     log::locate(&arguments.source, &mut arguments.selection);
@@ -21,9 +22,16 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let (events, unreadable) = arguments.selection.all()?;
     let proposal = learn::text_for(&arguments.source, &events)?;
     let now = format!("{:.0}", jiff::Timestamp::now());
-    let incidents = incident::group(events.clone());
-    let html =
-        page::page(&page::Facts { events: &events, incidents: &incidents, unreadable, proposal: &proposal, now: &now });
+    let found = found(&events);
+    let requests = incident::group(events.clone());
+    let html = page::page(&page::Facts {
+        events: &events,
+        incidents: &found,
+        requests: &requests,
+        unreadable,
+        proposal: &proposal,
+        now: &now,
+    });
     match &arguments.output {
         Some(path) => {
             install::plan::output(path, &html).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
@@ -31,7 +39,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
                 "{}: {}, {}",
                 path.display(),
                 check::counted(events.len(), "event"),
-                check::counted(incidents.len(), "incident")
+                check::counted(found.len(), "incident")
             );
         }
         None => print!("{html}"),
@@ -39,8 +47,17 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     Ok(if unreadable == 0 { FINE } else { WRONG })
 }
 
+/// The incidents of some events, the gravest first.
+fn found(events: &[Event]) -> Vec<Incident> {
+    let mut story = Story::default();
+    for event in events {
+        story.take(event, true);
+    }
+    find(&story.told())
+}
+
 /// The page on some events.
 pub fn page_on(events: &[Event], unreadable: usize, proposal: &str, now: &str) -> String {
-    let incidents = incident::group(events.to_vec());
-    page::page(&page::Facts { events, incidents: &incidents, unreadable, proposal, now })
+    let requests = incident::group(events.to_vec());
+    page::page(&page::Facts { events, incidents: &found(events), requests: &requests, unreadable, proposal, now })
 }

@@ -2,24 +2,31 @@
 //! move a cursor is made visible first.
 
 use super::chart;
-use crate::incident::Incident;
+use crate::incident::Incident as Tree;
 use crate::log::Event;
 use crate::show;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use portcullis_event::field;
+use portcullis_story::{Incident, Outcome};
 use std::collections::BTreeMap;
 
-/// Incidents that are shown whole, the gravest first.
-const INCIDENTS: usize = 200;
+/// Incidents that are named, the gravest first.
+const INCIDENTS: usize = 20;
+/// Requests that are shown whole, the gravest first.
+const REQUESTS: usize = 200;
 /// Rows of the table of scripts.
 const SCRIPTS: usize = 20;
+/// Steps of an incident.
+const STEPS: usize = 12;
 
 /// What the page is about.
 pub struct Facts<'f> {
     /// All events, in the order of time.
     pub events: &'f [Event],
-    /// The same by incident.
+    /// What happened, the gravest first.
     pub incidents: &'f [Incident],
+    /// The events by request.
+    pub requests: &'f [Tree],
     /// Lines that were no events.
     pub unreadable: usize,
     /// What `learn` proposes.
@@ -29,12 +36,13 @@ pub struct Facts<'f> {
 }
 
 /// A part of the page: its anchor and its title.
-const PARTS: [(&str, &str); 6] = [
+const PARTS: [(&str, &str); 7] = [
+    ("incidents", "What happened"),
     ("time", "When"),
     ("hosts", "Virtual hosts"),
     ("rules", "Rules"),
     ("scripts", "Scripts"),
-    ("incidents", "Incidents"),
+    ("requests", "Requests"),
     ("learn", "What learn would propose"),
 ];
 
@@ -85,11 +93,12 @@ pub fn page(facts: &Facts<'_>) -> String {
                             @for event in guard.iter().take(20) { p { span class="word BLOCKED" { "GUARD " } (show::time(event)) ": " (text(event.text(field::MESSAGE))) } }
                         }
                     }
+                    section aria-labelledby="incidents" { h2 id="incidents" { "What happened" } (incidents(facts.incidents)) }
                     section aria-labelledby="time" { h2 id="time" { "When" } (chart::over_time(facts.events)) }
                     section aria-labelledby="hosts" { h2 id="hosts" { "Virtual hosts" } (counts(facts.events, "Virtual host", |event| event.vhost().to_owned())) }
                     section aria-labelledby="rules" { h2 id="rules" { "Rules" } (counts(facts.events, "Rule", |event| format!("{}: {}", event.rule(), event.text(field::RULE_NAME)))) }
                     section aria-labelledby="scripts" { h2 id="scripts" { "Scripts" } (counts(facts.events, "Script", |event| event.text(field::REQUEST_SCRIPT).to_owned())) }
-                    section aria-labelledby="incidents" { h2 id="incidents" { "Incidents" } (incidents(facts.incidents)) }
+                    section aria-labelledby="requests" { h2 id="requests" { "Requests" } (requests(facts.requests)) }
                     section aria-labelledby="learn" { h2 id="learn" { "What learn would propose" } pre tabindex="0" { (visible(facts.proposal)) } }
                 }
             }
@@ -136,12 +145,33 @@ fn counts(events: &[Event], title: &str, of: impl Fn(&Event) -> String) -> Marku
     }
 }
 
+/// The incidents in words: the score, the title, when, and what was done.
 fn incidents(all: &[Incident]) -> Markup {
-    let mut order: Vec<&Incident> = all.iter().collect();
+    html! {
+        @if all.is_empty() { p { "Nothing." } }
+        ol class="incidents" { @for incident in all.iter().take(INCIDENTS) {
+            @let is_blocked = incident.outcome == Outcome::Blocked;
+            li {
+                span class=(if is_blocked { "word BLOCKED" } else { "word AHEAD" }) { (incident.score) } " " strong { (text(&incident.title())) }
+                div class="dim" { (when(incident.first)) " to " (when(incident.last)) ", incident " (incident.id) @if incident.is_contradicted { " " span class="word BLOCKED" { (show::CONTRADICTED.trim()) } } }
+                @if !incident.is_ordinary { ul class="tree" { @for step in incident.steps.iter().take(STEPS) { li { (step.rule) " " code { (text(&step.what)) } @if step.calls > 1 { " " span class="dim" { (step.calls) " times" } } } } } }
+            }
+        } }
+        @if all.len() > INCIDENTS { p class="dim" { "And " (all.len() - INCIDENTS) " more: portcullis events --incidents -n 0 lists them all." } }
+    }
+}
+
+fn when(nanoseconds: i64) -> String {
+    let text = crate::log::time_text(nanoseconds).unwrap_or_default();
+    text.get(..19).unwrap_or(&text).replace('T', " ")
+}
+
+fn requests(all: &[Tree]) -> Markup {
+    let mut order: Vec<&Tree> = all.iter().collect();
     order.sort_by_key(|incident| std::cmp::Reverse((incident.severity(), incident.events.len())));
     html! {
         @if all.is_empty() { p { "None." } }
-        @for incident in order.iter().take(INCIDENTS) {
+        @for incident in order.iter().take(REQUESTS) {
             @let first = incident.first();
             @let request = show::request(&first.value());
             details {
@@ -149,11 +179,11 @@ fn incidents(all: &[Incident]) -> Markup {
                 ul class="tree" { @for &root in &incident.roots { (node(incident, root, 0)) } }
             }
         }
-        @if all.len() > INCIDENTS { p class="dim" { "And " (all.len() - INCIDENTS) " more: portcullis events --incidents has them all." } }
+        @if all.len() > REQUESTS { p class="dim" { "And " (all.len() - REQUESTS) " more: portcullis events has their events." } }
     }
 }
 
-fn node(incident: &Incident, place: usize, depth: usize) -> Markup {
+fn node(incident: &Tree, place: usize, depth: usize) -> Markup {
     let event = &incident.events[place];
     let (class, word) = if event.blocked() { ("BLOCKED", show::BLOCKED) } else { ("AHEAD", show::WENT_AHEAD) };
     let rules: Vec<&str> = event.rules().collect();
@@ -186,9 +216,7 @@ mod tests {
                 "request": { "state": "known", "script": hostile } },
         }));
         let events = [event.clone(), Event::of(&json!({ "rule": { "id": "guard-policy" }, "message": hostile }))];
-        let incidents = crate::incident::group(events.to_vec());
-        let page =
-            page(&Facts { events: &events, incidents: &incidents, unreadable: 1, proposal: hostile, now: "now" });
+        let page = super::super::page_on(&events, 1, hostile, "now");
         assert!(!page.contains("<script") && !page.contains("<img") && !page.contains("onload='x'\""), "{page}");
         assert!(!page.contains('\u{202e}') && !page.contains('\u{1b}'));
         assert_eq!(page.matches("<pre").count(), 1);

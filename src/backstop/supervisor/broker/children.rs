@@ -62,7 +62,11 @@ impl JudgeJob<'_> {
             Ok(child) => {
                 place.begin(child as u32);
                 match pair {
-                    Some([own, _theirs]) => self.heard(place, &own, ears == Ears::BrokerOrCaller),
+                    Some([own, theirs]) => {
+                        // Whoever ends without a word hangs up.
+                        drop(theirs);
+                        self.heard(place, &own, ears == Ears::BrokerOrCaller)
+                    }
                     None => {
                         self.awaited.set(true);
                         BrokerOutcome::Answer(LATER, None)
@@ -123,6 +127,7 @@ impl JudgeJob<'_> {
             Ok(child) => {
                 place.begin(child as u32);
                 core::mem::forget(lent);
+                drop(theirs);
                 let _ = self.heard(place, &own, false);
             }
             Err(_) => place.free(),
