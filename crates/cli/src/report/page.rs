@@ -154,11 +154,16 @@ fn incidents(all: &[Incident]) -> Markup {
             li {
                 span class=(if is_blocked { "word BLOCKED" } else { "word AHEAD" }) { (incident.score) } " " strong { (text(&incident.title())) }
                 div class="dim" { (when(incident.first)) " to " (when(incident.last)) ", incident " (incident.id) @if incident.is_contradicted { " " span class="word BLOCKED" { (show::CONTRADICTED.trim()) } } }
-                @if !incident.is_ordinary { ul class="tree" { @for step in incident.steps.iter().take(STEPS) { li { (step.rule) " " code { (text(&step.what)) } @if step.calls > 1 { " " span class="dim" { (step.calls) " times" } } } } } }
+                @if !incident.is_ordinary { ul class="tree" { @for step in incident.steps.iter().take(STEPS) { li { @let (class, word) = outcome(step.blocked); span class=(format!("word {class}")) { (word) } " " (step.rule) " " code { (text(&step.what)) } @if step.calls > 1 { " " span class="dim" { (step.calls) " times" } } } } } }
             }
         } }
         @if all.len() > INCIDENTS { p class="dim" { "And " (all.len() - INCIDENTS) " more: portcullis events --incidents -n 0 lists them all." } }
     }
+}
+
+/// What became of a call: how that looks, and the word for it.
+fn outcome(blocked: bool) -> (&'static str, &'static str) {
+    if blocked { ("BLOCKED", show::BLOCKED) } else { ("AHEAD", show::WENT_AHEAD) }
 }
 
 fn when(nanoseconds: i64) -> String {
@@ -185,7 +190,7 @@ fn requests(all: &[Tree]) -> Markup {
 
 fn node(incident: &Tree, place: usize, depth: usize) -> Markup {
     let event = &incident.events[place];
-    let (class, word) = if event.blocked() { ("BLOCKED", show::BLOCKED) } else { ("AHEAD", show::WENT_AHEAD) };
+    let (class, word) = outcome(event.blocked());
     let rules: Vec<&str> = event.rules().collect();
     html! {
         li {
