@@ -79,9 +79,13 @@ fn no_command() {
     for _ in 0..2 {
         assert!(http::get(php.nginx.port, SHELL).body.contains("[\"33\",0]"));
     }
-    let journal = Command::new("journalctl").args(["-o", "cat", "-t", "portcullis", "-n", "10"]).output();
-    let text = String::from_utf8(journal.expect("journalctl").stdout).expect("text");
-    let events: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let mut events: Vec<Value> = Vec::new();
+    wait_until("the journal", || {
+        let journal = Command::new("journalctl").args(["-o", "cat", "-t", "portcullis", "-n", "10"]).output();
+        let text = String::from_utf8(journal.expect("journalctl").stdout).expect("text");
+        events = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        events.len() >= 3
+    });
     expect_word(&events, "the portcullis command was not found", "audit");
 }
 

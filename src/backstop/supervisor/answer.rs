@@ -142,7 +142,7 @@ static SAID: AtomicBool = AtomicBool::new(false);
 
 /// A process that cannot be read is evaluated by the strictest policy; one event gives the reason. One that has ended is not.
 fn unreadable(notice: &Notice) -> Option<Reply> {
-    if !ask::is_certain() {
+    if !ask::still_waits() {
         return None;
     }
     if !SAID.swap(true, Ordering::Relaxed) {

@@ -155,7 +155,12 @@ fn token(fd: i32) -> u64 {
 
 /// Whether what was read of the caller is the caller's: its files came with the call, or the call still waits.
 pub fn is_certain() -> bool {
-    IS_CERTAIN.load(Ordering::Relaxed) || ask([asked::WAITS, 0, 0, 0, 0, 0, 0, 0], None).0 == 1
+    IS_CERTAIN.load(Ordering::Relaxed) || still_waits()
+}
+
+/// Whether the call still waits.
+pub fn still_waits() -> bool {
+    ask([asked::WAITS, 0, 0, 0, 0, 0, 0, 0], None).0 == 1
 }
 
 /// Connects, a socket whose sending is ended first if so; that it is awaited, or finds no place.
