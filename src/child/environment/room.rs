@@ -2,7 +2,7 @@
 //!
 //! libc executes a program that it spawns by a system call of its own, which cannot carry the backstop's secret. Its
 //! environment's address does instead: the room is a set of places, each [`STRIDE`] bytes from the next, whose first
-//! address is a secret. Nothing is mapped there but the environments of programs that are being started. The page before all rooms is the
+//! address is a secret. Nothing is mapped there but the environments of programs that are being started. A page behind all rooms is the
 //! process's sign, by which the supervisor knows that the library is in it, and where.
 //!
 //! **Concurrency**: each call maps a place of its own and unmaps it. The kernel decides which places are free
@@ -57,8 +57,9 @@ impl Sign {
     }
 }
 
-/// Where the sign lies. It is no secret, and says nothing of the room: everybody sees where a process has mapped something.
-pub const SIGN_ADDRESS: usize = FIRST - PAGE;
+/// Where the sign lies: behind all rooms, and in no shadow of a sanitizer (compiler-rt: asan_mapping.h, msan.h, tsan_platform.h). It is no
+/// secret, and says nothing of the room: everybody sees where a process has mapped something.
+pub const SIGN_ADDRESS: usize = 0x6200_0000_0000;
 
 /// Whether this process has its sign there.
 static IS_SIGNED: AtomicBool = AtomicBool::new(false);
