@@ -53,6 +53,12 @@ fn particular(fact: &RuleFacts) -> impl Iterator<Item = &'static str> {
     subtechniques.iter().copied().chain(fact.techniques.iter().filter(is_alone).copied())
 }
 
+/// What the rules on connections leave out.
+const UNSENT: &str = "    # The connect of a UDP socket: what is sent on it has events of its own. Some engines take no comparison with a \
+                      field that is not\n    # there for true, nor its negation.\n    unsent:\n        \
+                      event.action: connection_attempted\n        portcullis.detail: nothing sent yet\n    plain:\n        \
+                      portcullis.detail: null\n";
+
 fn sigma(fact: &RuleFacts, text: &RuleText) -> String {
     let quoted = |text: &str| format!("'{}'", text.replace('\'', "''"));
     let techniques = particular(fact).map(str::to_lowercase);
@@ -62,13 +68,17 @@ fn sigma(fact: &RuleFacts, text: &RuleText) -> String {
     let fields = ["host.hostname"].into_iter().chain(text.fields.iter().copied());
     let fields = fields.chain(["event.outcome", "portcullis.vhost"]).chain(request).chain(["portcullis.chain"]);
     let fields: String = fields.map(|field| format!("    - {field}\n")).collect();
+    let (unsent, sends) = match text.shared {
+        "connection_attempted" => (UNSENT, " and (plain or not unsent)"),
+        _ => ("", ""),
+    };
     format!(
         "title: {}\nid: {}\nstatus: experimental\ndescription: {}\nauthor: The Portcullis developers\ndate: {}\n\
          tags:\n{tags}logsource:\n    product: linux\n    service: portcullis\n    \
          definition: 'Events of Portcullis, one JSON object a line (docs/siem.md)'\ndetection:\n    \
          decided:\n        event.module: portcullis\n        rule.id: {id}\n    \
          also:\n        event.module: portcullis\n        portcullis.also|contains: {id}\n    \
-         counted:\n        event.action: merged\n    condition: (decided or also) and not counted\n\
+         counted:\n        event.action: merged\n{unsent}    condition: (decided or also) and not counted{sends}\n\
          fields:\n{fields}falsepositives:\n    - {}\nlevel: {}\n",
         fact.name,
         text.uuid,
