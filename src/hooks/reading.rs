@@ -125,20 +125,19 @@ pub(super) fn opened(fd: c_int) -> c_int {
 /// How often, and with how much time between, an environment is looked at: 20 ms in all. A constructor runs within one.
 const LOOKS: usize = 200;
 const BETWEEN: usize = 100_000;
-/// One that is empty may be that of a program that is just being executed, of a process that has ended, or of a thread of the kernel's.
-const EMPTY_LOOKS: usize = 5;
 
-/// Waits until the environment of a program has no key any more, which its constructor overwrites; false where it keeps it.
+/// Waits until the environment of a program has no key any more, which its constructor overwrites; false where it keeps it. One that is
+/// empty may be that of a program that is just being executed; one that stays so is of a process that has ended, or of a thread of the
+/// kernel's.
 #[cold]
 fn has_lost_key(fd: c_int) -> bool {
-    for look in 0..LOOKS {
-        match place_of_key(fd) {
+    for _ in 1..LOOKS {
+        match find_key(fd) {
             Found::Nothing => return true,
-            Found::Empty if look >= EMPTY_LOOKS => return true,
             Found::Empty | Found::Key => sys::sleep(BETWEEN),
         }
     }
-    false
+    !matches!(find_key(fd), Found::Key)
 }
 
 enum Found {
@@ -149,7 +148,7 @@ enum Found {
 }
 
 /// Looks for a key in an environment.
-fn place_of_key(fd: c_int) -> Found {
+fn find_key(fd: c_int) -> Found {
     const DIGITS_MAX: usize = 20;
     let (mut room, mut at) = ([0; 1024], 0_u64);
     loop {

@@ -19,6 +19,7 @@ mod trail;
 pub use event::{CONTRADICTED, CUT, Event, Origin};
 pub use incident::{Count, Incident, IncidentStep, Outcome, find};
 pub use members::Members;
+pub use names::Names;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};
 pub use story::{Story, Told, Totals};

@@ -13,13 +13,14 @@ pub struct Names {
     held: usize,
 }
 
-impl Names {
-    /// None but the empty one.
-    pub fn new() -> Names {
+impl Default for Names {
+    fn default() -> Names {
         let empty: Rc<str> = "".into();
         Names { numbers: [(Rc::clone(&empty), 0)].into(), texts: vec![empty], held: 0 }
     }
+}
 
+impl Names {
     /// The number of a text.
     pub fn number(&mut self, text: &str) -> u32 {
         if let Some(&number) = self.numbers.get(text) {
@@ -34,11 +35,25 @@ impl Names {
     }
 
     /// The text of a number.
+    #[must_use]
     pub fn text(&self, number: u32) -> Rc<str> {
         self.texts.get(number as usize).cloned().unwrap_or_default()
     }
 
+    /// How many numbers there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether there is none but the empty one.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.len() == 1
+    }
+
     /// What they take, in bytes, about.
+    #[must_use]
     pub fn held(&self) -> usize {
         self.held
     }

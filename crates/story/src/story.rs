@@ -120,7 +120,7 @@ impl Story {
             max,
             resolver: Resolver::default(),
             seen: Seen::default(),
-            names: Names::new(),
+            names: Names::default(),
             trails: Vec::new(),
             places: HashMap::new(),
             likes: Recent::new(LIKE_MAX),
@@ -272,7 +272,7 @@ impl Story {
 
     /// Puts the trails together for which `into` says so, and forgets the texts that nobody has any more.
     fn rebuild(&mut self, into: impl Fn(&Trail, &HashMap<u64, Shape>) -> Option<Key>) {
-        let old = std::mem::replace(&mut self.names, Names::new());
+        let old = std::mem::take(&mut self.names);
         let mut trails: Vec<Trail> = Vec::new();
         let mut places: HashMap<Key, u32> = HashMap::new();
         for mut trail in std::mem::take(&mut self.trails) {

@@ -37,10 +37,15 @@ try:
         os.close(os.open('/proc/self/mem', os.O_RDONLY)); print(True)
     elif way == 'stream':
         print(subprocess.run(['perl', '-e', 'open F, \"<\", shift or die; print defined <F> ? \"True\" : \"no\"', call.replace('self', str(os.getpid()))], capture_output=True, text=True).stdout or 'Permission denied')
+    elif way == 'traced':
+        print(subprocess.run(['perl', '-e', 'print syscall(TRACE, 0, 0, 0, 0) == 0 ? \"True\" : \"no\"'], capture_output=True, text=True).stdout.replace('no', 'Permission denied'))
+    elif way == 'from outside':
+        reads = 'my ($p, $v) = (shift, pack(\"QQ\", 0, 0)); $! = 0; syscall(READ, $p, $v, 1, $v, 1, 0); print $!{EPERM} ? \"no\" : \"True\"'
+        print(subprocess.run(['perl', '-MErrno', '-e', reads, str(os.getpid())], capture_output=True, text=True).stdout.replace('no', 'Permission denied'))
 except PermissionError:
     print('Permission denied')";
 
-const WAYS: [&str; 6] = ["path", "link", "folder", "reopened", "memory", "stream"];
+const WAYS: [&str; 8] = ["path", "link", "folder", "reopened", "memory", "stream", "traced", "from outside"];
 
 const CONFIG: &str = "[rules.process-memory]\nmode = \"enforce\"\n";
 
@@ -55,11 +60,15 @@ fn a_script_cannot_read_what_a_waiting_call_was_given() {
     );
     let (guard, _fpm, nginx) = servers_with(&place, &audit);
     let mut events = guard.events();
+    let numbers = [("TRACE", libc::SYS_ptrace), ("READ", libc::SYS_process_vm_readv)];
+    let read = numbers.iter().fold(READ.to_owned(), |text, (name, number)| {
+        text.replace(&format!("syscall({name}"), &format!("syscall({number}"))
+    });
     for way in WAYS {
         for (host, expected, outcome) in
             [("strict.example", "True", "success"), ("localhost", "Permission denied", "failure")]
         {
-            let said = run(nginx.port, host, &["/usr/bin/python3", "-c", READ, way]);
+            let said = run(nginx.port, host, &["/usr/bin/python3", "-c", &read, way]);
             assert_eq!(said.lines().next(), Some(expected), "{way}, {host}: {said}");
             let fresh = events.fresh();
             let found = fresh.iter().filter(|event| event.text("rule.id") == "process-memory");

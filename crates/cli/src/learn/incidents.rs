@@ -5,49 +5,14 @@
 //!
 //! **Bounds**: a record of an event has a fixed size; texts are held once, by [`Names`], up to a bound.
 
+use portcullis_story::Names;
 use std::collections::{HashMap, HashSet};
-use std::rc::Rc;
 
 /// The most that texts and records may take, in bytes, about.
 const HELD_MAX: usize = if cfg!(test) { 1 << 20 } else { 160 << 20 };
-/// What a text takes beside its own bytes.
-const TEXT_COST: usize = 56;
-
-/// Texts, each held once; number 0 is the empty one.
-pub struct Names {
-    numbers: HashMap<Rc<str>, u32>,
-    texts: Vec<Rc<str>>,
-    held: usize,
-}
-
-impl Names {
-    /// None but the empty one.
-    pub fn new() -> Names {
-        let empty: Rc<str> = "".into();
-        Names { numbers: [(empty.clone(), 0)].into(), texts: vec![empty], held: 0 }
-    }
-
-    /// The number of a text.
-    pub fn number(&mut self, text: &str) -> u32 {
-        if let Some(&number) = self.numbers.get(text) {
-            return number;
-        }
-        self.held += text.len() + TEXT_COST;
-        let (text, number): (Rc<str>, u32) = (text.into(), u32::try_from(self.texts.len()).unwrap_or(0));
-        self.texts.push(text.clone());
-        self.numbers.insert(text, number);
-        number
-    }
-
-    /// The text of a number.
-    pub fn text(&self, number: u32) -> Rc<str> {
-        self.texts.get(number as usize).cloned().unwrap_or_default()
-    }
-
-    /// Whether more is held than may be, with so many bytes beside it.
-    pub fn is_full(&self, beside: usize) -> bool {
-        self.held + beside > HELD_MAX
-    }
+/// Whether more is held than may be: texts, and so many bytes beside them.
+pub fn is_full(names: &Names, beside: usize) -> bool {
+    names.held() + beside > HELD_MAX
 }
 
 /// Whose an event is, in numbers of [`Names`]; 0 where that is not known.
@@ -102,7 +67,7 @@ impl Incidents {
     /// `all`: each event, and the number of the reason why no application causes it; 0 where one may.
     pub fn find(all: &[(Whose, u32)], names: &Names) -> Incidents {
         let mut incidents = Incidents {
-            above: (0..u32::try_from(names.texts.len()).unwrap_or(u32::MAX)).collect(),
+            above: (0..u32::try_from(names.len()).unwrap_or(u32::MAX)).collect(),
             groups: HashMap::new(),
             scripts: HashMap::new(),
             clients: HashMap::new(),
@@ -179,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_shares_anything_with_a_grave_event_is_withheld() {
-        let mut names = Names::new();
+        let mut names = Names::default();
         let [request, other, script, client, stream, child, parent, reason] =
             ["r", "o", "s", "c", "t", "p", "q", "why"].map(|text| names.number(text));
         let grave = Whose { request, script, client, ..Whose::default() };
@@ -201,7 +166,7 @@ mod tests {
 
     #[test]
     fn programs_of_one_worker_are_no_tree() {
-        let mut names = Names::new();
+        let mut names = Names::default();
         let [one, other, worker, reason] = ["1", "2", "w", "why"].map(|text| names.number(text));
         let of = |process| Whose { process, parent: worker, ..Whose::default() };
         let mut incidents = Incidents::find(&[(of(one), reason), (of(other), 0)], &names);

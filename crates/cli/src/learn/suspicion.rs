@@ -8,9 +8,8 @@ use crate::probes;
 use portcullis_config::lists;
 use portcullis_event::field;
 use portcullis_policy::{RULE_FACTS, RULE_TEXTS, Rule, RuleText};
+use portcullis_story::writable_part;
 
-/// Parts of a script's path that anybody's upload may lie in.
-const WRITABLE: [&str; 7] = ["upload", "uploads", "tmp", "temp", "cache", "shm", "sessions"];
 /// The ports that Linux chooses from (ip_local_port_range).
 const CHOSEN: std::ops::RangeInclusive<u16> = 32768..=60999;
 /// What to do where a command is to be allowed all the same.
@@ -42,11 +41,6 @@ pub fn of_incident(event: &Event, loads_own: bool) -> Option<String> {
     }
     let part = writable_part(event.text(field::REQUEST_SCRIPT))?;
     Some(format!("the script lies in a place for files, not for programs (`{part}`)"))
-}
-
-/// The part of a script's path by which anybody may have put it there.
-fn writable_part(script: &str) -> Option<&str> {
-    script.split('/').find(|part| WRITABLE.contains(&part.to_ascii_lowercase().as_str()))
 }
 
 /// Programs that hand on what an intruder types or sends.

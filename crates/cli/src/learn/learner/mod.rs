@@ -5,13 +5,14 @@
 
 mod finish;
 
-use super::incidents::{Names, Whose};
+use super::incidents::{Whose, is_full};
 use super::propose::{Choice, List, Proposal, described, entries};
 use super::suspicion;
 use crate::explain;
 use crate::log::Event;
 use portcullis_event::field::{self, Field};
 use portcullis_policy::{Policy, Rule};
+use portcullis_story::Names;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, RandomState};
 
@@ -114,7 +115,7 @@ impl<'l> Learner<'l> {
         Learner {
             policy,
             choice,
-            names: Names::new(),
+            names: Names::default(),
             whats: Vec::new(),
             numbers: HashMap::new(),
             records: Vec::new(),
@@ -131,7 +132,7 @@ impl<'l> Learner<'l> {
     pub fn take(&mut self, event: &Event, is_chosen: bool) {
         self.counts.events += usize::from(is_chosen);
         let beside = self.records.len() * RECORD_COST + self.whats.len() * WHAT_COST + self.merged.len() * 128;
-        if self.is_full || self.names.is_full(beside) {
+        if self.is_full || is_full(&self.names, beside) {
             self.is_full = true;
             return;
         }
