@@ -19,10 +19,11 @@ mod widen;
 
 use crate::arguments::Learn;
 use crate::install::plan::Change;
-use crate::log::{self, Event};
+use crate::log;
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 pub use launchers::{namespace_note, runs_commands};
-use learner::{Learner, Learnt};
+pub use learner::Learner;
+use learner::Learnt;
 use portcullis_config::{Config, Loaded};
 use portcullis_event::field;
 use portcullis_policy::Policy;
@@ -129,15 +130,43 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
     Ok(())
 }
 
-/// What `learn` would print for these events.
-pub fn text_for(source: &crate::arguments::Source, events: &[Event]) -> Result<String, String> {
-    let (_, loaded) = configuration(source)?;
-    let bytes = portcullis_config::compile(&loaded.config);
-    let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
-    let choice = Choice { blocked: true, ..Choice::default() };
-    let mut learner = Learner::new(&policy, &choice);
-    events.iter().for_each(|event| learner.take(event, true));
-    text::text(&learner.finish(&files::written)?, &loaded.config)
+/// What `learn` would print for the events that a learner is given, one by one, in any order:
+///
+/// ```ignore
+/// let streaming = learn::Streaming::of(&arguments.source)?;
+/// let policy = streaming.policy()?;
+/// let mut learner = streaming.learner(&policy);
+/// selection.read_every(false, &mut |event, is_chosen| learner.take(&event, is_chosen))?;
+/// let text = streaming.text(learner)?;
+/// ```
+pub struct Streaming {
+    loaded: Loaded,
+    policy: Vec<u8>,
+    choice: Choice<'static>,
+}
+
+impl Streaming {
+    /// By the configuration; what was blocked is learnt from, too.
+    pub fn of(source: &crate::arguments::Source) -> Result<Streaming, String> {
+        let (_, loaded) = configuration(source)?;
+        let policy = portcullis_config::compile(&loaded.config);
+        Ok(Streaming { loaded, policy, choice: Choice { blocked: true, ..Choice::default() } })
+    }
+
+    /// The policy, for [`Streaming::learner`].
+    pub fn policy(&self) -> Result<Policy<'_>, String> {
+        Policy::new(&self.policy).map_err(|why| why.reason().to_owned())
+    }
+
+    /// A learner that knows nothing yet.
+    pub fn learner<'s>(&'s self, policy: &'s Policy<'s>) -> Learner<'s> {
+        Learner::new(policy, &self.choice)
+    }
+
+    /// What a learner proposes.
+    pub fn text(&self, learner: Learner<'_>) -> Result<String, String> {
+        text::text(&learner.finish(&files::written)?, &self.loaded.config)
+    }
 }
 
 /// The configuration; without one, the built-in one is what an allowlist would be for.

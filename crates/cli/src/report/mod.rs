@@ -20,7 +20,11 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     // Before a log of hours is read.
     arguments.output.as_deref().map_or(Ok(()), crate::out::lacks_folder)?;
     let (events, unreadable) = arguments.selection.all()?;
-    let proposal = learn::text_for(&arguments.source, &events)?;
+    let streaming = learn::Streaming::of(&arguments.source)?;
+    let policy = streaming.policy()?;
+    let mut learner = streaming.learner(&policy);
+    events.iter().for_each(|event| learner.take(event, true));
+    let proposal = streaming.text(learner)?;
     let now = format!("{:.0}", jiff::Timestamp::now());
     let found = found(&events);
     let requests = incident::group(events.clone());
