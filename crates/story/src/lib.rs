@@ -1,10 +1,13 @@
 //! Events of Portcullis read from logs, and the incidents that they are part of.
 //!
-//! The command reads files and the journal; this crate knows what a line says, and what belongs together.
+//! [`log`] reads files and the journal event by event; [`Story`] takes them, and [`find`] gives the incidents.
+
+#![forbid(unsafe_code)]
 
 mod distinct;
 mod event;
 mod incident;
+pub mod log;
 mod members;
 mod names;
 mod parse;
@@ -13,7 +16,9 @@ mod resolve;
 mod score;
 mod seen;
 mod shape;
+mod spill;
 mod story;
+pub mod time;
 mod trail;
 
 pub use event::{CONTRADICTED, CUT, Event, Origin};
@@ -22,4 +27,6 @@ pub use members::Members;
 pub use names::Names;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};
+pub use seen::Seen;
+pub use spill::Spill;
 pub use story::{Story, Told, Totals};

@@ -27,12 +27,14 @@ use learner::Learnt;
 use portcullis_config::{Config, Loaded};
 use portcullis_event::field;
 use portcullis_policy::Policy;
+use portcullis_story::Seen;
 use propose::Choice;
 pub use propose::{literal, settings, words};
 use std::path::{Path, PathBuf};
 
 pub fn run(mut arguments: Learn) -> u8 {
     arguments.selection.is_for_program = arguments.json;
+    arguments.selection.is_read_again = arguments.check || (asks(&arguments) && ask::is_possible());
     if arguments.nginx.is_none() {
         log::locate(&arguments.source, &mut arguments.selection);
     }
@@ -40,6 +42,11 @@ pub fn run(mut arguments: Learn) -> u8 {
         Ok(code) => code,
         Err(message) => complain(message),
     }
+}
+
+/// Whether each entry is asked for, where somebody is there to answer.
+fn asks(arguments: &Learn) -> bool {
+    (arguments.write.is_some() || arguments.write_all) && !arguments.yes
 }
 
 fn try_run(arguments: &Learn) -> Result<u8, String> {
@@ -191,13 +198,14 @@ fn still_fires(path: &Path, edits: &[(PathBuf, String)], selection: &log::Select
         check::show_errors(&candidate);
         return Err("the proposal does not compile".to_owned());
     }
-    if let Some(pipe) = selection.files.iter().find(|file| !file.is_file()) {
-        return Err(format!("cannot read {} again, as --check does; help: name a file", pipe.display()));
-    }
     let bytes = portcullis_config::compile(&candidate.config);
     let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
     let (mut firing, mut quiet, mut shown) = (0, 0, Vec::new());
-    selection.read(false, &mut |event| {
+    let mut seen = Seen::default();
+    selection.read_again(&mut |event| {
+        if !seen.is_new(&event) {
+            return;
+        }
         // What a policy alone cannot tell fires as it did.
         match explain::has_event(&policy, &event) {
             _ if event.is_of_guard() || (event.is_of_merged() && !event.text(field::LIKE).is_empty()) => {}
