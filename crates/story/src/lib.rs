@@ -27,6 +27,7 @@ pub use members::Members;
 pub use names::Names;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};
+pub use recent::Recent;
 pub use seen::Seen;
-pub use spill::Spill;
+pub use spill::{Spill, folder as spill_folder};
 pub use story::{Story, Told, Totals};

@@ -11,6 +11,7 @@ pub use whereabouts::locate;
 
 use crate::check;
 use crate::probes::Left;
+use crate::progress::Progress;
 use portcullis_event::field;
 use portcullis_story::log::{self, Log};
 use selection::of_policy;
@@ -98,9 +99,18 @@ impl Selection {
         }
         let mut vhosts = BTreeSet::new();
         let mut wrong = Complaints { is_quiet, ..Complaints::default() };
+        let log = Log {
+            files: self.files.clone(),
+            rotated: self.rotated,
+            since: self.since.as_ref().map(Moment::seconds),
+            copies: self.is_read_again.then_some(&self.copies),
+            ..Log::default()
+        };
+        let mut progress = (!follow).then(|| Progress::of(&log));
         let mut take = |item: Item<'_>| match item {
             // Of a probe nothing is learnt, and it is part of no incident.
             Item::Event(mut event) => {
+                progress.iter_mut().for_each(Progress::event);
                 if left.out(&mut event) {
                     return;
                 }
@@ -112,14 +122,8 @@ impl Selection {
             }
             other => wrong.take(&other),
         };
-        let log = Log {
-            files: self.files.clone(),
-            rotated: self.rotated,
-            since: self.since.as_ref().map(Moment::seconds),
-            copies: self.is_read_again.then_some(&self.copies),
-            ..Log::default()
-        };
         if follow { log.follow(&mut take) } else { log.read(&mut take) }.map_err(|error| explained(&error))?;
+        drop(progress);
         let unreadable = wrong.done();
         if !is_quiet {
             self.note_vhosts(&vhosts)?;
