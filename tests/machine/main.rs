@@ -1,5 +1,6 @@
 //! The packages and the command in a machine with real systemd and Debian's own units.
 
+mod contain;
 mod container;
 mod docs;
 mod doctor;

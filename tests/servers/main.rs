@@ -12,6 +12,7 @@ mod bad_input;
 mod bypasses;
 mod children;
 mod command;
+mod contain;
 mod demo;
 mod elsewhere;
 mod examples;

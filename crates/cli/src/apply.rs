@@ -63,9 +63,6 @@ struct Outcome {
     changes: Changes,
 }
 
-/// The largest compiled policy, in bytes.
-const POLICY_MAX: u64 = 1 << 30;
-
 /// The policy that is applied, where it says what the configuration says: a file that was only touched changes nothing.
 fn same_as(applied: &[u8], config: &mut portcullis_config::Config) -> Option<Vec<u8>> {
     let policy = Policy::new(applied).ok()?;
@@ -95,7 +92,7 @@ fn one(path: &Path, output: &Path, is_check: bool) -> Outcome {
     if !outcome.loaded.usable() {
         return outcome;
     }
-    let applied = reading::bytes(output, Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let applied = reading::bytes(output, Links::Refuse, compile::POLICY_MAX).unwrap_or_default();
     let bytes = same_as(&applied, &mut outcome.loaded.config)
         .unwrap_or_else(|| portcullis_config::compile(&outcome.loaded.config));
     let is_there = applied == bytes;
@@ -187,6 +184,19 @@ pub fn at_once(main: &Path) -> Result<(), String> {
         State::Rejected => Err(format!("{} was not applied", main.display())),
         State::Failed(why) => Err(why.clone()),
         _ => Ok(()),
+    }
+}
+
+/// Applies the configuration with this main file, reloads nothing, and prints nothing but its errors; gives what changes of the policy.
+pub fn quietly(main: &Path) -> Result<Changes, String> {
+    let outcome = one(main, &compile::default_output(main), false);
+    match outcome.state {
+        State::Rejected => {
+            check::show_errors(&outcome.loaded);
+            Err(format!("{}: rejected", check::summary(&outcome.loaded, main)))
+        }
+        State::Failed(why) => Err(why),
+        State::Checked { .. } | State::Unchanged | State::Applied => Ok(outcome.changes),
     }
 }
 

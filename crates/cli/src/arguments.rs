@@ -82,6 +82,13 @@ pub enum Verb {
     /// Show the verdict on a connection or a command
     #[command(after_help = help::EXPLAIN)]
     Explain(Box<Explain>),
+    /// Enforce every rule for one site, and show what of it still runs
+    ///
+    /// The site's virtual host gets `mode = "enforce"` for every rule, in the file that has it or in a new one of vhosts.d/. The change is
+    /// shown and checked against the calls of the incident before anything is written; then it is applied, and every guarded unit
+    /// is reloaded. Where it cannot be applied, the files are put back.
+    #[command(after_help = help::CONTAIN)]
+    Contain(Box<Contain>),
     /// Block nothing: set `override` and reload every guarded unit
     #[command(after_help = help::PANIC)]
     Panic(Panic),
@@ -107,6 +114,46 @@ pub struct Panic {
     /// Remove `override` and reload
     #[arg(long)]
     pub undo: bool,
+}
+
+#[derive(Args)]
+#[command(group = clap::ArgGroup::new("what"))]
+pub struct Contain {
+    /// The main configuration file; without it, that of every guarded unit
+    #[command(flatten)]
+    pub source: Source,
+    /// Contain the sites of this incident of `portcullis events --incidents`, of the same events
+    #[arg(long, value_name = "ID", group = "what")]
+    pub incident: Option<String>,
+    /// Contain the site with this document root. Without this and --incident: the one virtual host of --vhost
+    #[arg(long, value_name = "PATH", group = "what", conflicts_with = "files")]
+    pub document_root: Option<String>,
+    /// Put the files back as they were before this containment, and apply them
+    #[arg(long, value_name = "ID", group = "what", conflicts_with_all = ["files", "closed", "evidence"])]
+    pub undo: Option<String>,
+    /// List containments that can be undone
+    #[arg(long, group = "what", conflicts_with_all = ["files", "closed", "evidence", "yes", "dry_run"])]
+    pub list: bool,
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Also empty the site's lists of allowed destinations, common ports and commands
+    #[arg(long)]
+    pub closed: bool,
+    /// Save scripts, processes, events and the journal to this new directory before anything changes
+    #[arg(long, value_name = "DIR")]
+    pub evidence: Option<PathBuf>,
+    /// Change without asking
+    #[arg(long)]
+    pub yes: bool,
+    /// Show everything, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where the files of before are kept, for --undo
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/portcullis/contain")]
+    pub state: PathBuf,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Which configuration.

@@ -12,6 +12,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// The largest compiled policy, in bytes.
+pub const POLICY_MAX: u64 = 1 << 30;
+
 /// Where the compiled policy of the configuration `config` lies.
 pub fn default_output(config: &Path) -> PathBuf {
     let mut path = place::DEFAULT_POLICY.to_owned();

@@ -137,6 +137,17 @@ help!(
     "the configuration has an error (the policy in force is explained), or the file has no event"
 );
 help!(
+    CONTAIN,
+    "  portcullis contain --incident 3f2a9c1e           # shows the change, asks, applies, verifies
+  portcullis contain --incident 3f2a9c1e --yes --evidence /root/incident
+  portcullis contain --document-root /var/www/shop --dry-run
+  portcullis contain --vhost shop --closed --yes   # also empties its allowlists
+  portcullis contain --list
+  portcullis contain --undo 3f2a9c1e",
+    "contained: every rule is enforced for the site in every guarded unit; or undone, or listed",
+    "an error, or something is not done; the output says what"
+);
+help!(
     PANIC,
     "  portcullis panic                                 # nothing is blocked any more; events are still written
   portcullis panic --mode off                      # nothing is blocked, and no event is written

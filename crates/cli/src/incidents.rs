@@ -77,7 +77,8 @@ fn line(incident: &Incident, has_hosts: bool) -> String {
     )
 }
 
-fn title(incident: &Incident) -> String {
+/// What happened, for a terminal.
+pub fn title(incident: &Incident) -> String {
     let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
     format!("{}{ALARM}{doubt}{ALARM:#}", out::printable(&incident.title()))
 }
@@ -248,7 +249,7 @@ fn option(name: &str, value: &str) -> String {
 }
 
 /// A word for a shell.
-fn quoted(word: &str) -> String {
+pub fn quoted(word: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+,".contains(&byte);
     match !word.is_empty() && !word.starts_with('-') && word.bytes().all(is_plain) {
         true => word.to_owned(),

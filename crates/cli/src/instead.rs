@@ -8,9 +8,6 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The largest compiled policy, in bytes.
-const POLICY_MAX: u64 = 1 << 30;
-
 /// What decides instead of a configuration.
 pub struct Instead {
     /// The compiled policy.
@@ -24,7 +21,7 @@ pub struct Instead {
 /// What the servers of the configuration at `path` have while it is rejected.
 pub fn of(path: &Path) -> Instead {
     let output = compile::default_output(path);
-    let bytes = reading::bytes(&output, Links::Refuse, POLICY_MAX).unwrap_or_default();
+    let bytes = reading::bytes(&output, Links::Refuse, compile::POLICY_MAX).unwrap_or_default();
     let mut config = portcullis_config::built_in();
     let applied = Policy::new(&bytes).map(|policy| {
         config.sinks = Sink::ALL.into_iter().filter(|sink| sink.is_in(policy.sinks())).collect();

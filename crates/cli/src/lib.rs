@@ -10,6 +10,7 @@ mod arguments;
 mod changes;
 mod check;
 mod compile;
+mod contain;
 mod doctor;
 mod events;
 mod explain;
@@ -77,6 +78,7 @@ pub fn main() -> ExitCode {
             USAGE
         }
         Verb::Panic(arguments) => kill_switch::run(&arguments),
+        Verb::Contain(arguments) => contain::run(*arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)

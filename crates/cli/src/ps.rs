@@ -193,7 +193,8 @@ fn may_be_wanted(descent: &Descent, arguments: &Ps) -> bool {
     answers.contains(&None) && !answers.contains(&Some(false))
 }
 
-fn print(found: &[(&Process, &Descent)], machine: &Machine, nothing: &str) {
+/// Prints descendants by unit; `nothing` where there are none.
+pub fn print(found: &[(&Process, &Descent)], machine: &Machine, nothing: &str) {
     let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for (process, descent) in found {
         groups.entry((&process.unit, &process.container)).or_default().push((process, descent));

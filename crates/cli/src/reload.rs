@@ -10,8 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The largest compiled policy, in bytes.
-const POLICY_MAX: u64 = 1 << 30;
 /// How long workers may go on after a reload, with what they are doing.
 const DRAINING: Duration = Duration::from_secs(5);
 /// What to do about a server that systemd does not reload.
@@ -157,7 +155,7 @@ pub fn outside(config: &Path) -> Option<InForce> {
 
 /// The digest of the applied policy of a configuration.
 fn applied(config: &Path) -> Option<u64> {
-    let bytes = reading::bytes(&compile::default_output(config), Links::Refuse, POLICY_MAX).ok()?;
+    let bytes = reading::bytes(&compile::default_output(config), Links::Refuse, compile::POLICY_MAX).ok()?;
     Policy::new(&bytes).ok().map(|policy| policy.digest())
 }
 

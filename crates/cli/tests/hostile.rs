@@ -77,8 +77,26 @@ impl Place {
         ] {
             self.run(arguments);
         }
+        self.contain_all(log);
         let state = self.at("state");
         self.run(&["status", "--prometheus", "-", "--state", state.to_str().expect("a path"), "--log", log]);
+    }
+}
+
+impl Place {
+    /// What containing the first incidents would do: their sites and calls come from the log.
+    fn contain_all(&self, log: &str) {
+        let config = self.at("portcullis.toml");
+        std::fs::write(&config, "mode = \"audit\"\n").expect("a file");
+        let config = config.to_str().expect("a path");
+        let listed = self.run(&["events", "--rotated", "--incidents", "--json", log]);
+        for line in String::from_utf8_lossy(&listed.stdout).lines().take(3) {
+            let incident: Value = serde_json::from_str(line).expect("JSON");
+            let id = incident["id"].as_str().expect("an identifier");
+            let arguments = ["contain", "--config", config, "--dry-run", "--rotated", "--incident", id, log];
+            self.run(&arguments);
+            self.run(&[&arguments[..], &["--json"]].concat());
+        }
     }
 }
 

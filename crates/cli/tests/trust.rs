@@ -97,7 +97,7 @@ fn no_command_takes_a_configuration_that_another_user_can_change() {
         let (config, policy, taught) = (place.config(), place.at("policy"), place.at("taught.jsonl"));
         let (config, policy, taught) =
             (config.to_str().expect("a path"), policy.to_str().expect("a path"), taught.to_str().expect("a path"));
-        let verbs: [&[&str]; 8] = [
+        let verbs: [&[&str]; 9] = [
             &["check", "--config", config],
             &["compile", "--config", config, "-o", policy],
             &["run", "--config", config, "--", "/bin/true"],
@@ -105,6 +105,7 @@ fn no_command_takes_a_configuration_that_another_user_can_change() {
             &["learn", "--config", config, taught],
             &["learn", "--config", config, "--write", "portcullis.toml", taught],
             &["report", "--config", config, taught],
+            &["contain", "--config", config, "--document-root", "/srv/shop", "--dry-run"],
             &["panic", "--config", config],
         ];
         // Of a configuration of root's, none of them says so.
@@ -254,6 +255,8 @@ fn an_ordinary_user_is_told_what_was_not_done() {
         &["uninstall", "no-such-unit"],
         &["panic"],
         &["panic", "--undo"],
+        &["contain", "--document-root", "/srv/shop", "--yes"],
+        &["contain", "--undo", "3f2a9c1e", "--yes"],
         &["renew"],
     ] {
         let done = Command::new(&program).args(verb).uid(OTHER).gid(OTHER).env_remove("PORTCULLIS_CONFIG").output();

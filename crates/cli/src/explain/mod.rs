@@ -20,7 +20,8 @@ use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule};
 pub use program::{Started, is_further};
 use question::Question;
 pub use question::unknown;
-use request::{Request, Whose, find, request_of, source};
+use request::source;
+pub use request::{Request, Whose, find, request_of};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -58,9 +59,9 @@ pub fn run(arguments: &Explain) -> u8 {
         Err(message) => return complain(message),
     };
     let whose = match &arguments.vhost {
-        Some(name) => match (0_u32..).zip(policy.vhost_names()).find(|(_, known)| *known == name.as_bytes()) {
-            Some((index, _)) => Whose::Vhost(index),
-            None => return complain(check::no_vhost(name, policy.vhost_names().map(String::from_utf8_lossy))),
+        Some(name) => match named(&policy, name) {
+            Ok(whose) => whose,
+            Err(why) => return complain(why),
         },
         None => find(&policy, &request),
     };
@@ -149,6 +150,48 @@ pub fn has_event(policy: &Policy<'_>, event: &Event) -> Option<bool> {
 pub fn fires(policy: &Policy<'_>, event: &Event) -> Option<bool> {
     let question = Question::of(event).ok()?;
     Some(question.fires(policy, find(policy, &request_of(event)).scope(policy)))
+}
+
+/// What a policy decides on the action of an event: the outcome, and the rule and the clause that decide, with its place. Of a UDP socket
+/// that is only connected, it decides on what is sent.
+pub fn verdict_on(policy: &Policy<'_>, event: &Event) -> Result<(Outcome, String), String> {
+    let question = Question::of(event)?;
+    Ok(decided(policy, find(policy, &request_of(event)), &question))
+}
+
+/// The same on a shell's command, or on a connection by TCP, of a request.
+pub fn verdicts_of(policy: &Policy<'_>, request: &Request, command: &str, to: SocketAddr) -> [(Outcome, String); 2] {
+    asked(command, to).map(|question| decided(policy, find(policy, request), &question))
+}
+
+/// The same of the virtual host with this name.
+pub fn verdicts_of_vhost(
+    policy: &Policy<'_>,
+    name: &str,
+    command: &str,
+    to: SocketAddr,
+) -> Result<[(Outcome, String); 2], String> {
+    let whose = named(policy, name)?;
+    Ok(asked(command, to).map(|question| decided(policy, whose, &question)))
+}
+
+fn asked(command: &str, to: SocketAddr) -> [Question; 2] {
+    [Question::Exec(Box::new(Started::by_shell(command))), Question::connect(to, Transport::Stream, b"")]
+}
+
+/// The virtual host with this name.
+fn named(policy: &Policy<'_>, name: &str) -> Result<Whose, String> {
+    match (0_u32..).zip(policy.vhost_names()).find(|(_, known)| *known == name.as_bytes()) {
+        Some((index, _)) => Ok(Whose::Vhost(index)),
+        None => Err(check::no_vhost(name, policy.vhost_names().map(String::from_utf8_lossy))),
+    }
+}
+
+fn decided(policy: &Policy<'_>, whose: Whose, question: &Question) -> (Outcome, String) {
+    let answer = Answer::new(policy, whose, question, None);
+    let clause = answer.clauses.first().map(Clause::line).unwrap_or_default();
+    let outcome = question.decide(policy, whose.scope(policy)).0.outcome;
+    (outcome, format!("{}, mode {}; {clause}", answer.rule.word(), answer.mode.word()))
 }
 
 /// What `[rules.loader-env] allow` would have to have for those variables of an event that a policy does not name, as far as the event

@@ -9,7 +9,7 @@ use portcullis_policy::{GLOBAL_SCOPE, Policy, STRICTEST_SCOPE};
 use portcullis_request::{Field, Source, normalise};
 
 /// Of which request.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Request {
     pub server_name: String,
     pub source: u8,
@@ -22,7 +22,7 @@ pub struct Request {
 }
 
 /// Whose policy decides.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Whose {
     Global,
     Strictest,

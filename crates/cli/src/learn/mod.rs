@@ -1,10 +1,10 @@
 //! `portcullis learn`: proposes the smallest allowlist that what was seen needs. It allows nothing by itself.
 
-mod ask;
+pub mod ask;
 mod dangers;
 mod edit;
 mod evidence;
-mod files;
+pub mod files;
 mod grouped;
 mod groups;
 mod hoist;

@@ -17,7 +17,7 @@ mod shown;
 mod survey;
 mod tally;
 mod unit;
-mod users;
+pub mod users;
 
 pub use guard::Guard;
 pub use shown::no_supervisor;

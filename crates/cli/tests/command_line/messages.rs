@@ -121,7 +121,7 @@ fn each_verb_says_what_an_ordinary_user_lacks() {
     let (config, log) = (in_secret("p.toml"), log.to_str().expect("a path").to_owned());
     let fine = place.path().join("p.toml").to_str().expect("a path").to_owned();
     let (page, policy) = (in_secret("page.html"), in_secret("policy"));
-    let verbs: [(&[&str], &str); 19] = [
+    let verbs: [(&[&str], &str); 20] = [
         (&["check", "--config", &config], "run this as root"),
         (&["compile", "--config", &config], "run this as root"),
         (&["compile", "--config", &fine, "-o", &policy], "help: sudo portcullis compile"),
@@ -138,6 +138,7 @@ fn each_verb_says_what_an_ordinary_user_lacks() {
         (&["status", "--prometheus", &page, "--state", &in_secret("state")], "help: sudo portcullis status"),
         (&["ps"], "help: sudo portcullis ps"),
         (&["panic"], "help: sudo portcullis panic"),
+        (&["contain", "--vhost", "shop"], "help: sudo portcullis contain --vhost shop"),
         (&["install", "nginx"], "help: sudo portcullis install"),
         (&["uninstall", "nginx"], "help: sudo portcullis uninstall"),
         (&["uninstall", "--now"], "help: sudo portcullis uninstall"),

@@ -1,0 +1,193 @@
+//! The incident that is to be contained: its requests and its calls, and what a policy decides on those.
+
+use crate::explain::{self, Request, request_of};
+use crate::log::{Event, Selection};
+use crate::{check, out, show};
+use portcullis_event::field;
+use portcullis_policy::{Outcome, Policy};
+use portcullis_story::{Incident, Members, Story, find};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// So many kinds of calls of an incident are evaluated, and so many of its events kept as evidence.
+const KINDS_MAX: usize = 2000;
+const EVENTS_MAX: usize = 100_000;
+/// So many different requests of document roots are remembered.
+const REQUESTS_MAX: usize = 20_000;
+/// So many calls are shown that would not be blocked.
+const SHOWN: usize = 10;
+
+/// An incident, with what is needed of its events.
+pub struct Case {
+    pub incident: Incident,
+    /// Its requests, and requests of others with the same document roots.
+    pub own: BTreeSet<Request>,
+    pub others: BTreeSet<Request>,
+    /// The numbers of its requests.
+    pub ids: BTreeSet<String>,
+    /// Its events as they were written.
+    pub lines: Vec<String>,
+    /// An event for each kind of call, and how many kinds more there are.
+    kinds: BTreeMap<String, Event>,
+    more_kinds: usize,
+    /// What is left out.
+    pub notes: Vec<String>,
+}
+
+/// Reads the log, and finds the incident whose identifier begins so.
+pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
+    if let Some(pipe) = selection.files.iter().find(|file| !file.is_file()) {
+        return Err(format!("cannot read {} a second time, as this does; help: name a file", pipe.display()));
+    }
+    let mut story = Story::default();
+    let (mut roots, mut count) = (BTreeMap::<String, BTreeSet<Request>>::new(), 0);
+    let unreadable = selection.read_every(false, &mut |event, is_chosen| {
+        story.take(&event, is_chosen);
+        let mut request = request_of(&event);
+        request.script.clear();
+        if count < REQUESTS_MAX && !request.document_root.is_empty() {
+            let of_root = roots.entry(request.document_root.clone()).or_default();
+            count += usize::from(of_root.insert(request));
+        }
+    })?;
+    let incidents = find(&story.told());
+    let mut case = Case {
+        incident: one(&incidents, id)?.clone(),
+        own: BTreeSet::new(),
+        others: BTreeSet::new(),
+        ids: BTreeSet::new(),
+        lines: Vec::new(),
+        kinds: BTreeMap::new(),
+        more_kinds: 0,
+        notes: Vec::new(),
+    };
+    let (mut members, mut left) = (Members::default(), 0_usize);
+    selection.read_again(&mut |event| {
+        if members.of(&event, &[&case.incident]).is_none() {
+            return;
+        }
+        case.own.insert(request_of(&event));
+        case.ids.extend(Some(event.text(field::HTTP_REQUEST_ID).to_owned()).filter(|id| !id.is_empty()));
+        match case.lines.len() {
+            ..EVENTS_MAX => case.lines.push(out::json(&event.value(), false)),
+            _ => left += 1,
+        }
+        case.take_kind(event);
+    })?;
+    let of_roots = case.own.iter().filter_map(|request| roots.get(&request.document_root)).flatten();
+    case.others = of_roots.cloned().collect();
+    if unreadable > 0 {
+        case.notes.push(format!("{} of the log could not be read", check::counted(unreadable, "line")));
+    }
+    if count == REQUESTS_MAX {
+        case.notes.push(format!(
+            "the log has more than {REQUESTS_MAX} kinds of requests: other sites with this document root may not be named"
+        ));
+    }
+    if left > 0 {
+        case.notes.push(format!("{} are not among the evidence", check::counted(left, "event")));
+    }
+    Ok(case)
+}
+
+/// The incident whose identifier begins so.
+fn one<'i>(incidents: &'i [Incident], id: &str) -> Result<&'i Incident, String> {
+    let shown = out::printable(id);
+    let mut found = incidents.iter().filter(|incident| incident.id.starts_with(id));
+    match (found.next(), found.next()) {
+        _ if id.is_empty() => Err("--incident is empty; help: portcullis events --incidents".to_owned()),
+        (Some(incident), None) => Ok(incident),
+        (None, _) => Err(format!(
+            "no incident {shown} in these events; help: give the same FILE, --since and other choices as to `portcullis events \
+             --incidents`, which lists them"
+        )),
+        (Some(_), Some(_)) => Err(format!("several incidents begin with {shown}; help: write more of it")),
+    }
+}
+
+impl Case {
+    /// Keeps an event for each kind of call. What was merged has no details, and is of the kind of another event.
+    fn take_kind(&mut self, event: Event) {
+        if event.is_of_merged() {
+            return;
+        }
+        let text = |field| event.text(field);
+        let object = event.destination().unwrap_or_else(|| event.arguments().join("\0"));
+        let by = [text(field::EVENT_ACTION), text(field::PROCESS_EXECUTABLE), event.unknown(), text(field::DETAIL)];
+        let kind = format!("{:?} {} {by:?} {object}", request_of(&event), event.rule());
+        match self.kinds.len() {
+            KINDS_MAX.. if !self.kinds.contains_key(&kind) => self.more_kinds += 1,
+            _ => drop(self.kinds.entry(kind).or_insert(event)),
+        }
+    }
+
+    /// What a policy decides on its calls.
+    pub fn verdicts(&self, policy: &Policy<'_>) -> Verdicts {
+        let mut verdicts = Verdicts { more: self.more_kinds, ..Verdicts::default() };
+        for event in self.kinds.values() {
+            match explain::verdict_on(policy, event) {
+                Ok((Outcome::Deny, _)) => verdicts.blocked += 1,
+                Ok((Outcome::Allow, by)) => verdicts.others.push((show::brief(event), format!("allowed: {by}"))),
+                Ok((Outcome::Audit, by)) => verdicts.others.push((show::brief(event), format!("only logged: {by}"))),
+                Err(why) => verdicts.others.push((show::brief(event), format!("not evaluated: {why}"))),
+            }
+        }
+        verdicts
+    }
+}
+
+/// What is decided on calls.
+#[derive(Default)]
+pub struct Verdicts {
+    pub blocked: usize,
+    /// Those that are not blocked, each with the reason.
+    pub others: Vec<(String, String)>,
+    /// How many were not evaluated.
+    pub more: usize,
+}
+
+impl Verdicts {
+    /// Whether every call would be blocked.
+    pub fn is_all(&self) -> bool {
+        self.others.is_empty() && self.more == 0
+    }
+
+    /// Adds the verdict on a call.
+    pub fn add(&mut self, call: String, (outcome, by): (Outcome, String)) {
+        match outcome {
+            Outcome::Deny => self.blocked += 1,
+            Outcome::Audit | Outcome::Allow => self.others.push((call, by)),
+        }
+    }
+
+    /// In words, of calls with this name.
+    pub fn said(&self, of: &str) -> Vec<String> {
+        let all = self.blocked + self.others.len() + self.more;
+        let mut lines = vec![format!(
+            "{} of {} {of} blocked",
+            self.blocked,
+            check::counted(all, "kind of call").replace("kind of calls", "kinds of calls")
+        )];
+        for (call, why) in self.others.iter().take(SHOWN) {
+            lines.push(format!("  NOT BLOCKED {call}\n    {}", out::printable(why)));
+        }
+        let more = self.others.len().saturating_sub(SHOWN);
+        if more > 0 {
+            lines.push(format!("  and {more} more that are not blocked"));
+        }
+        if self.more > 0 {
+            lines.push(format!("  {} more were not evaluated", self.more));
+        }
+        lines
+    }
+
+    pub fn as_json(&self) -> Value {
+        let others = self.others.iter().map(|(call, why)| json!({ "call": plain(call), "why": why }));
+        json!({ "blocked": self.blocked, "not_blocked": others.collect::<Vec<_>>(), "not_evaluated": self.more })
+    }
+}
+
+/// A line without its colours.
+fn plain(text: &str) -> String {
+    anstream::adapter::strip_str(text).to_string()
+}

@@ -1,0 +1,204 @@
+//! What is said of a containment, for people or for programs.
+
+use super::calls::{Case, Verdicts};
+use super::record::Record;
+use super::running::Running;
+use super::site::Plan;
+use super::units::Reloaded;
+use crate::arguments::Contain;
+use crate::install::plan::Change;
+use crate::{FINE, WRONG, complain, incidents, out};
+use anstyle::Style;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+
+const BOLD: Style = Style::new().bold();
+
+/// What is known so far.
+pub struct Outcome<'a> {
+    arguments: &'a Contain,
+    id: &'a str,
+    case: Option<&'a Case>,
+    plans: &'a [Plan],
+    /// What each new policy would decide, and what each applied one does.
+    pub expected: Vec<Verdicts>,
+    pub verified: Vec<Verdicts>,
+    reloaded: Reloaded,
+    problems: Vec<String>,
+    evidence: Option<String>,
+    /// The containment of before.
+    undo: Option<String>,
+}
+
+impl<'a> Outcome<'a> {
+    pub fn new(arguments: &'a Contain, id: &'a str, case: Option<&'a Case>, plans: &'a [Plan]) -> Outcome<'a> {
+        Outcome {
+            arguments,
+            id,
+            case,
+            plans,
+            expected: Vec::new(),
+            verified: Vec::new(),
+            reloaded: Reloaded::default(),
+            problems: Vec::new(),
+            evidence: None,
+            undo: None,
+        }
+    }
+
+    /// Shows what is to change, and what that blocks.
+    pub fn show_plan(&self) {
+        if self.arguments.json {
+            return;
+        }
+        if let Some(case) = self.case {
+            println!("{BOLD}{}{BOLD:#}", incidents::title(&case.incident));
+            case.notes.iter().for_each(|note| eprintln!("portcullis: note: {note}"));
+        }
+        for (plan, expected) in self.plans.iter().zip(&self.expected) {
+            plan.sites.iter().for_each(|site| println!("{}", site.line()));
+            if plan.unknown > 0 {
+                println!("of some requests the site is not known: the strictest policy of all decides on those");
+            }
+            for (path, text) in &plan.edits {
+                Change::Write(path.clone(), text.clone()).show();
+            }
+            if !plan.edits.is_empty() {
+                println!("Compared with the applied policy:");
+                plan.changes.iter().for_each(|line| println!("  {line}"));
+            }
+            // After a change of nothing, what is in force is verified below.
+            if !plan.edits.is_empty() {
+                expected.said("would be").iter().for_each(|line| println!("{line}"));
+            }
+        }
+    }
+
+    /// Ends a run that changes nothing.
+    pub fn finish_dry(&self) {
+        if self.arguments.json {
+            println!("{}", out::json(&self.json("would be contained", None), true));
+        } else if self.plans.iter().all(|plan| plan.edits.is_empty()) {
+            println!("It is contained already.");
+        } else {
+            println!("Nothing was changed.");
+        }
+    }
+
+    pub fn evidence(&mut self, (said, problems): (String, Vec<String>)) {
+        if !self.arguments.json {
+            println!("{said}");
+        }
+        self.evidence = Some(said);
+        self.problems.extend(problems.into_iter().map(|why| format!("evidence: {why}")));
+    }
+
+    /// Notes which containment of before has these sites.
+    pub fn already(&mut self, records: &[Record], plans: &[Plan]) {
+        let files: BTreeSet<_> = plans.iter().flat_map(|plan| &plan.sites).map(|site| &site.file).collect();
+        let has = |record: &&Record| record.files.iter().any(|file| files.contains(&file.path));
+        self.undo = records.iter().rev().find(has).map(|record| record.id.clone());
+    }
+
+    pub fn units(&mut self, reloaded: Reloaded) {
+        if !self.arguments.json {
+            reloaded.fine.iter().for_each(|line| println!("{line}"));
+        }
+        self.problems.extend(reloaded.problems.iter().cloned());
+        self.reloaded = reloaded;
+    }
+
+    /// The workers with the policy of before.
+    pub fn former(&self) -> BTreeSet<u32> {
+        self.reloaded.former.clone()
+    }
+
+    /// Says what is done and what is not; gives the exit status.
+    pub fn finish(&mut self, running: &Running, is_new: bool) -> u8 {
+        if is_new {
+            self.undo = Some(self.id.to_owned());
+        }
+        if self.verified.iter().any(|verdicts| !verdicts.is_all()) {
+            self.problems.push("the applied policy does not block every call, see above".to_owned());
+        }
+        self.problems.extend(running.lacks.iter().cloned());
+        let is_done = self.problems.is_empty();
+        let state = match (is_done, is_new) {
+            (false, _) => "not contained as a whole",
+            (true, true) => "contained",
+            (true, false) => "contained already",
+        };
+        if self.arguments.json {
+            println!("{}", out::json(&self.json(state, Some(running)), true));
+            return if is_done { FINE } else { WRONG };
+        }
+        for verdicts in &self.verified {
+            let what = if self.case.is_some() { "of the incident now" } else { "of a web shell now" };
+            verdicts.said(what).iter().for_each(|line| println!("{line}"));
+        }
+        running.print(self.undo.as_deref().unwrap_or(self.id));
+        if let Some(id) = &self.undo {
+            println!("\nTo undo it: portcullis contain --undo {id}");
+        }
+        match is_done {
+            true => println!("{BOLD}The site is {state}.{BOLD:#}"),
+            false => {
+                for problem in &self.problems {
+                    complain(problem);
+                }
+                complain("the site is not contained as a whole: see the lines above");
+            }
+        }
+        if is_done { FINE } else { WRONG }
+    }
+
+    fn json(&self, state: &str, running: Option<&Running>) -> Value {
+        let plans = self.plans.iter().map(|plan| {
+            let sites = plan.sites.iter().map(|site| {
+                json!({
+                    "vhost": site.name, "file": site.file.display().to_string(), "new": site.is_new, "selected_by": site.selects,
+                    "note": site.note,
+                })
+            });
+            json!({
+                "config": plan.main.display().to_string(), "sites": sites.collect::<Vec<_>>(),
+                "changes": plan.edits.iter().map(|(path, text)| json!({ "file": path.display().to_string(), "text": text })).collect::<Vec<_>>(),
+            })
+        });
+        let verdicts = |all: &[Verdicts]| all.iter().map(Verdicts::as_json).collect::<Vec<_>>();
+        json!({
+            "state": state,
+            "id": self.undo.as_deref().unwrap_or(self.id),
+            "incident": self.case.map(|case| incidents::as_json(&case.incident)),
+            "configurations": plans.collect::<Vec<_>>(),
+            "expected": verdicts(&self.expected),
+            "verified": verdicts(&self.verified),
+            "units": self.reloaded.json,
+            "evidence": self.evidence,
+            "running": running.map(|running| running.as_json(self.undo.as_deref().unwrap_or(self.id))),
+            "undo": self.undo.as_ref().map(|id| format!("portcullis contain --undo {id}")),
+            "problems": self.problems,
+            "notes": self.case.map(|case| &case.notes),
+        })
+    }
+}
+
+/// Says that a containment is undone; gives the exit status.
+pub fn undone(record: &Record, reloaded: Reloaded, is_json: bool) -> u8 {
+    let is_done = reloaded.problems.is_empty();
+    if is_json {
+        let state = if is_done { "undone" } else { "undone, but not in force everywhere" };
+        let files: Vec<String> = record.files.iter().map(|file| file.path.display().to_string()).collect();
+        let value = json!({
+            "state": state, "id": record.id, "files": files, "units": reloaded.json, "problems": reloaded.problems,
+        });
+        println!("{}", out::json(&value, true));
+    } else {
+        reloaded.fine.iter().for_each(|line| println!("{line}"));
+        for problem in &reloaded.problems {
+            complain(problem);
+        }
+        println!("Every file is as it was before containment {}.", record.id);
+    }
+    if is_done { FINE } else { WRONG }
+}

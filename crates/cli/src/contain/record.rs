@@ -1,0 +1,276 @@
+//! What files were before a containment, kept so that it can be undone to the byte.
+//!
+//! **Invariants**: what was is on the disk before a file changes. A file that somebody has changed since is left as it is.
+
+use crate::install::plan::{self, Change};
+use crate::{check, out, sink};
+use portcullis_config::reading::{self, Links};
+use portcullis_config::trust;
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+const RECORD: &str = "record.json";
+const LOCK: &str = ".lock";
+/// How many containments there may be at once.
+const RECORDS_MAX: usize = 10_000;
+
+/// A file that a containment has written.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    pub path: PathBuf,
+    /// What it was; `None` where it was not there.
+    pub before: Option<String>,
+    /// What it is.
+    pub after: String,
+}
+
+/// A containment that can be undone.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub id: String,
+    /// When, by whom, and of what, in words.
+    pub when: String,
+    pub who: String,
+    pub what: String,
+    /// The main configuration files.
+    pub configs: Vec<PathBuf>,
+    pub files: Vec<Written>,
+    /// The folders that were made for them.
+    pub folders: Vec<PathBuf>,
+}
+
+/// The folder with the records, of which one process at a time changes something.
+pub struct Store {
+    folder: PathBuf,
+    _turn: File,
+}
+
+impl Store {
+    /// Opens it, and makes it where it is not there.
+    pub fn open(folder: &Path) -> Result<Store, String> {
+        let failed = |error: std::io::Error| {
+            format!("cannot use {}, where the files of before are kept: {error}; nothing was changed", folder.display())
+        };
+        let folder = std::path::absolute(folder).map_err(failed)?;
+        sink::make_folder(&folder, 0o700).map_err(failed)?;
+        is_safe(&folder)?;
+        let turn = reading::lock(&folder.join(LOCK)).map_err(failed)?;
+        Ok(Store { folder, _turn: turn })
+    }
+
+    /// A name for a record that is like `id` and that none has.
+    pub fn free(&self, id: &str) -> String {
+        let mut names = std::iter::once(id.to_owned()).chain((2_u32..).map(|number| format!("{id}.{number}")));
+        names.find(|name| std::fs::symlink_metadata(self.folder.join(name)).is_err()).unwrap_or_default()
+    }
+
+    /// Keeps a record.
+    pub fn keep(&self, record: &Record) -> Result<(), String> {
+        let folder = self.folder.join(&record.id);
+        let failed = |error: std::io::Error| format!("cannot keep what was before in {}: {error}", folder.display());
+        let text = serde_json::to_string_pretty(record).map_err(|error| failed(error.into()))?;
+        sink::make_folder(&folder, 0o700).map_err(failed)?;
+        plan::write(Path::new("/"), &folder.join(RECORD), out::ascii(&text)).map_err(failed)
+    }
+
+    /// Forgets one.
+    pub fn forget(&self, id: &str) -> Result<(), String> {
+        let folder = self.folder.join(id);
+        plan::remove(Path::new("/"), &folder).map_err(|error| format!("cannot remove {}: {error}", folder.display()))
+    }
+
+    /// The record with this name.
+    pub fn named(&self, id: &str) -> Result<Record, String> {
+        let all = all(&self.folder)?;
+        let names: Vec<&str> = all.iter().map(|record| record.id.as_str()).collect();
+        let known = match names.as_slice() {
+            [] => "there is none".to_owned(),
+            names => format!("known: {}", crate::modes::some(names, names.len())),
+        };
+        let found = all.iter().find(|record| record.id == id).cloned();
+        found.ok_or_else(|| format!("no containment {} in {}; {known}", out::printable(id), self.folder.display()))
+    }
+}
+
+/// Another user who could write there would have root write what they want.
+fn is_safe(folder: &Path) -> Result<(), String> {
+    trust::folder(Path::new("/"), folder).map_err(|weak| {
+        format!(
+            "another user could change {}: {}; {}; nothing was changed",
+            folder.display(),
+            weak.what(),
+            weak.advice()
+        )
+    })
+}
+
+/// Every record in a folder, the first one first.
+pub fn all(folder: &Path) -> Result<Vec<Record>, String> {
+    if std::fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_dir()) {
+        is_safe(folder)?;
+    }
+    let entries = match reading::entries(folder, RECORDS_MAX) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(format!("cannot read {}: {error}", folder.display())),
+    };
+    let mut records = Vec::new();
+    for entry in entries.into_iter().filter(|entry| entry.path().is_dir()) {
+        let path = entry.path().join(RECORD);
+        let text = match reading::text(&path, Links::Refuse, reading::CONFIG_MAX * 8) {
+            Ok(text) => text,
+            // A run that was ended before it changed anything.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        };
+        let record: Record = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+        records.push(record);
+    }
+    records.sort_by(|one, other| (&one.when, &one.id).cmp(&(&other.when, &other.id)));
+    Ok(records)
+}
+
+impl Written {
+    /// What a file is now, and is to be.
+    pub fn of(path: &Path, after: &str) -> Result<Written, String> {
+        let before = match reading::text(path, Links::Follow, reading::CONFIG_MAX) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        };
+        Ok(Written { path: path.to_owned(), before, after: after.to_owned() })
+    }
+
+    fn to(&self, text: Option<&String>) -> Change {
+        match text {
+            Some(text) => Change::Write(self.path.clone(), text.clone()),
+            None => Change::Remove(self.path.clone()),
+        }
+    }
+
+    /// The change that contains.
+    pub fn forth(&self) -> Change {
+        self.to(Some(&self.after))
+    }
+
+    /// The change that undoes it.
+    pub fn back(&self) -> Change {
+        self.to(self.before.as_ref())
+    }
+
+    /// Whether it is neither what it was nor what it was changed to.
+    fn is_other(&self) -> bool {
+        !self.forth().is_done() && !self.back().is_done()
+    }
+}
+
+impl Record {
+    /// Makes the changes; where one fails, those before it are undone.
+    pub fn make(&self) -> Result<(), String> {
+        for (place, file) in self.files.iter().enumerate() {
+            if let Err(why) = file.forth().make(Path::new("/")) {
+                let undone = self.files.iter().take(place).filter_map(|file| file.back().make(Path::new("/")).err());
+                return Err(outcome(why, &undone.collect::<Vec<_>>()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Undoes the changes, and removes the folders that were made; gives what could not be undone.
+    pub fn unmake(&self) -> Vec<String> {
+        let failed: Vec<String> =
+            self.files.iter().rev().filter_map(|file| file.back().make(Path::new("/")).err()).collect();
+        self.folders.iter().for_each(|folder| plan::remove_empty(Path::new("/"), folder));
+        failed
+    }
+
+    /// The files that somebody has changed since.
+    pub fn changed(&self) -> Vec<&Path> {
+        self.files.iter().filter(|file| file.is_other()).map(|file| file.path.as_path()).collect()
+    }
+
+    /// In a line.
+    pub fn line(&self) -> String {
+        let files = check::counted(self.files.len(), "file");
+        out::printable(&format!("{}  {} by {}: {}; {files}", self.id, self.when, self.who, self.what))
+    }
+}
+
+/// Why something was not done, and what of it is left.
+pub fn outcome(why: String, left: &[String]) -> String {
+    match left {
+        [] => format!("{why}; every file is as it was before"),
+        left => format!("{why}; NOT put back: {}", left.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(folder: &Path) -> Record {
+        let (old, new) = (folder.join("old.toml"), folder.join("vhosts.d/new.toml"));
+        std::fs::write(&old, "# \u{e9} \u{202e}\r\nmode = 'audit'").expect("a file");
+        let files = [(&old, "mode = \"enforce\"\n"), (&new, "name = \"x\"\n")];
+        Record {
+            id: "3f2a9c1e".into(),
+            when: "2026-11-30T09:00:00Z".into(),
+            who: "root".into(),
+            what: "incident 3f2a9c1e".into(),
+            configs: vec![old.clone()],
+            files: files.map(|(path, after)| Written::of(path, after).expect("a file")).to_vec(),
+            folders: vec![folder.join("vhosts.d")],
+        }
+    }
+
+    #[test]
+    fn what_was_comes_back_to_the_byte() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let before = std::fs::read(folder.path().join("old.toml")).unwrap_or_default();
+        let made = record(folder.path());
+        let store = Store::open(&folder.path().join("state/contain")).expect("a store");
+        store.keep(&made).expect("kept");
+        assert_eq!(store.free("3f2a9c1e"), "3f2a9c1e.2");
+        made.make().expect("made");
+        let kept = store.named("3f2a9c1e").expect("a record");
+        assert_eq!(kept, made);
+        assert!(kept.changed().is_empty() && folder.path().join("vhosts.d/new.toml").exists());
+        assert!(kept.unmake().is_empty());
+        let after = std::fs::read(folder.path().join("old.toml")).expect("a file");
+        assert_eq!(after, "# \u{e9} \u{202e}\r\nmode = 'audit'".as_bytes());
+        assert!(!folder.path().join("vhosts.d").exists() && before.is_empty());
+        store.forget("3f2a9c1e").expect("forgotten");
+        assert!(store.named("3f2a9c1e").expect_err("none").contains("there is none"));
+    }
+
+    #[test]
+    fn a_file_that_was_changed_since_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let made = record(folder.path());
+        made.make().expect("made");
+        std::fs::write(folder.path().join("old.toml"), "mode = \"off\"\n").expect("a file");
+        assert_eq!(made.changed(), [folder.path().join("old.toml")]);
+    }
+
+    #[test]
+    fn a_change_that_fails_leaves_nothing_changed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut made = record(folder.path());
+        // A file is no folder.
+        made.files[1].path = folder.path().join("old.toml/new.toml");
+        let why = made.make().expect_err("an error");
+        assert!(why.contains("every file is as it was before"), "{why}");
+        assert!(made.files[0].back().is_done());
+    }
+
+    #[test]
+    fn a_folder_that_others_can_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o777)).expect("permissions");
+        let Err(why) = Store::open(folder.path()) else { panic!("a store") };
+        assert!(why.contains("another user could change"), "{why}");
+        assert!(all(folder.path()).is_err());
+    }
+}

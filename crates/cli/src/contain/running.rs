@@ -1,0 +1,228 @@
+//! What of a site still runs: descendants of its requests, and workers that have the policy of before; and the commands that freeze them.
+//!
+//! **Why a control group**: the kernel freezes all that is in it, and what that starts. Only root thaws it, while any process of the same
+//! user can continue one that SIGSTOP stopped. The unit's own control group has the server in it.
+
+use crate::incidents::quoted;
+use crate::ps;
+use crate::status::claim::{self, Vhost};
+use crate::status::descendants::{self, Machine};
+use crate::status::lineage::{self, Descent};
+use crate::status::process::{self, Process, Seen};
+use crate::status::{self, lacks};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Where control groups are, and the file that only the second version of them has.
+const GROUPS: &str = "/sys/fs/cgroup";
+const UNIFIED: &str = "/sys/fs/cgroup/cgroup.controllers";
+
+/// What is looked for.
+pub struct Of<'a> {
+    /// Compiled policies, each with the names of the contained virtual hosts.
+    pub policies: &'a [(Vec<u8>, BTreeSet<String>)],
+    /// The numbers of an incident's requests.
+    pub ids: &'a BTreeSet<String>,
+}
+
+/// What runs.
+pub struct Running {
+    all: Vec<Process>,
+    /// The descendants of the site's requests, and those of requests that are not known.
+    own: BTreeSet<u32>,
+    unknown: BTreeSet<u32>,
+    /// Workers with the policy of before.
+    workers: BTreeSet<u32>,
+    /// What could not be looked at.
+    pub lacks: Vec<String>,
+}
+
+/// A process that no other takes for another: its number, and when it was started, in ticks since the machine was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Identity {
+    pub pid: u32,
+    pub started: u64,
+}
+
+impl Running {
+    /// Looks at the processes of this host. `workers` have the policy of before.
+    pub fn look(of: &Of<'_>, workers: &BTreeSet<u32>) -> Running {
+        let Seen { processes: mut all, is_settled } = process::all();
+        let mains = status::mains(&all);
+        lineage::trace(&mut all, &mains);
+        let lacks = lacks(&all, is_settled);
+        let (mut own, mut unknown) = (BTreeSet::new(), BTreeSet::new());
+        for (process, descent) in descendants::of(all.iter()) {
+            match of.has(descent) {
+                Some(true) => drop(own.insert(process.pid)),
+                Some(false) => {}
+                None => drop(unknown.insert(process.pid)),
+            }
+        }
+        Running { all, own, unknown, workers: workers.clone(), lacks }
+    }
+
+    fn members(&self, pids: &BTreeSet<u32>) -> Vec<(&Process, &Descent)> {
+        descendants::of(self.all.iter().filter(|process| pids.contains(&process.pid)))
+    }
+
+    /// What is to be frozen: the site's descendants.
+    pub fn own(&self) -> Vec<Identity> {
+        self.identities(&self.own)
+    }
+
+    fn identities(&self, pids: &BTreeSet<u32>) -> Vec<Identity> {
+        let found = self.all.iter().filter(|process| pids.contains(&process.pid));
+        found.map(|process| Identity { pid: process.pid, started: process.facts.started }).collect()
+    }
+
+    /// Every process that is evidence.
+    pub fn evidence(&self) -> Vec<Identity> {
+        self.identities(&self.own.union(&self.unknown).copied().collect())
+    }
+
+    /// Prints them, and the commands.
+    pub fn print(&self, name: &str) {
+        let machine = Machine::here();
+        println!("\nStill running");
+        ps::print(&self.members(&self.own), &machine, "  no process that a request of the site started");
+        if !self.unknown.is_empty() {
+            println!("\nOf requests that are not known, so perhaps of this site:");
+            ps::print(&self.members(&self.unknown), &machine, "");
+        }
+        if !self.workers.is_empty() {
+            let pids = self.workers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
+            println!("\nWorkers that have the former policy until their request ends: {pids}");
+            println!("  to end them, if the request is the attacker's: kill {pids}");
+        }
+        for (title, commands) in self.commands(name) {
+            println!("\n{title}");
+            commands.iter().for_each(|command| println!("  {command}"));
+        }
+    }
+
+    /// What to do about them, with the commands.
+    pub fn commands(&self, name: &str) -> Vec<(&'static str, Vec<String>)> {
+        let own = self.own();
+        if own.is_empty() {
+            return Vec::new();
+        }
+        let is_unified = Path::new(UNIFIED).exists();
+        let group = quoted(&format!("{GROUPS}/portcullis-{name}"));
+        let mut parts = vec![(
+            "To freeze them, with their memory and connections, while the server goes on:",
+            freeze(&own, &group, is_unified),
+        )];
+        let pids = own.iter().map(|one| one.pid.to_string()).collect::<Vec<_>>().join(" ");
+        match is_unified {
+            true => {
+                parts.push((
+                    "To end them, when there is no more to look at:",
+                    vec![format!("echo 1 > {group}/cgroup.kill")],
+                ));
+                parts.push(("To let them go on:", vec![format!("echo 0 > {group}/cgroup.freeze")]));
+            }
+            false => parts.push(("To end them, when there is no more to look at:", vec![format!("kill -KILL {pids}")])),
+        }
+        parts
+    }
+
+    pub fn as_json(&self, name: &str) -> Value {
+        let machine = Machine::here();
+        let list = |pids: &BTreeSet<u32>| {
+            let all = self.members(pids);
+            all.iter().map(|(process, descent)| descendants::json(process, descent, &machine)).collect::<Vec<_>>()
+        };
+        let commands = self.commands(name);
+        let commands = commands.iter().map(|(title, commands)| json!({ "what": title, "commands": commands }));
+        json!({
+            "processes": list(&self.own), "unknown": list(&self.unknown), "former_workers": self.workers,
+            "commands": commands.collect::<Vec<_>>(), "complete": self.lacks.is_empty(), "lacks": self.lacks,
+        })
+    }
+}
+
+impl Of<'_> {
+    /// Whether a descendant is of the site; `None` where that is not known.
+    fn has(&self, descent: &Descent) -> Option<bool> {
+        let (_, request) = descent.request.as_ref()?;
+        if claim::id(request).is_some_and(|id| self.ids.contains(&id)) {
+            return Some(true);
+        }
+        let of = |(policy, names): &(Vec<u8>, BTreeSet<String>)| match Vhost::of(request, policy) {
+            Vhost::Named(name) => Some(names.contains(&name)),
+            Vhost::Outside => Some(false),
+            Vhost::Unknown => None,
+        };
+        let answers: Vec<Option<bool>> = self.policies.iter().map(of).collect();
+        match () {
+            () if answers.contains(&Some(true)) => Some(true),
+            () if answers.contains(&None) => None,
+            () => Some(false),
+        }
+    }
+}
+
+/// Commands that freeze processes by number, each only if it was started then: its number may be another's by now. A name of a process has
+/// any characters, line ends and brackets too; what follows the last bracket is the kernel's (proc_pid_stat(5)).
+fn freeze(processes: &[Identity], group: &str, is_unified: bool) -> Vec<String> {
+    let started = "started() { tr '\\n' ' ' < /proc/$1/stat | sed 's/.*) //' | cut -d' ' -f20; }".to_owned();
+    let check = |one: &Identity| format!("[ \"$(started {})\" = {} ]", one.pid, one.started);
+    let mut commands = vec![started];
+    match is_unified {
+        true => {
+            // What comes into a frozen group is frozen as it comes.
+            commands.push(format!("mkdir -p {group} && echo 1 > {group}/cgroup.freeze"));
+            commands.extend(
+                processes.iter().map(|one| format!("{} && echo {} > {group}/cgroup.procs", check(one), one.pid)),
+            );
+        }
+        false => commands.extend(processes.iter().map(|one| format!("{} && kill -STOP {}", check(one), one.pid))),
+    }
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    fn state(pid: u32) -> String {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').next()).unwrap_or_default().to_owned()
+    }
+
+    fn started(pid: u32) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+        stat.rsplit(") ")
+            .next()
+            .and_then(|rest| rest.split(' ').nth(19))
+            .and_then(|text| text.parse().ok())
+            .expect("a number")
+    }
+
+    /// A process whose name would be the end of the kernel's line; only the one that was meant is stopped.
+    #[test]
+    fn the_commands_stop_the_process_that_was_meant_and_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("x) S 1\n1 (y");
+        std::fs::copy("/bin/sleep", &program).expect("a program");
+        let mut child = Command::new(&program).arg("60").stdout(Stdio::null()).spawn().expect("sleep");
+        let pid = child.id();
+        let started = started(pid);
+        let run = |identity: Identity| {
+            let script = freeze(&[identity], "/none", false).join("\n");
+            Command::new("sh").args(["-c", &script]).status().expect("sh").success()
+        };
+        assert!(!run(Identity { pid, started: started + 1 }) && state(pid) != "T", "it is another process");
+        assert!(run(Identity { pid, started }), "the start is that of the process");
+        let begun = std::time::Instant::now();
+        while state(pid) != "T" {
+            assert!(begun.elapsed().as_secs() < 20, "{}", state(pid));
+            std::thread::yield_now();
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}

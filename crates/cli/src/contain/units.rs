@@ -1,0 +1,70 @@
+//! Reloads what is guarded, and tells where the applied policy is not in force.
+
+use crate::install::Systemd;
+use crate::reload::{self, InForce};
+use crate::unreached::{self, Unreached};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Guarded units, each with its main configuration file.
+pub struct Units(pub BTreeMap<String, PathBuf>);
+
+/// What became of them.
+#[derive(Default)]
+pub struct Reloaded {
+    /// In words, those in which the policy is in force.
+    pub fine: Vec<String>,
+    /// Those in which it is not, and what to do.
+    pub problems: Vec<String>,
+    /// Workers that have the policy of before.
+    pub former: BTreeSet<u32>,
+    pub json: Vec<Value>,
+}
+
+impl Units {
+    /// Reloads them, and looks at the servers of these configurations that belong to no unit.
+    pub fn reload(&self, configs: &BTreeSet<PathBuf>) -> Reloaded {
+        let systemd = Systemd::of(Path::new("/"));
+        let mut reloaded = Reloaded::default();
+        let mut is_any = false;
+        for (unit, config) in &self.0 {
+            let state = reload::reload(&systemd, unit, config);
+            is_any |= state != InForce::NotRunning;
+            reloaded.take(&state, unit, config);
+        }
+        for config in configs {
+            if let Some(state) = reload::outside(config) {
+                is_any = true;
+                reloaded.take(&state, "outside of units", config);
+            }
+        }
+        for server in unreached::by_apply(configs) {
+            is_any = true;
+            reloaded.problems.push(server.said());
+            reloaded.former.insert(server.pid);
+            reloaded.json.push(Unreached::as_json(&server));
+        }
+        if !is_any {
+            reloaded.problems.push(
+                "no running server is guarded by this configuration, so nothing is blocked; help: portcullis status"
+                    .to_owned(),
+            );
+        }
+        reloaded.fine.extend(reload::leftovers(&self.0));
+        reloaded
+    }
+}
+
+impl Reloaded {
+    fn take(&mut self, state: &InForce, name: &str, config: &Path) {
+        match state.is_applied() {
+            true => self.fine.push(state.said(name)),
+            false => self.problems.push(state.said(name)),
+        }
+        if let InForce::Draining(pids) | InForce::Former(pids) | InForce::ByHand(pids) = state {
+            self.former.extend(pids);
+        }
+        self.json.push(state.as_json(name, config));
+    }
+}
