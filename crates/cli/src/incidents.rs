@@ -1,15 +1,21 @@
 //! `portcullis events --incidents` and `--incident ID`: what happened, the gravest first, and one of them in full.
 
-use crate::arguments::Events;
+use crate::arguments::{Arguments, Events};
+use crate::events::Read;
+use crate::events::live::{Beat, Live};
 use crate::incident as tree;
-use crate::log::{self, Event};
+use crate::log::{self, Event, Selection};
+use crate::out::{option, quoted};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
+use clap::CommandFactory;
 use portcullis_config::reading::{self, Links};
-use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find};
+use portcullis_story::{CUT, Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, named};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -31,19 +37,32 @@ pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
     Ok((story.told(), unreadable))
 }
 
+/// So many are listed where nobody says how many.
+const LISTED: usize = 40;
+/// How often a log that is followed is looked at, at most: that takes the longer, the more is in it.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Prints them, a line each.
-pub fn list(arguments: &Events) -> Result<usize, String> {
+pub fn list(arguments: &Events) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
     let incidents = find(&told);
-    if incidents.is_empty() && told.totals.events > 0 && !arguments.json {
+    if incidents.is_empty() && told.totals.events > 0 {
         let own = check::counted(told.totals.events as usize, "event");
         eprintln!("portcullis: note: no incident: {own} of Portcullis itself");
     }
+    print_list(arguments, &incidents);
+    Ok(Read { unreadable, matched: incidents.len() })
+}
+
+fn print_list(arguments: &Events, incidents: &[Incident]) {
     // Which host it was matters where there are several.
     let mut hosts = incidents.iter().flat_map(|incident| &incident.hosts);
     let first = hosts.next();
     let has_hosts = hosts.any(|host| Some(host) != first);
-    let most = if arguments.lines == 0 { usize::MAX } else { arguments.lines };
+    let most = match arguments.lines.unwrap_or(LISTED) {
+        0 => usize::MAX,
+        most => most,
+    };
     for incident in incidents.iter().take(most) {
         match arguments.json {
             true => println!("{}", out::json(&as_json(incident), false)),
@@ -53,31 +72,127 @@ pub fn list(arguments: &Events) -> Result<usize, String> {
     if incidents.len() > most {
         eprintln!("portcullis: note: {} more; -n 0 shows all", check::counted(incidents.len() - most, "incident"));
     }
-    Ok(unreadable)
 }
 
-/// One in a line.
-fn line(incident: &Incident, has_hosts: bool) -> String {
-    let style = match incident.severity {
+/// Prints the list, then each incident that is new, and each that has become graver.
+pub fn follow(arguments: &Events) -> Result<Read, String> {
+    let live = Live::begin(arguments.selection.clone());
+    let (mut story, mut scores) = (Story::default(), Scores::default());
+    let (mut is_changed, mut looked) = (false, None::<Instant>);
+    loop {
+        let beat = live.next();
+        let is_quiet = !matches!(beat, Beat::Event(..));
+        let end = match beat {
+            Beat::Event(event, is_chosen) => {
+                is_changed |= story.take(&event, is_chosen);
+                None
+            }
+            Beat::Quiet => None,
+            Beat::End(done) => Some(done),
+        };
+        // What there was already is one list, however long its reading takes.
+        let is_time = looked.map_or(is_quiet, |looked| looked.elapsed() >= LOOK);
+        if is_changed && (is_time || end.is_some()) {
+            story.so_far(|told| {
+                let news = scores.news(find(told));
+                match looked {
+                    None => {
+                        print_list(arguments, &news.iter().map(|(incident, _)| incident.clone()).collect::<Vec<_>>())
+                    }
+                    Some(_) => news.iter().for_each(|(incident, is_new)| print_news(arguments, incident, *is_new)),
+                }
+            });
+            (is_changed, looked) = (false, Some(Instant::now()));
+        }
+        if let Some(done) = end {
+            return Ok(Read { unreadable: done?, matched: scores.0.len() });
+        }
+    }
+}
+
+fn print_news(arguments: &Events, incident: &Incident, is_new: bool) {
+    let word = if is_new { "new" } else { "graver" };
+    if arguments.json {
+        let mut value = as_json(incident);
+        value["change"] = word.into();
+        return println!("{}", out::json(&value, false));
+    }
+    println!("{word:<6}  {}", line(incident, true));
+}
+
+/// The score that each incident was shown with, by the names of its trails.
+#[derive(Default)]
+struct Scores(HashMap<String, u32>);
+
+impl Scores {
+    /// The incidents that are new, or graver than they were shown, and whether they are new.
+    fn news(&mut self, incidents: Vec<Incident>) -> Vec<(Incident, bool)> {
+        let (mut news, mut scores) = (Vec::new(), HashMap::new());
+        for incident in incidents {
+            // One that is joined with another is not new.
+            let before = incident.names().filter_map(|name| self.0.get(&name).copied()).max();
+            let score = before.unwrap_or(0).max(incident.score);
+            scores.extend(incident.names().map(|name| (name, score)));
+            if before.is_none_or(|before| incident.score > before) {
+                news.push((incident, before.is_none()));
+            }
+        }
+        // Those that are no more are forgotten.
+        self.0 = scores;
+        news
+    }
+}
+
+/// How an incident looks.
+pub fn style(incident: &Incident) -> Style {
+    match incident.severity {
         _ if incident.is_ordinary => DIM,
         ALARMING.. => ALARM,
         _ if incident.is_grave => ALARM,
         _ => GRAVE,
-    };
+    }
+}
+
+/// What became of its calls.
+pub fn outcome(incident: &Incident) -> &'static str {
+    match incident.outcome {
+        Outcome::NotBlocked => show::WENT_AHEAD,
+        Outcome::PartlyBlocked => "PARTLY",
+        Outcome::Blocked => show::BLOCKED,
+    }
+}
+
+/// One in a line: its score, its ID, when it began and how long it lasted, what became of it, and what happened.
+pub fn line(incident: &Incident, has_hosts: bool) -> String {
+    let style = style(incident);
     let host = match incident.hosts.as_slice() {
         [host, ..] if has_hosts => format!("  on {}", out::printable(host)),
         _ => String::new(),
     };
     format!(
-        "{style}{:>3}{style:#}  {}  {DIM}{}{DIM:#}  {}{host}",
+        "{style}{:>3}{style:#}  {}  {DIM}{}  {:>4}{DIM:#}  {style}{:<10}{style:#}  {}{host}",
         incident.score,
         incident.id,
-        time(incident.last),
+        time(incident.first),
+        lasting(incident.first, incident.last),
+        outcome(incident),
         title(incident)
     )
 }
 
-fn title(incident: &Incident) -> String {
+/// How long something lasted, in its largest unit.
+fn lasting(first: i64, last: i64) -> String {
+    let seconds = last.saturating_sub(first).max(0) / 1_000_000_000;
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        ..7200 => format!("{}m", seconds / 60),
+        ..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86400),
+    }
+}
+
+/// What happened, for a terminal.
+pub fn title(incident: &Incident) -> String {
     let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
     format!("{}{ALARM}{doubt}{ALARM:#}", out::printable(&incident.title()))
 }
@@ -87,47 +202,48 @@ fn time(nanoseconds: i64) -> String {
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
 
-/// Prints the one whose identifier begins so.
-pub fn one(arguments: &Events, id: &str) -> Result<usize, String> {
+/// Prints the one whose ID begins so. Where several have the whole of it, one of them is made to be taken for another: all are printed.
+pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
     let incidents = find(&told);
-    let mut found = incidents.iter().filter(|incident| incident.id.starts_with(id));
-    let incident = match (found.next(), found.next()) {
-        (Some(incident), None) => incident,
-        (None, _) => {
-            return Err(format!(
-                "no incident {}; help: `portcullis events --incidents`, of the same events, lists them",
-                out::printable(id)
-            ));
+    let found = named(&incidents, id);
+    if found.is_empty() {
+        return Err(format!("no incident {id}; help: `portcullis events --incidents`, of the same events, lists them"));
+    }
+    if found.iter().any(|incident| incident.id != found[0].id) {
+        return Err(format!("several incidents begin with {id}; help: write more of it"));
+    }
+    for (at, incident) in found.iter().enumerate() {
+        let events = events(arguments, incident)?;
+        if arguments.json {
+            let mut value = as_json(incident);
+            value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
+            println!("{}", out::json(&value, false));
+            continue;
         }
-        (Some(_), Some(_)) => {
-            return Err(format!("several incidents begin with {}; help: write more of it", out::printable(id)));
+        if at > 0 {
+            println!("\n{ALARM}ANOTHER INCIDENT WITH THE SAME ID{ALARM:#}\n");
         }
-    };
-    let events = events(arguments, incident)?;
-    if arguments.json {
-        let mut value = as_json(incident);
-        value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
-        println!("{}", out::json(&value, false));
-        return Ok(unreadable);
+        overview(incident).iter().for_each(|line| println!("{line}"));
+        print_events(&events);
+        println!("\nNext");
+        for command in commands(&arguments.selection, incident, events.note.is_none()) {
+            println!("  {command}");
+        }
     }
-    println!("{BOLD}{}{BOLD:#}", title(incident));
-    for fact in facts(incident) {
-        println!("  {DIM}{fact}{DIM:#}");
-    }
-    println!("\nSteps");
-    for step in &incident.steps {
-        println!("  {}", step_line(step));
-    }
+    Ok(Read { unreadable, matched: found.len() })
+}
+
+/// What happened, when, where and why, and each kind of call.
+pub fn overview(incident: &Incident) -> Vec<String> {
+    let mut lines = vec![format!("{BOLD}{}{BOLD:#}", title(incident))];
+    lines.extend(facts(incident).into_iter().map(|fact| format!("  {DIM}{fact}{DIM:#}")));
+    lines.extend([String::new(), "Steps".to_owned()]);
+    lines.extend(incident.steps.iter().map(|step| format!("  {}", step_line(step))));
     if incident.more_steps > 0 {
-        println!("  and {} more kinds", incident.more_steps);
+        lines.push(format!("  and {} more kinds", incident.more_steps));
     }
-    print_events(&events);
-    println!("\nNext");
-    for command in next(arguments, incident, events.note.is_none()) {
-        println!("  {}", out::printable(&command));
-    }
-    Ok(unreadable)
+    lines
 }
 
 /// When, where and why.
@@ -170,7 +286,7 @@ fn step_line(step: &IncidentStep) -> String {
         "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<14}{BOLD:#}  {}{times}{rare}",
         time(step.first),
         step.rule,
-        out::printable(&step.what)
+        show::bounded(&step.what)
     )
 }
 
@@ -220,19 +336,27 @@ fn print_events(events: &ByRequest) {
     }
 }
 
-/// Commands that go on from here.
-fn next(arguments: &Events, incident: &Incident, can_read_again: bool) -> Vec<String> {
-    let selection = &arguments.selection;
+/// Commands that go on from here. Their values come from an attacker: each is one word for a shell. A value of which only the beginning is
+/// known chooses nothing, and is in none of them.
+pub fn commands(selection: &Selection, incident: &Incident, can_read_again: bool) -> Vec<String> {
     let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
     let rotated = if selection.rotated { " --rotated" } else { "" };
     let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
+    let whole = |value: &&Rc<str>| !value.ends_with(CUT);
+    let script = incident.scripts.first().filter(whole);
     let mut commands = Vec::new();
     if can_read_again {
-        if let [client] = incident.clients.as_slice() {
+        if let [client] = incident.clients.as_slice()
+            && whole(&client)
+        {
             commands.push(format!("portcullis events --table {}{from}", option("client", client)));
         }
-        if let Some(script) = incident.scripts.first() {
+        if let Some(script) = script {
             commands.push(format!("portcullis events --table {}{from}", option("script", script)));
+        }
+        let gravest = incident.steps.iter().filter(|step| whole(&&step.event) && !step.event.is_empty());
+        if let Some(step) = gravest.max_by_key(|step| (step.severity, !step.blocked)) {
+            commands.push(format!("portcullis events {}{from}", option("id", &step.event)));
         }
     }
     // The files and the programs of another host are not here.
@@ -240,29 +364,22 @@ fn next(arguments: &Events, incident: &Incident, can_read_again: bool) -> Vec<St
     if let [host] = incident.hosts.as_slice()
         && **host == *here.trim()
     {
-        if let Some(script) = incident.scripts.first() {
+        if let Some(script) = script {
             commands.push(format!("ls -l --time-style=full-iso -- {}", quoted(script)));
         }
         if incident.outcome != Outcome::Blocked {
             commands.push("portcullis ps".to_owned());
         }
+        if can_contain() && can_read_again {
+            commands.push(format!("portcullis contain --incident {}{from}", incident.id));
+        }
     }
     commands
 }
 
-/// `--NAME VALUE` for a shell.
-fn option(name: &str, value: &str) -> String {
-    let apart = if value.starts_with('-') { '=' } else { ' ' };
-    format!("--{name}{apart}{}", quoted(value))
-}
-
-/// A word for a shell.
-fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+,".contains(&byte);
-    match !word.is_empty() && !word.starts_with('-') && word.bytes().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    }
+/// Whether this command can contain an incident.
+pub fn can_contain() -> bool {
+    Arguments::command().find_subcommand("contain").is_some()
 }
 
 /// One for programs.
@@ -310,16 +427,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_of_an_attacker_s_is_one_word_to_a_shell() {
-        for (word, expected) in [
-            ("/srv/a.php", "/srv/a.php"),
-            ("", "''"),
-            ("-rf", "'-rf'"),
-            ("a b", "'a b'"),
-            ("$(id)", "'$(id)'"),
-            ("it's", "'it'\\''s'"),
-        ] {
-            assert_eq!(quoted(word), expected);
+    fn a_time_is_in_its_largest_unit() {
+        let second = 1_000_000_000;
+        for (seconds, wanted) in
+            [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (90_000, "25h"), (172_800, "2d")]
+        {
+            assert_eq!(lasting(5, 5 + seconds * second), wanted);
         }
+        assert_eq!(lasting(i64::MAX, i64::MIN), "0s");
     }
 }

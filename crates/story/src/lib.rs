@@ -17,7 +17,7 @@ mod story;
 mod trail;
 
 pub use event::{CONTRADICTED, CUT, Event, Origin};
-pub use incident::{Count, Incident, IncidentStep, Outcome, find};
+pub use incident::{Count, Incident, IncidentStep, Outcome, find, named};
 pub use members::Members;
 pub use names::Names;
 pub use resolve::{program, site};

@@ -25,7 +25,8 @@ pub fn read(since: Option<&Moment>, follow: bool, each: &mut dyn FnMut(Result<Ev
         more.push(format!("--since=@{}", since.seconds()));
     }
     if follow {
-        more.extend(["--follow".to_owned(), "--lines=100".to_owned()]);
+        // From a time on, all of them: the last ones alone may not reach back to it.
+        more.extend(["--follow".to_owned(), format!("--lines={}", if since.is_some() { "all" } else { "100" })]);
     }
     entries(&more, &mut |entry| {
         if let Some(event) = event_of(entry) {
