@@ -1,21 +1,20 @@
 //! `portcullis events --incidents` and `--incident ID`: what happened, the gravest first, and one of them in full.
 
-use crate::arguments::{Arguments, Events};
+mod commands;
+mod follow;
+
+pub use commands::{can_contain, commands};
+pub use follow::follow;
+
+use crate::arguments::Events;
 use crate::events::Read;
-use crate::events::live::{Beat, Live};
 use crate::incident as tree;
-use crate::log::{self, Event, Selection};
-use crate::out::{option, quoted};
+use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
-use clap::CommandFactory;
-use portcullis_config::reading::{self, Links};
-use portcullis_story::{CUT, Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, named};
+use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, named};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -39,9 +38,6 @@ pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
 
 /// So many are listed where nobody says how many.
 const LISTED: usize = 40;
-/// How often a log that is followed is looked at, at most: that takes the longer, the more is in it.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Prints them, a line each.
 pub fn list(arguments: &Events) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
@@ -71,75 +67,6 @@ fn print_list(arguments: &Events, incidents: &[Incident]) {
     }
     if incidents.len() > most {
         eprintln!("portcullis: note: {} more; -n 0 shows all", check::counted(incidents.len() - most, "incident"));
-    }
-}
-
-/// Prints the list, then each incident that is new, and each that has become graver.
-pub fn follow(arguments: &Events) -> Result<Read, String> {
-    let live = Live::begin(arguments.selection.clone());
-    let (mut story, mut scores) = (Story::default(), Scores::default());
-    let (mut is_changed, mut looked) = (false, None::<Instant>);
-    loop {
-        let beat = live.next();
-        let is_quiet = !matches!(beat, Beat::Event(..));
-        let end = match beat {
-            Beat::Event(event, is_chosen) => {
-                is_changed |= story.take(&event, is_chosen);
-                None
-            }
-            Beat::Quiet => None,
-            Beat::End(done) => Some(done),
-        };
-        // What there was already is one list, however long its reading takes.
-        let is_time = looked.map_or(is_quiet, |looked| looked.elapsed() >= LOOK);
-        if is_changed && (is_time || end.is_some()) {
-            story.so_far(|told| {
-                let news = scores.news(find(told));
-                match looked {
-                    None => {
-                        print_list(arguments, &news.iter().map(|(incident, _)| incident.clone()).collect::<Vec<_>>())
-                    }
-                    Some(_) => news.iter().for_each(|(incident, is_new)| print_news(arguments, incident, *is_new)),
-                }
-            });
-            (is_changed, looked) = (false, Some(Instant::now()));
-        }
-        if let Some(done) = end {
-            return Ok(Read { unreadable: done?, matched: scores.0.len() });
-        }
-    }
-}
-
-fn print_news(arguments: &Events, incident: &Incident, is_new: bool) {
-    let word = if is_new { "new" } else { "graver" };
-    if arguments.json {
-        let mut value = as_json(incident);
-        value["change"] = word.into();
-        return println!("{}", out::json(&value, false));
-    }
-    println!("{word:<6}  {}", line(incident, true));
-}
-
-/// The score that each incident was shown with, by the names of its trails.
-#[derive(Default)]
-struct Scores(HashMap<String, u32>);
-
-impl Scores {
-    /// The incidents that are new, or graver than they were shown, and whether they are new.
-    fn news(&mut self, incidents: Vec<Incident>) -> Vec<(Incident, bool)> {
-        let (mut news, mut scores) = (Vec::new(), HashMap::new());
-        for incident in incidents {
-            // One that is joined with another is not new.
-            let before = incident.names().filter_map(|name| self.0.get(&name).copied()).max();
-            let score = before.unwrap_or(0).max(incident.score);
-            scores.extend(incident.names().map(|name| (name, score)));
-            if before.is_none_or(|before| incident.score > before) {
-                news.push((incident, before.is_none()));
-            }
-        }
-        // Those that are no more are forgotten.
-        self.0 = scores;
-        news
     }
 }
 
@@ -334,52 +261,6 @@ fn print_events(events: &ByRequest) {
     if events.more > 0 {
         println!("and {} that are not held at once", check::counted(events.more, "more event"));
     }
-}
-
-/// Commands that go on from here. Their values come from an attacker: each is one word for a shell. A value of which only the beginning is
-/// known chooses nothing, and is in none of them.
-pub fn commands(selection: &Selection, incident: &Incident, can_read_again: bool) -> Vec<String> {
-    let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
-    let rotated = if selection.rotated { " --rotated" } else { "" };
-    let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
-    let whole = |value: &&Rc<str>| !value.ends_with(CUT);
-    let script = incident.scripts.first().filter(whole);
-    let mut commands = Vec::new();
-    if can_read_again {
-        if let [client] = incident.clients.as_slice()
-            && whole(&client)
-        {
-            commands.push(format!("portcullis events --table {}{from}", option("client", client)));
-        }
-        if let Some(script) = script {
-            commands.push(format!("portcullis events --table {}{from}", option("script", script)));
-        }
-        let gravest = incident.steps.iter().filter(|step| whole(&&step.event) && !step.event.is_empty());
-        if let Some(step) = gravest.max_by_key(|step| (step.severity, !step.blocked)) {
-            commands.push(format!("portcullis events {}{from}", option("id", &step.event)));
-        }
-    }
-    // The files and the programs of another host are not here.
-    let here = reading::text(Path::new("/proc/sys/kernel/hostname"), Links::Follow, 256).unwrap_or_default();
-    if let [host] = incident.hosts.as_slice()
-        && **host == *here.trim()
-    {
-        if let Some(script) = script {
-            commands.push(format!("ls -l --time-style=full-iso -- {}", quoted(script)));
-        }
-        if incident.outcome != Outcome::Blocked {
-            commands.push("portcullis ps".to_owned());
-        }
-        if can_contain() && can_read_again {
-            commands.push(format!("portcullis contain --incident {}{from}", incident.id));
-        }
-    }
-    commands
-}
-
-/// Whether this command can contain an incident.
-pub fn can_contain() -> bool {
-    Arguments::command().find_subcommand("contain").is_some()
 }
 
 /// One for programs.

@@ -33,6 +33,7 @@ mod seal_key;
 mod show;
 mod sink;
 mod status;
+mod text;
 mod top;
 mod unreached;
 mod verify;

@@ -31,12 +31,12 @@ pub fn rule_width() -> usize {
 
 /// A value of an event, whatever its type, with a bound in its length.
 fn shown(value: Option<&Value>) -> String {
-    crate::out::bounded(&crate::out::shown(value))
+    crate::text::bounded(&crate::out::shown(value))
 }
 
 /// A text of an event, likewise.
 pub fn bounded(text: &str) -> String {
-    crate::out::bounded(&printable(text))
+    crate::text::bounded(&printable(text))
 }
 
 /// The event in two or three lines. Every value comes from an attacker and may be of any type: all go through [`shown`].

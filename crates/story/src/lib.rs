@@ -14,6 +14,7 @@ mod score;
 mod seen;
 mod shape;
 mod story;
+mod title;
 mod trail;
 
 pub use event::{CONTRADICTED, CUT, Event, Origin};

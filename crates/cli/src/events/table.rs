@@ -1,8 +1,8 @@
 //! Events in a table, a line each, as wide as the terminal is.
 
 use crate::log::Event;
-use crate::out::{middle, pad};
 use crate::show::{self, printable};
+use crate::text::{middle, pad};
 use anstyle::{AnsiColor, Style};
 use portcullis_event::field;
 
@@ -91,7 +91,7 @@ fn site(event: &Event) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::out::width;
+    use crate::text::width;
     use serde_json::json;
 
     fn event() -> Event {

@@ -7,7 +7,7 @@ mod view;
 
 use crate::arguments::Top;
 use crate::events::live::{Beat, Live};
-use crate::{FINE, complain, incidents, log, out};
+use crate::{FINE, complain, incidents, log, out, text};
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use screen::Screen;
 use sight::{Seen, Sight};
@@ -65,12 +65,13 @@ fn watch(arguments: &Top, screen: &mut Screen, signal: &AtomicUsize) -> Result<(
     let mut note = None;
     loop {
         let began = Instant::now();
-        let mut is_changed = false;
+        let (mut is_changed, mut is_drained) = (false, sight.has_ended());
         while began.elapsed() < BEAT && !sight.has_ended() {
             match live.within(Duration::ZERO) {
                 Beat::Event(event, is_chosen) => is_changed |= sight.take(&event, is_chosen),
                 Beat::Quiet => {
                     is_changed |= !std::mem::replace(&mut sight.is_read, true);
+                    is_drained = true;
                     break;
                 }
                 Beat::End(done) => {
@@ -91,13 +92,17 @@ fn watch(arguments: &Top, screen: &mut Screen, signal: &AtomicUsize) -> Result<(
         if signal.load(Ordering::Relaxed) > 0 {
             return Ok(());
         }
-        let wait = if sight.is_read { BEAT } else { Duration::ZERO };
+        let wait = if is_drained { BEAT } else { Duration::ZERO };
         match input(wait)? {
             None => {}
             Some(Input::Key(key)) if key.kind == KeyEventKind::Press => {
                 match pressed(key, &mut sight) {
                     Next::Quit => return Ok(()),
-                    Next::Contain(id) => contain(arguments, screen, &mut sight, &id)?,
+                    Next::Contain(id) => {
+                        contain(arguments, screen, &mut sight, &id)?;
+                        // An interrupt from the keyboard was for that program.
+                        let _ = signal.compare_exchange(SIGINT as usize, 0, Ordering::Relaxed, Ordering::Relaxed);
+                    }
                     Next::Go => {}
                 }
                 draw(screen, &mut sight, note.as_deref())?;
@@ -184,7 +189,7 @@ fn arguments_of(arguments: &Top, id: &str) -> Vec<PathBuf> {
 fn contain(arguments: &Top, screen: &mut Screen, sight: &mut Sight, id: &str) -> Result<(), String> {
     screen.give_back();
     let words = arguments_of(arguments, id);
-    let shown: Vec<String> = words.iter().map(|word| out::quoted(&word.display().to_string())).collect();
+    let shown: Vec<String> = words.iter().map(|word| text::quoted(&word.display().to_string())).collect();
     println!("+ portcullis {}", shown.join(" "));
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"));
     let done = program.and_then(|program| {

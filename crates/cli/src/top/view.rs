@@ -3,7 +3,8 @@
 use super::rates::Rates;
 use super::sight::{Seen, Sight, now};
 use crate::incidents;
-use crate::out::{self, middle, pad, printable};
+use crate::out::printable;
+use crate::text::{self, middle, pad};
 use anstyle::AnsiColor;
 use portcullis_story::Incident;
 use ratatui::Frame;
@@ -58,7 +59,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, sight: &Sight) {
 }
 
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, sight: &Sight, note: Option<&str>) {
-    let (text, style) = match (&sight.seen, &sight.said) {
+    let (shown, style) = match (&sight.seen, &sight.said) {
         (Seen::Question(id), _) => (
             format!("contain {id}: the site is set to enforce after a preview. Run it? y: yes, any other key: no"),
             ALARM,
@@ -71,14 +72,14 @@ fn draw_foot(frame: &mut Frame<'_>, area: Rect, sight: &Sight, note: Option<&str
         (Seen::Incident(_), None) => ("Esc back  Up/Down scroll  c contain  q quit".to_owned(), DIM),
     };
     let width = usize::from(area.width);
-    let text = match note {
-        Some(note) if out::width(&text) + 3 < width => {
-            let left = width - out::width(&text) - 3;
-            format!("{text}   {}", middle(&printable(note), left))
+    let shown = match note {
+        Some(note) if text::width(&shown) + 3 < width => {
+            let left = width - text::width(&shown) - 3;
+            format!("{shown}   {}", middle(&printable(note), left))
         }
-        _ => middle(&text, width),
+        _ => middle(&shown, width),
     };
-    frame.render_widget(Paragraph::new(Span::styled(text, style)), area);
+    frame.render_widget(Paragraph::new(Span::styled(shown, style)), area);
 }
 
 fn draw_list(frame: &mut Frame<'_>, area: Rect, sight: &Sight) {
@@ -185,11 +186,11 @@ fn lines_of(incident: &Incident, sight: &Sight, width: usize) -> Vec<Line<'stati
 }
 
 /// A text in lines of at most so many columns.
-fn wrapped(text: &str, columns: usize) -> Vec<String> {
+fn wrapped(line: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     let mut used = 0;
-    for character in text.chars() {
-        let own = out::width(character.encode_utf8(&mut [0; 4]));
+    for character in line.chars() {
+        let own = text::width(character.encode_utf8(&mut [0; 4]));
         if used + own > columns && used > 0 {
             // What goes on is indented, where there is room for it.
             let indent = if columns > 20 { 4 } else { 0 };
