@@ -34,7 +34,13 @@ pub enum Verb {
     Run(Run),
     /// Show events from files or the journal
     #[command(after_help = help::EVENTS)]
-    Events(Events),
+    Events(Box<Events>),
+    /// Show live rates and incidents on the whole terminal
+    ///
+    /// Reads the journal of the last day, or files in full, and continues with new events. Enter opens an incident and shows
+    /// its steps, c contains it after a question, q quits.
+    #[command(after_help = help::TOP)]
+    Top(Box<Top>),
     /// Guard systemd units: show and write a drop-in for each
     #[command(after_help = help::INSTALL)]
     Install(Install),
@@ -55,7 +61,7 @@ pub enum Verb {
     Learn(Box<Learn>),
     /// Write an HTML report of the events
     #[command(after_help = help::REPORT)]
-    Report(Report),
+    Report(Box<Report>),
     /// Test a guarded unit with harmless probes
     #[command(after_help = help::DOCTOR)]
     Doctor(Doctor),
@@ -394,28 +400,76 @@ pub struct Events {
     pub source: Source,
     #[command(flatten)]
     pub selection: Selection,
-    /// Continue with new events
-    #[arg(short, long, conflicts_with_all = ["incidents", "incident"])]
+    /// Continue with new events; with --incidents, print an incident when it is new, and when it has become graver
+    #[arg(short, long, conflicts_with = "incident")]
     pub follow: bool,
     /// Print one line per event
     #[arg(long, conflicts_with_all = ["incidents", "incident"])]
     pub table: bool,
+    /// Print these fields, a line per event, with tabs between them; docs/fields.csv has their names
+    #[arg(long, value_name = "FIELD,...", value_delimiter = ',', value_parser = crate::events::fields::column, conflicts_with_all = ["table", "incidents", "incident", "json"])]
+    pub fields: Vec<crate::events::fields::Column>,
     /// List incidents, the gravest first: events joined by request, descendants, script, client and time
     #[arg(long)]
     pub incidents: bool,
     /// Show one incident in full: its steps, and its events by request
-    #[arg(long, value_name = "ID", conflicts_with = "incidents")]
+    #[arg(long, value_name = "ID", conflicts_with = "incidents", value_parser = incident_id)]
     pub incident: Option<String>,
-    /// How many incidents to list; 0 for all
-    #[arg(short = 'n', long, value_name = "NUMBER", default_value_t = 40, requires = "incidents")]
-    pub lines: usize,
+    /// Only the last events, so many, or with --incidents the gravest ones [default: all; 40 incidents]; 0 for all
+    #[arg(short = 'n', long, value_name = "NUMBER", conflicts_with = "incident")]
+    pub lines: Option<usize>,
     /// Verify the seals (`[log] seal`, with seal.key in the configuration directory) and the numbers of events: list missing and
     /// changed events of each chain and stream; with --json, one JSON object each
-    #[arg(long, conflicts_with_all = ["follow", "table", "incidents", "incident", "vhost", "rule", "mode", "unknown", "script", "client"])]
+    #[arg(long, conflicts_with_all = ["follow", "table", "fields", "incidents", "incident", "lines", "exit_code", "vhost", "rule", "mode", "unknown", "severity", "host", "site", "script", "client", "request", "id"])]
     pub verify: bool,
-    /// Print the events as they were written, one JSON object per line
+    /// Print the events as they were written, one JSON object per line; with --incidents, one per incident
     #[arg(long)]
     pub json: bool,
+    /// Use colours
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colors::Auto)]
+    pub color: Colors,
+    /// Exit with 3 if nothing matched
+    #[arg(long, conflicts_with = "follow")]
+    pub exit_code: bool,
+}
+
+/// When colours are used.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colors {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Also in files and pipes
+    Always,
+    /// Nowhere
+    Never,
+}
+
+impl Colors {
+    /// Makes them so.
+    pub fn apply(self) {
+        match self {
+            Colors::Auto => anstream::ColorChoice::Auto,
+            Colors::Always => anstream::ColorChoice::AlwaysAnsi,
+            Colors::Never => anstream::ColorChoice::Never,
+        }
+        .write_global();
+    }
+}
+
+/// Reads the ID of an incident, or its beginning.
+pub fn incident_id(text: &str) -> Result<String, String> {
+    match (1..=8).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        true => Ok(text.to_ascii_lowercase()),
+        false => Err("an incident has eight digits from 0 to f; `portcullis events --incidents` lists them".to_owned()),
+    }
+}
+
+#[derive(Args)]
+pub struct Top {
+    #[command(flatten)]
+    pub source: Source,
+    #[command(flatten)]
+    pub selection: Selection,
 }
 
 #[derive(Args)]

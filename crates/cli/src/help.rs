@@ -55,13 +55,28 @@ help!(
     EVENTS,
     "  portcullis events --table --since 2h             # the journal, one line per event
   portcullis events --incidents --since 1d         # what happened, the gravest first
+  portcullis events --incidents --follow           # each incident when it is new or has become graver
   portcullis events --incident 3f2a9c1e            # one of them in full
+  portcullis events --site shop.example --severity high -n 20
   portcullis events --rule shell-spawn --mode enforce --json
+  portcullis events --fields client.address,url.original | sort | uniq -c | sort -rn
+  portcullis events --severity high --since 5m --exit-code > /dev/null; [ $? = 3 ] || notify
   portcullis events --probes --since 10m           # with the events of doctor's probes
   portcullis events --verify --rotated /var/log/portcullis/events.jsonl
   portcullis events --probe-list web1.probes fleet.jsonl",
     "done",
-    "a line is not an event, an error, or with --verify: an event is missing or was changed"
+    "a line is not an event, an error, or with --verify: an event is missing or was changed
+  3  with --exit-code: everything was read, and nothing matched
+  141  the reader of the output has ended, as with `| head`; nothing is printed about it"
+);
+help!(
+    TOP,
+    "  portcullis top                                   # the journal
+  portcullis top --since 1h --site shop.example
+  portcullis top /var/log/portcullis/events.jsonl  # a file, through rotations",
+    "quit",
+    "an error: not a terminal, or nothing can be read
+  143  ended by SIGTERM (129: SIGHUP, 130: SIGINT); the terminal was restored"
 );
 help!(
     INSTALL,

@@ -1,14 +1,19 @@
 //! `portcullis events --incidents` and `--incident ID`: what happened, the gravest first, and one of them in full.
 
+mod commands;
+mod follow;
+
+pub use commands::commands;
+pub use follow::follow;
+
 use crate::arguments::Events;
+use crate::events::Read;
 use crate::incident as tree;
 use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
-use portcullis_config::reading::{self, Links};
-use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find};
+use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, named};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::rc::Rc;
 
 const DIM: Style = Style::new().dimmed();
@@ -31,19 +36,29 @@ pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
     Ok((story.told(), unreadable))
 }
 
+/// So many are listed where nobody says how many.
+const LISTED: usize = 40;
 /// Prints them, a line each.
-pub fn list(arguments: &Events) -> Result<usize, String> {
+pub fn list(arguments: &Events) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
     let incidents = find(&told);
-    if incidents.is_empty() && told.totals.events > 0 && !arguments.json {
+    if incidents.is_empty() && told.totals.events > 0 {
         let own = check::counted(told.totals.events as usize, "event");
         eprintln!("portcullis: note: no incident: {own} of Portcullis itself");
     }
+    print_list(arguments, &incidents);
+    Ok(Read { unreadable, matched: incidents.len() })
+}
+
+fn print_list(arguments: &Events, incidents: &[Incident]) {
     // Which host it was matters where there are several.
     let mut hosts = incidents.iter().flat_map(|incident| &incident.hosts);
     let first = hosts.next();
     let has_hosts = hosts.any(|host| Some(host) != first);
-    let most = if arguments.lines == 0 { usize::MAX } else { arguments.lines };
+    let most = match arguments.lines.unwrap_or(LISTED) {
+        0 => usize::MAX,
+        most => most,
+    };
     for incident in incidents.iter().take(most) {
         match arguments.json {
             true => println!("{}", out::json(&as_json(incident), false)),
@@ -53,28 +68,54 @@ pub fn list(arguments: &Events) -> Result<usize, String> {
     if incidents.len() > most {
         eprintln!("portcullis: note: {} more; -n 0 shows all", check::counted(incidents.len() - most, "incident"));
     }
-    Ok(unreadable)
 }
 
-/// One in a line.
-fn line(incident: &Incident, has_hosts: bool) -> String {
-    let style = match incident.severity {
+/// How an incident looks.
+pub fn style(incident: &Incident) -> Style {
+    match incident.severity {
         _ if incident.is_ordinary => DIM,
         ALARMING.. => ALARM,
         _ if incident.is_grave => ALARM,
         _ => GRAVE,
-    };
+    }
+}
+
+/// What became of its calls.
+pub fn outcome(incident: &Incident) -> &'static str {
+    match incident.outcome {
+        Outcome::NotBlocked => show::WENT_AHEAD,
+        Outcome::PartlyBlocked => "PARTLY",
+        Outcome::Blocked => show::BLOCKED,
+    }
+}
+
+/// One in a line: its score, its ID, when it began and how long it lasted, what became of it, and what happened.
+pub fn line(incident: &Incident, has_hosts: bool) -> String {
+    let style = style(incident);
     let host = match incident.hosts.as_slice() {
         [host, ..] if has_hosts => format!("  on {}", out::printable(host)),
         _ => String::new(),
     };
     format!(
-        "{style}{:>3}{style:#}  {}  {DIM}{}{DIM:#}  {}{host}",
+        "{style}{:>3}{style:#}  {}  {DIM}{}  {:>4}{DIM:#}  {style}{:<10}{style:#}  {}{host}",
         incident.score,
         incident.id,
-        time(incident.last),
+        time(incident.first),
+        lasting(incident.first, incident.last),
+        outcome(incident),
         title(incident)
     )
+}
+
+/// How long something lasted, in its largest unit.
+fn lasting(first: i64, last: i64) -> String {
+    let seconds = last.saturating_sub(first).max(0) / 1_000_000_000;
+    match seconds {
+        ..120 => format!("{seconds}s"),
+        ..7200 => format!("{}m", seconds / 60),
+        ..172_800 => format!("{}h", seconds / 3600),
+        _ => format!("{}d", seconds / 86400),
+    }
 }
 
 /// What happened, for a terminal.
@@ -88,47 +129,48 @@ fn time(nanoseconds: i64) -> String {
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
 
-/// Prints the one whose identifier begins so.
-pub fn one(arguments: &Events, id: &str) -> Result<usize, String> {
+/// Prints the one whose ID begins so. Where several have the whole of it, one of them is made to be taken for another: all are printed.
+pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
     let incidents = find(&told);
-    let mut found = incidents.iter().filter(|incident| incident.id.starts_with(id));
-    let incident = match (found.next(), found.next()) {
-        (Some(incident), None) => incident,
-        (None, _) => {
-            return Err(format!(
-                "no incident {}; help: `portcullis events --incidents`, of the same events, lists them",
-                out::printable(id)
-            ));
+    let found = named(&incidents, id);
+    if found.is_empty() {
+        return Err(format!("no incident {id}; help: `portcullis events --incidents`, of the same events, lists them"));
+    }
+    if found.iter().any(|incident| incident.id != found[0].id) {
+        return Err(format!("several incidents begin with {id}; help: write more of it"));
+    }
+    for (at, incident) in found.iter().enumerate() {
+        let events = events(arguments, incident)?;
+        if arguments.json {
+            let mut value = as_json(incident);
+            value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
+            println!("{}", out::json(&value, false));
+            continue;
         }
-        (Some(_), Some(_)) => {
-            return Err(format!("several incidents begin with {}; help: write more of it", out::printable(id)));
+        if at > 0 {
+            println!("\n{ALARM}ANOTHER INCIDENT WITH THE SAME ID{ALARM:#}\n");
         }
-    };
-    let events = events(arguments, incident)?;
-    if arguments.json {
-        let mut value = as_json(incident);
-        value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
-        println!("{}", out::json(&value, false));
-        return Ok(unreadable);
+        overview(incident).iter().for_each(|line| println!("{line}"));
+        print_events(&events);
+        println!("\nNext");
+        for command in commands(&arguments.selection, incident) {
+            println!("  {command}");
+        }
     }
-    println!("{BOLD}{}{BOLD:#}", title(incident));
-    for fact in facts(incident) {
-        println!("  {DIM}{fact}{DIM:#}");
-    }
-    println!("\nSteps");
-    for step in &incident.steps {
-        println!("  {}", step_line(step));
-    }
+    Ok(Read { unreadable, matched: found.len() })
+}
+
+/// What happened, when, where and why, and each kind of call.
+pub fn overview(incident: &Incident) -> Vec<String> {
+    let mut lines = vec![format!("{BOLD}{}{BOLD:#}", title(incident))];
+    lines.extend(facts(incident).into_iter().map(|fact| format!("  {DIM}{fact}{DIM:#}")));
+    lines.extend([String::new(), "Steps".to_owned()]);
+    lines.extend(incident.steps.iter().map(|step| format!("  {}", step_line(step))));
     if incident.more_steps > 0 {
-        println!("  and {} more kinds", incident.more_steps);
+        lines.push(format!("  and {} more kinds", incident.more_steps));
     }
-    print_events(&events);
-    println!("\nNext");
-    for command in next(arguments, incident) {
-        println!("  {}", out::printable(&command));
-    }
-    Ok(unreadable)
+    lines
 }
 
 /// When, where and why.
@@ -171,7 +213,7 @@ fn step_line(step: &IncidentStep) -> String {
         "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<14}{BOLD:#}  {}{times}{rare}",
         time(step.first),
         step.rule,
-        out::printable(&step.what)
+        show::bounded(&step.what)
     )
 }
 
@@ -208,52 +250,6 @@ fn print_events(events: &ByRequest) {
     }
     if events.more > 0 {
         println!("and {} that are not held at once", check::counted(events.more, "more event"));
-    }
-}
-
-/// Commands that go on from here.
-fn next(arguments: &Events, incident: &Incident) -> Vec<String> {
-    let selection = &arguments.selection;
-    let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
-    let rotated = if selection.rotated { " --rotated" } else { "" };
-    let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
-    let mut commands = Vec::new();
-    // What came by a pipe is not there any more.
-    if selection.files.iter().all(|file| file.is_file()) {
-        if let [client] = incident.clients.as_slice() {
-            commands.push(format!("portcullis events --table {}{from}", option("client", client)));
-        }
-        if let Some(script) = incident.scripts.first() {
-            commands.push(format!("portcullis events --table {}{from}", option("script", script)));
-        }
-    }
-    // The files and the programs of another host are not here.
-    let here = reading::text(Path::new("/proc/sys/kernel/hostname"), Links::Follow, 256).unwrap_or_default();
-    if let [host] = incident.hosts.as_slice()
-        && **host == *here.trim()
-    {
-        if let Some(script) = incident.scripts.first() {
-            commands.push(format!("ls -l --time-style=full-iso -- {}", quoted(script)));
-        }
-        if incident.outcome != Outcome::Blocked {
-            commands.push("portcullis ps".to_owned());
-        }
-    }
-    commands
-}
-
-/// `--NAME VALUE` for a shell.
-fn option(name: &str, value: &str) -> String {
-    let apart = if value.starts_with('-') { '=' } else { ' ' };
-    format!("--{name}{apart}{}", quoted(value))
-}
-
-/// A word for a shell.
-pub fn quoted(word: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-:@%+,".contains(&byte);
-    match !word.is_empty() && !word.starts_with('-') && word.bytes().all(is_plain) {
-        true => word.to_owned(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -302,16 +298,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_word_of_an_attacker_s_is_one_word_to_a_shell() {
-        for (word, expected) in [
-            ("/srv/a.php", "/srv/a.php"),
-            ("", "''"),
-            ("-rf", "'-rf'"),
-            ("a b", "'a b'"),
-            ("$(id)", "'$(id)'"),
-            ("it's", "'it'\\''s'"),
-        ] {
-            assert_eq!(quoted(word), expected);
+    fn a_time_is_in_its_largest_unit() {
+        let second = 1_000_000_000;
+        for (seconds, wanted) in
+            [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (90_000, "25h"), (172_800, "2d")]
+        {
+            assert_eq!(lasting(5, 5 + seconds * second), wanted);
         }
+        assert_eq!(lasting(i64::MAX, i64::MIN), "0s");
     }
 }

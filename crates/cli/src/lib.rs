@@ -35,6 +35,8 @@ mod seal_key;
 mod show;
 mod sink;
 mod status;
+mod text;
+mod top;
 mod unreached;
 mod verify;
 
@@ -47,6 +49,8 @@ use std::process::ExitCode;
 const FINE: u8 = 0;
 /// Something wrong was found.
 const WRONG: u8 = 1;
+/// Nothing matched, where that was asked for.
+const NOTHING: u8 = 3;
 /// Used wrongly; clap exits with it too.
 const USAGE: u8 = 2;
 
@@ -66,12 +70,13 @@ pub fn main() -> ExitCode {
         Verb::Status(arguments) => status::run(&arguments),
         Verb::Ps(arguments) => ps::run(&arguments),
         Verb::Learn(arguments) => learn::run(*arguments),
-        Verb::Report(arguments) => report::run(arguments),
+        Verb::Report(arguments) => report::run(*arguments),
         Verb::Doctor(arguments) => doctor::run(&arguments),
         Verb::Probe { token, port } => doctor::probe(&token, port),
         Verb::Renew => install::renew(std::path::Path::new("/")),
         Verb::Generate { folder } => generate::run(&folder),
-        Verb::Events(arguments) => events::run(arguments),
+        Verb::Events(arguments) => events::run(*arguments),
+        Verb::Top(arguments) => top::run(*arguments),
         // The library takes the process over before it comes here.
         Verb::Supervise => {
             complain("`portcullis supervise` is for the library only; it does nothing by itself");

@@ -33,16 +33,25 @@ const BLANK: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ff
 /// The longest sequence that sets a colour, without its first two characters.
 const COLOUR_MAX: usize = 12;
 
-/// Writes text; ends the program where nobody reads it any more.
+/// The exit status where nobody reads the output any more: that of a program which SIGPIPE ends, as a shell has it.
+const UNREAD: i32 = 128 + 13;
+
+/// Writes text. Ends the program where that fails: silently where nobody reads it any more.
 pub fn write(is_error: bool, text: Arguments<'_>) {
     let text = safe(&text.to_string());
     progress(None);
     let done = match is_error {
-        true => anstream::stderr().lock().write_all(text.as_bytes()),
+        // Nothing is left to say it on.
+        true => return drop(anstream::stderr().lock().write_all(text.as_bytes())),
         false => anstream::stdout().lock().write_all(text.as_bytes()),
     };
-    if done.is_err() && !is_error {
-        std::process::exit(i32::from(crate::WRONG));
+    match done {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(UNREAD),
+        Err(error) => {
+            let status = crate::complain(format_args!("cannot write to standard output: {error}"));
+            std::process::exit(i32::from(status));
+        }
     }
 }
 
@@ -67,6 +76,15 @@ pub fn is_watched() -> bool {
     is_terminal(true) && !is_dumb && !goes_to_program()
 }
 
+/// How wide the terminal is that standard output is; `COLUMNS` says so of anything else.
+pub fn columns() -> Option<usize> {
+    let set = std::env::var("COLUMNS").ok().and_then(|text| text.parse().ok());
+    set.or_else(|| {
+        let size = rustix::termios::tcgetwinsize(std::io::stdout()).ok()?;
+        (size.ws_col > 0).then_some(usize::from(size.ws_col))
+    })
+}
+
 /// Writes what is no text, a compiled policy, to standard output.
 pub fn bytes(bytes: &[u8]) -> std::io::Result<()> {
     let mut output = std::io::stdout().lock();
@@ -81,7 +99,7 @@ pub fn is_terminal(is_error: bool) -> bool {
 
 /// Whether a character takes its place and does nothing else: no control character, none that changes the direction of text, ends a
 /// line, joins the one before or is not there.
-fn is_printable(character: char) -> bool {
+pub fn is_printable(character: char) -> bool {
     matches!(character, ' '..='~')
         // The standard library knows of all others what prints as itself.
         || (!character.is_ascii() && character.escape_debug().count() == 1 && !BLANK.contains(&character))

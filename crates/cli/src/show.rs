@@ -2,7 +2,6 @@
 
 use crate::log::Event;
 pub use crate::out::printable;
-use crate::out::shown;
 use anstyle::{AnsiColor, Style};
 use portcullis_event::field::{self, Field};
 use serde_json::Value;
@@ -26,8 +25,18 @@ pub fn triage() -> String {
 }
 
 /// How wide a column of rules is: as the longest word of one.
-fn rule_width() -> usize {
+pub fn rule_width() -> usize {
     crate::log::rules().into_iter().map(str::len).max().unwrap_or_default()
+}
+
+/// A value of an event, whatever its type, with a bound in its length.
+fn shown(value: Option<&Value>) -> String {
+    crate::text::bounded(&crate::out::shown(value))
+}
+
+/// A text of an event, likewise.
+pub fn bounded(text: &str) -> String {
+    crate::text::bounded(&printable(text))
 }
 
 /// The event in two or three lines. Every value comes from an attacker and may be of any type: all go through [`shown`].
@@ -107,13 +116,13 @@ fn contradicted(event: &Value) -> Vec<(String, String)> {
     found.into_iter().flatten().map(|(field, value)| (printable(field), shown(Some(value)))).collect()
 }
 
-/// The word for that behind one line.
-fn doubt(event: &Value) -> String {
-    if contradicted(event).is_empty() { String::new() } else { format!("{ALARM}{CONTRADICTED}{ALARM:#}") }
+/// What is said behind one line of an event.
+pub fn doubt(event: &Event) -> &'static str {
+    if event.contradicted().is_empty() { "" } else { CONTRADICTED }
 }
 
 /// What became of it: how that looks, and the word for it.
-fn outcome(event: &Value) -> (Style, &'static str) {
+pub fn outcome(event: &Value) -> (Style, &'static str) {
     let text = |field: Field| event.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default();
     let category = event.pointer("/event/category/0").and_then(Value::as_str).unwrap_or_default();
     match (category, text(field::RULE_ID), text(field::EVENT_OUTCOME)) {
@@ -165,14 +174,14 @@ pub fn deed(event: &Value) -> String {
 pub fn deed_whole(event: &Event) -> String {
     let deed = deed(&event.value());
     match event.sends_nothing() || event.is_inherited() {
-        true => format!("{deed} ({})", printable(event.text(field::DETAIL))),
+        true => format!("{deed} ({})", bounded(event.text(field::DETAIL))),
         false => deed,
     }
 }
 
 /// When an event was, to the second.
 pub fn time(event: &Event) -> String {
-    shown_time(&printable(event.text(field::TIMESTAMP)))
+    shown_time(&bounded(event.text(field::TIMESTAMP)))
 }
 
 /// An event in one line of a tree: outcome, rule, who did what.
@@ -187,41 +196,7 @@ pub fn brief(event: &Event) -> String {
     format!(
         "{style}{word:<10}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
         deed_whole(event),
-        doubt(&event.value())
-    )
-}
-
-/// The head of a table of events.
-pub fn table_head() -> String {
-    let width = rule_width();
-    format!(
-        "{BOLD}{:<19}  {:<10}  {:<width$}  {:<16}  {:<15}  {:<24}  WHAT{BOLD:#}",
-        "TIME", "", "RULE", "VHOST", "CLIENT", "SCRIPT"
-    )
-}
-
-/// An event in one line of a table.
-pub fn row(event: &Event) -> String {
-    let cell = |text: &str| match printable(text) {
-        text if text.is_empty() => "-".to_owned(),
-        text => text,
-    };
-    let (style, word) = outcome(&event.value());
-    let width = rule_width();
-    let script = cell(event.text(field::REQUEST_SCRIPT));
-    // Of a long path its end says more.
-    let script: String = match script.chars().count() {
-        ..=24 => script,
-        long => std::iter::once('\u{2026}').chain(script.chars().skip(long - 23)).collect(),
-    };
-    format!(
-        "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {:<width$}  {:<16}  {:<15}  {script:<24}  {}{}",
-        time(event),
-        cell(event.rule()),
-        cell(event.vhost()),
-        cell(event.text(field::CLIENT_ADDRESS)),
-        deed_whole(event),
-        doubt(&event.value()),
+        format_args!("{ALARM}{}{ALARM:#}", doubt(event))
     )
 }
 

@@ -73,7 +73,7 @@ pub type Count = (usize, bool);
 /// What belongs together.
 #[derive(Clone, Debug)]
 pub struct Incident {
-    /// Its name: the same each time the same log is read.
+    /// Its name, that of its gravest trail. More events change it only where they bring a graver trail; see [`named`].
     pub id: String,
     /// How grave and how unusual it is; see [`Incident::reasons`].
     pub score: u32,
@@ -131,40 +131,10 @@ impl Incident {
         self.members.contains(key) || folded.iter().any(|key| self.members.contains(key))
     }
 
-    /// What happened, where, by whom and what became of it, in one line. Its parts come from an attacker.
-    #[must_use]
-    pub fn title(&self) -> String {
-        let of = |all: &[Rc<str>], (count, is_exact): Count, word: &str| match (all, count) {
-            ([], _) => String::new(),
-            ([one], ..=1) => one.to_string(),
-            (_, count) => format!("{}{count} {word}", if is_exact { "" } else { "about " }),
-        };
-        let [sites, scripts, clients] = self.counts;
-        let script_names: Vec<Rc<str>> =
-            self.scripts.iter().map(|script| script.rsplit('/').next().unwrap_or_default().into()).collect();
-        let mut out = self.headline.to_owned();
-        match of(&self.sites, sites, "sites") {
-            site if site.is_empty() => {}
-            site => out += &format!(" from {site}"),
-        }
-        match of(&script_names, scripts, "scripts") {
-            script if script.is_empty() => {
-                let programs = self.programs.iter().take(1);
-                programs.for_each(|program| out += &format!(", no known request of {program}"));
-            }
-            script => out += &format!(": {script}"),
-        }
-        match of(&self.clients, clients, "clients") {
-            client if client.is_empty() => {}
-            client => out += &format!(", by {client}"),
-        }
-        match self.requests {
-            (0, _) => {}
-            (1, _) => out += ", 1 request",
-            (count, true) => out += &format!(", {count} requests"),
-            (count, false) => out += &format!(", about {count} requests"),
-        }
-        format!("{out}, {}", self.outcome.words())
+    /// The names of its trails: each of them was the name of an incident, or may become one, as the log grows.
+    pub fn names(&self) -> impl Iterator<Item = String> {
+        let scripts = self.members.iter().filter(|_| self.is_ordinary).map(|key| name(&of_all(key)));
+        scripts.chain(self.members.iter().map(name))
     }
 }
 
@@ -190,7 +160,37 @@ pub fn find(told: &Told) -> Vec<Incident> {
     incidents.sort_by(|one, other| {
         other.score.cmp(&one.score).then(other.last.cmp(&one.last)).then_with(|| one.id.cmp(&other.id))
     });
+    // What is ordinary of a script may be several incidents: the others have the name of a trail.
+    let mut ids = HashSet::new();
+    for incident in &mut incidents {
+        if !ids.insert(incident.id.clone()) {
+            incident.id = incident.members.iter().min().map(name).unwrap_or_default();
+        }
+    }
     incidents
+}
+
+/// The incidents that an ID, or the beginning of one, stands for: those that have it, else those of which a trail has it. An attacker can
+/// choose values so that several have the same.
+#[must_use]
+pub fn named<'i>(incidents: &'i [Incident], id: &str) -> Vec<&'i Incident> {
+    let id = id.to_ascii_lowercase();
+    let own: Vec<&Incident> = incidents.iter().filter(|incident| incident.id.starts_with(&id)).collect();
+    if !own.is_empty() {
+        return own;
+    }
+    incidents.iter().filter(|incident| incident.names().any(|name| name == id)).collect()
+}
+
+/// The name of a trail.
+fn name(key: &Key) -> String {
+    format!("{:08x}", stable(key) as u32)
+}
+
+/// What all clients do by the script of a trail.
+fn of_all(key: &Key) -> Key {
+    let [host, site, script, _] = *key;
+    [host, site, script, MANY]
 }
 
 /// Whether few clients have a step.
@@ -300,9 +300,13 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
     let reasons = score::reasons(&facts);
     let is_of = |rule: &&Rule| portcullis_policy::RULE_FACTS[**rule as usize].severity == severity;
     let gravest = rules.iter().filter(is_of).min_by_key(|rule| (!crate::trail::is_grave(**rule), **rule as u8));
-    let more = told.names.text(first.id);
+    // Whatever else is read: neither the order of the events nor the number of the trails has a part in it.
+    let rank = |trail: &Trail| (trail.rules().any(crate::trail::is_grave), trail.severity());
+    let gravest_rank = trails.iter().map(|trail| rank(trail)).max();
+    let keys = trails.iter().filter(|trail| Some(rank(trail)) == gravest_rank).map(|trail| trail.key);
+    let key = keys.map(|key| if is_ordinary { of_all(&key) } else { key }).min().unwrap_or(first.key);
     Incident {
-        id: format!("{:08x}", stable((first.key, &*more, is_ordinary)) as u32),
+        id: name(&key),
         score: reasons.iter().map(|reason| reason.points).sum(),
         reasons,
         headline: gravest.map_or("Events of another version", |rule| rule.text().headline),

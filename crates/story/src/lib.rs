@@ -19,10 +19,11 @@ mod shape;
 mod spill;
 mod story;
 pub mod time;
+mod title;
 mod trail;
 
 pub use event::{CONTRADICTED, CUT, Event, Origin};
-pub use incident::{Count, Incident, IncidentStep, Outcome, find};
+pub use incident::{Count, Incident, IncidentStep, Outcome, find, named};
 pub use members::Members;
 pub use names::Names;
 pub use resolve::{program, site};

@@ -328,6 +328,25 @@ impl Story {
         (self.clients.count().0 / 10).clamp(*COMMON.start(), *COMMON.end())
     }
 
+    /// Looks at what the log said so far; it goes on afterwards.
+    pub fn so_far<T>(&mut self, look: impl FnOnce(&Told) -> T) -> T {
+        let told = Told {
+            common: self.common(),
+            totals: Totals { again: self.seen.again, ..self.totals },
+            trails: std::mem::take(&mut self.trails),
+            places: std::mem::take(&mut self.places),
+            names: std::mem::take(&mut self.names),
+            shapes: std::mem::take(&mut self.shapes),
+            links: std::mem::take(&mut self.links),
+            is_folded: self.is_folded,
+        };
+        let seen = look(&told);
+        let Told { trails, places, names, shapes, links, .. } = told;
+        (self.trails, self.places, self.names) = (trails, places, names);
+        (self.shapes, self.links) = (shapes, links);
+        seen
+    }
+
     /// What the log said.
     #[must_use]
     pub fn told(self) -> Told {

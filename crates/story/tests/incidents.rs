@@ -1,7 +1,7 @@
 //! What belongs together, and what stands first.
 
 use portcullis_event::field;
-use portcullis_story::{Event, Incident, Members, Outcome, Story, find};
+use portcullis_story::{Event, Incident, Members, Outcome, Story, find, named};
 use serde_json::{Value, json};
 
 /// An event of a request.
@@ -111,6 +111,78 @@ fn order_and_copies_change_nothing() {
 }
 
 /// With little memory, ordinary trails are put together; the intruder is told apart all the same.
+/// Whoever notes an ID finds the incident by it when more of the log is there: older files, other hosts, or what came since.
+#[test]
+fn an_id_stays_when_more_is_read() {
+    let all = day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php");
+    let whole = found(&all, usize::MAX);
+    let intruder = |incidents: &[Incident]| {
+        let of = incidents.iter().find(|one| one.clients.iter().any(|client| &**client == "192.88.1.66"));
+        of.map(|incident| incident.id.clone())
+    };
+    // The intruder's events are the 250th, and each third one after it.
+    for (from, to) in [(0, 252), (200, 400), (250, 300), (259, all.len()), (0, all.len())] {
+        let part = found(&all[from..to], usize::MAX);
+        assert!(intruder(&part).is_some(), "{from} {to}");
+        assert_eq!(intruder(&part), intruder(&whole), "{from} {to}");
+        for incident in &part {
+            let again = named(&whole, &incident.id);
+            assert_eq!(again.len(), 1, "{from} {to}: {}", incident.title());
+            let is_same =
+                |one: &[std::rc::Rc<str>], other: &[std::rc::Rc<str>]| one.iter().any(|name| other.contains(name));
+            assert!(is_same(&incident.scripts, &again[0].scripts), "{}: {}", incident.title(), again[0].title());
+        }
+    }
+    assert_eq!(named(&whole, &whole[0].id.to_ascii_uppercase()).len(), 1);
+    assert!(named(&whole, "zzzzzzzz").is_empty());
+}
+
+/// A graver trail gives its name to the incident that it is joined with; the name of before still finds it.
+#[test]
+fn an_id_of_before_finds_what_became_of_it() {
+    let scripts = ["/srv/site4.example/a.php", "/srv/site4.example/up.php"];
+    let made = |number, rule, script| {
+        let command = "bash -c 'something rare'";
+        Made { number, rule, site: "site4.example", script, client: "192.88.1.66", command }.value()
+    };
+    let first = [made(1, "exec-tool", scripts[0])];
+    let both = [made(1, "exec-tool", scripts[0]), made(2, "stdio-socket", scripts[1])];
+    let (first, both) = (found(&first, usize::MAX), found(&both, usize::MAX));
+    assert_eq!((first.len(), both.len()), (1, 1));
+    assert_ne!(first[0].id, both[0].id);
+    assert_eq!(named(&both, &first[0].id).first().map(|incident| &incident.id), Some(&both[0].id));
+}
+
+/// A log can be looked at while it is read: what is found is the same as afterwards.
+#[test]
+fn looking_changes_nothing() {
+    let mut story = Story::default();
+    let all = day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php");
+    let ids =
+        |incidents: Vec<Incident>| incidents.into_iter().map(|one| (one.id, one.score, one.calls)).collect::<Vec<_>>();
+    for (at, value) in all.iter().enumerate() {
+        story.take(&Event::of(value), true);
+        if at % 100 == 0 || at + 1 == all.len() {
+            assert_eq!(ids(story.so_far(find)), ids(found(&all[..=at], usize::MAX)), "{at}");
+        }
+    }
+}
+
+/// No value of a request continues the sentence that it stands in.
+#[test]
+fn a_title_says_what_is_a_value() {
+    let title = |site: &str, script: &str, client: &str| {
+        let made = Made { number: 1, rule: "exec-tool", site, script, client, command: "bash -c 'something rare'" };
+        found(&[made.value()], usize::MAX)[0].title()
+    };
+    let plain = title("shop.example:8080", "/srv/shop/up.php", "2001:db8::1");
+    assert!(plain.contains(" from shop.example:8080: up.php, by 2001:db8::1, 1 request"), "{plain}");
+    let faked = title("a: b.php, by 192.0.2.1, blocked", "/srv/x\", by \"1", "::1");
+    assert!(faked.contains(" from \"a: b.php, by 192.0.2.1, blocked\": \"x\\\", by \\\"1\", by ::1, "), "{faked}");
+    let long = title(&"s".repeat(200), "/srv/a.php", "::1");
+    assert!(long.contains(&format!(" from \"{0}\u{2026}{0}\": a.php", "s".repeat(40))), "{long}");
+}
+
 #[test]
 fn little_memory_hides_nobody() {
     let mut events = day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php");

@@ -3,7 +3,7 @@
 //! **Why a control group**: the kernel freezes all that is in it, and what that starts. Only root thaws it, while any process of the same
 //! user can continue one that SIGSTOP stopped. The unit's own control group has the server in it.
 
-use crate::incidents::quoted;
+use crate::text::quoted;
 use crate::ps;
 use crate::status::claim::{self, Vhost};
 use crate::status::descendants::{self, Machine};

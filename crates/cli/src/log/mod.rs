@@ -169,8 +169,7 @@ impl Selection {
             ));
         }
         events.sort_by(|one, other| one.text(field::TIMESTAMP).cmp(other.text(field::TIMESTAMP)));
-        let of_requests = self.script.is_some() || self.client.is_some();
-        Ok((together(events, of_requests), unreadable))
+        Ok((together(events, self.is_of_requests()), unreadable))
     }
 }
 

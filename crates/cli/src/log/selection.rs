@@ -4,12 +4,15 @@ use super::{Event, Moment, Origin, moment, time_text};
 use crate::probes::{self, Left};
 use clap::Args;
 use portcullis_event::field;
+use portcullis_policy::{RULE_FACTS, Rule};
 use portcullis_story::log::Copies;
+use portcullis_story::site;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// Which events.
-#[derive(Args, Default)]
+#[derive(Args, Clone, Default)]
+#[command(next_help_heading = "Which events")]
 pub struct Selection {
     /// Files of events, one per line, also compressed (gzip, xz, zstd) [default: the journal]
     #[arg(value_name = "FILE")]
@@ -35,12 +38,28 @@ pub struct Selection {
     /// Only events with a part that could not be evaluated; with `=WORD`, this part
     #[arg(long, value_name = "WORD", value_parser = unknowns(), num_args = 0..=1, require_equals = true, default_missing_value = ANYTHING)]
     pub unknown: Option<String>,
+    /// Only events of this severity or above: low, medium, high, or a number (21, 47, 73)
+    #[arg(long, value_name = "LEVEL", value_parser = severity)]
+    pub severity: Option<u64>,
+    /// Only events of this server, by its `host.hostname`. Repeatable
+    #[arg(long, value_name = "NAME")]
+    pub host: Vec<String>,
+    /// Only events of this site: a virtual host, or the host of the request where no virtual host is known; `-` for events without
+    /// one. Repeatable
+    #[arg(long, value_name = "NAME")]
+    pub site: Vec<String>,
     /// Only events of scripts whose path contains this text
     #[arg(long, value_name = "TEXT")]
     pub script: Option<String>,
     /// Only events of requests from this client
     #[arg(long, value_name = "ADDRESS")]
     pub client: Option<String>,
+    /// Only events of this request, by its `http.request.id`. Repeatable
+    #[arg(long, value_name = "ID")]
+    pub request: Vec<String>,
+    /// Only the event with this `event.id`, and the calls that were merged into it. Repeatable
+    #[arg(long, value_name = "ID")]
+    pub id: Vec<String>,
     #[command(flatten)]
     pub probes: Probes,
     /// The virtual hosts of the configuration.
@@ -91,6 +110,23 @@ pub(super) fn of_policy(name: &str) -> &str {
     if name == "-" { "" } else { name }
 }
 
+/// Severities by their words, as `event.severity` has them.
+const SEVERITIES: [(&str, u64); 3] = [("low", 21), ("medium", 47), ("high", 73)];
+
+/// Reads a severity.
+fn severity(text: &str) -> Result<u64, String> {
+    let word = SEVERITIES.iter().find(|(word, _)| text.eq_ignore_ascii_case(word)).map(|(_, number)| *number);
+    let number = || text.parse().ok().filter(|number| *number <= 100);
+    word.or_else(number).ok_or_else(|| "write low, medium, high, or a number from 0 to 100".to_owned())
+}
+
+/// How severe an event is: by its rules, whatever it says itself. `None` where neither says anything.
+fn severity_of(event: &Event) -> Option<u64> {
+    let known = event.rules().filter_map(|word| Rule::ALL.into_iter().find(|rule| rule.word() == word));
+    let known = known.map(|rule| u64::from(RULE_FACTS[rule as usize].severity));
+    known.chain(event.number(field::EVENT_SEVERITY)).max()
+}
+
 /// The word for any word of `portcullis.unknown`.
 const ANYTHING: &str = "any";
 
@@ -118,6 +154,11 @@ impl Selection {
                 "" => false,
                 unknown => word == ANYTHING || word == unknown,
             })
+            // What is not known is not left out.
+            && self.severity.is_none_or(|least| severity_of(event).is_none_or(|severity| severity >= least))
+            && among(&self.host, event.text(field::HOST_HOSTNAME))
+            && (self.id.is_empty() || [field::EVENT_ID, field::LIKE].iter().any(|field| among(&self.id, event.text(*field))))
+            && (event.is_of_merged() && site(event).is_empty() || among(&self.site, site(event)))
             && (event.is_of_merged() || self.has_request(event))
     }
 
@@ -126,7 +167,18 @@ impl Selection {
         let script = event.text(field::REQUEST_SCRIPT);
         self.script.as_ref().is_none_or(|part| script.contains(part.as_str()))
             && self.client.as_ref().is_none_or(|client| event.text(field::CLIENT_ADDRESS) == client)
+            && among(&self.request, event.text(field::HTTP_REQUEST_ID))
     }
+
+    /// Whether the choice is one of requests, of which merged calls know nothing.
+    pub(super) fn is_of_requests(&self) -> bool {
+        self.script.is_some() || self.client.is_some() || !self.request.is_empty()
+    }
+}
+
+/// Whether a name is among those that are chosen: any, where none is; none, where `-` is.
+fn among(chosen: &[String], name: &str) -> bool {
+    chosen.is_empty() || chosen.iter().any(|one| of_policy(one).eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -137,7 +189,8 @@ mod tests {
     fn event() -> Event {
         Event::of(&json!({
             "@timestamp": "2026-11-24T16:25:14.000000000Z", "rule": { "id": "exec-tool" },
-            "client": { "address": "192.0.2.7" },
+            "client": { "address": "192.0.2.7" }, "host": { "hostname": "web1" }, "http": { "request": { "id": "5b1e" } },
+            "event": { "id": "ab-7", "severity": 21 }, "url": { "domain": "shop.example" },
             "portcullis": { "mode": "audit", "vhost": "shop", "also": ["shell-spawn"], "request": { "script": "/srv/a.php" } },
         }))
     }
@@ -160,8 +213,43 @@ mod tests {
             assert_eq!(chosen(&|selection| selection.since = moment(value).ok()), wanted, "{value}");
             assert_eq!(chosen(&|selection| selection.until = moment(value).ok()), !wanted, "{value}");
         }
+        type Key = fn(&mut Selection) -> &mut Vec<String>;
+        let keys: [(Key, &str, &str); 4] = [
+            (|selection| &mut selection.host, "WEB1", "web2"),
+            (|selection| &mut selection.site, "shop", "shop.example"),
+            (|selection| &mut selection.request, "5b1e", "-"),
+            (|selection| &mut selection.id, "ab-7", "ab-70"),
+        ];
+        for (key, right, wrong) in keys {
+            assert!(chosen(&|selection| key(selection).push(right.into())), "{right}");
+            assert!(!chosen(&|selection| key(selection).push(wrong.into())), "{wrong}");
+            assert!(chosen(&|selection| key(selection).extend([wrong.into(), right.into()])), "{right}");
+        }
+        // The rules of the event are worth 47; what it says of itself, whoever wrote it, does not make it less.
+        for (level, wanted) in [("low", true), ("MEDIUM", true), ("47", true), ("48", false), ("high", false)] {
+            assert_eq!(chosen(&|selection| selection.severity = severity(level).ok()), wanted, "{level}");
+        }
+        assert!(severity("grave").is_err() && severity("101").is_err() && severity("-1").is_err());
         assert!(!chosen(&|selection| selection.mode = Some("enforce".into())));
         assert!(!chosen(&|selection| selection.client = Some("192.0.2.8".into())));
         assert!(chosen(&|selection| selection.script = Some("a.php".into())));
+    }
+
+    #[test]
+    fn merged_calls_go_with_what_they_are_like() {
+        let merged = Event::of(&json!({ "event": { "action": "merged" }, "portcullis": { "like": "ab-7" } }));
+        let has = |change: &dyn Fn(&mut Selection)| {
+            let mut selection = Selection::default();
+            change(&mut selection);
+            selection.has(&merged)
+        };
+        assert!(
+            has(&|selection| selection.id = vec!["ab-7".into()])
+                && !has(&|selection| selection.id = vec!["ab-8".into()])
+        );
+        // Of which site and request they were is not known.
+        assert!(has(&|selection| selection.site = vec!["shop".into()]));
+        assert!(has(&|selection| selection.request = vec!["5b1e".into()]));
+        assert!(has(&|selection| selection.severity = Some(73)));
     }
 }

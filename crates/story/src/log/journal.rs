@@ -26,7 +26,8 @@ pub fn read(since: Option<i64>, follow: bool, each: &mut dyn FnMut(Item<'_>)) ->
         more.push(format!("--since=@{since}"));
     }
     if follow {
-        more.extend(["--follow".to_owned(), "--lines=100".to_owned()]);
+        // From a time on, all of them: the last ones alone may not reach back to it.
+        more.extend(["--follow".to_owned(), format!("--lines={}", if since.is_some() { "all" } else { "100" })]);
     }
     entries(&more, &mut |entry| each_of(entry.as_ref(), each))
 }

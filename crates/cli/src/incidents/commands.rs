@@ -1,0 +1,52 @@
+//! What to type next about an incident.
+
+use crate::log::Selection;
+use crate::text::{option, quoted};
+use portcullis_config::reading::{self, Links};
+use portcullis_story::{CUT, Incident, Outcome};
+use std::path::Path;
+use std::rc::Rc;
+
+/// Commands that go on from here. Their values come from an attacker: each is one word for a shell. A value of which only the beginning is
+/// known chooses nothing, and is in none of them.
+pub fn commands(selection: &Selection, incident: &Incident) -> Vec<String> {
+    let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
+    let rotated = if selection.rotated { " --rotated" } else { "" };
+    let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
+    let whole = |value: &&Rc<str>| !value.ends_with(CUT);
+    let script = incident.scripts.first().filter(whole);
+    let mut commands = Vec::new();
+    // What came by a pipe is not there any more.
+    let can_read_again = selection.files.iter().all(|file| file.is_file());
+    if can_read_again {
+        if let [client] = incident.clients.as_slice()
+            && whole(&client)
+        {
+            commands.push(format!("portcullis events --table {}{from}", option("client", client)));
+        }
+        if let Some(script) = script {
+            commands.push(format!("portcullis events --table {}{from}", option("script", script)));
+        }
+        let gravest = incident.steps.iter().filter(|step| whole(&&step.event) && !step.event.is_empty());
+        if let Some(step) = gravest.max_by_key(|step| (step.severity, !step.blocked)) {
+            commands.push(format!("portcullis events {}{from}", option("id", &step.event)));
+        }
+    }
+    // The files and the programs of another host are not here.
+    let here = reading::text(Path::new("/proc/sys/kernel/hostname"), Links::Follow, 256).unwrap_or_default();
+    if let [host] = incident.hosts.as_slice()
+        && **host == *here.trim()
+    {
+        if let Some(script) = script {
+            commands.push(format!("ls -l --time-style=full-iso -- {}", quoted(script)));
+        }
+        if incident.outcome != Outcome::Blocked {
+            commands.push("portcullis ps".to_owned());
+        }
+        if can_read_again {
+            commands.push(format!("portcullis contain --incident {}{from}", incident.id));
+        }
+    }
+    commands
+}
+

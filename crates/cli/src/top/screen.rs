@@ -1,0 +1,107 @@
+//! The terminal: taken over, and given back whatever happens.
+//!
+//! **Invariants**: whoever writes to standard error meanwhile, this program or one that it starts, writes into a pipe, and not over the
+//! picture; the last lines are shown on it, and printed afterwards. On a panic the terminal is given back before the message is printed.
+
+use ratatui::Terminal;
+use ratatui::backend::CrosstermBackend;
+use ratatui::crossterm::cursor::{Hide, Show};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Stdout, stdout};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// So many lines of standard error are kept.
+const NOTES_MAX: usize = 20;
+/// How long one is at most, in bytes.
+const LINE_MAX: u64 = 4096;
+
+pub type Notes = Arc<Mutex<VecDeque<String>>>;
+
+/// The terminal, while it is this program's.
+pub struct Screen {
+    pub terminal: Terminal<CrosstermBackend<Stdout>>,
+    stderr: Arc<OwnedFd>,
+    notes: Notes,
+    /// Where standard error goes meanwhile.
+    pipe: OwnedFd,
+}
+
+impl Screen {
+    /// Takes it over.
+    pub fn take() -> Result<Screen, String> {
+        let failed = |error: std::io::Error| format!("cannot use the terminal: {error}");
+        let stderr =
+            Arc::new(rustix::io::fcntl_dupfd_cloexec(std::io::stderr(), 3).map_err(|error| failed(error.into()))?);
+        let (reader, pipe) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
+        let notes = Notes::default();
+        let kept = Arc::clone(&notes);
+        std::thread::spawn(move || keep(reader, &kept));
+        let before = std::panic::take_hook();
+        let saved = Arc::clone(&stderr);
+        std::panic::set_hook(Box::new(move |panic| {
+            give_back(&saved);
+            before(panic);
+        }));
+        let terminal = Terminal::new(CrosstermBackend::new(stdout())).map_err(failed)?;
+        let mut screen = Screen { terminal, stderr, notes, pipe };
+        screen.resume().map_err(failed)?;
+        Ok(screen)
+    }
+
+    /// Takes it over again.
+    pub fn resume(&mut self) -> std::io::Result<()> {
+        enable_raw_mode()?;
+        rustix::stdio::dup2_stderr(&self.pipe)?;
+        execute!(stdout(), EnterAlternateScreen, Hide)?;
+        self.terminal.clear()
+    }
+
+    /// Gives it back, for a program that is run meanwhile.
+    pub fn give_back(&self) {
+        give_back(&self.stderr);
+    }
+
+    /// The last line of standard error.
+    pub fn note(&self) -> Option<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).back().cloned()
+    }
+
+    /// Gives it back, and prints what was written to standard error meanwhile.
+    pub fn end(self) {
+        self.give_back();
+        for note in self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            eprintln!("{note}");
+        }
+    }
+}
+
+/// A terminal that is gone cannot be given back: no error is left to say.
+fn give_back(stderr: &OwnedFd) {
+    let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+    let _ = disable_raw_mode();
+    let _ = rustix::stdio::dup2_stderr(stderr);
+}
+
+/// Keeps the last lines of standard error.
+fn keep(reader: OwnedFd, notes: &Notes) {
+    let mut reader = BufReader::new(File::from(reader));
+    let mut line = Vec::new();
+    // Nobody ends what writes here: this thread ends with the program.
+    while matches!(reader.by_ref().take(LINE_MAX).read_until(b'\n', &mut line), Ok(1..)) {
+        let text = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+        line.clear();
+        if text.is_empty() {
+            continue;
+        }
+        let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() == NOTES_MAX {
+            notes.pop_front();
+        }
+        notes.push_back(text);
+    }
+}

@@ -1,0 +1,250 @@
+//! `portcullis top` in a terminal emulator, tmux: what it shows, what it does with keys and another size, and that the terminal is as it was
+//! afterwards, whatever ends it.
+#![allow(clippy::disallowed_methods)]
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// Longer than anything takes; a test that waits so long has failed.
+const TOO_LONG: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A shell in a terminal.
+struct Terminal {
+    folder: tempfile::TempDir,
+    log: PathBuf,
+}
+
+impl Terminal {
+    fn new(columns: u16, rows: u16) -> Terminal {
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = folder.path().join("events.jsonl");
+        std::fs::write(&log, "").expect("a file");
+        let terminal = Terminal { folder, log };
+        let size = [columns.to_string(), rows.to_string()];
+        terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            &size[0],
+            "-y",
+            &size[1],
+            "env PS1='ready> ' bash --norc --noprofile",
+        ]);
+        terminal.await_text("ready> ");
+        terminal.line("echo before");
+        terminal.await_text("\nbefore");
+        terminal
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> String {
+        let socket = self.folder.path().join("tmux");
+        let mut command = Command::new("tmux");
+        command.arg("-u").arg("-S").arg(socket).args(arguments).env("LC_ALL", "C.UTF-8").env_remove("TMUX");
+        let done = command.stdin(Stdio::null()).output().expect("tmux");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    fn screen(&self) -> String {
+        self.tmux(&["capture-pane", "-p"])
+    }
+
+    fn await_that(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
+        let began = Instant::now();
+        loop {
+            let screen = self.screen();
+            if is_so(&screen) {
+                return screen;
+            }
+            assert!(began.elapsed() < TOO_LONG, "{what}:\n{screen}");
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn await_text(&self, text: &str) -> String {
+        self.await_that(text, |screen| screen.contains(text))
+    }
+
+    fn key(&self, key: &str) {
+        self.tmux(&["send-keys", key]);
+    }
+
+    /// Types a line.
+    fn line(&self, text: &str) {
+        self.tmux(&["send-keys", "-l", text]);
+        self.key("Enter");
+    }
+
+    fn start(&self) {
+        self.line(&format!("{} top {}; echo status $?", env!("CARGO_BIN_EXE_portcullis"), self.log.display()));
+        self.await_text("portcullis top  ");
+    }
+
+    /// The terminal is as it was before: the text on it, the cursor, and what it does with keys.
+    fn await_end(&self, status: &str) {
+        let screen = self.await_text(&format!("status {status}"));
+        assert!(screen.contains("\nbefore"), "what was there is there again: {screen}");
+        assert_eq!(self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag} #{pane_title}"]), self.state());
+        self.line("clear; stty -a | tr ' ;' '\\n\\n' | grep -cxE 'icanon|echo|isig|opost'");
+        self.await_text("\n4\n");
+        self.line("clear; echo before");
+        self.await_text("\nbefore");
+    }
+
+    /// No other screen, a cursor that is seen, and the title that tmux gives.
+    fn state(&self) -> String {
+        format!("0 1 {}", self.tmux(&["display-message", "-p", "#{host}"]))
+    }
+
+    fn write(&self, event: &Value) {
+        let mut file = std::fs::File::options().append(true).open(&self.log).expect("the log");
+        file.write_all(format!("{event}\n").as_bytes()).expect("a line");
+    }
+
+    /// The process that runs in the terminal.
+    fn program(&self) -> String {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.trim())).expect("children");
+        children.trim().to_owned()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let socket = self.folder.path().join("tmux");
+        let _ = Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output();
+    }
+}
+
+fn event(number: u32, rule: &str, site: &str, script: &str) -> Value {
+    json!({
+        "@timestamp": jiff::Timestamp::now().to_string(),
+        "event": { "id": format!("00000000000000aa-{number}"), "action": "exec", "outcome": "success", "severity": 47 },
+        "rule": { "id": rule }, "host": { "hostname": "web1" }, "client": { "address": format!("192.88.1.{number}") },
+        "http": { "request": { "id": format!("{number:016x}"), "method": "GET" } },
+        "url": { "domain": site, "original": "/" }, "process": { "command_line": format!("sh -c {rule}") },
+        "portcullis": { "mode": "audit", "chain": "php-fpm > sh", "request": { "state": "known", "script": script } },
+    })
+}
+
+#[test]
+fn a_session_from_start_to_end() {
+    let terminal = Terminal::new(80, 24);
+    for number in 1..=3 {
+        terminal.write(&event(number, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
+    }
+    terminal.write(&event(9, "stdio-socket", "india.example", "/srv/india/up.php"));
+    terminal.start();
+    let screen = terminal.await_that("rates", |screen| screen.contains("(shop.example)") && screen.contains("up.php"));
+    for text in ["calls 4, 0 blocked; 4 in a minute", "SITE", "RULE", "stdio-socket", "2 incidents, the gravest first"]
+    {
+        assert!(screen.contains(text), "{text}: {screen}");
+    }
+    assert!(screen.lines().all(|line| line.chars().count() <= 80) && screen.trim_end().ends_with("q quit"), "{screen}");
+    // What comes is shown.
+    terminal.write(&event(20, "exec-tool", "new.example", "/srv/new/late.php"));
+    terminal.await_that("the new incident", |screen| screen.contains("3 incidents") && screen.contains("late.php"));
+    // The gravest is the first, and opens.
+    terminal.key("Enter");
+    let opened = terminal.await_that("steps", |screen| screen.contains("Steps") && screen.contains("Esc back"));
+    assert!(opened.contains("india.example: up.php, by 192.88.1.9") && opened.contains("WENT AHEAD"), "{opened}");
+    // Another size, in the middle of that.
+    terminal.tmux(&["resize-window", "-x", "200", "-y", "60"]);
+    let large = terminal.await_that("more room", |screen| {
+        screen.lines().nth(59).is_some_and(|line| line.starts_with("Esc back"))
+            && screen.contains("portcullis events --table")
+    });
+    assert!(large.lines().nth(1).is_some_and(|line| line.chars().count() == 200), "{large}");
+    terminal.key("Escape");
+    terminal.await_that("all numbers", |screen| screen.contains("10 min") && screen.contains("blocked"));
+    terminal.key("Down");
+    terminal.key("Enter");
+    terminal.await_that("the second one", |screen| screen.contains("Steps") && !screen.contains("up.php"));
+    // Nothing is contained without a yes.
+    terminal.key("c");
+    terminal.await_text("Run it? y: yes, any other key: no");
+    terminal.key("n");
+    terminal.await_text("Esc back");
+    terminal.key("q");
+    terminal.await_end("0");
+}
+
+#[test]
+fn a_signal_leaves_the_terminal_as_it_was() {
+    let terminal = Terminal::new(80, 24);
+    for (signal, status) in [("TERM", "143"), ("INT", "130"), ("HUP", "129")] {
+        terminal.start();
+        let done = Command::new("kill").args([&format!("-{signal}"), &terminal.program()]).status();
+        assert!(done.expect("kill").success());
+        terminal.await_end(status);
+    }
+    terminal.start();
+    terminal.key("C-c");
+    terminal.await_end("0");
+}
+
+/// What is written to standard error meanwhile is not written over the picture, and is there afterwards.
+#[test]
+fn complaints_wait_for_the_end() {
+    let terminal = Terminal::new(100, 30);
+    std::fs::write(&terminal.log, "nonsense\n").expect("the log");
+    terminal.write(&event(1, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
+    terminal.start();
+    let screen =
+        terminal.await_that("the complaint", |screen| screen.contains("not an event") && screen.contains("1 incident"));
+    assert!(screen.trim_end().lines().last().is_some_and(|line| line.contains("not an event")), "{screen}");
+    terminal.key("q");
+    let screen = terminal.await_text("status 0");
+    assert!(screen.contains("events.jsonl:1: not an event"), "{screen}");
+}
+
+/// No value moves the cursor, sets the title, or takes more than its place.
+#[test]
+fn hostile_values_stay_in_their_places() {
+    let terminal = Terminal::new(80, 24);
+    let hostile = "\u{1b}]0;owned\u{7}\u{1b}[2J\u{1b}[1;1H\u{202e}\r\n\u{9b}5A\u{3042}x";
+    let mut one = event(1, "stdio-socket", hostile, &format!("/srv/{hostile}/{}", "long".repeat(10_000)));
+    one["process"]["command_line"] = hostile.into();
+    one["client"]["address"] = hostile.into();
+    one["rule"]["id"] = hostile.into();
+    terminal.write(&one);
+    terminal.write(&event(2, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
+    terminal.start();
+    let screen =
+        terminal.await_that("both", |screen| screen.contains("2 incidents") && screen.contains("(shop.example)"));
+    let check = |screen: &str| {
+        assert!(screen.starts_with("portcullis top  ") && screen.trim_end().ends_with("q quit"), "{screen}");
+        assert!(!screen.contains('\u{202e}') && screen.lines().count() == 24, "{screen}");
+        assert_eq!(
+            terminal.tmux(&["display-message", "-p", "#{alternate_on} #{pane_title}"]),
+            format!("1 {}", terminal.tmux(&["display-message", "-p", "#{host}"]))
+        );
+    };
+    check(&screen);
+    assert!(screen.contains("\\u{1b}]0;"), "{screen}");
+    for _ in 0..2 {
+        terminal.key("Enter");
+        check(&terminal.await_text("Steps"));
+        terminal.key("End");
+        check(&terminal.await_text("Next"));
+        terminal.key("Escape");
+        terminal.await_text("Up/Down choose");
+        terminal.key("Down");
+    }
+    terminal.key("q");
+    terminal.await_end("0");
+}
+
+#[test]
+fn without_a_terminal_it_says_what_to_do() {
+    let done = Command::new(env!("CARGO_BIN_EXE_portcullis")).arg("top").output().expect("portcullis");
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(1) && done.stdout.is_empty(), "{said}");
+    assert!(said.contains("needs a terminal; help: `portcullis events --incidents --follow`"), "{said}");
+}
