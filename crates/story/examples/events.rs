@@ -47,7 +47,7 @@ impl Numbers {
 
 /// Writes so many events of two hosts, over 30 days or more, one in a thousand of them twice.
 fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()> {
-    let mut numbers = Numbers(7);
+    let (mut numbers, mut written) = (Numbers(7), [0_u64; 2]);
     for at in 0..count {
         let vhost = numbers.below(10);
         let (site, script) =
@@ -57,7 +57,8 @@ fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()> {
         let (request, pid, second) = (numbers.next(), 2000 + numbers.below(30_000), 2_592_000 * at / count.max(1));
         let (day, time) = (second / 86_400 + 1, second % 86_400);
         let time = format!("{:02}:{:02}:{:02}.{:09}", time / 3600, time / 60 % 60, time % 60, at % 1_000_000_000);
-        let (stream, number) = (format!("{:016x}", 0xabcd_0000 + host), at + 1);
+        written[host as usize - 1] += 1;
+        let (stream, number) = (format!("{:016x}", 0xabcd_0000 + host), written[host as usize - 1]);
         let number_of = match kind {
             Kind::Few => numbers.below(300),
             Kind::Distinct => at,
