@@ -489,9 +489,12 @@ pub struct Explain {
     /// Shell command, as PHP's system() and popen() run it
     #[arg(long, value_name = "CMD", group = "what")]
     pub exec: Option<String>,
-    /// Last event in this file, evaluated by the current policy
+    /// Last event in this file, also compressed, evaluated by the current policy
     #[arg(long, value_name = "FILE", group = "what")]
     pub event: Option<PathBuf>,
+    /// Instead of the last event, the one with this `event.id`
+    #[arg(long, value_name = "ID", requires = "event")]
+    pub id: Option<String>,
     /// Request of this virtual host of the policy
     #[arg(long, value_name = "NAME", conflicts_with_all = ["server_name", "document_root", "script", "pool", "profile", "event"])]
     pub vhost: Option<String>,

@@ -67,6 +67,8 @@ pub struct Field {
     pub name: &'static str,
     /// Its JSON pointer (RFC 6901): `/process/parent/pid`.
     pub pointer: &'static str,
+    /// Its place in [`ALL`].
+    pub place: u8,
     /// The last part of its name, for the encoder.
     pub(crate) key: MemberName,
     /// What it holds.
@@ -84,12 +86,18 @@ macro_rules! fields {
             pub const $constant: Field = Field {
                 name: concat!($($outer, ".",)* $leaf),
                 pointer: concat!($("/", $outer,)* "/", $leaf),
+                place: Place::$constant as u8,
                 key: name!($leaf),
                 kind: Kind::$kind,
                 is_list: fields!(@$count),
                 source: Source::$source,
             };
         )*
+
+        /// The places, in the order of [`ALL`].
+        #[allow(non_camel_case_types, clippy::upper_case_acronyms)]
+        #[repr(u8)]
+        enum Place { $($constant),* }
 
         /// Every field, in the order of docs/fields.csv.
         pub const ALL: &[Field] = &[$($constant),*];

@@ -36,6 +36,8 @@ pub enum Slot {
 pub struct Event {
     line: Box<str>,
     slots: Box<[(u8, Slot)]>,
+    /// Where the slot of each field is; beyond the end where it has none.
+    places: [u8; field::ALL.len()],
     has_seal: bool,
     origin: Origin,
     /// Whether its line says that the journal says otherwise: a reader of the journal wrote it.
@@ -70,9 +72,14 @@ impl Event {
         Some(parsed.and_then(|line| {
             let Parsed { slots, has_seal, says_contradicted } =
                 parse::parse(line).map_err(|error| error.to_string())?;
+            let mut places = [u8::MAX; field::ALL.len()];
+            for (at, (field, _)) in slots.iter().enumerate() {
+                places[usize::from(*field)] = at as u8;
+            }
             Ok(Event {
                 line: line.into(),
                 slots: slots.into(),
+                places,
                 has_seal,
                 says_contradicted,
                 origin: Origin::File(0),
@@ -229,7 +236,8 @@ impl Event {
     }
 
     fn slot(&self, field: Field) -> Option<&Slot> {
-        self.slots.iter().find(|(index, _)| parse::is(*index, field)).map(|(_, slot)| slot)
+        let place = self.places.get(usize::from(field.place))?;
+        self.slots.get(usize::from(*place)).map(|(_, slot)| slot)
     }
 
     fn string<'e>(&'e self, slot: &'e Slot) -> Option<&'e str> {

@@ -3,7 +3,7 @@
 //! **Invariant**: a line is an event, and a field has a value, exactly where `serde_json::Value` says so; tests compare the two.
 
 use crate::event::Slot;
-use portcullis_event::field::{self, Field};
+use portcullis_event::field;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use std::sync::LazyLock;
 
@@ -46,6 +46,7 @@ static NODES: LazyLock<Vec<Node>> = LazyLock::new(|| {
     nodes[contradicted].is_contradicted = true;
     // The element of a list.
     nodes.push(Node::default());
+    assert!(nodes.len() <= 256, "`Parsing::seen` has no bit for each");
     nodes
 });
 
@@ -63,7 +64,7 @@ pub struct Parsed {
 pub fn parse(line: &str) -> Result<Parsed, serde_json::Error> {
     let mut parsing = Parsing {
         line,
-        seen: vec![false; NODES.len()],
+        seen: [0; 4],
         parsed: Parsed { slots: Vec::with_capacity(field::ALL.len()), has_seal: false, says_contradicted: false },
     };
     let mut deserializer = serde_json::Deserializer::from_str(line);
@@ -77,15 +78,17 @@ pub fn parse(line: &str) -> Result<Parsed, serde_json::Error> {
 
 struct Parsing<'l> {
     line: &'l str,
-    /// The nodes that had a value.
-    seen: Vec<bool>,
+    /// The nodes that had a value, a bit each.
+    seen: [u64; 4],
     parsed: Parsed,
 }
 
 impl Parsing<'_> {
     /// Of two members of one name, the last counts, as a whole.
     fn forget(&mut self, node: usize) {
-        if !std::mem::replace(&mut self.seen[node], true) {
+        let (part, bit) = (node / 64, 1 << (node % 64));
+        if self.seen[part] & bit == 0 {
+            self.seen[part] |= bit;
             return;
         }
         let mut below = vec![node];
@@ -216,9 +219,4 @@ impl Visitor<'_> for Name {
         let children = self.0.map(|node| NODES[node].children.as_slice()).unwrap_or_default();
         Ok(children.iter().find(|(known, _)| *known == name).map(|(_, child)| *child))
     }
-}
-
-/// Whether the place of a field in [`field::ALL`] is that of another.
-pub fn is(index: u8, field: Field) -> bool {
-    field::ALL.get(usize::from(index)).is_some_and(|known| known.name == field.name)
 }

@@ -2,8 +2,12 @@
 //!
 //! **What counts as the same**: the identifier and the content. Whoever may write to the log could otherwise hide an event behind one of
 //! his own that has its identifier.
+//!
+//! **Memory**: a stream that goes on has four bytes for each event, and any other event has about 16. Beyond the bounds, an event is new
+//! each time that it is read: none is left out.
 
 use crate::Event;
+use crate::recent::Recent;
 use crate::trail::stable;
 use portcullis_event::field;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -11,7 +15,11 @@ use std::hash::{BuildHasher, RandomState};
 
 /// So many events are remembered by their numbers in a stream, and so many others.
 const NUMBERED_MAX: usize = 16_000_000;
-const OTHERS_MAX: usize = 200_000;
+const OTHERS_MAX: usize = 3_500_000;
+/// So many events of a stream follow each other before they are remembered by their numbers.
+const RUN: u32 = 16;
+/// So many streams are watched for that at least.
+const WATCHED: usize = 10_000;
 
 /// The events that were read.
 #[derive(Default)]
@@ -19,11 +27,32 @@ pub struct Seen {
     /// By stream, spans of numbers that follow each other: the first number, and the hash of each event's content.
     streams: HashMap<u64, BTreeMap<u64, VecDeque<u32>>>,
     numbered: usize,
+    /// Of other streams, the last number, and how many follow each other up to it.
+    runs: Runs,
+    /// Hashes of the events that are in no span.
     others: HashSet<u64>,
     /// Of the content: nobody can choose one with the hash of another.
     hasher: RandomState,
     /// How many events were there before.
     pub again: u64,
+}
+
+struct Runs(Recent<(u64, u32)>);
+
+impl Default for Runs {
+    fn default() -> Runs {
+        Runs(Recent::new(WATCHED))
+    }
+}
+
+/// What the spans of a stream have at a number.
+enum Place {
+    /// An event with this content.
+    Taken(u32),
+    /// Nothing, and the span that begins there is followed by the number.
+    Behind(u64),
+    /// Nothing.
+    Free,
 }
 
 impl Seen {
@@ -41,50 +70,60 @@ impl Seen {
 
     /// Two hosts may have streams of one name: a copy of a machine has.
     fn is_new_content(&mut self, host: &str, id: &str, content: u32) -> bool {
+        let other = self.hasher.hash_one((host, id, content));
         let numbered = id.rsplit_once('-').and_then(|(stream, number)| Some((stream, number.parse().ok()?)));
-        let Some((stream, number)) = numbered else { return self.is_new_other(host, id, content) };
-        match self.earlier(stable((host, stream)), number, content) {
-            Some(earlier) if earlier == content => false,
-            Some(_) => self.is_new_other(host, id, content),
-            None => true,
+        let Some((stream, number)) = numbered else { return self.is_new_hash(other) };
+        let stream = stable((host, stream));
+        match self.place(stream, number) {
+            Place::Taken(earlier) if earlier == content => false,
+            Place::Taken(_) => self.is_new_hash(other),
+            _ if self.others.contains(&other) => false,
+            Place::Behind(first) if self.numbered < NUMBERED_MAX => {
+                self.add_behind(stream, first, number, content);
+                true
+            }
+            _ if self.goes_on(stream, number) && self.numbered < NUMBERED_MAX => {
+                self.streams.entry(stream).or_default().insert(number, [content].into());
+                self.numbered += 1;
+                true
+            }
+            _ => self.is_new_hash(other),
         }
-    }
-
-    fn is_new_other(&mut self, host: &str, id: &str, content: u32) -> bool {
-        self.is_new_hash(self.hasher.hash_one((host, id, content)))
     }
 
     fn is_new_hash(&mut self, other: u64) -> bool {
         if self.others.len() < OTHERS_MAX { self.others.insert(other) } else { !self.others.contains(&other) }
     }
 
-    /// The content of the event with this number that was read before; remembers this one where there is none.
-    fn earlier(&mut self, stream: u64, number: u64, content: u32) -> Option<u32> {
-        let spans = self.streams.entry(stream).or_default();
-        let before = spans.range_mut(..=number).next_back();
-        if let Some((first, span)) = before {
-            match usize::try_from(number - first) {
-                Ok(at) if at < span.len() => return span.get(at).copied(),
-                Ok(at) if at == span.len() && self.numbered < NUMBERED_MAX => {
-                    let first = *first;
-                    span.push_back(content);
-                    self.numbered += 1;
-                    let next = number.checked_add(1).and_then(|next| spans.remove(&next));
-                    if let (Some(next), Some(span)) = (next, spans.get_mut(&first)) {
-                        span.extend(next);
-                    }
-                    return None;
-                }
-                _ => {}
-            }
+    fn place(&self, stream: u64, number: u64) -> Place {
+        let before = self.streams.get(&stream).and_then(|spans| spans.range(..=number).next_back());
+        let Some((first, span)) = before else { return Place::Free };
+        match usize::try_from(number - first) {
+            Ok(at) if at < span.len() => Place::Taken(span[at]),
+            Ok(at) if at == span.len() => Place::Behind(*first),
+            _ => Place::Free,
         }
-        if self.numbered < NUMBERED_MAX {
-            let mut span = number.checked_add(1).and_then(|next| spans.remove(&next)).unwrap_or_default();
-            span.push_front(content);
-            spans.insert(number, span);
+    }
+
+    /// Adds a number behind a span, which may meet the next one then.
+    fn add_behind(&mut self, stream: u64, first: u64, number: u64, content: u32) {
+        let Some(spans) = self.streams.get_mut(&stream) else { return };
+        let next = number.checked_add(1).and_then(|next| spans.remove(&next));
+        if let Some(span) = spans.get_mut(&first) {
+            span.push_back(content);
+            span.extend(next.into_iter().flatten());
             self.numbered += 1;
         }
-        None
+    }
+
+    /// Whether a number is one of many that follow each other.
+    fn goes_on(&mut self, stream: u64, number: u64) -> bool {
+        let run = match self.runs.0.get(stream) {
+            Some((last, run)) if last.checked_add(1) == Some(number) => run + 1,
+            _ => 1,
+        };
+        self.runs.0.insert(stream, (number, run));
+        run >= RUN
     }
 }
 
@@ -92,18 +131,43 @@ impl Seen {
 mod tests {
     use super::*;
 
+    fn is_new(seen: &mut Seen, stream: &str, number: u64) -> bool {
+        seen.is_new_content("h", &format!("{stream}-{number}"), number as u32 ^ 77)
+    }
+
     #[test]
-    fn numbers_of_a_stream_are_spans() {
+    fn numbers_that_follow_each_other_are_spans() {
         let mut seen = Seen::default();
-        for number in [1, 2, 3, 7, 6, 9, 8, 4, 5, u64::MAX, u64::MAX - 1] {
-            let content = number as u32 ^ 77;
-            assert!(seen.is_new_content("h", &format!("ab-{number}"), content), "{number}");
-            assert!(!seen.is_new_content("h", &format!("ab-{number}"), content), "{number}");
-            assert!(seen.is_new_content("h", &format!("cd-{number}"), content), "another stream's {number}");
+        let parts = [500..700, 1..300, 300..500, 700..710, u64::MAX - 40..u64::MAX];
+        for number in parts.into_iter().flatten().chain([u64::MAX]) {
+            assert!(is_new(&mut seen, "ab", number), "{number}");
+            assert!(!is_new(&mut seen, "ab", number), "{number}");
         }
-        assert_eq!(seen.streams.values().map(BTreeMap::len).collect::<Vec<_>>(), [2, 2]);
+        for number in (1..710).rev() {
+            assert!(!is_new(&mut seen, "ab", number), "{number}");
+            assert!(is_new(&mut seen, "cd", number), "another stream's {number}");
+        }
+        let lengths = |stream: &str| -> Vec<usize> {
+            seen.streams.get(&stable(("h", stream))).into_iter().flatten().map(|(_, span)| span.len()).collect()
+        };
+        // The first ones of each run are among the others; those of the first 500 meet the span behind them.
+        assert_eq!(lengths("ab").len(), 3, "{:?}", lengths("ab"));
+        assert!(lengths("cd").is_empty(), "they did not follow each other");
         assert!(seen.is_new_content("h", "x", 1) && !seen.is_new_content("h", "x", 1));
         assert!(seen.is_new_content("i", "x", 1), "another host's");
+    }
+
+    /// Each program that is started has a stream of its own, of a few events.
+    #[test]
+    fn short_streams_and_gaps_take_no_spans() {
+        let mut seen = Seen::default();
+        for round in 0..2 {
+            for at in 0..20_000 {
+                assert_eq!(is_new(&mut seen, &format!("s{at}"), 1), round == 0);
+                assert_eq!(is_new(&mut seen, "gaps", at * 2), round == 0);
+            }
+        }
+        assert!(seen.streams.is_empty() && seen.others.len() == 40_000);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! allow what is not.
 
 mod keys;
+mod of_log;
 mod program;
 mod question;
 mod request;
@@ -14,7 +15,6 @@ use crate::{FINE, WRONG, check, complain, instead, show};
 use keys::Way;
 pub use keys::{AMBIGUOUS, of_steered, of_unknown};
 use portcullis_config::Loaded;
-use portcullis_config::reading::{self, Links};
 use portcullis_policy::egress::Transport;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule};
 pub use program::{Started, is_further};
@@ -51,7 +51,7 @@ pub fn run(arguments: &Explain) -> u8 {
         Err(why) => return complain(why.reason()),
     };
     let asked = match &arguments.event {
-        Some(file) => of_file(file),
+        Some(file) => of_file(file, arguments.id.as_deref()),
         None => of_arguments(arguments).map(|(question, request)| (question, request, None)),
     };
     let (question, request, fired) = match asked {
@@ -116,27 +116,11 @@ fn of_arguments(arguments: &Explain) -> Result<(Question, Request), String> {
     Ok((question, request))
 }
 
-/// The largest file with an event, in bytes.
-const FILE_MAX: u64 = 256 << 20;
-
-/// What an event is about, and the rule that decided then.
-fn of_file(file: &Path) -> Result<(Question, Request, Option<Rule>), String> {
-    let text = reading::text(file, Links::Follow, FILE_MAX)
-        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    let last = || text.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
-    // One event over several lines, as somebody made it readable, or a log.
-    let parsed = match Event::parse(text.as_bytes()) {
-        Some(Ok(event)) => Some(Ok(event)),
-        _ => Event::parse(last().as_bytes()),
-    };
-    match parsed {
-        Some(Ok(event)) => {
-            let fired = Rule::ALL.into_iter().find(|rule| rule.word() == event.rule());
-            Ok((Question::of(&event)?, request_of(&event), fired))
-        }
-        Some(Err(error)) => Err(format!("the last line of {} is not an event: {error}", file.display())),
-        None => Err(format!("{} has no event", file.display())),
-    }
+/// What an event of a file is about, and the rule that decided then.
+fn of_file(file: &Path, id: Option<&str>) -> Result<(Question, Request, Option<Rule>), String> {
+    let event = of_log::event(file, id)?;
+    let fired = Rule::ALL.into_iter().find(|rule| rule.word() == event.rule());
+    Ok((Question::of(&event)?, request_of(&event), fired))
 }
 
 /// Whether a policy would write an event of the action of an event; `None` where a policy alone cannot tell.

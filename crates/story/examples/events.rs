@@ -1,10 +1,27 @@
-//! Events of ten virtual hosts: always the same ones, as the library writes them.
+//! Writes events of ten virtual hosts to standard output: always the same ones, as the library writes them. `scripts/logs` measures
+//! the command with them.
+//!
+//! Arguments: how many, and `few` (a few hundred commands and destinations) or `distinct` (each command another one).
 
-use std::io::Write;
+use std::io::{BufWriter, Error, Write};
+
+fn main() -> Result<(), Error> {
+    let mut arguments = std::env::args().skip(1);
+    let count = arguments.next().and_then(|count| count.parse().ok());
+    let kind = arguments.next().and_then(|kind| match kind.as_str() {
+        "few" => Some(Kind::Few),
+        "distinct" => Some(Kind::Distinct),
+        _ => None,
+    });
+    let (Some(count), Some(kind)) = (count, kind) else { return Err(Error::other("usage: events COUNT few|distinct")) };
+    let mut out = BufWriter::with_capacity(1 << 20, std::io::stdout().lock());
+    write(&mut out, count, kind)?;
+    out.flush()
+}
 
 /// What the events differ in.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+enum Kind {
     /// A few hundred commands and destinations, again and again.
     Few,
     /// Each command another one.
@@ -29,22 +46,26 @@ impl Numbers {
 }
 
 /// Writes so many events of two hosts, over 30 days or more, one in a thousand of them twice.
-pub fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()> {
-    let mut numbers = Numbers(7);
+fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()> {
+    let (mut numbers, mut written) = (Numbers(7), [0_u64; 2]);
     for at in 0..count {
         let vhost = numbers.below(10);
-        let (site, script) = (format!("shop{vhost}.example"), format!("/srv/www/shop{vhost}/page{}.php", numbers.below(20)));
+        let (site, script) =
+            (format!("shop{vhost}.example"), format!("/srv/www/shop{vhost}/page{}.php", numbers.below(20)));
         let host = vhost % 2 + 1;
         let client = format!("198.18.{}.{}", numbers.below(16), numbers.below(250));
         let (request, pid, second) = (numbers.next(), 2000 + numbers.below(30_000), 2_592_000 * at / count.max(1));
         let (day, time) = (second / 86_400 + 1, second % 86_400);
         let time = format!("{:02}:{:02}:{:02}.{:09}", time / 3600, time / 60 % 60, time % 60, at % 1_000_000_000);
-        let (stream, number) = (format!("{:016x}", 0xabcd_0000 + host), at + 1);
+        written[host as usize - 1] += 1;
+        let (stream, number) = (format!("{:016x}", 0xabcd_0000 + host), written[host as usize - 1]);
         let number_of = match kind {
             Kind::Few => numbers.below(300),
             Kind::Distinct => at,
         };
-        let command = format!("/usr/bin/convert /srv/www/shop{vhost}/in/{number_of}.jpg -resize 200x200 /srv/www/shop{vhost}/out/{number_of}.png");
+        let command = format!(
+            "/usr/bin/convert /srv/www/shop{vhost}/in/{number_of}.jpg -resize 200x200 /srv/www/shop{vhost}/out/{number_of}.png"
+        );
         let head = format!(
             "{{\"@timestamp\":\"2026-11-{day:02}T{time}Z\",\"message\":\"php-fpm: pool www > sh starts a shell: sh -c {command}, for GET \
              {site}/page.php?id={number_of} from {client}\",\"ecs\":{{\"version\":\"9.0.0\"}},\"event\":{{\"id\":\"{stream}-{number}\",\
