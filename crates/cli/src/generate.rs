@@ -42,7 +42,11 @@ fn page(command: &Command, folder: &Path) -> std::io::Result<()> {
     let man = Man::new(command.clone().after_help(None::<&str>));
     let mut text = Vec::new();
     man.render(&mut text)?;
-    let text = String::from_utf8_lossy(&text).into_owned();
+    // A group of options is no section of its own.
+    let groups = command.get_arguments().filter_map(|option| option.get_help_heading());
+    let text = groups.fold(String::from_utf8_lossy(&text).into_owned(), |text, group| {
+        text.replace(&format!("\n.SH \"{}\"\n", group.to_uppercase()), &format!("\n.SS \"{group}\"\n"))
+    });
     let (examples, statuses) = end.split_once(EXIT_STATUS).unwrap_or((&end, ""));
     let examples = examples.strip_prefix(EXAMPLES).unwrap_or(examples);
     let (before, behind) = text.split_at(text.find(VERSION).unwrap_or(text.trim_end().len()));

@@ -2,7 +2,7 @@
 
 /// Writes the examples and the exit statuses of a verb; the status of a usage error is the same in all.
 macro_rules! help {
-    ($name:ident, $examples:literal, $fine:literal, $wrong:literal) => {
+    ($name:ident, $examples:literal, $fine:literal, $wrong:literal $(, $more:literal)?) => {
         pub const $name: &str = concat!(
             "Examples:\n",
             $examples,
@@ -11,6 +11,7 @@ macro_rules! help {
             "\n  1  ",
             $wrong,
             "\n  2  usage error"
+            $(, "\n  ", $more)?
         );
     };
 }
@@ -65,8 +66,8 @@ help!(
   portcullis events --verify --rotated /var/log/portcullis/events.jsonl
   portcullis events --probe-list web1.probes fleet.jsonl",
     "done",
-    "a line is not an event, an error, or with --verify: an event is missing or was changed
-  3  with --exit-code: everything was read, and nothing matched
+    "a line is not an event, an error, or with --verify: an event is missing or was changed",
+    "3  with --exit-code: everything was read, and nothing matched
   141  the reader of the output has ended, as with `| head`; nothing is printed about it"
 );
 help!(
@@ -75,8 +76,8 @@ help!(
   portcullis top --since 1h --site shop.example
   portcullis top /var/log/portcullis/events.jsonl  # a file, through rotations",
     "quit",
-    "an error: not a terminal, or nothing can be read
-  143  ended by SIGTERM (129: SIGHUP, 130: SIGINT); the terminal was restored"
+    "an error: not a terminal, or nothing can be read",
+    "143  ended by SIGTERM (129: SIGHUP, 130: SIGINT); the terminal was restored"
 );
 help!(
     INSTALL,

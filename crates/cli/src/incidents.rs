@@ -112,8 +112,8 @@ fn lasting(first: i64, last: i64) -> String {
     let seconds = last.saturating_sub(first).max(0) / 1_000_000_000;
     match seconds {
         ..120 => format!("{seconds}s"),
-        ..7200 => format!("{}m", seconds / 60),
-        ..172_800 => format!("{}h", seconds / 3600),
+        120..7200 => format!("{}m", seconds / 60),
+        7200..172_800 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86400),
     }
 }

@@ -1,4 +1,4 @@
-//! Writes to standard output and standard error: the only module that does.
+//! Writes to standard output and standard error: the only module that does, but for the full-screen view (`top/screen.rs`).
 //!
 //! **Invariants**: nothing but printable characters, line ends, tabs and this program's own colours gets to a terminal, whoever wrote the
 //! text. [`printable`] does more for a single value: nothing in it ends the line or has a colour.

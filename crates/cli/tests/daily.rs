@@ -162,7 +162,7 @@ fn a_script_learns_whether_anything_matched() {
     std::fs::write(&broken, "nonsense\n").expect("a file");
     let status = |arguments: &[&str], log: &Path| place.run(arguments, log).status.code();
     for form in [&["--json"][..], &["--table"], &["--incidents"], &["--fields", "message"]] {
-        let with = |more: &[&str]| [form, &["--exit-code"], more].concat();
+        let with = |more: &[&'static str]| [form, &["--exit-code"], more].concat();
         assert_eq!(status(&with(&[]), &log), Some(0), "{form:?}");
         assert_eq!(status(&with(&["--client", "192.0.2.1"]), &log), Some(3), "{form:?}");
         // What could not be read may have matched.

@@ -84,7 +84,7 @@ fn the_column_of_rules_takes_every_rule() {
     let log = place.log(&rules, |_, _| {});
     let shown = out(&place.run(&["events", "--table", log.to_str().expect("a path")]));
     let mut lines = shown.lines();
-    let at = lines.next().and_then(|head| head.find("VHOST")).expect("a head");
+    let at = lines.next().and_then(|head| head.find("SITE")).expect("a head");
     assert_eq!(shown.lines().count(), rules.len() + 1);
     for line in lines {
         assert!(line.get(at..).is_some_and(|rest| rest.starts_with("shop ")), "{line}");

@@ -7,10 +7,22 @@ use std::rc::Rc;
 const VALUE_MAX: usize = 80;
 
 impl Incident {
-    /// What happened, where, by whom and what became of it, in one line. Its parts come from an attacker: one that has more than a name
-    /// has is in quotes, so that it cannot continue the sentence.
+    /// What happened, where, by whom, how often, and what became of it, in one line: the summary, and the rest.
     #[must_use]
     pub fn title(&self) -> String {
+        let requests = match self.requests {
+            (0, _) => String::new(),
+            (1, _) => ", 1 request".to_owned(),
+            (count, true) => format!(", {count} requests"),
+            (count, false) => format!(", about {count} requests"),
+        };
+        format!("{}{requests}, {}", self.summary(), self.outcome.words())
+    }
+
+    /// What happened, where and by whom. Its parts come from an attacker: one that has more than a name
+    /// has is in quotes, so that it cannot continue the sentence.
+    #[must_use]
+    pub fn summary(&self) -> String {
         let of = |all: &[Rc<str>], (count, is_exact): Count, word: &str| match (all, count) {
             ([], _) => String::new(),
             ([one], ..=1) => delimited(one).into_owned(),
@@ -35,13 +47,7 @@ impl Incident {
             client if client.is_empty() => {}
             client => out += &format!(", by {client}"),
         }
-        match self.requests {
-            (0, _) => {}
-            (1, _) => out += ", 1 request",
-            (count, true) => out += &format!(", {count} requests"),
-            (count, false) => out += &format!(", about {count} requests"),
-        }
-        format!("{out}, {}", self.outcome.words())
+        out
     }
 }
 

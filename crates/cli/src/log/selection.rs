@@ -10,55 +10,57 @@ use portcullis_story::site;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+/// What `--help` puts these options under.
+const WHICH: &str = "Which events";
+
 /// Which events.
 #[derive(Args, Clone, Default)]
-#[command(next_help_heading = "Which events")]
 pub struct Selection {
     /// Files of events, one per line, also compressed (gzip, xz, zstd) [default: the journal]
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
     /// Read the rotated files next to each FILE too, the oldest first
-    #[arg(long, requires = "files")]
+    #[arg(help_heading = WHICH, long, requires = "files")]
     pub rotated: bool,
     /// Only events from this time on, in UTC: 2026-11-24, "2026-11-24 16:25", or an age: 90m, 2h, 7d
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(help_heading = WHICH, long, value_name = "TIME", value_parser = moment)]
     pub since: Option<Moment>,
     /// Only events up to this time
-    #[arg(long, value_name = "TIME", value_parser = moment)]
+    #[arg(help_heading = WHICH, long, value_name = "TIME", value_parser = moment)]
     pub until: Option<Moment>,
     /// Only events of this virtual host; `-` for events without one. Repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = WHICH, long, value_name = "NAME")]
     pub vhost: Vec<String>,
     /// Only events that triggered this rule. Repeatable
-    #[arg(long, value_name = "RULE", value_parser = rules())]
+    #[arg(help_heading = WHICH, long, value_name = "RULE", value_parser = rules())]
     pub rule: Vec<String>,
     /// Only events of this mode: audit for calls that were only logged, enforce for blocked calls
-    #[arg(long, value_name = "MODE", value_parser = ["audit", "enforce"])]
+    #[arg(help_heading = WHICH, long, value_name = "MODE", value_parser = ["audit", "enforce"])]
     pub mode: Option<String>,
     /// Only events with a part that could not be evaluated; with `=WORD`, this part
-    #[arg(long, value_name = "WORD", value_parser = unknowns(), num_args = 0..=1, require_equals = true, default_missing_value = ANYTHING)]
+    #[arg(help_heading = WHICH, long, value_name = "WORD", value_parser = unknowns(), num_args = 0..=1, require_equals = true, default_missing_value = ANYTHING)]
     pub unknown: Option<String>,
     /// Only events of this severity or above: low, medium, high, or a number (21, 47, 73)
-    #[arg(long, value_name = "LEVEL", value_parser = severity)]
+    #[arg(help_heading = WHICH, long, value_name = "LEVEL", value_parser = severity)]
     pub severity: Option<u64>,
     /// Only events of this server, by its `host.hostname`. Repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = WHICH, long, value_name = "NAME")]
     pub host: Vec<String>,
     /// Only events of this site: a virtual host, or the host of the request where no virtual host is known; `-` for events without
     /// one. Repeatable
-    #[arg(long, value_name = "NAME")]
+    #[arg(help_heading = WHICH, long, value_name = "NAME")]
     pub site: Vec<String>,
     /// Only events of scripts whose path contains this text
-    #[arg(long, value_name = "TEXT")]
+    #[arg(help_heading = WHICH, long, value_name = "TEXT")]
     pub script: Option<String>,
     /// Only events of requests from this client
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(help_heading = WHICH, long, value_name = "ADDRESS")]
     pub client: Option<String>,
     /// Only events of this request, by its `http.request.id`. Repeatable
-    #[arg(long, value_name = "ID")]
+    #[arg(help_heading = WHICH, long, value_name = "ID")]
     pub request: Vec<String>,
     /// Only the event with this `event.id`, and the calls that were merged into it. Repeatable
-    #[arg(long, value_name = "ID")]
+    #[arg(help_heading = WHICH, long, value_name = "ID")]
     pub id: Vec<String>,
     #[command(flatten)]
     pub probes: Probes,
@@ -80,10 +82,10 @@ pub struct Selection {
 #[derive(Args, Clone)]
 pub struct Probes {
     /// Include the events of doctor's probes
-    #[arg(long)]
+    #[arg(help_heading = WHICH, long)]
     pub probes: bool,
     /// List of the probes that ran, a file of root's, or its copy from another machine
-    #[arg(long, value_name = "FILE", default_value = probes::LIST)]
+    #[arg(help_heading = WHICH, long, value_name = "FILE", default_value = probes::LIST)]
     pub probe_list: PathBuf,
 }
 

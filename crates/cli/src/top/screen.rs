@@ -2,6 +2,10 @@
 //!
 //! **Invariants**: whoever writes to standard error meanwhile, this program or one that it starts, writes into a pipe, and not over the
 //! picture; the last lines are shown on it, and printed afterwards. On a panic the terminal is given back before the message is printed.
+//!
+//! **Why it writes to the terminal itself**: `out` lets no sequence pass that moves the cursor. The texts of the picture are printable before
+//! they come here.
+#![allow(clippy::disallowed_methods)]
 
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;

@@ -4,6 +4,7 @@ use super::rates::Rates;
 use super::sight::{Seen, Sight, now};
 use crate::incidents;
 use crate::out::printable;
+use crate::show;
 use crate::text::{self, middle, pad};
 use anstyle::AnsiColor;
 use portcullis_story::Incident;
@@ -21,6 +22,9 @@ const AHEAD: Style = Style::new().fg(Color::Yellow);
 
 /// From so many columns on, a table of rates has all its numbers.
 const WIDE: u16 = 60;
+/// From so many columns on, the ID of each incident is in the list, and what is read in the head.
+const HAS_ID: usize = 110;
+const SOURCE: usize = 10;
 /// The least and the most lines of the tables of rates, with their frames.
 const RATES: (u16, u16) = (6, 20);
 
@@ -46,15 +50,15 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, sight: &Sight) {
     let time = crate::log::time_text(at.saturating_mul(1_000_000_000)).unwrap_or_default();
     let time = time.get(11..19).unwrap_or_default();
     let facts = format!(
-        "  {time} UTC  calls {}, {} blocked; {} in a minute, {} in an hour{state}  {}",
+        "  {time} UTC  calls {}, {} blocked; {} in a minute, {} in an hour{state}",
         sight.all.all,
         sight.all.blocked,
         sight.all.last(at, 1),
         sight.all.last(at, 60),
-        sight.source,
     );
-    let width = usize::from(area.width).saturating_sub(14);
-    let line = Line::from(vec![Span::styled("portcullis top", BOLD), Span::raw(middle(&facts, width))]);
+    let width = usize::from(area.width).saturating_sub(14 + facts.len() + 2);
+    let source = if width < SOURCE { String::new() } else { format!("  {}", middle(&sight.source, width)) };
+    let line = Line::from(vec![Span::styled("portcullis top", BOLD), Span::raw(facts), Span::raw(source)]);
     frame.render_widget(Paragraph::new(line), area);
 }
 
@@ -129,12 +133,24 @@ fn draw_incidents(frame: &mut Frame<'_>, area: Rect, sight: &Sight) {
         .skip(first)
         .take(height)
         .map(|(at, incident)| {
-            let text = anstream::adapter::strip_str(&incidents::line(incident, false)).to_string();
-            let text = pad(middle(&text, width), width);
+            let text = pad(row(incident, width), width);
             Line::styled(text, if at == place { style(incident).patch(CHOSEN) } else { style(incident) })
         })
         .collect();
     frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+/// An incident in a line: its score, its ID where there is room for it, when its last call was, what became of it, and what happened.
+fn row(incident: &Incident, width: usize) -> String {
+    let time = crate::log::time_text(incident.last).unwrap_or_default().replace('T', " ");
+    let id = if width >= HAS_ID { format!("{}  ", incident.id) } else { String::new() };
+    let (time, outcome) = (time.get(5..16).unwrap_or_default(), incidents::outcome(incident));
+    let start = format!("{:>3}  {id}{time:<11}  {outcome:<10}  ", incident.score);
+    let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
+    let left = width.saturating_sub(text::width(&start) + doubt.len());
+    let title = printable(&incident.title());
+    let what = if text::width(&title) <= left { title } else { middle(&printable(&incident.summary()), left) };
+    format!("{start}{what}{doubt}")
 }
 
 fn style(incident: &Incident) -> Style {
@@ -185,22 +201,42 @@ fn lines_of(incident: &Incident, sight: &Sight, width: usize) -> Vec<Line<'stati
     lines
 }
 
-/// A text in lines of at most so many columns.
+/// A text in lines of at most so many columns: broken at a blank, where there is one in its second half; what goes on is indented.
 fn wrapped(line: &str, columns: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
-    let mut used = 0;
+    const INDENT: usize = 4;
+    let indent = if columns > 5 * INDENT { INDENT } else { 0 };
+    let mut lines = Vec::new();
+    let (mut now, mut used) = (String::new(), 0);
     for character in line.chars() {
         let own = text::width(character.encode_utf8(&mut [0; 4]));
         if used + own > columns && used > 0 {
-            // What goes on is indented, where there is room for it.
-            let indent = if columns > 20 { 4 } else { 0 };
-            lines.push(" ".repeat(indent));
-            used = indent;
+            let blank = now.rfind(' ').filter(|at| 2 * at > now.len());
+            let rest = blank.map_or_else(String::new, |at| now.split_off(at).trim_start().to_owned());
+            lines.push(std::mem::replace(&mut now, " ".repeat(indent) + &rest));
+            used = text::width(&now);
         }
+        now.push(character);
         used += own;
-        if let Some(line) = lines.last_mut() {
-            line.push(character);
+    }
+    lines.push(now);
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_fit() {
+        assert_eq!(wrapped("  2026-11-24  one two", 30), ["  2026-11-24  one two"]);
+        assert_eq!(wrapped("one two three four five six", 22), ["one two three four", "    five six"]);
+        for line in ["", "a", &"x".repeat(100), &"日本 ".repeat(50), &format!("a {} b", "y".repeat(200))] {
+            for columns in [1, 2, 7, 24, 80] {
+                let lines = wrapped(line, columns);
+                assert!(lines.iter().all(|line| text::width(line) <= columns.max(2)), "{line} {columns}: {lines:?}");
+                let letters = |text: &str| text.chars().filter(|one| *one != ' ').collect::<String>();
+                assert_eq!(letters(&lines.concat()), letters(line), "{columns}");
+            }
         }
     }
-    lines
 }

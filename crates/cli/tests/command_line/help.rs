@@ -54,6 +54,18 @@ fn a_word_that_a_verb_does_not_take_gets_a_hint() {
     }
 }
 
+/// What is chosen and what is done with it are apart.
+#[test]
+fn options_of_events_are_in_groups() {
+    let place = place();
+    for verb in ["events", "learn", "report", "top"] {
+        let help = text(&run(place.path(), &[verb, "--help"]));
+        let (options, which) = help.split_once("\nWhich events:\n").expect("two groups");
+        assert!(which.contains("--severity <LEVEL>") && which.contains("--probes"), "{verb}: {help}");
+        assert!(options.contains("--config <FILE>") && !which.contains("--help"), "{verb}: {help}");
+    }
+}
+
 /// The sections of the pages, in the order of man-pages(7).
 #[test]
 fn each_man_page_has_its_sections_in_order() {
