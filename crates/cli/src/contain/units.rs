@@ -17,7 +17,7 @@ pub struct Reloaded {
     pub fine: Vec<String>,
     /// Those in which it is not, and what to do.
     pub problems: Vec<String>,
-    /// Workers that have the policy of before.
+    /// Workers that have the policy of before until the request ends that they handle.
     pub former: BTreeSet<u32>,
     pub json: Vec<Value>,
 }
@@ -42,7 +42,6 @@ impl Units {
         for server in unreached::by_apply(configs) {
             is_any = true;
             reloaded.problems.push(server.said());
-            reloaded.former.insert(server.pid);
             reloaded.json.push(Unreached::as_json(&server));
         }
         if !is_any {
@@ -62,7 +61,8 @@ impl Reloaded {
             true => self.fine.push(state.said(name)),
             false => self.problems.push(state.said(name)),
         }
-        if let InForce::Draining(pids) | InForce::Former(pids) | InForce::ByHand(pids) = state {
+        // Of a server that was not reloaded, the main process has it too, and the line above says what to do.
+        if let InForce::Draining(pids) = state {
             self.former.extend(pids);
         }
         self.json.push(state.as_json(name, config));
