@@ -2,6 +2,7 @@
 
 use crate::install::Systemd;
 use crate::reload::{self, InForce};
+use crate::status;
 use crate::unreached::{self, Unreached};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ impl Units {
         for config in configs {
             if let Some(state) = reload::outside(config) {
                 is_any = true;
-                reloaded.take(&state, "outside of units", config);
+                reloaded.take(&of_servers(state), "outside of units", config);
             }
         }
         for server in unreached::by_apply(configs) {
@@ -53,6 +54,16 @@ impl Units {
         reloaded.fine.extend(reload::leftovers(&self.0));
         reloaded
     }
+}
+
+/// The state of servers alone: what their workers started keeps its policy until it ends, and is listed as what still runs.
+fn of_servers(state: InForce) -> InForce {
+    let InForce::ByHand(mut pids) = state else { return state };
+    let units = status::of_host();
+    let started = units.iter().flat_map(|unit| &unit.processes).filter(|process| process.descent.is_some());
+    let started: BTreeSet<u32> = started.map(|process| process.pid).collect();
+    pids.retain(|pid| !started.contains(pid));
+    if pids.is_empty() { InForce::Applied { reloaded: false } } else { InForce::ByHand(pids) }
 }
 
 impl Reloaded {
