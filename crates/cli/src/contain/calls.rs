@@ -3,12 +3,17 @@
 use crate::explain::{self, Request, request_of};
 use crate::log::{Event, Selection};
 use crate::{check, out, show};
+use portcullis_config::reading::{self, Links};
 use portcullis_event::field;
 use portcullis_policy::{Outcome, Policy};
 use portcullis_story::{Incident, Members, Story, find};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::rc::Rc;
 
+/// The name that events of this host have.
+const HOSTNAME: &str = "/proc/sys/kernel/hostname";
 /// So many kinds of calls of an incident are evaluated, and so many of its events kept as evidence.
 const KINDS_MAX: usize = 2000;
 const EVENTS_MAX: usize = 100_000;
@@ -51,8 +56,11 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
         }
     })?;
     let incidents = find(&story.told());
+    let incident = one(&incidents, id)?.clone();
+    let here = reading::text(Path::new(HOSTNAME), Links::Follow, 256).unwrap_or_default();
+    elsewhere(&incident.hosts, here.trim())?;
     let mut case = Case {
-        incident: one(&incidents, id)?.clone(),
+        incident,
         own: BTreeSet::new(),
         others: BTreeSet::new(),
         ids: BTreeSet::new(),
@@ -88,6 +96,19 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
         case.notes.push(format!("{} are not among the evidence", check::counted(left, "event")));
     }
     Ok(case)
+}
+
+/// A site of another host is not contained here.
+fn elsewhere(hosts: &[Rc<str>], here: &str) -> Result<(), String> {
+    let others: Vec<String> = hosts.iter().filter(|host| ***host != *here).map(|host| out::printable(host)).collect();
+    match others.is_empty() {
+        true => Ok(()),
+        false => Err(format!(
+            "the incident was on {}, and this is {here}; nothing was changed; help: run this there, or contain a site of this host by \
+             --document-root or --vhost",
+            crate::modes::some(&others, others.len())
+        )),
+    }
 }
 
 /// The incident whose identifier begins so.
@@ -190,4 +211,34 @@ impl Verdicts {
 /// A line without its colours.
 fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_incident_of_another_host_is_not_contained_here() {
+        let hosts = |names: &[&str]| names.iter().map(|name| Rc::from(*name)).collect::<Vec<Rc<str>>>();
+        assert!(elsewhere(&hosts(&[]), "web1").is_ok() && elsewhere(&hosts(&["web1"]), "web1").is_ok());
+        for names in [&["web2"][..], &["web1", "web2"], &["\u{1b}web2"]] {
+            let why = elsewhere(&hosts(names), "web1").expect_err("another host");
+            assert!(why.contains("web2, and this is web1; nothing was changed") && !why.contains('\u{1b}'), "{why}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_blocked_is_counted_and_shown() {
+        let mut verdicts = Verdicts::default();
+        verdicts.add("one".into(), (Outcome::Deny, "rule".into()));
+        assert!(verdicts.is_all());
+        for outcome in [Outcome::Audit, Outcome::Allow] {
+            verdicts.add("two".into(), (outcome, "clause".into()));
+        }
+        assert!(!verdicts.is_all());
+        let said = verdicts.said("now").join("\n");
+        assert!(said.starts_with("1 of 3 kinds of calls now blocked\n") && said.contains("NOT BLOCKED two"), "{said}");
+        let unseen = Verdicts { more: 1, ..Verdicts::default() };
+        assert!(!unseen.is_all() && unseen.said("now").concat().contains("1 more were not evaluated"));
+    }
 }

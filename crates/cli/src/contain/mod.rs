@@ -36,7 +36,7 @@ use units::Units;
 
 /// What any web shell does, for a site without an incident: a command, and a connection to a port of no service.
 const COMMAND: &str = "id";
-const DESTINATION: ([u8; 4], u16) = ([192, 0, 2, 1], 4444);
+const DESTINATION: ([u8; 4], u16) = ([192, 88, 1, 10], 4444);
 /// The longest name of a user and of a site in a `why`, which takes 240 bytes.
 const WHO_MAX: usize = 32;
 const OF_MAX: usize = 80;

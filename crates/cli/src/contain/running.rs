@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// Where control groups are, and the file that only the second version of them has.
-const GROUPS: &str = "/sys/fs/cgroup";
-const UNIFIED: &str = "/sys/fs/cgroup/cgroup.controllers";
+/// Where control groups of the second version are: by themselves, or beside those of the first; and the file that these alone have.
+const GROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
+const UNIFIED: &str = "cgroup.controllers";
 
 /// What is looked for.
 pub struct Of<'a> {
@@ -108,23 +108,21 @@ impl Running {
         if own.is_empty() {
             return Vec::new();
         }
-        let is_unified = Path::new(UNIFIED).exists();
-        let group = quoted(&format!("{GROUPS}/portcullis-{name}"));
+        let group = groups().map(|above| quoted(&format!("{above}/portcullis-{name}")));
         let mut parts = vec![(
-            "To freeze them, with their memory and connections, while the server goes on:",
-            freeze(&own, &group, is_unified),
+            "To freeze them, with their memory and connections, while the server continues:",
+            freeze(&own, group.as_deref()),
         )];
-        let pids = own.iter().map(|one| one.pid.to_string()).collect::<Vec<_>>().join(" ");
-        match is_unified {
-            true => {
-                parts.push((
-                    "To end them, when there is no more to look at:",
-                    vec![format!("echo 1 > {group}/cgroup.kill")],
-                ));
-                parts.push(("To let them go on:", vec![format!("echo 0 > {group}/cgroup.freeze")]));
-            }
-            false => parts.push(("To end them, when there is no more to look at:", vec![format!("kill -KILL {pids}")])),
-        }
+        let end = match &group {
+            Some(group) => vec![format!("echo 1 > {group}/cgroup.kill")],
+            None => signals(&own, "KILL"),
+        };
+        parts.push(("To end them, after a look at them:", end));
+        let resume = match &group {
+            Some(group) => vec![format!("echo 0 > {group}/cgroup.freeze")],
+            None => signals(&own, "CONT"),
+        };
+        parts.push(("To let them run again:", resume));
         parts
     }
 
@@ -164,23 +162,35 @@ impl Of<'_> {
     }
 }
 
-/// Commands that freeze processes by number, each only if it was started then: its number may be another's by now. A name of a process has
-/// any characters, line ends and brackets too; what follows the last bracket is the kernel's (proc_pid_stat(5)).
-fn freeze(processes: &[Identity], group: &str, is_unified: bool) -> Vec<String> {
-    let started = "started() { tr '\\n' ' ' < /proc/$1/stat | sed 's/.*) //' | cut -d' ' -f20; }".to_owned();
-    let check = |one: &Identity| format!("[ \"$(started {})\" = {} ]", one.pid, one.started);
-    let mut commands = vec![started];
-    match is_unified {
-        true => {
-            // What comes into a frozen group is frozen as it comes.
-            commands.push(format!("mkdir -p {group} && echo 1 > {group}/cgroup.freeze"));
-            commands.extend(
-                processes.iter().map(|one| format!("{} && echo {} > {group}/cgroup.procs", check(one), one.pid)),
-            );
-        }
-        false => commands.extend(processes.iter().map(|one| format!("{} && kill -STOP {}", check(one), one.pid))),
+/// Prints when a process was started, in ticks. A name of a process has any characters, line ends and brackets too; what follows the last
+/// bracket is the kernel's (proc_pid_stat(5)).
+const STARTED: &str = "started() { tr '\\n' ' ' < /proc/$1/stat | sed 's/.*) //' | cut -d' ' -f20; }";
+
+impl Identity {
+    /// A command by number, only if the process was started then: its number may be another's by now.
+    fn checked(&self, command: &str) -> String {
+        format!("[ \"$(started {})\" = {} ] && {command}", self.pid, self.started)
     }
-    commands
+}
+
+/// Where a control group can be made that freezes.
+fn groups() -> Option<&'static str> {
+    GROUPS.into_iter().find(|above| Path::new(above).join(UNIFIED).exists())
+}
+
+/// Commands that freeze processes: in a control group, or where there are none, by a signal.
+fn freeze(processes: &[Identity], group: Option<&str>) -> Vec<String> {
+    let Some(group) = group else { return signals(processes, "STOP") };
+    // What comes into a frozen group is frozen as it comes.
+    let make = format!("mkdir -p {group} && echo 1 > {group}/cgroup.freeze");
+    let moves = processes.iter().map(|one| one.checked(&format!("echo {} > {group}/cgroup.procs", one.pid)));
+    [STARTED.to_owned(), make].into_iter().chain(moves).collect()
+}
+
+/// Commands that send processes a signal.
+fn signals(processes: &[Identity], signal: &str) -> Vec<String> {
+    let each = processes.iter().map(|one| one.checked(&format!("kill -{signal} {}", one.pid)));
+    std::iter::once(STARTED.to_owned()).chain(each).collect()
 }
 
 #[cfg(test)]
@@ -212,7 +222,7 @@ mod tests {
         let pid = child.id();
         let started = started(pid);
         let run = |identity: Identity| {
-            let script = freeze(&[identity], "/none", false).join("\n");
+            let script = freeze(&[identity], None).join("\n");
             Command::new("sh").args(["-c", &script]).status().expect("sh").success()
         };
         assert!(!run(Identity { pid, started: started + 1 }) && state(pid) != "T", "it is another process");
@@ -224,5 +234,37 @@ mod tests {
         }
         let _ = child.kill();
         let _ = child.wait();
+    }
+
+    /// By the kernel's control groups, where this user may make one.
+    #[test]
+    fn a_control_group_freezes_and_ends_them() {
+        let Some(above) = groups() else { return };
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep");
+        let identity = Identity { pid: child.id(), started: started(child.id()) };
+        let group = format!("{above}/portcullis-test-{}", child.id());
+        if std::fs::create_dir(&group).is_err() {
+            let _ = child.kill();
+            return;
+        }
+        let run = |commands: &[String]| {
+            let done = Command::new("sh").args(["-c", &commands.join("\n")]).status().expect("sh");
+            assert!(done.success(), "{commands:?}");
+        };
+        let until = |state: &str| {
+            let begun = std::time::Instant::now();
+            let now = || std::fs::read_to_string(format!("{group}/cgroup.events")).expect("a control group");
+            while !now().lines().any(|line| line == state) {
+                assert!(begun.elapsed().as_secs() < 20, "{state}: {}", now());
+                std::thread::yield_now();
+            }
+        };
+        run(&freeze(&[identity], Some(&group)));
+        until("frozen 1");
+        run(&[format!("echo 1 > {group}/cgroup.kill")]);
+        let ended = child.wait().expect("its end");
+        assert!(!ended.success());
+        until("populated 0");
+        std::fs::remove_dir(&group).expect("the control group");
     }
 }

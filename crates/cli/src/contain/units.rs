@@ -2,6 +2,7 @@
 
 use crate::install::Systemd;
 use crate::reload::{self, InForce};
+use crate::status;
 use crate::unreached::{self, Unreached};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,7 +18,7 @@ pub struct Reloaded {
     pub fine: Vec<String>,
     /// Those in which it is not, and what to do.
     pub problems: Vec<String>,
-    /// Workers that have the policy of before.
+    /// Workers that have the policy of before until the request ends that they handle.
     pub former: BTreeSet<u32>,
     pub json: Vec<Value>,
 }
@@ -36,13 +37,12 @@ impl Units {
         for config in configs {
             if let Some(state) = reload::outside(config) {
                 is_any = true;
-                reloaded.take(&state, "outside of units", config);
+                reloaded.take(&of_servers(state), "outside of units", config);
             }
         }
         for server in unreached::by_apply(configs) {
             is_any = true;
             reloaded.problems.push(server.said());
-            reloaded.former.insert(server.pid);
             reloaded.json.push(Unreached::as_json(&server));
         }
         if !is_any {
@@ -56,13 +56,24 @@ impl Units {
     }
 }
 
+/// The state of servers alone: what their workers started keeps its policy until it ends, and is listed as what still runs.
+fn of_servers(state: InForce) -> InForce {
+    let InForce::ByHand(mut pids) = state else { return state };
+    let units = status::of_host();
+    let started = units.iter().flat_map(|unit| &unit.processes).filter(|process| process.descent.is_some());
+    let started: BTreeSet<u32> = started.map(|process| process.pid).collect();
+    pids.retain(|pid| !started.contains(pid));
+    if pids.is_empty() { InForce::Applied { reloaded: false } } else { InForce::ByHand(pids) }
+}
+
 impl Reloaded {
     fn take(&mut self, state: &InForce, name: &str, config: &Path) {
         match state.is_applied() {
             true => self.fine.push(state.said(name)),
             false => self.problems.push(state.said(name)),
         }
-        if let InForce::Draining(pids) | InForce::Former(pids) | InForce::ByHand(pids) = state {
+        // Of a server that was not reloaded, the main process has it too, and the line above says what to do.
+        if let InForce::Draining(pids) = state {
             self.former.extend(pids);
         }
         self.json.push(state.as_json(name, config));
