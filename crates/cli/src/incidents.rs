@@ -2,7 +2,7 @@
 
 use crate::arguments::Events;
 use crate::incident as tree;
-use crate::log::{self, Event};
+use crate::log::{self, Event, Selection};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
 use portcullis_config::reading::{self, Links};
@@ -124,7 +124,7 @@ pub fn one(arguments: &Events, id: &str) -> Result<usize, String> {
     }
     print_events(&events);
     println!("\nNext");
-    for command in next(arguments, incident, events.note.is_none()) {
+    for command in commands(&arguments.selection, incident, events.note.is_none()) {
         println!("  {}", out::printable(&command));
     }
     Ok(unreadable)
@@ -221,8 +221,7 @@ fn print_events(events: &ByRequest) {
 }
 
 /// Commands that go on from here.
-fn next(arguments: &Events, incident: &Incident, can_read_again: bool) -> Vec<String> {
-    let selection = &arguments.selection;
+pub fn commands(selection: &Selection, incident: &Incident, can_read_again: bool) -> Vec<String> {
     let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
     let rotated = if selection.rotated { " --rotated" } else { "" };
     let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };

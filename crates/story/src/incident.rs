@@ -131,6 +131,11 @@ impl Incident {
         self.members.contains(key) || folded.iter().any(|key| self.members.contains(key))
     }
 
+    /// The keys of its trails.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.members.iter()
+    }
+
     /// What happened, where, by whom and what became of it, in one line. Its parts come from an attacker.
     #[must_use]
     pub fn title(&self) -> String {

@@ -2,6 +2,7 @@
 //!
 //! The command reads files and the journal; this crate knows what a line says, and what belongs together.
 
+mod digest;
 mod distinct;
 mod event;
 mod incident;
@@ -16,9 +17,10 @@ mod shape;
 mod story;
 mod trail;
 
+pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
 pub use event::{CONTRADICTED, CUT, Event, Origin};
 pub use incident::{Count, Incident, IncidentStep, Outcome, find};
-pub use members::Members;
+pub use members::{Index, Members};
 pub use names::Names;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};

@@ -129,15 +129,26 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
     Ok(())
 }
 
-/// What `learn` would print for these events.
-pub fn text_for(source: &crate::arguments::Source, events: &[Event]) -> Result<String, String> {
-    let (_, loaded) = configuration(source)?;
+/// What `learn` would print for events that `read` passes on, in words where it cannot; and what `read` gives.
+pub fn text_while<T>(
+    source: &crate::arguments::Source,
+    read: impl FnOnce(&mut dyn FnMut(&Event, bool)) -> T,
+) -> (String, T) {
+    let in_words = |error: String| format!("Nothing is proposed: {error}\n");
+    let loaded = match configuration(source) {
+        Ok((_, loaded)) => loaded,
+        Err(error) => return (in_words(error), read(&mut |_, _| ())),
+    };
     let bytes = portcullis_config::compile(&loaded.config);
-    let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
+    let policy = match Policy::new(&bytes) {
+        Ok(policy) => policy,
+        Err(why) => return (in_words(why.reason().to_owned()), read(&mut |_, _| ())),
+    };
     let choice = Choice { blocked: true, ..Choice::default() };
     let mut learner = Learner::new(&policy, &choice);
-    events.iter().for_each(|event| learner.take(event, true));
-    text::text(&learner.finish(&files::written)?, &loaded.config)
+    let done = read(&mut |event, is_chosen| learner.take(event, is_chosen));
+    let text = learner.finish(&files::written).and_then(|learnt| text::text(&learnt, &loaded.config));
+    (text.unwrap_or_else(in_words), done)
 }
 
 /// The configuration; without one, the built-in one is what an allowlist would be for.
