@@ -7,6 +7,7 @@ use crate::{FINE, WRONG, complain, show, verify};
 
 pub fn run(mut arguments: Events) -> u8 {
     arguments.selection.is_for_program = arguments.json;
+    arguments.selection.is_read_again = arguments.incident.is_some();
     log::locate(&arguments.source, &mut arguments.selection);
     let arguments = &arguments;
     if arguments.verify {

@@ -124,7 +124,7 @@ pub fn one(arguments: &Events, id: &str) -> Result<usize, String> {
     }
     print_events(&events);
     println!("\nNext");
-    for command in commands(&arguments.selection, incident, events.note.is_none()) {
+    for command in commands(&arguments.selection, incident) {
         println!("  {}", out::printable(&command));
     }
     Ok(unreadable)
@@ -179,17 +179,10 @@ struct ByRequest {
     trees: Vec<tree::Incident>,
     /// How many events are left out.
     more: usize,
-    /// Why none is there.
-    note: Option<&'static str>,
 }
 
 /// Reads the log once more, for the events of an incident.
 fn events(arguments: &Events, incident: &Incident) -> Result<ByRequest, String> {
-    let files = &arguments.selection.files;
-    if files.iter().any(|file| !std::fs::metadata(file).is_ok_and(|meta| meta.is_file())) {
-        let note = Some("the events of a pipe cannot be read a second time");
-        return Ok(ByRequest { trees: Vec::new(), more: 0, note });
-    }
     let (mut members, mut events, mut more) = (Members::default(), Vec::new(), 0);
     arguments.selection.read_again(&mut |event: Event| {
         if members.of(&event, &[incident]).is_some() {
@@ -200,13 +193,10 @@ fn events(arguments: &Events, incident: &Incident) -> Result<ByRequest, String> 
         }
     })?;
     events.sort_by_key(Event::nanoseconds);
-    Ok(ByRequest { trees: tree::group(log::together(events, false)), more, note: None })
+    Ok(ByRequest { trees: tree::group(log::together(events, false)), more })
 }
 
 fn print_events(events: &ByRequest) {
-    if let Some(note) = events.note {
-        return println!("\nEvents: {note}");
-    }
     println!("\nEvents by request");
     for one in events.trees.iter().take(REQUESTS_SHOWN) {
         print!("{}", tree::shown(one));
@@ -221,12 +211,13 @@ fn print_events(events: &ByRequest) {
 }
 
 /// Commands that go on from here.
-pub fn commands(selection: &Selection, incident: &Incident, can_read_again: bool) -> Vec<String> {
+pub fn commands(selection: &Selection, incident: &Incident) -> Vec<String> {
     let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
     let rotated = if selection.rotated { " --rotated" } else { "" };
     let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
     let mut commands = Vec::new();
-    if can_read_again {
+    // What came by a pipe is not there any more.
+    if selection.files.iter().all(|file| file.is_file()) {
         if let [client] = incident.clients.as_slice() {
             commands.push(format!("portcullis events --table {}{from}", option("client", client)));
         }

@@ -25,6 +25,7 @@ mod learn;
 mod log;
 mod modes;
 mod probes;
+mod progress;
 mod ps;
 mod reload;
 mod report;

@@ -6,10 +6,12 @@
 //! **Why a module**: `clippy.toml` forbids the printing macros of others in this crate.
 #![allow(clippy::disallowed_methods)]
 
+use rustix::fs::FileType;
 use serde_json::Value;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Prints to standard output, through [`safe`].
 macro_rules! print {
@@ -34,6 +36,7 @@ const COLOUR_MAX: usize = 12;
 /// Writes text; ends the program where nobody reads it any more.
 pub fn write(is_error: bool, text: Arguments<'_>) {
     let text = safe(&text.to_string());
+    progress(None);
     let done = match is_error {
         true => anstream::stderr().lock().write_all(text.as_bytes()),
         false => anstream::stdout().lock().write_all(text.as_bytes()),
@@ -41,6 +44,27 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
     if done.is_err() && !is_error {
         std::process::exit(i32::from(crate::WRONG));
     }
+}
+
+/// Whether a line of [`progress`] is there.
+static HAS_PROGRESS: AtomicBool = AtomicBool::new(false);
+
+/// Puts a line on the terminal in the place of the last one, or takes that away. Nobody but this program wrote a part of it.
+pub fn progress(line: Option<&str>) {
+    if HAS_PROGRESS.swap(line.is_some(), Ordering::Relaxed) || line.is_some() {
+        // Where the terminal is gone, nobody misses it.
+        let _ = write!(std::io::stderr().lock(), "\r\x1b[2K{}", line.unwrap_or_default());
+    }
+}
+
+/// Whether a person sees what is put on standard error meanwhile, and no other program has the terminal.
+pub fn is_watched() -> bool {
+    let goes_to_program = || {
+        let kind = rustix::fs::fstat(std::io::stdout()).map(|meta| FileType::from_raw_mode(meta.st_mode));
+        kind.is_ok_and(|kind| matches!(kind, FileType::Fifo | FileType::Socket))
+    };
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    is_terminal(true) && !is_dumb && !goes_to_program()
 }
 
 /// Writes what is no text, a compiled policy, to standard output.

@@ -1,11 +1,14 @@
 //! Events of Portcullis read from logs, and the incidents that they are part of.
 //!
-//! The command reads files and the journal; this crate knows what a line says, and what belongs together.
+//! [`log`] reads files and the journal event by event; [`Story`] takes them, and [`find`] gives the incidents.
+
+#![forbid(unsafe_code)]
 
 mod digest;
 mod distinct;
 mod event;
 mod incident;
+pub mod log;
 mod members;
 mod names;
 mod parse;
@@ -14,7 +17,9 @@ mod resolve;
 mod score;
 mod seen;
 mod shape;
+mod spill;
 mod story;
+pub mod time;
 mod trail;
 
 pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
@@ -24,4 +29,7 @@ pub use members::{Index, Members};
 pub use names::Names;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};
+pub use recent::Recent;
+pub use seen::Seen;
+pub use spill::{Spill, folder as spill_folder};
 pub use story::{Story, Told, Totals};

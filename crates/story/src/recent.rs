@@ -11,6 +11,7 @@ pub struct Recent<V> {
 
 impl<V: Copy> Recent<V> {
     /// A table that keeps at least `max` entries, and at most twice as many.
+    #[must_use]
     pub fn new(max: usize) -> Recent<V> {
         Recent { new: HashMap::new(), old: HashMap::new(), max }
     }
@@ -24,6 +25,7 @@ impl<V: Copy> Recent<V> {
     }
 
     /// An entry that is remembered.
+    #[must_use]
     pub fn get(&self, key: u64) -> Option<V> {
         self.new.get(&key).or_else(|| self.old.get(&key)).copied()
     }

@@ -29,27 +29,32 @@ pub struct Seen {
 impl Seen {
     /// Whether an event is new.
     pub fn is_new(&mut self, event: &Event) -> bool {
-        let content = self.hasher.hash_one((event.line(), event.contradicted())) as u32;
-        let is_new = self.is_new_content(event.text(field::EVENT_ID), content);
+        let content = self.hasher.hash_one((event.line(), event.contradicted()));
+        let is_new = match event.text(field::EVENT_ID) {
+            // Another version may have no identifiers. Two events of one nanosecond that are the same are one; without a time, they may be two.
+            "" => event.text(field::TIMESTAMP).is_empty() || self.is_new_hash(content),
+            id => self.is_new_content(event.text(field::HOST_HOSTNAME), id, content as u32),
+        };
         self.again += u64::from(!is_new);
         is_new
     }
 
-    fn is_new_content(&mut self, id: &str, content: u32) -> bool {
+    /// Two hosts may have streams of one name: a copy of a machine has.
+    fn is_new_content(&mut self, host: &str, id: &str, content: u32) -> bool {
         let numbered = id.rsplit_once('-').and_then(|(stream, number)| Some((stream, number.parse().ok()?)));
-        match numbered {
-            _ if id.is_empty() => true,
-            Some((stream, number)) => match self.earlier(stable(stream), number, content) {
-                Some(earlier) if earlier == content => false,
-                Some(_) => self.is_new_other(id, content),
-                None => true,
-            },
-            None => self.is_new_other(id, content),
+        let Some((stream, number)) = numbered else { return self.is_new_other(host, id, content) };
+        match self.earlier(stable((host, stream)), number, content) {
+            Some(earlier) if earlier == content => false,
+            Some(_) => self.is_new_other(host, id, content),
+            None => true,
         }
     }
 
-    fn is_new_other(&mut self, id: &str, content: u32) -> bool {
-        let other = self.hasher.hash_one((id, content));
+    fn is_new_other(&mut self, host: &str, id: &str, content: u32) -> bool {
+        self.is_new_hash(self.hasher.hash_one((host, id, content)))
+    }
+
+    fn is_new_hash(&mut self, other: u64) -> bool {
         if self.others.len() < OTHERS_MAX { self.others.insert(other) } else { !self.others.contains(&other) }
     }
 
@@ -92,13 +97,28 @@ mod tests {
         let mut seen = Seen::default();
         for number in [1, 2, 3, 7, 6, 9, 8, 4, 5, u64::MAX, u64::MAX - 1] {
             let content = number as u32 ^ 77;
-            assert!(seen.is_new_content(&format!("ab-{number}"), content), "{number}");
-            assert!(!seen.is_new_content(&format!("ab-{number}"), content), "{number}");
-            assert!(seen.is_new_content(&format!("cd-{number}"), content), "another stream's {number}");
+            assert!(seen.is_new_content("h", &format!("ab-{number}"), content), "{number}");
+            assert!(!seen.is_new_content("h", &format!("ab-{number}"), content), "{number}");
+            assert!(seen.is_new_content("h", &format!("cd-{number}"), content), "another stream's {number}");
         }
         assert_eq!(seen.streams.values().map(BTreeMap::len).collect::<Vec<_>>(), [2, 2]);
-        assert!(seen.is_new_content("", 1) && seen.is_new_content("", 1));
-        assert!(seen.is_new_content("x", 1) && !seen.is_new_content("x", 1));
+        assert!(seen.is_new_content("h", "x", 1) && !seen.is_new_content("h", "x", 1));
+        assert!(seen.is_new_content("i", "x", 1), "another host's");
+    }
+
+    #[test]
+    fn what_has_no_identifier_is_the_same_if_all_of_it_is() {
+        use serde_json::json;
+        let mut seen = Seen::default();
+        let event = |time: &str, host: &str| {
+            Event::of(&json!({ "@timestamp": time, "host": { "hostname": host }, "rule": { "id": "shell-spawn" } }))
+        };
+        for (time, host, is_new) in
+            [("1", "a", true), ("1", "a", false), ("1", "b", true), ("2", "a", true), ("", "a", true), ("", "a", true)]
+        {
+            assert_eq!(seen.is_new(&event(time, host)), is_new, "{time} {host}");
+        }
+        assert_eq!(seen.again, 1);
     }
 
     #[test]
@@ -107,7 +127,7 @@ mod tests {
         for (id, content, is_new) in
             [("ab-1", 1, true), ("ab-1", 2, true), ("ab-1", 2, false), ("ab-1", 1, false), ("ab-1", 3, true)]
         {
-            assert_eq!(seen.is_new_content(id, content), is_new, "{id} {content}");
+            assert_eq!(seen.is_new_content("h", id, content), is_new, "{id} {content}");
         }
     }
 }

@@ -117,7 +117,7 @@ fn answer(input: &mut dyn BufRead, wider: Option<&Wider>) -> Result<Answer, Stri
 /// The first events that an entry is for.
 fn events_of(selection: &Selection, policy: &Policy<'_>, list: List, text: &str) -> Result<Vec<String>, String> {
     let (mut shown, mut more) = (Vec::new(), 0);
-    selection.read(false, &mut |event| {
+    selection.read_again(&mut |event| {
         let is_of_it = super::propose::entries(&event, policy).is_ok_and(|all| {
             all.iter().any(|(of, entry)| *of == list && (entry == text || widen::covers(list, text, entry)))
         });

@@ -24,9 +24,7 @@ pub fn hoist(proposals: &mut BTreeMap<String, Proposal>) {
         together.note = format!("{number} virtual hosts share it; a list of theirs without \"global\" needs it itself");
         proposals.entry(String::new()).or_default().entries.insert(key, together);
     }
-    proposals.retain(|_, proposal| {
-        !proposal.entries.is_empty() || !proposal.withheld.is_empty() || !proposal.rare.is_empty()
-    });
+    proposals.retain(|_, proposal| !proposal.is_empty());
 }
 
 #[cfg(test)]

@@ -2,40 +2,25 @@
 //! application causes.
 //!
 //! **Why by incident**: an intruder's connection and command look like anybody's. What tells them is what else the same request did.
-//!
-//! **Bounds**: a record of an event has a fixed size; texts are held once, by [`Names`], up to a bound.
 
-use portcullis_story::Names;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-/// The most that texts and records may take, in bytes, about.
-const HELD_MAX: usize = if cfg!(test) { 1 << 20 } else { 160 << 20 };
-/// Whether more is held than may be: texts, and so many bytes beside them.
-pub fn is_full(names: &Names, beside: usize) -> bool {
-    names.held() + beside > HELD_MAX
-}
+/// So many requests of intrusions are told apart.
+const REQUESTS_MAX: usize = 1_000_000;
 
-/// Whose an event is, in numbers of [`Names`]; 0 where that is not known.
+/// Whose an event is: its group, as a number that no other has, and its script and client, as numbers of names; 0 for none.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Whose {
-    /// `http.request.id`
-    pub request: u32,
-    /// Of a program that the server started: its stream.
-    pub stream: u32,
-    /// Likewise: its process, by host, number and day.
-    pub process: u32,
-    /// The process that started that.
-    pub parent: u32,
-    /// The script of its request.
+pub struct Shared {
+    /// The request, or the programs that it started.
+    pub group: u64,
+    /// The script of the request.
     pub script: u32,
-    /// The client of its request.
+    /// The client of the request.
     pub client: u32,
-    /// The programs that led to it.
-    pub chain: u32,
 }
 
 /// What an event is a part of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// Its request, or the programs that this started.
     Request,
@@ -45,8 +30,8 @@ pub enum Part {
     Client,
 }
 
-/// Why an event is a part of an incident: through what, and the rule that fired there.
-#[derive(Clone, Copy, Debug)]
+/// Why an event is a part of an incident: through what, and the number of the reason of the event there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Taint {
     /// What it shares with that event.
     pub part: Part,
@@ -54,87 +39,52 @@ pub struct Taint {
     pub reason: u32,
 }
 
-/// The intrusions of a log.
+/// The intrusions of a log: it is read for [`Incidents::begin`] first, then for [`Incidents::spread`].
+#[derive(Default)]
 pub struct Incidents {
-    /// What each number belongs to.
-    above: Vec<u32>,
-    groups: HashMap<u32, u32>,
+    groups: HashMap<u64, u32>,
     scripts: HashMap<u32, u32>,
     clients: HashMap<u32, u32>,
 }
 
 impl Incidents {
-    /// `all`: each event, and the number of the reason why no application causes it; 0 where one may.
-    pub fn find(all: &[(Whose, u32)], names: &Names) -> Incidents {
-        let mut incidents = Incidents {
-            above: (0..u32::try_from(names.len()).unwrap_or(u32::MAX)).collect(),
-            groups: HashMap::new(),
-            scripts: HashMap::new(),
-            clients: HashMap::new(),
-        };
-        let started: HashSet<u32> = all.iter().map(|(whose, _)| whose.process).filter(|&number| number != 0).collect();
-        for (whose, _) in all {
-            // The parent of the first program is the worker, which serves other requests, too.
-            let parent = if started.contains(&whose.parent) { whose.parent } else { 0 };
-            let known = [whose.request, whose.stream, whose.process, parent].into_iter().filter(|&number| number != 0);
-            let known: Vec<u32> = known.collect();
-            for pair in known.windows(2) {
-                incidents.join(pair[0], pair[1]);
-            }
+    /// Takes an event that no application causes, for this reason.
+    pub fn begin(&mut self, shared: &Shared, reason: u32) {
+        if shared.group != 0 {
+            self.groups.entry(shared.group).or_insert(reason);
         }
-        for (whose, reason) in all.iter().filter(|(_, reason)| *reason != 0) {
-            if let Some(group) = incidents.group(whose) {
-                incidents.groups.entry(group).or_insert(*reason);
-            }
-            incidents.spread(whose, *reason);
-        }
-        // A request that was taken from an event is still that of another one of the same tree.
-        for (whose, _) in all {
-            if let Some(reason) = incidents.group(whose).and_then(|group| incidents.groups.get(&group).copied()) {
-                incidents.spread(whose, reason);
-            }
-        }
-        incidents
+        self.note(shared, reason);
     }
 
-    fn spread(&mut self, whose: &Whose, reason: u32) {
-        if whose.script != 0 {
-            self.scripts.entry(whose.script).or_insert(reason);
-        }
-        if whose.client != 0 {
-            self.clients.entry(whose.client).or_insert(reason);
+    /// Takes any event: a request that was taken from one is still that of another one of the same tree.
+    pub fn spread(&mut self, shared: &Shared) {
+        if let Some(reason) = self.groups.get(&shared.group).copied() {
+            self.note(shared, reason);
         }
     }
 
-    fn top(&mut self, mut number: u32) -> u32 {
-        while self.above[number as usize] != number {
-            let next = self.above[self.above[number as usize] as usize];
-            self.above[number as usize] = next;
-            number = next;
+    fn note(&mut self, shared: &Shared, reason: u32) {
+        if shared.script != 0 {
+            self.scripts.entry(shared.script).or_insert(reason);
         }
-        number
-    }
-
-    fn join(&mut self, one: u32, other: u32) {
-        let (one, other) = (self.top(one), self.top(other));
-        self.above[one as usize] = other;
-    }
-
-    /// The request, or the tree of programs, that an event is of.
-    pub fn group(&mut self, whose: &Whose) -> Option<u32> {
-        let known = [whose.request, whose.stream, whose.process].into_iter().find(|&number| number != 0)?;
-        Some(self.top(known))
+        if shared.client != 0 {
+            self.clients.entry(shared.client).or_insert(reason);
+        }
     }
 
     /// What makes an event a part of an intrusion, the closest first.
-    pub fn of(&mut self, whose: &Whose) -> Option<Taint> {
-        let group = self.group(whose);
+    pub fn of(&self, shared: &Shared) -> Option<Taint> {
         let by = [
-            (Part::Request, group.and_then(|group| self.groups.get(&group))),
-            (Part::Script, self.scripts.get(&whose.script)),
-            (Part::Client, self.clients.get(&whose.client)),
+            (Part::Request, self.groups.get(&shared.group)),
+            (Part::Script, self.scripts.get(&shared.script)),
+            (Part::Client, self.clients.get(&shared.client)),
         ];
         by.into_iter().find_map(|(part, reason)| Some(Taint { part, reason: *reason? }))
+    }
+
+    /// Whether there is more than is held.
+    pub fn is_full(&self) -> bool {
+        self.groups.len() > REQUESTS_MAX
     }
 }
 
@@ -144,32 +94,21 @@ mod tests {
 
     #[test]
     fn what_shares_anything_with_a_grave_event_is_withheld() {
-        let mut names = Names::default();
-        let [request, other, script, client, stream, child, parent, reason] =
-            ["r", "o", "s", "c", "t", "p", "q", "why"].map(|text| names.number(text));
-        let grave = Whose { request, script, client, ..Whose::default() };
+        let [request, other, script, client, reason] = [1, 2, 3, 4, 5];
         let all = [
-            (grave, reason),
-            (Whose { request, ..Whose::default() }, 0),
-            (Whose { request: other, script, ..Whose::default() }, 0),
-            (Whose { request: other, client, ..Whose::default() }, 0),
-            // A program of that request, whose own request was taken away.
-            (Whose { request, stream, process: child, ..Whose::default() }, 0),
-            (Whose { process: parent, parent: child, ..Whose::default() }, 0),
-            (Whose { request: other, ..Whose::default() }, 0),
+            (Shared { group: request, script, client }, reason),
+            (Shared { group: request, script: 7, ..Shared::default() }, 0),
+            (Shared { group: other, script, client: 0 }, 0),
+            (Shared { group: other, script: 0, client }, 0),
+            (Shared { group: other, script: 7, client: 0 }, 0),
+            (Shared { group: other, script: 0, client: 0 }, 0),
+            (Shared::default(), 0),
         ];
-        let mut incidents = Incidents::find(&all, &names);
-        let parts: Vec<_> = all.iter().map(|(whose, _)| incidents.of(whose).map(|taint| taint.part)).collect();
-        let request = Some(Part::Request);
-        assert_eq!(parts, [request, request, Some(Part::Script), Some(Part::Client), request, request, None]);
-    }
-
-    #[test]
-    fn programs_of_one_worker_are_no_tree() {
-        let mut names = Names::default();
-        let [one, other, worker, reason] = ["1", "2", "w", "why"].map(|text| names.number(text));
-        let of = |process| Whose { process, parent: worker, ..Whose::default() };
-        let mut incidents = Incidents::find(&[(of(one), reason), (of(other), 0)], &names);
-        assert!(incidents.of(&of(one)).is_some() && incidents.of(&of(other)).is_none());
+        let mut incidents = Incidents::default();
+        all.iter().filter(|(_, reason)| *reason != 0).for_each(|(shared, reason)| incidents.begin(shared, *reason));
+        all.iter().for_each(|(shared, _)| incidents.spread(shared));
+        let parts: Vec<_> = all.iter().map(|(shared, _)| incidents.of(shared).map(|taint| taint.part)).collect();
+        let [request, script] = [Some(Part::Request), Some(Part::Script)];
+        assert_eq!(parts, [request, request, script, Some(Part::Client), script, None, None]);
     }
 }

@@ -5,6 +5,8 @@ mod dangers;
 mod edit;
 mod evidence;
 mod files;
+mod grouped;
+mod groups;
 mod hoist;
 mod incidents;
 mod launchers;
@@ -13,25 +15,29 @@ mod nginx;
 mod of_nginx;
 mod parsed;
 mod propose;
+mod reasons;
 mod suspicion;
 mod text;
 mod widen;
 
 use crate::arguments::Learn;
 use crate::install::plan::Change;
-use crate::log::{self, Event};
+use crate::log;
 use crate::{FINE, WRONG, check, complain, explain, install, show};
 pub use launchers::{namespace_note, runs_commands};
-use learner::{Learner, Learnt};
+pub use learner::Learner;
+use learner::Learnt;
 use portcullis_config::{Config, Loaded};
 use portcullis_event::field;
 use portcullis_policy::Policy;
+use portcullis_story::Seen;
 use propose::Choice;
 pub use propose::{literal, settings, words};
 use std::path::{Path, PathBuf};
 
 pub fn run(mut arguments: Learn) -> u8 {
     arguments.selection.is_for_program = arguments.json;
+    arguments.selection.is_read_again = arguments.check || (asks(&arguments) && ask::is_possible());
     if arguments.nginx.is_none() {
         log::locate(&arguments.source, &mut arguments.selection);
     }
@@ -39,6 +45,11 @@ pub fn run(mut arguments: Learn) -> u8 {
         Ok(code) => code,
         Err(message) => complain(message),
     }
+}
+
+/// Whether each entry is asked for, where somebody is there to answer.
+fn asks(arguments: &Learn) -> bool {
+    (arguments.write.is_some() || arguments.write_all) && !arguments.yes
 }
 
 fn try_run(arguments: &Learn) -> Result<u8, String> {
@@ -129,26 +140,43 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
     Ok(())
 }
 
-/// What `learn` would print for events that `read` passes on, in words where it cannot; and what `read` gives.
-pub fn text_while<T>(
-    source: &crate::arguments::Source,
-    read: impl FnOnce(&mut dyn FnMut(&Event, bool)) -> T,
-) -> (String, T) {
-    let in_words = |error: String| format!("Nothing is proposed: {error}\n");
-    let loaded = match configuration(source) {
-        Ok((_, loaded)) => loaded,
-        Err(error) => return (in_words(error), read(&mut |_, _| ())),
-    };
-    let bytes = portcullis_config::compile(&loaded.config);
-    let policy = match Policy::new(&bytes) {
-        Ok(policy) => policy,
-        Err(why) => return (in_words(why.reason().to_owned()), read(&mut |_, _| ())),
-    };
-    let choice = Choice { blocked: true, ..Choice::default() };
-    let mut learner = Learner::new(&policy, &choice);
-    let done = read(&mut |event, is_chosen| learner.take(event, is_chosen));
-    let text = learner.finish(&files::written).and_then(|learnt| text::text(&learnt, &loaded.config));
-    (text.unwrap_or_else(in_words), done)
+/// What `learn` would print for the events that a learner is given, one by one, in any order:
+///
+/// ```ignore
+/// let streaming = learn::Streaming::of(&arguments.source)?;
+/// let policy = streaming.policy()?;
+/// let mut learner = streaming.learner(&policy);
+/// selection.read_every(false, &mut |event, is_chosen| learner.take(&event, is_chosen))?;
+/// let text = streaming.text(learner)?;
+/// ```
+pub struct Streaming {
+    loaded: Loaded,
+    policy: Vec<u8>,
+    choice: Choice<'static>,
+}
+
+impl Streaming {
+    /// By the configuration; what was blocked is learnt from, too.
+    pub fn of(source: &crate::arguments::Source) -> Result<Streaming, String> {
+        let (_, loaded) = configuration(source)?;
+        let policy = portcullis_config::compile(&loaded.config);
+        Ok(Streaming { loaded, policy, choice: Choice { blocked: true, ..Choice::default() } })
+    }
+
+    /// The policy, for [`Streaming::learner`].
+    pub fn policy(&self) -> Result<Policy<'_>, String> {
+        Policy::new(&self.policy).map_err(|why| why.reason().to_owned())
+    }
+
+    /// A learner that knows nothing yet.
+    pub fn learner<'s>(&'s self, policy: &'s Policy<'s>) -> Learner<'s> {
+        Learner::new(policy, &self.choice)
+    }
+
+    /// What a learner proposes.
+    pub fn text(&self, learner: Learner<'_>) -> Result<String, String> {
+        text::text(&learner.finish(&files::written)?, &self.loaded.config)
+    }
 }
 
 /// The configuration; without one, the built-in one is what an allowlist would be for.
@@ -173,13 +201,14 @@ fn still_fires(path: &Path, edits: &[(PathBuf, String)], selection: &log::Select
         check::show_errors(&candidate);
         return Err("the proposal does not compile".to_owned());
     }
-    if let Some(pipe) = selection.files.iter().find(|file| !file.is_file()) {
-        return Err(format!("cannot read {} again, as --check does; help: name a file", pipe.display()));
-    }
     let bytes = portcullis_config::compile(&candidate.config);
     let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
     let (mut firing, mut quiet, mut shown) = (0, 0, Vec::new());
-    selection.read(false, &mut |event| {
+    let mut seen = Seen::default();
+    selection.read_again(&mut |event| {
+        if !seen.is_new(&event) {
+            return;
+        }
         // What a policy alone cannot tell fires as it did.
         match explain::has_event(&policy, &event) {
             _ if event.is_of_guard() || (event.is_of_merged() && !event.text(field::LIKE).is_empty()) => {}

@@ -81,6 +81,8 @@ pub struct Proposal {
     pub wider: Vec<Wider>,
     /// What is not proposed: what it is, and why.
     pub withheld: BTreeMap<(String, String), Evidence>,
+    /// What is not held of a kind, because it has too many that differ.
+    pub rest: BTreeMap<String, Evidence>,
     /// Entries that look like an intrusion in some event.
     pub suspicious: BTreeSet<(List, String)>,
     /// Document roots of the requests.
@@ -91,6 +93,11 @@ pub struct Proposal {
 const REASONS: usize = 3;
 
 impl Proposal {
+    /// Whether there is nothing to say.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.rare.is_empty() && self.withheld.is_empty() && self.rest.is_empty()
+    }
+
     /// Names each thing once: an entry that was also seen where it looks like an intrusion is not proposed, for it would allow that as
     /// well; what is not proposed for several reasons has them together.
     pub fn name_once(&mut self) {

@@ -2,8 +2,8 @@
 
 use super::edit;
 use super::evidence::Evidence;
+use super::grouped;
 use super::learner::{Counts, Learnt};
-use super::propose::Proposal;
 use crate::check::counted;
 use crate::out::comment;
 use portcullis_config::Config;
@@ -60,8 +60,8 @@ pub fn text(learnt: &Learnt, config: &Config) -> Result<String, String> {
                 None => format!("For the virtual host {vhost}, which the policy does not have any more"),
             };
         out += &comment("", &of);
-        out += &edit::alone(!vhost.is_empty(), proposal)?;
-        out += &others(proposal);
+        out += &edit::alone(!vhost.is_empty(), &grouped::listed(proposal))?;
+        out += &grouped::comments(proposal);
         out += "\n";
     }
     if proposals.values().all(|proposal| proposal.entries.is_empty()) {
@@ -82,26 +82,6 @@ pub fn text(learnt: &Learnt, config: &Config) -> Result<String, String> {
         out += &comment("", &text);
     }
     Ok(out)
-}
-
-/// What of a scope is not proposed.
-fn others(proposal: &Proposal) -> String {
-    let mut out = String::new();
-    for wider in &proposal.wider {
-        out += &comment("", &format!("--widen would write {:?} in place of {} others", wider.text, wider.covers.len()));
-    }
-    for ((list, text), evidence) in &proposal.rare {
-        let (path, key) = list.path();
-        let why = evidence.too_little().unwrap_or_default();
-        out += &comment("", &format!("SEEN TOO LITTLE: {text} ([{}] {key}): {why}", path.join(".")));
-        out += &comment("", &format!("  {}", evidence.line()));
-    }
-    for ((what, why), evidence) in &proposal.withheld {
-        out += &comment("", &format!("NOT proposed: {what}"));
-        out += &comment("", &format!("  {why}"));
-        out += &comment("", &format!("  {}", evidence.line()));
-    }
-    out
 }
 
 /// The proposals for programs.
@@ -130,11 +110,18 @@ pub fn as_json(learnt: &Learnt) -> serde_json::Value {
             .withheld
             .iter()
             .map(|((what, why), seen)| json!({ "what": what, "why": why, "evidence": evidence(seen) }));
+        let wider = proposal
+            .wider
+            .iter()
+            .map(|wider| json!({ "list": list(wider.list), "entry": wider.text, "replaces": wider.covers.len() }));
+        let rest = proposal.rest.iter().map(|(kind, seen)| json!({ "kind": kind, "evidence": evidence(seen) }));
         json!({
             "vhost": if vhost.is_empty() { None } else { Some(vhost) },
             "proposed": entries.collect::<Vec<_>>(),
             "seen_too_little": rare.collect::<Vec<_>>(),
             "withheld": withheld.collect::<Vec<_>>(),
+            "wider": wider.collect::<Vec<_>>(),
+            "not_listed": rest.collect::<Vec<_>>(),
         })
     });
     all.collect()

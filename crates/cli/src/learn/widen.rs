@@ -96,6 +96,16 @@ fn commands(proposal: &Proposal) -> Vec<Found> {
     found
 }
 
+/// What a command has in common with those that differ in words which name something.
+pub fn kind_of_command(text: &str) -> Option<String> {
+    let words = words(text)?;
+    let kind = words.iter().enumerate().map(|(place, word)| match fixed(word) {
+        length if place > 0 && length < word.len() => format!("{}*", &word[..length]),
+        _ => word.clone(),
+    });
+    Some(kind.collect::<Vec<String>>().join(" "))
+}
+
 /// How much of a word is the program's own: all of an option and of a subcommand, up to the value that the option has in the same word,
 /// and nothing of what the next call names otherwise.
 fn fixed(word: &str) -> usize {
@@ -193,7 +203,7 @@ fn holds(wide: &str, literal: &str) -> bool {
 }
 
 /// The network of an address (/24, /64), or the names beside a name, with the same port.
-fn destination(text: &str) -> Option<String> {
+pub fn destination(text: &str) -> Option<String> {
     let (host, port) = text.rsplit_once(':')?;
     if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
         let net = ipnet::IpNet::new(address, if address.is_ipv4() { 24 } else { 64 }).ok()?.trunc();

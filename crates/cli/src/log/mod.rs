@@ -1,24 +1,22 @@
-//! The log: events out of files, rotated and compressed ones included, or out of the journal, and the choice among them.
+//! The log, as a verb reads it: what is chosen, what is said of lines that are no events, and how far the reading is.
 
-mod file;
-mod journal;
-mod lines;
 mod selection;
-mod time;
 mod whereabouts;
 
-pub use file::read_from as file_from;
-pub use journal::read_from as journal_from;
+pub use portcullis_story::log::{Item, file_from, journal_from};
+pub use portcullis_story::time::{Moment, moment, text as time_text, to_a_second};
 pub use portcullis_story::{CUT, Event, Origin};
 pub use selection::{Probes, Selection, rules};
-pub use time::{Moment, moment, text as time_text, to_a_second};
 pub use whereabouts::locate;
 
 use crate::check;
 use crate::probes::Left;
+use crate::progress::Progress;
 use portcullis_event::field;
+use portcullis_story::log::{self, Log};
 use selection::of_policy;
 use std::collections::{BTreeSet, HashMap};
+use std::io::ErrorKind;
 
 /// How many lines that are no events are complained of, each; of the others, their number is said.
 const UNREADABLE_SHOWN: usize = 20;
@@ -99,11 +97,20 @@ impl Selection {
         {
             return Err("--since is after --until: no event is between them; help: exchange them".to_owned());
         }
-        let (mut unreadable, mut others) = (0, 0);
         let mut vhosts = BTreeSet::new();
-        let mut parsed = |parsed: Result<Event, String>, place: &dyn Fn() -> String| match parsed {
+        let mut wrong = Complaints { is_quiet, ..Complaints::default() };
+        let log = Log {
+            files: self.files.clone(),
+            rotated: self.rotated,
+            since: self.since.as_ref().map(Moment::seconds),
+            copies: self.is_read_again.then_some(&self.copies),
+            ..Log::default()
+        };
+        let mut progress = (!follow).then(|| Progress::of(&log));
+        let mut take = |item: Item<'_>| match item {
             // Of a probe nothing is learnt, and it is part of no incident.
-            Ok(mut event) => {
+            Item::Event(mut event) => {
+                progress.iter_mut().for_each(Progress::event);
                 if left.out(&mut event) {
                     return;
                 }
@@ -113,41 +120,15 @@ impl Selection {
                 }
                 each(event, is_chosen);
             }
-            Err(error) => {
-                unreadable += 1;
-                // Whoever fills the log with rubbish is not to fill the terminal.
-                if unreadable <= UNREADABLE_SHOWN && !is_quiet {
-                    crate::complain(format_args!("{}: not an event: {error}", place()));
-                }
-            }
+            other => wrong.take(&other),
         };
-        match self.files.as_slice() {
-            [] => journal::read(self.since.as_ref(), follow, &mut |event| {
-                parsed(event, &|| "an entry of the journal".to_owned());
-            })?,
-            files => {
-                // Files that are followed are all open.
-                for (part, files) in files.chunks(if follow { files.len() } else { 1 }).enumerate() {
-                    others += file::read_all(files, self.rotated, follow, &mut |path, number, line| {
-                        Event::each_in(line, |event, _| {
-                            let event = event.map(|event| event.read_in(Origin::File(part)));
-                            parsed(event, &|| format!("{}:{number}", path.display()));
-                        });
-                    })?;
-                }
-            }
-        }
-        if unreadable > UNREADABLE_SHOWN && !is_quiet {
-            let (more, are) = (
-                unreadable - UNREADABLE_SHOWN,
-                if unreadable == UNREADABLE_SHOWN + 1 { "is no event" } else { "are no events" },
-            );
-            crate::complain(format_args!("{} {are}", check::counted(more, "more line")));
-        }
+        if follow { log.follow(&mut take) } else { log.read(&mut take) }.map_err(|error| explained(&error))?;
+        drop(progress);
+        let unreadable = wrong.done();
         if !is_quiet {
             self.note_vhosts(&vhosts)?;
         }
-        Ok(unreadable + others)
+        Ok(unreadable)
     }
 
     /// Notes a virtual host of which no event is. One that is neither in the events nor in the configuration is an error: its name may
@@ -191,6 +172,67 @@ impl Selection {
         let of_requests = self.script.is_some() || self.client.is_some();
         Ok((together(events, of_requests), unreadable))
     }
+}
+
+/// What of a log is no event.
+#[derive(Default)]
+pub struct Complaints {
+    lines: usize,
+    others: usize,
+    is_quiet: bool,
+}
+
+impl Complaints {
+    /// Says what is wrong, of lines the first few: whoever fills the log with rubbish is not to fill the terminal.
+    pub fn take(&mut self, item: &Item<'_>) {
+        let text = match item {
+            Item::Event(_) => return,
+            Item::Wrong { place, why } => {
+                self.lines += 1;
+                if self.lines > UNREADABLE_SHOWN {
+                    return;
+                }
+                format!("{place}: not an event: {why}")
+            }
+            Item::Skipped { path, bytes } => {
+                self.others += 1;
+                format!("{}: {bytes} bytes are not lines of events; skipped", path.display())
+            }
+            Item::Unreadable(error) => {
+                self.others += 1;
+                explained(error)
+            }
+        };
+        if !self.is_quiet {
+            crate::complain(text);
+        }
+    }
+
+    /// Says how many more lines there are; gives how much was wrong.
+    pub fn done(self) -> usize {
+        let more = self.lines.saturating_sub(UNREADABLE_SHOWN);
+        if more > 0 && !self.is_quiet {
+            let are = if more == 1 { "is no event" } else { "are no events" };
+            crate::complain(format_args!("{} {are}", check::counted(more, "more line")));
+        }
+        self.lines + self.others
+    }
+}
+
+/// Why a log cannot be read, and what to do.
+pub fn explained(error: &log::Error) -> String {
+    let help = match error {
+        // A single word is rather the name of a unit or of a virtual host.
+        log::Error::File { path, error }
+            if error.kind() == ErrorKind::NotFound && path.components().count() == 1 && path.extension().is_none() =>
+        {
+            "; help: name a file of events, or none for the journal; --vhost NAME chooses a virtual host".to_owned()
+        }
+        log::Error::Journalctl { .. } => "; where events go to a file, name it: portcullis events FILE".to_owned(),
+        log::Error::Journal(_) if !crate::install::is_root() => format!("; help: {}", crate::out::as_root()),
+        _ => String::new(),
+    };
+    format!("{error}{help}")
 }
 
 /// Adds what was merged to the events that it is like.

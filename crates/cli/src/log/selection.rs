@@ -1,9 +1,10 @@
 //! The choice among events, as it is given on the command line.
 
-use super::{Event, Moment, Origin, moment, time};
+use super::{Event, Moment, Origin, moment, time_text};
 use crate::probes::{self, Left};
 use clap::Args;
 use portcullis_event::field;
+use portcullis_story::log::Copies;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
@@ -48,6 +49,12 @@ pub struct Selection {
     /// The output is for a program, which is not told that nothing was found.
     #[arg(skip)]
     pub is_for_program: bool,
+    /// The log is read more than once: what comes by a pipe is kept for that.
+    #[arg(skip)]
+    pub is_read_again: bool,
+    /// Where it is kept.
+    #[arg(skip)]
+    pub copies: Copies,
 }
 
 /// Whether events of the probes of `doctor` are among them.
@@ -98,7 +105,7 @@ impl Selection {
     pub fn has(&self, event: &Event) -> bool {
         // An entry is as old as the journal says.
         let received = match event.origin() {
-            Origin::Journal(at) => time::text(at),
+            Origin::Journal(at) => time_text(at),
             Origin::File(_) => None,
         };
         let time = received.as_deref().unwrap_or_else(|| event.text(field::TIMESTAMP));

@@ -21,6 +21,7 @@ const INCIDENTS: usize = 500;
 const OTHERS: usize = 20_000;
 
 pub fn run(mut arguments: Report) -> u8 {
+    arguments.selection.is_read_again = true;
     log::locate(&arguments.source, &mut arguments.selection);
     match try_run(&arguments) {
         Ok(code) => code,
@@ -67,32 +68,36 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let earlier = earlier(arguments)?;
     let selection = &arguments.selection;
     let mut reading = Reading::default();
-    let (learnt, unreadable) = learn::text_while(&arguments.source, |learner| {
-        selection.read_every(false, &mut |event, is_chosen| {
-            if reading.take(&event, is_chosen) {
-                learner(&event, is_chosen);
-            }
-        })
-    });
-    let (unreadable, log) = (unreadable?, reading.done());
-    let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
-    let can_read_again = selection.files.iter().all(|file| std::fs::metadata(file).is_ok_and(|meta| meta.is_file()));
-    let kept = match can_read_again {
-        true => Kept::read(selection, shown)?,
-        false => Kept::default(),
+    // Without a proposal there is a report still.
+    let streaming = learn::Streaming::of(&arguments.source);
+    let policy = streaming.as_ref().map_err(String::clone).and_then(learn::Streaming::policy);
+    let mut learner = streaming.as_ref().ok().zip(policy.as_ref().ok()).map(|(learn, policy)| learn.learner(policy));
+    let unreadable = selection.read_every(false, &mut |event, is_chosen| {
+        if reading.take(&event, is_chosen)
+            && let Some(learner) = &mut learner
+        {
+            learner.take(&event, is_chosen);
+        }
+    })?;
+    let learnt = match (&streaming, learner) {
+        (Ok(streaming), Some(learner)) => streaming.text(learner),
+        _ => policy.map(|_| String::new()),
     };
+    let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
+    let log = reading.done();
+    let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
+    let kept = Kept::read(selection, shown)?;
     let more = arguments.output.as_deref().filter(|_| log.incidents.len() > INCIDENTS).map(second);
     let now = format!("{:.0}", jiff::Timestamp::now());
-    let commands = |incident: &Incident| incidents::commands(selection, incident, can_read_again);
+    let commands = |incident: &Incident| incidents::commands(selection, incident);
     let facts = Facts {
         log: &log,
         kept: &kept,
-        no_events: (!can_read_again).then_some("they were read from a pipe, which cannot be read again"),
         commands: &commands,
         earlier: &earlier,
         unreadable,
-        proposal: &learnt,
-        policy: &policy(arguments),
+        proposal: &proposal,
+        policy: &policy_here(arguments),
         more: more.as_deref(),
         command: &crate::out::command(),
         now: &now,
@@ -151,7 +156,7 @@ fn second(page: &Path) -> PathBuf {
 }
 
 /// The policy of this machine in words.
-fn policy(arguments: &Report) -> String {
+fn policy_here(arguments: &Report) -> String {
     let path = check::path_of(&arguments.source);
     if !path.try_exists().unwrap_or(true) {
         return format!("{} does not exist: the built-in audit policy", path.display());
@@ -177,8 +182,7 @@ pub fn pages_on(events: &[Event], unreadable: usize, text: &str) -> [String; 2] 
     let facts = Facts {
         log: &log,
         kept: &kept.done(),
-        no_events: None,
-        commands: &|incident| incidents::commands(&selection, incident, true),
+        commands: &|incident| incidents::commands(&selection, incident),
         earlier: &earlier::Found::None(text.to_owned()),
         unreadable,
         proposal: text,

@@ -4,7 +4,7 @@
 //! over restarts, too.
 
 use crate::install::plan;
-use crate::log::{self, Event};
+use crate::log::{self, Event, Item};
 use crate::probes::Left;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::{ReadFrom, Sink};
@@ -92,24 +92,27 @@ impl Tally {
         let mut place = std::mem::take(&mut self.place);
         let mut calls: BTreeMap<(String, String, String), u64> = std::mem::take(&mut self.calls).into_iter().collect();
         let now = jiff::Timestamp::now().as_second();
-        let mut parsed = |event: Result<Event, String>| {
-            if let Ok(mut event) = event
-                && !left.out(&mut event)
+        let (mut wrong, mut unreadable) = (log::Complaints::default(), None);
+        let mut take = |item: Item<'_>| match item {
+            Item::Event(mut event) => {
                 // A UDP socket that is only connected is no egress.
-                && !event.sends_nothing()
-            {
+                if left.out(&mut event) || event.sends_nothing() {
+                    return;
+                }
                 // A time that is still to come would hide all others.
                 self.latest = self.latest.max(event.seconds().unwrap_or(0).min(now));
                 let sum = calls.entry(self.labels(&event, limit, is_known)).or_default();
                 *sum = sum.saturating_add(event.count() as u64);
             }
+            Item::Unreadable(error) => unreadable = Some(log::explained(&error)),
+            other => wrong.take(&other),
         };
         let done = match log {
-            Log::Journal => log::journal_from(&mut place.cursor, &mut parsed),
-            Log::File(path) => log::file_from(path, &mut place.file, &mut |line| {
-                Event::each_in(line, |event, _| parsed(event));
-            }),
+            Log::Journal => log::journal_from(&mut place.cursor, &mut take),
+            Log::File(path) => log::file_from(path, &mut place.file, &mut take),
         };
+        wrong.done();
+        let done = done.map_err(|error| log::explained(&error)).and(unreadable.map_or(Ok(()), Err));
         self.place = place;
         self.calls = calls.into_iter().collect();
         done

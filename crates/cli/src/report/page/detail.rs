@@ -56,7 +56,7 @@ fn one(facts: &Facts<'_>, place: usize, incident: &Incident, anchor: &str) -> Ma
                 h4 { "Steps" }
                 ol class="steps" { @for step in incident.steps.iter().take(steps) { li { (self::step(step)) } } }
                 @if left > 0 { p class="dim" { "And " (left) " more: the first command below shows them." } }
-                (self::events(facts, &trees, more))
+                (self::events(&trees, more))
                 h4 { "Commands" }
                 (command(&format!("portcullis events --incident {}", incident.id)))
                 @for line in (facts.commands)(incident) { (command(&line)) }
@@ -78,9 +78,8 @@ fn step(step: &IncidentStep) -> Markup {
     }
 }
 
-fn events(facts: &Facts<'_>, trees: &[Tree], more: usize) -> Markup {
+fn events(trees: &[Tree], more: usize) -> Markup {
     html! {
-        @if let Some(why) = facts.no_events { p class="dim" { "Events are not shown: " (why) "." } }
         @if !trees.is_empty() { h4 { "Events by request" } }
         @for tree in trees {
             @let request = show::request(&tree.first().value());

@@ -31,8 +31,6 @@ pub struct Facts<'f> {
     pub log: &'f Log,
     /// Events of the incidents.
     pub kept: &'f Kept,
-    /// Why there are none.
-    pub no_events: Option<&'f str>,
     /// Commands that go on from an incident.
     pub commands: &'f dyn Fn(&Incident) -> Vec<String>,
     /// What the page is compared with.

@@ -9,7 +9,8 @@
 //! `portcullis` command. journald reads these of `/proc/PID`: where the process has ended they are not there, and contradict nothing.
 
 use super::lines::Lines;
-use super::{Event, Moment, Origin};
+use super::{Error, Item, Place};
+use crate::{Event, Origin};
 use portcullis_event::field;
 use serde_json::{Map, Value};
 use std::io::BufReader;
@@ -19,19 +20,15 @@ use std::process::{Command, Stdio};
 const ENTRY_MAX: usize = 5 << 20;
 
 /// Reads what the journal has, and with `follow` what comes.
-pub fn read(since: Option<&Moment>, follow: bool, each: &mut dyn FnMut(Result<Event, String>)) -> Result<(), String> {
+pub fn read(since: Option<i64>, follow: bool, each: &mut dyn FnMut(Item<'_>)) -> Result<(), Error> {
     let mut more = Vec::new();
     if let Some(since) = since {
-        more.push(format!("--since=@{}", since.seconds()));
+        more.push(format!("--since=@{since}"));
     }
     if follow {
         more.extend(["--follow".to_owned(), "--lines=100".to_owned()]);
     }
-    entries(&more, &mut |entry| {
-        if let Some(event) = event_of(entry) {
-            each(event);
-        }
-    })
+    entries(&more, &mut |entry| each_of(entry.as_ref(), each))
 }
 
 /// When journald received an entry; what it does not say is no time at which an event needs no seal.
@@ -41,20 +38,27 @@ fn received(entry: &Value) -> i64 {
 }
 
 /// Reads what came after `cursor`, all where there is none, and moves it on.
-pub fn read_from(cursor: &mut Option<String>, each: &mut dyn FnMut(Result<Event, String>)) -> Result<(), String> {
+pub fn read_from(cursor: &mut Option<String>, each: &mut dyn FnMut(Item<'_>)) -> Result<(), Error> {
     let after: Vec<String> = cursor.iter().map(|cursor| format!("--after-cursor={cursor}")).collect();
     entries(&after, &mut |entry| {
-        if let Some(event) = event_of(entry) {
-            each(event);
-        }
-        if let Some(at) = entry.get("__CURSOR").and_then(Value::as_str) {
+        each_of(entry.as_ref(), each);
+        if let Some(at) = entry.ok().as_ref().and_then(|entry| entry.get("__CURSOR")).and_then(Value::as_str) {
             *cursor = Some(at.to_owned());
         }
     })
 }
 
+/// Calls `each` with what an entry has.
+fn each_of(entry: Result<&Value, &String>, each: &mut dyn FnMut(Item<'_>)) {
+    match entry.map_err(Clone::clone).map(event_of) {
+        Ok(Some(Ok(event))) => each(Item::Event(event)),
+        Ok(None) => {}
+        Err(why) | Ok(Some(Err(why))) => each(Item::Wrong { place: Place::Journal, why }),
+    }
+}
+
 /// Runs journalctl on the guard's entries, a JSON object each.
-fn entries(more: &[String], each: &mut dyn FnMut(&Value)) -> Result<(), String> {
+fn entries(more: &[String], each: &mut dyn FnMut(Result<Value, String>)) -> Result<(), Error> {
     let mut command = Command::new("journalctl");
     // Without --all, a message of more than 4096 bytes is left out.
     command.args([
@@ -66,33 +70,27 @@ fn entries(more: &[String], each: &mut dyn FnMut(&Value)) -> Result<(), String> 
     // What the command itself prints in a unit has the same identifier, and comes by its standard output.
     // Not quiet: that there is no journal, or that this user sees but a part of it, is said on standard error.
     command.args(["--no-pager", "_TRANSPORT=journal", "_TRANSPORT=syslog"]).args(more);
-    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| {
-        format!("cannot run journalctl: {error}; where events go to a file, name it: portcullis events FILE")
-    })?;
+    let failed = |what| move |error| Error::Journalctl { what, error };
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(failed("cannot run journalctl"))?;
     if let Some(output) = child.stdout.take() {
         let mut lines = Lines::new(BufReader::new(output)).longest(ENTRY_MAX);
         let read = lines.read(&mut |line| {
-            if let Ok(entry) = serde_json::from_slice(line) {
-                each(&entry);
-            }
+            // An entry that is longer than any of the library's is cut, and then is no JSON.
+            each(serde_json::from_slice(line).map_err(|error| format!("no entry as journalctl writes it: {error}")));
         });
         if let Err(error) = read {
             let _ = child.kill();
             let _ = child.wait();
-            return Err(format!("cannot read from journalctl: {error}"));
+            return Err(failed("cannot read from journalctl")(error));
         }
     }
-    let status = child.wait().map_err(|error| format!("cannot wait for journalctl: {error}"))?;
-    if status.success() {
-        return Ok(());
-    }
-    let help = if crate::install::is_root() { String::new() } else { format!("; help: {}", crate::out::as_root()) };
-    Err(format!("the journal cannot be read: journalctl: {status}{help}"))
+    let status = child.wait().map_err(failed("cannot wait for journalctl"))?;
+    if status.success() { Ok(()) } else { Err(Error::Journal(status)) }
 }
 
-/// The event of an entry, with what the journal's own fields contradict in it.
+/// The event of an entry, `None` where its message is empty, with what the journal's own fields contradict in it.
 fn event_of(entry: &Value) -> Option<Result<Event, String>> {
-    let message = message_of(entry)?;
+    let Some(message) = message_of(entry) else { return Some(Err("the entry has no message".to_owned())) };
     let event = Event::parse(&message[..message.len().min(super::lines::LINE_MAX)])?;
     Some(event.map(|mut event| {
         let found = contradicted(&event, entry);

@@ -1,4 +1,4 @@
-//! A moment on the command line.
+//! Moments, as events have them and as people write them.
 
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
@@ -11,22 +11,26 @@ pub struct Moment(String, i64);
 
 impl Moment {
     /// As events have it.
+    #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }
 
     /// Seconds since 1970.
+    #[must_use]
     pub fn seconds(&self) -> i64 {
         self.1
     }
 }
 
 /// A time in nanoseconds since 1970, as events have it.
+#[must_use]
 pub fn text(nanoseconds: i64) -> Option<String> {
     Timestamp::from_nanosecond(i128::from(nanoseconds)).ok().map(|at| format!("{at:.9}"))
 }
 
 /// A time of the system to a second, as events have it.
+#[must_use]
 pub fn to_a_second(time: SystemTime) -> Option<String> {
     Timestamp::try_from(time).ok().map(|at| format!("{at:.0}"))
 }
