@@ -33,7 +33,8 @@ pub fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()>
     let mut numbers = Numbers(7);
     for at in 0..count {
         let vhost = numbers.below(10);
-        let (site, script) = (format!("shop{vhost}.example"), format!("/srv/www/shop{vhost}/page{}.php", numbers.below(20)));
+        let (site, script) =
+            (format!("shop{vhost}.example"), format!("/srv/www/shop{vhost}/page{}.php", numbers.below(20)));
         let host = vhost % 2 + 1;
         let client = format!("198.18.{}.{}", numbers.below(16), numbers.below(250));
         let (request, pid, second) = (numbers.next(), 2000 + numbers.below(30_000), 2_592_000 * at / count.max(1));
@@ -44,7 +45,9 @@ pub fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()>
             Kind::Few => numbers.below(300),
             Kind::Distinct => at,
         };
-        let command = format!("/usr/bin/convert /srv/www/shop{vhost}/in/{number_of}.jpg -resize 200x200 /srv/www/shop{vhost}/out/{number_of}.png");
+        let command = format!(
+            "/usr/bin/convert /srv/www/shop{vhost}/in/{number_of}.jpg -resize 200x200 /srv/www/shop{vhost}/out/{number_of}.png"
+        );
         let head = format!(
             "{{\"@timestamp\":\"2026-11-{day:02}T{time}Z\",\"message\":\"php-fpm: pool www > sh starts a shell: sh -c {command}, for GET \
              {site}/page.php?id={number_of} from {client}\",\"ecs\":{{\"version\":\"9.0.0\"}},\"event\":{{\"id\":\"{stream}-{number}\",\

@@ -206,7 +206,8 @@ fn without_scripts(browser: &Browser, page: &Path) {
     assert_eq!(browser.value("document.querySelectorAll('button').length"), 0, "the page's script ran");
     assert_eq!(browser.value(count), with);
     assert_eq!(browser.value("document.getElementById('filter').checkVisibility()"), false);
-    let seen = "[...document.querySelectorAll('article > details > summary, .card')].every((at) => at.checkVisibility())";
+    let seen =
+        "[...document.querySelectorAll('article > details > summary, .card')].every((at) => at.checkVisibility())";
     assert_eq!(browser.value(seen), true);
     browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": false }));
 }
@@ -224,14 +225,17 @@ fn more_incidents_are_in_a_second_file() {
     show(&browser, DEVICES[1], "light", &page);
     assert_eq!(browser.value("document.querySelectorAll('article').length"), 500);
     browser.value("document.querySelector('a[href$=\"-more.html\"]').click()");
-    crate::harness::wait_until("the second file", || browser.value("document.querySelectorAll('.others li').length") == 6);
+    crate::harness::wait_until("the second file", || {
+        browser.value("document.querySelectorAll('.others li').length") == 6
+    });
     assert_eq!(browser.console(), Vec::<Value>::new());
     assert_eq!(violations(&browser), json!([]));
 }
 
 /// An incident of its own: another script, client and command.
 fn lone(number: u64) -> Value {
-    let name: String = [number / 676, number / 26 % 26, number % 26].map(|at| char::from(b'a' + at as u8)).iter().collect();
+    let name: String =
+        [number / 676, number / 26 % 26, number % 26].map(|at| char::from(b'a' + at as u8)).iter().collect();
     let mut event = event(number * 2, &format!("{name} {HOSTILE}"));
     event["http"]["request"]["id"] = name.clone().into();
     event["process"]["command_line"] = format!("/tmp/{name}").into();

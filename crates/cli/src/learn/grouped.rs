@@ -78,7 +78,8 @@ fn of_group(word: &str, group: &Group) -> String {
     let mut evidence = Evidence::default();
     group.members.values().for_each(|one| evidence.join(one));
     let many = group.members.len();
-    let mut out = comment("", &format!("{word}: {many} entries for {} that differ in a part, such as:", key(group.list)));
+    let mut out =
+        comment("", &format!("{word}: {many} entries for {} that differ in a part, such as:", key(group.list)));
     for (_, text) in group.members.keys().take(EXAMPLES) {
         out += &comment("", &format!("  {text:?}"));
     }

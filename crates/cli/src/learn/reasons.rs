@@ -125,7 +125,10 @@ mod tests {
         started.insert(7, shell);
         assert_eq!(started.above(7, tool, true), Some(shell));
         assert_eq!(started.above(7, shell, false), Some(shell), "a connection of the shell's own");
-        assert_eq!([started.above(7, shell, true), started.above(7, fpm, false), started.above(8, tool, true)], [None; 3]);
+        assert_eq!(
+            [started.above(7, shell, true), started.above(7, fpm, false), started.above(8, tool, true)],
+            [None; 3]
+        );
     }
 
     #[test]

@@ -66,6 +66,10 @@ pub enum Age {
 pub fn read(path: &Path) -> Result<Found, String> {
     let mut head = Vec::new();
     let file = reading::open_trusted(path).map_err(|error| reading::in_words(&error))?;
+    // A descriptor of the caller's own may be a pipe.
+    if !file.metadata().is_ok_and(|meta| meta.is_file()) {
+        return Err("it is not a file".to_owned());
+    }
     file.take(HEAD_MAX).read_to_end(&mut head).map_err(|error| reading::in_words(&error))?;
     known(&String::from_utf8_lossy(&head)).map(|known| Found::Report(Box::new(known)))
 }
@@ -124,6 +128,8 @@ impl Found {
         }
         for (name, table) in TABLES.into_iter().zip(tables(digest)) {
             let rows = next.rows.entry(name.to_owned()).or_default();
+            // What the table has no room for will seem new.
+            next.is_cut |= !table.count().1;
             let earlier = before.and_then(|known| known.rows.get(name)).into_iter().flatten().copied();
             for key in table.keys().chain(earlier) {
                 match rows.len() {

@@ -55,7 +55,11 @@ impl Keeper {
             steps: incident.steps.iter().map(|step| Rc::clone(&step.event)).collect(),
             ..Own::default()
         };
-        Keeper { members: Members::default(), index: Index::new(incidents), incidents: incidents.iter().map(own).collect() }
+        Keeper {
+            members: Members::default(),
+            index: Index::new(incidents),
+            incidents: incidents.iter().map(own).collect(),
+        }
     }
 
     /// Takes an event.

@@ -87,7 +87,8 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let log = reading.done();
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
     let kept = Kept::read(selection, shown)?;
-    let more = arguments.output.as_deref().filter(|_| log.incidents.len() > INCIDENTS).map(second);
+    let beside = arguments.output.as_deref().map(second);
+    let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);
     let now = format!("{:.0}", jiff::Timestamp::now());
     let commands = |incident: &Incident| incidents::commands(selection, incident);
     let facts = Facts {
@@ -98,23 +99,31 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         unreadable,
         proposal: &proposal,
         policy: &policy_here(arguments),
-        more: more.as_deref(),
+        more: more.map(PathBuf::as_path),
         command: &crate::out::command(),
         now: &now,
     };
     let html = page::page(&facts);
-    let Some(path) = &arguments.output else {
+    let (Some(path), Some(beside)) = (&arguments.output, &beside) else {
         print!("{html}");
         return Ok(if unreadable == 0 { FINE } else { WRONG });
     };
     let write = |path: &Path, html: &str| {
         install::plan::output(path, html).map_err(|error| format!("cannot write {}: {error}", path.display()))
     };
+    let is_earlier = match (page::is_others(beside), more) {
+        (Err(error), Some(_)) => return Err(error),
+        (found, _) => found.unwrap_or(false),
+    };
     // The page leads to it.
-    if let Some(more) = &more {
+    if let Some(more) = more {
         write(more, &page::others(&facts))?;
     }
     write(path, &html)?;
+    // That of an earlier page would seem to be of this one.
+    if is_earlier && more.is_none() {
+        std::fs::remove_file(beside).map_err(|error| format!("cannot remove {}: {error}", beside.display()))?;
+    }
     println!(
         "{}: {}, {}",
         path.display(),
@@ -133,12 +142,14 @@ fn earlier(arguments: &Report) -> Result<earlier::Found, String> {
         (Some(path), _) => earlier::read(path).map_err(|error| {
             format!("cannot compare with {}: {error}; help: name a page that `portcullis report` wrote", path.display())
         }),
-        (None, Some(path)) if path.exists() => Ok(earlier::read(path).unwrap_or_else(|error| {
+        (None, Some(path)) if path.is_file() => Ok(earlier::read(path).unwrap_or_else(|error| {
             eprintln!("portcullis: note: {} is not compared with: {error}", path.display());
             earlier::Found::None(format!("The page that was there before is not compared with: {error}."))
         })),
         (None, output) => Ok(earlier::Found::None(match output {
-            Some(_) => "No earlier report was there. The next one with the same -o is compared with this one.".to_owned(),
+            Some(_) => {
+                "No earlier report was there. The next one with the same -o is compared with this one.".to_owned()
+            }
             None => "It is not compared with an earlier report: --since-report FILE names one.".to_owned(),
         })),
     }

@@ -262,7 +262,8 @@ mod tests {
             assert_eq!(table.ranked(3)[0].1.calls, [1, 5]);
         }
         assert_eq!(digest.merged, 5);
-        let sites: Vec<(&str, [u64; 2])> = digest.sites.ranked(3).iter().map(|(_, row)| (&*row.text, row.calls)).collect();
+        let sites: Vec<(&str, [u64; 2])> =
+            digest.sites.ranked(3).iter().map(|(_, row)| (&*row.text, row.calls)).collect();
         assert_eq!(sites, [("shop", [1, 5]), ("blog", [0, 5])]);
     }
 

@@ -54,7 +54,13 @@ impl Row {
     fn rank(&self) -> (Reverse<bool>, Reverse<u8>, usize, u64, Reverse<Option<i64>>) {
         let [ahead, blocked] = self.calls;
         let calls = ahead.saturating_add(blocked);
-        (Reverse(self.is_grave), Reverse(self.severity), self.clients.len(), calls, Reverse(self.span.map(|(_, last)| last)))
+        (
+            Reverse(self.is_grave),
+            Reverse(self.severity),
+            self.clients.len(),
+            calls,
+            Reverse(self.span.map(|(_, last)| last)),
+        )
     }
 
     fn add(&mut self, call: &Call<'_>) {
@@ -168,9 +174,9 @@ impl Table {
     /// All calls.
     #[must_use]
     pub fn calls(&self) -> [u64; 2] {
-        self.rows.values().fold(self.others, |sum, row| {
-            [sum[0].saturating_add(row.calls[0]), sum[1].saturating_add(row.calls[1])]
-        })
+        self.rows
+            .values()
+            .fold(self.others, |sum, row| [sum[0].saturating_add(row.calls[0]), sum[1].saturating_add(row.calls[1])])
     }
 }
 

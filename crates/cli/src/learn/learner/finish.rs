@@ -87,8 +87,7 @@ impl Learner<'_> {
                 incidents.begin(&shared, grave);
             }
             let what = self.whats.get(record.what);
-            let is_named =
-                what.entries.iter().flatten().any(|(_, text)| self.choice.include.contains(text));
+            let is_named = what.entries.iter().flatten().any(|(_, text)| self.choice.include.contains(text));
             if what.is_exec && what.is_suspicious() && !is_named {
                 started.insert(shared.group, record.chain);
             }

@@ -138,7 +138,8 @@ mod tests {
     #[test]
     fn the_first_of_a_kind_are_held() {
         let mut whats = Whats::default();
-        let number = |whats: &mut Whats, at: u32| whats.number(command(&format!("/usr/bin/convert /srv/{at}.jpg")), false);
+        let number =
+            |whats: &mut Whats, at: u32| whats.number(command(&format!("/usr/bin/convert /srv/{at}.jpg")), false);
         let all: Vec<u32> = (0..OF_KIND_MAX + 500).map(|at| number(&mut whats, at)).collect();
         assert_eq!(whats.all.len() as u32, OF_KIND_MAX + 1);
         assert_eq!(whats.get(all[17]).rest_of, None);

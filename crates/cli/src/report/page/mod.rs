@@ -11,12 +11,16 @@ use super::kept::Kept;
 use super::{INCIDENTS, Log, OTHERS};
 use crate::{check, out, show};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use portcullis_config::reading::{self, Links};
 use portcullis_story::{Incident, Level, Outcome};
 use sha2::{Digest as _, Sha256};
 use std::collections::HashSet;
 use std::path::Path;
 
 const STYLE: &str = include_str!("style.css");
+/// The title of the second file, and in how many bytes of its beginning that is.
+const OTHERS_TITLE: &str = "Portcullis report, further incidents";
+const HEAD_MAX: u64 = 64 << 10;
 const SCRIPT: &str = include_str!("script.js");
 /// Incidents in words at the top of the page.
 const CARDS: usize = 10;
@@ -162,7 +166,9 @@ fn policy(has_script: bool) -> String {
     let digest = |text: &str| format!("'sha256-{}'", data_encoding::BASE64.encode(&Sha256::digest(text)));
     let script = if has_script { digest(SCRIPT) } else { "'none'".to_owned() };
     let style = digest(STYLE);
-    format!("default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'")
+    format!(
+        "default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'"
+    )
 }
 
 /// A page of these parts.
@@ -239,7 +245,22 @@ pub fn others(facts: &Facts<'_>) -> String {
             @if more > 0 { p { "And " (more) " more: " code { "portcullis events --incidents -n 0" } " lists all." } }
         }
     };
-    document("Portcullis report, further incidents", "", false, &body)
+    document(OTHERS_TITLE, "", false, &body)
+}
+
+/// Whether a second file is there already; an error where something else has its name.
+pub fn is_others(path: &Path) -> Result<bool, String> {
+    if path.symlink_metadata().is_err() {
+        return Ok(false);
+    }
+    let head = reading::head(path, Links::Own, HEAD_MAX).unwrap_or_default();
+    match String::from_utf8_lossy(&head).contains(&format!("<title>{OTHERS_TITLE}</title>")) {
+        true => Ok(true),
+        false => Err(format!(
+            "cannot write a report's second file: {} is another file; help: give -o another name",
+            path.display()
+        )),
+    }
 }
 
 /// Several lines, each made visible.
@@ -250,7 +271,8 @@ fn visible(lines: &str) -> String {
 /// Where the events are from and how the page was made.
 fn about(facts: &Facts<'_>) -> Markup {
     let digest = &facts.log.digest;
-    let hosts: Vec<&str> = digest.hosts.ranked(NAMED).iter().map(|(_, row)| &*row.text).filter(|host| !host.is_empty()).collect();
+    let hosts: Vec<&str> =
+        digest.hosts.ranked(NAMED).iter().map(|(_, row)| &*row.text).filter(|host| !host.is_empty()).collect();
     let modes = digest.modes.ranked(NAMED).into_iter().map(|(_, row)| {
         let name = if row.text.is_empty() { "not known" } else { &row.text };
         format!("{}: {}", text(name), check::counted(row.calls[0].saturating_add(row.calls[1]), "call"))

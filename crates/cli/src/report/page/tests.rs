@@ -3,7 +3,8 @@ use super::*;
 use crate::log::Event;
 use serde_json::json;
 
-const HOSTILE: &str = "</pre></style><script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}\u{1b}\" onload='x' --><!--";
+const HOSTILE: &str =
+    "</pre></style><script>alert(1)</script><img src=x onerror=alert(2)>\u{202e}\u{1b}\" onload='x' --><!--";
 
 fn hostile(number: usize) -> Event {
     let is_exec = number.is_multiple_of(2);
@@ -86,6 +87,17 @@ fn a_long_value_is_cut_in_its_middle() {
 }
 
 #[test]
+fn a_file_of_somebody_s_is_no_second_file() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("report-more.html");
+    assert_eq!(is_others(&file), Ok(false));
+    std::fs::write(&file, &pages_on(&[], 0, "")[1]).expect("a file");
+    assert_eq!(is_others(&file), Ok(true));
+    std::fs::write(&file, "notes").expect("a file");
+    assert!(is_others(&file).is_err_and(|error| error.contains("-o")));
+}
+
+#[test]
 fn a_link_to_a_file_is_only_that() {
     assert_eq!(link(Path::new("/x/java script:\"<a>-more.html")), "java%20script%3A%22%3Ca%3E-more.html");
 }
@@ -111,8 +123,14 @@ fn an_earlier_report_marks_what_is_new() {
         reading.take(&hostile(number), true);
     }
     let log = reading.done();
-    let new: Vec<&str> =
-        log.digest.clients.ranked(9).into_iter().filter(|(key, _)| found.is_new("clients", *key)).map(|(_, row)| &*row.text).collect();
+    let new: Vec<&str> = log
+        .digest
+        .clients
+        .ranked(9)
+        .into_iter()
+        .filter(|(key, _)| found.is_new("clients", *key))
+        .map(|(_, row)| &*row.text)
+        .collect();
     assert_eq!(new, [format!("{HOSTILE}10")]);
     let ages: Vec<Option<Age>> = log.incidents.iter().map(|incident| found.age(incident)).collect();
     assert!(ages.iter().all(|age| matches!(age, Some(Age::New | Age::Grown))), "{ages:?}");
