@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn what_shares_anything_with_a_grave_event_is_withheld() {
-        let [request, other, script, client, reason] = [1, 2, 3, 4, 5];
+        let [request, other] = [1, 2];
+        let [script, client, reason] = [3, 4, 5];
         let all = [
             (Shared { group: request, script, client }, reason),
             (Shared { group: request, script: 7, ..Shared::default() }, 0),

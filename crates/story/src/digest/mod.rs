@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(digest.merged, 5);
         let sites: Vec<(&str, [u64; 2])> =
             digest.sites.ranked(3).iter().map(|(_, row)| (&*row.text, row.calls)).collect();
-        assert_eq!(sites, [("shop", [1, 5]), ("blog", [0, 5])]);
+        assert_eq!(sites, [("blog", [0, 5]), ("shop", [1, 5])]);
     }
 
     #[test]

@@ -194,7 +194,7 @@ mod tests {
         table.take(1, "grave", &call(99, 5));
         let more = 5 * ROWS_MAX as u64;
         for number in 2..more {
-            table.take(number, "junk", &call(21, number));
+            table.take(stable(number), "junk", &call(21, number));
         }
         assert!(table.rows.len() <= ROWS_MAX);
         assert_eq!(&*table.ranked(1)[0].1.text, "grave");
