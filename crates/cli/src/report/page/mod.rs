@@ -215,7 +215,7 @@ pub fn page(facts: &Facts<'_>) -> String {
         main id="main" {
             (part("what", cards(facts, &anchors)))
             (part("news", news::news(facts, &anchors)))
-            (part("time", html! { (numbers(facts)) (chart::over_time(&log.digest.timeline)) (own(facts)) }))
+            (part("time", html! { (numbers(facts)) @if log.totals.events == 0 { p { "No events in this time." } } @else { (chart::over_time(&log.digest.timeline)) } (own(facts)) }))
             (part("incidents", detail::incidents(facts, &anchors)))
             (tables::all(facts, &anchors))
             (part("learn", html! { pre { (visible(facts.proposal)) } }))
