@@ -33,7 +33,8 @@ packages: setup-packages build modules
 machine: setup-machine
 	$(SUDO) scripts/machine
 
-# The Python environment that the tests of examples/siem/ and examples/fleet/ use, in target/tools/python/.
+# What the tests use of other languages' packages: in target/tools/python/ for examples/siem/ and examples/fleet/, and axe-core in
+# target/tools/axe/ for the report.
 tools: setup-tools
 	scripts/tools
 

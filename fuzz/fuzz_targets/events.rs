@@ -6,5 +6,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|lines: &[u8]| {
     let page = portcullis_cli::report_on(lines);
     assert!(page.starts_with("<!DOCTYPE html>"));
-    assert!(!page.contains("<script") && !page.contains("<img"));
+    let own = portcullis_cli::report_on(b"");
+    assert!(page.matches("<script").count() == own.matches("<script").count() && !page.contains("<img"));
 });

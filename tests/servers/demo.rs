@@ -53,17 +53,19 @@ fn is_the_picture(output: &[u8]) {
     assert_eq!(String::from_utf8_lossy(&drawn.stdout), kept, "make pictures");
 }
 
-/// The screenshot of the report shows the words that the report has now.
+/// The screenshots of the report show the words that the report has now.
 fn is_the_report(page: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let check = Command::new("python3")
-        .arg(root.join("scripts/page_mark.py"))
-        .arg("check")
-        .arg(root.join("docs/report.png"))
-        .stdin(std::fs::File::open(page).expect("the report"))
-        .output()
-        .expect("python3");
-    assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    for name in ["report", "report-dark", "report-phone", "report-phone-dark"] {
+        let check = Command::new("python3")
+            .arg(root.join("scripts/page_mark.py"))
+            .arg("check")
+            .arg(root.join(format!("docs/{name}.png")))
+            .stdin(std::fs::File::open(page).expect("the report"))
+            .output()
+            .expect("python3");
+        assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
+    }
 }
 
 // One test, since each would see what the other leaves while it runs.

@@ -179,5 +179,27 @@ fn the_intruder_is_the_first_line() {
         }
         let title = first["title"].as_str().expect("a title");
         assert!(listed.lines().next().is_some_and(|line| line.ends_with(title)), "{title}: {shown}");
+        let page = sites.said(&log, &["report"]);
+        let card = page.split_once("<li class=\"card\"").and_then(|(_, rest)| rest.split_once("</li>"));
+        let card = card.unwrap_or_else(|| panic!("no card: {shown}")).0;
+        let shown = format!("{shown}\n{card}");
+        assert_eq!(fact(card, "Site"), format!("site{site}"), "{shown}");
+        assert_eq!(fact(card, "Client"), client, "{shown}");
+        assert!(fact(card, "Script").ends_with(&format!("/site{site}/{script}")), "{shown}");
+        assert_eq!(fact(card, "Outcome"), "not blocked", "{shown}");
+        let times: Vec<&str> = card.split("datetime=\"").skip(1).filter_map(|rest| rest.get(..19)).collect();
+        let within = |time: &&str| begun.get(..19) <= Some(*time) && Some(*time) <= ended.get(..19);
+        assert!(!times.is_empty() && times.iter().all(within), "{begun} to {ended}: {times:?}: {shown}");
+        assert!(card.contains("badge ahead"), "{shown}");
     }
+}
+
+/// The text of a fact of a card.
+fn fact(card: &str, name: &str) -> String {
+    let value = card.split_once(&format!("<dt>{name}</dt><dd>")).and_then(|(_, rest)| rest.split_once("</dd>"));
+    let mut text = String::new();
+    for part in value.map_or("", |(value, _)| value).split('<') {
+        text.push_str(part.split_once('>').map_or(part, |(_, text)| text));
+    }
+    text
 }

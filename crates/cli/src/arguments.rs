@@ -336,9 +336,13 @@ pub struct Report {
     pub source: Source,
     #[command(flatten)]
     pub selection: Selection,
-    /// Where to write the page [default: standard output]
+    /// Where to write the page; incidents behind the first 500 go to a second file next to it [default: standard output, and no second
+    /// file]
     #[arg(short, long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+    /// Earlier report to compare with: what it did not have is marked as new [default: the page at -o, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub since_report: Option<PathBuf>,
 }
 
 #[derive(Args)]

@@ -130,6 +130,7 @@ help!(
     REPORT,
     "  portcullis report -o report.html                 # from the journal
   portcullis report --since 24h --vhost shop -o shop.html
+  portcullis report --since-report monday.html -o tuesday.html   # marks what is new
   portcullis report --rotated --probes -o all.html /var/log/portcullis/events.jsonl",
     "the page was written",
     "a line is not an event, or an error"

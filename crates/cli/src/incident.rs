@@ -30,11 +30,6 @@ impl Incident {
         &self.events[0]
     }
 
-    /// The gravest severity in it.
-    pub fn severity(&self) -> u64 {
-        self.events.iter().filter_map(|event| event.number(field::EVENT_SEVERITY)).max().unwrap_or(0)
-    }
-
     /// How many of its events are refusals.
     pub fn blocked(&self) -> usize {
         self.events.iter().filter(|event| event.blocked()).count()

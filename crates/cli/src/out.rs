@@ -175,6 +175,11 @@ pub fn in_words(message: &str) -> String {
 
 /// This command as root runs it.
 pub fn as_root() -> String {
+    format!("sudo {}", command())
+}
+
+/// This command as it was typed, for a shell.
+pub fn command() -> String {
     let is_plain = |word: &str| {
         !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_=+./:,@%".contains(&byte))
     };
@@ -182,7 +187,7 @@ pub fn as_root() -> String {
         let word = word.to_string_lossy().into_owned();
         if is_plain(&word) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
     });
-    std::iter::once("sudo portcullis".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+    std::iter::once("portcullis".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// A line of a comment in TOML, indented by `indent`: nothing in it ends the comment, whoever wrote a part of it.

@@ -131,6 +131,11 @@ impl Incident {
         self.members.contains(key) || folded.iter().any(|key| self.members.contains(key))
     }
 
+    /// The keys of its trails.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.members.iter()
+    }
+
     /// The names of its trails: each of them was the name of an incident, or may become one, as the log grows.
     pub fn names(&self) -> impl Iterator<Item = String> {
         let scripts = self.members.iter().filter(|_| self.is_ordinary).map(|key| name(&of_all(key)));

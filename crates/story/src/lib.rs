@@ -4,6 +4,7 @@
 
 #![forbid(unsafe_code)]
 
+mod digest;
 mod distinct;
 mod event;
 mod incident;
@@ -22,9 +23,10 @@ pub mod time;
 mod title;
 mod trail;
 
+pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
 pub use event::{CONTRADICTED, CUT, Event, Origin};
 pub use incident::{Count, Incident, IncidentStep, Outcome, find, named};
-pub use members::Members;
+pub use members::{Index, Members};
 pub use names::Names;
 pub use recent::Recent;
 pub use resolve::{program, site};

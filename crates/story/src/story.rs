@@ -358,12 +358,12 @@ impl Story {
 }
 
 /// The rule of a word.
-fn rule_of(word: &str) -> Option<Rule> {
+pub(crate) fn rule_of(word: &str) -> Option<Rule> {
     Rule::ALL.into_iter().find(|rule| rule.word() == word)
 }
 
 /// A text without its rest.
-fn cut(text: &str) -> std::borrow::Cow<'_, str> {
+pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
     if text.len() <= TEXT_MAX {
         return text.into();
     }
@@ -372,7 +372,7 @@ fn cut(text: &str) -> std::borrow::Cow<'_, str> {
 }
 
 /// What an event is about, as a text.
-fn what(event: &Event) -> String {
+pub(crate) fn what(event: &Event) -> String {
     let text = match event.destination() {
         Some(destination) if !event.is_exec() => match event.text(field::DESTINATION_DOMAIN) {
             "" => format!("{destination}/{}", event.text(field::NETWORK_TRANSPORT)),
@@ -391,7 +391,7 @@ fn what(event: &Event) -> String {
 }
 
 /// What it has in common with others of its kind.
-fn shape_of(event: &Event, what: &str) -> String {
+pub(crate) fn shape_of(event: &Event, what: &str) -> String {
     if event.is_exec() { shape::of_command(what) } else { what.to_owned() }
 }
 

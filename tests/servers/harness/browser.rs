@@ -50,6 +50,16 @@ impl Browser {
         self.call("execute/sync", &json!({ "script": format!("return {expression}"), "args": [] }))
     }
 
+    /// Runs a program of JavaScript.
+    pub fn run(&self, program: &str) {
+        self.call("execute/sync", &json!({ "script": program, "args": [] }));
+    }
+
+    /// The value of a promise.
+    pub fn awaited(&self, promise: &str) -> Value {
+        self.call("execute/async", &json!({ "script": format!("{promise}.then(arguments[0])"), "args": [] }))
+    }
+
     /// Presses a key.
     pub fn press(&self, key: &str) {
         let actions = json!([{ "type": "keyDown", "value": key }, { "type": "keyUp", "value": key }]);

@@ -1,14 +1,27 @@
-//! `portcullis report`: what happened, as one HTML page that needs nothing else.
+//! `portcullis report`: what happened, as an HTML page that needs nothing else.
+//!
+//! **Passes**: the first one finds the incidents and counts everything, in bounded memory; the second one finds the events of the
+//! incidents that the page shows.
 
-mod chart;
+mod earlier;
+mod kept;
 mod page;
 
 use crate::arguments::Report;
-use crate::log::{self, Event};
-use crate::{FINE, WRONG, check, complain, incident, install, learn};
-use portcullis_story::{Incident, Story, find};
+use crate::log::{self, Event, Selection};
+use crate::{FINE, WRONG, check, complain, incidents, install, learn};
+use kept::Kept;
+use page::Facts;
+use portcullis_story::{Digest, Incident, Story, Totals, find};
+use std::path::{Path, PathBuf};
+
+/// So many incidents are in the page; the others are in a second file.
+const INCIDENTS: usize = 500;
+/// So many are in the second file.
+const OTHERS: usize = 20_000;
 
 pub fn run(mut arguments: Report) -> u8 {
+    arguments.selection.is_read_again = true;
     log::locate(&arguments.source, &mut arguments.selection);
     match try_run(&arguments) {
         Ok(code) => code,
@@ -16,52 +29,178 @@ pub fn run(mut arguments: Report) -> u8 {
     }
 }
 
+/// What a log says.
+struct Log {
+    digest: Digest,
+    incidents: Vec<Incident>,
+    totals: Totals,
+    common: usize,
+    is_folded: bool,
+}
+
+/// Reads events one by one.
+#[derive(Default)]
+struct Reading {
+    story: Story,
+    digest: Digest,
+}
+
+impl Reading {
+    /// Takes an event; whether it was not read before. What is not chosen shows what is ordinary.
+    fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
+        let is_new = self.story.take(event, is_chosen);
+        if is_new && is_chosen {
+            self.digest.take(event);
+        }
+        is_new
+    }
+
+    fn done(self) -> Log {
+        let told = self.story.told();
+        let incidents = find(&told);
+        Log { digest: self.digest, incidents, totals: told.totals, common: told.common, is_folded: told.is_folded }
+    }
+}
+
 fn try_run(arguments: &Report) -> Result<u8, String> {
     // Before a log of hours is read.
     arguments.output.as_deref().map_or(Ok(()), crate::out::lacks_folder)?;
-    let (events, unreadable) = arguments.selection.all()?;
-    let streaming = learn::Streaming::of(&arguments.source)?;
-    let policy = streaming.policy()?;
-    let mut learner = streaming.learner(&policy);
-    events.iter().for_each(|event| learner.take(event, true));
-    let proposal = streaming.text(learner)?;
+    let earlier = earlier(arguments)?;
+    let selection = &arguments.selection;
+    let mut reading = Reading::default();
+    // Without a proposal there is a report still.
+    let streaming = learn::Streaming::of(&arguments.source);
+    let policy = streaming.as_ref().map_err(String::clone).and_then(learn::Streaming::policy);
+    let mut learner = streaming.as_ref().ok().zip(policy.as_ref().ok()).map(|(learn, policy)| learn.learner(policy));
+    let unreadable = selection.read_every(false, &mut |event, is_chosen| {
+        if reading.take(&event, is_chosen)
+            && let Some(learner) = &mut learner
+        {
+            learner.take(&event, is_chosen);
+        }
+    })?;
+    let learnt = match (&streaming, learner) {
+        (Ok(streaming), Some(learner)) => streaming.text(learner),
+        _ => policy.map(|_| String::new()),
+    };
+    let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
+    let log = reading.done();
+    let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
+    let kept = Kept::read(selection, shown)?;
+    let beside = arguments.output.as_deref().map(second);
+    let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);
     let now = format!("{:.0}", jiff::Timestamp::now());
-    let found = found(&events);
-    let requests = incident::group(events.clone());
-    let html = page::page(&page::Facts {
-        events: &events,
-        incidents: &found,
-        requests: &requests,
+    let commands = |incident: &Incident| incidents::commands(selection, incident);
+    let facts = Facts {
+        log: &log,
+        kept: &kept,
+        commands: &commands,
+        earlier: &earlier,
         unreadable,
         proposal: &proposal,
+        policy: &policy_here(arguments),
+        more: more.map(PathBuf::as_path),
+        command: &crate::out::command(),
         now: &now,
-    });
-    match &arguments.output {
-        Some(path) => {
-            install::plan::output(path, &html).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-            println!(
-                "{}: {}, {}",
-                path.display(),
-                check::counted(events.len(), "event"),
-                check::counted(found.len(), "incident")
-            );
-        }
-        None => print!("{html}"),
+    };
+    let html = page::page(&facts);
+    let (Some(path), Some(beside)) = (&arguments.output, &beside) else {
+        print!("{html}");
+        return Ok(if unreadable == 0 { FINE } else { WRONG });
+    };
+    let write = |path: &Path, html: &str| {
+        install::plan::output(path, html).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    let is_earlier = match (page::is_others(beside), more) {
+        (Err(error), Some(_)) => return Err(error),
+        (found, _) => found.unwrap_or(false),
+    };
+    // The page leads to it.
+    if let Some(more) = more {
+        write(more, &page::others(&facts))?;
+    }
+    write(path, &html)?;
+    // That of an earlier page would seem to be of this one.
+    if is_earlier && more.is_none() {
+        std::fs::remove_file(beside).map_err(|error| format!("cannot remove {}: {error}", beside.display()))?;
+    }
+    println!(
+        "{}: {}, {}",
+        path.display(),
+        check::counted(log.totals.events, "event"),
+        check::counted(log.incidents.len(), "incident")
+    );
+    if let Some(more) = more {
+        println!("{}: the incidents behind the first {INCIDENTS}", more.display());
     }
     Ok(if unreadable == 0 { FINE } else { WRONG })
 }
 
-/// The incidents of some events, the gravest first.
-fn found(events: &[Event]) -> Vec<Incident> {
-    let mut story = Story::default();
-    for event in events {
-        story.take(event, true);
+/// The report with which this one is compared: the one that is named, or the one in whose place this one comes.
+fn earlier(arguments: &Report) -> Result<earlier::Found, String> {
+    match (&arguments.since_report, &arguments.output) {
+        (Some(path), _) => earlier::read(path).map_err(|error| {
+            format!("cannot compare with {}: {error}; help: name a page that `portcullis report` wrote", path.display())
+        }),
+        (None, Some(path)) if path.is_file() => Ok(earlier::read(path).unwrap_or_else(|error| {
+            eprintln!("portcullis: note: {} is not compared with: {error}", path.display());
+            earlier::Found::None(format!("The page that was there before is not compared with: {error}."))
+        })),
+        (None, output) => Ok(earlier::Found::None(match output {
+            Some(_) => {
+                "No earlier report was there. The next one with the same -o is compared with this one.".to_owned()
+            }
+            None => "It is not compared with an earlier report: --since-report FILE names one.".to_owned(),
+        })),
     }
-    find(&story.told())
 }
 
-/// The page on some events.
-pub fn page_on(events: &[Event], unreadable: usize, proposal: &str, now: &str) -> String {
-    let requests = incident::group(events.to_vec());
-    page::page(&page::Facts { events, incidents: &found(events), requests: &requests, unreadable, proposal, now })
+/// The second file, beside the page.
+fn second(page: &Path) -> PathBuf {
+    let mut name = page.file_stem().unwrap_or_default().to_owned();
+    name.push("-more");
+    if let Some(kind) = page.extension() {
+        name.push(".");
+        name.push(kind);
+    }
+    page.with_file_name(name)
+}
+
+/// The policy of this machine in words.
+fn policy_here(arguments: &Report) -> String {
+    let path = check::path_of(&arguments.source);
+    if !path.try_exists().unwrap_or(true) {
+        return format!("{} does not exist: the built-in audit policy", path.display());
+    }
+    let loaded = portcullis_config::load(&path);
+    if !loaded.usable() {
+        return format!("{} has errors: the last valid policy stays active", path.display());
+    }
+    let modes = portcullis_config::modes::of(&loaded.config.global, &loaded.config).said();
+    format!("{}: {modes}; {}", path.display(), check::counted(loaded.config.vhosts.len(), "virtual host"))
+}
+
+/// The page on the events of some lines, and the second file, for tests and the fuzzer.
+pub fn pages_on(events: &[Event], unreadable: usize, text: &str) -> [String; 2] {
+    let mut reading = Reading::default();
+    for event in events {
+        reading.take(event, true);
+    }
+    let log = reading.done();
+    let mut kept = kept::Keeper::of(&log.incidents);
+    events.iter().for_each(|event| kept.take(event.clone()));
+    let selection = Selection::default();
+    let facts = Facts {
+        log: &log,
+        kept: &kept.done(),
+        commands: &|incident| incidents::commands(&selection, incident),
+        earlier: &earlier::Found::None(text.to_owned()),
+        unreadable,
+        proposal: text,
+        policy: text,
+        more: None,
+        command: text,
+        now: "2026-01-01T00:00:00Z",
+    };
+    [page::page(&facts), page::others(&facts)]
 }
