@@ -9,7 +9,7 @@ pub use follow::follow;
 use crate::arguments::Events;
 use crate::events::Read;
 use crate::incident as tree;
-use crate::log::{self, Event, Selection};
+use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
 use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, named};

@@ -3,13 +3,13 @@
 //! **Why a control group**: the kernel freezes all that is in it, and what that starts. Only root thaws it, while any process of the same
 //! user can continue one that SIGSTOP stopped. The unit's own control group has the server in it.
 
-use crate::text::quoted;
 use crate::ps;
 use crate::status::claim::{self, Vhost};
 use crate::status::descendants::{self, Machine};
 use crate::status::lineage::{self, Descent};
 use crate::status::process::{self, Process, Seen};
 use crate::status::{self, lacks};
+use crate::text::quoted;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::Path;

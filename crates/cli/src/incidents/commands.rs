@@ -49,4 +49,3 @@ pub fn commands(selection: &Selection, incident: &Incident) -> Vec<String> {
     }
     commands
 }
-

@@ -7,7 +7,7 @@ mod view;
 
 use crate::arguments::Top;
 use crate::events::live::{Beat, Live};
-use crate::{FINE, complain, incidents, log, out, text};
+use crate::{FINE, complain, log, out, text};
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use screen::Screen;
 use sight::{Seen, Sight};

@@ -15,7 +15,7 @@ const HELD_MAX: usize = 8 << 20;
 type Copy = Arc<Mutex<SpooledTempFile>>;
 
 /// Copies of the pipes among some files, by their places there.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Copies(RefCell<HashMap<usize, Copy>>);
 
 impl Copies {
