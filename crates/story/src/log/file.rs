@@ -49,14 +49,16 @@ pub fn read_all(log: &Log<'_>, follow: bool, each: Each<'_>) -> Result<(), Error
             false => followed.end(part, each),
         }
     }
-    while follow {
+    if !follow {
+        return Ok(());
+    }
+    loop {
         std::thread::sleep(LOOK);
         for (part, followed) in open.iter_mut().enumerate() {
             followed.read(part, each).map_err(|error| Error::of(&followed.path, error))?;
             followed.reopen(part, &log.meter, each);
         }
     }
-    Ok(())
 }
 
 /// Reads what came since `place`, an inode and how much of it was read, and moves it on; lines without an end stay for the next
