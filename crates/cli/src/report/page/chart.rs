@@ -24,6 +24,18 @@ pub fn over_time(timeline: &Timeline) -> Markup {
     let ticks: Vec<usize> = (0..TICKS).map(|tick| tick * chart.bars.len() / TICKS).collect();
     let levels: Vec<Level> =
         Level::ALL.into_iter().rev().filter(|level| chart.bars.iter().any(|bar| of(bar, *level) > 0)).collect();
+    // From below: the most severe is at the bottom.
+    let stack = |bar: &Bar| {
+        let mut top = HEIGHT;
+        let mut parts = Vec::new();
+        for level in &levels {
+            let height = tall(of(bar, *level)).min(top);
+            top -= height;
+            parts.push((*level, top, height));
+        }
+        parts.retain(|(_, _, height)| *height > 0);
+        parts
+    };
     html! {
         figure {
             figcaption {
@@ -33,12 +45,7 @@ pub fn over_time(timeline: &Timeline) -> Markup {
             svg viewBox=(format!("0 0 {width} {HEIGHT}")) role="img" aria-label=(format!("Bar chart of calls, one bar for each {}; the table below has the numbers", chart.by)) preserveAspectRatio="none" {
                 @for (place, bar) in chart.bars.iter().enumerate().filter(|(_, bar)| all(bar) > 0) {
                     g {
-                        @let mut top = HEIGHT;
-                        @for level in &levels {
-                            @let height = tall(of(bar, *level)).min(top);
-                            @let _ = top -= height;
-                            @if height > 0 { rect class=(level.word()) x=(place * STEP) y=(top) width=(STEP - 1) height=(height) {} }
-                        }
+                        @for (level, y, height) in stack(bar) { rect class=(level.word()) x=(place * STEP) y=(y) width=(STEP - 1) height=(height) {} }
                     }
                 }
             }
