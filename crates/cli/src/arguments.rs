@@ -369,6 +369,9 @@ pub struct Events {
     /// Print the events as they were written, one JSON object per line
     #[arg(long)]
     pub json: bool,
+    /// Print the events in the JSON of another schema, one object per line
+    #[arg(long, value_enum, value_name = "SCHEMA", conflicts_with_all = ["table", "incidents", "incident", "verify", "json"])]
+    pub format: Option<crate::format::Format>,
 }
 
 #[derive(Args)]

@@ -1,12 +1,13 @@
 //! `portcullis events`: what the guard saw, for people or for programs; an event each, a line each, or by incident.
 
 use crate::arguments::Events;
+use crate::format;
 use crate::incidents;
 use crate::log::{self, Event};
 use crate::{FINE, WRONG, complain, show, verify};
 
 pub fn run(mut arguments: Events) -> u8 {
-    arguments.selection.is_for_program = arguments.json;
+    arguments.selection.is_for_program = arguments.json || arguments.format.is_some();
     log::locate(&arguments.source, &mut arguments.selection);
     let arguments = &arguments;
     if arguments.verify {
@@ -30,19 +31,13 @@ pub fn run(mut arguments: Events) -> u8 {
 }
 
 fn print(event: &Event, arguments: &Events) {
-    if arguments.json {
-        println!("{}", written(event));
+    if let Some(format) = arguments.format {
+        println!("{}", format::line(event, format));
+    } else if arguments.json {
+        println!("{}", format::written(event));
     } else if arguments.table {
         println!("{}", show::row(event));
     } else {
         println!("{}", show::event(&event.value()));
-    }
-}
-
-/// An event as it was written, in JSON of one line; put together again where a reader has found something out about it.
-fn written(event: &Event) -> String {
-    match event.is_as_written() && !event.line().chars().any(|one| one.is_ascii_control()) {
-        true => crate::out::ascii(event.line()),
-        false => crate::out::json(&event.value(), false),
     }
 }

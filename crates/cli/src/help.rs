@@ -57,6 +57,7 @@ help!(
   portcullis events --incidents --since 1d         # what happened, the gravest first
   portcullis events --incident 3f2a9c1e            # one of them in full
   portcullis events --rule shell-spawn --mode enforce --json
+  portcullis events --format ocsf --since 1h       # in another schema: ocsf, otel
   portcullis events --probes --since 10m           # with the events of doctor's probes
   portcullis events --verify --rotated /var/log/portcullis/events.jsonl
   portcullis events --probe-list web1.probes fleet.jsonl",

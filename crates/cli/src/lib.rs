@@ -13,6 +13,7 @@ mod compile;
 mod doctor;
 mod events;
 mod explain;
+mod format;
 mod generate;
 mod help;
 mod incident;
