@@ -1,5 +1,5 @@
-//! examples/siem/otel/collector.yaml: the table as operators of OpenTelemetry's collector, so that it makes the same records of a log as
-//! `events --format otel`.
+//! examples/siem/otel/collector.yaml: the table as operators of OpenTelemetry's collector, so that fields have the names there that
+//! `events --format otel` gives them.
 
 use super::table::{Otel, ROWS};
 use portcullis_event::field;
