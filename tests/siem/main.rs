@@ -5,8 +5,14 @@
 #[allow(dead_code, unused_imports)]
 mod harness;
 
+mod bans;
+mod crowdsec;
 mod fields;
+mod lines;
 mod metrics;
+mod notify;
 mod shipping;
+mod schemas;
 mod sigma;
+mod wazuh;
 mod worked;

@@ -429,6 +429,9 @@ pub struct Events {
     /// Print the events as they were written, one JSON object per line; with --incidents, one per incident
     #[arg(long)]
     pub json: bool,
+    /// Print the events in the JSON of another schema, one object per line
+    #[arg(long, value_enum, value_name = "SCHEMA", conflicts_with_all = ["table", "fields", "incidents", "incident", "verify", "json"])]
+    pub format: Option<crate::format::Format>,
     /// Use colours
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Colors::Auto)]
     pub color: Colors,

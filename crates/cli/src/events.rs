@@ -5,6 +5,7 @@ pub mod live;
 mod table;
 
 use crate::arguments::Events;
+use crate::format;
 use crate::incidents;
 use crate::log::{self, Event};
 use crate::{FINE, NOTHING, WRONG, complain, show, verify};
@@ -21,8 +22,8 @@ pub struct Read {
 pub fn run(mut arguments: Events) -> u8 {
     arguments.color.apply();
     // The output of a choice of fields is for a program, too, and an incident less is no silence.
-    let is_lines = !arguments.incidents && (arguments.json || !arguments.fields.is_empty());
-    arguments.selection.is_for_program = is_lines || arguments.exit_code;
+    let is_lines = arguments.json || arguments.format.is_some() || !arguments.fields.is_empty();
+    arguments.selection.is_for_program = (is_lines && !arguments.incidents) || arguments.exit_code;
     arguments.selection.is_read_again = arguments.incident.is_some();
     log::locate(&arguments.source, &mut arguments.selection);
     let arguments = &arguments;
@@ -110,19 +111,13 @@ impl Last {
 fn print(event: &Event, arguments: &Events, table: &Table) {
     if !arguments.fields.is_empty() {
         println!("{}", fields::line(event, &arguments.fields));
+    } else if let Some(format) = arguments.format {
+        println!("{}", format::line(event, format));
     } else if arguments.json {
-        println!("{}", written(event));
+        println!("{}", format::written(event));
     } else if arguments.table {
         println!("{}", table.row(event));
     } else {
         println!("{}", show::event(&event.value()));
-    }
-}
-
-/// An event as it was written, in JSON of one line; put together again where a reader has found something out about it.
-fn written(event: &Event) -> String {
-    match event.is_as_written() && !event.line().chars().any(|one| one.is_ascii_control()) {
-        true => crate::out::ascii(event.line()),
-        false => crate::out::json(&event.value(), false),
     }
 }

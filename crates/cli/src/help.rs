@@ -62,6 +62,7 @@ help!(
   portcullis events --rule shell-spawn --mode enforce --json
   portcullis events --fields client.address,url.original | sort | uniq -c | sort -rn
   portcullis events --severity high --since 5m --exit-code > /dev/null; [ $? = 3 ] || notify
+  portcullis events --format ocsf --since 1h       # in another schema: ocsf, otel
   portcullis events --probes --since 10m           # with the events of doctor's probes
   portcullis events --verify --rotated /var/log/portcullis/events.jsonl
   portcullis events --probe-list web1.probes fleet.jsonl",

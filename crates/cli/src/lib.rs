@@ -14,6 +14,7 @@ mod contain;
 mod doctor;
 mod events;
 mod explain;
+mod format;
 mod generate;
 mod help;
 mod incident;

@@ -2,7 +2,7 @@
 //! centre is killed, a cable is cut and the senders are killed. Nothing is missing, and nothing is there twice but what the
 //! transport sent twice, which its event.id tells.
 
-mod host;
+pub mod host;
 
 use crate::harness::events::hold_against_schema;
 use crate::harness::{Fpm, Guard, Nginx, Place, Pool, journald};
@@ -30,7 +30,7 @@ fn example(name: &str) -> String {
 }
 
 /// Puts what both sides need where the examples have it.
-fn prepared(host: &Host, certificates: &Path, name: &str, confs: Vec<(&'static str, String)>) {
+pub fn prepared(host: &Host, certificates: &Path, name: &str, confs: Vec<(&'static str, String)>) {
     let (from, name) = (certificates.to_owned(), name.to_owned());
     host.run(move || {
         std::fs::create_dir_all("/etc/portcullis/tls").expect("a folder");
@@ -53,7 +53,7 @@ fn prepared(host: &Host, certificates: &Path, name: &str, confs: Vec<(&'static s
 }
 
 /// What the unit portcullis-ship@NAME starts.
-fn ship(host: &Host, name: &str) -> Kept {
+pub fn ship(host: &Host, name: &str) -> Kept {
     let unit = example("portcullis-ship@.service");
     let line = unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).expect("ExecStart").replace("%i", name);
     host.keep(&line.split(' ').collect::<Vec<_>>())
