@@ -30,7 +30,8 @@ pub fn middle(text: &str, max: usize) -> String {
 fn fitting(text: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
     let mut left = columns;
     text.map_while(|one| {
-        left = left.checked_sub(UnicodeWidthChar::width(one).unwrap_or(0))?;
+        // As `width` has it: what moves a cursor takes a column, too.
+        left = left.checked_sub(UnicodeWidthChar::width(one).unwrap_or(1))?;
         Some(one)
     })
     .collect()

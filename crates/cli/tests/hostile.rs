@@ -55,9 +55,9 @@ impl Place {
                 !is_own && (character.is_ascii() || character.escape_debug().count() > 1 || *character == '\u{3164}')
             });
             assert_eq!(odd, None, "{arguments:?}");
-            if arguments.contains(&"--json") {
-                assert!(text.is_ascii(), "{arguments:?}");
-            }
+        }
+        if arguments.contains(&"--json") {
+            assert!(done.stdout.is_ascii(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stdout));
         }
         done
     }

@@ -36,7 +36,7 @@ impl Terminal {
             &size[1],
             "exec env PS1='ready> ' bash --norc --noprofile",
         ]);
-        terminal.await_text("ready> ");
+        terminal.await_text("ready>");
         terminal.line("echo before");
         terminal.await_text("\nbefore");
         terminal

@@ -309,7 +309,7 @@ fn without_a_request_the_program_is_named() {
     event["process"]["command_line"] = "sh -c w".into();
     events.push(event);
     let first = &found(&events, usize::MAX)[0];
-    assert_eq!(first.title(), "Shell command, no known request of php-fpm: pool www, not blocked");
+    assert_eq!(first.title(), "Shell command, no known request of \"php-fpm: pool www\", not blocked");
     assert!(first.scripts.is_empty());
 }
 

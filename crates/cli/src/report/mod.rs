@@ -83,6 +83,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         (Ok(streaming), Some(learner)) => streaming.text(learner),
         _ => policy.map(|_| String::new()),
     };
+    let code = if unreadable == 0 && learnt.is_ok() { FINE } else { WRONG };
     let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
     let log = reading.done();
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
@@ -106,7 +107,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let html = page::page(&facts);
     let (Some(path), Some(beside)) = (&arguments.output, &beside) else {
         print!("{html}");
-        return Ok(if unreadable == 0 { FINE } else { WRONG });
+        return Ok(code);
     };
     let write = |path: &Path, html: &str| {
         install::plan::output(path, html).map_err(|error| format!("cannot write {}: {error}", path.display()))
@@ -133,7 +134,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     if let Some(more) = more {
         println!("{}: the incidents behind the first {INCIDENTS}", more.display());
     }
-    Ok(if unreadable == 0 { FINE } else { WRONG })
+    Ok(code)
 }
 
 /// The report with which this one is compared: the one that is named, or the one in whose place this one comes.
