@@ -210,10 +210,10 @@ pub fn page(facts: &Facts<'_>) -> String {
             p { (range) }
             (about(facts))
             nav aria-label="Parts" { ul { @for (anchor, title) in PARTS { li { a href=(format!("#{anchor}")) { (title) } } } } }
-            (search())
         }
         main id="main" {
             (part("what", cards(facts, &anchors)))
+            (search())
             (part("news", news::news(facts, &anchors)))
             (part("time", html! { (numbers(facts)) @if log.totals.events == 0 { p { "No events in this time." } } @else { (chart::over_time(&log.digest.timeline)) } (own(facts)) }))
             (part("incidents", detail::incidents(facts, &anchors)))
@@ -277,12 +277,14 @@ fn about(facts: &Facts<'_>) -> Markup {
         let name = if row.text.is_empty() { "not known" } else { &row.text };
         format!("{}: {}", text(name), check::counted(row.calls[0].saturating_add(row.calls[1]), "call"))
     });
+    // In one line: on a telephone, the first incident is on the first screen.
     html! {
-        dl class="facts" {
-            div { dt { "Hosts" } dd { (names(&hosts, digest.hosts.count())) } }
-            div { dt { "Modes" } dd { (modes.collect::<Vec<_>>().join(", ")) } }
-            div { dt { "Policy of this machine" } dd { (text(facts.policy)) } }
-            div { dt { "Made" } dd { (facts.now) " by version " (env!("CARGO_PKG_VERSION")) ": " code { (text(facts.command)) } } }
+        details {
+            summary { (names(&hosts, digest.hosts.count())) "; " (modes.collect::<Vec<_>>().join(", ")) "; version " (env!("CARGO_PKG_VERSION")) }
+            dl class="facts" {
+                div { dt { "Policy of this machine" } dd { (text(facts.policy)) } }
+                div { dt { "Made" } dd { (facts.now) " by " code { (text(facts.command)) } } }
+            }
         }
     }
 }
