@@ -1,4 +1,5 @@
 //! The fields of any line are those that `serde_json` finds in it.
+#![allow(clippy::disallowed_methods)]
 
 use portcullis_event::field;
 use portcullis_story::Event;

@@ -5,6 +5,7 @@
 use super::calls::Case;
 use super::running::Identity;
 use crate::install::plan;
+use crate::status::facts::Facts;
 use crate::{check, out, sink};
 use portcullis_config::reading::{self, Links};
 use serde_json::{Value, json};
@@ -78,33 +79,45 @@ impl Evidence {
 
     /// What /proc has of processes that still run.
     pub fn processes(&mut self, all: &[Identity]) {
-        for Identity { pid, started } in all {
-            let proc = PathBuf::from(format!("/proc/{pid}"));
-            let mut descriptors = String::new();
-            for entry in reading::entries(&proc.join("fd"), DESCRIPTORS_MAX).into_iter().flatten() {
-                let to = std::fs::read_link(entry.path()).unwrap_or_default();
-                descriptors += &format!("{} {}\n", entry.file_name().to_string_lossy(), to.display());
-            }
-            let link =
-                |name: &str| std::fs::read_link(proc.join(name)).ok().map(|to| to.to_string_lossy().into_owned());
-            let facts =
-                json!({ "exe": link("exe"), "cwd": link("cwd"), "root": link("root"), "started_ticks": started });
-            self.write(&format!("processes/{pid}/fd"), descriptors.as_bytes());
-            self.write(&format!("processes/{pid}/facts.json"), out::json(&facts, true).as_bytes());
-            for name in
-                ["stat", "status", "cmdline", "environ", "maps", "cgroup", "net/tcp", "net/tcp6", "net/udp", "net/unix"]
-            {
-                match reading::head(&proc.join(name), Links::Refuse, FACT_MAX) {
-                    Ok(bytes) => drop(self.write(&format!("processes/{pid}/{}", name.replace('/', "-")), &bytes)),
-                    Err(error) => self.problems.push(format!("cannot read {}/{name}: {error}", proc.display())),
+        for one in all {
+            let unread = self.process(one);
+            // What ends meanwhile is no evidence that was lost: what could be read of it stays, and may be of its number's next process.
+            match Facts::of(&one.folder()).started == one.started {
+                true => self.problems.extend(unread),
+                false => {
+                    self.index.push(json!({ "process": one.pid, "started_ticks": one.started, "has_ended": true }));
                 }
             }
-            // The program is there even where its file was removed.
-            match reading::bytes(&proc.join("exe"), Links::Follow, reading::PROGRAM_MAX) {
-                Ok(bytes) => drop(self.write(&format!("processes/{pid}/exe"), &bytes)),
-                Err(error) => self.problems.push(format!("cannot copy the program of process {pid}: {error}")),
+        }
+    }
+
+    /// Saves one; what could not be read of it.
+    fn process(&mut self, one: &Identity) -> Vec<String> {
+        let Identity { pid, started } = one;
+        let (proc, mut unread) = (one.folder(), Vec::new());
+        let mut descriptors = String::new();
+        for entry in reading::entries(&proc.join("fd"), DESCRIPTORS_MAX).into_iter().flatten() {
+            let to = std::fs::read_link(entry.path()).unwrap_or_default();
+            descriptors += &format!("{} {}\n", entry.file_name().to_string_lossy(), to.display());
+        }
+        let link = |name: &str| std::fs::read_link(proc.join(name)).ok().map(|to| to.to_string_lossy().into_owned());
+        let facts = json!({ "exe": link("exe"), "cwd": link("cwd"), "root": link("root"), "started_ticks": started });
+        self.write(&format!("processes/{pid}/fd"), descriptors.as_bytes());
+        self.write(&format!("processes/{pid}/facts.json"), out::json(&facts, true).as_bytes());
+        for name in
+            ["stat", "status", "cmdline", "environ", "maps", "cgroup", "net/tcp", "net/tcp6", "net/udp", "net/unix"]
+        {
+            match reading::head(&proc.join(name), Links::Refuse, FACT_MAX) {
+                Ok(bytes) => drop(self.write(&format!("processes/{pid}/{}", name.replace('/', "-")), &bytes)),
+                Err(error) => unread.push(format!("cannot read {}/{name}: {error}", proc.display())),
             }
         }
+        // The program is there even where its file was removed.
+        match reading::bytes(&proc.join("exe"), Links::Follow, reading::PROGRAM_MAX) {
+            Ok(bytes) => drop(self.write(&format!("processes/{pid}/exe"), &bytes)),
+            Err(error) => unread.push(format!("cannot copy the program of process {pid}: {error}")),
+        }
+        unread
     }
 
     /// The events of an incident, the journal around it, and the scripts.

@@ -12,7 +12,7 @@ use crate::status::{self, lacks};
 use crate::text::quoted;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Where control groups of the second version are: by themselves, or beside those of the first; and the file that these alone have.
 const GROUPS: [&str; 2] = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"];
@@ -164,12 +164,20 @@ impl Of<'_> {
 
 /// Prints when a process was started, in ticks. A name of a process has any characters, line ends and brackets too; what follows the last
 /// bracket is the kernel's (proc_pid_stat(5)).
-const STARTED: &str = "started() { tr '\\n' ' ' < /proc/$1/stat | sed 's/.*) //' | cut -d' ' -f20; }";
+const STARTED: &str = "started() { cat /proc/$1/stat 2> /dev/null | tr '\\n' ' ' | sed 's/.*) //' | cut -d' ' -f20; }";
 
 impl Identity {
+    /// Its directory in /proc.
+    pub fn folder(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.pid))
+    }
+
     /// A command by number, only if the process was started then: its number may be another's by now.
     fn checked(&self, command: &str) -> String {
-        format!("[ \"$(started {})\" = {} ] && {command}", self.pid, self.started)
+        let Identity { pid, started } = self;
+        format!(
+            "if [ \"$(started {pid})\" = {started} ]; then {command}; else echo \"process {pid} has ended\" >&2; fi"
+        )
     }
 }
 
@@ -225,7 +233,7 @@ mod tests {
             let script = freeze(&[identity], None).join("\n");
             Command::new("sh").args(["-c", &script]).status().expect("sh").success()
         };
-        assert!(!run(Identity { pid, started: started + 1 }) && state(pid) != "T", "it is another process");
+        assert!(run(Identity { pid, started: started + 1 }) && state(pid) != "T", "it is another process");
         assert!(run(Identity { pid, started }), "the start is that of the process");
         let begun = std::time::Instant::now();
         while state(pid) != "T" {
@@ -245,6 +253,7 @@ mod tests {
         let group = format!("{above}/portcullis-test-{}", child.id());
         if std::fs::create_dir(&group).is_err() {
             let _ = child.kill();
+            let _ = child.wait();
             return;
         }
         let run = |commands: &[String]| {
