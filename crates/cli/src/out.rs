@@ -43,7 +43,12 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
     let done = match is_error {
         // Nothing is left to say it on.
         true => return drop(anstream::stderr().lock().write_all(text.as_bytes())),
-        false => anstream::stdout().lock().write_all(text.as_bytes()),
+        false => {
+            let mut out = anstream::stdout().lock();
+            let done = out.write_all(text.as_bytes());
+            // A question has no end of a line, and is read before it is answered.
+            if text.ends_with('\n') { done } else { done.and_then(|()| out.flush()) }
+        }
     };
     match done {
         Ok(()) => {}

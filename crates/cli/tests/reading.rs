@@ -215,3 +215,32 @@ fn no_progress_is_among_what_another_program_gets() {
     let shown = on_terminal("portcullis events --json LOG | cat", enough);
     assert!(shown.contains("@timestamp") && !shown.contains("portcullis: read "), "{shown:?}");
 }
+
+/// What is read, or is another file, is not replaced by what is made of it.
+#[test]
+fn no_output_replaces_what_was_read() {
+    let place = Place::new();
+    let log = place.log("events.jsonl", &[json!({ "event": { "id": "a-1" } })]);
+    let older = place.log("events.jsonl.1", &[json!({ "event": { "id": "a-0" } })]);
+    let link = place.0.path().join("link");
+    std::os::unix::fs::symlink(&log, &link).expect("a link");
+    let before = [std::fs::read(&log).expect("a log"), std::fs::read(&older).expect("a log")];
+    for (verb, output) in
+        [("report", &log), ("report", &link), ("report", &older), ("learn", &log), ("learn", &link), ("learn", &older)]
+    {
+        let done = place.run(&[verb, "--rotated", "-o", output.to_str().expect("a path")], &[&log]);
+        assert_eq!(done.status.code(), Some(1), "{verb} {}: {}", output.display(), err(&done));
+        assert!(err(&done).contains("it is read as a log; help: give -o another name"), "{verb}: {}", err(&done));
+        assert_eq!(before, [std::fs::read(&log).expect("a log"), std::fs::read(&older).expect("a log")], "{verb}");
+    }
+    let other = place.config();
+    std::fs::write(&other, "mode = \"audit\"\n").expect("a file");
+    let done = place.run(&["report", "-o", other.to_str().expect("a path")], &[&log]);
+    assert!(done.status.code() == Some(1) && err(&done).contains("is no report; help"), "{}", err(&done));
+    let page = place.0.path().join("report.html");
+    std::fs::write(&page, "").expect("a file");
+    for _ in 0..2 {
+        let done = place.run(&["report", "-o", page.to_str().expect("a path")], &[&log]);
+        assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    }
+}

@@ -133,8 +133,11 @@ impl<'a> Outcome<'a> {
             return if is_done { FINE } else { WRONG };
         }
         for verdicts in &self.verified {
-            let what = if self.case.is_some() { "of the incident now" } else { "of a web shell now" };
-            verdicts.said(what).iter().for_each(|line| println!("{line}"));
+            let whose = if self.case.is_some() { "of the incident" } else { "of a web shell" };
+            // What no server has reloaded is in no server's force.
+            let is_in_force = self.reloaded.problems.is_empty() && !self.reloaded.fine.is_empty();
+            let since = if is_in_force { "now" } else { "will be, by the applied policy," };
+            verdicts.said(&format!("{whose} {since}")).iter().for_each(|line| println!("{line}"));
         }
         running.print(self.undo.as_deref().unwrap_or(self.id));
         if let Some(id) = &self.undo {

@@ -178,7 +178,16 @@ fn select(config: &Config, policy: &Policy<'_>, wanted: &Wanted) -> Result<Selec
     for request in own {
         match find(policy, request) {
             Whose::Strictest => selected.unknown += 1,
-            Whose::Vhost(index) => drop(selected.known.insert(index as usize, String::new())),
+            Whose::Vhost(index) => {
+                selected.known.insert(index as usize, String::new());
+                let has_root =
+                    config.vhosts.get(index as usize).is_some_and(|vhost| !vhost.matches.document_root.is_empty());
+                let stranger = Request { server_name: String::new(), ..request.clone() };
+                // A server reaches the same files by each of its names, and one of a document root and a name is the more specific of the two.
+                if has_root && matches!(find(policy, &stranger), Whose::Global) {
+                    selected.new.insert(keys_of(&stranger)?);
+                }
+            }
             Whose::Global => drop(selected.new.insert(keys_of(request)?)),
         }
     }
@@ -401,12 +410,13 @@ mod tests {
         };
         let alone = Wanted::Requests { own: own.clone(), others: BTreeSet::new() };
         let plan = place.plan(&alone).expect("a plan");
-        assert_eq!(names(&plan), ["shop", "blog", "pay"]);
+        // Also by a name that no virtual host has.
+        assert_eq!(names(&plan), ["shop", "blog", "pay", "contain-srv-www"]);
         assert!(plan.sites[1].note.contains("same document root") && plan.sites[0].note.is_empty());
         let other = Request { server_name: "named.example".into(), source: Source::Nginx as u8, ..Request::default() };
         let plan = place.plan(&Wanted::Requests { own, others: BTreeSet::from([other]) }).expect("a plan");
-        assert_eq!(names(&plan), ["shop", "blog", "pay", "named"]);
-        assert_eq!(plan.edits.len(), 1, "all are in one file");
+        assert_eq!(names(&plan), ["shop", "blog", "pay", "named", "contain-srv-www"]);
+        assert_eq!(plan.edits.len(), 2, "those that were there are in one file");
     }
 
     #[test]

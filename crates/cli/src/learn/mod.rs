@@ -53,7 +53,10 @@ fn asks(arguments: &Learn) -> bool {
 }
 
 fn try_run(arguments: &Learn) -> Result<u8, String> {
-    arguments.output.as_deref().map_or(Ok(()), crate::out::lacks_folder)?;
+    if let Some(output) = &arguments.output {
+        crate::out::lacks_folder(output)?;
+        arguments.selection.is_no_input(output)?;
+    }
     let (path, loaded) = configuration(&arguments.source)?;
     let bytes = portcullis_config::compile(&loaded.config);
     let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;

@@ -8,7 +8,9 @@ use portcullis_policy::{RULE_FACTS, Rule};
 use portcullis_story::log::Copies;
 use portcullis_story::site;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 /// What `--help` puts these options under.
 const WHICH: &str = "Which events";
@@ -139,6 +141,21 @@ fn unknowns() -> Vec<&'static str> {
 }
 
 impl Selection {
+    /// A file that is read is not one to write: what was read would be lost.
+    pub fn is_no_input(&self, output: &Path) -> Result<(), String> {
+        let identity = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));
+        let Some(own) = identity(output) else { return Ok(()) };
+        // Rotated files have the name of the first one, and more.
+        let begins = |file: &PathBuf| {
+            let name = |path: &Path| path.file_name().unwrap_or_default().as_bytes().to_owned();
+            self.rotated && file.parent() == output.parent() && name(output).starts_with(&name(file))
+        };
+        match self.files.iter().any(|file| identity(file) == Some(own) || begins(file)) {
+            false => Ok(()),
+            true => Err(format!("cannot write {}: it is read as a log; help: give -o another name", output.display())),
+        }
+    }
+
     /// Whether an event is among those that are chosen.
     pub fn has(&self, event: &Event) -> bool {
         // An entry is as old as the journal says.

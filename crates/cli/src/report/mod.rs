@@ -64,7 +64,11 @@ impl Reading {
 
 fn try_run(arguments: &Report) -> Result<u8, String> {
     // Before a log of hours is read.
-    arguments.output.as_deref().map_or(Ok(()), crate::out::lacks_folder)?;
+    if let Some(output) = &arguments.output {
+        crate::out::lacks_folder(output)?;
+        arguments.selection.is_no_input(output)?;
+        page::is_ours(output)?;
+    }
     let earlier = earlier(arguments)?;
     let selection = &arguments.selection;
     let mut reading = Reading::default();

@@ -248,6 +248,22 @@ pub fn others(facts: &Facts<'_>) -> String {
     document(OTHERS_TITLE, "", false, &body)
 }
 
+/// What is at the place of the page is not lost, unless it is a page of an earlier report.
+pub fn is_ours(path: &Path) -> Result<(), String> {
+    let Ok(meta) = path.metadata() else { return Ok(()) };
+    if !meta.is_file() || meta.len() == 0 {
+        return Ok(());
+    }
+    let head = reading::head(path, Links::Follow, HEAD_MAX).unwrap_or_default();
+    match String::from_utf8_lossy(&head).contains("<title>Portcullis report") {
+        true => Ok(()),
+        false => Err(format!(
+            "cannot write {}: it is there, and is no report; help: give -o another name, or remove it",
+            path.display()
+        )),
+    }
+}
+
 /// Whether a second file is there already; an error where something else has its name.
 pub fn is_others(path: &Path) -> Result<bool, String> {
     if path.symlink_metadata().is_err() {
