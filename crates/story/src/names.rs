@@ -26,9 +26,13 @@ impl Names {
         if let Some(&number) = self.numbers.get(text) {
             return number;
         }
+        self.add(text.into())
+    }
+
+    /// The number of a text that has none yet.
+    pub(crate) fn add(&mut self, text: Rc<str>) -> u32 {
         let Ok(number) = u32::try_from(self.texts.len()) else { return 0 };
         self.held += text.len() + BESIDE;
-        let text: Rc<str> = text.into();
         self.texts.push(Rc::clone(&text));
         self.numbers.insert(text, number);
         number

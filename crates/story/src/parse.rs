@@ -158,7 +158,8 @@ impl<'de> Visitor<'de> for At<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
         let element = self.node.map(|_| NODES.len() - 1);
-        let mut texts = Vec::new();
+        // Most lists have one.
+        let mut texts = Vec::with_capacity(usize::from(element.is_some()));
         while let Some(found) = seq.next_element_seed(At { parsing: &mut *self.parsing, node: element })? {
             if let Found::Slot(slot @ (Slot::OfLine { .. } | Slot::Text(_))) = found {
                 texts.push(slot);
