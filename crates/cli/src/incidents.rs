@@ -12,7 +12,7 @@ use crate::incident as tree;
 use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
-use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, named};
+use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, find_first, named};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -38,35 +38,38 @@ pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
 
 /// So many are listed where nobody says how many.
 const LISTED: usize = 40;
+
 /// Prints them, a line each.
 pub fn list(arguments: &Events) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
-    let incidents = find(&told);
-    if incidents.is_empty() && told.totals.events > 0 {
+    let found = find_first(&told, most(arguments));
+    if found.count() == 0 && told.totals.events > 0 {
         let own = check::counted(told.totals.events as usize, "event");
         eprintln!("portcullis: note: no incident: {own} of Portcullis itself");
     }
-    print_list(arguments, &incidents);
-    Ok(Read { unreadable, matched: incidents.len() })
+    print_list(arguments, &found.first, found.count(), told.has_hosts());
+    Ok(Read { unreadable, matched: found.count() })
 }
 
-fn print_list(arguments: &Events, incidents: &[Incident]) {
-    // Which host it was matters where there are several.
-    let mut hosts = incidents.iter().flat_map(|incident| &incident.hosts);
-    let first = hosts.next();
-    let has_hosts = hosts.any(|host| Some(host) != first);
-    let most = match arguments.lines.unwrap_or(LISTED) {
+/// So many are listed.
+fn most(arguments: &Events) -> usize {
+    match arguments.lines.unwrap_or(LISTED) {
         0 => usize::MAX,
         most => most,
-    };
-    for incident in incidents.iter().take(most) {
+    }
+}
+
+/// Prints the first ones of so many. Which host it was matters where there are several.
+fn print_list(arguments: &Events, incidents: &[Incident], all: usize, has_hosts: bool) {
+    for incident in incidents.iter().take(most(arguments)) {
         match arguments.json {
             true => println!("{}", out::json(&as_json(incident), false)),
             false => println!("{}", line(incident, has_hosts)),
         }
     }
-    if incidents.len() > most {
-        eprintln!("portcullis: note: {} more; -n 0 shows all", check::counted(incidents.len() - most, "incident"));
+    let more = all.saturating_sub(most(arguments));
+    if more > 0 {
+        eprintln!("portcullis: note: {} more; -n 0 shows all", check::counted(more, "incident"));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Writes events of ten virtual hosts to standard output: always the same ones, as the library writes them. `scripts/logs` measures
 //! the command with them.
 //!
-//! Arguments: how many, and `few` (a few hundred commands and destinations) or `distinct` (each command another one).
+//! Arguments: how many, and `few` (a few hundred commands and destinations) or `distinct` (each script, client, command and destination
+//! another one).
 
 use std::io::{BufWriter, Error, Write};
 
@@ -24,7 +25,7 @@ fn main() -> Result<(), Error> {
 enum Kind {
     /// A few hundred commands and destinations, again and again.
     Few,
-    /// Each command another one.
+    /// Each script, client, command and destination another one.
     Distinct,
 }
 
@@ -45,26 +46,43 @@ impl Numbers {
     }
 }
 
+/// A word of its own for each number: commands that differ in digits alone are of one kind.
+fn letters(mut number: u64) -> String {
+    let mut word = String::new();
+    loop {
+        word.push(char::from(b'a' + (number % 26) as u8));
+        number /= 26;
+        if number == 0 {
+            return word;
+        }
+    }
+}
+
 /// Writes so many events of two hosts, over 30 days or more, one in a thousand of them twice.
 fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()> {
     let (mut numbers, mut written) = (Numbers(7), [0_u64; 2]);
     for at in 0..count {
         let vhost = numbers.below(10);
-        let (site, script) =
-            (format!("shop{vhost}.example"), format!("/srv/www/shop{vhost}/page{}.php", numbers.below(20)));
+        let (page, address, repeated) = (numbers.below(20), numbers.below(4096), numbers.below(300));
+        let (page, address, number_of) = match kind {
+            Kind::Few => (page, address, repeated),
+            Kind::Distinct => (at, at, at),
+        };
+        let (site, script) = (format!("shop{vhost}.example"), format!("/srv/www/shop{vhost}/page{page}.php"));
         let host = vhost % 2 + 1;
-        let client = format!("198.18.{}.{}", numbers.below(16), numbers.below(250));
+        // Of 10/8, which has an address for each of 16 million clients.
+        let client = std::net::Ipv4Addr::from(0x0a00_0000 | address as u32 & 0x00ff_ffff);
         let (request, pid, second) = (numbers.next(), 2000 + numbers.below(30_000), 2_592_000 * at / count.max(1));
         let (day, time) = (second / 86_400 + 1, second % 86_400);
         let time = format!("{:02}:{:02}:{:02}.{:09}", time / 3600, time / 60 % 60, time % 60, at % 1_000_000_000);
         written[host as usize - 1] += 1;
         let (stream, number) = (format!("{:016x}", 0xabcd_0000 + host), written[host as usize - 1]);
-        let number_of = match kind {
-            Kind::Few => numbers.below(300),
-            Kind::Distinct => at,
+        let kind_of = match kind {
+            Kind::Few => "resize".to_owned(),
+            Kind::Distinct => letters(at),
         };
         let command = format!(
-            "/usr/bin/convert /srv/www/shop{vhost}/in/{number_of}.jpg -resize 200x200 /srv/www/shop{vhost}/out/{number_of}.png"
+            "/usr/bin/convert /srv/www/shop{vhost}/in/{number_of}.jpg -{kind_of} 200x200 /srv/www/shop{vhost}/out/{number_of}.png"
         );
         let head = format!(
             "{{\"@timestamp\":\"2026-11-{day:02}T{time}Z\",\"message\":\"php-fpm: pool www > sh starts a shell: sh -c {command}, for GET \
@@ -87,12 +105,12 @@ fn write(out: &mut dyn Write, count: u64, kind: Kind) -> std::io::Result<()> {
             format!(
                 "\"category\":[\"network\"],\"type\":[\"start\"],\"action\":\"connection_attempted\",\"outcome\":\"success\",\"severity\":21,\
                  \"sequence\":{number}}},\"rule\":{{\"id\":\"egress-port\",\"name\":\"Web Server Process Connecting To Uncommon Port\"}},\
-                 \"destination\":{{\"ip\":\"192.88.{}.{}\",\"port\":4443}},\"network\":{{\"direction\":\"egress\",\"transport\":\"tcp\",\
-                 \"type\":\"ipv4\"}},\"process\":{{\"pid\":4018,\"name\":\"php-fpm8.2\",\"executable\":\"/usr/sbin/php-fpm8.2\",\
+                 \"destination\":{{\"ip\":\"2001:db8::{:x}:{:x}\",\"port\":4443}},\"network\":{{\"direction\":\"egress\",\
+                 \"transport\":\"tcp\",\"type\":\"ipv6\"}},\"process\":{{\"pid\":4018,\"name\":\"php-fpm8.2\",\"executable\":\"/usr/sbin/php-fpm8.2\",\
                  \"working_directory\":\"/srv/www\",\"args\":[\"php-fpm: pool www\"],\"args_count\":1,\"command_line\":\"php-fpm: pool www\",\
                  {parent}}},",
-                number_of / 1000 % 200,
-                number_of % 250,
+                number_of >> 16 & 0xffff,
+                number_of & 0xffff,
             )
         } else {
             format!(

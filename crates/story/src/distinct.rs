@@ -27,6 +27,10 @@ impl Distinct {
             Distinct::Few(all) => {
                 let Err(at) = all.binary_search(&hash) else { return };
                 if all.len() < EXACT {
+                    // Most have one.
+                    if all.is_empty() {
+                        all.reserve_exact(1);
+                    }
                     return all.insert(at, hash);
                 }
                 let mut registers = Box::new([0; REGISTERS]);

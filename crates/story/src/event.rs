@@ -4,6 +4,7 @@ use crate::parse::{self, Parsed};
 use portcullis_event::NOTHING_SENT;
 use portcullis_event::field::{self, Field};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 
 /// What an event has at the end of a text of which it has only the beginning.
 pub const CUT: char = '\u{2026}';
@@ -34,8 +35,8 @@ pub enum Slot {
 /// An event.
 #[derive(Clone, Debug)]
 pub struct Event {
-    line: Box<str>,
-    slots: Box<[(u8, Slot)]>,
+    line: String,
+    slots: Vec<(u8, Slot)>,
     /// Where the slot of each field is; beyond the end where it has none.
     places: [u8; field::ALL.len()],
     has_seal: bool,
@@ -57,6 +58,30 @@ pub enum Origin {
     Journal(i64),
 }
 
+/// The memory of a longer line is not used again.
+const SPARE_MAX: usize = 8 << 10;
+
+/// The memory of a line and its fields.
+type Spare = (String, Vec<(u8, Slot)>);
+
+thread_local! {
+    /// The memory of the event that was dropped last, for the next one: readers look at events one by one.
+    static SPARE: Cell<Option<Spare>> = const { Cell::new(None) };
+}
+
+impl Drop for Event {
+    fn drop(&mut self) {
+        if self.line.capacity() > SPARE_MAX {
+            return;
+        }
+        let (mut line, mut slots) = (std::mem::take(&mut self.line), std::mem::take(&mut self.slots));
+        line.clear();
+        slots.clear();
+        // At the end of a thread there is no next one.
+        let _ = SPARE.try_with(|spare| spare.set(Some((line, slots))));
+    }
+}
+
 /// How each event begins; inside of one it cannot be, since there each quote has a backslash before it.
 const START: &[u8] = b"{\"@timestamp\":\"";
 
@@ -70,15 +95,17 @@ impl Event {
         }
         let parsed = std::str::from_utf8(line).map_err(|error| error.to_string());
         Some(parsed.and_then(|line| {
+            let (mut own, slots) = SPARE.take().unwrap_or_else(|| (String::new(), Vec::with_capacity(field::ALL.len())));
             let Parsed { slots, has_seal, says_contradicted } =
-                parse::parse(line).map_err(|error| error.to_string())?;
+                parse::parse(line, slots).map_err(|error| error.to_string())?;
+            own.push_str(line);
             let mut places = [u8::MAX; field::ALL.len()];
             for (at, (field, _)) in slots.iter().enumerate() {
                 places[usize::from(*field)] = at as u8;
             }
             Ok(Event {
-                line: line.into(),
-                slots: slots.into(),
+                line: own,
+                slots,
                 places,
                 has_seal,
                 says_contradicted,
@@ -122,8 +149,9 @@ impl Event {
 
     /// As it was read there.
     #[must_use]
-    pub fn read_in(self, origin: Origin) -> Event {
-        Event { origin, ..self }
+    pub fn read_in(mut self, origin: Origin) -> Event {
+        self.origin = origin;
+        self
     }
 
     /// Where it was read.
@@ -147,7 +175,7 @@ impl Event {
     /// What it takes in memory, in bytes, about.
     #[must_use]
     pub fn weight(&self) -> usize {
-        size_of::<Event>() + self.line.len() + self.slots.len() * size_of::<(u8, Slot)>()
+        size_of::<Event>() + self.line.capacity() + self.slots.capacity() * size_of::<(u8, Slot)>()
     }
 
     /// All of it, with what a reader found out.

@@ -6,11 +6,13 @@
 
 use crate::distinct::Distinct;
 use crate::names::Names;
+use crate::quick::{Set, Table};
 use crate::score::{self, Reason};
 use crate::story::{Told, all_of};
 use crate::trail::{Key, MANY, Step, Trail, stable};
 use portcullis_policy::Rule;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 /// Trails of one client or one script belong together where no more time is between them, in nanoseconds.
@@ -119,7 +121,8 @@ pub struct Incident {
     pub is_grave: bool,
     /// Whether the journal says otherwise of an event's sender.
     pub is_contradicted: bool,
-    members: HashSet<Key>,
+    name: u32,
+    members: Set<Key>,
 }
 
 impl Incident {
@@ -143,9 +146,66 @@ impl Incident {
     }
 }
 
+/// What is kept of an incident behind those that are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Brief {
+    score: u32,
+    name: u32,
+    /// Its name where a graver one has that already.
+    second: u32,
+    /// When the last call was: nanoseconds since 1970.
+    pub last: i64,
+    /// How many calls there were.
+    pub calls: u64,
+}
+
+impl Brief {
+    fn of(incident: &Incident) -> Brief {
+        let second = incident.members.iter().map(number_of).min_by_key(|(_, key)| *key);
+        Brief {
+            score: incident.score,
+            name: incident.name,
+            second: second.map_or(incident.name, |(number, _)| number),
+            last: incident.last,
+            calls: incident.calls[0].saturating_add(incident.calls[1]),
+        }
+    }
+
+    /// Its name, as [`Incident::id`].
+    #[must_use]
+    pub fn id(&self) -> String {
+        text(self.name)
+    }
+}
+
+/// The incidents of a log.
+pub struct Found {
+    /// The first ones, the gravest first.
+    pub first: Vec<Incident>,
+    /// What is kept of the others, likewise.
+    pub others: Vec<Brief>,
+}
+
+impl Found {
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.first.len() + self.others.len()
+    }
+}
+
+/// So many incidents more than are asked for are held at once.
+const AT_ONCE: usize = 2048;
+
 /// Finds the incidents of a log, the gravest first.
 #[must_use]
 pub fn find(told: &Told) -> Vec<Incident> {
+    find_first(told, usize::MAX).first
+}
+
+/// The same where only the first ones are asked for: a log may have as many incidents as it has events.
+#[must_use]
+pub fn find_first(told: &Told, most: usize) -> Found {
     let odd: Vec<bool> = told.trails.iter().map(|trail| is_odd(trail, told)).collect();
     let mut groups = Groups::new(told.trails.len());
     join_odd(told, &odd, &mut groups);
@@ -156,23 +216,42 @@ pub fn find(told: &Told) -> Vec<Incident> {
     }
     join_ordinary(told, &odd, &mut groups);
     let scripts = scripts_of_ordinary(told, &odd);
-    let mut members: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for place in 0..told.trails.len() {
-        members.entry(groups.of(place as u32)).or_default().push(place);
-    }
-    members.retain(|_, all| all.iter().any(|place| told.trails[*place].is_chosen));
-    let mut incidents: Vec<Incident> = members.values().map(|all| incident(told, all, &odd, &scripts)).collect();
-    incidents.sort_by(|one, other| {
-        other.score.cmp(&one.score).then(other.last.cmp(&one.last)).then_with(|| one.id.cmp(&other.id))
-    });
-    // What is ordinary of a script may be several incidents: the others have the name of a trail.
-    let mut ids = HashSet::new();
-    for incident in &mut incidents {
-        if !ids.insert(incident.id.clone()) {
-            incident.id = incident.members.iter().min().map(name).unwrap_or_default();
+    let mut members: Vec<(u32, usize)> =
+        (0..told.trails.len()).map(|place| (groups.of(place as u32), place)).collect();
+    members.sort_unstable();
+    let (mut first, mut others) = (Vec::new(), Vec::new());
+    for all in members.chunk_by(|(one, _), (other, _)| one == other) {
+        let places: Vec<usize> = all.iter().map(|(_, place)| *place).collect();
+        if !places.iter().any(|place| told.trails[*place].is_chosen) {
+            continue;
+        }
+        first.push(incident(told, &places, &odd, &scripts));
+        if first.len() >= most.saturating_add(AT_ONCE) {
+            leave(&mut first, most, &mut others);
         }
     }
-    incidents
+    leave(&mut first, most, &mut others);
+    others.sort_by_key(|brief| (Reverse(brief.score), Reverse(brief.last), brief.name));
+    // What is ordinary of a script may be several incidents: the others have the name of a trail.
+    let mut names: Set<u32> = Set::default();
+    for incident in &mut first {
+        if !names.insert(incident.name) {
+            incident.name = Brief::of(incident).second;
+            incident.id = text(incident.name);
+        }
+    }
+    for brief in &mut others {
+        if !names.insert(brief.name) {
+            brief.name = brief.second;
+        }
+    }
+    Found { first, others }
+}
+
+/// Sorts incidents, and keeps only the first ones as they are.
+fn leave(first: &mut Vec<Incident>, most: usize, others: &mut Vec<Brief>) {
+    first.sort_by_key(|incident| (Reverse(incident.score), Reverse(incident.last), incident.name));
+    others.extend(first.drain(most.min(first.len())..).map(|incident| Brief::of(&incident)));
 }
 
 /// The incidents that an ID, or the beginning of one, stands for: those that have it, else those of which a trail has it. An attacker can
@@ -189,7 +268,16 @@ pub fn named<'i>(incidents: &'i [Incident], id: &str) -> Vec<&'i Incident> {
 
 /// The name of a trail.
 fn name(key: &Key) -> String {
-    format!("{:08x}", stable(key) as u32)
+    text(number_of(key).0)
+}
+
+/// The same as a number, with the key.
+fn number_of(key: &Key) -> (u32, &Key) {
+    (stable(key) as u32, key)
+}
+
+fn text(name: u32) -> String {
+    format!("{name:08x}")
 }
 
 /// What all clients do by the script of a trail.
@@ -210,7 +298,7 @@ fn is_odd(trail: &Trail, told: &Told) -> bool {
 }
 
 /// The scripts by which ordinary things were done, too.
-fn scripts_of_ordinary(told: &Told, odd: &[bool]) -> HashSet<[u64; 3]> {
+fn scripts_of_ordinary(told: &Told, odd: &[bool]) -> Set<[u64; 3]> {
     let ordinary = told.trails.iter().zip(odd).filter(|(_, odd)| !**odd);
     ordinary.map(|(trail, _)| script_of(trail)).collect()
 }
@@ -221,10 +309,10 @@ fn script_of(trail: &Trail) -> [u64; 3] {
 }
 
 fn join_odd(told: &Told, odd: &[bool], groups: &mut Groups) {
-    let mut clients: HashMap<u64, Vec<u32>> = HashMap::new();
-    let mut scripts: HashMap<[u64; 3], Vec<u32>> = HashMap::new();
-    let mut shapes: HashMap<u64, Vec<u32>> = HashMap::new();
-    let mut ordinary: HashMap<u64, usize> = HashMap::new();
+    let mut clients: Table<u64, Vec<u32>> = Table::default();
+    let mut scripts: Table<[u64; 3], Vec<u32>> = Table::default();
+    let mut shapes: Table<u64, Vec<u32>> = Table::default();
+    let mut ordinary: Table<u64, usize> = Table::default();
     for (place, (trail, odd)) in told.trails.iter().zip(odd).enumerate() {
         let place = place as u32;
         let client = trail.key[3];
@@ -258,7 +346,7 @@ fn join_odd(told: &Told, odd: &[bool], groups: &mut Groups) {
 
 /// What is ordinary of a script is one.
 fn join_ordinary(told: &Told, odd: &[bool], groups: &mut Groups) {
-    let mut scripts: HashMap<[u64; 3], u32> = HashMap::new();
+    let mut scripts: Table<[u64; 3], u32> = Table::default();
     for (place, trail) in told.trails.iter().enumerate() {
         // One that is a part of an incident with others stays there.
         if odd[place] || groups.of(place as u32) != place as u32 || groups.is_above[place] {
@@ -272,7 +360,7 @@ fn join_ordinary(told: &Told, odd: &[bool], groups: &mut Groups) {
 }
 
 /// An incident of these trails.
-fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64; 3]>) -> Incident {
+fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]>) -> Incident {
     let mut trails: Vec<&Trail> = places.iter().map(|place| &told.trails[*place]).collect();
     trails.sort_by_key(|trail| (trail.first, trail.key));
     let first = trails[0];
@@ -312,6 +400,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
     let key = keys.map(|key| if is_ordinary { of_all(&key) } else { key }).min().unwrap_or(first.key);
     Incident {
         id: name(&key),
+        name: number_of(&key).0,
         score: reasons.iter().map(|reason| reason.points).sum(),
         reasons,
         headline: gravest.map_or("Events of another version", |rule| rule.text().headline),
@@ -344,7 +433,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &HashSet<[u64
 
 /// The first texts of the trails, each once.
 fn texts(trails: &[&Trail], names: &Names, of: impl Fn(&Trail) -> u32) -> Vec<Rc<str>> {
-    let mut seen = HashSet::new();
+    let mut seen = Set::default();
     let new = trails.iter().map(|trail| of(trail)).filter(|number| *number != 0 && seen.insert(*number));
     new.take(NAMED).map(|number| names.text(number)).collect()
 }
@@ -372,7 +461,7 @@ fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
     }
     let mut all: Vec<Step> = all.into_values().collect();
     let more = all.len().saturating_sub(STEPS_SHOWN);
-    all.sort_by_key(|step| std::cmp::Reverse((step.rank(), is_rare(step, told))));
+    all.sort_by_key(|step| Reverse((step.rank(), is_rare(step, told))));
     all.truncate(STEPS_SHOWN);
     all.sort_by_key(|step| (step.first, step.shape));
     let shown = |step: &Step| IncidentStep {

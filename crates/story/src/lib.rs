@@ -12,6 +12,7 @@ pub mod log;
 mod members;
 mod names;
 mod parse;
+mod quick;
 mod recent;
 mod resolve;
 mod score;
@@ -25,7 +26,7 @@ mod trail;
 
 pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
 pub use event::{CONTRADICTED, CUT, Event, Origin};
-pub use incident::{Count, Incident, IncidentStep, Outcome, find, named};
+pub use incident::{Brief, Count, Found, Incident, IncidentStep, Outcome, find, find_first, named};
 pub use members::{Index, Members};
 pub use names::Names;
 pub use recent::Recent;

@@ -2,10 +2,10 @@
 
 use crate::Event;
 use crate::incident::Incident;
+use crate::quick::Table;
 use crate::resolve::Resolver;
 use crate::seen::Seen;
 use crate::trail::{Key, MANY};
-use std::collections::HashMap;
 
 /// Finds the events of incidents, in the order in which the log was read before.
 #[derive(Default)]
@@ -36,13 +36,13 @@ impl Members {
 }
 
 /// Whose incident each trail is.
-pub struct Index(HashMap<Key, usize>);
+pub struct Index(Table<Key, usize>);
 
 impl Index {
     /// That of some incidents.
     #[must_use]
     pub fn new(incidents: &[Incident]) -> Index {
-        let mut places = HashMap::new();
+        let mut places = Table::default();
         for (place, incident) in incidents.iter().enumerate() {
             for key in incident.keys() {
                 places.entry(*key).or_insert(place);

@@ -1,6 +1,6 @@
 //! Texts, each held once.
 
-use std::collections::HashMap;
+use crate::quick::Table;
 use std::rc::Rc;
 
 /// What a text takes beside its own bytes, in bytes, about: an allocation with its counts, and its places in a list and a table.
@@ -8,7 +8,7 @@ const BESIDE: usize = 88;
 
 /// Texts by their numbers; number 0 is the empty one.
 pub struct Names {
-    numbers: HashMap<Rc<str>, u32>,
+    numbers: Table<Rc<str>, u32>,
     texts: Vec<Rc<str>>,
     held: usize,
 }
@@ -16,7 +16,7 @@ pub struct Names {
 impl Default for Names {
     fn default() -> Names {
         let empty: Rc<str> = "".into();
-        Names { numbers: [(Rc::clone(&empty), 0)].into(), texts: vec![empty], held: 0 }
+        Names { numbers: Table::from_iter([(Rc::clone(&empty), 0)]), texts: vec![empty], held: 0 }
     }
 }
 
@@ -26,9 +26,13 @@ impl Names {
         if let Some(&number) = self.numbers.get(text) {
             return number;
         }
+        self.add(text.into())
+    }
+
+    /// The number of a text that has none yet.
+    pub(crate) fn add(&mut self, text: Rc<str>) -> u32 {
         let Ok(number) = u32::try_from(self.texts.len()) else { return 0 };
         self.held += text.len() + BESIDE;
-        let text: Rc<str> = text.into();
         self.texts.push(Rc::clone(&text));
         self.numbers.insert(text, number);
         number

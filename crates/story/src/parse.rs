@@ -61,11 +61,13 @@ pub struct Parsed {
 }
 
 /// The fields of a line that is one JSON object.
-pub fn parse(line: &str) -> Result<Parsed, serde_json::Error> {
+///
+/// `slots`: an empty list, whose memory is used.
+pub fn parse(line: &str, slots: Vec<(u8, Slot)>) -> Result<Parsed, serde_json::Error> {
     let mut parsing = Parsing {
         line,
         seen: [0; 4],
-        parsed: Parsed { slots: Vec::with_capacity(field::ALL.len()), has_seal: false, says_contradicted: false },
+        parsed: Parsed { slots, has_seal: false, says_contradicted: false },
     };
     let mut deserializer = serde_json::Deserializer::from_str(line);
     let found = At { parsing: &mut parsing, node: Some(0) }.deserialize(&mut deserializer)?;
@@ -139,7 +141,8 @@ impl<'de> Visitor<'de> for At<'_, '_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found, A::Error> {
-        while let Some(node) = map.next_key_seed(Name(self.node))? {
+        let mut next = 0;
+        while let Some(node) = map.next_key_seed(Name { node: self.node, next: &mut next })? {
             if let Some(node) = node {
                 self.parsing.forget(node);
                 self.parsing.parsed.has_seal |= NODES[node].is_seal;
@@ -155,7 +158,8 @@ impl<'de> Visitor<'de> for At<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Found, A::Error> {
         let element = self.node.map(|_| NODES.len() - 1);
-        let mut texts = Vec::new();
+        // Most lists have one.
+        let mut texts = Vec::with_capacity(usize::from(element.is_some()));
         while let Some(found) = seq.next_element_seed(At { parsing: &mut *self.parsing, node: element })? {
             if let Found::Slot(slot @ (Slot::OfLine { .. } | Slot::Text(_))) = found {
                 texts.push(slot);
@@ -198,9 +202,13 @@ impl<'de> Visitor<'de> for At<'_, '_> {
 }
 
 /// The name of a member of an object at a node: the node that it leads to.
-struct Name(Option<usize>);
+struct Name<'n> {
+    node: Option<usize>,
+    /// The place of the child that comes next where members have the order of the fields.
+    next: &'n mut usize,
+}
 
-impl<'de> DeserializeSeed<'de> for Name {
+impl<'de> DeserializeSeed<'de> for Name<'_> {
     type Value = Option<usize>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
@@ -208,7 +216,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     }
 }
 
-impl Visitor<'_> for Name {
+impl Visitor<'_> for Name<'_> {
     type Value = Option<usize>;
 
     fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -216,7 +224,12 @@ impl Visitor<'_> for Name {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<usize>, E> {
-        let children = self.0.map(|node| NODES[node].children.as_slice()).unwrap_or_default();
-        Ok(children.iter().find(|(known, _)| *known == name).map(|(_, child)| *child))
+        let children = self.node.map(|node| NODES[node].children.as_slice()).unwrap_or_default();
+        let (before, from_next) = children.split_at(*self.next);
+        let is_it = |(known, _): &(&str, usize)| *known == name;
+        let place = from_next.iter().position(is_it).map(|at| before.len() + at);
+        let place = place.or_else(|| before.iter().position(is_it));
+        *self.next = place.map_or(*self.next, |place| place + 1);
+        Ok(place.map(|place| children[place].1))
     }
 }

@@ -1,11 +1,11 @@
 //! What was seen lately: a table with a bound, which forgets the older half.
 
-use std::collections::HashMap;
+use crate::quick::Table;
 
 /// The newest entries of a table.
 pub struct Recent<V> {
-    new: HashMap<u64, V>,
-    old: HashMap<u64, V>,
+    new: Table<u64, V>,
+    old: Table<u64, V>,
     max: usize,
 }
 
@@ -13,7 +13,7 @@ impl<V: Copy> Recent<V> {
     /// A table that keeps at least `max` entries, and at most twice as many.
     #[must_use]
     pub fn new(max: usize) -> Recent<V> {
-        Recent { new: HashMap::new(), old: HashMap::new(), max }
+        Recent { new: Table::default(), old: Table::default(), max }
     }
 
     /// Remembers an entry.

@@ -7,10 +7,11 @@
 //! each time that it is read: none is left out.
 
 use crate::Event;
+use crate::quick::{Set, Table};
 use crate::recent::Recent;
 use crate::trail::stable;
 use portcullis_event::field;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
 /// So many events are remembered by their numbers in a stream, and so many others.
@@ -25,12 +26,12 @@ const WATCHED: usize = 10_000;
 #[derive(Default)]
 pub struct Seen {
     /// By stream, spans of numbers that follow each other: the first number, and the hash of each event's content.
-    streams: HashMap<u64, BTreeMap<u64, VecDeque<u32>>>,
+    streams: Table<u64, BTreeMap<u64, VecDeque<u32>>>,
     numbered: usize,
     /// Of other streams, the last number, and how many follow each other up to it.
     runs: Runs,
     /// Hashes of the events that are in no span.
-    others: HashSet<u64>,
+    others: Set<u64>,
     /// Of the content: nobody can choose one with the hash of another.
     hasher: RandomState,
     /// How many events were there before.

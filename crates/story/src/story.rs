@@ -6,6 +6,7 @@
 use crate::Event;
 use crate::distinct::Distinct;
 use crate::names::Names;
+use crate::quick::{Set, Table};
 use crate::recent::Recent;
 use crate::resolve::{self, Resolver};
 use crate::seen::Seen;
@@ -13,10 +14,9 @@ use crate::shape;
 use crate::trail::{Key, MANY, Step, Trail, Whose, is_grave, stable};
 use portcullis_event::field;
 use portcullis_policy::{RULE_FACTS, Rule};
-use std::collections::{HashMap, HashSet};
 
 /// What trails and texts may take before trails are put together, in bytes.
-const HELD_MAX: usize = 64 << 20;
+const HELD_MAX: usize = 40 << 20;
 /// So many kinds of calls are told apart.
 const SHAPES_MAX: usize = 500_000;
 /// So many pairs of trails of one request are remembered.
@@ -35,12 +35,12 @@ pub struct Story {
     seen: Seen,
     names: Names,
     trails: Vec<Trail>,
-    places: HashMap<Key, u32>,
+    places: Table<Key, u32>,
     /// Events by their identifiers: the trail, and the kind of call.
     likes: Recent<(Key, u64)>,
-    shapes: HashMap<u64, Shape>,
+    shapes: Table<u64, Shape>,
     clients: Distinct,
-    links: HashSet<(Key, Key)>,
+    links: Set<(Key, Key)>,
     held: usize,
     totals: Totals,
     is_folded: bool,
@@ -91,19 +91,29 @@ pub struct Told {
     /// The trails.
     pub trails: Vec<Trail>,
     /// The trails by whose they are.
-    pub places: HashMap<Key, u32>,
+    pub places: Table<Key, u32>,
     /// The texts of their numbers.
     pub names: Names,
     /// Whose each kind of call is.
-    pub shapes: HashMap<u64, Shape>,
+    pub shapes: Table<u64, Shape>,
     /// How many clients have to do the same before it is ordinary.
     pub common: usize,
     /// Trails of one request.
-    pub links: HashSet<(Key, Key)>,
+    pub links: Set<(Key, Key)>,
     /// What was read.
     pub totals: Totals,
     /// Whether trails were put together for want of memory.
     pub is_folded: bool,
+}
+
+impl Told {
+    /// Whether the events that were asked for are of several hosts.
+    #[must_use]
+    pub fn has_hosts(&self) -> bool {
+        let mut hosts = self.trails.iter().filter(|trail| trail.is_chosen).map(|trail| trail.whose.host);
+        let first = hosts.next();
+        hosts.any(|host| Some(host) != first)
+    }
 }
 
 impl Default for Story {
@@ -122,11 +132,11 @@ impl Story {
             seen: Seen::default(),
             names: Names::default(),
             trails: Vec::new(),
-            places: HashMap::new(),
+            places: Table::default(),
             likes: Recent::new(LIKE_MAX),
-            shapes: HashMap::new(),
+            shapes: Table::default(),
             clients: Distinct::default(),
-            links: HashSet::new(),
+            links: Set::default(),
             held: 0,
             totals: Totals::default(),
             is_folded: false,
@@ -245,7 +255,9 @@ impl Story {
     fn fold(&mut self) {
         self.is_folded = true;
         for all in [false, true] {
-            self.fold_those(all);
+            if !self.fold_those(all) {
+                continue;
+            }
             if self.held + self.names.held() <= self.max / 2 {
                 return;
             }
@@ -254,16 +266,23 @@ impl Story {
         self.fold_sites();
     }
 
-    fn fold_those(&mut self, all: bool) {
+    /// Puts those of all kinds, or of ordinary calls, together; false where these are too few for that to help.
+    fn fold_those(&mut self, all: bool) -> bool {
         let least = self.common();
-        let is_ordinary = |trail: &Trail, shapes: &HashMap<u64, Shape>| {
+        let is_ordinary = |trail: &Trail, shapes: &Table<u64, Shape>| {
             let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|shape| shape.is_common(least));
             trail.steps.iter().all(|step| !step.is_grave() && is_common(step))
         };
-        self.rebuild(|trail, shapes| {
+        let into = |trail: &Trail, shapes: &Table<u64, Shape>| {
             let [host, site, script, _] = trail.key;
             (all || is_ordinary(trail, shapes)).then_some([host, site, script, MANY])
-        });
+        };
+        let keys: Set<Key> = self.trails.iter().map(|trail| into(trail, &self.shapes).unwrap_or(trail.key)).collect();
+        let helps = keys.len() <= self.trails.len() / 8 * 7;
+        if helps {
+            self.rebuild(into);
+        }
+        helps
     }
 
     fn fold_sites(&mut self) {
@@ -271,15 +290,21 @@ impl Story {
     }
 
     /// Puts the trails together for which `into` says so, and forgets the texts that nobody has any more.
-    fn rebuild(&mut self, into: impl Fn(&Trail, &HashMap<u64, Shape>) -> Option<Key>) {
+    fn rebuild(&mut self, into: impl Fn(&Trail, &Table<u64, Shape>) -> Option<Key>) {
         let old = std::mem::take(&mut self.names);
+        // The new numbers by the old ones.
+        let mut numbers: Vec<Option<u32>> = vec![None; old.len()];
+        numbers[0] = Some(0);
         let mut trails: Vec<Trail> = Vec::new();
-        let mut places: HashMap<Key, u32> = HashMap::new();
+        let mut places: Table<Key, u32> = Table::default();
         for mut trail in std::mem::take(&mut self.trails) {
             let key = into(&trail, &self.shapes).unwrap_or(trail.key);
             let is_many = key[3] == MANY;
             let names = &mut self.names;
-            let mut again = |number: &mut u32| *number = names.number(&old.text(*number));
+            let mut again = |number: &mut u32| {
+                let known = &mut numbers[*number as usize];
+                *number = *known.get_or_insert_with(|| names.add(old.text(*number)));
+            };
             again(&mut trail.whose.host);
             if key[2] == 0 {
                 (trail.whose.site, trail.whose.script, trail.whose.program) = (0, 0, 0);

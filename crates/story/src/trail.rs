@@ -162,7 +162,13 @@ impl Trail {
                 let gone = std::mem::replace(there, step);
                 self.add_others(gone.blocked, gone.calls);
             }
-            None => self.steps.push(step),
+            None => {
+                // Most trails have one.
+                if self.steps.is_empty() {
+                    self.steps.reserve_exact(1);
+                }
+                self.steps.push(step);
+            }
         }
     }
 

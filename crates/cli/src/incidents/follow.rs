@@ -37,7 +37,8 @@ pub fn follow(arguments: &Events) -> Result<Read, String> {
                 let news = scores.news(find(told));
                 match looked {
                     None => {
-                        print_list(arguments, &news.iter().map(|(incident, _)| incident.clone()).collect::<Vec<_>>())
+                        let all: Vec<Incident> = news.iter().map(|(incident, _)| incident.clone()).collect();
+                        print_list(arguments, &all, all.len(), told.has_hosts());
                     }
                     Some(_) => news.iter().for_each(|(incident, is_new)| print_news(arguments, incident, *is_new)),
                 }

@@ -5,7 +5,7 @@
 
 use crate::out;
 use portcullis_config::reading;
-use portcullis_story::{Digest, Incident, Table};
+use portcullis_story::{Brief, Digest, Incident, Table};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -88,10 +88,19 @@ fn known(page: &str) -> Result<Known, String> {
 impl Found {
     /// What an incident is to it; `None` where there is none.
     pub fn age(&self, incident: &Incident) -> Option<Age> {
+        self.age_of(&incident.id, incident.last, all(incident))
+    }
+
+    /// The same of one that is not shown.
+    pub fn age_of_brief(&self, brief: &Brief) -> Option<Age> {
+        self.age_of(&brief.id(), brief.last, brief.calls)
+    }
+
+    fn age_of(&self, id: &str, now: i64, all: u64) -> Option<Age> {
         let Found::Report(known) = self else { return None };
-        Some(match known.incidents.get(&incident.id) {
+        Some(match known.incidents.get(id) {
             None => Age::New,
-            Some(&(last, calls)) if incident.last > last || all(incident) > calls => Age::Grown,
+            Some(&(last, calls)) if now > last || all > calls => Age::Grown,
             Some(_) => Age::Known,
         })
     }

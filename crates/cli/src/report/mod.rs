@@ -12,7 +12,7 @@ use crate::log::{self, Event, Selection};
 use crate::{FINE, WRONG, check, complain, incidents, install, learn};
 use kept::Kept;
 use page::Facts;
-use portcullis_story::{Digest, Incident, Story, Totals, find};
+use portcullis_story::{Brief, Digest, Found, Incident, Story, Totals, find_first};
 use std::path::{Path, PathBuf};
 
 /// So many incidents are in the page; the others are in a second file.
@@ -32,10 +32,19 @@ pub fn run(mut arguments: Report) -> u8 {
 /// What a log says.
 struct Log {
     digest: Digest,
+    /// Those that are shown.
     incidents: Vec<Incident>,
+    others: Vec<Brief>,
     totals: Totals,
     common: usize,
     is_folded: bool,
+}
+
+impl Log {
+    /// How many incidents there are.
+    fn count(&self) -> usize {
+        self.incidents.len() + self.others.len()
+    }
 }
 
 /// Reads events one by one.
@@ -57,8 +66,8 @@ impl Reading {
 
     fn done(self) -> Log {
         let told = self.story.told();
-        let incidents = find(&told);
-        Log { digest: self.digest, incidents, totals: told.totals, common: told.common, is_folded: told.is_folded }
+        let Found { first: incidents, others } = find_first(&told, INCIDENTS + OTHERS);
+        Log { digest: self.digest, incidents, others, totals: told.totals, common: told.common, is_folded: told.is_folded }
     }
 }
 
@@ -80,7 +89,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         if reading.take(&event, is_chosen)
             && let Some(learner) = &mut learner
         {
-            learner.take(&event, is_chosen);
+            learner.take_new(&event, is_chosen);
         }
     })?;
     let learnt = match (&streaming, learner) {
@@ -133,7 +142,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         "{}: {}, {}",
         path.display(),
         check::counted(log.totals.events, "event"),
-        check::counted(log.incidents.len(), "incident")
+        check::counted(log.count(), "incident")
     );
     if let Some(more) = more {
         println!("{}: the incidents behind the first {INCIDENTS}", more.display());

@@ -10,13 +10,14 @@ pub use table::{Row, Table};
 pub use timeline::{Bar, Chart, Timeline};
 
 use crate::Event;
+use crate::quick;
 use crate::recent::Recent;
 use crate::resolve;
 use crate::story::{cut, rule_of, shape_of, what};
 use crate::trail::{is_grave, stable};
 use portcullis_event::field;
 use portcullis_policy::RULE_FACTS;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
 /// So many events are remembered to which merged calls may be added.
 const LIKE_MAX: usize = 20_000;
@@ -98,7 +99,7 @@ pub struct Digest {
     own: VecDeque<(String, String)>,
     own_count: u64,
     /// What sinks did not take, by stream, and without those that are told apart.
-    dropped: HashMap<u64, u64>,
+    dropped: quick::Table<u64, u64>,
     /// The rows of events, by their identifiers.
     likes: Recent<Places>,
 }
@@ -129,7 +130,7 @@ impl Default for Digest {
             merged: 0,
             own: VecDeque::new(),
             own_count: 0,
-            dropped: HashMap::new(),
+            dropped: quick::Table::default(),
             likes: Recent::new(LIKE_MAX),
         }
     }

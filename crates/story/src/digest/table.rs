@@ -2,9 +2,9 @@
 
 use super::Call;
 use crate::distinct::Distinct;
+use crate::quick;
 use crate::trail::stable;
 use std::cmp::Reverse;
-use std::collections::HashMap;
 
 /// So many rows a table has; beyond that, the lesser half is counted without names.
 pub const ROWS_MAX: usize = 8192;
@@ -85,7 +85,7 @@ impl Row {
 /// Calls by one property.
 #[derive(Clone, Debug, Default)]
 pub struct Table {
-    rows: HashMap<u64, Row>,
+    rows: quick::Table<u64, Row>,
     /// How many different rows there were.
     all: Distinct,
     /// Calls that went ahead and that were blocked of rows that are not here any more.

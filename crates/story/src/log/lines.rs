@@ -102,7 +102,7 @@ impl<R: BufRead> Lines<R> {
                 }
                 continue;
             }
-            let end = got.iter().position(|&byte| matches!(byte, b'\n' | 0));
+            let end = end_of(got);
             let is_end = end.is_some_and(|end| got[end] == b'\n');
             let bytes = end.map_or(got.len(), |end| end + usize::from(is_end));
             let kept = bytes.min(self.max.saturating_sub(self.partial.len()));
@@ -122,10 +122,10 @@ impl<R: BufRead> Lines<R> {
     /// Hands over the line that was read.
     fn finish(&mut self, line: &mut dyn FnMut(&[u8])) {
         self.taken += std::mem::take(&mut self.length);
-        let partial = std::mem::take(&mut self.partial);
-        if !partial.is_empty() {
+        if !self.partial.is_empty() {
             self.number.set(self.ends + 1);
-            line(&partial);
+            line(&self.partial);
+            self.partial.clear();
         }
     }
 
@@ -161,6 +161,16 @@ impl<R: BufRead> Lines<R> {
         self.file = file;
         self.ends = 0;
     }
+}
+
+/// Where the first end of a line or zero is: by parts that the compiler looks at as a whole.
+fn end_of(bytes: &[u8]) -> Option<usize> {
+    const PART: usize = 32;
+    let is_end = |byte: &u8| matches!(byte, b'\n' | 0);
+    let (parts, _) = bytes.as_chunks::<PART>();
+    let has_end = |part: &[u8; PART]| part.iter().fold(false, |found, byte| found | is_end(byte));
+    let before = parts.iter().position(has_end).unwrap_or(parts.len()) * PART;
+    bytes[before..].iter().position(is_end).map(|at| before + at)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ mod tables;
 
 use super::earlier::{Age, Found};
 use super::kept::Kept;
-use super::{INCIDENTS, Log, OTHERS};
+use super::{INCIDENTS, Log};
 use crate::{check, out, show};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use portcullis_config::reading::{self, Links};
@@ -234,12 +234,12 @@ fn part(anchor: &str, content: Markup) -> Markup {
 /// The second file: the incidents that the page has no room for, in a line each.
 pub fn others(facts: &Facts<'_>) -> String {
     let others = facts.log.incidents.get(INCIDENTS..).unwrap_or_default();
-    let more = others.len().saturating_sub(OTHERS);
+    let more = facts.log.others.len();
     let body = html! {
         main {
             h1 { "Portcullis report: the incidents behind the first " (INCIDENTS) }
             p { "Made " (facts.now) ". " code { "portcullis events --incident ID" } " shows one in full." }
-            ol class="others" start=(INCIDENTS + 1) { @for incident in others.iter().take(OTHERS) {
+            ol class="others" start=(INCIDENTS + 1) { @for incident in others {
                 li { p { (text(&incident.title())) } p class="dim" { (span(incident.first, incident.last)) } (badges(incident, facts)) }
             } }
             @if more > 0 { p { "And " (more) " more: " code { "portcullis events --incidents -n 0" } " lists all." } }
@@ -318,11 +318,11 @@ fn search() -> Markup {
 }
 
 fn numbers(facts: &Facts<'_>) -> Markup {
-    let Log { totals, digest, incidents, .. } = facts.log;
+    let Log { totals, digest, .. } = facts.log;
     let [ahead, blocked] = digest.sites.calls();
     let all = [
         ("Events", totals.events, true),
-        ("Incidents", incidents.len() as u64, true),
+        ("Incidents", facts.log.count() as u64, true),
         ("Calls that went ahead", ahead, true),
         ("Calls blocked", blocked, true),
         ("Not written", digest.dropped(), true),
@@ -370,7 +370,7 @@ fn cards(facts: &Facts<'_>, anchors: &[String]) -> Markup {
                 }
             }
         } }
-        @if all.len() > CARDS { p { a href="#incidents" { "All " (check::counted(facts.log.incidents.len(), "incident")) } } }
+        @if all.len() > CARDS { p { a href="#incidents" { "All " (check::counted(facts.log.count(), "incident")) } } }
     }
 }
 
@@ -387,7 +387,7 @@ fn link(path: &Path) -> String {
 
 /// What is said where incidents are not in the page.
 fn rest(facts: &Facts<'_>) -> Markup {
-    let more = facts.log.incidents.len().saturating_sub(INCIDENTS);
+    let more = facts.log.count().saturating_sub(INCIDENTS);
     html! {
         @if more > 0 {
             p { "And " (check::counted(more, "incident")) " more"

@@ -18,6 +18,10 @@ pub fn news(facts: &Facts<'_>, anchors: &[String]) -> Markup {
     let of_age = |age: Age| -> Vec<(usize, &Incident)> {
         all.iter().enumerate().filter(|(_, incident)| facts.earlier.age(incident) == Some(age)).collect()
     };
+    let not_shown = |age: Age| {
+        let others = facts.log.others.iter();
+        others.filter(|brief| facts.earlier.age_of_brief(brief) == Some(age)).count()
+    };
     let tables = TABLES.into_iter().zip(tables(&facts.log.digest)).map(|(name, table)| {
         let rows = table.ranked(usize::MAX).into_iter();
         (name, rows.filter(|(key, _)| facts.earlier.is_new(name, *key)).map(|(_, row)| row).collect::<Vec<&Row>>())
@@ -27,15 +31,16 @@ pub fn news(facts: &Facts<'_>, anchors: &[String]) -> Markup {
         @if known.is_cut { p class="dim" { "There was more than an earlier report keeps: some of this may not be new." } }
         @for (age, word) in [(Age::New, "New incidents"), (Age::Grown, "Incidents that have grown")] {
             @let found = of_age(age);
-            h3 { (word) ": " (found.len()) }
-            @if !found.is_empty() { ul {
+            @let count = found.len() + not_shown(age);
+            h3 { (word) ": " (count) }
+            @if count > 0 { ul {
                 @for (place, incident) in found.iter().take(NAMED) { li {
                     @match anchors.get(*place) {
                         Some(anchor) => a href=(format!("#{anchor}")) { (text(&incident.title())) },
                         None => { (text(&incident.title())) }
                     }
                 } }
-                @if found.len() > NAMED { li class="dim" { "and " (found.len() - NAMED) " more" } }
+                @if count > NAMED.min(found.len()) { li class="dim" { "and " (count - NAMED.min(found.len())) " more" } }
             } }
         }
         h3 { "New in the tables" }
