@@ -69,7 +69,9 @@ pub fn quoted(text: &str) -> String {
     let mut out = String::from("$'");
     for character in text.chars() {
         match character {
-            '\'' | '\\' => out.extend(['\\', character]),
+            // A shell that does not know these quotes (dash) ends them at none of its words.
+            '\'' => out += "\\047",
+            '\\' => out += "\\134",
             _ if is_printable(character) => out.push(character),
             _ => {
                 let mut bytes = [0; 4];
@@ -101,15 +103,29 @@ mod tests {
             ("a b", "'a b'"),
             ("$(id)", "'$(id)'"),
             ("it's", "'it'\\''s'"),
-            ("a\n'\\\u{202e}", "$'a\\012\\'\\\\\\342\\200\\256'"),
+            ("a\n'\\\u{202e}", "$'a\\012\\047\\134\\342\\200\\256'"),
         ] {
             assert_eq!(quoted(text), expected);
         }
         // The shell agrees.
-        for text in ["", "-n", "a b", "$(id)`id`", "it's \\", "a\n\u{1b}[2J'\\\u{202e}\u{7f}", HOSTILE, "\\101'\t1"] {
+        for text in [
+            "",
+            "-n",
+            "a b",
+            "$(id)`id`",
+            "it's \\",
+            "\n'; echo x #",
+            "a\n\u{1b}[2J'\\\u{202e}\u{7f}",
+            HOSTILE,
+            "\\101'\t1",
+        ] {
             let command = format!("printf '%s|' {}", quoted(text));
             let done = std::process::Command::new("bash").args(["-c", &command]).output().expect("bash");
             assert_eq!(String::from_utf8_lossy(&done.stdout), format!("{text}|"), "{command}");
+            // To one that does not know `$'`, it is one word still.
+            let command = format!("set -- {}; printf '%s' $#", quoted(text));
+            let done = std::process::Command::new("dash").args(["-c", &command]).output().expect("dash");
+            assert_eq!(String::from_utf8_lossy(&done.stdout), "1", "{command}");
         }
         assert_eq!(option("client", "--all"), "--client='--all'");
     }

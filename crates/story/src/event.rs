@@ -95,7 +95,8 @@ impl Event {
         }
         let parsed = std::str::from_utf8(line).map_err(|error| error.to_string());
         Some(parsed.and_then(|line| {
-            let (mut own, slots) = SPARE.take().unwrap_or_else(|| (String::new(), Vec::with_capacity(field::ALL.len())));
+            let (mut own, slots) =
+                SPARE.take().unwrap_or_else(|| (String::new(), Vec::with_capacity(field::ALL.len())));
             let Parsed { slots, has_seal, says_contradicted } =
                 parse::parse(line, slots).map_err(|error| error.to_string())?;
             own.push_str(line);

@@ -216,8 +216,7 @@ pub fn find_first(told: &Told, most: usize) -> Found {
     }
     join_ordinary(told, &odd, &mut groups);
     let scripts = scripts_of_ordinary(told, &odd);
-    let mut members: Vec<(u32, usize)> =
-        (0..told.trails.len()).map(|place| (groups.of(place as u32), place)).collect();
+    let mut members: Vec<(u32, usize)> = (0..told.trails.len()).map(|place| (groups.of(place as u32), place)).collect();
     members.sort_unstable();
     let (mut first, mut others) = (Vec::new(), Vec::new());
     for all in members.chunk_by(|(one, _), (other, _)| one == other) {

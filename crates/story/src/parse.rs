@@ -64,11 +64,8 @@ pub struct Parsed {
 ///
 /// `slots`: an empty list, whose memory is used.
 pub fn parse(line: &str, slots: Vec<(u8, Slot)>) -> Result<Parsed, serde_json::Error> {
-    let mut parsing = Parsing {
-        line,
-        seen: [0; 4],
-        parsed: Parsed { slots, has_seal: false, says_contradicted: false },
-    };
+    let mut parsing =
+        Parsing { line, seen: [0; 4], parsed: Parsed { slots, has_seal: false, says_contradicted: false } };
     let mut deserializer = serde_json::Deserializer::from_str(line);
     let found = At { parsing: &mut parsing, node: Some(0) }.deserialize(&mut deserializer)?;
     deserializer.end()?;

@@ -89,7 +89,8 @@ mod tests {
     #[test]
     fn hashes_of_what_is_alike_are_spread() {
         let quick = Quick::default();
-        let texts: Vec<u64> = (0..4096_u32).map(|number| quick.hash_one(format!("/srv/www/page{number}.php"))).collect();
+        let texts: Vec<u64> =
+            (0..4096_u32).map(|number| quick.hash_one(format!("/srv/www/page{number}.php"))).collect();
         let numbers: Vec<u64> = (0..4096_u64).map(|number| quick.hash_one(number << 40)).collect();
         for hashes in [texts, numbers] {
             let different = |of: fn(u64) -> u64| hashes.iter().map(|hash| of(*hash)).collect::<HashSet<u64>>().len();

@@ -1,33 +1,49 @@
 //! What a command has in common with others of its kind: `convert /tmp/phpA1.jpg out/17.jpg` is like any other conversion.
 
+use crate::trail::stable;
 use std::fmt::Write;
 
-/// Words beyond that are not looked at.
-const WORDS_MAX: usize = 60;
+/// Words beyond that make a command one of its own.
+const WORDS_MAX: usize = 1000;
+/// Programs whose first word is another one.
+const STARTERS: [&str; 9] = ["exec", "env", "nice", "nohup", "setsid", "sudo", "time", "command", "stdbuf"];
 /// A longer word is a code or a name of a file.
 const LONG: usize = 32;
 /// A longer end of a name is no kind of file.
 const KIND_MAX: usize = 8;
 
 /// A command line without what differs from call to call: numbers, the names of files, long codes. What a shell does with it stays, and
-/// the kinds of files: `convert a.jpg b.jpg` is not `convert a.jpg b.php`, nor `convert a.jpg; b`. An address of the web keeps its host.
+/// the kinds of files: `convert a.jpg b.jpg` is not `convert a.jpg b.php`, nor `convert a.jpg; b`. An address of the web keeps its host, and
+/// a program its whole name. A line of which the end is not known is like no other.
 pub fn of_command(line: &str) -> String {
     let mut out = String::new();
     let mut words = 0;
+    let mut is_program = true;
+    if line.ends_with(crate::CUT) {
+        let _ = write!(out, "{:x} ", stable(line));
+    }
     for part in line.split_inclusive(|character: char| is_operator(character) || is_blank(character)) {
         let end = part.chars().next_back().filter(|last| is_operator(*last) || is_blank(*last));
         let word = part.strip_suffix(|last| Some(last) == end).unwrap_or(part);
+        if words == WORDS_MAX {
+            let _ = write!(out, "{:x}", stable(line));
+            break;
+        }
         if !word.is_empty() {
-            of_word(word, &mut out);
+            match is_program {
+                true => out.push_str(word),
+                false => of_word(word, &mut out),
+            }
             out.push(' ');
             words += 1;
+            // Of a word that a shell gets, and of one that starts another program, the next one is a program.
+            is_program =
+                word == "-c" || (is_program && STARTERS.contains(&word.rsplit('/').next().unwrap_or_default()));
         }
         if let Some(operator) = end.filter(|last| is_operator(*last)) {
             out.push(operator);
             out.push(' ');
-        }
-        if words == WORDS_MAX {
-            break;
+            is_program = !"<>$)".contains(operator);
         }
     }
     out
@@ -79,6 +95,27 @@ mod tests {
         assert_ne!(of_command("sh -c id"), of_command("sh -c w"));
         assert_eq!(of_command("curl https://a.example/x1"), of_command("curl https://a.example/y?z"));
         assert_ne!(of_command("curl https://a.example/x1"), of_command("curl https://b.example/x1"));
+    }
+
+    /// What looks like an ordinary command at its beginning, or in its files, is not one.
+    #[test]
+    fn a_disguise_is_none() {
+        let ordinary = of_command("/usr/bin/convert /tmp/php1.jpg -resize 200x200 /srv/out/1.jpg");
+        for other in [
+            "/usr/bin/php /tmp/php1.jpg -resize 200x200 /srv/out/1.jpg",
+            "sh -c '/usr/bin/convert /tmp/php1.jpg -resize 200x200 /srv/out/1.jpg'",
+            "env /usr/bin/convert /tmp/php1.jpg -resize 200x200 /srv/out/1.jpg",
+        ] {
+            assert_ne!(of_command(other), ordinary, "{other}");
+        }
+        assert_ne!(of_command("sh -c /usr/bin/convert a"), of_command("sh -c /usr/bin/php a"));
+        assert_ne!(of_command("sh -c 'true; /usr/bin/convert a'"), of_command("sh -c 'true; /usr/bin/php a'"));
+        let long = |end: &str| of_command(&format!("convert a {} b{end}", "a ".repeat(900)));
+        assert_eq!(long(""), long(""));
+        assert_ne!(long("; id"), long(""));
+        let many = |end: &str| of_command(&format!("convert {}{end}", "a ".repeat(1200)));
+        assert_ne!(many("; id"), many(""));
+        assert_ne!(of_command("convert /tmp/php1.jpg\u{2026}"), of_command("convert /tmp/php2.jpg\u{2026}"));
     }
 
     #[test]

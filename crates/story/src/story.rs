@@ -417,7 +417,12 @@ pub(crate) fn what(event: &Event) -> String {
 
 /// What it has in common with others of its kind.
 pub(crate) fn shape_of(event: &Event, what: &str) -> String {
-    if event.is_exec() { shape::of_command(what) } else { what.to_owned() }
+    // The whole line, of which `what` may have the beginning only.
+    match event.text(field::PROCESS_COMMAND_LINE) {
+        line if event.is_exec() && !line.is_empty() => shape::of_command(line),
+        _ if event.is_exec() => shape::of_command(what),
+        _ => what.to_owned(),
+    }
 }
 
 /// Counts of several.

@@ -6,7 +6,7 @@ use crate::{check, out, show};
 use portcullis_config::reading::{self, Links};
 use portcullis_event::field;
 use portcullis_policy::{Outcome, Policy};
-use portcullis_story::{Incident, Members, Story, find};
+use portcullis_story::{Incident, Members, Story, find, named};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -69,12 +69,16 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
         more_kinds: 0,
         notes: Vec::new(),
     };
-    let (mut members, mut left) = (Members::default(), 0_usize);
+    let (mut members, mut left, mut contradicted) = (Members::default(), 0_usize, 0_usize);
     selection.read_again(&mut |event| {
         if members.of(&event, &[&case.incident]).is_none() {
             return;
         }
-        case.own.insert(request_of(&event));
+        // Anybody may name any site in an event that the journal contradicts.
+        match event.contradicted().is_empty() {
+            true => drop(case.own.insert(request_of(&event))),
+            false => contradicted += 1,
+        }
         case.ids.extend(Some(event.text(field::HTTP_REQUEST_ID).to_owned()).filter(|id| !id.is_empty()));
         match case.lines.len() {
             ..EVENTS_MAX => case.lines.push(out::json(&event.value(), false)),
@@ -86,6 +90,12 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
     case.others = of_roots.cloned().collect();
     if unreadable > 0 {
         case.notes.push(format!("{} of the log could not be read", check::counted(unreadable, "line")));
+    }
+    if contradicted > 0 {
+        case.notes.push(format!(
+            "{} that the journal contradicts: the sites that only they name are not contained",
+            check::counted(contradicted, "event")
+        ));
     }
     if count == REQUESTS_MAX {
         case.notes.push(format!(
@@ -114,13 +124,16 @@ fn elsewhere(hosts: &[Rc<str>], here: &str) -> Result<(), String> {
 /// The incident whose identifier begins so.
 fn one<'i>(incidents: &'i [Incident], id: &str) -> Result<&'i Incident, String> {
     let shown = out::printable(id);
-    let mut found = incidents.iter().filter(|incident| incident.id.starts_with(id));
+    let mut found = named(incidents, id).into_iter();
     match (found.next(), found.next()) {
         _ if id.is_empty() => Err("--incident is empty; help: portcullis events --incidents".to_owned()),
         (Some(incident), None) => Ok(incident),
         (None, _) => Err(format!(
             "no incident {shown} in these events; help: give the same FILE, --since and other choices as to `portcullis events \
              --incidents`, which lists them"
+        )),
+        (Some(one), Some(other)) if one.id == other.id => Err(format!(
+            "several incidents have the ID {shown}; help: choose one of them by --script or --client, or contain a site by --document-root"
         )),
         (Some(_), Some(_)) => Err(format!("several incidents begin with {shown}; help: write more of it")),
     }

@@ -125,7 +125,15 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
     let id = store.as_ref().map_or_else(|| id.clone(), |store| store.free(&id));
     let why = format!("contained {now} by {who}: {of}; undo: portcullis contain --undo {id}");
     let strict = Strict { why: &why, is_closed: arguments.closed };
-    let plans = configs.iter().map(|main| site::plan(main, &wanted, &strict)).collect::<Result<Vec<Plan>, String>>()?;
+    let plan = || configs.iter().map(|main| site::plan(main, &wanted, &strict)).collect::<Result<Vec<Plan>, String>>();
+    let plans = plan()?;
+    if let (None, Some(root)) = (&case, &arguments.document_root)
+        && !Path::new(root).is_dir()
+    {
+        return Err(format!(
+            "{root} is no directory of this host; nothing was changed; help: write the document root as the server has it, or --vhost NAME"
+        ));
+    }
     let mut outcome = Outcome::new(arguments, &id, case.as_ref(), &plans);
     outcome.expected =
         plans.iter().map(|plan| verdicts(&plan.policy, case.as_ref(), &wanted)).collect::<Result<_, _>>()?;
@@ -149,6 +157,10 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
         let running = Running::look(&Of { policies: &policies, ids: &own_ids }, &BTreeSet::new());
         outcome.evidence(save(folder, case.as_ref(), &running, &configs)?);
     }
+    // Whoever was asked has had time, and another person may have edited the files.
+    if plan()?.iter().map(|plan| &plan.edits).ne(plans.iter().map(|plan| &plan.edits)) {
+        return Err("the configuration was changed meanwhile; nothing was contained; help: run this again".to_owned());
+    }
     let record = record(&id, &now.to_string(), &who, &of, &plans)?;
     if has_edits {
         store.keep(&record)?;
@@ -157,7 +169,7 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
             return Err(why);
         }
     } else {
-        outcome.already(&record::all(&arguments.state)?, &plans);
+        outcome.already(&record::all(&arguments.state)?, &of);
         configs.iter().try_for_each(|main| apply::quietly(main).map(drop))?;
     }
     outcome.units(units.reload(&configs));

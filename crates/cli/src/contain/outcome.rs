@@ -93,11 +93,9 @@ impl<'a> Outcome<'a> {
         self.problems.extend(problems.into_iter().map(|why| format!("evidence: {why}")));
     }
 
-    /// Notes which containment of before has these sites.
-    pub fn already(&mut self, records: &[Record], plans: &[Plan]) {
-        let files: BTreeSet<_> = plans.iter().flat_map(|plan| &plan.sites).map(|site| &site.file).collect();
-        let has = |record: &&Record| record.files.iter().any(|file| files.contains(&file.path));
-        self.undo = records.iter().rev().find(has).map(|record| record.id.clone());
+    /// Notes which containment of before was of the same. One of another site may have changed the same file, and is not to be undone.
+    pub fn already(&mut self, records: &[Record], of: &str) {
+        self.undo = records.iter().rev().find(|record| record.what == of).map(|record| record.id.clone());
     }
 
     pub fn units(&mut self, reloaded: Reloaded) {

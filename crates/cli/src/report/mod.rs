@@ -67,7 +67,14 @@ impl Reading {
     fn done(self) -> Log {
         let told = self.story.told();
         let Found { first: incidents, others } = find_first(&told, INCIDENTS + OTHERS);
-        Log { digest: self.digest, incidents, others, totals: told.totals, common: told.common, is_folded: told.is_folded }
+        Log {
+            digest: self.digest,
+            incidents,
+            others,
+            totals: told.totals,
+            common: told.common,
+            is_folded: told.is_folded,
+        }
     }
 }
 

@@ -250,11 +250,12 @@ pub fn others(facts: &Facts<'_>) -> String {
 
 /// What is at the place of the page is not lost, unless it is a page of an earlier report.
 pub fn is_ours(path: &Path) -> Result<(), String> {
-    let Ok(meta) = path.metadata() else { return Ok(()) };
+    let Ok(meta) = path.symlink_metadata() else { return Ok(()) };
+    // Of a link, the file that it leads to stays.
     if !meta.is_file() || meta.len() == 0 {
         return Ok(());
     }
-    let head = reading::head(path, Links::Follow, HEAD_MAX).unwrap_or_default();
+    let head = reading::head(path, Links::Refuse, HEAD_MAX).unwrap_or_default();
     match String::from_utf8_lossy(&head).contains("<title>Portcullis report") {
         true => Ok(()),
         false => Err(format!(
