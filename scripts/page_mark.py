@@ -1,8 +1,8 @@
 """Marks a screenshot with the page that it shows: `scripts/page_mark.py write|check PICTURE.png < page.html`.
 
 The mark is a digest of the page's words, in a text chunk of the PNG. `check` fails if the page has other words now, so that a test
-finds an old picture without drawing it again. Left out is what differs from run to run: times, numbers of processes and incidents, the
-demo's directory, the host, the bars, raw events, and the proposal of learn, which is below the picture.
+finds an old picture without drawing it again. Left out is what differs from run to run: times, numbers of processes, incidents and events,
+the demo's directory, the host, the bars, raw events, and the proposal of learn, which is below the picture.
 """
 import hashlib
 import html
@@ -23,6 +23,7 @@ def digest(page):
     text = html.unescape(re.sub(r"<[^>]*>", " ", page)).rsplit("What learn would propose", 1)[0]
     text = re.sub(r"/tmp/portcullis-demo-\w+", "/srv", re.sub(r"pid \d+", "pid", text))
     text = re.sub(r"incident [0-9a-f]{8}", "incident", re.sub(r" -o \S+", " -o PAGE", text))
+    text = re.sub(r"\b[0-9a-f]{16}-\d+\b", "EVENT", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[ T][\d:.]+Z?", "TIME", text)
     # One time or two: the demo may run over the end of a second.
     text = re.sub(r"TIME\s+to\s+TIME", "TIME", text)
