@@ -95,7 +95,13 @@ impl<'a> Outcome<'a> {
 
     /// Notes which containment of before was of the same. One of another site may have changed the same file, and is not to be undone.
     pub fn already(&mut self, records: &[Record], of: &str) {
-        self.undo = records.iter().rev().find(|record| record.what == of).map(|record| record.id.clone());
+        // An incident that has grown may have another ID since, and has the former one as a name.
+        let names: Vec<String> = self.case.into_iter().flat_map(|case| case.incident.names()).collect();
+        let is_same = |record: &&Record| {
+            let name = record.what.strip_prefix("incident ");
+            record.what == of || name.is_some_and(|name| names.iter().any(|known| known == name))
+        };
+        self.undo = records.iter().rev().find(is_same).map(|record| record.id.clone());
     }
 
     pub fn units(&mut self, reloaded: Reloaded) {
