@@ -1,5 +1,5 @@
-//! `portcullis top` in a terminal emulator, tmux: what it shows, what it does with keys and another size, and that the terminal is as it was
-//! afterwards, whatever ends it.
+//! Programs in a terminal emulator, tmux: what `portcullis top` shows, what it does with keys and another size, and that the terminal is as
+//! it was afterwards, whatever ends it; and the questions of other verbs.
 #![allow(clippy::disallowed_methods)]
 
 use serde_json::{Value, json};
@@ -249,4 +249,34 @@ fn without_a_terminal_it_says_what_to_do() {
     let said = String::from_utf8_lossy(&done.stderr).into_owned();
     assert!(done.status.code() == Some(1) && done.stdout.is_empty(), "{said}");
     assert!(said.contains("needs a terminal; help: `portcullis events --incidents --follow`"), "{said}");
+}
+
+/// A question is seen before it is answered, and what somebody edits meanwhile is not lost.
+#[test]
+fn an_edit_during_a_question_is_not_lost() {
+    let terminal = Terminal::new(200, 50);
+    let place = |name: &str| terminal.folder.path().join(name);
+    let config = place("portcullis.toml");
+    let before = "mode = \"audit\"\n[[vhost]]\nname = \"shop\"\nmatch = { pool = \"shop\" }\n";
+    std::fs::write(&config, before).expect("a file");
+    let contain = format!(
+        "clear; {} contain --config {} --state {} --vhost shop; echo status $?",
+        env!("CARGO_BIN_EXE_portcullis"),
+        config.display(),
+        place("state").display()
+    );
+    terminal.line(&contain);
+    terminal.await_text("Contain it? [y/N]");
+    let edited = format!("{before}\n[egress]\ndeny = [\"203.0.113.66:*\"]\n");
+    std::fs::write(&config, &edited).expect("a file");
+    terminal.line("y");
+    let screen = terminal.await_text("status 1");
+    assert!(screen.contains("the configuration was changed meanwhile; nothing was contained"), "{screen}");
+    assert_eq!(std::fs::read_to_string(&config).expect("a file"), edited);
+    // Without an edit it goes on.
+    terminal.line(&contain);
+    terminal.await_text("Contain it? [y/N]");
+    terminal.line("n");
+    terminal.await_text("Nothing was changed.");
+    assert_eq!(std::fs::read_to_string(&config).expect("a file"), edited);
 }

@@ -41,9 +41,6 @@ pub struct Case {
 
 /// Reads the log, and finds the incident whose identifier begins so.
 pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
-    if let Some(pipe) = selection.files.iter().find(|file| !file.is_file()) {
-        return Err(format!("cannot read {} a second time, as this does; help: name a file", pipe.display()));
-    }
     let mut story = Story::default();
     let (mut roots, mut count) = (BTreeMap::<String, BTreeSet<Request>>::new(), 0);
     let unreadable = selection.read_every(false, &mut |event, is_chosen| {
@@ -74,16 +71,17 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
         if members.of(&event, &[&case.incident]).is_none() {
             return;
         }
-        // Anybody may name any site in an event that the journal contradicts.
-        match event.contradicted().is_empty() {
-            true => drop(case.own.insert(request_of(&event))),
-            false => contradicted += 1,
-        }
-        case.ids.extend(Some(event.text(field::HTTP_REQUEST_ID).to_owned()).filter(|id| !id.is_empty()));
         match case.lines.len() {
             ..EVENTS_MAX => case.lines.push(out::json(&event.value(), false)),
             _ => left += 1,
         }
+        // Anybody may name any site and any request in an event that the journal contradicts: it is evidence, and no target.
+        if !event.contradicted().is_empty() {
+            contradicted += 1;
+            return;
+        }
+        case.own.insert(request_of(&event));
+        case.ids.extend(Some(event.text(field::HTTP_REQUEST_ID).to_owned()).filter(|id| !id.is_empty()));
         case.take_kind(event);
     })?;
     let of_roots = case.own.iter().filter_map(|request| roots.get(&request.document_root)).flatten();
@@ -93,7 +91,7 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
     }
     if contradicted > 0 {
         case.notes.push(format!(
-            "{} that the journal contradicts: the sites that only they name are not contained",
+            "{} that the journal contradicts: what only they name is not contained",
             check::counted(contradicted, "event")
         ));
     }

@@ -43,6 +43,7 @@ const OF_MAX: usize = 80;
 
 pub fn run(mut arguments: Contain) -> u8 {
     arguments.selection.is_for_program = arguments.json;
+    arguments.selection.is_read_again = arguments.incident.is_some();
     let has_target = arguments.incident.is_some() || arguments.document_root.is_some();
     let done = match &arguments.undo {
         Some(id) => undo(&arguments, id),
@@ -329,6 +330,10 @@ fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
     let agreed = agree(arguments, "Undo it?")?;
     if !matches!(agreed, Agreed::Yes) {
         return Ok(unchanged(&agreed));
+    }
+    // Whoever was asked has had time, and another person may have edited the files.
+    if let [first, ..] = record.changed().as_slice() {
+        return Err(format!("{} was changed meanwhile; nothing was undone; help: run this again", first.display()));
     }
     let mut problems = record.unmake();
     problems.extend(record.configs.iter().filter_map(|main| apply::quietly(main).err()));

@@ -179,13 +179,23 @@ fn select(config: &Config, policy: &Policy<'_>, wanted: &Wanted) -> Result<Selec
         match find(policy, request) {
             Whose::Strictest => selected.unknown += 1,
             Whose::Vhost(index) => {
-                selected.known.insert(index as usize, String::new());
+                let note = selected.known.entry(index as usize).or_default();
                 let has_root =
                     config.vhosts.get(index as usize).is_some_and(|vhost| !vhost.matches.document_root.is_empty());
                 let stranger = Request { server_name: String::new(), ..request.clone() };
-                // A server reaches the same files by each of its names, and one of a document root and a name is the more specific of the two.
-                if has_root && matches!(find(policy, &stranger), Whose::Global) {
-                    selected.new.insert(keys_of(&stranger)?);
+                if request.document_root.is_empty() || !matches!(find(policy, &stranger), Whose::Global) {
+                    continue;
+                }
+                // A server reaches the same files by each of its names. One of a document root is less specific than one of that and a name,
+                // and more specific than one of a name alone, whose lists it would take from the site.
+                match keys_of(&stranger) {
+                    Ok(keys) if has_root => drop(selected.new.insert(keys)),
+                    _ => {
+                        let root = &request.document_root;
+                        *note = format!(
+                            "NOT requests for {root} by another server name: portcullis contain --document-root {root}"
+                        );
+                    }
                 }
             }
             Whose::Global => drop(selected.new.insert(keys_of(request)?)),
@@ -417,6 +427,12 @@ mod tests {
         let plan = place.plan(&Wanted::Requests { own, others: BTreeSet::from([other]) }).expect("a plan");
         assert_eq!(names(&plan), ["shop", "blog", "pay", "named", "contain-srv-www"]);
         assert_eq!(plan.edits.len(), 2, "those that were there are in one file");
+        let by_name = request(|request| {
+            (request.document_root, request.server_name) = ("/srv/named".into(), "named.example".into());
+        });
+        let plan = place.plan(&by_name).expect("a plan");
+        assert_eq!(names(&plan), ["named"], "its lists stay its own");
+        assert!(plan.sites[0].line().contains("; NOT requests for /srv/named by another server name"));
     }
 
     #[test]

@@ -117,26 +117,32 @@ fn write(arguments: &Learn, learnt: &Learnt, config: &Config, path: &Path) -> Re
         print!("{}", text::nothing(learnt));
         return Ok(());
     }
-    let edits = match &arguments.write {
-        None => files::every_edit(&learnt.proposals, config, path)?,
+    let edits = || match &arguments.write {
+        None => files::every_edit(&learnt.proposals, config, path),
         Some(target) => {
             let target = files::target(target, path)?;
-            vec![(target.clone(), files::edited(&target, &learnt.proposals, config, path)?)]
+            let text = files::edited(&target, &learnt.proposals, config, path)?;
+            Ok(vec![(target, text)])
         }
     };
-    let (candidate, _copy) = files::candidate(path, &edits)?;
+    let planned = edits()?;
+    let (candidate, _copy) = files::candidate(path, &planned)?;
     if !candidate.usable() {
         check::show_errors(&candidate);
         return Err("the configuration would have errors; nothing was written".to_owned());
     }
-    for (target, text) in &edits {
+    for (target, text) in &planned {
         Change::Write(target.clone(), text.clone()).show();
     }
     if !arguments.yes && ask::is_possible() && !ask::confirm("Write these changes?")? {
         println!("Nothing was written.");
         return Ok(());
     }
-    files::write(&edits)?;
+    // Whoever was asked has had time, and another person may have edited the files.
+    if edits()? != planned {
+        return Err("the configuration was changed meanwhile; nothing was written; help: run this again".to_owned());
+    }
+    files::write(&planned)?;
     if let Some(merged) = text::merged(&learnt.counts) {
         println!("{merged}.");
     }

@@ -88,7 +88,10 @@ fn known(page: &str) -> Result<Known, String> {
 impl Found {
     /// What an incident is to it; `None` where there is none.
     pub fn age(&self, incident: &Incident) -> Option<Age> {
-        self.age_of(&incident.id, incident.last, all(incident))
+        // One that has grown may have another ID than it had then, and has that as a name.
+        let Found::Report(known) = self else { return None };
+        let name = incident.names().find(|name| known.incidents.contains_key(name));
+        self.age_of(name.as_ref().unwrap_or(&incident.id), incident.last, all(incident))
     }
 
     /// The same of one that is not shown.
