@@ -171,6 +171,12 @@ fn memory_is_short() {
     // Of several starts, as where a server's memory comes to lie differs.
     let started = (0..3).map(|_| {
         let bare = Fpm::start(&place, None, &Pool::default());
+        // A worker needs the most while it starts, which is over when it waits for a request.
+        let accepts = format!("{} ", libc::SYS_accept);
+        let waits = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/syscall")).is_ok_and(|call| call.starts_with(&accepts))
+        };
+        wait_until("its workers", || children(bare.process.pid()).iter().filter(|pid| waits(pid)).count() == 2);
         let workers = children(bare.process.pid());
         workers.into_iter().chain([bare.process.pid()]).map(peak).max().expect("processes")
     });
