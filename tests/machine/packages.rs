@@ -34,20 +34,28 @@ fn the_rpm_has_what_the_deb_has() {
         "/usr/lib/tmpfiles.d/portcullis.conf",
         "/usr/share/man/man1/portcullis.1.gz",
         "/usr/share/bash-completion/completions/portcullis",
-        "/usr/share/doc/portcullis/libportcullis.cdx.json",
-        "/usr/share/doc/portcullis/portcullis.cdx.json",
+        "/usr/share/doc/portcullis/sbom/libportcullis.cdx.json",
+        "/usr/share/doc/portcullis/sbom/portcullis.cdx.json",
     ] {
         assert!(said.lines().any(|line| line == file), "{file}: {said}");
     }
     assert!(list("--configfiles").contains("/etc/portcullis/portcullis.toml"));
 }
 
+/// Holds CycloneDX on standard input against its published schema.
+const VALIDATE: &str = "import sys
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+sys.exit(JsonStrictValidator(SchemaVersion.V1_5).validate_str(sys.stdin.read()))";
+
 /// The list of what is in them, which the packages carry, names what was built.
 #[test]
 fn the_bills_of_materials() {
     for (name, dependency) in [("libportcullis", "libc"), ("portcullis", "clap")] {
         let path = target().join(format!("packages/root/usr/share/doc/portcullis/sbom/{name}.cdx.json"));
-        let text = std::fs::read_to_string(path).expect("scripts/sbom writes it");
+        let text = std::fs::read_to_string(&path).expect("scripts/sbom writes it");
+        let mut python = Command::new(target().join("tools/python/bin/python"));
+        run(python.args(["-c", VALIDATE]).stdin(std::fs::File::open(&path).expect("the file")));
         let bom: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(bom["bomFormat"], "CycloneDX");
         let components = bom["components"].as_array().expect("components");
