@@ -1,6 +1,7 @@
 //! Libraries that PHP loads with RTLD_DEEPBIND at run time: extensions by dl(), any library by FFI.
 
 use crate::build::{built, compile, enter};
+use crate::distro::named;
 use std::path::Path;
 use std::process::Command;
 
@@ -35,7 +36,7 @@ fn php(folder: &Path, code: &str) -> Vec<String> {
     let done = Command::new(built().join("portcullis"))
         .args(["run", "--config"])
         .arg(&config)
-        .args(["--", "php8.2", "-n", "-d", "enable_dl=1", "-d", "ffi.enable=1", "-r", code])
+        .args(["--", &named("php8.2"), "-n", "-d", "enable_dl=1", "-d", "ffi.enable=1", "-r", code])
         .output()
         .expect("php");
     let text = String::from_utf8_lossy(&done.stdout);

@@ -2,6 +2,7 @@
 //! Each runs bare, in audit and in enforce, without and with the backstop's supervisor.
 
 use crate::build::{built, compile, enter, source};
+use crate::distro::named;
 use portcullis_policy::Rule;
 use std::fmt::Write;
 use std::net::TcpListener;
@@ -49,7 +50,7 @@ impl Place {
         let _ = std::fs::remove_file(&events);
         let script = self.script(language);
         let mut command = match guard {
-            None => Command::new(language.program),
+            None => Command::new(named(language.program)),
             Some((mode, layer)) => {
                 let mut text = format!(
                     "mode = \"{mode}\"\n[log]\nsink = [\"file\"]\nfile = \"{}\"\n[backstop]\nseccomp = \"{layer}\"\n",
@@ -64,7 +65,11 @@ impl Place {
                 let config = self.folder.path().join("config.toml");
                 std::fs::write(&config, text).expect("a file");
                 let mut command = Command::new(built().join("portcullis"));
-                command.args(["run", "--role", "serving", "--config"]).arg(config).arg("--").arg(language.program);
+                command
+                    .args(["run", "--role", "serving", "--config"])
+                    .arg(config)
+                    .arg("--")
+                    .arg(named(language.program));
                 command
             }
         };

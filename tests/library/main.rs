@@ -10,6 +10,8 @@ mod confined;
 mod confined_thread;
 mod deepbind;
 mod directly;
+#[path = "../distro.rs"]
+mod distro;
 mod elf;
 mod environment;
 mod execveat;

@@ -1,5 +1,6 @@
 //! A machine with systemd: booted for one test, on a root that it changes in memory alone.
 
+use crate::distro::{named, written};
 use crate::root::own_root;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -100,9 +101,9 @@ impl Machine {
         machine
     }
 
-    /// Runs commands of a shell in the machine, as root.
+    /// Runs commands of a shell in the machine, as root. They are written with the names of Debian 12, and so is what they print.
     pub fn try_run(&self, commands: &str) -> Output {
-        Command::new("nsenter")
+        let mut done = Command::new("nsenter")
             .args(["--all", "--target", &self.leader.to_string(), "--", "/usr/bin/env", "-i"])
             .args([
                 "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
@@ -110,10 +111,12 @@ impl Machine {
                 "LANG=C.UTF-8",
                 "DEBIAN_FRONTEND=noninteractive",
             ])
-            .args(["/bin/bash", "-c", commands])
+            .args(["/bin/bash", "-c", &named(commands)])
             .stdin(Stdio::null())
             .output()
-            .expect("nsenter")
+            .expect("nsenter");
+        done.stdout = written(&done.stdout);
+        done
     }
 
     /// The same, which has to end with 0; gives what was printed.
@@ -130,7 +133,7 @@ impl Machine {
 
     /// A file in the machine, as it is seen from outside.
     pub fn file(&self, path: &str) -> PathBuf {
-        Path::new("/proc").join(self.leader.to_string()).join("root").join(path)
+        Path::new("/proc").join(self.leader.to_string()).join("root").join(named(path))
     }
 
     /// What was printed, as JSON.

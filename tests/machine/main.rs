@@ -2,6 +2,8 @@
 
 mod contain;
 mod container;
+#[path = "../distro.rs"]
+mod distro;
 mod docs;
 mod doctor;
 mod fleet;

@@ -1,7 +1,7 @@
 //! Interpreters that a web server's configuration names for CGI scripts (lighttpd's `cgi.assign`, Apache's `Action`): such a script
 //! is no tool. An environment of CGI that a page makes says nothing.
 
-use crate::harness::{Apache, Guard, Kind, Parts, Place, Process, enter, every_rule, http, wait_until};
+use crate::harness::{Apache, Guard, Kind, Parts, Place, Process, enter, every_rule, http, named, wait_until};
 use std::net::TcpStream;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
@@ -80,7 +80,7 @@ fn an_interpreter_that_is_apaches_action_is_no_tool() {
                  LoadModule mime_module /usr/lib/apache2/modules/mod_mime.so\nTypesConfig /dev/null\n\
                  ScriptAlias /gateway/ /usr/bin/\n<Directory /usr/bin>\nRequire all granted\n</Directory>\n\
                  Action by-php /gateway/php-cgi8.2\n<Files *.php>\nSetHandler by-php\n</Files>\n";
-    let apache = Apache::start(&place, Some(&guard), Kind::Cgid, None, extra);
+    let apache = Apache::start(&place, Some(&guard), Kind::Cgid, None, &named(extra));
     let mut events = guard.events();
     let said = http::get(apache.port, "/page.php").body;
     assert_eq!(said, "page 200", "{}", std::fs::read_to_string(place.join("apache-error.log")).unwrap_or_default());

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Apache, Fpm, Guard, INSIDE, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, Process, enter, every_rule, http,
-    wait_until,
+    named, wait_until,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -163,7 +163,7 @@ fn apache_event_and_proxy_fcgi() {
 #[test]
 fn php_cli_server() {
     let found = column(php_ways, 8083, |place, guard| {
-        let mut command = Command::new("/usr/bin/php8.2");
+        let mut command = Command::new(named("/usr/bin/php8.2"));
         command.args(["-S", "127.0.0.1:8083", "-t"]).arg(place.join("www"));
         let process = Process::start(command, guard);
         wait_until("php -S", || TcpStream::connect(("127.0.0.1", 8083)).is_ok());

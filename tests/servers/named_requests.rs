@@ -1,6 +1,6 @@
 //! Which request an event names: under load, with hostile requests, for processes that outlive the request, and without one.
 
-use crate::harness::{Apache, Fpm, Kind, Nginx, Parts, Place, Pool, Process, enter, http, wait_until};
+use crate::harness::{Apache, Fpm, Kind, Nginx, Parts, Place, Pool, Process, enter, http, named, wait_until};
 use crate::vhosts::{guard, last, nginx, of_request};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -151,7 +151,7 @@ fn without_a_request_the_event_says_so() {
     let place = Place::new();
     let www = place.pages();
     let guard = place.guard("[[vhost]]\nname = \"all\"\nmatch = { document_root = \"/\" }\nmode = \"enforce\"\n");
-    let mut command = Command::new("/usr/bin/php8.2");
+    let mut command = Command::new(named("/usr/bin/php8.2"));
     command.args(["-S", "127.0.0.1:8083", "-t"]).arg(www);
     let _process = Process::start(command, Some(&guard));
     wait_until("php -S", || TcpStream::connect(("127.0.0.1", 8083)).is_ok());

@@ -1,7 +1,7 @@
 //! Scripts whose first line has env(1) find their interpreter are judged like those whose first line names it: as a whole, by their
 //! path, and once.
 
-use crate::harness::{Parts, Place, enter};
+use crate::harness::{Parts, Place, enter, named};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -74,8 +74,8 @@ fn a_script_by_env_is_judged_like_one_with_an_interpreter() {
             for allowed in [false, true] {
                 let name = format!("{}{number}", if allowed { "allowed" } else { "script" });
                 let mut results = Vec::new();
-                for line in [direct, by_env] {
-                    let path = script(&place, &name, line, text);
+                for line in [direct, by_env].map(|line| named(line)) {
+                    let path = script(&place, &name, &line, text);
                     let bare = started(&place, None, None, &[&path, "x"]).0;
                     assert_eq!(bare, "said\n0", "{line}");
                     let guarded = started(&place, Some(&config), None, &[&path, "x"]);

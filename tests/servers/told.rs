@@ -1,6 +1,6 @@
 //! What an operator is told is true: of a kill switch, of what a user could not look at, and of where the documentation is.
 
-use crate::harness::{Parts, Place, enter};
+use crate::harness::{Parts, Place, enter, named};
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -42,14 +42,14 @@ fn doctor_does_not_call_wrong_what_it_could_not_look_at() {
     let place = Place::new();
     let library = format!("/usr/lib/{}-linux-gnu/libportcullis.so", std::env::consts::ARCH);
     std::fs::copy(place.library(), &library).expect("the library");
-    for words in [&["install", "php8.2-fpm"][..], &["apply", "--no-reload"]] {
+    for words in [&["install", &named("php8.2-fpm")][..], &["apply", "--no-reload"]] {
         let done = place.portcullis().args(words).output().expect("portcullis");
         assert!(done.status.success(), "{}", text(&done));
     }
     let doctor = |user: &str| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", user, "--clear-groups"]).arg(place.join("bin/portcullis"));
-        let done = command.args(["doctor", "php8.2-fpm", "--json"]).output().expect("setpriv");
+        let done = command.args(["doctor", &named("php8.2-fpm"), "--json"]).output().expect("setpriv");
         let found: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
         let of = |outcome: &str| -> Vec<String> {
             let all = found["findings"].as_array().expect("findings").iter();
@@ -62,15 +62,16 @@ fn doctor_does_not_call_wrong_what_it_could_not_look_at() {
     let (code, wrong, unknown) = doctor("nobody");
     assert_eq!((code, wrong.as_slice()), (Some(1), &[][..]), "{unknown:?}");
     assert!(unknown[0].starts_with("processes, sinks, proof: not looked at: only root"), "{unknown:?}");
-    let drop_in = "/etc/systemd/system/php8.2-fpm.service.d";
+    let drop_in = &named("/etc/systemd/system/php8.2-fpm.service.d");
+    let pools = &named("/etc/php/8.2/fpm/pool.d");
     for (path, mode, what) in [
         ("/etc/portcullis/portcullis.toml", 0o600, "configuration"),
         ("/etc/portcullis", 0o700, "configuration"),
         (drop_in, 0o700, "drop-in"),
         ("/run/portcullis/policy", 0o600, "policy"),
         (library.as_str(), 0o600, "library"),
-        ("/etc/php/8.2/fpm/pool.d", 0o700, "pool"),
-        ("/etc/php/8.2/fpm/pool.d/www.conf", 0o600, "pool"),
+        (pools, 0o700, "pool"),
+        (&format!("{pools}/www.conf"), 0o600, "pool"),
     ] {
         let before = std::fs::metadata(path).expect(path).permissions();
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect(path);

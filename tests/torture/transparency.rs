@@ -2,7 +2,7 @@
 //! result. CPython's come with the distribution; Perl's and PHP's from the distribution's source packages, which
 //! `scripts/sources` unpacks for the long form.
 
-use crate::harness::{Guard, Place, enter, every_rule};
+use crate::harness::{Guard, Place, enter, every_rule, named};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -178,11 +178,11 @@ fn phps_own() {
     enter();
     let folder = source("php");
     compare("PHP's own tests", |load| {
-        let mut command = Command::new("/usr/bin/php8.2");
+        let mut command = Command::new(named("/usr/bin/php8.2"));
         command.arg("run-tests.php").args([
             "-q",
             "-p",
-            "/usr/bin/php8.2",
+            &named("/usr/bin/php8.2"),
             "--offline",
             "--no-color",
             "-g",

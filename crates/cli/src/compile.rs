@@ -2,7 +2,7 @@
 //! reader finds the old one or the new one, and a broken configuration changes nothing.
 
 use crate::arguments::Compile;
-use crate::{FINE, WRONG, check, complain, seal_key, sink, warn};
+use crate::{FINE, WRONG, check, complain, device, seal_key, sink, warn};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, compile, trust};
 use portcullis_policy::place;
@@ -29,6 +29,9 @@ pub const TEMPORARY: &str = ".policy-";
 
 /// Writes `bytes` to `output` atomically, readable by all and writable by the owner.
 pub fn write(bytes: &[u8], output: &Path) -> std::io::Result<()> {
+    if let Some(mut device) = device::open(output)? {
+        return device.write_all(bytes);
+    }
     let folder = output.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     sink::make_folder(folder, 0o755)?;
     trust::folder(Path::new("/"), &std::path::absolute(folder)?).map_err(|weak| {

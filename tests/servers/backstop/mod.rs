@@ -12,7 +12,8 @@ mod mappings;
 mod privileges;
 
 use crate::harness::{
-    Apache, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, calls, children, enter, http, wait_until,
+    Apache, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, calls, children, enter, http, named,
+    wait_until,
 };
 use serde_json::Value;
 use std::path::Path;

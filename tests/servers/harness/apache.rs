@@ -1,6 +1,6 @@
 //! Debian's Apache.
 
-use super::{Fpm, Guard, Place, Process, wait_until};
+use super::{Fpm, Guard, Place, Process, named, wait_until};
 use std::net::TcpStream;
 use std::process::Command;
 
@@ -56,7 +56,7 @@ impl Apache {
     ) -> Apache {
         let path = place.path().display();
         let modules: &[(&str, &str)] = match kind {
-            Kind::ModPhp => &[("mpm_prefork", "mod_mpm_prefork"), ("php", "libphp8.2")],
+            Kind::ModPhp => &[("mpm_prefork", "mod_mpm_prefork"), ("php", &named("libphp8.2"))],
             Kind::ProxyFcgi => {
                 &[("mpm_event", "mod_mpm_event"), ("proxy", "mod_proxy"), ("proxy_fcgi", "mod_proxy_fcgi")]
             }

@@ -1,6 +1,6 @@
 //! Debian's PHP-FPM.
 
-use super::{Guard, Place, Process, wait_until};
+use super::{Guard, Place, Process, named, wait_until};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,8 @@ impl Fpm {
                 pool.global, pool.lines
             ),
         );
-        let words = [by, &["/usr/sbin/php-fpm8.2"]].concat();
+        let server = named("/usr/sbin/php-fpm8.2");
+        let words = [by, &[server.as_str()]].concat();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);
         command.arg("--fpm-config").arg(&config).arg("-F");

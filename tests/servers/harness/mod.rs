@@ -2,6 +2,8 @@
 
 mod apache;
 mod browser;
+#[path = "../../distro.rs"]
+mod distro;
 pub mod events;
 mod fpm;
 pub mod http;
@@ -13,6 +15,7 @@ mod root;
 
 pub use apache::{Apache, Kind};
 pub use browser::Browser;
+pub use distro::named;
 pub use events::{Events, Parts, calls};
 pub use fpm::{Fpm, Pool};
 pub use journal::{from_journal, journald};

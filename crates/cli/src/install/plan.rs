@@ -1,5 +1,6 @@
 //! Changes to files: shown before they are made, each made at once or not at all.
 
+use crate::device;
 use anstyle::{AnsiColor, Style};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::trust;
@@ -141,6 +142,9 @@ pub fn write(root: &Path, path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Resu
 /// replaced, and not followed if it is a link: another user may have put it there.
 pub fn output(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
     let path = &std::path::absolute(path)?;
+    if let Some(mut device) = device::open(path)? {
+        return device.write_all(bytes.as_ref());
+    }
     let mode = std::fs::symlink_metadata(path)
         .ok()
         .filter(std::fs::Metadata::is_file)

@@ -9,7 +9,7 @@ mod page;
 
 use crate::arguments::Report;
 use crate::log::{self, Event, Selection};
-use crate::{FINE, WRONG, check, complain, incidents, install, learn};
+use crate::{FINE, WRONG, check, complain, device, incidents, install, learn};
 use kept::Kept;
 use page::Facts;
 use portcullis_story::{Brief, Digest, Found, Incident, Story, Totals, find_first};
@@ -108,7 +108,8 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let log = reading.done();
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
     let kept = Kept::read(selection, shown)?;
-    let beside = arguments.output.as_deref().map(second);
+    // Beside a device there is no second file.
+    let beside = arguments.output.as_deref().filter(|path| !device::is(path)).map(second);
     let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);
     let now = format!("{:.0}", jiff::Timestamp::now());
     let commands = |incident: &Incident| incidents::commands(selection, incident);
@@ -125,13 +126,14 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         now: &now,
     };
     let html = page::page(&facts);
-    let (Some(path), Some(beside)) = (&arguments.output, &beside) else {
-        print!("{html}");
-        return Ok(code);
-    };
     let write = |path: &Path, html: &str| {
         install::plan::output(path, html).map_err(|error| format!("cannot write {}: {error}", path.display()))
     };
+    let Some(path) = &arguments.output else {
+        print!("{html}");
+        return Ok(code);
+    };
+    let Some(beside) = &beside else { return write(path, &html).map(|()| code) };
     let is_earlier = match (page::is_others(beside), more) {
         (Err(error), Some(_)) => return Err(error),
         (found, _) => found.unwrap_or(false),
