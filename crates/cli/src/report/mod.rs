@@ -1,7 +1,7 @@
 //! `portcullis report`: what happened, as an HTML page that needs nothing else.
 //!
-//! **Passes**: the first one finds the incidents and counts everything, in bounded memory; the second one finds the events of the
-//! incidents that the page shows.
+//! **Passes**: the first one finds the incidents and counts everything, in bounded memory; the second one reads only the lines with the
+//! events that the page shows.
 
 mod earlier;
 mod kept;
@@ -12,7 +12,7 @@ use crate::log::{self, Event, Selection};
 use crate::{FINE, WRONG, check, complain, incidents, install, learn};
 use kept::Kept;
 use page::Facts;
-use portcullis_story::{Brief, Digest, Found, Incident, Story, Totals, find_first};
+use portcullis_story::{About, Brief, Digest, Found, Incident, Notes, Story, Totals, find_first};
 use std::path::{Path, PathBuf};
 
 /// So many incidents are in the page; the others are in a second file.
@@ -52,29 +52,33 @@ impl Log {
 struct Reading {
     story: Story,
     digest: Digest,
+    notes: Notes,
 }
 
 impl Reading {
     /// Takes an event; whether it was not read before. What is not chosen shows what is ordinary.
     fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
-        let is_new = self.story.take(event, is_chosen);
+        let about = About::of(event);
+        let is_new = self.story.take_about(event, &about, is_chosen);
         if is_new && is_chosen {
-            self.digest.take(event);
+            self.digest.take(event, &about);
+            self.notes.take(event);
         }
         is_new
     }
 
-    fn done(self) -> Log {
+    fn done(self) -> (Log, Notes) {
         let told = self.story.told();
         let Found { first: incidents, others } = find_first(&told, INCIDENTS + OTHERS);
-        Log {
+        let log = Log {
             digest: self.digest,
             incidents,
             others,
             totals: told.totals,
             common: told.common,
             is_folded: told.is_folded,
-        }
+        };
+        (log, self.notes)
     }
 }
 
@@ -105,9 +109,9 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     };
     let code = if unreadable == 0 && learnt.is_ok() { FINE } else { WRONG };
     let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
-    let log = reading.done();
+    let (log, notes) = reading.done();
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
-    let kept = Kept::read(selection, shown)?;
+    let kept = Kept::read(selection, shown, notes)?;
     let beside = arguments.output.as_deref().map(second);
     let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);
     let now = format!("{:.0}", jiff::Timestamp::now());
@@ -207,13 +211,15 @@ pub fn pages_on(events: &[Event], unreadable: usize, text: &str) -> [String; 2] 
     for event in events {
         reading.take(event, true);
     }
-    let log = reading.done();
-    let mut kept = kept::Keeper::of(&log.incidents);
-    events.iter().for_each(|event| kept.take(event.clone()));
+    let (log, mut notes) = reading.done();
+    let kept = kept::Keeper::of(&log.incidents, &mut notes).map(|mut keeper| {
+        events.iter().for_each(|event| keeper.take(event.clone(), &notes));
+        keeper.done()
+    });
     let selection = Selection::default();
     let facts = Facts {
         log: &log,
-        kept: &kept.done(),
+        kept: &kept.unwrap_or_default(),
         commands: &|incident| incidents::commands(&selection, incident),
         earlier: &earlier::Found::None(text.to_owned()),
         unreadable,
