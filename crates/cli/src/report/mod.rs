@@ -67,18 +67,17 @@ impl Reading {
         is_new
     }
 
-    fn done(self) -> (Log, Notes) {
+    fn done(self) -> Log {
         let told = self.story.told();
         let Found { first: incidents, others } = find_first(&told, INCIDENTS + OTHERS);
-        let log = Log {
+        Log {
             digest: self.digest,
             incidents,
             others,
             totals: told.totals,
             common: told.common,
             is_folded: told.is_folded,
-        };
-        (log, self.notes)
+        }
     }
 }
 
@@ -103,13 +102,15 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
             learner.take_new(&event, is_chosen);
         }
     })?;
+    // What the incidents are made of is not held beside what the proposal is made of.
+    let notes = std::mem::take(&mut reading.notes);
+    let log = reading.done();
     let learnt = match (&streaming, learner) {
         (Ok(streaming), Some(learner)) => streaming.text(learner),
         _ => policy.map(|_| String::new()),
     };
     let code = if unreadable == 0 && learnt.is_ok() { FINE } else { WRONG };
     let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
-    let (log, notes) = reading.done();
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
     let kept = Kept::read(selection, shown, notes)?;
     let beside = arguments.output.as_deref().map(second);
@@ -211,7 +212,8 @@ pub fn pages_on(events: &[Event], unreadable: usize, text: &str) -> [String; 2] 
     for event in events {
         reading.take(event, true);
     }
-    let (log, mut notes) = reading.done();
+    let mut notes = std::mem::take(&mut reading.notes);
+    let log = reading.done();
     let kept = kept::Keeper::of(&log.incidents, &mut notes).map(|mut keeper| {
         events.iter().for_each(|event| keeper.take(event.clone(), &notes));
         keeper.done()

@@ -84,7 +84,7 @@ impl Calls {
         let script = event.text(field::REQUEST_SCRIPT);
         // A script that is itself the program.
         let own = event.rules().any(|rule| rule == "exec-tool").then_some(script);
-        let scope = explain::find(policy, &explain::request_of(event)).scope(policy);
+        let scope = explain::scope_of(policy, event);
         let is_marked = probes::is_marked(event);
         (scope, own, writable_part(script), is_marked, explain::is_datagram_sent(event)).hash(&mut state);
         described(event).hash(&mut state);

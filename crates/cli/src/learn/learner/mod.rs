@@ -231,7 +231,8 @@ impl<'l> Learner<'l> {
             Some(at) => {
                 let sum = &mut self.left[*at];
                 sum.calls = sum.calls.saturating_add(merged.calls);
-                sum.when = sum.when.or(merged.when);
+                // In whichever order they come.
+                sum.when = sum.when.into_iter().chain(merged.when).min();
             }
             None => {
                 self.left_places.insert(key, self.left.len());
