@@ -8,6 +8,7 @@
 
 use rustix::fs::FileType;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::fmt::Arguments;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
@@ -30,6 +31,8 @@ macro_rules! eprintln {
 
 /// Letters and signs that print as nothing.
 const BLANK: [char; 5] = ['\u{115f}', '\u{1160}', '\u{2800}', '\u{3164}', '\u{ffa0}'];
+/// What a sequence that sets a colour begins with.
+const ESCAPE: char = '\u{1b}';
 /// The longest sequence that sets a colour, without its first two characters.
 const COLOUR_MAX: usize = 12;
 
@@ -38,17 +41,15 @@ const UNREAD: i32 = 128 + 13;
 
 /// Writes text. Ends the program where that fails: silently where nobody reads it any more.
 pub fn write(is_error: bool, text: Arguments<'_>) {
-    let text = safe(&text.to_string());
+    let text = text.to_string();
+    let text = safe(&text);
     progress(None);
     let done = match is_error {
         // Nothing is left to say it on.
         true => return drop(anstream::stderr().lock().write_all(text.as_bytes())),
-        false => {
-            let mut out = anstream::stdout().lock();
-            let done = out.write_all(text.as_bytes());
-            // A question has no end of a line, and is read before it is answered.
-            if text.ends_with('\n') { done } else { done.and_then(|()| out.flush()) }
-        }
+        // Without a colour there is none to take away.
+        false if !text.contains(ESCAPE) => send(&mut std::io::stdout().lock(), &text),
+        false => send(&mut anstream::stdout().lock(), &text),
     };
     match done {
         Ok(()) => {}
@@ -58,6 +59,12 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
             std::process::exit(i32::from(status));
         }
     }
+}
+
+/// Writes text that is to be seen now: a question has no end of a line, and is read before it is answered.
+fn send(out: &mut dyn Write, text: &str) -> std::io::Result<()> {
+    out.write_all(text.as_bytes())?;
+    if text.ends_with('\n') { Ok(()) } else { out.flush() }
 }
 
 /// Whether a line of [`progress`] is there.
@@ -112,8 +119,10 @@ pub fn is_printable(character: char) -> bool {
 
 /// A value that anybody may have written, as a part of a line.
 pub fn printable(text: &str) -> String {
+    let first = plain(text, b' ');
     let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
+    out.push_str(&text[..first]);
+    for character in text[first..].chars() {
         if is_printable(character) {
             out.push(character);
         } else {
@@ -217,24 +226,41 @@ pub fn json(value: &Value, pretty: bool) -> String {
 /// JSON with everything in its strings escaped that is not ASCII.
 pub fn ascii(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // What is not ASCII is within a string.
-    for character in text.chars() {
-        if matches!(character, ' '..='~' | '\n') {
-            out.push(character);
-        } else {
-            let mut units = [0; 2];
-            for unit in character.encode_utf16(&mut units) {
-                out.push_str(&format!("\\u{unit:04x}"));
-            }
+    let mut rest = text;
+    loop {
+        let (plain, behind) = rest.split_at(plain(rest, b'\n'));
+        out.push_str(plain);
+        let mut characters = behind.chars();
+        // What is not ASCII is within a string.
+        let Some(character) = characters.next() else { return out };
+        let mut units = [0; 2];
+        for unit in character.encode_utf16(&mut units) {
+            out.push_str(&format!("\\u{unit:04x}"));
         }
+        rest = characters.as_str();
     }
-    out
+}
+
+/// How many bytes at the beginning of a text are printable ASCII or this one: by parts that the compiler looks at as a whole.
+fn plain(text: &str, and: u8) -> usize {
+    const PART: usize = 32;
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') || *byte == and;
+    let bytes = text.as_bytes();
+    let (parts, _) = bytes.as_chunks::<PART>();
+    let is_all = |part: &[u8; PART]| part.iter().fold(true, |all, byte| all & is_plain(byte));
+    let before = parts.iter().take_while(|part| is_all(part)).count() * PART;
+    before + bytes[before..].iter().take_while(|byte| is_plain(byte)).count()
 }
 
 /// Text as it goes out: with its lines, and with the colours that this program uses.
-pub fn safe(text: &str) -> String {
+pub fn safe(text: &str) -> Cow<'_, str> {
+    let first = plain(text, b'\n');
+    if first == text.len() {
+        return Cow::Borrowed(text);
+    }
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
+    out.push_str(&text[..first]);
+    let mut rest = &text[first..];
     while let Some(character) = rest.chars().next() {
         let length = colour(rest).unwrap_or(character.len_utf8());
         let (part, behind) = rest.split_at(length);
@@ -245,12 +271,12 @@ pub fn safe(text: &str) -> String {
         }
         rest = behind;
     }
-    out
+    Cow::Owned(out)
 }
 
 /// How long the sequence is that `text` begins with and that sets a colour, bold or dim; nothing else passes, for text can be hidden, too.
 fn colour(text: &str) -> Option<usize> {
-    let codes = text.strip_prefix("\u{1b}[")?;
+    let codes = text.strip_prefix(ESCAPE)?.strip_prefix('[')?;
     let end = codes.bytes().take(COLOUR_MAX).position(|byte| byte == b'm')?;
     let is_own = |code: &str| matches!(code, "" | "0" | "1" | "2") || matches!(code.parse(), Ok(30_u8..=37 | 90..=97));
     codes.get(..end)?.split(';').all(is_own).then_some(end + 3)

@@ -3,6 +3,7 @@
 use crate::syntax;
 use ipnet::IpNet;
 use portcullis_policy::command::{TOKEN_MAX, Tokens};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// An error in an entry, and what to write instead.
@@ -150,7 +151,11 @@ pub fn command(text: &str) -> Result<Vec<String>, EntryError> {
         return EntryError::because("a command has no control characters", "write words with a blank between them");
     }
     // A glob would make a shell's command complex; here it is a pattern, so it is hidden from the tokeniser.
-    let hidden = text.replace('*', "\u{E000}").replace('?', "\u{E001}");
+    let is_hidden = text.contains(['*', '?', '\u{E000}', '\u{E001}']);
+    let hidden = match is_hidden {
+        true => Cow::Owned(text.replace('*', "\u{E000}").replace('?', "\u{E001}")),
+        false => Cow::Borrowed(text),
+    };
     let mut tokens = Tokens::new(hidden.as_bytes());
     let mut buffer = [0; TOKEN_MAX];
     let mut out = Vec::new();
@@ -162,8 +167,11 @@ pub fn command(text: &str) -> Result<Vec<String>, EntryError> {
                 "write words only, one command per entry; for anything more, allow the path of a script",
             );
         };
-        let token = String::from_utf8_lossy(token).replace('\u{E000}', "*").replace('\u{E001}', "?");
-        out.push(token);
+        let token = String::from_utf8_lossy(token);
+        out.push(match is_hidden {
+            true => token.replace('\u{E000}', "*").replace('\u{E001}', "?"),
+            false => token.into_owned(),
+        });
     }
     match out.is_empty() {
         true => EntryError::because("the command is empty", "remove it, or write a program's path and its arguments"),

@@ -5,6 +5,7 @@ use portcullis_event::NOTHING_SENT;
 use portcullis_event::field::{self, Field};
 use serde_json::{Map, Value};
 use std::cell::Cell;
+use std::hash::{Hash, Hasher};
 
 /// What an event has at the end of a text of which it has only the beginning.
 pub const CUT: char = '\u{2026}';
@@ -47,6 +48,8 @@ pub struct Event {
     repeated: Option<u64>,
     contradicted: Option<Map<String, Value>>,
     is_probe: bool,
+    /// Whether the line that it stands in has more than it.
+    is_of_part: bool,
 }
 
 /// Where an event was read, which it does not say itself.
@@ -114,6 +117,7 @@ impl Event {
                 repeated: None,
                 contradicted: None,
                 is_probe: false,
+                is_of_part: false,
             })
         }))
     }
@@ -132,8 +136,9 @@ impl Event {
         let ends = starts.iter().skip(1).copied().chain([line.len()]);
         for (start, end) in starts.iter().copied().zip(ends) {
             let part = &line[start..end];
-            if let Some(event @ Ok(_)) = Event::parse(part) {
-                each(event, part);
+            if let Some(Ok(mut event)) = Event::parse(part) {
+                event.is_of_part = true;
+                each(Ok(event), part);
             }
         }
     }
@@ -165,6 +170,33 @@ impl Event {
     #[must_use]
     pub fn line(&self) -> &str {
         &self.line
+    }
+
+    /// Whether the line that it stands in has more than it.
+    #[must_use]
+    pub fn is_of_part(&self) -> bool {
+        self.is_of_part
+    }
+
+    /// Hashes all fields but these.
+    pub fn hash_without(&self, without: &[Field], state: &mut impl Hasher) {
+        const { assert!(field::ALL.len() <= 128, "`left_out` has no bit for each") };
+        let left_out = without.iter().fold(0_u128, |all, field| all | 1 << field.place);
+        for (place, slot) in self.slots.iter().filter(|(place, _)| left_out >> place & 1 == 0) {
+            place.hash(state);
+            self.hash_slot(slot, state);
+        }
+    }
+
+    fn hash_slot(&self, slot: &Slot, state: &mut impl Hasher) {
+        match slot {
+            Slot::OfLine { .. } | Slot::Text(_) => (0_u8, self.string(slot)).hash(state),
+            Slot::Number(number) => (1_u8, number).hash(state),
+            Slot::List(all) => {
+                (2_u8, all.len()).hash(state);
+                all.iter().for_each(|slot| self.hash_slot(slot, state));
+            }
+        }
     }
 
     /// Whether it has a seal.

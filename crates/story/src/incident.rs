@@ -12,7 +12,7 @@ use crate::story::{Told, all_of};
 use crate::trail::{Key, MANY, Step, Trail, stable};
 use portcullis_policy::Rule;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// Trails of one client or one script belong together where no more time is between them, in nanoseconds.
@@ -446,19 +446,21 @@ fn number(trails: &[&Trail], of: impl Fn(&Key) -> [u64; 3]) -> Count {
 
 /// The steps of trails, in the order of time, the same ones together; and how many more there are.
 fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
-    let mut all: BTreeMap<(u64, bool), Step> = BTreeMap::new();
-    for step in trails.iter().flat_map(|trail| &trail.steps) {
-        all.entry((step.shape, step.blocked))
-            .and_modify(|known| {
-                if step.first < known.first {
-                    (known.what, known.id, known.first) = (step.what, step.id, step.first);
-                }
-                known.last = known.last.max(step.last);
-                known.calls = known.calls.saturating_add(step.calls);
-            })
-            .or_insert_with(|| step.clone());
-    }
-    let mut all: Vec<Step> = all.into_values().collect();
+    let kind = |step: &Step| (step.shape, step.blocked);
+    let mut parts: Vec<&Step> = trails.iter().flat_map(|trail| &trail.steps).collect();
+    parts.sort_by_key(|step| kind(step));
+    let whole = |parts: &[&Step]| {
+        let mut whole = parts[0].clone();
+        for step in &parts[1..] {
+            if step.first < whole.first {
+                (whole.what, whole.id, whole.first) = (step.what, step.id, step.first);
+            }
+            whole.last = whole.last.max(step.last);
+            whole.calls = whole.calls.saturating_add(step.calls);
+        }
+        whole
+    };
+    let mut all: Vec<Step> = parts.chunk_by(|one, other| kind(one) == kind(other)).map(whole).collect();
     let more = all.len().saturating_sub(STEPS_SHOWN);
     all.sort_by_key(|step| Reverse((step.rank(), is_rare(step, told))));
     all.truncate(STEPS_SHOWN);

@@ -1,11 +1,15 @@
-//! The events of an incident, found by reading the log once more.
+//! The events of incidents: found by reading the log once more, or noted while it is read first.
 
 use crate::Event;
 use crate::incident::Incident;
 use crate::quick::Table;
 use crate::resolve::Resolver;
 use crate::seen::Seen;
-use crate::trail::{Key, MANY};
+use crate::spill::Spill;
+use crate::trail::{Key, MANY, stable};
+use portcullis_event::field;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
 
 /// Finds the events of incidents, in the order in which the log was read before.
 #[derive(Default)]
@@ -17,21 +21,11 @@ pub struct Members {
 impl Members {
     /// Which one of the incidents an event is a part of; `None` for none, and for an event that was read before.
     pub fn of(&mut self, event: &Event, incidents: &[&Incident]) -> Option<usize> {
-        let key = self.key(event)?;
-        incidents.iter().position(|incident| incident.has(&key))
-    }
-
-    /// The same with many incidents.
-    pub fn within(&mut self, event: &Event, index: &Index) -> Option<usize> {
-        let key = self.key(event)?;
-        index.of(&key)
-    }
-
-    fn key(&mut self, event: &Event) -> Option<Key> {
         if !self.seen.is_new(event) || event.is_of_guard() {
             return None;
         }
-        Some(self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key)
+        let key = self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key;
+        incidents.iter().position(|incident| incident.has(&key))
     }
 }
 
@@ -54,5 +48,103 @@ impl Index {
     fn of(&self, key: &Key) -> Option<usize> {
         let [host, site, script, _] = *key;
         [*key, [host, site, script, MANY], [host, 0, 0, MANY]].iter().find_map(|key| self.0.get(key)).copied()
+    }
+}
+
+/// How many bytes a note has, and how many bytes of notes are held in memory.
+const NOTE: usize = 56;
+const NOTES_MAX: usize = 4 << 20;
+
+/// What is to be known of each event to choose among those of incidents, once these are found. The events themselves are read again.
+///
+/// **Memory** does not grow with the log: beyond a bound, notes are in a file.
+pub struct Notes {
+    resolver: Resolver,
+    /// Of lines: nobody can choose one with the hash of another.
+    hasher: RandomState,
+    all: Spill<NOTE>,
+    /// Why not all could be kept.
+    failed: Option<io::Error>,
+    has_parts: bool,
+}
+
+/// What is known of an event.
+#[derive(Clone, Copy, Debug)]
+pub struct Note {
+    /// The hash of its line; see [`Notes::line`].
+    pub line: u64,
+    /// The hash of its identifier, as [`Notes::id`] has it.
+    pub id: u64,
+    /// How long its line is, in bytes.
+    pub length: usize,
+}
+
+impl Default for Notes {
+    fn default() -> Notes {
+        Notes {
+            resolver: Resolver::default(),
+            hasher: RandomState::new(),
+            all: Spill::bounded(NOTES_MAX),
+            failed: None,
+            has_parts: false,
+        }
+    }
+}
+
+impl Notes {
+    /// Notes an event that was not read before.
+    pub fn take(&mut self, event: &Event) {
+        if event.is_of_guard() || self.failed.is_some() {
+            return;
+        }
+        self.has_parts |= event.is_of_part();
+        let key = self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key;
+        let [host, site, script, client] = key;
+        let length = event.line().len() as u64;
+        let all = [
+            host,
+            site,
+            script,
+            client,
+            self.line(event.line().as_bytes()),
+            Notes::id(event.text(field::EVENT_ID)),
+            length,
+        ];
+        let mut note = [0; NOTE];
+        note.as_chunks_mut::<8>().0.iter_mut().zip(all).for_each(|(to, number)| *to = number.to_le_bytes());
+        self.failed = self.all.push(&note).err();
+    }
+
+    /// The hash of a line, without blanks around it.
+    #[must_use]
+    pub fn line(&self, line: &[u8]) -> u64 {
+        self.hasher.hash_one(line.trim_ascii())
+    }
+
+    /// The hash of an identifier.
+    #[must_use]
+    pub fn id(id: &str) -> u64 {
+        stable(id)
+    }
+
+    /// Whether an event stands in a line that has more than it, so that the line has another hash.
+    #[must_use]
+    pub fn has_parts(&self) -> bool {
+        self.has_parts
+    }
+
+    /// Calls `each` with the place of its incident and the note of each event that is a part of one, in order. An error of the disk.
+    pub fn each(&mut self, index: &Index, each: &mut dyn FnMut(usize, Note)) -> io::Result<()> {
+        if let Some(error) = self.failed.take() {
+            return Err(error);
+        }
+        self.all.each(&mut |note| {
+            let mut all = [0; NOTE / 8];
+            note.as_chunks::<8>().0.iter().zip(&mut all).for_each(|(from, to)| *to = u64::from_le_bytes(*from));
+            let [host, site, script, client, line, id, length] = all;
+            if let Some(place) = index.of(&[host, site, script, client]) {
+                each(place, Note { line, id, length: usize::try_from(length).unwrap_or(usize::MAX) });
+            }
+        })
     }
 }

@@ -16,7 +16,7 @@ const KIND_MAX: usize = 8;
 /// the kinds of files: `convert a.jpg b.jpg` is not `convert a.jpg b.php`, nor `convert a.jpg; b`. An address of the web keeps its host, and
 /// a program its whole name. A line of which the end is not known is like no other.
 pub fn of_command(line: &str) -> String {
-    let mut out = String::new();
+    let mut out = String::with_capacity(line.len());
     let mut words = 0;
     let mut is_program = true;
     if line.ends_with(crate::CUT) {

@@ -145,6 +145,11 @@ impl Story {
 
     /// Takes an event; whether it was not read before. One that is not chosen is part of an incident only with others that are.
     pub fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
+        self.take_about(event, &About::of(event), is_chosen)
+    }
+
+    /// The same where it is known what the event is about.
+    pub fn take_about(&mut self, event: &Event, about: &About, is_chosen: bool) -> bool {
         if !self.seen.is_new(event) {
             return false;
         }
@@ -165,9 +170,9 @@ impl Story {
             return true;
         }
         let resolved = self.resolver.resolve(event, when);
-        let text = what(event);
         let (rule, blocked) = (rule_of(event.rule()), event.blocked());
-        let shape = stable((event.rule(), shape_of(event, &text)));
+        let About { what, shape } = about;
+        let shape = *shape;
         let place = self.place(resolved.key, event);
         let trail = &mut self.trails[place as usize];
         let before = trail.held();
@@ -181,7 +186,7 @@ impl Story {
             };
             match trail.room((rule.is_some_and(is_grave), severity, !blocked)) {
                 Some(at) => {
-                    let (what, id) = (self.names.number(&text), self.names.number(&cut(event.text(field::EVENT_ID))));
+                    let (what, id) = (self.names.number(what), self.names.number(&cut(event.text(field::EVENT_ID))));
                     trail.put(at, Step { rule, severity, blocked, shape, what, id, first: when, last: when, calls });
                 }
                 None => trail.add_others(blocked, calls),
@@ -396,8 +401,26 @@ pub(crate) fn cut(text: &str) -> std::borrow::Cow<'_, str> {
     format!("{}{}", &text[..end], crate::CUT).into()
 }
 
+/// What an event is about, for all who count it.
+pub struct About {
+    /// As a text.
+    pub(crate) what: String,
+    /// What it has in common with others of its kind, as a hash.
+    pub(crate) shape: u64,
+}
+
+impl About {
+    /// That of an event.
+    #[must_use]
+    pub fn of(event: &Event) -> About {
+        let what = what(event);
+        let shape = stable((event.rule(), shape_of(event, &what)));
+        About { what, shape }
+    }
+}
+
 /// What an event is about, as a text.
-pub(crate) fn what(event: &Event) -> String {
+fn what(event: &Event) -> String {
     let text = match event.destination() {
         Some(destination) if !event.is_exec() => match event.text(field::DESTINATION_DOMAIN) {
             "" => format!("{destination}/{}", event.text(field::NETWORK_TRANSPORT)),
@@ -416,7 +439,7 @@ pub(crate) fn what(event: &Event) -> String {
 }
 
 /// What it has in common with others of its kind.
-pub(crate) fn shape_of(event: &Event, what: &str) -> String {
+fn shape_of(event: &Event, what: &str) -> String {
     // The whole line, of which `what` may have the beginning only.
     match event.text(field::PROCESS_COMMAND_LINE) {
         line if event.is_exec() && !line.is_empty() => shape::of_command(line),

@@ -19,9 +19,9 @@ use portcullis_policy::egress::Transport;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule};
 pub use program::{Started, is_further};
 use question::Question;
-pub use question::unknown;
+pub use question::{is_datagram_sent, unknown};
 use request::source;
-pub use request::{Request, Whose, find, request_of};
+pub use request::{Request, Whose, find, request_of, scope_of};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -126,14 +126,14 @@ fn of_file(file: &Path, id: Option<&str>) -> Result<(Question, Request, Option<R
 /// Whether a policy would write an event of the action of an event; `None` where a policy alone cannot tell.
 pub fn has_event(policy: &Policy<'_>, event: &Event) -> Option<bool> {
     let question = Question::of(event).ok()?;
-    Some(question.has_event(policy, find(policy, &request_of(event)).scope(policy)))
+    Some(question.has_event(policy, scope_of(policy, event)))
 }
 
 /// Whether a rule of a policy is against the action of an event; of a UDP socket that is only connected, against what is sent. `None` where
 /// a policy alone cannot tell.
 pub fn fires(policy: &Policy<'_>, event: &Event) -> Option<bool> {
     let question = Question::of(event).ok()?;
-    Some(question.fires(policy, find(policy, &request_of(event)).scope(policy)))
+    Some(question.fires(policy, scope_of(policy, event)))
 }
 
 /// What a policy decides on the action of an event: the outcome, and the rule and the clause that decide, with its place. Of a UDP socket
@@ -181,7 +181,7 @@ fn decided(policy: &Policy<'_>, whose: Whose, question: &Question) -> (Outcome, 
 /// What `[rules.loader-env] allow` would have to have for those variables of an event that a policy does not name, as far as the event
 /// shows them; `loading`: for those that load code. Whether these are all.
 pub fn expectations(policy: &Policy<'_>, event: &Event, loading: bool) -> (Vec<String>, bool) {
-    let scope = find(policy, &request_of(event)).scope(policy);
+    let scope = scope_of(policy, event);
     Started::of(event).map_or((Vec::new(), false), |started| started.expectations(policy, scope, loading))
 }
 

@@ -48,6 +48,9 @@ pub struct Started {
     steering: Option<Steering>,
 }
 
+/// What is to be known of a program beside the verdict on it.
+type Beside<'b, T> = &'b dyn Fn(&ExecutedProgram<'_>, Steering) -> T;
+
 fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
@@ -164,18 +167,38 @@ impl Started {
 
     /// The verdict in a scope, and the steps to it.
     pub fn decide(&self, policy: &Policy<'_>, scope: u32) -> (Verdict, Vec<Step>) {
+        self.decide_with(policy, scope, &|program, steering| {
+            let steps = policy.steps_exec(scope, program).into_iter();
+            // An entry that does not hold is none.
+            steps.filter(|step| step.name != "allow" || steering == Steering::None).collect()
+        })
+    }
+
+    /// The verdict alone.
+    pub fn verdict(&self, policy: &Policy<'_>, scope: u32) -> Verdict {
+        self.decide_with(policy, scope, &|_, _| ()).0
+    }
+
+    /// The verdict, and something beside it of the name that decides.
+    fn decide_with<T>(&self, policy: &Policy<'_>, scope: u32, beside: Beside<'_, T>) -> (Verdict, T) {
         let mut first = None;
         for words in self.words.iter().map(Some).chain(self.words.is_empty().then_some(None)) {
-            let decided = self.decide_called(policy, scope, words);
+            let decided = self.decide_called(policy, scope, words, beside);
             if decided.0.outcome == Outcome::Allow {
                 return decided;
             }
             first.get_or_insert(decided);
         }
-        first.unwrap_or_else(|| self.decide_called(policy, scope, None))
+        first.unwrap_or_else(|| self.decide_called(policy, scope, None, beside))
     }
 
-    fn decide_called(&self, policy: &Policy<'_>, scope: u32, words: Option<&Vec<String>>) -> (Verdict, Vec<Step>) {
+    fn decide_called<T>(
+        &self,
+        policy: &Policy<'_>,
+        scope: u32,
+        words: Option<&Vec<String>>,
+        beside: Beside<'_, T>,
+    ) -> (Verdict, T) {
         let names: Vec<&[u8]> = self.names.iter().map(String::as_bytes).collect();
         let words: Option<Vec<&[u8]>> = words.map(|words| words.iter().map(String::as_bytes).collect());
         // An environment that cannot be read or made, of which the loader's variables would be a part, or only what may steer.
@@ -205,11 +228,7 @@ impl Started {
             true => Steering::Unknown,
             false => self.steering.filter(|_| is_steered).unwrap_or(Steering::None),
         };
-        let decided = policy.decide_exec_in(scope, &program, |_| steering);
-        let steps = policy.steps_exec(scope, &program).into_iter();
-        // An entry that does not hold is none.
-        let steps = steps.filter(|step| step.name != "allow" || steering == Steering::None);
-        (decided, steps.collect())
+        (policy.decide_exec_in(scope, &program, |_| steering), beside(&program, steering))
     }
 
     /// The values of the variables that load code; `None` for one that the event does not show whole. None where loader-env did not fire.

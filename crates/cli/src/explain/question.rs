@@ -46,7 +46,7 @@ fn rule_of(action: &str) -> Option<Rule> {
 
 /// What could not be judged, by its word.
 pub fn unknown(word: &str) -> Option<Unknown> {
-    Unknown::ALL.into_iter().find(|what| what.word() == word)
+    Unknown::ALL.into_iter().find(|what| !word.is_empty() && what.word() == word)
 }
 
 impl Question {
@@ -61,7 +61,9 @@ impl Question {
         let action = event.text(field::EVENT_ACTION);
         let what = unknown(event.unknown());
         // An action on which nothing but that is known.
-        if let (Some(what), Some(rules)) = (what, unknown_of(action)) {
+        if let Some(what) = what
+            && let Some(rules) = unknown_of(action)
+        {
             return Ok(Question::Unknown(what, rules));
         }
         Ok(match action {
@@ -113,33 +115,41 @@ impl Question {
 
     /// The verdict in a scope, and the steps to it, as far as there is more than one.
     pub fn decide(&self, policy: &Policy<'_>, scope: u32) -> (Verdict, Vec<Step>) {
-        let alone = |verdict| (verdict, Vec::new());
         match self {
             Question::Connect { to, transport, sends, name, .. } => {
                 let to = Connection { address: to.ip(), port: to.port(), sends: *sends };
-                let decided = policy.decide_connect(scope, to, || *transport, || **name);
-                (decided, policy.steps_connect(scope, to, *transport, name).to_vec())
+                (self.verdict(policy, scope), policy.steps_connect(scope, to, *transport, name).to_vec())
             }
             Question::Exec(started) => started.decide(policy, scope),
-            Question::Listen(port) => alone(policy.decide_listen(scope, *port)),
-            Question::Settings(lines) => {
-                alone(policy.decide_settings(scope, lines.as_ref().map(|lines| lines.as_bytes())))
+            _ => (self.verdict(policy, scope), Vec::new()),
+        }
+    }
+
+    /// The verdict alone.
+    fn verdict(&self, policy: &Policy<'_>, scope: u32) -> Verdict {
+        match self {
+            Question::Connect { to, transport, sends, name, .. } => {
+                let to = Connection { address: to.ip(), port: to.port(), sends: *sends };
+                policy.decide_connect(scope, to, || *transport, || **name)
             }
-            Question::Plain(rule) => alone(policy.decide_plain(scope, *rule)),
-            Question::Namespace(program) => alone(policy.decide_namespace(scope, program.as_bytes())),
-            Question::Ring => alone(policy.decide_plain(scope, Rule::EgressPort)),
-            Question::Unknown(what, rules) => alone(policy.decide_unknown(scope, *what, *rules)),
+            Question::Exec(started) => started.verdict(policy, scope),
+            Question::Listen(port) => policy.decide_listen(scope, *port),
+            Question::Settings(lines) => policy.decide_settings(scope, lines.as_ref().map(|lines| lines.as_bytes())),
+            Question::Plain(rule) => policy.decide_plain(scope, *rule),
+            Question::Namespace(program) => policy.decide_namespace(scope, program.as_bytes()),
+            Question::Ring => policy.decide_plain(scope, Rule::EgressPort),
+            Question::Unknown(what, rules) => policy.decide_unknown(scope, *what, *rules),
         }
     }
 
     /// Whether a rule of a policy is against it in a scope.
     pub fn fires(&self, policy: &Policy<'_>, scope: u32) -> bool {
-        self.decide(policy, scope).0.outcome != Outcome::Allow
+        self.verdict(policy, scope).outcome != Outcome::Allow
     }
 
     /// Whether a policy would write an event of it in a scope.
     pub fn has_event(&self, policy: &Policy<'_>, scope: u32) -> bool {
-        let outcome = self.decide(policy, scope).0.outcome;
+        let outcome = self.verdict(policy, scope).outcome;
         match self {
             // Where what is sent is refused, the connect is not: the send has the event.
             Question::Connect { to, transport, is_quiet: true, name, .. } => {
@@ -169,17 +179,21 @@ fn unknown_of(action: &str) -> Option<u16> {
     })
 }
 
+/// Whether the message of an event says that a datagram was sent.
+pub fn is_datagram_sent(event: &Event) -> bool {
+    let deed = event.text(field::MESSAGE).strip_prefix(event.text(field::CHAIN)).unwrap_or_default();
+    [" sends a datagram", " was denied a datagram", " was refused a datagram"]
+        .iter()
+        .any(|deed_of| deed.starts_with(deed_of))
+}
+
 fn destination(event: &Event) -> Option<Question> {
     let port = event.number(field::DESTINATION_PORT).and_then(|port| u16::try_from(port).ok())?;
     let ip = event.text(field::DESTINATION_IP).parse().ok()?;
     let is_datagram = event.text(field::NETWORK_TRANSPORT) == "udp";
     // What a connect of a datagram socket may do because it sends nothing, a datagram may not.
-    let deed = event.text(field::MESSAGE).strip_prefix(event.text(field::CHAIN)).unwrap_or_default();
-    let sends = [" sends a datagram", " was denied a datagram", " was refused a datagram"]
-        .iter()
-        .any(|deed_of| deed.starts_with(deed_of))
-        // A program inherits the socket, and may send.
-        || event.is_inherited();
+    // A program inherits the socket, and may send.
+    let sends = is_datagram_sent(event) || event.is_inherited();
     let is_quiet = event.sends_nothing();
     Some(Question::Connect {
         to: SocketAddr::new(ip, port),

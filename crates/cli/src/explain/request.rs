@@ -56,6 +56,16 @@ pub fn find(policy: &Policy<'_>, request: &Request) -> Whose {
     found.map_or(Whose::Global, Whose::Vhost)
 }
 
+/// The scope of the policy that decides on the request of an event.
+pub fn scope_of(policy: &Policy<'_>, event: &Event) -> u32 {
+    let is_global = policy.vhost_names().next().is_none() && !is_unknown(event);
+    if is_global { GLOBAL_SCOPE } else { find(policy, &request_of(event)).scope(policy) }
+}
+
+fn is_unknown(event: &Event) -> bool {
+    ["unknown", "lost"].contains(&event.text(field::REQUEST_STATE))
+}
+
 /// A server's name without a port and a dot at its end, as the library compares it.
 fn bare_name(name: &str) -> &str {
     let bare = match name.rsplit_once(':') {
@@ -79,7 +89,7 @@ pub fn request_of(event: &Event) -> Request {
         script: text(field::REQUEST_SCRIPT),
         pool: text(field::REQUEST_POOL),
         profile: text(field::REQUEST_PROFILE),
-        is_unknown: ["unknown", "lost"].contains(&event.text(field::REQUEST_STATE)),
+        is_unknown: is_unknown(event),
     }
 }
 

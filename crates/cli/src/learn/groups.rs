@@ -71,6 +71,11 @@ impl Groups {
         group
     }
 
+    /// Says that no event comes any more.
+    pub fn end(&mut self) {
+        (self.known, self.waiting) = (Recent::new(0), Recent::new(0));
+    }
+
     /// The group that a group became a part of, or itself.
     pub fn whole(&self, group: u64) -> u64 {
         let mut at = group;

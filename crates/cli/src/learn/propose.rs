@@ -329,8 +329,16 @@ pub fn pattern(words: &[String]) -> Result<String, String> {
     }
 }
 
+/// A longer word is read back before it is proposed.
+const PLAIN_MAX: usize = 128;
+
 /// A word as it is written in a command: in quotes where it needs them.
 fn quoted(word: &str) -> String {
+    // No shell has a meaning for one of these.
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./-".contains(&byte);
+    if !word.is_empty() && word.len() < PLAIN_MAX && word.bytes().all(is_plain) {
+        return word.to_owned();
+    }
     let is_read = |text: &str| portcullis_config::command(&format!("x {text}")).is_ok_and(|read| read[1..] == [word]);
     let forms = [word.to_owned(), format!("'{word}'"), format!("\"{word}\"")];
     forms.into_iter().find(|form| is_read(form)).unwrap_or_else(|| word.to_owned())

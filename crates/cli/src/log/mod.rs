@@ -13,7 +13,7 @@ use crate::check;
 use crate::probes::Left;
 use crate::progress::Progress;
 use portcullis_event::field;
-use portcullis_story::log::{self, Log};
+use portcullis_story::log::{self, Log, Wanted};
 use selection::of_policy;
 use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;
@@ -25,6 +25,13 @@ const ALL_MAX: usize = 512 << 20;
 
 /// How many virtual hosts of events are remembered to tell a name that none has.
 const VHOSTS_MAX: usize = 20_000;
+
+/// What is read of a log that was read before.
+#[derive(Clone, Copy)]
+enum Again<'w> {
+    All,
+    Lines(Wanted<'w>),
+}
 
 impl Selection {
     /// Calls `each` with the chosen events, as they are written; gives how many lines were no events.
@@ -56,7 +63,21 @@ impl Selection {
 
     /// Calls `each` with the chosen events once more: what is to be said of the log was said the first time.
     pub fn read_again(&self, each: &mut dyn FnMut(Event)) -> Result<(), String> {
-        self.read_lines(&mut self.probes.left(), false, true, &mut |event, is_chosen| {
+        self.read_lines(&mut self.probes.left(), false, Some(Again::All), &mut |event, is_chosen| {
+            if is_chosen {
+                each(event);
+            }
+        })?;
+        Ok(())
+    }
+
+    /// The same with those that stand in some lines of files, which were not left out the first time; of the journal, with all.
+    pub fn read_lines_again(&self, wanted: Wanted<'_>, each: &mut dyn FnMut(Event)) -> Result<(), String> {
+        // Which events are of a probe, only all of them tell: where they are shown, they have a mark.
+        if self.probes.probes {
+            return self.read_again(each);
+        }
+        self.read_lines(&mut Left::default(), false, Some(Again::Lines(wanted)), &mut |event, is_chosen| {
             if is_chosen {
                 each(event);
             }
@@ -82,14 +103,14 @@ impl Selection {
 
     /// The same without what is left out.
     pub fn read_but(&self, left: &mut Left, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
-        self.read_lines(left, follow, false, each)
+        self.read_lines(left, follow, None, each)
     }
 
     fn read_lines(
         &self,
         left: &mut Left,
         follow: bool,
-        is_quiet: bool,
+        again: Option<Again<'_>>,
         each: &mut dyn FnMut(Event, bool),
     ) -> Result<usize, String> {
         if let (Some(since), Some(until)) = (&self.since, &self.until)
@@ -97,6 +118,7 @@ impl Selection {
         {
             return Err("--since is after --until: no event is between them; help: exchange them".to_owned());
         }
+        let is_quiet = again.is_some();
         let mut vhosts = BTreeSet::new();
         let mut wrong = Complaints { is_quiet, ..Complaints::default() };
         let log = Log {
@@ -104,6 +126,10 @@ impl Selection {
             rotated: self.rotated,
             since: self.since.as_ref().map(Moment::seconds),
             copies: self.is_read_again.then_some(&self.copies),
+            wanted: match again {
+                Some(Again::Lines(wanted)) => Some(wanted),
+                Some(Again::All) | None => None,
+            },
             ..Log::default()
         };
         let mut progress = (!follow).then(|| Progress::of(&log));

@@ -1,28 +1,30 @@
-//! The events that the page shows of each incident, found by a second reading.
+//! The events that the page shows of each incident: chosen by what the first reading noted, and read once more.
 //!
 //! **Memory** is bounded for each incident. The first events of its steps come before all others: an attacker who does much does not
 //! hide what he did first.
 
 use crate::log::{self, Event, Selection};
-use portcullis_event::field;
-use portcullis_story::{Incident, Index, Members};
-use std::collections::HashSet;
-use std::rc::Rc;
+use portcullis_story::{Incident, Index, Note, Notes};
+use std::collections::{HashMap, HashSet};
 
 /// So many incidents have more events than the others.
 const FIRST: usize = 20;
 /// So many events, and so many bytes of them, are kept of each of the first incidents, and of each other one.
 const MOST: [(usize, usize); 2] = [(40, 1 << 20), (4, 64 << 10)];
+/// What an event takes beside its line, in bytes, about.
+const BESIDE: usize = 3 << 10;
 
 /// The events of each incident, in the order of time, and how many more there are.
 #[derive(Default)]
 pub struct Kept(Vec<(Vec<Event>, usize)>);
 
 impl Kept {
-    /// Reads the log once more.
-    pub fn read(selection: &Selection, incidents: &[Incident]) -> Result<Kept, String> {
-        let mut keeper = Keeper::of(incidents);
-        selection.read_again(&mut |event| keeper.take(event))?;
+    /// Reads the lines of the log once more that have events to keep.
+    pub fn read(selection: &Selection, incidents: &[Incident], mut notes: Notes) -> Result<Kept, String> {
+        let mut keeper = Keeper::of(incidents, &mut notes)?;
+        let lines: HashSet<u64> = keeper.wanted.keys().copied().collect();
+        let is_wanted = |line: &[u8]| notes.has_parts() || lines.contains(&notes.line(line));
+        selection.read_lines_again(&is_wanted, &mut |event| keeper.take(event, &notes))?;
         Ok(keeper.done())
     }
 
@@ -32,63 +34,139 @@ impl Kept {
     }
 }
 
-/// Chooses among events.
+/// Takes those events out of a log that are kept.
 pub struct Keeper {
-    members: Members,
-    index: Index,
-    incidents: Vec<Own>,
+    /// By their lines: the place of the incident, and the place among its events.
+    wanted: HashMap<u64, (usize, usize)>,
+    /// How many events each incident has, and those of them that are kept, with their places.
+    found: Vec<(usize, Vec<(usize, Event)>)>,
 }
 
+/// What is chosen of an incident's events.
 #[derive(Default)]
 struct Own {
-    steps: HashSet<Rc<str>>,
-    of_steps: Vec<Event>,
-    others: Vec<Event>,
+    steps: HashSet<u64>,
+    of_steps: Vec<u64>,
+    others: Vec<u64>,
     bytes: usize,
     all: usize,
 }
 
-impl Keeper {
-    /// For these incidents.
-    pub fn of(incidents: &[Incident]) -> Keeper {
-        let own = |incident: &Incident| Own {
-            steps: incident.steps.iter().map(|step| Rc::clone(&step.event)).collect(),
-            ..Own::default()
-        };
-        Keeper {
-            members: Members::default(),
-            index: Index::new(incidents),
-            incidents: incidents.iter().map(own).collect(),
-        }
-    }
-
-    /// Takes an event.
-    pub fn take(&mut self, event: Event) {
-        let Some(place) = self.members.within(&event, &self.index) else { return };
-        let (most, bytes) = MOST[usize::from(place >= FIRST)];
-        let own = &mut self.incidents[place];
-        own.all += 1;
-        if own.bytes + event.weight() > bytes {
+impl Own {
+    fn choose(&mut self, note: Note, (most, bytes): (usize, usize)) {
+        self.all += 1;
+        let weight = note.length.saturating_add(BESIDE);
+        if self.bytes.saturating_add(weight) > bytes {
             return;
         }
         // Of an event that is the first of its step, its copy is not.
-        let is_of_step = own.steps.remove(event.text(field::EVENT_ID));
-        let list = if is_of_step { &mut own.of_steps } else { &mut own.others };
+        let is_of_step = self.steps.remove(&note.id);
+        let list = if is_of_step { &mut self.of_steps } else { &mut self.others };
         if list.len() < most {
-            own.bytes += event.weight();
-            list.push(event);
+            self.bytes += weight;
+            list.push(note.line);
+        }
+    }
+}
+
+impl Keeper {
+    /// For these incidents, by what was noted of all events.
+    pub fn of(incidents: &[Incident], notes: &mut Notes) -> Result<Keeper, String> {
+        let own = |incident: &Incident| Own {
+            steps: incident.steps.iter().map(|step| Notes::id(&step.event)).collect(),
+            ..Own::default()
+        };
+        let most = |place: usize| MOST[usize::from(place >= FIRST)];
+        let mut all: Vec<Own> = incidents.iter().map(own).collect();
+        notes.each(&Index::new(incidents), &mut |place, note| all[place].choose(note, most(place))).map_err(
+            |error| {
+                let folder = portcullis_story::spill_folder();
+                format!(
+                    "cannot keep notes of events in {}: {error}; help: TMPDIR names another directory",
+                    folder.display()
+                )
+            },
+        )?;
+        let mut keeper = Keeper { wanted: HashMap::new(), found: Vec::new() };
+        for (place, own) in all.into_iter().enumerate() {
+            let chosen = own.of_steps.into_iter().chain(own.others).take(most(place).0);
+            keeper.wanted.extend(chosen.enumerate().map(|(rank, line)| (line, (place, rank))));
+            keeper.found.push((own.all, Vec::new()));
+        }
+        Ok(keeper)
+    }
+
+    /// Takes an event, the first time that it is read.
+    pub fn take(&mut self, event: Event, notes: &Notes) {
+        if let Some((place, rank)) = self.wanted.remove(&notes.line(event.line().as_bytes())) {
+            self.found[place].1.push((rank, event));
         }
     }
 
     /// What is kept.
     pub fn done(self) -> Kept {
-        let chosen = |(place, own): (usize, Own)| {
-            let (most, _) = MOST[usize::from(place >= FIRST)];
-            let mut events: Vec<Event> = own.of_steps.into_iter().chain(own.others).take(most).collect();
-            let more = own.all - events.len();
-            events.sort_by_key(Event::nanoseconds);
+        let sorted = |(all, mut found): (usize, Vec<(usize, Event)>)| {
+            found.sort_by_key(|(rank, event)| (event.nanoseconds(), *rank));
+            let events: Vec<Event> = found.into_iter().map(|(_, event)| event).collect();
+            let more = all - events.len();
             (log::together(events, false), more)
         };
-        Kept(self.incidents.into_iter().enumerate().map(chosen).collect())
+        Kept(self.found.into_iter().map(sorted).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_event::field;
+    use portcullis_story::{Story, find};
+    use serde_json::json;
+
+    fn line(number: usize, command: &str) -> String {
+        let event = json!({
+            "@timestamp": format!("2026-11-24T16:25:{number:02}Z"), "rule": { "id": "shell-spawn" },
+            "event": { "id": format!("ab-{number}"), "action": "exec", "outcome": "success" },
+            "client": { "address": "192.0.2.7" }, "process": { "command_line": command },
+            "portcullis": { "request": { "script": "/srv/a.php" } },
+        });
+        event.to_string()
+    }
+
+    /// The identifiers of the events that are kept of the only incident of a log, and how many more it has.
+    fn kept(log: &str) -> (Vec<String>, usize) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        std::fs::write(&path, log).unwrap();
+        let selection = Selection { files: vec![path], ..Selection::default() };
+        let (mut story, mut notes) = (Story::default(), Notes::default());
+        let taken = selection.read_every(false, &mut |event, is_chosen| {
+            if story.take(&event, is_chosen) && is_chosen {
+                notes.take(&event);
+            }
+        });
+        assert!(taken.is_ok());
+        let incidents = find(&story.told());
+        assert_eq!(incidents.len(), 1);
+        let kept = Kept::read(&selection, &incidents, notes).unwrap();
+        let (events, more) = kept.of(0);
+        (events.iter().map(|event| event.text(field::EVENT_ID).to_owned()).collect(), more)
+    }
+
+    #[test]
+    fn events_come_by_time_each_once_and_the_others_are_counted() {
+        let (most, _) = MOST[0];
+        let log: Vec<String> = (0..most + 10).rev().map(|number| line(number, "id") + "\n  ").collect();
+        let (found, more) = kept(&(log.concat() + &log.concat()));
+        assert_eq!((found.len(), more), (most, 10));
+        assert!(found.contains(&"ab-49".to_owned()), "the one that was read first is that of the step");
+        assert!(found.is_sorted_by_key(|id| id[3..].parse::<usize>().unwrap()), "{found:?}");
+    }
+
+    /// What stands behind half an event, or behind another one, has no line of its own.
+    #[test]
+    fn an_event_in_a_line_with_others_is_kept() {
+        let (one, two, three) = (line(1, "id"), line(2, "w"), line(3, "uptime"));
+        let log = format!("{one}\n{}{two}\n{three}{}\n", &one[..40], line(4, "ls"));
+        assert_eq!(kept(&log), (["ab-1", "ab-2", "ab-3", "ab-4"].map(str::to_owned).to_vec(), 0));
     }
 }

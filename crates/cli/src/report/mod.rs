@@ -1,7 +1,7 @@
 //! `portcullis report`: what happened, as an HTML page that needs nothing else.
 //!
-//! **Passes**: the first one finds the incidents and counts everything, in bounded memory; the second one finds the events of the
-//! incidents that the page shows.
+//! **Passes**: the first one finds the incidents and counts everything, in bounded memory; the second one reads only the lines with the
+//! events that the page shows.
 
 mod earlier;
 mod kept;
@@ -12,7 +12,7 @@ use crate::log::{self, Event, Selection};
 use crate::{FINE, WRONG, check, complain, device, incidents, install, learn};
 use kept::Kept;
 use page::Facts;
-use portcullis_story::{Brief, Digest, Found, Incident, Story, Totals, find_first};
+use portcullis_story::{About, Brief, Digest, Found, Incident, Notes, Story, Totals, find_first};
 use std::path::{Path, PathBuf};
 
 /// So many incidents are in the page; the others are in a second file.
@@ -52,14 +52,17 @@ impl Log {
 struct Reading {
     story: Story,
     digest: Digest,
+    notes: Notes,
 }
 
 impl Reading {
     /// Takes an event; whether it was not read before. What is not chosen shows what is ordinary.
     fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
-        let is_new = self.story.take(event, is_chosen);
+        let about = About::of(event);
+        let is_new = self.story.take_about(event, &about, is_chosen);
         if is_new && is_chosen {
-            self.digest.take(event);
+            self.digest.take(event, &about);
+            self.notes.take(event);
         }
         is_new
     }
@@ -99,15 +102,17 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
             learner.take_new(&event, is_chosen);
         }
     })?;
+    // What the incidents are made of is not held beside what the proposal is made of.
+    let notes = std::mem::take(&mut reading.notes);
+    let log = reading.done();
     let learnt = match (&streaming, learner) {
         (Ok(streaming), Some(learner)) => streaming.text(learner),
         _ => policy.map(|_| String::new()),
     };
     let code = if unreadable == 0 && learnt.is_ok() { FINE } else { WRONG };
     let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
-    let log = reading.done();
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
-    let kept = Kept::read(selection, shown)?;
+    let kept = Kept::read(selection, shown, notes)?;
     // Beside a device there is no second file.
     let beside = arguments.output.as_deref().filter(|path| !device::is(path)).map(second);
     let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);
@@ -209,13 +214,16 @@ pub fn pages_on(events: &[Event], unreadable: usize, text: &str) -> [String; 2] 
     for event in events {
         reading.take(event, true);
     }
+    let mut notes = std::mem::take(&mut reading.notes);
     let log = reading.done();
-    let mut kept = kept::Keeper::of(&log.incidents);
-    events.iter().for_each(|event| kept.take(event.clone()));
+    let kept = kept::Keeper::of(&log.incidents, &mut notes).map(|mut keeper| {
+        events.iter().for_each(|event| keeper.take(event.clone(), &notes));
+        keeper.done()
+    });
     let selection = Selection::default();
     let facts = Facts {
         log: &log,
-        kept: &kept.done(),
+        kept: &kept.unwrap_or_default(),
         commands: &|incident| incidents::commands(&selection, incident),
         earlier: &earlier::Found::None(text.to_owned()),
         unreadable,

@@ -13,7 +13,7 @@ use crate::Event;
 use crate::quick;
 use crate::recent::Recent;
 use crate::resolve;
-use crate::story::{cut, rule_of, shape_of, what};
+use crate::story::{About, cut, rule_of};
 use crate::trail::{is_grave, stable};
 use portcullis_event::field;
 use portcullis_policy::RULE_FACTS;
@@ -138,7 +138,7 @@ impl Default for Digest {
 
 impl Digest {
     /// Takes an event that was not read before.
-    pub fn take(&mut self, event: &Event) {
+    pub fn take(&mut self, event: &Event, about: &About) {
         let stream = stable(event.text(field::STREAM));
         if let Some(dropped @ 1..) = event.number(field::DROPPED)
             && (self.dropped.len() < STREAMS_MAX || self.dropped.contains_key(&stream))
@@ -173,9 +173,9 @@ impl Digest {
             return self.take_merged(event, call);
         }
         let (site, script) = (resolve::site(event), event.text(field::REQUEST_SCRIPT));
-        let text = what(event);
         let is_exec = event.is_exec();
-        let kind = stable((event.rule(), shape_of(event, &text)));
+        let About { what: text, shape } = about;
+        let kind = *shape;
         let places = Places {
             site: stable(site),
             client: call.client,
@@ -188,9 +188,9 @@ impl Digest {
         self.clients.take(places.client, &cut(client), &call);
         self.scripts.take(places.script, &cut(script), &call);
         if is_exec {
-            self.commands.take(kind, &text, &call);
+            self.commands.take(kind, text, &call);
         } else if event.destination().is_some() {
-            self.destinations.take(kind, &text, &call);
+            self.destinations.take(kind, text, &call);
         }
         if !event.text(field::EVENT_ID).is_empty() {
             self.likes.insert(stable(event.text(field::EVENT_ID)), places);
@@ -247,18 +247,22 @@ mod tests {
         }))
     }
 
+    fn take(digest: &mut Digest, event: &Event) {
+        digest.take(event, &About::of(event));
+    }
+
     #[test]
     fn merged_calls_are_those_of_the_event_that_they_are_like() {
         let mut digest = Digest::default();
-        digest.take(&event(1, "sh -c id"));
+        take(&mut digest, &event(1, "sh -c id"));
         let merged = |like: &str| {
             Event::of(&json!({
                 "rule": { "id": "shell-spawn" }, "event": { "action": "merged", "outcome": "failure" },
                 "portcullis": { "like": like, "repeated": 5, "vhost": "blog" },
             }))
         };
-        digest.take(&merged("ab-1"));
-        digest.take(&merged("ab-2"));
+        take(&mut digest, &merged("ab-1"));
+        take(&mut digest, &merged("ab-2"));
         for table in [&digest.commands, &digest.scripts, &digest.clients] {
             assert_eq!(table.ranked(3)[0].1.calls, [1, 5]);
         }
@@ -272,7 +276,7 @@ mod tests {
     fn what_sinks_did_not_take_is_the_most_that_a_stream_says() {
         let mut digest = Digest::default();
         for number in [3, 9, 4] {
-            digest.take(&event(number, "sh -c id"));
+            take(&mut digest, &event(number, "sh -c id"));
         }
         assert_eq!(digest.dropped(), 9);
     }
@@ -282,7 +286,7 @@ mod tests {
         let mut digest = Digest::default();
         for number in 0..100 {
             let own = json!({ "@timestamp": format!("2026-11-24T16:25:{number}Z"), "rule": { "id": "guard-policy" }, "message": "x" });
-            digest.take(&Event::of(&own));
+            take(&mut digest, &Event::of(&own));
         }
         let (kept, all) = digest.own();
         assert_eq!((kept.len(), all), (OWN_MAX, 100));

@@ -6,7 +6,7 @@
 use super::copies::Copies;
 use super::decode::{self, Source};
 use super::lines::Lines;
-use super::{Error, Item, Log, Meter, events_of};
+use super::{Error, Item, Log, Meter, Wanted, events_of};
 use portcullis_config::reading::{self, Links};
 use std::fs::File;
 use std::io::{BufRead, ErrorKind, Seek};
@@ -32,6 +32,7 @@ pub fn read_all(log: &Log<'_>, follow: bool, each: Each<'_>) -> Result<(), Error
         for older in older.map_err(|error| Error::of(path, error))? {
             // Anybody may have left one there: the others are read all the same.
             let read = Followed::open(&older, &log.meter, None).and_then(|mut followed| {
+                followed.wanted = log.wanted;
                 let read = followed.read(part, each);
                 followed.end(part, each);
                 read
@@ -43,6 +44,7 @@ pub fn read_all(log: &Log<'_>, follow: bool, each: Each<'_>) -> Result<(), Error
         let copies = log.copies.filter(|_| !follow).map(|copies| (copies, part));
         let failed = |error| Error::of(path, error);
         let mut followed = Followed::open(path, &log.meter, copies).map_err(failed)?;
+        followed.wanted = log.wanted;
         followed.read(part, each).map_err(failed)?;
         match follow {
             true => open.push(followed),
@@ -141,28 +143,33 @@ pub fn rotations(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// A file that may grow, and may be rotated.
-struct Followed {
+struct Followed<'w> {
     path: PathBuf,
     inode: u64,
     size: u64,
     lines: Lines<Box<dyn BufRead>>,
     /// The file itself, where it is not compressed.
     file: Option<File>,
+    wanted: Option<Wanted<'w>>,
 }
 
-impl Followed {
-    fn open(path: &Path, meter: &Meter, copies: Option<(&Copies, usize)>) -> std::io::Result<Followed> {
+impl<'w> Followed<'w> {
+    fn open(path: &Path, meter: &Meter, copies: Option<(&Copies, usize)>) -> std::io::Result<Followed<'w>> {
         let file = reading::open(path, Links::Own)?;
         let meta = file.metadata()?;
         let Source { reader, file } = decode::source(file, meter, copies)?;
         let lines = Lines::new(reader).of_file(file.as_ref().map(File::try_clone).transpose()?);
-        Ok(Followed { path: path.to_owned(), inode: meta.ino(), size: meta.len(), lines, file })
+        Ok(Followed { path: path.to_owned(), inode: meta.ino(), size: meta.len(), lines, file, wanted: None })
     }
 
     /// Reads the whole lines that are there.
     fn read(&mut self, part: usize, each: Each<'_>) -> std::io::Result<()> {
-        let (path, number) = (&self.path, self.lines.number());
-        let read = self.lines.read(&mut |line| events_of(part, path, number.get(), line, each));
+        let (path, number, wanted) = (&self.path, self.lines.number(), self.wanted);
+        let read = self.lines.read(&mut |line| {
+            if wanted.is_none_or(|is_wanted| is_wanted(line)) {
+                events_of(part, path, number.get(), line, each);
+            }
+        });
         let bytes = self.lines.passed_over();
         if bytes > 0 {
             each(Item::Skipped { path, bytes });
@@ -172,8 +179,12 @@ impl Followed {
 
     /// Reads what has no end of a line.
     fn end(&mut self, part: usize, each: Each<'_>) {
-        let (path, number) = (&self.path, self.lines.number());
-        self.lines.end(&mut |line| events_of(part, path, number.get(), line, each));
+        let (path, number, wanted) = (&self.path, self.lines.number(), self.wanted);
+        self.lines.end(&mut |line| {
+            if wanted.is_none_or(|is_wanted| is_wanted(line)) {
+                events_of(part, path, number.get(), line, each);
+            }
+        });
     }
 
     /// Goes on with the file that has the path now, where that is another one or was truncated.

@@ -100,9 +100,14 @@ pub struct Log<'l> {
     pub since: Option<i64>,
     /// Where pipes are kept, to be read a second time.
     pub copies: Option<&'l Copies>,
+    /// Of files, the lines that are read; the others are passed over as if they were not there.
+    pub wanted: Option<Wanted<'l>>,
     /// What counts the bytes that are read.
     pub meter: Meter,
 }
+
+/// Whether a line of a file is to be read.
+pub type Wanted<'w> = &'w dyn Fn(&[u8]) -> bool;
 
 impl Log<'_> {
     /// The files, one after the other.

@@ -9,6 +9,7 @@ use crate::learn::incidents::{Incidents, Shared};
 use crate::learn::propose::{List, Proposal, note};
 use crate::learn::reasons::{Reason, Reasons, Started};
 use crate::learn::{parsed, suspicion, widen};
+use portcullis_story::Recent;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Why calls are not learnt that were merged into no event which is read.
@@ -47,6 +48,11 @@ impl Learner<'_> {
             self.leave(merged);
         }
         let fresh = self.fresh(written);
+        // What only events that come would ask for makes room for what is found.
+        self.groups.end();
+        self.likes = Recent::new(0);
+        (self.calls, self.seen) = Default::default();
+        (self.users, self.place_numbers) = Default::default();
         let mut records = std::mem::take(&mut self.records);
         let (incidents, started) = self.find(&mut records, &fresh)?;
         if self.is_full() || incidents.is_full() {

@@ -3,6 +3,7 @@
 //! **Why records**: which events belong to an intrusion shows only at the end of the log. A record has 41 bytes; beyond a bound,
 //! records are in a file. What many events have in common is held once.
 
+mod calls;
 mod finish;
 mod records;
 mod whats;
@@ -12,6 +13,7 @@ use super::propose::{Choice, List, Proposal, described, entries};
 use super::suspicion;
 use crate::explain;
 use crate::log::Event;
+use calls::{Call, Calls};
 use portcullis_event::field::{self, Field};
 use portcullis_policy::{Policy, Rule};
 use portcullis_story::{Names, Recent, Seen};
@@ -77,6 +79,7 @@ pub struct Learner<'l> {
     seen: Seen,
     names: Names,
     whats: Whats,
+    calls: Calls,
     records: Records,
     groups: Groups,
     places: Vec<Place>,
@@ -108,6 +111,7 @@ impl<'l> Learner<'l> {
             seen: Seen::default(),
             names: Names::default(),
             whats: Whats::default(),
+            calls: Calls::default(),
             records: Records::default(),
             groups: Groups::default(),
             places: Vec::new(),
@@ -146,17 +150,12 @@ impl<'l> Learner<'l> {
         if event.is_of_merged() {
             return self.take_merged(event, is_chosen);
         }
-        if explain::fires(self.policy, event) == Some(false) {
+        let Some(Call { what, grave }) = self.call(event) else {
             self.counts.allowed += usize::from(is_chosen);
             return;
-        }
+        };
         let is_learnt = self.choice.blocked || !event.blocked();
         self.counts.blocked += usize::from(is_chosen && !is_learnt);
-        let named = self.named_variables(event);
-        let loads_own = named.is_some();
-        let (what, is_named) = self.what(event, named);
-        // Anybody may claim anything in an event that the journal contradicts. What a person names is ordinary.
-        let grave = suspicion::of_incident(event, loads_own).filter(|_| !is_named && event.contradicted().is_empty());
         let (script, place) = self.place(event);
         let record = Record {
             group: self.group(event),
@@ -164,7 +163,7 @@ impl<'l> Learner<'l> {
             place,
             client: self.client(event),
             chain: self.names.number(event.text(field::CHAIN)),
-            grave: grave.map_or(0, |why| self.names.number(&why)),
+            grave,
             calls: u32::try_from(event.count()).unwrap_or(u32::MAX),
             is_chosen: is_chosen && is_learnt,
             ..Record::at(event.seconds())
@@ -232,7 +231,8 @@ impl<'l> Learner<'l> {
             Some(at) => {
                 let sum = &mut self.left[*at];
                 sum.calls = sum.calls.saturating_add(merged.calls);
-                sum.when = sum.when.or(merged.when);
+                // In whichever order they come.
+                sum.when = sum.when.into_iter().chain(merged.when).min();
             }
             None => {
                 self.left_places.insert(key, self.left.len());
@@ -294,6 +294,34 @@ impl<'l> Learner<'l> {
         if let Some(when) = event.seconds() {
             self.first.entry(script).and_modify(|first| *first = (*first).min(when)).or_insert(when);
         }
+    }
+
+    /// What is known of the call of an event; `None` for one that the policy allows now.
+    fn call(&mut self, event: &Event) -> Option<Call> {
+        let key = self.calls.key(event, self.policy);
+        if let Some(known) = key.and_then(|key| self.calls.get(key, &self.whats)) {
+            return known;
+        }
+        let was_full = self.whats.is_full();
+        let call = self.judge(event);
+        if let Some(key) = key {
+            self.calls.insert(key, call, was_full);
+        }
+        call
+    }
+
+    /// The same without what is known.
+    fn judge(&mut self, event: &Event) -> Option<Call> {
+        if explain::fires(self.policy, event) == Some(false) {
+            return None;
+        }
+        let named = self.named_variables(event);
+        let loads_own = named.is_some();
+        let (what, is_named) = self.what(event, named);
+        // Anybody may claim anything in an event that the journal contradicts. What a person names is ordinary.
+        let grave = suspicion::of_incident(event, loads_own).filter(|_| !is_named && event.contradicted().is_empty());
+        let grave = grave.map_or(0, |why| self.names.number(&why));
+        Some(Call { what, grave })
     }
 
     /// The number of what an event is about, and whether a person named it.

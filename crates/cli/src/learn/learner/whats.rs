@@ -57,7 +57,7 @@ impl Whats {
         if let Some(number) = self.numbers.get(&key) {
             return *number;
         }
-        let is_full = self.all.len() >= ALL_MAX;
+        let is_full = self.is_full();
         let mut kind = kind_of(&what, is_full);
         let mut of_kind = self.hasher.hash_one((&kind, is_full));
         if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&of_kind) {
@@ -78,6 +78,11 @@ impl Whats {
         let what = What { entries: Err(String::new()), suspicion: None, rest_of: Some(kind), ..what };
         self.all.push(what);
         place(&self.all) - 1
+    }
+
+    /// Whether there is no room for more but what stands for those that are not held.
+    pub fn is_full(&self) -> bool {
+        self.all.len() >= ALL_MAX
     }
 
     /// What has a number.
