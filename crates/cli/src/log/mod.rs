@@ -240,11 +240,13 @@ pub(crate) fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
     if merged.is_empty() {
         return events;
     }
-    let places: HashMap<String, usize> =
-        events.iter().enumerate().map(|(place, event)| (event.text(field::EVENT_ID).to_owned(), place)).collect();
+    let owned = |(host, id): (&str, &str)| (host.to_owned(), id.to_owned());
+    let numbered = events.iter().enumerate();
+    let places: HashMap<(String, String), usize> =
+        numbered.filter_map(|(place, event)| Some((owned(event.identity()?), place))).collect();
     let mut others = Vec::new();
     for event in merged {
-        match places.get(event.text(field::LIKE)).filter(|_| !event.text(field::LIKE).is_empty()) {
+        match event.like().and_then(|like| places.get(&owned(like))) {
             Some(&place) => events[place].add(event.count()),
             None if of_requests => {}
             None => others.push(event),
@@ -272,5 +274,11 @@ mod tests {
         let counts: Vec<usize> = together(events.clone(), false).iter().map(Event::count).collect();
         assert_eq!(counts, [8, 1, 7], "nothing is left out");
         assert_eq!(together(events, true).len(), 2);
+        // An identifier is one host's: whoever writes events elsewhere chooses any.
+        let mut other = event("a-1").value();
+        other["host"] = json!({ "hostname": "web2" });
+        let counts: Vec<usize> =
+            together(vec![event("a-1"), Event::of(&other), merged("a-1", 5)], false).iter().map(Event::count).collect();
+        assert_eq!(counts, [6, 1]);
     }
 }
