@@ -199,7 +199,12 @@ fn what_became_of_a_call_is_said_in_words() {
     let listed = out(&place.run(&["events", "--incidents", log]));
     let incident: Vec<&str> = listed.split_whitespace().collect();
     let title = "Shell command from shop: index.php, by 127.0.0.1, 1 request, partly blocked\n";
-    assert!(listed.ends_with(title) && listed.lines().count() == 1, "{listed}");
+    // What became of it has a column.
+    let what = title.replace(", partly blocked", "");
+    assert!(listed.ends_with(&what) && listed.contains("  PARTLY ") && listed.lines().count() == 1, "{listed}");
+    // A beginning of the ID is enough.
+    let shown = out(&place.run(&["events", "--incident", &incident[1][..6], log]));
+    assert!(shown.starts_with(title), "{shown}");
     let shown = out(&place.run(&["events", "--incident", incident[1], log]));
     assert!(shown.starts_with(title), "{shown}");
     assert!(shown.contains("\nGET localhost/index.php?do="), "{shown}");
@@ -239,4 +244,93 @@ fn what_sent_nothing_is_told_in_every_list() {
     let log = place.log(&["php-ini"], |_, event| event["portcullis"]["detail"] = "nothing sent yet".into());
     let said = out(&place.run(&["events", "--table", log.to_str().expect("a path")]));
     assert!(!said.contains("nothing sent yet"), "{said}");
+}
+
+/// A list that people read has names over its columns, and lines that fit.
+#[test]
+fn a_list_of_incidents_fits_the_terminal() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn", "stdio-socket", "egress-port"], |rule, event| {
+        event["url"]["domain"] = format!("{}.example", "long".repeat(30)).into();
+        event["client"]["address"] = format!("2001:db8:1111:2222:3333:4444:5555:{}", rule.len()).into();
+        event["portcullis"]["request"]["script"] = format!("/srv/{rule}/{}.php", "deep".repeat(40)).into();
+        event["portcullis"].as_object_mut().expect("an object").remove("vhost");
+    });
+    let (log, columns) = (log.to_str().expect("a path"), [80, 100, 120, 140]);
+    for columns in columns {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let done = command.args(["events", "--incidents", log]).env("COLUMNS", columns.to_string()).output();
+        let listed = out(&done.expect("portcullis"));
+        let lines: Vec<&str> = listed.lines().collect();
+        assert!(lines[0].starts_with("SCORE  ID ") && lines.len() > 1, "{listed}");
+        assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {listed}");
+        assert!(lines.iter().all(|line| line.matches("WENT AHEAD").count() <= 1 && !line.contains("not blocked")));
+        // What is shown of an ID finds the incident.
+        let id = lines[1].split_whitespace().nth(1).expect("an ID");
+        let shown = place.run(&["events", "--incident", id, log]);
+        assert!(shown.status.success() && out(&shown).contains(&format!("incident {id}")), "{}", err(&shown));
+    }
+}
+
+/// The commands that are shown find the same incident: with the time and the choice that it was found with.
+#[test]
+fn what_to_type_next_finds_the_same_incident() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn", "stdio-socket"], |_, event| {
+        event["host"]["hostname"] = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name").trim().into();
+    });
+    let log = log.to_str().expect("a path");
+    let choice = ["--since", "2026-11-01", "--until", "2026-12-01", "--severity", "low", "--mode", "audit"];
+    let listed = out(&place.run(&[&["events", "--incidents", "--json"], &choice[..], &[log]].concat()));
+    let first: Value = serde_json::from_str(listed.lines().next().expect("an incident")).expect("JSON");
+    let id = first["id"].as_str().expect("an ID");
+    let shown = out(&place.run(&[&["events", "--incident", id], &choice[..], &[log]].concat()));
+    let next: Vec<&str> = shown.lines().skip_while(|line| *line != "Next").map(str::trim).collect();
+    let contain = next.iter().find(|line| line.starts_with("portcullis contain ")).expect("contain");
+    let time = "--since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z";
+    assert_eq!(*contain, format!("portcullis contain --incident {id} {time} --mode audit --severity 21 -- {log}"));
+    for command in next.iter().filter(|line| line.starts_with("portcullis events ")) {
+        assert!(command.contains(time), "{command}");
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        let done = place.run(&words);
+        assert!(done.status.success() && !out(&done).is_empty(), "{command}: {}", err(&done));
+    }
+}
+
+/// The beginning of several IDs is an error that lists them.
+#[test]
+fn the_beginning_of_several_ids_lists_them() {
+    let place = Place::new();
+    let event =
+        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events/stdio-socket.json"));
+    let event: Value = serde_json::from_str(&event.expect("an example")).expect("JSON");
+    // Enough that two of them begin alike.
+    let mut lines = String::new();
+    for number in 0..20_000 {
+        let mut event = event.clone();
+        event["event"]["id"] = format!("ab-{number}").into();
+        event["http"]["request"]["id"] = format!("{number:x}").into();
+        event["client"]["address"] = format!("10.1.{}.{}", number / 250, number % 250).into();
+        event["portcullis"]["request"]["script"] = format!("/srv/{number}/up.php").into();
+        event["process"] = serde_json::json!({ "command_line": format!("sh -c /srv/x{}", "y".repeat(number % 97)) });
+        event["host"]["hostname"] = format!("web{number}").into();
+        lines += &format!("{event}\n");
+    }
+    let log = place.write("many.jsonl", &lines);
+    let log = log.to_str().expect("a path");
+    let listed = out(&place.run(&["events", "--incidents", "--json", "-n", "0", log]));
+    let mut ids: Vec<String> = listed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_str().expect("an ID").to_owned())
+        .collect();
+    ids.sort();
+    let pair = ids.windows(2).find(|pair| pair[0][..6] == pair[1][..6]).expect("two that begin alike").to_vec();
+    for verb in [&["events", "--incident"][..], &["contain", "--dry-run", "--incident"]] {
+        let done = place.run(&[verb, &[&pair[0][..6], log]].concat());
+        let said = err(&done);
+        assert_eq!(done.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(pair.iter().all(|id| said.contains(id)) && said.contains("help: write more of it"), "{verb:?}: {said}");
+        let one = place.run(&["events", "--incident", &pair[0], log]);
+        assert!(one.status.success() && out(&one).contains(&pair[0]), "{}", err(&one));
+    }
 }

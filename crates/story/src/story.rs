@@ -78,6 +78,14 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether the call of an event is of an ordinary kind, and of a rule that some application triggers.
+    #[must_use]
+    pub fn is_ordinary(&self, event: &Event) -> bool {
+        let shape = self.shapes.get(&stable((event.rule(), shape_of(event, &what(event)))));
+        let is_grave = event.rules().filter_map(rule_of).any(is_grave);
+        !is_grave && shape.is_some_and(|shape| self.ordinary.has(shape))
+    }
+
     /// Whether the events that were asked for are of several hosts.
     #[must_use]
     pub fn has_hosts(&self) -> bool {

@@ -254,7 +254,7 @@ mod tests {
         let merged = |like: &str| {
             Event::of(&json!({
                 "rule": { "id": "shell-spawn" }, "event": { "action": "merged", "outcome": "failure" },
-                "portcullis": { "like": like, "repeated": 5, "vhost": "blog" },
+                "host": { "hostname": "web1" }, "portcullis": { "like": like, "repeated": 5, "vhost": "blog" },
             }))
         };
         digest.take(&merged("ab-1"));
