@@ -128,18 +128,35 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
         }
     }
     own.retain(|(host, _), own| own.saturating_mul(SHARE) >= calls.get(host).copied().unwrap_or(0));
-    let sites = |is: &dyn Fn(&Trail) -> bool| {
-        trails.iter().filter(|trail| is(trail)).map(|trail| trail.key[1]).collect::<Set<u64>>().len()
-    };
-    let is_shared = |(host, client): &(u64, u64)| {
-        let all: Vec<&Trail> = trails.iter().filter(|trail| trail.key[0] == *host && trail.key[3] == *client).collect();
-        let own = sites(&|trail| trail.key[0] == *host && trail.key[3] == *client);
-        let first = all.iter().map(|trail| trail.first).min().unwrap_or(0).max(from);
-        let last = all.iter().map(|trail| trail.last).max().unwrap_or(0).min(to);
-        let long = last.saturating_sub(first);
-        (own >= SITES_SHARED && own * 2 >= sites(&|trail| trail.key[0] == *host))
-            || all.len() >= SCRIPTS_SHARED
+    // One pass for all of them: there may be as many hosts as events.
+    let mut of_host: Table<u64, Set<u64>> = Table::default();
+    let mut of_client: Table<(u64, u64), Reach> = Table::default();
+    for trail in trails {
+        let [host, site, _, client] = trail.key;
+        of_host.entry(host).or_default().insert(site);
+        if own.contains_key(&(host, client)) {
+            let reach = of_client.entry((host, client)).or_default();
+            reach.sites.insert(site);
+            reach.scripts += 1;
+            let (first, last) = reach.time.unwrap_or((trail.first, trail.last));
+            reach.time = Some((first.min(trail.first), last.max(trail.last)));
+        }
+    }
+    let is_shared = |(host, _): &(u64, u64), reach: &Reach| {
+        let (first, last) = reach.time.unwrap_or_default();
+        let long = last.min(to).saturating_sub(first.max(from));
+        let sites = of_host.get(host).map_or(0, Set::len);
+        (reach.sites.len() >= SITES_SHARED && reach.sites.len() * 2 >= sites)
+            || reach.scripts >= SCRIPTS_SHARED
             || (long >= SHORT && long >= to.saturating_sub(from) / 2)
     };
-    own.into_keys().filter(|key| is_shared(key)).collect()
+    of_client.into_iter().filter(|(key, reach)| is_shared(key, reach)).map(|(key, _)| key).collect()
+}
+
+/// Where and when an address was.
+#[derive(Default)]
+struct Reach {
+    sites: Set<u64>,
+    scripts: usize,
+    time: Option<(i64, i64)>,
 }

@@ -21,8 +21,11 @@ impl Incident {
         if fits(&whole) {
             return whole;
         }
-        let mut shorter = (VALUE_MIN..=VALUE_MAX).rev().step_by(4).map(|max| self.summary_of(max));
-        shorter.find(|text| fits(text)).unwrap_or_else(|| self.summary_of(VALUE_MIN))
+        let lengths = || (VALUE_MIN..=VALUE_MAX).rev().step_by(4);
+        let shorter = lengths().map(|max| self.summary_of(max, true));
+        // By whom it was is the first that is left out.
+        let mut all = shorter.chain(lengths().map(|max| self.summary_of(max, false)));
+        all.find(|text| fits(text)).unwrap_or_else(|| self.summary_of(VALUE_MIN, false))
     }
 
     fn how_often(&self) -> String {
@@ -38,11 +41,11 @@ impl Incident {
     /// has is in quotes, so that it cannot continue the sentence.
     #[must_use]
     pub fn summary(&self) -> String {
-        self.summary_of(VALUE_MAX)
+        self.summary_of(VALUE_MAX, true)
     }
 
-    /// The same with values of so many characters at most.
-    fn summary_of(&self, max: usize) -> String {
+    /// The same with values of so many characters at most, with or without the clients.
+    fn summary_of(&self, max: usize, has_clients: bool) -> String {
         let delimited = |value: &str| quoted_in_title(value, max).into_owned();
         let of = |all: &[Rc<str>], (count, is_exact): Count, word: &str| match (all, count) {
             ([], _) => String::new(),
@@ -65,7 +68,7 @@ impl Incident {
             script => out += &format!(": {script}"),
         }
         match of(&self.clients, clients, "clients") {
-            client if client.is_empty() => {}
+            client if client.is_empty() || !has_clients => {}
             client => out += &format!(", by {client}"),
         }
         out

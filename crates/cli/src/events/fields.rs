@@ -22,12 +22,11 @@ pub fn column(name: &str) -> Result<Column, String> {
     if all().any(|known| known == name) {
         return Ok(Column { pointer: format!("/{}", name.replace('.', "/")) });
     }
-    let every: Vec<&str> = all().collect();
-    // A part of a name is one of several; else a slip of the keys is one letter or two.
-    let near: Vec<&str> = match portcullis_config::nearest(name, &every) {
-        Some(near) => vec![near],
-        None => every.into_iter().filter(|known| !name.is_empty() && known.contains(name)).take(SUGGESTED).collect(),
-    };
+    // A part of a name is one of several; else a slip of the keys is a letter or two.
+    let mut near: Vec<&str> = all().filter(|known| !name.is_empty() && known.contains(name)).take(SUGGESTED).collect();
+    if near.is_empty() {
+        near.extend(portcullis_config::nearest(name, &all().collect::<Vec<&str>>()));
+    }
     let near = if near.is_empty() { String::new() } else { format!(" Similar: {}.", near.join(", ")) };
     Err(format!("no field of events has this name.{near} {} lists them", out::page("fields.csv")))
 }
