@@ -16,9 +16,14 @@ struct Made {
 
 impl Made {
     fn call(&mut self, at: i64, rule: &str, site: &str, script: &str, client: &str, what: &str) {
+        self.call_at(1000 * at, rule, site, script, client, what);
+    }
+
+    /// The same at so many milliseconds.
+    fn call_at(&mut self, at: i64, rule: &str, site: &str, script: &str, client: &str, what: &str) {
         let number = self.events.len();
         let mut value = json!({
-            "@timestamp": jiff::Timestamp::from_second(BEGIN + at).expect("a time").to_string(), "rule": { "id": rule },
+            "@timestamp": jiff::Timestamp::from_millisecond(1000 * BEGIN + at).expect("a time").to_string(), "rule": { "id": rule },
             "event": { "id": format!("{}-{number}", self.host), "action": "exec", "outcome": "success" },
             "host": { "hostname": self.host }, "client": { "address": client },
             "http": { "request": { "id": format!("{}{number:x}", self.host) } }, "url": { "original": "/", "domain": site },
@@ -161,6 +166,77 @@ fn a_time_that_somebody_made_up_changes_little() {
         assert!(incidents[0].title().contains("site4.example: up.php, by 192.88.1.1"), "{}", shown(&incidents));
         let odd = incidents.iter().filter(|one| !one.is_ordinary).count();
         assert!(odd <= 2, "{outlier}: {}", shown(&incidents));
+    }
+}
+
+/// What of an incident is the site's own work is known of each event; what no application does never is.
+#[test]
+fn an_event_is_ordinary_as_its_kind_is() {
+    let mut log = log();
+    log.ordinary(SITES, 48 * HOUR, 300, &|number| format!("198.51.100.{}", number % 150));
+    log.shell(30 * HOUR, "site4.example", "198.51.100.1");
+    for at in 0..200 {
+        log.call(800 * at, "stdio-socket", "site4.example", "contact.php", &format!("198.51.100.{at}"), "sh -i");
+    }
+    let mut story = Story::default();
+    for event in &log.events {
+        story.take(&Event::of(event), true);
+    }
+    let told = story.told();
+    for event in log.events.iter().map(Event::of) {
+        let script = event.text(portcullis_event::field::REQUEST_SCRIPT);
+        let is_own = event.rule() != "stdio-socket" && !script.ends_with("up.php");
+        assert_eq!(told.is_ordinary(&event), is_own, "{}", event.line());
+    }
+}
+
+/// The blind exercise in small: 80 requests of ten sites within seconds, and in their middle one client who does a few things, by a script
+/// of his own or by one that others use, too.
+#[test]
+fn in_a_short_log_the_intruder_is_first() {
+    const KINDS: [&[(&str, &str)]; 4] = [
+        &[
+            ("shell-spawn", "sh -c id"),
+            ("shell-spawn", "sh -c 'cat /etc/hostname'"),
+            ("shell-spawn", "sh -c 'uname -a'"),
+        ],
+        &[("egress-port", "192.88.1.66:4444"), ("stdio-socket", "/bin/sh -c id")],
+        &[("exec-place", "/tmp/.x1")],
+        &[("egress-port", "192.88.1.66:4444"), ("shell-spawn", "sh -c 'tar c /etc/hostname | wc -c'")],
+    ];
+    let mut state = 1_u64;
+    let mut below = |limit: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % limit
+    };
+    for seed in 0..40 {
+        let mut log = log();
+        let (mut at, kind) = (0, KINDS[seed % KINDS.len()]);
+        let (site, client) = (format!("site{}.example", below(10)), format!("192.88.1.{}", 20 + below(200)));
+        let script = if seed % 3 == 2 { "contact.php" } else { "up.php" };
+        for number in 0..80 + kind.len() {
+            let (own, number_of_file) = (format!("198.51.100.{}", 1 + below(200)), below(100_000));
+            let place = format!("site{}.example", below(10));
+            at += 20 + below(40) as i64;
+            match below(4) {
+                0 => log.call_at(at, "shell-spawn", &place, "contact.php", &own, "sh -c '/bin/cat > /dev/null'"),
+                1 => {
+                    let command = format!("sh -c '/usr/bin/sha1sum -t /dev/null /tmp/php{number_of_file}.jpg'");
+                    log.call_at(at, "shell-spawn", &place, "image.php", &own, &command);
+                }
+                2 => log.call_at(at, "egress-port", &place, "feed.php", &own, "203.0.113.9:8765"),
+                _ => log.call_at(at, "shell-spawn", &place, "job.php", &own, "sh -c '/bin/date +%s'"),
+            }
+            if let Some((rule, what)) = number.checked_sub(40).and_then(|step| kind.get(step)) {
+                log.call_at(at + 5, rule, &site, script, &client, what);
+            }
+            // The servers wait for the events on both sides of the intrusion.
+            at += if number == 39 || number == 40 + kind.len() { 700 } else { 0 };
+        }
+        let incidents = log.found();
+        let wanted = format!(" from {site}: {script}, by {client}, ");
+        assert!(incidents[0].title().contains(&wanted), "{seed}: {wanted}: {}", shown(&incidents));
+        assert!(incidents[1].score < incidents[0].score, "{seed}: {}", shown(&incidents));
     }
 }
 

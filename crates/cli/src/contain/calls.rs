@@ -260,6 +260,11 @@ mod tests {
         assert!(!verdicts.is_all());
         let said = verdicts.said("now").join("\n");
         assert!(said.starts_with("1 of 3 kinds of calls now blocked\n") && said.contains("NOT BLOCKED two"), "{said}");
+        let ordinary = vec![("mail".to_owned(), "clause\u{1b}".to_owned())];
+        let own = Verdicts { ordinary, ..Verdicts::default() };
+        let said = own.said("now").join("\n");
+        assert!(own.is_all() && said.starts_with("0 of 1 kind of call") && !said.contains("NOT BLOCKED"), "{said}");
+        assert!(said.contains("allowed, and ordinary in this log: mail\n    clause\\u{1b}"), "{said}");
         let unseen = Verdicts { more: 1, ..Verdicts::default() };
         assert!(!unseen.is_all() && unseen.said("now").concat().contains("1 more were not evaluated"));
     }
