@@ -83,9 +83,6 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
             show::printable(entry)
         );
     }
-    if !learnt.unmatched.is_empty() {
-        return Ok(crate::misuse("nothing was proposed and nothing was written"));
-    }
     hoist::hoist(&mut learnt.proposals);
     let config = &loaded.config;
     if arguments.write.is_some() || arguments.write_all {

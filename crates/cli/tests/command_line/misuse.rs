@@ -8,7 +8,7 @@ const EVENT: &str = r#"{"@timestamp":"2026-11-24T16:25:14.000000000Z","event":{"
 fn each_misuse_says_what_to_type() {
     let place = place();
     std::fs::write(place.path().join("one.jsonl"), format!("{EVENT}\n")).expect("a file");
-    let verbs: [(&[&str], &str); 14] = [
+    let verbs: [(&[&str], &str); 13] = [
         (&["events", "-n", "x", "one.jsonl"], "write how many, such as 20; 0 is for all"),
         (&["events", "--fields", "clinet.address", "one.jsonl"], "Similar: client.address."),
         (&["events", "--incident", "3f2a9", "one.jsonl"], "16 digits from 0 to f, of which the first 6 or more"),
@@ -21,10 +21,6 @@ fn each_misuse_says_what_to_type() {
         (&["report", "--since", "1h", "--until", "2h", "one.jsonl"], "--since is after --until"),
         (&["learn", "--since", "1h", "--until", "2h", "one.jsonl"], "--since is after --until"),
         (&["contain", "--vhost", "x", "--since", "1h", "--until", "2h"], "--since is after --until"),
-        (
-            &["learn", "--config", "p.toml", "--include", "/no/such", "one.jsonl"],
-            "'/no/such' is no entry that these events need; help:",
-        ),
         (&["contain"], "nothing to contain; help: --incident ID"),
     ];
     for (arguments, wanted) in verbs {
