@@ -22,7 +22,7 @@ def digest(page):
     page = re.sub(r'<details class="raw">.*?</details>', " ", page, flags=re.S)
     text = html.unescape(re.sub(r"<[^>]*>", " ", page)).rsplit("What learn would propose", 1)[0]
     text = re.sub(r"/tmp/portcullis-demo-\w+", "/srv", re.sub(r"pid \d+", "pid", text))
-    text = re.sub(r"incident [0-9a-f]{8}", "incident", re.sub(r" -o \S+", " -o PAGE", text))
+    text = re.sub(r"incident [0-9a-f]{16}", "incident", re.sub(r" -o \S+", " -o PAGE", text))
     text = re.sub(r"\b[0-9a-f]{16}-\d+\b", "EVENT", text)
     text = re.sub(r"\d{4}-\d\d-\d\d[ T][\d:.]+Z?", "TIME", text)
     # One time or two: the demo may run over the end of a second.

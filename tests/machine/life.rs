@@ -87,7 +87,7 @@ fn life(hardening: &str) {
         ![begun.clone(), "null".into()].contains(&since(&machine))
     });
     let listed = machine.run("portcullis events --incidents");
-    assert!(listed.contains("Shell command") && listed.contains("not blocked"), "{listed}");
+    assert!(listed.contains("Shell command") && listed.contains("WENT AHEAD"), "{listed}");
     let id = listed.split_whitespace().nth(1).unwrap_or_default();
     let shown = machine.run(&format!("portcullis events --incident {id}"));
     assert!(shown.lines().any(|line| line.starts_with("GET ")), "{shown}");

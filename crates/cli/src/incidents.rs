@@ -2,6 +2,7 @@
 
 mod commands;
 mod follow;
+mod list;
 
 pub use commands::commands;
 pub use follow::follow;
@@ -12,6 +13,7 @@ use crate::incident as tree;
 use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
+use list::List;
 use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, find_first, named};
 use serde_json::{Value, json};
 use std::rc::Rc;
@@ -61,10 +63,15 @@ fn most(arguments: &Events) -> usize {
 
 /// Prints the first ones of so many. Which host it was matters where there are several.
 fn print_list(arguments: &Events, incidents: &[Incident], all: usize, has_hosts: bool) {
-    for incident in incidents.iter().take(most(arguments)) {
+    let shown = &incidents[..incidents.len().min(most(arguments))];
+    let list = List::of(out::columns(), shown, has_hosts);
+    if let Some(head) = list.head().filter(|_| !arguments.json && !shown.is_empty()) {
+        println!("{head}");
+    }
+    for incident in shown {
         match arguments.json {
             true => println!("{}", out::json(&as_json(incident), false)),
-            false => println!("{}", line(incident, has_hosts)),
+            false => println!("{}", list.line(incident)),
         }
     }
     let more = all.saturating_sub(most(arguments));
@@ -92,35 +99,6 @@ pub fn outcome(incident: &Incident) -> &'static str {
     }
 }
 
-/// One in a line: its score, its ID, when it began and how long it lasted, what became of it, and what happened.
-pub fn line(incident: &Incident, has_hosts: bool) -> String {
-    let style = style(incident);
-    let host = match incident.hosts.as_slice() {
-        [host, ..] if has_hosts => format!("  on {}", out::printable(host)),
-        _ => String::new(),
-    };
-    format!(
-        "{style}{:>3}{style:#}  {}  {DIM}{}  {:>4}{DIM:#}  {style}{:<10}{style:#}  {}{host}",
-        incident.score,
-        incident.id,
-        time(incident.first),
-        lasting(incident.first, incident.last),
-        outcome(incident),
-        title(incident)
-    )
-}
-
-/// How long something lasted, in its largest unit.
-fn lasting(first: i64, last: i64) -> String {
-    let seconds = last.saturating_sub(first).max(0) / 1_000_000_000;
-    match seconds {
-        ..120 => format!("{seconds}s"),
-        120..7200 => format!("{}m", seconds / 60),
-        7200..172_800 => format!("{}h", seconds / 3600),
-        _ => format!("{}d", seconds / 86400),
-    }
-}
-
 /// What happened, for a terminal.
 pub fn title(incident: &Incident) -> String {
     let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
@@ -132,17 +110,38 @@ fn time(nanoseconds: i64) -> String {
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
 
-/// Prints the one whose ID begins so. Where several have the whole of it, one of them is made to be taken for another: all are printed.
+/// The incidents that are meant by an ID or its beginning: one, or all that have the whole of it, since one of them may be made to be taken
+/// for another.
+pub fn meant<'i>(incidents: &'i [Incident], id: &str) -> Result<Vec<&'i Incident>, String> {
+    let found = named(incidents, id);
+    let Some(first) = found.first() else {
+        return Err(format!(
+            "no incident {id} in these events; help: give the same FILE, --since and other choices as to `portcullis events --incidents`, \
+             which lists them"
+        ));
+    };
+    if found.iter().all(|incident| incident.id == first.id) {
+        return Ok(found);
+    }
+    for incident in found.iter().take(CANDIDATES) {
+        eprintln!("  {}  {}", incident.id, out::printable(&incident.title()));
+    }
+    let more = found.len().saturating_sub(CANDIDATES);
+    let more = if more > 0 { format!(", of which {more} are not shown") } else { String::new() };
+    Err(format!(
+        "{} have an ID that begins with {id}{more}; help: write more of it",
+        check::counted(found.len(), "incident")
+    ))
+}
+
+/// So many are shown where several are meant.
+const CANDIDATES: usize = 10;
+
+/// Prints the one whose ID begins so.
 pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
     let (told, unreadable) = read(arguments)?;
     let incidents = find(&told);
-    let found = named(&incidents, id);
-    if found.is_empty() {
-        return Err(format!("no incident {id}; help: `portcullis events --incidents`, of the same events, lists them"));
-    }
-    if found.iter().any(|incident| incident.id != found[0].id) {
-        return Err(format!("several incidents begin with {id}; help: write more of it"));
-    }
+    let found = meant(&incidents, id)?;
     for (at, incident) in found.iter().enumerate() {
         let events = events(arguments, incident)?;
         if arguments.json {
@@ -294,20 +293,4 @@ pub fn as_json(incident: &Incident) -> Value {
         "steps": incident.steps.iter().map(step).collect::<Vec<_>>(),
         "more_steps": incident.more_steps,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_is_in_its_largest_unit() {
-        let second = 1_000_000_000;
-        for (seconds, wanted) in
-            [(0, "0s"), (119, "119s"), (120, "2m"), (7199, "119m"), (90_000, "25h"), (172_800, "2d")]
-        {
-            assert_eq!(lasting(5, 5 + seconds * second), wanted);
-        }
-        assert_eq!(lasting(i64::MAX, i64::MIN), "0s");
-    }
 }

@@ -62,6 +62,9 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments.verb,
         Err(error) => with_hint(without_hidden(error)).exit(),
     };
+    if let Some(Err(why)) = verb.selection().map(log::Selection::is_possible) {
+        return ExitCode::from(misuse(why));
+    }
     let done = match verb {
         Verb::Check(arguments) => check::run(&arguments),
         Verb::Compile(arguments) => compile::run(&arguments),
@@ -80,10 +83,7 @@ pub fn main() -> ExitCode {
         Verb::Events(arguments) => events::run(*arguments),
         Verb::Top(arguments) => top::run(*arguments),
         // The library takes the process over before it comes here.
-        Verb::Supervise => {
-            complain("`portcullis supervise` is for the library only; it does nothing by itself");
-            USAGE
-        }
+        Verb::Supervise => misuse("`portcullis supervise` is for the library only; it does nothing by itself"),
         Verb::Panic(arguments) => kill_switch::run(&arguments),
         Verb::Contain(arguments) => contain::run(*arguments),
         Verb::Explain(arguments) => explain::run(&arguments),
@@ -148,6 +148,12 @@ fn warn(message: impl std::fmt::Display) {
 fn complain(message: impl std::fmt::Display) -> u8 {
     eprintln!("portcullis: {}", out::printable(&out::in_words(&message.to_string())));
     WRONG
+}
+
+/// Says on standard error how a verb was used wrongly; gives the exit code.
+fn misuse(message: impl std::fmt::Display) -> u8 {
+    complain(message);
+    USAGE
 }
 
 /// The pages of the report on lines of a log, whatever they are; for the fuzzer.

@@ -2,6 +2,7 @@
 
 use crate::log::Event;
 pub use crate::out::printable;
+use crate::text;
 use anstyle::{AnsiColor, Style};
 use portcullis_event::field::{self, Field};
 use serde_json::Value;
@@ -146,12 +147,18 @@ pub fn is_unknown_address(event: &Value) -> bool {
 
 /// Who did what.
 pub fn deed(event: &Value) -> String {
+    let (who, between, what) = who_and_what(event);
+    format!("{who}{between}{what}")
+}
+
+/// Who, what is written between them, and the command, the destination or what else it was about.
+fn who_and_what(event: &Value) -> (String, &'static str, String) {
     let text = |field: Field| shown(event.pointer(field.pointer));
     match event.pointer(field::DESTINATION_PORT.pointer) {
         port if text(field::EVENT_ACTION) == "connection_attempted"
             && (port.is_none() || is_unknown_address(event)) =>
         {
-            format!("{} -> an unknown address/{}", text(field::CHAIN), text(field::NETWORK_TRANSPORT))
+            (text(field::CHAIN), " -> ", format!("an unknown address/{}", text(field::NETWORK_TRANSPORT)))
         }
         Some(port) => {
             let port = shown(Some(port));
@@ -161,12 +168,26 @@ pub fn deed(event: &Value) -> String {
                 domain if domain.is_empty() => domain,
                 domain => format!(" ({domain})"),
             };
-            format!("{} -> {ip}:{port}/{}{domain}", text(field::CHAIN), text(field::NETWORK_TRANSPORT))
+            (text(field::CHAIN), " -> ", format!("{ip}:{port}/{}{domain}", text(field::NETWORK_TRANSPORT)))
         }
-        None if text(field::EVENT_ACTION) == "exec" => {
-            format!("{}: {}", text(field::CHAIN), text(field::PROCESS_COMMAND_LINE))
-        }
-        None => text(field::MESSAGE),
+        None if text(field::EVENT_ACTION) == "exec" => (text(field::CHAIN), ": ", text(field::PROCESS_COMMAND_LINE)),
+        None => (String::new(), "", text(field::MESSAGE)),
+    }
+}
+
+/// Who did what in so many columns: what it was about is cut last.
+pub fn deed_within(event: &Event, columns: usize) -> String {
+    let whole = deed_whole(event);
+    if text::width(&whole) <= columns {
+        return whole;
+    }
+    let (who, between, _) = who_and_what(&event.value());
+    let what = whole.get(who.len() + between.len()..).unwrap_or(&whole);
+    // So much of a chain of programs says something.
+    const WHO_MIN: usize = 6;
+    match columns.checked_sub(text::width(what) + between.len()) {
+        Some(left) if left >= WHO_MIN => format!("{}{between}{what}", text::middle(&who, left)),
+        _ => text::middle(what, columns),
     }
 }
 

@@ -213,7 +213,7 @@ fn the_list_says_when_and_what_became_of_it() {
     let place = Place::new();
     let log = place.write("log.jsonl", &five()[..4]);
     let shown = place.said(&["--incidents"], &log);
-    assert!(shown.contains("  2026-11-24 16:00:01    3s  WENT AHEAD  "), "{shown}");
+    assert!(shown.contains("  2026-11-24 16:00:01     3s  WENT AHEAD  "), "{shown}");
     let empty = place.write("empty.jsonl", &[]);
     for arguments in [&["--incidents"][..], &["--incidents", "--json"]] {
         let done = place.run(arguments, &empty);

@@ -29,7 +29,7 @@ impl Place {
     }
 
     /// A log with the examples of some rules, changed.
-    fn log(&self, rules: &[&str], change: impl Fn(&str, &mut Value)) -> PathBuf {
+    fn log(&self, rules: &[&str], mut change: impl FnMut(&str, &mut Value)) -> PathBuf {
         let lines = rules.iter().map(|rule| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/events/{rule}.json"));
             let mut event: Value =
@@ -199,7 +199,12 @@ fn what_became_of_a_call_is_said_in_words() {
     let listed = out(&place.run(&["events", "--incidents", log]));
     let incident: Vec<&str> = listed.split_whitespace().collect();
     let title = "Shell command from shop: index.php, by 127.0.0.1, 1 request, partly blocked\n";
-    assert!(listed.ends_with(title) && listed.lines().count() == 1, "{listed}");
+    // What became of it has a column.
+    let what = title.replace(", partly blocked", "");
+    assert!(listed.ends_with(&what) && listed.contains("  PARTLY ") && listed.lines().count() == 1, "{listed}");
+    // A beginning of the ID is enough.
+    let shown = out(&place.run(&["events", "--incident", &incident[1][..6], log]));
+    assert!(shown.starts_with(title), "{shown}");
     let shown = out(&place.run(&["events", "--incident", incident[1], log]));
     assert!(shown.starts_with(title), "{shown}");
     assert!(shown.contains("\nGET localhost/index.php?do="), "{shown}");
@@ -239,4 +244,88 @@ fn what_sent_nothing_is_told_in_every_list() {
     let log = place.log(&["php-ini"], |_, event| event["portcullis"]["detail"] = "nothing sent yet".into());
     let said = out(&place.run(&["events", "--table", log.to_str().expect("a path")]));
     assert!(!said.contains("nothing sent yet"), "{said}");
+}
+
+/// A list that people read has names over its columns, and lines that fit.
+#[test]
+fn a_list_of_incidents_fits_the_terminal() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn", "stdio-socket", "egress-port"], |rule, event| {
+        event["url"]["domain"] = format!("{}.example", "long".repeat(30)).into();
+        event["client"]["address"] = format!("2001:db8:1111:2222:3333:4444:5555:{}", rule.len()).into();
+        event["portcullis"]["request"]["script"] = format!("/srv/{rule}/{}.php", "deep".repeat(40)).into();
+        event["portcullis"].as_object_mut().expect("an object").remove("vhost");
+    });
+    let (log, columns) = (log.to_str().expect("a path"), [80, 100, 120, 140]);
+    for columns in columns {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+        let done = command.args(["events", "--incidents", log]).env("COLUMNS", columns.to_string()).output();
+        let listed = out(&done.expect("portcullis"));
+        let lines: Vec<&str> = listed.lines().collect();
+        assert!(lines[0].starts_with("SCORE  ID ") && lines.len() > 1, "{listed}");
+        assert!(lines.iter().all(|line| line.chars().count() <= columns), "{columns}: {listed}");
+        assert!(lines.iter().all(|line| line.matches("WENT AHEAD").count() <= 1 && !line.contains("not blocked")));
+        // What is shown of an ID finds the incident.
+        let id = lines[1].split_whitespace().nth(1).expect("an ID");
+        let shown = place.run(&["events", "--incident", id, log]);
+        assert!(shown.status.success() && out(&shown).contains(&format!("incident {id}")), "{}", err(&shown));
+    }
+}
+
+/// The commands that are shown find the same incident: with the time and the choice that it was found with.
+#[test]
+fn what_to_type_next_finds_the_same_incident() {
+    let place = Place::new();
+    let log = place.log(&["shell-spawn", "stdio-socket"], |_, event| {
+        event["host"]["hostname"] = std::fs::read_to_string("/proc/sys/kernel/hostname").expect("a name").trim().into();
+    });
+    let log = log.to_str().expect("a path");
+    let choice = ["--since", "2026-11-01", "--until", "2026-12-01", "--severity", "low", "--mode", "audit"];
+    let listed = out(&place.run(&[&["events", "--incidents", "--json"], &choice[..], &[log]].concat()));
+    let first: Value = serde_json::from_str(listed.lines().next().expect("an incident")).expect("JSON");
+    let id = first["id"].as_str().expect("an ID");
+    let shown = out(&place.run(&[&["events", "--incident", id], &choice[..], &[log]].concat()));
+    let next: Vec<&str> = shown.lines().skip_while(|line| *line != "Next").map(str::trim).collect();
+    let contain = next.iter().find(|line| line.starts_with("portcullis contain ")).expect("contain");
+    let time = "--since 2026-11-01T00:00:00Z --until 2026-12-01T00:00:00Z";
+    assert_eq!(*contain, format!("portcullis contain --incident {id} {time} --mode audit --severity 21 -- {log}"));
+    for command in next.iter().filter(|line| line.starts_with("portcullis events ")) {
+        assert!(command.contains(time), "{command}");
+        let words: Vec<&str> = command.split(' ').skip(1).collect();
+        let done = place.run(&words);
+        assert!(done.status.success() && !out(&done).is_empty(), "{command}: {}", err(&done));
+    }
+}
+
+/// The beginning of several IDs is an error that lists them.
+#[test]
+fn the_beginning_of_several_ids_lists_them() {
+    let place = Place::new();
+    // Two of many scripts and clients whose IDs begin alike.
+    let numbers = [4339, 8378];
+    let mut number = numbers.into_iter();
+    let log = place.log(&["stdio-socket", "stdio-socket"], |_, event| {
+        let number = number.next().expect("two events");
+        event["event"]["id"] = format!("ab-{number}").into();
+        event["http"]["request"]["id"] = format!("{number:x}").into();
+        event["client"]["address"] = format!("10.1.{}.{}", number / 250, number % 250).into();
+        event["portcullis"]["request"]["script"] = format!("/srv/{number}/up.php").into();
+        event["host"]["hostname"] = format!("web{number}").into();
+    });
+    let log = log.to_str().expect("a path");
+    let listed = out(&place.run(&["events", "--incidents", "--json", log]));
+    let mut pair: Vec<String> = listed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_str().expect("an ID").to_owned())
+        .collect();
+    pair.sort();
+    assert_eq!(pair, ["37232baa43464637", "37232bf0dc9e4d08"]);
+    for verb in [&["events", "--incident"][..], &["contain", "--dry-run", "--incident"]] {
+        let done = place.run(&[verb, &[&pair[0][..6], log]].concat());
+        let said = err(&done);
+        assert_eq!(done.status.code(), Some(1), "{verb:?}: {said}");
+        assert!(pair.iter().all(|id| said.contains(id)) && said.contains("help: write more of it"), "{verb:?}: {said}");
+        let one = place.run(&["events", "--incident", &pair[0], log]);
+        assert!(one.status.success() && out(&one).contains(&pair[0]), "{}", err(&one));
+    }
 }

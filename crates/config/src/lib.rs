@@ -27,3 +27,4 @@ pub use load::{FORGIVEN, Loaded, built_in, load, load_below, mark, parse_text};
 pub use model::{Config, SourceFile};
 pub use portcullis_policy::Sink;
 pub use portcullis_policy::place::DEFAULT_CONFIG;
+pub use read::nearest;

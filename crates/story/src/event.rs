@@ -259,6 +259,22 @@ impl Event {
         self.slot(field::REPEATED).is_some()
     }
 
+    /// Its host and its identifier there; `None` without one.
+    #[must_use]
+    pub fn identity(&self) -> Option<(&str, &str)> {
+        self.on_its_host(field::EVENT_ID)
+    }
+
+    /// The same of the event that its calls were like.
+    #[must_use]
+    pub fn like(&self) -> Option<(&str, &str)> {
+        self.on_its_host(field::LIKE)
+    }
+
+    fn on_its_host(&self, field: Field) -> Option<(&str, &str)> {
+        Some(self.text(field)).filter(|id| !id.is_empty()).map(|id| (self.text(field::HOST_HOSTNAME), id))
+    }
+
     /// Whether it only says how many calls were like those of another event.
     #[must_use]
     pub fn is_of_merged(&self) -> bool {

@@ -1,12 +1,14 @@
 //! Incidents: trails that belong together, ranked.
 //!
-//! **What belongs together**: trails of one request or one tree of programs; *odd* trails of one client, of one script, or to one
-//! destination that hardly anybody else has. A trail is odd where it has a step that no application has, or that few trails have. What is
-//! left of a script is ordinary: all of it is one incident, ranked low.
+//! **What belongs together**: trails of one request or one tree of programs; and on one host *odd* trails of one client, of one script, or
+//! to one destination that hardly anybody else has. A trail is odd where it has a step that no application has, or that is not ordinary;
+//! see [`crate::ordinary`]. What is left of a script is ordinary: all of it is one incident, ranked low.
 
 use crate::distinct::Distinct;
+use crate::id::{name, number, of_all, text};
+use crate::join::{self, is_odd, is_rare, script_of, scripts_of_ordinary};
 use crate::names::Names;
-use crate::quick::{Set, Table};
+use crate::quick::Set;
 use crate::score::{self, Reason};
 use crate::story::{Told, all_of};
 use crate::trail::{Key, MANY, Step, Trail, stable};
@@ -15,10 +17,6 @@ use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-/// Trails of one client or one script belong together where no more time is between them, in nanoseconds.
-const TIME_BETWEEN: i64 = 24 * 3600 * 1_000_000_000;
-/// A client with more scripts that are not odd is rather a proxy: what it does is not one person's.
-const SCRIPTS_OF_ONE: usize = 40;
 /// So many steps, sites, scripts and clients of an incident are named.
 const STEPS_SHOWN: usize = 60;
 const NAMED: usize = 20;
@@ -75,7 +73,7 @@ pub type Count = (usize, bool);
 /// What belongs together.
 #[derive(Clone, Debug)]
 pub struct Incident {
-    /// Its name, that of its gravest trail. More events change it only where they bring a graver trail; see [`named`].
+    /// Its name, that of its gravest trail. More events change it only where they bring a graver trail; see [`crate::named`].
     pub id: String,
     /// How grave and how unusual it is; see [`Incident::reasons`].
     pub score: u32,
@@ -121,7 +119,7 @@ pub struct Incident {
     pub is_grave: bool,
     /// Whether the journal says otherwise of an event's sender.
     pub is_contradicted: bool,
-    name: u32,
+    name: u64,
     members: Set<Key>,
 }
 
@@ -150,9 +148,9 @@ impl Incident {
 #[derive(Clone, Copy, Debug)]
 pub struct Brief {
     score: u32,
-    name: u32,
+    name: u64,
     /// Its name where a graver one has that already.
-    second: u32,
+    second: u64,
     /// When the last call was: nanoseconds since 1970.
     pub last: i64,
     /// How many calls there were.
@@ -161,11 +159,11 @@ pub struct Brief {
 
 impl Brief {
     fn of(incident: &Incident) -> Brief {
-        let second = incident.members.iter().map(number_of).min_by_key(|(_, key)| *key);
+        let second = incident.members.iter().min();
         Brief {
             score: incident.score,
             name: incident.name,
-            second: second.map_or(incident.name, |(number, _)| number),
+            second: second.map_or(incident.name, number),
             last: incident.last,
             calls: incident.calls[0].saturating_add(incident.calls[1]),
         }
@@ -207,14 +205,7 @@ pub fn find(told: &Told) -> Vec<Incident> {
 #[must_use]
 pub fn find_first(told: &Told, most: usize) -> Found {
     let odd: Vec<bool> = told.trails.iter().map(|trail| is_odd(trail, told)).collect();
-    let mut groups = Groups::new(told.trails.len());
-    join_odd(told, &odd, &mut groups);
-    for (one, other) in &told.links {
-        if let (Some(one), Some(other)) = (told.places.get(one), told.places.get(other)) {
-            groups.join(*one, *other);
-        }
-    }
-    join_ordinary(told, &odd, &mut groups);
+    let mut groups = join::groups(told, &odd);
     let scripts = scripts_of_ordinary(told, &odd);
     let mut members: Vec<(u32, usize)> = (0..told.trails.len()).map(|place| (groups.of(place as u32), place)).collect();
     members.sort_unstable();
@@ -232,7 +223,7 @@ pub fn find_first(told: &Told, most: usize) -> Found {
     leave(&mut first, most, &mut others);
     others.sort_by_key(|brief| (Reverse(brief.score), Reverse(brief.last), brief.name));
     // What is ordinary of a script may be several incidents: the others have the name of a trail.
-    let mut names: Set<u32> = Set::default();
+    let mut names: Set<u64> = Set::default();
     for incident in &mut first {
         if !names.insert(incident.name) {
             incident.name = Brief::of(incident).second;
@@ -253,111 +244,6 @@ fn leave(first: &mut Vec<Incident>, most: usize, others: &mut Vec<Brief>) {
     others.extend(first.drain(most.min(first.len())..).map(|incident| Brief::of(&incident)));
 }
 
-/// The incidents that an ID, or the beginning of one, stands for: those that have it, else those of which a trail has it. An attacker can
-/// choose values so that several have the same.
-#[must_use]
-pub fn named<'i>(incidents: &'i [Incident], id: &str) -> Vec<&'i Incident> {
-    let id = id.to_ascii_lowercase();
-    let own: Vec<&Incident> = incidents.iter().filter(|incident| incident.id.starts_with(&id)).collect();
-    if !own.is_empty() {
-        return own;
-    }
-    incidents.iter().filter(|incident| incident.names().any(|name| name == id)).collect()
-}
-
-/// The name of a trail.
-fn name(key: &Key) -> String {
-    text(number_of(key).0)
-}
-
-/// The same as a number, with the key.
-fn number_of(key: &Key) -> (u32, &Key) {
-    (stable(key) as u32, key)
-}
-
-fn text(name: u32) -> String {
-    format!("{name:08x}")
-}
-
-/// What all clients do by the script of a trail.
-fn of_all(key: &Key) -> Key {
-    let [host, site, script, _] = *key;
-    [host, site, script, MANY]
-}
-
-/// Whether few clients have a step.
-fn is_rare(step: &Step, told: &Told) -> bool {
-    told.shapes.get(&step.shape).is_none_or(|shape| !shape.is_common(told.common))
-}
-
-fn is_odd(trail: &Trail, told: &Told) -> bool {
-    trail.rules().any(crate::trail::is_grave)
-        || trail.steps.iter().any(|step| is_rare(step, told))
-        || score::writable_part(&told.names.text(trail.whose.script)).is_some()
-}
-
-/// The scripts by which ordinary things were done, too.
-fn scripts_of_ordinary(told: &Told, odd: &[bool]) -> Set<[u64; 3]> {
-    let ordinary = told.trails.iter().zip(odd).filter(|(_, odd)| !**odd);
-    ordinary.map(|(trail, _)| script_of(trail)).collect()
-}
-
-fn script_of(trail: &Trail) -> [u64; 3] {
-    let [host, site, script, _] = trail.key;
-    [host, site, script]
-}
-
-fn join_odd(told: &Told, odd: &[bool], groups: &mut Groups) {
-    let mut clients: Table<u64, Vec<u32>> = Table::default();
-    let mut scripts: Table<[u64; 3], Vec<u32>> = Table::default();
-    let mut shapes: Table<u64, Vec<u32>> = Table::default();
-    let mut ordinary: Table<u64, usize> = Table::default();
-    for (place, (trail, odd)) in told.trails.iter().zip(odd).enumerate() {
-        let place = place as u32;
-        let client = trail.key[3];
-        if !odd {
-            *ordinary.entry(client).or_default() += 1;
-            continue;
-        }
-        if client != MANY && client != stable("") {
-            clients.entry(client).or_default().push(place);
-        }
-        scripts.entry(script_of(trail)).or_default().push(place);
-        let apart = trail.steps.iter().filter(|step| is_rare(step, told) && told.shapes.contains_key(&step.shape));
-        for step in apart {
-            shapes.entry(step.shape).or_default().push(place);
-        }
-    }
-    clients.retain(|client, _| ordinary.get(client).is_none_or(|count| *count <= SCRIPTS_OF_ONE));
-    // Of a script of which everybody's use is odd, nothing tells one user from another.
-    for mut together in clients.into_values().chain(scripts.into_values()).chain(shapes.into_values()) {
-        together.sort_by_key(|place| told.trails[*place as usize].first);
-        let mut last = i64::MIN;
-        for pair in together.windows(2) {
-            let [one, other] = [pair[0], pair[1]].map(|place| &told.trails[place as usize]);
-            last = last.max(one.last);
-            if other.first.saturating_sub(last) <= TIME_BETWEEN {
-                groups.join(pair[0], pair[1]);
-            }
-        }
-    }
-}
-
-/// What is ordinary of a script is one.
-fn join_ordinary(told: &Told, odd: &[bool], groups: &mut Groups) {
-    let mut scripts: Table<[u64; 3], u32> = Table::default();
-    for (place, trail) in told.trails.iter().enumerate() {
-        // One that is a part of an incident with others stays there.
-        if odd[place] || groups.of(place as u32) != place as u32 || groups.is_above[place] {
-            continue;
-        }
-        match scripts.get(&script_of(trail)) {
-            Some(first) => groups.join(*first, place as u32),
-            None => drop(scripts.insert(script_of(trail), place as u32)),
-        }
-    }
-}
-
 /// An incident of these trails.
 fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]>) -> Incident {
     let mut trails: Vec<&Trail> = places.iter().map(|place| &told.trails[*place]).collect();
@@ -376,7 +262,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     let is_script_odd = trails.iter().all(|trail| !ordinary.contains(&script_of(trail)));
     let clients = all_of(trails.iter().copied(), |trail| &trail.clients);
     let counts =
-        [number(&trails, |key| [key[0], key[1], 0]), number(&trails, |key| [key[0], key[1], key[2]]), clients.count()];
+        [count(&trails, |key| [key[0], key[1], 0]), count(&trails, |key| [key[0], key[1], key[2]]), clients.count()];
     let severity = trails.iter().map(|trail| trail.severity()).max().unwrap_or(0);
     let scripts = named(|trail| trail.whose.script);
     let facts = score::Facts {
@@ -399,7 +285,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     let key = keys.map(|key| if is_ordinary { of_all(&key) } else { key }).min().unwrap_or(first.key);
     Incident {
         id: name(&key),
-        name: number_of(&key).0,
+        name: number(&key),
         score: reasons.iter().map(|reason| reason.points).sum(),
         reasons,
         headline: gravest.map_or("Events of another version", |rule| rule.text().headline),
@@ -438,7 +324,7 @@ fn texts(trails: &[&Trail], names: &Names, of: impl Fn(&Trail) -> u32) -> Vec<Rc
 }
 
 /// How many different keys there are.
-fn number(trails: &[&Trail], of: impl Fn(&Key) -> [u64; 3]) -> Count {
+fn count(trails: &[&Trail], of: impl Fn(&Key) -> [u64; 3]) -> Count {
     let mut all = Distinct::default();
     trails.iter().for_each(|trail| all.add(stable(of(&trail.key))));
     all.count()
@@ -477,35 +363,4 @@ fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
         is_rare: is_rare(step, told),
     };
     (all.iter().map(shown).collect(), more)
-}
-
-/// Which trails belong together: the number above each, and itself at the top.
-struct Groups {
-    above: Vec<u32>,
-    /// Whether something else belongs to it.
-    is_above: Vec<bool>,
-}
-
-impl Groups {
-    fn new(count: usize) -> Groups {
-        Groups { above: (0..count as u32).collect(), is_above: vec![false; count] }
-    }
-
-    fn of(&mut self, mut place: u32) -> u32 {
-        while self.above[place as usize] != place {
-            let next = self.above[place as usize];
-            self.above[place as usize] = self.above[next as usize];
-            place = next;
-        }
-        place
-    }
-
-    fn join(&mut self, one: u32, other: u32) {
-        let (one, other) = (self.of(one), self.of(other));
-        if one != other {
-            let (low, high) = (one.min(other), one.max(other));
-            self.above[high as usize] = low;
-            self.is_above[low as usize] = true;
-        }
-    }
 }

@@ -7,11 +7,15 @@
 mod digest;
 mod distinct;
 mod event;
+mod id;
 mod incident;
+mod join;
 pub mod log;
 mod members;
 mod names;
+mod ordinary;
 mod parse;
+mod presence;
 mod quick;
 mod recent;
 mod resolve;
@@ -26,9 +30,11 @@ mod trail;
 
 pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
 pub use event::{CONTRADICTED, CUT, Event, Origin};
-pub use incident::{Brief, Count, Found, Incident, IncidentStep, Outcome, find, find_first, named};
+pub use id::{DIGITS, DIGITS_MIN, named, telling};
+pub use incident::{Brief, Count, Found, Incident, IncidentStep, Outcome, find, find_first};
 pub use members::{Index, Members, Note, Notes};
 pub use names::Names;
+pub use ordinary::{Ordinary, clients};
 pub use recent::Recent;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};

@@ -6,6 +6,7 @@
 use crate::Event;
 use crate::distinct::Distinct;
 use crate::names::Names;
+use crate::ordinary::{Ordinary, Shape};
 use crate::quick::{Set, Table};
 use crate::recent::Recent;
 use crate::resolve::{self, Resolver};
@@ -25,9 +26,6 @@ const LINKS_MAX: usize = 200_000;
 const LIKE_MAX: usize = 50_000;
 /// Beyond that, the rest of a text is left out, in bytes.
 const TEXT_MAX: usize = 300;
-/// So many clients do the same before it is ordinary, at least and at most: a tenth of all clients.
-const COMMON: std::ops::RangeInclusive<usize> = 3..=10;
-
 /// What a log says so far.
 pub struct Story {
     max: usize,
@@ -59,33 +57,6 @@ pub struct Totals {
     pub span: Option<(i64, i64)>,
 }
 
-/// Whose a kind of call is.
-#[derive(Clone, Debug, Default)]
-pub struct Shape {
-    /// The first clients, as parts of their hashes.
-    clients: Vec<u32>,
-    /// Trails of which no client is known.
-    unknown: u32,
-}
-
-impl Shape {
-    fn add(&mut self, client: u64) {
-        let client = match client == stable("") {
-            true => return self.unknown = self.unknown.saturating_add(1),
-            false => client as u32,
-        };
-        if self.clients.len() < *COMMON.end() && !self.clients.contains(&client) {
-            self.clients.push(client);
-        }
-    }
-
-    /// Whether so many have it that it is ordinary.
-    #[must_use]
-    pub fn is_common(&self, least: usize) -> bool {
-        self.clients.len() >= least || self.unknown as usize >= *COMMON.start()
-    }
-}
-
 /// Everything about a log that incidents are made of.
 pub struct Told {
     /// The trails.
@@ -96,8 +67,8 @@ pub struct Told {
     pub names: Names,
     /// Whose each kind of call is.
     pub shapes: Table<u64, Shape>,
-    /// How many clients have to do the same before it is ordinary.
-    pub common: usize,
+    /// What is ordinary.
+    pub ordinary: Ordinary,
     /// Trails of one request.
     pub links: Set<(Key, Key)>,
     /// What was read.
@@ -107,6 +78,14 @@ pub struct Told {
 }
 
 impl Told {
+    /// Whether the call of an event is of an ordinary kind, and of a rule that some application triggers.
+    #[must_use]
+    pub fn is_ordinary(&self, event: &Event) -> bool {
+        let shape = self.shapes.get(&stable((event.rule(), shape_of(event, &what(event)))));
+        let is_grave = event.rules().filter_map(rule_of).any(is_grave);
+        !is_grave && shape.is_some_and(|shape| self.ordinary.has(shape))
+    }
+
     /// Whether the events that were asked for are of several hosts.
     #[must_use]
     pub fn has_hosts(&self) -> bool {
@@ -179,7 +158,8 @@ impl Story {
         trail.note(rule, when);
         trail.is_contradicted |= !event.contradicted().is_empty();
         trail.is_chosen |= is_chosen;
-        if !trail.repeat(rule, blocked, shape, (when, when), calls) {
+        let is_first = !trail.repeat(rule, blocked, shape, (when, when), calls);
+        if is_first {
             let severity = match rule {
                 Some(rule) => RULE_FACTS[rule as usize].severity,
                 None => event.number(field::EVENT_SEVERITY).unwrap_or(0).min(100) as u8,
@@ -191,9 +171,9 @@ impl Story {
                 }
                 None => trail.add_others(blocked, calls),
             }
-            if self.shapes.len() < SHAPES_MAX || self.shapes.contains_key(&shape) {
-                self.shapes.entry(shape).or_default().add(resolved.key[3]);
-            }
+        }
+        if self.shapes.len() < SHAPES_MAX || self.shapes.contains_key(&shape) {
+            self.shapes.entry(shape).or_default().add(resolved.key[3], when, is_first);
         }
         for also in event.texts(field::ALSO) {
             trail.note(rule_of(also), when);
@@ -206,8 +186,8 @@ impl Story {
             self.clients.add(resolved.key[3]);
         }
         self.held += trail.held().saturating_sub(before);
-        if !event.text(field::EVENT_ID).is_empty() {
-            self.likes.insert(stable(event.text(field::EVENT_ID)), (resolved.key, shape));
+        if let Some(identity) = event.identity() {
+            self.likes.insert(stable(identity), (resolved.key, shape));
         }
         if let Some(other) = resolved.other
             && self.links.len() < LINKS_MAX
@@ -245,7 +225,7 @@ impl Story {
 
     /// Adds calls to those of the event that they are like; false where that is not known.
     fn add_merged(&mut self, event: &Event, calls: u64) -> bool {
-        let Some((key, shape)) = self.likes.get(stable(event.text(field::LIKE))) else { return false };
+        let Some((key, shape)) = event.like().and_then(|like| self.likes.get(stable(like))) else { return false };
         let [host, site, script, _] = key;
         let place = self.places.get(&key).or_else(|| self.places.get(&[host, site, script, MANY]));
         let Some(trail) = place.and_then(|place| self.trails.get_mut(*place as usize)) else { return false };
@@ -273,9 +253,9 @@ impl Story {
 
     /// Puts those of all kinds, or of ordinary calls, together; false where these are too few for that to help.
     fn fold_those(&mut self, all: bool) -> bool {
-        let least = self.common();
+        let ordinary = self.ordinary();
         let is_ordinary = |trail: &Trail, shapes: &Table<u64, Shape>| {
-            let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|shape| shape.is_common(least));
+            let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|shape| ordinary.has(shape));
             trail.steps.iter().all(|step| !step.is_grave() && is_common(step))
         };
         let into = |trail: &Trail, shapes: &Table<u64, Shape>| {
@@ -353,15 +333,15 @@ impl Story {
         (self.trails, self.places) = (trails, places);
     }
 
-    /// How many clients have to do the same before it is ordinary.
-    fn common(&self) -> usize {
-        (self.clients.count().0 / 10).clamp(*COMMON.start(), *COMMON.end())
+    /// What is ordinary so far.
+    fn ordinary(&self) -> Ordinary {
+        Ordinary::of(&self.trails, &self.shapes, self.clients.count().0)
     }
 
     /// Looks at what the log said so far; it goes on afterwards.
     pub fn so_far<T>(&mut self, look: impl FnOnce(&Told) -> T) -> T {
         let told = Told {
-            common: self.common(),
+            ordinary: self.ordinary(),
             totals: Totals { again: self.seen.again, ..self.totals },
             trails: std::mem::take(&mut self.trails),
             places: std::mem::take(&mut self.places),
@@ -380,10 +360,10 @@ impl Story {
     /// What the log said.
     #[must_use]
     pub fn told(self) -> Told {
-        let common = self.common();
+        let ordinary = self.ordinary();
         let totals = Totals { again: self.seen.again, ..self.totals };
         let Story { names, trails, places, shapes, links, is_folded, .. } = self;
-        Told { trails, places, names, shapes, common, links, totals, is_folded }
+        Told { trails, places, names, shapes, ordinary, links, totals, is_folded }
     }
 }
 

@@ -16,6 +16,12 @@ impl Moment {
         &self.0
     }
 
+    /// The same without a fraction that is none, for people.
+    #[must_use]
+    pub fn short(&self) -> String {
+        self.0.strip_suffix(".000000000Z").map_or_else(|| self.0.clone(), |whole| format!("{whole}Z"))
+    }
+
     /// Seconds since 1970.
     #[must_use]
     pub fn seconds(&self) -> i64 {

@@ -1,12 +1,13 @@
 //! The incident that is to be contained: its requests and its calls, and what a policy decides on those.
 
 use crate::explain::{self, Request, request_of};
+use crate::incidents::meant;
 use crate::log::{Event, Selection};
 use crate::{check, out, show};
 use portcullis_config::reading::{self, Links};
 use portcullis_event::field;
 use portcullis_policy::{Outcome, Policy};
-use portcullis_story::{Incident, Members, Story, find, named};
+use portcullis_story::{Incident, Members, Story, find};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -32,8 +33,8 @@ pub struct Case {
     pub ids: BTreeSet<String>,
     /// Its events as they were written.
     pub lines: Vec<String>,
-    /// An event for each kind of call, and how many kinds more there are.
-    kinds: BTreeMap<String, Event>,
+    /// An event for each kind of call, and whether the kind is ordinary in the log; and how many kinds more there are.
+    kinds: BTreeMap<String, (Event, bool)>,
     more_kinds: usize,
     /// What is left out.
     pub notes: Vec<String>,
@@ -52,7 +53,8 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
             count += usize::from(of_root.insert(request));
         }
     })?;
-    let incidents = find(&story.told());
+    let told = story.told();
+    let incidents = find(&told);
     let incident = one(&incidents, id)?.clone();
     let here = reading::text(Path::new(HOSTNAME), Links::Follow, 256).unwrap_or_default();
     elsewhere(&incident.hosts, here.trim())?;
@@ -82,7 +84,8 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
         }
         case.own.insert(request_of(&event));
         case.ids.extend(Some(event.text(field::HTTP_REQUEST_ID).to_owned()).filter(|id| !id.is_empty()));
-        case.take_kind(event);
+        let is_ordinary = told.is_ordinary(&event);
+        case.take_kind(event, is_ordinary);
     })?;
     let of_roots = case.own.iter().filter_map(|request| roots.get(&request.document_root)).flatten();
     case.others = of_roots.cloned().collect();
@@ -119,27 +122,19 @@ fn elsewhere(hosts: &[Rc<str>], here: &str) -> Result<(), String> {
     }
 }
 
-/// The incident whose identifier begins so.
+/// The incident that is meant by an ID or its beginning.
 fn one<'i>(incidents: &'i [Incident], id: &str) -> Result<&'i Incident, String> {
-    let shown = out::printable(id);
-    let mut found = named(incidents, id).into_iter();
-    match (found.next(), found.next()) {
-        _ if id.is_empty() => Err("--incident is empty; help: portcullis events --incidents".to_owned()),
-        (Some(incident), None) => Ok(incident),
-        (None, _) => Err(format!(
-            "no incident {shown} in these events; help: give the same FILE, --since and other choices as to `portcullis events \
-             --incidents`, which lists them"
+    match meant(incidents, id)?.as_slice() {
+        [incident] => Ok(incident),
+        _ => Err(format!(
+            "several incidents have the ID {id}; help: choose one of them by --script or --client, or contain a site by --document-root"
         )),
-        (Some(one), Some(other)) if one.id == other.id => Err(format!(
-            "several incidents have the ID {shown}; help: choose one of them by --script or --client, or contain a site by --document-root"
-        )),
-        (Some(_), Some(_)) => Err(format!("several incidents begin with {shown}; help: write more of it")),
     }
 }
 
 impl Case {
     /// Keeps an event for each kind of call. What was merged has no details, and is of the kind of another event.
-    fn take_kind(&mut self, event: Event) {
+    fn take_kind(&mut self, event: Event, is_ordinary: bool) {
         if event.is_of_merged() {
             return;
         }
@@ -149,16 +144,18 @@ impl Case {
         let kind = format!("{:?} {} {by:?} {object}", request_of(&event), event.rule());
         match self.kinds.len() {
             KINDS_MAX.. if !self.kinds.contains_key(&kind) => self.more_kinds += 1,
-            _ => drop(self.kinds.entry(kind).or_insert(event)),
+            _ => drop(self.kinds.entry(kind).or_insert((event, is_ordinary))),
         }
     }
 
     /// What a policy decides on its calls.
     pub fn verdicts(&self, policy: &Policy<'_>) -> Verdicts {
         let mut verdicts = Verdicts { more: self.more_kinds, ..Verdicts::default() };
-        for event in self.kinds.values() {
+        for (event, is_ordinary) in self.kinds.values() {
             match explain::verdict_on(policy, event) {
                 Ok((Outcome::Deny, _)) => verdicts.blocked += 1,
+                // A list of the site has it, and many do it: that is the site's own work, which goes on.
+                Ok((Outcome::Allow, by)) if *is_ordinary => verdicts.ordinary.push((show::brief(event), by)),
                 Ok((Outcome::Allow, by)) => verdicts.others.push((show::brief(event), format!("allowed: {by}"))),
                 Ok((Outcome::Audit, by)) => verdicts.others.push((show::brief(event), format!("only logged: {by}"))),
                 Err(why) => verdicts.others.push((show::brief(event), format!("not evaluated: {why}"))),
@@ -174,12 +171,14 @@ pub struct Verdicts {
     pub blocked: usize,
     /// Those that are not blocked, each with the reason.
     pub others: Vec<(String, String)>,
+    /// Those that are allowed and ordinary, likewise.
+    pub ordinary: Vec<(String, String)>,
     /// How many were not evaluated.
     pub more: usize,
 }
 
 impl Verdicts {
-    /// Whether every call would be blocked.
+    /// Whether every call would be blocked that is not the site's own work.
     pub fn is_all(&self) -> bool {
         self.others.is_empty() && self.more == 0
     }
@@ -194,7 +193,7 @@ impl Verdicts {
 
     /// In words, of calls with this name.
     pub fn said(&self, of: &str) -> Vec<String> {
-        let all = self.blocked + self.others.len() + self.more;
+        let all = self.blocked + self.others.len() + self.ordinary.len() + self.more;
         let mut lines = vec![format!(
             "{} of {} {of} blocked",
             self.blocked,
@@ -207,6 +206,13 @@ impl Verdicts {
         if more > 0 {
             lines.push(format!("  and {more} more that are not blocked"));
         }
+        for (call, why) in self.ordinary.iter().take(SHOWN) {
+            lines.push(format!("  allowed, and ordinary in this log: {call}\n    {}", out::printable(why)));
+        }
+        let more = self.ordinary.len().saturating_sub(SHOWN);
+        if more > 0 {
+            lines.push(format!("  and {more} more that are allowed and ordinary"));
+        }
         if self.more > 0 {
             lines.push(format!("  {} more were not evaluated", self.more));
         }
@@ -214,8 +220,13 @@ impl Verdicts {
     }
 
     pub fn as_json(&self) -> Value {
-        let others = self.others.iter().map(|(call, why)| json!({ "call": plain(call), "why": why }));
-        json!({ "blocked": self.blocked, "not_blocked": others.collect::<Vec<_>>(), "not_evaluated": self.more })
+        let list = |calls: &[(String, String)]| {
+            calls.iter().map(|(call, why)| json!({ "call": plain(call), "why": why })).collect::<Vec<_>>()
+        };
+        json!({
+            "blocked": self.blocked, "not_blocked": list(&self.others), "ordinary": list(&self.ordinary),
+            "not_evaluated": self.more,
+        })
     }
 }
 
@@ -249,6 +260,11 @@ mod tests {
         assert!(!verdicts.is_all());
         let said = verdicts.said("now").join("\n");
         assert!(said.starts_with("1 of 3 kinds of calls now blocked\n") && said.contains("NOT BLOCKED two"), "{said}");
+        let ordinary = vec![("mail".to_owned(), "clause\u{1b}".to_owned())];
+        let own = Verdicts { ordinary, ..Verdicts::default() };
+        let said = own.said("now").join("\n");
+        assert!(own.is_all() && said.starts_with("0 of 1 kind of call") && !said.contains("NOT BLOCKED"), "{said}");
+        assert!(said.contains("allowed, and ordinary in this log: mail\n    clause\\u{1b}"), "{said}");
         let unseen = Verdicts { more: 1, ..Verdicts::default() };
         assert!(!unseen.is_all() && unseen.said("now").concat().contains("1 more were not evaluated"));
     }

@@ -19,6 +19,22 @@ const DESCRIPTORS_MAX: usize = 10_000;
 /// The journal is saved from so long before an incident to so long after it.
 const AROUND: i64 = 3600 * 1_000_000_000;
 
+/// Whether evidence can be saved there, before anybody is asked anything.
+pub fn is_possible(folder: &Path) -> Result<(), String> {
+    let folder = match folder.file_name() {
+        Some(_) => folder,
+        None => return Err(format!("--evidence {} names no new directory; help: name one", folder.display())),
+    };
+    out::lacks_folder(folder).map_err(|why| format!("{why}; nothing was changed"))?;
+    match std::fs::symlink_metadata(folder) {
+        Err(_) => Ok(()),
+        Ok(_) => Err(format!(
+            "{} is there already, and nothing is mixed with it; nothing was changed; help: name a new directory",
+            folder.display()
+        )),
+    }
+}
+
 /// A directory with evidence, as it is being filled.
 pub struct Evidence {
     folder: PathBuf,
@@ -96,7 +112,11 @@ impl Evidence {
         let Identity { pid, started } = one;
         let (proc, mut unread) = (one.folder(), Vec::new());
         let mut descriptors = String::new();
-        for entry in reading::entries(&proc.join("fd"), DESCRIPTORS_MAX).into_iter().flatten() {
+        let entries = reading::entries(&proc.join("fd"), DESCRIPTORS_MAX).unwrap_or_else(|error| {
+            unread.push(format!("cannot list {}/fd: {error}", proc.display()));
+            Vec::new()
+        });
+        for entry in entries {
             let to = std::fs::read_link(entry.path()).unwrap_or_default();
             descriptors += &format!("{} {}\n", entry.file_name().to_string_lossy(), to.display());
         }
@@ -136,7 +156,15 @@ impl Evidence {
     /// A configuration's files.
     pub fn configuration(&mut self, main: &Path) {
         let folder = main.with_file_name("vhosts.d");
-        let files = reading::entries(&folder, reading::ENTRIES_MAX).unwrap_or_default();
+        let files = match reading::entries(&folder, reading::ENTRIES_MAX) {
+            Ok(files) => files,
+            // A configuration of one file.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => {
+                self.problems.push(format!("cannot read {}: {error}", folder.display()));
+                Vec::new()
+            }
+        };
         for file in std::iter::once(main.to_owned()).chain(files.into_iter().map(|entry| entry.path())) {
             let number = self.index.len() + 1;
             self.copy(&file, &format!("configuration/{number}"), reading::CONFIG_MAX);
@@ -180,6 +208,36 @@ fn time(seconds: i64, nanoseconds: i64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What cannot be read is said: a file in the place of vhosts.d is not no virtual host.
+    #[test]
+    fn a_folder_that_cannot_be_read_is_a_problem() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let (main, lists) = (at("portcullis.toml"), at("vhosts.d"));
+        std::fs::write(&main, "").expect("a file");
+        let problems = |name: &str| {
+            let mut evidence = Evidence::new(&at(name)).expect("a directory");
+            evidence.configuration(&main);
+            evidence.finish().1
+        };
+        assert!(problems("none").is_empty(), "a configuration of one file");
+        std::fs::write(&lists, "").expect("a file");
+        let said = problems("wrong");
+        assert!(said.len() == 1 && said[0].contains("vhosts.d: Not a directory"), "{said:?}");
+    }
+
+    #[test]
+    fn a_directory_for_evidence_is_looked_at_first() {
+        let folder = tempfile::tempdir().expect("a folder");
+        assert!(is_possible(&folder.path().join("new")).is_ok());
+        for (name, why) in
+            [("no/such", "does not exist; help: mkdir -p"), ("", "is there already"), ("..", "names no new")]
+        {
+            let said = is_possible(&folder.path().join(name)).expect_err(name);
+            assert!(said.contains(why), "{name}: {said}");
+        }
+    }
 
     /// Scripts come from an attacker: a link, a FIFO and a name with line ends are what they are.
     #[test]

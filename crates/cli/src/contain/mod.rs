@@ -10,6 +10,7 @@ mod evidence;
 mod outcome;
 mod record;
 mod running;
+mod select;
 mod site;
 mod units;
 
@@ -17,7 +18,7 @@ use crate::arguments::Contain;
 use crate::explain::{self, Request};
 use crate::learn::ask;
 use crate::status::users::Users;
-use crate::{FINE, USAGE, WRONG, apply, check, compile, complain, install, log, out, reload};
+use crate::{FINE, WRONG, apply, check, compile, complain, install, log, misuse, out, reload};
 use calls::{Case, Verdicts};
 use edit::Strict;
 use evidence::Evidence;
@@ -26,7 +27,7 @@ use portcullis_config::DEFAULT_CONFIG;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::Policy;
 use record::{Record, Store, Written};
-use running::{Of, Running};
+use running::{Former, Of, Running};
 use site::{Plan, Wanted};
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -46,17 +47,23 @@ pub fn run(mut arguments: Contain) -> u8 {
     arguments.selection.is_read_again = arguments.incident.is_some();
     let has_target = arguments.incident.is_some() || arguments.document_root.is_some();
     let done = match &arguments.undo {
+        Some(id) if id.is_empty() => {
+            return misuse(
+                "--undo is empty; help: portcullis contain --list shows the containments that can be undone",
+            );
+        }
         Some(id) => undo(&arguments, id),
         None if arguments.list => list(&arguments),
         None if !has_target && arguments.selection.vhost.len() != 1 => {
-            complain("nothing to contain; help: --incident ID, --document-root PATH or one --vhost NAME");
-            return USAGE;
+            return misuse("nothing to contain; help: --incident ID, --document-root PATH or one --vhost NAME");
         }
         None if !has_target && !arguments.selection.files.is_empty() => {
-            complain("without --incident no file of events is read; help: portcullis contain --vhost NAME");
-            return USAGE;
+            return misuse("without --incident no file of events is read; help: portcullis contain --vhost NAME");
         }
         None => {
+            if let Some(Err(why)) = arguments.evidence.as_deref().map(evidence::is_possible) {
+                return misuse(why);
+            }
             if arguments.incident.is_some() {
                 log::locate(&arguments.source, &mut arguments.selection);
             }
@@ -100,10 +107,7 @@ fn agree(arguments: &Contain, question: &str) -> Result<Agreed, String> {
 /// What is said of a change that nobody has agreed to.
 fn unchanged(agreed: &Agreed) -> u8 {
     match agreed {
-        Agreed::Unasked => {
-            complain("nothing was changed: this is no terminal to ask on; help: add --yes, or --dry-run");
-            USAGE
-        }
+        Agreed::Unasked => misuse("nothing was changed: this is no terminal to ask on; help: add --yes, or --dry-run"),
         Agreed::No | Agreed::Yes => {
             println!("Nothing was changed.");
             WRONG
@@ -155,7 +159,7 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
     let own_ids = case.as_ref().map(|case| case.ids.clone()).unwrap_or_default();
     if let Some(folder) = &arguments.evidence {
         let policies: Vec<_> = plans.iter().map(|plan| plan.policy.clone()).zip(names.iter().cloned()).collect();
-        let running = Running::look(&Of { policies: &policies, ids: &own_ids }, &BTreeSet::new());
+        let running = Running::look(&Of { policies: &policies, ids: &own_ids }, Former::default());
         outcome.evidence(save(folder, case.as_ref(), &running, &configs)?);
     }
     // Whoever was asked has had time, and another person may have edited the files.
@@ -182,7 +186,7 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
         outcome.verified.push(verdicts(&bytes, case.as_ref(), &wanted)?);
         policies.push((bytes, names));
     }
-    let running = Running::look(&Of { policies: &policies, ids: &own_ids }, &outcome.former());
+    let running = Running::look(&Of { policies: &policies, ids: &own_ids }, outcome.former());
     Ok(outcome.finish(&running, has_edits))
 }
 
@@ -311,15 +315,16 @@ fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
     if let [first, ..] = record.changed().as_slice() {
         let later = record::all(&arguments.state)?;
         let later =
-            later.iter().rev().find(|other| other.id != id && other.files.iter().any(|file| file.path == **first));
+            later.iter().rev().find(|other| other.id != id && other.files.iter().any(|file| file.path == first.path));
+        for file in record.changed() {
+            eprintln!("{} differs from what this containment wrote:", out::printable(&file.path.display().to_string()));
+            eprintln!("{}", file.differs().trim_end_matches('\n'));
+        }
         let help = match later {
             Some(other) => format!("undo the later one first: portcullis contain --undo {}", other.id),
-            None => format!(
-                "{} has what was before, as `files[].before`",
-                arguments.state.join(id).join("record.json").display()
-            ),
+            None => "take the lines above back (+ was added, - was removed), and run this again".to_owned(),
         };
-        return Err(format!("{} was changed since; nothing was changed; help: {help}", first.display()));
+        return Err(format!("{} was changed since; nothing was changed; help: {help}", first.path.display()));
     }
     if !arguments.json {
         record.files.iter().for_each(|file| file.back().show());
@@ -333,7 +338,10 @@ fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
     }
     // Whoever was asked has had time, and another person may have edited the files.
     if let [first, ..] = record.changed().as_slice() {
-        return Err(format!("{} was changed meanwhile; nothing was undone; help: run this again", first.display()));
+        return Err(format!(
+            "{} was changed meanwhile; nothing was undone; help: run this again",
+            first.path.display()
+        ));
     }
     let mut problems = record.unmake();
     problems.extend(record.configs.iter().filter_map(|main| apply::quietly(main).err()));

@@ -2,15 +2,18 @@
 
 use super::calls::{Case, Verdicts};
 use super::record::Record;
-use super::running::Running;
+use super::running::{Former, Running};
 use super::site::Plan;
 use super::units::Reloaded;
 use crate::arguments::Contain;
 use crate::install::plan::Change;
+use crate::text::quoted;
 use crate::{FINE, WRONG, complain, incidents, out};
 use anstyle::Style;
+use portcullis_story::CUT;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::path::Path;
+use std::rc::Rc;
 
 const BOLD: Style = Style::new().bold();
 
@@ -112,9 +115,16 @@ impl<'a> Outcome<'a> {
         self.reloaded = reloaded;
     }
 
-    /// The workers with the policy of before.
-    pub fn former(&self) -> BTreeSet<u32> {
-        self.reloaded.former.clone()
+    /// The processes with the policy of before.
+    pub fn former(&self) -> Former {
+        Former { workers: self.reloaded.former.clone(), by_hand: self.reloaded.by_hand.clone() }
+    }
+
+    /// Commands that take the scripts of the incident out of reach. Their names come from an attacker, and a command is printed only.
+    fn moves(&self) -> Vec<String> {
+        let Some(case) = self.case else { return Vec::new() };
+        let name = self.undo.as_deref().unwrap_or(self.id);
+        moves(&case.incident.scripts, name)
     }
 
     /// Says what is done and what is not; gives the exit status.
@@ -144,6 +154,11 @@ impl<'a> Outcome<'a> {
             verdicts.said(&format!("{whose} {since}")).iter().for_each(|line| println!("{line}"));
         }
         running.print(self.undo.as_deref().unwrap_or(self.id));
+        let moves = self.moves();
+        if !moves.is_empty() {
+            println!("\nTo take the script out of reach, if it is not a part of the site:");
+            moves.iter().for_each(|command| println!("  {command}"));
+        }
         if let Some(id) = &self.undo {
             println!("\nTo undo it: portcullis contain --undo {id}");
         }
@@ -182,12 +197,25 @@ impl<'a> Outcome<'a> {
             "verified": verdicts(&self.verified),
             "units": self.reloaded.json,
             "evidence": self.evidence,
+            "moves": self.moves(),
             "running": running.map(|running| running.as_json(self.undo.as_deref().unwrap_or(self.id))),
             "undo": self.undo.as_ref().map(|id| format!("portcullis contain --undo {id}")),
             "problems": self.problems,
             "notes": self.case.map(|case| &case.notes),
         })
     }
+}
+
+/// Where scripts are put that are taken out of reach.
+const OUT_OF_REACH: &str = "/root/portcullis-";
+
+/// Commands that move scripts away. One of which only the beginning is known, and one that is not there, is in none.
+fn moves(scripts: &[Rc<str>], name: &str) -> Vec<String> {
+    let is_there = |script: &&Rc<str>| {
+        script.starts_with('/') && !script.ends_with(CUT) && std::fs::symlink_metadata(Path::new(&***script)).is_ok()
+    };
+    let all = scripts.iter().filter(is_there).zip(1_usize..);
+    all.map(|(script, number)| format!("mv -nT -- {} {OUT_OF_REACH}{name}-{number}", quoted(script))).collect()
 }
 
 /// Says that a containment is undone; gives the exit status.
@@ -208,4 +236,33 @@ pub fn undone(record: &Record, reloaded: Reloaded, is_json: bool) -> u8 {
         println!("Every file is as it was before containment {}.", record.id);
     }
     if is_done { FINE } else { WRONG }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The name of a script comes from an attacker: the command moves that file and does nothing else.
+    #[test]
+    fn a_script_is_moved_by_a_shell_as_it_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+        let hostile = "-a'$(touch more)\n;\u{1b}[2J.php";
+        std::fs::write(at(hostile), "<?php").expect("a file");
+        let scripts: Vec<Rc<str>> =
+            [at(hostile), at("gone.php"), "relative.php".to_owned(), format!("{}{CUT}", at(hostile))]
+                .map(Rc::from)
+                .to_vec();
+        let commands = moves(&scripts, "3f2a9c1e00000000");
+        assert_eq!(commands.len(), 1, "{commands:?}");
+        assert!(commands[0].ends_with(" /root/portcullis-3f2a9c1e00000000-1"), "{commands:?}");
+        let here = commands[0].replace("/root/", &format!("{}/", folder.path().display()));
+        let done = std::process::Command::new("bash").args(["-c", &here]).current_dir(folder.path()).status();
+        assert!(done.expect("bash").success(), "{here}");
+        let left: Vec<String> = std::fs::read_dir(folder.path())
+            .expect("a folder")
+            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(left, ["portcullis-3f2a9c1e00000000-1"]);
+    }
 }

@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 
 const RECORD: &str = "record.json";
 const LOCK: &str = ".lock";
+/// The largest record: a larger one is not written, since it would not be read.
+const RECORD_MAX: u64 = reading::CONFIG_MAX * 8;
 /// How many containments there may be at once.
 const RECORDS_MAX: usize = 10_000;
 
@@ -70,8 +72,17 @@ impl Store {
         let folder = self.folder.join(&record.id);
         let failed = |error: std::io::Error| format!("cannot keep what was before in {}: {error}", folder.display());
         let text = serde_json::to_string_pretty(record).map_err(|error| failed(error.into()))?;
+        let text = out::ascii(&text);
+        if text.len() as u64 > RECORD_MAX {
+            return Err(format!(
+                "the files that change have {} MiB, and what was before is kept up to {} MiB only; nothing was changed; help: put fewer \
+                 virtual hosts into one file of vhosts.d",
+                text.len() >> 20,
+                RECORD_MAX >> 20
+            ));
+        }
         sink::make_folder(&folder, 0o700).map_err(failed)?;
-        plan::write(Path::new("/"), &folder.join(RECORD), out::ascii(&text)).map_err(failed)
+        plan::write(Path::new("/"), &folder.join(RECORD), text).map_err(failed)
     }
 
     /// Forgets one.
@@ -118,7 +129,7 @@ pub fn all(folder: &Path) -> Result<Vec<Record>, String> {
     let mut records = Vec::new();
     for entry in entries.into_iter().filter(|entry| entry.path().is_dir()) {
         let path = entry.path().join(RECORD);
-        let text = match reading::text(&path, Links::Refuse, reading::CONFIG_MAX * 8) {
+        let text = match reading::text(&path, Links::Refuse, RECORD_MAX) {
             Ok(text) => text,
             // A run that was ended before it changed anything.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
@@ -159,6 +170,15 @@ impl Written {
         self.to(self.before.as_ref())
     }
 
+    /// How the file differs from what it was changed to, as lines for people.
+    pub fn differs(&self) -> String {
+        let now = reading::text(&self.path, Links::Follow, reading::CONFIG_MAX);
+        match now {
+            Ok(now) => plan::difference(&self.after, &now),
+            Err(error) => format!("  {}: {error}\n", self.path.display()),
+        }
+    }
+
     /// Whether it is neither what it was nor what it was changed to.
     fn is_other(&self) -> bool {
         !self.forth().is_done() && !self.back().is_done()
@@ -186,8 +206,8 @@ impl Record {
     }
 
     /// The files that somebody has changed since.
-    pub fn changed(&self) -> Vec<&Path> {
-        self.files.iter().filter(|file| file.is_other()).map(|file| file.path.as_path()).collect()
+    pub fn changed(&self) -> Vec<&Written> {
+        self.files.iter().filter(|file| file.is_other()).collect()
     }
 
     /// In a line.
@@ -250,7 +270,12 @@ mod tests {
         let made = record(folder.path());
         made.make().expect("made");
         std::fs::write(folder.path().join("old.toml"), "mode = \"off\"\n").expect("a file");
-        assert_eq!(made.changed(), [folder.path().join("old.toml")]);
+        let changed = made.changed();
+        assert!(changed.len() == 1 && changed[0].path == folder.path().join("old.toml"), "{changed:?}");
+        let shown = anstream::adapter::strip_str(&changed[0].differs()).to_string();
+        assert_eq!(shown, "  - mode = \"enforce\"\n  + mode = \"off\"\n");
+        std::fs::remove_file(folder.path().join("old.toml")).expect("a file");
+        assert!(made.changed()[0].differs().contains("old.toml: No such file"), "{}", made.changed()[0].differs());
     }
 
     #[test]
@@ -262,6 +287,19 @@ mod tests {
         let why = made.make().expect_err("an error");
         assert!(why.contains("every file is as it was before"), "{why}");
         assert!(made.files[0].back().is_done());
+    }
+
+    /// A record that could not be read again would not undo anything, and would keep every other one from being read.
+    #[test]
+    fn a_record_that_could_not_be_read_is_not_written() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("state")).expect("a store");
+        let mut large = record(folder.path());
+        // In JSON each of these takes six bytes.
+        large.files[0].before = Some("\u{1}".repeat(RECORD_MAX as usize / 6 + 1));
+        let why = store.keep(&large).expect_err("too large");
+        assert!(why.contains("nothing was changed; help: "), "{why}");
+        assert!(all(&folder.path().join("state")).expect("no record").is_empty());
     }
 
     #[test]

@@ -32,10 +32,19 @@ pub struct Running {
     /// The descendants of the site's requests, and those of requests that are not known.
     own: BTreeSet<u32>,
     unknown: BTreeSet<u32>,
-    /// Workers with the policy of before.
-    workers: BTreeSet<u32>,
+    /// Those with the policy of before.
+    former: Former,
     /// What could not be looked at.
     pub lacks: Vec<String>,
+}
+
+/// Processes that have the policy of before.
+#[derive(Default)]
+pub struct Former {
+    /// Workers, until their request ends.
+    pub workers: BTreeSet<u32>,
+    /// Servers that systemd does not reload.
+    pub by_hand: BTreeSet<u32>,
 }
 
 /// A process that no other takes for another: its number, and when it was started, in ticks since the machine was.
@@ -46,8 +55,8 @@ pub struct Identity {
 }
 
 impl Running {
-    /// Looks at the processes of this host. `workers` have the policy of before.
-    pub fn look(of: &Of<'_>, workers: &BTreeSet<u32>) -> Running {
+    /// Looks at the processes of this host.
+    pub fn look(of: &Of<'_>, former: Former) -> Running {
         let Seen { processes: mut all, is_settled } = process::all();
         let mains = status::mains(&all);
         lineage::trace(&mut all, &mains);
@@ -60,7 +69,7 @@ impl Running {
                 None => drop(unknown.insert(process.pid)),
             }
         }
-        Running { all, own, unknown, workers: workers.clone(), lacks }
+        Running { all, own, unknown, former, lacks }
     }
 
     fn members(&self, pids: &BTreeSet<u32>) -> Vec<(&Process, &Descent)> {
@@ -91,11 +100,6 @@ impl Running {
             println!("\nOf requests that are not known, so perhaps of this site:");
             ps::print(&self.members(&self.unknown), &machine, "");
         }
-        if !self.workers.is_empty() {
-            let pids = self.workers.iter().map(u32::to_string).collect::<Vec<_>>().join(" ");
-            println!("\nWorkers that have the former policy until their request ends: {pids}");
-            println!("  to end them, if the request is the attacker's: kill {pids}");
-        }
         for (title, commands) in self.commands(name) {
             println!("\n{title}");
             commands.iter().for_each(|command| println!("  {command}"));
@@ -104,6 +108,30 @@ impl Running {
 
     /// What to do about them, with the commands.
     pub fn commands(&self, name: &str) -> Vec<(&'static str, Vec<String>)> {
+        let mut parts = self.commands_of_own(name);
+        let mut add = |title, pids: &BTreeSet<u32>, signal| {
+            let found = self.identities(pids);
+            if !found.is_empty() {
+                parts.push((title, signals(&found, signal)));
+            }
+        };
+        let Former { workers, by_hand } = &self.former;
+        add(
+            "Workers have the former policy until their request ends. To end them, if it is the attacker's:",
+            workers,
+            "TERM",
+        );
+        add(
+            "Processes outside of units have another policy. To stop them, with the sites that they serve:",
+            by_hand,
+            "STOP",
+        );
+        add("To let these run again, and reload them by hand:", by_hand, "CONT");
+        parts
+    }
+
+    /// What to do about the descendants of the site's requests.
+    fn commands_of_own(&self, name: &str) -> Vec<(&'static str, Vec<String>)> {
         let own = self.own();
         if own.is_empty() {
             return Vec::new();
@@ -135,7 +163,7 @@ impl Running {
         let commands = self.commands(name);
         let commands = commands.iter().map(|(title, commands)| json!({ "what": title, "commands": commands }));
         json!({
-            "processes": list(&self.own), "unknown": list(&self.unknown), "former_workers": self.workers,
+            "processes": list(&self.own), "unknown": list(&self.unknown), "former_workers": self.former.workers,
             "commands": commands.collect::<Vec<_>>(), "complete": self.lacks.is_empty(), "lacks": self.lacks,
         })
     }
@@ -239,6 +267,24 @@ mod tests {
         while state(pid) != "T" {
             assert!(begun.elapsed().as_secs() < 20, "{}", state(pid));
             std::thread::yield_now();
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    /// What is outside of units, and workers with the former policy, are named with signals that reach no other process.
+    #[test]
+    fn what_has_the_former_policy_is_named_with_its_start() {
+        let mut child = Command::new("sleep").arg("60").spawn().expect("sleep");
+        let (pid, started) = (child.id(), started(child.id()));
+        let none = BTreeSet::new();
+        let former = Former { workers: BTreeSet::from([pid]), by_hand: BTreeSet::from([pid]) };
+        let running = Running::look(&Of { policies: &[], ids: &none }, former);
+        let commands = running.commands("3f2a9c1e00000000").into_iter().flat_map(|(_, commands)| commands);
+        let commands: Vec<String> = commands.collect();
+        for signal in ["TERM", "STOP", "CONT"] {
+            let wanted = format!("if [ \"$(started {pid})\" = {started} ]; then kill -{signal} {pid};");
+            assert!(commands.iter().any(|command| command.starts_with(&wanted)), "{signal}: {commands:?}");
         }
         let _ = child.kill();
         let _ = child.wait();

@@ -20,6 +20,8 @@ pub struct Reloaded {
     pub problems: Vec<String>,
     /// Workers that have the policy of before until the request ends that they handle.
     pub former: BTreeSet<u32>,
+    /// Processes with another policy that systemd does not reload.
+    pub by_hand: BTreeSet<u32>,
     pub json: Vec<Value>,
 }
 
@@ -73,8 +75,10 @@ impl Reloaded {
             false => self.problems.push(state.said(name)),
         }
         // Of a server that was not reloaded, the main process has it too, and the line above says what to do.
-        if let InForce::Draining(pids) = state {
-            self.former.extend(pids);
+        match state {
+            InForce::Draining(pids) => self.former.extend(pids),
+            InForce::ByHand(pids) => self.by_hand.extend(pids),
+            _ => {}
         }
         self.json.push(state.as_json(name, config));
     }

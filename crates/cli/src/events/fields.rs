@@ -22,7 +22,11 @@ pub fn column(name: &str) -> Result<Column, String> {
     if all().any(|known| known == name) {
         return Ok(Column { pointer: format!("/{}", name.replace('.', "/")) });
     }
-    let near: Vec<&str> = all().filter(|known| !name.is_empty() && known.contains(name)).take(SUGGESTED).collect();
+    // A part of a name is one of several; else a slip of the keys is a letter or two.
+    let mut near: Vec<&str> = all().filter(|known| !name.is_empty() && known.contains(name)).take(SUGGESTED).collect();
+    if near.is_empty() {
+        near.extend(portcullis_config::nearest(name, &all().collect::<Vec<&str>>()));
+    }
     let near = if near.is_empty() { String::new() } else { format!(" Similar: {}.", near.join(", ")) };
     Err(format!("no field of events has this name.{near} {} lists them", out::page("fields.csv")))
 }
@@ -67,5 +71,11 @@ mod tests {
         let error = column("client").expect_err("no field");
         assert!(error.contains("client.address, client.ip"), "{error}");
         assert!(column("").is_err());
+        for (slip, meant) in
+            [("clinet.address", "client.address"), ("rule.di", "rule.id"), ("event.serverity", "event.severity")]
+        {
+            let error = column(slip).expect_err("no field");
+            assert!(error.contains(&format!("Similar: {meant}.")), "{error}");
+        }
     }
 }

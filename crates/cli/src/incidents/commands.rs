@@ -1,7 +1,7 @@
 //! What to type next about an incident.
 
 use crate::log::Selection;
-use crate::text::{option, quoted};
+use crate::text::quoted;
 use portcullis_config::reading::{self, Links};
 use portcullis_story::{CUT, Incident, Outcome};
 use std::path::Path;
@@ -10,26 +10,37 @@ use std::rc::Rc;
 /// Commands that go on from here. Their values come from an attacker: each is one word for a shell. A value of which only the beginning is
 /// known chooses nothing, and is in none of them.
 pub fn commands(selection: &Selection, incident: &Incident) -> Vec<String> {
-    let files: Vec<String> = selection.files.iter().map(|file| quoted(&file.display().to_string())).collect();
-    let rotated = if selection.rotated { " --rotated" } else { "" };
-    let from = if files.is_empty() { String::new() } else { format!("{rotated} -- {}", files.join(" ")) };
     let whole = |value: &&Rc<str>| !value.ends_with(CUT);
     let script = incident.scripts.first().filter(whole);
     let mut commands = Vec::new();
     // What came by a pipe is not there any more.
     let can_read_again = selection.files.iter().all(|file| file.is_file());
     if can_read_again {
+        // Of the time that was asked for, whatever else was.
+        let within = |change: &dyn Fn(&mut Selection)| {
+            let mut chosen = Selection {
+                files: selection.files.clone(),
+                rotated: selection.rotated,
+                since: selection.since.clone(),
+                until: selection.until.clone(),
+                host: selection.host.clone(),
+                probes: selection.probes.clone(),
+                ..Selection::default()
+            };
+            change(&mut chosen);
+            chosen
+        };
         if let [client] = incident.clients.as_slice()
             && whole(&client)
         {
-            commands.push(format!("portcullis events --table {}{from}", option("client", client)));
+            commands.push(within(&|chosen| chosen.client = Some(client.to_string())).command("events --table"));
         }
         if let Some(script) = script {
-            commands.push(format!("portcullis events --table {}{from}", option("script", script)));
+            commands.push(within(&|chosen| chosen.script = Some(script.to_string())).command("events --table"));
         }
         let gravest = incident.steps.iter().filter(|step| whole(&&step.event) && !step.event.is_empty());
         if let Some(step) = gravest.max_by_key(|step| (step.severity, !step.blocked)) {
-            commands.push(format!("portcullis events {}{from}", option("id", &step.event)));
+            commands.push(within(&|chosen| chosen.id = vec![step.event.to_string()]).command("events"));
         }
     }
     // The files and the programs of another host are not here.
@@ -44,7 +55,7 @@ pub fn commands(selection: &Selection, incident: &Incident) -> Vec<String> {
             commands.push("portcullis ps".to_owned());
         }
         if can_read_again {
-            commands.push(format!("portcullis contain --incident {}{from}", incident.id));
+            commands.push(selection.command(&format!("contain --incident {}", incident.id)));
         }
     }
     commands

@@ -1,6 +1,7 @@
 //! `portcullis events --incidents --follow`: incidents as they come and grow.
 
-use super::{as_json, line, print_list};
+use super::list::List;
+use super::{as_json, print_list};
 use crate::arguments::Events;
 use crate::events::Read;
 use crate::events::live::{Beat, Live};
@@ -9,6 +10,10 @@ use portcullis_story::{Incident, Story, find};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+/// The width of the word before a line.
+const WORD: usize = 6;
+/// So many points more are worth a word.
+const POINTS: u32 = 10;
 /// How often a log that is followed is looked at, at most, and how many times as long as that takes: the longer, the more is in it.
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_TIMES: u32 = 10;
@@ -58,12 +63,31 @@ fn print_news(arguments: &Events, incident: &Incident, is_new: bool) {
         value["change"] = word.into();
         return println!("{}", out::json(&value, false));
     }
-    println!("{word:<6}  {}", line(incident, true));
+    let columns = out::columns().map(|columns| columns.saturating_sub(WORD + 2));
+    println!("{word:<WORD$}  {}", List::of(columns, std::slice::from_ref(incident), true).line(incident));
 }
 
-/// The score that each incident was shown with, by the names of its trails.
+/// How grave an incident is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Grave {
+    severity: u8,
+    score: u32,
+}
+
+impl Grave {
+    fn of(incident: &Incident) -> Grave {
+        Grave { severity: incident.severity, score: incident.score }
+    }
+
+    /// Whether it is graver than another so that somebody should look again: a few points more come with each kind of call.
+    fn is_graver(self, other: Grave) -> bool {
+        self.severity > other.severity || self.score >= other.score.saturating_add(POINTS)
+    }
+}
+
+/// How grave each incident was when it was shown, by the names of its trails.
 #[derive(Default)]
-struct Scores(HashMap<String, u32>);
+struct Scores(HashMap<String, Grave>);
 
 impl Scores {
     /// The incidents that are new, or graver than they were shown, and whether they are new.
@@ -71,15 +95,64 @@ impl Scores {
         let (mut news, mut scores) = (Vec::new(), HashMap::new());
         for incident in incidents {
             // One that is joined with another is not new.
-            let before = incident.names().filter_map(|name| self.0.get(&name).copied()).max();
-            let score = before.unwrap_or(0).max(incident.score);
-            scores.extend(incident.names().map(|name| (name, score)));
-            if before.is_none_or(|before| incident.score > before) {
+            let shown: Vec<Grave> = incident.names().filter_map(|name| self.0.get(&name).copied()).collect();
+            let before = shown.iter().copied().reduce(|one, other| Grave {
+                severity: one.severity.max(other.severity),
+                score: one.score.max(other.score),
+            });
+            let now = Grave::of(&incident);
+            let is_news = before.is_none_or(|before| now.is_graver(before));
+            // What grows by little, and again by little, is told once it is so much more than it was shown with.
+            let known = before.filter(|_| !is_news).unwrap_or(now);
+            scores.extend(incident.names().map(|name| (name, known)));
+            if is_news {
                 news.push((incident, before.is_none()));
             }
         }
         // Those that are no more are forgotten.
         self.0 = scores;
         news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use portcullis_story::Event;
+    use serde_json::json;
+
+    #[test]
+    fn only_what_is_much_graver_is_told_again() {
+        let (mut story, mut scores) = (Story::default(), Scores::default());
+        let mut told = Vec::new();
+        for (number, (rule, command)) in [
+            ("shell-spawn", "sh -c id"),
+            ("shell-spawn", "sh -c w"),
+            ("shell-spawn", "sh -c ls"),
+            ("shell-spawn", "sh -c ps"),
+            ("shell-spawn", "sh -c env"),
+            ("shell-spawn", "sh -c pwd"),
+            ("stdio-socket", "sh -i"),
+            ("stdio-socket", "sh -i"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            story.take(
+                &Event::of(&json!({
+                    "@timestamp": format!("2026-11-24T16:25:0{number}Z"), "rule": { "id": rule },
+                    "event": { "action": "exec", "outcome": "success", "id": format!("a-{number}") },
+                    "client": { "address": "192.88.1.66" }, "url": { "domain": "shop.example" },
+                    "process": { "command_line": command },
+                    "portcullis": { "request": { "script": "/srv/up.php" }, "chain": "php > sh" },
+                })),
+                true,
+            );
+            told.extend(
+                scores.news(story.so_far(find)).into_iter().map(|(one, is_new)| (number, one.severity, is_new)),
+            );
+        }
+        // New; ten points more than that; and a graver rule.
+        assert_eq!(told, [(0, 47, true), (5, 47, false), (6, 73, false)]);
     }
 }

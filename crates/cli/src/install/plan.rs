@@ -65,12 +65,7 @@ impl Change {
                 let before = reading::text(at, Links::Follow, reading::CONFIG_MAX).unwrap_or_default();
                 let word = if before.is_empty() { "new" } else { "changed" };
                 let mut out = format!("{BOLD}{path}{BOLD:#}: {ADDED}{word}{ADDED:#}\n");
-                for line in changed_lines(&before, text) {
-                    out += &match line {
-                        Line::Gone(line) => format!("  {GONE}- {line}{GONE:#}\n"),
-                        Line::Added(line) => format!("  {ADDED}+ {line}{ADDED:#}\n"),
-                    };
-                }
+                out += &difference(&before, text);
                 out
             }
         }
@@ -160,6 +155,15 @@ pub fn output(path: &Path, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
 enum Line<'a> {
     Gone(&'a str),
     Added(&'a str),
+}
+
+/// The lines that differ, for people.
+pub fn difference(before: &str, after: &str) -> String {
+    let shown = changed_lines(before, after).into_iter().map(|line| match line {
+        Line::Gone(line) => format!("  {GONE}- {line}{GONE:#}\n"),
+        Line::Added(line) => format!("  {ADDED}+ {line}{ADDED:#}\n"),
+    });
+    shown.collect()
 }
 
 /// How many pairs of lines are compared; of larger changes, every line between the first and the last changed one is shown.

@@ -1,7 +1,9 @@
 //! The log, as a verb reads it: what is chosen, what is said of lines that are no events, and how far the reading is.
 
 mod selection;
+mod unseen;
 mod whereabouts;
+mod words;
 
 pub use portcullis_story::log::{Item, file_from, journal_from};
 pub use portcullis_story::time::{Moment, moment, text as time_text, to_a_second};
@@ -17,6 +19,7 @@ use portcullis_story::log::{self, Log, Wanted};
 use selection::of_policy;
 use std::collections::{BTreeSet, HashMap};
 use std::io::ErrorKind;
+use unseen::Unseen;
 
 /// How many lines that are no events are complained of, each; of the others, their number is said.
 const UNREADABLE_SHOWN: usize = 20;
@@ -47,15 +50,23 @@ impl Selection {
     pub fn read_every(&self, follow: bool, each: &mut dyn FnMut(Event, bool)) -> Result<usize, String> {
         let mut left = self.probes.left();
         let (mut all, mut chosen) = (0_usize, 0_usize);
+        let mut unseen = Unseen::of(self);
         let unreadable = self.read_but(&mut left, follow, &mut |event, is_chosen| {
             all += 1;
+            unseen.look(&event);
             chosen += usize::from(is_chosen);
             each(event, is_chosen);
         })?;
         if let Some(note) = left.note() {
             eprintln!("portcullis: note: {note}");
         }
-        if chosen == 0 && !self.is_for_program {
+        if let Some(options) = unseen.done() {
+            eprintln!(
+                "portcullis: note: no event has {options}, of {} in {}",
+                check::counted(all, "event"),
+                self.place()
+            );
+        } else if chosen == 0 && !self.is_for_program {
             eprintln!("portcullis: note: {}", self.nothing(all));
         }
         Ok(unreadable)
@@ -85,16 +96,21 @@ impl Selection {
         Ok(())
     }
 
-    /// What is said where no event is chosen, of as many as were read: silence would say as much of a place where there is nothing to read.
-    fn nothing(&self, read: usize) -> String {
-        let from = match self.files.as_slice() {
+    /// What is read, in words.
+    fn place(&self) -> String {
+        match self.files.as_slice() {
             [] => "the journal".to_owned(),
             files => {
                 let names: Vec<String> =
                     files.iter().map(|file| crate::out::printable(&file.display().to_string())).collect();
                 crate::modes::some(&names, names.len())
             }
-        };
+        }
+    }
+
+    /// What is said where no event is chosen, of as many as were read: silence would say as much of a place where there is nothing to read.
+    fn nothing(&self, read: usize) -> String {
+        let from = self.place();
         match read {
             0 => format!("no event: {from} was read, and has none"),
             _ => format!("no event matched, of {} in {from}", check::counted(read, "event")),
@@ -113,11 +129,6 @@ impl Selection {
         again: Option<Again<'_>>,
         each: &mut dyn FnMut(Event, bool),
     ) -> Result<usize, String> {
-        if let (Some(since), Some(until)) = (&self.since, &self.until)
-            && since.text() > until.text()
-        {
-            return Err("--since is after --until: no event is between them; help: exchange them".to_owned());
-        }
         let is_quiet = again.is_some();
         let mut vhosts = BTreeSet::new();
         let mut wrong = Complaints { is_quiet, ..Complaints::default() };
@@ -266,11 +277,13 @@ pub(crate) fn together(events: Vec<Event>, of_requests: bool) -> Vec<Event> {
     if merged.is_empty() {
         return events;
     }
-    let places: HashMap<String, usize> =
-        events.iter().enumerate().map(|(place, event)| (event.text(field::EVENT_ID).to_owned(), place)).collect();
+    let owned = |(host, id): (&str, &str)| (host.to_owned(), id.to_owned());
+    let numbered = events.iter().enumerate();
+    let places: HashMap<(String, String), usize> =
+        numbered.filter_map(|(place, event)| Some((owned(event.identity()?), place))).collect();
     let mut others = Vec::new();
     for event in merged {
-        match places.get(event.text(field::LIKE)).filter(|_| !event.text(field::LIKE).is_empty()) {
+        match event.like().and_then(|like| places.get(&owned(like))) {
             Some(&place) => events[place].add(event.count()),
             None if of_requests => {}
             None => others.push(event),
@@ -298,5 +311,11 @@ mod tests {
         let counts: Vec<usize> = together(events.clone(), false).iter().map(Event::count).collect();
         assert_eq!(counts, [8, 1, 7], "nothing is left out");
         assert_eq!(together(events, true).len(), 2);
+        // An identifier is one host's: whoever writes events elsewhere chooses any.
+        let mut other = event("a-1").value();
+        other["host"] = json!({ "hostname": "web2" });
+        let counts: Vec<usize> =
+            together(vec![event("a-1"), Event::of(&other), merged("a-1", 5)], false).iter().map(Event::count).collect();
+        assert_eq!(counts, [6, 1]);
     }
 }

@@ -3,6 +3,7 @@
 use super::{Event, Moment, Origin, moment, time_text};
 use crate::probes::{self, Left};
 use clap::Args;
+use clap::builder::TypedValueParser;
 use portcullis_event::field;
 use portcullis_policy::{RULE_FACTS, Rule};
 use portcullis_story::log::Copies;
@@ -18,8 +19,8 @@ const WHICH: &str = "Which events";
 /// Which events.
 #[derive(Args, Clone, Default)]
 pub struct Selection {
-    /// Files of events, one per line, also compressed (gzip, xz, zstd) [default: the journal]
-    #[arg(value_name = "FILE")]
+    /// Files of events, one per line, also compressed (gzip, xz, zstd); `-` for standard input [default: the journal]
+    #[arg(value_name = "FILE", value_parser = clap::builder::OsStringValueParser::new().map(file))]
     pub files: Vec<PathBuf>,
     /// Read the rotated files next to each FILE too, the oldest first
     #[arg(help_heading = WHICH, long, requires = "files")]
@@ -98,6 +99,11 @@ impl Default for Probes {
 }
 
 impl Probes {
+    /// Whether the list is not the one of this host.
+    pub fn is_elsewhere(&self) -> bool {
+        self.probe_list != Path::new(probes::LIST)
+    }
+
     /// What is left out of a reading.
     pub fn left(&self) -> Left {
         Left::by(&self.probe_list, self.probes)
@@ -140,7 +146,22 @@ fn unknowns() -> Vec<&'static str> {
     words.chain([ANYTHING]).collect()
 }
 
+/// The file of a name; `-` is standard input, as other programs have it.
+fn file(name: std::ffi::OsString) -> PathBuf {
+    if name == "-" { "/dev/stdin".into() } else { name.into() }
+}
+
 impl Selection {
+    /// Whether anything can be chosen by it.
+    pub fn is_possible(&self) -> Result<(), String> {
+        match (&self.since, &self.until) {
+            (Some(since), Some(until)) if since.text() > until.text() => {
+                Err("--since is after --until: no event is between them; help: exchange them".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// A file that is read is not one to write: what was read would be lost.
     pub fn is_no_input(&self, output: &Path) -> Result<(), String> {
         let identity = |path: &Path| std::fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino()));

@@ -75,7 +75,7 @@ impl Reading {
             incidents,
             others,
             totals: told.totals,
-            common: told.common,
+            common: told.ordinary.clients,
             is_folded: told.is_folded,
         }
     }

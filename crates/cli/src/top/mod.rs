@@ -12,8 +12,8 @@ use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEven
 use screen::Screen;
 use sight::{Seen, Sight};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::OsString;
 use std::io::BufRead;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -168,20 +168,13 @@ fn pressed(key: KeyEvent, sight: &mut Sight) -> Next {
     Next::Go
 }
 
-/// What contains an incident, in words of a command line; the values are none of an attacker's.
-fn arguments_of(arguments: &Top, id: &str) -> Vec<PathBuf> {
-    let mut words: Vec<PathBuf> = ["contain", "--incident", id].map(PathBuf::from).to_vec();
+/// What contains an incident, in words of a command line: with the choice by which it was found.
+fn arguments_of(arguments: &Top, id: &str) -> Vec<OsString> {
+    let mut words: Vec<OsString> = ["contain", "--incident", id].map(OsString::from).to_vec();
     if let Some(config) = &arguments.source.config {
-        words.extend(["--config".into(), config.clone()]);
+        words.extend(["--config".into(), config.clone().into_os_string()]);
     }
-    let files = &arguments.selection.files;
-    if arguments.selection.rotated {
-        words.push("--rotated".into());
-    }
-    if !files.is_empty() {
-        words.push("--".into());
-    }
-    words.extend(files.iter().cloned());
+    words.extend(arguments.selection.words());
     words
 }
 
@@ -189,7 +182,7 @@ fn arguments_of(arguments: &Top, id: &str) -> Vec<PathBuf> {
 fn contain(arguments: &Top, screen: &mut Screen, sight: &mut Sight, id: &str) -> Result<(), String> {
     screen.give_back();
     let words = arguments_of(arguments, id);
-    let shown: Vec<String> = words.iter().map(|word| text::quoted(&word.display().to_string())).collect();
+    let shown: Vec<String> = words.iter().map(|word| text::quoted(&word.to_string_lossy())).collect();
     println!("+ portcullis {}", shown.join(" "));
     let program = std::env::current_exe().map_err(|error| format!("cannot find this program: {error}"));
     let done = program.and_then(|program| {

@@ -3,6 +3,7 @@
 
 mod help;
 mod messages;
+mod misuse;
 
 use std::path::Path;
 use std::process::{Command, Output};

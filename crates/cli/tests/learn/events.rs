@@ -275,7 +275,7 @@ fn merged_calls_may_have_other_arguments() {
     event["portcullis"]["vhost"] = Value::Null;
     let merged = json!({
         "@timestamp": "2026-11-26T03:12:45Z", "event": { "action": "merged", "outcome": "success" },
-        "rule": { "id": "shell-spawn" }, "portcullis": { "repeated": 18, "like": "8c1f0e52a7d94b36-7", "mode": "audit" },
+        "rule": { "id": "shell-spawn" }, "host": event["host"], "portcullis": { "repeated": 18, "like": "8c1f0e52a7d94b36-7", "mode": "audit" },
     });
     let folder = tempfile::tempdir().expect("a folder");
     let (log, config) = (folder.path().join("events.jsonl"), folder.path().join("portcullis.toml"));

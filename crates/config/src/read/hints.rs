@@ -24,7 +24,8 @@ fn keys_of(at: &str) -> Vec<&'static str> {
 }
 
 /// The word that is spelt nearly so.
-pub(super) fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
+#[must_use]
+pub fn nearest<'w>(word: &str, words: &[&'w str]) -> Option<&'w str> {
     let scored = words.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
     scored.min().filter(|(distance, known)| *distance <= 1.max(known.len() / 3)).map(|(_, known)| known)
 }

@@ -11,6 +11,8 @@ mod values;
 mod vhost;
 mod warn;
 
+pub use hints::nearest;
+
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::folders::Folders;
 use crate::model::{Config, Modes, ScopeConfig};

@@ -192,14 +192,14 @@ impl Digest {
         } else if event.destination().is_some() {
             self.destinations.take(kind, text, &call);
         }
-        if !event.text(field::EVENT_ID).is_empty() {
-            self.likes.insert(stable(event.text(field::EVENT_ID)), places);
+        if let Some(identity) = event.identity() {
+            self.likes.insert(stable(identity), places);
         }
     }
 
     /// Adds calls to those of the event that they are like.
     fn take_merged(&mut self, event: &Event, mut call: Call<'_>) {
-        let Some(places) = self.likes.get(stable(event.text(field::LIKE))) else {
+        let Some(places) = event.like().and_then(|like| self.likes.get(stable(like))) else {
             self.merged = self.merged.saturating_add(call.count);
             let site = resolve::site(event);
             return self.sites.take(stable(site), &cut(site), &call);
@@ -258,7 +258,7 @@ mod tests {
         let merged = |like: &str| {
             Event::of(&json!({
                 "rule": { "id": "shell-spawn" }, "event": { "action": "merged", "outcome": "failure" },
-                "portcullis": { "like": like, "repeated": 5, "vhost": "blog" },
+                "host": { "hostname": "web1" }, "portcullis": { "like": like, "repeated": 5, "vhost": "blog" },
             }))
         };
         take(&mut digest, &merged("ab-1"));

@@ -177,8 +177,8 @@ impl<'l> Learner<'l> {
         self.recorded += 1;
         *self.chains.entry(record.chain).or_default() |= !event.is_exec();
         self.records.push(&record);
-        if !event.text(field::EVENT_ID).is_empty() {
-            let id = self.hasher.hash_one(event.text(field::EVENT_ID));
+        if let Some(identity) = event.identity() {
+            let id = self.hasher.hash_one(identity);
             self.likes.insert(id, record);
             if let Some(merged) = self.waiting.remove(&id) {
                 self.add_merged(record, merged.calls);
@@ -200,10 +200,7 @@ impl<'l> Learner<'l> {
             when: event.seconds(),
             is_chosen: is_chosen && (self.choice.blocked || !event.blocked()),
         };
-        let like = match event.text(field::LIKE) {
-            "" => return self.leave(merged),
-            like => self.hasher.hash_one(like),
-        };
+        let Some(like) = event.like().map(|like| self.hasher.hash_one(like)) else { return self.leave(merged) };
         if let Some(record) = self.likes.get(like) {
             self.add_merged(record, merged.calls);
         } else if let Some(known) = self.waiting.get_mut(&like) {
