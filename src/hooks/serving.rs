@@ -148,14 +148,18 @@ unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> li
 /// `buffer` must have `got` bytes.
 #[inline(always)]
 pub(super) unsafe fn was_read(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: libc::size_t) -> libc::ssize_t {
-    if got > 0
-        && request::watched(fd)
-        // SAFETY: as the caller promises.
-        && let Err(Refused(errno)) = judge::fed(request::fed(fd, unsafe { bytes(buffer, got) }, size))
-    {
-        return fail(errno) as libc::ssize_t;
+    if !request::watched(fd) {
+        return got;
     }
-    got
+    if got <= 0 {
+        request::looked_at();
+        return got;
+    }
+    // SAFETY: as the caller promises.
+    match judge::fed(request::fed(fd, unsafe { bytes(buffer, got) }, size)) {
+        Ok(()) => got,
+        Err(Refused(errno)) => fail(errno) as libc::ssize_t,
+    }
 }
 
 /// `read` by its other name.

@@ -11,16 +11,18 @@ static DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default
 
 /// Room for the longest path of a log that is handed down, its NUL included.
 pub const LOG_MAX: usize = 256;
-const PAGE: usize = 4096;
 /// The built-in policy, that path, and up to the end of the page.
-const STRICT_LEN: usize = (DEFAULT_POLICY.len() + LOG_MAX).next_multiple_of(PAGE);
+const STRICT_LEN: usize = (DEFAULT_POLICY.len() + LOG_MAX).next_multiple_of(sys::arch::PAGE_MAX);
 
 /// The built-in policy as strict as the tree's, in pages of its own, which nobody writes to once it is in force.
-#[repr(C, align(4096))]
+#[cfg_attr(target_arch = "x86_64", repr(C, align(0x1000)))]
+#[cfg_attr(target_arch = "aarch64", repr(C, align(0x10000)))]
 struct Strict(UnsafeCell<[u8; STRICT_LEN]>);
 
 // SAFETY: written in the constructor only, before anybody has a reference to it; see `set_lost`.
 unsafe impl Sync for Strict {}
+
+const _: () = assert!(align_of::<Strict>() == sys::arch::PAGE_MAX);
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
 static STRICT: Strict = Strict(UnsafeCell::new([0; STRICT_LEN]));
@@ -38,8 +40,9 @@ pub fn set_lost(overlay: Overlay<'_>, marks: [u64; 3]) {
         let _ = Overlay { log: b"", ..overlay }.lay(DEFAULT_POLICY, strict);
     }
     let at = STRICT.0.get().cast::<u8>();
+    // It holds as well where the kernel has no room for one mapping more.
     // SAFETY: whole pages of this library's own data, in which nothing else lies, and to which nobody writes any more.
-    unsafe { sys::mprotect(at as usize, STRICT_LEN, libc::PROT_READ) };
+    let _ = unsafe { sys::mprotect(at as usize, STRICT_LEN, libc::PROT_READ) };
     POLICY.store(at, Ordering::Release);
     verdict_cache::forget();
     for (to, from) in POLICY_FILE.iter().zip(marks) {

@@ -31,14 +31,17 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// A mapping: a page that nobody touches, and the stack above it.
-const SIZE: usize = 96 << 10;
-const PAGE: usize = 4096;
+const SIZE: usize = (92_usize << 10).next_multiple_of(PAGE) + PAGE;
+const PAGE: usize = sys::arch::PAGE_MAX;
 /// How many are kept for the next call, and how many there can be: those in use, kept and lost.
 const KEPT: usize = 4;
 const MANY: usize = 128;
 
-#[repr(C, align(4096))]
+#[cfg_attr(target_arch = "x86_64", repr(C, align(0x1000)))]
+#[cfg_attr(target_arch = "aarch64", repr(C, align(0x10000)))]
 struct FirstStack(UnsafeCell<[u8; SIZE]>);
+
+const _: () = assert!(align_of::<FirstStack>() == PAGE);
 
 // SAFETY: whoever swaps FIRST_TAKEN has it.
 unsafe impl Sync for FirstStack {}

@@ -5,6 +5,7 @@ use super::settle_scope;
 use crate::memory::{Paged, set_once};
 use crate::process::stack;
 use crate::process::thread;
+use crate::report::counters;
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -103,6 +104,8 @@ pub struct Own {
     pub pool: Field<64>,
     /// The process of the pool's own tree that the connection comes from; 0 where it comes from elsewhere.
     pub from_within: u32,
+    /// A read of the connection was seen, whatever it gave.
+    pub is_read: bool,
     /// The request is a module's, and holds as long as the token is not 0.
     pub by_module: bool,
     /// Place in [`Slots::all`], plus one; 0 for none.
@@ -133,6 +136,7 @@ impl Own {
             connection: (0, 0),
             pool: Field::new(),
             from_within: 0,
+            is_read: false,
             by_module: false,
             index: 0,
             generation: 0,
@@ -381,5 +385,6 @@ pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
         slot.token.store(token, Ordering::Release);
         token
     });
+    counters::recognised();
     token.unwrap_or(u64::from(u32::MAX))
 }

@@ -11,6 +11,7 @@ mod confined_thread;
 mod deepbind;
 mod directly;
 mod elf;
+mod elsewhere;
 mod environment;
 mod execveat;
 mod fcntl;
