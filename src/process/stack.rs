@@ -23,7 +23,7 @@
 
 use crate::process::left::{self, Mapping};
 use crate::sys;
-use crate::sys::arch::switch;
+use crate::sys::arch::{PageAligned, switch};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -37,18 +37,14 @@ const PAGE: usize = sys::arch::PAGE_MAX;
 const KEPT: usize = 4;
 const MANY: usize = 128;
 
-#[cfg_attr(target_arch = "x86_64", repr(C, align(0x1000)))]
-#[cfg_attr(target_arch = "aarch64", repr(C, align(0x10000)))]
-struct FirstStack(UnsafeCell<[u8; SIZE]>);
-
-const _: () = assert!(align_of::<FirstStack>() == PAGE);
+struct FirstStack(PageAligned<UnsafeCell<[u8; SIZE]>>);
 
 // SAFETY: whoever swaps FIRST_TAKEN has it.
 unsafe impl Sync for FirstStack {}
 
 /// The one that is always there, and whether it is in use.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static FIRST: FirstStack = FirstStack(UnsafeCell::new([0; SIZE]));
+static FIRST: FirstStack = FirstStack(PageAligned(UnsafeCell::new([0; SIZE])));
 static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
 static FIRST_IS_MADE: AtomicBool = AtomicBool::new(false);
 
@@ -123,7 +119,7 @@ fn current() -> Option<usize> {
     let at = core::hint::black_box(&raw const here) as usize;
     let has = |from: usize| from != 0 && at.wrapping_sub(from) < SIZE;
     let mapped = || MADE.iter().take(PLACES.load(Ordering::Acquire)).map(|place| place.load(Ordering::Acquire));
-    let from = core::iter::once(FIRST.0.get() as usize).chain(mapped()).find(|from| has(*from))?;
+    let from = core::iter::once(FIRST.0.0.get() as usize).chain(mapped()).find(|from| has(*from))?;
     Some(from.wrapping_add(SIZE).wrapping_sub(size_of::<StackTop>()))
 }
 
@@ -157,7 +153,7 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
         let is_free = |place: &AtomicPtr<c_void>| {
             place.compare_exchange(null_mut(), stack, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        if stack == FIRST.0.get().cast() {
+        if stack == FIRST.0.0.get().cast() {
             FIRST_TAKEN.store(false, Ordering::Release);
         } else if !FREE.iter().any(is_free) {
             unmake(stack);
@@ -168,7 +164,7 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
 }
 
 fn first() -> Option<*mut c_void> {
-    let stack = FIRST.0.get().cast();
+    let stack = FIRST.0.0.get().cast();
     if FIRST_TAKEN.swap(true, Ordering::AcqRel) {
         return None;
     }
@@ -178,7 +174,7 @@ fn first() -> Option<*mut c_void> {
 
 /// Gives the kernel back what work that is done once has touched of the first one, but for its upper end.
 pub fn shrink() {
-    let stack = FIRST.0.get() as usize;
+    let stack = FIRST.0.0.get() as usize;
     if !FIRST_TAKEN.swap(true, Ordering::AcqRel) {
         // SAFETY: nobody is on it.
         unsafe { sys::discard(stack.wrapping_add(PAGE), SIZE - 2 * PAGE) };

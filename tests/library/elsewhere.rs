@@ -117,8 +117,11 @@ fn misplaced(trace: &str, page: usize) -> Vec<&str> {
         let Some((name, rest)) = line.split_once('(') else { return false };
         let name = name.rsplit(' ').next().unwrap_or_default();
         let address = rest.split(',').next().unwrap_or_default();
-        let address =
-            address.strip_prefix("0x").map_or_else(|| address.parse().ok(), |hex| usize::from_str_radix(hex, 16).ok());
+        let address = match address.strip_prefix("0x") {
+            Some(hex) => usize::from_str_radix(hex, 16).ok(),
+            None if address == "NULL" => Some(0),
+            None => address.parse().ok(),
+        };
         ["mprotect", "munmap", "madvise", "mremap", "mmap"].contains(&name)
             && !address.unwrap_or_else(|| panic!("{line}")).is_multiple_of(page)
     };

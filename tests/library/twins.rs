@@ -95,7 +95,8 @@ fn arguments(signature: &str) -> Vec<&str> {
     parts.map(str::trim).filter(|kind| *kind != "void").collect()
 }
 
-/// A call of each hooked function that a header declares; of a variadic one, with and without an argument more.
+/// A call of each hooked function that a header declares; of a variadic one, with and without an argument more. Each in a function of its
+/// own: behind some of them no other is reached.
 fn calls(rows: &[Row]) -> String {
     let declared: Vec<(&Row, &str)> = rows.iter().filter_map(|row| Some((row, row.header.as_deref()?))).collect();
     let headers: BTreeSet<&str> = declared.iter().map(|(_, header)| *header).collect();
@@ -103,16 +104,20 @@ fn calls(rows: &[Row]) -> String {
     for header in headers {
         let _ = writeln!(text, "#include <{header}>");
     }
-    text += "char buffer[64];\nvoid calls(size_t size, int number, void *any)\n{\n";
+    text += "char buffer[64];\n";
     for (row, _) in declared {
         let kinds = arguments(&row.signature);
         let fixed: Vec<String> = kinds.iter().filter(|kind| **kind != "...").map(|kind| argument(kind)).collect();
-        let _ = writeln!(text, "    {}({});", row.name, fixed.join(", "));
-        if fixed.len() != kinds.len() {
-            let _ = writeln!(text, "    {}({}, number);", row.name, fixed.join(", "));
+        let more = if fixed.len() == kinds.len() { "" } else { ", number" };
+        for (index, more) in BTreeSet::from(["", more]).into_iter().enumerate() {
+            let (name, fixed) = (&row.name, fixed.join(", "));
+            let _ = writeln!(
+                text,
+                "void call_{name}_{index}(size_t size, int number, void *any) {{ {name}({fixed}{more}); }}"
+            );
         }
     }
-    text + "}\n"
+    text
 }
 
 /// The functions that an object file calls and does not have; `None` where there is no such compiler.
@@ -156,7 +161,8 @@ fn every_call_is_hooked_however_it_is_compiled() {
         }
     }
     for (compiler, ways) in &found {
-        assert!(ways.len() >= 60, "{compiler}: {ways:?}");
+        // All but those without a header, which no compiler calls by itself.
+        assert!(ways.len() >= 95, "{compiler}: {} of {ways:?}", ways.len());
     }
     let checked = &found[COMPILERS[0]];
     for name in ["__read_chk", "__recv_chk", "__recvfrom_chk", "__open_2", "__openat_2", "__open64_2", "__openat64_2"] {

@@ -1,6 +1,6 @@
 //! A PHP-FPM that reads its requests by what is not hooked.
 
-use crate::harness::{Fpm, Listeners, Place, Pool, enter, http};
+use crate::harness::{Fpm, Listeners, Parts, Place, Pool, enter, http};
 use crate::vhosts::{guard, nginx};
 use serde_json::Value;
 use std::path::Path;

@@ -12,6 +12,12 @@ pub const MACHINE_COMPATIBLE: u16 = 40;
 /// The size of the largest page that a kernel of this processor works with, in bytes (arm64's CONFIG_PAGE_SHIFT: 12, 14 or 16).
 pub const PAGE_MAX: usize = 1 << 16;
 
+/// What begins a page, however large that is.
+#[repr(C, align(0x10000))]
+pub struct PageAligned<T>(pub T);
+
+const _: () = assert!(align_of::<PageAligned<u8>>() == PAGE_MAX);
+
 /// The size of this kernel's pages, in bytes.
 pub fn page() -> usize {
     // SAFETY: it reads what the kernel has told the program, and may be called at any time.

@@ -12,6 +12,12 @@ pub const MACHINE_COMPATIBLE: u16 = 3;
 /// The size of the largest page that a kernel of this processor works with, in bytes.
 pub const PAGE_MAX: usize = 1 << 12;
 
+/// What begins a page, however large that is.
+#[repr(C, align(0x1000))]
+pub struct PageAligned<T>(pub T);
+
+const _: () = assert!(align_of::<PageAligned<u8>>() == PAGE_MAX);
+
 /// The size of this kernel's pages, in bytes.
 pub const fn page() -> usize {
     PAGE_MAX
