@@ -34,6 +34,9 @@ extern "C" fn constructor(count: i32, arguments: *const *mut u8, variables: *con
         state::set_title(unsafe { *arguments });
     } else {
         state::set_title(environment::first_argument());
+        if !crate::real::find::is_glibc() {
+            state::set_other_libc();
+        }
     }
     ensure();
 }

@@ -85,7 +85,7 @@ fn expect_guarded(folder: &Path, roles: &[&str], run: impl Fn(Option<&Path>) -> 
         assert_eq!(guarded.status.code(), Some(0), "{mode}: {guarded:?}");
         let of = |role: &str| each.map(|rule| format!("{rule} {outcome} {role} elsewhere"));
         let wanted: Vec<String> = roles.iter().flat_map(|role| of(role)).collect();
-        assert_eq!(events(&log), wanted, "{mode}");
+        assert_eq!(events(&log), wanted, "{mode}: {guarded:?}");
     }
 }
 

@@ -344,7 +344,7 @@ impl<'p> Program<'p> {
     fn guard_in(&mut self, loader: &Loader<'_>, stat: &Stat) {
         let is_musl = matches!(loader, Loader::Named(path) if base_name(path).starts_with(b"ld-musl"));
         // Where this process is musl's, its loader has just loaded the library.
-        if is_musl && crate::real::find::is_glibc() {
+        if is_musl && !crate::process::state::has_other_libc() {
             (self.foreign, self.is_musl) = (true, true);
             self.unguarded = FOREIGN;
         } else if self.file.as_ref().is_none_or(|file| privileges::gains(file.0, stat, self.place)) {
