@@ -2,13 +2,10 @@
 
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
-use crate::policy::in_force;
 use crate::process::state;
-use crate::report::{counters, emit};
 use crate::server::pools;
 use crate::sys;
 use core::sync::atomic::{AtomicI32, Ordering};
-use portcullis_policy::Unknown;
 use portcullis_request::fastcgi::Reader;
 use portcullis_request::{Field, Protocol, State};
 
@@ -27,8 +24,9 @@ fn is_servers(listener: i32) -> bool {
     }
 }
 
-/// The thread waits on a listener for its next connection: the request before is over.
-pub fn idle(listener: i32) {
+/// The thread waits on a listener for its next connection: the request before is over. Whether that was one of PHP-FPM's, none of whose reads
+/// was seen.
+pub fn idle(listener: i32) -> bool {
     if is_watching() && is_servers(listener) {
         watch(None);
         let unseen = change(|slot, _| {
@@ -39,15 +37,10 @@ pub fn idle(listener: i32) {
             }
             is_unseen
         });
-        if unseen == Some(true) && counters::unseen() {
-            emit::guard_on(&in_force::policy(), UNSEEN, Some(Unknown::Request));
-        }
+        return unseen == Some(true);
     }
+    false
 }
-
-/// What the event says of a worker of PHP-FPM whose connection was over, and none of whose reads was seen.
-const UNSEEN: &str = "requests are not seen: PHP-FPM reads them by a call that is not hooked; what is done for them is \
-                      evaluated by the strictest policy of all virtual hosts";
 
 /// The thread accepted the connection `fd`.
 pub fn accepted(listener: i32, fd: i32) {
@@ -73,7 +66,6 @@ pub fn accepted(listener: i32, fd: i32) {
         slot.served.settle();
         true
     });
-    counters::accepted();
     watch((fresh == Some(true)).then_some(fd));
     if is_fpm {
         pools::serving(listener);
@@ -122,7 +114,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
         !is_malformed
     });
     if is_known {
-        counters::recognised();
+        slot::recognise();
     }
     // What is malformed stays unknown until the next connection.
     if go_on == Some(false) {
