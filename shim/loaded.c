@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 extern struct r_debug _r_debug __attribute__((weak));
+/* The same of musl's loader. */
+extern struct r_debug *_dl_debug_addr __attribute__((weak));
 extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 const struct link_map *portcullis_shim_loaded(void);
@@ -12,7 +14,9 @@ const void *portcullis_shim_dynamic(void);
 /* The program; the others in the order in which they were loaded. */
 const struct link_map *portcullis_shim_loaded(void)
 {
-    return &_r_debug ? _r_debug.r_map : NULL;
+    if (&_r_debug)
+        return _r_debug.r_map;
+    return &_dl_debug_addr && _dl_debug_addr ? _dl_debug_addr->r_map : NULL;
 }
 
 /* The dynamic section of this library, by which it is known in the list. */

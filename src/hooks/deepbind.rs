@@ -6,12 +6,13 @@
 //! keeps its protection.
 
 use crate::hooks::table;
+use crate::policy::in_force;
 use crate::real::objects::{self, Object, Symbol, Tables, is_libcs, walk};
-use crate::sys::{self, arch::relocation};
+use crate::report::emit;
+use crate::sys;
+use crate::sys::arch::{page, relocation};
 use core::ffi::{c_int, c_void};
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-
-const PAGE: usize = 4096;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 static ADDS: AtomicU64 = AtomicU64::new(0);
 static SUBS: AtomicU64 = AtomicU64::new(0);
@@ -38,6 +39,22 @@ fn remember(object: &Object, index: usize) {
     ADDS.store(object.adds, Ordering::Relaxed);
     SUBS.store(object.subs, Ordering::Relaxed);
     COUNT.store(index.wrapping_add(1), Ordering::Relaxed);
+}
+
+/// A slot could not be written: what it calls goes past this library.
+static UNBOUND: AtomicBool = AtomicBool::new(false);
+static UNBOUND_IS_SAID: AtomicBool = AtomicBool::new(false);
+
+/// Writes the event, once in a process.
+#[cold]
+fn say_unbound() {
+    if !UNBOUND_IS_SAID.swap(true, Ordering::Relaxed) {
+        emit::guard_on(
+            &in_force::policy(),
+            "calls of a loaded object are not hooked: its pages cannot be written",
+            None,
+        );
+    }
 }
 
 /// How what is new was loaded, as dlopen was told: by others than another preload, with the flag and without, and by one.
@@ -75,6 +92,9 @@ pub fn guard_new_objects() {
         }
         true
     });
+    if UNBOUND.load(Ordering::Relaxed) {
+        say_unbound();
+    }
     if !is_whole {
         // What another thread is loading is looked at again, as it was loaded.
         LOADED.fetch_or(how.unwrap_or(0), Ordering::Relaxed);
@@ -148,7 +168,8 @@ impl Object {
     }
 
     fn write(&self, slot: usize, place: &AtomicPtr<c_void>, hook: *mut c_void) {
-        let page = slot & !(PAGE - 1);
+        let size = page();
+        let page = slot & !(size - 1);
         if !(self.relro.0..self.relro.1).contains(&page) {
             place.store(hook, Ordering::Release);
             return;
@@ -160,10 +181,13 @@ impl Object {
         }
         // SAFETY: a data page of the object, which gets back the protection that the loader gave it.
         unsafe {
-            if sys::mprotect(page, PAGE, libc::PROT_READ | libc::PROT_WRITE) {
+            if sys::mprotect(page, size, libc::PROT_READ | libc::PROT_WRITE) {
                 place.store(hook, Ordering::Release);
-                sys::mprotect(page, PAGE, libc::PROT_READ);
+                // A page that stays writable binds as well; the loader protects it no more than that.
+                let _ = sys::mprotect(page, size, libc::PROT_READ);
+                return;
             }
+            UNBOUND.store(true, Ordering::Relaxed);
         }
     }
 }

@@ -22,14 +22,21 @@ use portcullis_request::context::{self, Finds, HANDED, Inherited};
 #[cfg(not(test))]
 #[used]
 #[unsafe(link_section = ".init_array")]
-static CONSTRUCTOR: extern "C" fn(i32, *const *mut u8) = constructor;
+static CONSTRUCTOR: extern "C" fn(i32, *const *mut u8, *const *mut u8) = constructor;
 
-/// glibc gives constructors the program's arguments.
+/// glibc gives constructors the program's arguments and environment, as the kernel has put them: the one behind the other. Another libc may
+/// give them nothing (musl): then the arguments are looked for before the environment.
 #[cfg_attr(test, allow(dead_code))]
-extern "C" fn constructor(count: i32, arguments: *const *mut u8) {
-    if count > 0 && !arguments.is_null() {
+extern "C" fn constructor(count: i32, arguments: *const *mut u8, variables: *const *mut u8) {
+    let behind = usize::try_from(count).map(|count| arguments.wrapping_add(count).wrapping_add(1));
+    if count > 0 && !arguments.is_null() && behind == Ok(variables) {
         // SAFETY: the kernel's vector has that many entries.
         state::set_title(unsafe { *arguments });
+    } else {
+        state::set_title(environment::first_argument());
+        if !crate::real::find::is_glibc() {
+            state::set_other_libc();
+        }
     }
     ensure();
 }

@@ -22,7 +22,6 @@ use core::mem::MaybeUninit;
 const FEW: usize = 4;
 /// UIO_MAXIOV: the kernel takes no more.
 const MANY: usize = 1024;
-const PAGE: usize = 4096;
 
 /// Where the kernel writes how much of a message it has sent.
 const LENGTH: usize = core::mem::offset_of!(libc::mmsghdr, msg_len);
@@ -36,7 +35,7 @@ struct Writer {
 impl Writer {
     fn ok(&mut self, at: usize) -> bool {
         let mut is_fine = |at: usize| {
-            let page = at & !(PAGE - 1);
+            let page = at & !(sys::PAGE_MIN - 1);
             let fine = page == self.page || sys::writable(at);
             if fine {
                 self.page = page;

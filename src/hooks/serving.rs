@@ -5,12 +5,12 @@ use crate::action::{Actor, Decision, Refused};
 use crate::judge;
 use crate::judge::names;
 use crate::judge::rings;
-use crate::policy::load;
+use crate::policy::{in_force, load};
 use crate::process::stack;
 use crate::process::state;
 use crate::real::table::real;
 use crate::report::fallback;
-use crate::report::{counters, merge};
+use crate::report::{counters, emit, merge};
 use crate::server::{listeners, pools};
 use crate::{request, sys};
 use core::ffi::{c_int, c_void};
@@ -34,10 +34,27 @@ pub unsafe extern "C" fn accept(fd: c_int, address: *mut libc::sockaddr, len: *m
 #[inline(always)]
 pub(super) fn accepting(listener: c_int) -> Decision {
     taken(listener)?;
-    request::idle(listener);
+    if request::idle(listener) {
+        unseen();
+    }
+    if request::is_recognised() {
+        counters::recognised();
+    }
     merge::say_due();
     Ok(())
 }
+
+/// Says once that PHP-FPM has served a connection, and none of its reads was seen.
+#[cold]
+#[inline(never)]
+fn unseen() {
+    if counters::unseen() {
+        emit::guard_on(&in_force::policy(), UNSEEN, Some(Unknown::Request));
+    }
+}
+
+const UNSEEN: &str = "requests are not seen: PHP-FPM reads them by a call that is not hooked; what is done for them is \
+                      evaluated by the strictest policy of all virtual hosts";
 
 /// After one was, or was not.
 #[inline(always)]
@@ -114,6 +131,7 @@ fn serve(listener: c_int, accepted: c_int) {
         stack::shrink();
     }
     request::accepted(listener, accepted);
+    counters::accepted();
 }
 
 /// read(2). What a worker reads from the connection that it accepted may be a FastCGI request, which may be refused.
@@ -148,14 +166,18 @@ unsafe fn read_watched(fd: c_int, buffer: *mut c_void, size: libc::size_t) -> li
 /// `buffer` must have `got` bytes.
 #[inline(always)]
 pub(super) unsafe fn was_read(fd: c_int, buffer: *mut c_void, got: libc::ssize_t, size: libc::size_t) -> libc::ssize_t {
-    if got > 0
-        && request::watched(fd)
-        // SAFETY: as the caller promises.
-        && let Err(Refused(errno)) = judge::fed(request::fed(fd, unsafe { bytes(buffer, got) }, size))
-    {
-        return fail(errno) as libc::ssize_t;
+    if !request::watched(fd) {
+        return got;
     }
-    got
+    if got <= 0 {
+        request::looked_at();
+        return got;
+    }
+    // SAFETY: as the caller promises.
+    match judge::fed(request::fed(fd, unsafe { bytes(buffer, got) }, size)) {
+        Ok(()) => got,
+        Err(Refused(errno)) => fail(errno) as libc::ssize_t,
+    }
 }
 
 /// `read` by its other name.

@@ -37,7 +37,7 @@ struct Stream {
     file: AtomicPtr<libc::FILE>,
 }
 
-const PAGE: usize = 4096;
+const PAGE: usize = sys::PAGE_MIN;
 /// Streams of a page, and the address of the next page.
 const STREAMS: usize = (PAGE - 16) / size_of::<Stream>();
 

@@ -1,6 +1,7 @@
 //! The policy in force.
 
 use crate::policy::verdict_cache;
+use crate::sys::arch::{PAGE_MAX, PageAligned};
 use crate::sys::{self, Stat};
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
@@ -11,19 +12,17 @@ static DEFAULT_POLICY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/default
 
 /// Room for the longest path of a log that is handed down, its NUL included.
 pub const LOG_MAX: usize = 256;
-const PAGE: usize = 4096;
 /// The built-in policy, that path, and up to the end of the page.
-const STRICT_LEN: usize = (DEFAULT_POLICY.len() + LOG_MAX).next_multiple_of(PAGE);
+const STRICT_LEN: usize = (DEFAULT_POLICY.len() + LOG_MAX).next_multiple_of(PAGE_MAX);
 
 /// The built-in policy as strict as the tree's, in pages of its own, which nobody writes to once it is in force.
-#[repr(C, align(4096))]
-struct Strict(UnsafeCell<[u8; STRICT_LEN]>);
+struct Strict(PageAligned<UnsafeCell<[u8; STRICT_LEN]>>);
 
 // SAFETY: written in the constructor only, before anybody has a reference to it; see `set_lost`.
 unsafe impl Sync for Strict {}
 
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static STRICT: Strict = Strict(UnsafeCell::new([0; STRICT_LEN]));
+static STRICT: Strict = Strict(PageAligned(UnsafeCell::new([0; STRICT_LEN])));
 /// The policy of the tree cannot be used.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -32,14 +31,15 @@ static LOST: AtomicBool = AtomicBool::new(false);
 pub fn set_lost(overlay: Overlay<'_>, marks: [u64; 3]) {
     LOST.store(true, Ordering::Relaxed);
     // SAFETY: the constructor calls this, once, before other threads exist and before the policy is in force.
-    let strict = unsafe { &mut *STRICT.0.get() };
+    let strict = unsafe { &mut *STRICT.0.0.get() };
     if !overlay.lay(DEFAULT_POLICY, strict) {
         // Not with a path as short as what is handed down.
         let _ = Overlay { log: b"", ..overlay }.lay(DEFAULT_POLICY, strict);
     }
-    let at = STRICT.0.get().cast::<u8>();
+    let at = STRICT.0.0.get().cast::<u8>();
+    // It holds as well where the kernel has no room for one mapping more.
     // SAFETY: whole pages of this library's own data, in which nothing else lies, and to which nobody writes any more.
-    unsafe { sys::mprotect(at as usize, STRICT_LEN, libc::PROT_READ) };
+    let _ = unsafe { sys::mprotect(at as usize, STRICT_LEN, libc::PROT_READ) };
     POLICY.store(at, Ordering::Release);
     verdict_cache::forget();
     for (to, from) in POLICY_FILE.iter().zip(marks) {
@@ -133,7 +133,7 @@ pub fn put_in_force(mapped: Mapped, marks: [u64; 3]) {
     }
     LOST.store(false, Ordering::Relaxed);
     // The built-in one as a lost process has it is no mapping.
-    let is_mapping = !core::ptr::eq(earlier, STRICT.0.get().cast());
+    let is_mapping = !core::ptr::eq(earlier, STRICT.0.0.get().cast());
     if let Some(len) = mapped_len(earlier).filter(|_| is_mapping && sys::is_alone()) {
         sys::munmap(earlier.cast(), len);
     }

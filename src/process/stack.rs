@@ -23,7 +23,7 @@
 
 use crate::process::left::{self, Mapping};
 use crate::sys;
-use crate::sys::arch::switch;
+use crate::sys::arch::{PageAligned, switch};
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::mem::MaybeUninit;
@@ -31,21 +31,20 @@ use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 /// A mapping: a page that nobody touches, and the stack above it.
-const SIZE: usize = 96 << 10;
-const PAGE: usize = 4096;
+const SIZE: usize = (92_usize << 10).next_multiple_of(PAGE) + PAGE;
+const PAGE: usize = sys::arch::PAGE_MAX;
 /// How many are kept for the next call, and how many there can be: those in use, kept and lost.
 const KEPT: usize = 4;
 const MANY: usize = 128;
 
-#[repr(C, align(4096))]
-struct FirstStack(UnsafeCell<[u8; SIZE]>);
+struct FirstStack(PageAligned<UnsafeCell<[u8; SIZE]>>);
 
 // SAFETY: whoever swaps FIRST_TAKEN has it.
 unsafe impl Sync for FirstStack {}
 
 /// The one that is always there, and whether it is in use.
 #[cfg_attr(not(test), unsafe(link_section = ".sbss.tables"))]
-static FIRST: FirstStack = FirstStack(UnsafeCell::new([0; SIZE]));
+static FIRST: FirstStack = FirstStack(PageAligned(UnsafeCell::new([0; SIZE])));
 static FIRST_TAKEN: AtomicBool = AtomicBool::new(false);
 static FIRST_IS_MADE: AtomicBool = AtomicBool::new(false);
 
@@ -120,7 +119,7 @@ fn current() -> Option<usize> {
     let at = core::hint::black_box(&raw const here) as usize;
     let has = |from: usize| from != 0 && at.wrapping_sub(from) < SIZE;
     let mapped = || MADE.iter().take(PLACES.load(Ordering::Acquire)).map(|place| place.load(Ordering::Acquire));
-    let from = core::iter::once(FIRST.0.get() as usize).chain(mapped()).find(|from| has(*from))?;
+    let from = core::iter::once(FIRST.0.0.get() as usize).chain(mapped()).find(|from| has(*from))?;
     Some(from.wrapping_add(SIZE).wrapping_sub(size_of::<StackTop>()))
 }
 
@@ -154,7 +153,7 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
         let is_free = |place: &AtomicPtr<c_void>| {
             place.compare_exchange(null_mut(), stack, Ordering::AcqRel, Ordering::Relaxed).is_ok()
         };
-        if stack == FIRST.0.get().cast() {
+        if stack == FIRST.0.0.get().cast() {
             FIRST_TAKEN.store(false, Ordering::Release);
         } else if !FREE.iter().any(is_free) {
             unmake(stack);
@@ -165,7 +164,7 @@ unsafe fn run_on(work: Call, at: *mut c_void) {
 }
 
 fn first() -> Option<*mut c_void> {
-    let stack = FIRST.0.get().cast();
+    let stack = FIRST.0.0.get().cast();
     if FIRST_TAKEN.swap(true, Ordering::AcqRel) {
         return None;
     }
@@ -175,7 +174,7 @@ fn first() -> Option<*mut c_void> {
 
 /// Gives the kernel back what work that is done once has touched of the first one, but for its upper end.
 pub fn shrink() {
-    let stack = FIRST.0.get() as usize;
+    let stack = FIRST.0.0.get() as usize;
     if !FIRST_TAKEN.swap(true, Ordering::AcqRel) {
         // SAFETY: nobody is on it.
         unsafe { sys::discard(stack.wrapping_add(PAGE), SIZE - 2 * PAGE) };

@@ -128,6 +128,18 @@ pub fn with_title(look: impl FnOnce(&[u8])) {
     }
 }
 
+static HAS_OTHER_LIBC: AtomicBool = AtomicBool::new(false);
+
+/// The program's libc is not glibc. For the constructor.
+pub fn set_other_libc() {
+    HAS_OTHER_LIBC.store(true, Ordering::Relaxed);
+}
+
+/// Whether the program's libc is another than glibc.
+pub fn has_other_libc() -> bool {
+    HAS_OTHER_LIBC.load(Ordering::Relaxed)
+}
+
 /// Whether the constructor has run.
 pub fn ready() -> bool {
     READY.load(Ordering::Acquire)

@@ -6,22 +6,28 @@ use crate::sys;
 use core::ffi::{CStr, c_char, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-unsafe extern "C" {
-    fn gnu_get_libc_version() -> *const c_char;
-}
-
 /// dlsym.
 pub type Dlsym = unsafe extern "C" fn(*mut c_void, *const c_char) -> *mut c_void;
 
 /// The version 2.N of glibc that brought pidfd_spawn and pidfd_spawnp.
 const PIDFD_SPAWN: u32 = 39;
 
-/// N of this glibc's version 2.N.
+/// N of this glibc's version 2.N; 0 of another libc.
 pub fn libc_minor() -> u32 {
+    const NAME: &CStr = c"gnu_get_libc_version";
+    const HASH: u32 = gnu_hash(NAME);
+    let Some(at) = objects::libcs(NAME, HASH) else { return 0 };
+    // SAFETY: libc's function of that name.
+    let version = unsafe { core::mem::transmute::<usize, unsafe extern "C" fn() -> *const c_char>(at) };
     // SAFETY: libc's own C string, which is there for ever.
-    let version = unsafe { CStr::from_ptr(gnu_get_libc_version()) }.to_bytes();
+    let version = unsafe { CStr::from_ptr(version()) }.to_bytes();
     let digits = version.iter().skip(2).take_while(|byte| byte.is_ascii_digit());
     digits.fold(0, |sum, digit| sum.wrapping_mul(10).wrapping_add(u32::from(digit.wrapping_sub(b'0'))))
+}
+
+/// Whether this program's libc is glibc.
+pub fn is_glibc() -> bool {
+    libc_minor() != 0
 }
 
 /// The hashes of the names.

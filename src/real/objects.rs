@@ -3,10 +3,9 @@
 //! may call this library again, which has not found what it needs yet.
 
 use crate::sys::Reader;
+use crate::sys::arch::page;
 use core::ffi::{CStr, c_char, c_int, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering};
-
-const PAGE: usize = 4096;
 
 /// An object in the loader's list (link.h).
 #[repr(C)]
@@ -174,7 +173,7 @@ impl Object {
                     object.last = object.last.max(end);
                 }
                 libc::PT_DYNAMIC => object.dynamic = start,
-                libc::PT_GNU_RELRO => object.relro = (start & !(PAGE - 1), end & !(PAGE - 1)),
+                libc::PT_GNU_RELRO => object.relro = (start & !(page() - 1), end & !(page() - 1)),
                 _ => {}
             }
         }
@@ -280,11 +279,17 @@ impl Tables {
         (tables.symbols != 0 && tables.strings != 0).then_some(tables)
     }
 
-    /// Whether they are libc's.
+    /// Whether they are libc's: by its name; musl's, which is its loader, may have none.
     pub fn is_libc(&self) -> bool {
+        const START: &CStr = c"__libc_start_main";
+        const HASH: u32 = gnu_hash(START);
+        if self.soname == 0 {
+            // SAFETY: the object's own tables; the address is not used.
+            return matches!(unsafe { self.function(0, START, HASH) }, Found::Function(_));
+        }
         // SAFETY: a C string among the object's own.
-        self.soname != 0
-            && unsafe { CStr::from_ptr(self.strings.wrapping_add(self.soname) as *const c_char) } == c"libc.so.6"
+        let name = unsafe { CStr::from_ptr(self.strings.wrapping_add(self.soname) as *const c_char) };
+        name == c"libc.so.6" || name.to_bytes().starts_with(b"libc.musl-")
     }
 
     /// What [`Tables::function`] needs of them; `None` where there is no table of hashes.

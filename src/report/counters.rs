@@ -20,6 +20,8 @@ pub struct Counters {
     pub dropped: AtomicU64,
     /// What events have said of the backstop, as a bit each.
     pub backstop: AtomicU64,
+    /// What is known of requests: the bits behind `beacon::REQUESTS`.
+    requests: AtomicU64,
     shards: [Shard; SHARDS],
     /// The kinds of events that are merged.
     pub merged: Table,
@@ -42,6 +44,7 @@ const _: () = assert!(
     offset_of!(Counters, stream) == beacon::STREAM
         && offset_of!(Counters, sequence) == beacon::SEQUENCE
         && offset_of!(Counters, dropped) == beacon::DROPPED
+        && offset_of!(Counters, requests) == beacon::REQUESTS
         && offset_of!(Counters, shards) == beacon::FIRST_SHARD
         && size_of::<Shard>() == beacon::SHARD_SIZE
         && offset_of!(Counters, merged) == beacon::COUNTERS_SIZE
@@ -58,6 +61,7 @@ impl Counters {
             sequence: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
             backstop: AtomicU64::new(0),
+            requests: AtomicU64::new(0),
             shards: [const { Shard::new() }; SHARDS],
             merged: Table::new(),
             cut: AtomicBool::new(false),
@@ -132,6 +136,30 @@ pub fn event(refused: bool) {
     }
 }
 
+/// Sets a bit of what is known of requests; whether it was not set before. Once all have it, none writes.
+#[inline(always)]
+fn note(bit: u64) -> bool {
+    let requests = &in_force().requests;
+    requests.load(Ordering::Relaxed) & bit == 0 && requests.fetch_or(bit, Ordering::Relaxed) & bit == 0
+}
+
+/// A connection was accepted.
+#[inline(always)]
+pub fn accepted() {
+    note(beacon::ACCEPTED);
+}
+
+/// A request was recognised.
+#[inline(always)]
+pub fn recognised() {
+    note(beacon::RECOGNISED);
+}
+
+/// A connection was served without a read that was seen; whether it is the first, and no request was recognised before.
+pub fn unseen() -> bool {
+    in_force().requests.load(Ordering::Relaxed) & beacon::RECOGNISED == 0 && note(beacon::UNSEEN)
+}
+
 /// Counts an event that was merged.
 pub fn merged() {
     if let Some(shard) = shard() {
@@ -162,6 +190,7 @@ pub fn share() {
     new.stream.store(OWN.stream.load(Ordering::Relaxed), Ordering::Relaxed);
     new.sequence.store(OWN.sequence.load(Ordering::Relaxed), Ordering::Relaxed);
     new.supervisor.store(OWN.supervisor.load(Ordering::Relaxed), Ordering::Relaxed);
+    new.requests.store(OWN.requests.load(Ordering::Relaxed), Ordering::Relaxed);
     new.dropped.store(OWN.dropped.load(Ordering::Relaxed), Ordering::Relaxed);
     for (to, from) in new.shards.iter().zip(&OWN.shards) {
         to.decisions.store(from.decisions.load(Ordering::Relaxed), Ordering::Relaxed);

@@ -41,7 +41,7 @@ struct Sealing {
     children: Chain,
 }
 
-const PAGE: usize = 4096;
+const PAGE: usize = sys::PAGE_MIN;
 const _: () = assert!(size_of::<Keys>() <= PAGE);
 
 static KEYS: AtomicPtr<Keys> = AtomicPtr::new(core::ptr::null_mut());

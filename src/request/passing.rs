@@ -24,17 +24,22 @@ fn is_servers(listener: i32) -> bool {
     }
 }
 
-/// The thread waits on a listener for its next connection: the request before is over.
-pub fn idle(listener: i32) {
+/// The thread waits on a listener for its next connection: the request before is over. Whether that was one of PHP-FPM's, none of whose reads
+/// was seen.
+pub fn idle(listener: i32) -> bool {
     if is_watching() && is_servers(listener) {
         watch(None);
-        let _ = change(|slot, _| {
+        let unseen = change(|slot, _| {
+            let is_unseen = !slot.by_module && !slot.is_read && !slot.pool.bytes().is_empty();
             if !slot.by_module {
                 slot.served.request.reset(State::None);
                 slot.served.settle();
             }
+            is_unseen
         });
+        return unseen == Some(true);
     }
+    false
 }
 
 /// The thread accepted the connection `fd`.
@@ -53,8 +58,11 @@ pub fn accepted(listener: i32, fd: i32) {
         slot.protocol = Protocol::fastcgi(reader);
         slot.from_within = if is_fpm { peer::of_own_tree(fd).unwrap_or(0) } else { 0 };
         slot.connection = connection;
+        slot.is_read = false;
         slot.by_module = false;
-        slot.served.request.reset(State::None);
+        // PHP-FPM runs nothing before it has read a request: what it does for one that was not seen is not done for none.
+        slot.served.request.reset(if is_fpm { State::Unknown } else { State::None });
+        slot.served.request.pool.set(slot.pool.bytes());
         slot.served.settle();
         true
     });
@@ -64,18 +72,25 @@ pub fn accepted(listener: i32, fd: i32) {
     }
 }
 
+/// The thread read the descriptor that is watched, and got nothing: an end, an error, nothing yet.
+pub fn looked_at() {
+    let _ = change(|slot, _| slot.is_read = true);
+}
+
 /// The thread read these bytes, of `asked` that it asked for, from the descriptor that is watched; they may complete a
 /// request that is to be judged.
 pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
-    let (mut brings_settings, mut is_malformed, mut within_by) = (false, false, 0);
+    let (mut brings_settings, mut is_malformed, mut within_by, mut is_known) = (false, false, 0, false);
     let go_on = change(|slot, _| {
-        let slot::Own { protocol, served, connection, pool, from_within, .. } = slot;
+        let slot::Own { protocol, served, connection, pool, from_within, is_read, .. } = slot;
+        *is_read = true;
         let before = served.request.state;
         // A request's code may close the connection early and open something else that gets its number.
         if protocol.is_complete() && sys::fstat(fd).map(|stat| stat.identity) != Some(*connection) {
             return false;
         }
         let known = protocol.feed(bytes, asked, &mut served.request);
+        is_known = known;
         if known {
             served.request.pool.set(titled(pool));
             brings_settings = !served.request.settings.is_empty();
@@ -87,7 +102,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
         }
         let is_protocols = !protocol.is_dead() || protocol.has_begun();
         if !is_protocols {
-            served.request.reset(State::None);
+            served.request.reset(if pool.bytes().is_empty() { State::None } else { State::Unknown });
         }
         if known || served.request.state != before {
             served.settle();
@@ -98,6 +113,9 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
         is_malformed = protocol.is_dead();
         !is_malformed
     });
+    if is_known {
+        slot::recognise();
+    }
     // What is malformed stays unknown until the next connection.
     if go_on == Some(false) {
         watch(None);

@@ -103,6 +103,8 @@ pub struct Own {
     pub pool: Field<64>,
     /// The process of the pool's own tree that the connection comes from; 0 where it comes from elsewhere.
     pub from_within: u32,
+    /// A read of the connection was seen, whatever it gave.
+    pub is_read: bool,
     /// The request is a module's, and holds as long as the token is not 0.
     pub by_module: bool,
     /// Place in [`Slots::all`], plus one; 0 for none.
@@ -133,6 +135,7 @@ impl Own {
             connection: (0, 0),
             pool: Field::new(),
             from_within: 0,
+            is_read: false,
             by_module: false,
             index: 0,
             generation: 0,
@@ -370,6 +373,20 @@ fn inherited() -> Option<&'static ServedRequest> {
     HAS_INHERITED.load(Ordering::Acquire).then(|| unsafe { &*INHERITED.0.get() })
 }
 
+static IS_RECOGNISED: AtomicBool = AtomicBool::new(false);
+
+/// A request was recognised.
+#[inline(always)]
+pub fn recognise() {
+    IS_RECOGNISED.store(true, Ordering::Relaxed);
+}
+
+/// Whether one was, in this process.
+#[inline(always)]
+pub fn is_recognised() -> bool {
+    IS_RECOGNISED.load(Ordering::Relaxed)
+}
+
 /// Puts a request into the thread's slot; gives its token.
 pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
     let token = change_of(|own, slot| {
@@ -381,5 +398,6 @@ pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
         slot.token.store(token, Ordering::Release);
         token
     });
+    recognise();
     token.unwrap_or(u64::from(u32::MAX))
 }

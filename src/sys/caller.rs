@@ -1,11 +1,10 @@
 //! Reading the caller's memory without trusting its pointers.
 
-use super::readable;
+use super::{PAGE_MIN, readable};
 use crate::memory::StringBuf;
 use core::cell::Cell;
 use core::ffi::{CStr, c_char};
 
-const PAGE: usize = 4096;
 /// Linux's bound on a path, with its NUL.
 pub const PATH_MAX: usize = 4096;
 
@@ -36,13 +35,13 @@ impl Reader {
     /// Whether the page of an address can be read.
     #[inline(always)]
     pub fn ok(&self, address: usize) -> bool {
-        let page = address & !(PAGE - 1);
+        let page = address & !(PAGE_MIN - 1);
         (page == self.page.get() && page != 0) || self.ask(address)
     }
 
     #[inline(never)]
     fn ask(&self, address: usize) -> bool {
-        let page = address & !(PAGE - 1);
+        let page = address & !(PAGE_MIN - 1);
         let fine = page != 0 && readable(address);
         if fine {
             self.page.set(page);
@@ -88,7 +87,7 @@ impl Reader {
             if !self.ok(byte as usize) {
                 return None;
             }
-            let in_page = PAGE.wrapping_sub(byte as usize & (PAGE - 1));
+            let in_page = PAGE_MIN.wrapping_sub(byte as usize & (PAGE_MIN - 1));
             let room = in_page.min(max.wrapping_sub(len));
             // SAFETY: the page up to its end is readable.
             let part = unsafe { core::slice::from_raw_parts(byte, room) };

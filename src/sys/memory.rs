@@ -26,6 +26,9 @@ pub fn allocate(len: usize) -> Option<*mut c_void> {
     result(at).ok().map(|at| at as *mut c_void)
 }
 
+/// The size of the smallest page of any kernel, in bytes: what holds for one of its addresses holds for all.
+pub const PAGE_MIN: usize = 1 << 12;
+
 /// Private zeroed memory that a forked child has as zeros again, and that is in no core dump.
 pub fn allocate_wiped(len: usize) -> Option<*mut c_void> {
     let at = allocate(len)?;
@@ -84,10 +87,11 @@ pub fn set_tid_address(at: usize) {
     unsafe { syscall(libc::SYS_set_tid_address, [at, 0, 0, 0, 0, 0]) };
 }
 
-/// `mprotect` of whole pages.
+/// `mprotect` of whole pages; whether the kernel did it.
 ///
 /// # Safety
 /// The pages must be ones whose protection the caller may change.
+#[must_use]
 pub unsafe fn mprotect(at: usize, len: usize, protection: i32) -> bool {
     // SAFETY: as the caller promises.
     unsafe { syscall(libc::SYS_mprotect, [at, len, protection as usize, 0, 0, 0]) == 0 }

@@ -15,14 +15,14 @@ fn hooks() -> Vec<String> {
     crate::table::rows().into_iter().map(|row| row.name).collect()
 }
 
-/// All that the guard needs of libc: no memory, no locks, no stdio. The first is the loader's, and weak; the last four are weak,
-/// from the compiler's start-up files.
+/// All that the guard needs of libc: no memory, no locks, no stdio. The first two are the loaders', glibc's and musl's, and weak; the last
+/// four are weak, from the compiler's start-up files.
 const IMPORTS: [&str; 14] = [
     "_r_debug",
+    "_dl_debug_addr",
     "__errno_location",
     "bcmp",
     "environ",
-    "gnu_get_libc_version",
     "memcmp",
     "memcpy",
     "memset",

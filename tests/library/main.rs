@@ -13,6 +13,7 @@ mod directly;
 #[path = "../distro.rs"]
 mod distro;
 mod elf;
+mod elsewhere;
 mod environment;
 mod execveat;
 mod fcntl;

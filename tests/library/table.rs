@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 pub struct Row {
     family: String,
     rules: String,
-    header: Option<String>,
-    signature: String,
+    pub header: Option<String>,
+    pub signature: String,
     pub name: String,
 }
 

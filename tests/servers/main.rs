@@ -43,4 +43,5 @@ mod silence;
 mod sinks;
 mod told;
 mod unloadable;
+mod unseen;
 mod vhosts;

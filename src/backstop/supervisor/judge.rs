@@ -253,7 +253,9 @@ fn be(shared: &'static SharedState, judged: &'static JudgeState, parent: u32, ch
     sys::duplicate_onto(channel, CHANNEL);
     sys::close_from(CHANNEL.wrapping_add(1));
     // SAFETY: from here on this process writes to nothing of it.
-    unsafe { sys::mprotect(core::ptr::from_ref(shared) as usize, size_of::<SharedState>(), libc::PROT_READ) };
+    if !unsafe { sys::mprotect(core::ptr::from_ref(shared) as usize, size_of::<SharedState>(), libc::PROT_READ) } {
+        sys::exit(1);
+    }
     // No judge may run outside the cage: then no call can be evaluated.
     if !cage::enter_judges(shared.cage.load(Ordering::Relaxed)) {
         sys::exit(1);

@@ -12,7 +12,7 @@ pub use loader::{foreign_loader, remember_loader};
 pub use made::{for_new_process, with};
 pub use room::{SIGN, SIGN_ADDRESS, Sign, room_address, set_room};
 pub use scrub::scrub;
-pub use start::start;
+pub use start::{first_argument, start};
 pub use steering::{remember_start, steering};
 
 use crate::action::Guarding;

@@ -14,7 +14,7 @@ use crate::sys;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use portcullis_policy::format::room::{PLACES, STRIDE};
 
-const PAGE: usize = 4096;
+const PAGE: usize = sys::arch::PAGE_MAX;
 /// The first place begins somewhere in these addresses, where neither programs nor libraries nor stacks lie.
 const FIRST: usize = 0x1000_0000_0000;
 /// Bits of the secret that choose among the rooms, and that choose where in each stride an environment begins.

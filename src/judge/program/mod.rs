@@ -45,7 +45,7 @@ pub struct Program<'p> {
     pub real: StringBuf<PATH_MAX>,
     /// The file is neither ELF nor a script, so that execvp and its kin run it with sh.
     pub unknown_format: bool,
-    /// Its loader cannot load this library: another word size, or musl's.
+    /// Its loader does not load this library: another word size, or musl's where the server is glibc's.
     foreign: bool,
     /// Its loader is musl's.
     is_musl: bool,
@@ -343,7 +343,8 @@ impl<'p> Program<'p> {
     /// Notes why a preload will not hold in a program with this loader.
     fn guard_in(&mut self, loader: &Loader<'_>, stat: &Stat) {
         let is_musl = matches!(loader, Loader::Named(path) if base_name(path).starts_with(b"ld-musl"));
-        if is_musl {
+        // Where this process is musl's, its loader has just loaded the library.
+        if is_musl && !crate::process::state::has_other_libc() {
             (self.foreign, self.is_musl) = (true, true);
             self.unguarded = FOREIGN;
         } else if self.file.as_ref().is_none_or(|file| privileges::gains(file.0, stat, self.place)) {

@@ -9,6 +9,24 @@ pub const AUDIT_COMPATIBLE: Option<u32> = None;
 /// The machine of an ELF file, and that of the 32-bit programs that may run here as well: EM_AARCH64, EM_ARM.
 pub const MACHINE: u16 = 183;
 pub const MACHINE_COMPATIBLE: u16 = 40;
+/// The size of the largest page that a kernel of this processor works with, in bytes (arm64's CONFIG_PAGE_SHIFT: 12, 14 or 16).
+pub const PAGE_MAX: usize = 1 << 16;
+
+/// What begins a page, however large that is.
+#[repr(C, align(0x10000))]
+pub struct PageAligned<T>(pub T);
+
+const _: () = assert!(align_of::<PageAligned<u8>>() == PAGE_MAX);
+
+/// The size of this kernel's pages, in bytes.
+pub fn page() -> usize {
+    // SAFETY: it reads what the kernel has told the program, and may be called at any time.
+    match unsafe { libc::getauxval(libc::AT_PAGESZ) } as usize {
+        page if page.is_power_of_two() => page,
+        _ => PAGE_MAX,
+    }
+}
+
 /// The end of the addresses that every process has.
 pub const ADDRESS_END: usize = 1 << 48;
 /// The function of the kernel's object that reads the clock (vdso(7)).

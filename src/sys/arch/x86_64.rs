@@ -9,6 +9,20 @@ pub const AUDIT_COMPATIBLE: Option<u32> = Some(0x4000_0003);
 /// The machine of an ELF file, and that of the 32-bit programs that run here as well: EM_X86_64, EM_386.
 pub const MACHINE: u16 = 62;
 pub const MACHINE_COMPATIBLE: u16 = 3;
+/// The size of the largest page that a kernel of this processor works with, in bytes.
+pub const PAGE_MAX: usize = 1 << 12;
+
+/// What begins a page, however large that is.
+#[repr(C, align(0x1000))]
+pub struct PageAligned<T>(pub T);
+
+const _: () = assert!(align_of::<PageAligned<u8>>() == PAGE_MAX);
+
+/// The size of this kernel's pages, in bytes.
+pub const fn page() -> usize {
+    PAGE_MAX
+}
+
 /// The end of the addresses that every process has.
 pub const ADDRESS_END: usize = 1 << 47;
 /// The function of the kernel's object that reads the clock (vdso(7)).

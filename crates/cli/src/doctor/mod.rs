@@ -264,6 +264,9 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
             advice,
         );
     }
+    if let Some(why) = found.as_ref().and_then(status::Unit::lacks_requests) {
+        findings.add(Outcome::Wrong, "requests", format!("none was recognised: {why}"), "");
+    }
     if all {
         findings.fine("processes", format!("all {} are guarded", own.len()));
     }

@@ -51,6 +51,8 @@ pub struct Counters {
     pub denials: u64,
     /// Of both, what was not written but counted into another event.
     pub merged: u64,
+    /// What is known of the requests of these processes: bits of the beacon's.
+    pub requests: u64,
 }
 
 /// Why nothing is known of a guard in a process.
@@ -196,6 +198,7 @@ fn counters(bytes: &[u8]) -> Counters {
         audits: sum(at::AUDITS),
         denials: sum(at::DENIALS),
         merged: sum(at::MERGED),
+        requests: number(at::REQUESTS),
     }
 }
 

@@ -145,6 +145,9 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         if unit.lacks_supervisor() {
             println!("  {BAD}NO SUPERVISOR{BAD:#}: {}", no_supervisor(&unit.name));
         }
+        if let Some(why) = unit.lacks_requests() {
+            println!("  {BAD}NO REQUESTS{BAD:#}: {why}");
+        }
         print_descendants(unit, &machine);
         for (process, why) in unit.unguarded().filter(|(process, _)| process.descent.is_none()) {
             let command = printable(&process.command);
@@ -250,6 +253,7 @@ pub fn as_json(units: &[Unit], disks: &[OnDisk], lack: &[String]) -> Value {
             json!({
                 "unit": unit.name, "container": unit.container.as_ref().map(Container::json),
                 "installed": unit.is_installed, "lacks_supervisor": unit.lacks_supervisor(),
+                "lacks_requests": unit.lacks_requests(),
                 "counters": {
                     "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
                     "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,

@@ -5,6 +5,7 @@ use super::policy::InForce;
 use super::process::{Container, Process, Unknown};
 use super::survey::named;
 use crate::run;
+use portcullis_policy::beacon;
 use std::collections::BTreeMap;
 
 /// A unit, or what belongs to none.
@@ -95,15 +96,42 @@ impl Unit {
         }) && !self.processes.iter().any(|process| process.is_supervisor)
     }
 
+    /// What its server's own processes know of requests.
+    fn requests(&self) -> u64 {
+        self.workers().fold(0, |all, (_, guard)| all | guard.counters.requests)
+    }
+
+    /// Whether it is a PHP-FPM whose requests are not seen.
+    fn is_unseen(&self) -> bool {
+        self.requests() & (beacon::UNSEEN | beacon::RECOGNISED) == beacon::UNSEEN
+    }
+
+    /// Why no virtual host's policy applies in it; `None` where one does, or where nothing was served so far.
+    pub fn lacks_requests(&self) -> Option<&'static str> {
+        let requests = self.requests();
+        if self.is_unseen() {
+            return Some(
+                "PHP-FPM reads them by a call that is not hooked, so every event is without its request, and the \
+                 strictest policy of all virtual hosts applies",
+            );
+        }
+        let has_vhosts = self.workers().any(|(_, guard)| !guard.policy.differing.is_empty());
+        let is_served = requests & beacon::ACCEPTED != 0;
+        (has_vhosts && is_served && requests & beacon::RECOGNISED == 0).then_some(
+            "it has accepted connections and recognised no request, so the modes of virtual hosts do not apply in it; \
+             Apache and nginx need their module: portcullis install --module",
+        )
+    }
+
     /// How many of its processes a bound of this command has kept from being looked at.
     pub fn unseen(&self) -> usize {
         let is_bound = |process: &&Process| process.unread.is_some_and(|why| why != Unknown::Denied);
         self.processes.iter().filter(is_bound).count()
     }
 
-    /// Whether something in it runs without the guard, or without a supervisor that it needs.
+    /// Whether something in it runs without the guard, without a supervisor that it needs, or without its requests.
     pub fn is_exposed(&self) -> bool {
-        self.unguarded().next().is_some() || self.lacks_supervisor()
+        self.unguarded().next().is_some() || self.lacks_supervisor() || self.is_unseen()
     }
 
     /// How many workers have a policy that is not the applied one while their parent has that: a reload has replaced them, and they finish
@@ -167,6 +195,33 @@ pub mod tests {
         let counters = unit.counters();
         assert_eq!((counters.decisions, counters.audits), (10, 16));
         assert_eq!(unit.guarded().count(), 4, "the supervisor has no guard in force");
+    }
+
+    #[test]
+    fn requests_that_are_not_seen_are_missed() {
+        let said = |requests: u64, has_vhosts: bool, is_supervisor: bool| {
+            let mut process = process(7, 5, is_supervisor);
+            let guard = process.guard.as_mut().expect("a guard");
+            guard.counters.requests = requests;
+            if has_vhosts {
+                let modes = portcullis_config::modes::Modes::all(portcullis_policy::Mode::Enforce);
+                guard.policy.differing.push(crate::modes::VhostsAlike { names: vec!["shop".into()], count: 1, modes });
+            }
+            let unit = Unit { name: "x.service".into(), container: None, is_installed: true, processes: vec![process] };
+            (unit.lacks_requests().is_some(), unit.is_exposed())
+        };
+        use beacon::{ACCEPTED, RECOGNISED, UNSEEN};
+        assert_eq!(said(0, true, false), (false, false), "nothing was served");
+        assert_eq!(said(ACCEPTED, false, false), (false, false), "no virtual host has modes of its own");
+        assert_eq!(said(ACCEPTED, true, false), (true, false));
+        assert_eq!(said(ACCEPTED | RECOGNISED, true, false), (false, false));
+        assert_eq!(said(ACCEPTED | UNSEEN, false, false), (true, true));
+        assert_eq!(
+            said(ACCEPTED | RECOGNISED | UNSEEN, false, false),
+            (false, false),
+            "a connection that brought nothing"
+        );
+        assert_eq!(said(UNSEEN, false, true), (false, false), "the supervisor serves nobody");
     }
 
     #[test]
