@@ -26,13 +26,15 @@ fn the_package_says_what_to_do_next() {
     says_what_to_do_next(root.path(), &script.expect("the script"), &["configure"], ["", "0.1.0-1"]);
 }
 
-/// The same of the .rpm, whose script is in the manifest.
+/// The same of the .rpm, whose script is in its spec.
 #[test]
 fn the_rpm_says_what_to_do_next() {
     let root = root();
-    let manifest = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("the manifest");
-    let script = manifest.split("post_install_script = \"\"\"").nth(1).and_then(|rest| rest.split("\"\"\"").next());
-    let script = script.expect("a script").replace(" /etc/", &format!(" {}/etc/", root.path().display()));
+    let spec = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../packaging/portcullis.spec"));
+    let spec = spec.expect("the spec");
+    let script = spec.split("\n%post\n").nth(1).and_then(|rest| rest.split("\n%").next()).expect("a script");
+    // rpm writes a percent sign as two.
+    let script = script.replace("%%", "%").replace(" /etc/", &format!(" {}/etc/", root.path().display()));
     says_what_to_do_next(root.path(), &script, &[], ["1", "2"]);
 }
 
