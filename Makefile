@@ -58,7 +58,7 @@ coverage: setup-coverage
 	scripts/coverage
 
 # Reliability tests: faults, load, fuzzers, other programs' test suites. Takes an hour and a half.
-torture: setup-torture build modules packages machine
+torture: setup-torture build aarch64 modules packages machine
 	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 

