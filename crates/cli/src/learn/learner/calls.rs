@@ -133,7 +133,8 @@ mod tests {
         let all = texts.iter().flat_map(|text| text.lines());
         let all = all.filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let mut seen = HashSet::new();
-        all.filter(|event| seen.insert((event["rule"].to_string(), event["portcullis"]["clause"].to_string()))).collect()
+        all.filter(|event| seen.insert((event["rule"].to_string(), event["portcullis"]["clause"].to_string())))
+            .collect()
     }
 
     /// Puts a value in the place of a field.
