@@ -10,6 +10,7 @@ extern ElfW(Dyn) _DYNAMIC[] __attribute__((visibility("hidden")));
 
 const struct link_map *portcullis_shim_loaded(void);
 const void *portcullis_shim_dynamic(void);
+int portcullis_shim_is_musl(void);
 
 /* The program; the others in the order in which they were loaded. */
 const struct link_map *portcullis_shim_loaded(void)
@@ -17,6 +18,12 @@ const struct link_map *portcullis_shim_loaded(void)
     if (&_r_debug)
         return _r_debug.r_map;
     return &_dl_debug_addr && _dl_debug_addr ? _dl_debug_addr->r_map : NULL;
+}
+
+/* Whether the loader is musl's. */
+int portcullis_shim_is_musl(void)
+{
+    return !&_r_debug && &_dl_debug_addr;
 }
 
 /* The dynamic section of this library, by which it is known in the list. */

@@ -5,6 +5,7 @@
 use super::{open, reading};
 use crate::action::Decision;
 use crate::memory::StringBuf;
+use crate::process::state;
 use crate::sys::procfs;
 use crate::sys::{self, Fd};
 use crate::sys::{PathCopy, Plain, Reader};
@@ -98,7 +99,8 @@ impl Effects {
             outcome: Outcome::Known,
             decision: Ok(()),
         };
-        if !actions.is_null() && effects.read(actions.cast()).is_none() {
+        // Another libc lays them out otherwise.
+        if !actions.is_null() && (state::has_other_libc() || effects.read(actions.cast()).is_none()) {
             effects.outcome = Outcome::Unknown;
         }
         effects

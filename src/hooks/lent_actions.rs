@@ -5,6 +5,7 @@
 use super::file_actions::{Action, Actions, CLOSE, CLOSE_FROM, DUP2};
 use crate::child::environment;
 use crate::child::handed;
+use crate::process::state;
 use crate::sys;
 use crate::sys::Reader;
 use crate::sys::Vector;
@@ -14,7 +15,7 @@ use portcullis_request::context::HANDED;
 
 /// Calls `go` with these actions, which may be null, and with what keeps what the program with this environment is handed.
 pub fn with<R>(actions: *const Public, envp: Vector, go: impl FnOnce(*const Public) -> R) -> R {
-    if !handed::is_for_children() {
+    if !handed::is_for_children() || state::has_other_libc() {
         return go(actions);
     }
     let made = ActionsMapping::of(actions, envp);

@@ -37,9 +37,6 @@ pub(super) fn accepting(listener: c_int) -> Decision {
     if request::idle(listener) {
         unseen();
     }
-    if request::is_recognised() {
-        counters::recognised();
-    }
     merge::say_due();
     Ok(())
 }

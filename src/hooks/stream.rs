@@ -13,6 +13,8 @@ use super::shell::{self, Command};
 use super::turn::Turn;
 use super::{fail, lent_actions};
 use crate::action::Refused;
+use crate::process::state;
+use crate::real::errno::errno;
 use crate::real::objects::{self, gnu_hash};
 use crate::real::table::{part, real};
 use crate::real::types::Functions;
@@ -153,7 +155,12 @@ pub unsafe extern "C" fn popen(text: *const c_char, kind: *const c_char) -> *mut
     let opened = match unsafe { mode(kind) } {
         Some((does, closes)) => {
             let command = Command::of(text);
-            let go = |envp| open(&command, envp, does, closes);
+            let go = |envp| match state::has_other_libc() {
+                // Its streams are laid out otherwise.
+                // SAFETY: as the caller promises.
+                true => unsafe { theirs(text, kind) },
+                false => open(&command, envp, does, closes),
+            };
             match shell::decide(&command, go) {
                 Ok(Ok(opened)) => opened,
                 // As glibc has it where the shell cannot be started.
@@ -206,6 +213,22 @@ pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
 }
 
 type Vector = crate::sys::Vector;
+
+/// The stream of libc's own popen.
+///
+/// # Safety
+/// As popen's.
+#[cold]
+unsafe fn theirs(text: *const c_char, kind: *const c_char) -> Result<*mut libc::FILE, i32> {
+    const NAME: &CStr = c"popen";
+    const HASH: u32 = gnu_hash(NAME);
+    // SAFETY: libc's function of that name, or none.
+    let libcs: Option<unsafe extern "C" fn(*const c_char, *const c_char) -> *mut libc::FILE> =
+        unsafe { core::mem::transmute(objects::libcs(NAME, HASH).unwrap_or(0)) };
+    // SAFETY: as the caller promises.
+    let file = unsafe { libcs.ok_or(libc::ENOSYS)?(text, kind) };
+    if file.is_null() { Err(errno()) } else { Ok(file) }
+}
 
 /// A stream with a shell at its other end.
 fn open(command: &Command, envp: Vector, does: Does, closes: bool) -> Result<*mut libc::FILE, i32> {

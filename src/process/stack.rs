@@ -30,8 +30,9 @@ use core::mem::MaybeUninit;
 use core::ptr::null_mut;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
-/// A mapping: a page that nobody touches, and the stack above it.
-const SIZE: usize = (92_usize << 10).next_multiple_of(PAGE) + PAGE;
+/// A mapping: a page that nobody touches, and the stack above it; where the mapping is lent, its first page has notes, and the second is
+/// the one that nobody touches.
+const SIZE: usize = (88_usize << 10).next_multiple_of(PAGE) + 2 * PAGE;
 const PAGE: usize = sys::arch::PAGE_MAX;
 /// How many are kept for the next call, and how many there can be: those in use, kept and lost.
 const KEPT: usize = 4;

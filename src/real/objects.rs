@@ -21,6 +21,7 @@ unsafe extern "C" {
     // shim/loaded.c.
     fn portcullis_shim_loaded() -> *const Listed;
     fn portcullis_shim_dynamic() -> usize;
+    fn portcullis_shim_is_musl() -> c_int;
 }
 
 /// The loader's list, from the program on; without a call, and at any time.
@@ -284,6 +285,11 @@ impl Tables {
         const START: &CStr = c"__libc_start_main";
         const HASH: u32 = gnu_hash(START);
         if self.soname == 0 {
+            // With glibc's loader, a preload may have the same function.
+            // SAFETY: no arguments.
+            if unsafe { portcullis_shim_is_musl() } == 0 {
+                return false;
+            }
             // SAFETY: the object's own tables; the address is not used.
             return matches!(unsafe { self.function(0, START, HASH) }, Found::Function(_));
         }

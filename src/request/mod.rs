@@ -9,12 +9,11 @@ mod slot;
 
 pub use handed_down::{HandedDownCopy, publish};
 pub use passing::{ReceivedRequest, accepted, fed, idle, looked_at, refused};
-pub use slot::{
-    PUBLISHED_MAX, SLOTS_MAX, ServedRequest, current, inherit, is_recognised, scope, slots_address, watched,
-};
+pub use slot::{PUBLISHED_MAX, SLOTS_MAX, ServedRequest, current, inherit, scope, slots_address, watched};
 
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
+use crate::report::counters;
 use crate::sys::Vector;
 use portcullis_policy::vhost::{Key, UnreadKeys, VhostQuery};
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
@@ -35,7 +34,7 @@ pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&ServedRequest) -> R) -> R {
 #[inline(never)]
 fn for_cgi<R>(envp: Vector, served: &ServedRequest, look: impl FnOnce(&ServedRequest) -> R) -> R {
     let Some(request) = cgi::request(envp) else { return look(served) };
-    slot::recognise();
+    counters::recognised();
     let mut found = ServedRequest::none();
     found.request = request;
     found.by_server = cgi::is_of_server();

@@ -3,6 +3,7 @@
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
 use crate::process::state;
+use crate::report::counters;
 use crate::server::pools;
 use crate::sys;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -114,7 +115,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
         !is_malformed
     });
     if is_known {
-        slot::recognise();
+        counters::recognised();
     }
     // What is malformed stays unknown until the next connection.
     if go_on == Some(false) {

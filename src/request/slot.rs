@@ -5,6 +5,7 @@ use super::settle_scope;
 use crate::memory::{Paged, set_once};
 use crate::process::stack;
 use crate::process::thread;
+use crate::report::counters;
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -373,20 +374,6 @@ fn inherited() -> Option<&'static ServedRequest> {
     HAS_INHERITED.load(Ordering::Acquire).then(|| unsafe { &*INHERITED.0.get() })
 }
 
-static IS_RECOGNISED: AtomicBool = AtomicBool::new(false);
-
-/// A request was recognised.
-#[inline(always)]
-pub fn recognise() {
-    IS_RECOGNISED.store(true, Ordering::Relaxed);
-}
-
-/// Whether one was, in this process.
-#[inline(always)]
-pub fn is_recognised() -> bool {
-    IS_RECOGNISED.load(Ordering::Relaxed)
-}
-
 /// Puts a request into the thread's slot; gives its token.
 pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
     let token = change_of(|own, slot| {
@@ -398,6 +385,6 @@ pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
         slot.token.store(token, Ordering::Release);
         token
     });
-    recognise();
+    counters::recognised();
     token.unwrap_or(u64::from(u32::MAX))
 }

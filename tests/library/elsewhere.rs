@@ -76,7 +76,7 @@ fn refused(bare: &str) -> String {
 fn expect_guarded(folder: &Path, roles: &[&str], run: impl Fn(Option<&Path>) -> Output) {
     let bare = run(None);
     assert!(bare.status.success(), "{bare:?}");
-    let each = ["egress-port", "egress-port", "shell-spawn"];
+    let each = ["egress-port", "egress-port", "shell-spawn", "shell-spawn"];
     for (mode, outcome) in [("audit", "success"), ("enforce", "failure")] {
         let [config, log] = policy(folder, mode);
         let guarded = run(Some(&config));

@@ -39,13 +39,13 @@ echo 'done';
 "#;
 
 /// A control group of the test's own, as a unit or a container has it.
-struct ControlGroup {
+pub struct ControlGroup {
     folders: Vec<PathBuf>,
 }
 
 impl ControlGroup {
     /// A folder for each of `names`, each in the one before.
-    fn new(names: &[&str]) -> ControlGroup {
+    pub fn new(names: &[&str]) -> ControlGroup {
         let root = PathBuf::from("/mnt/cgroup");
         if !root.exists() {
             std::fs::create_dir(&root).expect("a folder");
@@ -62,7 +62,7 @@ impl ControlGroup {
     }
 
     /// What runs its arguments in it.
-    fn enter(&self) -> String {
+    pub fn enter(&self) -> String {
         format!("echo $$ > {}/cgroup.procs && exec \"$@\"", self.folders.last().expect("a group").display())
     }
 }

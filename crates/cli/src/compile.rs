@@ -116,8 +116,12 @@ pub fn run(arguments: &Compile) -> u8 {
     }
     match write(&bytes, &output) {
         Ok(()) => {
-            crate::modes::said(&loaded.config).iter().for_each(|line| println!("{line}"));
-            println!("{}: {}", output.display(), check::counted(bytes.len(), "byte"));
+            let mut said = crate::modes::said(&loaded.config);
+            said.push(format!("{}: {}", output.display(), check::counted(bytes.len(), "byte")));
+            match device::is(&output) {
+                true => said.iter().for_each(|line| eprintln!("{line}")),
+                false => said.iter().for_each(|line| println!("{line}")),
+            }
             FINE
         }
         Err(error) => complain(format_args!("cannot write {}: {error}", output.display())),

@@ -1,32 +1,61 @@
 //! Outputs that are no regular files: nothing may take their place.
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{FileType, Mode, OFlags, fstat};
 use std::fs::File;
 use std::io::{Error, ErrorKind};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-/// Whether an output is a device, or a name that the system has for one or for a descriptor (/dev/null, /dev/stdout).
+/// Whether an output is no file's name: a device, or a name that the system gives to a device or to a descriptor (/dev/null,
+/// /dev/stdout). What the command says besides belongs on standard error then.
 pub fn is(path: &Path) -> bool {
-    let of_the_system = || path.starts_with("/dev") || path.starts_with("/proc");
-    std::fs::symlink_metadata(path).is_ok_and(|meta| {
-        meta.file_type().is_char_device() || (meta.is_symlink() && of_the_system() && !path.is_dir() && path.exists())
+    std::fs::symlink_metadata(path)
+        .is_ok_and(|meta| meta.file_type().is_char_device() || (meta.is_symlink() && is_of_the_system(path)))
+}
+
+/// Names that only root makes.
+fn is_of_the_system(path: &Path) -> bool {
+    path.parent().is_some_and(|folder| {
+        ["/dev", "/dev/fd", "/proc/self/fd", "/proc/thread-self/fd"].iter().any(|known| folder == Path::new(known))
     })
 }
 
-/// The device that an output is, to be written into; `None` for what a new file may take the place of: nothing, a file, a link that
-/// another user may have put there. What is left is an error, since it would be gone: a pipe, a socket, a directory, a disk.
+/// The device or descriptor that an output is, to be written into; `None` for what a new file may take the place of: nothing, a file, a
+/// link that another user may have put there. What is left is an error, since it would be gone: a pipe, a socket, a directory, a disk.
 pub fn open(path: &Path) -> Result<Option<File>, Error> {
     if is(path) {
-        let flags = OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
-        return Ok(Some(rustix::fs::open(path, flags, Mode::empty())?.into()));
+        return descriptor(path).map(|open| Some(open.into()));
     }
     match std::fs::symlink_metadata(path) {
-        Ok(meta) if !meta.is_file() && !meta.is_symlink() => {
-            Err(Error::new(ErrorKind::InvalidInput, "it is neither a file nor a device; name a file"))
-        }
+        Ok(meta) if !meta.is_file() && !meta.is_symlink() => Err(neither()),
         _ => Ok(None),
     }
+}
+
+/// A descriptor's place in what it writes to is kept: to open it by its name would begin at the beginning of a file.
+fn descriptor(path: &Path) -> Result<OwnedFd, Error> {
+    let name = path.file_name().unwrap_or_default();
+    let is_numbered = |number: &str| path.parent() != Some(Path::new("/dev")) && name == number;
+    if name == "stdout" || is_numbered("1") {
+        return std::io::stdout().as_fd().try_clone_to_owned();
+    }
+    if name == "stderr" || is_numbered("2") {
+        return std::io::stderr().as_fd().try_clone_to_owned();
+    }
+    let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    let open = rustix::fs::open(path, flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&open)?.st_mode) {
+        FileType::BlockDevice | FileType::Directory => Err(neither()),
+        _ => {
+            rustix::fs::fcntl_setfl(&open, OFlags::APPEND)?;
+            Ok(open)
+        }
+    }
+}
+
+fn neither() -> Error {
+    Error::new(ErrorKind::InvalidInput, "it is neither a file nor a device; name a file")
 }
 
 #[cfg(test)]

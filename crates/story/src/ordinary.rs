@@ -37,7 +37,10 @@ pub struct Shape {
 impl Shape {
     /// Notes a call; `is_first`: the first one of its trail.
     pub fn add(&mut self, client: u64, when: i64, is_first: bool) {
-        self.presence.add(when);
+        // An event without a time says nothing of it.
+        if when > 0 {
+            self.presence.add(when);
+        }
         if !is_first {
             return;
         }
@@ -56,9 +59,8 @@ impl Shape {
 pub struct Ordinary {
     /// How many clients have to do the same at several times.
     pub clients: usize,
-    /// The time of the log without its ends, and in how many parts of it there is anything.
+    /// The time of the log without its ends.
     time: (i64, i64),
-    parts: u32,
     /// Addresses behind which many clients are, by host; and the parts of their hashes that shapes have.
     shared: Set<(u64, u64)>,
     shared_parts: Set<u32>,
@@ -71,12 +73,11 @@ pub fn clients(all: usize) -> usize {
 
 impl Ordinary {
     /// That of a log with these trails and so many clients.
-    pub fn of(trails: &[Trail], shapes: &Table<u64, Shape>, all: usize) -> Ordinary {
+    pub fn of(trails: &[Trail], all: usize) -> Ordinary {
         let time = time(trails);
-        let parts = shapes.values().fold(0, |parts, shape| parts | shape.presence.within(time, PARTS)).count_ones();
         let shared = shared(trails, time);
         let shared_parts = shared.iter().map(|(_, client)| *client as u32).collect();
-        Ordinary { clients: clients(all), time, parts, shared, shared_parts }
+        Ordinary { clients: clients(all), time, shared, shared_parts }
     }
 
     /// Whether a kind of call is.
@@ -87,11 +88,11 @@ impl Ordinary {
         }
         let found = shape.presence.within(self.time, PARTS);
         let parts = found.count_ones();
-        let are_enough = shape.clients.len() >= self.clients || shape.unknown as usize >= *COMMON.start();
+        let are_enough = shape.clients.len() >= self.clients;
         let say_nothing = shape.unknown > 0 || shape.clients.iter().any(|client| self.shared_parts.contains(client));
         // What begins in the middle of a log is new, however often it is done from then on.
         let is_habit = self.time.1.saturating_sub(self.time.0) >= SHORT && parts * 2 >= PARTS && found & EARLY != 0;
-        (are_enough && parts * 4 >= self.parts) || (say_nothing && is_habit)
+        (are_enough && parts * 4 >= PARTS) || (say_nothing && is_habit)
     }
 
     /// Whether many clients are behind an address.
@@ -129,11 +130,13 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
     }
     own.retain(|(host, _), own| own.saturating_mul(SHARE) >= calls.get(host).copied().unwrap_or(0));
     // One pass for all of them: there may be as many hosts as events.
-    let mut of_host: Table<u64, Set<u64>> = Table::default();
+    let mut of_host: Table<u64, (Set<u64>, Set<(u64, u64)>)> = Table::default();
     let mut of_client: Table<(u64, u64), Reach> = Table::default();
     for trail in trails {
-        let [host, site, _, client] = trail.key;
-        of_host.entry(host).or_default().insert(site);
+        let [host, site, script, client] = trail.key;
+        let (sites, scripts) = of_host.entry(host).or_default();
+        sites.insert(site);
+        scripts.insert((site, script));
         if own.contains_key(&(host, client)) {
             let reach = of_client.entry((host, client)).or_default();
             reach.sites.insert(site);
@@ -145,10 +148,12 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
     let is_shared = |(host, _): &(u64, u64), reach: &Reach| {
         let (first, last) = reach.time.unwrap_or_default();
         let long = last.min(to).saturating_sub(first.max(from));
-        let sites = of_host.get(host).map_or(0, Set::len);
-        (reach.sites.len() >= SITES_SHARED && reach.sites.len() * 2 >= sites)
-            || reach.scripts >= SCRIPTS_SHARED
-            || (long >= SHORT && long >= to.saturating_sub(from) / 2)
+        let (sites, scripts) = of_host.get(host).map_or((0, 0), |(sites, scripts)| (sites.len(), scripts.len()));
+        // Who is alone with his scripts is nobody's proxy.
+        let has_most = reach.scripts * 2 >= scripts;
+        let is_wide = reach.sites.len() >= SITES_SHARED && reach.sites.len() * 2 >= sites;
+        let is_long = long >= SHORT && long >= to.saturating_sub(from) / 2;
+        has_most && (is_wide || reach.scripts >= SCRIPTS_SHARED || is_long)
     };
     of_client.into_iter().filter(|(key, reach)| is_shared(key, reach)).map(|(key, _)| key).collect()
 }

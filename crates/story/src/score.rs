@@ -52,7 +52,7 @@ pub fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
     };
     let severity = usize::from(facts.severity);
     if facts.is_ordinary {
-        add(severity / 2, "half of the severity: many clients do the same");
+        add(severity / 2, "half of the severity: it is ordinary in this log");
         return reasons;
     }
     add(severity, "severity");

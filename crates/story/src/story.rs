@@ -335,7 +335,7 @@ impl Story {
 
     /// What is ordinary so far.
     fn ordinary(&self) -> Ordinary {
-        Ordinary::of(&self.trails, &self.shapes, self.clients.count().0)
+        Ordinary::of(&self.trails, self.clients.count().0)
     }
 
     /// Looks at what the log said so far; it goes on afterwards.

@@ -1,4 +1,4 @@
-/* Connects to an uncommon port and starts a shell; prints what came of each. In a program, and in a library of its own. */
+/* Connects to an uncommon port and starts two shells; prints what came of each. In a program, and in a library of its own. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -30,4 +30,9 @@ void act(const char *who)
     int result = system("exit 3");
     int error = errno;
     printf("%s: system %d %d\n", who, result, error);
+    errno = 0;
+    FILE *stream = popen("exit 5", "r");
+    error = errno;
+    result = stream ? pclose(stream) : -1;
+    printf("%s: popen %d %d\n", who, result, error);
 }

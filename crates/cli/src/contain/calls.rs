@@ -141,10 +141,12 @@ impl Case {
         let text = |field| event.text(field);
         let object = event.destination().unwrap_or_else(|| event.arguments().join("\0"));
         let by = [text(field::EVENT_ACTION), text(field::PROCESS_EXECUTABLE), event.unknown(), text(field::DETAIL)];
-        let kind = format!("{:?} {} {by:?} {object}", request_of(&event), event.rule());
+        // A call that also is of a graver rule is another one.
+        let rules: Vec<_> = event.rules().collect();
+        let kind = format!("{:?} {rules:?} {by:?} {object}", request_of(&event));
         match self.kinds.len() {
             KINDS_MAX.. if !self.kinds.contains_key(&kind) => self.more_kinds += 1,
-            _ => drop(self.kinds.entry(kind).or_insert((event, is_ordinary))),
+            _ => self.kinds.entry(kind).or_insert((event, true)).1 &= is_ordinary,
         }
     }
 

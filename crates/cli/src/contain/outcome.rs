@@ -6,14 +6,15 @@ use super::running::{Former, Running};
 use super::site::Plan;
 use super::units::Reloaded;
 use crate::arguments::Contain;
+use crate::explain::Request;
 use crate::install::plan::Change;
 use crate::text::quoted;
 use crate::{FINE, WRONG, complain, incidents, out};
 use anstyle::Style;
 use portcullis_story::CUT;
 use serde_json::{Value, json};
-use std::path::Path;
-use std::rc::Rc;
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
 
 const BOLD: Style = Style::new().bold();
 
@@ -124,7 +125,7 @@ impl<'a> Outcome<'a> {
     fn moves(&self) -> Vec<String> {
         let Some(case) = self.case else { return Vec::new() };
         let name = self.undo.as_deref().unwrap_or(self.id);
-        moves(&case.incident.scripts, name)
+        moves(&case.own, name)
     }
 
     /// Says what is done and what is not; gives the exit status.
@@ -209,13 +210,21 @@ impl<'a> Outcome<'a> {
 /// Where scripts are put that are taken out of reach.
 const OUT_OF_REACH: &str = "/root/portcullis-";
 
-/// Commands that move scripts away. One of which only the beginning is known, and one that is not there, is in none.
-fn moves(scripts: &[Rc<str>], name: &str) -> Vec<String> {
-    let is_there = |script: &&Rc<str>| {
-        script.starts_with('/') && !script.ends_with(CUT) && std::fs::symlink_metadata(Path::new(&***script)).is_ok()
+/// Commands that move the scripts of requests away. An event may name any path, so it has to be a file below the document root of its own
+/// request; one of which only the beginning is known is none. mv(1) says nothing where there is something already, so that place is free.
+fn moves(own: &BTreeSet<Request>, name: &str) -> Vec<String> {
+    let is_of_site = |request: &&Request| {
+        let (script, root) = (Path::new(&request.script), Path::new(&request.document_root));
+        let is_below = root.components().count() > 1 && script.starts_with(root);
+        is_below
+            && !script.components().any(|part| part == Component::ParentDir)
+            && !request.script.ends_with(CUT)
+            && std::fs::symlink_metadata(script).is_ok_and(|meta| meta.is_file())
     };
-    let all = scripts.iter().filter(is_there).zip(1_usize..);
-    all.map(|(script, number)| format!("mv -nT -- {} {OUT_OF_REACH}{name}-{number}", quoted(script))).collect()
+    let scripts: BTreeSet<&String> = own.iter().filter(is_of_site).map(|request| &request.script).collect();
+    let places = (1_usize..).map(|number| format!("{OUT_OF_REACH}{name}-{number}"));
+    let free = places.filter(|place| std::fs::symlink_metadata(place).is_err());
+    scripts.into_iter().zip(free).map(|(script, place)| format!("mv -nT -- {} {place}", quoted(script))).collect()
 }
 
 /// Says that a containment is undone; gives the exit status.
@@ -249,11 +258,22 @@ mod tests {
         let at = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
         let hostile = "-a'$(touch more)\n;\u{1b}[2J.php";
         std::fs::write(at(hostile), "<?php").expect("a file");
-        let scripts: Vec<Rc<str>> =
-            [at(hostile), at("gone.php"), "relative.php".to_owned(), format!("{}{CUT}", at(hostile))]
-                .map(Rc::from)
-                .to_vec();
-        let commands = moves(&scripts, "3f2a9c1e00000000");
+        let root = folder.path().display().to_string();
+        let of = |script: String, root: &str| Request { script, document_root: root.to_owned(), ..Request::default() };
+        std::fs::create_dir(at("directory")).expect("a directory");
+        let own = BTreeSet::from([
+            of(at(hostile), &root),
+            of(at("gone.php"), &root),
+            of(at("directory"), &root),
+            of("relative.php".to_owned(), &root),
+            of(format!("{}{CUT}", at(hostile)), &root),
+            of("/etc/passwd".to_owned(), &root),
+            of("/etc/passwd".to_owned(), "/"),
+            of("/etc/passwd".to_owned(), ""),
+            of(format!("{root}/../../etc/passwd"), &root),
+        ]);
+        let commands = moves(&own, "3f2a9c1e00000000");
+        std::fs::remove_dir(at("directory")).expect("a directory");
         assert_eq!(commands.len(), 1, "{commands:?}");
         assert!(commands[0].ends_with(" /root/portcullis-3f2a9c1e00000000-1"), "{commands:?}");
         let here = commands[0].replace("/root/", &format!("{}/", folder.path().display()));

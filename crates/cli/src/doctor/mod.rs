@@ -264,8 +264,10 @@ fn processes(unit: &Unit, findings: &mut Findings) -> Option<Option<Master>> {
             advice,
         );
     }
-    if let Some(why) = found.as_ref().and_then(status::Unit::lacks_requests) {
-        findings.add(Outcome::Wrong, "requests", format!("none was recognised: {why}"), "");
+    if let Some((unit, why)) = found.as_ref().and_then(|unit| Some((unit, unit.lacks_requests()?))) {
+        // Without a module, nginx has the global policy: that is no fault, only less.
+        let outcome = if unit.is_unseen() { Outcome::Wrong } else { Outcome::Warning };
+        findings.add(outcome, "requests", format!("none was recognised: {why}"), "");
     }
     if all {
         findings.fine("processes", format!("all {} are guarded", own.len()));

@@ -93,7 +93,9 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
     } else if let Some(output) = &arguments.output {
         let text = text::text(&learnt, config)?;
         install::plan::output(output, &text).map_err(|error| format!("cannot write {}: {error}", output.display()))?;
-        println!("{}: written; no configuration was changed", output.display());
+        if !crate::device::is(output) {
+            println!("{}: written; no configuration was changed", output.display());
+        }
     } else if arguments.json {
         println!("{}", crate::out::json(&text::as_json(&learnt), true));
     } else {

@@ -102,7 +102,7 @@ impl Unit {
     }
 
     /// Whether it is a PHP-FPM whose requests are not seen.
-    fn is_unseen(&self) -> bool {
+    pub fn is_unseen(&self) -> bool {
         self.requests() & (beacon::UNSEEN | beacon::RECOGNISED) == beacon::UNSEEN
     }
 
@@ -119,7 +119,7 @@ impl Unit {
         let is_served = requests & beacon::ACCEPTED != 0;
         (has_vhosts && is_served && requests & beacon::RECOGNISED == 0).then_some(
             "it has accepted connections and recognised no request, so the modes of virtual hosts do not apply in it; \
-             Apache and nginx need their module: portcullis install --module",
+             Apache and nginx need their module: portcullis install UNIT --module",
         )
     }
 
