@@ -3,7 +3,7 @@
 use rustix::fs::{FileType, Mode, OFlags, fstat};
 use std::fs::File;
 use std::io::{Error, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
@@ -38,10 +38,10 @@ fn descriptor(path: &Path) -> Result<OwnedFd, Error> {
     let name = path.file_name().unwrap_or_default();
     let is_numbered = |number: &str| path.parent() != Some(Path::new("/dev")) && name == number;
     if name == "stdout" || is_numbered("1") {
-        return std::io::stdout().as_fd().try_clone_to_owned();
+        return rustix::stdio::stdout().try_clone_to_owned();
     }
     if name == "stderr" || is_numbered("2") {
-        return std::io::stderr().as_fd().try_clone_to_owned();
+        return rustix::stdio::stderr().try_clone_to_owned();
     }
     let flags = OFlags::WRONLY | OFlags::APPEND | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
     let open = rustix::fs::open(path, flags, Mode::empty())?;

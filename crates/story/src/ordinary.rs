@@ -130,13 +130,13 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
     }
     own.retain(|(host, _), own| own.saturating_mul(SHARE) >= calls.get(host).copied().unwrap_or(0));
     // One pass for all of them: there may be as many hosts as events.
-    let mut of_host: Table<u64, (Set<u64>, Set<(u64, u64)>)> = Table::default();
+    let mut of_host: Table<u64, All> = Table::default();
     let mut of_client: Table<(u64, u64), Reach> = Table::default();
     for trail in trails {
         let [host, site, script, client] = trail.key;
-        let (sites, scripts) = of_host.entry(host).or_default();
-        sites.insert(site);
-        scripts.insert((site, script));
+        let all = of_host.entry(host).or_default();
+        all.sites.insert(site);
+        all.scripts.insert((site, script));
         if own.contains_key(&(host, client)) {
             let reach = of_client.entry((host, client)).or_default();
             reach.sites.insert(site);
@@ -148,7 +148,7 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
     let is_shared = |(host, _): &(u64, u64), reach: &Reach| {
         let (first, last) = reach.time.unwrap_or_default();
         let long = last.min(to).saturating_sub(first.max(from));
-        let (sites, scripts) = of_host.get(host).map_or((0, 0), |(sites, scripts)| (sites.len(), scripts.len()));
+        let (sites, scripts) = of_host.get(host).map_or((0, 0), |all| (all.sites.len(), all.scripts.len()));
         // Who is alone with his scripts is nobody's proxy.
         let has_most = reach.scripts * 2 >= scripts;
         let is_wide = reach.sites.len() >= SITES_SHARED && reach.sites.len() * 2 >= sites;
@@ -156,6 +156,13 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
         has_most && (is_wide || reach.scripts >= SCRIPTS_SHARED || is_long)
     };
     of_client.into_iter().filter(|(key, reach)| is_shared(key, reach)).map(|(key, _)| key).collect()
+}
+
+/// What a host has.
+#[derive(Default)]
+struct All {
+    sites: Set<u64>,
+    scripts: Set<(u64, u64)>,
 }
 
 /// Where and when an address was.
