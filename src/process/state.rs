@@ -3,7 +3,8 @@
 use crate::memory::StringBuf;
 use crate::sys::{self, Which};
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use portcullis_policy::beacon;
 pub use portcullis_request::context::{Finds, Role};
 
 /// 0 before the constructor has run: what begins as zeros needs no page of the file.
@@ -125,6 +126,25 @@ pub fn with_title(look: impl FnOnce(&[u8])) {
     let at = TITLE.load(Ordering::Relaxed);
     if !at.is_null() {
         look(crate::sys::Reader::default().string(at, 80).unwrap_or_default());
+    }
+}
+
+/// The word of the counters that has what is known of requests, from the first connection on.
+static REQUESTS: AtomicPtr<AtomicU64> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Notes requests in `word`, which is a static or in a mapping that stays for ever.
+#[inline(always)]
+pub fn note_requests_in(word: &'static AtomicU64) {
+    REQUESTS.store(core::ptr::from_ref(word).cast_mut(), Ordering::Release);
+}
+
+/// A request was recognised. Once that is noted, nobody writes.
+#[inline(always)]
+pub fn recognised() {
+    // SAFETY: null, or what `note_requests_in` was given.
+    let Some(word) = (unsafe { REQUESTS.load(Ordering::Acquire).as_ref() }) else { return };
+    if word.load(Ordering::Relaxed) & beacon::RECOGNISED == 0 {
+        word.fetch_or(beacon::RECOGNISED, Ordering::Relaxed);
     }
 }
 

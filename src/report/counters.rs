@@ -146,13 +146,8 @@ fn note(bit: u64) -> bool {
 /// A connection was accepted.
 #[inline(always)]
 pub fn accepted() {
+    state::note_requests_in(&in_force().requests);
     note(beacon::ACCEPTED);
-}
-
-/// A request was recognised.
-#[inline(always)]
-pub fn recognised() {
-    note(beacon::RECOGNISED);
 }
 
 /// A connection was served without a read that was seen; whether it is the first, and no request was recognised before.

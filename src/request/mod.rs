@@ -13,7 +13,6 @@ pub use slot::{PUBLISHED_MAX, SLOTS_MAX, ServedRequest, current, inherit, scope,
 
 use crate::policy::in_force;
 use crate::process::state::{self, Role};
-use crate::report::counters;
 use crate::sys::Vector;
 use portcullis_policy::vhost::{Key, UnreadKeys, VhostQuery};
 use portcullis_policy::{GLOBAL_SCOPE, STRICTEST_SCOPE};
@@ -34,7 +33,7 @@ pub fn for_exec<R>(envp: Vector, look: impl FnOnce(&ServedRequest) -> R) -> R {
 #[inline(never)]
 fn for_cgi<R>(envp: Vector, served: &ServedRequest, look: impl FnOnce(&ServedRequest) -> R) -> R {
     let Some(request) = cgi::request(envp) else { return look(served) };
-    counters::recognised();
+    state::recognised();
     let mut found = ServedRequest::none();
     found.request = request;
     found.by_server = cgi::is_of_server();

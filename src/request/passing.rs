@@ -3,7 +3,6 @@
 use super::peer;
 use super::slot::{self, change, is_watching, watch};
 use crate::process::state;
-use crate::report::counters;
 use crate::server::pools;
 use crate::sys;
 use core::sync::atomic::{AtomicI32, Ordering};
@@ -115,7 +114,7 @@ pub fn fed(fd: i32, bytes: &[u8], asked: usize) -> ReceivedRequest {
         !is_malformed
     });
     if is_known {
-        counters::recognised();
+        state::recognised();
     }
     // What is malformed stays unknown until the next connection.
     if go_on == Some(false) {

@@ -4,8 +4,8 @@
 use super::settle_scope;
 use crate::memory::{Paged, set_once};
 use crate::process::stack;
+use crate::process::state;
 use crate::process::thread;
-use crate::report::counters;
 use crate::sys;
 use core::cell::UnsafeCell;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence};
@@ -385,6 +385,6 @@ pub fn replace(write: impl FnOnce(&mut Request)) -> u64 {
         slot.token.store(token, Ordering::Release);
         token
     });
-    counters::recognised();
+    state::recognised();
     token.unwrap_or(u64::from(u32::MAX))
 }
