@@ -346,7 +346,7 @@ impl Event {
     /// When it happened, in seconds since 1970; `None` where it does not say.
     #[must_use]
     pub fn seconds(&self) -> Option<i64> {
-        self.text(field::TIMESTAMP).parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+        crate::time::seconds(self.text(field::TIMESTAMP))
     }
 
     /// The same in nanoseconds: the time at which the journal received it, and only without one its own word.
@@ -354,10 +354,7 @@ impl Event {
     pub fn nanoseconds(&self) -> Option<i64> {
         match self.origin {
             Origin::Journal(at) => Some(at),
-            Origin::File(_) => {
-                let at = self.text(field::TIMESTAMP).parse::<jiff::Timestamp>().ok()?;
-                i64::try_from(at.as_nanosecond()).ok()
-            }
+            Origin::File(_) => crate::time::nanoseconds(self.text(field::TIMESTAMP)),
         }
     }
 

@@ -307,7 +307,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
         last: trails.iter().map(|trail| trail.last).max().unwrap_or(first.first),
         steps,
         more_steps,
-        uri: names.text(first.uri),
+        uri: names.text(first.uri).into(),
         is_ordinary,
         is_grave: rules.iter().any(|rule| crate::trail::is_grave(*rule)),
         is_contradicted: trails.iter().any(|trail| trail.is_contradicted),
@@ -320,7 +320,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
 fn texts(trails: &[&Trail], names: &Names, of: impl Fn(&Trail) -> u32) -> Vec<Rc<str>> {
     let mut seen = Set::default();
     let new = trails.iter().map(|trail| of(trail)).filter(|number| *number != 0 && seen.insert(*number));
-    new.take(NAMED).map(|number| names.text(number)).collect()
+    new.take(NAMED).map(|number| names.text(number).into()).collect()
 }
 
 /// How many different keys there are.
@@ -355,8 +355,8 @@ fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
         rule: step.rule.map_or("", Rule::word),
         severity: step.severity,
         blocked: step.blocked,
-        what: told.names.text(step.what),
-        event: told.names.text(step.id),
+        what: told.names.text(step.what).into(),
+        event: told.names.text(step.id).into(),
         first: step.first,
         last: step.last,
         calls: step.calls,

@@ -34,7 +34,7 @@ pub fn is_rare(step: &Step, told: &Told) -> bool {
 pub fn is_odd(trail: &Trail, told: &Told) -> bool {
     trail.rules().any(crate::trail::is_grave)
         || trail.steps.iter().any(|step| is_rare(step, told))
-        || score::writable_part(&told.names.text(trail.whose.script)).is_some()
+        || score::writable_part(told.names.text(trail.whose.script)).is_some()
 }
 
 /// The scripts by which ordinary things were done, too.

@@ -40,4 +40,4 @@ pub use resolve::{program, site};
 pub use score::{Reason, writable_part};
 pub use seen::Seen;
 pub use spill::{Spill, folder as spill_folder};
-pub use story::{About, Story, Told, Totals};
+pub use story::{About, Story, Taken, Told, Totals};

@@ -6,6 +6,7 @@ use crate::quick::Table;
 use crate::resolve::Resolver;
 use crate::seen::Seen;
 use crate::spill::Spill;
+use crate::story::Taken;
 use crate::trail::{Key, MANY, stable};
 use portcullis_event::field;
 use std::hash::{BuildHasher, RandomState};
@@ -59,7 +60,6 @@ const NOTES_MAX: usize = 4 << 20;
 ///
 /// **Memory** does not grow with the log: beyond a bound, notes are in a file.
 pub struct Notes {
-    resolver: Resolver,
     /// Of lines: nobody can choose one with the hash of another.
     hasher: RandomState,
     all: Spill<NOTE>,
@@ -81,25 +81,18 @@ pub struct Note {
 
 impl Default for Notes {
     fn default() -> Notes {
-        Notes {
-            resolver: Resolver::default(),
-            hasher: RandomState::new(),
-            all: Spill::bounded(NOTES_MAX),
-            failed: None,
-            has_parts: false,
-        }
+        Notes { hasher: RandomState::new(), all: Spill::bounded(NOTES_MAX), failed: None, has_parts: false }
     }
 }
 
 impl Notes {
-    /// Notes an event that was not read before.
-    pub fn take(&mut self, event: &Event) {
-        if event.is_of_guard() || self.failed.is_some() {
+    /// Notes an event that a story took.
+    pub fn take(&mut self, event: &Event, taken: Taken) {
+        let Taken::Call([host, site, script, client]) = taken else { return };
+        if self.failed.is_some() {
             return;
         }
         self.has_parts |= event.is_of_part();
-        let key = self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key;
-        let [host, site, script, client] = key;
         let length = event.line().len() as u64;
         let all = [
             host,

@@ -51,11 +51,11 @@ pub fn of_command(line: &str) -> String {
 
 /// A character by which a shell does something else than passing a word on.
 fn is_operator(character: char) -> bool {
-    ";|&`$()<>\n".contains(character)
+    matches!(character, ';' | '|' | '&' | '`' | '$' | '(' | ')' | '<' | '>' | '\n')
 }
 
 fn is_blank(character: char) -> bool {
-    character.is_whitespace() || "'\"=,".contains(character)
+    character.is_whitespace() || matches!(character, '\'' | '"' | '=' | ',')
 }
 
 fn of_word(word: &str, out: &mut String) {

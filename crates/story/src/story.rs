@@ -57,6 +57,25 @@ pub struct Totals {
     pub span: Option<(i64, i64)>,
 }
 
+/// What an event is that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// One that was read before.
+    Again,
+    /// Portcullis's word on itself.
+    Own,
+    /// A call, of the trail with this key.
+    Call(Key),
+}
+
+impl Taken {
+    /// Whether it was not read before.
+    #[must_use]
+    pub fn is_new(self) -> bool {
+        self != Taken::Again
+    }
+}
+
 /// Everything about a log that incidents are made of.
 pub struct Told {
     /// The trails.
@@ -122,15 +141,15 @@ impl Story {
         }
     }
 
-    /// Takes an event; whether it was not read before. One that is not chosen is part of an incident only with others that are.
-    pub fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
+    /// Takes an event. One that is not chosen is part of an incident only with others that are.
+    pub fn take(&mut self, event: &Event, is_chosen: bool) -> Taken {
         self.take_about(event, &About::of(event), is_chosen)
     }
 
     /// The same where it is known what the event is about.
-    pub fn take_about(&mut self, event: &Event, about: &About, is_chosen: bool) -> bool {
+    pub fn take_about(&mut self, event: &Event, about: &About, is_chosen: bool) -> Taken {
         if !self.seen.is_new(event) {
-            return false;
+            return Taken::Again;
         }
         self.totals.events += u64::from(is_chosen);
         let when = event.nanoseconds();
@@ -139,16 +158,16 @@ impl Story {
             self.totals.span = Some((first.min(when), last.max(when)));
         }
         if event.is_of_guard() {
-            return true;
+            return Taken::Own;
         }
         let calls = event.count() as u64;
         let sum = &mut self.totals.calls[usize::from(event.blocked())];
         *sum = sum.saturating_add(calls);
         let when = when.unwrap_or(0);
-        if event.is_of_merged() && self.add_merged(event, calls) {
-            return true;
-        }
         let resolved = self.resolver.resolve(event, when);
+        if event.is_of_merged() && self.add_merged(event, calls) {
+            return Taken::Call(resolved.key);
+        }
         let (rule, blocked) = (rule_of(event.rule()), event.blocked());
         let About { what, shape } = about;
         let shape = *shape;
@@ -197,7 +216,7 @@ impl Story {
         if self.held + self.names.held() > self.max {
             self.fold();
         }
-        true
+        Taken::Call(resolved.key)
     }
 
     /// The place of a trail, which begins where it is not there.
@@ -288,7 +307,7 @@ impl Story {
             let names = &mut self.names;
             let mut again = |number: &mut u32| {
                 let known = &mut numbers[*number as usize];
-                *number = *known.get_or_insert_with(|| names.add(old.text(*number)));
+                *number = *known.get_or_insert_with(|| names.number(old.text(*number)));
             };
             again(&mut trail.whose.host);
             if key[2] == 0 {

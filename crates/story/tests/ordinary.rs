@@ -258,7 +258,7 @@ fn merged_calls_are_those_of_an_event_of_their_host() {
     let mut log = log();
     log.shell(0, "site4.example", "192.88.1.1");
     let mut story = Story::default();
-    log.events.iter().for_each(|event| assert!(story.take(&Event::of(event), true)));
+    log.events.iter().for_each(|event| assert!(story.take(&Event::of(event), true).is_new()));
     for host in ["web1", "web2"] {
         let merged = json!({
             "@timestamp": "2026-09-21T15:00:00Z", "event": { "action": "merged", "id": format!("{host}-m") },

@@ -28,7 +28,7 @@ pub fn follow(arguments: &Events) -> Result<Read, String> {
         let is_quiet = !matches!(beat, Beat::Event(..));
         let end = match beat {
             Beat::Event(event, is_chosen) => {
-                is_changed |= story.take(&event, is_chosen);
+                is_changed |= story.take(&event, is_chosen).is_new();
                 None
             }
             Beat::Quiet => None,

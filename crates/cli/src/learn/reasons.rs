@@ -41,7 +41,7 @@ impl Reasons {
         }
         *self.numbers.entry((kind, why, who)).or_insert_with(|| {
             let (why, who) = (names.text(why), names.text(who));
-            self.all.push(match (kind, &*who) {
+            self.all.push(match (kind, who) {
                 (0, _) => (format!("it is a part of an intrusion: its request ({why})"), true),
                 (1, "") => (format!("it is a part of an intrusion: one of many scripts ({why})"), true),
                 (1, script) => (format!("it is a part of an intrusion: {script} ({why})"), true),
@@ -78,7 +78,7 @@ impl Started {
     /// None yet, of programs that have these chains; with each, whether a program of it did more than start.
     pub fn among(chains: &HashMap<u32, bool>, names: &Names) -> Started {
         let texts: Vec<_> = chains.keys().map(|chain| (names.text(*chain), *chain)).collect();
-        let numbers: HashMap<&str, u32> = texts.iter().map(|(text, chain)| (&**text, *chain)).collect();
+        let numbers: HashMap<&str, u32> = texts.iter().copied().collect();
         let above: HashMap<u32, Vec<u32>> = texts
             .iter()
             .map(|(text, chain)| {

@@ -140,8 +140,9 @@ mod tests {
         let selection = Selection { files: vec![path], ..Selection::default() };
         let (mut story, mut notes) = (Story::default(), Notes::default());
         let taken = selection.read_every(false, &mut |event, is_chosen| {
-            if story.take(&event, is_chosen) && is_chosen {
-                notes.take(&event);
+            let taken = story.take(&event, is_chosen);
+            if is_chosen {
+                notes.take(&event, taken);
             }
         });
         assert!(taken.is_ok());

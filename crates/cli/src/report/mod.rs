@@ -59,12 +59,12 @@ impl Reading {
     /// Takes an event; whether it was not read before. What is not chosen shows what is ordinary.
     fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
         let about = About::of(event);
-        let is_new = self.story.take_about(event, &about, is_chosen);
-        if is_new && is_chosen {
+        let taken = self.story.take_about(event, &about, is_chosen);
+        if taken.is_new() && is_chosen {
             self.digest.take(event, &about);
-            self.notes.take(event);
+            self.notes.take(event, taken);
         }
-        is_new
+        taken.is_new()
     }
 
     fn done(self) -> Log {

@@ -72,7 +72,7 @@ impl Sight {
 
     /// Takes an event; whether the picture changes.
     pub fn take(&mut self, event: &Event, is_chosen: bool) -> bool {
-        if !self.story.take(event, is_chosen) {
+        if !self.story.take(event, is_chosen).is_new() {
             return false;
         }
         self.is_changed = true;

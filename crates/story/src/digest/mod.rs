@@ -64,6 +64,7 @@ impl Level {
 /// What is counted of one event.
 #[derive(Clone, Copy)]
 struct Call<'e> {
+    /// The word of its rule, whether this version knows it or not.
     rule: &'e str,
     severity: u8,
     is_grave: bool,

@@ -3,7 +3,10 @@
 use super::Call;
 use crate::distinct::Distinct;
 use crate::quick;
+use crate::story::rule_of;
 use crate::trail::stable;
+use arrayvec::ArrayVec;
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 /// So many rows a table has; beyond that, the lesser half is counted without names.
@@ -19,7 +22,7 @@ pub struct Row {
     /// Its name; of commands of one kind, the first one.
     pub text: Box<str>,
     /// The rule of its gravest call.
-    pub rule: Box<str>,
+    pub rule: Cow<'static, str>,
     /// The gravest severity.
     pub severity: u8,
     /// Whether it has calls that no application makes.
@@ -31,8 +34,11 @@ pub struct Row {
     /// Whether it was there before and was counted without its name then: it has more calls than these.
     pub is_partial: bool,
     /// The first clients, as parts of their hashes.
-    clients: Vec<u32>,
+    clients: ArrayVec<u32, CLIENTS_MAX>,
 }
+
+/// See [`Row::rank`].
+type Rank = (Reverse<bool>, Reverse<u8>, usize, u64, Reverse<Option<i64>>);
 
 impl Row {
     /// How many clients have it, and whether that is exact.
@@ -51,7 +57,7 @@ impl Row {
     }
 
     /// What stays where there are too many, and what is shown first: the gravest, of these the rarest.
-    fn rank(&self) -> (Reverse<bool>, Reverse<u8>, usize, u64, Reverse<Option<i64>>) {
+    fn rank(&self) -> Rank {
         let [ahead, blocked] = self.calls;
         let calls = ahead.saturating_add(blocked);
         (
@@ -67,7 +73,7 @@ impl Row {
         let own = &mut self.calls[usize::from(call.blocked)];
         *own = own.saturating_add(call.count);
         if (call.is_grave, call.severity) > (self.is_grave, self.severity) {
-            self.rule = super::cut(call.rule).as_ref().into();
+            self.rule = word(call.rule);
         }
         self.severity = self.severity.max(call.severity);
         self.is_grave |= call.is_grave;
@@ -80,6 +86,11 @@ impl Row {
             self.clients.push(client);
         }
     }
+}
+
+/// The word of a rule, which is held only where this version does not know it.
+fn word(rule: &str) -> Cow<'static, str> {
+    rule_of(rule).map_or_else(|| super::cut(rule).into_owned().into(), |rule| rule.word().into())
 }
 
 /// Calls by one property.
@@ -104,14 +115,14 @@ impl Table {
         self.all.add(key);
         let mut row = Row {
             text: text.into(),
-            rule: super::cut(call.rule).as_ref().into(),
+            rule: word(call.rule),
             severity: call.severity,
             is_grave: call.is_grave,
             calls: [0; 2],
             span: None,
             // It may have been there before the cut.
             is_partial: self.is_cut,
-            clients: Vec::new(),
+            clients: ArrayVec::new(),
         };
         row.add(call);
         self.rows.insert(key, row);
@@ -131,12 +142,17 @@ impl Table {
     /// Takes out the lesser half.
     fn cut(&mut self) {
         self.is_cut = true;
-        let mut all: Vec<(u64, Row)> = self.rows.drain().collect();
-        all.sort_by_key(|(key, row)| (row.rank(), *key));
-        for (_, row) in all.drain(ROWS_MAX / 2..) {
-            self.others.iter_mut().zip(row.calls).for_each(|(own, more)| *own = own.saturating_add(more));
-        }
-        self.rows = all.into_iter().collect();
+        let mut ranks: Vec<_> = self.rows.iter().map(|(key, row)| (row.rank(), *key)).collect();
+        let (_, last, _) = ranks.select_nth_unstable(ROWS_MAX / 2);
+        let last = *last;
+        let others = &mut self.others;
+        self.rows.retain(|key, row| {
+            let stays = (row.rank(), *key) < last;
+            if !stays {
+                others.iter_mut().zip(row.calls).for_each(|(own, more)| *own = own.saturating_add(more));
+            }
+            stays
+        });
     }
 
     /// The first rows, the gravest and rarest first, each with its key.

@@ -24,7 +24,7 @@ impl Learner<'_> {
     fn fresh(&mut self, written: &dyn Fn(&str) -> Option<Written>) -> HashMap<u32, u32> {
         let mut fresh = HashMap::new();
         for (script, first) in std::mem::take(&mut self.first) {
-            let path = self.names.text(script);
+            let path = self.names.text(script).to_owned();
             let is_fresh = |file: &Written| {
                 let users = self.users.get(&script).map_or(&[None][..], Vec::as_slice);
                 (file.when..file.when + FRESH).contains(&first) && users.iter().any(|user| file.may_be_of(*user))
@@ -130,14 +130,14 @@ impl Learner<'_> {
             withheld += usize::from(reason != 0 && !record.is_merged);
             let evidence = seen.entry((vhost, record.what, reason)).or_default();
             let (script, client) = (self.names.text(script), self.names.text(record.client));
-            evidence.add(record.calls as usize, record.when(), &script, &client);
+            evidence.add(record.calls as usize, record.when(), script, client);
         })?;
         self.counts.withheld += withheld;
         let mut proposals: BTreeMap<u32, Proposal> = BTreeMap::new();
         for (vhost, root) in roots {
             let root = self.names.text(root);
             let proposal = proposals.entry(vhost).or_default();
-            if !root.is_empty() && is_plain(&root) {
+            if !root.is_empty() && is_plain(root) {
                 proposal.roots.insert(root.to_string());
             }
         }
