@@ -6,6 +6,7 @@
 mod harness;
 
 mod bans;
+mod containers;
 mod crowdsec;
 mod fields;
 mod lines;
