@@ -17,3 +17,4 @@ mod shipping;
 mod sigma;
 mod wazuh;
 mod worked;
+mod workflows;
