@@ -237,13 +237,14 @@ fn nginx_says_where_its_events_go() {
          fastcgi_temp_path /tmp/3; uwsgi_temp_path /tmp/4; scgi_temp_path /tmp/5; access_log /dev/stdout;\n\
          server { listen 127.0.0.1:8080; location / { return 200 done; } } }\n",
     );
-    file("/docker-entrypoint.sh", "#!/bin/sh\nset -e\nexec \"$@\"\n");
+    file("/usr/local/bin/docker-entrypoint.sh", "#!/bin/sh\nset -e\nexec \"$@\"\n");
     for link in [("/proc/self/fd/2", "/dev/stderr"), ("/proc/self/fd/1", "/dev/stdout")] {
         std::os::unix::fs::symlink(link.0, link.1).expect("a link");
     }
     let library = library();
     let options = Options { env: &[("LD_PRELOAD", library.as_str())], is_read_only: true, user: Some(33) };
-    let container = Container::start(options, &["/docker-entrypoint.sh", "nginx", "-g", "daemon off;"], 8080);
+    let container =
+        Container::start(options, &["/usr/local/bin/docker-entrypoint.sh", "nginx", "-g", "daemon off;"], 8080);
     assert_eq!(http::get(8080, "/").body, "done");
     wait_until("what is said", || !container.events(0).is_empty());
     let events = container.events(0);
@@ -259,4 +260,48 @@ fn nginx_says_where_its_events_go() {
     let own = units.iter().find(|unit| unit["container"]["pid_namespace"] == namespace).expect("the container");
     assert_eq!(own["unit"], "");
     assert!(own["events_go_to"].as_str().expect("a place").starts_with("the standard error of"), "{own}");
+}
+
+/// The text below a line of the example for Kubernetes that ends in `|`.
+fn block(after: &str) -> String {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/containers/kubernetes.yaml");
+    let text = std::fs::read_to_string(path).expect("the example");
+    let (_, rest) = text.split_once(after).unwrap_or_else(|| panic!("no {after}"));
+    let indent = rest.len() - rest.trim_start_matches(' ').len();
+    let lines = rest
+        .lines()
+        .map_while(|line| line.get(..indent).filter(|begin| begin.trim().is_empty()).and(line.get(indent..)));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// What the example's init container does, as its user, is enough for a server of that user without a configuration and a command.
+#[test]
+fn the_pod_of_the_example_is_guarded() {
+    let _place = image();
+    let _listeners = Listeners::on(&[4444]);
+    let server = php_fpm();
+    file("/etc/portcullis/portcullis.toml", &block("  portcullis.toml: |\n"));
+    // The volume, which Kubernetes opens to all.
+    file("/run/portcullis/empty", "");
+    std::fs::remove_file("/run/portcullis/empty").expect("a file");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions("/run/portcullis", open).expect("permissions");
+    let script = block("- -ec\n            - |\n");
+    let mut init = std::process::Command::new("setpriv");
+    init.args(["--reuid=33", "--regid=33", "--clear-groups", "sh", "-ec", &script]);
+    let done_by = init.output().expect("the init container");
+    assert!(done_by.status.success(), "{script}{}", String::from_utf8_lossy(&done_by.stderr));
+    std::fs::remove_file("/etc/portcullis/portcullis.toml").expect("the configuration");
+    std::fs::remove_file(library()).expect("the library");
+    let options =
+        Options { env: &[("LD_PRELOAD", "/run/portcullis/libportcullis.so")], user: Some(33), ..Options::default() };
+    let command = ["docker-php-entrypoint", &server, "-y", "/usr/local/etc/php-fpm.conf", "-F"];
+    let container = Container::start(options, &command, 9000);
+    assert!(asked().contains("done"), "{}", container.log());
+    let events = container.events(3);
+    assert_eq!(done(&events), expected(), "{}", container.log());
+    assert_eq!(events.len(), 3, "nothing is said: {}", container.log());
+    // A limit that docs/containers.md has: the library lies where others may write, and is not of root's.
+    let status = container.portcullis(&["status"]);
+    assert!(status.contains("Nothing is guarded"), "{status}");
 }
