@@ -6,6 +6,9 @@
 //! closes, and duplicates of the sinks, which it keeps. A program without a loader keeps both, for the programs that it starts. No
 //! other program gets a descriptor.
 //!
+//! A container without a journal, a syslog and a log has its standard error as the only sink. A worker that has dropped its privileges
+//! cannot open that, so what it starts gets a duplicate, and the policy as ever by its path.
+//!
 //! The context contains device, inode and time of each file beside the number of the descriptor. The caller could put another file in
 //! its place, by another thread or by a file action of posix_spawn, but not one with the same device, inode and time.
 //!
@@ -71,9 +74,11 @@ impl SinkLoan {
 
     fn to(new: &New<'_>) -> SinkLoan {
         match in_force::policy_bytes() {
-            Some(bytes) if !matches!(new.guarding, Guarding::None) && !in_force::is_lost() && is_needed() => {
-                lend(bytes)
-            }
+            Some(bytes) if !matches!(new.guarding, Guarding::None) && !in_force::is_lost() => match is_needed() {
+                true => lend(Some(bytes)),
+                false if sink::is_in_container() => lend(None),
+                false => SinkLoan::NOTHING,
+            },
             _ => SinkLoan::NOTHING,
         }
     }
@@ -89,7 +94,7 @@ impl SinkLoan {
         for (at, (place, file)) in told.iter_mut().zip(files).enumerate() {
             *place = file.as_ref().and_then(|file| told_of(file, at == 0)).unwrap_or_default();
         }
-        if self.policy.is_some() && sink::is_spoilt() {
+        if (self.policy.is_some() || sink::is_in_container()) && sink::is_spoilt() {
             told.iter_mut().filter(|place| **place == [0; 3]).for_each(|place| *place = NOT_THERE);
         }
         told
@@ -128,16 +133,17 @@ fn is_needed() -> bool {
 
 #[cold]
 #[inline(never)]
-fn lend(policy: &[u8]) -> SinkLoan {
+fn lend(policy: Option<&[u8]>) -> SinkLoan {
     // A program that a master starts opens the sinks itself.
     let sinks = || if state::role() == Role::Master { [const { None }; sink::KINDS] } else { sink::lend() };
-    let lend = || SinkLoan { policy: copied(policy), sinks: sinks(), to_child: false };
+    let lend = || SinkLoan { policy: policy.and_then(copied), sinks: sinks(), to_child: false };
     let is_low = sys::limit(libc::RLIMIT_NOFILE).is_some_and(|[soft, _]| soft <= sys::HIGHEST as u64);
     let lent = if is_low { None } else { Some(lend()) };
     // SAFETY: makes system calls only.
     let raised =
         || unsafe { sys::with_raised_limits(|| lend().into_numbers()) }.map_or(SinkLoan::NOTHING, SinkLoan::of);
-    lent.filter(|lent| lent.policy.is_some()).unwrap_or_else(raised)
+    let is_whole = |lent: &SinkLoan| policy.is_none() || lent.policy.is_some();
+    lent.filter(is_whole).unwrap_or_else(raised)
 }
 
 /// A copy of the active policy for the supervisor. The supervisor starts later than its server. By then the path may lead to another

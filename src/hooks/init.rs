@@ -131,6 +131,12 @@ fn begin() {
     state::set_ready();
     if !is_descendant {
         fallback::begin_sealing();
+        // A program that another master was before has said it.
+        if fresh {
+            fallback::say_in_container();
+        } else {
+            fallback::said_in_container();
+        }
     }
     fallback::report(policy);
     // A path that was judged may have led elsewhere when the kernel looked: what runs is what tells.
@@ -167,6 +173,7 @@ pub fn before_fork() {
     backstop::before_fork();
     sink::hold(&in_force::policy());
     fallback::begin_sealing();
+    fallback::say_in_container();
 }
 
 /// Notes the path of this library, as the loader has it, made absolute, and which file it is.

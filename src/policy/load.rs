@@ -1,5 +1,6 @@
 //! Getting a compiled policy: mapped from its file, compiled first where none can be used; else the built-in one.
 
+use crate::memory::StringBuf;
 use crate::policy::compiler::{self, Failure, Output};
 use crate::policy::handed_down;
 use crate::policy::in_force::{self, Mapped};
@@ -74,10 +75,12 @@ pub fn configuration(settled: &mut Settled, named: Option<&[u8]>, inherited: &[u
         settled.policy_path.push(inherited);
         return;
     }
-    settled.policy_path.push(place::DEFAULT_POLICY.as_bytes());
-    if let Some(suffix) = place::suffix(settled.config_path.bytes()) {
-        settled.policy_path.push(&suffix);
-    }
+    let suffix = place::suffix(settled.config_path.bytes());
+    let is_there = |path: &str| sys::stat(StringBuf::<64>::of(path.as_bytes()).c_str()).is_some();
+    let is_of_image = suffix.is_none() && !is_there(place::DEFAULT_POLICY) && is_there(place::IMAGE_POLICY);
+    let policy = if is_of_image { place::IMAGE_POLICY } else { place::DEFAULT_POLICY };
+    settled.policy_path.push(policy.as_bytes());
+    suffix.inspect(|suffix| settled.policy_path.push(suffix));
 }
 
 enum Unusable {

@@ -136,7 +136,7 @@ pub fn event(refused: bool) {
     }
 }
 
-/// Sets a bit of what is known of requests; whether it was not set before. Once all have it, none writes.
+/// Sets a bit of what is known of requests and sinks; whether it was not set before. Once all have it, none writes.
 #[inline(always)]
 fn note(bit: u64) -> bool {
     let requests = &in_force().requests;
@@ -153,6 +153,11 @@ pub fn accepted() {
 /// A connection was served without a read that was seen; whether it is the first, and no request was recognised before.
 pub fn unseen() -> bool {
     in_force().requests.load(Ordering::Relaxed) & beacon::RECOGNISED == 0 && note(beacon::UNSEEN)
+}
+
+/// Only a container's standard error has taken an event, or nothing has.
+pub fn unsent(is_in_container: bool) {
+    note(if is_in_container { beacon::IN_CONTAINER } else { beacon::NOWHERE });
 }
 
 /// Counts an event that was merged.

@@ -3,9 +3,9 @@
 use crate::policy::in_force;
 use crate::policy::load::Reason;
 use crate::process::state;
-use crate::report::{emit, seal};
+use crate::report::{counters, emit, seal, sink};
 use core::sync::atomic::{AtomicBool, Ordering};
-use portcullis_policy::Unknown;
+use portcullis_policy::{Sink, Unknown};
 
 static IS_UNSEALED: AtomicBool = AtomicBool::new(false);
 
@@ -16,6 +16,28 @@ pub fn begin_sealing() {
         emit::guard(
             &policy,
             "events are not sealed: seal.key beside the configuration is missing, or is not its reader's alone",
+        );
+    }
+}
+
+static IS_SAID: AtomicBool = AtomicBool::new(false);
+
+/// Another program of this tree of processes had to say it.
+pub fn said_in_container() {
+    IS_SAID.store(true, Ordering::Relaxed);
+}
+
+/// Notes, and says once in a tree of processes, that events go to a container's standard error, where no sink that the policy names is that.
+pub fn say_in_container() {
+    let policy = in_force::policy();
+    if !sink::is_in_container() || Sink::Stderr.is_in(policy.sinks()) {
+        return;
+    }
+    counters::unsent(true);
+    if !IS_SAID.swap(true, Ordering::Relaxed) {
+        emit::guard(
+            &policy,
+            "no configured sink can be reached: events go to the standard error of the container's first process",
         );
     }
 }

@@ -11,6 +11,8 @@ pub struct Stat {
     pub identity: (u64, u64),
     /// Type and permissions.
     pub mode: u32,
+    /// Of a device: which one.
+    pub special: u64,
     /// Names that it has.
     pub links: u64,
     /// Owner.
@@ -33,6 +35,7 @@ fn stat_of(fill: impl FnOnce(*mut libc::stat) -> isize) -> Result<Stat, i32> {
     Ok(Stat {
         identity: (stat.st_dev, stat.st_ino),
         mode: stat.st_mode,
+        special: stat.st_rdev,
         // Of another width on each architecture.
         #[allow(clippy::useless_conversion)]
         links: u64::from(stat.st_nlink),

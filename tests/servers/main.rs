@@ -13,6 +13,7 @@ mod bypasses;
 mod children;
 mod command;
 mod contain;
+mod containers;
 mod demo;
 mod elsewhere;
 mod examples;

@@ -6,6 +6,7 @@
 mod harness;
 
 mod bans;
+mod containers;
 mod crowdsec;
 mod fields;
 mod lines;
@@ -16,3 +17,4 @@ mod shipping;
 mod sigma;
 mod wazuh;
 mod worked;
+mod workflows;

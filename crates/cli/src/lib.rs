@@ -11,6 +11,7 @@ mod changes;
 mod check;
 mod compile;
 mod contain;
+mod destination;
 mod device;
 mod doctor;
 mod events;

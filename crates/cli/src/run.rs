@@ -1,7 +1,7 @@
 //! `portcullis run`: any command under the guard. The command takes this process's place.
 
 use crate::arguments::{RoleWord, Run};
-use crate::{USAGE, check, compile, complain, modes};
+use crate::{USAGE, check, compile, complain, destination, modes};
 use portcullis_config::model::{From, Origin};
 use portcullis_config::{Config, DEFAULT_CONFIG, trust};
 use portcullis_policy::{Mode, Sink};
@@ -38,11 +38,18 @@ const SERVERS: [&str; 22] = [
     "lshttpd",
 ];
 
-/// Whether a program is a web server by its name, `php-fpm8.2` included.
+/// What a container begins with before its server: first processes, and what gives up root.
+const BEFORE_SERVERS: [&str; 8] =
+    ["tini", "dumb-init", "catatonit", "s6-svscan", "supervisord", "gosu", "su-exec", "setpriv"];
+/// How the scripts of images are called that start their server.
+const ENTRY_POINTS: [&str; 3] = ["entrypoint", "entrypoint.sh", "-foreground"];
+
+/// Whether a program is a web server by its name, `php-fpm8.2` included, or starts one before it serves.
 fn is_server(program: &Path) -> bool {
     let name = program.file_name().unwrap_or_default().to_string_lossy();
     let bare = name.trim_end_matches(|end: char| end.is_ascii_digit() || end == '.');
-    SERVERS.contains(&name.as_ref()) || SERVERS.contains(&bare)
+    let is_known = |name: &str| SERVERS.contains(&name) || BEFORE_SERVERS.contains(&name);
+    is_known(&name) || is_known(bare) || ENTRY_POINTS.iter().any(|end| name.ends_with(end))
 }
 
 /// This command's own file. Without /proc it is what the command was called by, looked for along PATH as the shell did.
@@ -245,6 +252,7 @@ pub fn run(arguments: &Run) -> u8 {
     };
     modes::untold(&config, mode).iter().for_each(crate::warn);
     compile::prepare(&config);
+    destination::instead(&config.sinks).iter().for_each(crate::warn);
     let bytes = compiled(&mut config, mode, &told);
     let policy = match lay(&bytes, &policy_name(named, mode, &told)) {
         Ok(path) => path,
@@ -307,10 +315,17 @@ mod tests {
 
     #[test]
     fn servers_are_known_by_name() {
-        for server in ["/usr/sbin/php-fpm8.2", "nginx", "/usr/sbin/apache2", "php-fpm"] {
+        for server in [
+            "/usr/sbin/php-fpm8.2",
+            "nginx",
+            "/usr/sbin/apache2",
+            "php-fpm",
+            "/usr/local/bin/docker-php-entrypoint",
+            "tini",
+        ] {
             assert!(is_server(Path::new(server)), "{server}");
         }
-        for other in ["php", "sh", "/usr/bin/curl", "nginx-helper"] {
+        for other in ["php", "sh", "/usr/bin/curl", "nginx-helper", "entrypoints"] {
             assert!(!is_server(Path::new(other)), "{other}");
         }
     }

@@ -25,7 +25,7 @@ pub const STREAM: usize = 0;
 pub const SEQUENCE: usize = 8;
 /// Of these, the ones that a sink did not take.
 pub const DROPPED: usize = 16;
-/// What is known of the requests of these processes: the bits that follow.
+/// What is known of the requests and the sinks of these processes: the bits that follow.
 pub const REQUESTS: usize = 32;
 /// A connection was accepted.
 pub const ACCEPTED: u64 = 1;
@@ -33,6 +33,10 @@ pub const ACCEPTED: u64 = 1;
 pub const RECOGNISED: u64 = 2;
 /// PHP-FPM served a connection before any request was recognised, and none of its reads was seen.
 pub const UNSEEN: u64 = 4;
+/// No sink but the standard error of the container took an event.
+pub const IN_CONTAINER: u64 = 8;
+/// No sink took an event.
+pub const NOWHERE: u64 = 16;
 /// The first of [`SHARDS`] shards, each of [`SHARD_SIZE`] bytes; what is counted is their sum.
 pub const FIRST_SHARD: usize = 64;
 /// How many shards there are.

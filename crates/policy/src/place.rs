@@ -6,6 +6,8 @@ use crate::command::token_hash;
 pub const DEFAULT_CONFIG: &str = "/etc/portcullis/portcullis.toml";
 /// The compiled policy of the default configuration; that of another has a [`suffix`].
 pub const DEFAULT_POLICY: &str = "/run/portcullis/policy";
+/// The compiled policy of an image: a server takes it where there is none at [`DEFAULT_POLICY`] and no other configuration is named.
+pub const IMAGE_POLICY: &str = "/etc/portcullis/policy";
 
 /// What the path of the compiled policy of `config`, an absolute path, has behind [`DEFAULT_POLICY`]: a dash and 16
 /// hexadecimal digits; nothing for the default configuration.

@@ -1,11 +1,11 @@
 //! What a program inherits over exec, in one environment variable that the exec hook writes and the constructor reads.
 //!
-//! `PORTCULLIS_CONTEXT=3;ROLE;TREE;HANDED;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`,
+//! `PORTCULLIS_CONTEXT=4;ROLE;TREE;HANDED;IMAGE;INJECTED;REPORTED;TRIED;DEVICE:INODE;POLICY;CHAIN`: the version; `m`, `s` or `d`,
 //! for which `e` and `f` stand where [`Finds`] is more than nothing (an older library takes them for `d`); what the tree of processes is judged by; the descriptors that are handed down; device and inode of the program that was judged; whether LD_PRELOAD was put in by the guard; the reason last reported; the state of the
 //! sources for which compiling was tried; standard error of the tree's first process; the path of the compiled policy; the
 //! programs that led here. In every later version the first three fields stay where they are.
 //!
-//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:MOUNT:DEVICE:INODE:NETWORK:POOLS:LOG`, of which [`Tree`] says more. Version 2 has no HANDED: it is written where
+//! TREE is `MODES:SINKS:DEVICE:INODE:CHANGED:DIGEST:LINK:MOUNT:DEVICE:INODE:NETWORK:POOLS:LOG`, of which [`Tree`] says more. Version 3 has one entry fewer in HANDED. Version 2 has no HANDED: it is written where
 //! nothing is handed down. Version 1 has neither TREE nor IMAGE: it is what a unit or the command writes, for the first process of a tree.
 
 /// What a process is.
@@ -37,8 +37,11 @@ pub enum Finds {
 /// Numbers that tell where a server is.
 pub const HOME: usize = 4;
 
-/// Descriptors that a program may be handed: of the policy, of journald's socket, of syslog's, of the log.
-pub const HANDED: usize = 4;
+/// Descriptors that a program may be handed: of the policy, of journald's socket, of syslog's, of the log, of a container's standard
+/// error.
+pub const HANDED: usize = 5;
+/// The same of version 3, without the last.
+const HANDED_BEFORE: usize = 4;
 /// Of each, its number and one (0 for none), and two numbers that tell its file from others.
 pub type Handed = [[u64; 3]; HANDED];
 
@@ -154,12 +157,14 @@ impl<'a> Inherited<'a> {
 #[must_use]
 pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     let (version, rest) = value.split_first_chunk::<2>()?;
-    let (has_tree, has_handed) = match version {
-        b"1;" => (false, false),
-        b"2;" => (true, false),
-        b"3;" => (true, true),
+    let (has_tree, kinds) = match version {
+        b"1;" => (false, 0),
+        b"2;" => (true, 0),
+        b"3;" => (true, HANDED_BEFORE),
+        b"4;" => (true, HANDED),
         _ => return None,
     };
+    let has_handed = kinds != 0;
     let count = 7_usize.wrapping_add(usize::from(has_tree) * 2).wrapping_add(usize::from(has_handed));
     let mut fields = rest.splitn(count, |&byte| byte == b';');
     let (role, finds) = match fields.next()? {
@@ -172,8 +177,8 @@ pub fn parse(value: &[u8]) -> Option<Inherited<'_>> {
     let tree = if has_tree { Some(Tree::parse(fields.next()?)?) } else { None };
     let mut handed = [[0; 3]; HANDED];
     if has_handed {
-        let mut numbers = fields.next()?.splitn(HANDED * 3, |&byte| byte == b':');
-        for place in handed.as_flattened_mut() {
+        let mut numbers = fields.next()?.splitn(kinds.wrapping_mul(3), |&byte| byte == b':');
+        for place in handed.iter_mut().take(kinds).flatten() {
             *place = number(numbers.next()?);
         }
     }
@@ -198,7 +203,7 @@ pub fn write(inherited: &Inherited<'_>, mut push: impl FnMut(&[u8])) {
     let hands = handed != [[0; 3]; HANDED];
     push(match tree {
         None => b"1;",
-        Some(_) if hands => b"3;",
+        Some(_) if hands => b"4;",
         Some(_) => b"2;",
     });
     push(match (role, finds) {

@@ -9,7 +9,7 @@
 //! has done any of that, what is started from there cannot say what it does: it counts as having lost its policy.
 
 use super::held::HeldDescriptor;
-use super::{HELD, KINDS, is_elsewhere, is_handed, write};
+use super::{BY_PATH, HELD, HELD_CONTAINER, KINDS, is_elsewhere, is_handed, write};
 use crate::sys::{self, Fd, LookupIdentity, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Policy, Sink};
@@ -17,7 +17,7 @@ use portcullis_policy::{Policy, Sink};
 static JOURNALD_LENT: HeldDescriptor = HeldDescriptor::new();
 static SYSLOG_LENT: HeldDescriptor = HeldDescriptor::new();
 static FILE_LENT: HeldDescriptor = HeldDescriptor::new();
-pub(super) const LENT: [&HeldDescriptor; KINDS] = [&JOURNALD_LENT, &SYSLOG_LENT, &FILE_LENT];
+pub(super) const LENT: [&HeldDescriptor; KINDS] = [&JOURNALD_LENT, &SYSLOG_LENT, &FILE_LENT, &HELD_CONTAINER];
 
 /// The other end of each socket that this process has to lend, or was lent; 0 where the kernel does not say.
 static ENDS: [AtomicU32; KINDS] = [const { AtomicU32::new(0) }; KINDS];
@@ -114,7 +114,7 @@ fn fit(at: usize, place: &HeldDescriptor, end: u32) -> Option<i32> {
     if !(is_good || matches!(state, State::Gone) && has_ended(at)) {
         spoil();
     }
-    (is_good && is_fit(fd, &stat)).then_some(fd)
+    (is_good && is_fit(at, fd, &stat)).then_some(fd)
 }
 
 /// Whether the other end of a sink has ended, as a daemon does that is restarted: what this process holds for itself, and nobody else
@@ -149,9 +149,12 @@ fn state(fd: i32, stat: &Stat, end: u32) -> State {
 
 /// Whether its holder may have a file: one that can only be appended to, or that the user could open. Where somebody has set flags of
 /// it that keep a line from its end, they are set back.
-fn is_fit(fd: i32, stat: &Stat) -> bool {
-    if is_socket(stat) {
-        return true;
+fn is_fit(at: usize, fd: i32, stat: &Stat) -> bool {
+    match stat.mode & libc::S_IFMT {
+        libc::S_IFSOCK if at < BY_PATH => return true,
+        // Its flags keep no line from its end. A terminal takes input by a descriptor, and a socket that is the server's own can be shut.
+        kind if at >= BY_PATH => return kind == libc::S_IFIFO,
+        _ => {}
     }
     let Some(flags) = sys::flags(fd) else { return false };
     let may_have = sys::is_append_only(fd) || LookupIdentity::own().is_some_and(|eyes| eyes.may_write(stat));

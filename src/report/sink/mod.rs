@@ -4,13 +4,14 @@
 //! the sinks before it forks and its workers inherit them, closed on exec and with high numbers. Every other process
 //! opens what it needs for one event and closes it again.
 
+mod container;
 pub mod held;
 mod lent;
 mod write;
 
 use crate::policy::in_force;
 use crate::process::state;
-use crate::report::seal;
+use crate::report::{counters, seal};
 use crate::sys;
 use crate::sys::broker as ask;
 use core::ffi::CStr;
@@ -21,13 +22,14 @@ use portcullis_event::journal::{Fields, fields, priority};
 use portcullis_event::{Event, Line, encode};
 use portcullis_policy::{Policy, Sink};
 
-/// Where an event goes that no sink of the policy has taken.
+/// Where an event goes that no sink of the policy has taken; behind them is a container's standard error.
 const INSTEAD: [Sink; 2] = [Sink::Journald, Sink::Syslog];
 
 static HELD_JOURNALD: HeldDescriptor = HeldDescriptor::new();
 static HELD_SYSLOG: HeldDescriptor = HeldDescriptor::new();
 static HELD_FILE: HeldDescriptor = HeldDescriptor::new();
 static HELD_STDERR: HeldDescriptor = HeldDescriptor::new();
+static HELD_CONTAINER: HeldDescriptor = HeldDescriptor::new();
 
 /// The root folder in which the sinks that are held were opened: its mount, device and inode. Zeros: none is held; ones: they were
 /// handed down.
@@ -50,8 +52,10 @@ fn set_held_in(root: [u64; 3]) {
 }
 
 /// The sinks that a process may hold and hand down.
-pub const KINDS: usize = 3;
-const HELD: [&HeldDescriptor; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE];
+pub const KINDS: usize = 4;
+const HELD: [&HeldDescriptor; KINDS] = [&HELD_JOURNALD, &HELD_SYSLOG, &HELD_FILE, &HELD_CONTAINER];
+/// Those that are opened by a path of the policy or of the system.
+const BY_PATH: usize = 3;
 
 /// Holds what this program was handed; for the constructor.
 pub fn keep(handed: [Option<Handed>; KINDS]) {
@@ -60,7 +64,11 @@ pub fn keep(handed: [Option<Handed>; KINDS]) {
             sys::close_on_exec(fd);
             place.hold(fd, &stat);
             lent::set_end(at, end);
-            set_held_in([u64::MAX; 3]);
+            // A container's standard error is handed down where the program is, and it has the other paths.
+            let is_by_path = at < BY_PATH;
+            if is_by_path || HELD_IN.iter().all(|word| word.load(Ordering::Relaxed) == 0) {
+                set_held_in(if is_by_path { [u64::MAX; 3] } else { sys::root_folder().unwrap_or_default() });
+            }
         }
     }
 }
@@ -77,14 +85,16 @@ fn kept() -> impl Iterator<Item = &'static HeldDescriptor> {
 
 /// Whether a sink is held by this descriptor which the process could not open again.
 #[cold]
+#[inline(never)]
 pub fn is_kept(fd: i32) -> bool {
-    kept().any(|place| place.is_at(fd)) && is_elsewhere()
+    HELD_CONTAINER.is_at(fd) || kept().any(|place| place.is_at(fd)) && is_elsewhere()
 }
 
 /// The lowest descriptor from `first` on of which that is so.
 pub fn kept_from(first: u32) -> Option<u32> {
-    let held = kept().filter_map(HeldDescriptor::ours).map(i32::cast_unsigned);
-    held.filter(|fd| *fd >= first).min().filter(|_| is_elsewhere())
+    let own = HELD_CONTAINER.ours();
+    let all = kept().filter_map(HeldDescriptor::ours).filter(|fd| Some(*fd) == own || is_elsewhere());
+    all.map(i32::cast_unsigned).filter(|fd| *fd >= first).min()
 }
 
 /// Another descriptor is about to take this number: a sink that is kept there moves.
@@ -129,6 +139,14 @@ pub fn hold(policy: &Policy<'_>) {
     if Sink::Stderr.is_in(sinks) && write::is_stderr(crate::process::state::settled().stderr) {
         HELD_STDERR.refresh(write::stderr);
     }
+    if HELD.iter().take(BY_PATH).all(|place| place.ours().is_none()) {
+        HELD_CONTAINER.refresh(container::stderr);
+    }
+}
+
+/// Whether a container's standard error is held, since no other sink could be opened that programs open themselves: they are handed it.
+pub fn is_in_container() -> bool {
+    HELD_CONTAINER.ours().is_some()
 }
 
 /// An event as it is written: its line, and what the journal has of it.
@@ -149,7 +167,7 @@ pub enum JournalRecord<'w> {
 }
 
 /// Writes the event to every sink of the policy; whether all that there are have taken it. What none has taken goes to the journal,
-/// or else to syslog, though the policy does not name them.
+/// or else to syslog, though the policy does not name them, or else to the container's standard error, which is enough.
 pub fn send(policy: &Policy<'_>, event: &Event<'_>) -> bool {
     if is_handed() {
         lent::look();
@@ -194,6 +212,11 @@ fn write(policy: &Policy<'_>, event: &Written<'_>) -> (bool, bool) {
     }
     if !any {
         any = INSTEAD.iter().any(|sink| !sink.is_in(sinks) && sent_to(*sink, policy, event));
+    }
+    if !any {
+        any = written_by(|| HELD_CONTAINER.with(container::stderr, |fd| write::whole(fd, event.line)));
+        all = any;
+        counters::unsent(any);
     }
     (all, any)
 }

@@ -28,6 +28,8 @@ pub struct InForce {
     pub is_overridden: bool,
     /// The virtual hosts with other modes.
     pub differing: Vec<VhostsAlike>,
+    /// Where events go: bits of sinks.
+    pub sinks: u32,
     /// A supervisor is to judge what does not come through the hooks.
     pub is_supervised: bool,
     /// The file that it was mapped from; `None` for the built-in one.
@@ -56,6 +58,7 @@ impl InForce {
             modes,
             is_overridden: false,
             differing: Vec::new(),
+            sinks: portcullis_config::built_in().sinks.iter().fold(0, |bits, sink| bits | sink.bit()),
             is_supervised: false,
             file: None,
             is_current: true,
@@ -113,6 +116,7 @@ pub fn in_force(look: &Look, folder: &Path, maps: &str, memory: &Memory, place: 
         modes: modes::compiled(&policy, GLOBAL_SCOPE),
         is_overridden: policy.is_overridden(),
         differing: modes::differing(&policy),
+        sinks: policy.sinks(),
         is_supervised: policy.backstop().kind == BackstopKind::Supervise,
         file: Some(file),
         is_current,

@@ -145,6 +145,15 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         if unit.lacks_supervisor() {
             println!("  {BAD}NO SUPERVISOR{BAD:#}: {}", no_supervisor(&unit.name));
         }
+        match unit.destination() {
+            // What runs without the library writes none.
+            _ if guarded == 0 => {}
+            Ok(place) => println!("  events go to {place}"),
+            Err(configured) => println!(
+                "  {BAD}EVENTS LOST{BAD:#}: no sink took at least one event ({configured} could not be reached); \
+                 help: set [log] sink to one that can be"
+            ),
+        }
         if let Some(why) = unit.lacks_requests() {
             println!("  {BAD}NO REQUESTS{BAD:#}: {why}");
         }
@@ -254,6 +263,7 @@ pub fn as_json(units: &[Unit], disks: &[OnDisk], lack: &[String]) -> Value {
                 "unit": unit.name, "container": unit.container.as_ref().map(Container::json),
                 "installed": unit.is_installed, "lacks_supervisor": unit.lacks_supervisor(),
                 "lacks_requests": unit.lacks_requests(),
+                "events_go_to": unit.destination().ok(), "events_lost": unit.destination().is_err(),
                 "counters": {
                     "decisions": counters.decisions, "audits": counters.audits, "denials": counters.denials,
                     "events": counters.events, "dropped": counters.dropped, "merged": counters.merged,

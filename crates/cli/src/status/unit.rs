@@ -4,7 +4,7 @@ use super::guard::{Counters, Guard};
 use super::policy::InForce;
 use super::process::{Container, Process, Unknown};
 use super::survey::named;
-use crate::run;
+use crate::{destination, run};
 use portcullis_policy::beacon;
 use std::collections::BTreeMap;
 
@@ -99,6 +99,19 @@ impl Unit {
     /// What its server's own processes know of requests.
     fn requests(&self) -> u64 {
         self.workers().fold(0, |all, (_, guard)| all | guard.counters.requests)
+    }
+
+    /// Where its events go: the sinks of its policies, and what took an event instead of them; `Err` if nothing took one.
+    pub fn destination(&self) -> Result<String, String> {
+        let configured = destination::words(self.policies().iter().fold(0, |bits, policy| bits | policy.sinks));
+        let configured = if configured.is_empty() { "no sink".to_owned() } else { configured.join(" and ") };
+        match self.requests() {
+            known if known & beacon::NOWHERE != 0 => Err(configured),
+            known if known & beacon::IN_CONTAINER != 0 => {
+                Ok(format!("{}: {configured} could not be reached", destination::CONTAINER))
+            }
+            _ => Ok(configured),
+        }
     }
 
     /// Whether it is a PHP-FPM whose requests are not seen.

@@ -1,0 +1,4 @@
+FROM wordpress:6-php8.4-apache
+COPY portcullis.deb portcullis.toml /etc/portcullis/
+RUN dpkg -i --force-confold /etc/portcullis/portcullis.deb && rm /etc/portcullis/portcullis.deb && portcullis compile -o /etc/portcullis/policy
+ENV LD_PRELOAD=/usr/\$LIB/libportcullis.so
