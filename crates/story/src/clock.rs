@@ -5,8 +5,8 @@
 //!
 //! A file of which the first lines go back in time was sorted by somebody: its lines are taken at their word.
 
+use crate::Origin;
 use crate::quick::Table;
-use crate::{Event, Origin};
 use std::time::SystemTime;
 
 /// Earlier times are those of a machine whose clock was not set: 2020-01-01.
@@ -95,10 +95,9 @@ impl Clocks {
         Clocks { latest: Table::default(), end }
     }
 
-    /// When an event of a host was.
-    pub fn moment(&mut self, event: &Event, host: u64) -> Moment {
-        let said = event.nanoseconds();
-        let part = match (event.origin(), said) {
+    /// When an event of a host was that was read there and has this time; see [`crate::Event::nanoseconds`].
+    pub fn moment(&mut self, origin: Origin, said: Option<i64>, host: u64) -> Moment {
+        let part = match (origin, said) {
             (Origin::Journal(_), Some(received)) => return Moment { said, certain: received },
             (Origin::Journal(_), None) => return Moment { said, certain: i64::MAX },
             (Origin::File(part), _) => part,
@@ -116,17 +115,14 @@ impl Clocks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     const SECOND: i64 = 1_000_000_000;
     const DAY: i64 = 1_790_000_000 * SECOND;
 
-    fn event(nanoseconds: i64) -> Event {
-        Event::of(&json!({ "@timestamp": crate::time::text(nanoseconds) }))
-    }
+    const FILE: Origin = Origin::File(0);
 
     fn certain(clocks: &mut Clocks, seconds: i64) -> i64 {
-        (clocks.moment(&event(DAY + seconds * SECOND), 1).certain - DAY) / SECOND
+        (clocks.moment(FILE, Some(DAY + seconds * SECOND), 1).certain - DAY) / SECOND
     }
 
     #[test]
@@ -134,12 +130,12 @@ mod tests {
         let mut clocks = Clocks::until(End::At(DAY + 1000 * SECOND));
         assert_eq!([5, 7, 6, -90_000, 8].map(|at| certain(&mut clocks, at)), [5, 7, 7, 7, 8]);
         assert_eq!(certain(&mut clocks, -DAY / SECOND + 1), 8, "1970");
-        assert_eq!(clocks.moment(&Event::of(&json!({})), 1), Moment { said: None, certain: DAY + 8 * SECOND });
+        assert_eq!(clocks.moment(FILE, None, 1), Moment { said: None, certain: DAY + 8 * SECOND });
         // What is made up is not later than the file.
         assert_eq!([90_000, 9].map(|at| certain(&mut clocks, at)), [1000, 1000]);
-        let other = clocks.moment(&event(DAY), 2);
+        let other = clocks.moment(FILE, Some(DAY), 2);
         assert_eq!((other.said, other.certain), (Some(DAY), DAY), "another host");
-        let received = clocks.moment(&event(0).read_in(Origin::Journal(DAY)), 1);
+        let received = clocks.moment(Origin::Journal(DAY), Some(DAY), 1);
         assert_eq!((received.said, received.certain), (Some(DAY), DAY), "the journal's word");
     }
 
@@ -149,7 +145,7 @@ mod tests {
         let mut clocks = Clocks::until(End::Now(0));
         for ahead in [-3600, 3600, i64::MAX / SECOND / 2] {
             let (before, at) = (now(), now().saturating_add(ahead * SECOND));
-            let said = clocks.moment(&event(at), 1).said.expect("a time");
+            let said = clocks.moment(FILE, Some(at), 1).said.expect("a time");
             assert!(said == at || ahead > 0 && (before..=now()).contains(&said), "{ahead}");
         }
     }

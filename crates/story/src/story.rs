@@ -158,13 +158,14 @@ impl Story {
         let calls = event.count() as u64;
         let sum = &mut self.totals.calls[usize::from(event.blocked())];
         *sum = sum.saturating_add(calls);
+        let said = when;
         let when = when.unwrap_or(0);
         if event.is_of_merged() && self.add_merged(event, calls) {
             return true;
         }
         let resolved = self.resolver.resolve(event, when);
         let host = resolved.key[0];
-        let moment = self.clocks.moment(event, host);
+        let moment = self.clocks.moment(event.origin(), said, host);
         let (rule, blocked) = (rule_of(event.rule()), event.blocked());
         let About { what, shape } = about;
         let shape = *shape;

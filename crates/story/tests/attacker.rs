@@ -152,3 +152,26 @@ proptest! {
         }
     }
 }
+
+/// In a short log, somebody who is there from the beginning with a few addresses, or with all of one customer's, is no ordinary visitor.
+#[test]
+fn a_short_log_hides_nobody() {
+    for minutes in [1, 20, 55, 300] {
+        let length = minutes * 60_000;
+        for is_of_ipv6 in [false, true] {
+            let mut log = Made::default();
+            for number in 0..60 {
+                let client = match is_of_ipv6 {
+                    true => format!("2001:db8:1:{number:x}::{number:x}"),
+                    false => format!("192.88.1.{}", number % 9),
+                };
+                let at = length * number / 60;
+                log.add(at, Said { at, site: "site4.example", script: "up.php", client: &client, what: "sh -c id" });
+            }
+            log.ordinary(length, 150);
+            let incidents = log.found(false, length);
+            assert!(is_his(&incidents[0]) && incidents[0].score > incidents[1].score, "{}", shown(&incidents));
+            assert!(incidents.iter().all(|one| !one.is_ordinary), "nothing is known: {}", shown(&incidents));
+        }
+    }
+}
