@@ -14,7 +14,7 @@ use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
 use list::List;
-use portcullis_story::{Count, Incident, IncidentStep, Members, Outcome, Story, Told, find, find_first, named};
+use portcullis_story::{Count, Incident, IncidentStep, Members, Named, Outcome, Told, find, find_first, named};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -31,7 +31,7 @@ const REQUESTS_SHOWN: usize = 20;
 
 /// Reads the log; also gives how many lines were no events. What is not chosen shows what is ordinary.
 pub fn read(arguments: &Events) -> Result<(Told, usize), String> {
-    let mut story = Story::default();
+    let mut story = arguments.selection.story();
     let unreadable = arguments.selection.read_every(false, &mut |event, is_chosen| {
         story.take(&event, is_chosen);
     })?;
@@ -113,25 +113,43 @@ fn time(nanoseconds: i64) -> String {
 /// The incidents that are meant by an ID or its beginning: one, or all that have the whole of it, since one of them may be made to be taken
 /// for another.
 pub fn meant<'i>(incidents: &'i [Incident], id: &str) -> Result<Vec<&'i Incident>, String> {
-    let found = named(incidents, id);
-    let Some(first) = found.first() else {
-        return Err(format!(
-            "no incident {id} in these events; help: give the same FILE, --since and other choices as to `portcullis events --incidents`, \
-             which lists them"
-        ));
+    let found = match named(incidents, id) {
+        Named::Own(found) => found,
+        Named::Former(found) => {
+            // Whoever has the ID from an earlier list is not to take another incident for it.
+            if let [now] = found.as_slice() {
+                eprintln!("portcullis: note: the events of incident {id} are part of incident {} now", now.id);
+                return Ok(found);
+            }
+            candidates(&found);
+            return Err(format!(
+                "the events of incident {id} are part of {} now; help: give the ID of one of them",
+                check::counted(found.len(), "incident")
+            ));
+        }
+        Named::Unknown => {
+            return Err(format!(
+                "no incident {id} in these events; help: give the same FILE, --since and other choices as to \
+                 `portcullis events --incidents`, which lists them"
+            ));
+        }
     };
-    if found.iter().all(|incident| incident.id == first.id) {
+    if found.iter().all(|incident| incident.id == found[0].id) {
         return Ok(found);
     }
+    candidates(&found);
+    Err(format!("{} have an ID that begins with {id}; help: write more of it", check::counted(found.len(), "incident")))
+}
+
+/// Shows which incidents may be meant.
+fn candidates(found: &[&Incident]) {
     for incident in found.iter().take(CANDIDATES) {
         eprintln!("  {}  {}", incident.id, out::printable(&incident.title()));
     }
     let more = found.len().saturating_sub(CANDIDATES);
-    let more = if more > 0 { format!(", of which {more} are not shown") } else { String::new() };
-    Err(format!(
-        "{} have an ID that begins with {id}{more}; help: write more of it",
-        check::counted(found.len(), "incident")
-    ))
+    if more > 0 {
+        eprintln!("  and {}", check::counted(more, "more incident"));
+    }
 }
 
 /// So many are shown where several are meant.

@@ -297,12 +297,41 @@ fn what_to_type_next_finds_the_same_incident() {
     }
 }
 
+/// An ID of an earlier list says which incident has its events now.
+#[test]
+fn an_id_of_before_is_said_to_be_one() {
+    let place = Place::new();
+    let by_script = |rule: &str, event: &mut Value| {
+        event["event"]["id"] = format!("ab-{rule}").into();
+        event["client"]["address"] = "192.0.2.66".into();
+        event["portcullis"]["request"]["script"] = format!("/srv/{rule}/up.php").into();
+    };
+    let ids = |log: &Path| -> Vec<String> {
+        let listed = out(&place.run(&["events", "--incidents", "--json", log.to_str().expect("a path")]));
+        let id = |line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_str().expect("an ID").to_owned();
+        listed.lines().map(id).collect()
+    };
+    let before = ids(&place.log(&["exec-tool"], by_script));
+    let log = place.log(&["exec-tool", "stdio-socket"], by_script);
+    let now = ids(&log);
+    assert!(before.len() == 1 && now.len() == 1 && before != now, "{before:?} {now:?}");
+    for id in [&before[0][..], &before[0][..8]] {
+        let done = place.run(&["events", "--incident", id, log.to_str().expect("a path")]);
+        let wanted = format!("the events of incident {id} are part of incident {} now", now[0]);
+        assert!(
+            done.status.success() && err(&done).contains(&wanted) && out(&done).contains(&now[0]),
+            "{}",
+            err(&done)
+        );
+    }
+}
+
 /// The beginning of several IDs is an error that lists them.
 #[test]
 fn the_beginning_of_several_ids_lists_them() {
     let place = Place::new();
     // Two of many scripts and clients whose IDs begin alike.
-    let numbers = [4339, 8378];
+    let numbers = [3523, 3615];
     let mut number = numbers.into_iter();
     let log = place.log(&["stdio-socket", "stdio-socket"], |_, event| {
         let number = number.next().expect("two events");
@@ -319,7 +348,7 @@ fn the_beginning_of_several_ids_lists_them() {
         .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["id"].as_str().expect("an ID").to_owned())
         .collect();
     pair.sort();
-    assert_eq!(pair, ["37232baa43464637", "37232bf0dc9e4d08"]);
+    assert_eq!(pair, ["5f669321190824bf", "5f6693dcf4dce463"]);
     for verb in [&["events", "--incident"][..], &["contain", "--dry-run", "--incident"]] {
         let done = place.run(&[verb, &[&pair[0][..6], log]].concat());
         let said = err(&done);

@@ -8,15 +8,48 @@ pub const DIGITS: usize = 16;
 /// The same at least: fewer would often be those of several.
 pub const DIGITS_MIN: usize = 6;
 
-/// The incidents that an ID, or the beginning of one, stands for: those that have it, else those of which a trail has it.
-#[must_use]
-pub fn named<'i>(incidents: &'i [Incident], id: &str) -> Vec<&'i Incident> {
-    let id = id.to_ascii_lowercase();
-    let own: Vec<&Incident> = incidents.iter().filter(|incident| incident.id.starts_with(&id)).collect();
-    if !own.is_empty() {
-        return own;
+/// What an ID, or the beginning of one, stands for.
+#[derive(Debug)]
+pub enum Named<'i> {
+    /// Incidents that have it.
+    Own(Vec<&'i Incident>),
+    /// No incident has it now; these have the events of the one that had it when less was read.
+    Former(Vec<&'i Incident>),
+    /// Nothing in the log is known by it.
+    Unknown,
+}
+
+impl<'i> Named<'i> {
+    /// The first one of them, the gravest.
+    #[must_use]
+    pub fn first(&self) -> Option<&'i Incident> {
+        match self {
+            Named::Own(all) | Named::Former(all) => all.first().copied(),
+            Named::Unknown => None,
+        }
     }
-    incidents.iter().filter(|incident| incident.names().any(|name| name.starts_with(&id))).collect()
+}
+
+/// Finds the incidents that an ID, or the beginning of one, stands for: those that have it, else those of which a trail has it, else those
+/// with a script of which it was what everybody did.
+#[must_use]
+pub fn named<'i>(incidents: &'i [Incident], id: &str) -> Named<'i> {
+    let id = id.to_ascii_lowercase();
+    let those = |has: &dyn Fn(&Incident) -> bool| -> Vec<&Incident> {
+        incidents.iter().filter(|incident| has(incident)).collect()
+    };
+    let begins = |name: String| name.starts_with(&id);
+    let own = those(&|incident| incident.id.starts_with(&id));
+    if !own.is_empty() {
+        return Named::Own(own);
+    }
+    let former = || those(&|incident| incident.names().any(begins));
+    let ordinary = || those(&|incident| incident.former_names().any(begins));
+    let found = [&former as &dyn Fn() -> Vec<&'i Incident>, &ordinary]
+        .into_iter()
+        .map(|find| find())
+        .find(|found| !found.is_empty());
+    found.map_or(Named::Unknown, Named::Former)
 }
 
 /// How many first digits tell one of these names from the others, so many at least.

@@ -8,6 +8,7 @@ use crate::distinct::Distinct;
 use crate::id::{name, number, of_all, text};
 use crate::join::{self, is_odd, is_rare, script_of, scripts_of_ordinary};
 use crate::names::Names;
+use crate::ordinary::Kind;
 use crate::quick::Set;
 use crate::score::{self, Reason};
 use crate::story::{Told, all_of};
@@ -114,6 +115,8 @@ pub struct Incident {
     /// The URI of its first request.
     pub uri: Rc<str>,
     /// Whether nothing in it is odd.
+    pub is_common: bool,
+    /// The same, and it was done for long enough to know that it is ordinary.
     pub is_ordinary: bool,
     /// Whether it has calls that no application makes.
     pub is_grave: bool,
@@ -137,9 +140,14 @@ impl Incident {
         self.members.iter()
     }
 
+    /// The names under which any of its events may have been ordinary before.
+    pub(crate) fn former_names(&self) -> impl Iterator<Item = String> {
+        self.members.iter().map(|key| name(&of_all(key)))
+    }
+
     /// The names of its trails: each of them was the name of an incident, or may become one, as the log grows.
     pub fn names(&self) -> impl Iterator<Item = String> {
-        let scripts = self.members.iter().filter(|_| self.is_ordinary).map(|key| name(&of_all(key)));
+        let scripts = self.members.iter().filter(|_| self.is_common).map(|key| name(&of_all(key)));
         scripts.chain(self.members.iter().map(name))
     }
 }
@@ -258,7 +266,10 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     let rules: BTreeSet<u8> = trails.iter().flat_map(|trail| trail.rules()).map(|rule| rule as u8).collect();
     let rules: Vec<Rule> = Rule::ALL.into_iter().filter(|rule| rules.contains(&(*rule as u8))).collect();
     let (steps, more_steps) = steps(&trails, told);
-    let is_ordinary = !places.iter().any(|place| odd[*place]);
+    let is_common = !places.iter().any(|place| odd[*place]);
+    let is_habit =
+        |trail: &&Trail| trail.steps.iter().all(|step| told.kind(trail.key[0], step.shape) == Kind::Ordinary);
+    let is_ordinary = is_common && trails.iter().all(is_habit);
     let is_script_odd = trails.iter().all(|trail| !ordinary.contains(&script_of(trail)));
     let clients = all_of(trails.iter().copied(), |trail| &trail.clients);
     let counts =
@@ -273,7 +284,9 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
         clients: counts[2].0,
         scripts: &scripts,
         is_script_odd,
+        is_common,
         is_ordinary,
+        is_short: told.ordinary.is_short(first.key[0]),
     };
     let reasons = score::reasons(&facts);
     let is_of = |rule: &&Rule| portcullis_policy::RULE_FACTS[**rule as usize].severity == severity;
@@ -282,7 +295,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     let rank = |trail: &Trail| (trail.rules().any(crate::trail::is_grave), trail.severity());
     let gravest_rank = trails.iter().map(|trail| rank(trail)).max();
     let keys = trails.iter().filter(|trail| Some(rank(trail)) == gravest_rank).map(|trail| trail.key);
-    let key = keys.map(|key| if is_ordinary { of_all(&key) } else { key }).min().unwrap_or(first.key);
+    let key = keys.map(|key| if is_common { of_all(&key) } else { key }).min().unwrap_or(first.key);
     Incident {
         id: name(&key),
         name: number(&key),
@@ -308,6 +321,7 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
         steps,
         more_steps,
         uri: names.text(first.uri).into(),
+        is_common,
         is_ordinary,
         is_grave: rules.iter().any(|rule| crate::trail::is_grave(*rule)),
         is_contradicted: trails.iter().any(|trail| trail.is_contradicted),
@@ -348,7 +362,8 @@ fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
     };
     let mut all: Vec<Step> = parts.chunk_by(|one, other| kind(one) == kind(other)).map(whole).collect();
     let more = all.len().saturating_sub(STEPS_SHOWN);
-    all.sort_by_key(|step| Reverse((step.rank(), is_rare(step, told))));
+    let host = trails.first().map_or(0, |trail| trail.key[0]);
+    all.sort_by_key(|step| Reverse((step.rank(), is_rare(host, step, told))));
     all.truncate(STEPS_SHOWN);
     all.sort_by_key(|step| (step.first, step.shape));
     let shown = |step: &Step| IncidentStep {
@@ -360,7 +375,7 @@ fn steps(trails: &[&Trail], told: &Told) -> (Vec<IncidentStep>, usize) {
         first: step.first,
         last: step.last,
         calls: step.calls,
-        is_rare: is_rare(step, told),
+        is_rare: is_rare(host, step, told),
     };
     (all.iter().map(shown).collect(), more)
 }

@@ -1,5 +1,6 @@
 //! Which trails belong together.
 
+use crate::ordinary::Kind;
 use crate::quick::{Set, Table};
 use crate::score;
 use crate::story::Told;
@@ -25,15 +26,15 @@ pub fn groups(told: &Told, odd: &[bool]) -> Groups {
     groups
 }
 
-/// Whether hardly anything in the log is like a step.
-pub fn is_rare(step: &Step, told: &Told) -> bool {
-    told.shapes.get(&step.shape).is_none_or(|shape| !told.ordinary.has(shape))
+/// Whether a step is not common on its host.
+pub fn is_rare(host: u64, step: &Step, told: &Told) -> bool {
+    told.kind(host, step.shape) == Kind::Odd
 }
 
 /// Whether a trail has a step that no application has, or that is not ordinary.
 pub fn is_odd(trail: &Trail, told: &Told) -> bool {
     trail.rules().any(crate::trail::is_grave)
-        || trail.steps.iter().any(|step| is_rare(step, told))
+        || trail.steps.iter().any(|step| is_rare(trail.key[0], step, told))
         || score::writable_part(told.names.text(trail.whose.script)).is_some()
 }
 
@@ -66,7 +67,10 @@ fn join_odd(told: &Told, odd: &[bool], groups: &mut Groups) {
             clients.entry((host, client)).or_default().push(place);
         }
         scripts.entry(script_of(trail)).or_default().push(place);
-        let apart = trail.steps.iter().filter(|step| is_rare(step, told) && told.shapes.contains_key(&step.shape));
+        let apart = trail
+            .steps
+            .iter()
+            .filter(|step| is_rare(host, step, told) && told.shapes.contains_key(&(host, step.shape)));
         for step in apart {
             shapes.entry((host, step.shape)).or_default().push(place);
         }

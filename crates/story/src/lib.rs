@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+mod clock;
+mod common;
 mod digest;
 mod distinct;
 mod event;
@@ -28,13 +30,15 @@ pub mod time;
 mod title;
 mod trail;
 
+pub use clock::End;
+pub use common::{Common, Of};
 pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
 pub use event::{CONTRADICTED, CUT, Event, Origin};
-pub use id::{DIGITS, DIGITS_MIN, named, telling};
+pub use id::{DIGITS, DIGITS_MIN, Named, named, telling};
 pub use incident::{Brief, Count, Found, Incident, IncidentStep, Outcome, find, find_first};
 pub use members::{Index, Members, Note, Notes};
 pub use names::Names;
-pub use ordinary::{Ordinary, clients};
+pub use ordinary::{Kind, Ordinary};
 pub use recent::Recent;
 pub use resolve::{program, site};
 pub use score::{Reason, writable_part};

@@ -1,23 +1,33 @@
-//! What is ordinary in a log: what many do, or what is done all the time.
+//! What is ordinary in a log: what many do from its beginning on.
 //!
-//! **Neither clients nor time alone make it so.** An attacker has several addresses; behind a proxy, everybody has one; and what one address
-//! does for an hour is no habit of a site. So a kind of call is ordinary where many clients have it, or a few at several times, or where
-//! its clients say nothing and it is there most of the time.
+//! **Who decides**: an attacker has as many addresses as he likes, writes any time into a file that he may write to, and makes as many
+//! calls as he likes. What he cannot do is to have been there before he came. So a kind of call is common only where it was there in the
+//! first quarter of its host's log, by a time that he does not choose; see [`crate::clock`]. And nothing is measured by what he adds to: no
+//! share of all calls, of all clients or of all the time, but those of the first quarter.
+//!
+//! **Neither clients nor time alone make it so.** Behind a proxy, everybody has one address; and what one address does is no habit of a
+//! site. So many clients have it, or its clients say nothing and it is there again and again.
+//!
+//! In a short log, nothing is known to be ordinary: what is common there is told from the rest, and is not hidden.
 
+use crate::clock::Moment;
+use crate::distinct::Distinct;
+use crate::names::Names;
 use crate::presence::Presence;
 use crate::quick::{Set, Table};
 use crate::trail::{MANY, Trail, stable};
+use std::net::{IpAddr, Ipv6Addr};
 
-/// So many clients do the same at several times before it is ordinary, at least and at most: a quarter of all clients.
-const COMMON: std::ops::RangeInclusive<usize> = 3..=10;
-/// So many clients make it ordinary at any time.
-const CLIENTS_MANY: usize = 25;
-/// The time of a log is looked at in so many parts.
-const PARTS: u32 = 16;
-/// The first quarter of these.
-const EARLY: u64 = 0b1111;
-/// What is there in less time than that is there for a short time, in nanoseconds.
+/// So many clients do the same before it is ordinary, at least and at most: a quarter of those of the first quarter. As many as that make
+/// it common in a short time.
+const CLIENTS: std::ops::RangeInclusive<usize> = 3..=10;
+/// A kind of call is there in so many half hours, at least: that of many clients, and that of clients that say nothing.
+const OFTEN: u32 = 4;
+const HABIT: u32 = 8;
+/// A log of less time is short, in nanoseconds.
 const SHORT: i64 = 6 * 3600 * 1_000_000_000;
+/// An address that is there for so long is there for most of the time.
+const LONG: i64 = 24 * 3600 * 1_000_000_000;
 /// A client that makes one of so many calls of a host, or more, may be a proxy.
 const SHARE: u64 = 4;
 /// It is one where it has so many sites or scripts.
@@ -27,7 +37,7 @@ const SCRIPTS_SHARED: usize = 8;
 /// Whose a kind of call is, and when it was.
 #[derive(Clone, Debug, Default)]
 pub struct Shape {
-    /// The first clients, as parts of their hashes.
+    /// The first networks of clients, as parts of their hashes.
     clients: Vec<u32>,
     /// Trails of which no client is known.
     unknown: u32,
@@ -35,64 +45,118 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Notes a call; `is_first`: the first one of its trail.
-    pub fn add(&mut self, client: u64, when: i64, is_first: bool) {
-        // An event without a time says nothing of it.
-        if when > 0 {
-            self.presence.add(when);
-        }
-        if !is_first {
-            return;
-        }
-        let client = match client == stable("") {
-            true => return self.unknown = self.unknown.saturating_add(1),
-            false => client as u32,
+    /// Notes a call; `client`: that of its trail where it is the first one of that.
+    pub fn add(&mut self, client: Option<&str>, when: Moment) {
+        self.presence.add(when.said, when.certain);
+        let client = match client {
+            None => return,
+            Some("") => return self.unknown = self.unknown.saturating_add(1),
+            Some(client) => network(client) as u32,
         };
-        if self.clients.len() < CLIENTS_MANY && !self.clients.contains(&client) {
+        if self.clients.len() < *CLIENTS.end() && !self.clients.contains(&client) {
             self.clients.push(client);
         }
+    }
+}
+
+/// The network of an address, as a hash: one customer has as many addresses of IPv6 as he likes, of the same 48 bits.
+fn network(client: &str) -> u64 {
+    // Most have no colon.
+    let address = client.contains(':').then(|| client.parse::<Ipv6Addr>().ok()).flatten();
+    match address.map(|address| address.to_canonical()) {
+        Some(IpAddr::V6(address)) => stable(&address.octets()[..6]),
+        Some(IpAddr::V4(address)) => stable(address.to_string().as_str()),
+        None => stable(client),
     }
 }
 
 /// What is ordinary.
 #[derive(Debug, Default)]
 pub struct Ordinary {
-    /// How many clients have to do the same at several times.
-    pub clients: usize,
-    /// The time of the log without its ends.
-    time: (i64, i64),
-    /// Addresses behind which many clients are, by host; and the parts of their hashes that shapes have.
+    hosts: Table<u64, Host>,
+    /// Addresses behind which many clients are, by host.
     shared: Set<(u64, u64)>,
-    shared_parts: Set<u32>,
 }
 
-/// How many clients have to do the same at several times, of so many.
-pub fn clients(all: usize) -> usize {
-    (all / 4).clamp(*COMMON.start(), *COMMON.end())
+/// The log of a host.
+#[derive(Debug, Default)]
+struct Host {
+    /// When its first quarter ends: nanoseconds since 1970.
+    early: i64,
+    is_short: bool,
+    /// How many clients have to do the same.
+    clients: usize,
+    /// The networks of addresses that many share, as parts of their hashes.
+    shared: Set<u32>,
+}
+
+impl Host {
+    fn kind(&self, shape: &Shape) -> Kind {
+        if shape.presence.since > self.early {
+            return Kind::Odd;
+        }
+        let (clients, parts) = (shape.clients.len(), shape.presence.parts());
+        let say_nothing = shape.unknown > 0 || shape.clients.iter().any(|client| self.shared.contains(client));
+        let is_habit = clients >= self.clients && parts >= OFTEN || say_nothing && parts >= HABIT;
+        match self.is_short {
+            false if is_habit => Kind::Ordinary,
+            _ if clients >= *CLIENTS.end() => Kind::Common,
+            _ => Kind::Odd,
+        }
+    }
+}
+
+/// What a kind of call is on a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// Few make such calls, or nobody did in the first quarter of the log.
+    Odd,
+    /// Many make them, from the beginning on, for too short a time to know more.
+    Common,
+    /// They are what the sites of the host do.
+    Ordinary,
 }
 
 impl Ordinary {
-    /// That of a log with these trails and so many clients.
-    pub fn of(trails: &[Trail], all: usize) -> Ordinary {
-        let time = time(trails);
-        let shared = shared(trails, time);
-        let shared_parts = shared.iter().map(|(_, client)| *client as u32).collect();
-        Ordinary { clients: clients(all), time, shared, shared_parts }
+    /// That of a log with these trails.
+    pub fn of(trails: &[Trail], names: &Names) -> Ordinary {
+        let mut spans: Table<u64, (i64, i64)> = Table::default();
+        for trail in trails {
+            let (first, last) = spans.entry(trail.key[0]).or_insert((i64::MAX, i64::MIN));
+            (*first, *last) = ((*first).min(trail.since), (*last).max(trail.until));
+        }
+        let host = |(first, last): (i64, i64)| {
+            let length = last.saturating_sub(first).max(0);
+            Host { early: first.saturating_add(length / 4), is_short: length < SHORT, ..Host::default() }
+        };
+        let mut hosts: Table<u64, Host> = spans.into_iter().map(|(key, span)| (key, host(span))).collect();
+        let is_early = |trail: &&Trail| hosts.get(&trail.key[0]).is_some_and(|host| trail.since <= host.early);
+        let early: Vec<&Trail> = trails.iter().filter(is_early).collect();
+        let shared = shared(&early);
+        let mut clients: Table<u64, Distinct> = Table::default();
+        for trail in &early {
+            clients.entry(trail.key[0]).or_default().add_all(&trail.clients);
+            if let (true, Some(host)) = (shared.contains(&(trail.key[0], trail.key[3])), hosts.get_mut(&trail.key[0])) {
+                host.shared.insert(network(names.text(trail.whose.client)) as u32);
+            }
+        }
+        for (key, host) in &mut hosts {
+            let all = clients.get(key).map_or(0, |clients| clients.count().0);
+            host.clients = (all / 4).clamp(*CLIENTS.start(), *CLIENTS.end());
+        }
+        Ordinary { hosts, shared }
     }
 
-    /// Whether a kind of call is.
+    /// What a kind of call is on a host.
     #[must_use]
-    pub fn has(&self, shape: &Shape) -> bool {
-        if shape.clients.len() >= CLIENTS_MANY {
-            return true;
-        }
-        let found = shape.presence.within(self.time, PARTS);
-        let parts = found.count_ones();
-        let are_enough = shape.clients.len() >= self.clients;
-        let say_nothing = shape.unknown > 0 || shape.clients.iter().any(|client| self.shared_parts.contains(client));
-        // What begins in the middle of a log is new, however often it is done from then on.
-        let is_habit = self.time.1.saturating_sub(self.time.0) >= SHORT && parts * 2 >= PARTS && found & EARLY != 0;
-        (are_enough && parts * 4 >= PARTS) || (say_nothing && is_habit)
+    pub fn kind(&self, host: u64, shape: &Shape) -> Kind {
+        self.hosts.get(&host).map_or(Kind::Odd, |host| host.kind(shape))
+    }
+
+    /// Whether the log of a host is too short for anything to be ordinary.
+    #[must_use]
+    pub fn is_short(&self, host: u64) -> bool {
+        self.hosts.get(&host).is_none_or(|host| host.is_short)
     }
 
     /// Whether many clients are behind an address.
@@ -102,21 +166,8 @@ impl Ordinary {
     }
 }
 
-/// From when to when a log is. Whoever writes an event writes any time into it: a hundredth at each end is left out.
-fn time(trails: &[Trail]) -> (i64, i64) {
-    let sorted = |of: fn(&Trail) -> i64| {
-        let mut all: Vec<i64> = trails.iter().map(of).filter(|at| *at > 0).collect();
-        all.sort_unstable();
-        all
-    };
-    let (first, last) = (sorted(|trail| trail.first), sorted(|trail| trail.last));
-    let from = first.get(first.len() / 100).copied().unwrap_or(0);
-    let to = last.iter().rev().nth(last.len() / 100).copied().unwrap_or(0);
-    (from, to.max(from))
-}
-
 /// The addresses that make a large part of a host's calls, and these on many sites, by many scripts, or for most of the time.
-fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
+fn shared(trails: &[&Trail]) -> Set<(u64, u64)> {
     let mut calls: Table<u64, u64> = Table::default();
     let mut own: Table<(u64, u64), u64> = Table::default();
     for trail in trails {
@@ -141,18 +192,17 @@ fn shared(trails: &[Trail], (from, to): (i64, i64)) -> Set<(u64, u64)> {
             let reach = of_client.entry((host, client)).or_default();
             reach.sites.insert(site);
             reach.scripts += 1;
-            let (first, last) = reach.time.unwrap_or((trail.first, trail.last));
-            reach.time = Some((first.min(trail.first), last.max(trail.last)));
+            let (first, last) = reach.time.unwrap_or((trail.since, trail.until));
+            reach.time = Some((first.min(trail.since), last.max(trail.until)));
         }
     }
     let is_shared = |(host, _): &(u64, u64), reach: &Reach| {
         let (first, last) = reach.time.unwrap_or_default();
-        let long = last.min(to).saturating_sub(first.max(from));
         let (sites, scripts) = of_host.get(host).map_or((0, 0), |all| (all.sites.len(), all.scripts.len()));
         // Who is alone with his scripts is nobody's proxy.
         let has_most = reach.scripts * 2 >= scripts;
         let is_wide = reach.sites.len() >= SITES_SHARED && reach.sites.len() * 2 >= sites;
-        let is_long = long >= SHORT && long >= to.saturating_sub(from) / 2;
+        let is_long = last.saturating_sub(first) >= LONG;
         has_most && (is_wide || reach.scripts >= SCRIPTS_SHARED || is_long)
     };
     of_client.into_iter().filter(|(key, reach)| is_shared(key, reach)).map(|(key, _)| key).collect()

@@ -33,7 +33,11 @@ pub struct Facts<'f> {
     /// No script of it was used for anything ordinary.
     pub is_script_odd: bool,
     /// Nothing in it is odd.
+    pub is_common: bool,
+    /// It is what the sites do.
     pub is_ordinary: bool,
+    /// The log is too short to know that anything is.
+    pub is_short: bool,
 }
 
 /// The part of a script's path by which anybody may have put it there.
@@ -51,8 +55,15 @@ pub fn reasons(facts: &Facts<'_>) -> Vec<Reason> {
         }
     };
     let severity = usize::from(facts.severity);
-    if facts.is_ordinary {
-        add(severity / 2, "half of the severity: it is ordinary in this log");
+    match (facts.is_common, facts.is_ordinary, facts.is_short) {
+        (true, true, _) => add(severity / 2, "half of the severity: it is ordinary in this log"),
+        (true, false, true) => {
+            add(severity / 2, "half of the severity: many do it from the beginning of this short log")
+        }
+        (true, false, false) => add(severity, "severity: many did it early in this log, for a short time"),
+        (false, ..) => {}
+    }
+    if facts.is_common {
         return reasons;
     }
     add(severity, "severity");

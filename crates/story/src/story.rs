@@ -4,9 +4,10 @@
 //! many clients by one script are put together, first those that do nothing but what many do.
 
 use crate::Event;
+use crate::clock::{Clocks, End};
 use crate::distinct::Distinct;
 use crate::names::Names;
-use crate::ordinary::{Ordinary, Shape};
+use crate::ordinary::{Kind, Ordinary, Shape};
 use crate::quick::{Set, Table};
 use crate::recent::Recent;
 use crate::resolve::{self, Resolver};
@@ -36,8 +37,8 @@ pub struct Story {
     places: Table<Key, u32>,
     /// Events by their identifiers: the trail, and the kind of call.
     likes: Recent<(Key, u64)>,
-    shapes: Table<u64, Shape>,
-    clients: Distinct,
+    shapes: Table<(u64, u64), Shape>,
+    clocks: Clocks,
     links: Set<(Key, Key)>,
     held: usize,
     totals: Totals,
@@ -84,8 +85,8 @@ pub struct Told {
     pub places: Table<Key, u32>,
     /// The texts of their numbers.
     pub names: Names,
-    /// Whose each kind of call is.
-    pub shapes: Table<u64, Shape>,
+    /// Whose each kind of call is, by host.
+    pub shapes: Table<(u64, u64), Shape>,
     /// What is ordinary.
     pub ordinary: Ordinary,
     /// Trails of one request.
@@ -100,9 +101,15 @@ impl Told {
     /// Whether the call of an event is of an ordinary kind, and of a rule that some application triggers.
     #[must_use]
     pub fn is_ordinary(&self, event: &Event) -> bool {
-        let shape = self.shapes.get(&stable((event.rule(), shape_of(event, &what(event)))));
+        let host = stable(event.text(field::HOST_HOSTNAME));
         let is_grave = event.rules().filter_map(rule_of).any(is_grave);
-        !is_grave && shape.is_some_and(|shape| self.ordinary.has(shape))
+        !is_grave && self.kind(host, About::of(event).shape) == Kind::Ordinary
+    }
+
+    /// What a kind of call is on a host.
+    #[must_use]
+    pub fn kind(&self, host: u64, shape: u64) -> Kind {
+        self.shapes.get(&(host, shape)).map_or(Kind::Odd, |shape| self.ordinary.kind(host, shape))
     }
 
     /// Whether the events that were asked for are of several hosts.
@@ -133,12 +140,19 @@ impl Story {
             places: Table::default(),
             likes: Recent::new(LIKE_MAX),
             shapes: Table::default(),
-            clients: Distinct::default(),
+            clocks: Clocks::default(),
             links: Set::default(),
             held: 0,
             totals: Totals::default(),
             is_folded: false,
         }
+    }
+
+    /// The same of a log that ends so. What an event says to be later is made up.
+    #[must_use]
+    pub fn until(mut self, end: End) -> Story {
+        self.clocks = Clocks::until(end);
+        self
     }
 
     /// Takes an event. One that is not chosen is part of an incident only with others that are.
@@ -163,11 +177,14 @@ impl Story {
         let calls = event.count() as u64;
         let sum = &mut self.totals.calls[usize::from(event.blocked())];
         *sum = sum.saturating_add(calls);
+        let said = when;
         let when = when.unwrap_or(0);
         let resolved = self.resolver.resolve(event, when);
         if event.is_of_merged() && self.add_merged(event, calls) {
             return Taken::Call(resolved.key);
         }
+        let host = resolved.key[0];
+        let moment = self.clocks.moment(event.origin(), said, host);
         let (rule, blocked) = (rule_of(event.rule()), event.blocked());
         let About { what, shape } = about;
         let shape = *shape;
@@ -175,6 +192,7 @@ impl Story {
         let trail = &mut self.trails[place as usize];
         let before = trail.held();
         trail.note(rule, when);
+        trail.note_moment(moment);
         trail.is_contradicted |= !event.contradicted().is_empty();
         trail.is_chosen |= is_chosen;
         let is_first = !trail.repeat(rule, blocked, shape, (when, when), calls);
@@ -191,8 +209,9 @@ impl Story {
                 None => trail.add_others(blocked, calls),
             }
         }
-        if self.shapes.len() < SHAPES_MAX || self.shapes.contains_key(&shape) {
-            self.shapes.entry(shape).or_default().add(resolved.key[3], when, is_first);
+        if self.shapes.len() < SHAPES_MAX || self.shapes.contains_key(&(host, shape)) {
+            let client = is_first.then(|| self.names.text(trail.whose.client));
+            self.shapes.entry((host, shape)).or_default().add(client, moment);
         }
         for also in event.texts(field::ALSO) {
             trail.note(rule_of(also), when);
@@ -202,7 +221,6 @@ impl Story {
         }
         if resolved.key[3] != stable("") {
             trail.clients.add(resolved.key[3]);
-            self.clients.add(resolved.key[3]);
         }
         self.held += trail.held().saturating_sub(before);
         if let Some(identity) = event.identity() {
@@ -273,11 +291,14 @@ impl Story {
     /// Puts those of all kinds, or of ordinary calls, together; false where these are too few for that to help.
     fn fold_those(&mut self, all: bool) -> bool {
         let ordinary = self.ordinary();
-        let is_ordinary = |trail: &Trail, shapes: &Table<u64, Shape>| {
-            let is_common = |step: &Step| shapes.get(&step.shape).is_some_and(|shape| ordinary.has(shape));
+        let is_ordinary = |trail: &Trail, shapes: &Table<(u64, u64), Shape>| {
+            let host = trail.key[0];
+            let is_common = |step: &Step| {
+                shapes.get(&(host, step.shape)).is_some_and(|shape| ordinary.kind(host, shape) > Kind::Odd)
+            };
             trail.steps.iter().all(|step| !step.is_grave() && is_common(step))
         };
-        let into = |trail: &Trail, shapes: &Table<u64, Shape>| {
+        let into = |trail: &Trail, shapes: &Table<(u64, u64), Shape>| {
             let [host, site, script, _] = trail.key;
             (all || is_ordinary(trail, shapes)).then_some([host, site, script, MANY])
         };
@@ -294,7 +315,7 @@ impl Story {
     }
 
     /// Puts the trails together for which `into` says so, and forgets the texts that nobody has any more.
-    fn rebuild(&mut self, into: impl Fn(&Trail, &Table<u64, Shape>) -> Option<Key>) {
+    fn rebuild(&mut self, into: impl Fn(&Trail, &Table<(u64, u64), Shape>) -> Option<Key>) {
         let old = std::mem::take(&mut self.names);
         // The new numbers by the old ones.
         let mut numbers: Vec<Option<u32>> = vec![None; old.len()];
@@ -354,7 +375,7 @@ impl Story {
 
     /// What is ordinary so far.
     fn ordinary(&self) -> Ordinary {
-        Ordinary::of(&self.trails, self.clients.count().0)
+        Ordinary::of(&self.trails, &self.names)
     }
 
     /// Looks at what the log said so far; it goes on afterwards.

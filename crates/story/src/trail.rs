@@ -1,5 +1,6 @@
 //! What one client did by one script: the smallest part of an incident.
 
+use crate::clock::Moment;
 use crate::distinct::Distinct;
 use portcullis_policy::{RULE_FACTS, Rule};
 use std::hash::{BuildHasher, Hash};
@@ -92,6 +93,10 @@ pub struct Trail {
     pub first: i64,
     /// The last one, likewise.
     pub last: i64,
+    /// Since when it was there for certain, and until when by its own word; see [`crate::clock`].
+    pub since: i64,
+    /// The end of that.
+    pub until: i64,
     /// `event.id` of the first event.
     pub id: u32,
     /// The URI of the first request.
@@ -115,6 +120,8 @@ impl Trail {
             clients: Distinct::default(),
             first: i64::MAX,
             last: i64::MIN,
+            since: i64::MAX,
+            until: i64::MIN,
             id,
             uri,
             is_contradicted: false,
@@ -197,6 +204,14 @@ impl Trail {
         self.clients.add_all(&other.clients);
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
+        self.since = self.since.min(other.since);
+        self.until = self.until.max(other.until);
+    }
+
+    /// Notes when it was there.
+    pub fn note_moment(&mut self, when: Moment) {
+        self.since = self.since.min(when.certain);
+        self.until = self.until.max(when.said.unwrap_or(i64::MIN));
     }
 
     /// How many calls went ahead, and how many were blocked.
@@ -235,34 +250,22 @@ pub fn bit(rule: Rule) -> u32 {
     1 << rule as u32
 }
 
-/// A hash that depends on the texts alone, so that an incident has the same name each time.
+/// A hash that depends on the texts alone, so that an incident has the same name each time: SipHash 2-4 with a key that everybody knows.
+///
+/// **Trust**: site and client are an attacker's texts. To be taken for another's, he needs one with a given hash of 64 bits; two of his
+/// own with one hash take him 2^32 trials, and are two names of his. A simpler hash, as FNV, gives him either at once.
 #[derive(Clone, Copy, Default)]
 pub struct Stable;
 
+#[expect(deprecated, reason = "the hasher that replaces it may be another one in each version of Rust")]
+type Hasher = std::hash::SipHasher;
+
 impl BuildHasher for Stable {
-    type Hasher = Fnv;
+    type Hasher = Hasher;
 
-    fn build_hasher(&self) -> Fnv {
-        Fnv(0xcbf2_9ce4_8422_2325)
-    }
-}
-
-/// FNV-1a of 64 bits, mixed at its end, since few of its high bits change with the last bytes.
-pub struct Fnv(u64);
-
-impl std::hash::Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        // The finalizer of MurmurHash3.
-        let mut hash = self.0;
-        hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        hash ^ hash >> 33
+    fn build_hasher(&self) -> Hasher {
+        #[expect(deprecated, reason = "as above")]
+        Hasher::new_with_keys(u64::from_le_bytes(*b"portcull"), u64::from_le_bytes(*b"is-story"))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What belongs together, and what stands first.
 
 use portcullis_event::field;
-use portcullis_story::{Event, Incident, Members, Outcome, Story, find, named};
+use portcullis_story::{Event, Incident, Members, Named, Outcome, Story, find, named};
 use serde_json::{Value, json};
 
 /// An event of a request.
@@ -19,7 +19,7 @@ const DAY: i64 = 1_790_000_000;
 impl Made<'_> {
     fn value(&self) -> Value {
         let Made { number, rule, site, script, client, command } = self;
-        let time = jiff::Timestamp::from_second(DAY + *number as i64 * 7).expect("a time");
+        let time = jiff::Timestamp::from_second(DAY + *number as i64 * 60).expect("a time");
         let mut value = json!({
             "@timestamp": time.to_string(), "rule": { "id": rule },
             "event": { "id": format!("ab-{number}"), "action": "exec", "outcome": "success" },
@@ -126,15 +126,67 @@ fn an_id_stays_when_more_is_read() {
         assert!(intruder(&part).is_some(), "{from} {to}");
         assert_eq!(intruder(&part), intruder(&whole), "{from} {to}");
         for incident in &part {
-            let again = named(&whole, &incident.id);
+            let again = meant(named(&whole, &incident.id));
             assert_eq!(again.len(), 1, "{from} {to}: {}", incident.title());
             let is_same =
                 |one: &[std::rc::Rc<str>], other: &[std::rc::Rc<str>]| one.iter().any(|name| other.contains(name));
             assert!(is_same(&incident.scripts, &again[0].scripts), "{}: {}", incident.title(), again[0].title());
         }
     }
-    assert_eq!(named(&whole, &whole[0].id.to_ascii_uppercase()).len(), 1);
-    assert!(named(&whole, "zzzzzzzzzzzzzzzz").is_empty());
+    assert_eq!(meant(named(&whole, &whole[0].id.to_ascii_uppercase())).len(), 1);
+    assert!(matches!(named(&whole, "zzzzzzzzzzzzzzzz"), Named::Unknown));
+}
+
+fn meant(named: Named<'_>) -> Vec<&Incident> {
+    match named {
+        Named::Own(all) | Named::Former(all) => all,
+        Named::Unknown => Vec::new(),
+    }
+}
+
+/// What everybody did by a script yesterday is odd today, of many clients or of a few: yesterday's ID still finds it, also by its first
+/// digits, and what was odd finds what is ordinary.
+#[test]
+fn an_id_stays_when_what_is_ordinary_changes() {
+    let mail = |number: u64, client: &str| {
+        let (script, command) = ("/srv/site1.example/contact.php", "sh -c '/usr/sbin/sendmail -t -i'");
+        Made { number, rule: "shell-spawn", site: "site1.example", script, client, command }.value()
+    };
+    let mails = |numbers: std::ops::Range<u64>, clients: u64| -> Vec<Value> {
+        numbers.step_by(7).map(|number| mail(number, &format!("198.51.100.{}", number % clients))).collect()
+    };
+    let (many, few) = (mails(0..700, 40), mails(0..700, 1));
+    let later: Vec<Value> = (0..20).map(|number| mail(4000 + number, &format!("198.51.100.{}", number % 40))).collect();
+    let other =
+        Made { number: 3000, rule: "egress-port", site: "", script: "/srv/x.php", client: "", command: "192.0.2.9:99" };
+    let ordinary = &found(&many, usize::MAX)[0];
+    assert!(ordinary.is_ordinary, "{ordinary:?}");
+    // Of the newer events alone, nobody can say it of: a log that begins with something else has it as new.
+    let mut early = other;
+    early.number = 0;
+    let newer = found(&[&[early.value()], later.as_slice()].concat(), usize::MAX);
+    for id in [&*ordinary.id, &ordinary.id[..8]] {
+        let again = meant(named(&newer, id));
+        assert!(!again.is_empty() && again.iter().all(|one| !one.is_common), "{id}: {again:?}");
+        assert!(again.iter().all(|one| one.scripts.iter().any(|script| script.contains("contact.php"))), "{id}");
+        assert!(matches!(named(&newer, id), Named::Former(_)));
+    }
+    let odd = &found(&few, usize::MAX)[0];
+    assert!(!odd.is_ordinary);
+    let both = found(&[few, many].concat(), usize::MAX);
+    assert!(both[0].is_ordinary && meant(named(&both, &odd.id)).len() == 1, "{both:?}");
+}
+
+/// Incidents with one ID, or one beginning, are all there: none hides behind another.
+#[test]
+fn incidents_of_one_id_are_all_named() {
+    let mut incidents = found(&day(&SHELL, "192.88.1.66", "/srv/site4.example/up.php"), usize::MAX);
+    incidents[0].id = "00112233445566778".chars().take(16).collect();
+    incidents[3].id = incidents[0].id.clone();
+    incidents[5].id = "0011223300000000".to_owned();
+    for (id, wanted) in [("0011223344556677", 2), ("00112233", 3), ("001122330", 1)] {
+        assert!(matches!(named(&incidents, id), Named::Own(found) if found.len() == wanted), "{id}");
+    }
 }
 
 /// A graver trail gives its name to the incident that it is joined with; the name of before still finds it.
@@ -150,7 +202,7 @@ fn an_id_of_before_finds_what_became_of_it() {
     let (first, both) = (found(&first, usize::MAX), found(&both, usize::MAX));
     assert_eq!((first.len(), both.len()), (1, 1));
     assert_ne!(first[0].id, both[0].id);
-    assert_eq!(named(&both, &first[0].id).first().map(|incident| &incident.id), Some(&both[0].id));
+    assert!(matches!(named(&both, &first[0].id), Named::Former(found) if found[0].id == both[0].id));
 }
 
 /// A log can be looked at while it is read: what is found is the same as afterwards.

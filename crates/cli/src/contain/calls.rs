@@ -7,7 +7,7 @@ use crate::{check, out, show};
 use portcullis_config::reading::{self, Links};
 use portcullis_event::field;
 use portcullis_policy::{Outcome, Policy};
-use portcullis_story::{Incident, Members, Story, find};
+use portcullis_story::{Incident, Members, find};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -42,7 +42,7 @@ pub struct Case {
 
 /// Reads the log, and finds the incident whose identifier begins so.
 pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
-    let mut story = Story::default();
+    let mut story = selection.story();
     let (mut roots, mut count) = (BTreeMap::<String, BTreeSet<Request>>::new(), 0);
     let unreadable = selection.read_every(false, &mut |event, is_chosen| {
         story.take(&event, is_chosen);

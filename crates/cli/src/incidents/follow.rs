@@ -5,8 +5,9 @@ use super::{as_json, print_list};
 use crate::arguments::Events;
 use crate::events::Read;
 use crate::events::live::{Beat, Live};
+use crate::log::Selection;
 use crate::out;
-use portcullis_story::{Incident, Story, find};
+use portcullis_story::{Incident, find};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -21,7 +22,7 @@ const LOOK_TIMES: u32 = 10;
 /// Prints the list, then each incident that is new, and each that has become graver.
 pub fn follow(arguments: &Events) -> Result<Read, String> {
     let live = Live::begin(arguments.selection.clone());
-    let (mut story, mut scores) = (Story::default(), Scores::default());
+    let (mut story, mut scores) = (Selection::live_story(), Scores::default());
     let (mut is_changed, mut looked) = (false, None::<(Instant, Duration)>);
     loop {
         let beat = live.next();
@@ -118,7 +119,7 @@ impl Scores {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use portcullis_story::Event;
+    use portcullis_story::{Event, Story};
     use serde_json::json;
 
     #[test]

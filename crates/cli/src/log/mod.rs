@@ -1,5 +1,6 @@
 //! The log, as a verb reads it: what is chosen, what is said of lines that are no events, and how far the reading is.
 
+mod end;
 mod selection;
 mod unseen;
 mod whereabouts;

@@ -12,7 +12,7 @@ use crate::log::{self, Event, Selection};
 use crate::{FINE, WRONG, check, complain, device, incidents, install, learn};
 use kept::Kept;
 use page::Facts;
-use portcullis_story::{About, Brief, Digest, Found, Incident, Notes, Story, Totals, find_first};
+use portcullis_story::{About, Brief, Common, Digest, Found, Incident, Notes, Story, Totals, find_first};
 use std::path::{Path, PathBuf};
 
 /// So many incidents are in the page; the others are in a second file.
@@ -36,7 +36,7 @@ struct Log {
     incidents: Vec<Incident>,
     others: Vec<Brief>,
     totals: Totals,
-    common: usize,
+    common: Common,
     is_folded: bool,
 }
 
@@ -75,7 +75,7 @@ impl Reading {
             incidents,
             others,
             totals: told.totals,
-            common: told.ordinary.clients,
+            common: told.common(),
             is_folded: told.is_folded,
         }
     }
@@ -90,7 +90,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     }
     let earlier = earlier(arguments)?;
     let selection = &arguments.selection;
-    let mut reading = Reading::default();
+    let mut reading = Reading { story: selection.story(), ..Reading::default() };
     // Without a proposal there is a report still.
     let streaming = learn::Streaming::of(&arguments.source);
     let policy = streaming.as_ref().map_err(String::clone).and_then(learn::Streaming::policy);

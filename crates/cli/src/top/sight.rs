@@ -53,7 +53,7 @@ impl Sight {
         Sight {
             selection: selection.clone(),
             source,
-            story: Story::default(),
+            story: Selection::live_story(),
             sites: Rates::default(),
             rules: Rates::default(),
             all: Rate::default(),
@@ -138,7 +138,7 @@ impl Sight {
     pub fn opened(&self) -> Option<&Incident> {
         match &self.seen {
             Seen::List => None,
-            Seen::Incident(id) | Seen::Question(id) => named(&self.incidents, id).first().copied(),
+            Seen::Incident(id) | Seen::Question(id) => named(&self.incidents, id).first(),
         }
     }
 

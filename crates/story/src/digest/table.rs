@@ -13,8 +13,6 @@ use std::cmp::Reverse;
 pub const ROWS_MAX: usize = 8192;
 /// So many clients of a row are told apart.
 const CLIENTS_MAX: usize = 10;
-/// A row without a known client is rare where it has no more calls.
-const FEW: u64 = 2;
 
 /// The calls of one site, client, script, command or destination.
 #[derive(Clone, Debug)]
@@ -45,15 +43,6 @@ impl Row {
     #[must_use]
     pub fn clients(&self) -> (usize, bool) {
         (self.clients.len(), self.clients.len() < CLIENTS_MAX && !self.is_partial)
-    }
-
-    /// Whether fewer than `common` clients have it.
-    #[must_use]
-    pub fn is_rare(&self, common: usize) -> bool {
-        match self.clients.len() {
-            0 => self.calls[0].saturating_add(self.calls[1]) <= FEW,
-            clients => clients < common.min(CLIENTS_MAX),
-        }
     }
 
     /// What stays where there are too many, and what is shown first: the gravest, of these the rarest.
@@ -230,6 +219,5 @@ mod tests {
         table.take(3, "grave", &call(73, 9));
         let order: Vec<&str> = table.ranked(9).iter().map(|(_, row)| &*row.text).collect();
         assert_eq!(order, ["grave", "rare", "common"]);
-        assert!(table.row(2).is_some_and(|row| row.is_rare(3)) && !table.row(1).is_some_and(|row| row.is_rare(3)));
     }
 }

@@ -3,7 +3,7 @@
 use super::{Facts, level, part, text, time};
 use crate::report::earlier::{TABLES, tables};
 use maud::{Markup, html};
-use portcullis_story::{Incident, Level, Row, Table};
+use portcullis_story::{Incident, Level, Of, Row, Table};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -45,6 +45,12 @@ fn table(
     named: &HashMap<Rc<str>, usize>,
     column: &str,
 ) -> Markup {
+    let of_rows = match name {
+        "sites" => Of::Sites,
+        "clients" => Of::Clients,
+        "scripts" => Of::Scripts,
+        _ => Of::Kinds,
+    };
     let place = |row: &Row| named.get(&*row.text).copied();
     let mut rows = of.ranked(usize::MAX);
     rows.sort_by_key(|(_, row)| place(row).unwrap_or(usize::MAX));
@@ -63,7 +69,7 @@ fn table(
                             td {
                                 (level(row.severity))
                                 @if facts.earlier.is_new(name, *key) { " " span class="badge new" { "new" } }
-                                @if row.is_rare(facts.log.common) && name != "clients" { " " span class="badge rare" { "rare" } }
+                                @if facts.log.common.is_rare(of_rows, *key) { " " span class="badge rare" { "rare" } }
                             }
                             td { (at_least) (row.calls[0]) }
                             td { (at_least) (row.calls[1]) }
