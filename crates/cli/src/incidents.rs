@@ -143,8 +143,9 @@ pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
     let incidents = find(&told);
     let found = meant(&incidents, id)?;
     for (at, incident) in found.iter().enumerate() {
-        let events = events(arguments, incident)?;
+        let events = events(arguments, incident);
         if arguments.json {
+            let events = events?;
             let mut value = as_json(incident);
             value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
             println!("{}", out::json(&value, false));
@@ -154,7 +155,8 @@ pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
             println!("\n{ALARM}ANOTHER INCIDENT WITH THE SAME ID{ALARM:#}\n");
         }
         overview(incident).iter().for_each(|line| println!("{line}"));
-        print_events(&events);
+        // What is known of it is shown also where the log cannot be read once more.
+        print_events(&events?);
         println!("\nNext");
         for command in commands(&arguments.selection, incident) {
             println!("  {command}");

@@ -57,15 +57,27 @@ const NOTES_MAX: usize = 4 << 20;
 
 /// What is to be known of each event to choose among those of incidents, once these are found. The events themselves are read again.
 ///
-/// **Memory** does not grow with the log: beyond a bound, notes are in a file.
+/// **Memory** does not grow with the log: beyond a bound, notes are in a file. Where that takes no more, [`Notes::again`] finds the same
+/// in another reading of the log.
 pub struct Notes {
-    resolver: Resolver,
-    /// Of lines: nobody can choose one with the hash of another.
-    hasher: RandomState,
+    marker: Marker,
     all: Spill<NOTE>,
     /// Why not all could be kept.
     failed: Option<io::Error>,
     has_parts: bool,
+}
+
+/// Makes the notes of events, in their order.
+struct Marker {
+    resolver: Resolver,
+    /// Of lines: nobody can choose one with the hash of another.
+    hasher: RandomState,
+}
+
+/// Finds the events of incidents in another reading, with the same notes.
+pub struct Again {
+    marker: Marker,
+    seen: Seen,
 }
 
 /// What is known of an event.
@@ -82,8 +94,7 @@ pub struct Note {
 impl Default for Notes {
     fn default() -> Notes {
         Notes {
-            resolver: Resolver::default(),
-            hasher: RandomState::new(),
+            marker: Marker::new(RandomState::new()),
             all: Spill::bounded(NOTES_MAX),
             failed: None,
             has_parts: false,
@@ -91,34 +102,62 @@ impl Default for Notes {
     }
 }
 
+impl Marker {
+    fn new(hasher: RandomState) -> Marker {
+        Marker { resolver: Resolver::default(), hasher }
+    }
+
+    /// Whose an event is, and its note.
+    fn mark(&mut self, event: &Event) -> (Key, Note) {
+        let key = self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key;
+        let line = event.line();
+        let id = Notes::id(event.text(field::EVENT_ID));
+        (key, Note { line: self.line(line.as_bytes()), id, length: line.len() })
+    }
+
+    fn line(&self, line: &[u8]) -> u64 {
+        self.hasher.hash_one(line.trim_ascii())
+    }
+}
+
+impl Again {
+    /// The place of the incident that an event is a part of, and its note; `None` for none, and for an event that was read before.
+    pub fn of(&mut self, event: &Event, index: &Index) -> Option<(usize, Note)> {
+        if event.is_of_guard() || !self.seen.is_new(event) {
+            return None;
+        }
+        let (key, note) = self.marker.mark(event);
+        index.of(&key).map(|place| (place, note))
+    }
+}
+
 impl Notes {
     /// Notes an event that was not read before.
     pub fn take(&mut self, event: &Event) {
-        if event.is_of_guard() || self.failed.is_some() {
+        if event.is_of_guard() {
             return;
         }
         self.has_parts |= event.is_of_part();
-        let key = self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key;
-        let [host, site, script, client] = key;
-        let length = event.line().len() as u64;
-        let all = [
-            host,
-            site,
-            script,
-            client,
-            self.line(event.line().as_bytes()),
-            Notes::id(event.text(field::EVENT_ID)),
-            length,
-        ];
+        if self.failed.is_some() {
+            return;
+        }
+        let ([host, site, script, client], Note { line, id, length }) = self.marker.mark(event);
+        let all = [host, site, script, client, line, id, length as u64];
         let mut note = [0; NOTE];
         note.as_chunks_mut::<8>().0.iter_mut().zip(all).for_each(|(to, number)| *to = number.to_le_bytes());
         self.failed = self.all.push(&note).err();
     }
 
+    /// What finds the same notes in another reading of the chosen events, in the same order.
+    #[must_use]
+    pub fn again(&self) -> Again {
+        Again { marker: Marker::new(self.marker.hasher.clone()), seen: Seen::default() }
+    }
+
     /// The hash of a line, without blanks around it.
     #[must_use]
     pub fn line(&self, line: &[u8]) -> u64 {
-        self.hasher.hash_one(line.trim_ascii())
+        self.marker.line(line)
     }
 
     /// The hash of an identifier.

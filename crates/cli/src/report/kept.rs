@@ -4,6 +4,7 @@
 //! hide what he did first.
 
 use crate::log::{self, Event, Selection};
+use crate::out;
 use portcullis_story::{Incident, Index, Note, Notes};
 use std::collections::{HashMap, HashSet};
 
@@ -14,23 +15,40 @@ const MOST: [(usize, usize); 2] = [(40, 1 << 20), (4, 64 << 10)];
 /// What an event takes beside its line, in bytes, about.
 const BESIDE: usize = 3 << 10;
 
-/// The events of each incident, in the order of time, and how many more there are.
+/// The events of each incident, in the order of time, and how many more there are; and why some are missing that would be here.
 #[derive(Default)]
-pub struct Kept(Vec<(Vec<Event>, usize)>);
+pub struct Kept {
+    all: Vec<(Vec<Event>, usize)>,
+    pub lack: Option<String>,
+}
 
 impl Kept {
-    /// Reads the lines of the log once more that have events to keep.
-    pub fn read(selection: &Selection, incidents: &[Incident], mut notes: Notes) -> Result<Kept, String> {
-        let mut keeper = Keeper::of(incidents, &mut notes)?;
+    /// Reads the lines of the log once more that have events to keep. Without them there is a page still.
+    pub fn read(selection: &Selection, incidents: &[Incident], mut notes: Notes) -> Kept {
+        let (mut keeper, mut lack) = match Keeper::of(incidents, &mut notes) {
+            Ok(keeper) => (keeper, None),
+            Err(error) => {
+                eprintln!(
+                    "portcullis: note: notes of events cannot be kept in {}: {error}; the log is read once more instead; help: TMPDIR \
+                     names another directory",
+                    out::printable(&portcullis_story::spill_folder().display().to_string())
+                );
+                Keeper::again(selection, incidents, &notes)
+            }
+        };
         let lines: HashSet<u64> = keeper.wanted.keys().copied().collect();
         let is_wanted = |line: &[u8]| notes.has_parts() || lines.contains(&notes.line(line));
-        selection.read_lines_again(&is_wanted, &mut |event| keeper.take(event, &notes))?;
-        Ok(keeper.done())
+        if !lines.is_empty()
+            && let Err(why) = selection.read_lines_again(&is_wanted, &mut |event| keeper.take(event, &notes))
+        {
+            lack = lack.or(Some(why));
+        }
+        Kept { lack, ..keeper.done() }
     }
 
     /// Those of an incident, by its place.
     pub fn of(&self, place: usize) -> (&[Event], usize) {
-        self.0.get(place).map_or((&[], 0), |(events, more)| (events, *more))
+        self.all.get(place).map_or((&[], 0), |(events, more)| (events, *more))
     }
 }
 
@@ -69,31 +87,47 @@ impl Own {
     }
 }
 
+/// How many events, and how many bytes of them, are kept of the incident at a place.
+fn most(place: usize) -> (usize, usize) {
+    MOST[usize::from(place >= FIRST)]
+}
+
+/// Nothing is chosen yet.
+fn unchosen(incidents: &[Incident]) -> Vec<Own> {
+    let own = |incident: &Incident| Own {
+        steps: incident.steps.iter().map(|step| Notes::id(&step.event)).collect(),
+        ..Own::default()
+    };
+    incidents.iter().map(own).collect()
+}
+
 impl Keeper {
-    /// For these incidents, by what was noted of all events.
-    pub fn of(incidents: &[Incident], notes: &mut Notes) -> Result<Keeper, String> {
-        let own = |incident: &Incident| Own {
-            steps: incident.steps.iter().map(|step| Notes::id(&step.event)).collect(),
-            ..Own::default()
-        };
-        let most = |place: usize| MOST[usize::from(place >= FIRST)];
-        let mut all: Vec<Own> = incidents.iter().map(own).collect();
-        notes.each(&Index::new(incidents), &mut |place, note| all[place].choose(note, most(place))).map_err(
-            |error| {
-                let folder = portcullis_story::spill_folder();
-                format!(
-                    "cannot keep notes of events in {}: {error}; help: TMPDIR names another directory",
-                    folder.display()
-                )
-            },
-        )?;
+    /// For these incidents, by what was noted of all events. An error of the disk.
+    pub fn of(incidents: &[Incident], notes: &mut Notes) -> std::io::Result<Keeper> {
+        let mut all = unchosen(incidents);
+        notes.each(&Index::new(incidents), &mut |place, note| all[place].choose(note, most(place)))?;
+        Ok(Keeper::chosen(all))
+    }
+
+    /// The same by reading the log once more; and why not all of it could be read.
+    fn again(selection: &Selection, incidents: &[Incident], notes: &Notes) -> (Keeper, Option<String>) {
+        let (mut all, mut again, index) = (unchosen(incidents), notes.again(), Index::new(incidents));
+        let read = selection.read_again(&mut |event| {
+            if let Some((place, note)) = again.of(&event, &index) {
+                all[place].choose(note, most(place));
+            }
+        });
+        (Keeper::chosen(all), read.err())
+    }
+
+    fn chosen(all: Vec<Own>) -> Keeper {
         let mut keeper = Keeper { wanted: HashMap::new(), found: Vec::new() };
         for (place, own) in all.into_iter().enumerate() {
             let chosen = own.of_steps.into_iter().chain(own.others).take(most(place).0);
             keeper.wanted.extend(chosen.enumerate().map(|(rank, line)| (line, (place, rank))));
             keeper.found.push((own.all, Vec::new()));
         }
-        Ok(keeper)
+        keeper
     }
 
     /// Takes an event, the first time that it is read.
@@ -111,7 +145,7 @@ impl Keeper {
             let more = all - events.len();
             (log::together(events, false), more)
         };
-        Kept(self.found.into_iter().map(sorted).collect())
+        Kept { all: self.found.into_iter().map(sorted).collect(), lack: None }
     }
 }
 
@@ -147,7 +181,7 @@ mod tests {
         assert!(taken.is_ok());
         let incidents = find(&story.told());
         assert_eq!(incidents.len(), 1);
-        let kept = Kept::read(&selection, &incidents, notes).unwrap();
+        let kept = Kept::read(&selection, &incidents, notes);
         let (events, more) = kept.of(0);
         (events.iter().map(|event| event.text(field::EVENT_ID).to_owned()).collect(), more)
     }
