@@ -48,7 +48,8 @@ fn command(place: &Place, folder: &Path, verb: &str) -> Command {
 
 /// Runs it with the log on a pipe.
 fn piped(command: &mut Command, log: &Path) -> Output {
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program");
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("a program");
     let (mut pipe, text) = (child.stdin.take().expect("a pipe"), std::fs::read(log).expect("the log"));
     let writer = std::thread::spawn(move || pipe.write_all(&text));
     let done = child.wait_with_output().expect("a program");
@@ -76,7 +77,8 @@ fn a_report_is_whole_without_its_notes() {
     let log = log(&place, NOTED);
     let report = |folder: &Path, name: &str| {
         let page = place.join(name);
-        let done = command(&place, folder, "report").arg("-o").arg(&page).arg(&log).output().expect("portcullis report");
+        let done =
+            command(&place, folder, "report").arg("-o").arg(&page).arg(&log).output().expect("portcullis report");
         assert_eq!(done.status.code(), Some(0), "{}", said(&done));
         (incidents(&page), said(&done))
     };
@@ -101,7 +103,8 @@ fn a_pipe_without_a_copy_is_read_once() {
     let incident: serde_json::Value = serde_json::from_slice(&listed.stdout).expect("an incident");
     let id = incident["id"].as_str().expect("an ID");
     for folder in places(&place) {
-        let why = format!("it is a pipe, which is read once, and no copy of it could be kept in {}: ", folder.display());
+        let why =
+            format!("it is a pipe, which is read once, and no copy of it could be kept in {}: ", folder.display());
         let page = place.join("page.html");
         let done = piped(command(&place, &folder, "report").arg("-o").arg(&page).arg("-"), &log);
         assert!(done.status.code() == Some(1) && said(&done).contains(&why), "{}", said(&done));
@@ -132,7 +135,8 @@ fn without_its_records_nothing_is_learnt_and_that_is_said() {
         assert!(done.status.code() == Some(1) && done.stdout.is_empty(), "{}", said(&done));
         assert!(said(&done).contains(&why) && said(&done).contains("help: TMPDIR"), "{}", said(&done));
         let page = place.join("page.html");
-        let done = command(&place, &folder, "report").arg("-o").arg(&page).arg(&log).output().expect("portcullis report");
+        let done =
+            command(&place, &folder, "report").arg("-o").arg(&page).arg(&log).output().expect("portcullis report");
         assert!(done.status.code() == Some(1) && said(&done).contains(&format!("nothing is proposed: {why}")));
         let text = std::fs::read_to_string(&page).expect("a page");
         assert!(text.contains(&format!("Nothing is proposed: {why}")) && text.contains("Raw event"), "{text}");

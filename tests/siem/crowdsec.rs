@@ -217,14 +217,13 @@ fn a_real_agent_bans_the_attacker_only() {
     let _agent = host.start(&[&agent, "-c", "/etc/crowdsec/config.yaml", "-dsn", log, "-type", "portcullis"]);
     let banned = || {
         let cscli = cscli.clone();
-        let listed = host.run(move || {
-            Command::new(cscli).args(["decisions", "list", "-o", "json"]).output().expect("cscli")
-        });
+        let listed =
+            host.run(move || Command::new(cscli).args(["decisions", "list", "-o", "json"]).output().expect("cscli"));
         let alerts: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
         let decisions = alerts.as_array().into_iter().flatten().filter_map(|alert| alert["decisions"].as_array());
-        let texts = decisions.flatten().map(|one| {
-            format!("{} {} {}", one["type"], one["value"], one["scenario"]).replace('"', "")
-        });
+        let texts = decisions
+            .flatten()
+            .map(|one| format!("{} {} {}", one["type"], one["value"], one["scenario"]).replace('"', ""));
         texts.collect::<BTreeSet<String>>()
     };
     let ban = |client: &str| format!("ban {client} portcullis/blocked-call");

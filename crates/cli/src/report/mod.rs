@@ -112,7 +112,8 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
     let kept = Kept::read(selection, shown, notes);
     // Whoever only looks at the page learns it there; whoever only runs this, here.
-    let lacks = [("nothing is proposed", learnt.as_ref().err()), ("events are missing in the page", kept.lack.as_ref())];
+    let lacks =
+        [("nothing is proposed", learnt.as_ref().err()), ("events are missing in the page", kept.lack.as_ref())];
     for (what, why) in lacks.iter().filter_map(|(what, why)| why.map(|why| (what, why))) {
         complain(format_args!("{what}: {why}"));
     }

@@ -186,13 +186,7 @@ fn arguments_of(arguments: &Top, id: &str) -> Vec<OsString> {
 }
 
 /// Runs `portcullis contain` on the terminal, which asks for what it needs itself; then goes on.
-fn contain(
-    arguments: &Top,
-    screen: &mut Screen,
-    sight: &mut Sight,
-    signals: &Signals,
-    id: &str,
-) -> Result<(), String> {
+fn contain(arguments: &Top, screen: &mut Screen, sight: &mut Sight, signals: &Signals, id: &str) -> Result<(), String> {
     signals.lend(true);
     screen.give_back();
     let words = arguments_of(arguments, id);

@@ -6,9 +6,9 @@
 
 use super::screen::Screen;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Signal, getpgrp, getsid, kill_current_process_group};
 use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
-use std::fs::File;
 use std::io::BufRead;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ impl Signals {
         }
         let terminal = match rustix::termios::isatty(rustix::stdio::stdin()) {
             true => rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?,
-            false => File::open("/dev/tty")?.into(),
+            false => rustix::fs::open("/dev/tty", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?,
         };
         let own = self.clone();
         let watch = move || own.watch(&terminal, &reader, &give_back);

@@ -41,7 +41,10 @@ fn what_is_allowed_already_is_said() {
     let (status, said) = place.run(&named);
     assert!(status == Some(0) && place.text("portcullis.toml").contains(ENTRY), "{said}");
     let (status, said) = place.run(&named);
-    assert!(status == Some(0) && said.contains("192.88.1.10:4444 is not needed: the policy allows its events"), "{said}");
+    assert!(
+        status == Some(0) && said.contains("192.88.1.10:4444 is not needed: the policy allows its events"),
+        "{said}"
+    );
 }
 
 /// An entry is no reason to learn from events that are left out.

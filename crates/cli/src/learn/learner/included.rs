@@ -53,8 +53,7 @@ impl Learner<'_> {
     /// What is to be said of the names, of which the proposals have some.
     pub(super) fn said(&self, proposals: &BTreeMap<String, Proposal>) -> Vec<Said> {
         let all = || proposals.values().flat_map(|proposal| proposal.entries.keys());
-        let is_proposed =
-            |name: &&String| all().any(|(list, text)| text == *name || widen::covers(*list, text, name));
+        let is_proposed = |name: &&String| all().any(|(list, text)| text == *name || widen::covers(*list, text, name));
         self.choice.include.iter().filter(|name| !is_proposed(name)).map(|name| self.said_of(name, proposals)).collect()
     }
 
@@ -100,6 +99,11 @@ impl Learner<'_> {
 
     /// The entries of all events, of those also that are not chosen.
     fn entries(&self) -> BTreeSet<&str> {
-        self.whats.iter().filter_map(|what| what.entries.as_ref().ok()).flatten().map(|(_, text)| text.as_str()).collect()
+        self.whats
+            .iter()
+            .filter_map(|what| what.entries.as_ref().ok())
+            .flatten()
+            .map(|(_, text)| text.as_str())
+            .collect()
     }
 }

@@ -157,7 +157,7 @@ impl<'l> Learner<'l> {
         }
         let Some(Call { what, grave }) = self.call(event) else {
             self.counts.allowed += usize::from(is_chosen);
-            return self.included.allows(event, self.policy, &self.choice.include);
+            return self.included.allows(event, self.policy, self.choice.include);
         };
         let is_learnt = self.choice.blocked || !event.blocked();
         self.counts.blocked += usize::from(is_chosen && !is_learnt);
@@ -317,7 +317,7 @@ impl<'l> Learner<'l> {
         if explain::fires(self.policy, event) == Some(false) {
             return None;
         }
-        self.included.starts(event, self.policy, &self.choice.include);
+        self.included.starts(event, self.policy, self.choice.include);
         let named = self.named_variables(event);
         let loads_own = named.is_some();
         let (what, is_named) = self.what(event, named);

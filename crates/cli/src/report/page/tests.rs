@@ -175,9 +175,12 @@ fn timed(number: usize, hour: usize, rule: &str, command: &str) -> Event {
 #[test]
 fn the_header_has_host_mode_version_and_policy() {
     let [page, _] = pages_on(&[timed(1, 1, "shell-spawn", "id"), timed(2, 2, "shell-spawn", "id")], 0, "the policy");
-    let header = page.split_once("<header>").and_then(|(_, rest)| rest.split_once("</header>")).map(|(header, _)| header);
+    let header =
+        page.split_once("<header>").and_then(|(_, rest)| rest.split_once("</header>")).map(|(header, _)| header);
     let header = header.expect("a header");
-    for text in ["web1", "audit: 2 calls", concat!("version ", env!("CARGO_PKG_VERSION")), "the policy", "2026-01-01 01:00:00"] {
+    for text in
+        ["web1", "audit: 2 calls", concat!("version ", env!("CARGO_PKG_VERSION")), "the policy", "2026-01-01 01:00:00"]
+    {
         assert!(header.contains(text), "{text}: {header}");
     }
 }
@@ -193,18 +196,23 @@ fn the_axis_is_one_of_time() {
     let [first, second, third, last] = places[..] else { panic!("{places:?}") };
     let hour = second - first;
     assert!(hour > 0 && third - first == 10 * hour && last - first == 20 * hour, "{places:?}");
-    let ticks = page.split_once("<ol class=\"ticks\"").and_then(|(_, rest)| rest.split_once("</ol>")).expect("an axis").0;
+    let ticks =
+        page.split_once("<ol class=\"ticks\"").and_then(|(_, rest)| rest.split_once("</ol>")).expect("an axis").0;
     assert!(ticks.matches("<time").count() > 1 && ticks.contains("2026-01-01 00:00:00"), "{ticks}");
 }
 
 /// What belongs to the gravest incident comes first, and of the others the rarest.
 #[test]
 fn the_gravest_and_rarest_row_is_the_first() {
-    let mut events: Vec<Event> = (0..150).map(|number| timed(number, number % 20, "exec-tool", "/usr/bin/convert")).collect();
+    let mut events: Vec<Event> =
+        (0..150).map(|number| timed(number, number % 20, "exec-tool", "/usr/bin/convert")).collect();
     events.push(timed(400, 7, "exec-tool", "/usr/bin/rare"));
     events.push(timed(401, 7, "stdio-socket", "/bin/sh"));
     let [page, _] = pages_on(&events, 0, "");
-    let part = page.split_once(" id=\"commands\"").and_then(|(_, rest)| rest.split_once("</section>")).expect("a part").0;
+    let part =
+        page.split_once(" id=\"commands\"").and_then(|(_, rest)| rest.split_once("</section>")).expect("a part").0;
     let at = |text: &str| part.find(text).unwrap_or_else(|| panic!("{text}: {part}"));
-    assert!(at("<code>/bin/sh") < at("<code>/usr/bin/rare") && at("<code>/usr/bin/rare") < at("<code>/usr/bin/convert"));
+    assert!(
+        at("<code>/bin/sh") < at("<code>/usr/bin/rare") && at("<code>/usr/bin/rare") < at("<code>/usr/bin/convert")
+    );
 }
