@@ -152,16 +152,16 @@ fn a_site_is_contained_from_the_live_view() {
         terminal.key("c");
         terminal.await_text("Run it? y: yes, any other key: no");
         terminal.key("y");
-        terminal.await_text("Contain it? [y/N]");
+        terminal.await_that("the question", |screen| screen.trim_end().ends_with("Contain it? [y/N]"));
         terminal.line(answer);
-        let screen = terminal.await_text("Enter continues");
+        let screen = terminal.await_that("its end", |screen| screen.trim_end().ends_with("Enter continues"));
         terminal.key("Enter");
-        terminal.await_text("Esc back");
+        terminal.await_that("the live view", |screen| screen.contains("Steps") && !screen.contains("Enter continues"));
         screen
     };
-    assert!(contain("n").contains("Nothing was changed.") && !place.join("vhosts.d").exists());
+    assert!(contain("n").contains("Nothing was changed.") && !place.join("etc/vhosts.d").exists());
     let screen = contain("y");
-    assert!(screen.contains("portcullis contain --undo ") && place.join("vhosts.d").exists(), "{screen}");
+    assert!(screen.contains("portcullis contain --undo ") && place.join("etc/vhosts.d").exists(), "{screen}");
     terminal.key("q");
     terminal.await_end("0");
     reload(&fpm, &place);

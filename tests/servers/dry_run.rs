@@ -9,12 +9,18 @@ use std::path::{Path, PathBuf};
 /// What tells that a file or a folder was changed.
 type State = BTreeMap<PathBuf, (u32, u32, u64, i64, i64, Vec<u8>)>;
 
+/// Where the command makes its temporary files.
+const TEMPORARY: &str = "temporary";
+
 fn look(folder: &Path, state: &mut State) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         let Ok(meta) = path.symlink_metadata() else { continue };
         let bytes = if meta.is_file() { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
-        state.insert(path.clone(), (meta.mode(), meta.uid(), meta.ino(), meta.mtime(), meta.mtime_nsec(), bytes));
+        // What is left in the folder of temporary files counts, and its time does not; nor does that of an overlay's own folder.
+        let is_used = path.ends_with(TEMPORARY) || path.ends_with("work");
+        let time = if is_used { (0, 0) } else { (meta.mtime(), meta.mtime_nsec()) };
+        state.insert(path.clone(), (meta.mode(), meta.uid(), meta.ino(), time.0, time.1, bytes));
         if meta.is_dir() {
             look(&path, state);
         }
@@ -54,8 +60,10 @@ fn a_dry_run_changes_nothing() {
     let log = place.write("events.jsonl", &format!("{event}\n"));
     let [root, config, site, log, evidence] =
         [root, config, site, log, place.join("evidence")].map(|path| path.display().to_string());
+    let temporary = place.join(TEMPORARY);
+    std::fs::create_dir(&temporary).expect("a folder");
     let run = |words: &[&str]| {
-        let done = place.portcullis().args(words).output().expect("portcullis");
+        let done = place.portcullis().env("TMPDIR", &temporary).args(words).output().expect("portcullis");
         let said = String::from_utf8_lossy(&[&done.stdout[..], &done.stderr].concat()).into_owned();
         (done.status.code(), said)
     };
