@@ -163,7 +163,8 @@ fn a_site_is_contained_from_the_live_view() {
     let screen = contain("y");
     assert!(screen.contains("portcullis contain --undo ") && place.join("etc/vhosts.d").exists(), "{screen}");
     terminal.key("q");
-    terminal.await_end("0");
+    terminal.await_text("status 0");
+    terminal.await_quiet();
     reload(&fpm, &place);
     assert!(ask().ends_with("no"));
 }
