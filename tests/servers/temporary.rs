@@ -30,7 +30,7 @@ fn log(place: &Place, count: usize) -> PathBuf {
         format!(
             "{{\"@timestamp\":\"2026-11-{:02}T{:02}:{:02}:{:02}Z\",\"rule\":{{\"id\":\"shell-spawn\"}},\"event\":{{\"id\":\"ab-{number}\",\
              \"action\":\"exec\",\"outcome\":\"success\"}},\"client\":{{\"address\":\"192.0.2.7\"}},\"process\":{{\"command_line\":\"id\",\
-             \"args\":[\"sh\",\"-c\",\"id\"]}},\"portcullis\":{{\"request\":{{\"script\":\"/srv/a.php\"}}}}}}\n",
+             \"executable\":\"/usr/bin/dash\",\"args\":[\"sh\",\"-c\",\"/usr/bin/convert -version\"]}},\"portcullis\":{{\"request\":{{\"script\":\"/srv/a.php\"}}}}}}\n",
             1 + minute / 1440,
             minute / 60 % 24,
             minute % 60,
