@@ -1,8 +1,12 @@
 //! `portcullis contain` with real servers: one site's calls are refused, the other site's are not, and undone is undone.
 
+#[path = "../../crates/cli/tests/terminal/mod.rs"]
+mod terminal;
+
 use crate::harness::{Fpm, Guard, Nginx, Parts, Place, Pool, enter, http, wait_until};
 use serde_json::Value;
 use std::process::{Command, Output};
+use terminal::Terminal;
 
 /// Two sites in one pool, of which the policy knows the blog; the pages of the shop start a shell that stays, and one that does not.
 fn sites(place: &Place) {
@@ -126,4 +130,41 @@ fn the_site_of_an_incident_is_contained_alone_and_undone() {
     reload(&fpm, &place);
     assert_eq!(ask("shop", "/shell.php"), "yes");
     assert_eq!(fpm.process.pid().to_string(), master, "without a restart");
+}
+
+/// In a terminal, by keys: a question is asked twice, "no" changes nothing, and "yes" contains the site.
+#[test]
+fn a_site_is_contained_from_the_live_view() {
+    enter();
+    let place = Place::new();
+    sites(&place);
+    let guard = place.guard(&BLOG.replace("WWW", &place.join("www").display().to_string()));
+    let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+    let nginx = nginx(&place, &fpm);
+    let ask = || http::get_host(nginx.port, "shop.example", "/shell.php").body;
+    assert_eq!(ask(), "yes");
+    wait_until("the event", || !guard.events().all().is_empty());
+    let terminal = Terminal::new(200, 60);
+    let program = place.join("bin/portcullis");
+    terminal.command(&format!("{} top --config {} {}", program.display(), guard.config.display(), guard.log.display()));
+    terminal.await_text("1 incident");
+    let contain = |answer: &str| {
+        terminal.key("c");
+        terminal.await_text("Run it? y: yes, any other key: no");
+        terminal.key("y");
+        terminal.await_that("the question", |screen| screen.trim_end().ends_with("Contain it? [y/N]"));
+        terminal.line(answer);
+        let screen = terminal.await_that("its end", |screen| screen.trim_end().ends_with("Enter continues"));
+        terminal.key("Enter");
+        terminal.await_that("the live view", |screen| screen.contains("Steps") && !screen.contains("Enter continues"));
+        screen
+    };
+    assert!(contain("n").contains("Nothing was changed.") && !place.join("etc/vhosts.d").exists());
+    let screen = contain("y");
+    assert!(screen.contains("portcullis contain --undo ") && place.join("etc/vhosts.d").exists(), "{screen}");
+    terminal.key("q");
+    terminal.await_text("status 0");
+    terminal.await_quiet();
+    reload(&fpm, &place);
+    assert!(ask().ends_with("no"));
 }

@@ -1,8 +1,9 @@
 //! examples/siem/crowdsec/: parser and scenarios by `cscli hubtest`, on an event of each rule and on an attacker's text in them.
 
 use crate::lines::{CLIENT, VICTIM, harmless, hostile, of_rules};
-use crate::shipping::host::Host;
+use crate::shipping::host::{Host, wait_long};
 use portcullis_event::RULES;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -170,4 +171,62 @@ fn parser_and_scenarios_hold_in_hubtest() {
         let (holds, said) = holds(&host, &case);
         assert!(!holds, "{said}");
     }
+}
+
+/// The client of the last line: once it is banned, all lines before were read.
+const LAST: &str = "192.0.2.8";
+
+/// The agent and its local API, as they are installed, without the central API.
+#[test]
+fn a_real_agent_bans_the_attacker_only() {
+    let host = Host::new("agent");
+    prepared(&host);
+    let blocked = of_rules(true, "x");
+    let last = blocked[0].replace(CLIENT, LAST);
+    let lines = hostile().into_iter().chain(harmless().into_iter().map(|(_, line)| line)).chain([last]);
+    let text: String = lines.map(|line| line + "\n").collect();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/siem/crowdsec");
+    host.run(move || {
+        let folder = Path::new("/etc/crowdsec");
+        for (name, of) in [("parsers/s01-parse", "parsers/s01-parse"), ("scenarios", "scenarios")] {
+            std::fs::create_dir_all(folder.join(name)).expect("a folder");
+            for file in std::fs::read_dir(examples.join(of).join("portcullis")).expect("examples") {
+                let file = file.expect("a file");
+                std::fs::copy(file.path(), folder.join(name).join(file.file_name())).expect("a copy");
+            }
+        }
+        // What the package installs of the hub.
+        for (stage, parser) in [("s00-raw", "syslog-logs"), ("s02-enrich", "dateparse-enrich")] {
+            let stage = Path::new("parsers").join(stage);
+            std::fs::create_dir_all(folder.join(&stage)).expect("a folder");
+            let file = format!("{parser}.yaml");
+            let from = Path::new(HUB).join(&stage).join("crowdsecurity").join(&file);
+            std::fs::copy(from, folder.join(&stage).join(&file)).expect("a copy");
+        }
+        let config = std::fs::read_to_string(folder.join("config.yaml")).expect("the configuration");
+        let (before, behind) = config.split_once("    online_client:").expect("the central API");
+        let behind = behind.lines().skip(2).collect::<Vec<_>>().join("\n");
+        std::fs::write(folder.join("config.yaml"), format!("{before}{behind}\n")).expect("a file");
+        std::fs::write("/var/log/portcullis.jsonl", text).expect("a log");
+    });
+    let bin = package().join("usr/bin");
+    let cscli = bin.join("cscli").display().to_string();
+    host.command(&format!("{cscli} machines add --auto --file /etc/crowdsec/local_api_credentials.yaml"));
+    let agent = bin.join("crowdsec").display().to_string();
+    let log = "file:///var/log/portcullis.jsonl";
+    let _agent = host.start(&[&agent, "-c", "/etc/crowdsec/config.yaml", "-dsn", log, "-type", "portcullis"]);
+    let banned = || {
+        let cscli = cscli.clone();
+        let listed =
+            host.run(move || Command::new(cscli).args(["decisions", "list", "-o", "json"]).output().expect("cscli"));
+        let alerts: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap_or_default();
+        let decisions = alerts.as_array().into_iter().flatten().filter_map(|alert| alert["decisions"].as_array());
+        let texts = decisions
+            .flatten()
+            .map(|one| format!("{} {} {}", one["type"], one["value"], one["scenario"]).replace('"', ""));
+        texts.collect::<BTreeSet<String>>()
+    };
+    let ban = |client: &str| format!("ban {client} portcullis/blocked-call");
+    wait_long("the last ban", || banned().contains(&ban(LAST)));
+    assert_eq!(banned(), BTreeSet::from([ban(CLIENT), ban(LAST)]));
 }

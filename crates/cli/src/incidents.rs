@@ -161,8 +161,9 @@ pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
     let incidents = find(&told);
     let found = meant(&incidents, id)?;
     for (at, incident) in found.iter().enumerate() {
-        let events = events(arguments, incident)?;
+        let events = events(arguments, incident);
         if arguments.json {
+            let events = events?;
             let mut value = as_json(incident);
             value["events_by_request"] = events.trees.iter().map(tree::as_json).collect();
             println!("{}", out::json(&value, false));
@@ -172,7 +173,8 @@ pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
             println!("\n{ALARM}ANOTHER INCIDENT WITH THE SAME ID{ALARM:#}\n");
         }
         overview(incident).iter().for_each(|line| println!("{line}"));
-        print_events(&events);
+        // What is known of it is shown also where the log cannot be read once more.
+        print_events(&events?);
         println!("\nNext");
         for command in commands(&arguments.selection, incident) {
             println!("  {command}");
@@ -247,8 +249,8 @@ struct ByRequest {
 /// Reads the log once more, for the events of an incident.
 fn events(arguments: &Events, incident: &Incident) -> Result<ByRequest, String> {
     let (mut members, mut events, mut more) = (Members::default(), Vec::new(), 0);
-    arguments.selection.read_again(&mut |event: Event| {
-        if members.of(&event, &[incident]).is_some() {
+    arguments.selection.read_every_again(&mut |event: Event, is_chosen| {
+        if members.is_of(&event, incident) && is_chosen {
             match events.len() {
                 ..EVENTS_SHOWN => events.push(event),
                 _ => more += 1,

@@ -157,6 +157,12 @@ fn misuse(message: impl std::fmt::Display) -> u8 {
     USAGE
 }
 
+/// Takes the terminal as `portcullis top` does, and panics; for the test of what is left of the terminal.
+#[doc(hidden)]
+pub fn panic_on_the_screen() -> ! {
+    top::panic_on_the_screen()
+}
+
 /// The pages of the report on lines of a log, whatever they are; for the fuzzer.
 #[doc(hidden)]
 #[must_use]

@@ -2,124 +2,16 @@
 //! it was afterwards, whatever ends it; and the questions of other verbs.
 #![allow(clippy::disallowed_methods)]
 
+mod terminal;
+
 use serde_json::{Value, json};
-use std::io::Write;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::process::Command;
+use terminal::Terminal;
 
-/// Longer than anything takes; a test that waits so long has failed.
-const TOO_LONG: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(20);
-
-/// A shell in a terminal.
-struct Terminal {
-    folder: tempfile::TempDir,
-    log: PathBuf,
-}
-
-impl Terminal {
-    fn new(columns: u16, rows: u16) -> Terminal {
-        let folder = tempfile::tempdir().expect("a folder");
-        let log = folder.path().join("events.jsonl");
-        std::fs::write(&log, "").expect("a file");
-        let terminal = Terminal { folder, log };
-        let size = [columns.to_string(), rows.to_string()];
-        terminal.tmux(&[
-            "-f",
-            "/dev/null",
-            "new-session",
-            "-d",
-            "-x",
-            &size[0],
-            "-y",
-            &size[1],
-            "exec env PS1='ready> ' bash --norc --noprofile",
-        ]);
-        terminal.await_text("ready>");
-        terminal.line("echo before");
-        terminal.await_text("\nbefore");
-        terminal
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let socket = self.folder.path().join("tmux");
-        let mut command = Command::new("tmux");
-        command.arg("-u").arg("-S").arg(socket).args(arguments).env("LC_ALL", "C.UTF-8").env_remove("TMUX");
-        let done = command.stdin(Stdio::null()).output().expect("tmux");
-        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-        String::from_utf8_lossy(&done.stdout).into_owned()
-    }
-
-    fn screen(&self) -> String {
-        self.tmux(&["capture-pane", "-p"])
-    }
-
-    fn await_that(&self, what: &str, is_so: impl Fn(&str) -> bool) -> String {
-        let began = Instant::now();
-        loop {
-            let screen = self.screen();
-            if is_so(&screen) {
-                return screen;
-            }
-            assert!(began.elapsed() < TOO_LONG, "{what}:\n{screen}");
-            std::thread::sleep(LOOK);
-        }
-    }
-
-    fn await_text(&self, text: &str) -> String {
-        self.await_that(text, |screen| screen.contains(text))
-    }
-
-    fn key(&self, key: &str) {
-        self.tmux(&["send-keys", key]);
-    }
-
-    /// Types a line.
-    fn line(&self, text: &str) {
-        self.tmux(&["send-keys", "-l", text]);
-        self.key("Enter");
-    }
-
-    fn start(&self) {
-        self.line(&format!("{} top {}; echo status $?", env!("CARGO_BIN_EXE_portcullis"), self.log.display()));
-        self.await_text("portcullis top  ");
-    }
-
-    /// The terminal is as it was before: the text on it, the cursor, and what it does with keys.
-    fn await_end(&self, status: &str) {
-        let screen = self.await_text(&format!("status {status}"));
-        assert!(screen.contains("\nbefore"), "what was there is there again: {screen}");
-        assert_eq!(self.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag} #{pane_title}"]), self.state());
-        self.line("clear; echo; stty -a | tr ' ;' '\\n\\n' | grep -cxE 'icanon|echo|isig|opost'");
-        self.await_text("\n4\n");
-        self.line("clear; echo; echo before");
-        self.await_text("\nbefore");
-    }
-
-    /// No other screen, a cursor that is seen, and the title that tmux gives.
-    fn state(&self) -> String {
-        format!("0 1 {}", self.tmux(&["display-message", "-p", "#{host}"]))
-    }
-
-    fn write(&self, event: &Value) {
-        let mut file = std::fs::File::options().append(true).open(&self.log).expect("the log");
-        file.write_all(format!("{event}\n").as_bytes()).expect("a line");
-    }
-
-    /// The process that runs in the terminal.
-    fn program(&self) -> String {
-        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
-        let children = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", shell.trim())).expect("children");
-        children.trim().to_owned()
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        let socket = self.folder.path().join("tmux");
-        let _ = Command::new("tmux").arg("-S").arg(socket).arg("kill-server").output();
-    }
+/// The command.
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_portcullis"))
 }
 
 fn event(number: u32, rule: &str, site: &str, script: &str) -> Value {
@@ -140,7 +32,7 @@ fn a_session_from_start_to_end() {
         terminal.write(&event(number, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
     }
     terminal.write(&event(9, "stdio-socket", "india.example", "/srv/india/up.php"));
-    terminal.start();
+    terminal.start(program());
     let screen = terminal.await_that("rates", |screen| screen.contains("(shop.example)") && screen.contains("up.php"));
     for text in ["calls 4, 0 blocked; 4 in a minute", "SITE", "RULE", "stdio-socket", "2 incidents, the gravest first"]
     {
@@ -180,15 +72,95 @@ fn a_session_from_start_to_end() {
 #[test]
 fn a_signal_leaves_the_terminal_as_it_was() {
     let terminal = Terminal::new(80, 24);
-    for (signal, status) in [("TERM", "143"), ("INT", "130"), ("HUP", "129")] {
-        terminal.start();
+    for (signal, status) in [("TERM", "143"), ("INT", "130"), ("HUP", "129"), ("QUIT", "131")] {
+        terminal.start(program());
         let done = Command::new("kill").args([&format!("-{signal}"), &terminal.program()]).status();
         assert!(done.expect("kill").success());
         terminal.await_end(status);
     }
-    terminal.start();
+    terminal.start(program());
     terminal.key("C-c");
     terminal.await_end("0");
+}
+
+/// The command that this test runs itself in the terminal.
+const PANICS: &str = "PORTCULLIS_TEST_PANICS";
+
+/// A defect of the program leaves a terminal that can be used, and its message on it.
+#[test]
+fn a_panic_leaves_the_terminal_as_it_was() {
+    if std::env::var_os(PANICS).is_some() {
+        portcullis_cli::panic_on_the_screen();
+    }
+    let terminal = Terminal::new(200, 50);
+    let own = std::env::current_exe().expect("a path");
+    let name = "a_panic_leaves_the_terminal_as_it_was";
+    terminal.command(&format!("{PANICS}=1 {} --exact {name} --nocapture", own.display()));
+    let screen = terminal.await_text("status 101");
+    assert!(screen.contains("panicked at") && screen.contains("a defect, with the terminal taken"), "{screen}");
+    assert!(!screen.contains("a picture"), "{screen}");
+    terminal.await_quiet();
+}
+
+/// It can be stopped as any other program, by a key or a signal, and goes on as it was.
+#[test]
+fn a_stop_leaves_the_terminal_to_the_shell() {
+    let terminal = Terminal::new(80, 24);
+    terminal.write(&event(1, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
+    terminal.start(program());
+    terminal.await_text("1 incident");
+    let pid = terminal.program();
+    let send = |signal: &str| {
+        assert!(Command::new("kill").args([signal, &pid]).status().expect("kill").success());
+    };
+    let stops: [&dyn Fn(); 2] = [&|| terminal.key("C-z"), &|| send("-TSTP")];
+    for stop in stops {
+        stop();
+        terminal.await_text("Stopped");
+        terminal.await_quiet();
+        terminal.line("fg");
+        terminal.await_text("1 incident");
+        assert!(terminal.tmux(&["display-message", "-p", "#{alternate_on} #{cursor_flag}"]).starts_with("1 0"));
+    }
+    // A stop that no program sees, and another screen meanwhile.
+    send("-STOP");
+    terminal.await_text("Stopped");
+    terminal.line("tput rmcup; tput cnorm; clear; echo; echo other");
+    terminal.await_text("\nother");
+    terminal.line("fg");
+    terminal.await_text("1 incident");
+    terminal.key("q");
+    terminal.await_that("the shell", |screen| !screen.contains("portcullis top  "));
+    terminal.line("clear; echo; echo before");
+    terminal.await_text("\nbefore");
+    terminal.await_quiet();
+}
+
+/// A terminal that is closed ends it, whatever it does.
+#[test]
+fn a_terminal_that_closes_ends_it() {
+    let busy = |terminal: &Terminal, keys: &[&str], text: &str| {
+        if text.contains("1 incident") {
+            // Such a shell passes no signal on.
+            terminal.line("trap '' HUP");
+        }
+        terminal.start(program());
+        terminal.await_text("1 incident");
+        for key in keys {
+            terminal.key(key);
+        }
+        terminal.await_text(text);
+    };
+    for (keys, text) in [(&[][..], "1 incident"), (&["Enter"], "Steps"), (&["c", "y"], "Enter continues")] {
+        let terminal = Terminal::new(120, 40);
+        terminal.write(&event(1, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
+        busy(&terminal, keys, text);
+        let pid = terminal.program();
+        terminal.tmux(&["set-option", "-g", "exit-empty", "off"]);
+        terminal.tmux(&["kill-pane"]);
+        let place = Path::new("/proc").join(&pid);
+        terminal::await_true("its end", || !place.exists());
+    }
 }
 
 /// What is written to standard error meanwhile is not written over the picture, and is there afterwards.
@@ -197,7 +169,7 @@ fn complaints_wait_for_the_end() {
     let terminal = Terminal::new(200, 30);
     std::fs::write(&terminal.log, "nonsense\n").expect("the log");
     terminal.write(&event(1, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
-    terminal.start();
+    terminal.start(program());
     let screen =
         terminal.await_that("the complaint", |screen| screen.contains("not an event") && screen.contains("1 incident"));
     assert!(screen.trim_end().lines().last().is_some_and(|line| line.contains("not an event")), "{screen}");
@@ -217,7 +189,7 @@ fn hostile_values_stay_in_their_places() {
     one["rule"]["id"] = hostile.into();
     terminal.write(&one);
     terminal.write(&event(2, "shell-spawn", "shop.example", "/srv/shop/contact.php"));
-    terminal.start();
+    terminal.start(program());
     let screen =
         terminal.await_that("both", |screen| screen.contains("2 incidents") && screen.contains("(shop.example)"));
     let check = |screen: &str| {

@@ -36,7 +36,7 @@ pub use digest::{Bar, Chart, Digest, Level, Row, Table, Timeline};
 pub use event::{CONTRADICTED, CUT, Event, Origin};
 pub use id::{DIGITS, DIGITS_MIN, Named, named, telling};
 pub use incident::{Brief, Count, Found, Incident, IncidentStep, Outcome, find, find_first};
-pub use members::{Index, Members, Note, Notes};
+pub use members::{Again, Index, Members, Note, Notes};
 pub use names::Names;
 pub use ordinary::{Kind, Ordinary};
 pub use recent::Recent;

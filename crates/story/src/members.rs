@@ -20,13 +20,16 @@ pub struct Members {
 }
 
 impl Members {
-    /// Which one of the incidents an event is a part of; `None` for none, and for an event that was read before.
-    pub fn of(&mut self, event: &Event, incidents: &[&Incident]) -> Option<usize> {
+    /// Whether an event is a part of an incident; false for one that was read before. Events that were not chosen tell whose others are.
+    pub fn is_of(&mut self, event: &Event, incident: &Incident) -> bool {
+        self.key(event).is_some_and(|key| incident.has(&key))
+    }
+
+    fn key(&mut self, event: &Event) -> Option<Key> {
         if !self.seen.is_new(event) || event.is_of_guard() {
             return None;
         }
-        let key = self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key;
-        incidents.iter().position(|incident| incident.has(&key))
+        Some(self.resolver.resolve(event, event.nanoseconds().unwrap_or(0)).key)
     }
 }
 
@@ -58,7 +61,8 @@ const NOTES_MAX: usize = 4 << 20;
 
 /// What is to be known of each event to choose among those of incidents, once these are found. The events themselves are read again.
 ///
-/// **Memory** does not grow with the log: beyond a bound, notes are in a file.
+/// **Memory** does not grow with the log: beyond a bound, notes are in a file. Where that takes no more, [`Notes::again`] finds the same
+/// in another reading of the log.
 pub struct Notes {
     /// Of lines: nobody can choose one with the hash of another.
     hasher: RandomState,
@@ -66,6 +70,12 @@ pub struct Notes {
     /// Why not all could be kept.
     failed: Option<io::Error>,
     has_parts: bool,
+}
+
+/// Finds the events of incidents in another reading, with the same notes.
+pub struct Again {
+    members: Members,
+    hasher: RandomState,
 }
 
 /// What is known of an event.
@@ -85,33 +95,51 @@ impl Default for Notes {
     }
 }
 
+impl Note {
+    fn of(event: &Event, hasher: &RandomState) -> Note {
+        let line = event.line();
+        Note { line: hash(hasher, line.as_bytes()), id: Notes::id(event.text(field::EVENT_ID)), length: line.len() }
+    }
+}
+
+/// The hash of a line, without blanks around it.
+fn hash(hasher: &RandomState, line: &[u8]) -> u64 {
+    hasher.hash_one(line.trim_ascii())
+}
+
+impl Again {
+    /// The place of the incident that an event is a part of, and its note; `None` for none, and for an event that was read before.
+    pub fn of(&mut self, event: &Event, index: &Index) -> Option<(usize, Note)> {
+        let place = index.of(&self.members.key(event)?)?;
+        Some((place, Note::of(event, &self.hasher)))
+    }
+}
+
 impl Notes {
     /// Notes an event that a story took.
     pub fn take(&mut self, event: &Event, taken: Taken) {
         let Taken::Call([host, site, script, client]) = taken else { return };
+        self.has_parts |= event.is_of_part();
         if self.failed.is_some() {
             return;
         }
-        self.has_parts |= event.is_of_part();
-        let length = event.line().len() as u64;
-        let all = [
-            host,
-            site,
-            script,
-            client,
-            self.line(event.line().as_bytes()),
-            Notes::id(event.text(field::EVENT_ID)),
-            length,
-        ];
+        let Note { line, id, length } = Note::of(event, &self.hasher);
+        let all = [host, site, script, client, line, id, length as u64];
         let mut note = [0; NOTE];
         note.as_chunks_mut::<8>().0.iter_mut().zip(all).for_each(|(to, number)| *to = number.to_le_bytes());
         self.failed = self.all.push(&note).err();
     }
 
+    /// What finds the same notes in another reading of all events, in the same order.
+    #[must_use]
+    pub fn again(&self) -> Again {
+        Again { members: Members::default(), hasher: self.hasher.clone() }
+    }
+
     /// The hash of a line, without blanks around it.
     #[must_use]
     pub fn line(&self, line: &[u8]) -> u64 {
-        self.hasher.hash_one(line.trim_ascii())
+        hash(&self.hasher, line)
     }
 
     /// The hash of an identifier.

@@ -1,5 +1,6 @@
 //! Records of one size in order: in memory up to a bound, and beyond it in a file without a name, which is gone with the process.
 
+use rustix::fs::{Access, access};
 use std::io::{Read, Result, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use tempfile::SpooledTempFile;
@@ -9,13 +10,16 @@ const HELD_MAX: usize = 16 << 20;
 /// How much is written and read at once, about.
 const PIECE: usize = 64 << 10;
 
-/// The folder of such files: `TMPDIR`, or one that is on a disk. `/tmp` often is in memory.
+/// Where such files are without `TMPDIR`: the first of these that takes one. `/tmp` often is in memory.
+const FOLDERS: [&str; 2] = ["/var/tmp", "/tmp"];
+
+/// The folder of such files: `TMPDIR`, or one that is on a disk.
 #[must_use]
 pub fn folder() -> PathBuf {
-    let on_disk = PathBuf::from("/var/tmp");
+    let takes_files = |folder: &str| access(folder, Access::WRITE_OK | Access::EXEC_OK).is_ok();
     match std::env::var_os("TMPDIR") {
-        None if on_disk.is_dir() => on_disk,
-        _ => std::env::temp_dir(),
+        Some(named) if !named.is_empty() => named.into(),
+        _ => FOLDERS.into_iter().find(|folder| takes_files(folder)).unwrap_or(FOLDERS[0]).into(),
     }
 }
 

@@ -266,7 +266,7 @@ fn the_events_of_an_incident_are_found() {
     let events = day(&SHELL, "192.88.1.66", "/srv/site4.example/contact.php");
     let incidents = found(&events, usize::MAX);
     let mut members = Members::default();
-    let own = events.iter().map(Event::of).filter(|event| members.of(event, &[&incidents[0]]).is_some());
+    let own = events.iter().map(Event::of).filter(|event| members.is_of(event, &incidents[0]));
     let clients: Vec<String> = own.map(|event| event.text(field::CLIENT_ADDRESS).to_owned()).collect();
     assert_eq!(clients, ["192.88.1.66"; 4]);
 }

@@ -117,7 +117,7 @@ pub struct Learn {
     #[arg(long)]
     pub widen: bool,
     /// Propose nginx's upstreams and resolvers instead, from `nginx -T` or a file with its output
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-T", conflicts_with_all = ["files", "since", "until", "vhost"])]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "-T", conflicts_with_all = ["files", "since", "until", "vhost", "include"])]
     pub nginx: Option<String>,
     /// Add the proposal to this configuration file, relative to the current or the configuration directory: vhosts.d/NAME.toml
     #[arg(long, value_name = "FILE", conflicts_with_all = ["output", "json"])]

@@ -69,8 +69,8 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
         notes: Vec::new(),
     };
     let (mut members, mut left, mut contradicted) = (Members::default(), 0_usize, 0_usize);
-    selection.read_again(&mut |event| {
-        if members.of(&event, &[&case.incident]).is_none() {
+    selection.read_every_again(&mut |event, is_chosen| {
+        if !members.is_of(&event, &case.incident) || !is_chosen {
             return;
         }
         match case.lines.len() {

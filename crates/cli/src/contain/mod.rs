@@ -115,6 +115,15 @@ fn unchanged(agreed: &Agreed) -> u8 {
     }
 }
 
+/// The records of before; none for a run that changes nothing, which takes no lock and may be another user's.
+fn open(arguments: &Contain) -> Result<Option<Store>, String> {
+    if arguments.dry_run {
+        return Ok(None);
+    }
+    install::needs_root(Path::new("/"))?;
+    Store::open(&arguments.state).map(Some)
+}
+
 fn contain(arguments: &Contain) -> Result<u8, String> {
     if !arguments.dry_run {
         install::needs_root(Path::new("/"))?;
@@ -125,9 +134,8 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
     let (configs, units) = configurations(arguments);
     let now = jiff::Timestamp::now().round(jiff::Unit::Second).map_err(|error| error.to_string())?;
     let who = who();
-    // A run that changes nothing keeps no lock, and may be another user's.
-    let store = if arguments.dry_run { None } else { Some(Store::open(&arguments.state)?) };
-    let id = store.as_ref().map_or_else(|| id.clone(), |store| store.free(&id));
+    let store = open(arguments)?;
+    let id = record::free(&arguments.state, &id);
     let why = format!("contained {now} by {who}: {of}; undo: portcullis contain --undo {id}");
     let strict = Strict { why: &why, is_closed: arguments.closed };
     let plan = || configs.iter().map(|main| site::plan(main, &wanted, &strict)).collect::<Result<Vec<Plan>, String>>();
@@ -309,9 +317,8 @@ fn list(arguments: &Contain) -> Result<u8, String> {
 }
 
 fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
-    install::needs_root(Path::new("/"))?;
-    let store = Store::open(&arguments.state)?;
-    let record = store.named(id)?;
+    let store = open(arguments)?;
+    let record = record::named(&arguments.state, id)?;
     if let [first, ..] = record.changed().as_slice() {
         let later = record::all(&arguments.state)?;
         let later =
@@ -329,9 +336,7 @@ fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
     if !arguments.json {
         record.files.iter().for_each(|file| file.back().show());
     }
-    if arguments.dry_run {
-        return Ok(FINE);
-    }
+    let Some(store) = store else { return Ok(FINE) };
     let agreed = agree(arguments, "Undo it?")?;
     if !matches!(agreed, Agreed::Yes) {
         return Ok(unchanged(&agreed));

@@ -61,12 +61,6 @@ impl Store {
         Ok(Store { folder, _turn: turn })
     }
 
-    /// A name for a record that is like `id` and that none has.
-    pub fn free(&self, id: &str) -> String {
-        let mut names = std::iter::once(id.to_owned()).chain((2_u32..).map(|number| format!("{id}.{number}")));
-        names.find(|name| std::fs::symlink_metadata(self.folder.join(name)).is_err()).unwrap_or_default()
-    }
-
     /// Keeps a record.
     pub fn keep(&self, record: &Record) -> Result<(), String> {
         let folder = self.folder.join(&record.id);
@@ -90,18 +84,24 @@ impl Store {
         let folder = self.folder.join(id);
         plan::remove(Path::new("/"), &folder).map_err(|error| format!("cannot remove {}: {error}", folder.display()))
     }
+}
 
-    /// The record with this name.
-    pub fn named(&self, id: &str) -> Result<Record, String> {
-        let all = all(&self.folder)?;
-        let names: Vec<&str> = all.iter().map(|record| record.id.as_str()).collect();
-        let known = match names.as_slice() {
-            [] => "there is none".to_owned(),
-            names => format!("known: {}", crate::modes::some(names, names.len())),
-        };
-        let found = all.iter().find(|record| record.id == id).cloned();
-        found.ok_or_else(|| format!("no containment {} in {}; {known}", out::printable(id), self.folder.display()))
-    }
+/// A name for a record in a folder that is like `id` and that none has.
+pub fn free(folder: &Path, id: &str) -> String {
+    let mut names = std::iter::once(id.to_owned()).chain((2_u32..).map(|number| format!("{id}.{number}")));
+    names.find(|name| std::fs::symlink_metadata(folder.join(name)).is_err()).unwrap_or_default()
+}
+
+/// The record in a folder with this name.
+pub fn named(folder: &Path, id: &str) -> Result<Record, String> {
+    let all = all(folder)?;
+    let names: Vec<&str> = all.iter().map(|record| record.id.as_str()).collect();
+    let known = match names.as_slice() {
+        [] => "there is none".to_owned(),
+        names => format!("known: {}", crate::modes::some(names, names.len())),
+    };
+    let found = all.iter().find(|record| record.id == id).cloned();
+    found.ok_or_else(|| format!("no containment {} in {}; {known}", out::printable(id), folder.display()))
 }
 
 /// Another user who could write there would have root write what they want.
@@ -251,9 +251,10 @@ mod tests {
         let made = record(folder.path());
         let store = Store::open(&folder.path().join("state/contain")).expect("a store");
         store.keep(&made).expect("kept");
-        assert_eq!(store.free("3f2a9c1e"), "3f2a9c1e.2");
+        let state = folder.path().join("state/contain");
+        assert_eq!(free(&state, "3f2a9c1e"), "3f2a9c1e.2");
         made.make().expect("made");
-        let kept = store.named("3f2a9c1e").expect("a record");
+        let kept = named(&state, "3f2a9c1e").expect("a record");
         assert_eq!(kept, made);
         assert!(kept.changed().is_empty() && folder.path().join("vhosts.d/new.toml").exists());
         assert!(kept.unmake().is_empty());
@@ -261,7 +262,7 @@ mod tests {
         assert_eq!(after, "# \u{e9} \u{202e}\r\nmode = 'audit'".as_bytes());
         assert!(!folder.path().join("vhosts.d").exists() && before.is_empty());
         store.forget("3f2a9c1e").expect("forgotten");
-        assert!(store.named("3f2a9c1e").expect_err("none").contains("there is none"));
+        assert!(named(&state, "3f2a9c1e").expect_err("none").contains("there is none"));
     }
 
     #[test]

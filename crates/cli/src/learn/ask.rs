@@ -4,7 +4,7 @@ use super::propose::{List, Proposal};
 use super::widen::{self, Wider};
 use crate::log::Selection;
 use crate::out::{is_terminal, printable};
-use crate::show;
+use crate::{complain, show};
 use portcullis_policy::Policy;
 use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal};
@@ -77,7 +77,11 @@ fn choose(
             println!("  {}", printable(&evidence.line()));
             loop {
                 match if is_all { Answer::Accept } else { answer(input, wider.as_ref())? } {
-                    Answer::Show => show(list, &text)?.iter().for_each(|line| println!("{line}")),
+                    Answer::Show => match show(list, &text) {
+                        Ok(lines) => lines.iter().for_each(|line| println!("{line}")),
+                        // What was accepted before is not lost by that.
+                        Err(why) => drop(complain(why)),
+                    },
                     Answer::Skip => break,
                     Answer::Quit => return Err("nothing was written".to_owned()),
                     Answer::Widen => {

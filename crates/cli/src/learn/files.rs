@@ -96,8 +96,11 @@ pub fn write(changes: &[(PathBuf, String)]) -> Result<(), String> {
 
 /// The configuration with some files changed, in a copy that is gone with what is given beside it.
 pub fn candidate(path: &Path, edits: &[(PathBuf, String)]) -> Result<(Loaded, tempfile::TempDir), String> {
-    let failed = |error: std::io::Error| format!("cannot copy the configuration: {error}");
-    let copy = tempfile::tempdir().map_err(failed)?;
+    let place = portcullis_story::spill_folder();
+    let failed = |error: std::io::Error| {
+        format!("cannot copy the configuration to {}: {error}; help: TMPDIR names another directory", place.display())
+    };
+    let copy = tempfile::tempdir_in(&place).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new("/"));
     let main = copy.path().join(path.file_name().unwrap_or_default());
     std::fs::create_dir(copy.path().join("vhosts.d")).map_err(failed)?;

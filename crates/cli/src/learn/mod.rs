@@ -23,10 +23,10 @@ mod widen;
 use crate::arguments::Learn;
 use crate::install::plan::Change;
 use crate::log;
-use crate::{FINE, WRONG, check, complain, explain, install, show};
+use crate::{FINE, WRONG, check, complain, explain, install, misuse, show};
 pub use launchers::{namespace_note, runs_commands};
 pub use learner::Learner;
-use learner::Learnt;
+use learner::{Learnt, Said};
 use portcullis_config::{Config, Loaded};
 use portcullis_event::field;
 use portcullis_policy::Policy;
@@ -77,11 +77,18 @@ fn try_run(arguments: &Learn) -> Result<u8, String> {
             learnt = learner.finish(&files::written)?;
         }
     }
-    for entry in &learnt.unmatched {
-        eprintln!(
-            "portcullis: --include '{}' is no entry that these events need; help: write it as learn prints it without --include",
-            show::printable(entry)
-        );
+    let mut is_wrong = false;
+    for said in &learnt.said {
+        match said {
+            Said::Allowed(text) => eprintln!("portcullis: note: {text}"),
+            Said::Wrong(text) => {
+                complain(text);
+                is_wrong = true;
+            }
+        }
+    }
+    if is_wrong {
+        return Ok(misuse("nothing was proposed or written"));
     }
     hoist::hoist(&mut learnt.proposals);
     let config = &loaded.config;

@@ -75,12 +75,16 @@ impl Selection {
 
     /// Calls `each` with the chosen events once more: what is to be said of the log was said the first time.
     pub fn read_again(&self, each: &mut dyn FnMut(Event)) -> Result<(), String> {
-        self.read_lines(&mut self.probes.left(), false, Some(Again::All), &mut |event, is_chosen| {
+        self.read_every_again(&mut |event, is_chosen| {
             if is_chosen {
                 each(event);
             }
-        })?;
-        Ok(())
+        })
+    }
+
+    /// The same with all events, and whether each is chosen.
+    pub fn read_every_again(&self, each: &mut dyn FnMut(Event, bool)) -> Result<(), String> {
+        self.read_lines(&mut self.probes.left(), false, Some(Again::All), each).map(drop)
     }
 
     /// The same with those that stand in some lines of files, which were not left out the first time; of the journal, with all.

@@ -4,6 +4,7 @@
 //! hide what he did first.
 
 use crate::log::{self, Event, Selection};
+use crate::out;
 use portcullis_story::{Incident, Index, Note, Notes};
 use std::collections::{HashMap, HashSet};
 
@@ -14,23 +15,40 @@ const MOST: [(usize, usize); 2] = [(40, 1 << 20), (4, 64 << 10)];
 /// What an event takes beside its line, in bytes, about.
 const BESIDE: usize = 3 << 10;
 
-/// The events of each incident, in the order of time, and how many more there are.
+/// The events of each incident, in the order of time, and how many more there are; and why some are missing that would be here.
 #[derive(Default)]
-pub struct Kept(Vec<(Vec<Event>, usize)>);
+pub struct Kept {
+    all: Vec<(Vec<Event>, usize)>,
+    pub lack: Option<String>,
+}
 
 impl Kept {
-    /// Reads the lines of the log once more that have events to keep.
-    pub fn read(selection: &Selection, incidents: &[Incident], mut notes: Notes) -> Result<Kept, String> {
-        let mut keeper = Keeper::of(incidents, &mut notes)?;
+    /// Reads the lines of the log once more that have events to keep. Without them there is a page still.
+    pub fn read(selection: &Selection, incidents: &[Incident], mut notes: Notes) -> Kept {
+        let (mut keeper, mut lack) = match Keeper::of(incidents, &mut notes) {
+            Ok(keeper) => (keeper, None),
+            Err(error) => {
+                eprintln!(
+                    "portcullis: note: notes of events cannot be kept in {}: {error}; the log is read once more instead; help: TMPDIR \
+                     names another directory",
+                    out::printable(&portcullis_story::spill_folder().display().to_string())
+                );
+                Keeper::again(selection, incidents, &notes)
+            }
+        };
         let lines: HashSet<u64> = keeper.wanted.keys().copied().collect();
         let is_wanted = |line: &[u8]| notes.has_parts() || lines.contains(&notes.line(line));
-        selection.read_lines_again(&is_wanted, &mut |event| keeper.take(event, &notes))?;
-        Ok(keeper.done())
+        if !lines.is_empty()
+            && let Err(why) = selection.read_lines_again(&is_wanted, &mut |event| keeper.take(event, &notes))
+        {
+            lack = lack.or(Some(why));
+        }
+        Kept { lack, ..keeper.done() }
     }
 
     /// Those of an incident, by its place.
     pub fn of(&self, place: usize) -> (&[Event], usize) {
-        self.0.get(place).map_or((&[], 0), |(events, more)| (events, *more))
+        self.all.get(place).map_or((&[], 0), |(events, more)| (events, *more))
     }
 }
 
@@ -48,52 +66,70 @@ struct Own {
     steps: HashSet<u64>,
     of_steps: Vec<u64>,
     others: Vec<u64>,
-    bytes: usize,
+    /// What long events of these take.
+    long: [usize; 2],
     all: usize,
 }
 
 impl Own {
     fn choose(&mut self, note: Note, (most, bytes): (usize, usize)) {
         self.all += 1;
-        let weight = note.length.saturating_add(BESIDE);
-        if self.bytes.saturating_add(weight) > bytes {
-            return;
-        }
         // Of an event that is the first of its step, its copy is not.
         let is_of_step = self.steps.remove(&note.id);
+        let weight = note.length.saturating_add(BESIDE);
+        // Long events have room of their own, so that they leave no other out, nor those of steps.
+        let is_long = weight > bytes / 2 / most;
+        let long = &mut self.long[usize::from(is_of_step)];
         let list = if is_of_step { &mut self.of_steps } else { &mut self.others };
-        if list.len() < most {
-            self.bytes += weight;
-            list.push(note.line);
+        if list.len() == most || is_long && long.saturating_add(weight) > bytes / 4 {
+            return;
         }
+        *long += if is_long { weight } else { 0 };
+        list.push(note.line);
     }
 }
 
+/// How many events, and how many bytes of them, are kept of the incident at a place.
+fn most(place: usize) -> (usize, usize) {
+    MOST[usize::from(place >= FIRST)]
+}
+
+/// Nothing is chosen yet.
+fn unchosen(incidents: &[Incident]) -> Vec<Own> {
+    let own = |incident: &Incident| Own {
+        steps: incident.steps.iter().map(|step| Notes::id(&step.event)).collect(),
+        ..Own::default()
+    };
+    incidents.iter().map(own).collect()
+}
+
 impl Keeper {
-    /// For these incidents, by what was noted of all events.
-    pub fn of(incidents: &[Incident], notes: &mut Notes) -> Result<Keeper, String> {
-        let own = |incident: &Incident| Own {
-            steps: incident.steps.iter().map(|step| Notes::id(&step.event)).collect(),
-            ..Own::default()
-        };
-        let most = |place: usize| MOST[usize::from(place >= FIRST)];
-        let mut all: Vec<Own> = incidents.iter().map(own).collect();
-        notes.each(&Index::new(incidents), &mut |place, note| all[place].choose(note, most(place))).map_err(
-            |error| {
-                let folder = portcullis_story::spill_folder();
-                format!(
-                    "cannot keep notes of events in {}: {error}; help: TMPDIR names another directory",
-                    folder.display()
-                )
-            },
-        )?;
+    /// For these incidents, by what was noted of all events. An error of the disk.
+    pub fn of(incidents: &[Incident], notes: &mut Notes) -> std::io::Result<Keeper> {
+        let mut all = unchosen(incidents);
+        notes.each(&Index::new(incidents), &mut |place, note| all[place].choose(note, most(place)))?;
+        Ok(Keeper::chosen(all))
+    }
+
+    /// The same by reading the log once more; and why not all of it could be read.
+    fn again(selection: &Selection, incidents: &[Incident], notes: &Notes) -> (Keeper, Option<String>) {
+        let (mut all, mut again, index) = (unchosen(incidents), notes.again(), Index::new(incidents));
+        let read = selection.read_every_again(&mut |event, is_chosen| {
+            if let Some((place, note)) = again.of(&event, &index).filter(|_| is_chosen) {
+                all[place].choose(note, most(place));
+            }
+        });
+        (Keeper::chosen(all), read.err())
+    }
+
+    fn chosen(all: Vec<Own>) -> Keeper {
         let mut keeper = Keeper { wanted: HashMap::new(), found: Vec::new() };
         for (place, own) in all.into_iter().enumerate() {
             let chosen = own.of_steps.into_iter().chain(own.others).take(most(place).0);
             keeper.wanted.extend(chosen.enumerate().map(|(rank, line)| (line, (place, rank))));
             keeper.found.push((own.all, Vec::new()));
         }
-        Ok(keeper)
+        keeper
     }
 
     /// Takes an event, the first time that it is read.
@@ -111,7 +147,7 @@ impl Keeper {
             let more = all - events.len();
             (log::together(events, false), more)
         };
-        Kept(self.found.into_iter().map(sorted).collect())
+        Kept { all: self.found.into_iter().map(sorted).collect(), lack: None }
     }
 }
 
@@ -148,7 +184,7 @@ mod tests {
         assert!(taken.is_ok());
         let incidents = find(&story.told());
         assert_eq!(incidents.len(), 1);
-        let kept = Kept::read(&selection, &incidents, notes).unwrap();
+        let kept = Kept::read(&selection, &incidents, notes);
         let (events, more) = kept.of(0);
         (events.iter().map(|event| event.text(field::EVENT_ID).to_owned()).collect(), more)
     }
@@ -161,6 +197,17 @@ mod tests {
         assert_eq!((found.len(), more), (most, 10));
         assert!(found.contains(&"ab-49".to_owned()), "the one that was read first is that of the step");
         assert!(found.is_sorted_by_key(|id| id[3..].parse::<usize>().unwrap()), "{found:?}");
+    }
+
+    #[test]
+    fn long_events_leave_no_other_out() {
+        let (_, bytes) = MOST[0];
+        let long = (0..9).map(|number| line(number, &format!("id {}", "x".repeat(bytes / 5))) + "\n");
+        let log: String = long.chain([line(30, "w"), line(31, "uptime")]).collect();
+        let (found, more) = kept(&(log + "\n"));
+        assert!(found.contains(&"ab-0".to_owned()), "{found:?}");
+        assert!(found.ends_with(&["ab-30".to_owned(), "ab-31".to_owned()]), "{found:?}");
+        assert!(more > 0, "{found:?}");
     }
 
     /// What stands behind half an event, or behind another one, has no line of its own.

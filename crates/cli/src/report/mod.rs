@@ -109,10 +109,17 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         (Ok(streaming), Some(learner)) => streaming.text(learner),
         _ => policy.map(|_| String::new()),
     };
-    let code = if unreadable == 0 && learnt.is_ok() { FINE } else { WRONG };
-    let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
-    let kept = Kept::read(selection, shown, notes)?;
+    let kept = Kept::read(selection, shown, notes);
+    // Whoever only looks at the page learns it there; whoever only runs this, here.
+    let lacks =
+        [("nothing is proposed", learnt.as_ref().err()), ("events are missing in the page", kept.lack.as_ref())];
+    for (what, why) in lacks.iter().filter_map(|(what, why)| why.map(|why| (what, why))) {
+        complain(format_args!("{what}: {why}"));
+    }
+    let is_whole = unreadable == 0 && lacks.iter().all(|(_, why)| why.is_none());
+    let code = if is_whole { FINE } else { WRONG };
+    let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
     // Beside a device there is no second file.
     let beside = arguments.output.as_deref().filter(|path| !device::is(path)).map(second);
     let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);

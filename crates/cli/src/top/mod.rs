@@ -3,6 +3,7 @@
 mod rates;
 mod screen;
 mod sight;
+mod signals;
 mod view;
 
 use crate::arguments::Top;
@@ -11,12 +12,9 @@ use crate::{FINE, complain, log, out, text};
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use screen::Screen;
 use sight::{Seen, Sight};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signals::Signals;
 use std::ffi::OsString;
-use std::io::BufRead;
 use std::process::Command;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 /// How often keys and signals are looked for, and how long events are taken in between.
@@ -37,28 +35,31 @@ pub fn run(mut arguments: Top) -> u8 {
     if arguments.selection.files.is_empty() && arguments.selection.since.is_none() {
         arguments.selection.since = log::moment(JOURNAL).ok();
     }
-    let signal = Arc::new(AtomicUsize::new(0));
-    for number in [SIGTERM, SIGHUP, SIGINT] {
-        if let Err(error) = signal_hook::flag::register_usize(number, Arc::clone(&signal), number as usize) {
-            return complain(format_args!("cannot await signals: {error}"));
-        }
-    }
+    let failed = |error: std::io::Error| complain(format_args!("cannot await signals: {error}"));
+    let signals = match Signals::awaited() {
+        Ok(signals) => signals,
+        Err(error) => return failed(error),
+    };
     let mut screen = match Screen::take() {
         Ok(screen) => screen,
         Err(message) => return complain(message),
     };
-    let done = watch(&arguments, &mut screen, &signal);
+    if let Err(error) = signals.enforce(screen.giving_back()) {
+        screen.end();
+        return failed(error);
+    }
+    let done = watch(&arguments, &mut screen, &signals);
     screen.end();
-    match done {
-        // As a shell has it of a program that a signal ends.
-        Ok(()) => u8::try_from(signal.load(Ordering::Relaxed))
-            .map_or(FINE, |signal| if signal > 0 { 128 + signal } else { FINE }),
-        Err(message) => complain(message),
+    match (done, signals.status()) {
+        // Where the terminal is gone, it was the signal that said so.
+        (_, Some(status)) => status,
+        (Ok(()), None) => FINE,
+        (Err(message), None) => complain(message),
     }
 }
 
 /// Shows what comes, until a key or a signal ends it.
-fn watch(arguments: &Top, screen: &mut Screen, signal: &AtomicUsize) -> Result<(), String> {
+fn watch(arguments: &Top, screen: &mut Screen, signals: &Signals) -> Result<(), String> {
     let live = Live::begin(arguments.selection.clone());
     let mut sight = Sight::of(&arguments.selection);
     let mut drawn = None::<Instant>;
@@ -89,8 +90,11 @@ fn watch(arguments: &Top, screen: &mut Screen, signal: &AtomicUsize) -> Result<(
             draw(screen, &mut sight, note.as_deref())?;
             drawn = Some(Instant::now());
         }
-        if signal.load(Ordering::Relaxed) > 0 {
+        if signals.status().is_some() {
             return Ok(());
+        }
+        if signals.look(screen).map_err(|error| lost(&error))? {
+            draw(screen, &mut sight, note.as_deref())?;
         }
         let wait = if is_drained { BEAT } else { Duration::ZERO };
         match input(wait)? {
@@ -99,10 +103,9 @@ fn watch(arguments: &Top, screen: &mut Screen, signal: &AtomicUsize) -> Result<(
                 match pressed(key, &mut sight) {
                     Next::Quit => return Ok(()),
                     Next::Contain(id) => {
-                        contain(arguments, screen, &mut sight, &id)?;
-                        // An interrupt from the keyboard was for that program.
-                        let _ = signal.compare_exchange(SIGINT as usize, 0, Ordering::Relaxed, Ordering::Relaxed);
+                        contain(arguments, screen, &mut sight, signals, &id)?;
                     }
+                    Next::Stop => signals.stop(screen).map_err(|error| lost(&error))?,
                     Next::Go => {}
                 }
                 draw(screen, &mut sight, note.as_deref())?;
@@ -136,6 +139,7 @@ fn draw(screen: &mut Screen, sight: &mut Sight, note: Option<&str>) -> Result<()
 enum Next {
     Go,
     Quit,
+    Stop,
     /// The incident with this ID is to be contained; the question was answered.
     Contain(String),
 }
@@ -144,6 +148,9 @@ fn pressed(key: KeyEvent, sight: &mut Sight) -> Next {
     let is_control = key.modifiers.contains(KeyModifiers::CONTROL);
     if is_control && key.code == KeyCode::Char('c') {
         return Next::Quit;
+    }
+    if is_control && key.code == KeyCode::Char('z') {
+        return Next::Stop;
     }
     sight.said = None;
     if let Seen::Question(id) = &sight.seen {
@@ -179,7 +186,8 @@ fn arguments_of(arguments: &Top, id: &str) -> Vec<OsString> {
 }
 
 /// Runs `portcullis contain` on the terminal, which asks for what it needs itself; then goes on.
-fn contain(arguments: &Top, screen: &mut Screen, sight: &mut Sight, id: &str) -> Result<(), String> {
+fn contain(arguments: &Top, screen: &mut Screen, sight: &mut Sight, signals: &Signals, id: &str) -> Result<(), String> {
+    signals.lend(true);
     screen.give_back();
     let words = arguments_of(arguments, id);
     let shown: Vec<String> = words.iter().map(|word| text::quoted(&word.to_string_lossy())).collect();
@@ -194,7 +202,19 @@ fn contain(arguments: &Top, screen: &mut Screen, sight: &mut Sight, id: &str) ->
         Err(message) => message,
     });
     println!("\n{}: Enter continues", sight.said.as_deref().unwrap_or_default());
-    let mut line = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut line);
-    screen.resume().map_err(|error| format!("cannot use the terminal: {error}"))
+    signals.await_line();
+    signals.lend(false);
+    screen.resume().map_err(|error| lost(&error))
+}
+
+/// What is said where the terminal cannot be taken over again.
+fn lost(error: &std::io::Error) -> String {
+    format!("cannot use the terminal: {error}")
+}
+
+/// Takes the terminal, draws, and panics.
+pub fn panic_on_the_screen() -> ! {
+    let mut screen = Screen::take().unwrap_or_else(|message| panic!("{message}"));
+    let drawn = screen.terminal.draw(|frame| frame.render_widget("a picture", frame.area())).map(drop);
+    panic!("a defect, with the terminal taken: {drawn:?}")
 }

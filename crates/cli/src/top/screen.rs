@@ -10,8 +10,8 @@
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::{Command, execute};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Stdout, stdout};
@@ -70,6 +70,12 @@ impl Screen {
         give_back(&self.stderr);
     }
 
+    /// What gives it back without this.
+    pub fn giving_back(&self) -> impl Fn() + Send + 'static {
+        let stderr = Arc::clone(&self.stderr);
+        move || give_back(&stderr)
+    }
+
     /// The last line of standard error.
     pub fn note(&self) -> Option<String> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).back().cloned()
@@ -84,9 +90,13 @@ impl Screen {
     }
 }
 
-/// A terminal that is gone cannot be given back: no error is left to say.
+/// A terminal that is gone cannot be given back: no error is left to say. Whoever panics may have standard output in hand, so this does
+/// not ask for it.
 fn give_back(stderr: &OwnedFd) {
-    let _ = execute!(stdout(), LeaveAlternateScreen, Show);
+    let mut text = String::new();
+    if LeaveAlternateScreen.write_ansi(&mut text).and_then(|()| Show.write_ansi(&mut text)).is_ok() {
+        let _ = rustix::io::write(rustix::stdio::stdout(), text.as_bytes());
+    }
     let _ = disable_raw_mode();
     let _ = rustix::stdio::dup2_stderr(stderr);
 }

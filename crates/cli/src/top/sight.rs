@@ -168,6 +168,11 @@ impl Sight {
 
     /// Asks whether the open or the chosen incident is to be contained.
     pub fn ask(&mut self) {
+        if !self.selection.files.iter().all(|file| file.is_file()) {
+            self.said =
+                Some("contain reads the log once more, and what came by a pipe is not there any more".to_owned());
+            return;
+        }
         self.open();
         if let Some(id) = self.opened().map(|incident| incident.id.clone()) {
             self.seen = Seen::Question(id);

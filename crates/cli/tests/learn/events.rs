@@ -1,6 +1,6 @@
 //! Events for which an entry would be wrong, or which have another key than it would seem.
 
-use crate::{example, learn};
+use crate::{example, learn, misused};
 use portcullis_policy::Rule;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -184,7 +184,8 @@ fn a_command_with_a_named_variable_is_judged_by_itself() {
     let named = ["--include", "/opt/gems"];
     let (proposed, _) = learn(std::slice::from_ref(&event), &named);
     assert_eq!(proposed, [["exec.allow", "/usr/bin/convert -version"], ["rules.loader-env.allow", "/opt/gems"]]);
-    assert!(learn(std::slice::from_ref(&event), &["--include", "/opt/other"]).0.is_empty());
+    let said = misused(std::slice::from_ref(&event), &["--include", "/opt/other"]);
+    assert!(said.contains("--include /opt/other is no entry that these events need"), "{said}");
     // Its other grave rules count.
     event["portcullis"]["also"] = json!(["loader-env", "stdio-socket"]);
     assert_eq!(learn(&[event], &named).0, [["rules.loader-env.allow", "/opt/gems"]]);
@@ -201,15 +202,15 @@ fn every_variable_of_a_program_is_learnt() {
     let all = ["-W; -r/opt/a", "/opt/Gemfile", "/opt/gems"].map(|value| ["rules.loader-env.allow", value]);
     assert_eq!(proposed, [&[["exec.allow", "/usr/bin/git --version"]], &all[..]].concat());
     // Without one of them, the command would be refused all the same.
-    let (proposed, withheld) = learn(std::slice::from_ref(&event), &named[..4]);
-    assert!(proposed.is_empty() && withheld.iter().any(|[what, _]| what == "/usr/bin/git --version"), "{proposed:?}");
+    let said = misused(std::slice::from_ref(&event), &named[..4]);
+    assert!(said.contains("/opt/gems is of no use alone") && said.contains("add --include='-W; -r/opt/a'"), "{said}");
     // Nor where the event does not show one whole.
     for detail in
         ["GEM_HOME=/opt/gems; RUBYOPT=\u{2026}".to_owned(), format!("GEM_HOME=/opt/gems; RUBYLIB=/{}", "x".repeat(230))]
     {
         event["portcullis"]["detail"] = detail.into();
-        let (proposed, _) = learn(std::slice::from_ref(&event), &named);
-        assert!(proposed.iter().all(|[list, _]| list != "exec.allow"), "{proposed:?}");
+        let said = misused(std::slice::from_ref(&event), &named[..2]);
+        assert!(said.contains("/opt/gems cannot be proposed: the event shows a part of its variables only"), "{said}");
     }
     // By itself, the rule has an entry for each that is shown.
     event["rule"]["id"] = "loader-env".into();
@@ -232,7 +233,8 @@ fn variables_that_steer_are_learnt_by_name() {
     let named = ["--include", all[0], "--include", all[1], "--include", all[2]];
     assert_eq!(learn(std::slice::from_ref(&event), &named).0, all.map(|one| ["rules.loader-env.allow", one]));
     // A value alone says nothing of a variable that loads none.
-    assert!(learn(&[event], &["--include", "production"]).0.is_empty());
+    let said = misused(&[event], &["--include", "production"]);
+    assert!(said.contains("production is no entry that these events need; known: "), "{said}");
 }
 
 /// A port that the kernel chose is another one the next time.

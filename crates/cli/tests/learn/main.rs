@@ -4,11 +4,12 @@
 mod events;
 mod files;
 mod incidents;
+mod included;
 mod udp;
 
 use serde_json::{Value, json};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 fn example(rule: &str) -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../../docs/events/{rule}.json"));
@@ -17,14 +18,7 @@ fn example(rule: &str) -> Value {
 
 /// What is proposed, and what is not with the reason, for some events.
 fn learn(events: &[Value], more: &[&str]) -> (Vec<[String; 2]>, Vec<[String; 2]>) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (config, log) = (folder.path().join("portcullis.toml"), folder.path().join("events.jsonl"));
-    std::fs::write(&config, "rules.exec-unguarded.reasons = [\"setuid\", \"static\"]\n").expect("a file");
-    std::fs::write(&log, events.iter().map(|event| format!("{event}\n")).collect::<String>()).expect("a file");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
-    // A few events are too little for anything else.
-    let rare = ["learn", "--json", "--include-rare", "--config"];
-    let done = command.args(rare).arg(config).arg(log).args(more).output().expect("learn");
+    let done = run(events, more);
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     let said: Value = serde_json::from_slice(&done.stdout).expect("JSON");
     let pairs = |list: &str, keys: [&str; 2]| {
@@ -32,6 +26,26 @@ fn learn(events: &[Value], more: &[&str]) -> (Vec<[String; 2]>, Vec<[String; 2]>
         parts.map(|part| keys.map(|key| part[key].as_str().unwrap_or_default().to_owned())).collect()
     };
     (pairs("proposed", ["list", "entry"]), pairs("withheld", ["what", "why"]))
+}
+
+/// Why nothing is proposed for some events: the command was used wrongly.
+fn misused(events: &[Value], more: &[&str]) -> String {
+    let done = run(events, more);
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    assert!(done.status.code() == Some(2) && done.stdout.is_empty(), "{:?}: {said}", done.status);
+    said
+}
+
+/// `learn --json` of some events.
+fn run(events: &[Value], more: &[&str]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (config, log) = (folder.path().join("portcullis.toml"), folder.path().join("events.jsonl"));
+    std::fs::write(&config, "rules.exec-unguarded.reasons = [\"setuid\", \"static\"]\n").expect("a file");
+    std::fs::write(&log, events.iter().map(|event| format!("{event}\n")).collect::<String>()).expect("a file");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portcullis"));
+    // A few events are too little for anything else.
+    let rare = ["learn", "--json", "--include-rare", "--config"];
+    command.args(rare).arg(config).arg(log).args(more).output().expect("learn")
 }
 
 /// An ordinary connection of some day, by some client.

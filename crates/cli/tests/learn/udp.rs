@@ -63,15 +63,6 @@ fn a_reason_of_one_event_is_none_of_its_entry() {
     assert!(refused[0][1].starts_with("a UDP socket was only connected"), "{refused:?}");
 }
 
-/// Nothing that a person names is passed over in silence.
-#[test]
-fn what_is_included_and_matches_nothing_is_said() {
-    let place = Place::new(&["blog"], &[1, 9].map(|day| connection("blog", day, &format!("203.0.113.{day}"), "")));
-    let said = |entry: &str| place.run(&["learn", "--include", entry]).1;
-    assert!(said("192.88.1.10:444").contains("--include '192.88.1.10:444' is no entry"), "{}", said("192.88.1.10:444"));
-    assert!(!said("192.88.1.10:4444").contains("is no entry"));
-}
-
 /// What would still be an event is what enforce would write: it writes none of a UDP socket that is only connected.
 #[test]
 fn a_check_models_a_udp_connect() {

@@ -1,18 +1,20 @@
 //! Copies of pipes: what came by one is there once, and is read a second time from here.
 //!
-//! **Memory** has a bound; what is beyond it goes to a file without a name, which is gone with the process.
+//! **Memory** has a bound; what is beyond it goes to a file without a name, which is gone with the process. Where there is no room for
+//! that, the pipe is read once, and a second reading says why it is none.
 
 use crate::spill;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::io::{Error, Read, Result, Seek, SeekFrom, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tempfile::SpooledTempFile;
 
 /// What of a pipe is held in memory, in bytes.
 const HELD_MAX: usize = 8 << 20;
 
-type Copy = Arc<Mutex<SpooledTempFile>>;
+/// A copy, or why there is none.
+type Copy = Arc<Mutex<Result<SpooledTempFile>>>;
 
 /// Copies of the pipes among some files, by their places there.
 #[derive(Clone, Default)]
@@ -22,18 +24,21 @@ impl Copies {
     /// What reads a pipe: the copy, where it was read before, and else the pipe itself, of which a copy is made.
     pub(super) fn reader<R: Read + Send + 'static>(&self, place: usize, pipe: R) -> Result<Box<dyn Read + Send>> {
         if let Some(copy) = self.0.borrow().get(&place) {
-            locked(copy, |copy| copy.seek(SeekFrom::Start(0)))?;
+            match &mut *locked(copy) {
+                Ok(copy) => copy.seek(SeekFrom::Start(0))?,
+                Err(error) => return Err(Error::new(error.kind(), error.to_string())),
+            };
             return Ok(Box::new(Again(Arc::clone(copy))));
         }
-        let copy = Arc::new(Mutex::new(tempfile::spooled_tempfile_in(HELD_MAX, spill::folder())));
+        let copy = Arc::new(Mutex::new(Ok(tempfile::spooled_tempfile_in(HELD_MAX, spill::folder()))));
         self.0.borrow_mut().insert(place, Arc::clone(&copy));
         Ok(Box::new(Tee { pipe, copy }))
     }
 }
 
 /// Two readers of one copy are never there at the same time.
-fn locked<T>(copy: &Copy, act: impl FnOnce(&mut SpooledTempFile) -> Result<T>) -> Result<T> {
-    act(&mut copy.lock().unwrap_or_else(PoisonError::into_inner))
+fn locked(copy: &Copy) -> MutexGuard<'_, Result<SpooledTempFile>> {
+    copy.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Reads a pipe, and keeps what it gives.
@@ -45,10 +50,23 @@ struct Tee<R> {
 impl<R: Read> Read for Tee<R> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
         let got = self.pipe.read(buffer)?;
-        let kept = locked(&self.copy, |copy| copy.write_all(&buffer[..got]));
-        kept.map_err(|error| Error::new(error.kind(), format!("no copy of the pipe can be kept: {error}")))?;
+        let mut copy = locked(&self.copy);
+        if let Ok(file) = &mut *copy
+            && let Err(error) = file.write_all(&buffer[..got])
+        {
+            *copy = Err(lost(&error));
+        }
         Ok(got)
     }
+}
+
+/// Why a pipe is read once only, and what to do.
+fn lost(error: &Error) -> Error {
+    let text = format!(
+        "it is a pipe, which is read once, and no copy of it could be kept in {}: {error}; help: TMPDIR names another directory",
+        spill::folder().display()
+    );
+    Error::new(error.kind(), text)
 }
 
 /// Reads a copy.
@@ -56,7 +74,10 @@ struct Again(Copy);
 
 impl Read for Again {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        locked(&self.0, |copy| copy.read(buffer))
+        match &mut *locked(&self.0) {
+            Ok(copy) => copy.read(buffer),
+            Err(error) => Err(Error::new(error.kind(), error.to_string())),
+        }
     }
 }
 

@@ -75,8 +75,8 @@ impl Learner<'_> {
             self.settle(proposal);
         }
         named.retain(|_, proposal| !proposal.is_empty());
-        let unmatched = self.unmatched(&named);
-        Ok(Learnt { proposals: named, counts: self.counts, busy, unmatched })
+        let said = self.said(&named);
+        Ok(Learnt { proposals: named, counts: self.counts, busy, said })
     }
 
     /// The intrusions, and the programs of each request that are not proposed by themselves.
@@ -147,20 +147,6 @@ impl Learner<'_> {
             self.add(proposals.entry(vhost).or_default(), what, evidence, reasons.get(reason));
         }
         Ok(proposals)
-    }
-
-    /// What a person named, and neither an event nor a pattern for several has as its entry.
-    fn unmatched(&self, proposals: &BTreeMap<String, Proposal>) -> Vec<String> {
-        let is_of_event = |entry: &String| {
-            self.whats.iter().filter_map(|what| what.entries.as_ref().ok()).flatten().any(|(_, text)| text == entry)
-        };
-        let is_proposed = |entry: &String| {
-            proposals.values().any(|proposal| {
-                proposal.entries.keys().any(|(_, text)| text == entry)
-                    || proposal.withheld.keys().any(|(what, _)| what == entry)
-            })
-        };
-        self.choice.include.iter().filter(|entry| !is_of_event(entry) && !is_proposed(entry)).cloned().collect()
     }
 
     /// Clients of intrusions that more than half of all events are of.

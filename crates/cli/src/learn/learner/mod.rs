@@ -5,6 +5,7 @@
 
 mod calls;
 mod finish;
+mod included;
 mod records;
 mod whats;
 
@@ -14,6 +15,8 @@ use super::suspicion;
 use crate::explain;
 use crate::log::Event;
 use calls::{Call, Calls};
+use included::Included;
+pub use included::Said;
 use portcullis_event::field::{self, Field};
 use portcullis_policy::{Policy, Rule};
 use portcullis_story::{Names, Recent, Seen};
@@ -68,8 +71,8 @@ pub struct Learnt {
     pub counts: Counts,
     /// Clients of an intrusion that caused most of the events: one of them may be a proxy.
     pub busy: Vec<String>,
-    /// What a person named to be included, and no event needs.
-    pub unmatched: Vec<String>,
+    /// What is to be said of what a person named to be included, and is not.
+    pub said: Vec<Said>,
 }
 
 /// Learns from events, in any order.
@@ -98,6 +101,7 @@ pub struct Learner<'l> {
     recorded: usize,
     /// The chains of programs, and whether one did more than start.
     chains: HashMap<u32, bool>,
+    included: Included,
     hasher: RandomState,
     counts: Counts,
 }
@@ -125,6 +129,7 @@ impl<'l> Learner<'l> {
             busy: HashMap::new(),
             recorded: 0,
             chains: HashMap::new(),
+            included: Included::default(),
             hasher: RandomState::new(),
             counts: Counts::default(),
         }
@@ -152,7 +157,7 @@ impl<'l> Learner<'l> {
         }
         let Some(Call { what, grave }) = self.call(event) else {
             self.counts.allowed += usize::from(is_chosen);
-            return;
+            return self.included.allows(event, self.policy, self.choice.include);
         };
         let is_learnt = self.choice.blocked || !event.blocked();
         self.counts.blocked += usize::from(is_chosen && !is_learnt);
@@ -312,6 +317,7 @@ impl<'l> Learner<'l> {
         if explain::fires(self.policy, event) == Some(false) {
             return None;
         }
+        self.included.starts(event, self.policy, self.choice.include);
         let named = self.named_variables(event);
         let loads_own = named.is_some();
         let (what, is_named) = self.what(event, named);
@@ -397,7 +403,7 @@ mod tests {
         };
         let (held, done) = learnt(5, 5000);
         assert!(held < 2000 && done == Ok(5000), "{held}: {done:?}");
-        let (held, error) = learnt(usize::MAX, 12_000);
+        let (held, error) = learnt(usize::MAX, 50_000);
         assert!(held < NAMES_MAX + 1000, "{held}");
         assert!(error.as_ref().is_err_and(|error| error.contains("--since")), "{error:?}");
     }

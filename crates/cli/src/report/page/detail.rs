@@ -56,6 +56,7 @@ fn one(facts: &Facts<'_>, place: usize, incident: &Incident, anchor: &str) -> Ma
                 h4 { "Steps" }
                 ol class="steps" { @for step in incident.steps.iter().take(steps) { li { (self::step(step)) } } }
                 @if left > 0 { p class="dim" { "And " (left) " more: the first command below shows them." } }
+                @if trees.is_empty() && facts.kept.lack.is_some() { p class="dim" { "Its events could not be read again: the first command below shows them." } }
                 (self::events(&trees, more))
                 h4 { "Commands" }
                 (command(&format!("portcullis events --incident {}", incident.id)))

@@ -354,6 +354,7 @@ fn cards(facts: &Facts<'_>, anchors: &[String]) -> Markup {
     let all = facts.shown();
     let is_quiet = all.iter().all(|incident| incident.is_ordinary);
     html! {
+        @if let Some(why) = &facts.kept.lack { p { strong { "Events are missing in this page: " } (text(&out::in_words(why))) } }
         @if all.is_empty() { p { "No incident." } }
         @else if is_quiet { p { "Nothing is odd: all calls are such as many clients make." } }
         ol class="cards" { @for (incident, anchor) in all.iter().zip(anchors).take(CARDS) {

@@ -160,3 +160,59 @@ fn what_is_no_report_is_not_compared_with() {
     std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o666)).expect("permissions");
     assert!(earlier::read(&file).is_err(), "others can write it");
 }
+
+/// An event of a script, by a client, on some hour of a day.
+fn timed(number: usize, hour: usize, rule: &str, command: &str) -> Event {
+    Event::of(&json!({
+        "@timestamp": format!("2026-01-01T{hour:02}:00:00Z"), "rule": { "id": rule }, "host": { "hostname": "web1" },
+        "event": { "id": format!("a{number}-1"), "action": "exec", "outcome": "success" },
+        "client": { "address": format!("192.0.2.{}", number % 200) }, "process": { "command_line": command, "args": [command] },
+        "http": { "request": { "id": format!("r{number}") } }, "url": { "domain": "shop.example", "original": "/" },
+        "portcullis": { "mode": "audit", "request": { "state": "known", "script": "/srv/shop/index.php" } },
+    }))
+}
+
+#[test]
+fn the_header_has_host_mode_version_and_policy() {
+    let [page, _] = pages_on(&[timed(1, 1, "shell-spawn", "id"), timed(2, 2, "shell-spawn", "id")], 0, "the policy");
+    let header =
+        page.split_once("<header>").and_then(|(_, rest)| rest.split_once("</header>")).map(|(header, _)| header);
+    let header = header.expect("a header");
+    for text in
+        ["web1", "audit: 2 calls", concat!("version ", env!("CARGO_PKG_VERSION")), "the policy", "2026-01-01 01:00:00"]
+    {
+        assert!(header.contains(text), "{text}: {header}");
+    }
+}
+
+/// The distance of two bars is that of their times.
+#[test]
+fn the_axis_is_one_of_time() {
+    let events: Vec<Event> = [0, 1, 10, 20].iter().map(|hour| timed(*hour, *hour, "shell-spawn", "id")).collect();
+    let [page, _] = pages_on(&events, 0, "");
+    let chart = page.split_once("<svg").and_then(|(_, rest)| rest.split_once("</svg>")).expect("a chart").0;
+    let places = chart.split(" x=\"").skip(1).filter_map(|rest| rest.split_once('"')?.0.parse::<usize>().ok());
+    let places: Vec<usize> = places.collect();
+    let [first, second, third, last] = places[..] else { panic!("{places:?}") };
+    let hour = second - first;
+    assert!(hour > 0 && third - first == 10 * hour && last - first == 20 * hour, "{places:?}");
+    let ticks =
+        page.split_once("<ol class=\"ticks\"").and_then(|(_, rest)| rest.split_once("</ol>")).expect("an axis").0;
+    assert!(ticks.matches("<time").count() > 1 && ticks.contains("2026-01-01 00:00:00"), "{ticks}");
+}
+
+/// What belongs to the gravest incident comes first, and of the others the rarest.
+#[test]
+fn the_gravest_and_rarest_row_is_the_first() {
+    let mut events: Vec<Event> =
+        (0..150).map(|number| timed(number, number % 20, "exec-tool", "/usr/bin/convert")).collect();
+    events.push(timed(400, 7, "exec-tool", "/usr/bin/rare"));
+    events.push(timed(401, 7, "stdio-socket", "/bin/sh"));
+    let [page, _] = pages_on(&events, 0, "");
+    let part =
+        page.split_once(" id=\"commands\"").and_then(|(_, rest)| rest.split_once("</section>")).expect("a part").0;
+    let at = |text: &str| part.find(text).unwrap_or_else(|| panic!("{text}: {part}"));
+    assert!(
+        at("<code>/bin/sh") < at("<code>/usr/bin/rare") && at("<code>/usr/bin/rare") < at("<code>/usr/bin/convert")
+    );
+}
