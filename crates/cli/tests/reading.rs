@@ -75,6 +75,31 @@ fn event(host: &str, number: u32) -> Value {
     event
 }
 
+/// Whoever spoils one of several logs hides none of the others, nor what the log itself has before that.
+#[test]
+fn an_unreadable_log_hides_no_other() {
+    let place = Place::new();
+    let good = place.log("good.jsonl", &events("web1"));
+    let spoilt = place.0.path().join("spoilt.jsonl.gz");
+    std::fs::write(&spoilt, b"\x1f\x8b\x08\0\0\0\0\0\0\x03spoilt").expect("a file");
+    let missing = place.0.path().join("missing.jsonl");
+    for words in [&["events", "--json"][..], &["events", "--incidents", "--json", "-n", "0"]] {
+        let alone = out(&place.run(words, &[&good]));
+        assert!(!alone.is_empty());
+        for logs in [[&spoilt, &good], [&good, &spoilt], [&missing, &good]] {
+            let done = place.run(words, &logs);
+            assert_eq!(
+                (done.status.code(), out(&done) == alone),
+                (Some(1), true),
+                "{words:?} {logs:?}: {}",
+                err(&done)
+            );
+            assert!(err(&done).contains("spoilt") || err(&done).contains("missing"), "{}", err(&done));
+        }
+        assert_eq!(place.run(words, &[&missing]).status.code(), Some(1));
+    }
+}
+
 fn events(host: &str) -> Vec<Value> {
     (1..20).map(|number| event(host, number)).collect()
 }

@@ -258,7 +258,11 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     trails.sort_by_key(|trail| (trail.first, trail.key));
     let first = trails[0];
     let names = &told.names;
-    let named = |of: fn(&Trail) -> u32| texts(&trails, names, of);
+    // Those of the gravest trails first.
+    let rank = |trail: &Trail| (trail.rules().any(crate::trail::is_grave), trail.severity());
+    let mut gravest_first = trails.clone();
+    gravest_first.sort_by_key(|trail| Reverse(rank(trail)));
+    let named = |of: fn(&Trail) -> u32| texts(&gravest_first, names, of);
     let calls = trails.iter().fold([0_u64; 2], |sum, trail| {
         let own = trail.calls();
         [sum[0].saturating_add(own[0]), sum[1].saturating_add(own[1])]
@@ -272,8 +276,10 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     let is_ordinary = is_common && trails.iter().all(is_habit);
     let is_script_odd = trails.iter().all(|trail| !ordinary.contains(&script_of(trail)));
     let clients = all_of(trails.iter().copied(), |trail| &trail.clients);
-    let counts =
-        [count(&trails, |key| [key[0], key[1], 0]), count(&trails, |key| [key[0], key[1], key[2]]), clients.count()];
+    // A site of two names, as one has that is contained meanwhile, has one script.
+    let sites = count(trails.iter().filter(|trail| trail.whose.site != 0), |key| [key[0], key[1], 0]);
+    let of_scripts = count(trails.iter().filter(|trail| trail.whose.script != 0), |key| [key[0], 0, key[2]]);
+    let counts = [sites, of_scripts, clients.count()];
     let severity = trails.iter().map(|trail| trail.severity()).max().unwrap_or(0);
     let scripts = named(|trail| trail.whose.script);
     let facts = score::Facts {
@@ -292,7 +298,6 @@ fn incident(told: &Told, places: &[usize], odd: &[bool], ordinary: &Set<[u64; 3]
     let is_of = |rule: &&Rule| portcullis_policy::RULE_FACTS[**rule as usize].severity == severity;
     let gravest = rules.iter().filter(is_of).min_by_key(|rule| (!crate::trail::is_grave(**rule), **rule as u8));
     // Whatever else is read: neither the order of the events nor the number of the trails has a part in it.
-    let rank = |trail: &Trail| (trail.rules().any(crate::trail::is_grave), trail.severity());
     let gravest_rank = trails.iter().map(|trail| rank(trail)).max();
     let keys = trails.iter().filter(|trail| Some(rank(trail)) == gravest_rank).map(|trail| trail.key);
     let key = keys.map(|key| if is_common { of_all(&key) } else { key }).min().unwrap_or(first.key);
@@ -338,9 +343,9 @@ fn texts(trails: &[&Trail], names: &Names, of: impl Fn(&Trail) -> u32) -> Vec<Rc
 }
 
 /// How many different keys there are.
-fn count(trails: &[&Trail], of: impl Fn(&Key) -> [u64; 3]) -> Count {
+fn count<'t>(trails: impl Iterator<Item = &'t &'t Trail>, of: impl Fn(&Key) -> [u64; 3]) -> Count {
     let mut all = Distinct::default();
-    trails.iter().for_each(|trail| all.add(stable(of(&trail.key))));
+    trails.for_each(|trail| all.add(stable(of(&trail.key))));
     all.count()
 }
 

@@ -67,9 +67,11 @@ fn join_odd(told: &Told, odd: &[bool], groups: &mut Groups) {
             clients.entry((host, client)).or_default().push(place);
         }
         scripts.entry(script_of(trail)).or_default().push(place);
+        // Of commands, several people have the same: `id`. Destinations are one's own.
         let apart = trail
             .steps
             .iter()
+            .filter(|step| step.has_destination())
             .filter(|step| is_rare(host, step, told) && told.shapes.contains_key(&(host, step.shape)));
         for step in apart {
             shapes.entry((host, step.shape)).or_default().push(place);

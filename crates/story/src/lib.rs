@@ -40,7 +40,7 @@ pub use members::{Again, Index, Members, Note, Notes};
 pub use names::Names;
 pub use ordinary::{Kind, Ordinary};
 pub use recent::Recent;
-pub use resolve::{program, site};
+pub use resolve::{CONTAINED, program, site};
 pub use score::{Reason, writable_part};
 pub use seen::Seen;
 pub use spill::{Spill, folder as spill_folder};

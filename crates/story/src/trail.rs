@@ -58,6 +58,11 @@ impl Step {
         self.rule.is_some_and(is_grave)
     }
 
+    /// Whether it is a connection, of which the destination is what steps have in common.
+    pub fn has_destination(&self) -> bool {
+        matches!(self.rule, Some(Rule::EgressPort | Rule::DnsDirect | Rule::Metadata))
+    }
+
     /// Which of two steps stays where there are too many.
     pub fn rank(&self) -> Rank {
         (self.is_grave(), self.severity, !self.blocked)

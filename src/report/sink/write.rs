@@ -4,7 +4,7 @@ use crate::memory::StringBuf;
 use crate::report::counters;
 use crate::sys::{self, Fd};
 use core::ffi::CStr;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicBool, Ordering};
 use portcullis_policy::Sink;
 
 /// Permissions of a new log file: root appends, and its group reads.
@@ -112,15 +112,27 @@ pub fn appended(fd: i32, line: &[u8]) -> bool {
     written == Ok(whole)
 }
 
-/// Writes a line at once; whether all of it was taken.
+/// A pipe has taken a part of this process's last line.
+static IS_CUT: AtomicBool = AtomicBool::new(false);
+
+/// Writes a line at once; whether all of it was taken. Behind a part of a line that a pipe had room for, this one ends that first.
 pub fn whole(fd: i32, line: &[u8]) -> bool {
-    let written = match sys::send_bytes(fd, line) {
-        Err(libc::ENOTSOCK) if sys::within_limit(fd, line.len()) && sys::never_blocks(fd, line.len()) => {
-            sys::write(fd, b"", line)
-        }
-        other => other,
+    match sys::send_bytes(fd, line) {
+        Err(libc::ENOTSOCK) => {}
+        other => return other == Ok(line.len()),
+    }
+    if !sys::within_limit(fd, line.len().wrapping_add(1)) || !sys::never_blocks(fd, line.len().wrapping_add(1)) {
+        return false;
+    }
+    let head: &[u8] = if IS_CUT.swap(false, Ordering::Relaxed) { b"\n" } else { b"" };
+    let all = head.len().wrapping_add(line.len());
+    let written = sys::write(fd, head, line);
+    let is_cut = match written {
+        Ok(len) => len < all && len != head.len(),
+        Err(_) => !head.is_empty(),
     };
-    written == Ok(line.len())
+    IS_CUT.store(is_cut, Ordering::Relaxed);
+    written == Ok(all)
 }
 
 /// What stands before the text in a datagram to syslog: facility daemon (3), the priority, the tag.

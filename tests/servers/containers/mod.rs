@@ -262,6 +262,46 @@ fn nginx_says_where_its_events_go() {
     assert!(own["events_go_to"].as_str().expect("a place").starts_with("the standard error of"), "{own}");
 }
 
+/// Descriptor 2 of a server that has closed its standard error may be anything: a file of data, or the next client's connection.
+#[test]
+fn only_what_was_standard_error_is_written_to() {
+    let _place = image();
+    std::fs::create_dir_all("/var/www/html").expect("a folder");
+    let server = "import os, socket, subprocess, sys
+listener = socket.create_server(('127.0.0.1', 9000))
+if sys.argv[1] == 'file':
+    os.dup2(os.open('/var/www/html/data', os.O_RDWR | os.O_CREAT, 0o644), 2)
+    os.write(2, b'data')
+while True:
+    client, _ = listener.accept()
+    number = client.fileno()
+    if sys.argv[1] == 'client':
+        number = os.dup2(number, 2)
+    client.recv(16)
+    subprocess.run(['/bin/sh', '-c', 'true'], stderr=subprocess.DEVNULL)
+    os.write(number, b'done')
+    client.close()
+    if sys.argv[1] == 'client':
+        os.close(2)
+";
+    file("/var/www/html/server.py", server);
+    let python = named("/usr/bin/python3");
+    for is_of in ["file", "client"] {
+        let script = format!("exec 2>&-; LD_PRELOAD={} exec {python} /var/www/html/server.py {is_of}", library());
+        let container = Container::start(Options::default(), &["sh", "-ec", &script], 9000);
+        let mut client = std::net::TcpStream::connect(("127.0.0.1", 9000)).expect("the server");
+        std::io::Write::write_all(&mut client, b"go").expect("a request");
+        let mut answer = String::new();
+        std::io::Read::read_to_string(&mut client, &mut answer).expect("an answer");
+        assert_eq!(answer, "done", "{is_of}");
+        if is_of == "file" {
+            assert_eq!(std::fs::read_to_string("/var/www/html/data").expect("the file"), "data");
+        }
+        let status = container.portcullis(&["status"]);
+        assert!(status.contains("EVENTS LOST"), "{is_of}: it is said: {status}");
+    }
+}
+
 /// The text below a line of the example for Kubernetes that ends in `|`.
 fn block(after: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/containers/kubernetes.yaml");

@@ -64,6 +64,10 @@ impl<'a> Outcome<'a> {
             if plan.unknown > 0 {
                 println!("of some requests the site is not known: the strictest policy of all decides on those");
             }
+            if plan.global > 0 {
+                println!("NOT some calls of which no site is known: the global policy decides on those");
+                println!("  for every site: portcullis install UNIT --mode enforce");
+            }
             for (path, text) in &plan.edits {
                 Change::Write(path.clone(), text.clone()).show();
             }

@@ -15,7 +15,10 @@ use std::path::Path;
 pub struct Selected {
     pub known: BTreeMap<usize, String>,
     pub new: BTreeSet<Vec<Key>>,
+    /// Requests that were lost: the strictest policy of all decides on those.
     pub unknown: usize,
+    /// Calls of which no site is known: the global policy decides on those.
+    pub global: usize,
 }
 
 /// The virtual hosts that contain what is wanted.
@@ -46,7 +49,7 @@ pub fn select(config: &Config, policy: &Policy<'_>, wanted: &Wanted) -> Result<S
                 // A server reaches the same files by each of its names. One of a document root is less specific than one of that and a name,
                 // and more specific than one of a name alone, whose lists it would take from the site.
                 match keys_of(&stranger) {
-                    Ok(keys) if has_root => drop(selected.new.insert(keys)),
+                    Ok(Some(keys)) if has_root => drop(selected.new.insert(keys)),
                     _ => {
                         let root = &request.document_root;
                         *note = format!(
@@ -55,7 +58,10 @@ pub fn select(config: &Config, policy: &Policy<'_>, wanted: &Wanted) -> Result<S
                     }
                 }
             }
-            Whose::Global => drop(selected.new.insert(keys_of(request)?)),
+            Whose::Global => match keys_of(request)? {
+                Some(keys) => drop(selected.new.insert(keys)),
+                None => selected.global += 1,
+            },
         }
     }
     for request in others {
@@ -67,6 +73,11 @@ pub fn select(config: &Config, policy: &Policy<'_>, wanted: &Wanted) -> Result<S
     let roots = own.iter().map(|request| normal(&request.document_root)).filter(|root| !root.is_empty()).collect();
     share(config, &roots, &mut selected);
     if selected.known.is_empty() && selected.new.is_empty() {
+        if selected.global > 0 {
+            return Err("no request of the incident has a document root, script, pool or trusted server name that would select a site, so \
+                        the global policy decides on it; nothing was changed; help: portcullis install UNIT --mode enforce"
+                .to_owned());
+        }
         return Err("no event of the incident names its site: the request of each was lost, and the strictest policy of all decides on \
                     those; help: contain a site by --document-root or --vhost, or every site: portcullis install UNIT --mode enforce"
             .to_owned());
@@ -95,8 +106,8 @@ fn normal(path: &str) -> String {
 }
 
 /// The keys by which a request selects a virtual host that is not there yet: of what the server itself says, the narrowest that covers the
-/// site.
-fn keys_of(request: &Request) -> Result<Vec<Key>, String> {
+/// site. `None` where it says nothing that would select one.
+pub fn keys_of(request: &Request) -> Result<Option<Vec<Key>>, String> {
     let (root, script) = (normal(&request.document_root), normal(&request.script));
     if root == "/" {
         return Err("the document root is /, which is that of every site; nothing was changed; help: portcullis install UNIT --mode \
@@ -106,14 +117,12 @@ fn keys_of(request: &Request) -> Result<Vec<Key>, String> {
     let is_trusted = [Source::Module, Source::Nginx].iter().any(|source| *source as u8 == request.source);
     let name = request.server_name.rsplit_once(':').map_or(request.server_name.as_str(), |(name, _)| name);
     Ok(match () {
-        () if !root.is_empty() => vec![("document_root", root)],
-        () if !script.is_empty() && script != "/" => vec![("script", script)],
-        () if !request.pool.is_empty() => vec![("pool", request.pool.clone())],
-        () if is_trusted && !name.is_empty() && !name.contains(['*', '?']) => vec![("server_name", name.to_owned())],
-        () => {
-            return Err("a request has no document root, script, pool or trusted server name that would select a site, so the global \
-                        policy decides on it; nothing was changed; help: portcullis install UNIT --mode enforce"
-                .to_owned());
+        () if !root.is_empty() => Some(vec![("document_root", root)]),
+        () if !script.is_empty() && script != "/" => Some(vec![("script", script)]),
+        () if !request.pool.is_empty() => Some(vec![("pool", request.pool.clone())]),
+        () if is_trusted && !name.is_empty() && !name.contains(['*', '?']) => {
+            Some(vec![("server_name", name.to_owned())])
         }
+        () => None,
     })
 }

@@ -1,7 +1,7 @@
 //! The virtual hosts of a configuration that requests select, or are to select, and the files that make them enforce every rule.
 
 use super::edit::{self, Key, Strict};
-use super::select::{Selected, select};
+use super::select::{Selected, keys_of, select};
 use crate::changes::Changes;
 use crate::explain::{Request, Whose, find};
 use crate::learn::files;
@@ -10,6 +10,7 @@ use portcullis_config::model::{Match, Vhost};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, Loaded, modes};
 use portcullis_policy::{Mode, Policy};
+use portcullis_story::CONTAINED;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,8 @@ pub struct Plan {
     pub changes: Vec<String>,
     /// How many requests of those that are meant are not known, so that the strictest policy decides on them.
     pub unknown: usize,
+    /// Calls of which no site is known.
+    pub global: usize,
 }
 
 /// Works out what contains the sites in one configuration.
@@ -76,7 +79,7 @@ pub fn plan(main: &Path, wanted: &Wanted, strict: &Strict<'_>) -> Result<Plan, S
     }
     let bytes = portcullis_config::compile(&loaded.config);
     let policy = Policy::new(&bytes).map_err(|why| why.reason().to_owned())?;
-    let Selected { known, new, unknown } = select(&loaded.config, &policy, wanted)?;
+    let Selected { known, new, unknown, global } = select(&loaded.config, &policy, wanted)?;
     let mut sites = Vec::new();
     let mut edits: BTreeMap<PathBuf, String> = BTreeMap::new();
     for (index, note) in known {
@@ -103,7 +106,7 @@ pub fn plan(main: &Path, wanted: &Wanted, strict: &Strict<'_>) -> Result<Plan, S
     let edits: Vec<(PathBuf, String)> = edits.into_iter().collect();
     let policy = checked(main, &loaded, &edits, &sites, wanted)?;
     let changes = changes(main, &policy);
-    Ok(Plan { main: main.to_owned(), sites, edits, policy, changes, unknown })
+    Ok(Plan { main: main.to_owned(), sites, edits, policy, changes, unknown, global })
 }
 
 /// What a policy changes of the applied one.
@@ -140,6 +143,8 @@ fn checked(
                 // Without a request, the strictest of all policies decides.
                 Whose::Strictest => continue,
                 Whose::Vhost(index) => String::from_utf8_lossy(policy.vhost_name(index)).into_owned(),
+                // Of those that name no site, it is said.
+                Whose::Global if keys_of(request)?.is_none() => continue,
                 Whose::Global => String::new(),
             };
             if !sites.iter().any(|site| site.name == name) {
@@ -188,7 +193,7 @@ fn free_name(main: &Path, config: &Config, edits: &BTreeMap<PathBuf, String>, ke
     let of = keys.first().map(|(_, value)| slug(value)).unwrap_or_default();
     let folder = main.parent().unwrap_or(Path::new("/")).join("vhosts.d");
     let names =
-        std::iter::once(format!("contain-{of}")).chain((2_u32..).map(|number| format!("contain-{of}-{number}")));
+        std::iter::once(format!("{CONTAINED}{of}")).chain((2_u32..).map(|number| format!("{CONTAINED}{of}-{number}")));
     let mut all = names.map(|name| {
         let file = folder.join(format!("{name}.toml"));
         (name, file)

@@ -42,10 +42,21 @@ pub fn read_all(log: &Log<'_>, follow: bool, each: Each<'_>) -> Result<(), Error
             }
         }
         let copies = log.copies.filter(|_| !follow).map(|copies| (copies, part));
-        let failed = |error| Error::of(path, error);
-        let mut followed = Followed::open(path, &log.meter, copies).map_err(failed)?;
+        let mut followed = match Followed::open(path, &log.meter, copies) {
+            Ok(followed) => followed,
+            Err(error) if follow || log.files.len() == 1 => return Err(Error::of(path, error)),
+            // Whoever spoils one of several files hides none of the others.
+            Err(error) => {
+                each(Item::Unreadable(Error::of(path, error)));
+                continue;
+            }
+        };
         followed.wanted = log.wanted;
-        followed.read(part, each).map_err(failed)?;
+        match followed.read(part, each) {
+            Err(error) if follow => return Err(Error::of(path, error)),
+            Err(error) => each(Item::Unreadable(Error::of(path, error))),
+            Ok(()) => {}
+        }
         match follow {
             true => open.push(followed),
             false => followed.end(part, each),

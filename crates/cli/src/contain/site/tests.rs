@@ -101,6 +101,16 @@ fn two_sites_with_one_document_root_are_contained_together() {
     assert!(plan.sites[0].line().contains("; NOT requests for /srv/named by another server name"));
 }
 
+/// A call without a request keeps no site of the incident from being contained.
+#[test]
+fn a_call_of_no_site_is_named_beside_the_sites() {
+    let place = Place::with("mode = \"audit\"\n", &[]);
+    let of_shop = Request { document_root: "/srv/shop".to_owned(), ..Request::default() };
+    let own = BTreeSet::from([of_shop, Request::default()]);
+    let plan = place.plan(&Wanted::Requests { own, others: BTreeSet::new() }).expect("a plan");
+    assert_eq!((names(&plan), plan.global), (vec!["contain-srv-shop"], 1));
+}
+
 #[test]
 fn what_names_no_site_is_said() {
     let place = Place::with("mode = \"audit\"\n", &[]);
