@@ -267,7 +267,8 @@ fn nginx_says_where_its_events_go() {
 fn only_what_was_standard_error_is_written_to() {
     let _place = image();
     std::fs::create_dir_all("/var/www/html").expect("a folder");
-    let server = "import os, socket, subprocess, sys
+    let server = "import fcntl, os, socket, subprocess, sys
+other = fcntl.fcntl(os.open('/dev/null', os.O_RDWR), fcntl.F_DUPFD, 10)
 listener = socket.create_server(('127.0.0.1', 9000))
 if sys.argv[1] == 'file':
     os.dup2(os.open('/var/www/html/data', os.O_RDWR | os.O_CREAT, 0o644), 2)
@@ -277,12 +278,12 @@ while True:
     number = client.fileno()
     if sys.argv[1] == 'client':
         number = os.dup2(number, 2)
-    client.recv(16)
-    subprocess.run(['/bin/sh', '-c', 'true'], stderr=subprocess.DEVNULL)
-    os.write(number, b'done')
+    if client.recv(16) == b'go':
+        subprocess.run(['/bin/sh', '-c', 'true'])
+        os.write(number, b'done')
     client.close()
     if sys.argv[1] == 'client':
-        os.close(2)
+        os.dup2(other, 2)
 ";
     file("/var/www/html/server.py", server);
     let python = named("/usr/bin/python3");
@@ -290,6 +291,7 @@ while True:
         let script = format!("exec 2>&-; LD_PRELOAD={} exec {python} /var/www/html/server.py {is_of}", library());
         let container = Container::start(Options::default(), &["sh", "-ec", &script], 9000);
         let mut client = std::net::TcpStream::connect(("127.0.0.1", 9000)).expect("the server");
+        client.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("a limit");
         std::io::Write::write_all(&mut client, b"go").expect("a request");
         let mut answer = String::new();
         std::io::Read::read_to_string(&mut client, &mut answer).expect("an answer");
