@@ -47,8 +47,8 @@ pub fn stderr() -> Result<Fd, i32> {
         _ if own == (0, 0) => return Err(libc::EBADF),
         None if write::is_stderr(own) => write::stderr()?,
         Some(_) if is_first && write::is_stderr(own) => write::stderr()?,
-        // Another one that the first process itself has by now is whatever that has opened.
-        Some(first) if is_stream(&first) && (is_first || sys::getpid() != 1) => {
+        // Another one than it had when this was held is whatever the first process has opened since.
+        Some(first) if is_stream(&first) && (is_first || sys::getpid() != 1 && !may_be_lent()) => {
             let flags = libc::O_WRONLY | libc::O_APPEND | libc::O_NONBLOCK | libc::O_NOCTTY;
             sys::open(libc::AT_FDCWD, FIRST, flags, 0)?
         }
