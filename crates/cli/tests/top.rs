@@ -158,8 +158,7 @@ fn a_terminal_that_closes_ends_it() {
         let pid = terminal.program();
         terminal.tmux(&["set-option", "-g", "exit-empty", "off"]);
         terminal.tmux(&["kill-pane"]);
-        let place = Path::new("/proc").join(&pid);
-        terminal::await_true("its end", || !place.exists());
+        terminal::await_true("its end", || terminal::has_ended(&pid));
     }
 }
 

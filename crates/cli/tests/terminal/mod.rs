@@ -139,3 +139,9 @@ pub fn await_true(what: &str, is_so: impl Fn() -> bool) {
         std::thread::sleep(LOOK);
     }
 }
+
+/// Whether a process has ended. Its next parent may not have asked for its status yet.
+pub fn has_ended(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['Z', 'X'])))
+}
