@@ -132,6 +132,8 @@ impl Zoo {
         command.args(["--plugin", "python3", "--http-socket", "127.0.0.1:8083", "--master", "--need-app"]);
         command.args(["--processes", "1", "--uid", "www-data", "--gid", "www-data", "--die-on-term"]);
         command.arg("--disable-logging").arg("--wsgi-file").arg(self.place.pages().join("app.py"));
+        // What differs is to be seen among what a test says.
+        command.arg("--logto").arg(self.place.join("uwsgi.log"));
         let process = Process::start(command, guard);
         wait_until("uwsgi", || std::net::TcpStream::connect(("127.0.0.1", 8083)).is_ok());
         process
