@@ -135,8 +135,8 @@ fn without_its_records_nothing_is_learnt_and_that_is_said() {
         assert!(done.status.code() == Some(1) && done.stdout.is_empty(), "{}", said(&done));
         assert!(said(&done).contains(&why) && said(&done).contains("help: TMPDIR"), "{}", said(&done));
         let page = place.join("page.html");
-        let done =
-            command(&place, &folder, "report").arg("-o").arg(&page).arg(&log).output().expect("portcullis report");
+        let mut report = command(&place, &folder, "report");
+        let done = report.args(["--proposal", "-o"]).arg(&page).arg(&log).output().expect("portcullis report");
         assert!(done.status.code() == Some(1) && said(&done).contains(&format!("nothing is proposed: {why}")));
         let text = std::fs::read_to_string(&page).expect("a page");
         assert!(text.contains(&format!("Nothing is proposed: {why}")) && text.contains("Raw event"), "{text}");

@@ -132,7 +132,8 @@ help!(
     "  portcullis report -o report.html                 # from the journal
   portcullis report --since 24h --vhost shop -o shop.html
   portcullis report --since-report monday.html -o tuesday.html   # marks what is new
-  portcullis report --rotated --probes -o all.html /var/log/portcullis/events.jsonl",
+  portcullis report --rotated --probes -o all.html /var/log/portcullis/events.jsonl
+  portcullis report --proposal -o report.html      # with what `portcullis learn` would propose",
     "the page was written",
     "a line is not an event, or an error"
 );

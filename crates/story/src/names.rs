@@ -5,12 +5,13 @@ use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 /// What a text takes beside its own bytes, in bytes, about: where it ends, and its places in a table that is half full.
-const BESIDE: usize = 14;
+const BESIDE: usize = 22;
 
 /// Texts by their numbers; number 0 is the empty one.
 #[derive(Default)]
 pub struct Names {
-    numbers: HashTable<u32>,
+    /// With a half of each hash: a table that grows reads no text.
+    numbers: HashTable<(u32, u32)>,
     hasher: Quick,
     buffer: String,
     /// Where the text of each number ends, without the empty one.
@@ -23,16 +24,16 @@ impl Names {
         if text.is_empty() {
             return 0;
         }
-        let hash = self.hasher.hash_one(text);
-        if let Some(number) = self.numbers.find(hash, |number| self.text(*number) == text) {
+        let half = self.hasher.hash_one(text) as u32;
+        let is_it = |(known, number): &(u32, u32)| *known == half && self.text(*number) == text;
+        if let Some((_, number)) = self.numbers.find(spread(half), is_it) {
             return *number;
         }
         let end = u32::try_from(self.buffer.len() + text.len());
         let (Ok(number), Ok(end)) = (u32::try_from(self.len()), end) else { return 0 };
         self.buffer.push_str(text);
         self.ends.push(end);
-        let (hasher, buffer, ends) = (self.hasher, &self.buffer, &self.ends);
-        self.numbers.insert_unique(hash, number, |number| hasher.hash_one(text_of(buffer, ends, *number)));
+        self.numbers.insert_unique(spread(half), (half, number), |(half, _)| spread(*half));
         number
     }
 
@@ -59,6 +60,11 @@ impl Names {
     pub fn held(&self) -> usize {
         self.buffer.len() + self.ends.len() * BESIDE
     }
+}
+
+/// A half of a hash in both halves: a table takes the place from the lower bits, and tells those of a place apart by the highest.
+fn spread(half: u32) -> u64 {
+    u64::from(half) << 32 | u64::from(half)
 }
 
 fn text_of<'b>(buffer: &'b str, ends: &[u32], number: u32) -> &'b str {

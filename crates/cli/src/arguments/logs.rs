@@ -152,4 +152,7 @@ pub struct Report {
     /// Earlier report to compare with: what it did not have is marked as new [default: the page at -o, if there is one]
     #[arg(long, value_name = "FILE")]
     pub since_report: Option<PathBuf>,
+    /// Write into the page what `learn` would propose, too; it takes as long as `learn` does
+    #[arg(long)]
+    pub proposal: bool,
 }

@@ -92,9 +92,12 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let selection = &arguments.selection;
     let mut reading = Reading { story: selection.story(), ..Reading::default() };
     // Without a proposal there is a report still.
-    let streaming = learn::Streaming::of(&arguments.source);
-    let policy = streaming.as_ref().map_err(String::clone).and_then(learn::Streaming::policy);
-    let mut learner = streaming.as_ref().ok().zip(policy.as_ref().ok()).map(|(learn, policy)| learn.learner(policy));
+    let streaming = arguments.proposal.then(|| learn::Streaming::of(&arguments.source));
+    let policy = streaming.as_ref().map(|learn| learn.as_ref().map_err(String::clone).and_then(learn::Streaming::policy));
+    let mut learner = match (&streaming, &policy) {
+        (Some(Ok(learn)), Some(Ok(policy))) => Some(learn.learner(policy)),
+        _ => None,
+    };
     let unreadable = selection.read_every(false, &mut |event, is_chosen| {
         if reading.take(&event, is_chosen)
             && let Some(learner) = &mut learner
@@ -106,20 +109,20 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let notes = std::mem::take(&mut reading.notes);
     let log = reading.done();
     let learnt = match (&streaming, learner) {
-        (Ok(streaming), Some(learner)) => streaming.text(learner),
-        _ => policy.map(|_| String::new()),
+        (Some(Ok(learn)), Some(learner)) => Some(learn.text(learner)),
+        _ => policy.map(|policy| policy.map(|_| String::new())),
     };
     let shown = &log.incidents[..log.incidents.len().min(INCIDENTS)];
     let kept = Kept::read(selection, shown, notes);
     // Whoever only looks at the page learns it there; whoever only runs this, here.
-    let lacks =
-        [("nothing is proposed", learnt.as_ref().err()), ("events are missing in the page", kept.lack.as_ref())];
+    let unlearnt = learnt.as_ref().and_then(|learnt| learnt.as_ref().err());
+    let lacks = [("nothing is proposed", unlearnt), ("events are missing in the page", kept.lack.as_ref())];
     for (what, why) in lacks.iter().filter_map(|(what, why)| why.map(|why| (what, why))) {
         complain(format_args!("{what}: {why}"));
     }
     let is_whole = unreadable == 0 && lacks.iter().all(|(_, why)| why.is_none());
     let code = if is_whole { FINE } else { WRONG };
-    let proposal = learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n"));
+    let proposal = learnt.map(|learnt| learnt.unwrap_or_else(|error| format!("Nothing is proposed: {error}\n")));
     // Beside a device there is no second file.
     let beside = arguments.output.as_deref().filter(|path| !device::is(path)).map(second);
     let more = beside.as_ref().filter(|_| log.incidents.len() > INCIDENTS);
@@ -131,7 +134,7 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
         commands: &commands,
         earlier: &earlier,
         unreadable,
-        proposal: &proposal,
+        proposal: proposal.as_deref(),
         policy: &policy_here(arguments),
         more: more.map(PathBuf::as_path),
         command: &crate::out::command(),
@@ -234,7 +237,7 @@ pub fn pages_on(events: &[Event], unreadable: usize, text: &str) -> [String; 2] 
         commands: &|incident| incidents::commands(&selection, incident),
         earlier: &earlier::Found::None(text.to_owned()),
         unreadable,
-        proposal: text,
+        proposal: Some(text),
         policy: text,
         more: None,
         command: text,

@@ -163,14 +163,9 @@ impl<R: BufRead> Lines<R> {
     }
 }
 
-/// Where the first end of a line or zero is: by parts that the compiler looks at as a whole.
+/// Where the first end of a line or zero is.
 fn end_of(bytes: &[u8]) -> Option<usize> {
-    const PART: usize = 32;
-    let is_end = |byte: &u8| matches!(byte, b'\n' | 0);
-    let (parts, _) = bytes.as_chunks::<PART>();
-    let has_end = |part: &[u8; PART]| part.iter().fold(false, |found, byte| found | is_end(byte));
-    let before = parts.iter().position(has_end).unwrap_or(parts.len()) * PART;
-    bytes[before..].iter().position(is_end).map(|at| before + at)
+    memchr::memchr2(b'\n', 0, bytes)
 }
 
 #[cfg(test)]

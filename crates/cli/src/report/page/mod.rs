@@ -41,8 +41,8 @@ pub struct Facts<'f> {
     pub earlier: &'f Found,
     /// Lines that were no events.
     pub unreadable: usize,
-    /// What `learn` proposes.
-    pub proposal: &'f str,
+    /// What `learn` proposes, where that was asked for.
+    pub proposal: Option<&'f str>,
     /// The policy of this machine.
     pub policy: &'f str,
     /// The second file.
@@ -218,7 +218,7 @@ pub fn page(facts: &Facts<'_>) -> String {
             (part("time", html! { (numbers(facts)) @if log.totals.events == 0 { p { "No events in this time." } } @else { (chart::over_time(&log.digest.timeline)) } (own(facts)) }))
             (part("incidents", detail::incidents(facts, &anchors)))
             (tables::all(facts, &anchors))
-            (part("learn", html! { pre { (visible(facts.proposal)) } }))
+            (part("learn", proposal(facts)))
         }
         p class="dim" id="said" role="status" {}
     };
@@ -229,6 +229,16 @@ pub fn page(facts: &Facts<'_>) -> String {
 fn part(anchor: &str, content: Markup) -> Markup {
     let title = PARTS.iter().find(|(known, _)| *known == anchor).map_or("", |(_, title)| title);
     html! { section aria-labelledby=(anchor) { h2 id=(anchor) { (title) } (content) } }
+}
+
+/// What would be allowed, or how to see that.
+fn proposal(facts: &Facts<'_>) -> Markup {
+    html! {
+        @match facts.proposal {
+            Some(text) => pre { (visible(text)) },
+            None => p { "Not asked for: " code { "portcullis learn" } " prints it, and " code { "portcullis report --proposal" } " writes it here." },
+        }
+    }
 }
 
 /// The second file: the incidents that the page has no room for, in a line each.
