@@ -150,7 +150,7 @@ fn a_site_is_contained_from_the_live_view() {
     terminal.await_text("1 incident");
     let contain = |answer: &str| {
         terminal.key("c");
-        terminal.await_text("Run it? y: yes, any other key: no");
+        terminal.await_text("A preview comes first. y: yes, any other key: no");
         terminal.key("y");
         terminal.await_that("the question", |screen| screen.trim_end().ends_with("Contain it? [y/N]"));
         terminal.line(answer);

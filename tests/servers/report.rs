@@ -148,6 +148,13 @@ fn filters(browser: &Browser) {
     set("level", "");
     set("words", "no such words anywhere");
     assert_eq!(browser.value("document.querySelectorAll('tr[data-search]:not([hidden])').length"), 0);
+    // Words are compared as they are: no expression takes long or matches more, and no markup of them comes into the page.
+    let elements = browser.value("document.querySelectorAll('*').length");
+    for hostile in ["(a+)+$", ".{0,999}x*", "(.*)*\\u0021", "<img src=x onerror=alert(1)>", "</script><b>"] {
+        set("words", hostile);
+        assert_eq!(browser.value(seen), 0, "{hostile}");
+        assert_eq!(browser.value("document.querySelectorAll('*').length"), elements, "{hostile}");
+    }
     // A link leads to an incident also where the search hides it.
     browser.value("document.querySelector('.card a').click()");
     let target = "document.getElementById(location.hash.slice(1))";

@@ -118,6 +118,6 @@ fn print(event: &Event, arguments: &Events, table: &Table) {
     } else if arguments.table {
         println!("{}", table.row(event));
     } else {
-        println!("{}", show::event(&event.value()));
+        println!("{}", show::event(event));
     }
 }

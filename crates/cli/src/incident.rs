@@ -111,14 +111,14 @@ pub fn as_json(incident: &Incident) -> Value {
 /// An incident for people: the request, when it was, then what happened for it.
 pub fn shown(incident: &Incident) -> String {
     let first = incident.first();
-    let request = show::request(&first.value());
+    let request = show::request(first);
     let request = match request.strip_prefix("for ").unwrap_or(&request) {
         "" => "no request",
         request => request,
     };
     let counted = crate::check::counted(incident.events.len(), "event");
     let blocked = incident.blocked();
-    let id = match show::printable(first.text(field::HTTP_REQUEST_ID)) {
+    let id = match show::value(first.text(field::HTTP_REQUEST_ID)) {
         id if id.is_empty() => id,
         id => format!(", request {id}"),
     };

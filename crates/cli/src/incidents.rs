@@ -14,7 +14,9 @@ use crate::log::{self, Event};
 use crate::{check, out, show};
 use anstyle::{AnsiColor, Style};
 use list::List;
-use portcullis_story::{Count, Incident, IncidentStep, Members, Named, Outcome, Told, find, find_first, named};
+use portcullis_story::{
+    Count, Incident, IncidentStep, Members, Named, Outcome, Told, delimited, find, find_first, named,
+};
 use serde_json::{Value, json};
 use std::rc::Rc;
 
@@ -102,10 +104,16 @@ pub fn outcome(incident: &Incident) -> &'static str {
 /// What happened, for a terminal.
 pub fn title(incident: &Incident) -> String {
     let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
-    format!("{}{ALARM}{doubt}{ALARM:#}", out::printable(&incident.title()))
+    format!("{ALARM}{doubt}{ALARM:#}{BOLD}{}{BOLD:#}", out::printable(&incident.title()))
 }
 
+/// What an event has that says no time: the beginning of 1970 is when no server was.
+const NO_TIME: &str = "at no time";
+
 fn time(nanoseconds: i64) -> String {
+    if nanoseconds == 0 {
+        return NO_TIME.to_owned();
+    }
     let text = log::time_text(nanoseconds).unwrap_or_default();
     text.get(..19).unwrap_or(&text).replace('T', " ")
 }
@@ -185,7 +193,7 @@ pub fn one(arguments: &Events, id: &str) -> Result<Read, String> {
 
 /// What happened, when, where and why, and each kind of call.
 pub fn overview(incident: &Incident) -> Vec<String> {
-    let mut lines = vec![format!("{BOLD}{}{BOLD:#}", title(incident))];
+    let mut lines = vec![title(incident)];
     lines.extend(facts(incident).into_iter().map(|fact| format!("  {DIM}{fact}{DIM:#}")));
     lines.extend([String::new(), "Steps".to_owned()]);
     lines.extend(incident.steps.iter().map(|step| format!("  {}", step_line(step))));
@@ -195,12 +203,16 @@ pub fn overview(incident: &Incident) -> Vec<String> {
     lines
 }
 
+/// The longest name of a fact, in characters; --json has all of it.
+const FACT_MAX: usize = 160;
+
 /// When, where and why.
 fn facts(incident: &Incident) -> Vec<String> {
     let all = |word: &str, names: &[Rc<str>], (count, is_exact): Count| match names {
         [] => None,
         names => {
-            let shown: Vec<String> = names.iter().take(8).map(|name| out::printable(name)).collect();
+            let shown: Vec<String> =
+                names.iter().take(8).map(|name| out::printable(&delimited(name, FACT_MAX))).collect();
             let more = count.saturating_sub(shown.len());
             let about = if is_exact { "" } else { "about " };
             let more = if more > 0 { format!(", and {about}{more} more") } else { String::new() };
@@ -217,25 +229,32 @@ fn facts(incident: &Incident) -> Vec<String> {
         all("script", &incident.scripts, scripts),
         all("client", &incident.clients, clients),
     ];
-    let mut facts = vec![
-        format!("incident {}, score {}: {}", incident.id, incident.score, points.join("; ")),
-        format!("{} to {} UTC", time(incident.first), time(incident.last)),
-    ];
+    let mut facts =
+        vec![format!("incident {}, score {}: {}", incident.id, incident.score, points.join("; ")), when(incident)];
     facts.extend(lists.into_iter().flatten());
     let [ahead, blocked] = incident.calls;
     facts.push(format!("calls: {ahead} went ahead, {blocked} blocked"));
     facts
 }
 
+/// From when to when it was.
+fn when(incident: &Incident) -> String {
+    match (incident.first, incident.last) {
+        (0, 0) => "when it was is not known".to_owned(),
+        (0, last) => format!("of some events it is not known when they were, up to {} UTC", time(last)),
+        (first, last) => format!("{} to {} UTC", time(first), time(last)),
+    }
+}
+
 fn step_line(step: &IncidentStep) -> String {
     let (style, word) = if step.blocked { (ALARM, show::BLOCKED) } else { (GRAVE, show::WENT_AHEAD) };
-    let times = if step.calls > 1 { format!("  ({} times)", step.calls) } else { String::new() };
-    let rare = if step.is_rare { "  rare" } else { "" };
+    let rare = if step.is_rare { "rare  " } else { "" };
     format!(
-        "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<14}{BOLD:#}  {}{times}{rare}",
+        "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<14}{BOLD:#}  {rare}{}{}",
         time(step.first),
         step.rule,
-        show::bounded(&step.what)
+        show::times(step.calls),
+        show::rest(&step.what)
     )
 }
 

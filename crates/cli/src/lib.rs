@@ -26,6 +26,7 @@ mod instead;
 #[allow(clippy::disallowed_methods)]
 mod kill_switch;
 mod learn;
+mod limits;
 mod log;
 mod modes;
 mod probes;
@@ -57,11 +58,17 @@ const NOTHING: u8 = 3;
 /// Used wrongly; clap exits with it too.
 const USAGE: u8 = 2;
 
+/// Looks at what is lost when `main` begins.
+pub use limits::look as look_first;
+
 /// Does what the arguments of the process ask for.
 pub fn main() -> ExitCode {
+    if let Err(error) = limits::take() {
+        return ExitCode::from(complain(format_args!("cannot take signals: {error}")));
+    }
     let verb = match Arguments::try_parse() {
         Ok(arguments) => arguments.verb,
-        Err(error) => with_hint(without_hidden(error)).exit(),
+        Err(error) => return ExitCode::from(parsed_wrongly(error)),
     };
     if let Some(Err(why)) = verb.selection().map(log::Selection::is_possible) {
         return ExitCode::from(misuse(why));
@@ -90,6 +97,13 @@ pub fn main() -> ExitCode {
         Verb::Explain(arguments) => explain::run(&arguments),
     };
     ExitCode::from(done)
+}
+
+/// Prints the help that was asked for, or how the command line is wrong; gives the exit code.
+fn parsed_wrongly(error: clap::Error) -> u8 {
+    let error = with_hint(without_hidden(error));
+    out::help(&error);
+    if error.use_stderr() { USAGE } else { FINE }
 }
 
 /// An error of the command line that suggests no verb which `--help` hides.

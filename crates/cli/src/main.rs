@@ -4,6 +4,16 @@
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Before the standard library opens /dev/null in the place of a standard stream that is closed: no other code runs earlier. It is the
+/// one unsafe attribute of the crates: the section takes pointers to functions, and this is one.
+#[used]
+#[unsafe(link_section = ".init_array")]
+static FIRST: extern "C" fn() = look_first;
+
+extern "C" fn look_first() {
+    portcullis_cli::look_first();
+}
+
 fn main() -> std::process::ExitCode {
     portcullis_cli::main()
 }

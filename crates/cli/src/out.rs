@@ -6,6 +6,7 @@
 //! **Why a module**: `clippy.toml` forbids the printing macros of others in this crate.
 #![allow(clippy::disallowed_methods)]
 
+use crate::limits;
 use rustix::fs::FileType;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -44,21 +45,34 @@ pub fn write(is_error: bool, text: Arguments<'_>) {
     let text = text.to_string();
     let text = safe(&text);
     progress(None);
-    let done = match is_error {
+    if is_error {
         // Nothing is left to say it on.
-        true => return drop(anstream::stderr().lock().write_all(text.as_bytes())),
-        // Without a colour there is none to take away.
-        false if !text.contains(ESCAPE) => send(&mut std::io::stdout().lock(), &text),
-        false => send(&mut anstream::stdout().lock(), &text),
-    };
-    match done {
-        Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(UNREAD),
-        Err(error) => {
-            let status = crate::complain(format_args!("cannot write to standard output: {error}"));
-            std::process::exit(i32::from(status));
-        }
+        return drop(anstream::stderr().lock().write_all(text.as_bytes()));
     }
+    let done = limits::open(true).and_then(|()| match text.contains(ESCAPE) {
+        // Without a colour there is none to take away.
+        false => send(&mut std::io::stdout().lock(), &text),
+        true => send(&mut anstream::stdout().lock(), &text),
+    });
+    done.unwrap_or_else(|error| unwritten(&error));
+}
+
+/// Ends the program where its output cannot be written.
+fn unwritten(error: &std::io::Error) -> ! {
+    if error.kind() == ErrorKind::BrokenPipe {
+        std::process::exit(UNREAD);
+    }
+    let status = crate::complain(format_args!("cannot write to standard output: {error}"));
+    std::process::exit(i32::from(status));
+}
+
+/// Writes the help that was asked for, or on standard error how a command line is wrong, in the colours of clap.
+pub fn help(text: &clap::Error) {
+    if text.use_stderr() {
+        return drop(text.print());
+    }
+    let done = limits::open(true).and_then(|()| text.print()).and_then(|()| std::io::stdout().flush());
+    done.unwrap_or_else(|error| unwritten(&error));
 }
 
 /// Writes text that is to be seen now: a question has no end of a line, and is read before it is answered.
@@ -99,6 +113,7 @@ pub fn columns() -> Option<usize> {
 
 /// Writes what is no text, a compiled policy, to standard output.
 pub fn bytes(bytes: &[u8]) -> std::io::Result<()> {
+    limits::open(true)?;
     let mut output = std::io::stdout().lock();
     output.write_all(bytes)?;
     output.flush()

@@ -1,10 +1,13 @@
 //! An event for people: what happened, who did it, which clause decided.
 
+use crate::explain::rule_of;
 use crate::log::Event;
 pub use crate::out::printable;
 use crate::text;
 use anstyle::{AnsiColor, Style};
 use portcullis_event::field::{self, Field};
+use portcullis_policy::Rule;
+use portcullis_story::{chain, delimited};
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -18,7 +21,7 @@ const GUARD: Style = AnsiColor::Magenta.on_default().bold();
 pub const BLOCKED: &str = "BLOCKED";
 pub const WENT_AHEAD: &str = "WENT AHEAD";
 /// What is said behind one line that is not what the journal says.
-pub const CONTRADICTED: &str = "  NOT WHAT THE JOURNAL SAYS";
+pub const CONTRADICTED: &str = "NOT WHAT THE JOURNAL SAYS  ";
 
 /// Where the documentation says what to do about what could not be judged.
 pub fn triage() -> String {
@@ -30,24 +33,41 @@ pub fn rule_width() -> usize {
     crate::log::rules().into_iter().map(str::len).max().unwrap_or_default()
 }
 
-/// A value of an event, whatever its type, with a bound in its length.
-fn shown(value: Option<&Value>) -> String {
-    crate::text::bounded(&crate::out::shown(value))
-}
-
-/// A text of an event, likewise.
-pub fn bounded(text: &str) -> String {
+/// A text of an event that has a line's end to itself, with a bound in its length.
+pub fn rest(text: &str) -> String {
     crate::text::bounded(&printable(text))
 }
 
-/// The event in two or three lines. Every value comes from an attacker and may be of any type: all go through [`shown`].
-pub fn event(event: &Value) -> String {
-    let text = |field: Field| shown(event.pointer(field.pointer));
-    let number = |field: Field| event.pointer(field.pointer).and_then(Value::as_u64);
+/// A text of an event, as a part of a sentence, of a list or of a row: nothing in it seems to be the next part. Empty for none.
+pub fn value(text: &str) -> String {
+    match text {
+        "" => String::new(),
+        text => rest(&delimited(text, usize::MAX)),
+    }
+}
+
+/// A value of an event, whatever its type, likewise.
+fn shown(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => self::value(text),
+        Some(other) => self::value(&other.to_string()),
+    }
+}
+
+/// The event in two or three lines. Every value comes from an attacker and may be of any type: all go through [`shown`], but for those
+/// with which a line ends.
+pub fn event(event: &Event) -> String {
+    let whole = event.value();
+    let text = |field: Field| shown(whole.pointer(field.pointer));
+    let end = |field: Field| crate::text::bounded(&crate::out::shown(whole.pointer(field.pointer)));
+    let number = |field: Field| event.number(field);
     let (style, word) = outcome(event);
-    let time = shown_time(&text(field::TIMESTAMP));
-    let mut out =
-        format!("{DIM}{time}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<12}{BOLD:#}  ", text(field::RULE_ID));
+    let mut out = format!(
+        "{DIM}{}{DIM:#}  {style}{word:<10}{style:#}  {BOLD}{:<12}{BOLD:#}  ",
+        time(event),
+        text(field::RULE_ID)
+    );
     out.push_str(&deed(event));
     let who = match number(field::PROCESS_PID).or_else(|| number(field::PARENT_PID)) {
         Some(pid) => format!("pid {pid}, "),
@@ -72,27 +92,27 @@ pub fn event(event: &Value) -> String {
     if !request.is_empty() {
         let _ = write!(out, "\n    {request}");
     }
-    let detail = text(field::DETAIL);
+    let detail = end(field::DETAIL);
     if !detail.is_empty() {
         let _ = write!(out, "\n    {detail}");
     }
-    let also: Vec<String> = match event.pointer(field::ALSO.pointer).and_then(Value::as_array) {
+    let also: Vec<String> = match whole.pointer(field::ALSO.pointer).and_then(Value::as_array) {
         Some(also) => also.iter().map(|rule| shown(Some(rule))).collect(),
         None => Vec::new(),
     };
     if !also.is_empty() {
         let _ = write!(out, "\n    also: {}", also.join(", "));
     }
-    for (field, journal) in contradicted(event) {
+    for (field, journal) in contradicted(&whole) {
         let _ = write!(
             out,
             "\n    {ALARM}NOT WHAT THE JOURNAL SAYS:{ALARM:#} {field} is {journal} there; somebody else may have written this event"
         );
     }
-    if event.pointer("/portcullis/probe").is_some() {
+    if whole.pointer("/portcullis/probe").is_some() {
         out.push_str("\n    a probe of portcullis doctor");
     }
-    let unguarded = text(field::UNGUARDED);
+    let unguarded = end(field::UNGUARDED);
     if !unguarded.is_empty() {
         let _ = write!(out, "\n    unguarded: {unguarded}");
     }
@@ -100,7 +120,7 @@ pub fn event(event: &Value) -> String {
     if !unknown.is_empty() {
         let _ = write!(out, "\n    unknown: {unknown} (what to do: {})", triage());
     }
-    let clause = text(field::CLAUSE);
+    let clause = clause(&end(field::CLAUSE));
     if !clause.is_empty() {
         let source = match text(field::CLAUSE_SOURCE) {
             source if source.is_empty() => "built in".to_owned(),
@@ -114,7 +134,13 @@ pub fn event(event: &Value) -> String {
 /// What the journal says otherwise, as it is shown.
 fn contradicted(event: &Value) -> Vec<(String, String)> {
     let found = event.pointer("/portcullis/contradicted").and_then(Value::as_object);
-    found.into_iter().flatten().map(|(field, value)| (printable(field), shown(Some(value)))).collect()
+    found.into_iter().flatten().map(|(field, own)| (value(field), shown(Some(own)))).collect()
+}
+
+/// The words of the clause that decided: its source stands behind it in parentheses, in which only those of this program's lists are.
+fn clause(text: &str) -> String {
+    let words = text.strip_suffix(" (default)").unwrap_or(text);
+    if words.contains(['(', ')']) { value(text) } else { text.to_owned() }
 }
 
 /// What is said behind one line of an event.
@@ -123,110 +149,118 @@ pub fn doubt(event: &Event) -> &'static str {
 }
 
 /// What became of it: how that looks, and the word for it.
-pub fn outcome(event: &Value) -> (Style, &'static str) {
-    let text = |field: Field| event.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default();
-    let category = event.pointer("/event/category/0").and_then(Value::as_str).unwrap_or_default();
-    match (category, text(field::RULE_ID), text(field::EVENT_OUTCOME)) {
-        ("configuration", "guard-policy", _) => (GUARD, "GUARD"),
+pub fn outcome(event: &Event) -> (Style, &'static str) {
+    let category = event.texts(field::EVENT_CATEGORY);
+    match (category.first(), event.rule(), event.text(field::EVENT_OUTCOME)) {
+        (Some(&"configuration"), "guard-policy", _) => (GUARD, "GUARD"),
         (_, _, "failure") => (ALARM, BLOCKED),
         _ => (AUDIT, WENT_AHEAD),
     }
 }
 
-/// A time to the second.
+/// A time to the second; a value that is none is shown as any other.
 fn shown_time(time: &str) -> String {
-    time.get(..19).unwrap_or(time).replace('T', " ")
-}
-
-/// Whether an event names no address because it is not known. Events from before 0.2.0 say 0.0.0.0:0 then, and what else is not known.
-pub fn is_unknown_address(event: &Value) -> bool {
-    let text = |field: Field| event.pointer(field.pointer).and_then(Value::as_str).unwrap_or_default();
-    let port = event.pointer(field::DESTINATION_PORT.pointer).and_then(Value::as_u64);
-    !text(field::UNKNOWN).is_empty() && text(field::DESTINATION_IP) == "0.0.0.0" && port == Some(0)
+    let seconds = time.get(..19).unwrap_or_default();
+    match seconds.split_once('T') {
+        Some((day, clock)) if seconds.bytes().all(|byte| byte.is_ascii_digit() || b"-:T".contains(&byte)) => {
+            format!("{day} {clock}")
+        }
+        _ => value(time),
+    }
 }
 
 /// Who did what.
-pub fn deed(event: &Value) -> String {
-    let (who, between, what) = who_and_what(event);
+pub fn deed(event: &Event) -> String {
+    let (who, between, what) = parts(event);
     format!("{who}{between}{what}")
 }
 
 /// Who, what is written between them, and the command, the destination or what else it was about.
-fn who_and_what(event: &Value) -> (String, &'static str, String) {
-    let text = |field: Field| shown(event.pointer(field.pointer));
-    match event.pointer(field::DESTINATION_PORT.pointer) {
-        port if text(field::EVENT_ACTION) == "connection_attempted"
-            && (port.is_none() || is_unknown_address(event)) =>
-        {
-            (text(field::CHAIN), " -> ", format!("an unknown address/{}", text(field::NETWORK_TRANSPORT)))
-        }
-        Some(port) => {
-            let port = shown(Some(port));
-            let ip = text(field::DESTINATION_IP);
-            let ip = if ip.contains(':') { format!("[{ip}]") } else { ip };
-            let domain = match text(field::DESTINATION_DOMAIN) {
-                domain if domain.is_empty() => domain,
-                domain => format!(" ({domain})"),
-            };
-            (text(field::CHAIN), " -> ", format!("{ip}:{port}/{}{domain}", text(field::NETWORK_TRANSPORT)))
-        }
-        None if text(field::EVENT_ACTION) == "exec" => (text(field::CHAIN), ": ", text(field::PROCESS_COMMAND_LINE)),
-        None => (String::new(), "", text(field::MESSAGE)),
-    }
+fn parts(event: &Event) -> (String, String, String) {
+    let Some(object) = event.object().map(|object| rest(&object)) else {
+        return (String::new(), String::new(), rest(event.text(field::MESSAGE)));
+    };
+    let who = match event.text(field::CHAIN) {
+        "" => String::new(),
+        programs => rest(&chain(programs, usize::MAX)),
+    };
+    let words = own_words(event);
+    let has = |port| event.number(port).is_some();
+    let between = match event.text(field::EVENT_ACTION) {
+        _ if !words.is_empty() => words,
+        "exec" => ": ".to_owned(),
+        "connection_attempted" => " -> ".to_owned(),
+        _ if has(field::DESTINATION_PORT) => " -> ".to_owned(),
+        _ if has(field::SERVER_PORT) => " listens on ".to_owned(),
+        _ => ": ".to_owned(),
+    };
+    (who, between, object)
 }
 
-/// Who did what in so many columns: what it was about is cut last.
-pub fn deed_within(event: &Event, columns: usize) -> String {
-    let whole = deed_whole(event);
+/// The words of what only one rule is about, as in the event's message; empty for what several are about.
+fn own_words(event: &Event) -> String {
+    let own = rule_of(event.text(field::EVENT_ACTION)).and_then(Rule::own_action);
+    own.map_or_else(String::new, |own| {
+        let verb = if event.blocked() { own.refused } else { own.proceeds };
+        String::from_utf8_lossy(&[verb, own.object].concat()).into_owned()
+    })
+}
+
+/// Who did what in so many columns: what it was about is cut last. Where no column has the rule, it says what kind of call that was.
+pub fn deed_within(event: &Event, columns: usize, has_rule: bool) -> String {
+    let (who, between, what) = parts(event);
+    let whole = format!("{who}{between}{what}");
     if text::width(&whole) <= columns {
         return whole;
     }
-    let (who, between, _) = who_and_what(&event.value());
-    let what = whole.get(who.len() + between.len()..).unwrap_or(&whole);
+    let rule = if has_rule || own_words(event).is_empty() { String::new() } else { value(event.rule()) + ": " };
+    let between = if between == " -> " { between } else { ": ".to_owned() };
     // So much of a chain of programs says something.
     const WHO_MIN: usize = 6;
-    match columns.checked_sub(text::width(what) + between.len()) {
-        Some(left) if left >= WHO_MIN => format!("{}{between}{what}", text::middle(&who, left)),
-        _ => text::middle(what, columns),
-    }
-}
-
-/// Who did what in one line, with what its destination does not show: that a UDP socket sent nothing yet, or was inherited.
-pub fn deed_whole(event: &Event) -> String {
-    let deed = deed(&event.value());
-    match event.sends_nothing() || event.is_inherited() {
-        true => format!("{deed} ({})", bounded(event.text(field::DETAIL))),
-        false => deed,
+    let taken = text::width(&between) + text::width(&rule) + text::width(&what);
+    match columns.checked_sub(taken) {
+        Some(left) if left >= WHO_MIN && !who.is_empty() => {
+            format!("{}{between}{rule}{what}", text::middle(&who, left))
+        }
+        _ if text::width(&rule) + text::width(&what) <= columns => rule + &what,
+        // A sentence says what it is at its beginning.
+        _ if who.is_empty() => text::beginning(&what, columns),
+        _ => text::middle(&what, columns),
     }
 }
 
 /// When an event was, to the second.
 pub fn time(event: &Event) -> String {
-    shown_time(&bounded(event.text(field::TIMESTAMP)))
+    shown_time(event.text(field::TIMESTAMP))
+}
+
+/// How often a call was, before what it was: behind that, anybody could have written it.
+pub fn times(count: u64) -> String {
+    if count > 1 { format!("{count} times  ") } else { String::new() }
 }
 
 /// An event in one line of a tree: outcome, rule, who did what.
 pub fn brief(event: &Event) -> String {
-    let (style, word) = outcome(&event.value());
-    let rule = printable(event.rule());
-    let times = match event.count() {
-        count @ 2.. if !event.is_of_merged() => format!("  ({count} times)"),
-        _ => String::new(),
-    };
+    let (style, word) = outcome(event);
+    let rule = value(event.rule());
+    let count = if event.is_of_merged() { 1 } else { event.count() as u64 };
     let width = rule_width();
     format!(
-        "{style}{word:<10}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{times}{}",
-        deed_whole(event),
-        format_args!("{ALARM}{}{ALARM:#}", doubt(event))
+        "{style}{word:<10}{style:#}  {BOLD}{rule:<width$}{BOLD:#}  {}{}{}",
+        format_args!("{ALARM}{}{ALARM:#}", doubt(event)),
+        times(count),
+        deed(event),
     )
 }
 
 /// The request behind an event, in a line; empty where there is none.
-pub fn request(event: &Value) -> String {
-    let text = |field: Field| shown(event.pointer(field.pointer));
+pub fn request(event: &Event) -> String {
+    let whole = event.value();
+    let text = |field: Field| shown(whole.pointer(field.pointer));
     let mut out = match text(field::REQUEST_STATE).as_str() {
         "known" => {
-            format!("for {} {}{}", text(field::HTTP_REQUEST_METHOD), text(field::URL_DOMAIN), text(field::URL_ORIGINAL))
+            let url = value(&format!("{}{}", event.text(field::URL_DOMAIN), event.text(field::URL_ORIGINAL)));
+            format!("for {} {url}", text(field::HTTP_REQUEST_METHOD))
         }
         "unknown" => format!(
             "for a request that could not be read: the strictest policy judged it; find out which processes can write to \
@@ -239,12 +273,12 @@ pub fn request(event: &Value) -> String {
     for (word, path) in
         [("from", field::CLIENT_ADDRESS), ("by", field::REQUEST_SCRIPT), ("as virtual host", field::VHOST)]
     {
-        let value = text(path);
-        if !value.is_empty() {
-            let _ = write!(out, " {word} {value}");
+        let own = text(path);
+        if !own.is_empty() {
+            let _ = write!(out, " {word} {own}");
         }
     }
-    let why = text(field::WHY);
+    let why = rest(event.text(field::WHY));
     if !why.is_empty() {
         let _ = write!(out, " ({why})");
     }
@@ -271,9 +305,50 @@ mod tests {
                 "vhost": hostile, "request": { "state": "known", "script": hostile },
             },
         });
-        let shown = anstream::adapter::strip_str(&event(&value)).to_string();
+        let shown = anstream::adapter::strip_str(&event(&Event::of(&value))).to_string();
         assert!(shown.chars().all(|character| character == '\n' || !character.is_control()), "{shown:?}");
         assert!(!shown.contains('\u{202e}'));
+    }
+
+    /// A site or a script of that name is one fact, also where other facts stand beside it.
+    #[test]
+    fn no_value_is_two_parts_of_a_line() {
+        const FAKE: &str = "x) by (10.0.0.1, BLOCKED";
+        let made = |action: &str| {
+            Event::of(&json!({
+                "@timestamp": FAKE, "message": FAKE, "rule": { "id": FAKE },
+                "event": { "category": ["process"], "outcome": "success", "action": action, "id": FAKE },
+                "process": { "command_line": FAKE, "pid": 7 }, "user": { "name": FAKE },
+                "host": { "hostname": FAKE }, "url": { "original": FAKE, "domain": FAKE },
+                "client": { "address": FAKE }, "http": { "request": { "method": FAKE, "id": FAKE } },
+                "destination": { "ip": FAKE, "port": 1, "domain": FAKE }, "network": { "transport": FAKE },
+                "portcullis": {
+                    "chain": FAKE, "role": FAKE, "detail": FAKE, "also": [FAKE], "clause": FAKE, "clause_source": FAKE, "why": FAKE,
+                    "vhost": FAKE, "unknown": FAKE, "unguarded": FAKE, "contradicted": { FAKE: FAKE },
+                    "request": { "state": "known", "script": FAKE },
+                },
+            }))
+        };
+        let actions = Rule::ALL.into_iter().filter_map(Rule::own_action).map(|own| own.word);
+        let actions = actions.map(|word| String::from_utf8_lossy(word).into_owned());
+        for action in ["exec", "connection_attempted", "listen", "other"].map(str::to_owned).into_iter().chain(actions)
+        {
+            let event = made(&action);
+            let mut story = portcullis_story::Story::default();
+            story.take(&event, true);
+            let incident = &portcullis_story::find(&story.told())[0];
+            let mut texts = vec![self::event(&event), brief(&event), request(&event)];
+            texts.extend(crate::incidents::overview(incident));
+            for text in texts {
+                for line in anstream::adapter::strip_str(&text).to_string().lines() {
+                    // In quotes, alone after a name that is in quotes too, or with nothing behind it.
+                    let is_end = line.ends_with(FAKE) || line.ends_with(&format!("{FAKE})"));
+                    let in_quotes =
+                        line.split('"').skip(1).step_by(2).map(|part| part.matches(FAKE).count()).sum::<usize>();
+                    assert_eq!(line.matches(FAKE).count(), in_quotes + usize::from(is_end), "{action}: {line}");
+                }
+            }
+        }
     }
 
     #[test]
@@ -284,8 +359,8 @@ mod tests {
             "portcullis": { "vhost": "shop", "why": "cards", "request": { "state": "known", "script": "/srv/x.php" } },
         });
         let wanted = "for GET shop.example/x?y from 192.0.2.7 by /srv/x.php as virtual host shop (cards)";
-        assert_eq!(request(&value), wanted);
-        assert_eq!(request(&json!({ "portcullis": { "request": { "state": "none" } } })), "");
+        assert_eq!(request(&Event::of(&value)), wanted);
+        assert_eq!(request(&Event::of(&json!({ "portcullis": { "request": { "state": "none" } } }))), "");
     }
 
     #[test]
@@ -298,7 +373,7 @@ mod tests {
             if let Some(destination) = destination {
                 value["destination"] = destination;
             }
-            deed(&value)
+            deed(&Event::of(&value))
         };
         let zero = || Some(json!({ "ip": "0.0.0.0", "port": 0 }));
         assert_eq!(of(None, "address"), "php -> an unknown address/tcp");
@@ -315,7 +390,7 @@ mod tests {
             "process": { "pid": 7 }, "user": { "id": "33", "name": "www-data" }, "host": { "hostname": "web1" },
             "portcullis": { "chain": "php-fpm8.2", "role": "serving", "clause": "deny = x", "dropped": 2 },
         });
-        let shown = anstream::adapter::strip_str(&event(&value)).to_string();
+        let shown = anstream::adapter::strip_str(&event(&Event::of(&value))).to_string();
         assert!(
             shown.contains("2026-11-24 16:25:14  BLOCKED     egress-port   php-fpm8.2 -> [2001::1]:4444/tcp"),
             "{shown}"

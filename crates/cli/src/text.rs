@@ -26,6 +26,14 @@ pub fn middle(text: &str, max: usize) -> String {
     begin.into_iter().chain([CUT]).chain(end.into_iter().rev()).collect()
 }
 
+/// A text of at most so many columns, without its end where it is longer: a sentence begins with what it is about.
+pub fn beginning(text: &str, max: usize) -> String {
+    if width(text) <= max {
+        return text.to_owned();
+    }
+    fitting(text.chars(), max.saturating_sub(1)).into_iter().chain([CUT]).collect()
+}
+
 /// The first characters that fit into so many columns.
 fn fitting(text: impl Iterator<Item = char>, columns: usize) -> Vec<char> {
     let mut left = columns;

@@ -245,8 +245,8 @@ fn no_progress_is_among_what_another_program_gets() {
 #[test]
 fn no_output_replaces_what_was_read() {
     let place = Place::new();
-    let log = place.log("events.jsonl", &[json!({ "event": { "id": "a-1" } })]);
-    let older = place.log("events.jsonl.1", &[json!({ "event": { "id": "a-0" } })]);
+    let log = place.log("events.jsonl", &[json!({ "event": { "id": "a-1", "action": "exec" } })]);
+    let older = place.log("events.jsonl.1", &[json!({ "event": { "id": "a-0", "action": "exec" } })]);
     let link = place.0.path().join("link");
     std::os::unix::fs::symlink(&log, &link).expect("a link");
     let before = [std::fs::read(&log).expect("a log"), std::fs::read(&older).expect("a log")];

@@ -62,7 +62,7 @@ fn a_session_from_start_to_end() {
     terminal.await_that("the second one", |screen| screen.contains("Steps") && !screen.contains("up.php"));
     // Nothing is contained without a yes.
     terminal.key("c");
-    terminal.await_text("Run it? y: yes, any other key: no");
+    terminal.await_text("A preview comes first. y: yes, any other key: no");
     terminal.key("n");
     terminal.await_text("Esc back");
     terminal.key("q");

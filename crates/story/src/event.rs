@@ -121,10 +121,25 @@ impl Event {
         }))
     }
 
+    /// The same of a line of a log, where an object without a rule, an action and a field of Portcullis's own is none: a log of another
+    /// program is not many calls of nobody.
+    fn of_log(line: &[u8]) -> Option<Result<Event, String>> {
+        Some(Event::parse(line)?.and_then(|event| match event.says_something() {
+            true => Ok(event),
+            false => Err("it is JSON, but has no rule.id, event.action or field of portcullis".to_owned()),
+        }))
+    }
+
+    fn says_something(&self) -> bool {
+        let is_said = |field: Field| !self.text(field).is_empty();
+        let is_own = |(place, _): &(u8, Slot)| field::ALL[usize::from(*place)].name.starts_with("portcullis.");
+        is_said(field::RULE_ID) || is_said(field::EVENT_ACTION) || self.has_seal || self.slots.iter().any(is_own)
+    }
+
     /// Calls `each` with what a line of a log has: an event, or why it is none, and the part of the line that it is of. A process that ends
     /// in the middle of its write leaves half a line, and the next events stand behind it.
     pub fn each_in(line: &[u8], mut each: impl FnMut(Result<Event, String>, &[u8])) {
-        let Some(event) = Event::parse(line) else { return };
+        let Some(event) = Event::of_log(line) else { return };
         let is_one = event.is_ok();
         each(event, line);
         if is_one {
@@ -135,7 +150,7 @@ impl Event {
         let ends = starts.iter().skip(1).copied().chain([line.len()]);
         for (start, end) in starts.iter().copied().zip(ends) {
             let part = &line[start..end];
-            if let Some(Ok(mut event)) = Event::parse(part) {
+            if let Some(Ok(mut event)) = Event::of_log(part) {
                 event.is_of_part = true;
                 each(Ok(event), part);
             }
@@ -257,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_event_behind_half_of_another_is_one() {
-        let whole = "{\"@timestamp\":\"2026-01-01T00:00:00Z\",\"message\":\"it says {\\\"@timestamp\\\":\\\"x\"}\n";
+        let whole = "{\"@timestamp\":\"2026-01-01T00:00:00Z\",\"rule\":{\"id\":\"x\"},\"message\":\"it says {\\\"@timestamp\\\":\\\"x\"}\n";
         let read = |line: &str| {
             let mut found = Vec::new();
             Event::each_in(line.as_bytes(), |event, part| found.push((event.is_ok(), part.len())));
@@ -269,6 +284,9 @@ mod tests {
         {
             let line = format!("{half}{whole}");
             assert_eq!(read(&line), [(false, line.len()), (true, whole.len())], "{half}");
+        }
+        for other in ["{\"a\":1}", "{}", "{\"@timestamp\":\"2026-01-01T00:00:00Z\",\"rule\":{\"id\":7}}"] {
+            assert!(read(other).iter().all(|(is_ok, _)| !is_ok) && !read(other).is_empty(), "{other}");
         }
         assert_eq!(read("{\"@timestamp\":\"2020{\"@timestamp\":\"20").len(), 1);
         let two = format!("{}{whole}", whole.trim_end());

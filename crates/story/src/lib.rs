@@ -29,6 +29,7 @@ mod story;
 pub mod time;
 mod title;
 mod trail;
+mod value;
 
 pub use clock::End;
 pub use common::{Common, Of};
@@ -45,3 +46,4 @@ pub use score::{Reason, writable_part};
 pub use seen::Seen;
 pub use spill::{Spill, folder as spill_folder};
 pub use story::{About, Story, Taken, Told, Totals};
+pub use value::{chain, delimited};

@@ -441,21 +441,8 @@ impl About {
 
 /// What an event is about, as a text.
 fn what(event: &Event) -> String {
-    let text = match event.destination() {
-        Some(destination) if !event.is_exec() => match event.text(field::DESTINATION_DOMAIN) {
-            "" => format!("{destination}/{}", event.text(field::NETWORK_TRANSPORT)),
-            domain => format!("{destination}/{} ({domain})", event.text(field::NETWORK_TRANSPORT)),
-        },
-        _ if event.is_exec() => event.text(field::PROCESS_COMMAND_LINE).to_owned(),
-        _ => event.text(field::DETAIL).to_owned(),
-    };
-    match text.as_str() {
-        "" => cut(event.text(field::MESSAGE)).into_owned(),
-        text if event.sends_nothing() || event.is_inherited() => {
-            cut(&format!("{text} ({})", event.text(field::DETAIL))).into_owned()
-        }
-        text => cut(text).into_owned(),
-    }
+    let object = event.object();
+    cut(object.as_deref().unwrap_or_else(|| event.text(field::MESSAGE))).into_owned()
 }
 
 /// What it has in common with others of its kind.

@@ -111,7 +111,7 @@ pub fn read(selection: &Selection, id: &str) -> Result<Case, String> {
 
 /// A site of another host is not contained here.
 fn elsewhere(hosts: &[Rc<str>], here: &str) -> Result<(), String> {
-    let others: Vec<String> = hosts.iter().filter(|host| ***host != *here).map(|host| out::printable(host)).collect();
+    let others: Vec<String> = hosts.iter().filter(|host| ***host != *here).map(|host| show::value(host)).collect();
     match others.is_empty() {
         true => Ok(()),
         false => Err(format!(
@@ -247,7 +247,12 @@ mod tests {
         assert!(elsewhere(&hosts(&[]), "web1").is_ok() && elsewhere(&hosts(&["web1"]), "web1").is_ok());
         for names in [&["web2"][..], &["web1", "web2"], &["\u{1b}web2"]] {
             let why = elsewhere(&hosts(names), "web1").expect_err("another host");
-            assert!(why.contains("web2, and this is web1; nothing was changed") && !why.contains('\u{1b}'), "{why}");
+            assert!(
+                why.contains("web2")
+                    && why.contains(", and this is web1; nothing was changed")
+                    && !why.contains('\u{1b}'),
+                "{why}"
+            );
         }
     }
 

@@ -1,5 +1,6 @@
 //! The text of a configuration file in which a virtual host enforces every rule. Everything else in the file stays as it is.
 
+use crate::out;
 use portcullis_policy::{Mode, Rule};
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
@@ -26,14 +27,31 @@ pub fn enforced(text: &str, name: &str, strict: &Strict<'_>) -> Result<String, S
 /// The text of a new file of `vhosts.d` with a virtual host that these keys select.
 pub fn fresh(name: &str, keys: &[Key], strict: &Strict<'_>) -> Result<String, String> {
     let mut document = DocumentMut::new();
-    document.insert("name", toml_edit::value(name));
+    document.insert("name", Item::Value(printable(name)));
     let mut matches = InlineTable::new();
     for (key, value) in keys {
-        matches.insert(*key, Value::Array(Array::from_iter([value.as_str()])));
+        matches.insert(*key, Value::Array(Array::from_iter([printable(value)])));
     }
     document.insert("match", Item::Value(Value::InlineTable(matches)));
     write(Place::Lines(document.as_table_mut()), strict)?;
     Ok(document.to_string())
+}
+
+/// A string of which the file has nothing but what prints: an editor, a pager and a diff show each of its characters as it is.
+fn printable(text: &str) -> Value {
+    let plain = Value::from(text);
+    let written = plain.to_string();
+    if written.chars().all(out::is_printable) {
+        return plain;
+    }
+    let escaped = |one: char| match one {
+        '"' | '\\' => format!("\\{one}"),
+        _ if out::is_printable(one) => one.to_string(),
+        _ => format!("\\U{:08X}", u32::from(one)),
+    };
+    let escaped: String = text.chars().map(escaped).collect();
+    // What could not be read again would be written as it is, and the file is then rejected before anything changes.
+    format!("\"{escaped}\"").parse().unwrap_or(plain)
 }
 
 /// A table, as it is written.
@@ -125,7 +143,7 @@ fn find<'t>(table: &'t mut Table, name: &str) -> Option<Place<'t>> {
 
 /// Has a virtual host enforce every rule.
 fn write(mut place: Place<'_>, strict: &Strict<'_>) -> Result<(), String> {
-    place.again().set("why", strict.why.into());
+    place.again().set("why", printable(strict.why));
     place.again().set("mode", Mode::Enforce.word().into());
     for rule in Rule::ALL {
         let path: Vec<&str> = rule.text().table.split('.').collect();
@@ -222,6 +240,7 @@ mod tests {
             assert_eq!(document["name"].as_str(), Some(hostile), "{text}");
             assert_eq!(document["match"]["document_root"][0].as_str(), Some(hostile), "{text}");
             assert_eq!(document["mode"].as_str(), Some("enforce"), "{text}");
+            assert!(text.chars().all(|one| one == '\n' || out::is_printable(one)), "{text:?}");
         }
     }
 

@@ -26,7 +26,7 @@ use outcome::Outcome;
 use portcullis_config::DEFAULT_CONFIG;
 use portcullis_config::reading::{self, Links};
 use portcullis_policy::Policy;
-use record::{Record, Store, Written};
+use record::{Record, Records, Store, Written};
 use running::{Former, Of, Running};
 use site::{Plan, Wanted};
 use std::collections::BTreeSet;
@@ -182,7 +182,7 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
             return Err(why);
         }
     } else {
-        outcome.already(&record::all(&arguments.state)?, &of);
+        outcome.already(&record::all(&arguments.state)?.all, &of);
         configs.iter().try_for_each(|main| apply::quietly(main).map(drop))?;
     }
     outcome.units(units.reload(&configs));
@@ -304,25 +304,30 @@ fn save(
 }
 
 fn list(arguments: &Contain) -> Result<u8, String> {
-    let records = record::all(&arguments.state)?;
+    let Records { all: records, problems } = record::all(&arguments.state)?;
     if arguments.json {
         println!("{}", out::json(&serde_json::json!(records), true));
-    } else if records.is_empty() {
+    } else if records.is_empty() && problems.is_empty() {
         println!("No containment can be undone.");
     }
     for record in records.iter().filter(|_| !arguments.json) {
         println!("{}", record.line());
     }
-    Ok(FINE)
+    for why in &problems {
+        complain(format_args!("a containment is not listed: {why}"));
+    }
+    Ok(if problems.is_empty() { FINE } else { WRONG })
 }
 
 fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
     let store = open(arguments)?;
     let record = record::named(&arguments.state, id)?;
     if let [first, ..] = record.changed().as_slice() {
-        let later = record::all(&arguments.state)?;
-        let later =
-            later.iter().rev().find(|other| other.id != id && other.files.iter().any(|file| file.path == first.path));
+        let later = record::all(&arguments.state)?.all;
+        let later = later
+            .iter()
+            .rev()
+            .find(|other| other.id != record.id && other.files.iter().any(|file| file.path == first.path));
         for file in record.changed() {
             eprintln!("{} differs from what this containment wrote:", out::printable(&file.path.display().to_string()));
             eprintln!("{}", file.differs().trim_end_matches('\n'));
@@ -358,7 +363,7 @@ fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
             again.map_or_else(|why| format!("and not contained again: {why}"), |()| "the site stays contained".into());
         return Err(format!("not undone: {}; {state}", problems.join("; ")));
     }
-    store.forget(id)?;
+    store.forget(&record.id)?;
     let configs: BTreeSet<PathBuf> = record.configs.iter().cloned().collect();
     let units = Units(reload::units().into_iter().filter(|(_, config)| configs.contains(config)).collect());
     Ok(outcome::undone(&record, units.reload(&configs), arguments.json))

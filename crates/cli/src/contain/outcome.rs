@@ -56,7 +56,7 @@ impl<'a> Outcome<'a> {
             return;
         }
         if let Some(case) = self.case {
-            println!("{BOLD}{}{BOLD:#}", incidents::title(&case.incident));
+            println!("{}", incidents::title(&case.incident));
             case.notes.iter().for_each(|note| eprintln!("portcullis: note: {note}"));
         }
         for (plan, expected) in self.plans.iter().zip(&self.expected) {

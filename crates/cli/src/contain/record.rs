@@ -3,9 +3,10 @@
 //! **Invariants**: what was is on the disk before a file changes. A file that somebody has changed since is left as it is.
 
 use crate::install::plan::{self, Change};
-use crate::{check, out, sink};
+use crate::{check, out, show, sink};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::trust;
+use portcullis_story::DIGITS_MIN;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -92,16 +93,31 @@ pub fn free(folder: &Path, id: &str) -> String {
     names.find(|name| std::fs::symlink_metadata(folder.join(name)).is_err()).unwrap_or_default()
 }
 
-/// The record in a folder with this name.
+/// The record in a folder with this name, or the only one whose name begins so.
 pub fn named(folder: &Path, id: &str) -> Result<Record, String> {
-    let all = all(folder)?;
-    let names: Vec<&str> = all.iter().map(|record| record.id.as_str()).collect();
-    let known = match names.as_slice() {
-        [] => "there is none".to_owned(),
-        names => format!("known: {}", crate::modes::some(names, names.len())),
+    let Records { mut all, problems } = all(folder)?;
+    if let Some(found) = all.iter().position(|record| record.id.eq_ignore_ascii_case(id)) {
+        return Ok(all.swap_remove(found));
+    }
+    let begins = |record: &&Record| {
+        id.len() >= DIGITS_MIN && record.id.get(..id.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(id))
     };
-    let found = all.iter().find(|record| record.id == id).cloned();
-    found.ok_or_else(|| format!("no containment {} in {}; {known}", out::printable(id), folder.display()))
+    let meant: Vec<&Record> = all.iter().filter(begins).collect();
+    let shown = |records: &mut dyn Iterator<Item = &Record>| {
+        let names: Vec<&str> = records.map(|record| record.id.as_str()).collect();
+        crate::modes::some(&names, names.len())
+    };
+    let place = format!("{} in {}", show::value(id), folder.display());
+    match (meant.as_slice(), all.as_slice()) {
+        ([one], _) => Ok((*one).clone()),
+        ([], []) if problems.is_empty() => Err(format!("no containment {place}: there is none")),
+        ([], []) => Err(format!("no containment {place} can be read: {}", problems.join("; "))),
+        ([], all) => Err(format!("no containment {place}; known: {}", shown(&mut all.iter()))),
+        (several, _) => Err(format!(
+            "several containments {place}: {}; help: write more of one",
+            shown(&mut several.iter().copied())
+        )),
+    }
 }
 
 /// Another user who could write there would have root write what they want.
@@ -116,29 +132,44 @@ fn is_safe(folder: &Path) -> Result<(), String> {
     })
 }
 
-/// Every record in a folder, the first one first.
-pub fn all(folder: &Path) -> Result<Vec<Record>, String> {
+/// The records in a folder, the first one first, and why others cannot be read: these hide none.
+#[derive(Default)]
+pub struct Records {
+    pub all: Vec<Record>,
+    pub problems: Vec<String>,
+}
+
+/// Every record in a folder.
+pub fn all(folder: &Path) -> Result<Records, String> {
     if std::fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_dir()) {
         is_safe(folder)?;
     }
     let entries = match reading::entries(folder, RECORDS_MAX) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Records::default()),
         Err(error) => return Err(format!("cannot read {}: {error}", folder.display())),
     };
-    let mut records = Vec::new();
+    let mut records = Records::default();
     for entry in entries.into_iter().filter(|entry| entry.path().is_dir()) {
         let path = entry.path().join(RECORD);
         let text = match reading::text(&path, Links::Refuse, RECORD_MAX) {
             Ok(text) => text,
             // A run that was ended before it changed anything.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
-            Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+            Err(error) => {
+                records.problems.push(format!("cannot read {}: {error}", path.display()));
+                continue;
+            }
         };
-        let record: Record = serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-        records.push(record);
+        // What it says of the folder is what undoes it.
+        match serde_json::from_str::<Record>(&text) {
+            Ok(record) if Some(record.id.as_str()) == entry.file_name().to_str() => records.all.push(record),
+            Ok(record) => records.problems.push(format!("{}: it is the record of {}", path.display(), record.id)),
+            Err(error) => records.problems.push(format!("{}: {error}", path.display())),
+        }
     }
-    records.sort_by(|one, other| (&one.when, &one.id).cmp(&(&other.when, &other.id)));
+    records.problems.sort();
+    records.all.sort_by(|one, other| (&one.when, &one.id).cmp(&(&other.when, &other.id)));
     Ok(records)
 }
 
@@ -213,7 +244,8 @@ impl Record {
     /// In a line.
     pub fn line(&self) -> String {
         let files = check::counted(self.files.len(), "file");
-        out::printable(&format!("{}  {} by {}: {}; {files}", self.id, self.when, self.who, self.what))
+        let [id, when, who] = [&self.id, &self.when, &self.who].map(|value| show::value(value));
+        format!("{id}  {when} by {who}: {files}, {}", show::rest(&self.what))
     }
 }
 
@@ -265,6 +297,35 @@ mod tests {
         assert!(named(&state, "3f2a9c1e").expect_err("none").contains("there is none"));
     }
 
+    /// Whatever has happened to one record, the others are listed and can be undone.
+    #[test]
+    fn a_record_that_cannot_be_read_hides_no_other() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        let store = Store::open(&state).expect("a store");
+        let made = record(folder.path());
+        store.keep(&made).expect("kept");
+        let another = Record { id: "3f2a9c1f".into(), ..made.clone() };
+        store.keep(&another).expect("kept");
+        let broken: [(&str, &[u8]); 4] =
+            [("0", b"{"), ("1", b"\xff"), ("2", b"[]"), ("3", include_bytes!("record.rs"))];
+        for (name, text) in broken {
+            std::fs::create_dir(state.join(name)).expect("a folder");
+            std::fs::write(state.join(name).join(RECORD), text).expect("a file");
+        }
+        // One under the name of another would undo the wrong one.
+        std::fs::create_dir(state.join("4")).expect("a folder");
+        std::fs::copy(state.join(&made.id).join(RECORD), state.join("4").join(RECORD)).expect("a copy");
+        std::fs::create_dir_all(state.join("5").join(RECORD)).expect("a folder in the place of a file");
+        let Records { all, problems } = all(&state).expect("records");
+        assert_eq!((all.len(), problems.len()), (2, 6), "{problems:?}");
+        assert_eq!(named(&state, "3F2A9C1E").expect("one").id, made.id);
+        assert!(named(&state, "3f2a9c").expect_err("two").contains("help: write more of one"));
+        assert!(named(&state, "3f2").expect_err("too short").contains("known: "));
+        store.forget("3f2a9c1f").expect("forgotten");
+        assert_eq!(named(&state, "3f2a9c").expect("one").id, made.id);
+    }
+
     #[test]
     fn a_file_that_was_changed_since_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
@@ -300,7 +361,7 @@ mod tests {
         large.files[0].before = Some("\u{1}".repeat(RECORD_MAX as usize / 6 + 1));
         let why = store.keep(&large).expect_err("too large");
         assert!(why.contains("nothing was changed; help: "), "{why}");
-        assert!(all(&folder.path().join("state")).expect("no record").is_empty());
+        assert!(all(&folder.path().join("state")).expect("no record").all.is_empty());
     }
 
     #[test]

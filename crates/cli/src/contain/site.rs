@@ -5,7 +5,7 @@ use super::select::{Selected, keys_of, select};
 use crate::changes::Changes;
 use crate::explain::{Request, Whose, find};
 use crate::learn::files;
-use crate::{check, compile, out};
+use crate::{check, compile, show};
 use portcullis_config::model::{Match, Vhost};
 use portcullis_config::reading::{self, Links};
 use portcullis_config::{Config, Loaded, modes};
@@ -99,7 +99,8 @@ pub fn plan(main: &Path, wanted: &Wanted, strict: &Strict<'_>) -> Result<Plan, S
     }
     for keys in new {
         let (name, file) = free_name(main, &loaded.config, &edits, &keys);
-        let selects = keys.iter().map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>().join(", ");
+        let selects =
+            keys.iter().map(|(key, value)| format!("{key} {}", show::value(value))).collect::<Vec<_>>().join(", ");
         edits.insert(file.clone(), edit::fresh(&name, &keys, strict)?);
         sites.push(Site { name, file, is_new: true, selects, note: String::new() });
     }
@@ -181,9 +182,9 @@ fn selects(matches: &Match) -> String {
     ];
     let named = keys.into_iter().filter(|(_, values)| !values.is_empty());
     let words = named.map(|(key, values)| {
-        let shown: Vec<&String> = values.iter().take(SHOWN).collect();
+        let shown: Vec<String> = values.iter().take(SHOWN).map(|value| show::value(value)).collect();
         let more = if values.len() > SHOWN { format!(" and {} more", values.len() - SHOWN) } else { String::new() };
-        format!("{key} {}{more}", shown.iter().map(|value| value.as_str()).collect::<Vec<_>>().join(" or "))
+        format!("{key} {}{more}", shown.join(" or "))
     });
     words.collect::<Vec<_>>().join(", ")
 }
@@ -227,7 +228,8 @@ impl Site {
         let Site { name, file, selects, note, .. } = self;
         let new = if self.is_new { "new " } else { "" };
         let note = if note.is_empty() { String::new() } else { format!("; {note}") };
-        out::printable(&format!("{new}virtual host {name} ({}), selected by {selects}{note}", file.display()))
+        let file = show::value(&file.display().to_string());
+        format!("{new}virtual host {} ({file}), selected by {selects}{note}", show::value(name))
     }
 }
 

@@ -39,7 +39,13 @@ pub fn run(arguments: &Doctor) -> u8 {
         named => named.to_vec(),
     };
     if names.is_empty() {
-        return complain("no unit is guarded; `portcullis install` lists those that can be");
+        return complain(match Systemd::of(root).is_running() {
+            true => "no unit is guarded; help: `portcullis install` lists those that can be",
+            false => {
+                "there is no systemd here, whose units this tests; help: `portcullis status` shows what is guarded, \
+                 `portcullis run -- SERVER` starts a server with the library"
+            }
+        });
     }
     let (mut all, mut code) = (Vec::new(), FINE);
     let mut shown = BTreeSet::new();

@@ -27,8 +27,29 @@ pub fn column(name: &str) -> Result<Column, String> {
     if near.is_empty() {
         near.extend(portcullis_config::nearest(name, &all().collect::<Vec<&str>>()));
     }
+    // Whatever is asked for, some names are the most like it.
+    if near.is_empty() {
+        near.extend(all());
+        near.sort_by_key(|known| std::cmp::Reverse(in_common(name, known)));
+        near.truncate(SUGGESTED);
+    }
     let near = if near.is_empty() { String::new() } else { format!(" Similar: {}.", near.join(", ")) };
     Err(format!("no field of events has this name.{near} {} lists them", out::page("fields.csv")))
+}
+
+/// How many letters two names have in common in a row, at most.
+fn in_common(one: &str, other: &str) -> usize {
+    let (one, other) = (one.to_ascii_lowercase(), other.as_bytes());
+    // Nobody types more.
+    let starts = 0..one.len().min(64);
+    let from = |at: usize| {
+        let most = (at + 1..=one.len().min(64)).rev().find(|end| {
+            let part = &one.as_bytes()[at..*end];
+            other.windows(part.len()).any(|window| window == part)
+        });
+        most.map_or(0, |end| end - at)
+    };
+    starts.map(from).max().unwrap_or(0)
 }
 
 /// The fields of an event in a line. What is not there is empty; a list is in JSON; and nothing that anybody wrote ends a field or a line.
@@ -71,6 +92,16 @@ mod tests {
         let error = column("client").expect_err("no field");
         assert!(error.contains("client.address, client.ip"), "{error}");
         assert!(column("").is_err());
+        for (far, meant) in [
+            ("command", "process.command_line"),
+            ("ipaddress", "client.address"),
+            ("zzz", "."),
+            ("vhosts", "portcullis.vhost"),
+        ] {
+            let error = column(far).expect_err("no field");
+            let names = error.split_once("Similar: ").map(|(_, names)| names).unwrap_or_default();
+            assert!(names.contains(meant), "{far}: {error}");
+        }
         for (slip, meant) in
             [("clinet.address", "client.address"), ("rule.di", "rule.id"), ("event.serverity", "event.severity")]
         {

@@ -20,20 +20,28 @@ pub enum Beat {
 }
 
 /// A log that is followed by a thread of its own, until the program ends.
-pub struct Live(Receiver<Beat>);
+pub struct Live {
+    receiver: Receiver<Beat>,
+    /// Why there is no thread.
+    failed: Option<String>,
+}
 
 impl Live {
     /// Begins to read.
     pub fn begin(selection: Selection) -> Live {
         let (sender, receiver) = sync_channel(WAITING);
-        std::thread::spawn(move || {
+        let read = move || {
             // Where nobody receives any more, the program is about to end.
             let done = selection.read_every(true, &mut |event, is_chosen| {
                 let _ = sender.send(Beat::Event(Box::new(event), is_chosen));
             });
             let _ = sender.send(Beat::End(done));
-        });
-        Live(receiver)
+        };
+        let started = std::thread::Builder::new().spawn(read);
+        Live {
+            receiver,
+            failed: started.err().map(|error| format!("cannot start a thread that reads the log: {error}")),
+        }
     }
 
     /// Waits for what comes.
@@ -43,10 +51,13 @@ impl Live {
 
     /// Waits so long at most.
     pub fn within(&self, time: Duration) -> Beat {
-        match self.0.recv_timeout(time) {
+        match self.receiver.recv_timeout(time) {
             Ok(beat) => beat,
             Err(RecvTimeoutError::Timeout) => Beat::Quiet,
-            Err(RecvTimeoutError::Disconnected) => Beat::End(Err("the reading of the log has ended".to_owned())),
+            Err(RecvTimeoutError::Disconnected) => {
+                let why = self.failed.clone();
+                Beat::End(Err(why.unwrap_or_else(|| "the reading of the log has ended".to_owned())))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Events in a table, a line each, as wide as the terminal is.
 
 use crate::log::{CUT, Event};
-use crate::show::{self, printable};
+use crate::show;
 use crate::text::{middle, pad, width};
 use anstyle::{AnsiColor, Style};
 use portcullis_event::field;
@@ -24,10 +24,12 @@ const NARROW: usize = 80;
 /// From so many columns on, there is one for the client, and one for the rule.
 const HAS_CLIENT: usize = 100;
 const HAS_RULE: usize = 120;
-/// What it was about gets so much before the others get more.
+/// From so many columns on, a time has its year and seconds, and an address of IPv6 is shown in full.
+const HAS_TIME: usize = 150;
+const HAS_WIDE_CLIENT: usize = 200;
+/// What it was about gets so much before the others get more, of which the site gets so much first.
 const WHAT: usize = 40;
-/// From so many columns on that are left over, an address of IPv6 is shown in full.
-const WIDE: usize = 60;
+const SITE_MORE: usize = 15;
 /// The widths of columns that have a good deal of room.
 const SITE_WIDE: usize = 32;
 const SCRIPT_WIDE: usize = 64;
@@ -56,28 +58,31 @@ impl Table {
         let mut table = Table { time: TIME_SHORT, rule, site: SITE, client, script: SCRIPT, what: None };
         let used: usize = table.before().iter().filter(|width| **width > 0).map(|width| width + APART).sum();
         let mut left = columns.saturating_sub(used);
-        let mut what = left.min(WHAT);
-        left -= what;
-        let mut more = |own: &mut usize, part: usize, most: usize| {
-            let taken = part.min(left).min(most.saturating_sub(*own));
+        let mut what = 0;
+        let more = |own: &mut usize, most: usize, left: &mut usize| {
+            let taken = (*left).min(most.saturating_sub(*own));
             *own += taken;
-            left -= taken;
+            *left -= taken;
         };
-        more(&mut table.site, SITE / 2, SITE_WIDE);
-        more(&mut table.time, TIME, TIME);
-        if columns >= HAS_RULE + WIDE {
-            more(&mut table.client, CLIENT_WIDE, CLIENT_WIDE);
+        more(&mut what, WHAT, &mut left);
+        more(&mut table.site, SITE_MORE, &mut left);
+        more(&mut table.script, PATH_MIN, &mut left);
+        // A time and an address of IPv6 are whole or short; what either does not take is the others'. Beyond that, half of what a wider
+        // terminal has is for what it was about, so that it is never narrower there.
+        let mut others = left;
+        if columns >= HAS_TIME {
+            more(&mut table.time, TIME, &mut left);
+            others = left / 2;
         }
-        more(&mut table.script, SCRIPT, SCRIPT_WIDE);
-        more(&mut table.site, columns / 16, SITE_WIDE);
-        more(&mut table.script, columns / 8, SCRIPT_WIDE);
-        what += left;
-        // A time is whole or short.
-        if table.time < TIME {
-            what += table.time - TIME_SHORT;
-            table.time = TIME_SHORT;
+        what += left.saturating_sub(others);
+        if columns >= HAS_WIDE_CLIENT {
+            more(&mut table.client, CLIENT_WIDE, &mut others);
         }
-        Table { what: Some(what), ..table }
+        let mut script = others - others / 4;
+        others -= script;
+        more(&mut table.script, SCRIPT_WIDE, &mut script);
+        more(&mut table.site, SITE_WIDE, &mut others);
+        Table { what: Some(what + script + others), ..table }
     }
 
     /// The widths of the columns before the last one.
@@ -106,24 +111,29 @@ impl Table {
             Some(_) => pad(middle(&known(text), width), width),
             None => pad(known(text), width),
         };
-        let (style, word) = show::outcome(&event.value());
+        let (style, word) = show::outcome(event);
         let doubt = show::doubt(event);
         let deed = match self.what {
-            Some(width) => show::deed_within(event, width.saturating_sub(doubt.len()).max(WHAT / 2)),
-            None => show::deed_whole(event),
+            Some(width) => {
+                let width = width.saturating_sub(doubt.len()).max(WHAT / 2);
+                show::deed_within(event, width, self.rule > 0)
+            }
+            None => show::deed(event),
         };
         let time = show::time(event);
-        let time = if self.time < TIME { time.get(5..16).unwrap_or_default().to_owned() } else { time };
-        let script = show::bounded(event.text(field::REQUEST_SCRIPT));
+        // What is no time is a value in quotes, whose quotes it keeps.
+        let short = time.get(5..16).filter(|_| self.time < TIME && !time.starts_with('"'));
+        let time = short.map_or(time.clone(), str::to_owned);
+        let script = show::value(event.text(field::REQUEST_SCRIPT));
         let cells = [
             format!("{DIM}{}{DIM:#}", pad(middle(&time, self.time), self.time)),
             format!("{style}{word:<OUTCOME$}{style:#}"),
-            padded(printable(event.rule()), self.rule),
+            padded(show::value(event.rule()), self.rule),
             padded(site(event), self.site),
-            padded(show::bounded(event.text(field::CLIENT_ADDRESS)), self.client),
+            padded(show::value(event.text(field::CLIENT_ADDRESS)), self.client),
             padded(if self.what.is_some() { end(&script, self.script) } else { script }, self.script),
         ];
-        format!("{}{deed}{ALARM}{doubt}{ALARM:#}", self.line(cells))
+        format!("{}{ALARM}{doubt}{ALARM:#}{deed}", self.line(cells))
     }
 }
 
@@ -142,8 +152,8 @@ fn end(path: &str, columns: usize) -> String {
 fn site(event: &Event) -> String {
     match (event.vhost(), event.text(field::URL_DOMAIN)) {
         ("", "") => String::new(),
-        ("", host) => format!("({})", show::bounded(host)),
-        (vhost, _) => show::bounded(vhost),
+        ("", host) => format!("({})", show::value(host)),
+        (vhost, _) => show::value(vhost),
     }
 }
 
@@ -185,6 +195,76 @@ mod tests {
         }
         let whole = anstream::adapter::strip_str(&Table::new(None).row(&event())).to_string();
         assert!(whole.contains("characters: --json"), "a value of any length has a bound");
+    }
+
+    /// A wider terminal shows no less of what it was about; docs/events.md has the columns of each width.
+    #[test]
+    fn what_it_was_about_is_not_narrower_on_a_wider_terminal() {
+        let of = |columns| Table::new(Some(columns));
+        for columns in 80..500 {
+            let (table, wider) = (of(columns), of(columns + 1));
+            let what = |table: &Table| table.what.unwrap_or_default();
+            let has_more = |one: usize, other: usize| one == 0 && other > 0;
+            let is_new = has_more(table.client, wider.client) || has_more(table.rule, wider.rule);
+            assert!(what(&wider) >= what(&table) || is_new, "{columns}: {} {}", what(&table), what(&wider));
+            assert!(columns < 134 || what(&table) >= WHAT, "{columns}: {}", what(&table));
+            let used: usize = table.before().iter().filter(|width| **width > 0).map(|width| width + APART).sum();
+            assert_eq!(used + what(&table), columns, "no column is left empty");
+        }
+        for (columns, client, rule, time) in
+            [(80, 0, 0, 11), (100, 15, 0, 11), (120, 15, 14, 11), (150, 15, 14, 19), (200, 39, 14, 19)]
+        {
+            let table = of(columns);
+            assert_eq!((table.client, table.rule, table.time), (client, rule, time), "{columns}");
+        }
+    }
+
+    /// The columns of a row are the event's, whoever named a site or a script.
+    #[test]
+    fn no_value_is_two_columns() {
+        let fake = "shop  192.0.2.1  up.php  php > sh: id";
+        let mut value = event().value();
+        value["client"]["address"] = fake.into();
+        value["url"]["domain"] = fake.into();
+        value["portcullis"]["request"]["script"] = fake.into();
+        value["portcullis"]["chain"] = fake.into();
+        value["rule"]["id"] = fake.into();
+        for columns in [None, Some(80), Some(120), Some(400)] {
+            let row = anstream::adapter::strip_str(&Table::new(columns).row(&Event::of(&value))).to_string();
+            let mut in_quotes = false;
+            let outside: String = row
+                .chars()
+                .filter(|one| {
+                    *one != '"' && !in_quotes || {
+                        in_quotes ^= *one == '"';
+                        false
+                    }
+                })
+                .collect();
+            assert!(!outside.contains("shop") && !outside.contains("192.0.2.1"), "{columns:?}: {row}");
+        }
+    }
+
+    /// Each rule's event says what it was about in a field, or stands in this list.
+    #[test]
+    fn each_rule_has_an_object() {
+        const NONE: [&str; 1] = ["guard-policy"];
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/events");
+        for rule in crate::log::rules() {
+            let text = std::fs::read_to_string(folder.join(format!("{rule}.json"))).expect(rule);
+            let event = Event::of(&serde_json::from_str(&text).expect(rule));
+            let Some(object) = event.object() else {
+                assert!(NONE.contains(&rule), "{rule}");
+                continue;
+            };
+            assert!(!NONE.contains(&rule), "{rule}");
+            for columns in [80, 100, 120, 200, 300] {
+                let row = anstream::adapter::strip_str(&Table::new(Some(columns)).row(&event)).to_string();
+                let (begin, end) = (object.split(' ').next().unwrap_or_default(), &object[object.len() - 6..]);
+                assert!(row.ends_with(end) && (columns < 134 || row.contains(begin)), "{columns}: {object}: {row}");
+                assert!(width(&row) <= columns, "{columns}: {row}");
+            }
+        }
     }
 
     /// What a responder looks for is there at each width, whatever stands before it.

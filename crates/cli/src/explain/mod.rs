@@ -19,7 +19,7 @@ use portcullis_policy::egress::Transport;
 use portcullis_policy::{GLOBAL_SCOPE, Mode, Outcome, Policy, Rule};
 pub use program::{Started, is_further};
 use question::Question;
-pub use question::{is_datagram_sent, unknown};
+pub use question::{is_datagram_sent, rule_of, unknown};
 use request::source;
 pub use request::{Request, Whose, find, request_of, scope_of};
 use serde_json::{Value, json};

@@ -59,7 +59,7 @@ mod tests {
             std::fs::write(&path, text).unwrap();
             path
         };
-        let line = |id: &str| format!("{{\"event\":{{\"id\":\"{id}\"}}}}\n");
+        let line = |id: &str| format!("{{\"event\":{{\"id\":\"{id}\",\"action\":\"exec\"}}}}\n");
         let log = write(&(line("a") + &line("b") + "\n"));
         let id = |file: &Path, id: Option<&str>| event(file, id).map(|event| event.text(field::EVENT_ID).to_owned());
         assert_eq!(id(&log, None), Ok("b".into()));

@@ -40,7 +40,7 @@ pub enum Question {
 }
 
 /// The rule that alone is about an action, by `event.action`.
-fn rule_of(action: &str) -> Option<Rule> {
+pub fn rule_of(action: &str) -> Option<Rule> {
     Rule::ALL.into_iter().find(|rule| rule.own_action().is_some_and(|own| own.word == action.as_bytes()))
 }
 

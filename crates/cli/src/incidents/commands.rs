@@ -1,11 +1,15 @@
 //! What to type next about an incident.
 
+use crate::check;
 use crate::log::Selection;
 use crate::text::quoted;
 use portcullis_config::reading::{self, Links};
 use portcullis_story::{CUT, Incident, Outcome};
 use std::path::Path;
 use std::rc::Rc;
+
+/// So many clients have a command each; of others it is said how many there are.
+const CLIENTS: usize = 5;
 
 /// Commands that go on from here. Their values come from an attacker: each is one word for a shell. A value of which only the beginning is
 /// known chooses nothing, and is in none of them.
@@ -30,10 +34,14 @@ pub fn commands(selection: &Selection, incident: &Incident) -> Vec<String> {
             change(&mut chosen);
             chosen
         };
-        if let [client] = incident.clients.as_slice()
-            && whole(&client)
-        {
-            commands.push(within(&|chosen| chosen.client = Some(client.to_string())).command("events --table"));
+        let of_client =
+            |client: &Rc<str>| within(&|chosen| chosen.client = Some(client.to_string())).command("events --table");
+        let named = incident.clients.iter().filter(whole).take(CLIENTS);
+        commands.extend(named.clone().map(of_client));
+        let more = incident.counts[2].0.saturating_sub(named.count());
+        if more > 0 {
+            let all = selection.command(&format!("events --incident {} --json", incident.id));
+            commands.push(format!("{all}  # {}", check::counted(more, "more client")));
         }
         if let Some(script) = script {
             commands.push(within(&|chosen| chosen.script = Some(script.to_string())).command("events --table"));

@@ -46,7 +46,9 @@ pub fn follow(arguments: &Events) -> Result<Read, String> {
                         let all: Vec<Incident> = news.iter().map(|(incident, _)| incident.clone()).collect();
                         print_list(arguments, &all, all.len(), told.has_hosts());
                     }
-                    Some(_) => news.iter().for_each(|(incident, is_new)| print_news(arguments, incident, *is_new)),
+                    Some(_) => news.iter().for_each(|(incident, is_new)| {
+                        print_news(arguments, incident, *is_new, told.has_hosts());
+                    }),
                 }
             });
             (is_changed, looked) = (false, Some((Instant::now(), began.elapsed())));
@@ -57,7 +59,7 @@ pub fn follow(arguments: &Events) -> Result<Read, String> {
     }
 }
 
-fn print_news(arguments: &Events, incident: &Incident, is_new: bool) {
+fn print_news(arguments: &Events, incident: &Incident, is_new: bool, has_hosts: bool) {
     let word = if is_new { "new" } else { "graver" };
     if arguments.json {
         let mut value = as_json(incident);
@@ -65,7 +67,7 @@ fn print_news(arguments: &Events, incident: &Incident, is_new: bool) {
         return println!("{}", out::json(&value, false));
     }
     let columns = out::columns().map(|columns| columns.saturating_sub(WORD + 2));
-    println!("{word:<WORD$}  {}", List::of(columns, std::slice::from_ref(incident), true).line(incident));
+    println!("{word:<WORD$}  {}", List::of(columns, std::slice::from_ref(incident), has_hosts).line(incident));
 }
 
 /// How grave an incident is.

@@ -60,9 +60,10 @@ impl List {
     pub fn line(&self, incident: &Incident) -> String {
         let style = style(incident);
         let at = time(incident.first);
-        let at = if self.has_years() { at.as_str() } else { at.get(5..16).unwrap_or_default() };
+        let at = if self.has_years() { at.as_str() } else { at.get(5..16).unwrap_or(&at) };
+        let at = format!("{at:<0$}", if self.has_years() { 19 } else { 11 });
         let host = match incident.hosts.as_slice() {
-            [host, ..] if self.has_hosts => format!("  on {}", out::printable(host)),
+            [host, ..] if self.has_hosts => format!("  on {}", show::value(host)),
             _ => String::new(),
         };
         let id = incident.id.get(..self.digits).unwrap_or(&incident.id);
@@ -79,7 +80,7 @@ impl List {
         let left = left.saturating_sub(width(&host));
         let what = out::printable(&incident.short(|text| width(&out::printable(text)) <= left));
         let alarm = super::ALARM;
-        format!("{start}{}{host}{alarm}{doubt}{alarm:#}", middle(&what, left))
+        format!("{start}{alarm}{doubt}{alarm:#}{}{host}", middle(&what, left))
     }
 }
 
@@ -138,8 +139,11 @@ mod tests {
                 let plain = |text: String| anstream::adapter::strip_str(&text).to_string();
                 let head = plain(list.head().expect("a head"));
                 let lines: Vec<String> = incidents.iter().map(|incident| plain(list.line(incident))).collect();
-                // By which script it was is there as long as there is room for it.
-                assert!(columns < 100 && has_hosts || lines.iter().any(|line| line.contains("up.php")), "{lines:?}");
+                // Where and by whom it was is always there; by which script, as long as there is room for it.
+                let is_narrow = columns < 100 || columns == 100 && has_hosts;
+                let is_told = |line: &String| line.contains(" from sho") && line.contains(", by 200");
+                assert!(is_narrow && has_hosts || lines.iter().any(is_told), "{lines:?}");
+                assert!(is_narrow || lines.iter().any(|line| line.contains("up.php")), "{lines:?}");
                 for line in &lines {
                     assert!(width(line) <= columns, "{columns}: {}: {line}", width(line));
                     let at = |text: &str, part: &str| text.split(part).next().map(width);

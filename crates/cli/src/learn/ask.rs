@@ -126,7 +126,7 @@ fn events_of(selection: &Selection, policy: &Policy<'_>, list: List, text: &str)
             all.iter().any(|(of, entry)| *of == list && (entry == text || widen::covers(list, text, entry)))
         });
         match is_of_it {
-            true if shown.len() < SHOWN => shown.push(show::event(&event.value())),
+            true if shown.len() < SHOWN => shown.push(show::event(&event)),
             true => more += 1,
             false => {}
         }

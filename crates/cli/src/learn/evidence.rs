@@ -1,6 +1,7 @@
 //! How often something was seen, when, by which scripts and clients; and whether that is too little.
 
 use crate::check::counted;
+use crate::show;
 use jiff::Timestamp;
 
 /// How many scripts and clients are named.
@@ -95,7 +96,7 @@ impl Evidence {
             why.push(format!("only within {}", counted(((last - first) / 60 + 1) as usize, "minute")));
         }
         if let ([client], false) = (self.clients.as_slice(), self.without_client) {
-            why.push(format!("only from {client}"));
+            why.push(format!("only from {}", show::value(client)));
         }
         (!why.is_empty()).then(|| why.join(", "))
     }
@@ -110,11 +111,13 @@ impl Evidence {
         let times = if self.count == 1 { "once".to_owned() } else { format!("{} times", self.count) };
         let (first, last) = self.moments();
         let when = if first == last { first } else { format!("{first} to {last}") };
-        let mut scripts: Vec<&str> = self.scripts.iter().map(String::as_str).take(3).collect();
+        let mut scripts: Vec<String> = self.scripts.iter().map(|script| show::value(script)).take(3).collect();
         if self.scripts.len() > 3 {
-            scripts.push("others");
+            scripts.push("others".to_owned());
         }
+        // Behind it is a note.
         let example: String = self.example.chars().take(80).collect();
+        let example = if example.contains([';', '"', '\\']) { show::value(&example) } else { example };
         let note = if self.note.is_empty() { String::new() } else { format!("; {}", self.note) };
         // Most are TCP: what is not is said.
         let over = match self.transports.as_slice() {

@@ -96,6 +96,7 @@ fn withheld(proposal: &Proposal) -> String {
     }
     let mut out = String::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut said = None::<&String>;
     for ((what, why), evidence) in &proposal.withheld {
         let all = &by_reason[why.as_str()];
         let next = places.entry(why).or_default();
@@ -103,7 +104,10 @@ fn withheld(proposal: &Proposal) -> String {
         if all.len() > GROUPED && place >= EXAMPLES {
             continue;
         }
-        out += &comment("", &format!("NOT proposed: {what}"));
+        // It may have several reasons, each with calls of its own.
+        if said.replace(what) != Some(what) {
+            out += &comment("", &format!("NOT proposed: {what}"));
+        }
         out += &comment("", &format!("  {why}"));
         out += &comment("", &format!("  {}", evidence.line()));
         if all.len() > GROUPED && place + 1 == EXAMPLES {
@@ -112,6 +116,7 @@ fn withheld(proposal: &Proposal) -> String {
             let more = all.len() - EXAMPLES;
             out += &comment("", &format!("NOT proposed: {more} more for the same reason; --json lists them"));
             out += &comment("", &format!("  {}", others.line()));
+            said = None;
         }
     }
     out

@@ -163,7 +163,10 @@ pub fn described(event: &Event) -> String {
         false => (&of_others[..], event.destination().filter(|_| event.unknown().is_empty())),
     };
     let texts = fields.iter().map(|field| event.text(*field)).find(|text| !text.is_empty());
-    destination.as_deref().or(texts).unwrap_or_default().chars().take(120).collect()
+    let text = destination.as_deref().or(texts).unwrap_or_default();
+    // A connection is put on several descriptors, and is one.
+    let end = text.strip_prefix("descriptor ").and_then(|rest| rest.split_once(": ")).map(|(_, end)| end);
+    end.unwrap_or(text).chars().take(120).collect()
 }
 
 /// Why no list is for an event, whatever it is about.

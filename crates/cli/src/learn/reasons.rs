@@ -1,6 +1,7 @@
 //! Why calls are withheld because of others: each reason once, with a number.
 
 use super::incidents::{Part, Shared, Taint};
+use crate::show;
 use portcullis_story::Names;
 use std::collections::{HashMap, HashSet};
 
@@ -40,8 +41,9 @@ impl Reasons {
             who = 0;
         }
         *self.numbers.entry((kind, why, who)).or_insert_with(|| {
-            let (why, who) = (names.text(why), names.text(who));
-            self.all.push(match (kind, who) {
+            let chain_of = who;
+            let (why, who) = (names.text(why), show::value(names.text(who)));
+            self.all.push(match (kind, who.as_str()) {
                 (0, _) => (format!("it is a part of an intrusion: its request ({why})"), true),
                 (1, "") => (format!("it is a part of an intrusion: one of many scripts ({why})"), true),
                 (1, script) => (format!("it is a part of an intrusion: {script} ({why})"), true),
@@ -49,9 +51,9 @@ impl Reasons {
                 (2, client) => (format!("it is for {client}, the client of an intrusion ({why})"), false),
                 // What is also done without that program stands for itself.
                 (_, "") => ("one of many programs did it that are not proposed themselves".to_owned(), false),
-                (_, chain) => {
-                    let program = chain.rsplit(" > ").next().unwrap_or_default();
-                    (format!("{program} did it, which is not proposed itself"), false)
+                _ => {
+                    let program = names.text(chain_of).rsplit(" > ").next().unwrap_or_default();
+                    (format!("{} did it, which is not proposed itself", show::value(program)), false)
                 }
             });
             u32::try_from(self.all.len()).unwrap_or(u32::MAX)
@@ -141,7 +143,7 @@ mod tests {
             let shared = Shared { client, ..Shared::default() };
             let number = reasons.of(Reason::Part(Taint { part: Part::Client, reason: why }, &shared), &names);
             let (text, _) = reasons.get(number).expect("a reason");
-            assert_eq!(text.contains(&format!("client {at}, ")), at < REASONS_MAX, "{text}");
+            assert_eq!(text.contains(&format!("\"client {at}\", ")), at < REASONS_MAX, "{text}");
         }
         assert_eq!(reasons.all.len(), REASONS_MAX + 1);
     }

@@ -135,6 +135,11 @@ impl Selection {
         each: &mut dyn FnMut(Event, bool),
     ) -> Result<usize, String> {
         let is_quiet = again.is_some();
+        if self.rotated && self.files.is_empty() {
+            return Err(
+                "--rotated is for files, and the journal is read here; help: name the file of events".to_owned()
+            );
+        }
         let mut vhosts = BTreeSet::new();
         let mut wrong = Complaints { is_quiet, ..Complaints::default() };
         let log = Log {

@@ -1,6 +1,7 @@
 //! The choice among events, as it is given on the command line.
 
 use super::{Event, Moment, Origin, moment, time_text};
+use crate::limits;
 use crate::probes::{self, Left};
 use clap::Args;
 use clap::builder::TypedValueParser;
@@ -22,8 +23,8 @@ pub struct Selection {
     /// Files of events, one per line, also compressed (gzip, xz, zstd); `-` for standard input [default: the journal]
     #[arg(value_name = "FILE", value_parser = clap::builder::OsStringValueParser::new().map(file))]
     pub files: Vec<PathBuf>,
-    /// Read the rotated files next to each FILE too, the oldest first
-    #[arg(help_heading = WHICH, long, requires = "files")]
+    /// Read the rotated files next to each FILE too, the oldest first; without FILE, those of the log that the configuration names
+    #[arg(help_heading = WHICH, long)]
     pub rotated: bool,
     /// Only events from this time on, in UTC: 2026-11-24, "2026-11-24 16:25", or an age: 90m, 2h, 7d
     #[arg(help_heading = WHICH, long, value_name = "TIME", value_parser = moment)]
@@ -154,6 +155,11 @@ fn file(name: std::ffi::OsString) -> PathBuf {
 impl Selection {
     /// Whether anything can be chosen by it.
     pub fn is_possible(&self) -> Result<(), String> {
+        if self.files.iter().any(|name| *name == file("-".into()))
+            && let Err(error) = limits::open(false)
+        {
+            return Err(format!("cannot read standard input: {error}; help: name a file in place of -"));
+        }
         match (&self.since, &self.until) {
             (Some(since), Some(until)) if since.text() > until.text() => {
                 Err("--since is after --until: no event is between them; help: exchange them".to_owned())

@@ -21,7 +21,7 @@ pub fn locate(source: &Source, selection: &mut Selection) {
         return;
     }
     if selection.files.is_empty()
-        && let Some(log) = only_file(&loaded.config)
+        && let Some(log) = only_file(&loaded.config, selection.rotated)
     {
         eprintln!("portcullis: note: events go to the file {}, which is read ({})", log.display(), path.display());
         selection.files.push(log.to_owned());
@@ -35,9 +35,10 @@ fn reads(config: &Config, place: ReadFrom) -> bool {
     config.sinks.iter().any(|sink| sink.read_from() == place)
 }
 
-/// The log, where events go to no other place that can be read.
-fn only_file(config: &Config) -> Option<&Path> {
-    (reads(config, ReadFrom::File) && !reads(config, ReadFrom::Journal)).then_some(&config.log_file)
+/// The log, where events go to no other place that can be read, or where its rotated files are asked for, which the journal has none of.
+fn only_file(config: &Config, is_rotated: bool) -> Option<&Path> {
+    let is_read = is_rotated || !reads(config, ReadFrom::Journal);
+    (reads(config, ReadFrom::File) && is_read).then_some(&config.log_file)
 }
 
 /// Where events go, and what to do, where that is not where they are read from.
@@ -73,11 +74,12 @@ mod tests {
         let config = |sinks: &[Sink]| Config { sinks: sinks.to_vec(), ..Config::default() };
         let log = "/var/log/portcullis/events.jsonl";
         let said = |sinks: &[Sink], files: &[&str]| elsewhere(&config(sinks), files).unwrap_or_default();
-        assert_eq!(only_file(&config(&[Sink::File, Sink::Stderr])), Some(Path::new(log)));
+        assert_eq!(only_file(&config(&[Sink::File, Sink::Stderr]), false), Some(Path::new(log)));
         for sinks in
             [&[Sink::Journald, Sink::File][..], &[Sink::Syslog, Sink::File], &[Sink::Stderr], &[Sink::Journald]]
         {
-            assert_eq!(only_file(&config(sinks)), None, "{sinks:?}");
+            assert_eq!(only_file(&config(sinks), false), None, "{sinks:?}");
+            assert_eq!(only_file(&config(sinks), true).is_some(), sinks.contains(&Sink::File), "{sinks:?}");
         }
         assert!(said(&[Sink::Stderr], &[]).contains("standard error"));
         assert!(said(&[Sink::Journald], &[log]).contains("help: portcullis events, without a file"));

@@ -5,9 +5,10 @@ use super::disk::{OnDisk, Sources};
 use super::policy::InForce;
 use super::process::{Container, Process};
 use super::unit::Unit;
+use crate::install::Systemd;
 use crate::log::to_a_second;
 use crate::out::printable;
-use crate::{check, modes, run, unreached};
+use crate::{check, modes, reload, run, unreached};
 use anstyle::{AnsiColor, Style};
 use portcullis_config::DEFAULT_CONFIG;
 use portcullis_policy::Mode;
@@ -46,9 +47,7 @@ fn print_disk(disk: &OnDisk) {
             println!(
                 "  {BAD}there is no configuration{BAD:#}: a server that starts without a compiled policy blocks nothing"
             );
-            println!(
-                "  help: portcullis install UNIT writes one; where it was elsewhere, portcullis status --config FILE"
-            );
+            println!("  help: {}; where it was elsewhere, portcullis status --config FILE", writes_one());
         }
         Sources::Rejected(why) => {
             println!("  {BAD}the configuration on disk is rejected{BAD:#}: {}", printable(why));
@@ -63,7 +62,7 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
         println!("{BAD}events are not sealed{BAD:#}: {}", printable(why));
     }
     if units.is_empty() {
-        println!("Nothing is guarded. `portcullis install UNIT` guards a service.");
+        println!("Nothing is guarded. {}", guards());
     }
     let machine = Machine::here();
     for unit in units {
@@ -111,9 +110,11 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
                     check::counted(count, "worker")
                 ),
                 (Some(_), false) => {
+                    let is_applied = is_applied(policy, disks);
                     format!(
-                        "{:016x}, {OLD}not the applied one{OLD:#}: run portcullis apply, or reload the server",
-                        policy.digest
+                        "{:016x}, {OLD}not the applied one{OLD:#}: {}",
+                        policy.digest,
+                        takes_applied(unit, is_applied)
                     )
                 }
             };
@@ -163,6 +164,38 @@ pub fn print(units: &[Unit], disks: &[OnDisk]) {
             println!("  {BAD}NOT GUARDED{BAD:#} {} {command}\n    {}", process.pid, printable(why));
         }
     }
+}
+
+/// What guards a server here.
+fn guards() -> &'static str {
+    match Systemd::of(Path::new("/")).is_running() {
+        true => "`portcullis install UNIT` guards a service.",
+        false => "There is no systemd here: `portcullis run -- SERVER` starts a server with the library.",
+    }
+}
+
+/// What writes a configuration here.
+fn writes_one() -> &'static str {
+    match Systemd::of(Path::new("/")).is_running() {
+        true => "portcullis install UNIT writes one",
+        false => "write it (docs/configuration.md), then portcullis apply",
+    }
+}
+
+/// Whether the configuration of a policy is applied as it is: then only a reload is missing.
+fn is_applied(policy: &InForce, disks: &[OnDisk]) -> bool {
+    let is_its = |disk: &&OnDisk| policy.file.as_deref() == Some(Path::new(&disk.path));
+    disks.iter().find(is_its).is_some_and(|disk| matches!(disk.sources, Sources::Applied))
+}
+
+/// What gives a server the policy of its configuration. systemd reloads neither a container nor a server that somebody has started.
+fn takes_applied(unit: &Unit, is_applied: bool) -> String {
+    let reload = match (&unit.container, unit.name.as_str()) {
+        (Some(_), _) => format!("in its container, {}", reload::BY_HAND),
+        (None, "") => reload::BY_HAND.to_owned(),
+        (None, name) => format!("systemctl reload {}", printable(name)),
+    };
+    if is_applied { reload } else { format!("run portcullis apply, or {reload}") }
 }
 
 /// Whose the override is that a policy of this unit has, and what removes it.

@@ -44,7 +44,7 @@ impl Screen {
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|error| failed(error.into()))?;
         let notes = Notes::default();
         let kept = Arc::clone(&notes);
-        std::thread::spawn(move || keep(reader, &kept));
+        std::thread::Builder::new().spawn(move || keep(reader, &kept)).map_err(failed)?;
         let before = std::panic::take_hook();
         let saved = Arc::clone(&stderr);
         std::panic::set_hook(Box::new(move |panic| {

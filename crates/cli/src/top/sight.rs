@@ -80,9 +80,9 @@ impl Sight {
             // Whatever an event claims, it has happened by now.
             let at = event.nanoseconds().map_or(i64::MAX, |at| at / 1_000_000_000).min(now());
             let (calls, blocked) = (event.count() as u64, event.blocked());
-            let name = |text: &str| if text.is_empty() { "-".to_owned() } else { show::bounded(text) };
+            let name = |text: &str| if text.is_empty() { "-".to_owned() } else { show::value(text) };
             let host = match event.vhost() {
-                "" if !site(event).is_empty() => format!("({})", show::bounded(site(event))),
+                "" if !site(event).is_empty() => format!("({})", show::value(site(event))),
                 vhost => name(vhost),
             };
             self.sites.add(&host, at, calls, blocked);

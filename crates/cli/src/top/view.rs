@@ -7,7 +7,7 @@ use crate::out::printable;
 use crate::show;
 use crate::text::{self, middle, pad};
 use anstyle::AnsiColor;
-use portcullis_story::Incident;
+use portcullis_story::{DIGITS, Incident};
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -25,6 +25,8 @@ const WIDE: u16 = 60;
 /// From so many columns on, the ID of each incident is in the list, and what is read in the head.
 const HAS_ID: usize = 110;
 const SOURCE: usize = 10;
+/// How wide the column of scores is.
+const SCORE: usize = 5;
 /// The least and the most lines of the tables of rates, with their frames.
 const RATES: (u16, u16) = (6, 20);
 
@@ -64,10 +66,7 @@ fn draw_head(frame: &mut Frame<'_>, area: Rect, sight: &Sight) {
 
 fn draw_foot(frame: &mut Frame<'_>, area: Rect, sight: &Sight, note: Option<&str>) {
     let (shown, style) = match (&sight.seen, &sight.said) {
-        (Seen::Question(id), _) => (
-            format!("contain {id}: the site is set to enforce after a preview. Run it? y: yes, any other key: no"),
-            ALARM,
-        ),
+        (Seen::Question(id), _) => (format!("Contain {id}? A preview comes first. y: yes, any other key: no"), ALARM),
         (_, Some(said)) => (printable(said), ALARM),
         (Seen::List, None) => {
             let order = if sight.is_latest_first { "the gravest" } else { "the latest" };
@@ -123,21 +122,22 @@ fn draw_incidents(frame: &mut Frame<'_>, area: Rect, sight: &Sight) {
     let block =
         Block::bordered().title(format!(" {}, {order} ", crate::check::counted(sight.incidents.len(), "incident")));
     let inner = block.inner(area);
-    let (height, width) = (usize::from(inner.height), usize::from(inner.width));
+    let (height, width) = (usize::from(inner.height).saturating_sub(1), usize::from(inner.width));
     let place = sight.place();
     let first = (place + 1).saturating_sub(height);
-    let lines: Vec<Line<'_>> = sight
-        .incidents
-        .iter()
-        .enumerate()
-        .skip(first)
-        .take(height)
-        .map(|(at, incident)| {
-            let text = pad(row(incident, width), width);
-            Line::styled(text, if at == place { style(incident).patch(CHOSEN) } else { style(incident) })
-        })
-        .collect();
+    let head = std::iter::once(Line::styled(middle(&head(width), width), DIM));
+    let rows = sight.incidents.iter().enumerate().skip(first).take(height).map(|(at, incident)| {
+        let text = pad(row(incident, width), width);
+        Line::styled(text, if at == place { style(incident).patch(CHOSEN) } else { style(incident) })
+    });
+    let lines: Vec<Line<'_>> = head.chain(rows).collect();
     frame.render_widget(Paragraph::new(lines).block(block), area);
+}
+
+/// The names of the columns.
+fn head(width: usize) -> String {
+    let id = if width >= HAS_ID { format!("{:<DIGITS$}  ", "ID") } else { String::new() };
+    format!("{:>SCORE$}  {id}{:<11}  {:<10}  WHAT", "SCORE", "LAST", "OUTCOME")
 }
 
 /// An incident in a line: its score, its ID where there is room for it, when its last call was, what became of it, and what happened.
@@ -145,12 +145,11 @@ fn row(incident: &Incident, width: usize) -> String {
     let time = crate::log::time_text(incident.last).unwrap_or_default().replace('T', " ");
     let id = if width >= HAS_ID { format!("{}  ", incident.id) } else { String::new() };
     let (time, outcome) = (time.get(5..16).unwrap_or_default(), incidents::outcome(incident));
-    let start = format!("{:>3}  {id}{time:<11}  {outcome:<10}  ", incident.score);
+    let start = format!("{:>SCORE$}  {id}{time:<11}  {outcome:<10}  ", incident.score);
     let doubt = if incident.is_contradicted { show::CONTRADICTED } else { "" };
     let left = width.saturating_sub(text::width(&start) + doubt.len());
-    let title = printable(&incident.title());
-    let what = if text::width(&title) <= left { title } else { middle(&printable(&incident.summary()), left) };
-    format!("{start}{what}{doubt}")
+    let what = printable(&incident.short(|text| text::width(&printable(text)) <= left));
+    format!("{start}{doubt}{}", middle(&what, left))
 }
 
 fn style(incident: &Incident) -> Style {

@@ -1,8 +1,12 @@
 //! What an event says of a call: when it was, what decided it, its outcome, its destination and its command.
 
 use super::{CUT, Event, Origin};
+use crate::value::delimited;
 use portcullis_event::NOTHING_SENT;
 use portcullis_event::field;
+
+/// The longest part of an address, in characters.
+const VALUE_MAX: usize = 80;
 
 impl Event {
     /// When it happened, in seconds since 1970; `None` where it does not say.
@@ -95,6 +99,40 @@ impl Event {
         let port = self.number(field::DESTINATION_PORT)?;
         let ip = self.text(field::DESTINATION_IP);
         Some(if ip.contains(':') { format!("[{ip}]:{port}") } else { format!("{ip}:{port}") })
+    }
+
+    /// What the call was about, in the fields' words: the command, the destination, the port that is opened, or else the detail. `None` where
+    /// no field says, so that only the message does.
+    #[must_use]
+    pub fn object(&self) -> Option<String> {
+        let value = |field| match self.text(field) {
+            "" => "".into(),
+            text => delimited(text, VALUE_MAX),
+        };
+        let at = |ip, port: u64| {
+            let ip = value(ip);
+            let ip = if ip.contains(':') { format!("[{ip}]") } else { ip.into_owned() };
+            format!("{ip}:{port}/{}", value(field::NETWORK_TRANSPORT))
+        };
+        let detail = self.text(field::DETAIL);
+        let text = if self.is_exec() {
+            self.text(field::PROCESS_COMMAND_LINE).to_owned()
+        } else if self.is_connection() && (self.is_unknown_address() || self.number(field::DESTINATION_PORT).is_none())
+        {
+            format!("an unknown address/{}", value(field::NETWORK_TRANSPORT))
+        } else if let Some(port) = self.number(field::DESTINATION_PORT) {
+            let domain = self.text(field::DESTINATION_DOMAIN);
+            let domain = if domain.is_empty() { String::new() } else { format!(" ({})", delimited(domain, VALUE_MAX)) };
+            at(field::DESTINATION_IP, port) + &domain
+        } else if let Some(port) = self.number(field::SERVER_PORT) {
+            at(field::SERVER_IP, port)
+        } else {
+            detail.to_owned()
+        };
+        match self.sends_nothing() || self.is_inherited() {
+            true => Some(format!("{text} ({detail})")),
+            false => Some(text).filter(|text| !text.is_empty()),
+        }
     }
 
     /// The arguments of the program. One of them that the event has only the beginning of is taken out of the command line, where

@@ -248,7 +248,7 @@ mod tests {
     fn rotated_and_compressed_files_come_first() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let line = |number: u32| format!("{{\"message\":\"{number}\"}}\n");
+        let line = |number: u32| format!("{{\"rule\":{{\"id\":\"x\"}},\"message\":\"{number}\"}}\n");
         let gzip = |number| gzip(&line(number));
         let zstd = |number| ruzstd::encoding::compress_to_vec(line(number).as_bytes(), CompressionLevel::Fastest);
         let mut xz = lzma_rust2::XzWriter::new(Vec::new(), lzma_rust2::XzOptions::with_preset(1)).unwrap();

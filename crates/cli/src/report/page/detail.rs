@@ -83,7 +83,7 @@ fn events(trees: &[Tree], more: usize) -> Markup {
     html! {
         @if !trees.is_empty() { h4 { "Events by request" } }
         @for tree in trees {
-            @let request = show::request(&tree.first().value());
+            @let request = show::request(tree.first());
             details open {
                 summary { @if request.is_empty() { "no request" } @else { (text(request.strip_prefix("for ").unwrap_or(&request))) } }
                 ul class="tree" { @for &root in &tree.roots { (node(tree, root, 0)) } }
@@ -95,10 +95,10 @@ fn events(trees: &[Tree], more: usize) -> Markup {
 
 fn node(tree: &Tree, place: usize, depth: usize) -> Markup {
     let event = &tree.events[place];
-    let rules: Vec<&str> = event.rules().collect();
+    let rules: Vec<String> = event.rules().map(show::value).collect();
     html! {
         li {
-            span class="dim" { (show::time(event)) } " " (word(event.blocked())) " " (text(&rules.join(", "))) " " code { (text(&show::deed_whole(event))) }
+            span class="dim" { (show::time(event)) } " " (word(event.blocked())) " " (text(&rules.join(", "))) " " code { (text(&show::deed(event))) }
             @if !event.contradicted().is_empty() { " " span class="badge high" { (show::CONTRADICTED.trim()) } }
             @if event.count() > 1 { " " span class="dim" { (event.count()) " times" } }
             @if !event.text(field::CLAUSE).is_empty() { div class="dim" { "because: " (text(event.text(field::CLAUSE))) } }
