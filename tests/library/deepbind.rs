@@ -36,7 +36,7 @@ fn php(folder: &Path, code: &str) -> Vec<String> {
     let done = Command::new(built().join("portcullis"))
         .args(["run", "--config"])
         .arg(&config)
-        .args(["--", &named("php8.2"), "-n", "-d", "enable_dl=1", "-d", "ffi.enable=1", "-r", code])
+        .args(["--", &named("phpX.Y"), "-n", "-d", "enable_dl=1", "-d", "ffi.enable=1", "-r", code])
         .output()
         .expect("php");
     let text = String::from_utf8_lossy(&done.stdout);
