@@ -5,9 +5,8 @@ mod names;
 use std::path::{Path, PathBuf};
 
 /// What stands before a version that differs between releases: of packages, programs, paths and units.
-const BEFORE: [&str; 12] = [
-    "php", "php-fpm", "php-cgi", "php/", "libphp", "python", "lua", "guile-", "perl/", "nginx/", "gems/", "bundler-",
-];
+const BEFORE: [&str; 12] =
+    ["php", "php-fpm", "php-cgi", "php/", "libphp", "python", "lua", "guile-", "perl/", "nginx/", "gems/", "bundler-"];
 const SUITES: [&str; 4] = ["bookworm", "trixie", "forky", "duke"];
 
 /// Where a name with a version is right, and why.
@@ -70,12 +69,14 @@ fn no_other_file_has_a_name_of_one_release() {
     let mut used = [false; RIGHT.len()];
     for file in all {
         let path = file.strip_prefix(root()).expect("below").to_str().expect("text").to_owned();
-        let is_locked = ["package-lock.json", "requirements.txt", "requirements.in"].iter().any(|end| path.ends_with(end));
+        let is_locked =
+            ["package-lock.json", "requirements.txt", "requirements.in"].iter().any(|end| path.ends_with(end));
         // What is no text has no names.
         let Some(text) = std::fs::read_to_string(&file).ok().filter(|_| !is_locked) else { continue };
         for (number, line) in text.lines().enumerate() {
             for name in versions(line) {
-                let is_right = |(file, allowed, _): &(&str, &str, &str)| path.starts_with(file) && name.contains(allowed);
+                let is_right =
+                    |(file, allowed, _): &(&str, &str, &str)| path.starts_with(file) && name.contains(allowed);
                 match RIGHT.iter().position(is_right) {
                     Some(index) => used[index] = true,
                     None => found.push(format!("{path}:{}: {name}", number + 1)),
@@ -106,8 +107,35 @@ fn a_version_is_found_however_it_is_written() {
 #[test]
 fn this_release_has_its_names() {
     let php = names::of_release("php");
-    assert!(Path::new("/usr/sbin").join(names::named("php-fpmX.Y")).exists(), "php-fpm{php}; scripts/setup installs it");
+    assert!(
+        Path::new("/usr/sbin").join(names::named("php-fpmX.Y")).exists(),
+        "php-fpm{php}; scripts/setup installs it"
+    );
     assert!(Path::new(&format!("/usr/bin/python{}", names::of_release("python"))).exists());
     let release = std::fs::read_to_string("/etc/os-release").expect("/etc/os-release");
     assert!(release.contains(&format!("VERSION_CODENAME={}\n", names::of_release("suite"))));
+}
+
+/// The table of docs/platforms.md has a row for each platform that scripts/platforms makes, in its order.
+#[test]
+fn the_table_has_the_platforms() {
+    let done =
+        std::process::Command::new(root().join("scripts/platforms")).arg("--list").output().expect("scripts/platforms");
+    let known = String::from_utf8(done.stdout).expect("text");
+    let text = std::fs::read_to_string(root().join("docs/platforms.md")).expect("docs/platforms.md");
+    let table: Vec<&str> =
+        text.lines().skip_while(|line| !line.starts_with("| platform ")).take_while(|line| !line.is_empty()).collect();
+    let columns = table[0].matches('|').count();
+    assert!(
+        table.iter().all(|row| row.matches('|').count() == columns),
+        "a row has other columns:\n{}",
+        table.join("\n")
+    );
+    let rows: Vec<&str> = table[2..].iter().filter_map(|row| row.split('|').nth(1)).map(str::trim).collect();
+    assert_eq!(rows, known.lines().collect::<Vec<_>>());
+    // A cell that nobody filled says so.
+    assert!(
+        table[2..].iter().all(|row| row.trim_matches('|').split('|').all(|cell| !cell.trim().is_empty())),
+        "an empty cell"
+    );
 }

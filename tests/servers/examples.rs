@@ -113,7 +113,11 @@ fn install_writes_the_drop_ins() {
     for unit in UNITS {
         let text = std::fs::read_to_string(written(unit)).expect("a drop-in");
         let example = std::fs::read_to_string(drop_in(unit)).expect("the example");
-        assert_eq!(text, example.replace("`portcullis uninstall php-fpm`", &format!("`portcullis uninstall {}`", named(unit))), "{unit}");
+        assert_eq!(
+            text,
+            example.replace("`portcullis uninstall php-fpm`", &format!("`portcullis uninstall {}`", named(unit))),
+            "{unit}"
+        );
     }
     let config = std::fs::read_to_string(root.join("etc/portcullis/portcullis.toml")).expect("a configuration");
     assert!(config.contains("mode = \"audit\""), "{config}");

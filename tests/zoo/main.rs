@@ -77,7 +77,8 @@ impl Zoo {
         let zoo = zoo.to_str().expect("a path");
         let place = self.place.path().to_str().expect("a path");
         let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/zoo/python");
-        named(text).replace("PYTHON", python)
+        named(text)
+            .replace("PYTHON", python)
             .replace("RAW", "-O1 -nostdlib -ffreestanding -fno-stack-protector")
             .replace("WITNESS", &format!("{zoo}/witness.sh"))
             .replace("ZOO", zoo)

@@ -210,11 +210,7 @@ pub const PROGRAMS: &[Program] = &[
     program("msmtp", &["/bin/sh", "-c", "echo a | msmtp --host=localhost --port=1 --from=a@b.example c@d.example"]),
     program(
         "ImageMagick",
-        &[
-            "/bin/sh",
-            "-c",
-            "/usr/bin/convert -size 8x8 xc:red png:- | /usr/bin/identify -format '%wx%h' -",
-        ],
+        &["/bin/sh", "-c", "/usr/bin/convert -size 8x8 xc:red png:- | /usr/bin/identify -format '%wx%h' -"],
     ),
     program("Ghostscript", &["/usr/bin/gs", "-q", "-dNODISPLAY", "-dBATCH", "-dNOSAFER", "-c", "(out) print flush"]),
     program("tar", &["/bin/sh", "-c", "tar -C ZOO -cf - own.c | tar -tf -; tar -C ZOO -czf - own.c | tar -tzf -"]),
