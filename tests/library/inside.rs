@@ -18,6 +18,9 @@ const CALLS: [i64; 8] = [
     libc::SYS_execveat,
 ];
 
+/// Before glibc 2.41 these get there by pointers in a table, which the code does not show.
+const LATER: [&str; 1] = ["__libc_freeres"];
+
 /// The numbers of a function's system calls; those that are not known are not in it.
 type Numbers = BTreeMap<usize, BTreeSet<i64>>;
 /// From a function to those that call it, or take its address.
@@ -186,7 +189,11 @@ fn whoever_gets_to_the_network_inside_libc_has_a_hook_or_a_reason() {
     let left: Vec<&String> =
         found.iter().filter(|name| !hooked.contains(*name) && !excused.iter().any(|one| is_of(name, one))).collect();
     assert!(left.is_empty(), "neither hooked nor excused in docs/hooks.md: {left:?}");
-    let stale: Vec<&String> =
-        excused.iter().filter(|one| !found.iter().any(|name| is_of(name, one) && !hooked.contains(name))).collect();
+    let stale: Vec<&String> = excused
+        .iter()
+        .filter(|one| {
+            !LATER.contains(&one.as_str()) && !found.iter().any(|name| is_of(name, one) && !hooked.contains(name))
+        })
+        .collect();
     assert!(stale.is_empty(), "excused in docs/hooks.md for nothing: {stale:?}");
 }

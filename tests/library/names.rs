@@ -92,10 +92,10 @@ impl Place {
             .output()
             .expect("portcullis");
         let text = std::fs::read_to_string(&log).unwrap_or_default();
-        let domains = text.lines().map(|line| {
-            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            event["destination"]["domain"].as_str().unwrap_or_default().to_owned()
-        });
+        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        // Node with libuv 1.50 sets up io_urings at its start: they go nowhere yet.
+        let events = events.filter(|event| event["destination"].is_object());
+        let domains = events.map(|event| event["destination"]["domain"].as_str().unwrap_or_default().to_owned());
         let output = String::from_utf8_lossy(&done.stdout).trim().to_owned();
         assert!(!output.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         (output, domains.collect())
@@ -165,8 +165,7 @@ fn by_php_and_node() {
         let options = ["-n", "-d", "extension=curl.so", "-r", code];
         place.run(&named("/usr/bin/phpX.Y"), &options)
     };
-    // From libuv 1.50 it sets up an io_uring at its start, which has no name.
-    let node = |code: &str| place.run("/usr/bin/env", &["UV_USE_IO_URING=0", "node", "-e", code]);
+    let node = |code: &str| place.run("node", &["-e", code]);
     for (name, errno, domain) in [("api.example", 111, None), ("other.example", 13, Some("other.example"))] {
         let domains: Vec<String> = domain.iter().map(|&domain: &&str| domain.to_owned()).collect();
         let wanted = (errno.to_string(), domains.clone());
