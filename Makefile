@@ -1,4 +1,4 @@
-# Builds Portcullis, runs the demo and the tests. Works on a fresh Debian 12 with Rust, as root or with sudo.
+# Builds Portcullis, runs the demo and the tests. Works on a fresh Debian 12 or 13 with Rust, as root or with sudo.
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ifneq ($(SUDO),)
@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build aarch64 modules packages machine tools setup demo pictures test coverage torture bench figures lint
+.PHONY: all build aarch64 modules packages machine tools setup platforms demo pictures test coverage torture bench figures lint
 
 all: build
 
@@ -45,6 +45,10 @@ setup-%:
 
 demo: setup-demo build
 	$(SUDO) scripts/demo
+
+# A fresh root of each release, README's commands and the tests in it, and the table of docs/platforms.md. Takes hours the first time.
+platforms: setup-machine
+	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/platforms
 
 # The pictures of the documentation, from a run of the demo.
 pictures: setup build

@@ -25,7 +25,7 @@ struct Language {
 const LANGUAGES: [Language; 4] = [
     Language {
         name: "PHP",
-        program: "php8.2",
+        program: "phpX.Y",
         options: &["-n", "-d", "ffi.enable=1", "-d", "extension=ffi.so", "-d", "extension=sockets.so"],
         script: "ways.php",
     },

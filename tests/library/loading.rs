@@ -11,6 +11,7 @@ const PROGRAM: &str = r#"
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 static void *asks(void *nothing)
 {
     for (;;)

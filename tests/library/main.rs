@@ -10,7 +10,7 @@ mod confined;
 mod confined_thread;
 mod deepbind;
 mod directly;
-#[path = "../distro.rs"]
+#[path = "../distro/names.rs"]
 mod distro;
 mod elf;
 mod elsewhere;

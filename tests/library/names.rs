@@ -92,10 +92,10 @@ impl Place {
             .output()
             .expect("portcullis");
         let text = std::fs::read_to_string(&log).unwrap_or_default();
-        let domains = text.lines().map(|line| {
-            let event: serde_json::Value = serde_json::from_str(line).expect("JSON");
-            event["destination"]["domain"].as_str().unwrap_or_default().to_owned()
-        });
+        let events = text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+        // Node with libuv 1.50 sets up io_urings at its start: they go nowhere yet.
+        let events = events.filter(|event| event["destination"].is_object());
+        let domains = events.map(|event| event["destination"]["domain"].as_str().unwrap_or_default().to_owned());
         let output = String::from_utf8_lossy(&done.stdout).trim().to_owned();
         assert!(!output.is_empty(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         (output, domains.collect())
@@ -163,7 +163,7 @@ fn by_php_and_node() {
     let place = Place::new();
     let php = |code: &str| {
         let options = ["-n", "-d", "extension=curl.so", "-r", code];
-        place.run(&named("/usr/bin/php8.2"), &options)
+        place.run(&named("/usr/bin/phpX.Y"), &options)
     };
     let node = |code: &str| place.run("node", &["-e", code]);
     for (name, errno, domain) in [("api.example", 111, None), ("other.example", 13, Some("other.example"))] {
@@ -239,7 +239,7 @@ fn an_answer_from_before_the_connect_gives_no_name() {
 #[test]
 fn settings_of_the_resolver_that_a_script_makes_give_no_name() {
     let place = Place::new();
-    let php = |code: &str| place.run(&named("/usr/bin/php8.2"), &["-n", "-r", code]);
+    let php = |code: &str| place.run(&named("/usr/bin/phpX.Y"), &["-n", "-r", code]);
     let connect = "@fsockopen('api.example', 4446, $n); echo $n;";
     assert_eq!(php(connect).0, CLOSED);
     for setting in ["RES_OPTIONS=ndots:15", "LOCALDOMAIN=other.example", "HOSTALIASES=/tmp/a", "RESOLV_MULTI=on"] {

@@ -144,6 +144,10 @@ fn no_hook_takes_more_stack_than_is_kept() {
     for name in &names {
         // What this libc lacks has no figures.
         let Some(bytes) = columns.iter().map(|column| column.get(*name).copied()).collect::<Option<Vec<_>>>() else {
+            if let Some(kept) = kept.get(name) {
+                let figures: Vec<String> = kept.iter().map(i64::to_string).collect();
+                writeln!(new, "{name}\t{}", figures.join("\t")).expect("a string");
+            }
             continue;
         };
         let figures: Vec<String> = bytes.iter().map(i64::to_string).collect();
@@ -156,7 +160,8 @@ fn no_hook_takes_more_stack_than_is_kept() {
         }
         if cfg!(target_arch = "x86_64") {
             match kept.get(name) {
-                Some(kept) if bytes.iter().zip(kept).all(|(now, kept)| *now <= kept + SLACK) => {}
+                // What libc's own function takes differs between releases.
+                Some(kept) if added(&bytes).iter().zip(added(kept)).all(|(now, kept)| *now <= kept + SLACK) => {}
                 Some(kept) => wrong.push(format!("{name}: {bytes:?}, kept are {kept:?}")),
                 None => wrong.push(format!("{name}: {bytes:?}, and none are kept")),
             }
@@ -167,6 +172,11 @@ fn no_hook_takes_more_stack_than_is_kept() {
         wrong.retain(|line| line.ends_with("goal"));
     }
     assert!(wrong.is_empty(), "more stack than tests/library/stacks.txt keeps:\n{}", wrong.join("\n"));
+}
+
+/// The bytes of audit and enforce over bare, for what is found and for a miss.
+fn added(bytes: &[i64]) -> Vec<i64> {
+    bytes.chunks(3).flat_map(|row| row[1..].iter().map(|guarded| guarded - row[0])).collect()
 }
 
 fn lines(output: &Output) -> Vec<String> {

@@ -8,7 +8,7 @@ const SITES: &str = r"
 mkdir -p /srv/blog
 cp /var/www/html/act.php /srv/blog/
 cat > /etc/nginx/sites-enabled/blog <<'NGINX'
-server { listen 127.0.0.1:8088; root /srv/blog; location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; } }
+server { listen 127.0.0.1:8088; root /srv/blog; location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/phpX.Y-fpm.sock; } }
 NGINX
 mkdir -p /srv/shop
 cp /var/www/html/act.php /srv/shop/
@@ -18,7 +18,7 @@ exec('sh -c \'while :; do echo x >> /tmp/beat; sleep 0.1; done\' > /dev/null 2>&
 echo 'started';
 PHP
 cat > /etc/nginx/sites-enabled/shop <<'NGINX'
-server { listen 127.0.0.1:8089; root /srv/shop; location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; } }
+server { listen 127.0.0.1:8089; root /srv/shop; location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/phpX.Y-fpm.sock; } }
 NGINX
 systemctl reload nginx
 ";
@@ -35,7 +35,7 @@ fn incident(machine: &Machine) -> Value {
 #[test]
 fn an_intrusion_is_contained_frozen_and_undone() {
     let machine = Machine::boot();
-    machine.run("dpkg -i /packages/portcullis_*.deb && portcullis install php8.2-fpm nginx --now");
+    machine.run("dpkg -i /packages/portcullis_*.deb && portcullis install phpX.Y-fpm nginx --now");
     machine.run(SITES);
     let user = machine.run("id -un www-data");
     let shell = "act.php?do=shell";
@@ -48,7 +48,7 @@ fn an_intrusion_is_contained_frozen_and_undone() {
     let done = machine.try_run(&format!("portcullis contain --incident {id} --yes --evidence /root/incident"));
     let said = String::from_utf8_lossy(&[&done.stdout[..], &done.stderr].concat()).into_owned();
     assert_eq!(done.status.code(), Some(0), "{said}");
-    assert!(said.contains("The site is contained.") && said.contains("php8.2-fpm.service: "), "{said}");
+    assert!(said.contains("The site is contained.") && said.contains("phpX.Y-fpm.service: "), "{said}");
     assert_eq!(ask(&machine, 8089, shell), "refused");
     machine.run("cd /root/incident && sha256sum --check --quiet SHA256SUMS && grep -q 'exec(' scripts/* && test -s journal.export");
 
@@ -88,7 +88,7 @@ fn an_intrusion_is_contained_frozen_and_undone() {
 #[test]
 fn what_cannot_be_contained_is_said_and_changes_nothing() {
     let machine = Machine::boot();
-    machine.run("dpkg -i /packages/portcullis_*.deb && portcullis install php8.2-fpm nginx --now");
+    machine.run("dpkg -i /packages/portcullis_*.deb && portcullis install phpX.Y-fpm nginx --now");
     let contain = "portcullis contain --document-root /var/www/html --yes";
     let files =
         || machine.run("cd /etc && find portcullis -exec sha256sum {} + 2> /dev/null | sort; ls -R /etc/portcullis");
@@ -112,17 +112,17 @@ fn what_cannot_be_contained_is_said_and_changes_nothing() {
     assert!(machine.run("portcullis contain --list").contains("No containment"));
 
     // A unit whose reload fails keeps the former policy: it is named, and the files stay, for a restart takes them.
-    machine.run("mkdir -p /etc/systemd/system/php8.2-fpm.service.d && printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > /etc/systemd/system/php8.2-fpm.service.d/override.conf && systemctl daemon-reload");
-    let said = refused("php8.2-fpm.service");
+    machine.run("mkdir -p /etc/systemd/system/phpX.Y-fpm.service.d && printf '[Service]\\nExecReload=\\nExecReload=/bin/false\\n' > /etc/systemd/system/phpX.Y-fpm.service.d/override.conf && systemctl daemon-reload");
+    let said = refused("phpX.Y-fpm.service");
     assert!(
-        said.contains("not contained as a whole") && said.contains("systemctl restart php8.2-fpm.service"),
+        said.contains("not contained as a whole") && said.contains("systemctl restart phpX.Y-fpm.service"),
         "{said}"
     );
     assert_ne!(ask(&machine, 80, "act.php?do=shell"), "refused");
-    machine.run("systemctl restart php8.2-fpm");
+    machine.run("systemctl restart phpX.Y-fpm");
     assert_eq!(ask(&machine, 80, "act.php?do=shell"), "refused");
     machine.run(&format!(
-        "rm /etc/systemd/system/php8.2-fpm.service.d/override.conf && systemctl daemon-reload && {contain}"
+        "rm /etc/systemd/system/phpX.Y-fpm.service.d/override.conf && systemctl daemon-reload && {contain}"
     ));
     let id = machine.json("portcullis contain --list --json")[0]["id"].as_str().expect("an identifier").to_owned();
     machine.run(&format!("portcullis contain --undo {id} --yes"));

@@ -1,5 +1,6 @@
 //! A container without systemd and without a journal: its entry point is what docs/deployment.md shows.
 
+use crate::distro::named;
 use crate::docs::blocks;
 use crate::machine::{target, turn};
 use serde_json::Value;
@@ -19,7 +20,9 @@ mkdir -p /run/php
   sleep 0.1
 done
 cat /tmp/answer
-kill -QUIT $(cat /run/php/php8.2-fpm.pid)) &
+kill -QUIT $(cat /run/php/phpX.Y-fpm.pid)) &
+# As images of PHP name it.
+ln -s php-fpmX.Y /usr/sbin/php-fpm
 ";
 
 #[test]
@@ -38,7 +41,7 @@ fn every_entry_point_logs_to_the_containers_standard_error() {
             .arg(format!("--bind-ro={}:/var/www/html", pages.display()))
             .arg("--directory")
             .arg(target().join("machine/root"))
-            .args(["/bin/sh", "-c", &format!("{}{entry}", IMAGE.replace("CONFIGURATION", configuration))])
+            .args(["/bin/sh", "-c", &format!("{}{entry}", named(IMAGE).replace("CONFIGURATION", configuration))])
             .stdin(Stdio::null())
             .output()
             .expect("systemd-nspawn");

@@ -41,7 +41,7 @@ fn every_command_of_every_document() {
     for (document, is_bare) in RUN {
         let machine = Machine::boot();
         if !is_bare {
-            machine.run("dpkg -i /packages/*.deb && portcullis install php8.2-fpm nginx --now");
+            machine.run("dpkg -i /packages/*.deb && portcullis install phpX.Y-fpm nginx --now");
             for what in ["shell", "connect", "command"] {
                 machine.run(&format!("curl -sS 'http://127.0.0.1/act.php?do={what}'"));
             }
@@ -55,7 +55,7 @@ fn every_command_of_every_document() {
         for block in blocks {
             machine.run(&format!("cd /packages && set -e\n{block}"));
         }
-        machine.run("systemctl is-active nginx php8.2-fpm");
+        machine.run("systemctl is-active nginx phpX.Y-fpm");
     }
 }
 

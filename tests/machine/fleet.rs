@@ -74,7 +74,7 @@ impl Fleet {
             run(&format!("ip link add v{number} type veth peer name eth0 netns {}; ip link set v{number} master br0 up", machine.leader));
             machine.run(&format!(
                 "ip address add 10.8.0.1{number}/24 dev eth0; ip link set eth0 up\n\
-                 install -d -m 700 /root/.ssh; echo '{}' > /root/.ssh/authorized_keys; systemctl start ssh nginx php8.2-fpm",
+                 install -d -m 700 /root/.ssh; echo '{}' > /root/.ssh/authorized_keys; systemctl start ssh nginx phpX.Y-fpm",
                 key.trim()
             ));
             machine

@@ -9,14 +9,14 @@ pub const HARDENING: &str = "[Service]\nProtectSystem=strict\nPrivateTmp=yes\nNo
 
 /// Hardens the three units; `more` is for those that use local sockets.
 pub fn harden(machine: &Machine, hardening: &str, more: &str) {
-    for (unit, more) in [("nginx", more), ("php8.2-fpm", more), ("apache2", "")] {
+    for (unit, more) in [("nginx", more), ("phpX.Y-fpm", more), ("apache2", "")] {
         machine.run(&format!(
             "mkdir -p /etc/systemd/system/{unit}.service.d && printf '%s' '{hardening}{more}' > /etc/systemd/system/{unit}.service.d/hardening.conf"
         ));
     }
     // PHP's regular expressions want memory that can be written and executed.
-    machine.run("for of in fpm apache2; do echo pcre.jit=0 > /etc/php/8.2/$of/conf.d/99-jit.ini; done");
-    machine.run("systemctl daemon-reload && systemctl restart apache2 nginx php8.2-fpm");
+    machine.run("for of in fpm apache2; do echo pcre.jit=0 > /etc/php/X.Y/$of/conf.d/99-jit.ini; done");
+    machine.run("systemctl daemon-reload && systemctl restart apache2 nginx phpX.Y-fpm");
 }
 
 #[test]
@@ -26,20 +26,20 @@ fn hardened_units_are_guarded_to_the_sink() {
     machine.run("printf '[backstop]\\nseccomp = \"supervise\"\\n' >> /etc/portcullis/portcullis.toml");
     // Local sockets are how nginx reaches PHP-FPM; Apache does without.
     harden(&machine, HARDENING, "RestrictAddressFamilies=AF_UNIX\n");
-    let said = machine.run("portcullis install apache2 nginx php8.2-fpm --now");
+    let said = machine.run("portcullis install apache2 nginx phpX.Y-fpm --now");
     assert!(
         said.contains("+ SystemCallFilter=seccomp pidfd_getfd") && said.contains("+ RestrictAddressFamilies=AF_UNIX"),
         "{said}"
     );
     assert!(said.contains("hardening.conf:9: without CAP_SYS_PTRACE"), "{said}");
     machine.run("portcullis status");
-    for unit in ["apache2", "nginx", "php8.2-fpm"] {
+    for unit in ["apache2", "nginx", "phpX.Y-fpm"] {
         let said = machine.run(&format!("portcullis doctor {unit}"));
         assert!(said.contains("a connection from a process with the unit's settings: seen"), "{said}");
     }
     assert_eq!(machine.run("curl -sS 'http://127.0.0.1/act.php?do=shell'"), "www-data\n");
     assert_eq!(machine.run("curl -sS 'http://127.0.0.1:8080/act.php?do=shell'"), "www-data\n");
-    machine.run("portcullis uninstall --now && systemctl is-active apache2 nginx php8.2-fpm");
+    machine.run("portcullis uninstall --now && systemctl is-active apache2 nginx phpX.Y-fpm");
 }
 
 /// A service whose user systemd makes up.
@@ -62,7 +62,7 @@ fn a_dynamic_user() {
 fn what_is_wrong_is_said() {
     let machine = Machine::boot();
     machine.run(
-        "dpkg -i /packages/portcullis_*.deb && cp /usr/bin/php8.2 /usr/local/bin/php && chmod u+s /usr/local/bin/php",
+        "dpkg -i /packages/portcullis_*.deb && cp /usr/bin/phpX.Y /usr/local/bin/php && chmod u+s /usr/local/bin/php",
     );
     machine.run("printf '[Service]\\nUser=www-data\\nExecStart=/usr/local/bin/php -S 127.0.0.1:8001 -t /var/www/html\\n' > /etc/systemd/system/pages.service");
     let said = machine.run("systemctl daemon-reload && systemctl start pages && portcullis install pages");

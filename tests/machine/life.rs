@@ -4,7 +4,7 @@ use crate::hardened::{HARDENING, harden};
 use crate::machine::{Machine, wait_until};
 use serde_json::Value;
 
-const UNITS: [&str; 3] = ["apache2.service", "nginx.service", "php8.2-fpm.service"];
+const UNITS: [&str; 3] = ["apache2.service", "nginx.service", "phpX.Y-fpm.service"];
 
 /// Every file outside of what servers write at any time.
 const FILES: &str = "find /etc /usr /var/lib /run -xdev \\( -path '/run/systemd*' -o -path '/run/log*' -o -path '/run/udev*' \
@@ -48,11 +48,11 @@ fn life(hardening: &str) {
     machine.run("dpkg -i /packages/*.deb");
 
     // Nothing is written before it was shown.
-    let shown = machine.run("portcullis install apache2 nginx php8.2-fpm --dry-run");
+    let shown = machine.run("portcullis install apache2 nginx phpX.Y-fpm --dry-run");
     assert!(shown.contains("+ Environment=LD_PRELOAD=/usr/lib/x86_64-linux-gnu/libportcullis.so"), "{shown}");
     machine.run("test ! -e /etc/systemd/system/nginx.service.d/portcullis.conf");
-    machine.run("portcullis install apache2 nginx php8.2-fpm --now --module");
-    let again = machine.run("portcullis install apache2 nginx php8.2-fpm");
+    machine.run("portcullis install apache2 nginx phpX.Y-fpm --now --module");
+    let again = machine.run("portcullis install apache2 nginx phpX.Y-fpm");
     assert!(!again.replace("unchanged", "").contains("changed") && !again.contains("new"), "{again}");
     for unit in UNITS {
         let status = status(&machine, unit);
@@ -74,16 +74,16 @@ fn life(hardening: &str) {
     wait_until("the events", || machine.events().len() >= 3);
     let entry = machine.json("journalctl -o json RULE_ID=egress-port | head -n 1");
     assert_eq!((&entry["DESTINATION_PORT"], &entry["URL_ORIGINAL"]), (&"4444".into(), &"/act.php?do=connect".into()));
-    assert_eq!(entry["_SYSTEMD_UNIT"], "php8.2-fpm.service");
+    assert_eq!(entry["_SYSTEMD_UNIT"], "phpX.Y-fpm.service");
     assert!(machine.events().iter().all(|event| event["url"]["original"].is_string()), "every request is known");
-    let counters = &status(&machine, "php8.2-fpm.service")["counters"];
+    let counters = &status(&machine, "phpX.Y-fpm.service")["counters"];
     assert!(counters["audits"] == 2 && counters["decisions"].as_u64() >= Some(2), "{counters:#}");
-    let since = |machine: &Machine| status(machine, "php8.2-fpm.service")["counters"]["since"].to_string();
+    let since = |machine: &Machine| status(machine, "phpX.Y-fpm.service")["counters"]["since"].to_string();
     let begun = since(&machine);
     assert!(begun.starts_with("\"20") && begun.ends_with("Z\""), "{begun}");
     // A reload in the same second has the same time.
     wait_until("counters of their own", || {
-        machine.run("systemctl reload php8.2-fpm");
+        machine.run("systemctl reload phpX.Y-fpm");
         ![begun.clone(), "null".into()].contains(&since(&machine))
     });
     let listed = machine.run("portcullis events --incidents");
@@ -92,7 +92,7 @@ fn life(hardening: &str) {
     let shown = machine.run(&format!("portcullis events --incident {id}"));
     assert!(shown.lines().any(|line| line.starts_with("GET ")), "{shown}");
 
-    for unit in ["apache2", "nginx", "php8.2-fpm"] {
+    for unit in ["apache2", "nginx", "phpX.Y-fpm"] {
         let said = machine.run(&format!("portcullis doctor {unit}"));
         assert!(said.lines().all(|line| line.starts_with("fine")), "{said}");
         // PHP is in Apache too.
@@ -107,7 +107,7 @@ fn life(hardening: &str) {
 
     // Without the library, and without the command, the servers start all the same.
     machine.run("mv /usr/lib/x86_64-linux-gnu/libportcullis.so /usr/bin/portcullis /root/");
-    machine.run("systemctl restart apache2 nginx php8.2-fpm && systemctl is-active apache2 nginx php8.2-fpm");
+    machine.run("systemctl restart apache2 nginx phpX.Y-fpm && systemctl is-active apache2 nginx phpX.Y-fpm");
     assert_eq!(ask(&machine, "hello"), "hello");
     machine.run("mv /root/libportcullis.so /usr/lib/x86_64-linux-gnu/ && mv /root/portcullis /usr/bin/");
 
@@ -128,7 +128,7 @@ fn life(hardening: &str) {
     machine.run("systemctl restart nginx");
     wait_until("nginx", || machine.try_run("portcullis status").status.success());
     machine.run("dpkg -P libapache2-mod-portcullis libnginx-mod-http-portcullis portcullis");
-    machine.run("systemctl is-active apache2 nginx php8.2-fpm");
+    machine.run("systemctl is-active apache2 nginx phpX.Y-fpm");
     assert_eq!(ask(&machine, "shell"), "www-data\n");
     let after = machine.run(FILES);
     let left: Vec<&str> = after.lines().filter(|file| !before.lines().any(|known| known == *file)).collect();
@@ -147,10 +147,10 @@ fn learns(machine: &Machine) {
     machine.run("portcullis learn --include-rare --write portcullis.toml");
     let text = machine.run("cat /etc/portcullis/portcullis.toml");
     assert!(text.contains("# audit writes events and changes nothing"), "comments stay: {text}");
-    machine.run("portcullis check && systemctl reload php8.2-fpm");
+    machine.run("portcullis check && systemctl reload phpX.Y-fpm");
     let before = machine.events().len();
     wait_until("the new policy", || {
-        status(machine, "php8.2-fpm.service")["processes"]
+        status(machine, "phpX.Y-fpm.service")["processes"]
             .as_array()
             .is_some_and(|all| all.iter().all(|one| one["policy"]["current"] == true))
             && machine.run("portcullis status").contains("the configuration on disk is the applied one")
@@ -164,13 +164,13 @@ fn learns(machine: &Machine) {
 
 /// A reload puts a new mode in force; a broken file keeps the old one.
 fn refuses(machine: &Machine) {
-    let shown = machine.run("portcullis install php8.2-fpm --mode enforce --dry-run");
+    let shown = machine.run("portcullis install phpX.Y-fpm --mode enforce --dry-run");
     let (note, change) = (
         shown.find("note: mode = \"enforce\" in ").expect("a note"),
         shown.find("+ mode = \"enforce\"").expect("a change"),
     );
     assert!(note < change && shown.contains(&format!("with this configuration: {}; ", UNITS.join(", "))), "{shown}");
-    machine.run("portcullis install php8.2-fpm --mode enforce --now > /dev/null");
+    machine.run("portcullis install phpX.Y-fpm --mode enforce --now > /dev/null");
     wait_until("the new mode", || ask(machine, "shell") == "refused");
     // Apache's own reload, and nginx's.
     machine.run("systemctl reload apache2 nginx");
@@ -182,7 +182,7 @@ fn refuses(machine: &Machine) {
     });
     wait_until("the event", || count(machine, "shell-spawn", "failure") > 0);
     machine.run("cp -a /etc/portcullis/portcullis.toml /root/ && echo 'nonsense =' >> /etc/portcullis/portcullis.toml");
-    machine.run("systemctl reload php8.2-fpm");
+    machine.run("systemctl reload phpX.Y-fpm");
     let said = || machine.run("journalctl -u portcullis-check -o cat");
     wait_until("the error", || said().contains("nothing was applied"));
     assert!(said().contains("portcullis.toml:"), "{}", said());
@@ -195,24 +195,24 @@ fn refuses(machine: &Machine) {
     assert!(String::from_utf8_lossy(&shown.stdout).contains("portcullis.toml"), "{shown:?}");
     machine.run("mv /root/portcullis.toml /etc/portcullis/portcullis.toml && sed -i 's/enforce\"/audit\"/' /etc/portcullis/portcullis.toml");
     keeps(machine);
-    machine.run("systemctl reload php8.2-fpm");
+    machine.run("systemctl reload phpX.Y-fpm");
     wait_until("the old mode", || ask(machine, "shell") == "www-data\n");
     wait_until("no failed unit", || !failed());
 }
 
 /// What was written but not applied is in force neither for a worker that takes the place of another, nor after a restart.
 fn keeps(machine: &Machine) {
-    let workers = || machine.run("pgrep -u www-data php-fpm8.2 || true");
+    let workers = || machine.run("pgrep -u www-data php-fpmX.Y || true");
     wait_until("workers", || !workers().is_empty());
     let before = workers();
-    machine.run("pkill -KILL -u www-data php-fpm8.2");
+    machine.run("pkill -KILL -u www-data php-fpmX.Y");
     let is_another = |now: &str| !now.is_empty() && !now.lines().any(|pid| before.lines().any(|known| known == pid));
     wait_until("other workers", || is_another(&workers()));
     assert_eq!(ask(machine, "shell"), "refused");
-    machine.run("systemctl restart php8.2-fpm");
+    machine.run("systemctl restart phpX.Y-fpm");
     wait_until("the servers", || ask(machine, "hello") == "hello");
     assert_eq!(ask(machine, "shell"), "refused");
-    let said = machine.run("journalctl -u php8.2-fpm -o cat");
+    let said = machine.run("journalctl -u phpX.Y-fpm -o cat");
     assert!(
         said.contains("has changed since it was applied; `portcullis apply` checks it and puts it in force"),
         "{said}"
@@ -223,7 +223,7 @@ fn keeps(machine: &Machine) {
 
 /// The log file is rotated, and nothing is lost.
 fn rotates(machine: &Machine) {
-    machine.run("sed -i 's/\\[\"journald\"\\]/[\"journald\", \"file\"]/' /etc/portcullis/portcullis.toml && systemctl reload php8.2-fpm");
+    machine.run("sed -i 's/\\[\"journald\"\\]/[\"journald\", \"file\"]/' /etc/portcullis/portcullis.toml && systemctl reload phpX.Y-fpm");
     let lines = |arguments: &str| {
         machine
             .run(&format!("portcullis events --json {arguments} /var/log/portcullis/events.jsonl 2>/dev/null | wc -l"))
@@ -237,7 +237,7 @@ fn rotates(machine: &Machine) {
     });
     let before = lines("");
     // Nothing in it can be taken back.
-    let said = machine.run("portcullis install php8.2-fpm");
+    let said = machine.run("portcullis install phpX.Y-fpm");
     assert!(said.contains("/var/log/portcullis/events.jsonl: append-only"), "{said}");
     let is_kept = || {
         let found = machine
@@ -275,6 +275,6 @@ fn is_upgraded(machine: &Machine) {
         machine.run("cat /etc/portcullis/portcullis.toml").contains("\"file\""),
         "the configuration is the administrator's"
     );
-    machine.run("systemctl restart apache2 nginx php8.2-fpm");
+    machine.run("systemctl restart apache2 nginx phpX.Y-fpm");
     wait_until("the servers", || machine.try_run("portcullis status").status.success());
 }

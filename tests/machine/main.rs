@@ -2,7 +2,7 @@
 
 mod contain;
 mod container;
-#[path = "../distro.rs"]
+#[path = "../distro/names.rs"]
 mod distro;
 mod docs;
 mod doctor;

@@ -17,7 +17,7 @@ for number in 0 1 2 3 4 5 6 7 8 9; do
 $client = @fsockopen('stock.example', 6800, $number, $message, 5);
 echo $client ? fgets($client) : 'no stock', shell_exec("/usr/bin/stat -c '%s' " . escapeshellarg(__DIR__)) ?: 'no size';
 PHP
-    printf 'server { listen 80; server_name shop%s.example; root /srv/shop%s; index index.php; location ~ \\.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; } }\n' $number $number
+    printf 'server { listen 80; server_name shop%s.example; root /srv/shop%s; index index.php; location ~ \\.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/phpX.Y-fpm.sock; } }\n' $number $number
     echo "192.88.1.10 shop$number.example" >> /etc/hosts
 done > /etc/nginx/sites-enabled/shops
 echo '192.88.1.10 stock.example' >> /etc/hosts
@@ -71,8 +71,8 @@ fn from_installation_to_enforce_and_back() {
             "printf 'name = \"shop{host}\"\\nmatch = {{ document_root = \"/srv/shop{host}\" }}\\n' > /etc/portcullis/vhosts.d/shop{host}.toml"
         ));
     }
-    machine.run("portcullis check && portcullis install nginx php8.2-fpm --now");
-    machine.run("portcullis status && portcullis doctor php8.2-fpm");
+    machine.run("portcullis check && portcullis install nginx phpX.Y-fpm --now");
+    machine.run("portcullis status && portcullis doctor phpX.Y-fpm");
     ordinary_day(&machine);
     machine.run(&format!(
         "mkdir /srv/shop{VICTIM}/uploads && cp /var/www/html/act.php /srv/shop{VICTIM}/uploads/ && chown -R www-data /srv/shop{VICTIM}/uploads"

@@ -2,7 +2,7 @@
 //! an intrusion. Then the same with the policy of the application's recipe.
 
 use crate::docs::blocks;
-use crate::machine::{Machine, sources, wait_until};
+use crate::machine::{Machine, sources, target, wait_until};
 use serde_json::Value;
 
 /// An application, which tests/machine/recipes/NAME.sh sets up and uses.
@@ -125,7 +125,7 @@ fn lives_from_sources(application: &Application) {
 fn cacti() {
     lives(&Application {
         name: "cacti",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/usr/share/cacti/site\"",
         page: "/usr/share/cacti/site/cache/act.php",
         url: "http://graphs.example/cache/act.php",
@@ -137,7 +137,7 @@ fn cacti() {
 fn dokuwiki() {
     lives(&Application {
         name: "dokuwiki",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/usr/share/dokuwiki\"",
         page: "/usr/share/dokuwiki/lib/exe/act.php",
         url: "http://wiki.example/lib/exe/act.php",
@@ -150,7 +150,7 @@ fn dokuwiki() {
 fn drupal() {
     lives_from_sources(&Application {
         name: "drupal",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/usr/share/drupal\"",
         page: "/usr/share/drupal/sites/default/files/act.php",
         url: "http://site.example/sites/default/files/act.php",
@@ -163,7 +163,7 @@ fn drupal() {
 fn freshrss() {
     lives_from_sources(&Application {
         name: "freshrss",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/usr/share/FreshRSS/p\"",
         page: "/usr/share/FreshRSS/p/themes/act.php",
         url: "http://reader.example/themes/act.php",
@@ -188,7 +188,7 @@ fn gitweb() {
 fn mediawiki() {
     lives(&Application {
         name: "mediawiki",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/var/lib/mediawiki\"",
         page: "/var/lib/mediawiki/images/act.php",
         url: "http://media.example/images/act.php",
@@ -198,9 +198,12 @@ fn mediawiki() {
 
 #[test]
 fn tt_rss() {
+    if !target().join("machine/applications/usr/share/tt-rss").exists() {
+        return eprintln!("skipped: this release has no package of it; scripts/machine left it out");
+    }
     lives(&Application {
         name: "tt-rss",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/usr/share/tt-rss/www\"",
         page: "/usr/share/tt-rss/www/feed-icons/act.php",
         url: "http://news.example/feed-icons/act.php",
@@ -212,7 +215,7 @@ fn tt_rss() {
 fn wordpress() {
     let machine = lives(&Application {
         name: "wordpress",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = [\"/usr/share/wordpress\", \"/var/lib/wordpress\"]",
         page: "/var/lib/wordpress/wp-content/uploads/act.php",
         url: "http://blog.example/wp-content/uploads/act.php",
@@ -240,20 +243,24 @@ fn redmine() {
     };
     DAYS.iter().for_each(|how| day(&machine, "redmine", how));
     // A person names the interpreter, and what Passenger and Bundler set for all that they start.
-    const BUNDLER: &str = "/usr/share/rubygems-integration/all/gems/bundler-2.3.15";
+    let bundler = machine.run("ls -d /usr/share/rubygems-integration/all/gems/bundler-* | tr -d '\\n'");
+    let gems = machine.run("printf /var/lib/gems/; ruby -e 'print RbConfig::CONFIG[%q(ruby_version)]'");
     learn(&[
         "/usr/bin/ruby /usr/share/passenger/helper-scripts/rack-preloader.rb",
         "/usr/share/passenger/node",
-        "/var/lib/gems/3.1.0",
+        &gems,
         "/usr/share/redmine/Gemfile",
-        &format!("-r{BUNDLER}/lib/bundler/setup"),
-        &format!("{BUNDLER}/lib"),
+        &format!("-r{bundler}/lib/bundler/setup"),
+        &format!("{bundler}/lib"),
     ]);
     // What steers a command shows once an entry names that.
     day(&machine, "redmine", "wednesday");
-    learn(&["NODE_ENV=production", "PYTHONUNBUFFERED=1", &format!("BUNDLE_BIN_PATH={BUNDLER}/exe/bundle")]);
+    learn(&["NODE_ENV=production", "PYTHONUNBUFFERED=1", &format!("BUNDLE_BIN_PATH={bundler}/exe/bundle")]);
     machine.run("sed -i 's/^mode = .*/mode = \"enforce\"/' /etc/portcullis/portcullis.toml");
-    let recipe = &blocks("docs/recipes/redmine.md", "toml")[0];
+    let recipe = blocks("docs/recipes/redmine.md", "toml")[0]
+        .replace("/usr/share/rubygems-integration/all/gems/bundler-2.3.15", &bundler)
+        .replace("/var/lib/gems/3.1.0", &gems);
+    let recipe = &recipe;
     for (policy, how) in [(None, "thursday"), (Some(recipe), "friday")] {
         if let Some(policy) = policy {
             machine.run(&format!("cat > /etc/portcullis/portcullis.toml <<'TOML'\n{policy}TOML"));
@@ -286,7 +293,7 @@ fn redmine() {
 fn roundcube() {
     let machine = lives(&Application {
         name: "roundcube",
-        units: "nginx php8.2-fpm",
+        units: "nginx phpX.Y-fpm",
         matches: "document_root = \"/var/lib/roundcube/public_html\"",
         page: "/var/lib/roundcube/public_html/act.php",
         url: "http://webmail.example/act.php",

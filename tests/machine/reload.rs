@@ -14,12 +14,12 @@ fn readers(machine: &Machine) -> BTreeSet<String> {
 #[test]
 fn a_reload_reads_the_configuration_once() {
     let machine = Machine::boot();
-    machine.run("dpkg -i /packages/portcullis_*.deb && portcullis install nginx php8.2-fpm --now");
+    machine.run("dpkg -i /packages/portcullis_*.deb && portcullis install nginx phpX.Y-fpm --now");
     let before = readers(&machine);
     machine.run("mkdir -p /etc/portcullis/vhosts.d");
     for (line, is_right) in [("match = { document_root = \"/srv/shop\" }", true), ("nonsense =", false)] {
         let before = readers(&machine);
-        machine.run(&format!("printf '%s\\n' 'name = \"shop\"' '{line}' > /etc/portcullis/vhosts.d/shop.toml && systemctl reload php8.2-fpm"));
+        machine.run(&format!("printf '%s\\n' 'name = \"shop\"' '{line}' > /etc/portcullis/vhosts.d/shop.toml && systemctl reload phpX.Y-fpm"));
         wait_until("a reader", || readers(&machine).len() > before.len());
         // The reload of apply's own unit ends before that of the server begins, and with it all that it has started.
         let state = machine.try_run("systemctl is-failed portcullis-check");
@@ -42,7 +42,7 @@ fn what_portcullis_run_has_started_is_named_where_it_is_not_reached() {
     let machine = Machine::boot();
     machine.run("dpkg -i /packages/portcullis_*.deb && sed -i 's/^mode = .*/mode = \"enforce\"/' /etc/portcullis/portcullis.toml");
     machine
-        .run("portcullis install php8.2-fpm --now && portcullis apply && portcullis panic && portcullis panic --undo");
+        .run("portcullis install phpX.Y-fpm --now && portcullis apply && portcullis panic && portcullis panic --undo");
     let by_hand =
         "(cd / && exec setsid portcullis run -- php -S 127.0.0.1:8091 -t /var/www/html) > /dev/null 2>&1 & echo $!";
     let by_unit = "systemd-run --quiet --unit=shop portcullis run -- php -S 127.0.0.1:8092 -t /var/www/html";

@@ -1,6 +1,7 @@
 //! A unit in audit and one in enforce under everything at once that a local user and a page can do to the guard's privileged side,
 //! while clients ask for pages and root uses its commands: no request is lost, and the events are there.
 
+use crate::distro::named;
 use crate::load::{Load, asked};
 use crate::machine::{Machine, wait_until};
 use serde_json::Value;
@@ -33,7 +34,7 @@ const OF_A_PAGE: [&str; 11] = [
     "names 100",
 ];
 const OF_ANOTHER: [&str; 6] = ["names 3000", "mute 1", "kill 1", "lock 1", "log 1", "journal 10"];
-const POOL: &str = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/php8.2-fpm.sock\nlisten.owner = www-data\n\
+const POOL: &str = "[www]\nuser = www-data\ngroup = www-data\nlisten = /run/php/phpX.Y-fpm.sock\nlisten.owner = www-data\n\
                     pm = static\npm.max_children = 8\n";
 const CONFIG: &str = "[log]\nsink = [\"journald\", \"file\"]\n[exec]\nallow = [\"default\", \"/usr/bin/id -un\"]\n\
                       [rules.exec-tool]\nmode = \"audit\"\n[backstop]\nseccomp = \"supervise\"\n";
@@ -74,8 +75,8 @@ fn prepare(machine: &Machine) {
         let text = format!("mode = \"{mode}\"\n{CONFIG}");
         std::fs::write(machine.file(&format!("etc/{folder}/portcullis.toml")), text).expect("a file");
     }
-    std::fs::write(machine.file("etc/php/8.2/fpm/pool.d/www.conf"), POOL).expect("a file");
-    machine.run("sed -i 's/^;*process_control_timeout.*/process_control_timeout = 20s/' /etc/php/8.2/fpm/php-fpm.conf");
+    std::fs::write(machine.file("etc/php/X.Y/fpm/pool.d/www.conf"), named(POOL)).expect("a file");
+    machine.run("sed -i 's/^;*process_control_timeout.*/process_control_timeout = 20s/' /etc/php/X.Y/fpm/php-fpm.conf");
     let pages = "[Unit]\nStartLimitIntervalSec=0\n[Service]\nUser=www-data\nExecStart=/usr/bin/php -S 127.0.0.1:8001 -t /var/www/html\n";
     std::fs::write(machine.file("etc/systemd/system/pages.service"), pages).expect("a file");
     let audit = "[Service]\nUMask=0077\nEnvironment=PORTCULLIS_CONFIG=/etc/audit/portcullis.toml\n";
@@ -88,7 +89,7 @@ fn prepare(machine: &Machine) {
     machine.run("install -d -o mallory /home/mallory/logs && echo '{}' > /home/mallory/logs/a.jsonl && mkfifo /home/mallory/logs/a.jsonl.1");
     let bomb = format!("head -c 512M /dev/zero | xz -0 > {}", machine.file("home/mallory/logs/a.jsonl.2.xz").display());
     assert!(Command::new("sh").args(["-c", &bomb]).status().expect("sh").success());
-    machine.run("systemctl daemon-reload && systemctl stop apache2 nginx php8.2-fpm && rm -rf /run/portcullis");
+    machine.run("systemctl daemon-reload && systemctl stop apache2 nginx phpX.Y-fpm && rm -rf /run/portcullis");
 }
 
 /// Another local user's, each as a unit of its own.
@@ -200,7 +201,7 @@ fn two_units_stand_everything_at_once() {
     another(&machine, OF_ANOTHER[0], 600);
     std::thread::sleep(Duration::from_millis(500));
     let begun = Instant::now();
-    let units = "apache2 php8.2-fpm nginx pages";
+    let units = "apache2 phpX.Y-fpm nginx pages";
     let restart = format!("timeout 60 systemctl restart {units}");
     let done = machine.try_run(&format!("portcullis install {units} --module && {restart}"));
     wrong.unless(done.status.success(), || format!("the start took {:?}: {done:?}", begun.elapsed()));
@@ -251,7 +252,7 @@ fn two_units_stand_everything_at_once() {
         let there = machine.run("pgrep -c -x siege || true");
         wrong.unless(there.trim().parse::<u32>().is_ok_and(|there| there > 150), || format!("a siege of {there}"));
         mark(&machine, &wrong, "during");
-        let done = machine.try_run("timeout 60 systemctl reload apache2 php8.2-fpm nginx");
+        let done = machine.try_run("timeout 60 systemctl reload apache2 phpX.Y-fpm nginx");
         wrong.unless(done.status.success(), || format!("the reload: {done:?}"));
         std::thread::sleep(Duration::from_secs(seconds) / 2);
         stop.store(true, Ordering::Relaxed);

@@ -2,7 +2,7 @@
 
 use crate::harness::{
     Apache, Fpm, Guard, Kind, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, enter, from_journal, http, journald,
-    own_root, own_run_and_dev,
+    named, own_root, own_run_and_dev,
 };
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,10 +61,11 @@ fn every_configuration_compiles() {
     }
 }
 
-const UNITS: [&str; 3] = ["apache2", "nginx", "php8.2-fpm"];
+const UNITS: [&str; 3] = ["apache2", "nginx", "phpX.Y-fpm"];
 
+/// The example for a unit; that for PHP-FPM has no version.
 fn drop_in(unit: &str) -> PathBuf {
-    examples().join(format!("systemd/{unit}.service.d/portcullis.conf"))
+    examples().join(format!("systemd/{}.service.d/portcullis.conf", unit.replace("X.Y", "")))
 }
 
 #[test]
@@ -73,7 +74,7 @@ fn systemd_takes_every_drop_in() {
     own_root(&[]);
     for unit in UNITS {
         let units = tempfile::tempdir().expect("a folder");
-        let name = format!("{unit}.service");
+        let name = named(&format!("{unit}.service"));
         std::fs::copy(format!("/lib/systemd/system/{name}"), units.path().join(&name)).expect("Debian's unit");
         let folder = units.path().join(format!("{name}.d"));
         std::fs::create_dir(&folder).expect("a folder");
@@ -99,18 +100,24 @@ fn install_writes_the_drop_ins() {
     place.write(&format!("root/{library}"), "");
     std::fs::copy(place.library(), root.join(&library)).expect("the library");
     for unit in UNITS {
-        let text = std::fs::read_to_string(format!("/lib/systemd/system/{unit}.service")).expect("Debian's unit");
-        place.write(&format!("root/usr/lib/systemd/system/{unit}.service"), &text);
+        let name = named(&format!("{unit}.service"));
+        let text = std::fs::read_to_string(format!("/lib/systemd/system/{name}")).expect("Debian's unit");
+        place.write(&format!("root/usr/lib/systemd/system/{name}"), &text);
     }
     let command = |arguments: &[&str]| {
         let done = place.portcullis().args(arguments).arg("--root").arg(&root).output().expect("portcullis");
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
     };
-    command(&["install", "apache2", "nginx", "php8.2-fpm"]);
-    let written = |unit: &str| root.join(format!("etc/systemd/system/{unit}.service.d/portcullis.conf"));
+    command(&["install", "apache2", "nginx", "php-fpm"]);
+    let written = |unit: &str| root.join(named(&format!("etc/systemd/system/{unit}.service.d/portcullis.conf")));
     for unit in UNITS {
         let text = std::fs::read_to_string(written(unit)).expect("a drop-in");
-        assert_eq!(text, std::fs::read_to_string(drop_in(unit)).expect("the example"), "{unit}");
+        let example = std::fs::read_to_string(drop_in(unit)).expect("the example");
+        assert_eq!(
+            text,
+            example.replace("`portcullis uninstall php-fpm`", &format!("`portcullis uninstall {}`", named(unit))),
+            "{unit}"
+        );
     }
     let config = std::fs::read_to_string(root.join("etc/portcullis/portcullis.toml")).expect("a configuration");
     assert!(config.contains("mode = \"audit\""), "{config}");
@@ -121,7 +128,7 @@ fn install_writes_the_drop_ins() {
     let refused = place.portcullis().args(["uninstall", "nginx", "--root"]).arg(&root).output().expect("portcullis");
     assert_eq!(refused.status.code(), Some(1));
     assert!(written("nginx").exists());
-    command(&["uninstall", "apache2", "php8.2-fpm"]);
+    command(&["uninstall", "apache2", "php-fpm"]);
     assert!(!root.join("etc/systemd/system/apache2.service.d").exists(), "nothing is left");
 }
 

@@ -79,7 +79,7 @@ fn an_interpreter_that_is_apaches_action_is_no_tool() {
                  LoadModule alias_module /usr/lib/apache2/modules/mod_alias.so\n\
                  LoadModule mime_module /usr/lib/apache2/modules/mod_mime.so\nTypesConfig /dev/null\n\
                  ScriptAlias /gateway/ /usr/bin/\n<Directory /usr/bin>\nRequire all granted\n</Directory>\n\
-                 Action by-php /gateway/php-cgi8.2\n<Files *.php>\nSetHandler by-php\n</Files>\n";
+                 Action by-php /gateway/php-cgiX.Y\n<Files *.php>\nSetHandler by-php\n</Files>\n";
     let apache = Apache::start(&place, Some(&guard), Kind::Cgid, None, &named(extra));
     let mut events = guard.events();
     let said = http::get(apache.port, "/page.php").body;

@@ -156,9 +156,9 @@ fn install_places_the_library_in_jails() {
     let library = format!("usr/lib/{}-linux-gnu/libportcullis.so", std::env::consts::ARCH);
     place.write(&format!("root/{library}"), "");
     std::fs::copy(place.library(), root.join(&library)).expect("the library");
-    place.write("root/usr/lib/systemd/system/php8.2-fpm.service", "[Service]\nExecStart=/usr/sbin/php-fpm8.2\n");
-    place.write("root/etc/php/8.2/fpm/php-fpm.conf", "include=/etc/php/8.2/fpm/pool.d/*.conf\n");
-    place.write("root/etc/php/8.2/fpm/pool.d/shop.conf", "[shop]\nchroot = /srv/$pool\n");
+    place.write("root/usr/lib/systemd/system/php9.9-fpm.service", "[Service]\nExecStart=/usr/sbin/php-fpm9.9\n");
+    place.write("root/etc/php/9.9/fpm/php-fpm.conf", "include=/etc/php/9.9/fpm/pool.d/*.conf\n");
+    place.write("root/etc/php/9.9/fpm/pool.d/shop.conf", "[shop]\nchroot = /srv/$pool\n");
     place.write("root/srv/shop/www/page.php", "");
     let copy = root.join("srv/shop").join(&library);
     let run = |arguments: &[&str]| {
@@ -166,15 +166,15 @@ fn install_places_the_library_in_jails() {
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
     };
-    let said = run(&["install", "php8.2-fpm"]);
-    assert!(said.contains("/etc/php/8.2/fpm/pool.d/shop.conf:2: pool shop has the root directory /srv/shop"), "{said}");
-    assert!(said.contains("`portcullis install php8.2-fpm --jails`") && !copy.exists(), "{said}");
-    run(&["install", "php8.2-fpm", "--jails"]);
+    let said = run(&["install", "php9.9-fpm"]);
+    assert!(said.contains("/etc/php/9.9/fpm/pool.d/shop.conf:2: pool shop has the root directory /srv/shop"), "{said}");
+    assert!(said.contains("`portcullis install php9.9-fpm --jails`") && !copy.exists(), "{said}");
+    run(&["install", "php9.9-fpm", "--jails"]);
     assert!(std::fs::read(&copy).expect("a copy") == std::fs::read(place.library()).expect("the library"));
     // An older one is renewed, whatever the flag.
     std::fs::write(&copy, "older").expect("a file");
-    run(&["install", "php8.2-fpm"]);
+    run(&["install", "php9.9-fpm"]);
     assert!(std::fs::read(&copy).expect("a copy") == std::fs::read(place.library()).expect("the library"));
-    run(&["uninstall", "php8.2-fpm"]);
+    run(&["uninstall", "php9.9-fpm"]);
     assert!(!root.join("srv/shop/usr").exists() && root.join("srv/shop/www/page.php").exists());
 }

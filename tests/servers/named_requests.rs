@@ -151,7 +151,7 @@ fn without_a_request_the_event_says_so() {
     let place = Place::new();
     let www = place.pages();
     let guard = place.guard("[[vhost]]\nname = \"all\"\nmatch = { document_root = \"/\" }\nmode = \"enforce\"\n");
-    let mut command = Command::new(named("/usr/bin/php8.2"));
+    let mut command = Command::new(named("/usr/bin/phpX.Y"));
     command.args(["-S", "127.0.0.1:8083", "-t"]).arg(www);
     let _process = Process::start(command, Some(&guard));
     wait_until("php -S", || TcpStream::connect(("127.0.0.1", 8083)).is_ok());

@@ -21,7 +21,7 @@ const PAIRS: [(&str, &str, &str); 11] = [
     ("/usr/bin/perl", "/usr/bin/env perl", "print \"said\\n\";\n"),
     ("/usr/bin/perl -w", "/usr/bin/env -S perl -w", "print \"said\\n\";\n"),
     ("/usr/bin/perl", "/usr/bin/env -S -u HOME perl", "print \"said\\n\";\n"),
-    ("/usr/bin/php8.2", "/usr/bin/env php8.2", "<?php echo \"said\\n\";\n"),
+    ("/usr/bin/phpX.Y", "/usr/bin/env phpX.Y", "<?php echo \"said\\n\";\n"),
     ("/usr/bin/python3", "/usr/bin/env python3", "print('said')\n"),
 ];
 

@@ -62,7 +62,7 @@ fn journald_syslog_and_file_of_a_chrooted_pool() {
         assert_eq!(event.text("rule.id"), "egress-port");
         assert_eq!(event["portcullis"]["dropped"], 0);
         assert_eq!(event.text("user.id"), "33");
-        assert_eq!(event.text("process.name"), named("php-fpm8.2"));
+        assert_eq!(event.text("process.name"), named("php-fpmX.Y"));
     }
     // In a unit, what `portcullis compile` prints comes to the journal under the same name, and is no event.
     let said = Command::new("systemd-cat").args(["--identifier=portcullis", "echo", "compiled"]).status();

@@ -42,14 +42,14 @@ fn doctor_does_not_call_wrong_what_it_could_not_look_at() {
     let place = Place::new();
     let library = format!("/usr/lib/{}-linux-gnu/libportcullis.so", std::env::consts::ARCH);
     std::fs::copy(place.library(), &library).expect("the library");
-    for words in [&["install", &named("php8.2-fpm")][..], &["apply", "--no-reload"]] {
+    for words in [&["install", &named("phpX.Y-fpm")][..], &["apply", "--no-reload"]] {
         let done = place.portcullis().args(words).output().expect("portcullis");
         assert!(done.status.success(), "{}", text(&done));
     }
     let doctor = |user: &str| {
         let mut command = Command::new("setpriv");
         command.args(["--reuid", user, "--clear-groups"]).arg(place.join("bin/portcullis"));
-        let done = command.args(["doctor", &named("php8.2-fpm"), "--json"]).output().expect("setpriv");
+        let done = command.args(["doctor", &named("phpX.Y-fpm"), "--json"]).output().expect("setpriv");
         let found: Value = serde_json::from_slice(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
         let of = |outcome: &str| -> Vec<String> {
             let all = found["findings"].as_array().expect("findings").iter();
@@ -62,8 +62,8 @@ fn doctor_does_not_call_wrong_what_it_could_not_look_at() {
     let (code, wrong, unknown) = doctor("nobody");
     assert_eq!((code, wrong.as_slice()), (Some(1), &[][..]), "{unknown:?}");
     assert!(unknown[0].starts_with("processes, sinks, proof: not looked at: only root"), "{unknown:?}");
-    let drop_in = &named("/etc/systemd/system/php8.2-fpm.service.d");
-    let pools = &named("/etc/php/8.2/fpm/pool.d");
+    let drop_in = &named("/etc/systemd/system/phpX.Y-fpm.service.d");
+    let pools = &named("/etc/php/X.Y/fpm/pool.d");
     for (path, mode, what) in [
         ("/etc/portcullis/portcullis.toml", 0o600, "configuration"),
         ("/etc/portcullis", 0o700, "configuration"),

@@ -1,6 +1,6 @@
 //! docs/events/: one event of each rule as real nginx and PHP-FPM cause it, held against what they cause now.
 
-use crate::harness::{Fpm, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, children, enter, http, wait_until};
+use crate::harness::{Fpm, Listeners, Nginx, OUTSIDE4, Parts, Place, Pool, children, enter, http, named, wait_until};
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -112,6 +112,8 @@ fn seen() -> Vec<Value> {
         })
     });
     let text = Value::from(seen).to_string().replace(place.path().to_str().expect("a path"), "/srv/www");
+    // The examples have the names of Debian 12.
+    let text = text.replace(&named("php-fpmX.Y"), "php-fpm8.2");
     let Ok(Value::Array(seen)) = serde_json::from_str(&text) else { panic!("{text}") };
     seen
 }

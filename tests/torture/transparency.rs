@@ -178,11 +178,11 @@ fn phps_own() {
     enter();
     let folder = source("php");
     compare("PHP's own tests", |load| {
-        let mut command = Command::new(named("/usr/bin/php8.2"));
+        let mut command = Command::new(named("/usr/bin/phpX.Y"));
         command.arg("run-tests.php").args([
             "-q",
             "-p",
-            &named("/usr/bin/php8.2"),
+            &named("/usr/bin/phpX.Y"),
             "--offline",
             "--no-color",
             "-g",

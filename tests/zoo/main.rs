@@ -7,7 +7,7 @@ mod harness;
 mod long;
 mod programs;
 
-use harness::{Apache, Fpm, Guard, Kind, Nginx, Place, Pool, Process, enter, http, wait_until};
+use harness::{Apache, Fpm, Guard, Kind, Nginx, Place, Pool, Process, enter, http, named, wait_until};
 use long::LONG;
 use programs::{PROGRAMS, Program, Sees};
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -77,7 +77,8 @@ impl Zoo {
         let zoo = zoo.to_str().expect("a path");
         let place = self.place.path().to_str().expect("a path");
         let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/zoo/python");
-        text.replace("PYTHON", python)
+        named(text)
+            .replace("PYTHON", python)
             .replace("RAW", "-O1 -nostdlib -ffreestanding -fno-stack-protector")
             .replace("WITNESS", &format!("{zoo}/witness.sh"))
             .replace("ZOO", zoo)

@@ -1,6 +1,6 @@
-//! The programs: how each is made and started. `ZOO` stands for the folder of their sources, `PLACE` for the test's own,
-//! `WITNESS` for the script that says what a started program sees, `RAW` for a compiler's flags without libc, `PYTHON` for what
-//! scripts/zoo makes.
+//! The programs: how each is made and started. `ZOO` stands for the folder of their sources, `PLACE` for the test's own, `WITNESS` for
+//! the script that says what a started program sees, `RAW` for a compiler's flags without libc, `PYTHON` for what scripts/zoo makes,
+//! `X.Y` for the version of PHP.
 
 /// What a program may see of the guard (docs/threat-model.md).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -59,7 +59,7 @@ pub const PROGRAMS: &[Program] = &[
     program("Python", &["/usr/bin/python3", "ZOO/own.py", "WITNESS"]),
     program("Python, isolated", &["/usr/bin/python3", "-I", "-S", "-E", "ZOO/own.py", "WITNESS"]),
     program("Perl", &["/usr/bin/perl", "ZOO/own.pl", "WITNESS"]),
-    program("PHP", &["/usr/bin/php8.2", "ZOO/own.php", "WITNESS"]),
+    program("PHP", &["/usr/bin/phpX.Y", "ZOO/own.php", "WITNESS"]),
     program("Node.js, and its threads", &["/usr/bin/node", "ZOO/own.js", "WITNESS"]),
     program("Ruby", &["/usr/bin/ruby", "ZOO/own.rb", "WITNESS"]),
     program("Lua", &["/usr/bin/lua5.4", "ZOO/own.lua", "WITNESS"]),
@@ -210,11 +210,7 @@ pub const PROGRAMS: &[Program] = &[
     program("msmtp", &["/bin/sh", "-c", "echo a | msmtp --host=localhost --port=1 --from=a@b.example c@d.example"]),
     program(
         "ImageMagick",
-        &[
-            "/bin/sh",
-            "-c",
-            "/usr/bin/convert-im6.q16 -size 8x8 xc:red png:- | /usr/bin/identify-im6.q16 -format '%wx%h' -",
-        ],
+        &["/bin/sh", "-c", "/usr/bin/convert -size 8x8 xc:red png:- | /usr/bin/identify -format '%wx%h' -"],
     ),
     program("Ghostscript", &["/usr/bin/gs", "-q", "-dNODISPLAY", "-dBATCH", "-dNOSAFER", "-c", "(out) print flush"]),
     program("tar", &["/bin/sh", "-c", "tar -C ZOO -cf - own.c | tar -tf -; tar -C ZOO -czf - own.c | tar -tzf -"]),

@@ -83,16 +83,16 @@ help!(
 help!(
     INSTALL,
     "  portcullis install                               # lists the web servers here; changes nothing
-  portcullis install php8.2-fpm nginx --dry-run
+  portcullis install php-fpm nginx --dry-run
   portcullis install apache2 --module --now        # restarts; reverted if it fails to start
-  portcullis install php8.2-fpm --vhost shop --mode enforce && systemctl reload php8.2-fpm
-  portcullis install php8.2-fpm --mode enforce     # for every guarded unit; lists them first",
+  portcullis install php-fpm --vhost shop --mode enforce && portcullis apply
+  portcullis install php-fpm --mode enforce        # for every guarded unit; lists them first",
     "guarded, and with --now: running; or the list was printed",
     "an error, or a unit failed to start with Portcullis and runs without it"
 );
 help!(
     UNINSTALL,
-    "  portcullis uninstall php8.2-fpm --now
+    "  portcullis uninstall php-fpm --now
   portcullis uninstall --purge --dry-run           # shows what would be removed",
     "removed",
     "an error"
@@ -109,7 +109,7 @@ help!(
 help!(
     PS,
     "  portcullis ps                                    # of every unit
-  portcullis ps php8.2-fpm --vhost shop
+  portcullis ps php-fpm --vhost shop
   portcullis ps --request 5b1e0f6a90c1d2e3         # of one event's http.request.id
   portcullis ps --json",
     "the list is complete, also an empty one",
@@ -140,7 +140,7 @@ help!(
 help!(
     DOCTOR,
     "  portcullis doctor                                # every guarded unit, and a summary
-  portcullis doctor php8.2-fpm
+  portcullis doctor php-fpm
   portcullis doctor --json nginx apache2",
     "nothing is wrong in any unit; warnings may have been printed",
     "something is wrong in a unit, or not everything could be looked at (`unknown`; the output says

@@ -19,9 +19,14 @@ const HEADS: [&str; 8] = ["PID", "AGE", "USER", "PROGRAM", "VHOST", "REQUEST", "
 /// The widest cell to which others are aligned.
 const WIDTH_MAX: usize = 40;
 
-/// Whether the name of a unit has its type: `php8.2-fpm` has none.
-fn is_whole(unit: &str) -> bool {
-    [".service", ".scope", ".slice", ".socket", ".timer"].iter().any(|kind| unit.ends_with(kind))
+/// The whole name of a unit, as other verbs take one: `php-fpm` is the only unit of PHP-FPM.
+fn whole(unit: &str) -> String {
+    // A scope has a type, and no file.
+    if [".scope", ".slice", ".socket", ".timer"].iter().any(|kind| unit.ends_with(kind)) {
+        return unit.to_owned();
+    }
+    install::unit::Unit::find(Path::new("/"), unit)
+        .map_or_else(|_| format!("{}.service", unit.trim_end_matches(".service")), |found| found.name)
 }
 
 /// Lists them.
@@ -30,8 +35,7 @@ pub fn run(arguments: &Ps) -> u8 {
     let mains = status::mains(&all);
     lineage::trace(&mut all, &mains);
     let mut lacks = lacks(&all, is_settled);
-    let unit =
-        arguments.unit.as_deref().map(|unit| if is_whole(unit) { unit.to_owned() } else { format!("{unit}.service") });
+    let unit = arguments.unit.as_deref().map(whole);
     if let Some(unit) = unit.as_deref().filter(|unit| all.iter().all(|process| process.unit != *unit)) {
         return complain(format!("no process of `{unit}` runs; help: `portcullis status` lists the guarded units"));
     }

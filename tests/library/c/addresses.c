@@ -164,7 +164,7 @@ static long one(const char *way)
         return SENDMSG(udp(AF_INET), header);
     }
     if (!strcmp(way, "sendmsg nowhere"))
-        return SENDMSG(udp(AF_INET), 8);
+        return SENDMSG(udp(AF_INET), (void *)8);
     if (!strcmp(way, "sendmsg name nowhere")) {
         header->msg_name = (void *)8;
         return SENDMSG(udp(AF_INET), header);

@@ -1,4 +1,5 @@
 /* Behind the guard: an execve that puts another program in the place of `./link` first, as another process might. */
+#include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>

@@ -21,7 +21,9 @@ $ways = [
     'socket_listen' => function () { $s = tcp(); socket_bind($s, '0.0.0.0', 4470); return result(socket_listen($s)); },
     'putenv of LD_PRELOAD' => function () {
         putenv('LD_PRELOAD=/nowhere.so');
-        return proc_close(proc_open(['/bin/true'], [], $pipes));
+        // From PHP 8.4, what cannot be started is no process.
+        $p = proc_open(['/bin/true'], [], $pipes);
+        return $p ? proc_close($p) : 'failed';
     },
     'FFI, libc.connect' => function () use ($ffi_socket, $address) {
         $libc = libc($ffi_socket);
@@ -37,7 +39,7 @@ $ways = [
     },
     'a static program' => function () use ($static) {
         $p = proc_open([$static, 'libc', 'connect'], [1 => ['pipe', 'w']], $q);
-        return stream_get_contents($q[1]);
+        return $p ? stream_get_contents($q[1]) : 'failed';
     },
 ];
 echo trim((string) $ways[$way]()), "\n";

@@ -20,7 +20,7 @@ if [ "$day" = setup ]; then
 	cat > /etc/nginx/sites-enabled/cacti <<'P'
 server {
 	listen 80; server_name graphs.example; root /usr/share/cacti/site; index index.php;
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 P
 	systemctl stop snmpd

@@ -24,7 +24,7 @@ P
 server {
 	listen 80; server_name wiki.example; root /usr/share/dokuwiki; index doku.php; client_max_body_size 8m;
 	location / { try_files $uri $uri/ /doku.php?id=$uri; }
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 server { listen 192.88.1.10:8765; root /srv/feeds; }
 P

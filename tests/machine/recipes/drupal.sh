@@ -49,7 +49,7 @@ P
 server {
 	listen 80; server_name site.example; root /usr/share/drupal; index index.php; client_max_body_size 8m;
 	location / { try_files $uri /index.php?$query_string; }
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 server { listen 192.88.1.10:8765; root /srv/feeds; }
 P

@@ -27,7 +27,7 @@ if [ "$day" = setup ]; then
 	cat > /etc/nginx/sites-enabled/reader <<'P'
 server {
 	listen 80; server_name reader.example; root /usr/share/FreshRSS/p; index index.php index.html;
-	location ~ \.php(/|$) { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php(/|$) { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 server { listen 80; listen 192.88.1.10:8765; server_name feeds.example; root /srv/feeds; }
 P

@@ -34,7 +34,7 @@ P
 server {
 	listen 80; server_name media.example; root /var/lib/mediawiki; index index.php; client_max_body_size 8m;
 	location / { try_files $uri $uri/ /index.php?$args; }
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 P
 	systemctl restart nginx

@@ -14,7 +14,7 @@ P
 	cat > /etc/nginx/sites-enabled/webmail <<'P'
 server {
 	listen 80; server_name webmail.example; root /var/lib/roundcube/public_html; index index.php;
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 P
 	systemctl restart nginx

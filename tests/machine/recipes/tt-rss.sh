@@ -24,13 +24,13 @@ P
 	cat > /etc/nginx/sites-enabled/news <<'P'
 server {
 	listen 80; server_name news.example; root /usr/share/tt-rss/www; index index.php;
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 server { listen 80; server_name feeds.example; root /srv/feeds; }
 P
-	# What it warns of in PHP 8.2 is longer than nginx takes in an answer's head.
-	echo 'php_admin_flag[log_errors] = off' >> /etc/php/8.2/fpm/pool.d/www.conf
-	systemctl restart nginx php8.2-fpm
+	# What it warns of is longer than nginx takes in an answer's head.
+	echo 'php_admin_flag[log_errors] = off' >> /etc/php/*/fpm/pool.d/www.conf
+	systemctl restart nginx "php*-fpm.service"
 	sql "update ttrss_users set email = 'root@news.example' where login = 'admin'"
 	exit
 fi

@@ -21,9 +21,9 @@ server {
 	location / { try_files $uri $uri/ /index.php?$args; }
 	location /wp-content {
 		alias /var/lib/wordpress/wp-content;
-		location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_param SCRIPT_FILENAME $request_filename; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+		location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_param SCRIPT_FILENAME $request_filename; fastcgi_pass unix:/run/php/php-fpm.sock; }
 	}
-	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php8.2-fpm.sock; }
+	location ~ \.php$ { include snippets/fastcgi-php.conf; fastcgi_pass unix:/run/php/php-fpm.sock; }
 }
 P
 	printf '#!/usr/bin/perl\n1 while <STDIN>;\nopen(my $log, ">>", "/tmp/mails"); print $log "@ARGV\\n";\n' > /usr/sbin/sendmail

@@ -45,7 +45,7 @@ fn without_root_it_needs_no_new_privs() {
         let compiled =
             place.portcullis().arg("compile").arg("--config").arg(&guard.config).output().expect("portcullis");
         assert!(compiled.status.success());
-        let mut command = Command::new(named("/usr/bin/php8.2"));
+        let mut command = Command::new(named("/usr/bin/phpX.Y"));
         // www-data, from the start on.
         std::os::unix::process::CommandExt::uid(&mut command, 33);
         std::os::unix::process::CommandExt::gid(&mut command, 33);
@@ -97,7 +97,7 @@ fn without_user_notification_it_logs_or_refuses() {
         let nginx = Nginx::start(&place, None, &fpm.nginx_location(&place.join("www")));
         assert_eq!(ask(nginx.port, "localhost", "sendto"), answer, "{outer}, {mode}");
         // The outer program's child is one of the master's, too.
-        let is_worker = |pid: &i32| word(*pid, "status", "Name:").as_deref() == Some(named("php-fpm8.2").as_str());
+        let is_worker = |pid: &i32| word(*pid, "status", "Name:").as_deref() == Some(named("php-fpmX.Y").as_str());
         let workers: Vec<i32> = children(fpm.process.pid()).into_iter().filter(is_worker).collect();
         assert_eq!(workers.len(), 2);
         // The second may still be about to give up root.

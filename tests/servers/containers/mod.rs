@@ -51,7 +51,7 @@ fn is_whole(container: &Container, about: &str) {
 
 /// The files of `php:*-fpm`: docker.conf and zz-docker.conf beside the pool, in /usr/local.
 fn php_fpm() -> String {
-    let server = named("/usr/sbin/php-fpm8.2");
+    let server = named("/usr/sbin/php-fpmX.Y");
     file(
         "/usr/local/etc/php-fpm.conf",
         "[global]\nerror_log = /proc/self/fd/2\nlog_limit = 8192\ndaemonize = no\n[www]\nuser = www-data\ngroup = www-data\n\
@@ -145,7 +145,7 @@ fn apache(modules: &[(&str, &str)], root: &str, rest: &str) -> String {
 
 /// The files of `php:*-apache` and, upon it, of `wordpress`, whose entry point makes the site first.
 fn php_apache() {
-    let modules = [("mpm_prefork", "mod_mpm_prefork"), ("php", &named("libphp8.2"))];
+    let modules = [("mpm_prefork", "mod_mpm_prefork"), ("php", &named("libphpX.Y"))];
     let rest = "DocumentRoot /var/www/html\n<Directory /var/www/html>\nRequire all granted\n</Directory>\n\
                 <FilesMatch \\.php$>\nSetHandler application/x-httpd-php\n</FilesMatch>\n";
     file("/etc/apache2/apache2.conf", &apache(&modules, "/etc/apache2", rest));

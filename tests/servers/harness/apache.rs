@@ -56,7 +56,7 @@ impl Apache {
     ) -> Apache {
         let path = place.path().display();
         let modules: &[(&str, &str)] = match kind {
-            Kind::ModPhp => &[("mpm_prefork", "mod_mpm_prefork"), ("php", &named("libphp8.2"))],
+            Kind::ModPhp => &[("mpm_prefork", "mod_mpm_prefork"), ("php", &named("libphpX.Y"))],
             Kind::ProxyFcgi => {
                 &[("mpm_event", "mod_mpm_event"), ("proxy", "mod_proxy"), ("proxy_fcgi", "mod_proxy_fcgi")]
             }

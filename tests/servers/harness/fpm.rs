@@ -45,7 +45,7 @@ impl Fpm {
                 pool.global, pool.lines
             ),
         );
-        let server = named("/usr/sbin/php-fpm8.2");
+        let server = named("/usr/sbin/php-fpmX.Y");
         let words = [by, &[server.as_str()]].concat();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]);

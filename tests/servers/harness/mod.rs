@@ -2,7 +2,7 @@
 
 mod apache;
 mod browser;
-#[path = "../../distro.rs"]
+#[path = "../../distro/names.rs"]
 mod distro;
 pub mod events;
 mod fpm;

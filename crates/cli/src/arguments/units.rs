@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 #[derive(Args)]
 pub struct Install {
-    /// systemd units, such as apache2, nginx, php8.2-fpm, httpd; without any, those that can be guarded are listed
+    /// systemd units, such as apache2, nginx, php-fpm, httpd; without any, those that can be guarded are listed
     #[arg(value_name = "UNIT")]
     pub units: Vec<String>,
     #[command(flatten)]
