@@ -24,6 +24,7 @@ mod languages;
 mod limits;
 mod loading;
 mod messages;
+mod musl;
 mod names;
 mod observed;
 mod preloads;
