@@ -40,6 +40,7 @@ mod stacks;
 mod table;
 mod twins;
 mod unknown;
+mod upgrade;
 mod variadic;
 mod vectors;
 mod ways;
