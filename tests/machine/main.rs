@@ -20,4 +20,5 @@ mod reload;
 mod repository;
 #[path = "../servers/harness/root.rs"]
 mod root;
+mod selinux;
 mod siege;
