@@ -9,7 +9,7 @@ endif
 
 # The set-up comes before the build that needs its compiler.
 .NOTPARALLEL:
-.PHONY: all build aarch64 modules packages machine tools setup platforms demo pictures test coverage torture bench figures lint
+.PHONY: all build aarch64 modules packages repository static earlier machine tools setup platforms demo pictures test coverage torture bench figures lint
 
 all: build
 
@@ -28,6 +28,18 @@ modules: setup-modules
 # The packages in target/packages/.
 packages: setup-packages build modules
 	scripts/packages
+
+# A signed apt repository of the packages in target/repository/: make repository KEY=NAME, with a secret key of gpg.
+repository: setup-repository
+	scripts/repository "$(KEY)"
+
+# The library, and the command without a loader, for containers without glibc, in target/static/.
+static: build
+	scripts/static
+
+# The library of the version before this one, in target/earlier/, for the test of upgrades.
+earlier: setup-build
+	scripts/earlier
 
 # The machine that the tests boot, in target/machine/.
 machine: setup-machine
@@ -62,7 +74,7 @@ coverage: setup-coverage
 	scripts/coverage
 
 # Reliability tests: faults, load, fuzzers, other programs' test suites. Takes an hour and a half.
-torture: setup-torture build aarch64 modules packages machine
+torture: setup-torture build aarch64 static earlier modules packages machine
 	$(SUDO) scripts/zoo
 	$(SUDO) env "PATH=$(PATH)" "HOME=$(HOME)" scripts/torture long
 

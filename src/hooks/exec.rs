@@ -134,9 +134,10 @@ fn searched(file: *const c_char, argv: Vector, envp: Vector) -> c_int {
     request::for_exec(envp, |served| {
         search::along_path(copy, |candidate, searched| {
             let target = ExecTarget::Path(libc::AT_FDCWD, candidate);
-            let exec = Exec { searched: searched.then_some(copy), shell_fallback: true, ..replace(target, argv, envp) };
+            let shell_fallback = !state::has_other_libc();
+            let exec = Exec { searched: searched.then_some(copy), shell_fallback, ..replace(target, argv, envp) };
             match attempt_at(Way::Libc, &exec, served, libc::AT_FDCWD, candidate, 0) {
-                Failed::Format(decide) => by_shell(&exec, served, candidate, decide),
+                Failed::Format(decide) if shell_fallback => by_shell(&exec, served, candidate, decide),
                 failed => failed,
             }
         })
@@ -181,8 +182,8 @@ pub unsafe extern "C" fn execvp(file: *const c_char, argv: *const *const c_char)
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn fexecve(fd: c_int, argv: *const *const c_char, envp: *const *const c_char) -> c_int {
     let exec = replace(ExecTarget::Descriptor(fd), argv.cast(), envp.cast());
-    // As glibc has it (sysdeps/unix/sysv/linux/fexecve.c).
-    if fd < 0 || argv.is_null() || envp.is_null() {
+    // As glibc has it (sysdeps/unix/sysv/linux/fexecve.c); musl leaves it to the kernel.
+    if (fd < 0 || argv.is_null() || envp.is_null()) && !state::has_other_libc() {
         return fail(libc::EINVAL);
     }
     let go = |argv, envp, actor: Option<c_int>| {

@@ -2,6 +2,7 @@
 //! standard descriptors of the new program are, or open the memory of a process for writing: the program would have the
 //! caller's.
 
+use super::musl_actions::Translated;
 use super::{open, reading};
 use crate::action::Decision;
 use crate::memory::StringBuf;
@@ -49,9 +50,9 @@ unsafe impl Plain for Actions {}
 
 pub const CLOSE: c_int = 0;
 pub const DUP2: c_int = 1;
-const OPEN: c_int = 2;
-const CHDIR: c_int = 3;
-const FCHDIR: c_int = 4;
+pub const OPEN: c_int = 2;
+pub const CHDIR: c_int = 3;
+pub const FCHDIR: c_int = 4;
 pub const CLOSE_FROM: c_int = 5;
 const TCSETPGRP: c_int = 6;
 
@@ -79,6 +80,8 @@ pub struct Effects {
     actions: *const Action,
     /// Those that were read.
     count: usize,
+    /// Where they are musl's.
+    translated: Option<Translated>,
     /// The folder in which the new program begins; `None` for the caller's.
     folder: Option<Fd>,
     changes_descriptors: bool,
@@ -93,14 +96,14 @@ impl Effects {
         let mut effects = Effects {
             actions: core::ptr::null(),
             count: 0,
+            translated: None,
             folder: None,
             changes_descriptors: false,
             standard: [0, 1, 2],
             outcome: Outcome::Known,
             decision: Ok(()),
         };
-        // Another libc lays them out otherwise.
-        if !actions.is_null() && (state::has_other_libc() || effects.read(actions.cast()).is_none()) {
+        if !actions.is_null() && effects.read(actions.cast()).is_none() {
             effects.outcome = Outcome::Unknown;
         }
         effects
@@ -108,9 +111,16 @@ impl Effects {
 
     fn read(&mut self, actions: *const Actions) -> Option<()> {
         let reader = Reader::default();
-        let actions: Actions = reader.value(actions)?;
-        self.actions = actions.actions;
-        for index in 0..usize::try_from(actions.used).ok()? {
+        let count = if state::has_other_libc() {
+            let translated = self.translated.insert(Translated::of(&reader, actions.cast())?);
+            self.actions = translated.actions();
+            translated.count
+        } else {
+            let actions: Actions = reader.value(actions)?;
+            self.actions = actions.actions;
+            usize::try_from(actions.used).ok()?
+        };
+        for index in 0..count {
             self.count = index;
             let action = self.action(&reader, index)?;
             let (first, _) = action.descriptors();

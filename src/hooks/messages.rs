@@ -14,7 +14,7 @@ use crate::process::state::{self, Role};
 use crate::real::gate::{self, Way};
 use crate::sys;
 use crate::sys::Reader;
-use crate::sys::address::{Address, NOWHERE, readable};
+use crate::sys::address::{Address, readable};
 use core::ffi::{c_int, c_uint, c_void};
 use core::mem::MaybeUninit;
 
@@ -86,7 +86,7 @@ pub(super) unsafe fn sending_messages(
     }
     if !readable(messages as usize, size_of::<libc::mmsghdr>()) {
         // SAFETY: the kernel takes it for a fault.
-        return unsafe { gate::sendmmsg(way, fd, NOWHERE.cast_mut().cast(), count, flags) };
+        return unsafe { gate::sendmmsg(way, fd, core::ptr::null_mut(), count, flags) };
     }
     let all = Messages { way, fd, at: messages, count: (count as usize).min(MANY), flags };
     // SAFETY: as the caller promises.
@@ -152,7 +152,7 @@ impl Messages {
             let header = unsafe { &mut *header.as_mut_ptr().cast::<MaybeUninit<libc::msghdr>>() };
             // SAFETY: it is readable; the rest is as the caller promises.
             let decision =
-                unsafe { decide_message(self.fd, message as *const libc::msghdr, self.flags, header, address) };
+                unsafe { decide_message(self.way, self.fd, message as *const _, self.flags, header, address) };
             match decision {
                 Ok(looked) => {
                     is_apart |= looked == Looked::OnSocket;
@@ -170,7 +170,7 @@ impl Messages {
         let fd = self.fd;
         if decide == 0 {
             // SAFETY: the kernel takes it for a fault.
-            return unsafe { gate::sendmmsg(self.way, fd, NOWHERE.cast_mut().cast(), 1, self.flags) };
+            return unsafe { gate::sendmmsg(self.way, fd, core::ptr::null_mut(), 1, self.flags) };
         }
         let at = headers.as_mut_ptr().cast();
         // SAFETY: so many copies were made, with their addresses.

@@ -20,6 +20,7 @@ mod listen;
 mod loaded;
 mod messages;
 mod mounting;
+mod musl_actions;
 mod namespace;
 mod open;
 mod posix_spawn;

@@ -4,6 +4,7 @@
 use super::attempt::{self};
 use super::file_actions::Effects;
 use super::lent_actions;
+use super::{errno, fail};
 use crate::action::{Exec, ExecTarget, Refused};
 use crate::backstop::{self, Executes};
 use crate::child::environment::{self, New};
@@ -112,7 +113,10 @@ fn failure_before((argv, envp): (Vector, Vector), go: impl Fn(&CStr, Vector, Vec
         path[PATH_MAX + 1] = 0;
         path
     };
+    // libc's child has the memory of this process, and its errno.
+    let kept = errno();
     let errno = go(CStr::from_bytes_with_nul(&TOO_LONG).unwrap_or(c""), argv, envp);
+    fail(kept);
     (errno != libc::ENAMETOOLONG).then_some(errno)
 }
 

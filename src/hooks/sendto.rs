@@ -148,6 +148,14 @@ unsafe fn sendto_apart(
     }
 }
 
+/// Leaves of a header what musl looks at: it has numbers of 32 bits, behind which there may be anything (arch/generic/bits/socket.h).
+#[cold]
+#[inline(never)]
+fn narrow(header: &mut libc::msghdr) {
+    header.msg_iovlen &= u32::MAX as usize;
+    header.msg_controllen &= u32::MAX as usize;
+}
+
 /// Judges a message, and puts what the kernel is to have of it in the caller's room: its header, with its address in
 /// `address`. An address that cannot be read the kernel is to find at [`NOWHERE`].
 ///
@@ -155,6 +163,7 @@ unsafe fn sendto_apart(
 /// As sendmsg's; the header must be readable.
 #[inline(always)]
 pub(super) unsafe fn decide_message(
+    way: Way,
     fd: c_int,
     message: *const libc::msghdr,
     flags: c_int,
@@ -163,6 +172,9 @@ pub(super) unsafe fn decide_message(
 ) -> Decision<Looked> {
     // SAFETY: as the caller promises; it may be unaligned.
     let header = copy.write(unsafe { message.read_unaligned() });
+    if state::has_other_libc() && way == Way::Libc {
+        narrow(header);
+    }
     if header.msg_controllen != 0
         && let Some(how) = route::in_message(header)
     {
@@ -248,11 +260,11 @@ pub(super) unsafe fn sending_message(way: Way, fd: c_int, message: *const libc::
     }
     if !readable(message as usize, size_of::<libc::msghdr>()) {
         // SAFETY: the kernel takes it for a fault.
-        return unsafe { gate::sendmsg(way, fd, NOWHERE.cast(), flags) };
+        return unsafe { gate::sendmsg(way, fd, core::ptr::null(), flags) };
     }
     let (mut copy, mut address) = (MaybeUninit::uninit(), MaybeUninit::uninit());
     // SAFETY: as the caller promises; the copy was made.
-    match unsafe { decide_message(fd, message, flags, &mut copy, &mut address) } {
+    match unsafe { decide_message(way, fd, message, flags, &mut copy, &mut address) } {
         // SAFETY: both were written, as an address was looked at.
         Ok(Looked::OnSocket) => unsafe { send_message_apart(way, fd, copy.assume_init_ref(), flags) },
         // SAFETY: as above.

@@ -12,6 +12,7 @@ use crate::child::environment::{self, New};
 use crate::judge::{self, ExecClearance};
 use crate::process::environ;
 use crate::process::stack;
+use crate::process::state;
 use crate::real::find::libc_minor;
 use crate::real::table::real;
 use crate::request::{self, ServedRequest};
@@ -127,9 +128,10 @@ fn run(command: &Command, envp: Vector, signals: &Signals) -> Result<libc::pid_t
 
 /// The rest of system(3).
 fn finish(started: Result<libc::pid_t, i32>, signals: Signals) -> c_int {
-    // A shell that cannot be started is to POSIX one that ends with 127.
+    // A shell that cannot be started is to POSIX, and to glibc, one that ends with 127; to musl it is an error.
     const NO_SHELL: c_int = 127 << 8;
-    let status = started.map_or(NO_SHELL, signals::wait);
+    let no_shell = if state::has_other_libc() { -1 } else { NO_SHELL };
+    let status = started.map_or(no_shell, signals::wait);
     signals.leave();
     if let Err(errno) = started {
         fail(errno);
@@ -144,7 +146,8 @@ fn finish(started: Result<libc::pid_t, i32>, signals: Signals) -> c_int {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn system(text: *const c_char) -> c_int {
     if text.is_null() {
-        return c_int::from(is_there_a_shell());
+        // musl says that there is one.
+        return c_int::from(state::has_other_libc() || is_there_a_shell());
     }
     let command = Command::of(text);
     let started = decide(&command, |envp| {

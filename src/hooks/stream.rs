@@ -9,18 +9,19 @@
 //! **Concurrency**: the streams are a list of mappings that grows and never shrinks, changed in turn. The turn lasts until
 //! the shell is started, as in glibc: a descriptor that loses close-on-exec is closed in every shell that is started later.
 
+mod musl;
+
 use super::shell::{self, Command};
 use super::turn::Turn;
 use super::{fail, lent_actions};
 use crate::action::Refused;
 use crate::process::state;
-use crate::real::errno::errno;
-use crate::real::objects::{self, gnu_hash};
+use crate::real::objects::{self, of_libc};
 use crate::real::table::{part, real};
 use crate::real::types::Functions;
 use crate::sys;
 use core::ffi::{CStr, c_char, c_int, c_void};
-use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, AtomicU64, Ordering};
 
 unsafe extern "C" {
     /// shim/stream.c: the descriptor of a stream, which only C's header can name.
@@ -37,6 +38,8 @@ struct Stream {
     buffer: AtomicPtr<c_void>,
     /// libc's stream, as long as it is open.
     file: AtomicPtr<libc::FILE>,
+    /// Which pipe the descriptor is of, with musl.
+    pipe: AtomicU64,
 }
 
 const PAGE: usize = sys::PAGE_MIN;
@@ -123,6 +126,16 @@ enum Does {
     Write,
 }
 
+impl Does {
+    /// The program's end of a pipe, and the shell's.
+    fn of(self, ends: [c_int; 2]) -> (c_int, c_int) {
+        match self {
+            Does::Read => (ends[0], ends[1]),
+            Does::Write => (ends[1], ends[0]),
+        }
+    }
+}
+
 /// popen's mode; `None` for one that is not allowed.
 ///
 /// # Safety
@@ -130,11 +143,13 @@ enum Does {
 unsafe fn mode(kind: *const c_char) -> Option<(Does, bool)> {
     let (mut reads, mut writes, mut closes) = (false, false, false);
     // SAFETY: as the caller promises.
-    for letter in unsafe { CStr::from_ptr(kind) }.to_bytes() {
+    for (index, letter) in unsafe { CStr::from_ptr(kind) }.to_bytes().iter().enumerate() {
         match letter {
+            b'e' if index > 0 || !state::has_other_libc() => closes = true,
+            // musl looks at the first, and for an `e` behind it.
+            _ if index > 0 && state::has_other_libc() => {}
             b'r' => reads = true,
             b'w' => writes = true,
-            b'e' => closes = true,
             _ => return None,
         }
     }
@@ -155,16 +170,9 @@ pub unsafe extern "C" fn popen(text: *const c_char, kind: *const c_char) -> *mut
     let opened = match unsafe { mode(kind) } {
         Some((does, closes)) => {
             let command = Command::of(text);
-            let go = |envp| match state::has_other_libc() {
-                // Its streams are laid out otherwise.
-                // SAFETY: as the caller promises.
-                true => unsafe { theirs(text, kind) },
-                false => open(&command, envp, does, closes),
-            };
-            match shell::decide(&command, go) {
+            match shell::decide(&command, |envp| open(&command, envp, does, closes)) {
                 Ok(Ok(opened)) => opened,
-                // As glibc has it where the shell cannot be started.
-                Ok(Err(_)) => Err(libc::ENOMEM),
+                Ok(Err(errno)) => Err(not_started(errno)),
                 Err(Refused(errno)) => Err(errno),
             }
         }
@@ -192,16 +200,17 @@ pub unsafe extern "C" fn _IO_popen(text: *const c_char, kind: *const c_char) -> 
 /// As libc's.
 #[cfg_attr(not(test), unsafe(no_mangle))]
 pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
-    const NAME: &CStr = c"pclose";
-    const HASH: u32 = gnu_hash(NAME);
     let next = real::pclose();
-    let is_own = || all().any(|stream| stream.file.load(Ordering::Acquire) == file);
+    let own = || all().find(|stream| stream.file.load(Ordering::Acquire) == file);
+    if state::has_other_libc()
+        && let Some(stream) = own()
+    {
+        // SAFETY: as the caller promises.
+        return unsafe { musl::close(stream, file) };
+    }
     let close = match next {
-        Some(next) if !objects::is_libcs(next as usize) && is_own() => {
-            // SAFETY: libc's function of that name, or none.
-            let libcs: Option<unsafe extern "C" fn(*mut libc::FILE) -> c_int> =
-                unsafe { core::mem::transmute(objects::libcs(NAME, HASH).unwrap_or(0)) };
-            libcs.or(Some(next))
+        Some(next) if !objects::is_libcs(next as usize) && own().is_some() => {
+            of_libc!(c"pclose": fn(*mut libc::FILE) -> c_int).or(Some(next))
         }
         next => next,
     };
@@ -214,43 +223,26 @@ pub unsafe extern "C" fn pclose(file: *mut libc::FILE) -> c_int {
 
 type Vector = crate::sys::Vector;
 
-/// The stream of libc's own popen.
-///
-/// # Safety
-/// As popen's.
-#[cold]
-unsafe fn theirs(text: *const c_char, kind: *const c_char) -> Result<*mut libc::FILE, i32> {
-    const NAME: &CStr = c"popen";
-    const HASH: u32 = gnu_hash(NAME);
-    // SAFETY: libc's function of that name, or none.
-    let libcs: Option<unsafe extern "C" fn(*const c_char, *const c_char) -> *mut libc::FILE> =
-        unsafe { core::mem::transmute(objects::libcs(NAME, HASH).unwrap_or(0)) };
-    // SAFETY: as the caller promises.
-    let file = unsafe { libcs.ok_or(libc::ENOSYS)?(text, kind) };
-    if file.is_null() { Err(errno()) } else { Ok(file) }
+/// The errno where the shell cannot be started.
+fn not_started(errno: i32) -> i32 {
+    if state::has_other_libc() { errno } else { libc::ENOMEM }
 }
 
 /// A stream with a shell at its other end.
 fn open(command: &Command, envp: Vector, does: Does, closes: bool) -> Result<*mut libc::FILE, i32> {
     let stream = Stream::take().ok_or(libc::ENOMEM)?;
+    if state::has_other_libc() {
+        return musl::open(command, envp, stream, does, closes);
+    }
     let Some(file) = stream.open(does) else {
         stream.free();
         return Err(libc::ENOMEM);
     };
     let started = sys::pipe().and_then(|ends| {
-        let (own, mut other) = match does {
-            Does::Read => (ends[0], ends[1]),
-            Does::Write => (ends[1], ends[0]),
-        };
+        let (own, mut other) = does.of(ends);
         let started = start(command, envp, stream, does, closes, own, &mut other);
         sys::close(other);
-        match started {
-            Ok(()) => Ok(own),
-            Err(errno) => {
-                sys::close(own);
-                Err(errno)
-            }
-        }
+        started.map(|()| own).inspect_err(|_| sys::close(own))
     });
     match started {
         Ok(own) => {
@@ -318,6 +310,9 @@ fn start(
         return Err(libc::ENOMEM);
     }
     let _held = TURN.take();
+    if state::has_other_libc() {
+        musl::free_closed();
+    }
     for earlier in all().map(Stream::descriptor).filter(|fd| *fd >= 0 && *fd != onto) {
         // SAFETY: as above.
         if unsafe { close(to, earlier) } != 0 {
@@ -332,8 +327,7 @@ fn start(
     });
     match started {
         0 => {}
-        // As glibc has it.
-        _ => return Err(libc::ENOMEM),
+        errno => return Err(not_started(errno)),
     }
     stream.pid.store(pid, Ordering::Relaxed);
     stream.fd.store(own.wrapping_add(1), Ordering::Relaxed);

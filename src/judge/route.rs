@@ -4,6 +4,7 @@
 //! Numbers from linux/in.h, linux/in6.h and linux/sctp.h. What each does: ip6_flowlabel.c, exthdrs.c, ip_options.c, sctp/socket.c
 //! in Linux's net/.
 
+use crate::process::state;
 use crate::sys::Reader;
 
 const IPPROTO_SCTP: i32 = libc::IPPROTO_SCTP;
@@ -196,6 +197,8 @@ fn each(header: &libc::msghdr, mut with: impl FnMut(i32, i32, *const u8, usize))
     let reader = Reader::default();
     while !at.is_null() && place.checked_add(HEAD).is_some_and(|end| end <= len) {
         let Some([size, kind]) = reader.value(at.wrapping_add(place).cast::<[usize; 2]>()) else { return };
+        // musl's length has 32 bits, and what is behind them may be anything.
+        let size = if state::has_other_libc() { size & u32::MAX as usize } else { size };
         if size < HEAD || size > len.wrapping_sub(place) {
             return;
         }

@@ -91,10 +91,7 @@ fn ask_loader() {
             continue;
         }
         // libc's own: this library's is a hook, and another's may ask this library.
-        let dlsym = objects::libcs(c"dlsym", const { gnu_hash(c"dlsym") });
-        // SAFETY: this is dlsym, or there is none.
-        let dlsym = unsafe { core::mem::transmute::<usize, Option<Dlsym>>(dlsym.unwrap_or(0)) };
-        if let Some(dlsym) = dlsym {
+        if let Some(dlsym) = objects::of_libc!(c"dlsym": fn(*mut c_void, *const c_char) -> *mut c_void) {
             // SAFETY: the names are C strings; RTLD_NEXT is what comes behind this library.
             let found = unsafe { dlsym(libc::RTLD_NEXT, name.as_ptr()) };
             if !found.is_null() {

@@ -70,6 +70,22 @@ pub fn libcs(name: &CStr, hash: u32) -> Option<usize> {
     })
 }
 
+/// libc's own function of a name, whatever stands before it, with this signature; `None` where libc has none.
+macro_rules! of_libc {
+    ($name:literal: fn($($arg:ty),*) -> $result:ty) => {{
+        let at = crate::real::objects::libcs($name, const { crate::real::objects::gnu_hash($name) });
+        // SAFETY: null is `None`; else this is libc's function of that name, whose signature is the header's.
+        unsafe { core::mem::transmute::<usize, Option<unsafe extern "C" fn($($arg),*) -> $result>>(at.unwrap_or(0)) }
+    }};
+}
+pub(crate) use of_libc;
+
+/// Whether the program's loader, and so its libc, is musl's.
+pub fn is_musl() -> bool {
+    // SAFETY: no arguments.
+    unsafe { portcullis_shim_is_musl() != 0 }
+}
+
 type Iterate = unsafe extern "C" fn(
     Option<unsafe extern "C" fn(*mut libc::dl_phdr_info, usize, *mut c_void) -> c_int>,
     *mut c_void,
@@ -286,8 +302,7 @@ impl Tables {
         const HASH: u32 = gnu_hash(START);
         if self.soname == 0 {
             // With glibc's loader, a preload may have the same function.
-            // SAFETY: no arguments.
-            if unsafe { portcullis_shim_is_musl() } == 0 {
+            if !is_musl() {
                 return false;
             }
             // SAFETY: the object's own tables; the address is not used.

@@ -1,9 +1,11 @@
 //! The search along PATH of execvp(3) and posix_spawnp(3), and the shell for a file of no known format, as glibc has them
-//! (posix/execvpe.c): each candidate is judged, and it alone is executed.
+//! (posix/execvpe.c): each candidate is judged, and it alone is executed. musl (src/process/execvp.c) differs in the default of
+//! PATH, in the errors behind which it goes on, and in that it runs no shell.
 
 use crate::memory::StringBuf;
 use crate::process::environ;
 use crate::process::left::{FROM, Mapping};
+use crate::process::state;
 use crate::real::errno::{errno, fail};
 use crate::sys::PATH_MAX;
 use crate::sys::Reader;
@@ -16,6 +18,8 @@ const NAME_MAX: usize = 255;
 const ON_STACK: usize = 128;
 /// The default of glibc's confstr(_CS_PATH).
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
+/// musl's.
+const MUSL_DEFAULT_PATH: &[u8] = b"/usr/local/bin:/bin:/usr/bin";
 
 /// Why a program is not started.
 #[derive(Clone, Copy)]
@@ -52,11 +56,13 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
         return Failed::Kernel(libc::ENAMETOOLONG);
     }
     let reader = Reader::default();
-    let path = environ::variable(&reader, b"PATH").unwrap_or(DEFAULT_PATH);
+    let is_musl = state::has_other_libc();
+    let default = if is_musl { MUSL_DEFAULT_PATH } else { DEFAULT_PATH };
+    let path = environ::variable(&reader, b"PATH").unwrap_or(default);
     // What glibc has room for: of a longer PATH, a folder that is longer is passed over.
     let longest = path.len().min(PATH_MAX - 1);
     // Where glibc tries nothing, errno stays what it was.
-    let (mut forbidden, mut last) = (false, errno());
+    let (mut forbidden, mut last) = (false, if is_musl { libc::ENOENT } else { errno() });
     let mut rest = path;
     loop {
         let end = rest.iter().position(|&byte| byte == b':');
@@ -79,9 +85,8 @@ pub fn along_path(file: &CStr, mut attempt: impl FnMut(&CStr, bool) -> Failed) -
         candidate.push(name);
         match attempt(candidate.c_str(), true) {
             Failed::Kernel(errno @ libc::EACCES) => (forbidden, last) = (true, errno),
-            Failed::Kernel(errno @ (libc::ENOENT | libc::ESTALE | libc::ENOTDIR | libc::ENODEV | libc::ETIMEDOUT)) => {
-                last = errno
-            }
+            Failed::Kernel(errno @ (libc::ENOENT | libc::ENOTDIR)) => last = errno,
+            Failed::Kernel(errno @ (libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT)) if !is_musl => last = errno,
             other => return other,
         }
         match behind.split_first() {

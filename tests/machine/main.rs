@@ -17,6 +17,8 @@ mod packages;
 mod probes;
 mod recipes;
 mod reload;
+mod repository;
 #[path = "../servers/harness/root.rs"]
 mod root;
+mod selinux;
 mod siege;
