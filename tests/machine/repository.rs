@@ -87,7 +87,7 @@ fn apt_installs_and_upgrades_from_the_repository() {
         assert!(done.status.success(), "{arguments:?}: {}{}", text(&done.stdout), text(&done.stderr));
     }
     let version = installed();
-    assert!(version.starts_with(&env!("CARGO_PKG_VERSION")), "{version}");
+    assert!(version.starts_with(env!("CARGO_PKG_VERSION")), "{version}");
     assert!(run(Command::new("portcullis").arg("--version")).contains(env!("CARGO_PKG_VERSION")));
     run(Command::new("portcullis").arg("check"));
 

@@ -39,7 +39,7 @@ fn of_elf<H: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Option<&'static s
     match loader {
         None => Some("it is a static program, which has no loader"),
         Some(loader) if loader.windows(7).any(|part| part == b"ld-musl") => {
-            Some("made for musl; the library is for glibc")
+            Some("made for musl, whose loader does not replace $LIB in LD_PRELOAD")
         }
         Some(_) => None,
     }
