@@ -1,4 +1,4 @@
-# Builds Portcullis, runs the demo and the tests. Works on a fresh Debian 12 or 13 with Rust, as root or with sudo.
+# Builds Portcullis, runs the demo and the tests. Works on a fresh Debian 12 with Rust (13: docs/platforms.md), as root or with sudo.
 
 SUDO := $(shell [ "$$(id -u)" = 0 ] || echo sudo)
 ifneq ($(SUDO),)

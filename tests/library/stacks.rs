@@ -160,8 +160,8 @@ fn no_hook_takes_more_stack_than_is_kept() {
         }
         if cfg!(target_arch = "x86_64") {
             match kept.get(name) {
-                // What libc's own function takes differs between releases.
-                Some(kept) if added(&bytes).iter().zip(added(kept)).all(|(now, kept)| *now <= kept + SLACK) => {}
+                // Or what the hook adds: libc's own function takes more in one release than in another.
+                Some(kept) if is_within(&bytes, kept) || is_within(&added(&bytes), &added(kept)) => {}
                 Some(kept) => wrong.push(format!("{name}: {bytes:?}, kept are {kept:?}")),
                 None => wrong.push(format!("{name}: {bytes:?}, and none are kept")),
             }
@@ -172,6 +172,10 @@ fn no_hook_takes_more_stack_than_is_kept() {
         wrong.retain(|line| line.ends_with("goal"));
     }
     assert!(wrong.is_empty(), "more stack than tests/library/stacks.txt keeps:\n{}", wrong.join("\n"));
+}
+
+fn is_within(bytes: &[i64], kept: &[i64]) -> bool {
+    bytes.iter().zip(kept).all(|(now, kept)| *now <= kept + SLACK)
 }
 
 /// The bytes of audit and enforce over bare, for what is found and for a miss.
