@@ -93,7 +93,8 @@ fn try_run(arguments: &Report) -> Result<u8, String> {
     let mut reading = Reading { story: selection.story(), ..Reading::default() };
     // Without a proposal there is a report still.
     let streaming = arguments.proposal.then(|| learn::Streaming::of(&arguments.source));
-    let policy = streaming.as_ref().map(|learn| learn.as_ref().map_err(String::clone).and_then(learn::Streaming::policy));
+    let policy =
+        streaming.as_ref().map(|learn| learn.as_ref().map_err(String::clone).and_then(learn::Streaming::policy));
     let mut learner = match (&streaming, &policy) {
         (Some(Ok(learn)), Some(Ok(policy))) => Some(learn.learner(policy)),
         _ => None,
