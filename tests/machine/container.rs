@@ -21,8 +21,9 @@ mkdir -p /run/php
 done
 cat /tmp/answer
 kill -QUIT $(cat /run/php/phpX.Y-fpm.pid)) &
-# As images of PHP name it.
+# As images of PHP name it, and as the unit of Debian names its socket.
 ln -s php-fpmX.Y /usr/sbin/php-fpm
+ln -s phpX.Y-fpm.sock /run/php/php-fpm.sock
 ";
 
 #[test]

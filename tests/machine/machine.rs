@@ -116,6 +116,7 @@ impl Machine {
             .output()
             .expect("nsenter");
         done.stdout = written(&done.stdout);
+        done.stderr = written(&done.stderr);
         done
     }
 

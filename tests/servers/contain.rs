@@ -132,6 +132,47 @@ fn the_site_of_an_incident_is_contained_alone_and_undone() {
     assert_eq!(fpm.process.pid().to_string(), master, "without a restart");
 }
 
+/// Undoing the containment of one site opens none that an incident holds, whether that has files of its own or not.
+#[test]
+fn what_another_containment_relies_on_is_not_undone() {
+    enter();
+    for pages in [&["shop"][..], &["shop", "blog"]] {
+        let place = Place::new();
+        sites(&place);
+        let guard = place.guard("mode = \"audit\"\n");
+        let fpm = Fpm::start(&place, Some(&guard), &Pool::default());
+        let nginx = nginx(&place, &fpm);
+        for site in pages {
+            assert_eq!(http::get_host(nginx.port, &format!("{site}.example"), "/shell.php").body, "yes");
+        }
+        wait_until("the events", || guard.events().all().len() >= pages.len());
+        let id_of = |done: &Output| {
+            let text = said(done);
+            let (_, id) = text.rsplit_once("portcullis contain --undo ").unwrap_or_else(|| panic!("{text}"));
+            id.split_whitespace().next().expect("an identifier").to_owned()
+        };
+        let root = place.join("www/shop").display().to_string();
+        let first = id_of(&contain(&place, &guard, &["--document-root", &root, "--yes"]));
+        let log = guard.log.to_str().expect("a path");
+        let listed = place.portcullis().args(["events", "--incidents", "--json", log]).output().expect("incidents");
+        let line = String::from_utf8_lossy(&listed.stdout).lines().next().map(str::to_owned).expect("an incident");
+        let incident: Value = serde_json::from_str(&line).expect("JSON");
+        let id = incident["id"].as_str().expect("an identifier");
+        assert_eq!(id_of(&contain(&place, &guard, &["--incident", id, log, "--yes"])), id);
+
+        let files = || std::fs::read_dir(place.join("vhosts.d")).map_or(0, Iterator::count);
+        assert_eq!(files(), pages.len());
+        let done = contain(&place, &guard, &["--undo", &first, "--yes"]);
+        assert_eq!((done.status.code(), files()), (Some(1), pages.len()), "{}", said(&done));
+        assert!(said(&done).contains(&format!("portcullis contain --undo {id}")), "{}", said(&done));
+        for undone in [id, &first] {
+            let done = contain(&place, &guard, &["--undo", undone, "--yes"]);
+            assert!(said(&done).contains("Every file is as it was before"), "{}", said(&done));
+        }
+        assert_eq!(files(), 0);
+    }
+}
+
 /// In a terminal, by keys: a question is asked twice, "no" changes nothing, and "yes" contains the site.
 #[test]
 fn a_site_is_contained_from_the_live_view() {

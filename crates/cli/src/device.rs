@@ -38,6 +38,7 @@ fn descriptor(path: &Path) -> Result<OwnedFd, Error> {
     let name = path.file_name().unwrap_or_default();
     let is_numbered = |number: &str| path.parent() != Some(Path::new("/dev")) && name == number;
     if name == "stdout" || is_numbered("1") {
+        crate::limits::open(true)?;
         return rustix::stdio::stdout().try_clone_to_owned();
     }
     if name == "stderr" || is_numbered("2") {

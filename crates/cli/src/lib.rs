@@ -63,13 +63,16 @@ pub use limits::look as look_first;
 
 /// Does what the arguments of the process ask for.
 pub fn main() -> ExitCode {
-    if let Err(error) = limits::take() {
-        return ExitCode::from(complain(format_args!("cannot take signals: {error}")));
-    }
     let verb = match Arguments::try_parse() {
         Ok(arguments) => arguments.verb,
         Err(error) => return ExitCode::from(parsed_wrongly(error)),
     };
+    // A program that `run` starts has its signals as they were.
+    if !matches!(verb, Verb::Run(_))
+        && let Err(error) = limits::take()
+    {
+        return ExitCode::from(complain(format_args!("cannot take signals: {error}")));
+    }
     if let Some(Err(why)) = verb.selection().map(log::Selection::is_possible) {
         return ExitCode::from(misuse(why));
     }

@@ -27,7 +27,7 @@ pub fn open(is_output: bool) -> std::io::Result<()> {
     }
 }
 
-/// Takes the signals by which limits end a program. A program that this one runs has them as they were.
+/// Takes the signals by which limits end a program. One that was ignored is not ignored any more by a program that this one executes.
 pub fn take() -> std::io::Result<()> {
     // Behind a handler, the call that exceeds the limit fails, and its error is reported as any other.
     signal_hook::flag::register(SIGXFSZ, Arc::default())?;

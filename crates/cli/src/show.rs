@@ -229,6 +229,15 @@ pub fn deed_within(event: &Event, columns: usize, has_rule: bool) -> String {
     }
 }
 
+/// The site of an event, as `--site` takes it: its virtual host; in parentheses, the host that the client wrote in the request.
+pub fn site(event: &Event) -> String {
+    match portcullis_story::site(event) {
+        "" => String::new(),
+        site if site == event.vhost() => value(site),
+        site => format!("({})", value(site)),
+    }
+}
+
 /// When an event was, to the second.
 pub fn time(event: &Event) -> String {
     shown_time(event.text(field::TIMESTAMP))

@@ -94,12 +94,43 @@ fn output_that_goes_nowhere_is_an_error() {
 }
 
 #[test]
+fn an_output_by_the_name_of_a_closed_stream_is_an_error() {
+    let place = Place::new(300);
+    for verb in ["report log.jsonl -o", "learn --include-rare log.jsonl -o", "compile --config p.toml -o"] {
+        for name in ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"] {
+            let done = place.shell(&format!("P {verb} {name} >&-"));
+            assert_eq!(done.status.code(), Some(1), "{verb} {name}: {}", said(&done));
+            assert!(said(&done).contains("Bad file descriptor"), "{verb} {name}: {}", said(&done));
+        }
+    }
+}
+
+/// As `run` found them.
+#[test]
+fn a_program_that_is_run_ignores_what_it_ignored() {
+    let place = Place::new(1);
+    // `run` takes the library beside itself; any will do here.
+    std::fs::copy(env!("CARGO_BIN_EXE_portcullis"), place.at("portcullis")).expect("a copy");
+    let built = place.shell("echo 'int none;' | cc -shared -x c -o libportcullis.so -");
+    assert!(built.status.success(), "{}", said(&built));
+    let ignored = |run: &str| {
+        let done = place.shell(&format!("trap '' XFSZ ABRT; {run} grep SigIgn /proc/self/status"));
+        assert!(done.status.success(), "{}", said(&done));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    };
+    assert_eq!(ignored("./portcullis run --config p.toml --"), ignored(""));
+}
+
+#[test]
 fn what_reads_a_closed_standard_input_says_so() {
     let place = Place::new(300);
     for verb in ["events -", "learn -", "report -", "contain --incident 0123456789abcdef -"] {
         let done = place.shell(&format!("P {verb} <&-"));
         assert_eq!(done.status.code(), Some(2), "{verb}: {}", said(&done));
         assert!(said(&done).contains("cannot read standard input: Bad file descriptor"), "{verb}: {}", said(&done));
+    }
+    for name in ["/dev/fd/0", "/proc/self/fd/0"] {
+        assert_eq!(place.shell(&format!("P events {name} <&-")).status.code(), Some(2), "{name}");
     }
     // Where it is not asked for, it is not missed.
     assert!(place.shell("P events log.jsonl <&-").status.success());

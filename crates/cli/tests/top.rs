@@ -5,8 +5,9 @@
 mod terminal;
 
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use terminal::Terminal;
 
 /// The command.
@@ -41,7 +42,7 @@ fn a_session_from_start_to_end() {
     assert!(screen.lines().all(|line| line.chars().count() <= 80) && screen.trim_end().ends_with("q quit"), "{screen}");
     // What comes is shown.
     terminal.write(&event(20, "exec-tool", "new.example", "/srv/new/late.php"));
-    terminal.await_that("the new incident", |screen| screen.contains("3 incidents") && screen.contains("late.php"));
+    terminal.await_that("the new incident", |screen| screen.contains("3 incidents") && screen.contains("192.88.1.20"));
     // The gravest is the first, and opens.
     terminal.key("Enter");
     let opened = terminal.await_that("steps", |screen| screen.contains("Steps") && screen.contains("Esc back"));
@@ -160,6 +161,33 @@ fn a_terminal_that_closes_ends_it() {
         terminal.tmux(&["kill-pane"]);
         terminal::await_true("its end", || terminal::has_ended(&pid));
     }
+}
+
+/// A terminal that answers no question, as a serial line has it: it works there, and ends as it should.
+#[test]
+fn a_terminal_that_answers_nothing_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let log = folder.path().join("events.jsonl");
+    std::fs::write(&log, format!("{}\n", event(1, "shell-spawn", "shop.example", "/srv/shop/contact.php")))
+        .expect("a log");
+    let command = format!("stty rows 24 cols 80; {} top {}", program().display(), log.display());
+    let mut script = Command::new("timeout");
+    script
+        .args(["--foreground", "60", "script", "--quiet", "--flush", "--return", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm");
+    let mut running = script.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("script");
+    let (mut keys, mut screen) = (running.stdin.take().expect("keys"), running.stdout.take().expect("a screen"));
+    let (mut seen, mut part) = (Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&seen).contains("192.88.1.1") {
+        let read = screen.read(&mut part).expect("a part of the screen");
+        assert_ne!(read, 0, "{}", String::from_utf8_lossy(&seen));
+        seen.extend_from_slice(&part[..read]);
+    }
+    keys.write_all(b"q").expect("a key");
+    screen.read_to_end(&mut seen).expect("the rest");
+    let status = running.wait().expect("its end");
+    let is_given_back = seen.windows(8).any(|part| part == b"\x1b[?1049l") && seen.ends_with(b"\x1b[?25h");
+    assert!(status.success() && is_given_back, "{status}: {}", seen.escape_ascii());
 }
 
 /// What is written to standard error meanwhile is not written over the picture, and is there afterwards.

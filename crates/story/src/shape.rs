@@ -1,69 +1,165 @@
 //! What a command has in common with others of its kind: `convert /tmp/phpA1x9Qz out/17.jpg` is like any other conversion.
 
+mod word;
+
 use crate::trail::stable;
 use std::fmt::Write;
+use word::{LEFT_OUT, of_folders, of_word};
 
-/// Words beyond that make a command one of its own.
+/// Parts of words beyond that make a command one of its own.
 const WORDS_MAX: usize = 1000;
 /// Programs whose first word is another one.
 const STARTERS: [&str; 9] = ["exec", "env", "nice", "nohup", "setsid", "sudo", "time", "command", "stdbuf"];
-/// Kinds of files that people give their own names, and that are pictures, sounds or pages: none of them is run.
-const MEDIA: [&str; 30] = [
-    "avif", "bmp", "doc", "docx", "eps", "gif", "heic", "ico", "jpe", "jpeg", "jpg", "mkv", "mov", "mp3", "mp4", "odp",
-    "ods", "odt", "ogg", "pdf", "png", "ppt", "pptx", "psd", "tif", "tiff", "wav", "webm", "webp", "xlsx",
-];
-/// Kinds of files that programs name with a date or a number.
-const NUMBERED: [&str; 14] =
-    ["bak", "bz2", "csv", "gz", "json", "lock", "log", "sql", "tmp", "txt", "xml", "xz", "zip", "zst"];
-/// Folders in which programs make up the names of their files.
-const TEMPORARY: [&str; 3] = ["/tmp/", "/var/tmp/", "/dev/shm/"];
-/// So many digits of a name are a date or an identifier; so many hexadecimal ones a hash.
-const DIGITS: usize = 6;
-const HEX: usize = 8;
-/// So many random characters the makers of temporary names put at the end (mkstemp, PHP).
-const RANDOM: usize = 6;
-/// A larger number is no port, mode, or number of a user.
-const NUMBER_MAX: u64 = 65_535;
 
 /// A command line without what differs from call to call of one program: what a machine made up. That are the names of pictures, numbers
-/// and hashes in names of other data, temporary names, sizes of pictures, and folders that are numbers. Everything else is what the
-/// command does, and stays: programs, hosts, ports, modes, paths, scripts, options, and what a shell does with them. A line of which the
-/// end is not known is like no other.
+/// and hashes in names of other data, temporary names, sizes of pictures, and the folders of these that are numbers. Everything else is
+/// what the command does, and stays: programs, hosts, ports, modes, paths, scripts, options, where a word ends, and what a shell does
+/// with them. A line of which the end is not known is like no other.
 ///
 /// **Trust**: an attacker writes commands that look ordinary. A word that is left out tells him from nobody, so that whatever is not
 /// certain to be made up is kept, and two such commands are two kinds.
-pub fn of_command(line: &str) -> String {
-    let mut out = String::with_capacity(line.len());
-    let mut words = 0;
-    let mut is_program = true;
+///
+/// `program`: the file that is started; `folder`: the working directory. Of another program by the same name, or of the same script in
+/// another folder, is another kind.
+pub fn of_started(line: &str, program: &str, folder: &str) -> String {
+    let mut reader = Reader { out: String::with_capacity(line.len()), is_program: true, ..Reader::default() };
     if line.ends_with(crate::CUT) {
-        let _ = write!(out, "{:x} ", stable(line));
+        let _ = write!(reader.out, "{:x} ", stable(line));
     }
-    for part in line.split_inclusive(|character: char| is_operator(character) || is_blank(character)) {
-        let end = part.chars().next_back().filter(|last| is_operator(*last) || is_blank(*last));
-        let word = part.strip_suffix(|last| Some(last) == end).unwrap_or(part);
-        if words == WORDS_MAX {
-            let _ = write!(out, "{:x}", stable(line));
+    for (at, character) in line.char_indices() {
+        if reader.parts > WORDS_MAX {
             break;
         }
-        if !word.is_empty() {
-            match is_program {
-                true => out.push_str(word),
-                false => of_word(word, &mut out),
-            }
-            out.push(' ');
-            words += 1;
-            // Of a word that a shell gets, and of one that starts another program, the next one is a program.
-            is_program =
-                word == "-c" || (is_program && STARTERS.contains(&word.rsplit('/').next().unwrap_or_default()));
-        }
-        if let Some(operator) = end.filter(|last| is_operator(*last)) {
-            out.push(operator);
-            out.push(' ');
-            is_program = !"<>$)".contains(operator);
+        if let Some(end) = reader.end(character) {
+            reader.take(line, at, character, end);
         }
     }
+    reader.end_word(line, line.len());
+    if reader.parts > WORDS_MAX {
+        let _ = write!(reader.out, "{:x}", stable(line));
+    }
+    let mut out = reader.out;
+    if !program.is_empty() {
+        let _ = write!(out, "{LEFT_OUT}{program}");
+    }
+    if reader.is_relative && !folder.is_empty() {
+        out.push(LEFT_OUT);
+        of_folders(folder, false, &mut out);
+    }
     out
+}
+
+/// What a character ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// A command, or a part of it: a shell does something else than passing a word on.
+    Operator,
+    Word,
+    /// A part of a word: a quote, or a sign.
+    Part,
+}
+
+/// A command line that is read.
+#[derive(Default)]
+struct Reader {
+    out: String,
+    /// How many parts of words there were.
+    parts: usize,
+    /// Where the present word begins, and its present part.
+    word: usize,
+    part: usize,
+    /// The word is a program.
+    is_program: bool,
+    /// The word is what a shell gets as a command.
+    is_command: bool,
+    /// The quote that is open, and whether a shell sees what is in it as one word.
+    quote: Option<(char, bool)>,
+    is_escaped: bool,
+    /// A `=` was in the word.
+    has_value: bool,
+    /// A word that stayed may be a file of the working directory.
+    is_relative: bool,
+}
+
+impl Reader {
+    /// What a character ends; `None` for one that is a part of the word.
+    fn end(&mut self, character: char) -> Option<End> {
+        if std::mem::take(&mut self.is_escaped) {
+            return None;
+        }
+        let is_hidden = |other: char| self.quote.is_some_and(|(open, hides)| hides && (open == '\'' || open == other));
+        match character {
+            '\\' if self.quote.is_none_or(|(open, _)| open != '\'') => {
+                self.is_escaped = true;
+                None
+            }
+            '\'' | '"' => self.quote.is_none_or(|(open, _)| open == character).then_some(End::Part),
+            // A shell looks for these in double quotes, too.
+            '$' | '`' => (!is_hidden(character)).then_some(End::Operator),
+            _ if is_operator(character) => (!is_hidden('"')).then_some(End::Operator),
+            ' ' | '\t' => Some(End::Word),
+            '=' | ',' => Some(End::Part),
+            _ => None,
+        }
+    }
+
+    /// Takes what ends at `at` with a character.
+    fn take(&mut self, line: &str, at: usize, character: char, end: End) {
+        let is_first = at == self.word;
+        match end {
+            End::Part => self.end_part(line, at),
+            End::Word | End::Operator => self.end_word(line, at),
+        }
+        if end != End::Word || !self.out.ends_with(' ') {
+            self.out.push(character);
+        }
+        self.part = at + character.len_utf8();
+        match end {
+            End::Part if character == '=' => self.has_value = true,
+            End::Part if character != ',' => {
+                self.quote = match self.quote {
+                    None => Some((character, !(self.is_command && is_first))),
+                    Some(_) => None,
+                };
+            }
+            End::Part => {}
+            End::Word => self.word = self.part,
+            End::Operator => {
+                self.word = self.part;
+                self.is_program = !"<>$)".contains(character);
+            }
+        }
+    }
+
+    fn end_part(&mut self, line: &str, at: usize) {
+        let part = line.get(self.part..at).unwrap_or_default();
+        self.part = at;
+        if part.is_empty() {
+            return;
+        }
+        self.parts += 1;
+        let is_option = !self.has_value && line[self.word..].trim_start_matches(['\'', '"']).starts_with('-');
+        match self.is_program || is_option {
+            true => self.out.push_str(part),
+            false => {
+                let before = self.out.len();
+                of_word(part, &mut self.out);
+                self.is_relative |= !part.starts_with('/') && self.out.get(before..) == Some(part);
+            }
+        }
+    }
+
+    fn end_word(&mut self, line: &str, at: usize) {
+        self.end_part(line, at);
+        let word = line.get(self.word..at).unwrap_or_default();
+        if !word.is_empty() {
+            let program = word.rsplit('/').next().unwrap_or_default().trim_matches(['\'', '"']);
+            // Of a word that a shell gets, and of one that starts another program, the next one is a program.
+            self.is_command = matches!(word, "-c" | "-lc");
+            self.is_program = self.is_command || (self.is_program && STARTERS.contains(&program));
+            self.has_value = false;
+        }
+    }
 }
 
 /// A character by which a shell does something else than passing a word on.
@@ -71,118 +167,13 @@ fn is_operator(character: char) -> bool {
     matches!(character, ';' | '|' | '&' | '`' | '$' | '(' | ')' | '<' | '>' | '\n')
 }
 
-fn is_blank(character: char) -> bool {
-    character.is_whitespace() || matches!(character, '\'' | '"' | '=' | ',')
-}
-
-fn of_word(word: &str, out: &mut String) {
-    // A host, with its port and its user.
-    let (host, path) = match word.split_once("://") {
-        Some((_, rest)) => word.split_at(word.len() - rest.len() + rest.find(['/', '?', '#']).unwrap_or(rest.len())),
-        None => {
-            let first = word.find('/').unwrap_or(word.len());
-            word.split_at(word[..first].rfind([':', '@']).map_or(0, |at| at + 1))
-        }
-    };
-    out.push_str(host);
-    if !path.contains('/') && host.is_empty() && of_number(path, out) {
-        return;
-    }
-    let (path, query) = path.split_at(path.find(['?', '#']).unwrap_or(path.len()));
-    let is_temporary = TEMPORARY.iter().any(|folder| path.starts_with(folder));
-    let mut parts = path.split('/').peekable();
-    while let Some(part) = parts.next() {
-        match parts.peek() {
-            Some(_) if is_numbered(part) => out.push_str("#/"),
-            Some(_) => {
-                out.push_str(part);
-                out.push('/');
-            }
-            None if path.contains('/') && is_numbered(part) => out.push('#'),
-            None => of_name(part, is_temporary, out),
-        }
-    }
-    without(query, |one| one.is_ascii_digit(), DIGITS, out);
-}
-
-/// A number, or the size of a picture: `200x200`, `50%`, `+10+20`. False where it is neither.
-fn of_number(word: &str, out: &mut String) -> bool {
-    let is_digit = |one: char| one.is_ascii_digit();
-    if word.is_empty() || !word.contains(is_digit) || !word.chars().all(|one| is_digit(one) || "x+%!^.".contains(one)) {
-        return false;
-    }
-    match word.chars().all(is_digit) {
-        true if word.parse().is_ok_and(|number: u64| number <= NUMBER_MAX) => out.push_str(word),
-        // An address has points, and its numbers are no sizes.
-        false if !word.contains(['x', '+', '%']) => out.push_str(word),
-        _ => without(word, is_digit, 1, out),
-    }
-    true
-}
-
-/// Whether a folder, or the last part of an address, is a number, or two digits of a hash.
-fn is_numbered(part: &str) -> bool {
-    let is_hex = part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    !part.is_empty() && (part.bytes().all(|byte| byte.is_ascii_digit()) || is_hex && (part.len() == 2 || is_hash(part)))
-}
-
-/// Whether hexadecimal digits are a hash rather than a word.
-fn is_hash(text: &str) -> bool {
-    text.len() >= HEX && text.contains(|one: char| one.is_ascii_digit())
-}
-
-/// The last part of a path: a file, or a word.
-fn of_name(name: &str, is_temporary: bool, out: &mut String) {
-    let (stem, kind) = name.rsplit_once('.').unwrap_or((name, ""));
-    let low = kind.to_ascii_lowercase();
-    if !stem.is_empty() && MEDIA.contains(&low.as_str()) {
-        let _ = write!(out, "*.{kind}");
-    } else if NUMBERED.contains(&low.as_str()) {
-        without(stem, |one| one.is_ascii_digit(), 1, out);
-        let _ = write!(out, ".{kind}");
-    } else if is_temporary && let Some(begin) = before_random(name) {
-        let _ = write!(out, "{begin}*");
-    } else if kind.is_empty() && is_temporary {
-        without(name, |one| one.is_ascii_digit(), 1, out);
-    } else if kind.is_empty() && name.len() >= HEX && is_numbered(name) {
-        out.push('#');
-    } else if kind.is_empty() {
-        without(name, |one| one.is_ascii_digit(), DIGITS, out);
-    } else {
-        out.push_str(name);
-    }
-}
-
-/// What a temporary name has before its random end: that is of letters of both cases, or with digits among them.
-fn before_random(name: &str) -> Option<&str> {
-    let start = name.char_indices().rev().take_while(|(_, one)| one.is_ascii_alphanumeric()).last()?.0;
-    let end = &name[start..];
-    let at = match end.strip_prefix("php") {
-        Some(random) if random.len() == RANDOM => start + "php".len(),
-        // Behind a sign, all is random: `magick-Xy3...`, `tmp.a8Kz...`.
-        _ if start > 0 && end.len() >= RANDOM => start,
-        _ => return None,
-    };
-    let random = &name[at..];
-    let has = |is: fn(&u8) -> bool| random.bytes().any(|byte| is(&byte));
-    let kinds = [has(u8::is_ascii_lowercase), has(u8::is_ascii_uppercase), has(u8::is_ascii_digit)];
-    (kinds.iter().filter(|has| **has).count() > 1).then(|| &name[..at])
-}
-
-/// A text with `#` in the place of so many of these characters or more.
-fn without(text: &str, is: impl Fn(char) -> bool, least: usize, out: &mut String) {
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = rest.find(|one| is(one) != is(first)).unwrap_or(rest.len());
-        let (run, behind) = rest.split_at(length);
-        out.push_str(if is(first) && length >= least { "#" } else { run });
-        rest = behind;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of_command(line: &str) -> String {
+        of_started(line, "", "")
+    }
 
     #[test]
     fn what_a_machine_made_up_is_left_out() {
@@ -200,6 +191,17 @@ mod tests {
             ("convert ./in/1.jpg ../out/1.jpg", "convert ./in/2.jpg ../out/2.jpg"),
             ("gzip /srv/cache/a3/4f/d41d8cd98f00b204", "gzip /srv/cache/00/1b/900150983cd24fb0"),
             ("php artisan queue:work 1764500000", "php artisan queue:work 1764500077"),
+            (
+                "convert '/srv/in/a.pdf[0]' -resize '200x200>' /srv/a.png",
+                "convert '/srv/in/b.pdf[0]' -resize '64x48>' /srv/b.png",
+            ),
+            ("convert \\( a.jpg -flip \\) b.jpg", "convert \\( c.jpg -flip \\) d.jpg"),
+            ("convert jpg:/tmp/phpabcdef svg:a.svg", "convert jpg:/tmp/php012345 svg:b.svg"),
+            (
+                "cwebp /srv/3f/9d1c7a52-1b2c-4d5e-8f90-a1b2c3d4e5f6.jfif -o 17/a.webp",
+                "cwebp /srv/00/00000000-1b2c-4d5e-8f90-a1b2c3d4e5f7.jfif -o 18/b.webp",
+            ),
+            ("tool --out=/srv/1.png", "tool --out=/srv/2.png"),
         ] {
             assert_eq!(of_command(one), of_command(other), "{one}");
         }
@@ -235,6 +237,26 @@ mod tests {
                 ("-p 22", "-p 4444"),
                 ("--user 33", "--user 0"),
                 ("eval(1)", "eval(2)"),
+                // A word that is one, by what looks like a blank.
+                ("resize.php 17.jpg", "resize.php,17.jpg"),
+                ("resize.php 17.jpg", "resize.php=17.jpg"),
+                ("resize.php 17.jpg", "resize.php\u{a0}17.jpg"),
+                ("resize.php 17.jpg", "resize.php\\ 17.jpg"),
+                ("http://a/?a=1&id 5", "'http://a/?a=1&id=5'"),
+                ("a.jpg", "'a;b.jpg'"),
+                ("a.jpg", "*.jpg"),
+                // Folders of scripts and programs.
+                ("/srv/releases/17/artisan run", "/srv/releases/666/artisan run"),
+                ("/srv/customers/17/cron.sh", "/srv/customers/de/cron.sh"),
+                ("/usr/bin/bc", "/usr/bin/ed"),
+                // Options whose end is a file.
+                ("-Tlist.jpg", "-Tother.jpg"),
+                ("-d'a.jpg'", "-d'b.jpg'"),
+                // Hosts in digits, or with the name of a picture.
+                ("backup@3325256704", "backup@3325256705"),
+                ("3325256704/y.jpg", "3325256705/y.jpg"),
+                ("good.mov", "evil.mov"),
+                ("-u#4294967295", "-u#1000000"),
             ] {
                 let [one, two] = [ordinary, other].map(|words| of_command(&format!("{program} {words}")));
                 assert_ne!(one, two, "{program}");
@@ -242,6 +264,16 @@ mod tests {
                 assert_ne!(one, two, "{program}");
             }
         }
+    }
+
+    #[test]
+    fn the_program_and_the_folder_tell_one_from_another() {
+        let cron = |program, folder| of_started("php cron.php", program, folder);
+        assert_ne!(cron("/usr/bin/php8.2", "/srv/www"), cron("/usr/bin/php8.2", "/srv/www/images"));
+        assert_ne!(cron("/usr/bin/php8.2", "/srv/www"), cron("/usr/bin/python3", "/srv/www"));
+        assert_eq!(cron("/usr/bin/php8.2", "/srv/17"), cron("/usr/bin/php8.2", "/srv/18"));
+        let convert = |folder| of_started("convert /srv/1.jpg -flip 2.png", "/usr/bin/convert", folder);
+        assert_eq!(convert("/srv/a"), convert("/srv/b"), "no file of it is a file of the folder");
     }
 
     /// What looks like an ordinary command at its beginning, or in its files, is not one.

@@ -449,8 +449,11 @@ fn what(event: &Event) -> String {
 fn shape_of(event: &Event, what: &str) -> String {
     // The whole line, of which `what` may have the beginning only.
     match event.text(field::PROCESS_COMMAND_LINE) {
-        line if event.is_exec() && !line.is_empty() => shape::of_command(line),
-        _ if event.is_exec() => shape::of_command(what),
+        line if event.is_exec() => {
+            let (program, folder) =
+                (event.text(field::PROCESS_EXECUTABLE), event.text(field::PROCESS_WORKING_DIRECTORY));
+            shape::of_started(if line.is_empty() { what } else { line }, program, folder)
+        }
         _ => what.to_owned(),
     }
 }

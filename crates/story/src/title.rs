@@ -81,7 +81,11 @@ impl Incident {
             ([one, ..], ..=1) => delimited(one, max).into_owned(),
             // Of what many do, no one is more than the others.
             ([one, ..], _) if !self.is_common => {
-                format!("{} and {}{} more", delimited(one, max), if is_exact { "" } else { "about " }, count - 1)
+                let (about, others) = (if is_exact { "" } else { "about " }, count - 1);
+                match lengths.script {
+                    NONE => format!("{} +{about}{others}", delimited(one, max)),
+                    _ => format!("{} and {about}{others} more", delimited(one, max)),
+                }
             }
             (_, count) => format!("{}{count} {word}", if is_exact { "" } else { "about " }),
         };

@@ -18,7 +18,7 @@ use crate::arguments::Contain;
 use crate::explain::{self, Request};
 use crate::learn::ask;
 use crate::status::users::Users;
-use crate::{FINE, WRONG, apply, check, compile, complain, install, log, misuse, out, reload};
+use crate::{FINE, WRONG, apply, check, compile, complain, install, log, misuse, out, reload, show};
 use calls::{Case, Verdicts};
 use edit::Strict;
 use evidence::Evidence;
@@ -183,6 +183,10 @@ fn contain(arguments: &Contain) -> Result<u8, String> {
         }
     } else {
         outcome.already(&record::all(&arguments.state)?.all, &of);
+        if outcome.undo.is_none() {
+            store.keep(&record)?;
+            outcome.undo = Some(id.clone());
+        }
         configs.iter().try_for_each(|main| apply::quietly(main).map(drop))?;
     }
     outcome.units(units.reload(&configs));
@@ -254,6 +258,13 @@ fn verdicts(bytes: &[u8], case: Option<&Case>, wanted: &Wanted) -> Result<Verdic
     Ok(verdicts)
 }
 
+/// The files of sites that were contained already: their containment is not to be undone below this one.
+fn relied(plans: &[Plan], files: &[Written]) -> Vec<PathBuf> {
+    let all = plans.iter().flat_map(|plan| plan.sites.iter().map(|site| &site.file));
+    let others: BTreeSet<&PathBuf> = all.filter(|file| files.iter().all(|written| written.path != **file)).collect();
+    others.into_iter().cloned().collect()
+}
+
 /// What is to be kept of the files that change.
 fn record(id: &str, when: &str, who: &str, what: &str, plans: &[Plan]) -> Result<Record, String> {
     let edits: Vec<&(PathBuf, String)> = plans.iter().flat_map(|plan| &plan.edits).collect();
@@ -266,6 +277,7 @@ fn record(id: &str, when: &str, who: &str, what: &str, plans: &[Plan]) -> Result
         who: who.to_owned(),
         what: what.to_owned(),
         configs: plans.iter().map(|plan| plan.main.clone()).collect(),
+        relied: relied(plans, &files),
         files,
         folders: folders.into_iter().collect(),
     })
@@ -337,6 +349,14 @@ fn undo(arguments: &Contain, id: &str) -> Result<u8, String> {
             None => "take the lines above back (+ was added, - was removed), and run this again".to_owned(),
         };
         return Err(format!("{} was changed since; nothing was changed; help: {help}", first.path.display()));
+    }
+    if let Some((other, path)) = record.held_by(&record::all(&arguments.state)?.all) {
+        return Err(format!(
+            "{} is also what contains {}; nothing was changed; help: undo that one first: portcullis contain --undo {}",
+            path.display(),
+            show::rest(&other.what),
+            other.id
+        ));
     }
     if !arguments.json {
         record.files.iter().for_each(|file| file.back().show());

@@ -31,7 +31,7 @@ pub struct Outcome<'a> {
     problems: Vec<String>,
     evidence: Option<String>,
     /// The containment of before.
-    undo: Option<String>,
+    pub undo: Option<String>,
 }
 
 impl<'a> Outcome<'a> {

@@ -41,6 +41,9 @@ pub struct Record {
     pub files: Vec<Written>,
     /// The folders that were made for them.
     pub folders: Vec<PathBuf>,
+    /// Files of other containments that contain some of its sites.
+    #[serde(default)]
+    pub relied: Vec<PathBuf>,
 }
 
 /// The folder with the records, of which one process at a time changes something.
@@ -112,7 +115,12 @@ pub fn named(folder: &Path, id: &str) -> Result<Record, String> {
         ([one], _) => Ok((*one).clone()),
         ([], []) if problems.is_empty() => Err(format!("no containment {place}: there is none")),
         ([], []) => Err(format!("no containment {place} can be read: {}", problems.join("; "))),
-        ([], all) => Err(format!("no containment {place}; known: {}", shown(&mut all.iter()))),
+        ([], all) if problems.is_empty() => Err(format!("no containment {place}; known: {}", shown(&mut all.iter()))),
+        ([], all) => Err(format!(
+            "no containment {place} can be read; known: {}; not read: {}",
+            shown(&mut all.iter()),
+            problems.join("; ")
+        )),
         (several, _) => Err(format!(
             "several containments {place}: {}; help: write more of one",
             shown(&mut several.iter().copied())
@@ -236,6 +244,13 @@ impl Record {
         failed
     }
 
+    /// Another one that relies on one of its files.
+    pub fn held_by<'r>(&'r self, all: &'r [Record]) -> Option<(&'r Record, &'r Path)> {
+        let others = all.iter().filter(|other| other.id != self.id);
+        let relied = others.flat_map(|other| other.relied.iter().map(move |path| (other, path.as_path())));
+        relied.into_iter().find(|(_, path)| self.files.iter().any(|file| file.path == *path))
+    }
+
     /// The files that somebody has changed since.
     pub fn changed(&self) -> Vec<&Written> {
         self.files.iter().filter(|file| file.is_other()).collect()
@@ -273,6 +288,7 @@ mod tests {
             configs: vec![old.clone()],
             files: files.map(|(path, after)| Written::of(path, after).expect("a file")).to_vec(),
             folders: vec![folder.join("vhosts.d")],
+            relied: Vec::new(),
         }
     }
 

@@ -129,7 +129,7 @@ impl Table {
             format!("{DIM}{}{DIM:#}", pad(middle(&time, self.time), self.time)),
             format!("{style}{word:<OUTCOME$}{style:#}"),
             padded(show::value(event.rule()), self.rule),
-            padded(site(event), self.site),
+            padded(show::site(event), self.site),
             padded(show::value(event.text(field::CLIENT_ADDRESS)), self.client),
             padded(if self.what.is_some() { end(&script, self.script) } else { script }, self.script),
         ];
@@ -145,15 +145,6 @@ fn end(path: &str, columns: usize) -> String {
     match path.rsplit_once('/') {
         Some((_, name)) if columns < PATH_MIN && width(path) > columns => middle(&format!("{CUT}/{name}"), columns),
         _ => path.to_owned(),
-    }
-}
-
-/// The site of an event: its virtual host; in parentheses, the host that the client wrote in the request.
-fn site(event: &Event) -> String {
-    match (event.vhost(), event.text(field::URL_DOMAIN)) {
-        ("", "") => String::new(),
-        ("", host) => format!("({})", show::value(host)),
-        (vhost, _) => show::value(vhost),
     }
 }
 

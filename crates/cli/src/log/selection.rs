@@ -155,7 +155,8 @@ fn file(name: std::ffi::OsString) -> PathBuf {
 impl Selection {
     /// Whether anything can be chosen by it.
     pub fn is_possible(&self) -> Result<(), String> {
-        if self.files.iter().any(|name| *name == file("-".into()))
+        const INPUT: [&str; 4] = ["/dev/stdin", "/dev/fd/0", "/proc/self/fd/0", "/proc/thread-self/fd/0"];
+        if self.files.iter().any(|name| INPUT.iter().any(|input| name == Path::new(input)))
             && let Err(error) = limits::open(false)
         {
             return Err(format!("cannot read standard input: {error}; help: name a file in place of -"));

@@ -10,7 +10,9 @@
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::cursor::{Hide, Show};
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
+use ratatui::crossterm::terminal::{
+    Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+};
 use ratatui::crossterm::{Command, execute};
 use std::collections::VecDeque;
 use std::fs::File;
@@ -57,12 +59,19 @@ impl Screen {
         Ok(screen)
     }
 
-    /// Takes it over again.
+    /// Takes it over again; on an error it is given back.
     pub fn resume(&mut self) -> std::io::Result<()> {
+        self.try_resume().inspect_err(|_| self.give_back())
+    }
+
+    fn try_resume(&mut self) -> std::io::Result<()> {
         enable_raw_mode()?;
         rustix::stdio::dup2_stderr(&self.pipe)?;
-        execute!(stdout(), EnterAlternateScreen, Hide)?;
-        self.terminal.clear()
+        execute!(stdout(), EnterAlternateScreen, Hide, Clear(ClearType::All))?;
+        // One that knows of an empty screen: to clear it, the present one would ask for the place of the cursor, and not every terminal
+        // answers.
+        self.terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
+        Ok(())
     }
 
     /// Gives it back, for a program that is run meanwhile.

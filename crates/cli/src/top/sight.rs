@@ -3,7 +3,7 @@
 use super::rates::{Rate, Rates};
 use crate::log::{Event, Selection};
 use crate::{out, show};
-use portcullis_story::{Incident, Story, find, named, site};
+use portcullis_story::{Incident, Story, find, named};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// How often incidents are looked for, at least, and how many times as long as that takes.
@@ -81,11 +81,8 @@ impl Sight {
             let at = event.nanoseconds().map_or(i64::MAX, |at| at / 1_000_000_000).min(now());
             let (calls, blocked) = (event.count() as u64, event.blocked());
             let name = |text: &str| if text.is_empty() { "-".to_owned() } else { show::value(text) };
-            let host = match event.vhost() {
-                "" if !site(event).is_empty() => format!("({})", show::value(site(event))),
-                vhost => name(vhost),
-            };
-            self.sites.add(&host, at, calls, blocked);
+            let site = show::site(event);
+            self.sites.add(if site.is_empty() { "-" } else { &site }, at, calls, blocked);
             self.rules.add(&name(event.rule()), at, calls, blocked);
             self.all.add(at, calls, blocked);
         }
