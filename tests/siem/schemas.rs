@@ -9,7 +9,12 @@ use std::process::Command;
 
 /// Lines that somebody else may have written into the log: with values of other types, of other sizes, or none.
 fn forged() -> Vec<String> {
-    let mut out = vec![json!({}), json!({ "event": {} }), json!({ "portcullis": 1, "process": [], "url": "x" })];
+    // Less than one of these is no event.
+    let mut out = vec![
+        json!({ "event": { "action": "x" } }),
+        json!({ "rule": { "id": "x" }, "event": {} }),
+        json!({ "rule": { "id": "x" }, "portcullis": 1, "process": [], "url": "x" }),
+    ];
     let wrong = [
         json!(null),
         json!(true),
