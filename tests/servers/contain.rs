@@ -72,7 +72,7 @@ fn the_site_of_an_incident_is_contained_alone_and_undone() {
         let text = said(&done);
         assert_eq!(done.status.code(), Some(code), "{text}");
         assert!(text.contains("+ mode = \"enforce\"") && text.to_lowercase().contains("nothing was changed"), "{text}");
-        assert!(!place.join("vhosts.d").exists(), "{text}");
+        assert!(!guard.config.with_file_name("vhosts.d").exists(), "{text}");
     }
 
     // The server is none of systemd's, so it is not reloaded, which is said; its shell is listed.
@@ -126,7 +126,8 @@ fn the_site_of_an_incident_is_contained_alone_and_undone() {
 
     let done = contain(&place, &guard, &["--undo", id, "--yes"]);
     assert!(said(&done).contains("Every file is as it was before"), "{}", said(&done));
-    assert!(!place.join("vhosts.d").exists() && !std::path::Path::new(&file).exists(), "{}", said(&done));
+    let folder = guard.config.with_file_name("vhosts.d");
+    assert!(!folder.exists() && !std::path::Path::new(&file).exists(), "{}", said(&done));
     reload(&fpm, &place);
     assert_eq!(ask("shop", "/shell.php"), "yes");
     assert_eq!(fpm.process.pid().to_string(), master, "without a restart");
@@ -160,7 +161,8 @@ fn what_another_containment_relies_on_is_not_undone() {
         let id = incident["id"].as_str().expect("an identifier");
         assert_eq!(id_of(&contain(&place, &guard, &["--incident", id, log, "--yes"])), id);
 
-        let files = || std::fs::read_dir(place.join("vhosts.d")).map_or(0, Iterator::count);
+        let folder = guard.config.with_file_name("vhosts.d");
+        let files = || std::fs::read_dir(&folder).map_or(0, Iterator::count);
         assert_eq!(files(), pages.len());
         let done = contain(&place, &guard, &["--undo", &first, "--yes"]);
         assert_eq!((done.status.code(), files()), (Some(1), pages.len()), "{}", said(&done));

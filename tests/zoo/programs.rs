@@ -166,7 +166,14 @@ pub const PROGRAMS: &[Program] = &[
     program("su", &["/bin/su", "-c", "true", "nobody"]),
     // What starts programs.
     program("env", &["/usr/bin/env", "-i", "A=b", "sh", "WITNESS"]),
-    program("xargs", &["/bin/sh", "-c", "echo a b | xargs -P2 -n1 sh WITNESS | sort"]),
+    program(
+        "xargs",
+        &[
+            "/bin/sh",
+            "-c",
+            "cd PLACE/own.d && echo a b | xargs -P2 -n1 sh -c 'sh WITNESS $0 > x.$0'; cat x.a x.b; rm x.?",
+        ],
+    ),
     program("find", &["/usr/bin/find", "WITNESS", "-exec", "sh", "{}", "a", ";"]),
     program("timeout", &["/usr/bin/timeout", "60", "sh", "WITNESS"]),
     program("nohup", &["/usr/bin/nohup", "sh", "WITNESS"]),

@@ -140,11 +140,14 @@ impl Reader {
         self.parts += 1;
         let is_option = !self.has_value && line[self.word..].trim_start_matches(['\'', '"']).starts_with('-');
         match self.is_program || is_option {
-            true => self.out.push_str(part),
+            true => {
+                self.out.push_str(part);
+                self.is_relative |= !is_option && names_file(part);
+            }
             false => {
                 let before = self.out.len();
                 of_word(part, &mut self.out);
-                self.is_relative |= !part.starts_with('/') && self.out.get(before..) == Some(part);
+                self.is_relative |= names_file(part) && self.out.get(before..) == Some(part);
             }
         }
     }
@@ -160,6 +163,14 @@ impl Reader {
             self.has_value = false;
         }
     }
+}
+
+/// Whether a word looks like a file of the working directory: a path that does not begin at the root, or a name with a kind.
+fn names_file(word: &str) -> bool {
+    let has_kind = |(stem, kind): (&str, &str)| !stem.is_empty() && kind.contains(|one: char| one.is_alphabetic());
+    !word.starts_with('/')
+        && !word.contains("://")
+        && (word.contains('/') || word.rsplit_once('.').is_some_and(has_kind))
 }
 
 /// A character by which a shell does something else than passing a word on.
@@ -272,7 +283,7 @@ mod tests {
         assert_ne!(cron("/usr/bin/php8.2", "/srv/www"), cron("/usr/bin/php8.2", "/srv/www/images"));
         assert_ne!(cron("/usr/bin/php8.2", "/srv/www"), cron("/usr/bin/python3", "/srv/www"));
         assert_eq!(cron("/usr/bin/php8.2", "/srv/17"), cron("/usr/bin/php8.2", "/srv/18"));
-        let convert = |folder| of_started("convert /srv/1.jpg -flip 2.png", "/usr/bin/convert", folder);
+        let convert = |folder| of_started("convert +flip /srv/1.jpg 2.png 2>/dev/null", "/usr/bin/convert", folder);
         assert_eq!(convert("/srv/a"), convert("/srv/b"), "no file of it is a file of the folder");
     }
 
