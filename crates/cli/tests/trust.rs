@@ -104,7 +104,7 @@ fn no_command_takes_a_configuration_that_another_user_can_change() {
             &["explain", "--config", config, "--connect", "192.0.2.1:25"],
             &["learn", "--config", config, taught],
             &["learn", "--config", config, "--write", "portcullis.toml", taught],
-            &["report", "--config", config, taught],
+            &["report", "--proposal", "--config", config, taught],
             &["contain", "--config", config, "--document-root", "/srv/shop", "--dry-run"],
             &["panic", "--config", config],
         ];
